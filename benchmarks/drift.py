@@ -29,7 +29,7 @@ from benchmarks.machine import cpu_of_family_ms, holdings, measured_here
 from benchmarks.placed import FIRST_EXTENSION, PlacedCalls, extensions
 from benchmarks.standing import NOTICE_S
 from benchmarks.streams import DescriptorsError, delays, need_descriptors
-from recorder.home import Home
+from recorder.common.home import Home
 from storage.errors import StorageError
 from storage.keys import EpochKeys, NodeKeys
 from storage.reader import open_recording

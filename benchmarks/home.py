@@ -19,8 +19,8 @@ import numpy as np
 import soundfile
 
 from benchmarks.machine import end
+from recorder.common.home import Home
 from recorder.config import ConfigError, read
-from recorder.home import Home
 from recorder.live.client import signed_headers
 from recorder.live.headers import ACTOR_HEADER
 from recorder.live.signing import Signer

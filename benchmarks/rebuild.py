@@ -22,8 +22,8 @@ from typing import Any
 
 from benchmarks.machine import holdings, measured_here
 from benchmarks.sweep_recordings import A_DAY, OPERATORS, make, prepare
+from recorder.common.home import Home
 from recorder.config import Config, Storage
-from recorder.home import Home
 from recorder.keeping.fsck import Checker
 from recorder.keeping.reindex import Reindexer
 from storage.audit import AuditLog

@@ -28,13 +28,13 @@ from benchmarks.home import free_address
 from benchmarks.index_rows import made
 from benchmarks.machine import measured_here
 from recorder import config
-from recorder.clock import utc_now
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.console.app import create_app
 from recorder.console.server import server_config
 from recorder.console.wiring import open_console
 from recorder.domain.access import Role
 from recorder.domain.signing_in import SecondFactor
-from recorder.home import Home
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import People
 from recorder.people.database import open_people

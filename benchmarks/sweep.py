@@ -26,10 +26,10 @@ from typing import Any
 from benchmarks.machine import holdings, measured_here
 from benchmarks.postgres import PostgresServer
 from benchmarks.sweep_recordings import A_DAY, OPERATORS, make, prepare
+from recorder.common.home import Home
 from recorder.config import Config, Storage
 from recorder.domain.retention import Stop
 from recorder.domain.sweep_consent import Consent
-from recorder.home import Home
 from recorder.keeping.sweep import Sweeper
 from recorder.keeping.sweep_process import opened_sweeper
 from storage.database import POSTGRESQL, SQLITE, sqlite_url

@@ -35,12 +35,13 @@ from recorder.calls.siprec_sessions import REGISTER as SESSIONS
 from recorder.calls.siprec_sessions import SessionRegister
 from recorder.calls.works import Sounds, Works
 from recorder.carriage import parse_address, sip_options
-from recorder.clerk import Clerk
-from recorder.clock import utc_now
+from recorder.common.clerk import Clerk
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.common.hygiene import can_lock, forbid_dumps, leave_out_what_is_there, lock_memory, raise_descriptors
+from recorder.common.problems import ProblemError
 from recorder.config import Config, ConfigError
 from recorder.config.reading import DERIVED
-from recorder.home import Home
-from recorder.hygiene import can_lock, forbid_dumps, leave_out_what_is_there, lock_memory, raise_descriptors
 from recorder.keeping.filing import FOLDER, Filing
 from recorder.keeping.kept_live import Discards
 from recorder.keeping.left_open import LeftOpen
@@ -56,7 +57,6 @@ from recorder.opening import held, open_index, recover_all
 from recorder.people.agents import SignOns
 from recorder.people.pins import PinFile, Pins
 from recorder.people.sign_on_codes import SignOnCodes
-from recorder.problems import ProblemError
 from recorder.sip_accounts import AccountError, accounts, registrars
 from recorder.stalls import Stalls
 from sip.b2bua import SipEndpoint

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from recorder.home import Home
+from recorder.common.home import Home
 from recorder.live.signing import public_path, secret_path
 from storage.group_modes import forbidden, is_shared
 

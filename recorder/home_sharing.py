@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from recorder.home import Home
+from recorder.common.home import Home
 from recorder.keeping import agreement, returned
 from recorder.live.signing import ensure_key, public_path, secret_path
 from storage.durable import sync_folder

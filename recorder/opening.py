@@ -11,11 +11,11 @@ from typing import Any
 
 from recorder.calls.left_behind import amended, is_discarded, is_undecided
 from recorder.calls.pauses import REGISTER, States, read_states, write_states
-from recorder.clock import utc_now
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.config import Config
 from recorder.domain.access import Act
 from recorder.domain.pausing import PauseState
-from recorder.home import Home
 from recorder.keeping.agreement import look
 from recorder.keeping.kept_live import Discards, settle
 from recorder.keeping.keyring import epoch_keys

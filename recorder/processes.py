@@ -6,8 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-from recorder.home import Home
-from recorder.hygiene import wiping_environment
+from recorder.common.home import Home
+from recorder.common.hygiene import wiping_environment
 
 
 class NotReadyError(Exception):

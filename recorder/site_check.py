@@ -11,13 +11,13 @@ from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
+from recorder.common.home import Home
+from recorder.common.hygiene import descriptors_needed, locked_bytes
 from recorder.config import Config
 from recorder.domain.access import Person, Role
 from recorder.domain.operator_names import misnamed_operators
 from recorder.domain.signing_in import SecondFactor
-from recorder.home import Home
 from recorder.home_rights import forbidden_in, given_away
-from recorder.hygiene import descriptors_needed, locked_bytes
 from recorder.machine import Machine, Process
 from recorder.sip_accounts import AccountError, accounts, registrars
 from sip.options import TransportKind

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from recorder.smtp_options import SmtpSecurity, SmtpServer, login_problem, parse_smtp
+from recorder.common.smtp_options import SmtpSecurity, SmtpServer, login_problem, parse_smtp
 
 DEFAULT_PORTS = {"udp": 514, "tcp": 601, "tls": 6514}
 """RFC 5426, RFC 6587 and RFC 5425."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from recorder.auditing.anchor_options import AnchorOptions, SyslogServer, parse_syslog
-from recorder.smtp import MailError, printable, send_mail, words
+from recorder.common.smtp import MailError, printable, send_mail, words
 from storage.heads import Head
 from storage.rows import time_to_json
 

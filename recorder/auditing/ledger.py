@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from recorder.common.problems import ProblemError
 from recorder.domain.access import Act, Actor, Person, Refused, may
 from recorder.domain.requesting import Bench
-from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError
 

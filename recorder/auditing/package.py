@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from recorder.auditing import check as audit_check
-from recorder.plain_text import safe_cell
+from recorder.common.plain_text import safe_cell
 from storage.audit import AuditEntry, AuditLog
 from storage.audit_chain import checked_lines
 from storage.heads import Head

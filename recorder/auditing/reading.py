@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recorder.auditing.anchoring import NODE_CHARACTERS
-from recorder.home import Home
+from recorder.common.home import Home
 from storage.anchors import Anchors
 from storage.audit import AuditEntry, AuditLog, AuditState, BadEntry
 from storage.durable import make_folder, save_atomically

@@ -11,7 +11,7 @@ from audio.types import DtmfPolicy, Prompt, PromptEnded
 from recorder.calls.part import Part
 from recorder.calls.party import Party
 from recorder.calls.works import Sounds, Works
-from recorder.clock import utc_now
+from recorder.common.clock import utc_now
 from recorder.domain import call as table
 from recorder.domain.call import Call, Play, Side
 from recorder.domain.transfer import Occupant

@@ -18,8 +18,8 @@ from recorder.calls.pause_watch import PauseWatch
 from recorder.calls.pending_discard import PendingDiscard, hand_on
 from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
-from recorder.clerk import after, after_all
-from recorder.clock import utc_now
+from recorder.common.clerk import after, after_all
+from recorder.common.clock import utc_now
 from recorder.domain import access
 from recorder.domain.call import Call, State
 from recorder.domain.erasing import alone_s

@@ -16,7 +16,7 @@ from recorder.calls.gate_acts import GateActs
 from recorder.calls.group_acts import gathered
 from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
 from recorder.calls.works import Works
-from recorder.clock import utc_now
+from recorder.common.clock import utc_now
 from recorder.domain.access import DeniedError, Fault, Person
 from recorder.domain.crew import Crew
 from recorder.domain.live_access import NOTHING_KNOWN, Around, CallFacts

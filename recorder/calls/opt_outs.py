@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from pathlib import Path
 
-from recorder.clerk import Clerk
+from recorder.common.clerk import Clerk
 from recorder.domain.opt_out import OptOutRequest, OptOutState
 from storage.audit import AuditLog
 from storage.durable import save_atomically

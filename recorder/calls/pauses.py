@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from recorder.clerk import Clerk
+from recorder.common.clerk import Clerk
 from storage import journal
 
 REGISTER = "pauses.journal"

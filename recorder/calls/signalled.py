@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from recorder.clock import utc_now
+from recorder.common.clock import utc_now
 from sip.events import LegId, SipEvent
 
 if TYPE_CHECKING:

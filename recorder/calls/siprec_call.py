@@ -39,7 +39,7 @@ from recorder.calls.switchboard import Switchboard
 from recorder.calls.taped_call import TapedCall
 from recorder.calls.taping import Taping
 from recorder.calls.works import Works
-from recorder.clerk import after_all
+from recorder.common.clerk import after_all
 from recorder.domain import access
 from recorder.domain.call import Call, Side, State
 from recorder.domain.crew import Crew

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recorder.clerk import Clerk
+from recorder.common.clerk import Clerk
 from recorder.domain.pausing import HOLD, Final, PauseState
 from storage import journal
 

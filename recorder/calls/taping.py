@@ -17,7 +17,7 @@ from audio.writer import WriterFullError
 from audio.written import FinishedRecording
 from recorder.calls.container import Container, fault_of
 from recorder.calls.works import Works
-from recorder.clerk import after
+from recorder.common.clerk import after
 from recorder.domain.outcome import Facts, settle
 from recorder.domain.pausing import HOLD, Authority, Final, PauseBook, PauseState
 from recorder.domain.reminding import is_watched

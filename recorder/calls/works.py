@@ -13,7 +13,7 @@ from recorder.calls.lateness import Lateness
 from recorder.calls.opt_outs import OptOutRegister
 from recorder.calls.pauses import PauseRegister
 from recorder.calls.siprec_sessions import SessionRegister
-from recorder.clerk import Clerk
+from recorder.common.clerk import Clerk
 from recorder.config import Config
 from recorder.keeping.filing import Filing
 from recorder.notices import Message

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, func, insert, select
 from recorder.cases.book import CaseBook
 from recorder.cases.casework import CaseBooks, at_work, write_step
 from recorder.cases.letters import in_words
+from recorder.common.problems import ProblemError
 from recorder.copying.copy_orders import CaseFile
 from recorder.domain.access import Act, Actor, Person
 from recorder.domain.call_parts import withheld_of
@@ -30,7 +31,6 @@ from recorder.domain.transcripts import (
 from recorder.keeping.erasing import refuse_locked
 from recorder.keeping.restricting import refuse_restricted
 from recorder.people.database import transcripts as _table
-from recorder.problems import ProblemError
 from storage.claims import Claims
 from storage.erasures import Erasures
 from storage.errors import DamagedError, NotFoundError, StorageError

@@ -19,8 +19,8 @@ from recorder.commands.shared import (
     say,
     sign_in,
 )
+from recorder.common.home import Home
 from recorder.domain.access import Act
-from recorder.home import Home
 from recorder.people.accounts import is_anothers_extension
 from recorder.people.database import AuditNote
 

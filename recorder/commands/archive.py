@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from recorder.clock import utc_now
 from recorder.commands.records import opened_index
 from recorder.commands.shared import (
     AsOption,
@@ -22,6 +21,7 @@ from recorder.commands.shared import (
     say,
     sign_in,
 )
+from recorder.common.clock import utc_now
 from recorder.domain.access import Act
 from recorder.keeping.archiving import Archiver
 from recorder.keeping.keyring import epoch_keys

@@ -24,7 +24,6 @@ from recorder.auditing.reading import (
     problems_of,
     state_to_json,
 )
-from recorder.clock import utc_now
 from recorder.commands.records import FromOption, ToOption, moment
 from recorder.commands.shared import (
     AsOption,
@@ -41,11 +40,12 @@ from recorder.commands.shared import (
     say,
     sign_in,
 )
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.common.problems import ProblemError
 from recorder.config import Config
 from recorder.domain.access import Act, Person
-from recorder.home import Home
 from recorder.opening import open_index
-from recorder.problems import ProblemError
 from storage.anchors import Anchors
 from storage.audit import AuditEntry, AuditLog, AuditState
 from storage.errors import AuditUnavailableError, StorageError

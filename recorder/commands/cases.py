@@ -12,7 +12,6 @@ from recorder.cases.book import CaseBook
 from recorder.cases.casework import CaseBooks
 from recorder.cases.custody import custody_of, custody_to_json
 from recorder.cases.letters import Letter, NotYetError, letter
-from recorder.clock import utc_now
 from recorder.commands.hold import day_from, hold_books
 from recorder.commands.records import (
     ExtensionOption,
@@ -38,11 +37,12 @@ from recorder.commands.shared import (
     say,
     tell,
 )
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.config import Config
 from recorder.domain.access import Person
 from recorder.domain.cases import CaseKind, Decision, LegalGround, Step
 from recorder.domain.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
-from recorder.home import Home
 from recorder.opening import open_reader
 from recorder.people.database import open_people
 from storage.index import Index

@@ -5,7 +5,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from recorder.clock import utc_now
 from recorder.commands.records import IdArgument, opened_index, row_known
 from recorder.commands.requests import hearing_books
 from recorder.commands.shared import (
@@ -22,6 +21,9 @@ from recorder.commands.shared import (
     say,
     sign_in,
 )
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.common.problems import ProblemError
 from recorder.config import Config
 from recorder.copying.cover_sheet import position_words
 from recorder.domain.access import Act, Allowed, Person, may
@@ -30,12 +32,10 @@ from recorder.domain.requesting import AccessRequest
 from recorder.domain.spans import Spans, in_seconds
 from recorder.hearing.appointing import break_glass
 from recorder.hearing.emergencies import Emergency
-from recorder.home import Home
 from recorder.keeping.erasing import refuse_locked
 from recorder.keeping.restricting import refuse_restricted
 from recorder.opening import open_reader
 from recorder.people.database import AuditNote
-from recorder.problems import ProblemError
 from storage.claims import Claims
 from storage.erasures import Erasures
 from storage.errors import StorageError

@@ -12,7 +12,6 @@ import typer
 
 from recorder.cases.book import CaseBook
 from recorder.cases.transcripts import Transcripts, case_file
-from recorder.clock import utc_now
 from recorder.commands.records import moment, opened_index, permitted_search, row_known
 from recorder.commands.shared import (
     AsOption,
@@ -31,6 +30,9 @@ from recorder.commands.shared import (
     say,
     sign_in,
 )
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.common.problems import ProblemError
 from recorder.config import Config
 from recorder.copying.copy_orders import CopyBooks, CopyOrder, Ordered, check_order
 from recorder.copying.cover_sheet import length_words
@@ -38,12 +40,10 @@ from recorder.copying.exporting import Copying
 from recorder.copying.span_words import position_in, redaction_from
 from recorder.domain.access import Act, Person
 from recorder.domain.copying import Ground
-from recorder.home import Home
 from recorder.keeping.keyring import read_passphrase
 from recorder.keeping.searching import knows
 from recorder.opening import open_reader
 from recorder.people.database import open_people
-from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.encoding import SUFFIXES, Format
 from storage.errors import NotFoundError, StorageError

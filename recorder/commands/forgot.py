@@ -19,11 +19,11 @@ from recorder.commands.shared import (
     load_home,
     sign_in,
 )
+from recorder.common.home import Home
+from recorder.common.problems import ProblemError
 from recorder.domain.access import Person
-from recorder.home import Home
 from recorder.keeping.erasing import forgot_recording
 from recorder.live.client import DaemonUnavailableError, LiveClient
-from recorder.problems import ProblemError
 
 SecondsOption = Annotated[
     float | None,

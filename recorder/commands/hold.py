@@ -10,7 +10,6 @@ import typer
 
 from recorder.cases.book import CaseBook
 from recorder.cases.casework import needed_hold
-from recorder.clock import utc_now
 from recorder.commands.erase import whole_id
 from recorder.commands.records import MOST_ROWS, act_signed_in
 from recorder.commands.shared import (
@@ -26,10 +25,11 @@ from recorder.commands.shared import (
     print_table,
     tell,
 )
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.config import Config
 from recorder.domain.access import Person
 from recorder.domain.holds import HoldWish
-from recorder.home import Home
 from recorder.keeping.holding import (
     LISTED,
     HoldBooks,

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from recorder.clock import utc_now
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -17,6 +16,7 @@ from recorder.commands.shared import (
     load_home,
     say,
 )
+from recorder.common.clock import utc_now
 from recorder.domain.access import Act
 from recorder.domain.signing_in import Identity
 from recorder.people.account_rows import PeopleError

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from recorder.clock import utc_now
 from recorder.commands.records import opened_index
 from recorder.commands.shared import (
     AsOption,
@@ -25,9 +24,10 @@ from recorder.commands.shared import (
     say,
     sign_in,
 )
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.config import Config
 from recorder.domain.access import Act, Person
-from recorder.home import Home
 from recorder.keeping.housekeeping import KeyHolder
 from recorder.keeping.keyring import epoch_keys, new_passphrase
 from storage.audit import AuditLog

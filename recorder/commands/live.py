@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from recorder.clock import utc_now
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -27,9 +26,10 @@ from recorder.commands.shared import (
     sign_in,
     sign_in_rules,
 )
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.domain.access import Act, LocalUser, Person, Refused, may
 from recorder.domain.live_access import Around, colleagues_of, seen
-from recorder.home import Home
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.live.signing import Signer
 from recorder.people.database import AuditNote, open_people

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from sqlalchemy import Engine
 
-from recorder.clock import utc_now
 from recorder.commands.shared import (
     TOKEN_VARIABLE,
     HomeOption,
@@ -21,9 +20,10 @@ from recorder.commands.shared import (
     read_password,
     say,
 )
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.config import Config
 from recorder.domain.access import Person
-from recorder.home import Home
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import SignedIn
 from recorder.people.attempts import REFUSED_SENTENCE, SignInRefused

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from recorder.auditing.ledger import Ledger
-from recorder.clock import utc_now
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -22,15 +21,16 @@ from recorder.commands.shared import (
     say,
     sign_in,
 )
+from recorder.common.clock import utc_now
+from recorder.common.problems import ProblemError
+from recorder.common.smtp import MailError, send_mail
+from recorder.common.smtp_options import is_mail_address
 from recorder.domain.access import Act
 from recorder.domain.notifying import STUCK_AFTER
 from recorder.notifying.addresses import Addresses, change_address
 from recorder.notifying.box import Box
 from recorder.notifying.mails import trial
 from recorder.people.database import open_people
-from recorder.problems import ProblemError
-from recorder.smtp import MailError, send_mail
-from recorder.smtp_options import is_mail_address
 from storage.audit import AuditLog
 from storage.rows import time_to_json
 

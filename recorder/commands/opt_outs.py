@@ -19,10 +19,10 @@ from recorder.commands.shared import (
     say,
     sign_in,
 )
+from recorder.common.home import Home
 from recorder.domain.access import Act
 from recorder.domain.live_access import facts_listed
 from recorder.domain.opt_out import may_see
-from recorder.home import Home
 from recorder.live.client import Grant, LiveClient
 from recorder.people.database import AuditNote
 

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from recorder.clock import utc_now
 from recorder.commands.identities import connect, disconnect
 from recorder.commands.reseal import reseal
 from recorder.commands.shared import (
@@ -34,11 +33,12 @@ from recorder.commands.shared import (
     say,
     sign_in,
 )
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.config import Config
 from recorder.domain.access import TABLE, Act, Allowed, DeniedError, Role, may
 from recorder.domain.granting import POWERFUL, LatelySet, Proposal, combination_problem, who_confirms
 from recorder.domain.operator_names import misnamed_operators
-from recorder.home import Home
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import usable_people
 from recorder.people.acknowledgements import Acknowledgements

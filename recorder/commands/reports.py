@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from recorder.clock import utc_now
 from recorder.commands.records import FromOption, ToOption, moment, opened_index
 from recorder.commands.shared import (
     AsOption,
@@ -24,11 +23,12 @@ from recorder.commands.shared import (
     say,
     sign_in,
 )
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.common.plain_text import safe_cell
 from recorder.domain.access import Act, Person
 from recorder.domain.pause_report import OfficerPauses
-from recorder.home import Home
 from recorder.people.database import AuditNote
-from recorder.plain_text import safe_cell
 from recorder.reports import Asked, ReportRefusedError, pause_report, period, teams_of
 from storage.erasures import Erasures
 from storage.errors import StorageError

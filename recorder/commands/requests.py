@@ -7,7 +7,6 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from recorder.auditing.ledger import Ledger
-from recorder.clock import utc_now
 from recorder.commands.erase import whole_id
 from recorder.commands.people import proposed
 from recorder.commands.records import act_signed_in
@@ -26,13 +25,14 @@ from recorder.commands.shared import (
     say,
     tell,
 )
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.config import Config
 from recorder.domain.access import Act, Person
 from recorder.domain.requesting import LEAVE_DAYS, MOST_LEAVE_DAYS, AccessRequest, Category, Leave, RequestWish
 from recorder.hearing import asking
 from recorder.hearing.appointing import acknowledge, end_deputy, mark_absent, to_acknowledge
 from recorder.hearing.books import HearingBooks
-from recorder.home import Home
 from recorder.people.database import open_people
 from storage.audit import AuditLog
 from storage.index import Index

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from recorder.clock import utc_now
 from recorder.commands.shared import HomeOption, audit, fail, load_home, os_user, people_of, say
+from recorder.common.clock import utc_now
 from recorder.domain.access import Role
 from recorder.domain.command_access import WITHOUT_ACCOUNT
 from recorder.hearing.appointments import Appointments

@@ -25,11 +25,11 @@ from recorder.commands.shared import (
     sign_in,
     tell,
 )
+from recorder.common.home import Home
 from recorder.domain.access import Act, DeniedError, Person
 from recorder.domain.retention import FIXED, SCHEDULE, DataClass, Stop, larger_share, put_into_force
 from recorder.domain.sweep_consent import Consent
 from recorder.hearing.appointments import Appointments
-from recorder.home import Home
 from recorder.keeping.sweep import Sweeper
 from recorder.keeping.sweep_plan import Plan, PlanLine, Tally, damage_sentence
 from recorder.keeping.sweep_process import opened_sweeper

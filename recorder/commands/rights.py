@@ -26,10 +26,10 @@ from recorder.commands.shared import (
     print_table,
     tell,
 )
+from recorder.common.home import Home
 from recorder.config import Config
 from recorder.domain.access import Person
 from recorder.domain.rights import MOST_USE_DAYS, ClaimEvent
-from recorder.home import Home
 from recorder.keeping.restricting import (
     ClaimStep,
     ClaimWish,

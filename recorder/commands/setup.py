@@ -16,7 +16,6 @@ from recorder import config as configuration
 from recorder import config_file
 from recorder.carriage import parse_address
 from recorder.certificates import check_tls
-from recorder.clock import utc_now
 from recorder.commands.live import sign_in_for
 from recorder.commands.shared import (
     AsOption,
@@ -33,11 +32,12 @@ from recorder.commands.shared import (
     read_password,
     say,
 )
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.config import Config, ConfigError
 from recorder.domain.access import Act, Role
 from recorder.domain.policy import CardPayment, Extension, NoticeWhen
 from recorder.hearing.appointments import Appointments
-from recorder.home import Home
 from recorder.home_check import check_listening, check_next_hops, check_private_keys
 from recorder.keeping.keyring import epoch_keys, new_passphrase
 from recorder.keeping.sweep_state import IN_FORCE

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from recorder.clock import utc_now
 from recorder.commands.people import proposed
 from recorder.commands.shared import (
     AsOption,
@@ -23,9 +22,10 @@ from recorder.commands.shared import (
     print_table,
     say,
 )
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.domain.access import Act, Scope
 from recorder.domain.policy import extension_of
-from recorder.home import Home
 from recorder.people.database import open_people
 from recorder.people.tokens import TokenError, Tokens
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from recorder.clock import utc_now
 from recorder.commands.records import opened_index, row_of
 from recorder.commands.shared import (
     HomeOption,
@@ -22,6 +21,7 @@ from recorder.commands.shared import (
     progress_bar,
     say,
 )
+from recorder.common.clock import utc_now
 from recorder.keeping.inspection import Inspector
 from recorder.opening import AlreadyRunningError, held, recover_all
 from storage.errors import StorageError

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from recorder.common.problems import ProblemError
 from recorder.console.agent_view import Phone, Standing, phone_of
 from recorder.console.auth import Caller
 from recorder.console.live_pages import SECOND_PLAYS, SPANS, span_s
@@ -16,7 +17,6 @@ from recorder.domain.acknowledging import is_asked, is_due
 from recorder.domain.operator_names import MisnamedOperator
 from recorder.people.accounts import is_anothers_extension, usable_people
 from recorder.people.database import AuditNote
-from recorder.problems import ProblemError
 
 router = APIRouter(include_in_schema=False)
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from recorder.common.problem_answers import MEDIA_TYPE
 from recorder.console.auth import Caller
 from recorder.console.parts import ApiChanger, ApiReader, Console, Parts
 from recorder.console.streams import download
@@ -16,7 +17,6 @@ from recorder.copying.copy_orders import CopyOrder
 from recorder.domain.access import MAX_REASON_CHARACTERS
 from recorder.domain.copying import Ground
 from recorder.keeping.erasing import order_to_json
-from recorder.problem_answers import MEDIA_TYPE
 from storage.copy_list import copy_to_json
 from storage.encoding import Format
 from storage.erasures import is_open

@@ -10,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from recorder import problem_answers
 from recorder.auditing.late_entries import CONSOLE_FOLDER, LateEntries
+from recorder.common import problem_answers
+from recorder.common.problems import ProblemError
+from recorder.common.web import application, patterns_of
 from recorder.console import (
     account_pages,
     agent_pages,
@@ -55,8 +57,6 @@ from recorder.console.watchers import Watchers
 from recorder.domain.route_access import check_routes
 from recorder.live.client import SERVICE
 from recorder.openid.starts import Starts
-from recorder.problems import ProblemError
-from recorder.web import application, patterns_of
 
 _log = logging.getLogger(__name__)
 _TITLES = {

@@ -10,6 +10,7 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
+from recorder.common.problems import ProblemError
 from recorder.console.admission import Admission
 from recorder.console.connections import IS_KNOWN
 from recorder.console.deps import ConsoleDeps
@@ -20,7 +21,6 @@ from recorder.domain.access import Actor, Person
 from recorder.openid.starts import WAIT_S
 from recorder.people.sessions import STARTING_FOR, Kind, Session
 from recorder.people.tokens import TokenRefused
-from recorder.problems import ProblemError
 
 _LONGEST_CALL = timedelta(hours=12)
 _CHECKED_AT_ONCE = 4

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.board import Board, Call
 from recorder.console.conversations import by_conversation
@@ -17,7 +18,6 @@ from recorder.console.pulse import AGAIN, BEAT, Pulse
 from recorder.console.watchers import LOOK_EVERY_S
 from recorder.domain.access import Person
 from recorder.domain.live_access import Around, seen
-from recorder.problems import ProblemError
 
 REQUESTS = b"event: requests\ndata: {}\n\n"
 NO_CALL = "none"

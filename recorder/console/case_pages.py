@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from recorder.cases import casework, scoping, transcripts
 from recorder.cases.custody import custody_of
+from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.filters import read_form
 from recorder.console.pages import search_form
@@ -20,7 +21,6 @@ from recorder.domain.access import Role
 from recorder.domain.case_rules import STEPS
 from recorder.domain.cases import LEGAL_GROUND_WORDS, Case, CaseKind, CaseState, Decision, LegalGround, Step
 from recorder.domain.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
-from recorder.problems import ProblemError
 from storage.types import RecordingRow, Search
 
 router = APIRouter(include_in_schema=False)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
+from recorder.common.problems import ProblemError
 from recorder.console.copies import CopyForm, taken
 from recorder.console.deps import AudioFile, ConsoleDeps
 from recorder.console.listening import OPENED, Listen, Listens
@@ -22,7 +23,6 @@ from recorder.hearing.emergencies import Emergency
 from recorder.keeping.erasing import order_to_hear, refuse_locked
 from recorder.keeping.restricting import refuse_restricted
 from recorder.keeping.searching import describe, findable, knows, shown, typed
-from recorder.problems import ProblemError
 from storage.claims import Claims
 from storage.copy_list import CopyMade
 from storage.encoding import MEDIA_TYPES, SUFFIXES, Format

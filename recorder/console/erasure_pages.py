@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
+from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.erasures import orders_for, three_of
 from recorder.console.pages import again, recording_page
@@ -14,7 +15,6 @@ from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
 from recorder.domain.access import Act
 from recorder.domain.erasing import position_from
 from recorder.keeping.erasing import decide_erasure, forgot_recording, order_erasure
-from recorder.problems import ProblemError
 from storage.types import ErasureKind, ErasureState
 
 router = APIRouter(include_in_schema=False)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
+from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.pages import again, recording_page
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
@@ -24,7 +25,6 @@ from recorder.keeping.holding import (
     release_hold,
     review_hold,
 )
-from recorder.problems import ProblemError
 from storage.types import Hold, HoldKind, HoldState
 
 router = APIRouter(include_in_schema=False)

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from recorder.common.problems import ProblemError
 from recorder.console.rates import Kind
 from recorder.domain.limits import ConnectionLimits
-from recorder.problems import ProblemError
 
 
 class InProgress:

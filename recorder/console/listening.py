@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from recorder.common.problems import ProblemError
 from recorder.domain.spans import Spans, common, in_seconds, merged, span_of
-from recorder.problems import ProblemError
 from storage.encoding import WAVE_HEAD_BYTES
 from storage.export import Copy
 from storage.types import RecordingId

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+from recorder.common.problems import ProblemError
 from recorder.console.deps import Live
 from recorder.console.rules import Rules
 from recorder.console.sharing import Shared
@@ -18,7 +19,6 @@ from recorder.domain.live_access import NOTHING_KNOWN, Around, colleagues_of, fa
 from recorder.domain.operator_names import MisnamedOperator, misnamed_operators
 from recorder.domain.opt_out import may_decide, may_see
 from recorder.live.client import SERVICE, DaemonRefusedError, DaemonUnavailableError, Grant
-from recorder.problems import ProblemError
 
 T = TypeVar("T")
 

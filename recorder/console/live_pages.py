@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.board_stream import BoardStream, Watcher
 from recorder.console.conversations import by_conversation
@@ -15,7 +16,6 @@ from recorder.console.live_desk import LiveDesk
 from recorder.console.live_rows import LiveRow, row_of
 from recorder.console.parts import Console, PageChanger, PageReader, PageWatcher, Parts, Text, signed_in
 from recorder.live.client import Grant
-from recorder.problems import ProblemError
 
 router = APIRouter(include_in_schema=False)
 

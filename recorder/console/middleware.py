@@ -9,14 +9,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from recorder.common.problem_answers import response
+from recorder.common.problems import ProblemError
 from recorder.console.connections import IS_KNOWN
 from recorder.console.in_progress import InProgress
 from recorder.console.rates import RateLimits, credentials_of, kind_of, session_cookie
 from recorder.console.throttle import Throttle, source_of
 from recorder.domain.limits import ConnectionLimits
 from recorder.openid.options import CALLBACK_PATH
-from recorder.problem_answers import response
-from recorder.problems import ProblemError
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_UPLOAD_BYTES = 900_000

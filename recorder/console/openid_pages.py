@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from recorder.common.problems import ProblemError
 from recorder.console.account_pages import NOT_RIGHT, account_page
 from recorder.console.first_steps import after_first_factor, begin, note_try, out_of_date
 from recorder.console.parts import Console, PageChanger, Parts, Text
@@ -25,7 +26,6 @@ from recorder.openid.starts import Start
 from recorder.people.account_rows import PeopleError
 from recorder.people.attempts import Refusal, SignInRefused
 from recorder.people.database import AuditNote
-from recorder.problems import ProblemError
 
 _log = logging.getLogger(__name__)
 

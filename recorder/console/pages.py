@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.responses import Response
 
+from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.copies import CopyForm
 from recorder.console.filters import FIELDS, PAGE_SIZE, read_form
@@ -17,7 +18,6 @@ from recorder.domain.access import Act, Person, Refused, may
 from recorder.domain.call_parts import is_part, withheld_of
 from recorder.domain.copying import GROUND_WORDS
 from recorder.domain.requesting import Category, Leave
-from recorder.problems import ProblemError
 from storage.encoding import Format
 from storage.erasures import is_open
 from storage.types import Outcome

@@ -2,7 +2,7 @@
 
 import re
 
-from recorder.problems import ProblemError
+from recorder.common.problems import ProblemError
 
 _ONE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
 

@@ -15,9 +15,9 @@ from collections.abc import Callable
 
 from starlette.requests import HTTPConnection
 
+from recorder.common.problems import ProblemError
 from recorder.console.throttle import MOST_BUCKETS, Throttle, source_of
 from recorder.domain.limits import Rates
-from recorder.problems import ProblemError
 
 SECONDS_AT_ONCE = 10
 PEOPLE_AT_AN_ADDRESS = 10

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
+from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.pages import again, recording_page
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
@@ -15,7 +16,6 @@ from recorder.domain.access import Act, Person
 from recorder.domain.requesting import LEAVE_DAYS, MOST_LEAVE_DAYS, Category, Leave, RequestState, RequestWish
 from recorder.hearing import asking
 from recorder.hearing.appointing import acknowledge, mark_absent
-from recorder.problems import ProblemError
 from storage.types import RecordingId
 
 router = APIRouter(include_in_schema=False)

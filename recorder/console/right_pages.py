@@ -10,6 +10,7 @@ from starlette.responses import Response
 from recorder.cases import casework
 from recorder.cases.claim_letters import ClaimLetter, claim_letter
 from recorder.cases.letters import NotYetError
+from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.case_pages import day_typed
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
@@ -17,7 +18,6 @@ from recorder.domain import rights
 from recorder.domain.access import Act
 from recorder.domain.rights import ClaimEvent
 from recorder.keeping.restricting import ClaimStep, ClaimWish, change_claim, claim_of, read_claims, write_claim
-from recorder.problems import ProblemError
 from storage.types import Claim, Right
 
 router = APIRouter(include_in_schema=False)

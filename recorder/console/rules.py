@@ -4,9 +4,9 @@ import logging
 from typing import Any
 
 from recorder.auditing.late_entries import LateEntries
+from recorder.common.problems import ProblemError
 from recorder.console.deps import Audit
 from recorder.domain.access import Act, Actor, Allowed, Refused, may
-from recorder.problems import ProblemError
 
 logger = logging.getLogger(__name__)
 

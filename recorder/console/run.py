@@ -8,15 +8,15 @@ from pathlib import Path
 
 import uvicorn
 
-from recorder.clock import utc_now
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.common.hygiene import LimitError, raise_descriptors
 from recorder.config import Config
 from recorder.console.app import create_app
 from recorder.console.server import TlsFiles, server_config
 from recorder.console.wiring import open_console
 from recorder.domain.access import Role
 from recorder.hearing.appointments import Appointments
-from recorder.home import Home
-from recorder.hygiene import LimitError, raise_descriptors
 from recorder.keeping.archiving import Archiver
 from recorder.keeping.eraser import keep_erasing
 from recorder.keeping.housekeeping import KeyHolder, keep_house

@@ -3,10 +3,10 @@
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
+from recorder.common.problems import ProblemError
 from recorder.console.api import PROBLEMS
 from recorder.console.auth import SIGN_IN_SENTENCE, Caller
 from recorder.console.parts import ApiChanger, Console
-from recorder.problems import ProblemError
 
 router = APIRouter(prefix="/api", responses=PROBLEMS)
 

@@ -8,13 +8,13 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from recorder.auditing.reading import last_verified
+from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.parts import Console, PageReader, Parts
 from recorder.domain.access import Act
 from recorder.domain.alarms import Advice, advice_on
 from recorder.notices import NoticeError
 from recorder.notifying.watch import disagreements_of
-from recorder.problems import ProblemError
 from storage.audit_entry import AuditEntry
 from storage.errors import AuditUnavailableError
 

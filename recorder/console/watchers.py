@@ -12,8 +12,8 @@ from contextlib import aclosing
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from recorder.common.problems import ProblemError
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError
-from recorder.problems import ProblemError
 
 LOOK_EVERY_S = 5.0
 """How often it is asked whether whoever watches still may."""

@@ -12,12 +12,12 @@ from recorder.cases.book import CaseBook
 from recorder.cases.casework import CaseBooks, needed_hold
 from recorder.cases.telling import tell_of_erasure
 from recorder.cases.transcripts import Transcripts, case_file
+from recorder.common.home import Home
 from recorder.config import Config
 from recorder.console.deps import ConsoleDeps
 from recorder.console.pulse import BEAT_S, SILENCE_S
 from recorder.copying.copy_orders import CopyBooks
 from recorder.hearing.books import HearingBooks
-from recorder.home import Home
 from recorder.keeping.eraser import Eraser
 from recorder.keeping.erasing import Books
 from recorder.keeping.holding import HoldBooks, settle_holds

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from recorder.auditing.ledger import Ledger
+from recorder.common.problems import ProblemError
 from recorder.copying.cover_sheet import length_words, position_words
 from recorder.copying.span_words import OVERHANG_S
 from recorder.domain.access import Act, Actor, Person
@@ -23,7 +24,6 @@ from recorder.hearing.requests import Requests
 from recorder.keeping.erasing import refuse_locked
 from recorder.keeping.inspection import Inspector
 from recorder.keeping.restricting import refuse_restricted
-from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.claims import Claims
 from storage.copy_list import CopyList

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from recorder.common.problems import ProblemError
 from recorder.copying.copy_orders import CaseFile, CopyBooks, CopyOrder, Ordered
 from recorder.copying.cover_sheet import CoverSheet, Sheeted, Written
 from recorder.copying.pdf import PdfPrinter
@@ -15,7 +16,6 @@ from recorder.domain.access import Act, Person
 from recorder.domain.copying import GROUND_WORDS, left_out
 from recorder.domain.spans import in_seconds
 from recorder.domain.transcripts import Transcript
-from recorder.problems import ProblemError
 from storage.copy_list import CopyMade, new_copy_id
 from storage.encoding import SUFFIXES
 from storage.export import Progress, Seal

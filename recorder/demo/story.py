@@ -20,13 +20,13 @@ from rich.console import Console
 from audio.prompts import PromptError, speak
 from recorder import config as configuration
 from recorder.commands.setup import make_home
+from recorder.common.home import Home
 from recorder.config_file import Answers
 from recorder.demo.checks import RATE, Claim, claims, draw
 from recorder.demo.phones.kinds import PhoneKind, choose
 from recorder.demo.phones.messages import PhoneError
 from recorder.demo.phones.phone import Phone
 from recorder.domain.policy import Extension
-from recorder.home import Home
 from recorder.live.client import LiveClient
 from recorder.opening import open_index, open_reader
 from recorder.processes import NotReadyError, start, stop, wait_ready

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
+from recorder.common.problems import ProblemError
 from recorder.domain.access import Act, Actor, DeniedError, Person
 from recorder.hearing.books import HearingBooks
 from recorder.hearing.emergencies import Emergency
-from recorder.problems import ProblemError
 from storage.types import RecordingId
 
 BACK = "people.back"

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from recorder.common.problems import ProblemError
 from recorder.domain.access import Act, Actor, DeniedError, Fault, Person, Refused, may
 from recorder.domain.requesting import (
     AccessRequest,
@@ -21,7 +22,6 @@ from recorder.domain.requesting import (
 )
 from recorder.domain.spans import Spans, in_seconds
 from recorder.hearing.books import HearingBooks
-from recorder.problems import ProblemError
 from storage.errors import NotFoundError
 from storage.format import is_recording_id
 from storage.index import Index

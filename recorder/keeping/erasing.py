@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from recorder.auditing.ledger import Ledger
+from recorder.common.problems import ProblemError
 from recorder.domain.access import (
     MAX_REASON_CHARACTERS,
     MIN_REASON_CHARACTERS,
@@ -42,7 +43,6 @@ from recorder.domain.erasing import (
 from recorder.domain.sign_on import NOT_PROVEN
 from recorder.keeping.known import begun_row, check_known, none_such
 from recorder.people.erasure_approvals import Approval, Approvals
-from recorder.problems import ProblemError
 from storage.audit import AuditLog
 from storage.erasures import Erasures, is_open, new_order_id
 from storage.errors import (

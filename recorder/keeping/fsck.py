@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from recorder.home import Home
+from recorder.common.home import Home
 from recorder.keeping.agreement import differences, read_mark
 from recorder.keeping.finding import Places
 from recorder.keeping.fsck_files import FileCheck, KeyCheck

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from recorder.home import Home
+from recorder.common.home import Home
 from recorder.home_rights import forbidden_in
 from recorder.keeping.finding import ERASING, PART, REC, SETTLED_S, Places, deleted
 from storage.database import Database

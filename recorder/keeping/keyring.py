@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from recorder.common.home import Home
 from recorder.config import Config
-from recorder.home import Home
 from recorder.people.passwords import weakness
 from storage.errors import KeyProblemError
 from storage.key_files import read_secret

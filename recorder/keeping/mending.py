@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
+from recorder.common.home import Home
 from recorder.config import Config
-from recorder.home import Home
 from recorder.home_rights import forbidden_in
 from recorder.keeping.agreement import look, set_mark
 from recorder.keeping.finding import REC

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from recorder.common.home import Home
 from recorder.domain.access import MIN_REASON_CHARACTERS
-from recorder.home import Home
 from recorder.keeping.agreement import Mark, agree, look, read_mark
 from recorder.keeping.fsck import Checker
 from recorder.keeping.fsck_recordings import Progress

@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 
 from recorder.auditing.late_entries import CONSOLE_FOLDER as LATE_CONSOLE_ENTRIES
 from recorder.auditing.late_entries import FOLDER as LATE_ENTRIES
+from recorder.common.home import Home
 from recorder.config import Config
-from recorder.home import Home
 from recorder.keeping.agreement import set_mark
 from recorder.keeping.filing import FOLDER
 from recorder.keeping.replay import Replayed, replay, survey

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from recorder.auditing.ledger import Ledger
+from recorder.common.problems import ProblemError
 from recorder.domain.access import Act, Actor, DeniedError, Fault, Person, Role
 from recorder.domain.holds import GRACE, REVIEW_AFTER
 from recorder.domain.requesting import Bench
@@ -23,7 +24,6 @@ from recorder.domain.rights import (
     why_restricted,
 )
 from recorder.keeping.holding import HoldBooks, call_to_hold, settling_books, steady_books
-from recorder.problems import ProblemError
 from storage.claim_journal import ACT_OF, ASKED, USE_ALLOWED, asked_details, asked_text, changed_details
 from storage.claims import OPEN, Claims, new_claim_id
 from storage.errors import NotFoundError, StorageError

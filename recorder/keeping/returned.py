@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from recorder.home import Home
+from recorder.common.home import Home
 from storage.audit import AuditLog
 from storage.database import Database
 from storage.deletion import Done, Shredder, Spared

@@ -14,17 +14,17 @@ from datetime import datetime
 from pathlib import Path
 
 from recorder import config as configuration
-from recorder.clock import since_boot, utc_now
+from recorder.common.clock import since_boot, utc_now
+from recorder.common.home import Home
+from recorder.common.hygiene import forbid_dumps
+from recorder.common.logs import log_to_stderr
 from recorder.config import Config, ConfigError
 from recorder.domain.retention import Stop
 from recorder.domain.sweep_consent import Consent
-from recorder.home import Home
-from recorder.hygiene import forbid_dumps
 from recorder.keeping.agreement import look
 from recorder.keeping.returned import LOCK, SweepBusyError, alone
 from recorder.keeping.sweep import Sweeper, SweepStoppedError
 from recorder.keeping.sweep_state import SweepFile
-from recorder.logs import log_to_stderr
 from recorder.opening import open_index
 from recorder.people.database import open_people
 from recorder.people.former import Former

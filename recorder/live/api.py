@@ -11,10 +11,11 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query
 from fastapi.responses import StreamingResponse
 
-from recorder import problem_answers
 from recorder.calls.control import Control
 from recorder.calls.opt_outs import newest
 from recorder.calls.works import Works
+from recorder.common import problem_answers
+from recorder.common.web import application, patterns_of
 from recorder.domain.access import LocalUser
 from recorder.domain.live_access import seen
 from recorder.domain.socket_access import check_socket
@@ -26,7 +27,6 @@ from recorder.live.opt_outs import LiveOptOuts
 from recorder.live.permits import require_named
 from recorder.live.sign_ons import LiveSignOns
 from recorder.live.signing import Verifier
-from recorder.web import application, patterns_of
 
 
 class LiveApi:

@@ -11,11 +11,11 @@ from recorder.calls.acts import Signature, refused
 from recorder.calls.control import UnknownCallError
 from recorder.calls.opt_outs import UnknownRequestError
 from recorder.calls.works import Works
+from recorder.common.problems import ProblemError
 from recorder.domain.access import DeniedError, Fault
 from recorder.domain.live_access import HiddenError
 from recorder.domain.pausing import RefusedError
 from recorder.live.bodies import Caller
-from recorder.problems import ProblemError
 from storage.errors import AuditUnavailableError
 
 CONFIRM_S = 1.5

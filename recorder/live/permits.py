@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from recorder.calls.call_facts import facts_of
 from recorder.calls.taped_call import TapedCall
 from recorder.calls.works import Works
+from recorder.common.problems import ProblemError
 from recorder.domain.access import Act, Actor, DeniedError, Person
 from recorder.domain.live_access import Around, HiddenError, Permit, own_teams, require
 from recorder.domain.pausing import Authority
 from recorder.live.bodies import ActBody, Caller
-from recorder.problems import ProblemError
 
 WITHOUT_ACCOUNT = "paused_without_account"
 """The alarm: somebody at the machine paused a call, and gave no account."""

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorder.clock import boot_id, since_boot_s
+from recorder.common.clock import boot_id, since_boot_s
 from storage import crypto
 from storage.durable import make_folder
 from storage.errors import KeyProblemError

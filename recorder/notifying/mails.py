@@ -4,8 +4,8 @@ from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 
+from recorder.common.smtp import printable
 from recorder.domain.notifying import WORDING, Notification
-from recorder.smtp import printable
 
 
 def mail_of(

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from recorder.cases import casework
 from recorder.cases.case_holds import waiting_scopes
 from recorder.cases.casework import CaseBooks
+from recorder.common.problems import ProblemError
 from recorder.config import Config
 from recorder.domain import conduct, notifying
 from recorder.domain.access import Act, Role
@@ -34,7 +35,6 @@ from recorder.notifying.addresses import Addresses
 from recorder.notifying.box import Box
 from recorder.people.proposals import Proposals
 from recorder.people.seals import ADDED, GRANTED, roles_in
-from recorder.problems import ProblemError
 from storage.audit import AuditEntry, AuditLog
 from storage.tombstones import DELETED, tombstones_of
 from storage.types import Claim, Search

@@ -11,7 +11,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from recorder.web_addresses import is_private
+from recorder.common.web_addresses import is_private
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
 """Signatures that are taken: the provider's own only. Never ``none``, and none that our secret could make."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 
-from recorder.clock import utc_now
+from recorder.common.clock import utc_now
 from recorder.config import Config
 from recorder.openid.answers import ProviderDownError
 from recorder.openid.provider import Provider

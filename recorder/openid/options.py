@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from recorder.web_addresses import is_private, plain_address
+from recorder.common.web_addresses import is_private, plain_address
 
 CALLBACK_PATH = "/sign-in/openid/callback"
 """Where the provider sends browsers back to, below the console's address."""

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from argon2.low_level import Type, hash_secret_raw
 
-from recorder.clerk import Clerk
+from recorder.common.clerk import Clerk
 from recorder.domain.access import Act, Person, Refused, Role, may
 from recorder.domain.live_access import CallFacts
 from recorder.domain.opt_out import may_decide

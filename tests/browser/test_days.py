@@ -12,12 +12,12 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from recorder import config
+from recorder.common.home import Home
 from recorder.console.app import create_app
 from recorder.console.deps import ConsoleDeps
 from recorder.console.server import server_config
 from recorder.console.wiring import open_console
 from recorder.domain.access import Role
-from recorder.home import Home
 from tests.helpers.accounts import CHEAP, PASSWORD
 from tests.helpers.chromium import (
     ARGUMENTS,

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from recorder.common.home import Home
 from recorder.config import Config, Retention
 from recorder.domain.access import Person, Role
 from recorder.domain.policy import Service
-from recorder.home import Home
 from recorder.keeping.eraser import Eraser
 from recorder.keeping.holding import HoldBooks
 from recorder.keeping.housekeeping import KeyHolder

@@ -21,6 +21,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy import update
 
+from recorder.common.home import Home
+from recorder.common.problem_answers import install
+from recorder.common.problems import ProblemError
 from recorder.config import Config
 from recorder.config import Console as ConsoleOptions
 from recorder.console.app import create_app
@@ -31,13 +34,10 @@ from recorder.console.wiring import open_console
 from recorder.domain.access import Person, Role
 from recorder.domain.requesting import AccessRequest
 from recorder.domain.signing_in import SecondFactor
-from recorder.home import Home
 from recorder.live.peercred import PeerCredProtocol, user_name
 from recorder.openid.options import OpenIdOptions
 from recorder.people.accounts import People
 from recorder.people.database import AuditNote, accounts, open_people
-from recorder.problem_answers import install
-from recorder.problems import ProblemError
 from storage.audit import AuditEntry, AuditLog
 from storage.index import Index, sqlite_url
 from storage.reader import open_recording

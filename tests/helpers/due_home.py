@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from recorder import config
-from recorder.clock import utc_now
-from recorder.home import Home
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.opening import open_index
 from storage.keys import EpochKeys, NodeKeys
 from storage.rows import row_from_json, time_to_json

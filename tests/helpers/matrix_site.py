@@ -16,6 +16,7 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from recorder.cases import casework
+from recorder.common.home import Home
 from recorder.console.app import create_app
 from recorder.console.auth import Caller
 from recorder.console.deps import ConsoleDeps
@@ -26,7 +27,6 @@ from recorder.domain.limits import Rates
 from recorder.domain.live_access import Relation
 from recorder.domain.policy import Extension
 from recorder.domain.requesting import Category, Leave, RequestWish
-from recorder.home import Home
 from recorder.people.account_rows import PeopleError
 from recorder.people.database import open_people, second_factors
 from storage.claims import Claims, new_claim_id

@@ -23,10 +23,10 @@ from typer.testing import CliRunner
 
 from recorder import config
 from recorder.cli import app
-from recorder.clock import utc_now
 from recorder.commands.shared import TOKEN_VARIABLE
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.domain.access import Role
-from recorder.home import Home
 from recorder.keeping.sweep_process import opened_sweeper
 from recorder.opening import open_index
 from storage.audit import AuditEntry, AuditLog

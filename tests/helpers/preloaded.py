@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from recorder.__main__ import main
-from recorder.hygiene import put_off_collecting, wiping_environment
+from recorder.common.hygiene import put_off_collecting, wiping_environment
 
 ROOT = Path(__file__).parents[2]
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND

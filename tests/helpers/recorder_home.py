@@ -31,11 +31,11 @@ from typer.testing import CliRunner
 from recorder import config
 from recorder.__main__ import LASTING
 from recorder.cli import app
-from recorder.clock import utc_now
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.domain.access import Role
 from recorder.hearing.appointments import Appointments
 from recorder.hearing.requests import Requests
-from recorder.home import Home
 from recorder.opening import open_index, open_reader
 from recorder.people.accounts import People
 from recorder.people.database import open_people

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from recorder.clock import utc_now
 from recorder.commands.shared import TOKEN_VARIABLE
+from recorder.common.clock import utc_now
 from recorder.live.headers import ACTOR_HEADER, SIGNATURE_HEADER
 from recorder.live.signing import Said, Signer
 from recorder.people.database import open_people

@@ -6,11 +6,11 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from recorder.common.home import Home
 from recorder.config import Config, Retention
 from recorder.domain.policy import Service
 from recorder.domain.retention import Periods, Stop
 from recorder.domain.sweep_consent import Consent
-from recorder.home import Home
 from recorder.keeping.sweep import Sweeper
 from recorder.keeping.sweep_state import SweepFile
 from recorder.people.database import open_people

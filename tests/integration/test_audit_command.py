@@ -18,8 +18,8 @@ from typer.testing import CliRunner, Result
 
 from recorder.auditing.reading import VERIFIED
 from recorder.cli import app
+from recorder.common.home import Home
 from recorder.domain.access import Role
-from recorder.home import Home
 from recorder.people.accounts import People
 from recorder.people.database import open_people
 from storage.anchors import Anchor, Anchors

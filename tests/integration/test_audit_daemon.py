@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.home import Home
+from recorder.common.home import Home
 from storage.audit import AuditLog
 from storage.heads import heads_in, read_heads
 from tests.helpers.anchor_servers import tcp_syslog

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import board, search_page
 from benchmarks.index_rows import new_row
-from recorder.home import Home
+from recorder.common.home import Home
 from storage.index import Index, sqlite_url
 from tests.helpers.recorder_home import recorder_home
 

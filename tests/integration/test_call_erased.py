@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from recorder import config
-from recorder.home import Home
+from recorder.common.home import Home
 from recorder.opening import open_index
 from storage.audit import AuditLog
 from storage.erasures import Erasures

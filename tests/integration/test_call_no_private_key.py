@@ -11,8 +11,8 @@ from typer.testing import CliRunner, Result
 
 from recorder import config
 from recorder.cli import app
-from recorder.clock import utc_now
-from recorder.home import Home
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.keeping.sweep_process import opened_sweeper
 from tests.helpers.exactness import kept_of
 from tests.helpers.exchange import Exchange, exchange

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from recorder import config
-from recorder.clock import utc_now
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.domain.access import Role
-from recorder.home import Home
 from recorder.keeping.agreement import read_mark
 from recorder.keeping.sweep import SweepStoppedError
 from recorder.keeping.sweep_process import opened_sweeper

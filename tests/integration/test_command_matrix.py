@@ -14,12 +14,12 @@ import pytest
 from typer.main import get_command
 
 from recorder.cli import app
-from recorder.clock import utc_now
 from recorder.commands import shared
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.domain.access import TABLE, Person, Role
 from recorder.domain.command_access import ASKED_BY_THE_DAEMON, IF_NAMED, NAMED, UNNAMED
 from recorder.domain.requirement import Door, Requirement
-from recorder.home import Home
 from recorder.people.accounts import People
 from recorder.people.database import open_people
 from storage.audit import AuditLog

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from recorder.common.problems import ProblemError
 from recorder.console import board, board_stream, watchers
 from recorder.console.auth import Caller
 from recorder.console.board import Board
@@ -21,7 +22,6 @@ from recorder.console.pulse import BEAT, Pulse
 from recorder.domain.access import Person, Role, Scope
 from recorder.domain.live_access import Around
 from recorder.live.client import DaemonUnavailableError
-from recorder.problems import ProblemError
 from tests.helpers.accounts import PASSWORD, add_token
 from tests.helpers.console_site import CALL, Browser, Console, console_site
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from recorder.hygiene import COLLECT_EVERY_S, wiping_environment
+from recorder.common.hygiene import COLLECT_EVERY_S, wiping_environment
 from tests.helpers.ports import free_port
 from tests.helpers.process_memory import can_search, search
 from tests.helpers.recorder_home import ROOT, RecorderHome, eventually

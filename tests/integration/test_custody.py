@@ -14,10 +14,10 @@ from recorder.cases import casework
 from recorder.cases.casework import CaseBooks
 from recorder.cases.custody import NO_COPY, Custody, custody_of, custody_to_json
 from recorder.cli import app
+from recorder.common.problems import ProblemError
 from recorder.console import case_pages
 from recorder.domain.access import Actor
 from recorder.domain.cases import CaseKind, Step
-from recorder.problems import ProblemError
 from storage.types import Search
 from tests.helpers.console_site import Browser, Console, console_site, signed_in
 from tests.helpers.recorder_home import RecorderHome, recorder_home

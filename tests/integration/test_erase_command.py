@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from recorder import config
-from recorder.clock import utc_now
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.domain.access import Role
-from recorder.home import Home
 from recorder.opening import open_index
 from storage.keys import NodeKeys
 from storage.rows import row_from_json, time_to_json

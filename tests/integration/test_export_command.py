@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from recorder import config
 from recorder.cli import app
-from recorder.clock import utc_now
-from recorder.home import Home
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.opening import open_index
 from storage.tombstones import Deletions, Tombstone
 from tests.helpers.export_shell import PASSPHRASE, SECONDS, Shell

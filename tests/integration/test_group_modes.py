@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.home import Home
+from recorder.common.home import Home
 from recorder.home_rights import forbidden_in
 from recorder.home_sharing import share
 from recorder.keeping.returned import alone

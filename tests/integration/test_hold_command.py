@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from recorder import config
-from recorder.clock import utc_now
-from recorder.home import Home
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.opening import open_index
 from storage.holds import Holds
 from storage.keys import NodeKeys

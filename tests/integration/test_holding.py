@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from recorder.common.problems import ProblemError
 from recorder.domain.access import Act, Application, LocalUser, Person, Role, Scope
 from recorder.domain.holds import HoldWish
 from recorder.keeping.erasing import decide_erasure, forgot_recording, order_erasure
@@ -22,7 +23,6 @@ from recorder.keeping.holding import (
     review_hold,
     settle_holds,
 )
-from recorder.problems import ProblemError
 from storage.database import Database
 from storage.erase import erase_spans
 from storage.hold_journal import replay_holds, steady

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.index_rows import new_row
-from recorder.home import Home
+from recorder.common.home import Home
 from recorder.home_sharing import SharingError, share
 from storage.index import Index, sqlite_url
 from storage.types import Search

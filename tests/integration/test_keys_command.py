@@ -10,9 +10,9 @@ import pytest
 from nacl.pwhash import argon2id
 
 from recorder import config
-from recorder.clock import utc_now
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.console.run import serve
-from recorder.home import Home
 from storage.audit import AuditLog
 from storage.epochs import EpochKeys, month_of
 from storage.errors import KeyProblemError

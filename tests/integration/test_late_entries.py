@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from recorder.auditing.late_entries import FOLDER, RETRY_S, LateEntries
-from recorder.clerk import Clerk
+from recorder.common.clerk import Clerk
 from storage.audit import AuditLog
 
 NOW = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from recorder.common.home import Home
 from recorder.domain.access import Role
-from recorder.home import Home
 from recorder.people.accounts import People
 from recorder.people.database import open_people
 from recorder.people.sessions import Sessions

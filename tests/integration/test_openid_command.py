@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from recorder.clock import utc_now
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.domain.signing_in import Identity
 from recorder.hearing.appointments import Appointments
-from recorder.home import Home
 from recorder.people.attempts import SignInRefused
 from recorder.people.database import open_people
 from recorder.people.identities import Identities

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from recorder.common.problems import ProblemError
 from recorder.copying.copy_orders import CopyBooks, CopyOrder, check_order
 from recorder.domain.access import Act
 from recorder.domain.holds import HoldWish
@@ -15,7 +16,6 @@ from recorder.keeping.erasing import Books, row_of
 from recorder.keeping.holding import HoldBooks, place_hold
 from recorder.keeping.inspection import Inspector
 from recorder.people.database import open_people
-from recorder.problems import ProblemError
 from storage.encoding import Format
 from storage.erasures import new_order_id
 from storage.reader import open_recording

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from recorder.common.home import Home
 from recorder.domain.access import Scope
-from recorder.home import Home
 from recorder.people.database import open_people
 from recorder.people.tokens import Tokens
 from storage.audit import AuditEntry, AuditLog

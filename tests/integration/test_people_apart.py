@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from recorder.clock import utc_now
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.config import Config, Console
 from recorder.domain.retention import DataClass
 from recorder.hearing.emergencies import Emergencies
-from recorder.home import Home
 from recorder.keeping import sweep_process
 from recorder.keeping.people_leftovers import NAME, OVERDUE_ALARM, PEOPLE_SWEPT, PeopleSweep, alarms_of
 from recorder.keeping.sweep import SweepStoppedError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.clock import utc_now
+from recorder.common.clock import utc_now
 from recorder.domain.access import Role
 from recorder.people.second_factor import Enrolled, SecondFactors
 from recorder.people.totp import code_of, new_secret, step_of

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from recorder.common.home import Home
 from recorder.domain.access import Role
-from recorder.home import Home
 from recorder.people.accounts import People
 from recorder.people.database import open_people
 from storage.audit import AuditLog

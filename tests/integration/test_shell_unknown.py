@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from recorder import config
-from recorder.clock import utc_now
-from recorder.home import Home
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.opening import open_index
 from storage.audit import AuditLog
 from storage.erasures import Erasures, new_order_id

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from recorder.common.home import Home
 from recorder.config import Config, Retention, Site
-from recorder.home import Home
 from recorder.keeping.agreement import MARK
 from recorder.keeping.sweep_process import BUSY, DONE, FAILED, STOPPED
 from recorder.keeping.sweep_state import NAME

@@ -12,12 +12,12 @@ import httpx
 import pytest
 
 from recorder.cases import casework, transcripts
+from recorder.common.problems import ProblemError
 from recorder.domain.cases import Case, CaseKind, Step
 from recorder.domain.rights import ClaimEvent
 from recorder.domain.transcripts import TranscriptForm
 from recorder.keeping.erasing import forgot_recording
 from recorder.keeping.restricting import ClaimStep, ClaimWish, change_claim, write_claim
-from recorder.problems import ProblemError
 from storage.types import RecordingId, Right
 from tests.helpers.accounts import Clock
 from tests.helpers.console_site import Browser, Console, console_site, signed_in

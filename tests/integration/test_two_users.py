@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from recorder.home import Home
+from recorder.common.home import Home
 from recorder.home_rights import given_away
 from recorder.home_sharing import share
 from recorder.keeping import sweep_process

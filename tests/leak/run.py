@@ -19,7 +19,7 @@ from typing import Self
 import httpx
 
 from recorder import config
-from recorder.home import Home
+from recorder.common.home import Home
 from recorder.opening import open_index, open_reader
 from storage.index import Index
 from storage.types import RecordingRow, Search

@@ -20,8 +20,8 @@ from pathlib import Path
 import httpx
 
 from recorder import config
-from recorder.home import Home
-from recorder.places import OUTSIDE_PLACES, place_of
+from recorder.common.home import Home
+from recorder.common.places import OUTSIDE_PLACES, place_of
 from storage import crypto
 from storage.errors import StorageError
 from storage.format import ContainerScan, FrameType

@@ -11,7 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from recorder import config
-from recorder.home import Home
+from recorder.common.home import Home
 from recorder.opening import open_index, open_reader
 from storage.runs import AUDIO, parse
 from tests.helpers.exactness import PACKET_S, SILENT_ULAW, Kept, heard_frames, is_gapless, kept_of

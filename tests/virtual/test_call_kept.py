@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime
 import pytest
 
 from audio import prompts
+from recorder.common.home import Home
 from recorder.config import read
-from recorder.home import Home
 from recorder.opening import open_index, recover_all
 from storage.audit import AuditLog
 from storage.holds import Holds, new_hold_id

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from recorder.common.home import Home
 from recorder.config import read
-from recorder.home import Home
 from recorder.opening import open_index
 from storage.erasures import Erasures
 from tests.helpers.exchange import Exchange

@@ -8,7 +8,7 @@ import pytest
 
 from audio.blocks import AudioRun, decode_block
 from recorder import config
-from recorder.home import Home
+from recorder.common.home import Home
 from recorder.opening import open_index, open_reader
 from tests.helpers.exactness import PACKET_S
 from tests.helpers.exchange import Exchange, Talk

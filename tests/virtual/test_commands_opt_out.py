@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from recorder.cli import app
+from recorder.common.home import Home
 from recorder.domain.live_access import CallFacts
-from recorder.home import Home
 from recorder.people.pins import PinFile
 from storage.audit import AuditLog
 from storage.types import RecordingId

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from recorder import config
-from recorder.home import Home
+from recorder.common.home import Home
 from recorder.opening import open_reader
 from storage.rows import row_from_json
 from tests.helpers.exactness import kept_of

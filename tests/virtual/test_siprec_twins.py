@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from recorder import config
-from recorder.home import Home
+from recorder.common.home import Home
 from recorder.opening import open_index
 from storage.erasures import Erasures
 from storage.types import ErasureKind, ErasureOrder, RecordingId

@@ -22,9 +22,9 @@ from audio.types import RelayOptions
 from audio.writer import PausableWriter
 from recorder import config as configuration
 from recorder.calls.works import Works
-from recorder.clerk import Clerk
-from recorder.home import Home
-from recorder.logs import MaskingFormatter
+from recorder.common.clerk import Clerk
+from recorder.common.home import Home
+from recorder.common.logs import MaskingFormatter
 from tests.helpers.virtual.media import TurnedRelay
 from tests.helpers.virtual.world import NEVER_NS, NS_PER_S, World
 

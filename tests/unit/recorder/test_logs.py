@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.logs import MASKED_FROM, MaskingFormatter, without_digits
+from recorder.common.logs import MASKED_FROM, MaskingFormatter, without_digits
 
 CARD, NUMBER = "4929123412341234", "+441632960555"
 
@@ -130,7 +130,7 @@ def test_a_stack_is_masked(log: tuple[logging.Logger, io.StringIO]) -> None:
 
 _UNCAUGHT = f"""
 import logging, sys, threading, warnings
-from recorder.logs import log_to_stderr
+from recorder.common.logs import log_to_stderr
 log_to_stderr()
 logging.getLogger("httpx").info("HTTP Request: GET /find?number={NUMBER}")
 thread = threading.Thread(target=lambda: int("t{CARD}"))

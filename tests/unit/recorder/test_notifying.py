@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from recorder.common.smtp_options import SmtpSecurity, is_mail_address
 from recorder.domain.access import Person, Role
 from recorder.domain.notifying import (
     REVIEW_REMINDED_FOR,
@@ -25,7 +26,6 @@ from recorder.domain.weekly import Calls, Week, Weekday, counted, last_weekly, r
 from recorder.notifying.mail_options import MailOptions
 from recorder.notifying.mails import mail_of
 from recorder.notifying.watch import of_opt_outs, of_takeovers
-from recorder.smtp_options import SmtpSecurity, is_mail_address
 from storage.types import Outcome, RecordingId
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)

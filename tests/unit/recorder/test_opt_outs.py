@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, OptOutRegister
-from recorder.clerk import Clerk
+from recorder.common.clerk import Clerk
 from storage.audit import AuditLog
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recorder.calls.pauses import PauseRegister, read_states, write_states
-from recorder.clerk import Clerk
+from recorder.common.clerk import Clerk
 from storage import journal
 
 PAUSED = {"state": "paused", "reasons": ["agent"], "position_s": 1.5}

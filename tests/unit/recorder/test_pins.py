@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.clerk import Clerk
+from recorder.common.clerk import Clerk
 from recorder.domain.access import Person, Role
 from recorder.domain.live_access import CallFacts
 from recorder.people.pins import LOCKED_FOR, WITHIN, Costs, PinAnswer, PinError, PinFile, Pins, weakness

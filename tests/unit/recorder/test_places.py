@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from recorder.home import Home
-from recorder.places import HOME_PLACES, OUTSIDE_PLACES, Holds, place_of
+from recorder.common.home import Home
+from recorder.common.places import HOME_PLACES, OUTSIDE_PLACES, Holds, place_of
 
 CONTAINER = "recordings/2026/11/25/72e3035e0bcaed93/20261125T034732Z-2001-2a8b58"
 

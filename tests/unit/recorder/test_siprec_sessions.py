@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from recorder.calls.siprec_sessions import KEPT_S, MOST, Left, SessionRegister
-from recorder.clerk import Clerk
+from recorder.common.clerk import Clerk
 from recorder.domain.pausing import Final, PauseState
 
 

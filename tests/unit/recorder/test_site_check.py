@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from recorder.auditing.anchor_options import AnchorOptions
+from recorder.common.home import Home
+from recorder.common.hygiene import locked_bytes
 from recorder.config import Config, Console, Limits, Media, Pause, Site, read
 from recorder.domain.access import Person, Role
 from recorder.domain.policy import Extension
 from recorder.domain.routing import Peer, PeerNotice, Route
 from recorder.domain.signing_in import SecondFactor
-from recorder.home import Home
-from recorder.hygiene import locked_bytes
 from recorder.machine import Machine, Process, Swap
 from recorder.site_check import (
     Finding,

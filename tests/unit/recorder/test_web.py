@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from opentelemetry.trace import NoOpTracer, Tracer, TracerProvider
 
-from recorder.web import application
+from recorder.common.web import application
 
 RECORDER = Path(__file__).parents[3] / "recorder"
 PATH = "/api/recordings?number=01632960001"

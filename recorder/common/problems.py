@@ -1,6 +1,6 @@
 """What goes wrong with an act, as a problem document (RFC 9457); commands and HTTP interfaces say the same sentence.
 
-How a problem becomes an HTTP answer is `recorder.problem_answers`: commands need no web framework.
+How a problem becomes an HTTP answer is `recorder.common.problem_answers`: commands need no web framework.
 """
 
 from http import HTTPStatus

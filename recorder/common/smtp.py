@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from email.message import EmailMessage
 from pathlib import Path
 
-from recorder.smtp_options import SmtpSecurity, SmtpServer
+from recorder.common.smtp_options import SmtpSecurity, SmtpServer
 from storage.errors import KeyProblemError
 from storage.key_files import read_secret
 

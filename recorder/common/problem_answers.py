@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from recorder.problems import ProblemError
+from recorder.common.problems import ProblemError
 from storage.errors import DatabaseError
 
 logger = logging.getLogger(__name__)
