@@ -26,10 +26,10 @@ from benchmarks.machine import measured_here
 from benchmarks.placed import PlacedCalls, extensions
 from benchmarks.pressing import SocketConnection
 from benchmarks.streams import DescriptorsError, need_descriptors
-from recorder.domain.access import Role
 from recorder.live.headers import ACTOR_HEADER
 from recorder.people.accounts import People
 from recorder.people.database import open_people
+from recorder.permissions import Role
 from storage.audit import AuditLog
 
 _NOTICE_S, _PLACE_RATE, _JOINED_S, _SETTLE_S = 1.0, 20.0, 90.0, 3.0

@@ -33,11 +33,11 @@ from recorder.common.home import Home
 from recorder.console.app import create_app
 from recorder.console.server import server_config
 from recorder.console.wiring import open_console
-from recorder.domain.access import Role
-from recorder.domain.signing_in import SecondFactor
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import People
 from recorder.people.database import open_people
+from recorder.permissions import Role
+from recorder.rules.signing_in import SecondFactor
 from storage.audit import AuditLog
 
 _NAME, _PASSWORD = "searcher", "seven tall cranes over the harbour"

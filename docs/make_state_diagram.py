@@ -34,7 +34,7 @@ from recorder.domain.call import (
     ToneEnded,
     TransferBegan,
 )
-from recorder.domain.policy import Direction, NoticeWhen
+from recorder.rules.policy import Direction, NoticeWhen
 
 DESIGN = Path(__file__).parent.parent / "DESIGN.md"
 BEGIN, END = "<!-- state diagram: begin -->\n", "<!-- state diagram: end -->\n"

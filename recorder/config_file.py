@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import date
 
-from recorder.domain.policy import CardPayment, Extension, NoticeWhen
 from recorder.openid.options import CALLBACK_PATH
+from recorder.rules.policy import CardPayment, Extension, NoticeWhen
 from sip.options import Address
 
 

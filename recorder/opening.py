@@ -14,12 +14,12 @@ from recorder.calls.pauses import REGISTER, States, read_states, write_states
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config
-from recorder.domain.access import Act
-from recorder.domain.pausing import PauseState
 from recorder.keeping.agreement import look
 from recorder.keeping.kept_live import Discards, settle
 from recorder.keeping.keyring import epoch_keys
 from recorder.keeping.returned import destroy_returned
+from recorder.permissions import Act
+from recorder.rules.pausing import PauseState
 from storage.audit import AuditLog
 from storage.durable import make_folder
 from storage.errors import DamagedError, ExportError, NotFoundError, StorageError, VaultError

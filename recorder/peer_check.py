@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from recorder.config import Config
-from recorder.domain.alarms import ALARMS
-from recorder.domain.routing import Peer, Route, find_peer
+from recorder.rules.alarms import ALARMS
+from recorder.rules.routing import Peer, Route, find_peer
 from recorder.site_check import Finding, Level, warning
 from sip.sdes import Srtp
 

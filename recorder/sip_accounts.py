@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorder.domain.routing import Peer
+from recorder.rules.routing import Peer
 from sip.digest import Credentials
 from sip.options import Address, Registrar
 from storage.errors import KeyProblemError

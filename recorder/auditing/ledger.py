@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recorder.common.problems import ProblemError
-from recorder.domain.access import Act, Actor, Person, Refused, may
-from recorder.domain.requesting import Bench
+from recorder.permissions import Act, Actor, Person, Refused, may
+from recorder.rules.requesting import Bench
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError
 
@@ -61,7 +61,7 @@ class Ledger:
     def require(
         self, actor: Actor, act: Act, subject: str, *, reason: str = "asked below", has_leave: bool = False
     ) -> Person:
-        """Return the person whose role allows an act; ``has_leave`` as in `recorder.domain.access.may`.
+        """Return the person whose role allows an act; ``has_leave`` as in `recorder.permissions.may`.
 
         Raises:
             ProblemError: 403: it does not, or it is no person; that is written down.

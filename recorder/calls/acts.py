@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from recorder.calls.works import Works
-from recorder.domain.pausing import PauseState
+from recorder.rules.pausing import PauseState
 from storage.errors import AuditUnavailableError, StorageError
 from storage.types import ErasureOrder
 

@@ -1,11 +1,11 @@
-"""What the rules of `recorder.domain.live_access` need to know of a call in progress."""
+"""What the rules of `recorder.rules.live_access` need to know of a call in progress."""
 
 from typing import Protocol
 
 from recorder.calls.works import Works
 from recorder.domain.crew import Crew
-from recorder.domain.live_access import CallFacts, Segment
-from recorder.domain.policy import Extension, Nomination, Service
+from recorder.rules.live_access import CallFacts, Segment
+from recorder.rules.policy import Extension, Nomination, Service
 from storage.types import Officer, RecordingId
 
 

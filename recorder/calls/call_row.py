@@ -11,10 +11,10 @@ from recorder.calls.works import Works
 from recorder.domain.call import Call
 from recorder.domain.crew import Crew
 from recorder.domain.identities import Identities
-from recorder.domain.pausing import Final, PauseBook, PauseState
-from recorder.domain.policy import Nomination, Service
-from recorder.domain.retention import DataClass, days_of
-from recorder.domain.sign_on import NOT_PROVEN
+from recorder.rules.pausing import Final, PauseBook, PauseState
+from recorder.rules.policy import Nomination, Service
+from recorder.rules.retention import DataClass, days_of
+from recorder.rules.sign_on import NOT_PROVEN
 from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow
 
 

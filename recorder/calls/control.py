@@ -38,9 +38,9 @@ from recorder.calls.works import Works
 from recorder.domain import call as table
 from recorder.domain.call import Call, Side
 from recorder.domain.mentions import mentions
-from recorder.domain.policy import Direction, Nomination, NoticeWhen, extension_of, nominate
-from recorder.domain.routing import NumberKind, Peer, Route, find_peer, find_route, routes_to_newcomer
 from recorder.domain.transfer import Occupant, Standing, occupants_of
+from recorder.rules.policy import Direction, Nomination, NoticeWhen, extension_of, nominate
+from recorder.rules.routing import NumberKind, Peer, Route, find_peer, find_route, routes_to_newcomer
 from sip.events import CallOffered, LegId, ReferReceived, RegistrationChanged, SipEvent, SourceMisbehaved, TargetChanged
 from sip.options import Address
 

@@ -17,7 +17,7 @@ from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
 from recorder.domain.call import Call, Side, State
 from recorder.domain.fax import QUIET_S, FaxRule
-from recorder.domain.pausing import PauseBook, PauseState
+from recorder.rules.pausing import PauseBook, PauseState
 
 _log = logging.getLogger(__name__)
 

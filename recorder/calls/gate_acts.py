@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from audio.types import Prompt
+from recorder import permissions as access
 from recorder.calls.acts import Act, DoneAct, PauseAnswer, Signature, new_act_id, placed, signed
 from recorder.calls.part import Part
 from recorder.calls.pause_watch import PauseWatch
@@ -20,11 +21,10 @@ from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
 from recorder.common.clerk import after, after_all
 from recorder.common.clock import utc_now
-from recorder.domain import access
 from recorder.domain.call import Call, State
-from recorder.domain.erasing import alone_s
-from recorder.domain.pausing import AGENT, CARD_TRIGGERS, Authority, Final, PauseBook, PauseState, RefusedError, kind_of
-from recorder.domain.policy import CardPayment, Service
+from recorder.rules.erasing import alone_s
+from recorder.rules.pausing import AGENT, CARD_TRIGGERS, Authority, Final, PauseBook, PauseState, RefusedError, kind_of
+from recorder.rules.policy import CardPayment, Service
 from storage.erasures import new_order_id
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
 

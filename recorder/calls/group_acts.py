@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from recorder.calls.acts import Act, PauseAnswer, Signature, new_act_id, signed
 from recorder.calls.works import Works
 from recorder.domain.conversation import Match, Passage, match
-from recorder.domain.pausing import AGENT, HOLD, Authority, Final, RefusedError
+from recorder.rules.pausing import AGENT, HOLD, Authority, Final, RefusedError
 from storage.types import RecordingId
 
 if TYPE_CHECKING:

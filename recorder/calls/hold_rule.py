@@ -11,8 +11,8 @@ from recorder.calls.acts import Act
 from recorder.calls.part import Part
 from recorder.calls.works import Works
 from recorder.domain.call import Call, State
-from recorder.domain.pausing import HOLD, Authority, PauseBook, RefusedError
-from recorder.domain.policy import Service
+from recorder.rules.pausing import HOLD, Authority, PauseBook, RefusedError
+from recorder.rules.policy import Service
 
 _log = logging.getLogger(__name__)
 

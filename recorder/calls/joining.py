@@ -15,9 +15,9 @@ from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
 from recorder.domain.call import After, Call, Side
 from recorder.domain.crew import Crew
-from recorder.domain.pausing import Final, PauseBook, PauseState
-from recorder.domain.policy import Extension, Service
 from recorder.domain.transfer import Occupant, Standing
+from recorder.rules.pausing import Final, PauseBook, PauseState
+from recorder.rules.policy import Extension, Service
 from storage.types import Officer, RecordingRow
 
 BY = "rule:transfer"

@@ -18,7 +18,7 @@ from recorder.calls.key_acts import KeyActs, KeyActsCall
 from recorder.calls.part import Part
 from recorder.domain import call as table
 from recorder.domain.call import Side
-from recorder.domain.limits import RateLimit
+from recorder.rules.limits import RateLimit
 from sip.events import Body
 
 _log = logging.getLogger(__name__)

@@ -3,8 +3,8 @@
 from typing import Any
 
 from recorder.calls.pauses import State
-from recorder.domain.pausing import HOLD, PauseState
-from recorder.domain.segments import joined
+from recorder.rules.pausing import HOLD, PauseState
+from recorder.rules.segments import joined
 from storage.types import SegmentKind
 
 

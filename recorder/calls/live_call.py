@@ -17,8 +17,8 @@ from recorder.calls.transferring import Transfers
 from recorder.calls.works import Works
 from recorder.domain import call as table
 from recorder.domain.call import After, Call, Side
-from recorder.domain.routing import Route, find_peer
 from recorder.domain.transfer import Occupant
+from recorder.rules.routing import Route, find_peer
 from sip.crossing import without_private
 from sip.endpoint import OutgoingCall
 from sip.events import (

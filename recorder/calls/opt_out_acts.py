@@ -1,6 +1,6 @@
 """The steps of the opt-out workflow on calls in progress: decided, done, stored, told. Call thread only.
 
-Who may take a step is `recorder.domain.opt_out`'s; console, command line and the manager's keys all come through here.
+Who may take a step is `recorder.rules.opt_out`'s; console, command line and the manager's keys all come through here.
 """
 
 import contextlib
@@ -17,10 +17,10 @@ from recorder.calls.group_acts import gathered
 from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
 from recorder.calls.works import Works
 from recorder.common.clock import utc_now
-from recorder.domain.access import DeniedError, Fault, Person
 from recorder.domain.crew import Crew
-from recorder.domain.live_access import NOTHING_KNOWN, Around, CallFacts
-from recorder.domain.opt_out import (
+from recorder.permissions import DeniedError, Fault, Person
+from recorder.rules.live_access import NOTHING_KNOWN, Around, CallFacts
+from recorder.rules.opt_out import (
     OptOutRequest,
     OptOutState,
     Statements,
@@ -29,8 +29,8 @@ from recorder.domain.opt_out import (
     check_grant,
     check_raise,
 )
-from recorder.domain.pausing import PauseBook, RefusedError
-from recorder.domain.policy import Nomination, Service
+from recorder.rules.pausing import PauseBook, RefusedError
+from recorder.rules.policy import Nomination, Service
 from storage.erasures import new_order_id
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
 

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from recorder.common.clerk import Clerk
-from recorder.domain.opt_out import OptOutRequest, OptOutState
+from recorder.rules.opt_out import OptOutRequest, OptOutState
 from storage.audit import AuditLog
 from storage.durable import save_atomically
 from storage.types import RecordingId

@@ -8,7 +8,7 @@ from typing import Any
 from recorder.calls.live_call import LiveCall
 from recorder.domain import call as table
 from recorder.domain.call import After, Side
-from recorder.domain.policy import extension_of
+from recorder.rules.policy import extension_of
 from sip.events import (
     Body,
     CallOffered,

@@ -11,8 +11,8 @@ from audio.types import Prompt
 from recorder.calls.part import Part
 from recorder.calls.works import Sounds, Works
 from recorder.config import Pause
-from recorder.domain.pausing import PauseBook
 from recorder.domain.reminding import Due, PauseVigil, is_watched
+from recorder.rules.pausing import PauseBook
 
 _log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from collections import Counter
 
 from recorder.calls.signalled import Signalled
 from recorder.calls.works import Works
-from recorder.domain.limits import RateLimit
-from recorder.domain.routing import Peer
+from recorder.rules.limits import RateLimit
+from recorder.rules.routing import Peer
 
 _log = logging.getLogger(__name__)
 _SAY_EVERY_S = 60.0

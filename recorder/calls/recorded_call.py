@@ -43,11 +43,11 @@ from recorder.domain import call as table
 from recorder.domain.call import After, Call, Side
 from recorder.domain.crew import Crew
 from recorder.domain.identities import Identities, numbers_in, parties_of
-from recorder.domain.outcome import MEDIA_REFUSALS, Facts
-from recorder.domain.pausing import PauseBook
-from recorder.domain.policy import Extension, Nomination, Service, recording_id
-from recorder.domain.routing import find_peer
 from recorder.domain.transfer import Occupant, occupants_of
+from recorder.rules.outcome import MEDIA_REFUSALS, Facts
+from recorder.rules.pausing import PauseBook
+from recorder.rules.policy import Extension, Nomination, Service, recording_id
+from recorder.rules.routing import find_peer
 from sip.crossing import identity_in
 from sip.events import (
     Body,

@@ -17,7 +17,7 @@ from recorder.calls.party import Party
 from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
 from recorder.domain.call import Call, Side, State
-from recorder.domain.pausing import PauseBook, RefusedError
+from recorder.rules.pausing import PauseBook, RefusedError
 from storage.types import RecordingId, RecordingRow
 
 ENDED = "call.second_message.ended"

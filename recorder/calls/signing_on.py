@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 
+from recorder import permissions as access
 from recorder.calls.acts import Signature, entered
 from recorder.calls.works import Works
-from recorder.domain import access
-from recorder.domain.policy import Extension
-from recorder.domain.sign_on import SignOn, displaced
+from recorder.rules.policy import Extension
+from recorder.rules.sign_on import SignOn, displaced
 
 CLASH = "sign_on_clash"
 """The alarm: somebody took over a phone at which somebody else was signed on, or which is configured as theirs."""

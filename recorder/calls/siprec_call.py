@@ -23,6 +23,7 @@ from audio.types import (
     SourceRefused,
 )
 from audio.types import LegId as MediaLegId
+from recorder import permissions as access
 from recorder.calls.acts import Act, Signature, signed, together
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.hold_rule import HoldRule
@@ -40,15 +41,14 @@ from recorder.calls.taped_call import TapedCall
 from recorder.calls.taping import Taping
 from recorder.calls.works import Works
 from recorder.common.clerk import after_all
-from recorder.domain import access
 from recorder.domain.call import Call, Side, State
 from recorder.domain.crew import Crew
 from recorder.domain.identities import Identities
-from recorder.domain.outcome import Facts
-from recorder.domain.pausing import HOLD, Authority, PauseBook, PauseState, RefusedError
-from recorder.domain.policy import NoticeWhen, recording_id
-from recorder.domain.routing import Peer
 from recorder.domain.siprec import Stage, Verdict
+from recorder.rules.outcome import Facts
+from recorder.rules.pausing import HOLD, Authority, PauseBook, PauseState, RefusedError
+from recorder.rules.policy import NoticeWhen, recording_id
+from recorder.rules.routing import Peer
 from sip.events import (
     Body,
     CallOffered,

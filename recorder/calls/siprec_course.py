@@ -19,10 +19,10 @@ from recorder.calls.siprec_names import Names
 from recorder.calls.taping import Taping
 from recorder.calls.works import Works
 from recorder.domain.call import Call, State
-from recorder.domain.pausing import AGENT, HOLD, Final, PauseBook, RefusedError
-from recorder.domain.policy import Extension
-from recorder.domain.routing import Peer
 from recorder.domain.siprec import STEPS, Remark, Sent, Stage, Step, Terms, Verdict, judge
+from recorder.rules.pausing import AGENT, HOLD, Final, PauseBook, RefusedError
+from recorder.rules.policy import Extension
+from recorder.rules.routing import Peer
 from sip.events import CallOffered
 from storage.types import Officer, RecordingRow
 

@@ -13,7 +13,7 @@ from recorder.calls.siprec_links import Links
 from recorder.calls.siprec_names import is_recording_session
 from recorder.calls.switchboard import Switchboard
 from recorder.calls.works import Works
-from recorder.domain.routing import Peer, find_peer
+from recorder.rules.routing import Peer, find_peer
 from sip.events import CallOffered
 
 _log = logging.getLogger(__name__)

@@ -6,9 +6,9 @@ Pure.
 from collections.abc import Iterable, Mapping, Sequence
 
 from recorder.config import Config
-from recorder.domain.policy import Direction, Extension, Nomination, Service
-from recorder.domain.routing import Peer
 from recorder.domain.siprec import Verdict, extension_of
+from recorder.rules.policy import Direction, Extension, Nomination, Service
+from recorder.rules.routing import Peer
 from sip import metadata
 from sip.metadata import Metadata
 from storage.types import NoticeProof, Participant

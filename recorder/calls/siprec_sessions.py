@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from recorder.common.clerk import Clerk
-from recorder.domain.pausing import HOLD, Final, PauseState
+from recorder.rules.pausing import HOLD, Final, PauseState
 from storage import journal
 
 REGISTER = "sessions.journal"

@@ -28,11 +28,11 @@ from recorder.calls.works import Sounds, Works
 from recorder.domain.call import Call, Side
 from recorder.domain.crew import Crew
 from recorder.domain.identities import Identities
-from recorder.domain.live_access import Permit
-from recorder.domain.outcome import Facts, settle
-from recorder.domain.pausing import AGENT, Authority, Final, PauseBook, PauseState
-from recorder.domain.policy import Extension, Nomination, Service
 from recorder.domain.transfer import Occupant
+from recorder.rules.live_access import Permit
+from recorder.rules.outcome import Facts, settle
+from recorder.rules.pausing import AGENT, Authority, Final, PauseBook, PauseState
+from recorder.rules.policy import Extension, Nomination, Service
 from storage.types import NoticeProof, Officer, Outcome, RecordingId, RecordingRow
 
 _log = logging.getLogger(__name__)

@@ -18,11 +18,11 @@ from audio.written import FinishedRecording
 from recorder.calls.container import Container, fault_of
 from recorder.calls.works import Works
 from recorder.common.clerk import after
-from recorder.domain.outcome import Facts, settle
-from recorder.domain.pausing import HOLD, Authority, Final, PauseBook, PauseState
 from recorder.domain.reminding import is_watched
-from recorder.domain.segments import OVERRUN, SegmentList, joined, seconds_of
 from recorder.domain.siprec import Remark
+from recorder.rules.outcome import Facts, settle
+from recorder.rules.pausing import HOLD, Authority, Final, PauseBook, PauseState
+from recorder.rules.segments import OVERRUN, SegmentList, joined, seconds_of
 from storage.errors import VaultError
 from storage.recording import OpenRecording
 from storage.rows import row_to_json

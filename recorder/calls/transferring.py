@@ -13,7 +13,6 @@ from recorder.calls.part import Part
 from recorder.calls.switchboard import Switchboard, Way
 from recorder.domain import call as table
 from recorder.domain.call import Side
-from recorder.domain.routing import FAILOVER, UNKNOWN_THERE
 from recorder.domain.transfer import (
     TABLE,
     Occupant,
@@ -24,6 +23,7 @@ from recorder.domain.transfer import (
     who_answered,
     why_refused,
 )
+from recorder.rules.routing import FAILOVER, UNKNOWN_THERE
 from sip.endpoint import OutgoingCall
 from sip.events import (
     CallOffered,

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from recorder.domain.cases import Case, CaseEntry, CaseKind, Step, told
 from recorder.people.database import case_entries, from_s
+from recorder.rules.cases import Case, CaseEntry, CaseKind, Step, told
 
 PREFIXES = {CaseKind.SUBJECT_ACCESS: "SAR", CaseKind.DISCLOSURE: "DIS"}
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from recorder.common.problems import ProblemError
-from recorder.domain.access import DeniedError, Person
 from recorder.domain.case_scope import WIDE_FOR, check_count, is_narrow
-from recorder.domain.cases import Case
 from recorder.domain.holds import GRACE
 from recorder.keeping.holding import HoldBooks, settling_books
+from recorder.permissions import DeniedError, Person
+from recorder.rules.cases import Case
 from storage.database import Database
 from storage.holds import new_hold_id
 from storage.query_holds import QueryHold, QueryHolds, Release

@@ -16,17 +16,17 @@ from recorder.cases.book import CaseBook, ChangedError
 from recorder.cases.case_holds import check_settled, counted
 from recorder.cases.workdays import is_working_day
 from recorder.common.problems import ProblemError
-from recorder.domain.access import MAX_REASON_CHARACTERS, Act, Actor, DeniedError, Person
 from recorder.domain.case_rules import check_opening, check_step
 from recorder.domain.case_scope import in_words, is_empty, wanted
-from recorder.domain.cases import Case, CaseEntry, CaseKind, Decision, LegalGround, Step, after, opened
-from recorder.domain.deadlines import Course, due_on, extend_by, warn_on
 from recorder.domain.holds import HoldWish
-from recorder.domain.requesting import Category, Leave, RequestState, RequestWish
 from recorder.hearing.asking import GRANTED, STATUS
 from recorder.hearing.books import HearingBooks
 from recorder.keeping.holding import HoldBooks, place_hold, review_hold, steady_books
 from recorder.keeping.restricting import ClaimBooks
+from recorder.permissions import MAX_REASON_CHARACTERS, Act, Actor, DeniedError, Person
+from recorder.rules.cases import Case, CaseEntry, CaseKind, Decision, LegalGround, Step, after, opened
+from recorder.rules.deadlines import Course, due_on, extend_by, warn_on
+from recorder.rules.requesting import Category, Leave, RequestState, RequestWish
 from storage.copy_list import CopyList
 from storage.rows import time_to_json
 from storage.types import Claim, Hold, HoldKind, RecordingRow, Search

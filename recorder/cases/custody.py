@@ -9,10 +9,10 @@ from typing import Any
 from recorder.auditing.reading import problems_of
 from recorder.cases.casework import CaseBooks, at_work
 from recorder.common.problems import ProblemError
-from recorder.domain.access import Act, Actor, Person, Refused, may
-from recorder.domain.cases import Case
 from recorder.domain.custody import READ, Hand, chain_of
 from recorder.keeping.inspection import Inspector
+from recorder.permissions import Act, Actor, Person, Refused, may
+from recorder.rules.cases import Case
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
 from storage.audit_search import entries_about

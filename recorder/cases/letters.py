@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from types import MappingProxyType
 
-from recorder.domain.cases import Case, Decision, Step
+from recorder.rules.cases import Case, Decision, Step
 
 ROUTES = """If you are not content with this, you can ask the council's data protection officer to look at it again.
 You can complain to the Information Commissioner: Wycliffe House, Water Lane, Wilmslow, Cheshire SK9 5AF,

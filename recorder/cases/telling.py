@@ -5,7 +5,7 @@ from contextlib import suppress
 from zoneinfo import ZoneInfo
 
 from recorder.cases.book import CaseBook, ChangedError
-from recorder.domain.cases import CaseEntry, Step
+from recorder.rules.cases import CaseEntry, Step
 from storage.audit import AuditLog
 from storage.types import ErasureOrder, Hold
 

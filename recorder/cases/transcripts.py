@@ -16,11 +16,14 @@ from recorder.cases.casework import CaseBooks, at_work, write_step
 from recorder.cases.letters import in_words
 from recorder.common.problems import ProblemError
 from recorder.copying.copy_orders import CaseFile
-from recorder.domain.access import Act, Actor, Person
-from recorder.domain.call_parts import withheld_of
-from recorder.domain.cases import Case, Decision, Step
-from recorder.domain.requesting import Leave
-from recorder.domain.transcripts import (
+from recorder.keeping.erasing import refuse_locked
+from recorder.keeping.restricting import refuse_restricted
+from recorder.people.database import transcripts as _table
+from recorder.permissions import Act, Actor, Person
+from recorder.rules.call_parts import withheld_of
+from recorder.rules.cases import Case, Decision, Step
+from recorder.rules.requesting import Leave
+from recorder.rules.transcripts import (
     OVERHANG_S,
     Transcript,
     TranscriptError,
@@ -28,9 +31,6 @@ from recorder.domain.transcripts import (
     for_copy,
     read_transcript,
 )
-from recorder.keeping.erasing import refuse_locked
-from recorder.keeping.restricting import refuse_restricted
-from recorder.people.database import transcripts as _table
 from storage.claims import Claims
 from storage.erasures import Erasures
 from storage.errors import DamagedError, NotFoundError, StorageError

@@ -20,9 +20,9 @@ from recorder.commands.shared import (
     sign_in,
 )
 from recorder.common.home import Home
-from recorder.domain.access import Act
 from recorder.people.accounts import is_anothers_extension
 from recorder.people.database import AuditNote
+from recorder.permissions import Act
 
 agents = typer.Typer(no_args_is_help=True, help="Who sits at which extension.")
 SeatOption = Annotated[str, typer.Option("--extension", metavar="N")]

@@ -40,11 +40,11 @@ from recorder.commands.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config
-from recorder.domain.access import Person
-from recorder.domain.cases import CaseKind, Decision, LegalGround, Step
-from recorder.domain.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
 from recorder.opening import open_reader
 from recorder.people.database import open_people
+from recorder.permissions import Person
+from recorder.rules.cases import CaseKind, Decision, LegalGround, Step
+from recorder.rules.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
 from storage.index import Index
 from storage.rows import row_to_json
 from storage.types import RecordingRow, Search

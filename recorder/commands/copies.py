@@ -26,16 +26,16 @@ from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.config import Config
 from recorder.copying.cover_sheet import position_words
-from recorder.domain.access import Act, Allowed, Person, may
-from recorder.domain.call_parts import relation, silenced, whole_for, withheld_of
-from recorder.domain.requesting import AccessRequest
-from recorder.domain.spans import Spans, in_seconds
 from recorder.hearing.appointing import break_glass
 from recorder.hearing.emergencies import Emergency
 from recorder.keeping.erasing import refuse_locked
 from recorder.keeping.restricting import refuse_restricted
 from recorder.opening import open_reader
 from recorder.people.database import AuditNote
+from recorder.permissions import Act, Allowed, Person, may
+from recorder.rules.call_parts import relation, silenced, whole_for, withheld_of
+from recorder.rules.requesting import AccessRequest
+from recorder.rules.spans import Spans, in_seconds
 from storage.claims import Claims
 from storage.erasures import Erasures
 from storage.errors import StorageError

@@ -34,15 +34,15 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.config import Config
-from recorder.domain.access import Act, Person, knows_all
-from recorder.domain.call_parts import is_withheld
-from recorder.domain.erasing import position_from
 from recorder.keeping.eraser import Eraser
 from recorder.keeping.erasing import Books, check_order, decide_erasure, order_erasure, order_to_json
 from recorder.keeping.keyring import epoch_keys
 from recorder.keeping.searching import knows, shown
 from recorder.people.database import open_people
 from recorder.people.erasure_approvals import Approvals
+from recorder.permissions import Act, Person, knows_all
+from recorder.rules.call_parts import is_withheld
+from recorder.rules.erasing import position_from
 from storage.audit import AuditLog
 from storage.erasures import Erasures
 from storage.errors import NotFoundError, StorageError

@@ -38,12 +38,12 @@ from recorder.copying.copy_orders import CopyBooks, CopyOrder, Ordered, check_or
 from recorder.copying.cover_sheet import length_words
 from recorder.copying.exporting import Copying
 from recorder.copying.span_words import position_in, redaction_from
-from recorder.domain.access import Act, Person
 from recorder.domain.copying import Ground
 from recorder.keeping.keyring import read_passphrase
 from recorder.keeping.searching import knows
 from recorder.opening import open_reader
 from recorder.people.database import open_people
+from recorder.permissions import Act, Person
 from storage.audit import AuditLog
 from storage.encoding import SUFFIXES, Format
 from storage.errors import NotFoundError, StorageError

@@ -21,9 +21,9 @@ from recorder.commands.shared import (
 )
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
-from recorder.domain.access import Person
 from recorder.keeping.erasing import forgot_recording
 from recorder.live.client import DaemonUnavailableError, LiveClient
+from recorder.permissions import Person
 
 SecondsOption = Annotated[
     float | None,

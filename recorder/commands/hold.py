@@ -28,7 +28,6 @@ from recorder.commands.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config
-from recorder.domain.access import Person
 from recorder.domain.holds import HoldWish
 from recorder.keeping.holding import (
     LISTED,
@@ -43,6 +42,7 @@ from recorder.keeping.holding import (
 )
 from recorder.people.accounts import usable_people
 from recorder.people.database import open_people
+from recorder.permissions import Person
 from storage.audit import AuditLog
 from storage.errors import StorageError
 from storage.holds import Holds

@@ -17,11 +17,11 @@ from recorder.commands.shared import (
     say,
 )
 from recorder.common.clock import utc_now
-from recorder.domain.access import Act
-from recorder.domain.signing_in import Identity
 from recorder.people.account_rows import PeopleError
 from recorder.people.database import open_people
 from recorder.people.identities import Identities
+from recorder.permissions import Act
+from recorder.rules.signing_in import Identity
 
 
 def connect(

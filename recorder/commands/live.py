@@ -28,13 +28,13 @@ from recorder.commands.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.domain.access import Act, LocalUser, Person, Refused, may
-from recorder.domain.live_access import Around, colleagues_of, seen
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.live.signing import Signer
 from recorder.people.database import AuditNote, open_people
 from recorder.people.sessions import Sessions
 from recorder.people.signed_in import managed_teams
+from recorder.permissions import Act, LocalUser, Person, Refused, may
+from recorder.rules.live_access import Around, colleagues_of, seen
 
 CallOption = Annotated[str | None, typer.Option("--call", metavar="ID", help="One call, or the beginning of its id.")]
 ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N", help="Every call of an extension.")]

@@ -23,7 +23,6 @@ from recorder.commands.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config
-from recorder.domain.access import Person
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import SignedIn
 from recorder.people.attempts import REFUSED_SENTENCE, SignInRefused
@@ -31,6 +30,7 @@ from recorder.people.database import AuditNote, open_people
 from recorder.people.second_factor import WRONG_CODE_SENTENCE, SecondFactors
 from recorder.people.sessions import Kind, Sessions
 from recorder.people.totp import address_of, new_secret, spaced
+from recorder.permissions import Person
 
 CodeOption = Annotated[
     Path | None,

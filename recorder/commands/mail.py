@@ -25,12 +25,12 @@ from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
 from recorder.common.smtp import MailError, send_mail
 from recorder.common.smtp_options import is_mail_address
-from recorder.domain.access import Act
 from recorder.domain.notifying import STUCK_AFTER
 from recorder.notifying.addresses import Addresses, change_address
 from recorder.notifying.box import Box
 from recorder.notifying.mails import trial
 from recorder.people.database import open_people
+from recorder.permissions import Act
 from storage.audit import AuditLog
 from storage.rows import time_to_json
 

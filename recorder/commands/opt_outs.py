@@ -20,11 +20,11 @@ from recorder.commands.shared import (
     sign_in,
 )
 from recorder.common.home import Home
-from recorder.domain.access import Act
-from recorder.domain.live_access import facts_listed
-from recorder.domain.opt_out import may_see
 from recorder.live.client import Grant, LiveClient
 from recorder.people.database import AuditNote
+from recorder.permissions import Act
+from recorder.rules.live_access import facts_listed
+from recorder.rules.opt_out import may_see
 
 opt_outs = typer.Typer(
     no_args_is_help=True,

@@ -36,7 +36,6 @@ from recorder.commands.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config
-from recorder.domain.access import TABLE, Act, Allowed, DeniedError, Role, may
 from recorder.domain.granting import POWERFUL, LatelySet, Proposal, combination_problem, who_confirms
 from recorder.domain.operator_names import misnamed_operators
 from recorder.people.account_rows import PeopleError
@@ -45,6 +44,7 @@ from recorder.people.acknowledgements import Acknowledgements
 from recorder.people.database import AuditNote, open_people
 from recorder.people.pins import PinError, PinFile
 from recorder.people.proposals import Enter, Proposals
+from recorder.permissions import TABLE, Act, Allowed, DeniedError, Role, may
 from storage.rows import time_to_json
 
 users = typer.Typer(no_args_is_help=True, help="Accounts and their roles.")

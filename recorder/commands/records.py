@@ -31,13 +31,13 @@ from recorder.commands.shared import (
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.config import Config
-from recorder.domain.access import Act, DeniedError, Person, Refused, knows_all, may
-from recorder.domain.call_parts import is_withheld, relation
-from recorder.domain.requesting import AccessRequest, Leave
 from recorder.keeping.erasing import order_to_json
 from recorder.keeping.searching import describe, findable, knows, shown, typed
 from recorder.opening import open_index
 from recorder.people.database import AuditNote
+from recorder.permissions import Act, DeniedError, Person, Refused, knows_all, may
+from recorder.rules.call_parts import is_withheld, relation
+from recorder.rules.requesting import AccessRequest, Leave
 from storage.copy_list import CopyList, copy_to_json
 from storage.erasures import Erasures, is_open
 from storage.errors import DatabaseError, NotFoundError

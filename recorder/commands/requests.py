@@ -28,12 +28,12 @@ from recorder.commands.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config
-from recorder.domain.access import Act, Person
-from recorder.domain.requesting import LEAVE_DAYS, MOST_LEAVE_DAYS, AccessRequest, Category, Leave, RequestWish
 from recorder.hearing import asking
 from recorder.hearing.appointing import acknowledge, end_deputy, mark_absent, to_acknowledge
 from recorder.hearing.books import HearingBooks
 from recorder.people.database import open_people
+from recorder.permissions import Act, Person
+from recorder.rules.requesting import LEAVE_DAYS, MOST_LEAVE_DAYS, AccessRequest, Category, Leave, RequestWish
 from storage.audit import AuditLog
 from storage.index import Index
 from storage.rows import time_to_json

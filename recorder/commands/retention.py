@@ -26,8 +26,6 @@ from recorder.commands.shared import (
     tell,
 )
 from recorder.common.home import Home
-from recorder.domain.access import Act, DeniedError, Person
-from recorder.domain.retention import FIXED, SCHEDULE, DataClass, Stop, larger_share, put_into_force
 from recorder.domain.sweep_consent import Consent
 from recorder.hearing.appointments import Appointments
 from recorder.keeping.sweep import Sweeper
@@ -36,6 +34,8 @@ from recorder.keeping.sweep_process import opened_sweeper
 from recorder.keeping.sweep_state import SweepState, state_to_json
 from recorder.people.database import AuditNote, open_people
 from recorder.people.sweep_consents import Consents
+from recorder.permissions import Act, DeniedError, Person
+from recorder.rules.retention import FIXED, SCHEDULE, DataClass, Stop, larger_share, put_into_force
 from storage.errors import StorageError
 
 retention = typer.Typer(

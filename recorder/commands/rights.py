@@ -28,7 +28,6 @@ from recorder.commands.shared import (
 )
 from recorder.common.home import Home
 from recorder.config import Config
-from recorder.domain.access import Person
 from recorder.domain.rights import MOST_USE_DAYS, ClaimEvent
 from recorder.keeping.restricting import (
     ClaimStep,
@@ -39,6 +38,7 @@ from recorder.keeping.restricting import (
     read_claims,
     write_claim,
 )
+from recorder.permissions import Person
 from storage.index import Index
 from storage.types import Claim, Right
 

@@ -35,8 +35,6 @@ from recorder.commands.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config, ConfigError
-from recorder.domain.access import Act, Role
-from recorder.domain.policy import CardPayment, Extension, NoticeWhen
 from recorder.hearing.appointments import Appointments
 from recorder.home_check import check_listening, check_next_hops, check_private_keys
 from recorder.keeping.keyring import epoch_keys, new_passphrase
@@ -52,6 +50,8 @@ from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import FOUNDER_ROLES, People, combining_admin, count_usable, usable_people
 from recorder.people.database import AuditNote, open_people
 from recorder.people.deputies import named_by_one
+from recorder.permissions import Act, Role
+from recorder.rules.policy import CardPayment, Extension, NoticeWhen
 from recorder.site_check import (
     Finding,
     Level,

@@ -24,10 +24,7 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.plain_text import clean, one_line
 from recorder.config import Config, ConfigError
-from recorder.domain.access import Act, Allowed, Person, Refused, may
 from recorder.domain.command_access import ASKED_BY_THE_DAEMON, WITHOUT_ACCOUNT, requirement_of, takes_person
-from recorder.domain.requirement import UnlistedError, missing_act
-from recorder.domain.signing_in import SignInRules
 from recorder.hearing.appointments import Appointments
 from recorder.hearing.requests import Requests
 from recorder.people.accounts import People, SignedIn
@@ -36,6 +33,9 @@ from recorder.people.database import AuditNote, open_people
 from recorder.people.seals import Seals
 from recorder.people.second_factor import WRONG_CODE_SENTENCE, SecondFactors
 from recorder.people.sessions import Kind, Sessions
+from recorder.permissions import Act, Allowed, Person, Refused, may
+from recorder.rules.requirement import UnlistedError, missing_act
+from recorder.rules.signing_in import SignInRules
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError
 

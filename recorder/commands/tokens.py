@@ -24,10 +24,10 @@ from recorder.commands.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.domain.access import Act, Scope
-from recorder.domain.policy import extension_of
 from recorder.people.database import open_people
 from recorder.people.tokens import TokenError, Tokens
+from recorder.permissions import Act, Scope
+from recorder.rules.policy import extension_of
 
 tokens = typer.Typer(no_args_is_help=True, help="Tokens for other systems.")
 

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from recorder.carriage import WILDCARDS, mistakes, parse_address
 from recorder.config.reading import Reader
 from recorder.config.settings import Config
-from recorder.domain.retention import SCHEDULE, UNREACHED
-from recorder.domain.transfer_targets import is_pattern
+from recorder.rules.retention import SCHEDULE, UNREACHED
+from recorder.rules.transfer_targets import is_pattern
 from sip.message import is_ip
 from storage.database import parse_url
 from storage.errors import DatabaseError

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 
 from recorder.auditing.anchor_options import AnchorOptions
-from recorder.domain.limits import ConnectionLimits, Rates
-from recorder.domain.policy import Extension, Service
-from recorder.domain.retention import SCHEDULE, DataClass, periods
-from recorder.domain.routing import EmergencyNumbers, Peer, Route
-from recorder.domain.signing_in import SecondFactor, SessionLimits, SignInRules
-from recorder.domain.transfer_targets import TransferRules
-from recorder.domain.weekly import review_day
-from recorder.domain.written_numbers import without_separators
 from recorder.notifying.mail_options import MailOptions
 from recorder.openid.options import OpenIdOptions
+from recorder.rules.limits import ConnectionLimits, Rates
+from recorder.rules.policy import Extension, Service
+from recorder.rules.retention import SCHEDULE, DataClass, periods
+from recorder.rules.routing import EmergencyNumbers, Peer, Route
+from recorder.rules.signing_in import SecondFactor, SessionLimits, SignInRules
+from recorder.rules.transfer_targets import TransferRules
+from recorder.rules.weekly import review_day
+from recorder.rules.written_numbers import without_separators
 from recorder.sip_accounts import RegisterOptions
 from sip.options import Address
 from storage.types import ArchiveFormat

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from recorder.common.problems import ProblemError
 from recorder.console.path_ids import id_in_path
 from recorder.console.rules import Rules
-from recorder.domain.access import Act, Actor, Application, Person, Refused, may
-from recorder.domain.requirement import missing_act
 from recorder.domain.route_access import requirement_of
+from recorder.permissions import Act, Actor, Application, Person, Refused, may
+from recorder.rules.requirement import missing_act
 
 
 class Admission:

@@ -12,7 +12,7 @@ from recorder.auditing.reading import AuditQuery, entries_found, entry_to_json, 
 from recorder.console.auth import Caller
 from recorder.console.filters import Form, read_form
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
-from recorder.domain.access import Act
+from recorder.permissions import Act
 from storage.anchors import Anchor, Anchors
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError, DatabaseError

@@ -17,10 +17,10 @@ from recorder.console.deps import ConsoleDeps
 from recorder.console.rates import RateLimits, credentials_of, kind_of, session_cookie
 from recorder.console.refused_tokens import RefusedTokens
 from recorder.console.rules import Rules
-from recorder.domain.access import Actor, Person
 from recorder.openid.starts import WAIT_S
 from recorder.people.sessions import STARTING_FOR, Kind, Session
 from recorder.people.tokens import TokenRefused
+from recorder.permissions import Actor, Person
 
 _LONGEST_CALL = timedelta(hours=12)
 _CHECKED_AT_ONCE = 4

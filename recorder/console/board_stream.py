@@ -16,8 +16,8 @@ from recorder.console.live_rows import LiveRow, row_of
 from recorder.console.parts import SignInNeededError
 from recorder.console.pulse import AGAIN, BEAT, Pulse
 from recorder.console.watchers import LOOK_EVERY_S
-from recorder.domain.access import Person
-from recorder.domain.live_access import Around, seen
+from recorder.permissions import Person
+from recorder.rules.live_access import Around, seen
 
 REQUESTS = b"event: requests\ndata: {}\n\n"
 NO_CALL = "none"

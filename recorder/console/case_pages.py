@@ -17,10 +17,10 @@ from recorder.console.auth import Caller
 from recorder.console.filters import read_form
 from recorder.console.pages import search_form
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
-from recorder.domain.access import Role
 from recorder.domain.case_rules import STEPS
-from recorder.domain.cases import LEGAL_GROUND_WORDS, Case, CaseKind, CaseState, Decision, LegalGround, Step
-from recorder.domain.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
+from recorder.permissions import Role
+from recorder.rules.cases import LEGAL_GROUND_WORDS, Case, CaseKind, CaseState, Decision, LegalGround, Step
+from recorder.rules.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
 from storage.types import RecordingRow, Search
 
 router = APIRouter(include_in_schema=False)

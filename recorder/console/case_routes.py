@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from recorder.cases import casework, scoping
 from recorder.console.api import PROBLEMS, SearchOrder
 from recorder.console.parts import ApiChanger, ApiReader, Console, Parts
-from recorder.domain.access import MAX_REASON_CHARACTERS
-from recorder.domain.cases import Case, CaseKind, LegalGround
-from recorder.domain.requesting import MOST_RECORDINGS
+from recorder.permissions import MAX_REASON_CHARACTERS
+from recorder.rules.cases import Case, CaseKind, LegalGround
+from recorder.rules.requesting import MOST_RECORDINGS
 
 CasePath = Annotated[str, Path(description="The case's reference, SAR-2026-0001", max_length=40)]
 _Reason = Annotated[str, Field(max_length=MAX_REASON_CHARACTERS)]

@@ -16,7 +16,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from recorder.console.throttle import source_of
-from recorder.domain.limits import ConnectionLimits, RateLimit
+from recorder.rules.limits import ConnectionLimits, RateLimit
 
 _log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from recorder.console.deps import AudioFile
 from recorder.copying.copy_orders import CopyBooks, CopyOrder, Ordered
 from recorder.copying.exporting import Copying
 from recorder.copying.span_words import position_in, redaction_from
-from recorder.domain.access import Person
 from recorder.domain.copying import Ground
+from recorder.permissions import Person
 from storage.encoding import MEDIA_TYPES, SUFFIXES, Format
 from storage.package import zipped
 from storage.types import RecordingRow

@@ -8,10 +8,6 @@ from typing import Any, Protocol
 from recorder.cases.casework import CaseBooks
 from recorder.cases.transcripts import Transcripts
 from recorder.copying.copy_orders import CopyBooks
-from recorder.domain.access import Actor, Person
-from recorder.domain.limits import ConnectionLimits, Rates
-from recorder.domain.live_access import Around
-from recorder.domain.signing_in import SignInRules
 from recorder.hearing.books import HearingBooks
 from recorder.keeping.eraser import Eraser
 from recorder.keeping.erasing import Books
@@ -27,6 +23,10 @@ from recorder.people.proposals import Proposals
 from recorder.people.second_factor import SecondFactors
 from recorder.people.sessions import Sessions
 from recorder.people.tokens import Tokens
+from recorder.permissions import Actor, Person
+from recorder.rules.limits import ConnectionLimits, Rates
+from recorder.rules.live_access import Around
+from recorder.rules.signing_in import SignInRules
 from storage.types import RecordingRow, Search
 
 

@@ -13,16 +13,16 @@ from recorder.console.listening import OPENED, Listen, Listens
 from recorder.console.ranges import wanted_bytes
 from recorder.console.rules import Rules
 from recorder.copying.copy_orders import CopyOrder, check_order, prepared
-from recorder.domain.access import Act, Actor, Application, DeniedError, Person, Refused, may
-from recorder.domain.call_parts import is_withheld, relation, whole_for
-from recorder.domain.erasing import span_of
-from recorder.domain.requesting import AccessRequest, Leave
 from recorder.domain.rights import why_restricted
 from recorder.hearing.appointing import break_glass
 from recorder.hearing.emergencies import Emergency
 from recorder.keeping.erasing import order_to_hear, refuse_locked
 from recorder.keeping.restricting import refuse_restricted
 from recorder.keeping.searching import describe, findable, knows, shown, typed
+from recorder.permissions import Act, Actor, Application, DeniedError, Person, Refused, may
+from recorder.rules.call_parts import is_withheld, relation, whole_for
+from recorder.rules.erasing import span_of
+from recorder.rules.requesting import AccessRequest, Leave
 from storage.claims import Claims
 from storage.copy_list import CopyMade
 from storage.encoding import MEDIA_TYPES, SUFFIXES, Format
@@ -71,7 +71,7 @@ class Sound:
 
 
 class Desk:
-    """Does what callers ask, by the rules of `recorder.domain.access`.
+    """Does what callers ask, by the rules of `recorder.permissions`.
 
     Every method blocks and raises ProblemError: 403 refused, 404 no such thing, 503 the audit log cannot be written
     (nothing is shown then).

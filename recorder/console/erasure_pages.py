@@ -12,9 +12,9 @@ from recorder.console.auth import Caller
 from recorder.console.erasures import orders_for, three_of
 from recorder.console.pages import again, recording_page
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
-from recorder.domain.access import Act
-from recorder.domain.erasing import position_from
 from recorder.keeping.erasing import decide_erasure, forgot_recording, order_erasure
+from recorder.permissions import Act
+from recorder.rules.erasing import position_from
 from storage.types import ErasureKind, ErasureState
 
 router = APIRouter(include_in_schema=False)

@@ -5,11 +5,11 @@ from contextlib import suppress
 from typing import Any
 
 from recorder.console.parts import Parts
-from recorder.domain.access import Act, Actor, Person
-from recorder.domain.call_parts import owners_of
-from recorder.domain.erasing import SpanFacts, facts_of, span_of
 from recorder.people.erasure_approvals import Approval
+from recorder.permissions import Act, Actor, Person
 from recorder.reports import teams_seen_by
+from recorder.rules.call_parts import owners_of
+from recorder.rules.erasing import SpanFacts, facts_of, span_of
 from storage.errors import NotFoundError
 from storage.types import ErasureOrder, ErasureState
 

@@ -13,10 +13,10 @@ from starlette.responses import Response
 
 from recorder.console.agent_pages import first_page
 from recorder.console.parts import Console, Parts
-from recorder.domain.access import Person
 from recorder.people.database import AuditNote
 from recorder.people.sessions import Kind
 from recorder.people.totp import new_secret
+from recorder.permissions import Person
 
 CODE_PAGE, ENROL_PAGE = "/sign-in/code", "/sign-in/authenticator"
 

@@ -14,7 +14,6 @@ from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.pages import again, recording_page
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
-from recorder.domain.access import Act, Actor
 from recorder.domain.holds import HoldWish
 from recorder.keeping.holding import (
     HoldBooks,
@@ -25,6 +24,7 @@ from recorder.keeping.holding import (
     release_hold,
     review_hold,
 )
+from recorder.permissions import Act, Actor
 from storage.types import Hold, HoldKind, HoldState
 
 router = APIRouter(include_in_schema=False)

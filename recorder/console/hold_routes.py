@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recorder.console.api import PROBLEMS, RecordingPath
 from recorder.console.parts import ApiChanger, ApiReader, Console, Parts
-from recorder.domain.access import MAX_REASON_CHARACTERS, Act
 from recorder.domain.holds import HoldWish
 from recorder.keeping.holding import (
     hold_to_json,
@@ -19,6 +18,7 @@ from recorder.keeping.holding import (
     release_hold,
     review_hold,
 )
+from recorder.permissions import MAX_REASON_CHARACTERS, Act
 from storage.types import Hold, HoldKind
 
 HoldPath = Annotated[str, Path(description="The hold's id, from GET /api/holds", max_length=40)]

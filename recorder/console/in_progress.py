@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from recorder.common.problems import ProblemError
 from recorder.console.rates import Kind
-from recorder.domain.limits import ConnectionLimits
+from recorder.rules.limits import ConnectionLimits
 
 
 class InProgress:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from recorder.common.problems import ProblemError
-from recorder.domain.spans import Spans, common, in_seconds, merged, span_of
+from recorder.rules.spans import Spans, common, in_seconds, merged, span_of
 from storage.encoding import WAVE_HEAD_BYTES
 from storage.export import Copy
 from storage.types import RecordingId

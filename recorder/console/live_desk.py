@@ -1,7 +1,7 @@
 """What people and other systems do to calls in progress, for pages and API alike.
 
 Which call is whose the daemon decides when somebody acts: it alone knows the call. What somebody is shown is decided
-here, by the same rules (`recorder.domain.live_access`); so is what a role or a token is good for at all.
+here, by the same rules (`recorder.rules.live_access`); so is what a role or a token is good for at all.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -14,11 +14,11 @@ from recorder.console.deps import Live
 from recorder.console.rules import Rules
 from recorder.console.sharing import Shared
 from recorder.console.views import Views
-from recorder.domain.access import Act, Actor, Allowed, Person, Role, may
-from recorder.domain.live_access import NOTHING_KNOWN, Around, colleagues_of, facts_listed, seats_of, seen
 from recorder.domain.operator_names import MisnamedOperator, misnamed_operators
-from recorder.domain.opt_out import may_decide, may_see
 from recorder.live.client import SERVICE, DaemonRefusedError, DaemonUnavailableError, Grant
+from recorder.permissions import Act, Actor, Allowed, Person, Role, may
+from recorder.rules.live_access import NOTHING_KNOWN, Around, colleagues_of, facts_listed, seats_of, seen
+from recorder.rules.opt_out import may_decide, may_see
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from recorder.console.api import PROBLEMS
 from recorder.console.parts import ApiChanger, ApiKnock, ApiReader, Console, Parts
 from recorder.console.seen_events import SeenEvents
-from recorder.domain.access import MAX_REASON_CHARACTERS, Act, Actor, Allowed, Application, may
-from recorder.domain.live_access import Around, seen
+from recorder.permissions import MAX_REASON_CHARACTERS, Act, Actor, Allowed, Application, may
+from recorder.rules.live_access import Around, seen
 
 router = APIRouter(prefix="/api", responses={**PROBLEMS, 409: PROBLEMS[403]})
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from recorder.domain.access import Act
+from recorder.permissions import Act
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ OPEN = frozenset({"recording", "paused", "not_begun", "fax_suspected"})
 
 
 def row_of(call: dict[str, Any]) -> LiveRow:
-    """Return a call as somebody sees it (`recorder.domain.live_access.seen`), with what they may do with it now."""
+    """Return a call as somebody sees it (`recorder.rules.live_access.seen`), with what they may do with it now."""
     may = frozenset(call.get("may") or ())
     is_open = call.get("state") in OPEN
     has_request = (call.get("opt_out") or {}).get("state") == "raised"

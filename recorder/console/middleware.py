@@ -15,8 +15,8 @@ from recorder.console.connections import IS_KNOWN
 from recorder.console.in_progress import InProgress
 from recorder.console.rates import RateLimits, credentials_of, kind_of, session_cookie
 from recorder.console.throttle import Throttle, source_of
-from recorder.domain.limits import ConnectionLimits
 from recorder.openid.options import CALLBACK_PATH
+from recorder.rules.limits import ConnectionLimits
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_UPLOAD_BYTES = 900_000

@@ -18,7 +18,6 @@ from recorder.common.problems import ProblemError
 from recorder.console.account_pages import NOT_RIGHT, account_page
 from recorder.console.first_steps import after_first_factor, begin, note_try, out_of_date
 from recorder.console.parts import Console, PageChanger, Parts, Text
-from recorder.domain.signing_in import SECOND_FACTOR_ROLES, Identity
 from recorder.openid.answers import AnswerRefusedError, ProviderDownError
 from recorder.openid.options import CALLBACK_PATH
 from recorder.openid.provider import Provider
@@ -26,6 +25,7 @@ from recorder.openid.starts import Start
 from recorder.people.account_rows import PeopleError
 from recorder.people.attempts import Refusal, SignInRefused
 from recorder.people.database import AuditNote
+from recorder.rules.signing_in import SECOND_FACTOR_ROLES, Identity
 
 _log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from recorder.console.api import PROBLEMS
 from recorder.console.live_routes import CallPath, Why
 from recorder.console.parts import ApiChanger, ApiReader, Console
-from recorder.domain.access import MAX_REASON_CHARACTERS
 from recorder.live.client import Grant
+from recorder.permissions import MAX_REASON_CHARACTERS
 
 router = APIRouter(prefix="/api", responses={**PROBLEMS, 409: PROBLEMS[403]})
 

@@ -11,13 +11,13 @@ from recorder.auditing.reading import last_verified
 from recorder.cases import casework
 from recorder.console.auth import Caller
 from recorder.console.parts import Console, PageChanger, PageReader, Parts
-from recorder.domain.access import Act
 from recorder.domain.acknowledging import not_acknowledged
-from recorder.domain.cases import Case
 from recorder.domain.notifying import REVIEW_REMINDED_FOR, Kind
 from recorder.hearing import asking
 from recorder.keeping.sweep_state import NAME, SweepState, read_state
 from recorder.notifying.watch import week_until
+from recorder.permissions import Act
+from recorder.rules.cases import Case
 from storage.types import ErasureState
 
 router = APIRouter(include_in_schema=False)

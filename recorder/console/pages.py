@@ -14,10 +14,10 @@ from recorder.console.holds import holds_on_page
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
 from recorder.console.recording_parts import parts_on_page
 from recorder.console.streams import download, played
-from recorder.domain.access import Act, Person, Refused, may
-from recorder.domain.call_parts import is_part, withheld_of
 from recorder.domain.copying import GROUND_WORDS
-from recorder.domain.requesting import Category, Leave
+from recorder.permissions import Act, Person, Refused, may
+from recorder.rules.call_parts import is_part, withheld_of
+from recorder.rules.requesting import Category, Leave
 from storage.encoding import Format
 from storage.erasures import is_open
 from storage.types import Outcome

@@ -8,12 +8,12 @@ from fastapi.responses import HTMLResponse
 
 from recorder.console.auth import Caller
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
-from recorder.domain.access import Act, DeniedError, Fault, Person, Refused, Role, may
 from recorder.domain.granting import POWERFUL, Proposal, confirmers, who_confirms
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import combining_admin, usable_people
 from recorder.people.database import AuditNote
 from recorder.people.proposals import Enter
+from recorder.permissions import Act, DeniedError, Fault, Person, Refused, Role, may
 
 router = APIRouter(include_in_schema=False)
 

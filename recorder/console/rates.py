@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection
 
 from recorder.common.problems import ProblemError
 from recorder.console.throttle import MOST_BUCKETS, Throttle, source_of
-from recorder.domain.limits import Rates
+from recorder.rules.limits import Rates
 
 SECONDS_AT_ONCE = 10
 PEOPLE_AT_AN_ADDRESS = 10

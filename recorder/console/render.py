@@ -15,9 +15,9 @@ from starlette.responses import HTMLResponse
 from recorder.console.auth import Caller
 from recorder.console.deps import ConsoleDeps
 from recorder.console.live_rows import LiveRow
-from recorder.domain.access import Act, Person, Refused, may
-from recorder.domain.requesting import CATEGORY_WORDS, Category
-from recorder.domain.spans import in_seconds
+from recorder.permissions import Act, Person, Refused, may
+from recorder.rules.requesting import CATEGORY_WORDS, Category
+from recorder.rules.spans import in_seconds
 from storage.types import HoldKind
 
 HERE = Path(__file__).parent

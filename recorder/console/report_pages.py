@@ -11,7 +11,7 @@ from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.filters import read_form
 from recorder.console.parts import ApiReader, Console, PageReader, Parts
-from recorder.domain.access import Act, Person
+from recorder.permissions import Act, Person
 from recorder.reports import Asked, PauseReport, ReportRefusedError, pause_report, period, teams_of
 from storage.types import Search
 

@@ -12,10 +12,10 @@ from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.pages import again, recording_page
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
-from recorder.domain.access import Act, Person
-from recorder.domain.requesting import LEAVE_DAYS, MOST_LEAVE_DAYS, Category, Leave, RequestState, RequestWish
 from recorder.hearing import asking
 from recorder.hearing.appointing import acknowledge, mark_absent
+from recorder.permissions import Act, Person
+from recorder.rules.requesting import LEAVE_DAYS, MOST_LEAVE_DAYS, Category, Leave, RequestState, RequestWish
 from storage.types import RecordingId
 
 router = APIRouter(include_in_schema=False)

@@ -7,8 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recorder.console.api import PROBLEMS
 from recorder.console.parts import ApiChanger, ApiReader, Console
-from recorder.domain.access import MAX_REASON_CHARACTERS
-from recorder.domain.requesting import (
+from recorder.hearing import asking
+from recorder.permissions import MAX_REASON_CHARACTERS
+from recorder.rules.requesting import (
     LEAVE_DAYS,
     MAX_REFERENCE_CHARACTERS,
     MOST_LEAVE_DAYS,
@@ -17,7 +18,6 @@ from recorder.domain.requesting import (
     Leave,
     RequestWish,
 )
-from recorder.hearing import asking
 from storage.types import RecordingId
 
 RequestPath = Annotated[str, Path(description="The request's id, from GET /api/requests", max_length=40)]

@@ -1,4 +1,4 @@
-"""Who may do what in the console: decided by `recorder.domain.access`, and written to the audit log."""
+"""Who may do what in the console: decided by `recorder.permissions`, and written to the audit log."""
 
 import logging
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from recorder.auditing.late_entries import LateEntries
 from recorder.common.problems import ProblemError
 from recorder.console.deps import Audit
-from recorder.domain.access import Act, Actor, Allowed, Refused, may
+from recorder.permissions import Act, Actor, Allowed, Refused, may
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,6 @@ from recorder.config import Config
 from recorder.console.app import create_app
 from recorder.console.server import TlsFiles, server_config
 from recorder.console.wiring import open_console
-from recorder.domain.access import Role
 from recorder.hearing.appointments import Appointments
 from recorder.keeping.archiving import Archiver
 from recorder.keeping.eraser import keep_erasing
@@ -23,6 +22,7 @@ from recorder.keeping.housekeeping import KeyHolder, keep_house
 from recorder.keeping.keyring import epoch_keys
 from recorder.notifying.postman import Postman
 from recorder.people.accounts import People, combining_admin
+from recorder.permissions import Role
 from sip.options import TlsOptions
 from sip.tls import TlsFilesError, load
 from storage.errors import StorageError

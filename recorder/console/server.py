@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from recorder.console.connections import Connections, ConsoleProtocol, TlsEntrance
-from recorder.domain.limits import ConnectionLimits
+from recorder.rules.limits import ConnectionLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

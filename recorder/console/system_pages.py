@@ -11,10 +11,10 @@ from recorder.auditing.reading import last_verified
 from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.parts import Console, PageReader, Parts
-from recorder.domain.access import Act
-from recorder.domain.alarms import Advice, advice_on
 from recorder.notices import NoticeError
 from recorder.notifying.watch import disagreements_of
+from recorder.permissions import Act
+from recorder.rules.alarms import Advice, advice_on
 from storage.audit_entry import AuditEntry
 from storage.errors import AuditUnavailableError
 

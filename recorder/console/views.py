@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from recorder.console.rules import Rules
-from recorder.domain.access import Act, Actor
+from recorder.permissions import Act, Actor
 
 _MOST = 10_000
 """Entries that are remembered; then all are made anew."""

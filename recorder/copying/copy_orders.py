@@ -14,16 +14,16 @@ from recorder.auditing.ledger import Ledger
 from recorder.common.problems import ProblemError
 from recorder.copying.cover_sheet import length_words, position_words
 from recorder.copying.span_words import OVERHANG_S
-from recorder.domain.access import Act, Actor, Person
-from recorder.domain.call_parts import is_silent, narrowed, silenced, whole_for
 from recorder.domain.copying import Ground
-from recorder.domain.requesting import Leave
-from recorder.domain.spans import Spans
-from recorder.domain.transcripts import Transcript, TranscriptError, for_copy
 from recorder.hearing.requests import Requests
 from recorder.keeping.erasing import refuse_locked
 from recorder.keeping.inspection import Inspector
 from recorder.keeping.restricting import refuse_restricted
+from recorder.permissions import Act, Actor, Person
+from recorder.rules.call_parts import is_silent, narrowed, silenced, whole_for
+from recorder.rules.requesting import Leave
+from recorder.rules.spans import Spans
+from recorder.rules.transcripts import Transcript, TranscriptError, for_copy
 from storage.audit import AuditLog
 from storage.claims import Claims
 from storage.copy_list import CopyList

@@ -12,10 +12,10 @@ from recorder.common.problems import ProblemError
 from recorder.copying.copy_orders import CaseFile, CopyBooks, CopyOrder, Ordered
 from recorder.copying.cover_sheet import CoverSheet, Sheeted, Written
 from recorder.copying.pdf import PdfPrinter
-from recorder.domain.access import Act, Person
 from recorder.domain.copying import GROUND_WORDS, left_out
-from recorder.domain.spans import in_seconds
-from recorder.domain.transcripts import Transcript
+from recorder.permissions import Act, Person
+from recorder.rules.spans import in_seconds
+from recorder.rules.transcripts import Transcript
 from storage.copy_list import CopyMade, new_copy_id
 from storage.encoding import SUFFIXES
 from storage.export import Progress, Seal

@@ -4,7 +4,7 @@ import re
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from recorder.domain.erasing import position_from
+from recorder.rules.erasing import position_from
 from storage.types import Channels, Redaction
 
 OVERHANG_S = 1.0

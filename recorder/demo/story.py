@@ -26,10 +26,10 @@ from recorder.demo.checks import RATE, Claim, claims, draw
 from recorder.demo.phones.kinds import PhoneKind, choose
 from recorder.demo.phones.messages import PhoneError
 from recorder.demo.phones.phone import Phone
-from recorder.domain.policy import Extension
 from recorder.live.client import LiveClient
 from recorder.opening import open_index, open_reader
 from recorder.processes import NotReadyError, start, stop, wait_ready
+from recorder.rules.policy import Extension
 from sip.options import Address
 from storage.errors import StorageError
 from storage.export import Format, export

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 
-from recorder.domain.access import Person, Role
+from recorder.permissions import Person, Role
 
 EVERY = timedelta(days=365)
 

@@ -44,9 +44,9 @@ from recorder.domain.call_words import (
     ToneEnded,
     TransferBegan,
 )
-from recorder.domain.outcome import refusal_reason
-from recorder.domain.policy import Direction, NoticeWhen
-from recorder.domain.routing import FAILOVER
+from recorder.rules.outcome import refusal_reason
+from recorder.rules.policy import Direction, NoticeWhen
+from recorder.rules.routing import FAILOVER
 
 __all__ = [
     "EVENTS",

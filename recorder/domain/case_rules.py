@@ -5,8 +5,8 @@ from datetime import date
 from types import MappingProxyType
 from typing import Any
 
-from recorder.domain.access import MAX_REASON_CHARACTERS, DeniedError, Fault, Person, Role
-from recorder.domain.cases import Case, CaseEntry, CaseKind, CaseState, Decision, Step
+from recorder.permissions import MAX_REASON_CHARACTERS, DeniedError, Fault, Person, Role
+from recorder.rules.cases import Case, CaseEntry, CaseKind, CaseState, Decision, Step
 
 _AFTERWARDS = frozenset({Step.PASSPHRASE_TOLD, Step.RECEIVED, Step.RETURNED, Step.DESTROYED})
 """What becomes of what was handed over."""

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from recorder.domain.access import Act, Role
-from recorder.domain.requirement import Requirement, UnlistedError, kept, known, live, matter, takes
+from recorder.permissions import Act, Role
+from recorder.rules.requirement import Requirement, UnlistedError, kept, known, live, matter, takes
 
 _CASE_WORDS = (
     "open", "search", "match", "dismiss", "transcript", "letter", "custody", "list", "show",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from types import MappingProxyType
 
-from recorder.domain.access import HEARS, TABLE, Act, Person, Role
+from recorder.permissions import HEARS, TABLE, Act, Person, Role
 
 HEARD_A_DAY = 40
 """So many recordings that one person heard or copied in a day are told: a day's work of complaints is far fewer."""

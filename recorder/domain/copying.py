@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from recorder.domain.call_parts import WITHHELD
-from recorder.domain.pausing import Kind
+from recorder.rules.call_parts import WITHHELD
+from recorder.rules.pausing import Kind
 from storage.types import Channels, ErasureKind, Redaction, Segment, SegmentKind
 
 

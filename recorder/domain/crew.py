@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Collection
 
-from recorder.domain.policy import Extension, Nomination
-from recorder.domain.sign_on import Seat
+from recorder.rules.policy import Extension, Nomination
+from recorder.rules.sign_on import Seat
 
 
 class Crew:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from recorder.domain.access import Act
 from recorder.domain.history import words_of
+from recorder.permissions import Act
 from storage.audit_entry import AuditEntry
 
 READ = "case.custody_read"

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from recorder.domain.access import (
+from recorder.permissions import (
     MAX_REASON_CHARACTERS,
     MIN_REASON_CHARACTERS,
     TABLE,
@@ -24,7 +24,7 @@ from recorder.domain.access import (
     combines_admin,
     may,
 )
-from recorder.domain.requesting import may_be_deputy
+from recorder.rules.requesting import may_be_deputy
 
 POWERFUL = frozenset({Role.DPO, Role.TEAM_LEADER, Role.ADMIN, Role.ICT})
 """Who decides on others' requests, makes accounts, or hears without approval (break-glass)."""

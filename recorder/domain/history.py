@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from recorder.domain.access import Act, Person, Refused, may
+from recorder.permissions import Act, Person, Refused, may
 from storage.audit_entry import AuditEntry
 
 

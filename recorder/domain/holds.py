@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from types import MappingProxyType
 
-from recorder.domain.access import Act, Actor, Allowed, Person, Refused, Role, may
+from recorder.permissions import Act, Actor, Allowed, Person, Refused, Role, may
 from storage.types import ErasureKind, ErasureOrder, Hold, HoldKind
 
 GRACE = timedelta(days=14)
@@ -209,7 +209,7 @@ class Verdict(enum.StrEnum):
 def verdict_on(order: ErasureOrder, holds: Iterable[Hold]) -> Verdict:
     """Look once more at an order to erase before it is carried out: a hold may have come since it was given.
 
-    Whoever decided after the last hold was placed was the DPO: nobody else may (`recorder.domain.erasing.may_decide`).
+    Whoever decided after the last hold was placed was the DPO: nobody else may (`recorder.rules.erasing.may_decide`).
 
     Args:
         order: The order.

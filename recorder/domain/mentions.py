@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from recorder.domain.identities import numbers_of
-from recorder.domain.policy import Extension, extension_of
+from recorder.rules.policy import Extension, extension_of
 from sip.events import CallOffered
 
 

@@ -11,9 +11,9 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
 from recorder.domain import rights
-from recorder.domain.access import Person, Role
 from recorder.domain.granting import Proposal, confirmers
-from recorder.domain.requesting import AccessRequest, Bench, RequestState, deciders
+from recorder.permissions import Person, Role
+from recorder.rules.requesting import AccessRequest, Bench, RequestState, deciders
 from storage.types import Claim, ClaimState, Hold
 
 TOLD_FOR = timedelta(days=7)

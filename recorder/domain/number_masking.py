@@ -7,8 +7,8 @@ which only the last three digits are left (P11). A role that is somebody's besid
 import re
 from dataclasses import replace
 
-from recorder.domain.access import Act, Actor, Allowed, Person, Refused, Role, may
-from recorder.domain.call_parts import relation
+from recorder.permissions import Act, Actor, Allowed, Person, Refused, Role, may
+from recorder.rules.call_parts import relation
 from storage.types import Participant, RecordingRow
 
 _ALL_BUT_THREE = re.compile(r"[0-9](?=(?:[^0-9]*[0-9]){3})")

@@ -7,7 +7,7 @@ calls filed under a name that is nobody's: their officer finds none of them.
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from recorder.domain.access import Person
+from recorder.permissions import Person
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from recorder.domain.pausing import AGENT, CARD_DIGITS, payment_app
-from recorder.domain.segments import seconds_of
+from recorder.rules.pausing import AGENT, CARD_DIGITS, payment_app
+from recorder.rules.segments import seconds_of
 from storage.types import Outcome, RecordingId, RecordingRow, Segment, SegmentKind
 
 _APP = payment_app("")

@@ -6,7 +6,7 @@ Never a resume: only people resume.
 import enum
 from dataclasses import dataclass
 
-from recorder.domain.pausing import HOLD, PauseBook, PauseState
+from recorder.rules.pausing import HOLD, PauseBook, PauseState
 
 
 class Due(enum.Enum):

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
-from recorder.domain.access import MAX_REASON_CHARACTERS, MIN_REASON_CHARACTERS, DeniedError, Fault, Person, Role
-from recorder.domain.requesting import Bench
+from recorder.permissions import MAX_REASON_CHARACTERS, MIN_REASON_CHARACTERS, DeniedError, Fault, Person, Role
+from recorder.rules.requesting import Bench
 from storage.types import Claim, ClaimState, Right
 
 MOST_USE_DAYS = 30

@@ -8,8 +8,8 @@ reason, a second person, leave - the rules of its feature ask for.
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from recorder.domain.access import Act, Role
-from recorder.domain.requirement import Requirement, UnlistedError, kept, known, live, matter, phone, takes, unlocked
+from recorder.permissions import Act, Role
+from recorder.rules.requirement import Requirement, UnlistedError, kept, known, live, matter, phone, takes, unlocked
 
 STATIC = "GET /static"
 """Below it lie files, and no routes."""

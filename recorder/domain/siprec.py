@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from recorder.domain.policy import Direction, Extension, Nomination
-from recorder.domain.routing import EmergencyNumbers
+from recorder.rules.policy import Direction, Extension, Nomination
+from recorder.rules.routing import EmergencyNumbers
 from sip.metadata import Metadata, Participant
 from storage.rows import normalise_number
 

@@ -1,16 +1,16 @@
 """What every act on the daemon's socket takes, and what keys on a phone do. Pure.
 
 The daemon does not start with a route that is not here. It knows who acts by what the console or the command asserts,
-and decides by `recorder.domain.live_access` in the call's own moment.
+and decides by `recorder.rules.live_access` in the call's own moment.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from recorder.domain.access import Act
-from recorder.domain.live_access import Source
-from recorder.domain.requirement import Requirement, UnlistedError, known, live, takes, unlocked
+from recorder.permissions import Act
+from recorder.rules.live_access import Source
+from recorder.rules.requirement import Requirement, UnlistedError, known, live, takes, unlocked
 
 _NAMED = "who calls, for whoever names a person; console and command line show what that person may see"
 _UNNAMED = "extension and state for whoever names nobody; all of it for whoever names a person"

@@ -7,9 +7,9 @@ ICT. Whoever sets the machine's clock forward, or lets much fall due at once, ca
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from recorder.domain.access import Act, DeniedError, Fault, Person, Refused, Role, may
-from recorder.domain.requesting import Bench
-from recorder.domain.retention import MANY, Stop
+from recorder.permissions import Act, DeniedError, Fault, Person, Refused, Role, may
+from recorder.rules.requesting import Bench
+from recorder.rules.retention import MANY, Stop
 
 STANDS_FOR = timedelta(days=1)
 """How long a confirmation is good, by the recorder's clock."""

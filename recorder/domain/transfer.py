@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from recorder.domain.call_words import After, Side, State
-from recorder.domain.policy import AnsweredBy, Direction, Extension, Nomination
-from recorder.domain.written_numbers import is_spelled_alike
+from recorder.rules.policy import AnsweredBy, Direction, Extension, Nomination
+from recorder.rules.written_numbers import is_spelled_alike
 
 
 class Standing(enum.Enum):

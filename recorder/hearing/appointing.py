@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from recorder.common.problems import ProblemError
-from recorder.domain.access import Act, Actor, DeniedError, Person
 from recorder.hearing.books import HearingBooks
 from recorder.hearing.emergencies import Emergency
+from recorder.permissions import Act, Actor, DeniedError, Person
 from storage.types import RecordingId
 
 BACK = "people.back"

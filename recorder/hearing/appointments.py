@@ -5,10 +5,10 @@ from datetime import datetime
 
 from sqlalchemy import Engine, delete, insert, select
 
-from recorder.domain.requesting import Bench
 from recorder.people.accounts import People, usable_people
 from recorder.people.database import absences, accounts, deputies
 from recorder.people.deputies import named_by_one
+from recorder.rules.requesting import Bench
 
 
 class Appointments:

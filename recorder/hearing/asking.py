@@ -1,6 +1,6 @@
 """Requests to hear recordings: asked, decided, withdrawn. Written to the audit log first, then done.
 
-The rules are `recorder.domain.requesting`'s. Used by the console and the command alike.
+The rules are `recorder.rules.requesting`'s. Used by the console and the command alike.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from recorder.common.problems import ProblemError
-from recorder.domain.access import Act, Actor, DeniedError, Fault, Person, Refused, may
-from recorder.domain.requesting import (
+from recorder.hearing.books import HearingBooks
+from recorder.permissions import Act, Actor, DeniedError, Fault, Person, Refused, may
+from recorder.rules.requesting import (
     AccessRequest,
     RequestState,
     RequestWish,
@@ -20,8 +21,7 @@ from recorder.domain.requesting import (
     granted_spans,
     leave_until,
 )
-from recorder.domain.spans import Spans, in_seconds
-from recorder.hearing.books import HearingBooks
+from recorder.rules.spans import Spans, in_seconds
 from storage.errors import NotFoundError
 from storage.format import is_recording_id
 from storage.index import Index
@@ -79,7 +79,7 @@ def decide(
         request_id: What.
         granted: How.
         words: What they say; demanded of a refusal, and of whoever grants the whole call.
-        days: For how long leave lasts; None is `recorder.domain.requesting.LEAVE_DAYS`.
+        days: For how long leave lasts; None is `recorder.rules.requesting.LEAVE_DAYS`.
         is_whole: Whether all of each call is granted, for a complaint, whatever part was asked for.
 
     Raises:

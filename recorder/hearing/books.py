@@ -7,11 +7,11 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from recorder.auditing.ledger import Ledger
-from recorder.domain.requesting import Bench
 from recorder.hearing.appointments import Appointments
 from recorder.hearing.emergencies import Emergencies
 from recorder.hearing.requests import Requests
 from recorder.people.accounts import People
+from recorder.rules.requesting import Bench
 from storage.index import Index
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, insert, or_, select, update
 
-from recorder.domain.access import DeniedError, Fault
-from recorder.domain.requesting import BREAK_GLASS_A_DAY, BREAK_GLASS_FOR
 from recorder.people.database import break_glass, from_s
 from recorder.people.seals import Explained
+from recorder.permissions import DeniedError, Fault
+from recorder.rules.requesting import BREAK_GLASS_A_DAY, BREAK_GLASS_FOR
 from storage.types import RecordingId
 
 LISTED = 200

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, insert, select, update
 
-from recorder.domain.requesting import AccessRequest, Category, Leave, RequestState, RequestWish
-from recorder.domain.spans import Spans, length_of, merged
 from recorder.people.database import from_s, requested, requests
+from recorder.rules.requesting import AccessRequest, Category, Leave, RequestState, RequestWish
+from recorder.rules.spans import Spans, length_of, merged
 from storage.types import RecordingId
 
 LISTED = 200

@@ -15,7 +15,9 @@ from typing import Any
 
 from recorder.auditing.ledger import Ledger
 from recorder.common.problems import ProblemError
-from recorder.domain.access import (
+from recorder.keeping.known import begun_row, check_known, none_such
+from recorder.people.erasure_approvals import Approval, Approvals
+from recorder.permissions import (
     MAX_REASON_CHARACTERS,
     MIN_REASON_CHARACTERS,
     Act,
@@ -26,8 +28,8 @@ from recorder.domain.access import (
     knows_all,
     knows_of,
 )
-from recorder.domain.call_parts import officers_throughout, owners_of, relation
-from recorder.domain.erasing import (
+from recorder.rules.call_parts import officers_throughout, owners_of, relation
+from recorder.rules.erasing import (
     HELD_ALONE_S,
     STATE_AT_ORDER,
     About,
@@ -40,9 +42,7 @@ from recorder.domain.erasing import (
     may_order,
     span_of,
 )
-from recorder.domain.sign_on import NOT_PROVEN
-from recorder.keeping.known import begun_row, check_known, none_such
-from recorder.people.erasure_approvals import Approval, Approvals
+from recorder.rules.sign_on import NOT_PROVEN
 from storage.audit import AuditLog
 from storage.erasures import Erasures, is_open, new_order_id
 from storage.errors import (

@@ -13,8 +13,6 @@ from typing import Any
 
 from recorder.auditing.ledger import Ledger
 from recorder.common.problems import ProblemError
-from recorder.domain.access import Act, Actor, Allowed, Person, Refused, knows_all
-from recorder.domain.call_parts import officers_on
 from recorder.domain.holds import (
     GRACE,
     HeldCall,
@@ -31,6 +29,8 @@ from recorder.domain.holds import (
 from recorder.domain.rights import keeps
 from recorder.keeping.kept_live import is_being_discarded
 from recorder.keeping.known import begun_row, check_known, none_such
+from recorder.permissions import Act, Actor, Allowed, Person, Refused, knows_all
+from recorder.rules.call_parts import officers_on
 from storage.audit import AuditLog
 from storage.claims import Claims
 from storage.errors import HoldStateError, NotFoundError, OutsideError, StorageError

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from recorder.auditing.ledger import Ledger
 from recorder.common.problems import ProblemError
-from recorder.domain.access import Act, Person, knows_of
+from recorder.permissions import Act, Person, knows_of
 from storage.errors import StorageError
 from storage.rows import row_from_json
 from storage.types import RecordingId, RecordingRow

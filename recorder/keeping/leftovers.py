@@ -6,8 +6,8 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from recorder.domain.retention import DataClass, Periods
 from recorder.keeping.people_leftovers import PeopleLeftovers, due_before
+from recorder.rules.retention import DataClass, Periods
 from storage.audit import AuditEntry, AuditLog
 from storage.claim_journal import ACTS as CLAIM_ACTS
 from storage.claims import Claims

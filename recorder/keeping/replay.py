@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import Any
 
 from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
-from recorder.domain.access import Act
-from recorder.domain.cases import Step
 from recorder.keeping.returned import held_since
+from recorder.permissions import Act
+from recorder.rules.cases import Step
 from storage.audit import AuditEntry, AuditLog
 from storage.audit_chain import checked_lines
 from storage.claim_journal import ACTS as CLAIM_ACTS

@@ -10,9 +10,7 @@ from typing import Any
 
 from recorder.auditing.ledger import Ledger
 from recorder.common.problems import ProblemError
-from recorder.domain.access import Act, Actor, DeniedError, Fault, Person, Role
 from recorder.domain.holds import GRACE, REVIEW_AFTER
-from recorder.domain.requesting import Bench
 from recorder.domain.rights import (
     ClaimEvent,
     check_asking,
@@ -24,6 +22,8 @@ from recorder.domain.rights import (
     why_restricted,
 )
 from recorder.keeping.holding import HoldBooks, call_to_hold, settling_books, steady_books
+from recorder.permissions import Act, Actor, DeniedError, Fault, Person, Role
+from recorder.rules.requesting import Bench
 from storage.claim_journal import ACT_OF, ASKED, USE_ALLOWED, asked_details, asked_text, changed_details
 from storage.claims import OPEN, Claims, new_claim_id
 from storage.errors import NotFoundError, StorageError

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from recorder.domain.access import Act, Actor, Allowed, DeniedError, Fault, Person, Refused, may
-from recorder.domain.call_parts import narrowed, relation, seen_by
 from recorder.domain.holds import kinds_seen
 from recorder.domain.number_masking import may_search_numbers, shown_to
-from recorder.domain.requesting import AccessRequest
 from recorder.keeping.holding import held_call
+from recorder.permissions import Act, Actor, Allowed, DeniedError, Fault, Person, Refused, may
+from recorder.rules.call_parts import narrowed, relation, seen_by
+from recorder.rules.requesting import AccessRequest
 from storage.types import Part, RecordingRow, Search
 
 _TYPED = ("operator", "extension", "number")

@@ -14,7 +14,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from recorder.domain.retention import (
+from recorder.domain.sweep_consent import Consent
+from recorder.keeping.agreement import read_mark
+from recorder.keeping.claims_due import carry_out_claims, count_claims, kinds_keeping
+from recorder.keeping.leftovers import Leftovers
+from recorder.keeping.people_leftovers import PeopleLeftovers, note_swept
+from recorder.keeping.returned import LOCK, alone, catch_up
+from recorder.keeping.sweep_plan import Plan, PlanLine, candidate_of, damage_sentence
+from recorder.keeping.sweep_state import CLOCK, IN_FORCE, SWEPT, SweepFile, SweepState
+from recorder.people.former import Former
+from recorder.rules.retention import (
     DataClass,
     Periods,
     Shortening,
@@ -32,15 +41,6 @@ from recorder.domain.retention import (
     share_stop,
     verdict,
 )
-from recorder.domain.sweep_consent import Consent
-from recorder.keeping.agreement import read_mark
-from recorder.keeping.claims_due import carry_out_claims, count_claims, kinds_keeping
-from recorder.keeping.leftovers import Leftovers
-from recorder.keeping.people_leftovers import PeopleLeftovers, note_swept
-from recorder.keeping.returned import LOCK, alone, catch_up
-from recorder.keeping.sweep_plan import Plan, PlanLine, candidate_of, damage_sentence
-from recorder.keeping.sweep_state import CLOCK, IN_FORCE, SWEPT, SweepFile, SweepState
-from recorder.people.former import Former
 from storage.audit import AuditLog
 from storage.deletion import BY, PART, Done, Files, Shredder
 from storage.erasures import Erasures

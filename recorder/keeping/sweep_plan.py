@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from recorder.domain.retention import Candidate, DataClass, Shortening, Stopped
+from recorder.rules.retention import Candidate, DataClass, Shortening, Stopped
 from storage.old_calls import OldCall
 from storage.types import RecordingId
 

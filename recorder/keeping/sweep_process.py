@@ -19,7 +19,6 @@ from recorder.common.home import Home
 from recorder.common.hygiene import forbid_dumps
 from recorder.common.logs import log_to_stderr
 from recorder.config import Config, ConfigError
-from recorder.domain.retention import Stop
 from recorder.domain.sweep_consent import Consent
 from recorder.keeping.agreement import look
 from recorder.keeping.returned import LOCK, SweepBusyError, alone
@@ -29,6 +28,7 @@ from recorder.opening import open_index
 from recorder.people.database import open_people
 from recorder.people.former import Former
 from recorder.people.sweep_consents import Consents
+from recorder.rules.retention import Stop
 from storage.audit import AuditLog
 from storage.deletion import Shredder
 from storage.erasures import Erasures

@@ -20,10 +20,10 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.hygiene import wiping_environment
 from recorder.config import Config
-from recorder.domain.retention import next_sweep, soon
 from recorder.keeping import people_leftovers
 from recorder.keeping.sweep_process import BUSY, DONE, STOPPED, sweeps_people
 from recorder.keeping.sweep_state import NAME, SweepState, alarms_of, read_state, state_to_json, was_cut_off
+from recorder.rules.retention import next_sweep, soon
 
 _log = logging.getLogger(__name__)
 

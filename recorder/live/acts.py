@@ -7,17 +7,17 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from recorder import permissions as access
 from recorder.calls.acts import PauseAnswer, Signature, signed
 from recorder.calls.control import Control, UnknownCallError
 from recorder.calls.group_acts import Done, each, signatures
 from recorder.calls.opt_out_acts import OptOutActs
 from recorder.calls.taped_call import TapedCall
 from recorder.calls.works import Works
-from recorder.domain import access
-from recorder.domain.pausing import AGENT, MANAGER, Authority, payment_app
 from recorder.live.bodies import ActBody, Caller, ForgotBody, GrantBody, PersonalBody, WhoCalls
 from recorder.live.door import Door, subject_of
 from recorder.live.permits import Permits
+from recorder.rules.pausing import AGENT, MANAGER, Authority, payment_app
 
 Calls = Callable[[], list[TapedCall]]
 Answer = Future[PauseAnswer]

@@ -16,8 +16,6 @@ from recorder.calls.opt_outs import newest
 from recorder.calls.works import Works
 from recorder.common import problem_answers
 from recorder.common.web import application, patterns_of
-from recorder.domain.access import LocalUser
-from recorder.domain.live_access import seen
 from recorder.domain.socket_access import check_socket
 from recorder.live.acts import LiveActs
 from recorder.live.bodies import WhoCalls
@@ -27,6 +25,8 @@ from recorder.live.opt_outs import LiveOptOuts
 from recorder.live.permits import require_named
 from recorder.live.sign_ons import LiveSignOns
 from recorder.live.signing import Verifier
+from recorder.permissions import LocalUser
+from recorder.rules.live_access import seen
 
 
 class LiveApi:

@@ -11,12 +11,12 @@ from starlette.concurrency import run_in_threadpool
 
 from recorder.calls.opt_out_acts import Order
 from recorder.common.problems import ProblemError
-from recorder.domain.access import MAX_REASON_CHARACTERS, Actor, Application, LocalUser, Person, Role, Scope
-from recorder.domain.live_access import Around
-from recorder.domain.opt_out import Statements
 from recorder.live.headers import ACTOR_HEADER, SIGNATURE_HEADER
 from recorder.live.peercred import user_name
 from recorder.live.signing import Said, UnsignedError, Verifier
+from recorder.permissions import MAX_REASON_CHARACTERS, Actor, Application, LocalUser, Person, Role, Scope
+from recorder.rules.live_access import Around
+from recorder.rules.opt_out import Statements
 
 _LONGEST_S = 86_400.0
 _TOKEN = re.compile(r"token:[\w.@ -]{1,64}\Z")

@@ -14,11 +14,11 @@ from urllib.parse import quote
 
 import httpx
 
-from recorder.domain.access import Actor, Application, LocalUser, Person
-from recorder.domain.live_access import NOTHING_KNOWN, Around
 from recorder.live.connections import Answer, Connections, NobodyThereError
 from recorder.live.headers import ACTOR_HEADER, SIGNATURE_HEADER
 from recorder.live.signing import Said, Signer
+from recorder.permissions import Actor, Application, LocalUser, Person
+from recorder.rules.live_access import NOTHING_KNOWN, Around
 from storage.errors import KeyProblemError
 
 SERVICE = "recorder:console"
@@ -142,7 +142,7 @@ class LiveClient:
     """Live calls, by the daemon's socket. Every method blocks; safe to share between threads.
 
     Every method raises DaemonUnavailableError and DaemonRefusedError. What somebody may do follows from who they are
-    (`recorder.domain.live_access`); the daemon decides, which knows the call. Acts return its answer, which carries
+    (`recorder.rules.live_access`); the daemon decides, which knows the call. Acts return its answer, which carries
     ``call, state, reasons, position_s`` (a list of them under ``calls`` for an extension).
 
     Args:

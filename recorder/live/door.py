@@ -12,10 +12,10 @@ from recorder.calls.control import UnknownCallError
 from recorder.calls.opt_outs import UnknownRequestError
 from recorder.calls.works import Works
 from recorder.common.problems import ProblemError
-from recorder.domain.access import DeniedError, Fault
-from recorder.domain.live_access import HiddenError
-from recorder.domain.pausing import RefusedError
 from recorder.live.bodies import Caller
+from recorder.permissions import DeniedError, Fault
+from recorder.rules.live_access import HiddenError
+from recorder.rules.pausing import RefusedError
 from storage.errors import AuditUnavailableError
 
 CONFIRM_S = 1.5

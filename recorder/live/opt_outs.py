@@ -10,11 +10,11 @@ from recorder.calls.control import Control, UnknownCallError
 from recorder.calls.opt_out_acts import Answer, OptOutActs
 from recorder.calls.opt_outs import UnknownRequestError
 from recorder.calls.works import Works
-from recorder.domain.access import Act
-from recorder.domain.opt_out import OptOutRequest
 from recorder.live.bodies import ActBody, Caller, GrantBody, PersonalBody, WhoCalls
 from recorder.live.door import Door, subject_of
 from recorder.live.permits import Permits, require_named
+from recorder.permissions import Act
+from recorder.rules.opt_out import OptOutRequest
 
 _OF_NOW = ("team", "teams_now", "extensions_now", "operators_now", "configured_now")
 _NOT_RAISED = "Nobody was asked: the request could not be stored. Ask a manager yourself."

@@ -1,4 +1,4 @@
-"""Who may act on which calls in progress, for what comes by the daemon's socket: `recorder.domain.live_access` decides.
+"""Who may act on which calls in progress, for what comes by the daemon's socket: `recorder.rules.live_access` decides.
 
 On the call thread only: who has a call now is known there.
 """
@@ -10,10 +10,10 @@ from recorder.calls.call_facts import facts_of
 from recorder.calls.taped_call import TapedCall
 from recorder.calls.works import Works
 from recorder.common.problems import ProblemError
-from recorder.domain.access import Act, Actor, DeniedError, Person
-from recorder.domain.live_access import Around, HiddenError, Permit, own_teams, require
-from recorder.domain.pausing import Authority
 from recorder.live.bodies import ActBody, Caller
+from recorder.permissions import Act, Actor, DeniedError, Person
+from recorder.rules.live_access import Around, HiddenError, Permit, own_teams, require
+from recorder.rules.pausing import Authority
 
 WITHOUT_ACCOUNT = "paused_without_account"
 """The alarm: somebody at the machine paused a call, and gave no account."""

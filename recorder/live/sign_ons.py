@@ -10,13 +10,13 @@ from recorder.calls.control import UnknownCallError
 from recorder.calls.signing_on import SIGN_ON, sign_on
 from recorder.calls.works import Works
 from recorder.common.problems import ProblemError
-from recorder.domain.access import Act, DeniedError, Fault, Person, Refused, may
-from recorder.domain.live_access import own_teams
-from recorder.domain.policy import Extension
-from recorder.domain.sign_on import SignOn, Way, displaced, is_own_phone, way_to
 from recorder.live.bodies import Caller, PersonalBody, SignOnBody, WhoCalls
 from recorder.live.door import Door, subject_of
 from recorder.people.agents import SignOnClashError
+from recorder.permissions import Act, DeniedError, Fault, Person, Refused, may
+from recorder.rules.live_access import own_teams
+from recorder.rules.policy import Extension
+from recorder.rules.sign_on import SignOn, Way, displaced, is_own_phone, way_to
 
 CODE = "agent.sign_on.code"
 """A code to be keyed at a phone was shown; the entry does not hold it."""

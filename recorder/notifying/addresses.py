@@ -7,9 +7,9 @@ from sqlalchemy import Engine, delete, insert, select
 from recorder.auditing.ledger import Ledger
 from recorder.common.problems import ProblemError
 from recorder.common.smtp_options import is_mail_address
-from recorder.domain.access import Act, Actor
 from recorder.people.accounts import People
 from recorder.people.database import mail_addresses
+from recorder.permissions import Act, Actor
 
 CHANGED = "people.mail_address"
 """As the audit log has it, without the address."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from recorder.common.smtp_options import SmtpSecurity, SmtpServer, is_mail_address, login_problem, parse_smtp
 from recorder.common.web_addresses import plain_address
-from recorder.domain.weekly import Weekday
+from recorder.rules.weekly import Weekday
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,14 +20,8 @@ from recorder.cases.casework import CaseBooks
 from recorder.common.problems import ProblemError
 from recorder.config import Config
 from recorder.domain import conduct, notifying
-from recorder.domain.access import Act, Role
-from recorder.domain.cases import Case
 from recorder.domain.conduct import Done, Granted
-from recorder.domain.live_access import Around, facts_listed
 from recorder.domain.notifying import CaseClock, Kind, Notification
-from recorder.domain.opt_out import may_decide
-from recorder.domain.requesting import Bench
-from recorder.domain.weekly import WEEK, Week, Weekday, counted, last_weekly, word_of
 from recorder.hearing.books import HearingBooks
 from recorder.live.client import SERVICE, DaemonUnavailableError, LiveClient
 from recorder.live.signing import Signer
@@ -35,6 +29,12 @@ from recorder.notifying.addresses import Addresses
 from recorder.notifying.box import Box
 from recorder.people.proposals import Proposals
 from recorder.people.seals import ADDED, GRANTED, roles_in
+from recorder.permissions import Act, Role
+from recorder.rules.cases import Case
+from recorder.rules.live_access import Around, facts_listed
+from recorder.rules.opt_out import may_decide
+from recorder.rules.requesting import Bench
+from recorder.rules.weekly import WEEK, Week, Weekday, counted, last_weekly, word_of
 from storage.audit import AuditEntry, AuditLog
 from storage.tombstones import DELETED, tombstones_of
 from storage.types import Claim, Search

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from recorder.domain.signing_in import Identity
 from recorder.openid.options import OpenIdOptions
+from recorder.rules.signing_in import Identity
 
 
 def identity_of(claims: Mapping[str, Any], options: OpenIdOptions) -> Identity:

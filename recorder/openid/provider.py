@@ -20,7 +20,6 @@ from authlib.oauth2.rfc6749.parameters import prepare_grant_uri, prepare_token_r
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc.jwk import KeySet
 
-from recorder.domain.signing_in import Identity
 from recorder.openid.answers import (
     AnswerRefusedError,
     Discovered,
@@ -34,6 +33,7 @@ from recorder.openid.answers import (
 from recorder.openid.claims import identity_of
 from recorder.openid.options import OpenIdOptions
 from recorder.openid.starts import Start
+from recorder.rules.signing_in import Identity
 from storage.errors import KeyProblemError
 from storage.key_files import read_secret
 

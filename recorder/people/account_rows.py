@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
-from recorder.domain.access import Person, Role
 from recorder.domain.granting import CONFIRMING, STANDS_FOR, combination_problem
 from recorder.people.database import accounts, deputies, sessions
+from recorder.permissions import Person, Role
 
 
 class PeopleError(Exception):

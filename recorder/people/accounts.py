@@ -18,7 +18,6 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from argon2.low_level import ARGON2_VERSION
 from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
-from recorder.domain.access import Person, Role, combines_admin
 from recorder.domain.granting import POWERFUL
 from recorder.domain.notifying import PasswordSet
 from recorder.people.account_rows import (
@@ -40,6 +39,7 @@ from recorder.people.identities import signs_in_elsewhere
 from recorder.people.passwords import MAX_CHARACTERS, weakness
 from recorder.people.seals import Seals, disagreements
 from recorder.people.teams import plan_change, settle_changes
+from recorder.permissions import Person, Role, combines_admin
 
 FOUNDER_ROLES = frozenset({Role.ADMIN})
 """Roles of the account that `recorder init` makes: they make the data protection officer's first."""

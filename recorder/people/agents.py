@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from recorder.domain.policy import Extension
-from recorder.domain.sign_on import TOLD_FOR, Seat, SignOn, Takeover
+from recorder.rules.policy import Extension
+from recorder.rules.sign_on import TOLD_FOR, Seat, SignOn, Takeover
 from storage.durable import save_atomically
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from recorder.domain.access import DeniedError, Fault
 from recorder.people.database import erasure_approvals, from_s
+from recorder.permissions import DeniedError, Fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
-from recorder.domain.access import Person, Role
 from recorder.domain.granting import POWERFUL
-from recorder.domain.signing_in import Identity
 from recorder.people.account_rows import PeopleError, is_deputy, is_usable, one, person_of, row_of
 from recorder.people.attempts import Refusal, SignInRefused, refused
 from recorder.people.database import AuditNote, from_s, identities, second_factors, sessions
 from recorder.people.teams import settle_changes
+from recorder.permissions import Person, Role
+from recorder.rules.signing_in import Identity
 
 BY_CLAIM = "claim"
 """Who connected an account at its owner's first sign-in: the provider's word alone."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, delete, func, or_, select, update
 
-from recorder.domain.cases import Step
 from recorder.people.database import case_entries, requests, transcripts
+from recorder.rules.cases import Step
 
 _WRITTEN = ("requester", "balance")
 """Details of an entry of a case that somebody wrote in words."""

@@ -23,9 +23,9 @@ from typing import Any, Protocol
 from argon2.low_level import Type, hash_secret_raw
 
 from recorder.common.clerk import Clerk
-from recorder.domain.access import Act, Person, Refused, Role, may
-from recorder.domain.live_access import CallFacts
-from recorder.domain.opt_out import may_decide
+from recorder.permissions import Act, Person, Refused, Role, may
+from recorder.rules.live_access import CallFacts
+from recorder.rules.opt_out import may_decide
 from storage.durable import save_atomically
 
 MIN_DIGITS, MAX_DIGITS = 6, 12

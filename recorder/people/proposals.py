@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, insert, select, update
 
-from recorder.domain.access import Act, DeniedError, Fault, Person, Role
 from recorder.domain.granting import (
     POWERFUL,
     SHOWN_FOR,
@@ -47,6 +46,7 @@ from recorder.people.deputies import appoint
 from recorder.people.identities import disconnect_unless_own
 from recorder.people.second_factor import remove_factor
 from recorder.people.tokens import NewToken, end_unconfirmed, keep
+from recorder.permissions import Act, DeniedError, Fault, Person, Role
 
 _GIVES_POWER = (Change.GRANT, Change.DEPUTY)
 Enter = Callable[[AuditNote], None]

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from recorder.domain.access import Act, Person, Role
+from recorder.permissions import Act, Person, Role
 from storage.audit import AuditEntry, AuditLog
 from storage.errors import AuditUnavailableError
 from storage.rows import time_from_json

@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
-from recorder.domain.access import Person
 from recorder.people.account_rows import PeopleError, is_usable, person_of, row_of
 from recorder.people.attempts import Refusal, SignInRefused, begin_attempt, excuse, refused
 from recorder.people.database import AuditNote, recovery_codes, second_factors, sessions
 from recorder.people.totp import STEP_S, matching_step
+from recorder.permissions import Person
 
 RECOVERY_CODES = 8
 _RECOVERY_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"

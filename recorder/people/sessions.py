@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Engine, and_, delete, insert, or_, select, update
 
-from recorder.domain.signing_in import SessionLimits
 from recorder.people.database import sessions
+from recorder.rules.signing_in import SessionLimits
 
 STARTING_FOR = timedelta(minutes=10)
 """How long after the password the second factor may come."""

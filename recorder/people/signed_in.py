@@ -1,8 +1,8 @@
 """Which teams have a manager who is signed in: while none has, a team leader decides on opt-outs (P7)."""
 
-from recorder.domain.access import Role
 from recorder.people.accounts import People, usable_people
 from recorder.people.sessions import Sessions
+from recorder.permissions import Role
 
 
 def managed_teams(people: People, sessions: Sessions) -> frozenset[str]:

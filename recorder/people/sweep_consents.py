@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from recorder.domain.access import Person
-from recorder.domain.requesting import Bench
-from recorder.domain.retention import Stop
 from recorder.domain.sweep_consent import Consent, check_consent
 from recorder.people.database import AuditNote, from_s, sweep_consents
+from recorder.permissions import Person
+from recorder.rules.requesting import Bench
+from recorder.rules.retention import Stop
 
 CONFIRMED = "retention.confirmed"
 """As the audit log has it."""

@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select, update
 
-from recorder.domain.access import Application, Scope
 from recorder.domain.granting import STANDS_FOR
 from recorder.people.database import AuditNote, Changes, from_s, tokens
+from recorder.permissions import Application, Scope
 
 _PREFIX = "ccr_"
 """Lets a secret scanner find a token that was checked in by mistake."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
-from recorder.domain.access import HEARING_ROLES, Role
-from recorder.domain.requesting import BREAK_GLASS_A_DAY, BREAK_GLASS_FOR, Category
+from recorder.permissions import HEARING_ROLES, Role
+from recorder.rules.requesting import BREAK_GLASS_A_DAY, BREAK_GLASS_FOR, Category
 
 _DAY_S = 86_400
 _FOR_S = int(BREAK_GLASS_FOR.total_seconds())

@@ -17,7 +17,7 @@ from recorder.console.app import create_app
 from recorder.console.deps import ConsoleDeps
 from recorder.console.server import server_config
 from recorder.console.wiring import open_console
-from recorder.domain.access import Role
+from recorder.permissions import Role
 from tests.helpers.accounts import CHEAP, PASSWORD
 from tests.helpers.chromium import (
     ARGUMENTS,

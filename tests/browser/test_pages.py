@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from recorder.domain.access import Role
 from recorder.notices import NoticeStore, install_shipped
+from recorder.permissions import Role
 from storage.types import NoticeProof, Segment, SegmentKind
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.chromium import (

@@ -13,10 +13,10 @@ from typing import Any
 from recorder.calls.pauses import REGISTER, read_states, write_states
 from recorder.common.problems import ProblemError
 from recorder.domain.holds import HoldWish
-from recorder.domain.pausing import PauseState
 from recorder.keeping.filing import FOLDER, Filing
 from recorder.keeping.holding import place_hold, release_hold, settle_holds
 from recorder.opening import recover_all
+from recorder.rules.pausing import PauseState
 from storage.erasures import new_order_id
 from storage.recording import OpenRecording
 from storage.rows import row_from_json, time_to_json

@@ -12,8 +12,6 @@ from sqlalchemy import Engine
 
 from recorder.common.home import Home
 from recorder.config import Config, Retention
-from recorder.domain.access import Person, Role
-from recorder.domain.policy import Service
 from recorder.keeping.eraser import Eraser
 from recorder.keeping.holding import HoldBooks
 from recorder.keeping.housekeeping import KeyHolder
@@ -21,6 +19,8 @@ from recorder.keeping.sweep import Sweeper
 from recorder.keeping.sweep_state import SweepFile
 from recorder.people.database import open_people
 from recorder.people.former import Former
+from recorder.permissions import Person, Role
+from recorder.rules.policy import Service
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url
 from storage.deletion import Shredder

@@ -7,7 +7,7 @@ from datetime import date
 
 from audio.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
 from recorder import config_file
-from recorder.domain.policy import Extension
+from recorder.rules.policy import Extension
 from sip import sdes
 from sip.options import Address
 from tests.helpers.siprec_shapes import SHAPES, Call, Who

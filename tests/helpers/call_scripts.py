@@ -3,7 +3,7 @@
 from typing import Any
 
 from recorder.domain.call import Call, Command, Event
-from recorder.domain.policy import Direction, NoticeWhen
+from recorder.rules.policy import Direction, NoticeWhen
 
 
 def make(**changes: Any) -> Call:

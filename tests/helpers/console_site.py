@@ -31,13 +31,13 @@ from recorder.console.auth import Gatekeeper
 from recorder.console.deps import ConsoleDeps
 from recorder.console.server import server_config
 from recorder.console.wiring import open_console
-from recorder.domain.access import Person, Role
-from recorder.domain.requesting import AccessRequest
-from recorder.domain.signing_in import SecondFactor
 from recorder.live.peercred import PeerCredProtocol, user_name
 from recorder.openid.options import OpenIdOptions
 from recorder.people.accounts import People
 from recorder.people.database import AuditNote, accounts, open_people
+from recorder.permissions import Person, Role
+from recorder.rules.requesting import AccessRequest
+from recorder.rules.signing_in import SecondFactor
 from storage.audit import AuditEntry, AuditLog
 from storage.index import Index, sqlite_url
 from storage.reader import open_recording

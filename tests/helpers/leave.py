@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from recorder.domain.requesting import AccessRequest, Category, Leave, RequestState, RequestWish, deciders
 from recorder.hearing.asking import ask, decide
 from recorder.hearing.books import HearingBooks
 from recorder.hearing.requests import Requests
+from recorder.rules.requesting import AccessRequest, Category, Leave, RequestState, RequestWish, deciders
 from storage.types import RecordingId
 
 

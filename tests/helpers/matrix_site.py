@@ -21,14 +21,14 @@ from recorder.console.app import create_app
 from recorder.console.auth import Caller
 from recorder.console.deps import ConsoleDeps
 from recorder.console.render import Renderer
-from recorder.domain.access import Person, Role, Scope
-from recorder.domain.cases import CaseKind
-from recorder.domain.limits import Rates
-from recorder.domain.live_access import Relation
-from recorder.domain.policy import Extension
-from recorder.domain.requesting import Category, Leave, RequestWish
 from recorder.people.account_rows import PeopleError
 from recorder.people.database import open_people, second_factors
+from recorder.permissions import Person, Role, Scope
+from recorder.rules.cases import CaseKind
+from recorder.rules.limits import Rates
+from recorder.rules.live_access import Relation
+from recorder.rules.policy import Extension
+from recorder.rules.requesting import Category, Leave, RequestWish
 from storage.claims import Claims, new_claim_id
 from storage.erasures import new_order_id
 from storage.holds import new_hold_id

@@ -33,12 +33,12 @@ from recorder.__main__ import LASTING
 from recorder.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.domain.access import Role
 from recorder.hearing.appointments import Appointments
 from recorder.hearing.requests import Requests
 from recorder.opening import open_index, open_reader
 from recorder.people.accounts import People
 from recorder.people.database import open_people
+from recorder.permissions import Role
 from storage.export import Format, export
 from storage.index import Index
 from storage.rows import row_to_json

@@ -6,11 +6,11 @@ As the daemon decides (`recorder.live.permits`); acts change nothing, so that ev
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from recorder.domain.access import Act, Actor, DeniedError, Person
-from recorder.domain.live_access import NOTHING_KNOWN, Around, HiddenError, facts_listed, own_teams, require
-from recorder.domain.opt_out import Statements, check_decline, check_grant
-from recorder.domain.policy import Extension
 from recorder.live.client import DaemonRefusedError, Grant
+from recorder.permissions import Act, Actor, DeniedError, Person
+from recorder.rules.live_access import NOTHING_KNOWN, Around, HiddenError, facts_listed, own_teams, require
+from recorder.rules.opt_out import Statements, check_decline, check_grant
+from recorder.rules.policy import Extension
 
 NUMBER = "02079460000"
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from recorder.common.home import Home
 from recorder.config import Config, Retention
-from recorder.domain.policy import Service
-from recorder.domain.retention import Periods, Stop
 from recorder.domain.sweep_consent import Consent
 from recorder.keeping.sweep import Sweeper
 from recorder.keeping.sweep_state import SweepFile
 from recorder.people.database import open_people
 from recorder.people.former import Former
 from recorder.people.sweep_consents import Consents
+from recorder.rules.policy import Service
+from recorder.rules.retention import Periods, Stop
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url
 from storage.deletion import Shredder

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from recorder.cli import app
-from recorder.domain.access import Role
+from recorder.permissions import Role
 from tests.helpers.recorder_home import RecorderHome, recorder_home
 from tests.helpers.storage_home import ID
 from tests.integration.test_bad_containers import BadSite

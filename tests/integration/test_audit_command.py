@@ -19,9 +19,9 @@ from typer.testing import CliRunner, Result
 from recorder.auditing.reading import VERIFIED
 from recorder.cli import app
 from recorder.common.home import Home
-from recorder.domain.access import Role
 from recorder.people.accounts import People
 from recorder.people.database import open_people
+from recorder.permissions import Role
 from storage.anchors import Anchor, Anchors
 from storage.audit import AuditLog
 from storage.audit_entry import line_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from recorder.domain.access import Role
+from recorder.permissions import Role
 from storage.audit import AuditLog
 from tests.helpers.export_shell import Shell
 from tests.helpers.recorder_home import ADMIN, recorder_home

@@ -16,9 +16,9 @@ from recorder.cases.case_holds import waiting_scopes
 from recorder.cases.casework import COMPLAINT_WINDOW
 from recorder.cli import app
 from recorder.common.problems import ProblemError
-from recorder.domain.cases import Case, CaseKind, Step
 from recorder.domain.notifying import of_scopes
-from recorder.domain.requesting import Bench
+from recorder.rules.cases import Case, CaseKind, Step
+from recorder.rules.requesting import Bench
 from storage.query_holds import QueryHolds
 from storage.tombstones import Deletions, Tombstone
 from storage.types import RecordingId, Search

@@ -17,8 +17,8 @@ from recorder.cases.book import CaseBook
 from recorder.cases.casework import COMPLAINT_WINDOW
 from recorder.cli import app
 from recorder.common.problems import ProblemError
-from recorder.domain.cases import Case, CaseKind, LegalGround, Step
 from recorder.keeping.holding import release_hold
+from recorder.rules.cases import Case, CaseKind, LegalGround, Step
 from storage.types import RecordingId, Search
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import Console, console_site, signed_in

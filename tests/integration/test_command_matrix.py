@@ -17,11 +17,11 @@ from recorder.cli import app
 from recorder.commands import shared
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.domain.access import TABLE, Person, Role
 from recorder.domain.command_access import ASKED_BY_THE_DAEMON, IF_NAMED, NAMED, UNNAMED
-from recorder.domain.requirement import Door, Requirement
 from recorder.people.accounts import People
 from recorder.people.database import open_people
+from recorder.permissions import TABLE, Person, Role
+from recorder.rules.requirement import Door, Requirement
 from storage.audit import AuditLog
 from tests.helpers.accounts import CHEAP, PASSWORD
 from tests.helpers.recorder_home import RecorderHome

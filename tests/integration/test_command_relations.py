@@ -19,11 +19,11 @@ from recorder.commands import shared
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
-from recorder.domain.access import TABLE, Person, Role
 from recorder.domain.command_access import NAMED
-from recorder.domain.live_access import Relation
-from recorder.domain.requirement import Requirement, Subject, relations_of
 from recorder.domain.route_access import ROUTES
+from recorder.permissions import TABLE, Person, Role
+from recorder.rules.live_access import Relation
+from recorder.rules.requirement import Requirement, Subject, relations_of
 from storage.audit import AuditLog
 from tests.helpers.matrix_site import DEPUTY, MatrixSite, Things, matrix_site, name_of
 

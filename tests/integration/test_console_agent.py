@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from recorder.console.pulse import BEAT, CHANGED, Pulse
-from recorder.domain.access import Role
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
+from recorder.permissions import Role
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import CALL, Browser, Console, console_site
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from recorder.domain.access import Scope
+from recorder.permissions import Scope
 from tests.helpers.accounts import add_token
 from tests.helpers.console_site import CALL, Browser, Console, console_site, signed_in
 from tests.helpers.recorder_home import HANGS_S

@@ -19,9 +19,9 @@ from recorder.console.board import Board
 from recorder.console.board_stream import BoardStream, Watcher
 from recorder.console.live_rows import LiveRow
 from recorder.console.pulse import BEAT, Pulse
-from recorder.domain.access import Person, Role, Scope
-from recorder.domain.live_access import Around
 from recorder.live.client import DaemonUnavailableError
+from recorder.permissions import Person, Role, Scope
+from recorder.rules.live_access import Around
 from tests.helpers.accounts import PASSWORD, add_token
 from tests.helpers.console_site import CALL, Browser, Console, console_site
 

@@ -18,7 +18,7 @@ from recorder.config import Console as ConsoleOptions
 from recorder.console.app import create_app
 from recorder.console.rates import RateLimits
 from recorder.console.server import TlsFiles, server_config
-from recorder.domain.limits import ConnectionLimits
+from recorder.rules.limits import ConnectionLimits
 from tests.helpers.certificates import Authority
 from tests.helpers.console_site import CALL, WITHOUT_SECOND_FACTOR, Browser, Console, console_site, serving, signed_in
 from tests.helpers.recorder_home import HANGS_S, eventually

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from recorder.domain.access import Scope
+from recorder.permissions import Scope
 from tests.helpers.accounts import Clock, add_token
 from tests.helpers.console_site import Console, console_site, refused, signed_in
 from tests.helpers.storage_home import ID

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from recorder.domain.access import Scope
+from recorder.permissions import Scope
 from storage.types import Hold, RecordingHead, RecordingId
 from tests.helpers.accounts import Clock, add_token
 from tests.helpers.console_site import Console, console_site, refused, signed_in

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.domain.access import Role, Scope
+from recorder.permissions import Role, Scope
 from tests.helpers.accounts import PASSWORD, Clock, add_token
 from tests.helpers.console_site import CALL, Browser, Console, console_site
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 import soundfile
 
-from recorder.domain.requesting import Leave
-from recorder.domain.signing_in import SessionLimits
+from recorder.rules.requesting import Leave
+from recorder.rules.signing_in import SessionLimits
 from storage.index import Index, sqlite_url
 from storage.rows import row_from_json
 from storage.types import RecordingId

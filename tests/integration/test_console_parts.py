@@ -16,10 +16,10 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from recorder.domain.cases import Case
 from recorder.domain.history import words_of
-from recorder.domain.requesting import Category, Leave, RequestState, RequestWish
 from recorder.people.database import open_people, requested
+from recorder.rules.cases import Case
+from recorder.rules.requesting import Category, Leave, RequestState, RequestWish
 from storage.types import Officer, RecordingRow, Segment, SegmentKind
 from tests.helpers.console_site import Browser, Console, console_site, refused, signed_in
 from tests.helpers.leave import keep_leave

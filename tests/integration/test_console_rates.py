@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recorder.console.rates import RateLimits
-from recorder.domain.access import Scope
+from recorder.permissions import Scope
 from tests.helpers.accounts import add_token
 from tests.helpers.console_site import CALL, WITHOUT_SECOND_FACTOR, Browser, Console, console_site, signed_in
 

@@ -14,7 +14,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from recorder.console.app import create_app
-from recorder.domain.access import Role
+from recorder.permissions import Role
 from storage.index import Index, sqlite_url
 from storage.tombstones import Deletions, Tombstone
 from storage.types import RecordingId

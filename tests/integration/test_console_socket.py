@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from recorder.domain.access import Application, LocalUser, Person, Role, Scope
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, Grant, LiveClient
 from recorder.live.peercred import PeerCredProtocol, peer_of, user_name
+from recorder.permissions import Application, LocalUser, Person, Role, Scope
 from tests.helpers.console_site import CALL, Daemon, serving
 
 ME = pwd.getpwuid(os.getuid()).pw_name

@@ -16,8 +16,8 @@ from recorder.cases.custody import NO_COPY, Custody, custody_of, custody_to_json
 from recorder.cli import app
 from recorder.common.problems import ProblemError
 from recorder.console import case_pages
-from recorder.domain.access import Actor
-from recorder.domain.cases import CaseKind, Step
+from recorder.permissions import Actor
+from recorder.rules.cases import CaseKind, Step
 from storage.types import Search
 from tests.helpers.console_site import Browser, Console, console_site, signed_in
 from tests.helpers.recorder_home import RecorderHome, recorder_home

@@ -12,11 +12,11 @@ from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 
 from recorder.cases import casework
-from recorder.domain.access import Role
-from recorder.domain.cases import CaseKind
 from recorder.domain.holds import HoldWish
 from recorder.keeping.holding import place_hold
 from recorder.people.database import erasure_approvals, open_people
+from recorder.permissions import Role
+from recorder.rules.cases import CaseKind
 from storage.types import ErasureKind, ErasureOrder, ErasureState, HoldKind
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import Browser, Console, console_site, refused, signed_in
@@ -34,7 +34,7 @@ def clock() -> Clock:
 @pytest.fixture
 def console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iterator[Console]:
     """A site with a recording of three seconds, held for a subject access request; over one second is much."""
-    for module in ("recorder.domain.erasing", "recorder.keeping.erasing"):
+    for module in ("recorder.rules.erasing", "recorder.keeping.erasing"):
         monkeypatch.setattr(f"{module}.HELD_ALONE_S", 1.0)
     with console_site(tmp_path, now=clock, is_daemon_up=False) as running:
         index, lead = running.deps.copy_books.index, running.person("lead")

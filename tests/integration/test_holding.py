@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from recorder.common.problems import ProblemError
-from recorder.domain.access import Act, Application, LocalUser, Person, Role, Scope
 from recorder.domain.holds import HoldWish
 from recorder.keeping.erasing import decide_erasure, forgot_recording, order_erasure
 from recorder.keeping.holding import (
@@ -23,6 +22,7 @@ from recorder.keeping.holding import (
     review_hold,
     settle_holds,
 )
+from recorder.permissions import Act, Application, LocalUser, Person, Role, Scope
 from storage.database import Database
 from storage.erase import erase_spans
 from storage.hold_journal import replay_holds, steady

@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from recorder.common.home import Home
-from recorder.domain.access import Role
 from recorder.people.accounts import People
 from recorder.people.database import open_people
 from recorder.people.sessions import Sessions
+from recorder.permissions import Role
 from storage.audit import AuditLog
 from tests.helpers.accounts import CHEAP, PASSWORD
 from tests.helpers.exchange import Exchange, Talk, exchange

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from recorder.cli import Commands, app
 from recorder.commands.shared import TOKEN_VARIABLE
 from recorder.domain.command_access import takes_person
-from recorder.domain.requirement import UnlistedError
+from recorder.rules.requirement import UnlistedError
 from storage.audit import AuditLog
 from tests.helpers.recorder_home import ADMIN, HEARER, PASSWORD, RecorderHome
 from tests.helpers.signed_in import token_of

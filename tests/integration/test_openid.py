@@ -12,10 +12,10 @@ import pytest
 
 from recorder.config import Config
 from recorder.config import Console as ConsoleOptions
-from recorder.domain.access import Role
 from recorder.openid.check import check_openid
 from recorder.openid.options import OpenIdOptions
 from recorder.people.database import AuditNote
+from recorder.permissions import Role
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.console_site import Browser, Console, console_site, csrf_of
 from tests.helpers.glewlwyd import CLIENT, SECRET, Glewlwyd, glewlwyd

@@ -6,12 +6,12 @@ import pytest
 
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.domain.signing_in import Identity
 from recorder.hearing.appointments import Appointments
 from recorder.people.attempts import SignInRefused
 from recorder.people.database import open_people
 from recorder.people.identities import Identities
 from recorder.people.sessions import Sessions
+from recorder.rules.signing_in import Identity
 from storage.audit import AuditLog
 from tests.helpers.accounts import PASSWORD, appoint_deputy
 from tests.helpers.recorder_home import ADMIN, RecorderHome

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from recorder.common.home import Home
-from recorder.domain.access import Scope
 from recorder.people.database import open_people
 from recorder.people.tokens import Tokens
+from recorder.permissions import Scope
 from storage.audit import AuditEntry, AuditLog
 from tests.helpers import preloaded
 from tests.helpers.accounts import add_token

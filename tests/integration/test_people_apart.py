@@ -14,7 +14,6 @@ from sqlalchemy import insert
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config, Console
-from recorder.domain.retention import DataClass
 from recorder.hearing.emergencies import Emergencies
 from recorder.keeping import sweep_process
 from recorder.keeping.people_leftovers import NAME, OVERDUE_ALARM, PEOPLE_SWEPT, PeopleSweep, alarms_of
@@ -26,6 +25,7 @@ from recorder.notifying.mail_health import MailHealth
 from recorder.notifying.mail_options import MailOptions
 from recorder.people.database import accounts
 from recorder.people.former import Former
+from recorder.rules.retention import DataClass
 from sip.options import Address
 from storage.audit import AuditLog
 from storage.types import RecordingId

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from recorder.common.home import Home
-from recorder.domain.access import Role
 from recorder.people.accounts import People
 from recorder.people.database import open_people
+from recorder.permissions import Role
 from storage.audit import AuditLog
 from storage.erasures import Erasures, new_order_id
 from storage.index import Index, sqlite_url

@@ -16,12 +16,12 @@ from typer.testing import CliRunner
 from recorder.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
-from recorder.domain.access import Role
 from recorder.hearing.appointments import Appointments
 from recorder.hearing.asking import decide
 from recorder.people.accounts import People
 from recorder.people.database import open_people
 from recorder.people.seals import Seals
+from recorder.permissions import Role
 from storage.audit import AuditLog
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import Browser, Console, console_site, refused, signed_in

@@ -16,10 +16,10 @@ from recorder import config
 from recorder.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.domain.access import Role
 from recorder.keeping.returned import LOCK, alone
 from recorder.keeping.sweep_process import opened_sweeper
 from recorder.opening import open_index
+from recorder.permissions import Role
 from storage.audit import AuditLog
 from storage.hold_journal import PLACED, placed_details
 from storage.holds import Holds, new_hold_id

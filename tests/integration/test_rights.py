@@ -13,13 +13,13 @@ import pytest
 
 from recorder.cases import casework
 from recorder.common.problems import ProblemError
-from recorder.domain.access import Role
 from recorder.domain.holds import GRACE, HoldWish
 from recorder.domain.rights import ClaimEvent
 from recorder.keeping.erasing import order_erasure
 from recorder.keeping.holding import place_hold, release_hold
 from recorder.keeping.replay import replay
 from recorder.keeping.restricting import ClaimBooks, ClaimStep, ClaimWish, change_claim, write_claim
+from recorder.permissions import Role
 from storage.claim_journal import asked_details, asked_text, changed_details
 from storage.claims import Claims
 from storage.hold_journal import UNSETTLED, steady

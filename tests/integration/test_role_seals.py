@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from recorder.domain.access import Role
 from recorder.domain.notifying import Kind
 from recorder.hearing.appointments import Appointments
 from recorder.notifying.watch import disagreements_of, tell_now
@@ -15,6 +14,7 @@ from recorder.people.accounts import People, SignedIn
 from recorder.people.database import open_people
 from recorder.people.seals import Seals, disagreements
 from recorder.people.triggers import TRIGGERS
+from recorder.permissions import Role
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError
 from tests.helpers.accounts import CHEAP, PASSWORD

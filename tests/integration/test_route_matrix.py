@@ -15,10 +15,10 @@ import pytest
 from recorder.common.web import patterns_of
 from recorder.console.app import create_app
 from recorder.domain import route_access
-from recorder.domain.access import SCOPE_OF, TABLE, Act, Role, Scope
-from recorder.domain.live_access import Relation
-from recorder.domain.requirement import Door, Subject, UnlistedError, relations_of
 from recorder.domain.route_access import API, ROUTES, STATIC, by_pattern
+from recorder.permissions import SCOPE_OF, TABLE, Act, Role, Scope
+from recorder.rules.live_access import Relation
+from recorder.rules.requirement import Door, Subject, UnlistedError, relations_of
 from storage.audit import AuditLog
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.asked_app import Answer

@@ -16,9 +16,9 @@ import pytest
 
 from recorder.config import Console as ConsoleOptions
 from recorder.console.throttle import AT_ONCE as THROTTLE
-from recorder.domain.access import Role
 from recorder.people.accounts import SignedIn
 from recorder.people.attempts import LOCKED_FOR, MAX_FAILURES, SignInRefused
+from recorder.permissions import Role
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import Browser, Console, console_site, csrf_of
 from tests.helpers.recorder_home import ADMIN, ROOT, RecorderHome, must, run

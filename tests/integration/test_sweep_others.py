@@ -10,16 +10,16 @@ import pytest
 from sqlalchemy import String, insert, select
 
 from recorder.cases.book import CaseBook
-from recorder.domain.access import Role, Scope
-from recorder.domain.cases import CaseEntry, Step
-from recorder.domain.requesting import BREAK_GLASS_FOR, Category, RequestState, RequestWish
-from recorder.domain.retention import DataClass
 from recorder.hearing.appointments import Appointments
 from recorder.hearing.emergencies import Emergencies, Emergency
 from recorder.hearing.requests import Requests
 from recorder.people.accounts import People
 from recorder.people.database import metadata
 from recorder.people.tokens import Tokens
+from recorder.permissions import Role, Scope
+from recorder.rules.cases import CaseEntry, Step
+from recorder.rules.requesting import BREAK_GLASS_FOR, Category, RequestState, RequestWish
+from recorder.rules.retention import DataClass
 from storage.claim_journal import asked_details, asked_text
 from storage.claims import Claims
 from storage.deletion import Shredder

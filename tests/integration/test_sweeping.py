@@ -24,7 +24,7 @@ HASTY = """
 import sys
 from datetime import timedelta
 from recorder.keeping import sweeping
-from recorder.domain import retention
+from recorder.rules import retention
 retention.AFTER_START = timedelta(0)
 sweeping.LOOK_S, sweeping.MOST_JITTER = 0.1, timedelta(0)
 from recorder.cli import app

@@ -13,11 +13,11 @@ import pytest
 
 from recorder.cases import casework, transcripts
 from recorder.common.problems import ProblemError
-from recorder.domain.cases import Case, CaseKind, Step
 from recorder.domain.rights import ClaimEvent
-from recorder.domain.transcripts import TranscriptForm
 from recorder.keeping.erasing import forgot_recording
 from recorder.keeping.restricting import ClaimStep, ClaimWish, change_claim, write_claim
+from recorder.rules.cases import Case, CaseKind, Step
+from recorder.rules.transcripts import TranscriptForm
 from storage.types import RecordingId, Right
 from tests.helpers.accounts import Clock
 from tests.helpers.console_site import Browser, Console, console_site, signed_in

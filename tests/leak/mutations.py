@@ -135,7 +135,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         calls=("socket/plain", "key_relay/plain"), finds="secret audio, spoken",
     ),
     Mutation(
-        name="a token clears every reason", file="recorder/domain/pausing.py",
+        name="a token clears every reason", file="recorder/rules/pausing.py",
         old="    Kind.AGENT:        (_YES,  _YES,   _NO,  _NO),",
         new="    Kind.AGENT:        (_YES,  _YES,   _YES,  _NO),",
         calls=("socket/plain/token", "key_rfc4733/plain/token"), finds=r"secret audio, spoken \+", has_console=True,

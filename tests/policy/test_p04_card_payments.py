@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from recorder.domain.access import Role
+from recorder.permissions import Role
 from tests.helpers.exactness import SILENT_ALAW, kept_of
 from tests.helpers.policy_site import PolicySite
 from tests.helpers.recorder_home import eventually

@@ -7,7 +7,7 @@ acknowledged the last; a shorter period takes the data protection officer; the r
 
 from datetime import timedelta
 
-from recorder.domain.requesting import BREAK_GLASS_FOR
+from recorder.rules.requesting import BREAK_GLASS_FOR
 from tests.helpers.due_home import is_there
 from tests.helpers.policy_site import PolicySite
 

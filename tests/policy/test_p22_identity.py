@@ -9,7 +9,7 @@ import math
 
 import soundfile
 
-from recorder.domain.access import Role
+from recorder.permissions import Role
 from tests.helpers.policy_site import PolicySite
 
 DOUBT = ("--reason", "the date of birth did not fit")

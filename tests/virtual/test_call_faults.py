@@ -12,8 +12,8 @@ from recorder.calls.passed_call import PassedCall
 from recorder.calls.switchboard import Switchboard, Way
 from recorder.calls.works import Works
 from recorder.domain.call import Call, Side, State
-from recorder.domain.policy import Direction, NoticeWhen
-from recorder.domain.routing import Route
+from recorder.rules.policy import Direction, NoticeWhen
+from recorder.rules.routing import Route
 from sip.events import Body, CallOffered, LegAnswered, LegId, OfferAnswered, OfferReceived
 from sip.options import Address
 from tests.helpers.exchange import Exchange

@@ -7,8 +7,8 @@ import pytest
 from audio import prompts
 from recorder.calls.key_acts import ACTS_WITHIN_S
 from recorder.common.home import Home
-from recorder.domain.access import Person, Role
 from recorder.people.pins import Costs, PinFile
+from recorder.permissions import Person, Role
 from storage.audit import AuditEntry, AuditLog
 from tests.helpers.exactness import times_heard
 from tests.helpers.exchange import Exchange, Talk

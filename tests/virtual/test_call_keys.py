@@ -9,8 +9,8 @@ from audio import prompts
 from audio.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
 from recorder.calls.key_acts import MOST_ACTS
 from recorder.common.home import Home
-from recorder.domain.access import Person, Role
 from recorder.people.pins import Costs, PinFile
+from recorder.permissions import Person, Role
 from storage.audit import AuditEntry, AuditLog
 from tests.helpers.exactness import heard_frames, is_gapless, times_heard
 from tests.helpers.exchange import Exchange, Talk

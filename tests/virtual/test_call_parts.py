@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from recorder.domain.access import Person, Role
-from recorder.domain.call_parts import may_hear, officers_on
-from recorder.domain.spans import Spans, span_of
+from recorder.permissions import Person, Role
+from recorder.rules.call_parts import may_hear, officers_on
+from recorder.rules.spans import Spans, span_of
 from storage.rows import row_from_json
 from tests.helpers.exactness import SILENT_ALAW
 from tests.helpers.exchange import Exchange, Talk

@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 
 from recorder.cli import app
 from recorder.common.home import Home
-from recorder.domain.live_access import CallFacts
 from recorder.people.pins import PinFile
+from recorder.rules.live_access import CallFacts
 from storage.audit import AuditLog
 from storage.types import RecordingId
 from tests.helpers.exchange import Exchange

@@ -17,14 +17,14 @@ from recorder.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.web import patterns_of
-from recorder.domain.access import TABLE, Act, Role
 from recorder.domain.command_access import IF_NAMED, NAMED
-from recorder.domain.live_access import Relation
-from recorder.domain.requirement import Subject, UnlistedError
 from recorder.domain.socket_access import SOCKET, check_socket
 from recorder.people.accounts import People
 from recorder.people.database import open_people
 from recorder.people.sessions import Kind, Sessions
+from recorder.permissions import TABLE, Act, Role
+from recorder.rules.live_access import Relation
+from recorder.rules.requirement import Subject, UnlistedError
 from tests.helpers.accounts import CHEAP, PASSWORD
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.virtual.exchange import TurnedHome, exchange

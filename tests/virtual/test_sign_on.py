@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from audio import prompts
-from recorder.domain.sign_on import NOT_PROVEN
+from recorder.rules.sign_on import NOT_PROVEN
 from storage.audit import AuditEntry, AuditLog
 from tests.helpers.exactness import times_heard
 from tests.helpers.exchange import Exchange, Talk

@@ -3,7 +3,7 @@
 import pytest
 
 from docs.make_permissions import PAGE, updated
-from recorder.domain.access import (
+from recorder.permissions import (
     LOCAL_ACTS,
     NEEDS_REASON,
     SCOPE_OF,

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from recorder.domain.access import Person, Role
 from recorder.domain.acknowledging import is_asked, is_due, not_acknowledged
 from recorder.people.acknowledgements import Acknowledgements
 from recorder.people.database import AuditNote, open_people
+from recorder.permissions import Person, Role
 
 TODAY = date(2026, 11, 24)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from recorder.domain.policy import Extension
-from recorder.domain.sign_on import Seat
 from recorder.people.agents import SignOnClashError, SignOns
+from recorder.rules.policy import Extension
+from recorder.rules.sign_on import Seat
 
 DESK = Extension(number="2001", operator="alice", service="Revenues")
 ALICES = Seat(operator="alice", is_proven=True)

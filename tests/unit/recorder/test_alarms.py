@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 
-from recorder.domain.alarms import ALARMS, UNKNOWN, advice_on
+from recorder.rules.alarms import ALARMS, UNKNOWN, advice_on
 
 ROOT = Path(__file__).parents[3]
 

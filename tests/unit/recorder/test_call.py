@@ -42,7 +42,7 @@ from recorder.domain.call import (
     ToneEnded,
     UndecidedError,
 )
-from recorder.domain.policy import Direction, NoticeWhen
+from recorder.rules.policy import Direction, NoticeWhen
 from tests.helpers.call_scripts import make, play
 
 A, B = Side.A, Side.B

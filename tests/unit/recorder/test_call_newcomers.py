@@ -24,7 +24,7 @@ from recorder.domain.call import (
     ToneEnded,
     TransferBegan,
 )
-from recorder.domain.policy import Direction
+from recorder.rules.policy import Direction
 from tests.helpers.call_scripts import make, play
 
 A, B = Side.A, Side.B

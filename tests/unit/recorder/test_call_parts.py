@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from recorder.domain.access import Application, LocalUser, Person, Role
-from recorder.domain.call_parts import (
+from recorder.domain.journey import journey_of
+from recorder.permissions import Application, LocalUser, Person, Role
+from recorder.rules.call_parts import (
     TAIL_US,
     is_part,
     is_silent,
@@ -20,8 +21,7 @@ from recorder.domain.call_parts import (
     whole_for,
     withheld_of,
 )
-from recorder.domain.journey import journey_of
-from recorder.domain.spans import US, Spans
+from recorder.rules.spans import US, Spans
 from storage.spans import Span as Cut
 from storage.spans import segments_without
 from storage.types import Officer, Outcome, Participant, RecordingId, RecordingRow, Segment, SegmentKind

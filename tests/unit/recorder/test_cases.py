@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from recorder.cases.letters import Letter, NotYetError, letter
-from recorder.domain.access import DeniedError, Fault, Person, Role
 from recorder.domain.case_rules import check_opening, check_step
-from recorder.domain.cases import Case, CaseEntry, CaseKind, CaseState, Decision, Step, after, opened, told
-from recorder.domain.deadlines import Wait
+from recorder.permissions import DeniedError, Fault, Person, Role
+from recorder.rules.cases import Case, CaseEntry, CaseKind, CaseState, Decision, Step, after, opened, told
+from recorder.rules.deadlines import Wait
 
 TODAY = date(2026, 11, 26)
 NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)

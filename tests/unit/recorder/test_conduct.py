@@ -5,10 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from recorder.domain.access import Act, Person, Role
 from recorder.domain.conduct import HEARD_A_DAY, USED_WITHIN, Done, Granted, heard_many, used_at_once
 from recorder.domain.notifying import Kind, of_conduct
-from recorder.domain.requesting import Bench
+from recorder.permissions import Act, Person, Role
+from recorder.rules.requesting import Bench
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 LONDON = ZoneInfo("Europe/London")

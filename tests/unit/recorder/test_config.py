@@ -8,7 +8,7 @@ import pytest
 
 from recorder.carriage import parse_address, parse_target, sip_options
 from recorder.config import Config, ConfigError, Voicemail, read
-from recorder.domain.policy import CardPayment, NoticeWhen, extension_of
+from recorder.rules.policy import CardPayment, NoticeWhen, extension_of
 from sip.options import Address, TlsOptions
 
 GOOD = """\

@@ -12,7 +12,7 @@ import pytest
 
 from recorder.config import Config, read
 from recorder.config_file import Answers, text
-from recorder.domain.policy import CardPayment, Extension, NoticeWhen
+from recorder.rules.policy import CardPayment, Extension, NoticeWhen
 from recorder.site_check import TAKEN_KEYS
 from sip.options import Address
 

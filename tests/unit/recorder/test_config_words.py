@@ -12,9 +12,9 @@ import pytest
 
 from recorder.config import Config, Pause
 from recorder.config_file import Answers, text
-from recorder.domain.access import Act, Role
-from recorder.domain.live_access import LIVE_TABLE, SOURCE_TABLE, Relation, Source, relations_of
-from recorder.domain.policy import Extension
+from recorder.permissions import Act, Role
+from recorder.rules.live_access import LIVE_TABLE, SOURCE_TABLE, Relation, Source, relations_of
+from recorder.rules.policy import Extension
 from sip.options import Address
 
 DOCS = Path(__file__).parents[3] / "docs"

@@ -4,7 +4,7 @@ from typing import Any
 
 from recorder.console.agent_view import Standing, phone_of
 from recorder.console.conversations import by_conversation
-from recorder.domain.access import Person, Role
+from recorder.permissions import Person, Role
 
 OFFICER = Person(name="bob", display_name="Bob", roles=frozenset({Role.OFFICER}), extension="2002")
 

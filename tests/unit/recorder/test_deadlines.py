@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.domain.deadlines import Course, Wait, begins_on, due_on, extend_by, months_after, waited_days, warn_on
+from recorder.rules.deadlines import Course, Wait, begins_on, due_on, extend_by, months_after, waited_days, warn_on
 
 HOLIDAYS = {date(2026, 12, 25), date(2026, 12, 28), date(2027, 1, 1)}
 

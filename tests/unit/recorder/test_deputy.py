@@ -8,10 +8,8 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
-from recorder.domain.access import Act, DeniedError, Fault, Role
 from recorder.domain.granting import Change, Proposal, confirmers
 from recorder.domain.notifying import Kind, of_deputy, of_proposals
-from recorder.domain.requesting import Bench
 from recorder.hearing.appointments import Appointments
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import FOUNDER_ROLES, People
@@ -20,6 +18,8 @@ from recorder.people.deputies import appoint
 from recorder.people.proposals import Proposals
 from recorder.people.second_factor import SecondFactors
 from recorder.people.totp import code_of, new_secret, step_of
+from recorder.permissions import Act, DeniedError, Fault, Role
+from recorder.rules.requesting import Bench
 from tests.helpers.accounts import CHEAP, PASSWORD, Clock, as_of_before
 
 WHY = "she decides on what the officer asks for"

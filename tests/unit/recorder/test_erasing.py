@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from recorder.domain.access import Act, Allowed, Person, Refused, Role
-from recorder.domain.erasing import (
+from recorder.permissions import Act, Allowed, Person, Refused, Role
+from recorder.rules.erasing import (
     GRACE_S,
     HELD_ALONE_S,
     STATE_AT_ORDER,

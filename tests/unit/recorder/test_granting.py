@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
-from recorder.domain.access import HEARING_ROLES, DeniedError, Fault, Person, Role
 from recorder.domain.granting import POWERFUL, STANDS_FOR, Change, Proposal, confirmers, takes_two
 from recorder.hearing.appointments import Appointments
 from recorder.people.account_rows import PeopleError
@@ -16,6 +15,7 @@ from recorder.people.database import AuditNote
 from recorder.people.proposals import Proposals
 from recorder.people.second_factor import Enrolled, SecondFactors
 from recorder.people.totp import code_of, new_secret, step_of
+from recorder.permissions import HEARING_ROLES, DeniedError, Fault, Person, Role
 from tests.helpers.accounts import CHEAP, PASSWORD, Clock, appoint_deputy
 
 WHY = "she takes over on Monday"

@@ -4,7 +4,7 @@ from concurrent.futures import Future
 
 from recorder.calls.acts import PauseAnswer
 from recorder.calls.group_acts import gathered
-from recorder.domain.pausing import PauseState
+from recorder.rules.pausing import PauseState
 from storage.types import RecordingId
 
 

@@ -11,7 +11,7 @@ from recorder.calls.acts import Act
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.hold_rule import AGAIN_S, HoldRule
 from recorder.domain.call import State
-from recorder.domain.pausing import AGENT, HOLD, Authority, Final, PauseBook, PauseState
+from recorder.rules.pausing import AGENT, HOLD, Authority, Final, PauseBook, PauseState
 
 RESUMED, STUCK = frozenset[str](), frozenset({HOLD})
 

@@ -4,7 +4,6 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from recorder.domain.access import Allowed, Person, Refused, Role
 from recorder.domain.holds import (
     GRACE,
     REVIEW_AFTER,
@@ -21,6 +20,7 @@ from recorder.domain.holds import (
     review_day,
     verdict_on,
 )
+from recorder.permissions import Allowed, Person, Refused, Role
 from storage.types import ErasureKind, ErasureOrder, ErasureState, Hold, HoldKind, HoldState, RecordingId
 
 WHY = "complaint 17"

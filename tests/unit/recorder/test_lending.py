@@ -9,9 +9,9 @@ from recorder.calls.switchboard import Switchboard, Way
 from recorder.calls.works import Works
 from recorder.config import Config
 from recorder.domain.call import Call, Side, State
-from recorder.domain.policy import Direction, NoticeWhen
-from recorder.domain.routing import Route
 from recorder.domain.transfer import Occupant
+from recorder.rules.policy import Direction, NoticeWhen
+from recorder.rules.routing import Route
 from sip.events import CallOffered, LegEnded, LegId, ReferReceived
 from sip.options import Address
 

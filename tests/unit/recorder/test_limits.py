@@ -2,7 +2,7 @@
 
 import pytest
 
-from recorder.domain.limits import RateLimit
+from recorder.rules.limits import RateLimit
 
 S = 1_000_000_000
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from recorder.domain.access import Act, Allowed, Application, DeniedError, LocalUser, Person, Role, Scope, may
-from recorder.domain.live_access import (
+from recorder.permissions import Act, Allowed, Application, DeniedError, LocalUser, Person, Role, Scope, may
+from recorder.rules.live_access import (
     LIVE_ACTS,
     SOURCE_TABLE,
     Around,
@@ -27,7 +27,7 @@ from recorder.domain.live_access import (
     seats_of,
     seen,
 )
-from recorder.domain.pausing import Authority
+from recorder.rules.pausing import Authority
 from storage.types import RecordingId
 
 CALL = CallFacts(

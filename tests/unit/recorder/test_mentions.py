@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from recorder.domain.mentions import mentions
-from recorder.domain.policy import Extension
+from recorder.rules.policy import Extension
 from sip.events import CallOffered, LegId
 from sip.options import Address
 

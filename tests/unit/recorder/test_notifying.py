@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from recorder.common.smtp_options import SmtpSecurity, is_mail_address
-from recorder.domain.access import Person, Role
 from recorder.domain.notifying import (
     REVIEW_REMINDED_FOR,
     WORDING,
@@ -21,11 +20,12 @@ from recorder.domain.notifying import (
     retry_after,
     usable,
 )
-from recorder.domain.requesting import AccessRequest, Bench, Category, RequestState, RequestWish
-from recorder.domain.weekly import Calls, Week, Weekday, counted, last_weekly, review_day, word_of
 from recorder.notifying.mail_options import MailOptions
 from recorder.notifying.mails import mail_of
 from recorder.notifying.watch import of_opt_outs, of_takeovers
+from recorder.permissions import Person, Role
+from recorder.rules.requesting import AccessRequest, Bench, Category, RequestState, RequestWish
+from recorder.rules.weekly import Calls, Week, Weekday, counted, last_weekly, review_day, word_of
 from storage.types import Outcome, RecordingId
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)

@@ -3,9 +3,9 @@
 import pytest
 
 from recorder.config import Config
-from recorder.domain.access import Person, Role
 from recorder.domain.operator_names import misnamed_operators
-from recorder.domain.policy import Extension
+from recorder.permissions import Person, Role
+from recorder.rules.policy import Extension
 from recorder.site_check import Level, check_operators
 
 ALICE = Person(name="alice", display_name="Alice Archer", roles=frozenset({Role.OFFICER}))

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from recorder.domain.access import DeniedError, Fault, Person, Role
-from recorder.domain.live_access import Around, CallFacts
-from recorder.domain.opt_out import (
+from recorder.permissions import DeniedError, Fault, Person, Role
+from recorder.rules.live_access import Around, CallFacts
+from recorder.rules.opt_out import (
     STEPS,
     OptOutRequest,
     OptOutState,

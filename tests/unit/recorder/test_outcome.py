@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from recorder.domain.outcome import Facts, refusal_reason, settle
+from recorder.rules.outcome import Facts, refusal_reason, settle
 from storage.types import Outcome
 
 

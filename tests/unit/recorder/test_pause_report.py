@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from recorder.domain.access import Person, Role
 from recorder.domain.pause_report import OfficerPauses, pauses_per_officer
+from recorder.permissions import Person, Role
 from recorder.reports import ReportRefusedError, period, teams_of
 from storage.types import Outcome, RecordingId, RecordingRow, Segment, SegmentKind
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from recorder.domain.pausing import (
+from recorder.rules.pausing import (
     AGENT,
     CARD_DIGITS,
     CARD_TRIGGERS,

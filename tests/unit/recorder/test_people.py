@@ -10,7 +10,6 @@ from argon2 import extract_parameters
 from argon2.exceptions import VerifyMismatchError
 from sqlalchemy import Engine
 
-from recorder.domain.access import Application, DeniedError, Role, Scope
 from recorder.domain.granting import STANDS_FOR, Proposal
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import FOUNDER_ROLES, People, SignedIn, _hash_of_nobody, count_usable
@@ -18,6 +17,7 @@ from recorder.people.attempts import LOCKED_AT_MOST, LOCKED_FOR, MAX_FAILURES, R
 from recorder.people.database import open_people
 from recorder.people.proposals import Proposals
 from recorder.people.tokens import TokenError, TokenRefused, Tokens
+from recorder.permissions import Application, DeniedError, Role, Scope
 from tests.helpers.accounts import CHEAP, PASSWORD, Clock, add_token
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from recorder.common.clerk import Clerk
-from recorder.domain.access import Person, Role
-from recorder.domain.live_access import CallFacts
 from recorder.people.pins import LOCKED_FOR, WITHIN, Costs, PinAnswer, PinError, PinFile, Pins, weakness
+from recorder.permissions import Person, Role
+from recorder.rules.live_access import CallFacts
 from storage.types import RecordingId
 from tests.helpers.accounts import Clock
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from recorder.domain.policy import Direction, Extension, nominate, recording_id
+from recorder.rules.policy import Direction, Extension, nominate, recording_id
 
 ALICE = Extension(number="2001", operator="alice", service="Revenues")
 BOB = Extension(number="2002", operator="bob", service="Benefits")

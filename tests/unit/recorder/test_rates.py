@@ -8,8 +8,8 @@ from recorder.common.problems import ProblemError
 from recorder.console.rates import KNOWN_FOR_S, Kind, RateLimits, kind_of
 from recorder.console.refused_tokens import EACH, MOST, WINDOW_S, RefusedTokens
 from recorder.console.throttle import MOST_BUCKETS, source_of
-from recorder.domain.limits import Rates
 from recorder.people.tokens import TokenRefused
+from recorder.rules.limits import Rates
 
 HOST = "192.0.2.1"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from recorder.domain.pausing import AGENT, CARD_DIGITS, HOLD, MANAGER, Final, PauseBook, payment_app
 from recorder.domain.reminding import Due, PauseVigil, is_watched
+from recorder.rules.pausing import AGENT, CARD_DIGITS, HOLD, MANAGER, Final, PauseBook, payment_app
 
 REMIND, ALARM = Due.REMIND, Due.ALARM
 

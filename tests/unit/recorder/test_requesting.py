@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from recorder.domain.access import DeniedError, Fault, Person, Role
-from recorder.domain.requesting import (
+from recorder.permissions import DeniedError, Fault, Person, Role
+from recorder.rules.requesting import (
     LEAVE_DAYS,
     MOST_LEAVE_DAYS,
     MOST_RECORDINGS,
@@ -23,7 +23,7 @@ from recorder.domain.requesting import (
     granted_spans,
     leave_until,
 )
-from recorder.domain.spans import US
+from recorder.rules.spans import US
 from storage.rows import row_from_json
 from storage.types import RecordingId, RecordingRow
 from tests.helpers.storage_home import row

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from recorder.domain.retention import (
+from recorder.rules.retention import (
     CLOCK_AHEAD,
     CLOCK_BACK,
     FIXED,

@@ -8,9 +8,7 @@ import pytest
 
 from recorder.cases.claim_letters import ClaimLetter, claim_letter
 from recorder.cases.letters import ROUTES, NotYetError
-from recorder.domain.access import DeniedError, Fault, Person, Role
 from recorder.domain.notifying import of_claims
-from recorder.domain.requesting import Bench
 from recorder.domain.rights import (
     GROUNDS,
     MOST_USE_DAYS,
@@ -25,6 +23,8 @@ from recorder.domain.rights import (
     state_after,
     why_restricted,
 )
+from recorder.permissions import DeniedError, Fault, Person, Role
+from recorder.rules.requesting import Bench
 from storage.types import Claim, ClaimState, RecordingId, Right
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recorder.domain.routing import (
+from recorder.rules.routing import (
     FAILOVER,
     EmergencyNumbers,
     NumberKind,

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from recorder.domain.access import Act, Allowed, Person, Refused, Role, may
-from recorder.domain.signing_in import SecondFactor, SessionLimits, SignInRules
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import People, SignedIn
 from recorder.people.attempts import LOCKED_FOR, MAX_FAILURES, Refusal, SignInRefused
@@ -18,6 +16,8 @@ from recorder.people.database import open_people
 from recorder.people.second_factor import RECOVERY_CODES, Enrolled, Proven, SecondFactors, remove_factor
 from recorder.people.sessions import KEPT_FOR, STARTING_FOR, Kind, Sessions
 from recorder.people.totp import code_of, new_secret, step_of
+from recorder.permissions import Act, Allowed, Person, Refused, Role, may
+from recorder.rules.signing_in import SecondFactor, SessionLimits, SignInRules
 from tests.helpers.accounts import CHEAP, PASSWORD, Clock
 
 SECRET = new_secret()

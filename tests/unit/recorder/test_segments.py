@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.domain.segments import SegmentList, joined, seconds_of
+from recorder.rules.segments import SegmentList, joined, seconds_of
 from storage.types import Segment, SegmentKind
 
 REC, PAUSED, OUT, ERASED, LOST = (

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from recorder.domain.access import Person, Role
-from recorder.domain.policy import Extension
-from recorder.domain.sign_on import SignOn, Way, displaced, way_to
 from recorder.people.sign_on_codes import GOOD_FOR, MAX_WRONG, MOST_CODES, SignOnCodes
+from recorder.permissions import Person, Role
+from recorder.rules.policy import Extension
+from recorder.rules.sign_on import SignOn, Way, displaced, way_to
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 ALICES = Extension(number="2001", operator="Alice", service="Desk", team="Revenues")

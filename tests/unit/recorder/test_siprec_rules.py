@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from recorder.domain.call_words import After
-from recorder.domain.policy import Direction, Extension
-from recorder.domain.routing import EmergencyNumbers, Peer, PeerNotice
 from recorder.domain.siprec import STEPS, Remark, Sent, Stage, Step, Terms, Verdict, judge
 from recorder.domain.transfer import TABLE, Standing
+from recorder.rules.policy import Direction, Extension
+from recorder.rules.routing import EmergencyNumbers, Peer, PeerNotice
 from sip.built_in_bridge import read
 from sip.metadata import Metadata, Participant, Stream, parse
 from tests.helpers.siprec_shapes import Call, Who, rfc

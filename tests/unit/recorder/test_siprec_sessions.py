@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from recorder.calls.siprec_sessions import KEPT_S, MOST, Left, SessionRegister
 from recorder.common.clerk import Clerk
-from recorder.domain.pausing import Final, PauseState
+from recorder.rules.pausing import Final, PauseState
 
 
 class AtOnce:

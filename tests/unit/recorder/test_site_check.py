@@ -10,11 +10,11 @@ from recorder.auditing.anchor_options import AnchorOptions
 from recorder.common.home import Home
 from recorder.common.hygiene import locked_bytes
 from recorder.config import Config, Console, Limits, Media, Pause, Site, read
-from recorder.domain.access import Person, Role
-from recorder.domain.policy import Extension
-from recorder.domain.routing import Peer, PeerNotice, Route
-from recorder.domain.signing_in import SecondFactor
 from recorder.machine import Machine, Process, Swap
+from recorder.permissions import Person, Role
+from recorder.rules.policy import Extension
+from recorder.rules.routing import Peer, PeerNotice, Route
+from recorder.rules.signing_in import SecondFactor
 from recorder.site_check import (
     Finding,
     Level,

@@ -2,7 +2,7 @@
 
 import random
 
-from recorder.domain.spans import Spans, common, in_seconds, length_of, merged, rest_of, span_of
+from recorder.rules.spans import Spans, common, in_seconds, length_of, merged, rest_of, span_of
 
 LENGTH = 40
 

@@ -9,7 +9,6 @@ from sqlalchemy import Engine
 from typer.testing import CliRunner
 
 from recorder.cli import app
-from recorder.domain.access import Application, DeniedError, Role, Scope
 from recorder.domain.granting import STANDS_FOR, Change
 from recorder.people.account_rows import PeopleError
 from recorder.people.accounts import FOUNDER_ROLES, People
@@ -17,6 +16,7 @@ from recorder.people.database import AuditNote
 from recorder.people.former import Former
 from recorder.people.proposals import Enter, Proposals
 from recorder.people.tokens import TokenError, TokenRefused, Tokens
+from recorder.permissions import Application, DeniedError, Role, Scope
 from storage.errors import AuditUnavailableError
 from tests.helpers.accounts import CHEAP, PASSWORD, Clock
 from tests.helpers.recorder_home import recorder_home

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recorder.domain.transcripts import (
+from recorder.rules.transcripts import (
     LEFT_OUT,
     MOST_BYTES,
     TranscriptError,

@@ -3,7 +3,6 @@
 import pytest
 
 from recorder.domain.call import After, Side, State
-from recorder.domain.policy import Direction, Extension, Nomination
 from recorder.domain.transfer import (
     TABLE,
     Occupant,
@@ -15,6 +14,7 @@ from recorder.domain.transfer import (
     who_answered,
     why_refused,
 )
+from recorder.rules.policy import Direction, Extension, Nomination
 
 ALICE = Extension(number="2001", operator="alice", service="Revenues")
 BOB = Extension(number="2002", operator="bob", service="Revenues")

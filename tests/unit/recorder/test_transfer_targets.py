@@ -2,8 +2,8 @@
 
 import pytest
 
-from recorder.domain.routing import Route
-from recorder.domain.transfer_targets import TransferRules, is_pattern
+from recorder.rules.routing import Route
+from recorder.rules.transfer_targets import TransferRules, is_pattern
 
 RULES = TransferRules()
 ROUTE = Route(name="out", targets=())

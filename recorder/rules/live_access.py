@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from recorder.domain.access import (
+from recorder.permissions import (
     VERBS,
     Act,
     Actor,
@@ -25,8 +25,8 @@ from recorder.domain.access import (
     Role,
     may,
 )
-from recorder.domain.pausing import Authority
-from recorder.domain.policy import Extension
+from recorder.rules.pausing import Authority
+from recorder.rules.policy import Extension
 from storage.types import RecordingId
 
 

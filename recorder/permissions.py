@@ -192,7 +192,7 @@ _LEAVE = Allowed(needs_leave=True)
 _LIVE: Mapping[Act, Allowed] = dict.fromkeys(
     (Act.SEE_LIVE, Act.SEE_NUMBERS, Act.PAUSE, Act.DISCARD, Act.RESUME, Act.RAISE_OPT_OUT, Act.SECOND_MESSAGE), _YES
 )
-"""Which calls are meant `recorder.domain.live_access` says."""
+"""Which calls are meant `recorder.rules.live_access` says."""
 _AT_A_PHONE: Mapping[Act, Allowed] = {Act.SIGN_ON: _YES}
 _ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _YES, Act.VIEW: _YES, Act.REPORT: _YES}
 _TEAM_ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _TEAM, Act.VIEW: _TEAM, Act.REPORT: _TEAM}

@@ -11,8 +11,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from recorder.domain.access import Act, DeniedError, Fault, Person, Refused, may
-from recorder.domain.live_access import NOTHING_KNOWN, Around, CallFacts, Permit, decide, require, was_on
+from recorder.permissions import Act, DeniedError, Fault, Person, Refused, may
+from recorder.rules.live_access import NOTHING_KNOWN, Around, CallFacts, Permit, decide, require, was_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

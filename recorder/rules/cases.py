@@ -11,7 +11,7 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any
 
-from recorder.domain.deadlines import Course, Wait
+from recorder.rules.deadlines import Course, Wait
 from storage.types import RecordingId
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from recorder.domain.access import Person
-from recorder.domain.policy import Extension
+from recorder.permissions import Person
+from recorder.rules.policy import Extension
 
 NOT_PROVEN = "officer_not_proven_at_the_phone"
 """Remark of a recording: an officer of the call had signed on from their page only, without a code keyed at the phone.

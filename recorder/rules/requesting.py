@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from recorder.domain.access import (
+from recorder.permissions import (
     MAX_REASON_CHARACTERS,
     MIN_REASON_CHARACTERS,
     DeniedError,
@@ -17,8 +17,8 @@ from recorder.domain.access import (
     Person,
     Role,
 )
-from recorder.domain.call_parts import may_hear, whole_for
-from recorder.domain.spans import Spans, common, merged
+from recorder.rules.call_parts import may_hear, whole_for
+from recorder.rules.spans import Spans, common, merged
 from storage.types import RecordingId, RecordingRow
 
 LEAVE_DAYS = 7

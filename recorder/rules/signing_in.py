@@ -4,7 +4,7 @@ import enum
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from recorder.domain.access import Person, Role
+from recorder.permissions import Person, Role
 
 SECOND_FACTOR_ROLES = frozenset(Role) - {Role.OFFICER}
 """Roles that do not even sign in on a password alone: they approve, listen or administer. An officer may, to pause the

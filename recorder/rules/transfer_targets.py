@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from recorder.domain.routing import Route
-from recorder.domain.written_numbers import without_separators
+from recorder.rules.routing import Route
+from recorder.rules.written_numbers import without_separators
 
 UK_DENIED = ("09", "118xxx", "00", "070", "087")
 """Premium rate, directory enquiries, international, personal numbers, and services at up to 13p a minute."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 
-from recorder.domain.written_numbers import without_separators
+from recorder.rules.written_numbers import without_separators
 from sip.options import Address
 from sip.sdes import Srtp
 
@@ -131,7 +131,7 @@ class Route:
         prefix: Put in front of what is left.
         srtp: Whether we offer its targets encrypted audio; optional is as the caller has it.
         transfers: Transfers and redirections may take it.
-        transfer_allow: What they may dial on it although it is denied; see `recorder.domain.transfer_targets`.
+        transfer_allow: What they may dial on it although it is denied; see `recorder.rules.transfer_targets`.
     """
 
     name: str

@@ -7,8 +7,8 @@ which act it is, the tables of `access` and `live_access` say whose. docs/permis
 import enum
 from dataclasses import dataclass
 
-from recorder.domain.access import SCOPE_OF, TABLE, Act, Actor, Application, LocalUser, Person, Role
-from recorder.domain.live_access import LIVE_TABLE, Relation
+from recorder.permissions import SCOPE_OF, TABLE, Act, Actor, Application, LocalUser, Person, Role
+from recorder.rules.live_access import LIVE_TABLE, Relation
 
 
 class Subject(enum.StrEnum):

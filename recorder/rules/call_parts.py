@@ -12,8 +12,8 @@ protection officer may ask for any call.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from recorder.domain.access import Actor, Person, Role, knows_all, operator_for
-from recorder.domain.spans import US, Span, Spans, common, in_seconds, length_of, merged, rest_of, span_of
+from recorder.permissions import Actor, Person, Role, knows_all, operator_for
+from recorder.rules.spans import US, Span, Spans, common, in_seconds, length_of, merged, rest_of, span_of
 from storage.types import Channels, Officer, RecordingRow, Redaction, Segment, SegmentKind
 
 LEAST_US = US // 10
@@ -84,7 +84,7 @@ def officers_throughout(row: RecordingRow, start_s: float, end_s: float) -> froz
 def relation(actor: Actor, row: RecordingRow) -> tuple[str, str]:
     """Return the operator and the team of a call for somebody: their own if they have a part in it.
 
-    For `recorder.domain.access.may`, which compares them with the account.
+    For `recorder.permissions.may`, which compares them with the account.
     """
     operators, teams = officers_on(row)
     own = sorted(teams.intersection(actor.teams)) if isinstance(actor, Person) else []

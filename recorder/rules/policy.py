@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from recorder.domain.written_numbers import without_separators
+from recorder.rules.written_numbers import without_separators
 from storage.types import RecordingId
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from recorder.domain.access import Act, Allowed, Person, Refused, Role, may, operator_for
+from recorder.permissions import Act, Allowed, Person, Refused, Role, may, operator_for
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingRow, SegmentKind
 
 GRACE_S = 15 * 60.0
@@ -40,7 +40,7 @@ class About:
         operators: Whose call it was, as calls name them; several where it was transferred.
         extensions: The extensions that it was on.
         team: The team of that extension at the time; empty where it is not known.
-        is_proven: Its officers were at their own phones, or keyed a code there; see `recorder.domain.sign_on`.
+        is_proven: Its officers were at their own phones, or keyed a code there; see `recorder.rules.sign_on`.
         is_held: Somebody keeps it: a complaint, a request for information.
         since_end_s: Seconds since the call ended; None while it goes on.
     """
