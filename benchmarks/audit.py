@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import measured_here, peak_kib
-from recorder.auditing.reading import AuditQuery, entries_found
+from recorder.audit.reading import AuditQuery, entries_found
 from storage.audit import AuditLog
 from storage.audit_entry import GENESIS, line_of, parse_line
 from storage.audit_texts import salted

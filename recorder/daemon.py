@@ -24,24 +24,25 @@ from audio.types import RelayOptions
 from audio.writer import PausableWriter, WriterOptions
 from recorder import certificates
 from recorder import config as configuration
-from recorder.auditing import late_entries
-from recorder.auditing.anchor_targets import targets_of
-from recorder.auditing.anchoring import LAST_TIMEOUT_S, NODE_CHARACTERS, Anchoring
-from recorder.auditing.late_entries import LateEntries
+from recorder.audit import late_entries
+from recorder.audit.anchor_targets import targets_of
+from recorder.audit.anchoring import LAST_TIMEOUT_S, NODE_CHARACTERS, Anchoring
+from recorder.audit.late_entries import LateEntries
 from recorder.calls.control import Control
 from recorder.calls.opt_outs import OptOutRegister
 from recorder.calls.pauses import REGISTER, PauseRegister
 from recorder.calls.siprec_sessions import REGISTER as SESSIONS
 from recorder.calls.siprec_sessions import SessionRegister
 from recorder.calls.works import Sounds, Works
-from recorder.carriage import parse_address, sip_options
 from recorder.common.clerk import Clerk
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.hygiene import can_lock, forbid_dumps, leave_out_what_is_there, lock_memory, raise_descriptors
 from recorder.common.problems import ProblemError
 from recorder.config import Config, ConfigError
+from recorder.config.carriage import parse_address, sip_options
 from recorder.config.reading import DERIVED
+from recorder.config.sip_accounts import AccountError, accounts, registrars
 from recorder.keeping.filing import FOLDER, Filing
 from recorder.keeping.kept_live import Discards
 from recorder.keeping.left_open import LeftOpen
@@ -57,7 +58,6 @@ from recorder.opening import held, open_index, recover_all
 from recorder.people.agents import SignOns
 from recorder.people.pins import PinFile, Pins
 from recorder.people.sign_on_codes import SignOnCodes
-from recorder.sip_accounts import AccountError, accounts, registrars
 from recorder.stalls import Stalls
 from sip.b2bua import SipEndpoint
 from sip.events import SipEvent

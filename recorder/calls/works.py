@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from audio.relay import Relay
 from audio.types import Prompt
 from audio.writer import PausableWriter
-from recorder.auditing.anchoring import Anchoring
-from recorder.auditing.late_entries import LateEntries
+from recorder.audit.anchoring import Anchoring
+from recorder.audit.late_entries import LateEntries
 from recorder.calls.lateness import Lateness
 from recorder.calls.opt_outs import OptOutRegister
 from recorder.calls.pauses import PauseRegister

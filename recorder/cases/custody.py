@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from recorder.auditing.reading import problems_of
+from recorder.audit.reading import problems_of
 from recorder.cases.casework import CaseBooks, at_work
 from recorder.common.problems import ProblemError
 from recorder.domain.custody import READ, Hand, chain_of

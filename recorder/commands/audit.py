@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from recorder.auditing.anchoring import NODE_CHARACTERS
-from recorder.auditing.ledger import Ledger
-from recorder.auditing.package import PackageExistsError, write_package
-from recorder.auditing.reading import (
+from recorder.audit.anchoring import NODE_CHARACTERS
+from recorder.audit.ledger import Ledger
+from recorder.audit.package import PackageExistsError, write_package
+from recorder.audit.reading import (
     EXPORT,
     AuditQuery,
     entries_found,

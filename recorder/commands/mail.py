@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from recorder.auditing.ledger import Ledger
+from recorder.audit.ledger import Ledger
 from recorder.commands.shared import (
     AsOption,
     HomeOption,

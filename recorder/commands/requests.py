@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from recorder.auditing.ledger import Ledger
+from recorder.audit.ledger import Ledger
 from recorder.commands.erase import whole_id
 from recorder.commands.people import proposed
 from recorder.commands.records import act_signed_in

@@ -13,8 +13,6 @@ import typer
 
 from audio.prompts import PromptError, speak
 from recorder import config as configuration
-from recorder import config_file
-from recorder.carriage import parse_address
 from recorder.certificates import check_tls
 from recorder.commands.live import sign_in_for
 from recorder.commands.shared import (
@@ -34,7 +32,8 @@ from recorder.commands.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.config import Config, ConfigError
+from recorder.config import Config, ConfigError, config_file
+from recorder.config.carriage import parse_address
 from recorder.hearing.appointments import Appointments
 from recorder.home_check import check_listening, check_next_hops, check_private_keys
 from recorder.keeping.keyring import epoch_keys, new_passphrase

@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from recorder.carriage import WILDCARDS, mistakes, parse_address
+from recorder.config.carriage import WILDCARDS, mistakes, parse_address
 from recorder.config.reading import Reader
 from recorder.config.settings import Config
 from recorder.rules.retention import SCHEDULE, UNREACHED

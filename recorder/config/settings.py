@@ -1,14 +1,16 @@
 """What can be configured: a dataclass for each section of the file.
 
-What a key is for, its unit and its default stand in the file that `recorder init` writes (`recorder.config_file`).
+What a key is for, its unit and its default stand in the file that `recorder init` writes
+(`recorder.config.config_file`).
 """
 
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 
-from recorder.auditing.anchor_options import AnchorOptions
-from recorder.notifying.mail_options import MailOptions
-from recorder.openid.options import OpenIdOptions
+from recorder.config.anchor_options import AnchorOptions
+from recorder.config.mail_options import MailOptions
+from recorder.config.openid_options import OpenIdOptions
+from recorder.config.sip_accounts import RegisterOptions
 from recorder.rules.limits import ConnectionLimits, Rates
 from recorder.rules.policy import Extension, Service
 from recorder.rules.retention import SCHEDULE, DataClass, periods
@@ -17,7 +19,6 @@ from recorder.rules.signing_in import SecondFactor, SessionLimits, SignInRules
 from recorder.rules.transfer_targets import TransferRules
 from recorder.rules.weekly import review_day
 from recorder.rules.written_numbers import without_separators
-from recorder.sip_accounts import RegisterOptions
 from sip.options import Address
 from storage.types import ArchiveFormat
 

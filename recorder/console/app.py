@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from recorder.auditing.late_entries import CONSOLE_FOLDER, LateEntries
+from recorder.audit.late_entries import CONSOLE_FOLDER, LateEntries
 from recorder.common import problem_answers
 from recorder.common.problems import ProblemError
 from recorder.common.web import application, patterns_of

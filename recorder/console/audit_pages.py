@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
 
-from recorder.auditing.reading import AuditQuery, entries_found, entry_to_json, last_verified
+from recorder.audit.reading import AuditQuery, entries_found, entry_to_json, last_verified
 from recorder.console.auth import Caller
 from recorder.console.filters import Form, read_form
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text

@@ -11,11 +11,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recorder.common.problem_answers import response
 from recorder.common.problems import ProblemError
+from recorder.config.openid_options import CALLBACK_PATH
 from recorder.console.connections import IS_KNOWN
 from recorder.console.in_progress import InProgress
 from recorder.console.rates import RateLimits, credentials_of, kind_of, session_cookie
 from recorder.console.throttle import Throttle, source_of
-from recorder.openid.options import CALLBACK_PATH
 from recorder.rules.limits import ConnectionLimits
 
 MAX_BODY_BYTES = 64 * 1024

@@ -15,11 +15,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from recorder.common.problems import ProblemError
+from recorder.config.openid_options import CALLBACK_PATH
 from recorder.console.account_pages import NOT_RIGHT, account_page
 from recorder.console.first_steps import after_first_factor, begin, note_try, out_of_date
 from recorder.console.parts import Console, PageChanger, Parts, Text
 from recorder.openid.answers import AnswerRefusedError, ProviderDownError
-from recorder.openid.options import CALLBACK_PATH
 from recorder.openid.provider import Provider
 from recorder.openid.starts import Start
 from recorder.people.account_rows import PeopleError

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from recorder.auditing.reading import last_verified
+from recorder.audit.reading import last_verified
 from recorder.cases import casework
 from recorder.console.auth import Caller
 from recorder.console.parts import Console, PageChanger, PageReader, Parts

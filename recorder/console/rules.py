@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from recorder.auditing.late_entries import LateEntries
+from recorder.audit.late_entries import LateEntries
 from recorder.common.problems import ProblemError
 from recorder.console.deps import Audit
 from recorder.permissions import Act, Actor, Allowed, Refused, may

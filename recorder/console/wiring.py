@@ -7,7 +7,7 @@ from functools import partial
 
 from argon2 import PasswordHasher
 
-from recorder.auditing.ledger import Ledger
+from recorder.audit.ledger import Ledger
 from recorder.cases.book import CaseBook
 from recorder.cases.casework import CaseBooks, needed_hold
 from recorder.cases.telling import tell_of_erasure

@@ -21,7 +21,7 @@ from audio.prompts import PromptError, speak
 from recorder import config as configuration
 from recorder.commands.setup import make_home
 from recorder.common.home import Home
-from recorder.config_file import Answers
+from recorder.config.config_file import Answers
 from recorder.demo.checks import RATE, Claim, claims, draw
 from recorder.demo.phones.kinds import PhoneKind, choose
 from recorder.demo.phones.messages import PhoneError

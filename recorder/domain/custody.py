@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from recorder.domain.history import words_of
+from recorder.audit.history import words_of
 from recorder.permissions import Act
 from storage.audit_entry import AuditEntry
 

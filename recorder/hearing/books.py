@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
-from recorder.auditing.ledger import Ledger
+from recorder.audit.ledger import Ledger
 from recorder.hearing.appointments import Appointments
 from recorder.hearing.emergencies import Emergencies
 from recorder.hearing.requests import Requests

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from recorder.auditing.ledger import Ledger
+from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
 from recorder.keeping.known import begun_row, check_known, none_such
 from recorder.people.erasure_approvals import Approval, Approvals

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from recorder.auditing.late_entries import CONSOLE_FOLDER as LATE_CONSOLE_ENTRIES
-from recorder.auditing.late_entries import FOLDER as LATE_ENTRIES
+from recorder.audit.late_entries import CONSOLE_FOLDER as LATE_CONSOLE_ENTRIES
+from recorder.audit.late_entries import FOLDER as LATE_ENTRIES
 from recorder.keeping.finding import deleted
 from recorder.keeping.replay import COPY_ACTS, ORDER_ACTS, copies_of, orders_of, readable
 from recorder.keeping.returned import held_since

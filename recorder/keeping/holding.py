@@ -11,7 +11,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from recorder.auditing.ledger import Ledger
+from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
 from recorder.domain.holds import (
     GRACE,

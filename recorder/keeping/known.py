@@ -6,7 +6,7 @@ An id says when which extension was called. So nobody learns from a refusal whic
 import contextlib
 from collections.abc import Collection
 
-from recorder.auditing.ledger import Ledger
+from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person, knows_of
 from storage.errors import StorageError

@@ -18,8 +18,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from recorder.auditing.late_entries import CONSOLE_FOLDER as LATE_CONSOLE_ENTRIES
-from recorder.auditing.late_entries import FOLDER as LATE_ENTRIES
+from recorder.audit.late_entries import CONSOLE_FOLDER as LATE_CONSOLE_ENTRIES
+from recorder.audit.late_entries import FOLDER as LATE_ENTRIES
 from recorder.common.home import Home
 from recorder.config import Config
 from recorder.keeping.agreement import set_mark

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from recorder.auditing.ledger import Ledger
+from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
 from recorder.domain.holds import GRACE, REVIEW_AFTER
 from recorder.domain.rights import (

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, delete, insert, select
 
-from recorder.auditing.ledger import Ledger
+from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
 from recorder.common.smtp_options import is_mail_address
 from recorder.people.accounts import People

@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from recorder.config.mail_options import MailOptions
 from recorder.domain.notifying import FAILING_AFTER
 from recorder.notifying.box import Queue
-from recorder.notifying.mail_options import MailOptions
 from storage.durable import make_folder, save_atomically
 from storage.rows import time_from_json, time_to_json
 

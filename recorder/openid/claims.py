@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from recorder.openid.options import OpenIdOptions
+from recorder.config.openid_options import OpenIdOptions
 from recorder.rules.signing_in import Identity
 
 

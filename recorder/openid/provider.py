@@ -20,6 +20,7 @@ from authlib.oauth2.rfc6749.parameters import prepare_grant_uri, prepare_token_r
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc.jwk import KeySet
 
+from recorder.config.openid_options import OpenIdOptions
 from recorder.openid.answers import (
     AnswerRefusedError,
     Discovered,
@@ -31,7 +32,6 @@ from recorder.openid.answers import (
     verified_claims,
 )
 from recorder.openid.claims import identity_of
-from recorder.openid.options import OpenIdOptions
 from recorder.openid.starts import Start
 from recorder.rules.signing_in import Identity
 from storage.errors import KeyProblemError

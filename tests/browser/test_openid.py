@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from recorder.openid.options import CALLBACK_PATH, OpenIdOptions
+from recorder.config.openid_options import CALLBACK_PATH, OpenIdOptions
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.chromium import HANGS_MS, WIDE, is_too_wide, sign_in, unreached_by_tab, violations
 from tests.helpers.console_site import Console, console_site

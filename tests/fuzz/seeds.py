@@ -6,7 +6,7 @@ import zlib
 from datetime import date
 
 from audio.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
-from recorder import config_file
+from recorder.config import config_file
 from recorder.rules.policy import Extension
 from sip import sdes
 from sip.options import Address

@@ -26,13 +26,13 @@ from recorder.common.problem_answers import install
 from recorder.common.problems import ProblemError
 from recorder.config import Config
 from recorder.config import Console as ConsoleOptions
+from recorder.config.openid_options import OpenIdOptions
 from recorder.console.app import create_app
 from recorder.console.auth import Gatekeeper
 from recorder.console.deps import ConsoleDeps
 from recorder.console.server import server_config
 from recorder.console.wiring import open_console
 from recorder.live.peercred import PeerCredProtocol, user_name
-from recorder.openid.options import OpenIdOptions
 from recorder.people.accounts import People
 from recorder.people.database import AuditNote, accounts, open_people
 from recorder.permissions import Person, Role

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from recorder.auditing.anchor_options import AnchorOptions
-from recorder.auditing.anchor_targets import PRIORITY, AnchorError, Folder, Target, targets_of
-from recorder.auditing.anchoring import ALARM, RETRY_S, Anchoring
+from recorder.audit.anchor_targets import PRIORITY, AnchorError, Folder, Target, targets_of
+from recorder.audit.anchoring import ALARM, RETRY_S, Anchoring
 from recorder.common.smtp_options import SmtpSecurity
+from recorder.config.anchor_options import AnchorOptions
 from storage.anchors import Anchor, Anchors
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url

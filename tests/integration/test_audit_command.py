@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from recorder.auditing.reading import VERIFIED
+from recorder.audit.reading import VERIFIED
 from recorder.cli import app
 from recorder.common.home import Home
 from recorder.people.accounts import People

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.auditing.reading import note_verified
+from recorder.audit.reading import note_verified
 from recorder.console.audit_pages import PAGE_SIZE
 from storage.anchors import Anchor, Anchors
 from storage.types import Search

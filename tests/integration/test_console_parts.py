@@ -16,7 +16,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from recorder.domain.history import words_of
+from recorder.audit.history import words_of
 from recorder.people.database import open_people, requested
 from recorder.rules.cases import Case
 from recorder.rules.requesting import Category, Leave, RequestState, RequestWish

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from recorder.auditing.late_entries import FOLDER, RETRY_S, LateEntries
+from recorder.audit.late_entries import FOLDER, RETRY_S, LateEntries
 from recorder.common.clerk import Clerk
 from storage.audit import AuditLog
 

@@ -13,13 +13,13 @@ import pyotp
 import pytest
 
 from recorder.cases import casework
+from recorder.config.mail_options import MailOptions
 from recorder.domain import notifying
 from recorder.domain.holds import HoldWish
 from recorder.domain.notifying import Kind
 from recorder.keeping.holding import place_hold, release_hold
 from recorder.notifying.box import Mail
 from recorder.notifying.mail_health import MailHealth
-from recorder.notifying.mail_options import MailOptions
 from recorder.notifying.postman import KEPT_FOR, Postman
 from recorder.people.totp import new_secret
 from recorder.rules.cases import CaseKind, Step

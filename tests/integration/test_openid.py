@@ -12,8 +12,8 @@ import pytest
 
 from recorder.config import Config
 from recorder.config import Console as ConsoleOptions
+from recorder.config.openid_options import OpenIdOptions
 from recorder.openid.check import check_openid
-from recorder.openid.options import OpenIdOptions
 from recorder.people.database import AuditNote
 from recorder.permissions import Role
 from tests.helpers.accounts import PASSWORD

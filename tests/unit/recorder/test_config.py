@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from recorder.carriage import parse_address, parse_target, sip_options
 from recorder.config import Config, ConfigError, Voicemail, read
+from recorder.config.carriage import parse_address, parse_target, sip_options
 from recorder.rules.policy import CardPayment, NoticeWhen, extension_of
 from sip.options import Address, TlsOptions
 

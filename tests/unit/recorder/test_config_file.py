@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from recorder.config import Config, read
-from recorder.config_file import Answers, text
+from recorder.config.config_file import Answers, text
 from recorder.rules.policy import CardPayment, Extension, NoticeWhen
 from recorder.site_check import TAKEN_KEYS
 from sip.options import Address

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from recorder.audit.history import history_of
 from recorder.console.waveform import WIDTH, waveform_of
-from recorder.domain.history import history_of
 from recorder.domain.journey import journey_of
 from recorder.permissions import Person, Role
 from storage.audit_entry import AuditEntry

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from recorder.common.smtp_options import SmtpSecurity, is_mail_address
+from recorder.config.mail_options import MailOptions
 from recorder.domain.notifying import (
     REVIEW_REMINDED_FOR,
     WORDING,
@@ -20,7 +21,6 @@ from recorder.domain.notifying import (
     retry_after,
     usable,
 )
-from recorder.notifying.mail_options import MailOptions
 from recorder.notifying.mails import mail_of
 from recorder.notifying.watch import of_opt_outs, of_takeovers
 from recorder.permissions import Person, Role

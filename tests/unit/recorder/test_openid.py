@@ -12,6 +12,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from recorder.config import ConfigError, read
+from recorder.config.openid_options import OpenIdOptions
 from recorder.openid.answers import (
     AnswerRefusedError,
     Expected,
@@ -21,7 +22,6 @@ from recorder.openid.answers import (
     verified_claims,
 )
 from recorder.openid.claims import identity_of
-from recorder.openid.options import OpenIdOptions
 from recorder.openid.starts import MOST, WAIT_S, Start, Starts
 from tests.helpers.false_provider import half_hash, hmac_signed, unsigned
 

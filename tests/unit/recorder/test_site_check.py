@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from recorder.auditing.anchor_options import AnchorOptions
 from recorder.common.home import Home
 from recorder.common.hygiene import locked_bytes
 from recorder.config import Config, Console, Limits, Media, Pause, Site, read
+from recorder.config.anchor_options import AnchorOptions
 from recorder.machine import Machine, Process, Swap
 from recorder.permissions import Person, Role
 from recorder.rules.policy import Extension

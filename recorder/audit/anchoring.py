@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from recorder.auditing.anchor_targets import AnchorError, Target
+from recorder.audit.anchor_targets import AnchorError, Target
 from storage.anchors import Anchor, Anchors
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError, DatabaseError

@@ -15,8 +15,8 @@ from email.utils import format_datetime, make_msgid
 from pathlib import Path
 from typing import Protocol
 
-from recorder.auditing.anchor_options import AnchorOptions, SyslogServer, parse_syslog
 from recorder.common.smtp import MailError, printable, send_mail, words
+from recorder.config.anchor_options import AnchorOptions, SyslogServer, parse_syslog
 from storage.heads import Head
 from storage.rows import time_to_json
 

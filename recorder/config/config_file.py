@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
-from recorder.openid.options import CALLBACK_PATH
+from recorder.config.openid_options import CALLBACK_PATH
 from recorder.rules.policy import CardPayment, Extension, NoticeWhen
 from sip.options import Address
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from recorder.auditing.anchoring import NODE_CHARACTERS
+from recorder.audit.anchoring import NODE_CHARACTERS
 from recorder.common.home import Home
 from storage.anchors import Anchors
 from storage.audit import AuditEntry, AuditLog, AuditState, BadEntry

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from recorder.auditing import check as audit_check
+from recorder.audit import check as audit_check
 from recorder.common.plain_text import safe_cell
 from storage.audit import AuditEntry, AuditLog
 from storage.audit_chain import checked_lines

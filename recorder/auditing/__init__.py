@@ -1,1 +1,0 @@
-"""The audit log as people use it: written first, told elsewhere, read, checked, handed on."""
