@@ -26,9 +26,9 @@ from benchmarks.machine import measured_here
 from benchmarks.placed import PlacedCalls, extensions
 from benchmarks.pressing import SocketConnection
 from benchmarks.streams import DescriptorsError, need_descriptors
+from recorder.access.accounts import People
+from recorder.access.database import open_people
 from recorder.live.headers import ACTOR_HEADER
-from recorder.people.accounts import People
-from recorder.people.database import open_people
 from recorder.permissions import Role
 from storage.audit import AuditLog
 

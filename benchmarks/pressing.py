@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recorder.access.signing import Signer
 from recorder.live.client import signed_headers
-from recorder.live.signing import Signer
 
 _WORKERS, _ANSWER_S = 8, 5.0
 

@@ -28,14 +28,14 @@ from benchmarks.home import free_address
 from benchmarks.index_rows import made
 from benchmarks.machine import measured_here
 from recorder import config
+from recorder.access.account_rows import PeopleError
+from recorder.access.accounts import People
+from recorder.access.database import open_people
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.console.app import create_app
 from recorder.console.server import server_config
 from recorder.console.wiring import open_console
-from recorder.people.account_rows import PeopleError
-from recorder.people.accounts import People
-from recorder.people.database import open_people
 from recorder.permissions import Role
 from recorder.rules.signing_in import SecondFactor
 from storage.audit import AuditLog

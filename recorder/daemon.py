@@ -24,6 +24,10 @@ from audio.types import RelayOptions
 from audio.writer import PausableWriter, WriterOptions
 from recorder import certificates
 from recorder import config as configuration
+from recorder.access.agents import SignOns
+from recorder.access.pins import PinFile, Pins
+from recorder.access.sign_on_codes import SignOnCodes
+from recorder.access.signing import Verifier
 from recorder.audit import late_entries
 from recorder.audit.anchor_targets import targets_of
 from recorder.audit.anchoring import LAST_TIMEOUT_S, NODE_CHARACTERS, Anchoring
@@ -50,14 +54,10 @@ from recorder.keeping.sweeping import Sweeping
 from recorder.kernel_relay import open_relay
 from recorder.live.api import LiveApi
 from recorder.live.broadcast import Broadcast
-from recorder.live.signing import Verifier
 from recorder.live.socket_server import PathTooLongError, SocketServer
 from recorder.notices import NoticeError, NoticeStore
 from recorder.notifying.mail_health import MailHealth
 from recorder.opening import held, open_index, recover_all
-from recorder.people.agents import SignOns
-from recorder.people.pins import PinFile, Pins
-from recorder.people.sign_on_codes import SignOnCodes
 from recorder.stalls import Stalls
 from sip.b2bua import SipEndpoint
 from sip.events import SipEvent

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from recorder.access.signing import public_path, secret_path
 from recorder.common.home import Home
-from recorder.live.signing import public_path, secret_path
 from storage.group_modes import forbidden, is_shared
 
 

@@ -11,11 +11,11 @@ from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
+from recorder.access.operator_names import misnamed_operators
 from recorder.common.home import Home
 from recorder.common.hygiene import descriptors_needed, locked_bytes
 from recorder.config import Config
 from recorder.config.sip_accounts import AccountError, accounts, registrars
-from recorder.domain.operator_names import misnamed_operators
 from recorder.home_rights import forbidden_in, given_away
 from recorder.machine import Machine, Process
 from recorder.permissions import Person, Role

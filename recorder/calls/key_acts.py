@@ -11,6 +11,8 @@ from typing import Protocol
 
 from audio.types import Prompt
 from recorder import permissions as access
+from recorder.access.pins import PinAnswer
+from recorder.access.sign_on_codes import SignOnCode
 from recorder.calls.acts import PauseAnswer, Signature, refused
 from recorder.calls.call_facts import facts_of
 from recorder.calls.group_acts import Done, gathered, signatures
@@ -19,8 +21,6 @@ from recorder.calls.part import Part
 from recorder.calls.signing_on import SIGN_ON, sign_on
 from recorder.calls.works import Works
 from recorder.domain.call import Call, Side, State
-from recorder.people.pins import PinAnswer
-from recorder.people.sign_on_codes import SignOnCode
 from recorder.rules.limits import RateLimit
 from recorder.rules.live_access import Permit, Source, permit_of
 from recorder.rules.pausing import AGENT, CARD_DIGITS, PauseBook, PauseState, RefusedError

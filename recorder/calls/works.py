@@ -7,6 +7,9 @@ from typing import Any, Protocol
 from audio.relay import Relay
 from audio.types import Prompt
 from audio.writer import PausableWriter
+from recorder.access.agents import SignOns
+from recorder.access.pins import PinCheck
+from recorder.access.sign_on_codes import SignOnCodes
 from recorder.audit.anchoring import Anchoring
 from recorder.audit.late_entries import LateEntries
 from recorder.calls.lateness import Lateness
@@ -17,9 +20,6 @@ from recorder.common.clerk import Clerk
 from recorder.config import Config
 from recorder.keeping.filing import Filing
 from recorder.notices import Message
-from recorder.people.agents import SignOns
-from recorder.people.pins import PinCheck
-from recorder.people.sign_on_codes import SignOnCodes
 from sip.endpoint import Endpoint
 from sip.options import Address
 from storage.audit import AuditLog

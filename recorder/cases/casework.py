@@ -11,6 +11,8 @@ from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from recorder.access.listening.asking import GRANTED, STATUS
+from recorder.access.listening.books import HearingBooks
 from recorder.cases import case_holds
 from recorder.cases.book import CaseBook, ChangedError
 from recorder.cases.case_holds import check_settled, counted
@@ -19,8 +21,6 @@ from recorder.common.problems import ProblemError
 from recorder.domain.case_rules import check_opening, check_step
 from recorder.domain.case_scope import in_words, is_empty, wanted
 from recorder.domain.holds import HoldWish
-from recorder.hearing.asking import GRANTED, STATUS
-from recorder.hearing.books import HearingBooks
 from recorder.keeping.holding import HoldBooks, place_hold, review_hold, steady_books
 from recorder.keeping.restricting import ClaimBooks
 from recorder.permissions import MAX_REASON_CHARACTERS, Act, Actor, DeniedError, Person

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine, func, insert, select
 
+from recorder.access.database import transcripts as _table
 from recorder.cases.book import CaseBook
 from recorder.cases.casework import CaseBooks, at_work, write_step
 from recorder.cases.letters import in_words
@@ -18,7 +19,6 @@ from recorder.common.problems import ProblemError
 from recorder.copying.copy_orders import CaseFile
 from recorder.keeping.erasing import refuse_locked
 from recorder.keeping.restricting import refuse_restricted
-from recorder.people.database import transcripts as _table
 from recorder.permissions import Act, Actor, Person
 from recorder.rules.call_parts import withheld_of
 from recorder.rules.cases import Case, Decision, Step

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from recorder.access.accounts import is_anothers_extension
+from recorder.access.database import AuditNote
 from recorder.commands.live import ask, sign_in_for
 from recorder.commands.shared import (
     AsOption,
@@ -20,8 +22,6 @@ from recorder.commands.shared import (
     sign_in,
 )
 from recorder.common.home import Home
-from recorder.people.accounts import is_anothers_extension
-from recorder.people.database import AuditNote
 from recorder.permissions import Act
 
 agents = typer.Typer(no_args_is_help=True, help="Who sits at which extension.")

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from recorder.access.database import open_people
 from recorder.cases import casework, scoping, transcripts
 from recorder.cases.book import CaseBook
 from recorder.cases.casework import CaseBooks
@@ -41,7 +42,6 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config
 from recorder.opening import open_reader
-from recorder.people.database import open_people
 from recorder.permissions import Person
 from recorder.rules.cases import CaseKind, Decision, LegalGround, Step
 from recorder.rules.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded

@@ -5,6 +5,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from recorder.access.database import AuditNote
+from recorder.access.listening.appointing import break_glass
+from recorder.access.listening.emergencies import Emergency
 from recorder.commands.records import IdArgument, opened_index, row_known
 from recorder.commands.requests import hearing_books
 from recorder.commands.shared import (
@@ -26,12 +29,9 @@ from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.config import Config
 from recorder.copying.cover_sheet import position_words
-from recorder.hearing.appointing import break_glass
-from recorder.hearing.emergencies import Emergency
 from recorder.keeping.erasing import refuse_locked
 from recorder.keeping.restricting import refuse_restricted
 from recorder.opening import open_reader
-from recorder.people.database import AuditNote
 from recorder.permissions import Act, Allowed, Person, may
 from recorder.rules.call_parts import relation, silenced, whole_for, withheld_of
 from recorder.rules.requesting import AccessRequest

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from recorder.access.database import open_people
 from recorder.cases.book import CaseBook
 from recorder.cases.telling import tell_of_erasure
 from recorder.commands.records import ORDER_COLUMNS, opened_index
@@ -38,7 +39,6 @@ from recorder.keeping.eraser import Eraser
 from recorder.keeping.erasing import Books, check_order, decide_erasure, order_erasure, order_to_json
 from recorder.keeping.keyring import epoch_keys
 from recorder.keeping.searching import knows, shown
-from recorder.people.database import open_people
 from recorder.people.erasure_approvals import Approvals
 from recorder.permissions import Act, Person, knows_all
 from recorder.rules.call_parts import is_withheld

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from recorder.access.database import open_people
 from recorder.cases.book import CaseBook
 from recorder.cases.transcripts import Transcripts, case_file
 from recorder.commands.records import moment, opened_index, permitted_search, row_known
@@ -42,7 +43,6 @@ from recorder.domain.copying import Ground
 from recorder.keeping.keyring import read_passphrase
 from recorder.keeping.searching import knows
 from recorder.opening import open_reader
-from recorder.people.database import open_people
 from recorder.permissions import Act, Person
 from storage.audit import AuditLog
 from storage.encoding import SUFFIXES, Format

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from recorder.access.accounts import usable_people
+from recorder.access.database import open_people
 from recorder.cases.book import CaseBook
 from recorder.cases.casework import needed_hold
 from recorder.commands.erase import whole_id
@@ -40,8 +42,6 @@ from recorder.keeping.holding import (
     release_hold,
     review_hold,
 )
-from recorder.people.accounts import usable_people
-from recorder.people.database import open_people
 from recorder.permissions import Person
 from storage.audit import AuditLog
 from storage.errors import StorageError

@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from recorder.access.account_rows import PeopleError
+from recorder.access.database import open_people
+from recorder.access.identities import Identities
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -17,9 +20,6 @@ from recorder.commands.shared import (
     say,
 )
 from recorder.common.clock import utc_now
-from recorder.people.account_rows import PeopleError
-from recorder.people.database import open_people
-from recorder.people.identities import Identities
 from recorder.permissions import Act
 from recorder.rules.signing_in import Identity
 

@@ -7,6 +7,10 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
+from recorder.access.database import AuditNote, open_people
+from recorder.access.sessions import Sessions
+from recorder.access.signed_in import managed_teams
+from recorder.access.signing import Signer
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -29,10 +33,6 @@ from recorder.commands.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
-from recorder.live.signing import Signer
-from recorder.people.database import AuditNote, open_people
-from recorder.people.sessions import Sessions
-from recorder.people.signed_in import managed_teams
 from recorder.permissions import Act, LocalUser, Person, Refused, may
 from recorder.rules.live_access import Around, colleagues_of, seen
 

@@ -9,6 +9,13 @@ from typing import Annotated
 import typer
 from sqlalchemy import Engine
 
+from recorder.access.account_rows import PeopleError
+from recorder.access.accounts import SignedIn
+from recorder.access.attempts import REFUSED_SENTENCE, SignInRefused
+from recorder.access.database import AuditNote, open_people
+from recorder.access.second_factor import WRONG_CODE_SENTENCE, SecondFactors
+from recorder.access.sessions import Kind, Sessions
+from recorder.access.totp import address_of, new_secret, spaced
 from recorder.commands.shared import (
     TOKEN_VARIABLE,
     HomeOption,
@@ -23,13 +30,6 @@ from recorder.commands.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config
-from recorder.people.account_rows import PeopleError
-from recorder.people.accounts import SignedIn
-from recorder.people.attempts import REFUSED_SENTENCE, SignInRefused
-from recorder.people.database import AuditNote, open_people
-from recorder.people.second_factor import WRONG_CODE_SENTENCE, SecondFactors
-from recorder.people.sessions import Kind, Sessions
-from recorder.people.totp import address_of, new_secret, spaced
 from recorder.permissions import Person
 
 CodeOption = Annotated[

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from recorder.access.database import open_people
 from recorder.audit.ledger import Ledger
 from recorder.commands.shared import (
     AsOption,
@@ -29,7 +30,6 @@ from recorder.domain.notifying import STUCK_AFTER
 from recorder.notifying.addresses import Addresses, change_address
 from recorder.notifying.box import Box
 from recorder.notifying.mails import trial
-from recorder.people.database import open_people
 from recorder.permissions import Act
 from storage.audit import AuditLog
 from storage.rows import time_to_json

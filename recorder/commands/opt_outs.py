@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from recorder.access.database import AuditNote
 from recorder.commands.live import CallOption, ExtensionOption, around_of, ask, one_of, sign_in_for, tell, whole
 from recorder.commands.shared import (
     AsOption,
@@ -21,7 +22,6 @@ from recorder.commands.shared import (
 )
 from recorder.common.home import Home
 from recorder.live.client import Grant, LiveClient
-from recorder.people.database import AuditNote
 from recorder.permissions import Act
 from recorder.rules.live_access import facts_listed
 from recorder.rules.opt_out import may_see

@@ -9,6 +9,14 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from recorder.access.account_rows import PeopleError
+from recorder.access.accounts import usable_people
+from recorder.access.acknowledgements import Acknowledgements
+from recorder.access.database import AuditNote, open_people
+from recorder.access.granting import POWERFUL, LatelySet, Proposal, combination_problem, who_confirms
+from recorder.access.operator_names import misnamed_operators
+from recorder.access.pins import PinError, PinFile
+from recorder.access.proposals import Enter, Proposals
 from recorder.commands.identities import connect, disconnect
 from recorder.commands.reseal import reseal
 from recorder.commands.shared import (
@@ -36,14 +44,6 @@ from recorder.commands.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config
-from recorder.domain.granting import POWERFUL, LatelySet, Proposal, combination_problem, who_confirms
-from recorder.domain.operator_names import misnamed_operators
-from recorder.people.account_rows import PeopleError
-from recorder.people.accounts import usable_people
-from recorder.people.acknowledgements import Acknowledgements
-from recorder.people.database import AuditNote, open_people
-from recorder.people.pins import PinError, PinFile
-from recorder.people.proposals import Enter, Proposals
 from recorder.permissions import TABLE, Act, Allowed, DeniedError, Role, may
 from storage.rows import time_to_json
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from recorder.access.database import AuditNote
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -34,7 +35,6 @@ from recorder.config import Config
 from recorder.keeping.erasing import order_to_json
 from recorder.keeping.searching import describe, findable, knows, shown, typed
 from recorder.opening import open_index
-from recorder.people.database import AuditNote
 from recorder.permissions import Act, DeniedError, Person, Refused, knows_all, may
 from recorder.rules.call_parts import is_withheld, relation
 from recorder.rules.requesting import AccessRequest, Leave

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from recorder.access.database import AuditNote
 from recorder.commands.records import FromOption, ToOption, moment, opened_index
 from recorder.commands.shared import (
     AsOption,
@@ -27,7 +28,6 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.plain_text import safe_cell
 from recorder.domain.pause_report import OfficerPauses
-from recorder.people.database import AuditNote
 from recorder.permissions import Act, Person
 from recorder.reports import Asked, ReportRefusedError, pause_report, period, teams_of
 from storage.erasures import Erasures

@@ -6,6 +6,10 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from recorder.access.database import open_people
+from recorder.access.listening import asking
+from recorder.access.listening.appointing import acknowledge, end_deputy, mark_absent, to_acknowledge
+from recorder.access.listening.books import HearingBooks
 from recorder.audit.ledger import Ledger
 from recorder.commands.erase import whole_id
 from recorder.commands.people import proposed
@@ -28,10 +32,6 @@ from recorder.commands.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config
-from recorder.hearing import asking
-from recorder.hearing.appointing import acknowledge, end_deputy, mark_absent, to_acknowledge
-from recorder.hearing.books import HearingBooks
-from recorder.people.database import open_people
 from recorder.permissions import Act, Person
 from recorder.rules.requesting import LEAVE_DAYS, MOST_LEAVE_DAYS, AccessRequest, Category, Leave, RequestWish
 from storage.audit import AuditLog

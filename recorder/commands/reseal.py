@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from recorder.access.accounts import usable_people
+from recorder.access.database import AuditNote, open_people
+from recorder.access.listening.appointments import Appointments
+from recorder.access.seals import RESEALED
 from recorder.commands.shared import HomeOption, audit, fail, load_home, os_user, people_of, say
 from recorder.common.clock import utc_now
 from recorder.domain.command_access import WITHOUT_ACCOUNT
-from recorder.hearing.appointments import Appointments
-from recorder.people.accounts import usable_people
-from recorder.people.database import AuditNote, open_people
-from recorder.people.seals import RESEALED
 from recorder.permissions import Role
 
 

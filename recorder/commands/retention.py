@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from recorder.access.database import AuditNote, open_people
+from recorder.access.listening.appointments import Appointments
 from recorder.commands.shared import (
     AsOption,
     HomeOption,
@@ -27,12 +29,10 @@ from recorder.commands.shared import (
 )
 from recorder.common.home import Home
 from recorder.domain.sweep_consent import Consent
-from recorder.hearing.appointments import Appointments
 from recorder.keeping.sweep import Sweeper
 from recorder.keeping.sweep_plan import Plan, PlanLine, Tally, damage_sentence
 from recorder.keeping.sweep_process import opened_sweeper
 from recorder.keeping.sweep_state import SweepState, state_to_json
-from recorder.people.database import AuditNote, open_people
 from recorder.people.sweep_consents import Consents
 from recorder.permissions import Act, DeniedError, Person
 from recorder.rules.retention import FIXED, SCHEDULE, DataClass, Stop, larger_share, put_into_force

@@ -13,6 +13,12 @@ import typer
 
 from audio.prompts import PromptError, speak
 from recorder import config as configuration
+from recorder.access.account_rows import PeopleError
+from recorder.access.accounts import FOUNDER_ROLES, People, combining_admin, count_usable, usable_people
+from recorder.access.database import AuditNote, open_people
+from recorder.access.deputies import named_by_one
+from recorder.access.listening.appointments import Appointments
+from recorder.access.signing import ensure_key
 from recorder.certificates import check_tls
 from recorder.commands.live import sign_in_for
 from recorder.commands.shared import (
@@ -34,21 +40,15 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config, ConfigError, config_file
 from recorder.config.carriage import parse_address
-from recorder.hearing.appointments import Appointments
 from recorder.home_check import check_listening, check_next_hops, check_private_keys
 from recorder.keeping.keyring import epoch_keys, new_passphrase
 from recorder.keeping.sweep_state import IN_FORCE
 from recorder.kernel_relay import check_kernel_relay, read_means
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
-from recorder.live.signing import ensure_key
 from recorder.machine import read_machine
 from recorder.notices import NoticeError, NoticeStore, install_shipped
 from recorder.openid.check import check_openid
 from recorder.peer_check import check_alarms, check_targets
-from recorder.people.account_rows import PeopleError
-from recorder.people.accounts import FOUNDER_ROLES, People, combining_admin, count_usable, usable_people
-from recorder.people.database import AuditNote, open_people
-from recorder.people.deputies import named_by_one
 from recorder.permissions import Act, Role
 from recorder.rules.policy import CardPayment, Extension, NoticeWhen
 from recorder.site_check import (

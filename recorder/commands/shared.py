@@ -20,19 +20,19 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from recorder import config as configuration
+from recorder.access.accounts import People, SignedIn
+from recorder.access.attempts import REFUSED_SENTENCE, SignInRefused
+from recorder.access.database import AuditNote, open_people
+from recorder.access.listening.appointments import Appointments
+from recorder.access.listening.requests import Requests
+from recorder.access.seals import Seals
+from recorder.access.second_factor import WRONG_CODE_SENTENCE, SecondFactors
+from recorder.access.sessions import Kind, Sessions
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.plain_text import clean, one_line
 from recorder.config import Config, ConfigError
 from recorder.domain.command_access import ASKED_BY_THE_DAEMON, WITHOUT_ACCOUNT, requirement_of, takes_person
-from recorder.hearing.appointments import Appointments
-from recorder.hearing.requests import Requests
-from recorder.people.accounts import People, SignedIn
-from recorder.people.attempts import REFUSED_SENTENCE, SignInRefused
-from recorder.people.database import AuditNote, open_people
-from recorder.people.seals import Seals
-from recorder.people.second_factor import WRONG_CODE_SENTENCE, SecondFactors
-from recorder.people.sessions import Kind, Sessions
 from recorder.permissions import Act, Allowed, Person, Refused, may
 from recorder.rules.requirement import UnlistedError, missing_act
 from recorder.rules.signing_in import SignInRules

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from recorder.access.database import open_people
+from recorder.access.tokens import TokenError, Tokens
 from recorder.commands.people import proposed
 from recorder.commands.shared import (
     AsOption,
@@ -24,8 +26,6 @@ from recorder.commands.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.people.database import open_people
-from recorder.people.tokens import TokenError, Tokens
 from recorder.permissions import Act, Scope
 from recorder.rules.policy import extension_of
 

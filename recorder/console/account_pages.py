@@ -5,12 +5,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from recorder.access.attempts import SignInRefused
+from recorder.access.passwords import RULES, weakness
 from recorder.console.auth import Caller
 from recorder.console.first_steps import ENROL_PAGE, in_turn, note_try, start_second
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
 from recorder.console.sign_in_pages import signed_out
-from recorder.people.attempts import SignInRefused
-from recorder.people.passwords import RULES, weakness
 
 router = APIRouter(include_in_schema=False)
 

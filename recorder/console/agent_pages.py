@@ -7,15 +7,15 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from recorder.access.accounts import is_anothers_extension, usable_people
+from recorder.access.acknowledging import is_asked, is_due
+from recorder.access.database import AuditNote
+from recorder.access.operator_names import MisnamedOperator
 from recorder.common.problems import ProblemError
 from recorder.console.agent_view import Phone, Standing, phone_of
 from recorder.console.auth import Caller
 from recorder.console.live_pages import SECOND_PLAYS, SPANS, span_s
 from recorder.console.parts import Console, PageChanger, PageReader, PageWatcher, Parts, signed_in
-from recorder.domain.acknowledging import is_asked, is_due
-from recorder.domain.operator_names import MisnamedOperator
-from recorder.people.accounts import is_anothers_extension, usable_people
-from recorder.people.database import AuditNote
 from recorder.permissions import Act, Person, Role
 
 router = APIRouter(include_in_schema=False)

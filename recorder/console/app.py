@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from recorder.access.openid.starts import Starts
 from recorder.audit.late_entries import CONSOLE_FOLDER, LateEntries
 from recorder.common import problem_answers
 from recorder.common.problems import ProblemError
@@ -56,7 +57,6 @@ from recorder.console.rules import Rules
 from recorder.console.watchers import Watchers
 from recorder.domain.route_access import check_routes
 from recorder.live.client import SERVICE
-from recorder.openid.starts import Starts
 
 _log = logging.getLogger(__name__)
 _TITLES = {

@@ -10,6 +10,9 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
+from recorder.access.openid.starts import WAIT_S
+from recorder.access.sessions import STARTING_FOR, Kind, Session
+from recorder.access.tokens import TokenRefused
 from recorder.common.problems import ProblemError
 from recorder.console.admission import Admission
 from recorder.console.connections import IS_KNOWN
@@ -17,9 +20,6 @@ from recorder.console.deps import ConsoleDeps
 from recorder.console.rates import RateLimits, credentials_of, kind_of, session_cookie
 from recorder.console.refused_tokens import RefusedTokens
 from recorder.console.rules import Rules
-from recorder.openid.starts import WAIT_S
-from recorder.people.sessions import STARTING_FOR, Kind, Session
-from recorder.people.tokens import TokenRefused
 from recorder.permissions import Actor, Person
 
 _LONGEST_CALL = timedelta(hours=12)

@@ -5,24 +5,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from recorder.access.accounts import People
+from recorder.access.acknowledgements import Acknowledgements
+from recorder.access.identities import Identities
+from recorder.access.listening.books import HearingBooks
+from recorder.access.openid.provider import Provider
+from recorder.access.proposals import Proposals
+from recorder.access.second_factor import SecondFactors
+from recorder.access.sessions import Sessions
+from recorder.access.tokens import Tokens
 from recorder.cases.casework import CaseBooks
 from recorder.cases.transcripts import Transcripts
 from recorder.copying.copy_orders import CopyBooks
-from recorder.hearing.books import HearingBooks
 from recorder.keeping.eraser import Eraser
 from recorder.keeping.erasing import Books
 from recorder.keeping.holding import HoldBooks
 from recorder.keeping.people_leftovers import PeopleSweep
 from recorder.live.client import Grant
 from recorder.notifying.watch import WatchBooks
-from recorder.openid.provider import Provider
-from recorder.people.accounts import People
-from recorder.people.acknowledgements import Acknowledgements
-from recorder.people.identities import Identities
-from recorder.people.proposals import Proposals
-from recorder.people.second_factor import SecondFactors
-from recorder.people.sessions import Sessions
-from recorder.people.tokens import Tokens
 from recorder.permissions import Actor, Person
 from recorder.rules.limits import ConnectionLimits, Rates
 from recorder.rules.live_access import Around

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
+from recorder.access.listening.appointing import break_glass
+from recorder.access.listening.emergencies import Emergency
 from recorder.common.problems import ProblemError
 from recorder.console.copies import CopyForm, taken
 from recorder.console.deps import AudioFile, ConsoleDeps
@@ -14,8 +16,6 @@ from recorder.console.ranges import wanted_bytes
 from recorder.console.rules import Rules
 from recorder.copying.copy_orders import CopyOrder, check_order, prepared
 from recorder.domain.rights import why_restricted
-from recorder.hearing.appointing import break_glass
-from recorder.hearing.emergencies import Emergency
 from recorder.keeping.erasing import order_to_hear, refuse_locked
 from recorder.keeping.restricting import refuse_restricted
 from recorder.keeping.searching import describe, findable, knows, shown, typed

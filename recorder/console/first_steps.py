@@ -11,11 +11,11 @@ from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse
 from starlette.responses import Response
 
+from recorder.access.database import AuditNote
+from recorder.access.sessions import Kind
+from recorder.access.totp import new_secret
 from recorder.console.agent_pages import first_page
 from recorder.console.parts import Console, Parts
-from recorder.people.database import AuditNote
-from recorder.people.sessions import Kind
-from recorder.people.totp import new_secret
 from recorder.permissions import Person
 
 CODE_PAGE, ENROL_PAGE = "/sign-in/code", "/sign-in/authenticator"

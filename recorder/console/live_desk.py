@@ -9,12 +9,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+from recorder.access.operator_names import MisnamedOperator, misnamed_operators
 from recorder.common.problems import ProblemError
 from recorder.console.deps import Live
 from recorder.console.rules import Rules
 from recorder.console.sharing import Shared
 from recorder.console.views import Views
-from recorder.domain.operator_names import MisnamedOperator, misnamed_operators
 from recorder.live.client import SERVICE, DaemonRefusedError, DaemonUnavailableError, Grant
 from recorder.permissions import Act, Actor, Allowed, Person, Role, may
 from recorder.rules.live_access import NOTHING_KNOWN, Around, colleagues_of, facts_listed, seats_of, seen

@@ -14,17 +14,17 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from recorder.access.account_rows import PeopleError
+from recorder.access.attempts import Refusal, SignInRefused
+from recorder.access.database import AuditNote
+from recorder.access.openid.answers import AnswerRefusedError, ProviderDownError
+from recorder.access.openid.provider import Provider
+from recorder.access.openid.starts import Start
 from recorder.common.problems import ProblemError
 from recorder.config.openid_options import CALLBACK_PATH
 from recorder.console.account_pages import NOT_RIGHT, account_page
 from recorder.console.first_steps import after_first_factor, begin, note_try, out_of_date
 from recorder.console.parts import Console, PageChanger, Parts, Text
-from recorder.openid.answers import AnswerRefusedError, ProviderDownError
-from recorder.openid.provider import Provider
-from recorder.openid.starts import Start
-from recorder.people.account_rows import PeopleError
-from recorder.people.attempts import Refusal, SignInRefused
-from recorder.people.database import AuditNote
 from recorder.rules.signing_in import SECOND_FACTOR_ROLES, Identity
 
 _log = logging.getLogger(__name__)

@@ -7,13 +7,13 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from recorder.access.acknowledging import not_acknowledged
+from recorder.access.listening import asking
 from recorder.audit.reading import last_verified
 from recorder.cases import casework
 from recorder.console.auth import Caller
 from recorder.console.parts import Console, PageChanger, PageReader, Parts
-from recorder.domain.acknowledging import not_acknowledged
 from recorder.domain.notifying import REVIEW_REMINDED_FOR, Kind
-from recorder.hearing import asking
 from recorder.keeping.sweep_state import NAME, SweepState, read_state
 from recorder.notifying.watch import week_until
 from recorder.permissions import Act

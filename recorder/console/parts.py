@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Form, Header, Request
 
+from recorder.access.openid.starts import Starts
 from recorder.console.auth import CSRF_HEADER, Caller, Gatekeeper
 from recorder.console.board import Board
 from recorder.console.deps import ConsoleDeps
@@ -15,7 +16,6 @@ from recorder.console.pulse import Pulse
 from recorder.console.render import Renderer
 from recorder.console.rules import Rules
 from recorder.console.watchers import Watchers
-from recorder.openid.starts import Starts
 
 Text = Annotated[str, Form(max_length=1000)]
 

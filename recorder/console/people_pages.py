@@ -6,13 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse
 
+from recorder.access.account_rows import PeopleError
+from recorder.access.accounts import combining_admin, usable_people
+from recorder.access.database import AuditNote
+from recorder.access.granting import POWERFUL, Proposal, confirmers, who_confirms
+from recorder.access.proposals import Enter
 from recorder.console.auth import Caller
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
-from recorder.domain.granting import POWERFUL, Proposal, confirmers, who_confirms
-from recorder.people.account_rows import PeopleError
-from recorder.people.accounts import combining_admin, usable_people
-from recorder.people.database import AuditNote
-from recorder.people.proposals import Enter
 from recorder.permissions import Act, DeniedError, Fault, Person, Refused, Role, may
 
 router = APIRouter(include_in_schema=False)

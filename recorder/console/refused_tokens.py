@@ -7,9 +7,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
+from recorder.access.tokens import TokenRefused
 from recorder.console.rules import Rules
 from recorder.console.throttle import source_of
-from recorder.people.tokens import TokenRefused
 
 WINDOW_S = 60.0
 EACH, MOST = 5, 50

@@ -8,12 +8,12 @@ from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
+from recorder.access.listening import asking
+from recorder.access.listening.appointing import acknowledge, mark_absent
 from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.pages import again, recording_page
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
-from recorder.hearing import asking
-from recorder.hearing.appointing import acknowledge, mark_absent
 from recorder.permissions import Act, Person
 from recorder.rules.requesting import LEAVE_DAYS, MOST_LEAVE_DAYS, Category, Leave, RequestState, RequestWish
 from storage.types import RecordingId

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
+from recorder.access.listening import asking
 from recorder.console.api import PROBLEMS
 from recorder.console.parts import ApiChanger, ApiReader, Console
-from recorder.hearing import asking
 from recorder.permissions import MAX_REASON_CHARACTERS
 from recorder.rules.requesting import (
     LEAVE_DAYS,

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import uvicorn
 
+from recorder.access.accounts import People, combining_admin
+from recorder.access.listening.appointments import Appointments
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.hygiene import LimitError, raise_descriptors
@@ -15,13 +17,11 @@ from recorder.config import Config
 from recorder.console.app import create_app
 from recorder.console.server import TlsFiles, server_config
 from recorder.console.wiring import open_console
-from recorder.hearing.appointments import Appointments
 from recorder.keeping.archiving import Archiver
 from recorder.keeping.eraser import keep_erasing
 from recorder.keeping.housekeeping import KeyHolder, keep_house
 from recorder.keeping.keyring import epoch_keys
 from recorder.notifying.postman import Postman
-from recorder.people.accounts import People, combining_admin
 from recorder.permissions import Role
 from sip.options import TlsOptions
 from sip.tls import TlsFilesError, load

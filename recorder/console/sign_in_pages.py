@@ -10,6 +10,11 @@ from fastapi.responses import RedirectResponse
 from markupsafe import Markup
 from starlette.responses import Response
 
+from recorder.access.account_rows import PeopleError
+from recorder.access.attempts import REFUSED_SENTENCE, Refusal, SignInRefused
+from recorder.access.qr import svg_of
+from recorder.access.second_factor import WRONG_CODE_SENTENCE
+from recorder.access.totp import address_of, spaced
 from recorder.console.agent_pages import first_page
 from recorder.console.auth import Caller
 from recorder.console.first_steps import (
@@ -23,11 +28,6 @@ from recorder.console.first_steps import (
     sign_in_page,
 )
 from recorder.console.parts import Console, PageChanger, Parts, SignInNeededError, Text
-from recorder.people.account_rows import PeopleError
-from recorder.people.attempts import REFUSED_SENTENCE, Refusal, SignInRefused
-from recorder.people.qr import svg_of
-from recorder.people.second_factor import WRONG_CODE_SENTENCE
-from recorder.people.totp import address_of, spaced
 
 router = APIRouter(include_in_schema=False)
 

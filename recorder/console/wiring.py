@@ -7,6 +7,19 @@ from functools import partial
 
 from argon2 import PasswordHasher
 
+from recorder.access.accounts import People, usable_people
+from recorder.access.acknowledgements import Acknowledgements
+from recorder.access.database import open_people
+from recorder.access.identities import Identities
+from recorder.access.listening.books import HearingBooks
+from recorder.access.openid.provider import Provider
+from recorder.access.proposals import Proposals
+from recorder.access.seals import Seals
+from recorder.access.second_factor import SecondFactors
+from recorder.access.sessions import Sessions
+from recorder.access.signed_in import managed_teams
+from recorder.access.signing import Signer, ensure_key
+from recorder.access.tokens import Tokens
 from recorder.audit.ledger import Ledger
 from recorder.cases.book import CaseBook
 from recorder.cases.casework import CaseBooks, needed_hold
@@ -17,7 +30,6 @@ from recorder.config import Config
 from recorder.console.deps import ConsoleDeps
 from recorder.console.pulse import BEAT_S, SILENCE_S
 from recorder.copying.copy_orders import CopyBooks
-from recorder.hearing.books import HearingBooks
 from recorder.keeping.eraser import Eraser
 from recorder.keeping.erasing import Books
 from recorder.keeping.holding import HoldBooks, settle_holds
@@ -26,22 +38,10 @@ from recorder.keeping.people_leftovers import PeopleSweep
 from recorder.keeping.returned import destroy_returned
 from recorder.live import client as live_client
 from recorder.live.client import LiveClient
-from recorder.live.signing import Signer, ensure_key
 from recorder.notices import NoticeStore
 from recorder.notifying.watch import opt_outs_of, takeovers_of, watch_books
-from recorder.openid.provider import Provider
-from recorder.people.accounts import People, usable_people
-from recorder.people.acknowledgements import Acknowledgements
-from recorder.people.database import open_people
 from recorder.people.erasure_approvals import Approvals
 from recorder.people.former import Former
-from recorder.people.identities import Identities
-from recorder.people.proposals import Proposals
-from recorder.people.seals import Seals
-from recorder.people.second_factor import SecondFactors
-from recorder.people.sessions import Sessions
-from recorder.people.signed_in import managed_teams
-from recorder.people.tokens import Tokens
 from storage.audit import AuditLog
 from storage.erasures import Erasures
 from storage.holds import Holds

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from recorder.access.listening.requests import Requests
 from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
 from recorder.copying.cover_sheet import length_words, position_words
 from recorder.copying.span_words import OVERHANG_S
 from recorder.domain.copying import Ground
-from recorder.hearing.requests import Requests
 from recorder.keeping.erasing import refuse_locked
 from recorder.keeping.inspection import Inspector
 from recorder.keeping.restricting import refuse_restricted

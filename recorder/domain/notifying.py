@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
+from recorder.access.granting import Proposal, confirmers
 from recorder.domain import rights
-from recorder.domain.granting import Proposal, confirmers
 from recorder.permissions import Person, Role
 from recorder.rules.requesting import AccessRequest, Bench, RequestState, deciders
 from storage.types import Claim, ClaimState, Hold

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from recorder.access.passwords import weakness
 from recorder.common.home import Home
 from recorder.config import Config
-from recorder.people.passwords import weakness
 from storage.errors import KeyProblemError
 from storage.key_files import read_secret
 from storage.keys import EpochKeys

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from recorder import config as configuration
+from recorder.access.database import open_people
 from recorder.common.clock import since_boot, utc_now
 from recorder.common.home import Home
 from recorder.common.hygiene import forbid_dumps
@@ -25,7 +26,6 @@ from recorder.keeping.returned import LOCK, SweepBusyError, alone
 from recorder.keeping.sweep import Sweeper, SweepStoppedError
 from recorder.keeping.sweep_state import SweepFile
 from recorder.opening import open_index
-from recorder.people.database import open_people
 from recorder.people.former import Former
 from recorder.people.sweep_consents import Consents
 from recorder.rules.retention import Stop

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query
 from fastapi.responses import StreamingResponse
 
+from recorder.access.signing import Verifier
 from recorder.calls.control import Control
 from recorder.calls.opt_outs import newest
 from recorder.calls.works import Works
@@ -24,7 +25,6 @@ from recorder.live.door import Door
 from recorder.live.opt_outs import LiveOptOuts
 from recorder.live.permits import require_named
 from recorder.live.sign_ons import LiveSignOns
-from recorder.live.signing import Verifier
 from recorder.permissions import LocalUser
 from recorder.rules.live_access import seen
 

@@ -9,11 +9,11 @@ from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
+from recorder.access.signing import Said, UnsignedError, Verifier
 from recorder.calls.opt_out_acts import Order
 from recorder.common.problems import ProblemError
 from recorder.live.headers import ACTOR_HEADER, SIGNATURE_HEADER
 from recorder.live.peercred import user_name
-from recorder.live.signing import Said, UnsignedError, Verifier
 from recorder.permissions import MAX_REASON_CHARACTERS, Actor, Application, LocalUser, Person, Role, Scope
 from recorder.rules.live_access import Around
 from recorder.rules.opt_out import Statements

@@ -1,6 +1,6 @@
 """A client of the daemon's socket: for the command line, and for the console.
 
-The socket speaks HTTP+JSON. Who acts goes in ``X-Recorder-Actor``, signed (`recorder.live.signing`); why and with which
+The socket speaks HTTP+JSON. Who acts goes in ``X-Recorder-Actor``, signed (`recorder.access.signing`); why and with which
 authority in the body.
 """
 
@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 import httpx
 
+from recorder.access.signing import Said, Signer
 from recorder.live.connections import Answer, Connections, NobodyThereError
 from recorder.live.headers import ACTOR_HEADER, SIGNATURE_HEADER
-from recorder.live.signing import Said, Signer
 from recorder.permissions import Actor, Application, LocalUser, Person
 from recorder.rules.live_access import NOTHING_KNOWN, Around
 from storage.errors import KeyProblemError

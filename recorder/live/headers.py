@@ -3,4 +3,4 @@
 ACTOR_HEADER = "X-Recorder-Actor"
 """Who acts, percent-encoded."""
 SIGNATURE_HEADER = "X-Recorder-Signature"
-"""That the key of console and command line says so (`recorder.live.signing`)."""
+"""That the key of console and command line says so (`recorder.access.signing`)."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from recorder.access.agents import SignOnClashError
 from recorder.calls.acts import Signature
 from recorder.calls.control import UnknownCallError
 from recorder.calls.signing_on import SIGN_ON, sign_on
@@ -12,7 +13,6 @@ from recorder.calls.works import Works
 from recorder.common.problems import ProblemError
 from recorder.live.bodies import Caller, PersonalBody, SignOnBody, WhoCalls
 from recorder.live.door import Door, subject_of
-from recorder.people.agents import SignOnClashError
 from recorder.permissions import Act, DeniedError, Fault, Person, Refused, may
 from recorder.rules.live_access import own_teams
 from recorder.rules.policy import Extension

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
+from recorder.access.database import from_s, notifications
 from recorder.domain.notifying import WORDING, Kind, Notification, Wording
-from recorder.people.database import from_s, notifications
 
 LISTED = 200
 _AT_ONCE = 20

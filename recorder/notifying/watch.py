@@ -14,6 +14,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
+from recorder.access.listening.books import HearingBooks
+from recorder.access.proposals import Proposals
+from recorder.access.seals import ADDED, GRANTED, roles_in
+from recorder.access.signing import Signer
 from recorder.cases import casework
 from recorder.cases.case_holds import waiting_scopes
 from recorder.cases.casework import CaseBooks
@@ -22,13 +26,9 @@ from recorder.config import Config
 from recorder.domain import conduct, notifying
 from recorder.domain.conduct import Done, Granted
 from recorder.domain.notifying import CaseClock, Kind, Notification
-from recorder.hearing.books import HearingBooks
 from recorder.live.client import SERVICE, DaemonUnavailableError, LiveClient
-from recorder.live.signing import Signer
 from recorder.notifying.addresses import Addresses
 from recorder.notifying.box import Box
-from recorder.people.proposals import Proposals
-from recorder.people.seals import ADDED, GRANTED, roles_in
 from recorder.permissions import Act, Role
 from recorder.rules.cases import Case
 from recorder.rules.live_access import Around, facts_listed

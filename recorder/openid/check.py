@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Iterator
 
+from recorder.access.openid.answers import ProviderDownError
+from recorder.access.openid.provider import Provider
 from recorder.common.clock import utc_now
 from recorder.config import Config
-from recorder.openid.answers import ProviderDownError
-from recorder.openid.provider import Provider
 from recorder.site_check import Finding, Level, warning
 
 

@@ -1,7 +1,7 @@
 """Approvals of erasures that take three people, in the file of people: who approves, and who has listened to the span.
 
 Much card data of a held recording: the data protection officer approves, and a third person whom the order names. One
-of those two has listened to all of the span. The database keeps those rules (`recorder.people.triggers`).
+of those two has listened to all of the span. The database keeps those rules (`recorder.access.triggers`).
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from recorder.people.database import erasure_approvals, from_s
+from recorder.access.database import erasure_approvals, from_s
 from recorder.permissions import DeniedError, Fault
 
 

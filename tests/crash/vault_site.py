@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from recorder.access.database import open_people
 from recorder.common.home import Home
 from recorder.config import Config, Retention
 from recorder.keeping.eraser import Eraser
@@ -17,7 +18,6 @@ from recorder.keeping.holding import HoldBooks
 from recorder.keeping.housekeeping import KeyHolder
 from recorder.keeping.sweep import Sweeper
 from recorder.keeping.sweep_state import SweepFile
-from recorder.people.database import open_people
 from recorder.people.former import Former
 from recorder.permissions import Person, Role
 from recorder.rules.policy import Service

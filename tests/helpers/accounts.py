@@ -10,12 +10,12 @@ from typing import Any
 from argon2 import PasswordHasher
 from sqlalchemy import Engine
 
-from recorder.hearing.appointments import Appointments
-from recorder.people.accounts import People
-from recorder.people.database import AuditNote
-from recorder.people.deputies import appoint
-from recorder.people.tokens import NewToken, Tokens, keep
-from recorder.people.triggers import TRIGGERS
+from recorder.access.accounts import People
+from recorder.access.database import AuditNote
+from recorder.access.deputies import appoint
+from recorder.access.listening.appointments import Appointments
+from recorder.access.tokens import NewToken, Tokens, keep
+from recorder.access.triggers import TRIGGERS
 from storage.audit import AuditLog
 
 PASSWORD = "violet otter lantern"

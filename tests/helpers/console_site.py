@@ -21,6 +21,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy import update
 
+from recorder.access.accounts import People
+from recorder.access.database import AuditNote, accounts, open_people
 from recorder.common.home import Home
 from recorder.common.problem_answers import install
 from recorder.common.problems import ProblemError
@@ -33,8 +35,6 @@ from recorder.console.deps import ConsoleDeps
 from recorder.console.server import server_config
 from recorder.console.wiring import open_console
 from recorder.live.peercred import PeerCredProtocol, user_name
-from recorder.people.accounts import People
-from recorder.people.database import AuditNote, accounts, open_people
 from recorder.permissions import Person, Role
 from recorder.rules.requesting import AccessRequest
 from recorder.rules.signing_in import SecondFactor

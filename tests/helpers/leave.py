@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from recorder.hearing.asking import ask, decide
-from recorder.hearing.books import HearingBooks
-from recorder.hearing.requests import Requests
+from recorder.access.listening.asking import ask, decide
+from recorder.access.listening.books import HearingBooks
+from recorder.access.listening.requests import Requests
 from recorder.rules.requesting import AccessRequest, Category, Leave, RequestState, RequestWish, deciders
 from storage.types import RecordingId
 

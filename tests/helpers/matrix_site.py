@@ -15,14 +15,14 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
+from recorder.access.account_rows import PeopleError
+from recorder.access.database import open_people, second_factors
 from recorder.cases import casework
 from recorder.common.home import Home
 from recorder.console.app import create_app
 from recorder.console.auth import Caller
 from recorder.console.deps import ConsoleDeps
 from recorder.console.render import Renderer
-from recorder.people.account_rows import PeopleError
-from recorder.people.database import open_people, second_factors
 from recorder.permissions import Person, Role, Scope
 from recorder.rules.cases import CaseKind
 from recorder.rules.limits import Rates

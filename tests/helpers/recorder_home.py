@@ -30,14 +30,14 @@ from typer.testing import CliRunner
 
 from recorder import config
 from recorder.__main__ import LASTING
+from recorder.access.accounts import People
+from recorder.access.database import open_people
+from recorder.access.listening.appointments import Appointments
+from recorder.access.listening.requests import Requests
 from recorder.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.hearing.appointments import Appointments
-from recorder.hearing.requests import Requests
 from recorder.opening import open_index, open_reader
-from recorder.people.accounts import People
-from recorder.people.database import open_people
 from recorder.permissions import Role
 from storage.export import Format, export
 from storage.index import Index

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import httpx
 
+from recorder.access.database import open_people
+from recorder.access.sessions import Kind, Sessions
+from recorder.access.signing import Said, Signer
 from recorder.commands.shared import TOKEN_VARIABLE
 from recorder.common.clock import utc_now
 from recorder.live.headers import ACTOR_HEADER, SIGNATURE_HEADER
-from recorder.live.signing import Said, Signer
-from recorder.people.database import open_people
-from recorder.people.sessions import Kind, Sessions
 
 _READS = frozenset(
     {

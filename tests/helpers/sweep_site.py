@@ -6,12 +6,12 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from recorder.access.database import open_people
 from recorder.common.home import Home
 from recorder.config import Config, Retention
 from recorder.domain.sweep_consent import Consent
 from recorder.keeping.sweep import Sweeper
 from recorder.keeping.sweep_state import SweepFile
-from recorder.people.database import open_people
 from recorder.people.former import Former
 from recorder.people.sweep_consents import Consents
 from recorder.rules.policy import Service

@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from recorder.access.accounts import People
+from recorder.access.database import open_people
 from recorder.audit.reading import VERIFIED
 from recorder.cli import app
 from recorder.common.home import Home
-from recorder.people.accounts import People
-from recorder.people.database import open_people
 from recorder.permissions import Role
 from storage.anchors import Anchor, Anchors
 from storage.audit import AuditLog

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from recorder.access.accounts import People
+from recorder.access.database import open_people
 from recorder.cli import app
 from recorder.commands import shared
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.domain.command_access import ASKED_BY_THE_DAEMON, IF_NAMED, NAMED, UNNAMED
-from recorder.people.accounts import People
-from recorder.people.database import open_people
 from recorder.permissions import TABLE, Person, Role
 from recorder.rules.requirement import Door, Requirement
 from storage.audit import AuditLog

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from recorder.access.listening.appointing import acknowledge, to_acknowledge
+from recorder.access.listening.asking import ask, decide, to_decide
 from recorder.cases import casework
 from recorder.common.problems import ProblemError
 from recorder.config import Console as ConsoleOptions
 from recorder.domain.rights import ClaimEvent
 from recorder.domain.sweep_consent import check_consent
-from recorder.hearing.appointing import acknowledge, to_acknowledge
-from recorder.hearing.asking import ask, decide, to_decide
 from recorder.keeping.restricting import ClaimStep, ClaimWish, change_claim, claim_to_json, read_claims, write_claim
 from recorder.permissions import DeniedError, Person
 from recorder.rules.requesting import Category, RequestState, RequestWish

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 
+from recorder.access.database import erasure_approvals, open_people
 from recorder.cases import casework
 from recorder.domain.holds import HoldWish
 from recorder.keeping.holding import place_hold
-from recorder.people.database import erasure_approvals, open_people
 from recorder.permissions import Role
 from recorder.rules.cases import CaseKind
 from storage.types import ErasureKind, ErasureOrder, ErasureState, HoldKind

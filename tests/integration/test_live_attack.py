@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from recorder.access.accounts import People
+from recorder.access.database import open_people
+from recorder.access.sessions import Sessions
 from recorder.common.home import Home
-from recorder.people.accounts import People
-from recorder.people.database import open_people
-from recorder.people.sessions import Sessions
 from recorder.permissions import Role
 from storage.audit import AuditLog
 from tests.helpers.accounts import CHEAP, PASSWORD

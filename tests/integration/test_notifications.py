@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pyotp
 import pytest
 
+from recorder.access.totp import new_secret
 from recorder.cases import casework
 from recorder.config.mail_options import MailOptions
 from recorder.domain import notifying
@@ -21,7 +22,6 @@ from recorder.keeping.holding import place_hold, release_hold
 from recorder.notifying.box import Mail
 from recorder.notifying.mail_health import MailHealth
 from recorder.notifying.postman import KEPT_FOR, Postman
-from recorder.people.totp import new_secret
 from recorder.rules.cases import CaseKind, Step
 from recorder.rules.weekly import Weekday, last_weekly
 from storage.audit import AuditLog

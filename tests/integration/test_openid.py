@@ -10,11 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from recorder.access.database import AuditNote
 from recorder.config import Config
 from recorder.config import Console as ConsoleOptions
 from recorder.config.openid_options import OpenIdOptions
 from recorder.openid.check import check_openid
-from recorder.people.database import AuditNote
 from recorder.permissions import Role
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.console_site import Browser, Console, console_site, csrf_of

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from recorder.access.attempts import SignInRefused
+from recorder.access.database import open_people
+from recorder.access.identities import Identities
+from recorder.access.listening.appointments import Appointments
+from recorder.access.sessions import Sessions
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.hearing.appointments import Appointments
-from recorder.people.attempts import SignInRefused
-from recorder.people.database import open_people
-from recorder.people.identities import Identities
-from recorder.people.sessions import Sessions
 from recorder.rules.signing_in import Identity
 from storage.audit import AuditLog
 from tests.helpers.accounts import PASSWORD, appoint_deputy

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from recorder.access.database import open_people
+from recorder.access.listening.requests import Requests
 from recorder.common.problems import ProblemError
 from recorder.copying.copy_orders import CopyBooks, CopyOrder, check_order
 from recorder.domain.holds import HoldWish
-from recorder.hearing.requests import Requests
 from recorder.keeping.eraser import Eraser
 from recorder.keeping.erasing import Books, row_of
 from recorder.keeping.holding import HoldBooks, place_hold
 from recorder.keeping.inspection import Inspector
-from recorder.people.database import open_people
 from recorder.permissions import Act
 from storage.encoding import Format
 from storage.erasures import new_order_id

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from recorder.access.database import open_people
+from recorder.access.tokens import Tokens
 from recorder.common.home import Home
-from recorder.people.database import open_people
-from recorder.people.tokens import Tokens
 from recorder.permissions import Scope
 from storage.audit import AuditEntry, AuditLog
 from tests.helpers import preloaded

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
+from recorder.access.database import accounts
+from recorder.access.listening.emergencies import Emergencies
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config, Console
 from recorder.config.mail_options import MailOptions
-from recorder.hearing.emergencies import Emergencies
 from recorder.keeping import sweep_process
 from recorder.keeping.people_leftovers import NAME, OVERDUE_ALARM, PEOPLE_SWEPT, PeopleSweep, alarms_of
 from recorder.keeping.sweep import SweepStoppedError
@@ -23,7 +24,6 @@ from recorder.keeping.sweep_process import NothingConfirmed, opened_sweeper, swe
 from recorder.keeping.sweep_state import SweepFile
 from recorder.keeping.sweeping import Sweeping
 from recorder.notifying.mail_health import MailHealth
-from recorder.people.database import accounts
 from recorder.people.former import Former
 from recorder.rules.retention import DataClass
 from sip.options import Address

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.people.database import make_file, open_people
+from recorder.access.database import make_file, open_people
 
 ANOTHER_PROCESS = """
 import sqlite3, sys

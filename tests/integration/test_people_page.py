@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from recorder.access.second_factor import Enrolled, SecondFactors
+from recorder.access.totp import code_of, new_secret, step_of
 from recorder.common.clock import utc_now
-from recorder.people.second_factor import Enrolled, SecondFactors
-from recorder.people.totp import code_of, new_secret, step_of
 from recorder.permissions import Role
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.console_site import Browser, Console, console_site, signed_in

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from recorder.access.accounts import People
+from recorder.access.database import open_people
 from recorder.common.home import Home
-from recorder.people.accounts import People
-from recorder.people.database import open_people
 from recorder.permissions import Role
 from storage.audit import AuditLog
 from storage.erasures import Erasures, new_order_id

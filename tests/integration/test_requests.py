@@ -13,14 +13,14 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from recorder.access.accounts import People
+from recorder.access.database import open_people
+from recorder.access.listening.appointments import Appointments
+from recorder.access.listening.asking import decide
+from recorder.access.seals import Seals
 from recorder.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
-from recorder.hearing.appointments import Appointments
-from recorder.hearing.asking import decide
-from recorder.people.accounts import People
-from recorder.people.database import open_people
-from recorder.people.seals import Seals
 from recorder.permissions import Role
 from storage.audit import AuditLog
 from tests.helpers.accounts import PASSWORD, Clock
@@ -95,7 +95,7 @@ def test_declined_and_withdrawn(console: Console) -> None:
 
 
 def test_one_person_cannot_bury_what_others_ask(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recorder.hearing.asking.MOST_WAITING", 3)
+    monkeypatch.setattr("recorder.access.listening.asking.MOST_WAITING", 3)
     with signed_in(console, "officer") as officer, signed_in(console, "lead") as lead:
         first, *_ = [ask(officer)["id"] for _ in range(3)]
         assert "take some of them back" in refused(officer.post("/api/requests", json=WISH), 409)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from recorder.access.accounts import People, SignedIn
+from recorder.access.database import open_people
+from recorder.access.listening.appointments import Appointments
+from recorder.access.seals import Seals, disagreements
+from recorder.access.triggers import TRIGGERS
 from recorder.domain.notifying import Kind
-from recorder.hearing.appointments import Appointments
 from recorder.notifying.watch import disagreements_of, tell_now
-from recorder.people.accounts import People, SignedIn
-from recorder.people.database import open_people
-from recorder.people.seals import Seals, disagreements
-from recorder.people.triggers import TRIGGERS
 from recorder.permissions import Role
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError

@@ -14,10 +14,10 @@ import httpx
 import pyotp
 import pytest
 
+from recorder.access.accounts import SignedIn
+from recorder.access.attempts import LOCKED_FOR, MAX_FAILURES, SignInRefused
 from recorder.config import Console as ConsoleOptions
 from recorder.console.throttle import AT_ONCE as THROTTLE
-from recorder.people.accounts import SignedIn
-from recorder.people.attempts import LOCKED_FOR, MAX_FAILURES, SignInRefused
 from recorder.permissions import Role
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import Browser, Console, console_site, csrf_of

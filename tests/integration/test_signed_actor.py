@@ -10,10 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from recorder.cli import app
-from recorder.live.client import DaemonRefusedError, LiveClient
-from recorder.live.headers import ACTOR_HEADER, SIGNATURE_HEADER
-from recorder.live.signing import (
+from recorder.access.signing import (
     GOOD_FOR_S,
     MOST_NONCES,
     Said,
@@ -24,6 +21,9 @@ from recorder.live.signing import (
     public_path,
     secret_path,
 )
+from recorder.cli import app
+from recorder.live.client import DaemonRefusedError, LiveClient
+from recorder.live.headers import ACTOR_HEADER, SIGNATURE_HEADER
 from recorder.notifying.watch import takeovers_of
 from storage.errors import KeyProblemError
 from tests.helpers.recorder_home import RecorderHome, recorder_home
@@ -93,7 +93,7 @@ def test_one_of_another_start_of_the_machine_is_refused(
 ) -> None:
     signer, verifier = pair
     header = signer.sign(SAID)
-    monkeypatch.setattr("recorder.live.signing.boot_id", lambda: "another")
+    monkeypatch.setattr("recorder.access.signing.boot_id", lambda: "another")
     with pytest.raises(UnsignedError, match="something was changed"):
         verifier.check(SAID, header)
 
@@ -115,7 +115,7 @@ def test_signatures_are_remembered_within_bounds(
     pair: tuple[Signer, Verifier], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert MOST_NONCES >= 1000 * GOOD_FOR_S
-    monkeypatch.setattr("recorder.live.signing.MOST_NONCES", 2)
+    monkeypatch.setattr("recorder.access.signing.MOST_NONCES", 2)
     signer, verifier = pair
     for _ in range(2):
         verifier.check(SAID, signer.sign(SAID))

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import String, insert, select
 
+from recorder.access.accounts import People
+from recorder.access.database import metadata
+from recorder.access.listening.appointments import Appointments
+from recorder.access.listening.emergencies import Emergencies, Emergency
+from recorder.access.listening.requests import Requests
+from recorder.access.tokens import Tokens
 from recorder.cases.book import CaseBook
-from recorder.hearing.appointments import Appointments
-from recorder.hearing.emergencies import Emergencies, Emergency
-from recorder.hearing.requests import Requests
-from recorder.people.accounts import People
-from recorder.people.database import metadata
-from recorder.people.tokens import Tokens
 from recorder.permissions import Role, Scope
 from recorder.rules.cases import CaseEntry, Step
 from recorder.rules.requesting import BREAK_GLASS_FOR, Category, RequestState, RequestWish

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from audio import prompts
+from recorder.access.pins import Costs, PinFile
 from recorder.calls.key_acts import ACTS_WITHIN_S
 from recorder.common.home import Home
-from recorder.people.pins import Costs, PinFile
 from recorder.permissions import Person, Role
 from storage.audit import AuditEntry, AuditLog
 from tests.helpers.exactness import times_heard

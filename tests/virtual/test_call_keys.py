@@ -7,9 +7,9 @@ import pytest
 
 from audio import prompts
 from audio.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
+from recorder.access.pins import Costs, PinFile
 from recorder.calls.key_acts import MOST_ACTS
 from recorder.common.home import Home
-from recorder.people.pins import Costs, PinFile
 from recorder.permissions import Person, Role
 from storage.audit import AuditEntry, AuditLog
 from tests.helpers.exactness import heard_frames, is_gapless, times_heard

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from recorder.access.pins import PinFile
 from recorder.cli import app
 from recorder.common.home import Home
-from recorder.people.pins import PinFile
 from recorder.rules.live_access import CallFacts
 from storage.audit import AuditLog
 from storage.types import RecordingId

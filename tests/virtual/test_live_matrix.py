@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from recorder.access.accounts import People
+from recorder.access.database import open_people
+from recorder.access.sessions import Kind, Sessions
 from recorder.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.web import patterns_of
 from recorder.domain.command_access import IF_NAMED, NAMED
 from recorder.domain.socket_access import SOCKET, check_socket
-from recorder.people.accounts import People
-from recorder.people.database import open_people
-from recorder.people.sessions import Kind, Sessions
 from recorder.permissions import TABLE, Act, Role
 from recorder.rules.live_access import Relation
 from recorder.rules.requirement import Subject, UnlistedError

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from recorder.people.database import open_people
+from recorder.access.database import open_people
 from tests.helpers.accounts import Clock
 
 

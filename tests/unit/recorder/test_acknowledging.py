@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from recorder.domain.acknowledging import is_asked, is_due, not_acknowledged
-from recorder.people.acknowledgements import Acknowledgements
-from recorder.people.database import AuditNote, open_people
+from recorder.access.acknowledgements import Acknowledgements
+from recorder.access.acknowledging import is_asked, is_due, not_acknowledged
+from recorder.access.database import AuditNote, open_people
 from recorder.permissions import Person, Role
 
 TODAY = date(2026, 11, 24)

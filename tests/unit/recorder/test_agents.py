@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.people.agents import SignOnClashError, SignOns
+from recorder.access.agents import SignOnClashError, SignOns
 from recorder.rules.policy import Extension
 from recorder.rules.sign_on import Seat
 

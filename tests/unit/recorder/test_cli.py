@@ -14,12 +14,12 @@ from typer.core import TyperGroup
 from typer.testing import CliRunner, Result
 
 from recorder import config
+from recorder.access.accounts import People
+from recorder.access.database import open_people
 from recorder.cli import app
 from recorder.commands.shared import print_table
 from recorder.common.clock import utc_now
 from recorder.common.plain_text import clean
-from recorder.people.accounts import People
-from recorder.people.database import open_people
 from recorder.permissions import Role
 from storage.index import Index, sqlite_url
 from storage.rows import row_from_json

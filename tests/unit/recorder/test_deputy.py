@@ -8,16 +8,16 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
-from recorder.domain.granting import Change, Proposal, confirmers
+from recorder.access.account_rows import PeopleError
+from recorder.access.accounts import FOUNDER_ROLES, People
+from recorder.access.database import AuditNote, open_people
+from recorder.access.deputies import appoint
+from recorder.access.granting import Change, Proposal, confirmers
+from recorder.access.listening.appointments import Appointments
+from recorder.access.proposals import Proposals
+from recorder.access.second_factor import SecondFactors
+from recorder.access.totp import code_of, new_secret, step_of
 from recorder.domain.notifying import Kind, of_deputy, of_proposals
-from recorder.hearing.appointments import Appointments
-from recorder.people.account_rows import PeopleError
-from recorder.people.accounts import FOUNDER_ROLES, People
-from recorder.people.database import AuditNote, open_people
-from recorder.people.deputies import appoint
-from recorder.people.proposals import Proposals
-from recorder.people.second_factor import SecondFactors
-from recorder.people.totp import code_of, new_secret, step_of
 from recorder.permissions import Act, DeniedError, Fault, Role
 from recorder.rules.requesting import Bench
 from tests.helpers.accounts import CHEAP, PASSWORD, Clock, as_of_before

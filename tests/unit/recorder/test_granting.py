@@ -7,14 +7,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
-from recorder.domain.granting import POWERFUL, STANDS_FOR, Change, Proposal, confirmers, takes_two
-from recorder.hearing.appointments import Appointments
-from recorder.people.account_rows import PeopleError
-from recorder.people.accounts import FOUNDER_ROLES, People, SignedIn
-from recorder.people.database import AuditNote
-from recorder.people.proposals import Proposals
-from recorder.people.second_factor import Enrolled, SecondFactors
-from recorder.people.totp import code_of, new_secret, step_of
+from recorder.access.account_rows import PeopleError
+from recorder.access.accounts import FOUNDER_ROLES, People, SignedIn
+from recorder.access.database import AuditNote
+from recorder.access.granting import POWERFUL, STANDS_FOR, Change, Proposal, confirmers, takes_two
+from recorder.access.listening.appointments import Appointments
+from recorder.access.proposals import Proposals
+from recorder.access.second_factor import Enrolled, SecondFactors
+from recorder.access.totp import code_of, new_secret, step_of
 from recorder.permissions import HEARING_ROLES, DeniedError, Fault, Person, Role
 from tests.helpers.accounts import CHEAP, PASSWORD, Clock, appoint_deputy
 

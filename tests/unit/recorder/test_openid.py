@@ -11,9 +11,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
-from recorder.config import ConfigError, read
-from recorder.config.openid_options import OpenIdOptions
-from recorder.openid.answers import (
+from recorder.access.openid.answers import (
     AnswerRefusedError,
     Expected,
     ProviderDownError,
@@ -21,8 +19,10 @@ from recorder.openid.answers import (
     read_keys,
     verified_claims,
 )
-from recorder.openid.claims import identity_of
-from recorder.openid.starts import MOST, WAIT_S, Start, Starts
+from recorder.access.openid.claims import identity_of
+from recorder.access.openid.starts import MOST, WAIT_S, Start, Starts
+from recorder.config import ConfigError, read
+from recorder.config.openid_options import OpenIdOptions
 from tests.helpers.false_provider import half_hash, hmac_signed, unsigned
 
 ISSUER, CLIENT, NONCE, ACCESS = "https://id.council.example", "recorder", "a nonce", "an access token"

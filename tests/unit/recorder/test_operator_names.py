@@ -2,8 +2,8 @@
 
 import pytest
 
+from recorder.access.operator_names import misnamed_operators
 from recorder.config import Config
-from recorder.domain.operator_names import misnamed_operators
 from recorder.permissions import Person, Role
 from recorder.rules.policy import Extension
 from recorder.site_check import Level, check_operators

@@ -10,13 +10,13 @@ from argon2 import extract_parameters
 from argon2.exceptions import VerifyMismatchError
 from sqlalchemy import Engine
 
-from recorder.domain.granting import STANDS_FOR, Proposal
-from recorder.people.account_rows import PeopleError
-from recorder.people.accounts import FOUNDER_ROLES, People, SignedIn, _hash_of_nobody, count_usable
-from recorder.people.attempts import LOCKED_AT_MOST, LOCKED_FOR, MAX_FAILURES, Refusal, SignInRefused
-from recorder.people.database import open_people
-from recorder.people.proposals import Proposals
-from recorder.people.tokens import TokenError, TokenRefused, Tokens
+from recorder.access.account_rows import PeopleError
+from recorder.access.accounts import FOUNDER_ROLES, People, SignedIn, _hash_of_nobody, count_usable
+from recorder.access.attempts import LOCKED_AT_MOST, LOCKED_FOR, MAX_FAILURES, Refusal, SignInRefused
+from recorder.access.database import open_people
+from recorder.access.granting import STANDS_FOR, Proposal
+from recorder.access.proposals import Proposals
+from recorder.access.tokens import TokenError, TokenRefused, Tokens
 from recorder.permissions import Application, DeniedError, Role, Scope
 from tests.helpers.accounts import CHEAP, PASSWORD, Clock, add_token
 

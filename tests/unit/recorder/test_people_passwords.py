@@ -2,7 +2,7 @@
 
 import pytest
 
-from recorder.people.passwords import weakness
+from recorder.access.passwords import weakness
 
 
 @pytest.mark.parametrize("password", ["violet otter lantern", "Kp7#vv2!qLmZ", "håndværk på bakken", "x9J-b2Q-m4T-w8"])

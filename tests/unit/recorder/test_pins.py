@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from recorder.access.pins import LOCKED_FOR, WITHIN, Costs, PinAnswer, PinError, PinFile, Pins, weakness
 from recorder.common.clerk import Clerk
-from recorder.people.pins import LOCKED_FOR, WITHIN, Costs, PinAnswer, PinError, PinFile, Pins, weakness
 from recorder.permissions import Person, Role
 from recorder.rules.live_access import CallFacts
 from storage.types import RecordingId
@@ -157,13 +157,13 @@ def test_a_damaged_file_makes_nobodys_pin_right_and_is_told(phone: Phone, caplog
 
 def test_a_try_costs_the_same_whoevers_it_is(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[bytes] = []
-    real = __import__("recorder.people.pins", fromlist=["hash_secret_raw"]).hash_secret_raw
+    real = __import__("recorder.access.pins", fromlist=["hash_secret_raw"]).hash_secret_raw
 
     def counted(secret: bytes, *rest: object) -> bytes:
         hashed.append(secret)
         return bytes(real(secret, *rest))
 
-    monkeypatch.setattr("recorder.people.pins.hash_secret_raw", counted)
+    monkeypatch.setattr("recorder.access.pins.hash_secret_raw", counted)
     phone.file.set(MARY, PIN)
     phone.file.set(HUGO, OTHER)
     hashed.clear()

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from recorder.access.tokens import TokenRefused
 from recorder.common.problems import ProblemError
 from recorder.console.rates import KNOWN_FOR_S, Kind, RateLimits, kind_of
 from recorder.console.refused_tokens import EACH, MOST, WINDOW_S, RefusedTokens
 from recorder.console.throttle import MOST_BUCKETS, source_of
-from recorder.people.tokens import TokenRefused
 from recorder.rules.limits import Rates
 
 HOST = "192.0.2.1"

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from recorder.people.account_rows import PeopleError
-from recorder.people.accounts import People, SignedIn
-from recorder.people.attempts import LOCKED_FOR, MAX_FAILURES, Refusal, SignInRefused
-from recorder.people.database import open_people
-from recorder.people.second_factor import RECOVERY_CODES, Enrolled, Proven, SecondFactors, remove_factor
-from recorder.people.sessions import KEPT_FOR, STARTING_FOR, Kind, Sessions
-from recorder.people.totp import code_of, new_secret, step_of
+from recorder.access.account_rows import PeopleError
+from recorder.access.accounts import People, SignedIn
+from recorder.access.attempts import LOCKED_FOR, MAX_FAILURES, Refusal, SignInRefused
+from recorder.access.database import open_people
+from recorder.access.second_factor import RECOVERY_CODES, Enrolled, Proven, SecondFactors, remove_factor
+from recorder.access.sessions import KEPT_FOR, STARTING_FOR, Kind, Sessions
+from recorder.access.totp import code_of, new_secret, step_of
 from recorder.permissions import Act, Allowed, Person, Refused, Role, may
 from recorder.rules.signing_in import SecondFactor, SessionLimits, SignInRules
 from tests.helpers.accounts import CHEAP, PASSWORD, Clock

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from recorder.people.sign_on_codes import GOOD_FOR, MAX_WRONG, MOST_CODES, SignOnCodes
+from recorder.access.sign_on_codes import GOOD_FOR, MAX_WRONG, MOST_CODES, SignOnCodes
 from recorder.permissions import Person, Role
 from recorder.rules.policy import Extension
 from recorder.rules.sign_on import SignOn, Way, displaced, way_to

@@ -8,14 +8,14 @@ import pytest
 from sqlalchemy import Engine
 from typer.testing import CliRunner
 
+from recorder.access.account_rows import PeopleError
+from recorder.access.accounts import FOUNDER_ROLES, People
+from recorder.access.database import AuditNote
+from recorder.access.granting import STANDS_FOR, Change
+from recorder.access.proposals import Enter, Proposals
+from recorder.access.tokens import TokenError, TokenRefused, Tokens
 from recorder.cli import app
-from recorder.domain.granting import STANDS_FOR, Change
-from recorder.people.account_rows import PeopleError
-from recorder.people.accounts import FOUNDER_ROLES, People
-from recorder.people.database import AuditNote
 from recorder.people.former import Former
-from recorder.people.proposals import Enter, Proposals
-from recorder.people.tokens import TokenError, TokenRefused, Tokens
 from recorder.permissions import Application, DeniedError, Role, Scope
 from storage.errors import AuditUnavailableError
 from tests.helpers.accounts import CHEAP, PASSWORD, Clock

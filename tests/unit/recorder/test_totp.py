@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pyotp
 import pytest
 
-from recorder.people.qr import svg_of
-from recorder.people.totp import STEP_S, address_of, code_of, matching_step, new_secret, spaced, step_of
+from recorder.access.qr import svg_of
+from recorder.access.totp import STEP_S, address_of, code_of, matching_step, new_secret, spaced, step_of
 
 RFC_SECRET = base64.b32encode(b"12345678901234567890").decode()
 VECTORS = [

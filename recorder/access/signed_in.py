@@ -1,7 +1,7 @@
 """Which teams have a manager who is signed in: while none has, a team leader decides on opt-outs (P7)."""
 
-from recorder.people.accounts import People, usable_people
-from recorder.people.sessions import Sessions
+from recorder.access.accounts import People, usable_people
+from recorder.access.sessions import Sessions
 from recorder.permissions import Role
 
 

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import Engine, delete, insert, select
 
-from recorder.people.accounts import People, usable_people
-from recorder.people.database import absences, accounts, deputies
-from recorder.people.deputies import named_by_one
+from recorder.access.accounts import People, usable_people
+from recorder.access.database import absences, accounts, deputies
+from recorder.access.deputies import named_by_one
 from recorder.rules.requesting import Bench
 
 

@@ -20,8 +20,7 @@ from authlib.oauth2.rfc6749.parameters import prepare_grant_uri, prepare_token_r
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc.jwk import KeySet
 
-from recorder.config.openid_options import OpenIdOptions
-from recorder.openid.answers import (
+from recorder.access.openid.answers import (
     AnswerRefusedError,
     Discovered,
     Expected,
@@ -31,8 +30,9 @@ from recorder.openid.answers import (
     read_keys,
     verified_claims,
 )
-from recorder.openid.claims import identity_of
-from recorder.openid.starts import Start
+from recorder.access.openid.claims import identity_of
+from recorder.access.openid.starts import Start
+from recorder.config.openid_options import OpenIdOptions
 from recorder.rules.signing_in import Identity
 from storage.errors import KeyProblemError
 from storage.key_files import read_secret

@@ -18,9 +18,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from argon2.low_level import ARGON2_VERSION
 from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
-from recorder.domain.granting import POWERFUL
-from recorder.domain.notifying import PasswordSet
-from recorder.people.account_rows import (
+from recorder.access.account_rows import (
     PeopleError,
     check_combination,
     check_other_admin,
@@ -33,12 +31,14 @@ from recorder.people.account_rows import (
     renew_password,
     row_of,
 )
-from recorder.people.attempts import Refusal, SignInRefused, begin_attempt, excuse, refused, take_back
-from recorder.people.database import AuditNote, accounts, from_s, identities, second_factors, sessions
-from recorder.people.identities import signs_in_elsewhere
-from recorder.people.passwords import MAX_CHARACTERS, weakness
-from recorder.people.seals import Seals, disagreements
-from recorder.people.teams import plan_change, settle_changes
+from recorder.access.attempts import Refusal, SignInRefused, begin_attempt, excuse, refused, take_back
+from recorder.access.database import AuditNote, accounts, from_s, identities, second_factors, sessions
+from recorder.access.granting import POWERFUL
+from recorder.access.identities import signs_in_elsewhere
+from recorder.access.passwords import MAX_CHARACTERS, weakness
+from recorder.access.seals import Seals, disagreements
+from recorder.access.teams import plan_change, settle_changes
+from recorder.domain.notifying import PasswordSet
 from recorder.permissions import Person, Role, combines_admin
 
 FOUNDER_ROLES = frozenset({Role.ADMIN})

@@ -11,7 +11,22 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, insert, select, update
 
-from recorder.domain.granting import (
+from recorder.access.account_rows import (
+    PeopleError,
+    check_combination,
+    check_other_admin,
+    confirmed_lately,
+    is_deputy,
+    is_usable,
+    one,
+    person_of,
+    power_lost,
+    renew_password,
+    row_of,
+)
+from recorder.access.database import AuditNote, accounts, from_s, proposals, second_factors, tokens
+from recorder.access.deputies import appoint
+from recorder.access.granting import (
     POWERFUL,
     SHOWN_FOR,
     STANDS_FOR,
@@ -28,24 +43,9 @@ from recorder.domain.granting import (
     deputy_problem,
     takes_two,
 )
-from recorder.people.account_rows import (
-    PeopleError,
-    check_combination,
-    check_other_admin,
-    confirmed_lately,
-    is_deputy,
-    is_usable,
-    one,
-    person_of,
-    power_lost,
-    renew_password,
-    row_of,
-)
-from recorder.people.database import AuditNote, accounts, from_s, proposals, second_factors, tokens
-from recorder.people.deputies import appoint
-from recorder.people.identities import disconnect_unless_own
-from recorder.people.second_factor import remove_factor
-from recorder.people.tokens import NewToken, end_unconfirmed, keep
+from recorder.access.identities import disconnect_unless_own
+from recorder.access.second_factor import remove_factor
+from recorder.access.tokens import NewToken, end_unconfirmed, keep
 from recorder.permissions import Act, DeniedError, Fault, Person, Role
 
 _GIVES_POWER = (Change.GRANT, Change.DEPUTY)
@@ -105,7 +105,7 @@ class Proposals:
         Args:
             by: An account that may change accounts.
             account: Whose.
-            password_hash: From `recorder.people.accounts.People.hash_of`.
+            password_hash: From `recorder.access.accounts.People.hash_of`.
             reason: Why.
             enter: Writes what is done to the audit log.
 

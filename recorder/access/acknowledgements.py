@@ -5,7 +5,7 @@ from datetime import date
 
 from sqlalchemy import Engine, delete, insert, select
 
-from recorder.people.database import AuditNote, acknowledgements
+from recorder.access.database import AuditNote, acknowledgements
 
 ACKNOWLEDGED = "people.told_of_recording"
 """As the audit log has it."""

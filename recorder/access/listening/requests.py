@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, insert, select, update
 
-from recorder.people.database import from_s, requested, requests
+from recorder.access.database import from_s, requested, requests
 from recorder.rules.requesting import AccessRequest, Category, Leave, RequestState, RequestWish
 from recorder.rules.spans import Spans, length_of, merged
 from storage.types import RecordingId

@@ -6,11 +6,11 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
+from recorder.access.accounts import People
+from recorder.access.listening.appointments import Appointments
+from recorder.access.listening.emergencies import Emergencies
+from recorder.access.listening.requests import Requests
 from recorder.audit.ledger import Ledger
-from recorder.hearing.appointments import Appointments
-from recorder.hearing.emergencies import Emergencies
-from recorder.hearing.requests import Requests
-from recorder.people.accounts import People
 from recorder.rules.requesting import Bench
 from storage.index import Index
 

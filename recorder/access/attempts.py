@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, update
 
-from recorder.people.account_rows import is_usable, row_of
-from recorder.people.database import AuditNote, accounts, from_s
+from recorder.access.account_rows import is_usable, row_of
+from recorder.access.database import AuditNote, accounts, from_s
 
 MAX_FAILURES = 5
 LOCKED_FOR = timedelta(minutes=15)

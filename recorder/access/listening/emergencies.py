@@ -1,7 +1,7 @@
 """Recordings that were heard without approval (break-glass), until it is acknowledged.
 
 One at a time, by everybody together: the next is opened when the last is over and acknowledged. The database keeps that
-rule (`recorder.people.triggers`).
+rule (`recorder.access.triggers`).
 """
 
 import secrets
@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, insert, or_, select, update
 
-from recorder.people.database import break_glass, from_s
-from recorder.people.seals import Explained
+from recorder.access.database import break_glass, from_s
+from recorder.access.seals import Explained
 from recorder.permissions import DeniedError, Fault
 from recorder.rules.requesting import BREAK_GLASS_A_DAY, BREAK_GLASS_FOR
 from storage.types import RecordingId

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateColumn
 
-from recorder.people.triggers import keep_rules
+from recorder.access.triggers import keep_rules
 from storage.new_tables import create_tables
 
 metadata = MetaData()
@@ -168,7 +168,7 @@ requested = Table(
     Column("spans", String),
 )
 """``spans`` is what is asked for or granted of a recording, microseconds, as JSON; empty is all of it, as it is in rows
-of before. `recorder.people.triggers` has its rules."""
+of before. `recorder.access.triggers` has its rules."""
 
 absences = Table(
     "absences",
@@ -186,7 +186,7 @@ deputies = Table(
     Column("named_by", String, nullable=False),
     Column("confirmed_by", String),
 )
-"""``confirmed_by`` is empty in rows of before a deputy took two people. `recorder.people.triggers` has the rules."""
+"""``confirmed_by`` is empty in rows of before a deputy took two people. `recorder.access.triggers` has the rules."""
 
 break_glass = Table(
     "break_glass",
@@ -200,7 +200,7 @@ break_glass = Table(
     Column("acknowledged_by", String),
     Column("acknowledged_s", Float),
 )
-"""``until_s`` is empty in rows of before it: half an hour after ``at_s``. `recorder.people.triggers` has its rules."""
+"""``until_s`` is empty in rows of before it: half an hour after ``at_s``. `recorder.access.triggers` has its rules."""
 
 sweep_consents = Table(
     "sweep_consents",
@@ -216,7 +216,7 @@ sweep_consents = Table(
     CheckConstraint("second_by IS NULL OR second_by <> first_by"),
     CheckConstraint("used_s IS NULL OR second_by IS NOT NULL"),
 )
-"""That a sweep goes on which stopped: two people say so; `recorder.people.triggers` says who."""
+"""That a sweep goes on which stopped: two people say so; `recorder.access.triggers` says who."""
 
 erasure_approvals = Table(
     "erasure_approvals",

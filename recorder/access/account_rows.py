@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
-from recorder.domain.granting import CONFIRMING, STANDS_FOR, combination_problem
-from recorder.people.database import accounts, deputies, sessions
+from recorder.access.database import accounts, deputies, sessions
+from recorder.access.granting import CONFIRMING, STANDS_FOR, combination_problem
 from recorder.permissions import Person, Role
 
 
@@ -51,7 +51,7 @@ def check_other_admin(connection: Connection, name: str) -> None:
 
 
 def check_combination(account: str, roles: frozenset[Role], more: frozenset[Role]) -> None:
-    """Refuse roles that exclude each other; the database refuses them too (`recorder.people.triggers`).
+    """Refuse roles that exclude each other; the database refuses them too (`recorder.access.triggers`).
 
     Raises:
         PeopleError: The account would change accounts and hear recordings.

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from recorder.access.listening.books import HearingBooks
 from recorder.common.problems import ProblemError
-from recorder.hearing.books import HearingBooks
 from recorder.permissions import Act, Actor, DeniedError, Fault, Person, Refused, may
 from recorder.rules.requesting import (
     AccessRequest,

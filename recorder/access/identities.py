@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
-from recorder.domain.granting import POWERFUL
-from recorder.people.account_rows import PeopleError, is_deputy, is_usable, one, person_of, row_of
-from recorder.people.attempts import Refusal, SignInRefused, refused
-from recorder.people.database import AuditNote, from_s, identities, second_factors, sessions
-from recorder.people.teams import settle_changes
+from recorder.access.account_rows import PeopleError, is_deputy, is_usable, one, person_of, row_of
+from recorder.access.attempts import Refusal, SignInRefused, refused
+from recorder.access.database import AuditNote, from_s, identities, second_factors, sessions
+from recorder.access.granting import POWERFUL
+from recorder.access.teams import settle_changes
 from recorder.permissions import Person, Role
 from recorder.rules.signing_in import Identity
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select, update
 
-from recorder.domain.granting import STANDS_FOR
-from recorder.people.database import AuditNote, Changes, from_s, tokens
+from recorder.access.database import AuditNote, Changes, from_s, tokens
+from recorder.access.granting import STANDS_FOR
 from recorder.permissions import Application, Scope
 
 _PREFIX = "ccr_"

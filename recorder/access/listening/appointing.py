@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from recorder.access.listening.books import HearingBooks
+from recorder.access.listening.emergencies import Emergency
 from recorder.common.problems import ProblemError
-from recorder.hearing.books import HearingBooks
-from recorder.hearing.emergencies import Emergency
 from recorder.permissions import Act, Actor, DeniedError, Person
 from storage.types import RecordingId
 

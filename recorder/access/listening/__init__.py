@@ -1,0 +1,1 @@
+"""Requests to listen to recordings: asked for, decided, used; and listening in an emergency (break-glass)."""

@@ -1,0 +1,1 @@
+"""Sign-in by an OpenID provider: requests to it, and checks of its answers."""

@@ -1,1 +1,0 @@
-"""Leave to hear recordings: asked for, decided, used, and taken in an emergency."""
