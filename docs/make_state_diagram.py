@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorder.domain.call import (
+from recorder.calls.rules.call import (
     IGNORED,
     After,
     Answered,

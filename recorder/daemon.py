@@ -33,10 +33,12 @@ from recorder.audit.anchor_targets import targets_of
 from recorder.audit.anchoring import LAST_TIMEOUT_S, NODE_CHARACTERS, Anchoring
 from recorder.audit.late_entries import LateEntries
 from recorder.calls.control import Control
+from recorder.calls.filing import FOLDER, Filing
+from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.calls.opt_outs import OptOutRegister
 from recorder.calls.pauses import REGISTER, PauseRegister
-from recorder.calls.siprec_sessions import REGISTER as SESSIONS
-from recorder.calls.siprec_sessions import SessionRegister
+from recorder.calls.siprec.siprec_sessions import REGISTER as SESSIONS
+from recorder.calls.siprec.siprec_sessions import SessionRegister
 from recorder.calls.works import Sounds, Works
 from recorder.common.clerk import Clerk
 from recorder.common.clock import utc_now
@@ -47,7 +49,6 @@ from recorder.config import Config, ConfigError
 from recorder.config.carriage import parse_address, sip_options
 from recorder.config.reading import DERIVED
 from recorder.config.sip_accounts import AccountError, accounts, registrars
-from recorder.keeping.filing import FOLDER, Filing
 from recorder.keeping.kept_live import Discards
 from recorder.keeping.left_open import LeftOpen
 from recorder.keeping.sweeping import Sweeping
@@ -55,7 +56,6 @@ from recorder.kernel_relay import open_relay
 from recorder.live.api import LiveApi
 from recorder.live.broadcast import Broadcast
 from recorder.live.socket_server import PathTooLongError, SocketServer
-from recorder.notices import NoticeError, NoticeStore
 from recorder.notifying.mail_health import MailHealth
 from recorder.opening import held, open_index, recover_all
 from recorder.stalls import Stalls

@@ -150,7 +150,7 @@ class RecordingRow:
     ``extension`` is the one that the call began with, ``operator`` whoever had it when recording began; ``operators``
     and ``extensions`` name everybody whose call it was. ``numbers`` are all other numbers by which somebody on the call
     was known: the call is found by them too. ``participants`` are known of calls that a SIPREC client copied to us;
-    ``remarks`` are words of `recorder.domain.siprec.Remark` that say how such a recording differs from others.
+    ``remarks`` are words of `recorder.calls.rules.siprec.Remark` that say how such a recording differs from others.
     ``codecs`` are those of the left and the right channel: of what was kept, joined by ``+``; where nothing was kept,
     what was settled. ``operator_key`` is the opaque folder name; ``path`` is relative to the recordings' root, None
     when nothing was kept. ``peaks`` holds, per channel, the largest sample of each 0.1 s as a number in [0, 255].

@@ -1,6 +1,6 @@
 """What is played to the parties of one call: notice, second message, ringback, hold, failure tones. Call thread only.
 
-When what plays is the table's (`recorder.domain.call`); whether the notice was heard in full is known here.
+When what plays is the table's (`recorder.calls.rules.call`); whether the notice was heard in full is known here.
 """
 
 from dataclasses import replace
@@ -10,11 +10,11 @@ from typing import Protocol
 from audio.types import DtmfPolicy, Prompt, PromptEnded
 from recorder.calls.part import Part
 from recorder.calls.party import Party
+from recorder.calls.rules import call as table
+from recorder.calls.rules.call import Call, Play, Side
+from recorder.calls.rules.transfer import Occupant
 from recorder.calls.works import Sounds, Works
 from recorder.common.clock import utc_now
-from recorder.domain import call as table
-from recorder.domain.call import Call, Play, Side
-from recorder.domain.transfer import Occupant
 from storage.types import NoticeProof
 
 FEW_LOST = 0.05

@@ -1,7 +1,7 @@
 """Who answered a call that we dialled, and what follows for the recording. Call thread only.
 
 The PBX may name them in an UPDATE while it rings (a pickup, a ring group), in the 2xx (a queue, a diversion), or not at
-all. Each is judged here, by one rule (`recorder.domain.transfer.who_answered`), when the call is answered.
+all. Each is judged here, by one rule (`recorder.calls.rules.transfer.who_answered`), when the call is answered.
 """
 
 import logging
@@ -9,11 +9,19 @@ import time
 from typing import Any, Protocol
 
 from recorder.calls.part import Part
+from recorder.calls.rules import call as table
+from recorder.calls.rules.call import Call, Side
+from recorder.calls.rules.transfer import (
+    TABLE,
+    Occupant,
+    Standing,
+    answering_for,
+    is_same_line,
+    officer_after,
+    who_answered,
+)
 from recorder.calls.switchboard import Switchboard
 from recorder.calls.works import Works
-from recorder.domain import call as table
-from recorder.domain.call import Call, Side
-from recorder.domain.transfer import TABLE, Occupant, Standing, answering_for, is_same_line, officer_after, who_answered
 from sip.events import IdentityChanged, LegAnswered
 from sip.options import Address
 

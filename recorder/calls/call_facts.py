@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
+from recorder.calls.rules.crew import Crew
 from recorder.calls.works import Works
-from recorder.domain.crew import Crew
 from recorder.rules.live_access import CallFacts, Segment
 from recorder.rules.policy import Extension, Nomination, Service
 from storage.types import Officer, RecordingId

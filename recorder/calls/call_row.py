@@ -5,12 +5,12 @@ from typing import Any, Protocol
 
 from recorder.calls.call_facts import segment_of
 from recorder.calls.gate_acts import GateActs
+from recorder.calls.rules.call import Call
+from recorder.calls.rules.crew import Crew
+from recorder.calls.rules.identities import Identities
 from recorder.calls.second_message import Second
 from recorder.calls.taping import Taping
 from recorder.calls.works import Works
-from recorder.domain.call import Call
-from recorder.domain.crew import Crew
-from recorder.domain.identities import Identities
 from recorder.rules.pausing import Final, PauseBook, PauseState
 from recorder.rules.policy import Nomination, Service
 from recorder.rules.retention import DataClass, days_of

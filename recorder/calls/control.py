@@ -28,17 +28,17 @@ from recorder.calls.party import MediaError, UnreachableError
 from recorder.calls.passed_call import PassedCall
 from recorder.calls.peer_calls import Handling, PeerCalls
 from recorder.calls.recorded_call import RecordedCall
+from recorder.calls.rules import call as table
+from recorder.calls.rules.call import Call, Side
+from recorder.calls.rules.mentions import mentions
+from recorder.calls.rules.transfer import Occupant, Standing, occupants_of
 from recorder.calls.signalled import Signalled
-from recorder.calls.siprec_call import SiprecCall
-from recorder.calls.siprec_desk import SiprecDesk
+from recorder.calls.siprec.siprec_call import SiprecCall
+from recorder.calls.siprec.siprec_desk import SiprecDesk
 from recorder.calls.switchboard import Way
 from recorder.calls.taped_call import TapedCall
 from recorder.calls.transferred_in import TransferredInCall, offer_in_place
 from recorder.calls.works import Works
-from recorder.domain import call as table
-from recorder.domain.call import Call, Side
-from recorder.domain.mentions import mentions
-from recorder.domain.transfer import Occupant, Standing, occupants_of
 from recorder.rules.policy import Direction, Nomination, NoticeWhen, extension_of, nominate
 from recorder.rules.routing import NumberKind, Peer, Route, find_peer, find_route, routes_to_newcomer
 from sip.events import CallOffered, LegId, ReferReceived, RegistrationChanged, SipEvent, SourceMisbehaved, TargetChanged

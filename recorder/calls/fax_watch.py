@@ -1,7 +1,7 @@
 """Fax machines on a recorded call: where one is suspected, recording stops until somebody speaks. Call thread only.
 
 T.38 is rejected in every answer of a recorded call and never offered, so that it is never agreed; an offer of it alone
-says nothing of what is sent. What is heard is judged by `recorder.domain.fax`.
+says nothing of what is sent. What is heard is judged by `recorder.calls.rules.fax`.
 """
 
 import logging
@@ -13,10 +13,10 @@ from audio.types import FaxHeard, Prompt, VoiceHeard
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.part import Part
 from recorder.calls.party import Party
+from recorder.calls.rules.call import Call, Side, State
+from recorder.calls.rules.fax import QUIET_S, FaxRule
 from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
-from recorder.domain.call import Call, Side, State
-from recorder.domain.fax import QUIET_S, FaxRule
 from recorder.rules.pausing import PauseBook, PauseState
 
 _log = logging.getLogger(__name__)

@@ -17,11 +17,11 @@ from recorder.calls.acts import Act, DoneAct, PauseAnswer, Signature, new_act_id
 from recorder.calls.part import Part
 from recorder.calls.pause_watch import PauseWatch
 from recorder.calls.pending_discard import PendingDiscard, hand_on
+from recorder.calls.rules.call import Call, State
 from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
 from recorder.common.clerk import after, after_all
 from recorder.common.clock import utc_now
-from recorder.domain.call import Call, State
 from recorder.rules.erasing import alone_s
 from recorder.rules.pausing import AGENT, CARD_TRIGGERS, Authority, Final, PauseBook, PauseState, RefusedError, kind_of
 from recorder.rules.policy import CardPayment, Service

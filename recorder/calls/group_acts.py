@@ -1,6 +1,6 @@
 """Acts that reach more than one call: a pause every call at the extension, what is final the same conversation.
 
-Which calls are one conversation is `recorder.domain.conversation`'s. Call thread only.
+Which calls are one conversation is `recorder.calls.rules.conversation`'s. Call thread only.
 """
 
 import logging
@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from recorder.calls.acts import Act, PauseAnswer, Signature, new_act_id, signed
+from recorder.calls.rules.conversation import Match, Passage, match
 from recorder.calls.works import Works
-from recorder.domain.conversation import Match, Passage, match
 from recorder.rules.pausing import AGENT, HOLD, Authority, Final, RefusedError
 from storage.types import RecordingId
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from recorder.calls.acts import Act
 from recorder.calls.part import Part
+from recorder.calls.rules.call import Call, State
 from recorder.calls.works import Works
-from recorder.domain.call import Call, State
 from recorder.rules.pausing import HOLD, Authority, PauseBook, RefusedError
 from recorder.rules.policy import Service
 

@@ -11,11 +11,11 @@ from audio.types import LegId as MediaLegId
 from recorder.calls.keypad import Keypad
 from recorder.calls.part import Part
 from recorder.calls.party import Party
+from recorder.calls.rules.call import After, Call, Side
+from recorder.calls.rules.crew import Crew
+from recorder.calls.rules.transfer import Occupant, Standing
 from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
-from recorder.domain.call import After, Call, Side
-from recorder.domain.crew import Crew
-from recorder.domain.transfer import Occupant, Standing
 from recorder.rules.pausing import Final, PauseBook, PauseState
 from recorder.rules.policy import Extension, Service
 from storage.types import Officer, RecordingRow

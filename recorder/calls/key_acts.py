@@ -18,9 +18,9 @@ from recorder.calls.call_facts import facts_of
 from recorder.calls.group_acts import Done, gathered, signatures
 from recorder.calls.opt_out_acts import OptOutActs, OptOutCall
 from recorder.calls.part import Part
+from recorder.calls.rules.call import Call, Side, State
 from recorder.calls.signing_on import SIGN_ON, sign_on
 from recorder.calls.works import Works
-from recorder.domain.call import Call, Side, State
 from recorder.rules.limits import RateLimit
 from recorder.rules.live_access import Permit, Source, permit_of
 from recorder.rules.pausing import AGENT, CARD_DIGITS, PauseBook, PauseState, RefusedError

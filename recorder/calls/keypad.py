@@ -16,8 +16,8 @@ from audio.dtmf import SAME_PRESS_NS, CardRule, ControlAction, ControlMatcher, I
 from audio.types import DigitSource
 from recorder.calls.key_acts import KeyActs, KeyActsCall
 from recorder.calls.part import Part
-from recorder.domain import call as table
-from recorder.domain.call import Side
+from recorder.calls.rules import call as table
+from recorder.calls.rules.call import Side
 from recorder.rules.limits import RateLimit
 from sip.events import Body
 

@@ -11,13 +11,13 @@ from typing import Any
 
 from audio.types import PortsExhaustedError
 from recorder.calls.redirects import Following, Redirection
+from recorder.calls.rules import call as table
+from recorder.calls.rules.call import After, Call, Side
+from recorder.calls.rules.transfer import Occupant
 from recorder.calls.signalled import Signalled
 from recorder.calls.switchboard import Switchboard, Way
 from recorder.calls.transferring import Transfers
 from recorder.calls.works import Works
-from recorder.domain import call as table
-from recorder.domain.call import After, Call, Side
-from recorder.domain.transfer import Occupant
 from recorder.rules.routing import Route, find_peer
 from sip.crossing import without_private
 from sip.endpoint import OutgoingCall

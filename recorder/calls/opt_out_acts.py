@@ -15,9 +15,9 @@ from recorder.calls.call_facts import facts_of
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.group_acts import gathered
 from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
+from recorder.calls.rules.crew import Crew
 from recorder.calls.works import Works
 from recorder.common.clock import utc_now
-from recorder.domain.crew import Crew
 from recorder.permissions import DeniedError, Fault, Person
 from recorder.rules.live_access import NOTHING_KNOWN, Around, CallFacts
 from recorder.rules.opt_out import (

@@ -6,8 +6,8 @@ No media port, no notice, no gate, no limit. The two ends talk to one another; w
 from typing import Any
 
 from recorder.calls.live_call import LiveCall
-from recorder.domain import call as table
-from recorder.domain.call import After, Side
+from recorder.calls.rules import call as table
+from recorder.calls.rules.call import After, Side
 from recorder.rules.policy import extension_of
 from sip.events import (
     Body,

@@ -1,6 +1,6 @@
 """Watches over one call's pause: reminds the officer, alarms when it is too long. Call thread only.
 
-What is due when is `recorder.domain.reminding`'s; the timers are here.
+What is due when is `recorder.calls.rules.reminding`'s; the timers are here.
 """
 
 import logging
@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from audio.types import Prompt
 from recorder.calls.part import Part
+from recorder.calls.rules.reminding import Due, PauseVigil, is_watched
 from recorder.calls.works import Sounds, Works
 from recorder.config import Pause
-from recorder.domain.reminding import Due, PauseVigil, is_watched
 from recorder.rules.pausing import PauseBook
 
 _log = logging.getLogger(__name__)

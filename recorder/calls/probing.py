@@ -9,8 +9,8 @@ from typing import Protocol
 from recorder.calls.live_call import Legs
 from recorder.calls.part import Part
 from recorder.calls.party import Party
+from recorder.calls.rules.call import Call, Side, State
 from recorder.calls.works import Works
-from recorder.domain.call import Call, Side, State
 
 PROBE_AFTER = 5
 """A call in which nobody is heard is probed after so many times the silence that is reported."""

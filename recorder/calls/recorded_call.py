@@ -1,7 +1,7 @@
 """A call of a nominated extension: announced, bridged through the media core, recorded, pausable.
 
 Runs on the call thread. What SDP and media legs have to do with one another is `party`'s; what is kept is `taping`'s;
-when what happens is the table's (`recorder.domain.call`).
+when what happens is the table's (`recorder.calls.rules.call`).
 """
 
 import logging
@@ -35,15 +35,15 @@ from recorder.calls.negotiation import offer_to_second, still_bridged
 from recorder.calls.newcomer import Newcomer
 from recorder.calls.party import MediaError, Party, source_refused
 from recorder.calls.probing import SilenceProbe
+from recorder.calls.rules import call as table
+from recorder.calls.rules.call import After, Call, Side
+from recorder.calls.rules.crew import Crew
+from recorder.calls.rules.identities import Identities, numbers_in, parties_of
+from recorder.calls.rules.transfer import Occupant, occupants_of
 from recorder.calls.second_message import SecondMessage
 from recorder.calls.switchboard import Switchboard, Way
 from recorder.calls.taped_call import TapedCall
 from recorder.calls.works import Works
-from recorder.domain import call as table
-from recorder.domain.call import After, Call, Side
-from recorder.domain.crew import Crew
-from recorder.domain.identities import Identities, numbers_in, parties_of
-from recorder.domain.transfer import Occupant, occupants_of
 from recorder.rules.outcome import MEDIA_REFUSALS, Facts
 from recorder.rules.pausing import PauseBook
 from recorder.rules.policy import Extension, Nomination, Service, recording_id

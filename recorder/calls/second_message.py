@@ -14,9 +14,9 @@ from recorder.calls.acts import Act, DoneAct, PauseAnswer, Signature, entered
 from recorder.calls.live_call import Legs
 from recorder.calls.part import Part
 from recorder.calls.party import Party
+from recorder.calls.rules.call import Call, Side, State
 from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
-from recorder.domain.call import Call, Side, State
 from recorder.rules.pausing import PauseBook, RefusedError
 from storage.types import RecordingId, RecordingRow
 

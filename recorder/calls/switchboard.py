@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from audio.types import LegId as MediaLegId
-from recorder.domain.call import Side
-from recorder.domain.transfer import Occupant
+from recorder.calls.rules.call import Side
+from recorder.calls.rules.transfer import Occupant
 from recorder.rules.routing import Route, in_order
 from sip.events import CallOffered, LegId, ReferReceived
 from sip.options import Address

@@ -20,15 +20,15 @@ from recorder.calls.call_row import due_from, listing_of, row_of
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.group_acts import Done
 from recorder.calls.keypad import Keypad
+from recorder.calls.rules.call import Call, Side
+from recorder.calls.rules.crew import Crew
+from recorder.calls.rules.identities import Identities
+from recorder.calls.rules.transfer import Occupant
 from recorder.calls.second_message import Second
 from recorder.calls.signalled import Signalled
 from recorder.calls.switchboard import Switchboard
 from recorder.calls.taping import Taping
 from recorder.calls.works import Sounds, Works
-from recorder.domain.call import Call, Side
-from recorder.domain.crew import Crew
-from recorder.domain.identities import Identities
-from recorder.domain.transfer import Occupant
 from recorder.rules.live_access import Permit
 from recorder.rules.outcome import Facts, settle
 from recorder.rules.pausing import AGENT, Authority, Final, PauseBook, PauseState

@@ -16,10 +16,10 @@ from audio.types import TICKS_PER_S, LegId, TapId, TapOptions
 from audio.writer import WriterFullError
 from audio.written import FinishedRecording
 from recorder.calls.container import Container, fault_of
+from recorder.calls.rules.reminding import is_watched
+from recorder.calls.rules.siprec import Remark
 from recorder.calls.works import Works
 from recorder.common.clerk import after
-from recorder.domain.reminding import is_watched
-from recorder.domain.siprec import Remark
 from recorder.rules.outcome import Facts, settle
 from recorder.rules.pausing import HOLD, Authority, Final, PauseBook, PauseState
 from recorder.rules.segments import OVERRUN, SegmentList, joined, seconds_of

@@ -12,8 +12,8 @@ from audio.types import PortsExhaustedError
 from recorder.calls.party import MediaError
 from recorder.calls.passed_call import PassedCall
 from recorder.calls.recorded_call import RecordedCall
-from recorder.domain import call as table
-from recorder.domain.call import Side
+from recorder.calls.rules import call as table
+from recorder.calls.rules.call import Side
 from sip.events import CallOffered, Header, LegRang, OfferAnswered, OfferRefused
 
 _log = logging.getLogger(__name__)

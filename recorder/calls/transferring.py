@@ -1,7 +1,7 @@
 """Somebody takes the place of a side: asked for by REFER, by an INVITE with Replaces, or seen as another name.
 
 The newcomer is called, or lent by another call of ours, or calls; whatever it is, everything stays as it is until they
-can be joined. What follows from who they are is `recorder.domain.transfer`'s. Call thread only.
+can be joined. What follows from who they are is `recorder.calls.rules.transfer`'s. Call thread only.
 """
 
 import logging
@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 from audio.types import PortsExhaustedError
 from recorder.calls.part import Part
-from recorder.calls.switchboard import Switchboard, Way
-from recorder.domain import call as table
-from recorder.domain.call import Side
-from recorder.domain.transfer import (
+from recorder.calls.rules import call as table
+from recorder.calls.rules.call import Side
+from recorder.calls.rules.transfer import (
     TABLE,
     Occupant,
     answering_for,
@@ -23,6 +22,7 @@ from recorder.domain.transfer import (
     who_answered,
     why_refused,
 )
+from recorder.calls.switchboard import Switchboard, Way
 from recorder.rules.routing import FAILOVER, UNKNOWN_THERE
 from sip.endpoint import OutgoingCall
 from sip.events import (

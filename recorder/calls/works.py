@@ -12,14 +12,14 @@ from recorder.access.pins import PinCheck
 from recorder.access.sign_on_codes import SignOnCodes
 from recorder.audit.anchoring import Anchoring
 from recorder.audit.late_entries import LateEntries
+from recorder.calls.filing import Filing
 from recorder.calls.lateness import Lateness
+from recorder.calls.notices import Message
 from recorder.calls.opt_outs import OptOutRegister
 from recorder.calls.pauses import PauseRegister
-from recorder.calls.siprec_sessions import SessionRegister
+from recorder.calls.siprec.siprec_sessions import SessionRegister
 from recorder.common.clerk import Clerk
 from recorder.config import Config
-from recorder.keeping.filing import Filing
-from recorder.notices import Message
 from sip.endpoint import Endpoint
 from sip.options import Address
 from storage.audit import AuditLog

@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from recorder.access.signing import ensure_key
+from recorder.calls.notices import NoticeError
 from recorder.commands.shared import HomeOption, fail, load_home, say
 from recorder.common.hygiene import LimitError, collect_regularly, forbid_dumps, lock_memory, take_short_turns
 from recorder.common.logs import log_to_stderr
 from recorder.config import ConfigError
 from recorder.demo.phones.kinds import PhoneKind
-from recorder.notices import NoticeError
 from recorder.opening import AlreadyRunningError
 from recorder.processes import NotReadyError, start, stop, wait_ready
 from storage.errors import StorageError

@@ -19,6 +19,7 @@ from recorder.access.database import AuditNote, open_people
 from recorder.access.deputies import named_by_one
 from recorder.access.listening.appointments import Appointments
 from recorder.access.signing import ensure_key
+from recorder.calls.notices import NoticeError, NoticeStore, install_shipped
 from recorder.certificates import check_tls
 from recorder.commands.live import sign_in_for
 from recorder.commands.shared import (
@@ -46,7 +47,6 @@ from recorder.keeping.sweep_state import IN_FORCE
 from recorder.kernel_relay import check_kernel_relay, read_means
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.machine import read_machine
-from recorder.notices import NoticeError, NoticeStore, install_shipped
 from recorder.openid.check import check_openid
 from recorder.peer_check import check_alarms, check_targets
 from recorder.permissions import Act, Role

@@ -8,10 +8,10 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from recorder.audit.reading import last_verified
+from recorder.calls.notices import NoticeError
 from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.parts import Console, PageReader, Parts
-from recorder.notices import NoticeError
 from recorder.notifying.watch import disagreements_of
 from recorder.permissions import Act
 from recorder.rules.alarms import Advice, advice_on

@@ -21,6 +21,7 @@ from recorder.access.signed_in import managed_teams
 from recorder.access.signing import Signer, ensure_key
 from recorder.access.tokens import Tokens
 from recorder.audit.ledger import Ledger
+from recorder.calls.notices import NoticeStore
 from recorder.cases.book import CaseBook
 from recorder.cases.casework import CaseBooks, needed_hold
 from recorder.cases.telling import tell_of_erasure
@@ -38,7 +39,6 @@ from recorder.keeping.people_leftovers import PeopleSweep
 from recorder.keeping.returned import destroy_returned
 from recorder.live import client as live_client
 from recorder.live.client import LiveClient
-from recorder.notices import NoticeStore
 from recorder.notifying.watch import opt_outs_of, takeovers_of, watch_books
 from recorder.people.erasure_approvals import Approvals
 from recorder.people.former import Former

@@ -9,7 +9,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from recorder.notices import SHIPPED
+from recorder.calls.notices import SHIPPED
 from storage.types import RecordingRow, SegmentKind
 
 RATE = 8000

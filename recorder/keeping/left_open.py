@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from recorder.keeping.filing import Filing
+from recorder.calls.filing import Filing
 from storage.errors import NotFoundError, StorageError
 from storage.index import Index
 from storage.rows import row_to_json

@@ -20,10 +20,10 @@ from typing import Any, TypeVar
 
 from recorder.audit.late_entries import CONSOLE_FOLDER as LATE_CONSOLE_ENTRIES
 from recorder.audit.late_entries import FOLDER as LATE_ENTRIES
+from recorder.calls.filing import FOLDER
 from recorder.common.home import Home
 from recorder.config import Config
 from recorder.keeping.agreement import set_mark
-from recorder.keeping.filing import FOLDER
 from recorder.keeping.replay import Replayed, replay, survey
 from recorder.keeping.returned import LOCK, SweepBusyError, alone, catch_up
 from recorder.opening import AlreadyRunningError, held, open_index

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from recorder.notices import NoticeStore, install_shipped
+from recorder.calls.notices import NoticeStore, install_shipped
 from recorder.permissions import Role
 from storage.types import NoticeProof, Segment, SegmentKind
 from tests.helpers.accounts import PASSWORD

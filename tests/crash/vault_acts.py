@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from recorder.calls.filing import FOLDER, Filing
 from recorder.calls.pauses import REGISTER, read_states, write_states
 from recorder.common.problems import ProblemError
 from recorder.domain.holds import HoldWish
-from recorder.keeping.filing import FOLDER, Filing
 from recorder.keeping.holding import place_hold, release_hold, settle_holds
 from recorder.opening import recover_all
 from recorder.rules.pausing import PauseState

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from recorder.domain.call import Call, Command, Event
+from recorder.calls.rules.call import Call, Command, Event
 from recorder.rules.policy import Direction, NoticeWhen
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from recorder.calls.notices import NoticeStore, install_shipped
 from recorder.cases import casework
 from recorder.keeping.sweep_state import NAME, SweepState, state_to_json
-from recorder.notices import NoticeStore, install_shipped
 from recorder.rules.cases import CaseKind
 from storage.audit import AuditLog
 from storage.durable import make_folder

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from recorder.keeping.filing import Filing
+from recorder.calls.filing import Filing
 from storage import database
 from storage.database import Database, sqlite_url
 from storage.errors import DatabaseError

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from recorder.keeping.filing import RETRY_S, Filing
+from recorder.calls.filing import RETRY_S, Filing
 from storage import tables
 from storage.database import Database
 from storage.errors import DatabaseError
@@ -150,7 +150,7 @@ def test_where_no_disk_takes_a_row_either_it_is_kept_in_memory_until_there_is_ro
 
 
 def test_memory_is_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recorder.keeping.filing._MOST_IN_MEMORY", 2)
+    monkeypatch.setattr("recorder.calls.filing._MOST_IN_MEMORY", 2)
     site.folder.parent.write_text("in the way")
     site.index.is_down = True
     for number in range(3):

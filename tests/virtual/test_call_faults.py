@@ -9,9 +9,9 @@ import pytest
 
 from recorder import config
 from recorder.calls.passed_call import PassedCall
+from recorder.calls.rules.call import Call, Side, State
 from recorder.calls.switchboard import Switchboard, Way
 from recorder.calls.works import Works
-from recorder.domain.call import Call, Side, State
 from recorder.rules.policy import Direction, NoticeWhen
 from recorder.rules.routing import Route
 from sip.events import Body, CallOffered, LegAnswered, LegId, OfferAnswered, OfferReceived

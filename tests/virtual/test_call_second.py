@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from audio.types import Prompt
-from recorder.notices import NoticeStore
+from recorder.calls.notices import NoticeStore
 from storage.audit import AuditEntry, AuditLog
 from tests.helpers.exactness import heard_frames, kept_of, times_heard
 from tests.helpers.exchange import Exchange, Talk, re_offer

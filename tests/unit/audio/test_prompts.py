@@ -11,7 +11,7 @@ from audio.codecs import LINEAR_RATE, decode
 from audio.prompts import PromptError, load_prompt, ringback
 from audio.types import Codec
 
-NOTICES = Path(__file__).parents[3] / "recorder" / "notices"
+NOTICES = Path(__file__).parents[3] / "recorder" / "calls" / "notices"
 
 
 def tone(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docs.make_state_diagram import DESIGN, PROBES, beginnings, reachable, updated
-from recorder.domain.call import (
+from recorder.calls.rules.call import (
     EVENTS,
     IGNORED,
     TABLE,

@@ -2,7 +2,7 @@
 
 import copy
 
-from recorder.domain.call import (
+from recorder.calls.rules.call import (
     After,
     DropNewcomer,
     Finish,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from recorder.domain.conversation import Match, Passage, match
+from recorder.calls.rules.conversation import Match, Passage, match
 
 OUTER = Passage(
     began_s=10.0, identity_changed_s=30.0, outside="01632960123", officer="2002", officers=frozenset({"2001", "2002"})

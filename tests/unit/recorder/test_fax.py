@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from audio.tones import ToneDetector, ToneKind
-from recorder.domain.fax import APART_S, BURSTS, QUIET_S, FaxRule
+from recorder.calls.rules.fax import APART_S, BURSTS, QUIET_S, FaxRule
 
 
 def called(rule: FaxRule, apart_s: float, bursts: int = BURSTS) -> list[bool]:

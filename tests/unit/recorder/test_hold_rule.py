@@ -10,7 +10,7 @@ import pytest
 from recorder.calls.acts import Act
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.hold_rule import AGAIN_S, HoldRule
-from recorder.domain.call import State
+from recorder.calls.rules.call import State
 from recorder.rules.pausing import AGENT, HOLD, Authority, Final, PauseBook, PauseState
 
 RESUMED, STUCK = frozenset[str](), frozenset({HOLD})

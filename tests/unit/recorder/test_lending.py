@@ -5,11 +5,11 @@ from typing import Any, cast
 import pytest
 
 from recorder.calls.passed_call import PassedCall
+from recorder.calls.rules.call import Call, Side, State
+from recorder.calls.rules.transfer import Occupant
 from recorder.calls.switchboard import Switchboard, Way
 from recorder.calls.works import Works
 from recorder.config import Config
-from recorder.domain.call import Call, Side, State
-from recorder.domain.transfer import Occupant
 from recorder.rules.policy import Direction, NoticeWhen
 from recorder.rules.routing import Route
 from sip.events import CallOffered, LegEnded, LegId, ReferReceived

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from recorder.domain.mentions import mentions
+from recorder.calls.rules.mentions import mentions
 from recorder.rules.policy import Extension
 from sip.events import CallOffered, LegId
 from sip.options import Address

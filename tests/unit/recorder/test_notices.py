@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from recorder.notices import NAMES, SHIPPED, NoticeError, NoticeStore, install_shipped
+from recorder.calls.notices import NAMES, SHIPPED, NoticeError, NoticeStore, install_shipped
 
 
 def sound(path: Path, *, hz: float = 440.0, seconds: float = 0.5) -> Path:

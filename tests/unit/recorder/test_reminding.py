@@ -2,7 +2,7 @@
 
 import pytest
 
-from recorder.domain.reminding import Due, PauseVigil, is_watched
+from recorder.calls.rules.reminding import Due, PauseVigil, is_watched
 from recorder.rules.pausing import AGENT, CARD_DIGITS, HOLD, MANAGER, Final, PauseBook, payment_app
 
 REMIND, ALARM = Due.REMIND, Due.ALARM

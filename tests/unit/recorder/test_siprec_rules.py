@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from recorder.domain.call_words import After
-from recorder.domain.siprec import STEPS, Remark, Sent, Stage, Step, Terms, Verdict, judge
-from recorder.domain.transfer import TABLE, Standing
+from recorder.calls.rules.call_words import After
+from recorder.calls.rules.siprec import STEPS, Remark, Sent, Stage, Step, Terms, Verdict, judge
+from recorder.calls.rules.transfer import TABLE, Standing
 from recorder.rules.policy import Direction, Extension
 from recorder.rules.routing import EmergencyNumbers, Peer, PeerNotice
 from sip.built_in_bridge import read

@@ -2,8 +2,8 @@
 
 import pytest
 
-from recorder.domain.call import After, Side, State
-from recorder.domain.transfer import (
+from recorder.calls.rules.call import After, Side, State
+from recorder.calls.rules.transfer import (
     TABLE,
     Occupant,
     Standing,

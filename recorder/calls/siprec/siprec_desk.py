@@ -8,9 +8,9 @@ import secrets
 
 from audio.types import PortsExhaustedError
 from recorder.calls.party import MediaError
-from recorder.calls.siprec_call import SiprecCall
-from recorder.calls.siprec_links import Links
-from recorder.calls.siprec_names import is_recording_session
+from recorder.calls.siprec.siprec_call import SiprecCall
+from recorder.calls.siprec.siprec_links import Links
+from recorder.calls.siprec.siprec_names import is_recording_session
 from recorder.calls.switchboard import Switchboard
 from recorder.calls.works import Works
 from recorder.rules.routing import Peer, find_peer

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from recorder.domain.identities import numbers_of
+from recorder.calls.rules.identities import numbers_of
 from recorder.rules.policy import Extension, extension_of
 from sip.events import CallOffered
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from recorder.domain.transfer import tells_nothing
+from recorder.calls.rules.transfer import tells_nothing
 from sip.events import CallOffered, Header
 from sip.message import user_part
 

@@ -4,13 +4,13 @@
 *officer* has the keys. Inbound and internal calls come from outside on A; outbound calls go to the outside on B.
 
 Every pair of state and event is decided: in `TABLE`, or in `IGNORED` with the reason. A miss is one error. The
-diagram in DESIGN.md is drawn from the table. The words are `recorder.domain.call_words`'s.
+diagram in DESIGN.md is drawn from the table. The words are `recorder.calls.rules.call_words`'s.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from recorder.domain.call_words import (
+from recorder.calls.rules.call_words import (
     EVENTS,
     After,
     AnswerA,

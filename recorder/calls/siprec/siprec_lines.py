@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class LinedCall(Protocol):
-    """Whose lines they are; `recorder.calls.siprec_call.SiprecCall` is the real one."""
+    """Whose lines they are; `recorder.calls.siprec.siprec_call.SiprecCall` is the real one."""
 
     works: Works
 

@@ -1,8 +1,8 @@
 """A call that a SIPREC client copies to us (RFC 7866): we listen to its lines, and record what the rules permit.
 
 Runs on the call thread. Everything that is done to the recording is the same code as of a call that we stand in
-(`taped_call`); which sessions are recorded, and which line is whose, is `recorder.domain.siprec`'s. We never send a
-re-INVITE of our own: many clients drop the session over one.
+(`taped_call`); which sessions are recorded, and which line is whose, is `recorder.calls.rules.siprec`'s. We never send
+a re-INVITE of our own: many clients drop the session over one.
 """
 
 import contextlib
@@ -30,21 +30,21 @@ from recorder.calls.hold_rule import HoldRule
 from recorder.calls.keypad import INFO_MASK_AFTER_S, INFO_MASK_BEFORE_S, Keypad
 from recorder.calls.live_call import Legs
 from recorder.calls.party import MediaError, source_refused
+from recorder.calls.rules.call import Call, Side, State
+from recorder.calls.rules.crew import Crew
+from recorder.calls.rules.identities import Identities
+from recorder.calls.rules.siprec import Stage, Verdict
 from recorder.calls.second_message import NoSecondMessage
-from recorder.calls.siprec_course import Course
-from recorder.calls.siprec_lines import Lines
-from recorder.calls.siprec_links import Links
-from recorder.calls.siprec_names import Names, parts_of
-from recorder.calls.siprec_rows import further_numbers, participants_of, proof_of, provisional, rules_of
+from recorder.calls.siprec.siprec_course import Course
+from recorder.calls.siprec.siprec_lines import Lines
+from recorder.calls.siprec.siprec_links import Links
+from recorder.calls.siprec.siprec_names import Names, parts_of
+from recorder.calls.siprec.siprec_rows import further_numbers, participants_of, proof_of, provisional, rules_of
 from recorder.calls.switchboard import Switchboard
 from recorder.calls.taped_call import TapedCall
 from recorder.calls.taping import Taping
 from recorder.calls.works import Works
 from recorder.common.clerk import after_all
-from recorder.domain.call import Call, Side, State
-from recorder.domain.crew import Crew
-from recorder.domain.identities import Identities
-from recorder.domain.siprec import Stage, Verdict
 from recorder.rules.outcome import Facts
 from recorder.rules.pausing import HOLD, Authority, PauseBook, PauseState, RefusedError
 from recorder.rules.policy import NoticeWhen, recording_id

@@ -1,7 +1,7 @@
 """What follows for a recording session from who takes part in it: begun, handed over, left, taken up again.
 
-Call thread only. What is permitted is `recorder.domain.siprec`'s; what is done to the recording is the gate's and the
-tape's, as for every other call.
+Call thread only. What is permitted is `recorder.calls.rules.siprec`'s; what is done to the recording is the gate's and
+the tape's, as for every other call.
 """
 
 import contextlib
@@ -14,12 +14,12 @@ from audio.types import LegId as MediaLegId
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.keypad import Keypad
 from recorder.calls.part import Part
-from recorder.calls.siprec_lines import Lines
-from recorder.calls.siprec_names import Names
+from recorder.calls.rules.call import Call, State
+from recorder.calls.rules.siprec import STEPS, Remark, Sent, Stage, Step, Terms, Verdict, judge
+from recorder.calls.siprec.siprec_lines import Lines
+from recorder.calls.siprec.siprec_names import Names
 from recorder.calls.taping import Taping
 from recorder.calls.works import Works
-from recorder.domain.call import Call, State
-from recorder.domain.siprec import STEPS, Remark, Sent, Stage, Step, Terms, Verdict, judge
 from recorder.rules.pausing import AGENT, HOLD, Final, PauseBook, RefusedError
 from recorder.rules.policy import Extension
 from recorder.rules.routing import Peer
@@ -33,7 +33,7 @@ HANDED_OVER = "rule:siprec_metadata"
 
 
 class CourseCall(Protocol):
-    """Whose course it is; `recorder.calls.siprec_call.SiprecCall` is the real one."""
+    """Whose course it is; `recorder.calls.siprec.siprec_call.SiprecCall` is the real one."""
 
     works: Works
     offered: CallOffered

@@ -9,7 +9,7 @@ second one is in progress already.
 import enum
 from dataclasses import dataclass
 
-from recorder.domain.transfer import is_same_line, tells_nothing
+from recorder.calls.rules.transfer import is_same_line, tells_nothing
 
 
 class Match(enum.Enum):

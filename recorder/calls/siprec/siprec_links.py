@@ -14,7 +14,7 @@ MOST = 2000
 
 
 class LinkedCall(Protocol):
-    """What is linked; `recorder.calls.siprec_call.SiprecCall` is the real one."""
+    """What is linked; `recorder.calls.siprec.siprec_call.SiprecCall` is the real one."""
 
     id: RecordingId
 
