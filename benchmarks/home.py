@@ -24,7 +24,7 @@ from recorder.common.home import Home
 from recorder.config import ConfigError, read
 from recorder.live.client import signed_headers
 from recorder.live.headers import ACTOR_HEADER
-from recorder.opening import open_index
+from recorder.recordings.opening import open_index
 from storage.audit import AuditLog
 from storage.errors import StorageError
 from storage.rows import row_to_json

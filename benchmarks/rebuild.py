@@ -24,8 +24,8 @@ from benchmarks.machine import holdings, measured_here
 from benchmarks.sweep_recordings import A_DAY, OPERATORS, make, prepare
 from recorder.common.home import Home
 from recorder.config import Config, Storage
-from recorder.keeping.fsck import Checker
-from recorder.keeping.reindex import Reindexer
+from recorder.recordings.fsck import Checker
+from recorder.recordings.reindex import Reindexer
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url
 from storage.keys import NodeKeys

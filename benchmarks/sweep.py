@@ -28,9 +28,9 @@ from benchmarks.postgres import PostgresServer
 from benchmarks.sweep_recordings import A_DAY, OPERATORS, make, prepare
 from recorder.common.home import Home
 from recorder.config import Config, Storage
-from recorder.domain.sweep_consent import Consent
-from recorder.keeping.sweep import Sweeper
-from recorder.keeping.sweep_process import opened_sweeper
+from recorder.retention.sweep import Sweeper
+from recorder.retention.sweep_consent import Consent
+from recorder.retention.sweep_process import opened_sweeper
 from recorder.rules.retention import Stop
 from storage.database import POSTGRESQL, SQLITE, sqlite_url
 from storage.tombstones import Deletions

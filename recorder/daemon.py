@@ -49,15 +49,15 @@ from recorder.config import Config, ConfigError
 from recorder.config.carriage import parse_address, sip_options
 from recorder.config.reading import DERIVED
 from recorder.config.sip_accounts import AccountError, accounts, registrars
-from recorder.keeping.kept_live import Discards
-from recorder.keeping.left_open import LeftOpen
-from recorder.keeping.sweeping import Sweeping
 from recorder.kernel_relay import open_relay
 from recorder.live.api import LiveApi
 from recorder.live.broadcast import Broadcast
 from recorder.live.socket_server import PathTooLongError, SocketServer
 from recorder.notifying.mail_health import MailHealth
-from recorder.opening import held, open_index, recover_all
+from recorder.recordings.kept_live import Discards
+from recorder.recordings.left_open import LeftOpen
+from recorder.recordings.opening import held, open_index, recover_all
+from recorder.retention.sweeping import Sweeping
 from recorder.stalls import Stalls
 from sip.b2bua import SipEndpoint
 from sip.events import SipEvent

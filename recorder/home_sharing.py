@@ -13,7 +13,7 @@ from pathlib import Path
 
 from recorder.access.signing import ensure_key, public_path, secret_path
 from recorder.common.home import Home
-from recorder.keeping import agreement, returned
+from recorder.recordings import agreement, returned
 from storage.durable import sync_folder
 from storage.group_modes import COMMON, touch
 from storage.hold_journal import LOCK as HOLDS_LOCK

@@ -16,9 +16,9 @@ from recorder.common.home import Home
 from recorder.common.hygiene import descriptors_needed, locked_bytes
 from recorder.config import Config
 from recorder.config.sip_accounts import AccountError, accounts, registrars
-from recorder.home_rights import forbidden_in, given_away
 from recorder.machine import Machine, Process
 from recorder.permissions import Person, Role
+from recorder.recordings.home_rights import forbidden_in, given_away
 from recorder.rules.signing_in import SecondFactor
 from sip.options import TransportKind
 from sip.sdes import Srtp

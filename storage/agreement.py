@@ -1,6 +1,7 @@
 """How often index, audit log and states were seen to belong together: the index's copy of that number.
 
-All three carry it (`recorder.keeping`). One that was restored from a backup, or made anew, carries another one.
+All three carry it (`recorder.recordings.agreement`). One that was restored from a backup, or made anew, carries
+another one.
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,6 @@
 """What the files of a home, its index, keys and audit log say of each other: comparisons alone. Pure.
 
-`recorder.keeping.fsck` reads both sides in order, a day at a time, and asks here; `mending`, beside it, does what a
+`recorder.recordings.fsck` reads both sides in order, a day at a time, and asks here; `mending`, beside it, does what a
 finding names.
 """
 

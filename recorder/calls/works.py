@@ -62,7 +62,7 @@ class Sounds:
 
 
 class DiscardChecks(Protocol):
-    """Decides whether recordings may be discarded: `recorder.keeping.kept_live.Discards`."""
+    """Decides whether recordings may be discarded: `recorder.recordings.kept_live.Discards`."""
 
     def decide(self, recording: RecordingId) -> bool:
         """Tell whether nothing keeps a recording; if so nobody can hold it any more."""

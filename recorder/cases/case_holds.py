@@ -9,9 +9,9 @@ from datetime import datetime
 
 from recorder.common.problems import ProblemError
 from recorder.domain.case_scope import WIDE_FOR, check_count, is_narrow
-from recorder.domain.holds import GRACE
-from recorder.keeping.holding import HoldBooks, settling_books
 from recorder.permissions import DeniedError, Person
+from recorder.retention.holding import HoldBooks, settling_books
+from recorder.retention.holds import GRACE
 from recorder.rules.cases import Case
 from storage.database import Database
 from storage.holds import new_hold_id

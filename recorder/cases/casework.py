@@ -20,10 +20,10 @@ from recorder.cases.workdays import is_working_day
 from recorder.common.problems import ProblemError
 from recorder.domain.case_rules import check_opening, check_step
 from recorder.domain.case_scope import in_words, is_empty, wanted
-from recorder.domain.holds import HoldWish
-from recorder.keeping.holding import HoldBooks, place_hold, review_hold, steady_books
-from recorder.keeping.restricting import ClaimBooks
 from recorder.permissions import MAX_REASON_CHARACTERS, Act, Actor, DeniedError, Person
+from recorder.retention.holding import HoldBooks, place_hold, review_hold, steady_books
+from recorder.retention.holds import HoldWish
+from recorder.retention.restricting import ClaimBooks
 from recorder.rules.cases import Case, CaseEntry, CaseKind, Decision, LegalGround, Step, after, opened
 from recorder.rules.deadlines import Course, due_on, extend_by, warn_on
 from recorder.rules.requesting import Category, Leave, RequestState, RequestWish

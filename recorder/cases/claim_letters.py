@@ -6,7 +6,7 @@ from datetime import date
 from types import MappingProxyType
 
 from recorder.cases.letters import ROUTES, NotYetError, in_words
-from recorder.domain.rights import REFUSALS
+from recorder.retention.rights import REFUSALS
 from storage.types import Claim, ClaimState, Right
 
 

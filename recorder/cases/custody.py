@@ -10,8 +10,8 @@ from recorder.audit.reading import problems_of
 from recorder.cases.casework import CaseBooks, at_work
 from recorder.common.problems import ProblemError
 from recorder.domain.custody import READ, Hand, chain_of
-from recorder.keeping.inspection import Inspector
 from recorder.permissions import Act, Actor, Person, Refused, may
+from recorder.recordings.inspection import Inspector
 from recorder.rules.cases import Case
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry

@@ -7,9 +7,9 @@ from recorder.cases import case_holds
 from recorder.cases.casework import HOLD_KIND, CaseBooks, at_work, denied, write_step
 from recorder.common.problems import ProblemError
 from recorder.domain.case_scope import check_scoping, in_words, is_empty, wanted
-from recorder.domain.holds import GRACE
-from recorder.keeping.holding import steady_books
 from recorder.permissions import Actor, DeniedError, Person
+from recorder.retention.holding import steady_books
+from recorder.retention.holds import GRACE
 from recorder.rules.cases import Case, Step
 from storage.query_holds import QueryHold
 from storage.rows import time_to_json

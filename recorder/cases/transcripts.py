@@ -17,9 +17,9 @@ from recorder.cases.casework import CaseBooks, at_work, write_step
 from recorder.cases.letters import in_words
 from recorder.common.problems import ProblemError
 from recorder.copying.copy_orders import CaseFile
-from recorder.keeping.erasing import refuse_locked
-from recorder.keeping.restricting import refuse_restricted
 from recorder.permissions import Act, Actor, Person
+from recorder.retention.erasing import refuse_locked
+from recorder.retention.restricting import refuse_restricted
 from recorder.rules.call_parts import withheld_of
 from recorder.rules.cases import Case, Decision, Step
 from recorder.rules.requesting import Leave

@@ -22,9 +22,9 @@ from recorder.commands.shared import (
     sign_in,
 )
 from recorder.common.clock import utc_now
-from recorder.keeping.archiving import Archiver
-from recorder.keeping.keyring import epoch_keys
 from recorder.permissions import Act
+from recorder.recordings.archiving import Archiver
+from recorder.recordings.keyring import epoch_keys
 from storage.audit import AuditLog
 from storage.erasures import Erasures
 from storage.errors import StorageError

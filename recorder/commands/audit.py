@@ -44,8 +44,8 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.config import Config
-from recorder.opening import open_index
 from recorder.permissions import Act, Person
+from recorder.recordings.opening import open_index
 from storage.anchors import Anchors
 from storage.audit import AuditEntry, AuditLog, AuditState
 from storage.errors import AuditUnavailableError, StorageError

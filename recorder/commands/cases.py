@@ -41,8 +41,8 @@ from recorder.commands.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config
-from recorder.opening import open_reader
 from recorder.permissions import Person
+from recorder.recordings.opening import open_reader
 from recorder.rules.cases import CaseKind, Decision, LegalGround, Step
 from recorder.rules.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
 from storage.index import Index

@@ -29,10 +29,10 @@ from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.config import Config
 from recorder.copying.cover_sheet import position_words
-from recorder.keeping.erasing import refuse_locked
-from recorder.keeping.restricting import refuse_restricted
-from recorder.opening import open_reader
 from recorder.permissions import Act, Allowed, Person, may
+from recorder.recordings.opening import open_reader
+from recorder.retention.erasing import refuse_locked
+from recorder.retention.restricting import refuse_restricted
 from recorder.rules.call_parts import relation, silenced, whole_for, withheld_of
 from recorder.rules.requesting import AccessRequest
 from recorder.rules.spans import Spans, in_seconds

@@ -35,12 +35,12 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.config import Config
-from recorder.keeping.eraser import Eraser
-from recorder.keeping.erasing import Books, check_order, decide_erasure, order_erasure, order_to_json
-from recorder.keeping.keyring import epoch_keys
-from recorder.keeping.searching import knows, shown
-from recorder.people.erasure_approvals import Approvals
 from recorder.permissions import Act, Person, knows_all
+from recorder.recordings.keyring import epoch_keys
+from recorder.recordings.searching import knows, shown
+from recorder.retention.eraser import Eraser
+from recorder.retention.erasing import Books, check_order, decide_erasure, order_erasure, order_to_json
+from recorder.retention.erasure_approvals import Approvals
 from recorder.rules.call_parts import is_withheld
 from recorder.rules.erasing import position_from
 from storage.audit import AuditLog

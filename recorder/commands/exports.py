@@ -40,10 +40,10 @@ from recorder.copying.cover_sheet import length_words
 from recorder.copying.exporting import Copying
 from recorder.copying.span_words import position_in, redaction_from
 from recorder.domain.copying import Ground
-from recorder.keeping.keyring import read_passphrase
-from recorder.keeping.searching import knows
-from recorder.opening import open_reader
 from recorder.permissions import Act, Person
+from recorder.recordings.keyring import read_passphrase
+from recorder.recordings.opening import open_reader
+from recorder.recordings.searching import knows
 from storage.audit import AuditLog
 from storage.encoding import SUFFIXES, Format
 from storage.errors import NotFoundError, StorageError

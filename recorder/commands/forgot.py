@@ -21,9 +21,9 @@ from recorder.commands.shared import (
 )
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
-from recorder.keeping.erasing import forgot_recording
 from recorder.live.client import DaemonUnavailableError, LiveClient
 from recorder.permissions import Person
+from recorder.retention.erasing import forgot_recording
 
 SecondsOption = Annotated[
     float | None,

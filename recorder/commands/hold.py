@@ -30,8 +30,8 @@ from recorder.commands.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config
-from recorder.domain.holds import HoldWish
-from recorder.keeping.holding import (
+from recorder.permissions import Person
+from recorder.retention.holding import (
     LISTED,
     HoldBooks,
     hold_to_json,
@@ -42,7 +42,7 @@ from recorder.keeping.holding import (
     release_hold,
     review_hold,
 )
-from recorder.permissions import Person
+from recorder.retention.holds import HoldWish
 from storage.audit import AuditLog
 from storage.errors import StorageError
 from storage.holds import Holds

@@ -27,9 +27,9 @@ from recorder.commands.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config
-from recorder.keeping.housekeeping import KeyHolder
-from recorder.keeping.keyring import epoch_keys, new_passphrase
 from recorder.permissions import Act, Person
+from recorder.recordings.keyring import epoch_keys, new_passphrase
+from recorder.retention.housekeeping import KeyHolder
 from storage.audit import AuditLog
 from storage.epochs import EpochKeys, current_public, epoch_order, is_epoch, names_in, read_public
 from storage.errors import KeyProblemError, StorageError

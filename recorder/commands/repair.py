@@ -34,11 +34,11 @@ from recorder.commands.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config
-from recorder.keeping.fsck import Checker
-from recorder.keeping.mending import MENDED, Mender
-from recorder.keeping.reconcile import Reconciler, Report
-from recorder.keeping.reindex import Reindexed, Reindexer
 from recorder.permissions import Act, Person
+from recorder.recordings.fsck import Checker
+from recorder.recordings.mending import MENDED, Mender
+from recorder.recordings.reconcile import Reconciler, Report
+from recorder.recordings.reindex import Reindexed, Reindexer
 from storage.audit import AuditLog
 from storage.errors import StorageError
 from storage.fsck import Finding

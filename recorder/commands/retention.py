@@ -28,13 +28,13 @@ from recorder.commands.shared import (
     tell,
 )
 from recorder.common.home import Home
-from recorder.domain.sweep_consent import Consent
-from recorder.keeping.sweep import Sweeper
-from recorder.keeping.sweep_plan import Plan, PlanLine, Tally, damage_sentence
-from recorder.keeping.sweep_process import opened_sweeper
-from recorder.keeping.sweep_state import SweepState, state_to_json
-from recorder.people.sweep_consents import Consents
 from recorder.permissions import Act, DeniedError, Person
+from recorder.retention.sweep import Sweeper
+from recorder.retention.sweep_consent import Consent
+from recorder.retention.sweep_consents import Consents
+from recorder.retention.sweep_plan import Plan, PlanLine, Tally, damage_sentence
+from recorder.retention.sweep_process import opened_sweeper
+from recorder.retention.sweep_state import SweepState, state_to_json
 from recorder.rules.retention import FIXED, SCHEDULE, DataClass, Stop, larger_share, put_into_force
 from storage.errors import StorageError
 

@@ -28,8 +28,8 @@ from recorder.commands.shared import (
 )
 from recorder.common.home import Home
 from recorder.config import Config
-from recorder.domain.rights import MOST_USE_DAYS, ClaimEvent
-from recorder.keeping.restricting import (
+from recorder.permissions import Person
+from recorder.retention.restricting import (
     ClaimStep,
     ClaimWish,
     change_claim,
@@ -38,7 +38,7 @@ from recorder.keeping.restricting import (
     read_claims,
     write_claim,
 )
-from recorder.permissions import Person
+from recorder.retention.rights import MOST_USE_DAYS, ClaimEvent
 from storage.index import Index
 from storage.types import Claim, Right
 

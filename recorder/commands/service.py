@@ -15,8 +15,8 @@ from recorder.common.hygiene import LimitError, collect_regularly, forbid_dumps,
 from recorder.common.logs import log_to_stderr
 from recorder.config import ConfigError
 from recorder.demo.phones.kinds import PhoneKind
-from recorder.opening import AlreadyRunningError
 from recorder.processes import NotReadyError, start, stop, wait_ready
+from recorder.recordings.opening import AlreadyRunningError
 from storage.errors import StorageError
 
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Log signalling too; never bodies or digits.")]

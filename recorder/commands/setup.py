@@ -42,14 +42,14 @@ from recorder.common.home import Home
 from recorder.config import Config, ConfigError, config_file
 from recorder.config.carriage import parse_address
 from recorder.home_check import check_listening, check_next_hops, check_private_keys
-from recorder.keeping.keyring import epoch_keys, new_passphrase
-from recorder.keeping.sweep_state import IN_FORCE
 from recorder.kernel_relay import check_kernel_relay, read_means
 from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.machine import read_machine
 from recorder.openid.check import check_openid
 from recorder.peer_check import check_alarms, check_targets
 from recorder.permissions import Act, Role
+from recorder.recordings.keyring import epoch_keys, new_passphrase
+from recorder.retention.sweep_state import IN_FORCE
 from recorder.rules.policy import CardPayment, Extension, NoticeWhen
 from recorder.site_check import (
     Finding,

@@ -9,10 +9,10 @@ import typer
 from recorder.access.database import AuditNote
 from recorder.commands.shared import HomeOption, audit, fail, load_home, os_user, say
 from recorder.domain.command_access import WITHOUT_ACCOUNT
-from recorder.home_rights import given_away
 from recorder.home_sharing import SharingError
 from recorder.home_sharing import share as give_rights
-from recorder.opening import AlreadyRunningError, held
+from recorder.recordings.home_rights import given_away
+from recorder.recordings.opening import AlreadyRunningError, held
 from storage.errors import StorageError
 
 SHARED = "home.shared"

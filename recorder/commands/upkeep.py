@@ -22,8 +22,8 @@ from recorder.commands.shared import (
     say,
 )
 from recorder.common.clock import utc_now
-from recorder.keeping.inspection import Inspector
-from recorder.opening import AlreadyRunningError, held, recover_all
+from recorder.recordings.inspection import Inspector
+from recorder.recordings.opening import AlreadyRunningError, held, recover_all
 from storage.errors import StorageError
 from storage.keys import NodeKeys
 from storage.types import RecordingRow, Verification

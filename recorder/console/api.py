@@ -15,8 +15,8 @@ from recorder.console.parts import ApiChanger, ApiReader, Console, Parts
 from recorder.console.streams import download
 from recorder.copying.copy_orders import CopyOrder
 from recorder.domain.copying import Ground
-from recorder.keeping.erasing import order_to_json
 from recorder.permissions import MAX_REASON_CHARACTERS
+from recorder.retention.erasing import order_to_json
 from storage.copy_list import copy_to_json
 from storage.encoding import Format
 from storage.erasures import is_open

@@ -17,13 +17,13 @@ from recorder.access.tokens import Tokens
 from recorder.cases.casework import CaseBooks
 from recorder.cases.transcripts import Transcripts
 from recorder.copying.copy_orders import CopyBooks
-from recorder.keeping.eraser import Eraser
-from recorder.keeping.erasing import Books
-from recorder.keeping.holding import HoldBooks
-from recorder.keeping.people_leftovers import PeopleSweep
 from recorder.live.client import Grant
 from recorder.notifying.watch import WatchBooks
 from recorder.permissions import Actor, Person
+from recorder.retention.eraser import Eraser
+from recorder.retention.erasing import Books
+from recorder.retention.holding import HoldBooks
+from recorder.retention.people_leftovers import PeopleSweep
 from recorder.rules.limits import ConnectionLimits, Rates
 from recorder.rules.live_access import Around
 from recorder.rules.signing_in import SignInRules

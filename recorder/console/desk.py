@@ -15,11 +15,11 @@ from recorder.console.listening import OPENED, Listen, Listens
 from recorder.console.ranges import wanted_bytes
 from recorder.console.rules import Rules
 from recorder.copying.copy_orders import CopyOrder, check_order, prepared
-from recorder.domain.rights import why_restricted
-from recorder.keeping.erasing import order_to_hear, refuse_locked
-from recorder.keeping.restricting import refuse_restricted
-from recorder.keeping.searching import describe, findable, knows, shown, typed
 from recorder.permissions import Act, Actor, Application, DeniedError, Person, Refused, may
+from recorder.recordings.searching import describe, findable, knows, shown, typed
+from recorder.retention.erasing import order_to_hear, refuse_locked
+from recorder.retention.restricting import refuse_restricted
+from recorder.retention.rights import why_restricted
 from recorder.rules.call_parts import is_withheld, relation, whole_for
 from recorder.rules.erasing import span_of
 from recorder.rules.requesting import AccessRequest, Leave

@@ -12,8 +12,8 @@ from recorder.console.auth import Caller
 from recorder.console.erasures import orders_for, three_of
 from recorder.console.pages import again, recording_page
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
-from recorder.keeping.erasing import decide_erasure, forgot_recording, order_erasure
 from recorder.permissions import Act
+from recorder.retention.erasing import decide_erasure, forgot_recording, order_erasure
 from recorder.rules.erasing import position_from
 from storage.types import ErasureKind, ErasureState
 

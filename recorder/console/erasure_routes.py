@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from recorder.console.api import PROBLEMS, RecordingPath
 from recorder.console.erasures import approval_to_json, orders_for, three_of
 from recorder.console.parts import ApiChanger, ApiReader, Console
-from recorder.keeping.eraser import alarms_of
-from recorder.keeping.erasing import decide_erasure, forgot_recording, order_erasure, order_to_json
 from recorder.permissions import MAX_REASON_CHARACTERS, Act, Refused, may
+from recorder.retention.eraser import alarms_of
+from recorder.retention.erasing import decide_erasure, forgot_recording, order_erasure, order_to_json
 from storage.types import ErasureKind
 
 OrderPath = Annotated[str, Path(description="The order's id, from GET /api/erasures", max_length=40)]

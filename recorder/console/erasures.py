@@ -5,9 +5,9 @@ from contextlib import suppress
 from typing import Any
 
 from recorder.console.parts import Parts
-from recorder.people.erasure_approvals import Approval
 from recorder.permissions import Act, Actor, Person
 from recorder.reports import teams_seen_by
+from recorder.retention.erasure_approvals import Approval
 from recorder.rules.call_parts import owners_of
 from recorder.rules.erasing import SpanFacts, facts_of, span_of
 from storage.errors import NotFoundError

@@ -14,8 +14,8 @@ from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.pages import again, recording_page
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
-from recorder.domain.holds import HoldWish
-from recorder.keeping.holding import (
+from recorder.permissions import Act, Actor
+from recorder.retention.holding import (
     HoldBooks,
     check_of,
     holds_listed,
@@ -24,7 +24,7 @@ from recorder.keeping.holding import (
     release_hold,
     review_hold,
 )
-from recorder.permissions import Act, Actor
+from recorder.retention.holds import HoldWish
 from storage.types import Hold, HoldKind, HoldState
 
 router = APIRouter(include_in_schema=False)

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recorder.console.api import PROBLEMS, RecordingPath
 from recorder.console.parts import ApiChanger, ApiReader, Console, Parts
-from recorder.domain.holds import HoldWish
-from recorder.keeping.holding import (
+from recorder.permissions import MAX_REASON_CHARACTERS, Act
+from recorder.retention.holding import (
     hold_to_json,
     holds_listed,
     holds_shown,
@@ -18,7 +18,7 @@ from recorder.keeping.holding import (
     release_hold,
     review_hold,
 )
-from recorder.permissions import MAX_REASON_CHARACTERS, Act
+from recorder.retention.holds import HoldWish
 from storage.types import Hold, HoldKind
 
 HoldPath = Annotated[str, Path(description="The hold's id, from GET /api/holds", max_length=40)]

@@ -4,9 +4,9 @@ from typing import Any
 
 from recorder.console.auth import Caller
 from recorder.console.parts import Parts
-from recorder.domain.holds import may_place, may_reinstate, may_release, may_review
-from recorder.keeping.holding import held_call, holds_shown
 from recorder.permissions import Refused
+from recorder.retention.holding import held_call, holds_shown
+from recorder.retention.holds import may_place, may_reinstate, may_release, may_review
 from storage.types import Hold, HoldKind, HoldState, RecordingRow
 
 

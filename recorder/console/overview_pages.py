@@ -14,9 +14,9 @@ from recorder.cases import casework
 from recorder.console.auth import Caller
 from recorder.console.parts import Console, PageChanger, PageReader, Parts
 from recorder.domain.notifying import REVIEW_REMINDED_FOR, Kind
-from recorder.keeping.sweep_state import NAME, SweepState, read_state
 from recorder.notifying.watch import week_until
 from recorder.permissions import Act
+from recorder.retention.sweep_state import NAME, SweepState, read_state
 from recorder.rules.cases import Case
 from storage.types import ErasureState
 

@@ -6,7 +6,7 @@ from recorder.audit.history import Deed, history_of
 from recorder.console.auth import Caller
 from recorder.console.parts import Parts
 from recorder.console.waveform import waveform_of
-from recorder.domain.journey import journey_of
+from recorder.recordings.journey import journey_of
 from storage.audit_search import entries_about
 from storage.errors import AuditUnavailableError
 from storage.types import RecordingRow

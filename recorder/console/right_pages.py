@@ -14,10 +14,10 @@ from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.case_pages import day_typed
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
-from recorder.domain import rights
-from recorder.domain.rights import ClaimEvent
-from recorder.keeping.restricting import ClaimStep, ClaimWish, change_claim, claim_of, read_claims, write_claim
 from recorder.permissions import Act
+from recorder.retention import rights
+from recorder.retention.restricting import ClaimStep, ClaimWish, change_claim, claim_of, read_claims, write_claim
+from recorder.retention.rights import ClaimEvent
 from storage.types import Claim, Right
 
 router = APIRouter(include_in_schema=False)

@@ -17,12 +17,12 @@ from recorder.config import Config
 from recorder.console.app import create_app
 from recorder.console.server import TlsFiles, server_config
 from recorder.console.wiring import open_console
-from recorder.keeping.archiving import Archiver
-from recorder.keeping.eraser import keep_erasing
-from recorder.keeping.housekeeping import KeyHolder, keep_house
-from recorder.keeping.keyring import epoch_keys
 from recorder.notifying.postman import Postman
 from recorder.permissions import Role
+from recorder.recordings.archiving import Archiver
+from recorder.recordings.keyring import epoch_keys
+from recorder.retention.eraser import keep_erasing
+from recorder.retention.housekeeping import KeyHolder, keep_house
 from sip.options import TlsOptions
 from sip.tls import TlsFilesError, load
 from storage.errors import StorageError

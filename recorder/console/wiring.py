@@ -31,17 +31,17 @@ from recorder.config import Config
 from recorder.console.deps import ConsoleDeps
 from recorder.console.pulse import BEAT_S, SILENCE_S
 from recorder.copying.copy_orders import CopyBooks
-from recorder.keeping.eraser import Eraser
-from recorder.keeping.erasing import Books
-from recorder.keeping.holding import HoldBooks, settle_holds
-from recorder.keeping.keyring import epoch_keys
-from recorder.keeping.people_leftovers import PeopleSweep
-from recorder.keeping.returned import destroy_returned
 from recorder.live import client as live_client
 from recorder.live.client import LiveClient
 from recorder.notifying.watch import opt_outs_of, takeovers_of, watch_books
-from recorder.people.erasure_approvals import Approvals
-from recorder.people.former import Former
+from recorder.recordings.keyring import epoch_keys
+from recorder.recordings.returned import destroy_returned
+from recorder.retention.eraser import Eraser
+from recorder.retention.erasing import Books
+from recorder.retention.erasure_approvals import Approvals
+from recorder.retention.former import Former
+from recorder.retention.holding import HoldBooks, settle_holds
+from recorder.retention.people_leftovers import PeopleSweep
 from storage.audit import AuditLog
 from storage.erasures import Erasures
 from storage.holds import Holds

@@ -16,10 +16,10 @@ from recorder.common.problems import ProblemError
 from recorder.copying.cover_sheet import length_words, position_words
 from recorder.copying.span_words import OVERHANG_S
 from recorder.domain.copying import Ground
-from recorder.keeping.erasing import refuse_locked
-from recorder.keeping.inspection import Inspector
-from recorder.keeping.restricting import refuse_restricted
 from recorder.permissions import Act, Actor, Person
+from recorder.recordings.inspection import Inspector
+from recorder.retention.erasing import refuse_locked
+from recorder.retention.restricting import refuse_restricted
 from recorder.rules.call_parts import is_silent, narrowed, silenced, whole_for
 from recorder.rules.requesting import Leave
 from recorder.rules.spans import Spans

@@ -27,8 +27,8 @@ from recorder.demo.phones.kinds import PhoneKind, choose
 from recorder.demo.phones.messages import PhoneError
 from recorder.demo.phones.phone import Phone
 from recorder.live.client import LiveClient
-from recorder.opening import open_index, open_reader
 from recorder.processes import NotReadyError, start, stop, wait_ready
+from recorder.recordings.opening import open_index, open_reader
 from recorder.rules.policy import Extension
 from sip.options import Address
 from storage.errors import StorageError

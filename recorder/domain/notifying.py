@@ -11,8 +11,8 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
 from recorder.access.granting import Proposal, confirmers
-from recorder.domain import rights
 from recorder.permissions import Person, Role
+from recorder.retention import rights
 from recorder.rules.requesting import AccessRequest, Bench, RequestState, deciders
 from storage.types import Claim, ClaimState, Hold
 

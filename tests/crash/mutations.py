@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from recorder import opening
-from recorder.keeping.eraser import Eraser
+from recorder.recordings import opening
+from recorder.retention.eraser import Eraser
 from storage.deletion import BY, Done, Shredder
 from storage.durable import AppendFile
 from storage.tombstones import DELETED, Tombstone, deleted_details

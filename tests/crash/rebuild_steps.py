@@ -26,9 +26,9 @@ sys.modules["tests"] = tests
 
 import sqlalchemy as sa  # noqa: E402
 
-from recorder.keeping.fsck import Checker  # noqa: E402
-from recorder.keeping.mending import Mender  # noqa: E402
-from recorder.keeping.sweep_process import opened_sweeper  # noqa: E402
+from recorder.recordings.fsck import Checker  # noqa: E402
+from recorder.recordings.mending import Mender  # noqa: E402
+from recorder.retention.sweep_process import opened_sweeper  # noqa: E402
 from storage.audit import AuditLog  # noqa: E402
 from storage.errors import StorageError  # noqa: E402
 from storage.types import RecordingId  # noqa: E402

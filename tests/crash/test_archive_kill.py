@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.keeping.inspection import Inspector
+from recorder.recordings.inspection import Inspector
 from storage.format import ContainerScan
 from storage.vault import recover
 from tests.crash.counted import Steps

@@ -72,7 +72,7 @@ def test_a_clock_that_is_stepped_changes_no_length_and_no_id_and_deletes_nothing
     home = lines.home
     clock.step(3650 * DAY_S)
     swept = subprocess.run(
-        [sys.executable, "-m", "recorder.keeping.sweep_process", str(home.root)],
+        [sys.executable, "-m", "recorder.retention.sweep_process", str(home.root)],
         cwd=ROOT, env={**os.environ, **clock.environment}, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (swept.returncode, "clock" in swept.stderr) == (3, True), swept.stderr

@@ -13,13 +13,13 @@ from sqlalchemy import Engine
 from recorder.access.database import open_people
 from recorder.common.home import Home
 from recorder.config import Config, Retention
-from recorder.keeping.eraser import Eraser
-from recorder.keeping.holding import HoldBooks
-from recorder.keeping.housekeeping import KeyHolder
-from recorder.keeping.sweep import Sweeper
-from recorder.keeping.sweep_state import SweepFile
-from recorder.people.former import Former
 from recorder.permissions import Person, Role
+from recorder.retention.eraser import Eraser
+from recorder.retention.former import Former
+from recorder.retention.holding import HoldBooks
+from recorder.retention.housekeeping import KeyHolder
+from recorder.retention.sweep import Sweeper
+from recorder.retention.sweep_state import SweepFile
 from recorder.rules.policy import Service
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from recorder.keeping.fsck import Checker
-from recorder.keeping.inspection import Inspector
+from recorder.recordings.fsck import Checker
+from recorder.recordings.inspection import Inspector
 from storage.audit import AuditState
 from storage.errors import StorageError
 from storage.fsck import Kind

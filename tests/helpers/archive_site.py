@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from recorder.config import Archive
-from recorder.keeping.archiving import Archiver
+from recorder.recordings.archiving import Archiver
 from storage.rows import row_from_json
 from storage.runs import ANCHOR, AUDIO, G722, LOST, PCMA, PCMU, pack
 from storage.types import ArchiveFormat, RecordingId, RecordingRow

@@ -9,7 +9,7 @@ from typing import Any
 from recorder import config
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.opening import open_index
+from recorder.recordings.opening import open_index
 from storage.keys import EpochKeys, NodeKeys
 from storage.rows import row_from_json, time_to_json
 from storage.types import RecordingHead, RecordingId

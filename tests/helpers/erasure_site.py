@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from recorder.keeping.eraser import Eraser
-from recorder.keeping.erasing import Books
-from recorder.keeping.holding import HoldBooks
 from recorder.permissions import Person, Role
+from recorder.retention.eraser import Eraser
+from recorder.retention.erasing import Books
+from recorder.retention.holding import HoldBooks
 from storage.audit import AuditEntry, AuditLog
 from storage.erasures import Erasures
 from storage.holds import Holds, new_hold_id

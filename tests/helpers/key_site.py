@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from recorder.config import Archive
-from recorder.keeping.archiving import Archiver
-from recorder.keeping.housekeeping import KeyHolder
+from recorder.recordings.archiving import Archiver
+from recorder.retention.housekeeping import KeyHolder
 from storage.rows import row_from_json
 from storage.types import RecordingId
 from tests.helpers.erasure_site import ErasureSite

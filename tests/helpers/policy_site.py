@@ -26,9 +26,9 @@ from recorder.cli import app
 from recorder.commands.shared import TOKEN_VARIABLE
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.keeping.sweep_process import opened_sweeper
-from recorder.opening import open_index
 from recorder.permissions import Role
+from recorder.recordings.opening import open_index
+from recorder.retention.sweep_process import opened_sweeper
 from storage.audit import AuditEntry, AuditLog
 from storage.holds import Holds
 from storage.types import RecordingId

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from recorder.config import Config
-from recorder.keeping.reindex import Reindexed, Reindexer
+from recorder.recordings.reindex import Reindexed, Reindexer
 from storage.audit import AuditLog
 from storage.database import Database
 from storage.erasures import Erasures

@@ -37,8 +37,8 @@ from recorder.access.listening.requests import Requests
 from recorder.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.opening import open_index, open_reader
 from recorder.permissions import Role
+from recorder.recordings.opening import open_index, open_reader
 from storage.export import Format, export
 from storage.index import Index
 from storage.rows import row_to_json

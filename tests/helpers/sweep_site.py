@@ -9,11 +9,11 @@ from typing import Any
 from recorder.access.database import open_people
 from recorder.common.home import Home
 from recorder.config import Config, Retention
-from recorder.domain.sweep_consent import Consent
-from recorder.keeping.sweep import Sweeper
-from recorder.keeping.sweep_state import SweepFile
-from recorder.people.former import Former
-from recorder.people.sweep_consents import Consents
+from recorder.retention.former import Former
+from recorder.retention.sweep import Sweeper
+from recorder.retention.sweep_consent import Consent
+from recorder.retention.sweep_consents import Consents
+from recorder.retention.sweep_state import SweepFile
 from recorder.rules.policy import Service
 from recorder.rules.retention import Periods, Stop
 from storage.audit import AuditLog

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from recorder.keeping.agreement import DOUBTED, MARK, NOTED, NUMBERS, agree, look, read_mark, set_mark
-from recorder.keeping.reconcile import RECONCILED, NothingToReconcileError, Reconciler
-from recorder.keeping.sweep import SweepStoppedError
-from recorder.keeping.sweep_process import opened_sweeper
-from recorder.opening import recover_all
+from recorder.recordings.agreement import DOUBTED, MARK, NOTED, NUMBERS, agree, look, read_mark, set_mark
+from recorder.recordings.opening import recover_all
+from recorder.recordings.reconcile import RECONCILED, NothingToReconcileError, Reconciler
+from recorder.retention.sweep import SweepStoppedError
+from recorder.retention.sweep_process import opened_sweeper
 from storage.agreement import Agreement
 from storage.anchors import Anchor, Anchors
 from storage.audit import AuditLog
@@ -157,7 +157,7 @@ def test_a_kill_while_the_number_goes_up_is_no_difference(
         return call
 
     with monkeypatch.context() as patch:
-        patch.setattr("recorder.keeping.agreement.save_atomically", counted(save_atomically))
+        patch.setattr("recorder.recordings.agreement.save_atomically", counted(save_atomically))
         patch.setattr(AuditLog, "append", counted(AuditLog.append))
         patch.setattr(Agreement, "set", counted(Agreement.set))
         with pytest.raises(Killed):

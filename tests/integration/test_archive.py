@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from audio.analysis import speech_seconds
-from recorder.keeping.housekeeping import KeyHolder, keep_house
-from recorder.keeping.inspection import Inspector
+from recorder.recordings.inspection import Inspector
+from recorder.retention.housekeeping import KeyHolder, keep_house
 from storage.archive import archive
 from storage.erase import erase_spans
 from storage.errors import ArchiveError, DamagedError

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from recorder import config
 from recorder.cli import app
 from recorder.common.home import Home
-from recorder.opening import open_index
+from recorder.recordings.opening import open_index
 from storage.keys import NodeKeys
 from storage.rows import row_from_json
 from storage.types import RecordingHead, RecordingRow

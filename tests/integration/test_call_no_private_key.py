@@ -13,7 +13,7 @@ from recorder import config
 from recorder.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.keeping.sweep_process import opened_sweeper
+from recorder.retention.sweep_process import opened_sweeper
 from tests.helpers.exactness import kept_of
 from tests.helpers.exchange import Exchange, exchange
 from tests.helpers.recorder_home import ADMIN, HEARER

@@ -11,10 +11,10 @@ import pytest
 from recorder import config
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.keeping.agreement import read_mark
-from recorder.keeping.sweep import SweepStoppedError
-from recorder.keeping.sweep_process import opened_sweeper
 from recorder.permissions import Role
+from recorder.recordings.agreement import read_mark
+from recorder.retention.sweep import SweepStoppedError
+from recorder.retention.sweep_process import opened_sweeper
 from tests.helpers.exchange import Exchange, exchange
 from tests.helpers.recorder_home import RecorderHome
 from tests.helpers.sweep_site import agreed

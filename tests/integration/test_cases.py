@@ -17,7 +17,7 @@ from recorder.cases.book import CaseBook
 from recorder.cases.casework import COMPLAINT_WINDOW
 from recorder.cli import app
 from recorder.common.problems import ProblemError
-from recorder.keeping.holding import release_hold
+from recorder.retention.holding import release_hold
 from recorder.rules.cases import Case, CaseKind, LegalGround, Step
 from storage.types import RecordingId, Search
 from tests.helpers.accounts import PASSWORD, Clock

@@ -11,8 +11,8 @@ import pytest
 
 from recorder.copying.copy_orders import CopyOrder, check_order
 from recorder.copying.exporting import Copying
-from recorder.keeping.replay import copies_of
 from recorder.permissions import Person, Role
+from recorder.recordings.replay import copies_of
 from storage.encoding import Format
 from storage.errors import ExportError
 from tests.helpers.console_site import Browser, Console, console_site

@@ -9,7 +9,7 @@ import pytest
 
 from recorder.calls.notices import NoticeStore, install_shipped
 from recorder.cases import casework
-from recorder.keeping.sweep_state import NAME, SweepState, state_to_json
+from recorder.retention.sweep_state import NAME, SweepState, state_to_json
 from recorder.rules.cases import CaseKind
 from storage.audit import AuditLog
 from storage.durable import make_folder

@@ -11,10 +11,10 @@ from recorder.access.listening.asking import ask, decide, to_decide
 from recorder.cases import casework
 from recorder.common.problems import ProblemError
 from recorder.config import Console as ConsoleOptions
-from recorder.domain.rights import ClaimEvent
-from recorder.domain.sweep_consent import check_consent
-from recorder.keeping.restricting import ClaimStep, ClaimWish, change_claim, claim_to_json, read_claims, write_claim
 from recorder.permissions import DeniedError, Person
+from recorder.retention.restricting import ClaimStep, ClaimWish, change_claim, claim_to_json, read_claims, write_claim
+from recorder.retention.rights import ClaimEvent
+from recorder.retention.sweep_consent import check_consent
 from recorder.rules.requesting import Category, RequestState, RequestWish
 from storage.types import RecordingId, Right
 from tests.helpers.accounts import appoint_deputy

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from recorder.common.problems import ProblemError
-from recorder.keeping.eraser import alarms_of, keep_erasing
-from recorder.keeping.erasing import decide_erasure, forgot_recording, order_erasure, refuse_locked
 from recorder.permissions import Act, Application, LocalUser, Person, Scope
+from recorder.retention.eraser import alarms_of, keep_erasing
+from recorder.retention.erasing import decide_erasure, forgot_recording, order_erasure, refuse_locked
 from storage.erasures import new_order_id
 from storage.runs import AUDIO, parse
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId, SegmentKind

@@ -13,9 +13,9 @@ from sqlalchemy.exc import IntegrityError
 
 from recorder.access.database import erasure_approvals, open_people
 from recorder.cases import casework
-from recorder.domain.holds import HoldWish
-from recorder.keeping.holding import place_hold
 from recorder.permissions import Role
+from recorder.retention.holding import place_hold
+from recorder.retention.holds import HoldWish
 from recorder.rules.cases import CaseKind
 from storage.types import ErasureKind, ErasureOrder, ErasureState, HoldKind
 from tests.helpers.accounts import PASSWORD, Clock
@@ -34,7 +34,7 @@ def clock() -> Clock:
 @pytest.fixture
 def console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iterator[Console]:
     """A site with a recording of three seconds, held for a subject access request; over one second is much."""
-    for module in ("recorder.rules.erasing", "recorder.keeping.erasing"):
+    for module in ("recorder.rules.erasing", "recorder.retention.erasing"):
         monkeypatch.setattr(f"{module}.HELD_ALONE_S", 1.0)
     with console_site(tmp_path, now=clock, is_daemon_up=False) as running:
         index, lead = running.deps.copy_books.index, running.person("lead")

@@ -13,11 +13,11 @@ import pytest
 import sqlalchemy as sa
 
 from recorder.access.signing import ensure_key, public_path, secret_path
-from recorder.keeping.agreement import look, read_mark
-from recorder.keeping.fsck import Checker
-from recorder.keeping.mending import MISSING, Mender
-from recorder.keeping.replay import COPY_ACTS, copies_of
-from recorder.keeping.sweep import RULE
+from recorder.recordings.agreement import look, read_mark
+from recorder.recordings.fsck import Checker
+from recorder.recordings.mending import MISSING, Mender
+from recorder.recordings.replay import COPY_ACTS, copies_of
+from recorder.retention.sweep import RULE
 from storage.audit import AuditLog
 from storage.claim_journal import ASKED, asked_details, asked_text
 from storage.claims import Claims

@@ -10,7 +10,7 @@ import pytest
 from recorder import config
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.opening import open_index
+from recorder.recordings.opening import open_index
 from storage.holds import Holds
 from storage.keys import NodeKeys
 from storage.rows import row_from_json, time_to_json

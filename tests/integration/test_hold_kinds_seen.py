@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from recorder.domain.holds import HELD, HeldCall, HoldWish, kinds_seen
-from recorder.keeping.holding import place_hold
 from recorder.permissions import Application, Person, Role, Scope
+from recorder.retention.holding import place_hold
+from recorder.retention.holds import HELD, HeldCall, HoldWish, kinds_seen
 from storage.types import HoldKind
 from tests.helpers.console_site import Console, console_site, signed_in
 from tests.helpers.storage_home import ID

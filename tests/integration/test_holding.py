@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from recorder.common.problems import ProblemError
-from recorder.domain.holds import HoldWish
-from recorder.keeping.erasing import decide_erasure, forgot_recording, order_erasure
-from recorder.keeping.holding import (
+from recorder.permissions import Act, Application, LocalUser, Person, Role, Scope
+from recorder.retention.erasing import decide_erasure, forgot_recording, order_erasure
+from recorder.retention.holding import (
     hold_to_json,
     holds_listed,
     holds_shown,
@@ -22,7 +22,7 @@ from recorder.keeping.holding import (
     review_hold,
     settle_holds,
 )
-from recorder.permissions import Act, Application, LocalUser, Person, Role, Scope
+from recorder.retention.holds import HoldWish
 from storage.database import Database
 from storage.erase import erase_spans
 from storage.hold_journal import replay_holds, steady

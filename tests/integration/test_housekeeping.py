@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from recorder.keeping.eraser import alone
-from recorder.keeping.housekeeping import keep_house
+from recorder.retention.eraser import alone
+from recorder.retention.housekeeping import keep_house
 from storage.erase import erase_spans
 from storage.errors import KeyProblemError, StorageError
 from storage.keys import EpochKeys, current_public

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.keeping.inspection import FILING_S, Inspector
+from recorder.recordings.inspection import FILING_S, Inspector
 from storage.errors import DatabaseError
 from storage.keys import NodeKeys
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId, Verification

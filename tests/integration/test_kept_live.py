@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from recorder.common.problems import ProblemError
-from recorder.domain.holds import HoldWish
-from recorder.keeping.holding import place_hold, steady_books
-from recorder.keeping.kept_live import FOLDER, Discards, is_kept
+from recorder.recordings.kept_live import FOLDER, Discards, is_kept
+from recorder.retention.holding import place_hold, steady_books
+from recorder.retention.holds import HoldWish
 from storage.claims import Claims
 from storage.database import Database
 from storage.query_holds import QueryHold, QueryHolds

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from recorder.calls.filing import Filing
-from recorder.keeping.left_open import LeftOpen
+from recorder.recordings.left_open import LeftOpen
 from storage.index import Index, sqlite_url
 from storage.rows import row_from_json
 from storage.types import RecordingId

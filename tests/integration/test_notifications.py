@@ -16,12 +16,12 @@ from recorder.access.totp import new_secret
 from recorder.cases import casework
 from recorder.config.mail_options import MailOptions
 from recorder.domain import notifying
-from recorder.domain.holds import HoldWish
 from recorder.domain.notifying import Kind
-from recorder.keeping.holding import place_hold, release_hold
 from recorder.notifying.box import Mail
 from recorder.notifying.mail_health import MailHealth
 from recorder.notifying.postman import KEPT_FOR, Postman
+from recorder.retention.holding import place_hold, release_hold
+from recorder.retention.holds import HoldWish
 from recorder.rules.cases import CaseKind, Step
 from recorder.rules.weekly import Weekday, last_weekly
 from storage.audit import AuditLog

@@ -10,12 +10,12 @@ from recorder.access.database import open_people
 from recorder.access.listening.requests import Requests
 from recorder.common.problems import ProblemError
 from recorder.copying.copy_orders import CopyBooks, CopyOrder, check_order
-from recorder.domain.holds import HoldWish
-from recorder.keeping.eraser import Eraser
-from recorder.keeping.erasing import Books, row_of
-from recorder.keeping.holding import HoldBooks, place_hold
-from recorder.keeping.inspection import Inspector
 from recorder.permissions import Act
+from recorder.recordings.inspection import Inspector
+from recorder.retention.eraser import Eraser
+from recorder.retention.erasing import Books, row_of
+from recorder.retention.holding import HoldBooks, place_hold
+from recorder.retention.holds import HoldWish
 from storage.encoding import Format
 from storage.erasures import new_order_id
 from storage.reader import open_recording

@@ -17,14 +17,14 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config, Console
 from recorder.config.mail_options import MailOptions
-from recorder.keeping import sweep_process
-from recorder.keeping.people_leftovers import NAME, OVERDUE_ALARM, PEOPLE_SWEPT, PeopleSweep, alarms_of
-from recorder.keeping.sweep import SweepStoppedError
-from recorder.keeping.sweep_process import NothingConfirmed, opened_sweeper, sweeps_people
-from recorder.keeping.sweep_state import SweepFile
-from recorder.keeping.sweeping import Sweeping
 from recorder.notifying.mail_health import MailHealth
-from recorder.people.former import Former
+from recorder.retention import sweep_process
+from recorder.retention.former import Former
+from recorder.retention.people_leftovers import NAME, OVERDUE_ALARM, PEOPLE_SWEPT, PeopleSweep, alarms_of
+from recorder.retention.sweep import SweepStoppedError
+from recorder.retention.sweep_process import NothingConfirmed, opened_sweeper, sweeps_people
+from recorder.retention.sweep_state import SweepFile
+from recorder.retention.sweeping import Sweeping
 from recorder.rules.retention import DataClass
 from sip.options import Address
 from storage.audit import AuditLog

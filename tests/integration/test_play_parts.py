@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from recorder import config
 from recorder.cli import app
 from recorder.common.home import Home
-from recorder.opening import open_index
+from recorder.recordings.opening import open_index
 from storage.types import Officer, RecordingId, Segment, SegmentKind
 from tests.helpers.export_shell import SECONDS, Shell
 from tests.helpers.recorder_home import recorder_home

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from recorder.keeping.claims_due import count_claims
+from recorder.retention.claims_due import count_claims
 from storage.claims import Claims
 from storage.hold_journal import replay_holds, steady
 from storage.holds import new_hold_id

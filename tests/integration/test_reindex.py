@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from recorder.keeping.agreement import MARK, agree, read_mark
-from recorder.keeping.reindex import ReindexRefusedError
-from recorder.keeping.sweep import RULE, SweepStoppedError
-from recorder.opening import held
+from recorder.recordings.agreement import MARK, agree, read_mark
+from recorder.recordings.opening import held
+from recorder.recordings.reindex import ReindexRefusedError
+from recorder.retention.sweep import RULE, SweepStoppedError
 from storage.deletion import Shredder
 from storage.index_file import FileState, users_of
 from storage.tombstones import Tombstone

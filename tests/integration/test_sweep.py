@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from recorder.keeping.agreement import MARK
-from recorder.keeping.returned import LOCK, SweepBusyError, alone
-from recorder.keeping.sweep import SweepStoppedError
-from recorder.keeping.sweep_state import alarms_of
+from recorder.recordings.agreement import MARK
+from recorder.recordings.returned import LOCK, SweepBusyError, alone
+from recorder.retention.sweep import SweepStoppedError
+from recorder.retention.sweep_state import alarms_of
 from recorder.rules.retention import DataClass, Stop
 from storage.copy_list import CopyList, CopyMade, new_copy_id
 from storage.erasures import is_open

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from recorder.config import read
-from recorder.keeping.returned import destroy_returned
-from recorder.keeping.sweep import RULE
-from recorder.opening import recover_all
+from recorder.recordings.opening import recover_all
+from recorder.recordings.returned import destroy_returned
+from recorder.retention.sweep import RULE
 from storage.deletion import Shredder
 from storage.tombstones import Tombstone
 from storage.types import RecordingId

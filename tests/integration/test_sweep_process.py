@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from recorder.keeping import sweep_process
-from recorder.keeping.sweep import Sweeper
-from recorder.keeping.sweep_process import FAILED, main
-from recorder.keeping.sweep_state import NAME, SweepState, alarms_of, read_state
+from recorder.retention import sweep_process
+from recorder.retention.sweep import Sweeper
+from recorder.retention.sweep_process import FAILED, main
+from recorder.retention.sweep_state import NAME, SweepState, alarms_of, read_state
 from tests.helpers.sweep_site import NOW, SweepSite
 
 

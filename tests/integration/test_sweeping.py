@@ -12,10 +12,10 @@ import pytest
 
 from recorder.common.home import Home
 from recorder.config import Config, Retention, Site
-from recorder.keeping.agreement import MARK
-from recorder.keeping.sweep_process import BUSY, DONE, FAILED, STOPPED
-from recorder.keeping.sweep_state import NAME
-from recorder.keeping.sweeping import BUSY_RETRY, RETRY, Child, Sweeping, start_sweep
+from recorder.recordings.agreement import MARK
+from recorder.retention.sweep_process import BUSY, DONE, FAILED, STOPPED
+from recorder.retention.sweep_state import NAME
+from recorder.retention.sweeping import BUSY_RETRY, RETRY, Child, Sweeping, start_sweep
 from tests.helpers.due_home import DAY, add_recording, is_there
 from tests.helpers.recorder_home import ROOT, RecorderHome, eventually, recorder_home
 
@@ -23,7 +23,7 @@ MORNING = datetime(2026, 7, 1, 9, tzinfo=UTC)
 HASTY = """
 import sys
 from datetime import timedelta
-from recorder.keeping import sweeping
+from recorder.retention import sweeping
 from recorder.rules import retention
 retention.AFTER_START = timedelta(0)
 sweeping.LOOK_S, sweeping.MOST_JITTER = 0.1, timedelta(0)

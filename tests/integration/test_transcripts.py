@@ -13,9 +13,9 @@ import pytest
 
 from recorder.cases import casework, transcripts
 from recorder.common.problems import ProblemError
-from recorder.domain.rights import ClaimEvent
-from recorder.keeping.erasing import forgot_recording
-from recorder.keeping.restricting import ClaimStep, ClaimWish, change_claim, write_claim
+from recorder.retention.erasing import forgot_recording
+from recorder.retention.restricting import ClaimStep, ClaimWish, change_claim, write_claim
+from recorder.retention.rights import ClaimEvent
 from recorder.rules.cases import Case, CaseKind, Step
 from recorder.rules.transcripts import TranscriptForm
 from storage.types import RecordingId, Right

@@ -17,11 +17,11 @@ import pytest
 
 from recorder.access.signing import secret_path
 from recorder.common.home import Home
-from recorder.home_rights import given_away
 from recorder.home_sharing import share
-from recorder.keeping import sweep_process
-from recorder.keeping.returned import LOCK as SWEEP_LOCK
-from recorder.keeping.returned import alone
+from recorder.recordings.home_rights import given_away
+from recorder.recordings.returned import LOCK as SWEEP_LOCK
+from recorder.recordings.returned import alone
+from recorder.retention import sweep_process
 from recorder.site_check import Level, check_folders
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.keeping.inspection import Inspector
+from recorder.recordings.inspection import Inspector
 from storage.format import CHECK_BYTES, FRAME_HEADER, ContainerScan, Frame
 from storage.index import Index, sqlite_url
 from storage.rows import row_from_json

@@ -14,7 +14,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from recorder.opening import open_index, open_reader
+from recorder.recordings.opening import open_index, open_reader
 from storage.export import Format, export
 from storage.reader import RecordingReader, open_recording
 from storage.types import Search

@@ -20,7 +20,7 @@ import httpx
 
 from recorder import config
 from recorder.common.home import Home
-from recorder.opening import open_index, open_reader
+from recorder.recordings.opening import open_index, open_reader
 from storage.index import Index
 from storage.types import RecordingRow, Search
 from tests.helpers.starvation import noting_starvation

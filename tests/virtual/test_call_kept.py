@@ -11,7 +11,7 @@ import pytest
 from audio import prompts
 from recorder.common.home import Home
 from recorder.config import read
-from recorder.opening import open_index, recover_all
+from recorder.recordings.opening import open_index, recover_all
 from storage.audit import AuditLog
 from storage.holds import Holds, new_hold_id
 from storage.types import Hold, HoldKind, RecordingId

@@ -8,7 +8,7 @@ import pytest
 
 from recorder import config
 from recorder.common.home import Home
-from recorder.opening import open_reader
+from recorder.recordings.opening import open_reader
 from storage.rows import row_from_json
 from tests.helpers.exactness import kept_of
 from tests.helpers.recorder_home import eventually

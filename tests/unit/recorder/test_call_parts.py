@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from recorder.domain.journey import journey_of
 from recorder.permissions import Application, LocalUser, Person, Role
+from recorder.recordings.journey import journey_of
 from recorder.rules.call_parts import (
     TAIL_US,
     is_part,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from recorder.console.filters import PAGE_SIZE, read_form
-from recorder.keeping.searching import typed
+from recorder.recordings.searching import typed
 from storage.types import Outcome, Search
 
 LONDON = "Europe/London"

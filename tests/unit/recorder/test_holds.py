@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from recorder.domain.holds import (
+from recorder.permissions import Allowed, Person, Refused, Role
+from recorder.retention.holds import (
     GRACE,
     REVIEW_AFTER,
     HeldCall,
@@ -20,7 +21,6 @@ from recorder.domain.holds import (
     review_day,
     verdict_on,
 )
-from recorder.permissions import Allowed, Person, Refused, Role
 from storage.types import ErasureKind, ErasureOrder, ErasureState, Hold, HoldKind, HoldState, RecordingId
 
 WHY = "complaint 17"

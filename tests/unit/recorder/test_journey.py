@@ -8,8 +8,8 @@ import pytest
 
 from recorder.audit.history import history_of
 from recorder.console.waveform import WIDTH, waveform_of
-from recorder.domain.journey import journey_of
 from recorder.permissions import Person, Role
+from recorder.recordings.journey import journey_of
 from storage.audit_entry import AuditEntry
 from storage.rows import row_from_json
 from storage.types import NoticeProof, RecordingRow

@@ -8,7 +8,7 @@ import pytest
 
 from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
 from recorder.copying.exporting import BROKEN, DONE
-from recorder.keeping.replay import NOT_STATE, NOTHING_DONE, REPLAYED, copies_of, is_known, orders_of
+from recorder.recordings.replay import NOT_STATE, NOTHING_DONE, REPLAYED, copies_of, is_known, orders_of
 from storage.audit_entry import AuditEntry
 from storage.types import ErasureKind, ErasureState
 
@@ -30,7 +30,7 @@ MADE_UP = frozenset(
 )  # fmt: skip
 """Formatted: names of log messages, and acts that the tests here name one by one."""
 NO_ACTS = frozenset(
-    {"limits.{}", "recorder.uncaught", "recorder.invalid", "recorder.keeping.sweep_process", "http.response.start"}
+    {"limits.{}", "recorder.uncaught", "recorder.invalid", "recorder.retention.sweep_process", "http.response.start"}
 )
 
 
@@ -62,7 +62,7 @@ def test_every_act_is_replayed_or_named_as_none_of_the_index() -> None:
         for act, path in acts.items()
         if not is_known(act) and act not in MADE_UP | NO_ACTS and f".{act.rpartition('.')[2]}" not in NOTHING_DONE
     }
-    assert unknown == {}, "bring them back in keeping/replay.py, or say there why there is nothing to bring back"
+    assert unknown == {}, "bring them back in recordings/replay.py, or say there why there is nothing to bring back"
 
 
 def test_the_acts_that_are_put_together_are_known_too() -> None:

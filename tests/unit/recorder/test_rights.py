@@ -9,7 +9,8 @@ import pytest
 from recorder.cases.claim_letters import ClaimLetter, claim_letter
 from recorder.cases.letters import ROUTES, NotYetError
 from recorder.domain.notifying import of_claims
-from recorder.domain.rights import (
+from recorder.permissions import DeniedError, Fault, Person, Role
+from recorder.retention.rights import (
     GROUNDS,
     MOST_USE_DAYS,
     REFUSALS,
@@ -23,7 +24,6 @@ from recorder.domain.rights import (
     state_after,
     why_restricted,
 )
-from recorder.permissions import DeniedError, Fault, Person, Role
 from recorder.rules.requesting import Bench
 from storage.types import Claim, ClaimState, RecordingId, Right
 

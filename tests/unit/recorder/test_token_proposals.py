@@ -15,8 +15,8 @@ from recorder.access.granting import STANDS_FOR, Change
 from recorder.access.proposals import Enter, Proposals
 from recorder.access.tokens import TokenError, TokenRefused, Tokens
 from recorder.cli import app
-from recorder.people.former import Former
 from recorder.permissions import Application, DeniedError, Role, Scope
+from recorder.retention.former import Former
 from storage.errors import AuditUnavailableError
 from tests.helpers.accounts import CHEAP, PASSWORD, Clock
 from tests.helpers.recorder_home import recorder_home

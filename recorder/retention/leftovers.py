@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from recorder.keeping.people_leftovers import PeopleLeftovers, due_before
+from recorder.retention.people_leftovers import PeopleLeftovers, due_before
 from recorder.rules.retention import DataClass, Periods
 from storage.audit import AuditEntry, AuditLog
 from storage.claim_journal import ACTS as CLAIM_ACTS

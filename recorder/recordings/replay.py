@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import Any
 
 from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
-from recorder.keeping.returned import held_since
 from recorder.permissions import Act
+from recorder.recordings.returned import held_since
 from recorder.rules.cases import Step
 from storage.audit import AuditEntry, AuditLog
 from storage.audit_chain import checked_lines

@@ -15,14 +15,14 @@ from types import MappingProxyType
 
 from recorder.common.home import Home
 from recorder.config import Config
-from recorder.home_rights import forbidden_in
-from recorder.keeping.agreement import look, set_mark
-from recorder.keeping.finding import REC
-from recorder.keeping.keyring import epoch_keys
-from recorder.keeping.reindex import row_of_container
-from recorder.keeping.replay import replay
-from recorder.keeping.returned import LOCK, alone, catch_up
-from recorder.opening import AlreadyRunningError, held, recover_all
+from recorder.recordings.agreement import look, set_mark
+from recorder.recordings.finding import REC
+from recorder.recordings.home_rights import forbidden_in
+from recorder.recordings.keyring import epoch_keys
+from recorder.recordings.opening import AlreadyRunningError, held, recover_all
+from recorder.recordings.reindex import row_of_container
+from recorder.recordings.replay import replay
+from recorder.recordings.returned import LOCK, alone, catch_up
 from storage.audit import AuditLog
 from storage.database import Database
 from storage.deletion import Shredder

@@ -14,11 +14,11 @@ from recorder.calls.pauses import REGISTER, States, read_states, write_states
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config
-from recorder.keeping.agreement import look
-from recorder.keeping.kept_live import Discards, settle
-from recorder.keeping.keyring import epoch_keys
-from recorder.keeping.returned import destroy_returned
 from recorder.permissions import Act
+from recorder.recordings.agreement import look
+from recorder.recordings.kept_live import Discards, settle
+from recorder.recordings.keyring import epoch_keys
+from recorder.recordings.returned import destroy_returned
 from recorder.rules.pausing import PauseState
 from storage.audit import AuditLog
 from storage.durable import make_folder

@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from recorder.common.home import Home
-from recorder.home_rights import forbidden_in
-from recorder.keeping.finding import ERASING, PART, REC, SETTLED_S, Places, deleted
+from recorder.recordings.finding import ERASING, PART, REC, SETTLED_S, Places, deleted
+from recorder.recordings.home_rights import forbidden_in
 from storage.database import Database
 from storage.epochs import is_epoch
 from storage.format import is_recording_id

@@ -20,9 +20,9 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.hygiene import wiping_environment
 from recorder.config import Config
-from recorder.keeping import people_leftovers
-from recorder.keeping.sweep_process import BUSY, DONE, STOPPED, sweeps_people
-from recorder.keeping.sweep_state import NAME, SweepState, alarms_of, read_state, state_to_json, was_cut_off
+from recorder.retention import people_leftovers
+from recorder.retention.sweep_process import BUSY, DONE, STOPPED, sweeps_people
+from recorder.retention.sweep_state import NAME, SweepState, alarms_of, read_state, state_to_json, was_cut_off
 from recorder.rules.retention import next_sweep, soon
 
 _log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Child(Protocol):
 def start_sweep(home: Home) -> Child:
     """Start a sweep as a process of its own, which an end of this one by the terminal does not reach."""
     return subprocess.Popen(  # noqa: S603 - ourselves
-        [sys.executable, "-m", "recorder.keeping.sweep_process", str(home.root)],
+        [sys.executable, "-m", "recorder.retention.sweep_process", str(home.root)],
         env=wiping_environment(os.environ),
         stdin=subprocess.DEVNULL,
         start_new_session=True,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from recorder.keeping.finding import ERASING, PART, REC, Places, deleted
-from recorder.keeping.inspection import FILING_S
+from recorder.recordings.finding import ERASING, PART, REC, Places, deleted
+from recorder.recordings.inspection import FILING_S
 from storage.database import Database
 from storage.erasures import Erasures
 from storage.errors import DamagedError
@@ -47,7 +47,7 @@ class RecordingCheck:
     counts: Counter[str]
 
     def findings(self, progress: Progress, total: int) -> Iterator[Finding]:
-        """Yield what is wrong, a day at a time; see `recorder.keeping.fsck.Checker.findings`."""
+        """Yield what is wrong, a day at a time; see `recorder.recordings.fsck.Checker.findings`."""
         open_orders = {one.recording for one in Erasures(self.database).open_orders()}
         tree = Tree(self.vault.root)
         astray = tree.astray()

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from recorder.common.home import Home
-from recorder.keeping.agreement import differences, read_mark
-from recorder.keeping.finding import Places
-from recorder.keeping.fsck_files import FileCheck, KeyCheck
-from recorder.keeping.fsck_log import LogCheck
-from recorder.keeping.fsck_recordings import Progress, RecordingCheck
+from recorder.recordings.agreement import differences, read_mark
+from recorder.recordings.finding import Places
+from recorder.recordings.fsck_files import FileCheck, KeyCheck
+from recorder.recordings.fsck_log import LogCheck
+from recorder.recordings.fsck_recordings import Progress, RecordingCheck
 from storage.audit import AuditLog
 from storage.database import Database
 from storage.errors import AuditUnavailableError

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from recorder.keeping.returned import alone
+from recorder.recordings.returned import alone
 from storage.agreement import Agreement
 from storage.audit import AuditLog
 from storage.database import Database
@@ -22,7 +22,7 @@ from storage.errors import StorageError
 from storage.rows import time_from_json, time_to_json
 
 MARK = "reconcile"
-"""Name of the mark in ``state``; `recorder.keeping.sweep` stops at it."""
+"""Name of the mark in ``state``; `recorder.retention.sweep` stops at it."""
 NUMBERS = "agreement.json"
 """Name of the states' own copy of the number."""
 LOCK = "agreement.lock"

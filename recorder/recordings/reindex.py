@@ -7,7 +7,7 @@ first step until the DPO has looked the sweep waits (`reconcile`). Killed anywhe
 on: what is right already is not read twice.
 
 Lost with an index are rows of calls of which nothing was kept, but for those that can be read of its damaged file,
-those that still waited to be filed, and those of which an act says so (`recorder.keeping.replay`).
+those that still waited to be filed, and those of which an act says so (`recorder.recordings.replay`).
 """
 
 import contextlib
@@ -23,10 +23,10 @@ from recorder.audit.late_entries import FOLDER as LATE_ENTRIES
 from recorder.calls.filing import FOLDER
 from recorder.common.home import Home
 from recorder.config import Config
-from recorder.keeping.agreement import set_mark
-from recorder.keeping.replay import Replayed, replay, survey
-from recorder.keeping.returned import LOCK, SweepBusyError, alone, catch_up
-from recorder.opening import AlreadyRunningError, held, open_index
+from recorder.recordings.agreement import set_mark
+from recorder.recordings.opening import AlreadyRunningError, held, open_index
+from recorder.recordings.replay import Replayed, replay, survey
+from recorder.recordings.returned import LOCK, SweepBusyError, alone, catch_up
 from storage.audit import AuditLog
 from storage.database import SQLITE, Database, parse_url, sqlite_url
 from storage.deletion import Shredder

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from recorder.access.database import AuditNote, from_s, sweep_consents
-from recorder.domain.sweep_consent import Consent, check_consent
 from recorder.permissions import Person
+from recorder.retention.sweep_consent import Consent, check_consent
 from recorder.rules.requesting import Bench
 from recorder.rules.retention import Stop
 

@@ -1,4 +1,4 @@
-"""Orders to erase: given and decided here, by commands and console alike; `recorder.keeping.eraser` carries them out.
+"""Orders to erase: given and decided here, by commands and console alike; `recorder.retention.eraser` carries them out.
 
 Each act is in the audit log, with all that it takes to replay it, before it is done.
 """
@@ -15,8 +15,6 @@ from typing import Any
 
 from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
-from recorder.keeping.known import begun_row, check_known, none_such
-from recorder.people.erasure_approvals import Approval, Approvals
 from recorder.permissions import (
     MAX_REASON_CHARACTERS,
     MIN_REASON_CHARACTERS,
@@ -28,6 +26,8 @@ from recorder.permissions import (
     knows_all,
     knows_of,
 )
+from recorder.recordings.known import begun_row, check_known, none_such
+from recorder.retention.erasure_approvals import Approval, Approvals
 from recorder.rules.call_parts import officers_throughout, owners_of, relation
 from recorder.rules.erasing import (
     HELD_ALONE_S,

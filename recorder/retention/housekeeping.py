@@ -21,8 +21,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from recorder.keeping.archiving import Archiver
-from recorder.keeping.eraser import BY, alone
+from recorder.recordings.archiving import Archiver
+from recorder.retention.eraser import BY, alone
 from storage.audit import AuditLog
 from storage.durable import remove, sync_folder
 from storage.epochs import EpochKeys, EpochPublicKey, current_public, epoch_order, names_in

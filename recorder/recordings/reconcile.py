@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from recorder.common.home import Home
-from recorder.keeping.agreement import Mark, agree, look, read_mark
-from recorder.keeping.fsck import Checker
-from recorder.keeping.fsck_recordings import Progress
-from recorder.keeping.replay import survey
 from recorder.permissions import MIN_REASON_CHARACTERS
+from recorder.recordings.agreement import Mark, agree, look, read_mark
+from recorder.recordings.fsck import Checker
+from recorder.recordings.fsck_recordings import Progress
+from recorder.recordings.replay import survey
 from storage.anchors import Anchors
 from storage.audit import AuditLog
 from storage.database import Database

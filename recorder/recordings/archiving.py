@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from recorder.config import Archive
-from recorder.keeping.eraser import BY, alone
+from recorder.retention.eraser import BY, alone
 from storage.archive import archive
 from storage.audit import AuditLog
 from storage.erasures import Erasures, is_open

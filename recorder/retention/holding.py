@@ -13,7 +13,10 @@ from typing import Any
 
 from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
-from recorder.domain.holds import (
+from recorder.permissions import Act, Actor, Allowed, Person, Refused, knows_all
+from recorder.recordings.kept_live import is_being_discarded
+from recorder.recordings.known import begun_row, check_known, none_such
+from recorder.retention.holds import (
     GRACE,
     HeldCall,
     HoldWish,
@@ -26,10 +29,7 @@ from recorder.domain.holds import (
     problem_with_owner,
     review_day,
 )
-from recorder.domain.rights import keeps
-from recorder.keeping.kept_live import is_being_discarded
-from recorder.keeping.known import begun_row, check_known, none_such
-from recorder.permissions import Act, Actor, Allowed, Person, Refused, knows_all
+from recorder.retention.rights import keeps
 from recorder.rules.call_parts import officers_on
 from storage.audit import AuditLog
 from storage.claims import Claims

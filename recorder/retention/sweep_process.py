@@ -1,6 +1,6 @@
-"""The sweep as a process of its own, at a lower priority: `python -m recorder.keeping.sweep_process HOME`.
+"""The sweep as a process of its own, at a lower priority: `python -m recorder.retention.sweep_process HOME`.
 
-The daemon starts it (`recorder.keeping.sweeping`). Exit codes: 0 swept, 1 failed, 3 stopped until a person has
+The daemon starts it (`recorder.retention.sweeping`). Exit codes: 0 swept, 1 failed, 3 stopped until a person has
 looked, 4 another one is running.
 """
 
@@ -20,14 +20,14 @@ from recorder.common.home import Home
 from recorder.common.hygiene import forbid_dumps
 from recorder.common.logs import log_to_stderr
 from recorder.config import Config, ConfigError
-from recorder.domain.sweep_consent import Consent
-from recorder.keeping.agreement import look
-from recorder.keeping.returned import LOCK, SweepBusyError, alone
-from recorder.keeping.sweep import Sweeper, SweepStoppedError
-from recorder.keeping.sweep_state import SweepFile
-from recorder.opening import open_index
-from recorder.people.former import Former
-from recorder.people.sweep_consents import Consents
+from recorder.recordings.agreement import look
+from recorder.recordings.opening import open_index
+from recorder.recordings.returned import LOCK, SweepBusyError, alone
+from recorder.retention.former import Former
+from recorder.retention.sweep import Sweeper, SweepStoppedError
+from recorder.retention.sweep_consent import Consent
+from recorder.retention.sweep_consents import Consents
+from recorder.retention.sweep_state import SweepFile
 from recorder.rules.retention import Stop
 from storage.audit import AuditLog
 from storage.deletion import Shredder

@@ -6,7 +6,7 @@ A hold keeps them, as it keeps everything: it goes when that is over. Killed any
 from dataclasses import replace
 from datetime import datetime
 
-from recorder.domain.rights import ClaimEvent, is_to_destroy, state_after
+from recorder.retention.rights import ClaimEvent, is_to_destroy, state_after
 from storage.audit import AuditLog
 from storage.claim_journal import DONE, changed_details
 from storage.claims import Claims

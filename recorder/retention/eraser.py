@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from audio.analysis import speech_seconds
-from recorder.domain.holds import Verdict, verdict_on
-from recorder.keeping.erasing import takes_three
-from recorder.people.erasure_approvals import Approvals
+from recorder.retention.erasing import takes_three
+from recorder.retention.erasure_approvals import Approvals
+from recorder.retention.holds import Verdict, verdict_on
 from storage.audit import AuditLog
 from storage.durable import make_folder
 from storage.erase import Preview, Progress, clear_up, erase_spans, preview

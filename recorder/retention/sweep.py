@@ -14,15 +14,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from recorder.domain.sweep_consent import Consent
-from recorder.keeping.agreement import read_mark
-from recorder.keeping.claims_due import carry_out_claims, count_claims, kinds_keeping
-from recorder.keeping.leftovers import Leftovers
-from recorder.keeping.people_leftovers import PeopleLeftovers, note_swept
-from recorder.keeping.returned import LOCK, alone, catch_up
-from recorder.keeping.sweep_plan import Plan, PlanLine, candidate_of, damage_sentence
-from recorder.keeping.sweep_state import CLOCK, IN_FORCE, SWEPT, SweepFile, SweepState
-from recorder.people.former import Former
+from recorder.recordings.agreement import read_mark
+from recorder.recordings.returned import LOCK, alone, catch_up
+from recorder.retention.claims_due import carry_out_claims, count_claims, kinds_keeping
+from recorder.retention.former import Former
+from recorder.retention.leftovers import Leftovers
+from recorder.retention.people_leftovers import PeopleLeftovers, note_swept
+from recorder.retention.sweep_consent import Consent
+from recorder.retention.sweep_plan import Plan, PlanLine, candidate_of, damage_sentence
+from recorder.retention.sweep_state import CLOCK, IN_FORCE, SWEPT, SweepFile, SweepState
 from recorder.rules.retention import (
     DataClass,
     Periods,
@@ -67,7 +67,7 @@ Progress = Callable[[float, float], None]
 
 
 class Consenting(Protocol):
-    """What two people confirmed: `recorder.people.sweep_consents.Consents`."""
+    """What two people confirmed: `recorder.retention.sweep_consents.Consents`."""
 
     def take(self, what: Stop, *, due: int, now: datetime) -> Consent | None:
         """Return what two people confirmed, which is used up by this, or None."""

@@ -1,7 +1,7 @@
 """Claims of data subjects: written down, decided, lifted; the use of a recording is refused while one restricts it.
 
-The rules are `recorder.domain.rights`'. Each act is in the audit log, with all that it takes to replay it, before it is
-done, and a hold keeps what is restricted. Used by the console and the command alike.
+The rules are `recorder.retention.rights`'. Each act is in the audit log, with all that it takes to replay it, before it
+is done, and a hold keeps what is restricted. Used by the console and the command alike.
 """
 
 from dataclasses import dataclass, replace
@@ -10,8 +10,10 @@ from typing import Any
 
 from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
-from recorder.domain.holds import GRACE, REVIEW_AFTER
-from recorder.domain.rights import (
+from recorder.permissions import Act, Actor, DeniedError, Fault, Person, Role
+from recorder.retention.holding import HoldBooks, call_to_hold, settling_books, steady_books
+from recorder.retention.holds import GRACE, REVIEW_AFTER
+from recorder.retention.rights import (
     ClaimEvent,
     check_asking,
     check_event,
@@ -21,8 +23,6 @@ from recorder.domain.rights import (
     use_until,
     why_restricted,
 )
-from recorder.keeping.holding import HoldBooks, call_to_hold, settling_books, steady_books
-from recorder.permissions import Act, Actor, DeniedError, Fault, Person, Role
 from recorder.rules.requesting import Bench
 from storage.claim_journal import ACT_OF, ASKED, USE_ALLOWED, asked_details, asked_text, changed_details
 from storage.claims import OPEN, Claims, new_claim_id
@@ -75,7 +75,7 @@ class ClaimWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimStep:
-    """What is to happen to a claim, with what belongs to it; see `recorder.domain.rights.check_event`."""
+    """What is to happen to a claim, with what belongs to it; see `recorder.retention.rights.check_event`."""
 
     event: ClaimEvent
     words: str

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from recorder.keeping.sweep_state import SweepFile
-from recorder.people.former import Former
-from recorder.people.past_texts import PastTexts
+from recorder.retention.former import Former
+from recorder.retention.past_texts import PastTexts
+from recorder.retention.sweep_state import SweepFile
 from recorder.rules.retention import OVERDUE, DataClass, Periods, days_of, put_into_force
 from storage.audit import AuditLog
 from storage.deletion import BY

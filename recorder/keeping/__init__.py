@@ -1,1 +1,0 @@
-"""What is done to recordings after the call: filed, held, erased from, swept, re-sealed, packed, checked, made anew."""

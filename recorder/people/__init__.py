@@ -1,1 +1,0 @@
-"""Who people and other systems are: accounts, tokens, PINs, who sits at which extension."""
