@@ -53,7 +53,7 @@ from recorder.kernel_relay import open_relay
 from recorder.live.api import LiveApi
 from recorder.live.broadcast import Broadcast
 from recorder.live.socket_server import PathTooLongError, SocketServer
-from recorder.notifying.mail_health import MailHealth
+from recorder.notifications.mail_health import MailHealth
 from recorder.recordings.kept_live import Discards
 from recorder.recordings.left_open import LeftOpen
 from recorder.recordings.opening import held, open_index, recover_all

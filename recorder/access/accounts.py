@@ -38,7 +38,7 @@ from recorder.access.identities import signs_in_elsewhere
 from recorder.access.passwords import MAX_CHARACTERS, weakness
 from recorder.access.seals import Seals, disagreements
 from recorder.access.teams import plan_change, settle_changes
-from recorder.domain.notifying import PasswordSet
+from recorder.notifications.notifying import PasswordSet
 from recorder.permissions import Person, Role, combines_admin
 
 FOUNDER_ROLES = frozenset({Role.ADMIN})

@@ -8,11 +8,6 @@ from zoneinfo import ZoneInfo
 import typer
 
 from recorder.access.database import open_people
-from recorder.cases import casework, scoping, transcripts
-from recorder.cases.book import CaseBook
-from recorder.cases.casework import CaseBooks
-from recorder.cases.custody import custody_of, custody_to_json
-from recorder.cases.letters import Letter, NotYetError, letter
 from recorder.commands.hold import day_from, hold_books
 from recorder.commands.records import (
     ExtensionOption,
@@ -41,6 +36,11 @@ from recorder.commands.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config
+from recorder.data_subjects import casework, scoping, transcripts
+from recorder.data_subjects.book import CaseBook
+from recorder.data_subjects.casework import CaseBooks
+from recorder.data_subjects.custody import custody_of, custody_to_json
+from recorder.data_subjects.letters import Letter, NotYetError, letter
 from recorder.permissions import Person
 from recorder.recordings.opening import open_reader
 from recorder.rules.cases import CaseKind, Decision, LegalGround, Step

@@ -28,7 +28,7 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.config import Config
-from recorder.copying.cover_sheet import position_words
+from recorder.exports.cover_sheet import position_words
 from recorder.permissions import Act, Allowed, Person, may
 from recorder.recordings.opening import open_reader
 from recorder.retention.erasing import refuse_locked

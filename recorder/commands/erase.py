@@ -10,8 +10,6 @@ from typing import Annotated
 import typer
 
 from recorder.access.database import open_people
-from recorder.cases.book import CaseBook
-from recorder.cases.telling import tell_of_erasure
 from recorder.commands.records import ORDER_COLUMNS, opened_index
 from recorder.commands.shared import (
     AsOption,
@@ -35,6 +33,8 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.config import Config
+from recorder.data_subjects.book import CaseBook
+from recorder.data_subjects.telling import tell_of_erasure
 from recorder.permissions import Act, Person, knows_all
 from recorder.recordings.keyring import epoch_keys
 from recorder.recordings.searching import knows, shown

@@ -11,8 +11,6 @@ from zoneinfo import ZoneInfo
 import typer
 
 from recorder.access.database import open_people
-from recorder.cases.book import CaseBook
-from recorder.cases.transcripts import Transcripts, case_file
 from recorder.commands.records import moment, opened_index, permitted_search, row_known
 from recorder.commands.shared import (
     AsOption,
@@ -35,11 +33,13 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.config import Config
-from recorder.copying.copy_orders import CopyBooks, CopyOrder, Ordered, check_order
-from recorder.copying.cover_sheet import length_words
-from recorder.copying.exporting import Copying
-from recorder.copying.span_words import position_in, redaction_from
-from recorder.domain.copying import Ground
+from recorder.data_subjects.book import CaseBook
+from recorder.data_subjects.transcripts import Transcripts, case_file
+from recorder.exports.copy_orders import CopyBooks, CopyOrder, Ordered, check_order
+from recorder.exports.copying import Ground
+from recorder.exports.cover_sheet import length_words
+from recorder.exports.exporting import Copying
+from recorder.exports.span_words import position_in, redaction_from
 from recorder.permissions import Act, Person
 from recorder.recordings.keyring import read_passphrase
 from recorder.recordings.opening import open_reader

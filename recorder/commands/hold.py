@@ -10,8 +10,6 @@ import typer
 
 from recorder.access.accounts import usable_people
 from recorder.access.database import open_people
-from recorder.cases.book import CaseBook
-from recorder.cases.casework import needed_hold
 from recorder.commands.erase import whole_id
 from recorder.commands.records import MOST_ROWS, act_signed_in
 from recorder.commands.shared import (
@@ -30,6 +28,8 @@ from recorder.commands.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config
+from recorder.data_subjects.book import CaseBook
+from recorder.data_subjects.casework import needed_hold
 from recorder.permissions import Person
 from recorder.retention.holding import (
     LISTED,

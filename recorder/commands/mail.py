@@ -26,10 +26,10 @@ from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
 from recorder.common.smtp import MailError, send_mail
 from recorder.common.smtp_options import is_mail_address
-from recorder.domain.notifying import STUCK_AFTER
-from recorder.notifying.addresses import Addresses, change_address
-from recorder.notifying.box import Box
-from recorder.notifying.mails import trial
+from recorder.notifications.addresses import Addresses, change_address
+from recorder.notifications.box import Box
+from recorder.notifications.mails import trial
+from recorder.notifications.notifying import STUCK_AFTER
 from recorder.permissions import Act
 from storage.audit import AuditLog
 from storage.rows import time_to_json

@@ -27,9 +27,9 @@ from recorder.commands.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.plain_text import safe_cell
-from recorder.domain.pause_report import OfficerPauses
 from recorder.permissions import Act, Person
-from recorder.reports import Asked, ReportRefusedError, pause_report, period, teams_of
+from recorder.reports.pause_report import OfficerPauses
+from recorder.reports.reports import Asked, ReportRefusedError, pause_report, period, teams_of
 from storage.erasures import Erasures
 from storage.errors import StorageError
 

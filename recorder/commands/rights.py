@@ -6,10 +6,6 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from recorder.cases import casework
-from recorder.cases.casework import CaseBooks
-from recorder.cases.claim_letters import ClaimLetter, claim_letter
-from recorder.cases.letters import NotYetError
 from recorder.commands.cases import case_books
 from recorder.commands.erase import whole_id
 from recorder.commands.hold import day_from
@@ -28,6 +24,10 @@ from recorder.commands.shared import (
 )
 from recorder.common.home import Home
 from recorder.config import Config
+from recorder.data_subjects import casework
+from recorder.data_subjects.casework import CaseBooks
+from recorder.data_subjects.claim_letters import ClaimLetter, claim_letter
+from recorder.data_subjects.letters import NotYetError
 from recorder.permissions import Person
 from recorder.retention.restricting import (
     ClaimStep,

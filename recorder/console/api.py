@@ -13,8 +13,8 @@ from recorder.common.problem_answers import MEDIA_TYPE
 from recorder.console.auth import Caller
 from recorder.console.parts import ApiChanger, ApiReader, Console, Parts
 from recorder.console.streams import download
-from recorder.copying.copy_orders import CopyOrder
-from recorder.domain.copying import Ground
+from recorder.exports.copy_orders import CopyOrder
+from recorder.exports.copying import Ground
 from recorder.permissions import MAX_REASON_CHARACTERS
 from recorder.retention.erasing import order_to_json
 from storage.copy_list import copy_to_json

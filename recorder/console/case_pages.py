@@ -10,14 +10,14 @@ from fastapi import APIRouter, Depends, Form, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
-from recorder.cases import casework, scoping, transcripts
-from recorder.cases.custody import custody_of
 from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.filters import read_form
 from recorder.console.pages import search_form
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
-from recorder.domain.case_rules import STEPS
+from recorder.data_subjects import casework, scoping, transcripts
+from recorder.data_subjects.case_rules import STEPS
+from recorder.data_subjects.custody import custody_of
 from recorder.permissions import Role
 from recorder.rules.cases import LEGAL_GROUND_WORDS, Case, CaseKind, CaseState, Decision, LegalGround, Step
 from recorder.rules.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded

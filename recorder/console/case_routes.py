@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from recorder.cases import casework, scoping
 from recorder.console.api import PROBLEMS, SearchOrder
 from recorder.console.parts import ApiChanger, ApiReader, Console, Parts
+from recorder.data_subjects import casework, scoping
 from recorder.permissions import MAX_REASON_CHARACTERS
 from recorder.rules.cases import Case, CaseKind, LegalGround
 from recorder.rules.requesting import MOST_RECORDINGS

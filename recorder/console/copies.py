@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 from recorder.common.problems import ProblemError
 from recorder.console.deps import AudioFile
-from recorder.copying.copy_orders import CopyBooks, CopyOrder, Ordered
-from recorder.copying.exporting import Copying
-from recorder.copying.span_words import position_in, redaction_from
-from recorder.domain.copying import Ground
+from recorder.exports.copy_orders import CopyBooks, CopyOrder, Ordered
+from recorder.exports.copying import Ground
+from recorder.exports.exporting import Copying
+from recorder.exports.span_words import position_in, redaction_from
 from recorder.permissions import Person
 from storage.encoding import MEDIA_TYPES, SUFFIXES, Format
 from storage.package import zipped

@@ -14,11 +14,11 @@ from recorder.access.proposals import Proposals
 from recorder.access.second_factor import SecondFactors
 from recorder.access.sessions import Sessions
 from recorder.access.tokens import Tokens
-from recorder.cases.casework import CaseBooks
-from recorder.cases.transcripts import Transcripts
-from recorder.copying.copy_orders import CopyBooks
+from recorder.data_subjects.casework import CaseBooks
+from recorder.data_subjects.transcripts import Transcripts
+from recorder.exports.copy_orders import CopyBooks
 from recorder.live.client import Grant
-from recorder.notifying.watch import WatchBooks
+from recorder.notifications.watch import WatchBooks
 from recorder.permissions import Actor, Person
 from recorder.retention.eraser import Eraser
 from recorder.retention.erasing import Books

@@ -14,7 +14,7 @@ from recorder.console.deps import AudioFile, ConsoleDeps
 from recorder.console.listening import OPENED, Listen, Listens
 from recorder.console.ranges import wanted_bytes
 from recorder.console.rules import Rules
-from recorder.copying.copy_orders import CopyOrder, check_order, prepared
+from recorder.exports.copy_orders import CopyOrder, check_order, prepared
 from recorder.permissions import Act, Actor, Application, DeniedError, Person, Refused, may
 from recorder.recordings.searching import describe, findable, knows, shown, typed
 from recorder.retention.erasing import order_to_hear, refuse_locked
@@ -221,7 +221,7 @@ class Desk:
     def export(
         self, actor: Actor, recording_id: str, wanted: CopyOrder | CopyForm, *, is_package: bool = False
     ) -> AudioFile:
-        """Make a copy of a recording to take away: by the rules of `recorder.copying.copy_orders`, which audits it.
+        """Make a copy of a recording to take away: by the rules of `recorder.exports.copy_orders`, which audits it.
 
         Args:
             actor: Who asks.

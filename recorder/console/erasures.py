@@ -6,7 +6,7 @@ from typing import Any
 
 from recorder.console.parts import Parts
 from recorder.permissions import Act, Actor, Person
-from recorder.reports import teams_seen_by
+from recorder.reports.reports import teams_seen_by
 from recorder.retention.erasure_approvals import Approval
 from recorder.rules.call_parts import owners_of
 from recorder.rules.erasing import SpanFacts, facts_of, span_of

@@ -10,11 +10,11 @@ from fastapi.responses import HTMLResponse
 from recorder.access.acknowledging import not_acknowledged
 from recorder.access.listening import asking
 from recorder.audit.reading import last_verified
-from recorder.cases import casework
 from recorder.console.auth import Caller
 from recorder.console.parts import Console, PageChanger, PageReader, Parts
-from recorder.domain.notifying import REVIEW_REMINDED_FOR, Kind
-from recorder.notifying.watch import week_until
+from recorder.data_subjects import casework
+from recorder.notifications.notifying import REVIEW_REMINDED_FOR, Kind
+from recorder.notifications.watch import week_until
 from recorder.permissions import Act
 from recorder.retention.sweep_state import NAME, SweepState, read_state
 from recorder.rules.cases import Case

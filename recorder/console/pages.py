@@ -14,7 +14,7 @@ from recorder.console.holds import holds_on_page
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
 from recorder.console.recording_parts import parts_on_page
 from recorder.console.streams import download, played
-from recorder.domain.copying import GROUND_WORDS
+from recorder.exports.copying import GROUND_WORDS
 from recorder.permissions import Act, Person, Refused, may
 from recorder.rules.call_parts import is_part, withheld_of
 from recorder.rules.requesting import Category, Leave

@@ -12,7 +12,7 @@ from recorder.console.auth import Caller
 from recorder.console.filters import read_form
 from recorder.console.parts import ApiReader, Console, PageReader, Parts
 from recorder.permissions import Act, Person
-from recorder.reports import Asked, PauseReport, ReportRefusedError, pause_report, period, teams_of
+from recorder.reports.reports import Asked, PauseReport, ReportRefusedError, pause_report, period, teams_of
 from storage.types import Search
 
 router = APIRouter()

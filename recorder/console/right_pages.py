@@ -7,13 +7,13 @@ from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
-from recorder.cases import casework
-from recorder.cases.claim_letters import ClaimLetter, claim_letter
-from recorder.cases.letters import NotYetError
 from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.case_pages import day_typed
 from recorder.console.parts import Console, PageChanger, PageReader, Parts, Text
+from recorder.data_subjects import casework
+from recorder.data_subjects.claim_letters import ClaimLetter, claim_letter
+from recorder.data_subjects.letters import NotYetError
 from recorder.permissions import Act
 from recorder.retention import rights
 from recorder.retention.restricting import ClaimStep, ClaimWish, change_claim, claim_of, read_claims, write_claim

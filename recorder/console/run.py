@@ -17,7 +17,7 @@ from recorder.config import Config
 from recorder.console.app import create_app
 from recorder.console.server import TlsFiles, server_config
 from recorder.console.wiring import open_console
-from recorder.notifying.postman import Postman
+from recorder.notifications.postman import Postman
 from recorder.permissions import Role
 from recorder.recordings.archiving import Archiver
 from recorder.recordings.keyring import epoch_keys

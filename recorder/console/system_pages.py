@@ -12,7 +12,7 @@ from recorder.calls.notices import NoticeError
 from recorder.common.problems import ProblemError
 from recorder.console.auth import Caller
 from recorder.console.parts import Console, PageReader, Parts
-from recorder.notifying.watch import disagreements_of
+from recorder.notifications.watch import disagreements_of
 from recorder.permissions import Act
 from recorder.rules.alarms import Advice, advice_on
 from storage.audit_entry import AuditEntry

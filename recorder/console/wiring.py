@@ -22,18 +22,18 @@ from recorder.access.signing import Signer, ensure_key
 from recorder.access.tokens import Tokens
 from recorder.audit.ledger import Ledger
 from recorder.calls.notices import NoticeStore
-from recorder.cases.book import CaseBook
-from recorder.cases.casework import CaseBooks, needed_hold
-from recorder.cases.telling import tell_of_erasure
-from recorder.cases.transcripts import Transcripts, case_file
 from recorder.common.home import Home
 from recorder.config import Config
 from recorder.console.deps import ConsoleDeps
 from recorder.console.pulse import BEAT_S, SILENCE_S
-from recorder.copying.copy_orders import CopyBooks
+from recorder.data_subjects.book import CaseBook
+from recorder.data_subjects.casework import CaseBooks, needed_hold
+from recorder.data_subjects.telling import tell_of_erasure
+from recorder.data_subjects.transcripts import Transcripts, case_file
+from recorder.exports.copy_orders import CopyBooks
 from recorder.live import client as live_client
 from recorder.live.client import LiveClient
-from recorder.notifying.watch import opt_outs_of, takeovers_of, watch_books
+from recorder.notifications.watch import opt_outs_of, takeovers_of, watch_books
 from recorder.recordings.keyring import epoch_keys
 from recorder.recordings.returned import destroy_returned
 from recorder.retention.eraser import Eraser

@@ -17,12 +17,12 @@ from sqlalchemy.exc import IntegrityError
 
 from recorder.access.account_rows import PeopleError
 from recorder.access.database import open_people, second_factors
-from recorder.cases import casework
 from recorder.common.home import Home
 from recorder.console.app import create_app
 from recorder.console.auth import Caller
 from recorder.console.deps import ConsoleDeps
 from recorder.console.render import Renderer
+from recorder.data_subjects import casework
 from recorder.permissions import Person, Role, Scope
 from recorder.rules.cases import CaseKind
 from recorder.rules.limits import Rates

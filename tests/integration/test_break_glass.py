@@ -12,8 +12,8 @@ from sqlalchemy.exc import IntegrityError
 
 from recorder.access.database import accounts, break_glass, open_people
 from recorder.console.run import warn_of_combined
-from recorder.domain.notifying import Kind
-from recorder.notifying.watch import tell_now
+from recorder.notifications.notifying import Kind
+from recorder.notifications.watch import tell_now
 from recorder.permissions import Role
 from recorder.rules.requesting import BREAK_GLASS_A_DAY, BREAK_GLASS_FOR
 from storage.types import RecordingId

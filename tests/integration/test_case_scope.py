@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from recorder.cases import casework, scoping
-from recorder.cases.case_holds import waiting_scopes
-from recorder.cases.casework import COMPLAINT_WINDOW
 from recorder.cli import app
 from recorder.common.problems import ProblemError
-from recorder.domain.notifying import of_scopes
+from recorder.data_subjects import casework, scoping
+from recorder.data_subjects.case_holds import waiting_scopes
+from recorder.data_subjects.casework import COMPLAINT_WINDOW
+from recorder.notifications.notifying import of_scopes
 from recorder.rules.cases import Case, CaseKind, Step
 from recorder.rules.requesting import Bench
 from storage.query_holds import QueryHolds

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from recorder.cases import casework
-from recorder.cases.book import CaseBook
-from recorder.cases.casework import COMPLAINT_WINDOW
 from recorder.cli import app
 from recorder.common.problems import ProblemError
+from recorder.data_subjects import casework
+from recorder.data_subjects.book import CaseBook
+from recorder.data_subjects.casework import COMPLAINT_WINDOW
 from recorder.retention.holding import release_hold
 from recorder.rules.cases import Case, CaseKind, LegalGround, Step
 from storage.types import RecordingId, Search

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from recorder.copying.copy_orders import CopyOrder, check_order
-from recorder.copying.exporting import Copying
+from recorder.exports.copy_orders import CopyOrder, check_order
+from recorder.exports.exporting import Copying
 from recorder.permissions import Person, Role
 from recorder.recordings.replay import copies_of
 from storage.encoding import Format
@@ -144,7 +144,7 @@ def test_whoever_hangs_up_in_the_middle_is_written_down(console: Console, browse
 def test_without_a_typesetter_it_is_said_before_the_first_byte(
     console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recorder.copying.pdf.sys.executable", "/bin/false")
+    monkeypatch.setattr("recorder.exports.pdf.sys.executable", "/bin/false")
     books = console.deps.copy_books
     order = CopyOrder(form=Format.WAV, reason="complaint 17")
     keep_leave(books.requests, DORA.name, ID, until=books.now() + timedelta(days=1))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recorder.calls.notices import NoticeStore, install_shipped
-from recorder.cases import casework
+from recorder.data_subjects import casework
 from recorder.retention.sweep_state import NAME, SweepState, state_to_json
 from recorder.rules.cases import CaseKind
 from storage.audit import AuditLog

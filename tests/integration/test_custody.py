@@ -10,12 +10,12 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from recorder.cases import casework
-from recorder.cases.casework import CaseBooks
-from recorder.cases.custody import NO_COPY, Custody, custody_of, custody_to_json
 from recorder.cli import app
 from recorder.common.problems import ProblemError
 from recorder.console import case_pages
+from recorder.data_subjects import casework
+from recorder.data_subjects.casework import CaseBooks
+from recorder.data_subjects.custody import NO_COPY, Custody, custody_of, custody_to_json
 from recorder.permissions import Actor
 from recorder.rules.cases import CaseKind, Step
 from storage.types import Search

@@ -12,7 +12,7 @@ from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 
 from recorder.access.database import erasure_approvals, open_people
-from recorder.cases import casework
+from recorder.data_subjects import casework
 from recorder.permissions import Role
 from recorder.retention.holding import place_hold
 from recorder.retention.holds import HoldWish

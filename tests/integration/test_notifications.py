@@ -13,13 +13,13 @@ import pyotp
 import pytest
 
 from recorder.access.totp import new_secret
-from recorder.cases import casework
 from recorder.config.mail_options import MailOptions
-from recorder.domain import notifying
-from recorder.domain.notifying import Kind
-from recorder.notifying.box import Mail
-from recorder.notifying.mail_health import MailHealth
-from recorder.notifying.postman import KEPT_FOR, Postman
+from recorder.data_subjects import casework
+from recorder.notifications import notifying
+from recorder.notifications.box import Mail
+from recorder.notifications.mail_health import MailHealth
+from recorder.notifications.notifying import Kind
+from recorder.notifications.postman import KEPT_FOR, Postman
 from recorder.retention.holding import place_hold, release_hold
 from recorder.retention.holds import HoldWish
 from recorder.rules.cases import CaseKind, Step

@@ -9,7 +9,7 @@ import pytest
 from recorder.access.database import open_people
 from recorder.access.listening.requests import Requests
 from recorder.common.problems import ProblemError
-from recorder.copying.copy_orders import CopyBooks, CopyOrder, check_order
+from recorder.exports.copy_orders import CopyBooks, CopyOrder, check_order
 from recorder.permissions import Act
 from recorder.recordings.inspection import Inspector
 from recorder.retention.eraser import Eraser

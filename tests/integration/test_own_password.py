@@ -12,8 +12,8 @@ import pytest
 from recorder.access.accounts import SignedIn
 from recorder.access.passwords import RULES, weakness
 from recorder.console.throttle import A_SECOND, AT_ONCE
-from recorder.domain.notifying import Kind
-from recorder.notifying.watch import tell_now
+from recorder.notifications.notifying import Kind
+from recorder.notifications.watch import tell_now
 from storage.audit import AuditLog
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import Browser, Console, console_site, signed_in

@@ -17,7 +17,7 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config, Console
 from recorder.config.mail_options import MailOptions
-from recorder.notifying.mail_health import MailHealth
+from recorder.notifications.mail_health import MailHealth
 from recorder.retention import sweep_process
 from recorder.retention.former import Former
 from recorder.retention.people_leftovers import NAME, OVERDUE_ALARM, PEOPLE_SWEPT, PeopleSweep, alarms_of

@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from recorder.cases import casework
 from recorder.common.problems import ProblemError
+from recorder.data_subjects import casework
 from recorder.permissions import Role
 from recorder.recordings.replay import replay
 from recorder.retention.erasing import order_erasure

@@ -12,8 +12,8 @@ from recorder.access.database import open_people
 from recorder.access.listening.appointments import Appointments
 from recorder.access.seals import Seals, disagreements
 from recorder.access.triggers import TRIGGERS
-from recorder.domain.notifying import Kind
-from recorder.notifying.watch import disagreements_of, tell_now
+from recorder.notifications.notifying import Kind
+from recorder.notifications.watch import disagreements_of, tell_now
 from recorder.permissions import Role
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError

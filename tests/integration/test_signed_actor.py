@@ -24,7 +24,7 @@ from recorder.access.signing import (
 from recorder.cli import app
 from recorder.live.client import DaemonRefusedError, LiveClient
 from recorder.live.headers import ACTOR_HEADER, SIGNATURE_HEADER
-from recorder.notifying.watch import takeovers_of
+from recorder.notifications.watch import takeovers_of
 from storage.errors import KeyProblemError
 from tests.helpers.recorder_home import RecorderHome, recorder_home
 from tests.helpers.unix_transport import UnixTransport

@@ -15,7 +15,7 @@ from recorder.access.listening.appointments import Appointments
 from recorder.access.listening.emergencies import Emergencies, Emergency
 from recorder.access.listening.requests import Requests
 from recorder.access.tokens import Tokens
-from recorder.cases.book import CaseBook
+from recorder.data_subjects.book import CaseBook
 from recorder.permissions import Role, Scope
 from recorder.rules.cases import CaseEntry, Step
 from recorder.rules.requesting import BREAK_GLASS_FOR, Category, RequestState, RequestWish

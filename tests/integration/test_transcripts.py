@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from recorder.cases import casework, transcripts
 from recorder.common.problems import ProblemError
+from recorder.data_subjects import casework, transcripts
 from recorder.retention.erasing import forgot_recording
 from recorder.retention.restricting import ClaimStep, ClaimWish, change_claim, write_claim
 from recorder.retention.rights import ClaimEvent

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from recorder.cases.letters import Letter, NotYetError, letter
-from recorder.domain.case_rules import check_opening, check_step
+from recorder.data_subjects.case_rules import check_opening, check_step
+from recorder.data_subjects.letters import Letter, NotYetError, letter
 from recorder.permissions import DeniedError, Fault, Person, Role
 from recorder.rules.cases import Case, CaseEntry, CaseKind, CaseState, Decision, Step, after, opened, told
 from recorder.rules.deadlines import Wait

@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from recorder.domain.conduct import HEARD_A_DAY, USED_WITHIN, Done, Granted, heard_many, used_at_once
-from recorder.domain.notifying import Kind, of_conduct
+from recorder.notifications.conduct import HEARD_A_DAY, USED_WITHIN, Done, Granted, heard_many, used_at_once
+from recorder.notifications.notifying import Kind, of_conduct
 from recorder.permissions import Act, Person, Role
 from recorder.rules.requesting import Bench
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from recorder.copying.cover_sheet import length_words, position_words
-from recorder.domain.copying import GROUND_WORDS, Ground, left_out
+from recorder.exports.copying import GROUND_WORDS, Ground, left_out
+from recorder.exports.cover_sheet import length_words, position_words
 from recorder.rules.pausing import Kind
 from storage.types import Channels, ErasureKind, Redaction, Segment, SegmentKind
 

@@ -17,7 +17,7 @@ from recorder.access.listening.appointments import Appointments
 from recorder.access.proposals import Proposals
 from recorder.access.second_factor import SecondFactors
 from recorder.access.totp import code_of, new_secret, step_of
-from recorder.domain.notifying import Kind, of_deputy, of_proposals
+from recorder.notifications.notifying import Kind, of_deputy, of_proposals
 from recorder.permissions import Act, DeniedError, Fault, Role
 from recorder.rules.requesting import Bench
 from tests.helpers.accounts import CHEAP, PASSWORD, Clock, as_of_before

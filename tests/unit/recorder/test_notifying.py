@@ -8,7 +8,8 @@ import pytest
 
 from recorder.common.smtp_options import SmtpSecurity, is_mail_address
 from recorder.config.mail_options import MailOptions
-from recorder.domain.notifying import (
+from recorder.notifications.mails import mail_of
+from recorder.notifications.notifying import (
     REVIEW_REMINDED_FOR,
     WORDING,
     CaseClock,
@@ -21,8 +22,7 @@ from recorder.domain.notifying import (
     retry_after,
     usable,
 )
-from recorder.notifying.mails import mail_of
-from recorder.notifying.watch import of_opt_outs, of_takeovers
+from recorder.notifications.watch import of_opt_outs, of_takeovers
 from recorder.permissions import Person, Role
 from recorder.rules.requesting import AccessRequest, Bench, Category, RequestState, RequestWish
 from recorder.rules.weekly import Calls, Week, Weekday, counted, last_weekly, review_day, word_of

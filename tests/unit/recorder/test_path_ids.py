@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from recorder.cases.book import PREFIXES
 from recorder.console.path_ids import WORDS, id_in_path
+from recorder.data_subjects.book import PREFIXES
 from recorder.domain.route_access import ROUTES
 from storage.claims import new_claim_id
 from storage.erasures import new_order_id

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from recorder.domain.pause_report import OfficerPauses, pauses_per_officer
 from recorder.permissions import Person, Role
-from recorder.reports import ReportRefusedError, period, teams_of
+from recorder.reports.pause_report import OfficerPauses, pauses_per_officer
+from recorder.reports.reports import ReportRefusedError, period, teams_of
 from storage.types import Outcome, RecordingId, RecordingRow, Segment, SegmentKind
 
 AT = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)

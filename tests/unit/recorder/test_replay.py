@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
-from recorder.copying.exporting import BROKEN, DONE
+from recorder.exports.exporting import BROKEN, DONE
 from recorder.recordings.replay import NOT_STATE, NOTHING_DONE, REPLAYED, copies_of, is_known, orders_of
 from storage.audit_entry import AuditEntry
 from storage.types import ErasureKind, ErasureState

@@ -6,9 +6,9 @@ from itertools import product
 
 import pytest
 
-from recorder.cases.claim_letters import ClaimLetter, claim_letter
-from recorder.cases.letters import ROUTES, NotYetError
-from recorder.domain.notifying import of_claims
+from recorder.data_subjects.claim_letters import ClaimLetter, claim_letter
+from recorder.data_subjects.letters import ROUTES, NotYetError
+from recorder.notifications.notifying import of_claims
 from recorder.permissions import DeniedError, Fault, Person, Role
 from recorder.retention.rights import (
     GROUNDS,

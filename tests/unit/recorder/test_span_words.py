@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from recorder.copying.span_words import position_in, redaction_from
+from recorder.exports.span_words import position_in, redaction_from
 from storage.types import Channels
 
 LONDON = ZoneInfo("Europe/London")

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from recorder.config.mail_options import MailOptions
-from recorder.domain.notifying import FAILING_AFTER
-from recorder.notifying.box import Queue
+from recorder.notifications.box import Queue
+from recorder.notifications.notifying import FAILING_AFTER
 from storage.durable import make_folder, save_atomically
 from storage.rows import time_from_json, time_to_json
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from recorder.common.problems import ProblemError
-from recorder.copying.copy_orders import CaseFile, CopyBooks, CopyOrder, Ordered
-from recorder.copying.cover_sheet import CoverSheet, Sheeted, Written
-from recorder.copying.pdf import PdfPrinter
-from recorder.domain.copying import GROUND_WORDS, left_out
+from recorder.exports.copy_orders import CaseFile, CopyBooks, CopyOrder, Ordered
+from recorder.exports.copying import GROUND_WORDS, left_out
+from recorder.exports.cover_sheet import CoverSheet, Sheeted, Written
+from recorder.exports.pdf import PdfPrinter
 from recorder.permissions import Act, Person
 from recorder.rules.spans import in_seconds
 from recorder.rules.transcripts import Transcript
@@ -33,7 +33,7 @@ class Copying:
         books: From what.
         person: Who makes the copies.
         order: What for.
-        ordered: What `recorder.copying.copy_orders.check_order` gave for each recording.
+        ordered: What `recorder.exports.copy_orders.check_order` gave for each recording.
         progress: Told how far it is, seconds of audio.
     """
 

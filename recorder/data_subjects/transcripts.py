@@ -12,11 +12,11 @@ from typing import Any
 from sqlalchemy import Engine, func, insert, select
 
 from recorder.access.database import transcripts as _table
-from recorder.cases.book import CaseBook
-from recorder.cases.casework import CaseBooks, at_work, write_step
-from recorder.cases.letters import in_words
 from recorder.common.problems import ProblemError
-from recorder.copying.copy_orders import CaseFile
+from recorder.data_subjects.book import CaseBook
+from recorder.data_subjects.casework import CaseBooks, at_work, write_step
+from recorder.data_subjects.letters import in_words
+from recorder.exports.copy_orders import CaseFile
 from recorder.permissions import Act, Actor, Person
 from recorder.retention.erasing import refuse_locked
 from recorder.retention.restricting import refuse_restricted

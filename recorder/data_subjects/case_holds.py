@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from recorder.common.problems import ProblemError
-from recorder.domain.case_scope import WIDE_FOR, check_count, is_narrow
+from recorder.data_subjects.case_scope import WIDE_FOR, check_count, is_narrow
 from recorder.permissions import DeniedError, Person
 from recorder.retention.holding import HoldBooks, settling_books
 from recorder.retention.holds import GRACE

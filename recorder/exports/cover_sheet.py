@@ -1,4 +1,4 @@
-"""The cover sheet of a copy: HTML for whoever gets it; `recorder.copying.pdf` makes the same page a tagged PDF."""
+"""The cover sheet of a copy: HTML for whoever gets it; `recorder.exports.pdf` makes the same page a tagged PDF."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from recorder.domain.copying import LeftOut
+from recorder.exports.copying import LeftOut
 from storage.encoding import Format
 from storage.types import RecordingRow
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from recorder.common.smtp import MailError, send_mail
 from recorder.common.smtp_options import SmtpServer
 from recorder.config.mail_options import MailOptions
-from recorder.domain.notifying import STUCK_AFTER, WORDING, Kind, Notification, retry_after
-from recorder.notifying.box import Box, Kept, Queue
-from recorder.notifying.mail_health import note_queue
-from recorder.notifying.mails import mail_of
-from recorder.notifying.watch import WatchBooks, tell_now, tell_what_time_brought
+from recorder.notifications.box import Box, Kept, Queue
+from recorder.notifications.mail_health import note_queue
+from recorder.notifications.mails import mail_of
+from recorder.notifications.notifying import STUCK_AFTER, WORDING, Kind, Notification, retry_after
+from recorder.notifications.watch import WatchBooks, tell_now, tell_what_time_brought
 from recorder.permissions import Role
 from storage.errors import StorageError
 

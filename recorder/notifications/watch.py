@@ -18,17 +18,17 @@ from recorder.access.listening.books import HearingBooks
 from recorder.access.proposals import Proposals
 from recorder.access.seals import ADDED, GRANTED, roles_in
 from recorder.access.signing import Signer
-from recorder.cases import casework
-from recorder.cases.case_holds import waiting_scopes
-from recorder.cases.casework import CaseBooks
 from recorder.common.problems import ProblemError
 from recorder.config import Config
-from recorder.domain import conduct, notifying
-from recorder.domain.conduct import Done, Granted
-from recorder.domain.notifying import CaseClock, Kind, Notification
+from recorder.data_subjects import casework
+from recorder.data_subjects.case_holds import waiting_scopes
+from recorder.data_subjects.casework import CaseBooks
 from recorder.live.client import SERVICE, DaemonUnavailableError, LiveClient
-from recorder.notifying.addresses import Addresses
-from recorder.notifying.box import Box
+from recorder.notifications import conduct, notifying
+from recorder.notifications.addresses import Addresses
+from recorder.notifications.box import Box
+from recorder.notifications.conduct import Done, Granted
+from recorder.notifications.notifying import CaseClock, Kind, Notification
 from recorder.permissions import Act, Role
 from recorder.rules.cases import Case
 from recorder.rules.live_access import Around, facts_listed

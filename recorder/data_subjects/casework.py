@@ -1,7 +1,8 @@
 """Work on cases of subject access and disclosure: allowed, written to the audit log, then kept.
 
-The rules are `recorder.domain.case_rules`'s. What is found is held at once, so that no sweep takes it; a decision to
-disclose gives whoever works on the case leave to listen and to copy. Used by the console and the command alike.
+The rules are `recorder.data_subjects.case_rules`'s. What is found is held at once, so that no sweep takes it; a
+decision to disclose gives whoever works on the case leave to listen and to copy. Used by the console and the
+command alike.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,13 +14,13 @@ from zoneinfo import ZoneInfo
 
 from recorder.access.listening.asking import GRANTED, STATUS
 from recorder.access.listening.books import HearingBooks
-from recorder.cases import case_holds
-from recorder.cases.book import CaseBook, ChangedError
-from recorder.cases.case_holds import check_settled, counted
-from recorder.cases.workdays import is_working_day
 from recorder.common.problems import ProblemError
-from recorder.domain.case_rules import check_opening, check_step
-from recorder.domain.case_scope import in_words, is_empty, wanted
+from recorder.data_subjects import case_holds
+from recorder.data_subjects.book import CaseBook, ChangedError
+from recorder.data_subjects.case_holds import check_settled, counted
+from recorder.data_subjects.case_rules import check_opening, check_step
+from recorder.data_subjects.case_scope import in_words, is_empty, wanted
+from recorder.data_subjects.workdays import is_working_day
 from recorder.permissions import MAX_REASON_CHARACTERS, Act, Actor, DeniedError, Person
 from recorder.retention.holding import HoldBooks, place_hold, review_hold, steady_books
 from recorder.retention.holds import HoldWish

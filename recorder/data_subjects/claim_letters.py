@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from types import MappingProxyType
 
-from recorder.cases.letters import ROUTES, NotYetError, in_words
+from recorder.data_subjects.letters import ROUTES, NotYetError, in_words
 from recorder.retention.rights import REFUSALS
 from storage.types import Claim, ClaimState, Right
 

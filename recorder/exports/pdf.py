@@ -23,7 +23,7 @@ class PdfPrinter:
     """
 
     def __init__(self) -> None:
-        arguments = [sys.executable, "-P", "-m", "recorder.copying.pdf"]  # not what lies in the current folder
+        arguments = [sys.executable, "-P", "-m", "recorder.exports.pdf"]  # not what lies in the current folder
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )

@@ -13,9 +13,9 @@ from datetime import datetime
 from recorder.access.listening.requests import Requests
 from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
-from recorder.copying.cover_sheet import length_words, position_words
-from recorder.copying.span_words import OVERHANG_S
-from recorder.domain.copying import Ground
+from recorder.exports.copying import Ground
+from recorder.exports.cover_sheet import length_words, position_words
+from recorder.exports.span_words import OVERHANG_S
 from recorder.permissions import Act, Actor, Person
 from recorder.recordings.inspection import Inspector
 from recorder.retention.erasing import refuse_locked

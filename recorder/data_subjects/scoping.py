@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from recorder.cases import case_holds
-from recorder.cases.casework import HOLD_KIND, CaseBooks, at_work, denied, write_step
 from recorder.common.problems import ProblemError
-from recorder.domain.case_scope import check_scoping, in_words, is_empty, wanted
+from recorder.data_subjects import case_holds
+from recorder.data_subjects.case_scope import check_scoping, in_words, is_empty, wanted
+from recorder.data_subjects.casework import HOLD_KIND, CaseBooks, at_work, denied, write_step
 from recorder.permissions import Actor, DeniedError, Person
 from recorder.retention.holding import steady_books
 from recorder.retention.holds import GRACE

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from zoneinfo import ZoneInfo
 
-from recorder.cases.book import CaseBook, ChangedError
+from recorder.data_subjects.book import CaseBook, ChangedError
 from recorder.rules.cases import CaseEntry, Step
 from storage.audit import AuditLog
 from storage.types import ErasureOrder, Hold

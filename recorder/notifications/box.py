@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Engine, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from recorder.access.database import from_s, notifications
-from recorder.domain.notifying import WORDING, Kind, Notification, Wording
+from recorder.notifications.notifying import WORDING, Kind, Notification, Wording
 
 LISTED = 200
 _AT_ONCE = 20

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from recorder.audit.reading import problems_of
-from recorder.cases.casework import CaseBooks, at_work
 from recorder.common.problems import ProblemError
-from recorder.domain.custody import READ, Hand, chain_of
+from recorder.data_subjects.casework import CaseBooks, at_work
+from recorder.data_subjects.custody_rules import READ, Hand, chain_of
 from recorder.permissions import Act, Actor, Person, Refused, may
 from recorder.recordings.inspection import Inspector
 from recorder.rules.cases import Case
