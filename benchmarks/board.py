@@ -28,7 +28,7 @@ from benchmarks.pressing import SocketConnection
 from benchmarks.streams import DescriptorsError, need_descriptors
 from recorder.access.accounts import People
 from recorder.access.database import open_people
-from recorder.live.headers import ACTOR_HEADER
+from recorder.control.headers import ACTOR_HEADER
 from recorder.permissions import Role
 from storage.audit import AuditLog
 

@@ -22,8 +22,8 @@ from benchmarks.machine import end
 from recorder.access.signing import Signer
 from recorder.common.home import Home
 from recorder.config import ConfigError, read
-from recorder.live.client import signed_headers
-from recorder.live.headers import ACTOR_HEADER
+from recorder.control.client import signed_headers
+from recorder.control.headers import ACTOR_HEADER
 from recorder.recordings.opening import open_index
 from storage.audit import AuditLog
 from storage.errors import StorageError

@@ -23,7 +23,7 @@ from benchmarks.machine import measured_here
 from benchmarks.placed import PlacedCalls, extensions
 from benchmarks.pressing import Door, Pressed, press
 from benchmarks.streams import DescriptorsError, need_descriptors
-from recorder.live.headers import ACTOR_HEADER
+from recorder.control.headers import ACTOR_HEADER
 
 _NOTICE_S, _PLACE_RATE, _JOINED_S, _SETTLE_S, _SEALED_S = 1.0, 20.0, 90.0, 5.0, 60.0
 _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 10, 256

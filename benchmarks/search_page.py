@@ -33,11 +33,11 @@ from recorder.access.accounts import People
 from recorder.access.database import open_people
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.console.app import create_app
-from recorder.console.server import server_config
-from recorder.console.wiring import open_console
 from recorder.permissions import Role
 from recorder.rules.signing_in import SecondFactor
+from recorder.web.app import create_app
+from recorder.web.server import server_config
+from recorder.web.wiring import open_console
 from storage.audit import AuditLog
 
 _NAME, _PASSWORD = "searcher", "seven tall cranes over the harbour"

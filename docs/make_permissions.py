@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from recorder.control.socket_access import KEYS, SOCKET
 from recorder.domain.command_access import IF_NAMED, NAMED, UNNAMED
-from recorder.domain.route_access import API, PAGES
-from recorder.domain.socket_access import KEYS, SOCKET
 from recorder.permissions import SCOPE_OF, TABLE, VERBS, Act, Role
 from recorder.rules.live_access import LIVE_ACTS, SOURCE_TABLE, STANDS_IN, Relation, Source
 from recorder.rules.live_access import relations_of as live_relations_of
 from recorder.rules.requirement import EVERYWHERE, Door, Requirement, Subject, relations_of
+from recorder.web.route_access import API, PAGES
 
 PAGE = Path(__file__).parent / "permissions.md"
 BEGIN, END = "<!-- permissions: begin -->\n", "<!-- permissions: end -->\n"

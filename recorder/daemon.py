@@ -49,10 +49,10 @@ from recorder.config import Config, ConfigError
 from recorder.config.carriage import parse_address, sip_options
 from recorder.config.reading import DERIVED
 from recorder.config.sip_accounts import AccountError, accounts, registrars
+from recorder.control.api import LiveApi
+from recorder.control.broadcast import Broadcast
+from recorder.control.socket_server import PathTooLongError, SocketServer
 from recorder.kernel_relay import open_relay
-from recorder.live.api import LiveApi
-from recorder.live.broadcast import Broadcast
-from recorder.live.socket_server import PathTooLongError, SocketServer
 from recorder.notifications.mail_health import MailHealth
 from recorder.recordings.kept_live import Discards
 from recorder.recordings.left_open import LeftOpen

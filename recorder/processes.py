@@ -41,7 +41,7 @@ def wait_ready(home: Home, child: subprocess.Popen[bytes], within_s: float = 20.
     Raises:
         NotReadyError: It ended, or does not answer in time.
     """
-    from recorder.live.client import (  # noqa: PLC0415 - an HTTP client, which the daemon itself need not load
+    from recorder.control.client import (  # noqa: PLC0415 - an HTTP client, which the daemon itself need not load
         DaemonRefusedError,
         DaemonUnavailableError,
         LiveClient,

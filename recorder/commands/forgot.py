@@ -21,7 +21,7 @@ from recorder.commands.shared import (
 )
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
-from recorder.live.client import DaemonUnavailableError, LiveClient
+from recorder.control.client import DaemonUnavailableError, LiveClient
 from recorder.permissions import Person
 from recorder.retention.erasing import forgot_recording
 

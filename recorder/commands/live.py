@@ -32,7 +32,7 @@ from recorder.commands.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
+from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.permissions import Act, LocalUser, Person, Refused, may
 from recorder.rules.live_access import Around, colleagues_of, seen
 

@@ -21,7 +21,7 @@ from recorder.commands.shared import (
     sign_in,
 )
 from recorder.common.home import Home
-from recorder.live.client import Grant, LiveClient
+from recorder.control.client import Grant, LiveClient
 from recorder.permissions import Act
 from recorder.rules.live_access import facts_listed
 from recorder.rules.opt_out import may_see

@@ -6,7 +6,7 @@ from typing import Any
 from recorder.commands.live import CallOption, ExtensionOption, ask, one_of, whole
 from recorder.commands.shared import AsOption, HomeOption, JsonOption, PasswordOption, print_json, say, sign_in
 from recorder.common.home import Home
-from recorder.live.client import LiveClient
+from recorder.control.client import LiveClient
 
 
 def second_message(

@@ -41,9 +41,9 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config import Config, ConfigError, config_file
 from recorder.config.carriage import parse_address
+from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.home_check import check_listening, check_next_hops, check_private_keys
 from recorder.kernel_relay import check_kernel_relay, read_means
-from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.machine import read_machine
 from recorder.openid.check import check_openid
 from recorder.peer_check import check_alarms, check_targets

@@ -14,15 +14,15 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.hygiene import LimitError, raise_descriptors
 from recorder.config import Config
-from recorder.console.app import create_app
-from recorder.console.server import TlsFiles, server_config
-from recorder.console.wiring import open_console
 from recorder.notifications.postman import Postman
 from recorder.permissions import Role
 from recorder.recordings.archiving import Archiver
 from recorder.recordings.keyring import epoch_keys
 from recorder.retention.eraser import keep_erasing
 from recorder.retention.housekeeping import KeyHolder, keep_house
+from recorder.web.app import create_app
+from recorder.web.server import TlsFiles, server_config
+from recorder.web.wiring import open_console
 from sip.options import TlsOptions
 from sip.tls import TlsFilesError, load
 from storage.errors import StorageError

@@ -20,10 +20,10 @@ from recorder.access.seals import ADDED, GRANTED, roles_in
 from recorder.access.signing import Signer
 from recorder.common.problems import ProblemError
 from recorder.config import Config
+from recorder.control.client import SERVICE, DaemonUnavailableError, LiveClient
 from recorder.data_subjects import casework
 from recorder.data_subjects.case_holds import waiting_scopes
 from recorder.data_subjects.casework import CaseBooks
-from recorder.live.client import SERVICE, DaemonUnavailableError, LiveClient
 from recorder.notifications import conduct, notifying
 from recorder.notifications.addresses import Addresses
 from recorder.notifications.box import Box

@@ -13,11 +13,11 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from recorder import config
 from recorder.common.home import Home
-from recorder.console.app import create_app
-from recorder.console.deps import ConsoleDeps
-from recorder.console.server import server_config
-from recorder.console.wiring import open_console
 from recorder.permissions import Role
+from recorder.web.app import create_app
+from recorder.web.deps import ConsoleDeps
+from recorder.web.server import server_config
+from recorder.web.wiring import open_console
 from tests.helpers.accounts import CHEAP, PASSWORD
 from tests.helpers.chromium import (
     ARGUMENTS,

@@ -29,15 +29,15 @@ from recorder.common.problems import ProblemError
 from recorder.config import Config
 from recorder.config import Console as ConsoleOptions
 from recorder.config.openid_options import OpenIdOptions
-from recorder.console.app import create_app
-from recorder.console.auth import Gatekeeper
-from recorder.console.deps import ConsoleDeps
-from recorder.console.server import server_config
-from recorder.console.wiring import open_console
-from recorder.live.peercred import PeerCredProtocol, user_name
+from recorder.control.peercred import PeerCredProtocol, user_name
 from recorder.permissions import Person, Role
 from recorder.rules.requesting import AccessRequest
 from recorder.rules.signing_in import SecondFactor
+from recorder.web.app import create_app
+from recorder.web.auth import Gatekeeper
+from recorder.web.deps import ConsoleDeps
+from recorder.web.server import server_config
+from recorder.web.wiring import open_console
 from storage.audit import AuditEntry, AuditLog
 from storage.index import Index, sqlite_url
 from storage.reader import open_recording

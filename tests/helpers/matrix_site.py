@@ -18,10 +18,6 @@ from sqlalchemy.exc import IntegrityError
 from recorder.access.account_rows import PeopleError
 from recorder.access.database import open_people, second_factors
 from recorder.common.home import Home
-from recorder.console.app import create_app
-from recorder.console.auth import Caller
-from recorder.console.deps import ConsoleDeps
-from recorder.console.render import Renderer
 from recorder.data_subjects import casework
 from recorder.permissions import Person, Role, Scope
 from recorder.rules.cases import CaseKind
@@ -29,6 +25,10 @@ from recorder.rules.limits import Rates
 from recorder.rules.live_access import Relation
 from recorder.rules.policy import Extension
 from recorder.rules.requesting import Category, Leave, RequestWish
+from recorder.web.app import create_app
+from recorder.web.auth import Caller
+from recorder.web.deps import ConsoleDeps
+from recorder.web.render import Renderer
 from storage.claims import Claims, new_claim_id
 from storage.erasures import new_order_id
 from storage.holds import new_hold_id

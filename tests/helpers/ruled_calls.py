@@ -1,12 +1,12 @@
 """Calls in progress of a daemon that is not there: whose act is allowed is decided by the product's own rules.
 
-As the daemon decides (`recorder.live.permits`); acts change nothing, so that everybody meets the same calls.
+As the daemon decides (`recorder.control.permits`); acts change nothing, so that everybody meets the same calls.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from recorder.live.client import DaemonRefusedError, Grant
+from recorder.control.client import DaemonRefusedError, Grant
 from recorder.permissions import Act, Actor, DeniedError, Person
 from recorder.rules.live_access import NOTHING_KNOWN, Around, HiddenError, facts_listed, own_teams, require
 from recorder.rules.opt_out import Statements, check_decline, check_grant
@@ -21,7 +21,7 @@ def request_of(call: str) -> str:
 
 
 class RuledCalls:
-    """Stands for `recorder.live.client.LiveClient`.
+    """Stands for `recorder.control.client.LiveClient`.
 
     Args:
         phones: The extensions, each with who sits there; each has a call.

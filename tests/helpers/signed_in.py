@@ -13,7 +13,7 @@ from recorder.access.sessions import Kind, Sessions
 from recorder.access.signing import Said, Signer
 from recorder.commands.shared import TOKEN_VARIABLE
 from recorder.common.clock import utc_now
-from recorder.live.headers import ACTOR_HEADER, SIGNATURE_HEADER
+from recorder.control.headers import ACTOR_HEADER, SIGNATURE_HEADER
 
 _READS = frozenset(
     {

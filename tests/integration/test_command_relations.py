@@ -20,10 +20,10 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.domain.command_access import NAMED
-from recorder.domain.route_access import ROUTES
 from recorder.permissions import TABLE, Person, Role
 from recorder.rules.live_access import Relation
 from recorder.rules.requirement import Requirement, Subject, relations_of
+from recorder.web.route_access import ROUTES
 from storage.audit import AuditLog
 from tests.helpers.matrix_site import DEPUTY, MatrixSite, Things, matrix_site, name_of
 

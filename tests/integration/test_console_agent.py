@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from recorder.console.pulse import BEAT, CHANGED, Pulse
-from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
+from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.permissions import Role
+from recorder.web.pulse import BEAT, CHANGED, Pulse
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import CALL, Browser, Console, console_site
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recorder.audit.reading import note_verified
-from recorder.console.audit_pages import PAGE_SIZE
+from recorder.web.audit_pages import PAGE_SIZE
 from storage.anchors import Anchor, Anchors
 from storage.types import Search
 from tests.helpers.console_site import CALL, Console, console_site

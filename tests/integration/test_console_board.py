@@ -13,15 +13,15 @@ import httpx
 import pytest
 
 from recorder.common.problems import ProblemError
-from recorder.console import board, board_stream, watchers
-from recorder.console.auth import Caller
-from recorder.console.board import Board
-from recorder.console.board_stream import BoardStream, Watcher
-from recorder.console.live_rows import LiveRow
-from recorder.console.pulse import BEAT, Pulse
-from recorder.live.client import DaemonUnavailableError
+from recorder.control.client import DaemonUnavailableError
 from recorder.permissions import Person, Role, Scope
 from recorder.rules.live_access import Around
+from recorder.web import board, board_stream, watchers
+from recorder.web.auth import Caller
+from recorder.web.board import Board
+from recorder.web.board_stream import BoardStream, Watcher
+from recorder.web.live_rows import LiveRow
+from recorder.web.pulse import BEAT, Pulse
 from tests.helpers.accounts import PASSWORD, add_token
 from tests.helpers.console_site import CALL, Browser, Console, console_site
 

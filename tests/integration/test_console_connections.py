@@ -15,10 +15,10 @@ import pytest
 import uvicorn
 
 from recorder.config import Console as ConsoleOptions
-from recorder.console.app import create_app
-from recorder.console.rates import RateLimits
-from recorder.console.server import TlsFiles, server_config
 from recorder.rules.limits import ConnectionLimits
+from recorder.web.app import create_app
+from recorder.web.rates import RateLimits
+from recorder.web.server import TlsFiles, server_config
 from tests.helpers.certificates import Authority
 from tests.helpers.console_site import CALL, WITHOUT_SECOND_FACTOR, Browser, Console, console_site, serving, signed_in
 from tests.helpers.recorder_home import HANGS_S, eventually
@@ -186,7 +186,7 @@ def test_what_a_stranger_sends_is_kept_in_memory_in_small_only(tmp_path: Path) -
 @pytest.fixture
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the clock of the limits stand still: a busy machine must not let more through than an idle one."""
-    monkeypatch.setattr("recorder.console.app.RateLimits", partial(RateLimits, clock=lambda: 0.0))
+    monkeypatch.setattr("recorder.web.app.RateLimits", partial(RateLimits, clock=lambda: 0.0))
 
 
 @pytest.mark.usefixtures("still")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from recorder.console.rates import RateLimits
 from recorder.permissions import Scope
+from recorder.web.rates import RateLimits
 from tests.helpers.accounts import add_token
 from tests.helpers.console_site import CALL, WITHOUT_SECOND_FACTOR, Browser, Console, console_site, signed_in
 
@@ -18,7 +18,7 @@ OPTIONS = replace(WITHOUT_SECOND_FACTOR, requests_per_s=2.0, acts_per_s=2.0)
 @pytest.fixture
 def console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
     """A console whose limits' clock stands still: a busy machine must not let more through than an idle one."""
-    monkeypatch.setattr("recorder.console.app.RateLimits", partial(RateLimits, clock=lambda: 0.0))
+    monkeypatch.setattr("recorder.web.app.RateLimits", partial(RateLimits, clock=lambda: 0.0))
     with console_site(tmp_path, options=OPTIONS) as running:
         yield running
 

@@ -13,8 +13,8 @@ import pytest
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from recorder.console.app import create_app
 from recorder.permissions import Role
+from recorder.web.app import create_app
 from storage.index import Index, sqlite_url
 from storage.tombstones import Deletions, Tombstone
 from storage.types import RecordingId

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from recorder.live.client import DaemonRefusedError, DaemonUnavailableError, Grant, LiveClient
-from recorder.live.peercred import PeerCredProtocol, peer_of, user_name
+from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, Grant, LiveClient
+from recorder.control.peercred import PeerCredProtocol, peer_of, user_name
 from recorder.permissions import Application, LocalUser, Person, Role, Scope
 from tests.helpers.console_site import CALL, Daemon, serving
 

@@ -12,12 +12,12 @@ from typer.testing import CliRunner, Result
 
 from recorder.cli import app
 from recorder.common.problems import ProblemError
-from recorder.console import case_pages
 from recorder.data_subjects import casework
 from recorder.data_subjects.casework import CaseBooks
 from recorder.data_subjects.custody import NO_COPY, Custody, custody_of, custody_to_json
 from recorder.permissions import Actor
 from recorder.rules.cases import CaseKind, Step
+from recorder.web import case_pages
 from storage.types import Search
 from tests.helpers.console_site import Browser, Console, console_site, signed_in
 from tests.helpers.recorder_home import RecorderHome, recorder_home

@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from recorder.domain.route_access import API
 from recorder.permissions import Act, Role
 from recorder.rules.live_access import Relation
 from recorder.rules.requirement import Subject
+from recorder.web.route_access import API
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import CALL, Console, console_site, signed_in
 from tests.unit.recorder.test_live_access import EXPECTED, WHERE

@@ -11,9 +11,9 @@ import pytest
 
 from recorder.access.accounts import SignedIn
 from recorder.access.passwords import RULES, weakness
-from recorder.console.throttle import A_SECOND, AT_ONCE
 from recorder.notifications.notifying import Kind
 from recorder.notifications.watch import tell_now
+from recorder.web.throttle import A_SECOND, AT_ONCE
 from storage.audit import AuditLog
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import Browser, Console, console_site, signed_in

@@ -1,6 +1,6 @@
 """Every route of the console, asked by every role about what is their own, their team's and others'.
 
-Which routes there are is asked of the application, what must come out of `recorder.domain.route_access`. The decisions
+Which routes there are is asked of the application, what must come out of `recorder.web.route_access`. The decisions
 of that table's tables are made by hand in `tests.unit.recorder.test_access` and `test_live_access`.
 """
 
@@ -13,12 +13,12 @@ from urllib.parse import urlencode
 import pytest
 
 from recorder.common.web import patterns_of
-from recorder.console.app import create_app
-from recorder.domain import route_access
-from recorder.domain.route_access import API, ROUTES, STATIC, by_pattern
 from recorder.permissions import SCOPE_OF, TABLE, Act, Role, Scope
 from recorder.rules.live_access import Relation
 from recorder.rules.requirement import Door, Subject, UnlistedError, relations_of
+from recorder.web import route_access
+from recorder.web.app import create_app
+from recorder.web.route_access import API, ROUTES, STATIC, by_pattern
 from storage.audit import AuditLog
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.asked_app import Answer

@@ -17,8 +17,8 @@ import pytest
 from recorder.access.accounts import SignedIn
 from recorder.access.attempts import LOCKED_FOR, MAX_FAILURES, SignInRefused
 from recorder.config import Console as ConsoleOptions
-from recorder.console.throttle import AT_ONCE as THROTTLE
 from recorder.permissions import Role
+from recorder.web.throttle import AT_ONCE as THROTTLE
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import Browser, Console, console_site, csrf_of
 from tests.helpers.recorder_home import ADMIN, ROOT, RecorderHome, must, run

@@ -22,8 +22,8 @@ from recorder.access.signing import (
     secret_path,
 )
 from recorder.cli import app
-from recorder.live.client import DaemonRefusedError, LiveClient
-from recorder.live.headers import ACTOR_HEADER, SIGNATURE_HEADER
+from recorder.control.client import DaemonRefusedError, LiveClient
+from recorder.control.headers import ACTOR_HEADER, SIGNATURE_HEADER
 from recorder.notifications.watch import takeovers_of
 from storage.errors import KeyProblemError
 from tests.helpers.recorder_home import RecorderHome, recorder_home

@@ -14,10 +14,10 @@ import pytest
 from fastapi import APIRouter
 from starlette.routing import Route
 
-from recorder.console.app import create_app
-from recorder.console.middleware import security_headers
-from recorder.console.server import TlsFiles, server_config
-from recorder.console.throttle import AT_ONCE, MOST_BUCKETS, Throttle
+from recorder.web.app import create_app
+from recorder.web.middleware import security_headers
+from recorder.web.server import TlsFiles, server_config
+from recorder.web.throttle import AT_ONCE, MOST_BUCKETS, Throttle
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.certificates import Authority
 from tests.helpers.console_site import CALL, Console, console_site, csrf_of, serving, signed_in

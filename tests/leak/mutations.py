@@ -179,7 +179,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         calls=("socket/plain",), finds="log of the daemon.*the caller's number", sinks=_LOG,
     ),
     Mutation(
-        name="a copy is made on a disk", file="recorder/console/copies.py",
+        name="a copy is made on a disk", file="recorder/web/copies.py",
         old='    chunks = copying.sound(0, f"{ordered.row.id}.{suffix}")\n',
         new='    chunks = copying.sound(0, f"{ordered.row.id}.{suffix}")\n'
             "    from pathlib import Path\n"

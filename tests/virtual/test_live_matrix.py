@@ -1,6 +1,6 @@
 """Every act that the daemon's socket and the command line offer on a call in progress, by everybody in every relation.
 
-Which routes and commands there are `recorder.domain.socket_access` and `command_access` say; that they say all of them
+Which routes and commands there are `recorder.control.socket_access` and `command_access` say; that they say all of them
 is tested here of the socket and in `tests.integration.test_command_matrix` of the commands. What has to come out is the
 table that `tests.unit.recorder.test_live_access` decides by hand.
 """
@@ -20,8 +20,8 @@ from recorder.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.web import patterns_of
+from recorder.control.socket_access import SOCKET, check_socket
 from recorder.domain.command_access import IF_NAMED, NAMED
-from recorder.domain.socket_access import SOCKET, check_socket
 from recorder.permissions import TABLE, Act, Role
 from recorder.rules.live_access import Relation
 from recorder.rules.requirement import Subject, UnlistedError

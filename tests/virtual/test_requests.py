@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from recorder.live import bodies
-from recorder.live.peercred import user_name
+from recorder.control import bodies
+from recorder.control.peercred import user_name
 from tests.helpers.virtual.exchange import exchange
 
 SLOW_S = 0.2

@@ -18,7 +18,7 @@ from sippy.Core.EventDispatcher import ED2
 from sippy.Time.MonoTime import MonoTime
 
 import sip.transport
-from recorder.live import connections
+from recorder.control import connections
 from tests.helpers.virtual.network import Network, server_class
 from tests.helpers.virtual.world import NEVER_NS, NS_PER_S, World
 

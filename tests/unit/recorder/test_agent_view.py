@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from recorder.console.agent_view import Standing, phone_of
+from recorder.web.agent_view import Standing, phone_of
 
 
 def call(state: str, *, name: str = "a", **changes: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.live.connections import Answer, BrokenOffError, Connections, NobodyThereError
+from recorder.control.connections import Answer, BrokenOffError, Connections, NobodyThereError
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 

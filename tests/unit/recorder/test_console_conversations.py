@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from recorder.console.agent_view import Standing, phone_of
-from recorder.console.conversations import by_conversation
 from recorder.permissions import Person, Role
+from recorder.web.agent_view import Standing, phone_of
+from recorder.web.conversations import by_conversation
 
 OFFICER = Person(name="bob", display_name="Bob", roles=frozenset({Role.OFFICER}), extension="2002")
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from recorder.console.filters import PAGE_SIZE, read_form
 from recorder.recordings.searching import typed
+from recorder.web.filters import PAGE_SIZE, read_form
 from storage.types import Outcome, Search
 
 LONDON = "Europe/London"

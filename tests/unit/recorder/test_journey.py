@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from recorder.audit.history import history_of
-from recorder.console.waveform import WIDTH, waveform_of
 from recorder.permissions import Person, Role
 from recorder.recordings.journey import journey_of
+from recorder.web.waveform import WIDTH, waveform_of
 from storage.audit_entry import AuditEntry
 from storage.rows import row_from_json
 from storage.types import NoticeProof, RecordingRow

@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 
 from recorder.common.problems import ProblemError
-from recorder.console.listening import SERVED, Listen, Listens, together
-from recorder.console.ranges import wanted_bytes
+from recorder.web.listening import SERVED, Listen, Listens, together
+from recorder.web.ranges import wanted_bytes
 from storage.encoding import WAVE_HEAD_BYTES
 from storage.export import Copy
 from storage.types import RecordingId

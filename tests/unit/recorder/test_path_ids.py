@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from recorder.console.path_ids import WORDS, id_in_path
 from recorder.data_subjects.book import PREFIXES
-from recorder.domain.route_access import ROUTES
+from recorder.web.path_ids import WORDS, id_in_path
+from recorder.web.route_access import ROUTES
 from storage.claims import new_claim_id
 from storage.erasures import new_order_id
 from storage.holds import new_hold_id

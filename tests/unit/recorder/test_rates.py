@@ -6,10 +6,10 @@ import pytest
 
 from recorder.access.tokens import TokenRefused
 from recorder.common.problems import ProblemError
-from recorder.console.rates import KNOWN_FOR_S, Kind, RateLimits, kind_of
-from recorder.console.refused_tokens import EACH, MOST, WINDOW_S, RefusedTokens
-from recorder.console.throttle import MOST_BUCKETS, source_of
 from recorder.rules.limits import Rates
+from recorder.web.rates import KNOWN_FOR_S, Kind, RateLimits, kind_of
+from recorder.web.refused_tokens import EACH, MOST, WINDOW_S, RefusedTokens
+from recorder.web.throttle import MOST_BUCKETS, source_of
 
 HOST = "192.0.2.1"
 

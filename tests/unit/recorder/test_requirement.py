@@ -6,13 +6,13 @@ from dataclasses import fields
 import pytest
 
 from recorder.config import Config
+from recorder.control.socket_access import KEYS, SOCKET, check_socket
 from recorder.domain.command_access import requirement_of as requirement_of_command
-from recorder.domain.route_access import ROUTES, by_pattern, requirement_of
-from recorder.domain.socket_access import KEYS, SOCKET, check_socket
 from recorder.permissions import Act, Application, LocalUser, Person, Role, Scope
 from recorder.rules.live_access import Permit, Relation, by_source
 from recorder.rules.requirement import Requirement, UnlistedError, kept, known, live, matter, missing_act, relations_of
 from recorder.rules.requirement import takes as takes_role
+from recorder.web.route_access import ROUTES, by_pattern, requirement_of
 
 WHERE = {"o": Relation.OWN, "t": Relation.TEAM, "x": Relation.OTHER}
 BY_HAND = [

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from recorder.console.seen_events import SeenEvents
+from recorder.web.seen_events import SeenEvents
 
 CALL = {"event": "call", "call": "x", "state": "recording", "caller": "07700900123"}
 REQUEST = {"event": "opt_out", "id": "0a0a0a0a", "call": "x", "state": "raised", "team": "Revenues"}

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from recorder.console.sharing import Shared
+from recorder.web.sharing import Shared
 from tests.helpers.recorder_home import eventually
 
 

@@ -1,0 +1,226 @@
+"""Acts on one live call, or on every call of an extension: pause, resume, opt out, "I forgot to pause"."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+
+from recorder import permissions as access
+from recorder.calls.acts import PauseAnswer, Signature, signed
+from recorder.calls.control import Control, UnknownCallError
+from recorder.calls.group_acts import Done, each, signatures
+from recorder.calls.opt_out_acts import OptOutActs
+from recorder.calls.taped_call import TapedCall
+from recorder.calls.works import Works
+from recorder.control.bodies import ActBody, Caller, ForgotBody, GrantBody, PersonalBody, WhoCalls
+from recorder.control.door import Door, subject_of
+from recorder.control.permits import Permits
+from recorder.rules.pausing import AGENT, MANAGER, Authority, payment_app
+
+Calls = Callable[[], list[TapedCall]]
+Answer = Future[PauseAnswer]
+
+_REASONS = {Authority.OFFICER: AGENT, Authority.MANAGER: MANAGER}
+"""What a pause is held by."""
+
+_HOLDS = {
+    access.Act.RESUME: "Recording stays paused, but the state could not be stored:",
+    access.Act.PAUSE: "Recording has stopped, but the state could not be stored:",
+    access.Act.OPT_OUT: "Recording has ended, but not everything about it could be stored:",
+    access.Act.SECOND_MESSAGE: "The second message plays, but:",
+    access.Act.FORGOT: "Recording has stopped, but what is to be erased could not be stored:",
+}
+
+
+class LiveActs:
+    """The routes of acts."""
+
+    def __init__(self, works: Works, control: Control, door: Door) -> None:
+        self._works = works
+        self._control = control
+        self._door = door
+        self._permits = Permits(works)
+        self._opt_outs = OptOutActs(works)
+
+    def install(self, app: FastAPI) -> None:
+        """Add the routes to an application."""
+        for word in ("pause", "resume", "opt-out", "forgot", "second-message"):
+            name = word.replace("-", "_")
+            app.post(f"/api/calls/{{call_id}}/{word}")(getattr(self, name))
+            app.post(f"/api/extensions/{{number}}/{word}")(getattr(self, f"{name}_extension"))
+
+    async def pause(self, call_id: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
+        """Pause one call, and every other one that is at its extension; done when all are."""
+        return _as_one(await self._pause(self._one(call_id), body, who))
+
+    async def pause_extension(self, number: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
+        """Pause every call of an extension."""
+        return {"calls": await self._pause(self._all(number), body, who)}
+
+    async def resume(self, call_id: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
+        """Resume one call, and of others at its extension what the same acts had paused."""
+        return _as_one(await self._resume(self._one(call_id), body, who))
+
+    async def resume_extension(self, number: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
+        """Resume the calls of an extension that are not on hold, and of others what the same acts had paused."""
+        return {"calls": await self._resume(self._all(number), body, who)}
+
+    async def forgot(self, call_id: str, body: ForgotBody, who: WhoCalls) -> dict[str, Any]:
+        """Pause one call, and order what was recorded of its last seconds to be erased."""
+        return _as_one(await self._forgot(self._one(call_id), body, who))
+
+    async def forgot_extension(self, number: str, body: ForgotBody, who: WhoCalls) -> dict[str, Any]:
+        """Do so for the calls of an extension that are not on hold; the others are paused."""
+        return {"calls": await self._forgot(self._all(number), body, who)}
+
+    async def opt_out(self, call_id: str, body: GrantBody, who: WhoCalls) -> dict[str, Any]:
+        """Stop recording one call for good, on the word of a manager."""
+        return (await self._opt_out(self._one(call_id), body, who))[0]
+
+    async def opt_out_extension(self, number: str, body: GrantBody, who: WhoCalls) -> dict[str, Any]:
+        """Stop recording the conversation of an extension that is not on hold; 409 where there are several."""
+
+        def find() -> list[TapedCall]:
+            calls = self._control.calls_of(number)
+            self._check_opt_out(calls, body, who)  # who may not grant it learns nothing of the calls
+            return self._control.group_acts.one_conversation(calls)
+
+        (answer,) = await self._opt_out(_at(number, find), body, who)
+        return {"calls": [answer, *answer.pop("also", ())]}
+
+    async def second_message(self, call_id: str, body: PersonalBody, who: WhoCalls) -> dict[str, Any]:
+        """Play the second message to the outside party of one call."""
+        return (await self._second_message(self._one(call_id), body, who))[0]
+
+    async def second_message_extension(self, number: str, body: PersonalBody, who: WhoCalls) -> dict[str, Any]:
+        """Do so in every call of an extension."""
+        return {"calls": await self._second_message(self._all(number), body, who)}
+
+    def _one(self, call_id: str) -> "Found":
+        return Found(sent=call_id, calls=lambda: [self._control.call(call_id)], missing=UnknownCallError.of_id(call_id))
+
+    def _all(self, number: str) -> "Found":
+        return _at(number, lambda: self._control.calls_of(number))
+
+    # --- what they have in common
+
+    async def _pause(self, found: "Found", body: ActBody, who: Caller) -> list[dict[str, Any]]:
+        signature = _signature(access.Act.PAUSE, found, body, who)
+
+        def pause() -> list[Answer]:
+            theirs = self._permits.of(found.calls(), access.Act.PAUSE, body, who)
+            reason = _REASONS.get(theirs.permit.authority, AGENT)
+            if theirs.permit.authority is Authority.TOKEN:
+                reason = payment_app(_token(body) or "")
+            may_discard = theirs.permit.may_discard
+            act = self._control.group_acts.pause
+            done = act(theirs.calls, reason, signature.actor, at=body.extensions, may_discard=may_discard)
+            return self._signed(done, signature)
+
+        return await self._each(pause, signature, found)
+
+    async def _resume(self, found: "Found", body: ActBody, who: Caller) -> list[dict[str, Any]]:
+        signature = _signature(access.Act.RESUME, found, body, who)
+
+        def resume() -> list[Answer]:
+            theirs = self._permits.of(found.calls(), access.Act.RESUME, body, who)
+            act = self._control.group_acts.resume
+            done = act(theirs.calls, theirs.permit.authority, signature.actor, token=_token(body))
+            return self._signed(done, signature)
+
+        return await self._each(resume, signature, found)
+
+    async def _forgot(self, found: "Found", body: ForgotBody, who: Caller) -> list[dict[str, Any]]:
+        signature = _signature(access.Act.FORGOT, found, body, who)
+
+        def forgot() -> list[Answer]:
+            body.person_of(who)
+            theirs = self._permits.of(found.calls(), access.Act.FORGOT, body, who)
+            may_alone = theirs.permit.may_erase_alone
+            act = self._control.group_acts.forgot
+            done = act(theirs.calls, body.seconds, signature.actor, may_erase_alone=may_alone)
+            return self._signed(done, signature)
+
+        return await self._each(forgot, signature, found)
+
+    async def _second_message(self, found: "Found", body: PersonalBody, who: Caller) -> list[dict[str, Any]]:
+        signature = _signature(access.Act.SECOND_MESSAGE, found, body, who)
+
+        def play() -> list[Answer]:
+            body.person_of(who)
+            theirs = self._permits.of(found.calls(), access.Act.SECOND_MESSAGE, body, who)
+            done = each(theirs.calls, lambda call: call.second.play(signature.actor))
+            return [signed(self._works, act, signature.of(call.id)) for call, act in done]
+
+        return await self._each(play, signature, found)
+
+    async def _opt_out(self, found: "Found", body: GrantBody, who: Caller) -> list[dict[str, Any]]:
+        signature = _signature(access.Act.OPT_OUT, found, body, who)
+        details = {**signature.details, "way": "direct"}
+
+        def grant() -> list[Answer]:
+            calls = found.calls()
+            person = self._check_opt_out(calls, body, who)
+            order = body.order(details, self._permits.around(person, body))
+            return [act for _, act in each(calls, lambda call: self._opt_outs.grant_directly(call, person, order))]
+
+        return await self._each(grant, signature, found)
+
+    def _check_opt_out(self, calls: list[TapedCall], body: GrantBody, who: Caller) -> access.Person:
+        person = body.person_of(who)
+        order = body.order({}, self._permits.around(person, body))
+        for call in calls:
+            self._opt_outs.check(call, person, order)
+        return person
+
+    def _signed(self, done: Done, signature: Signature) -> list[Answer]:
+        # Signed in the same step: an act that nobody waits for any more is in the log all the same.
+        return signatures(self._works, done, signature)
+
+    async def _each(
+        self, start: Callable[[], list[Answer]], signature: Signature, found: "Found"
+    ) -> list[dict[str, Any]]:
+        acts = await self._door.ended(start, signature, missing=found.missing)
+        holds = _HOLDS[access.Act(signature.act)]
+        return [(await self._door.stored(one, holds)).as_json() for one in acts]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The calls that an act was asked of.
+
+    Attributes:
+        sent: The id or extension, as it was sent.
+        calls: Finds them; raises UnknownCallError.
+        missing: What is said where there is none, and to whoever may not know of them.
+    """
+
+    sent: str
+    calls: Calls
+    missing: UnknownCallError
+
+
+def _at(number: str, calls: Calls) -> Found:
+    return Found(sent=number, calls=calls, missing=UnknownCallError.of_extension(number))
+
+
+def _as_one(answers: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the answer to an act on one call: its own, with what became of the other calls that it reached."""
+    first, *others = answers
+    return {**first, "also": [*first.get("also", ()), *others]} if others else first
+
+
+def _signature(name: access.Act, found: Found, body: ActBody, who: Caller) -> Signature:
+    """Return the entry of an act: whoever gave neither an account nor a token is the operating system's user."""
+    actor = body.actor_of(who)
+    name_of = who.actor if body.person is not None else actor.actor
+    said = "person" if isinstance(actor, access.Person) else actor.actor
+    details = {"as": said, "os_user": who.os_user}
+    return Signature(act=name.value, actor=name_of, subject=subject_of(found.sent), details=details, text=body.reason)
+
+
+def _token(body: ActBody) -> str | None:
+    prefix, _, name = body.authority.partition(":")
+    return name if prefix == Authority.TOKEN else None

@@ -1,0 +1,129 @@
+"""The daemon's own HTTP+JSON, on a unix socket that only its user may open.
+
+Runs on a thread with its own asyncio loop. Every act crosses to the call thread, is done there in one step, and is
+answered when its state is on disk; if that cannot be confirmed in time, the answer says so (`recorder.control.door`).
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query
+from fastapi.responses import StreamingResponse
+
+from recorder.access.signing import Verifier
+from recorder.calls.control import Control
+from recorder.calls.opt_outs import newest
+from recorder.calls.works import Works
+from recorder.common import problem_answers
+from recorder.common.web import application, patterns_of
+from recorder.control.acts import LiveActs
+from recorder.control.bodies import WhoCalls
+from recorder.control.broadcast import KEEP_ALIVE_S, SHORTEST_BEAT_S, Broadcast
+from recorder.control.door import Door
+from recorder.control.opt_outs import LiveOptOuts
+from recorder.control.permits import require_named
+from recorder.control.sign_ons import LiveSignOns
+from recorder.control.socket_access import check_socket
+from recorder.permissions import LocalUser
+from recorder.rules.live_access import seen
+
+
+class LiveApi:
+    """The routes that read; acts are in `LiveActs`, `LiveOptOuts` and `LiveSignOns`. One per daemon."""
+
+    def __init__(
+        self,
+        works: Works,
+        control: Control,
+        broadcast: Broadcast,
+        *,
+        reload: Callable[[str], dict[str, Any]],
+        call_thread: Callable[[], dict[str, Any]],
+        verifier: Verifier,
+    ) -> None:
+        self._works = works
+        self._control = control
+        self._broadcast = broadcast
+        self._reload = reload
+        self._call_thread = call_thread
+        self._verifier = verifier
+        self._door = Door(works)
+
+    def app(self) -> FastAPI:
+        """Return the application."""
+        app = application(title="Recorder, live")
+        problem_answers.install(app)
+        app.state.verifier = self._verifier
+        app.get("/api/health")(self.health)
+        app.get("/api/calls")(self.calls)
+        app.get("/api/events")(self.events)
+        LiveActs(self._works, self._control, self._door).install(app)
+        LiveOptOuts(self._works, self._control, self._door).install(app)
+        LiveSignOns(self._works, self._door).install(app)
+        app.post("/api/reload")(self.reload)
+        check_socket(patterns_of(app.routes))
+        return app
+
+    async def health(self) -> dict[str, Any]:
+        """Return how the daemon is."""
+        works = self._works
+        retention = await asyncio.to_thread(works.retention)
+        mail = await asyncio.to_thread(works.mail)
+        carriage = works.carriage()
+        failing = works.failing_names()
+        review_on = works.config.site.policy_review_on
+        alarms = {**works.alarms, **retention.pop("alarms"), **carriage.pop("alarms"), **mail.pop("alarms")}
+        if failing:
+            alarms["names_not_resolved"] = len(failing)
+        return {
+            "status": "alarm" if alarms else "ok",
+            "alarms": alarms,
+            "sip": str(works.endpoint.address),
+            "carriage": carriage,
+            "calls": await self._door.on_call_thread(lambda: self._control.live),
+            "counts": dict(self._control.counts),
+            "call_thread": self._call_thread(),
+            "signalling": works.endpoint.counters,
+            "names_not_resolved": failing,
+            "registrations": await self._door.on_call_thread(lambda: works.endpoint.registrations),
+            "media": works.relay.counters(),
+            "dropped_events": self._broadcast.dropped,
+            "audit": {"late_entries": works.late.waiting, "anchors": works.anchoring.as_json()},
+            "retention": retention,
+            "mail": mail,
+            "policy": {"review_on": None if review_on is None else review_on.isoformat()},
+            "notices": [one.as_json() for one in (works.sounds.first, works.sounds.second) if one is not None],
+        }
+
+    async def calls(self, who: WhoCalls) -> dict[str, Any]:
+        """List the recorded calls in progress, each with its newest request to opt out.
+
+        Whoever gives no name is shown extension and state. Who else may see what is for whoever asks to say, who knows
+        the accounts: console and command line.
+        """
+        listed = await self._door.on_call_thread(self._listed)
+        if not who.name:
+            shown = (seen(LocalUser(name=who.os_user), call) for call in listed)
+            listed = [call for call in shown if call is not None]
+        return {"calls": listed}
+
+    def _listed(self) -> list[dict[str, Any]]:
+        return [{**row, "opt_out": self._opt_out_of(row)} for row in self._control.calls()]
+
+    def _opt_out_of(self, row: dict[str, Any]) -> dict[str, str] | None:
+        request = newest(self._works.opt_outs.of_call(row["id"]))
+        return None if request is None else {"id": request.id, "state": request.state.value}
+
+    async def events(
+        self, who: WhoCalls, beat_s: Annotated[float, Query(ge=SHORTEST_BEAT_S, le=KEEP_ALIVE_S)] = KEEP_ALIVE_S
+    ) -> StreamingResponse:
+        """Stream what happens."""
+        require_named(who)
+        return StreamingResponse(
+            self._broadcast.listen(beat_s), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        )
+
+    async def reload(self, who: WhoCalls) -> dict[str, Any]:
+        """Read the configuration again; calls in progress keep what they began with."""
+        return await asyncio.to_thread(self._reload, who.actor)

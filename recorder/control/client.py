@@ -1,0 +1,358 @@
+"""A client of the daemon's socket: for the command line, and for the console.
+
+The socket speaks HTTP+JSON. Who acts goes in ``X-Recorder-Actor``, signed (`recorder.access.signing`); why and with
+which authority in the body.
+"""
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from recorder.access.signing import Said, Signer
+from recorder.control.connections import Answer, Connections, NobodyThereError
+from recorder.control.headers import ACTOR_HEADER, SIGNATURE_HEADER
+from recorder.permissions import Actor, Application, LocalUser, Person
+from recorder.rules.live_access import NOTHING_KNOWN, Around
+from storage.errors import KeyProblemError
+
+SERVICE = "recorder:console"
+"""Who asks where the console does, for all whom it shows what they may see."""
+_BASE = "http://recorder"
+_CALLS = "/api/calls"
+_EVENTS = "/api/events"
+_HEALTH = "/api/health"
+_AGENTS = "/api/agents"
+_OPT_OUTS = "/api/opt-outs"
+_JSON = {"Content-Type": "application/json"}
+_FIRST_ERROR = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a manager says who grants an opt-out.
+
+    Attributes:
+        caller_asked: They state that the caller asked not to be recorded.
+        distress_judged: They state that they judged that being recorded distresses the caller.
+        reason: Why, in words that can be checked later.
+        erase_before: Whether what was recorded before is to be erased; None leaves it to the service's rule.
+    """
+
+    caller_asked: bool
+    distress_judged: bool
+    reason: str
+    erase_before: bool | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the body of the act."""
+        return {
+            "caller_asked": self.caller_asked,
+            "distress_judged": self.distress_judged,
+            "reason": self.reason,
+            "erase_before": self.erase_before,
+        }
+
+
+class DaemonUnavailableError(Exception):
+    """The daemon did not answer; whether it acted is unknown. The message is one sentence with what to do next."""
+
+
+class DaemonRefusedError(Exception):
+    """The daemon answered with an error.
+
+    Attributes:
+        status: HTTP status.
+        problem: Its problem document (RFC 9457).
+    """
+
+    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+        super().__init__(str(problem.get("detail") or problem.get("title") or f"HTTP {status}"))
+        self.status = status
+        self.problem = problem
+
+
+def _call_path(call: str, act: str) -> str:
+    return f"{_CALLS}/{quote(call, safe='')}/{act}"
+
+
+def _extension_path(number: str, act: str) -> str:
+    return f"/api/extensions/{quote(number, safe='')}/{act}"
+
+
+def _headers(actor: str) -> dict[str, str]:
+    # A header is ASCII (RFC 9110 section 5.5); a person's name need not be.
+    return {ACTOR_HEADER: quote(actor, safe=" :.@-_")}
+
+
+def _named(actor: Actor) -> dict[str, str]:
+    """Return the header of who acts; somebody without an account is known by the socket."""
+    return {} if isinstance(actor, LocalUser) else _headers(actor.actor)
+
+
+def _of(actor: Actor, around: Around = NOTHING_KNOWN) -> dict[str, Any]:
+    """Return what the daemon has to know of who acts: a person, whose password was checked here, or a token."""
+    if isinstance(actor, Application):
+        return {"as": actor.actor} | ({"extensions": sorted(actor.extensions)} if actor.extensions else {})
+    if isinstance(actor, LocalUser):
+        return {}
+    person = {
+        "display_name": actor.display_name,
+        "roles": sorted(actor.roles),
+        "teams": list(actor.teams),
+        "extension": actor.extension,
+    }
+    return {"person": person | ({} if around.managed is None else {"managed": sorted(around.managed)})}
+
+
+def _unavailable(path: Path, error: Exception) -> DaemonUnavailableError:
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        return DaemonUnavailableError(f"The daemon at {path} did not answer in time: see `recorder calls` and its log.")
+    if isinstance(error, NobodyThereError | httpx.ConnectError):
+        if not path.exists():
+            return DaemonUnavailableError(
+                f"No daemon is running here ({path} is missing): start it with `recorder up`."
+            )
+        return DaemonUnavailableError(
+            f"The daemon's socket {path} does not answer: start it with `recorder up`, as a user who may open it."
+        )
+    return DaemonUnavailableError(f"The daemon at {path} broke off its answer: see `recorder calls` and its log.")
+
+
+def _result(answer: Answer) -> dict[str, Any]:
+    try:
+        document = json.loads(answer.content)
+    except ValueError:
+        document = None
+    is_error = answer.status >= _FIRST_ERROR
+    if not isinstance(document, dict):
+        document = {"title": answer.reason, "detail": "The daemon's answer is not a JSON object."}
+        raise DaemonRefusedError(answer.status if is_error else 502, document)
+    if is_error:
+        raise DaemonRefusedError(answer.status, document)
+    return document
+
+
+class LiveClient:
+    """Live calls, by the daemon's socket. Every method blocks; safe to share between threads.
+
+    Every method raises DaemonUnavailableError and DaemonRefusedError. What somebody may do follows from who they are
+    (`recorder.rules.live_access`); the daemon decides, which knows the call. Acts return its answer, which carries
+    ``call, state, reasons, position_s`` (a list of them under ``calls`` for an extension).
+
+    Args:
+        path: The daemon's socket.
+        signer: Signs who acts; None: nobody is named.
+        timeout_s: Longest wait for the connection, and again for the answer.
+    """
+
+    def __init__(self, path: Path, *, signer: Signer | None = None, timeout_s: float = 5.0) -> None:
+        self._path = path
+        self._signer = signer
+        self._connections = Connections(path, timeout_s=timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connections.close()
+
+    def health(self) -> dict[str, Any]:
+        """Return what the daemon says of itself."""
+        return self._send("GET", _HEALTH)
+
+    def calls(self, *, actor: str = "") -> list[dict[str, Any]]:
+        """Return the calls in progress: the daemon's ``{"calls": [...]}``."""
+        answer = self._send("GET", _CALLS, headers=_headers(actor))
+        calls = answer.get("calls", [])
+        return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+
+    def pause(self, call: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
+        """Pause one call; the answer is given once both channels are gated."""
+        return self._act(_call_path(call, "pause"), actor, reason)
+
+    def resume(self, call: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
+        """Take away the reasons that whoever asks may clear."""
+        return self._act(_call_path(call, "resume"), actor, reason)
+
+    def forgot(self, call: str, *, person: Person, seconds: float | None, reason: str = "") -> dict[str, Any]:
+        """Pause one call, and order its last seconds to be erased; None is everything so far."""
+        return self._personal(_call_path(call, "forgot"), person, seconds=seconds, reason=reason)
+
+    def opt_out(self, call: str, *, person: Person, grant: Grant, around: Around = NOTHING_KNOWN) -> dict[str, Any]:
+        """Stop recording for the rest of a call; cannot be undone."""
+        return self._personal(_call_path(call, "opt-out"), person, around, **grant.as_json())
+
+    def pause_extension(self, number: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
+        """Pause every call of an extension."""
+        return self._act(_extension_path(number, "pause"), actor, reason)
+
+    def resume_extension(self, number: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
+        """Resume every call of an extension."""
+        return self._act(_extension_path(number, "resume"), actor, reason)
+
+    def forgot_extension(
+        self, number: str, *, person: Person, seconds: float | None, reason: str = ""
+    ) -> dict[str, Any]:
+        """Pause every call of an extension, and order their last seconds to be erased."""
+        return self._personal(_extension_path(number, "forgot"), person, seconds=seconds, reason=reason)
+
+    def opt_out_extension(
+        self, number: str, *, person: Person, grant: Grant, around: Around = NOTHING_KNOWN
+    ) -> dict[str, Any]:
+        """Stop recording every call of an extension that is in progress."""
+        return self._personal(_extension_path(number, "opt-out"), person, around, **grant.as_json())
+
+    def second_message(self, call: str, *, person: Person, reason: str = "") -> dict[str, Any]:
+        """Have the second message played to the outside party of a call."""
+        return self._personal(_call_path(call, "second-message"), person, reason=reason)
+
+    def second_message_extension(self, number: str, *, person: Person, reason: str = "") -> dict[str, Any]:
+        """Have it played in every call of an extension."""
+        return self._personal(_extension_path(number, "second-message"), person, reason=reason)
+
+    def opt_outs(self, *, actor: str = "") -> list[dict[str, Any]]:
+        """Return the requests to opt out of the calls in progress, oldest first, decided ones too."""
+        found: list[dict[str, Any]] = self._send("GET", _OPT_OUTS, headers=_headers(actor))["opt_outs"]
+        return found
+
+    def ask_opt_out(self, call: str, *, person: Person, reason: str = "") -> dict[str, Any]:
+        """Ask that a call be recorded no longer; returns the request."""
+        return self._personal(_call_path(call, "opt-out-request"), person, reason=reason)
+
+    def grant_opt_out(
+        self, request: str, *, person: Person, grant: Grant, around: Around = NOTHING_KNOWN
+    ) -> dict[str, Any]:
+        """Grant a request: recording ends for the rest of the call."""
+        return self._personal(f"{_OPT_OUTS}/{quote(request, safe='')}/grant", person, around, **grant.as_json())
+
+    def decline_opt_out(
+        self, request: str, *, person: Person, reason: str, around: Around = NOTHING_KNOWN
+    ) -> dict[str, Any]:
+        """Decline a request: the call goes on being recorded."""
+        return self._personal(f"{_OPT_OUTS}/{quote(request, safe='')}/decline", person, around, reason=reason)
+
+    def agents(self) -> list[dict[str, Any]]:
+        """Return nominated extensions and who is at them."""
+        agents: list[dict[str, Any]] = self._seats()["agents"]
+        return agents
+
+    def takeovers(self) -> list[dict[str, Any]]:
+        """Return who took a phone over from whom lately."""
+        takeovers: list[dict[str, Any]] = self._seats().get("takeovers", [])
+        return takeovers
+
+    def _seats(self) -> dict[str, Any]:
+        return self._send("GET", _AGENTS, headers=_headers(SERVICE))
+
+    def sign_on(self, extension: str, *, person: Person, is_anothers: bool) -> dict[str, Any]:
+        """Sign a person on at an extension; their calls are those that begin from then on.
+
+        Args:
+            extension: A nominated one.
+            person: Who.
+            is_anothers: Whether it is another account's own extension.
+
+        Returns:
+            What was done; with ``code`` and ``keys`` where that has to be keyed at the phone first.
+        """
+        path = f"{_AGENTS}/{quote(extension, safe='')}/sign-on"
+        return self._personal(path, person, is_anothers=is_anothers)
+
+    def sign_off(self, extension: str, *, person: Person) -> dict[str, Any]:
+        """Sign a person off from an extension."""
+        return self._personal(f"{_AGENTS}/{quote(extension, safe='')}/sign-off", person)
+
+    def reload(self) -> dict[str, Any]:
+        """Have the configuration read again."""
+        return self._send("POST", "/api/reload")
+
+    def _act(self, path: str, actor: Actor, reason: str) -> dict[str, Any]:
+        return self._send("POST", path, headers=_named(actor), json={"reason": reason, **_of(actor)})
+
+    def _personal(
+        self,
+        path: str,
+        person: Person,
+        around: Around = NOTHING_KNOWN,
+        **body: Any,  # noqa: ANN401 - JSON
+    ) -> dict[str, Any]:
+        return self._send("POST", path, headers=_headers(person.actor), json={**body, **_of(person, around)})
+
+    def _send(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, json: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        content = b"" if json is None else _dumped(json)
+        signed = signed_headers(self._signer, method, path, headers or {}, content)
+        try:
+            return _result(self._connections.ask(method, path, {**_JSON, **signed}, content))
+        except OSError as error:
+            raise _unavailable(self._path, error) from error
+
+
+def _dumped(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document).encode("ascii")
+
+
+def signed_headers(
+    signer: Signer | None, method: str, target: str, headers: Mapping[str, str], content: bytes = b""
+) -> dict[str, str]:
+    """Return headers with the signature of who acts, where they say who does.
+
+    Raises:
+        DaemonUnavailableError: The key that signs cannot be read; nothing was sent.
+    """
+    actor = headers.get(ACTOR_HEADER)
+    if not actor or signer is None:
+        return dict(headers)
+    try:
+        signature = signer.sign(Said(method=method, target=target, actor=actor, content=content))
+    except (OSError, KeyProblemError) as error:
+        raise DaemonUnavailableError(
+            f"Who you are cannot be signed for the daemon ({error}): run this as the user that the console runs as."
+        ) from error
+    return {**headers, SIGNATURE_HEADER: signature}
+
+
+async def events(
+    path: Path, *, actor: str, signer: Signer, connect_s: float = 2.0, silence_s: float = 30.0, beat_s: float = 10.0
+) -> AsyncGenerator[bytes]:
+    """Yield the daemon's server-sent events as they come, byte for byte.
+
+    Args:
+        path: The daemon's socket.
+        actor: Who watches.
+        signer: Signs that.
+        connect_s: Longest wait for the connection and the start of the answer.
+        silence_s: Longest time without an event or comment.
+        beat_s: How often the daemon is to send a comment while nothing happens, 0.2 to 10.
+
+    Raises:
+        DaemonUnavailableError: It is not there, or fell silent.
+        DaemonRefusedError: It answered with an error.
+    """
+    target = f"{_EVENTS}?beat_s={beat_s:g}"
+    headers = signed_headers(signer, "GET", target, _headers(actor))
+    timeout = httpx.Timeout(connect_s, read=silence_s)
+    transport = httpx.AsyncHTTPTransport(uds=str(path))
+    try:
+        async with (
+            httpx.AsyncClient(transport=transport, base_url=_BASE, timeout=timeout, trust_env=False) as http,
+            http.stream("GET", target, headers=headers) as response,
+        ):
+            if response.is_error:
+                content = await response.aread()
+                _result(Answer(status=response.status_code, reason=response.reason_phrase, content=content))
+            async for chunk in response.aiter_raw():
+                yield chunk
+    except httpx.HTTPError as error:
+        raise _unavailable(path, error) from error

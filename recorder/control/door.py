@@ -1,0 +1,159 @@
+"""The way from a request on the daemon's socket to the call thread and back, within a bounded time."""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from recorder.calls.acts import Signature, refused
+from recorder.calls.control import UnknownCallError
+from recorder.calls.opt_outs import UnknownRequestError
+from recorder.calls.works import Works
+from recorder.common.problems import ProblemError
+from recorder.control.bodies import Caller
+from recorder.permissions import DeniedError, Fault
+from recorder.rules.live_access import HiddenError
+from recorder.rules.pausing import RefusedError
+from storage.errors import AuditUnavailableError
+
+CONFIRM_S = 1.5
+"""An act that is not confirmed by then is answered 504: the page shows "not confirmed" within 2 s."""
+
+_T = TypeVar("_T")
+_SUBJECT = re.compile(r"[0-9A-Za-z+*#._-]{1,64}\Z")
+_STATUS = {Fault.NOT_ALLOWED: 403, Fault.INCOMPLETE: 422, Fault.TOO_LATE: 409}
+
+
+class Door:
+    """Takes acts to the call thread; what is refused there is in the audit log before it is answered."""
+
+    def __init__(self, works: Works) -> None:
+        self._works = works
+
+    async def on_call_thread(self, fn: Callable[[], _T]) -> _T:
+        """Return what a function gives on the call thread.
+
+        Raises:
+            ProblemError: 504: not within CONFIRM_S.
+        """
+        return await self._on_call_thread(lambda future: future.set_result(fn()))
+
+    async def _on_call_thread(self, fn: "Callable[[Future[_T]], None]") -> _T:
+        """Return what a function on the call thread gives to a future, or raise what it raises."""
+        future: Future[_T] = Future()
+        asked_ns = time.monotonic_ns()
+
+        def run() -> None:
+            try:
+                with self._works.lateness.since(asked_ns):
+                    fn(future)
+            except Exception as error:  # noqa: BLE001 - goes to whoever asked
+                future.set_exception(error)
+
+        self._works.scheduler.submit(run)
+        return await self.confirm(future)
+
+    async def ended(
+        self, start: Callable[[], list[Future[_T]]], signature: Signature, *, missing: Exception
+    ) -> list[Future[_T]]:
+        """Do acts on the call thread; return them once each has been stored, or could not be.
+
+        One wait for all of it: to be woken up in between would take the interpreter from those who store.
+
+        Args:
+            start: Begins them.
+            signature: What a refusal is written down under.
+            missing: What is said to somebody who may not know of the call: as if it were not there.
+
+        Raises:
+            ProblemError: As `act` does; 504: not done and stored within CONFIRM_S.
+        """
+
+        def run(future: Future[list[Future[_T]]]) -> None:
+            started = start()
+            _when_ended(started, lambda: future.set_result(started))
+
+        return await self._unless_refused(self._on_call_thread(run), signature, missing)
+
+    async def act(self, fn: Callable[[], _T], signature: Signature, *, missing: Exception) -> _T:
+        """Do an act on the call thread; a refusal is written down under the signature's act; see `ended`.
+
+        Raises:
+            ProblemError: 404 nothing to act on, 403, 409 or 422 refused, 504 not in time.
+        """
+        return await self._unless_refused(self.on_call_thread(fn), signature, missing)
+
+    async def _unless_refused(self, act: Awaitable[_T], signature: Signature, missing: Exception) -> _T:
+        try:
+            return await act
+        except (UnknownCallError, UnknownRequestError) as error:
+            raise await self._refused(404, _sentence(error), signature) from error
+        except RefusedError as error:
+            raise await self._refused(409, _sentence(error), signature) from error
+        except HiddenError as error:
+            await self._refused(404, str(error), signature)
+            raise ProblemError(404, _sentence(missing)) from error
+        except DeniedError as error:
+            raise await self._refused(_STATUS[error.fault], str(error), signature) from error
+        except ProblemError as error:
+            if error.status < 500:
+                await self._refused(error.status, error.detail, signature)
+            raise
+
+    async def stored(self, future: "Future[_T]", sentence: str) -> _T:
+        """Return the answer of an act once it is stored.
+
+        Raises:
+            ProblemError: 503 it could not be, with a sentence that says what holds all the same; 504 not in time.
+        """
+        try:
+            return await self.confirm(future)
+        except (OSError, AuditUnavailableError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise ProblemError(503, f"{sentence} {why}.", title="Not stored") from error
+
+    async def confirm(self, future: "Future[_T]") -> _T:
+        """Return the result of a future.
+
+        Raises:
+            ProblemError: 504: not within CONFIRM_S.
+        """
+        try:
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), CONFIRM_S)
+        except TimeoutError as error:
+            detail = f"Not confirmed within {CONFIRM_S:g} s; see `recorder calls` for the state."
+            raise ProblemError(504, detail, title="Not confirmed") from error
+
+    async def audit(self, act: str, who: Caller, subject: str, details: dict[str, Any], reason: str) -> None:
+        """Write an entry; that it cannot be written now is an alarm and no refusal."""
+        details = {**details, "os_user": who.os_user}
+        await self.confirm(
+            self._works.clerk.submit(
+                self._works.late.enter, act=act, actor=who.actor, subject=subject, details=details, text=reason or None
+            )
+        )
+
+    async def _refused(self, status: int, sentence: str, signature: Signature) -> ProblemError:
+        await self.confirm(refused(self._works, signature, sentence))
+        return ProblemError(status, sentence)
+
+
+def _when_ended(futures: "Sequence[Future[_T]]", tell: Callable[[], None]) -> None:
+    """Call a function once all futures are done, whatever became of them; on the thread of the last one."""
+    if not futures:
+        tell()
+        return
+    first, *others = futures
+    first.add_done_callback(lambda _: _when_ended(others, tell))
+
+
+def subject_of(sent: str) -> str:
+    """Return an id or extension as it was sent, for the audit log; empty where it cannot be one."""
+    return sent if _SUBJECT.match(sent) else ""
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error).rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}."

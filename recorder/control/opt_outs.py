@@ -1,0 +1,95 @@
+"""Requests to opt out, over the daemon's socket: raise, list, grant, decline."""
+
+from concurrent.futures import Future
+from typing import Any
+
+from fastapi import FastAPI
+
+from recorder.calls.acts import Signature
+from recorder.calls.control import Control, UnknownCallError
+from recorder.calls.opt_out_acts import Answer, OptOutActs
+from recorder.calls.opt_outs import UnknownRequestError
+from recorder.calls.works import Works
+from recorder.control.bodies import ActBody, Caller, GrantBody, PersonalBody, WhoCalls
+from recorder.control.door import Door, subject_of
+from recorder.control.permits import Permits, require_named
+from recorder.permissions import Act
+from recorder.rules.opt_out import OptOutRequest
+
+_OF_NOW = ("team", "teams_now", "extensions_now", "operators_now", "configured_now")
+_NOT_RAISED = "Nobody was asked: the request could not be stored. Ask a manager yourself."
+_NOT_DECLINED = "The request stays open: that it was declined could not be stored."
+_GRANTED = "Recording has ended, but not everything about it could be stored:"
+
+
+class LiveOptOuts:
+    """The routes of the workflow."""
+
+    def __init__(self, works: Works, control: Control, door: Door) -> None:
+        self._works = works
+        self._control = control
+        self._door = door
+        self._permits = Permits(works)
+        self._acts = OptOutActs(works)
+
+    def install(self, app: FastAPI) -> None:
+        """Add the routes to an application."""
+        app.get("/api/opt-outs")(self.requests)
+        app.post("/api/calls/{call_id}/opt-out-request")(self.ask)
+        app.post("/api/opt-outs/{request_id}/grant")(self.grant)
+        app.post("/api/opt-outs/{request_id}/decline")(self.decline)
+
+    async def requests(self, who: WhoCalls) -> dict[str, Any]:
+        """List the requests of the calls in progress, decided ones too."""
+        require_named(who)
+        return {"opt_outs": await self._door.on_call_thread(self._listed)}
+
+    def _listed(self) -> list[dict[str, Any]]:
+        """Return the requests, each with who has its call now: it may have been handed over since it was raised."""
+        now = {call["id"]: call for call in self._control.calls()}
+        listed = [request.as_json() for request in self._works.opt_outs.all()]
+        return [one | {key: now.get(one["call"], one)[key] for key in _OF_NOW} for one in listed]
+
+    async def ask(self, call_id: str, body: PersonalBody, who: WhoCalls) -> dict[str, Any]:
+        """Ask that one call be recorded no longer; a manager of its team decides."""
+        signature = _signature(Act.RAISE_OPT_OUT, call_id, body, who)
+
+        def do() -> "Future[OptOutRequest]":
+            person = body.person_of(who)
+            around = self._permits.around(person, body)
+            return self._acts.ask(self._control.call(call_id), person, body.reason, signature.details, around)
+
+        raised = await self._door.act(do, signature, missing=UnknownCallError.of_id(call_id))
+        return (await self._door.stored(raised, _NOT_RAISED)).as_json()
+
+    async def grant(self, request_id: str, body: GrantBody, who: WhoCalls) -> dict[str, Any]:
+        """Grant a request: recording ends for the rest of the call."""
+        signature = _signature(Act.OPT_OUT, request_id, body, who)
+        details = {**signature.details, "way": "request"}
+
+        def do() -> Answer:
+            person, request = body.person_of(who), self._works.opt_outs.get(request_id)
+            order = body.order(details, self._permits.around(person, body))
+            return self._acts.grant(request, self._control.call(request.facts.call), person, order)
+
+        granted = await self._door.act(do, signature, missing=UnknownRequestError())
+        answer = (await self._door.stored(granted, _GRANTED)).as_json()
+        return {**answer, "id": request_id}
+
+    async def decline(self, request_id: str, body: PersonalBody, who: WhoCalls) -> dict[str, Any]:
+        """Decline a request: the call goes on being recorded."""
+        signature = _signature(Act.DECLINE_OPT_OUT, request_id, body, who)
+
+        def do() -> "Future[OptOutRequest]":
+            person, request = body.person_of(who), self._works.opt_outs.get(request_id)
+            call, around = self._control.call(request.facts.call), self._permits.around(person, body)
+            decline, details = self._acts.decline, signature.details
+            return decline(request_id, call, person, reason=body.reason, details=details, around=around)
+
+        declined = await self._door.act(do, signature, missing=UnknownRequestError())
+        return (await self._door.stored(declined, _NOT_DECLINED)).as_json()
+
+
+def _signature(act: Act, sent: str, body: ActBody, who: Caller) -> Signature:
+    details = {"os_user": who.os_user}
+    return Signature(act=act.value, actor=who.actor, subject=subject_of(sent), details=details, text=body.reason)

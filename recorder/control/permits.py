@@ -1,0 +1,91 @@
+"""Who may act on which calls in progress, for what comes by the daemon's socket: `recorder.rules.live_access` decides.
+
+On the call thread only: who has a call now is known there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recorder.calls.call_facts import facts_of
+from recorder.calls.taped_call import TapedCall
+from recorder.calls.works import Works
+from recorder.common.problems import ProblemError
+from recorder.control.bodies import ActBody, Caller
+from recorder.permissions import Act, Actor, DeniedError, Person
+from recorder.rules.live_access import Around, HiddenError, Permit, own_teams, require
+from recorder.rules.pausing import Authority
+
+WITHOUT_ACCOUNT = "paused_without_account"
+"""The alarm: somebody at the machine paused a call, and gave no account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permitted:
+    """The calls that somebody may act on, and as what in all of them."""
+
+    calls: Sequence[TapedCall]
+    permit: Permit
+
+
+class Permits:
+    """Finds out what somebody may do."""
+
+    def __init__(self, works: Works) -> None:
+        self._works = works
+
+    def of(self, calls: Sequence[TapedCall], act: Act, body: ActBody, who: Caller) -> Permitted:
+        """Return those of some calls that somebody may act on: all at an extension may not be theirs.
+
+        Raises:
+            HiddenError: They may act on none, and know of none.
+            DeniedError: They may act on none.
+        """
+        actor = body.actor_of(who)
+        around = self.around(actor, body)
+        may_act: list[tuple[TapedCall, Permit]] = []
+        denied: list[DeniedError] = []
+        for call in calls:
+            try:
+                may_act.append((call, require(actor, act, facts_of(call), around)))
+            except DeniedError as error:
+                denied.append(error)
+        if not may_act:
+            raise next((error for error in denied if not isinstance(error, HiddenError)), denied[0])
+        permits = [permit for _, permit in may_act]
+        if any(permit.is_alarmed for permit in permits):
+            self._works.alarm(WITHOUT_ACCOUNT)
+            self._works.publish({"event": "alarm", "alarm": WITHOUT_ACCOUNT, "id": may_act[0][0].id})
+        return Permitted([call for call, _ in may_act], _narrowest(permits))
+
+    def around(self, actor: Actor, body: ActBody) -> Around:
+        """Return what is known of who acts beside their account."""
+        return body.around(self._teams(actor) if isinstance(actor, Person) else frozenset())
+
+    def _teams(self, person: Person) -> frozenset[str]:
+        """Return the teams of the phones that are configured as somebody's; where they signed on does not count."""
+        return own_teams(person, self._works.config.extension)
+
+
+def require_named(who: Caller, what: str = "This shows who calls: it") -> None:
+    """Make sure that whoever is shown numbers and names, or changes who sits where, has said who they are.
+
+    Args:
+        who: Who asks.
+        what: What takes a person, as a sentence begins.
+
+    Raises:
+        ProblemError: 403: they have not.
+    """
+    if not who.name:
+        raise ProblemError(403, f"{what} takes a person with an account, give --as NAME.")
+
+
+def _narrowest(permits: Sequence[Permit]) -> Permit:
+    """Return what an act on several calls is done as: no more than in each of them."""
+    first = permits[0]
+    authority = first.authority if all(one.authority is first.authority for one in permits) else Authority.OFFICER
+    return Permit(
+        authority=authority,
+        may_discard=all(one.may_discard for one in permits),
+        may_erase_alone=all(one.may_erase_alone for one in permits),
+    )

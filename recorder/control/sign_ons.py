@@ -1,0 +1,162 @@
+"""Who sits at which phone, over the daemon's socket: the list, signing on and signing off."""
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import FastAPI
+
+from recorder.access.agents import SignOnClashError
+from recorder.calls.acts import Signature
+from recorder.calls.control import UnknownCallError
+from recorder.calls.signing_on import SIGN_ON, sign_on
+from recorder.calls.works import Works
+from recorder.common.problems import ProblemError
+from recorder.control.bodies import Caller, PersonalBody, SignOnBody, WhoCalls
+from recorder.control.door import Door, subject_of
+from recorder.permissions import Act, DeniedError, Fault, Person, Refused, may
+from recorder.rules.live_access import own_teams
+from recorder.rules.policy import Extension
+from recorder.rules.sign_on import SignOn, Way, displaced, is_own_phone, way_to
+
+CODE = "agent.sign_on.code"
+"""A code to be keyed at a phone was shown; the entry does not hold it."""
+SIGN_OFF = "agent.sign_off"
+_WITHOUT_PEOPLE = ("extension", "service", "team", "is_signed_on")
+
+
+class LiveSignOns:
+    """The routes."""
+
+    def __init__(self, works: Works, door: Door) -> None:
+        self._works = works
+        self._door = door
+
+    def install(self, app: FastAPI) -> None:
+        """Add the routes to an application."""
+        app.get("/api/agents")(self.agents)
+        app.post("/api/agents/{extension}/sign-on")(self.sign_on)
+        app.post("/api/agents/{extension}/sign-off")(self.sign_off)
+
+    async def agents(self, who: WhoCalls) -> dict[str, Any]:
+        """List who is at which extension, and who took one over lately; whoever gives no name is told of no people."""
+        listed = [self._listed(one) for one in self._works.config.extension]
+        if not who.name:
+            return {"agents": [{key: one[key] for key in _WITHOUT_PEOPLE} for one in listed], "takeovers": []}
+        takeovers = [
+            {
+                "extension": one.extension,
+                "operator": one.operator,
+                "instead_of": one.instead_of,
+                "at": _iso(one.at),
+            }
+            for one in self._works.sign_ons.takeovers()
+        ]
+        return {"agents": listed, "takeovers": takeovers}
+
+    def _listed(self, extension: Extension) -> dict[str, Any]:
+        there = self._works.sign_ons.of(extension.number)
+        return {
+            "extension": extension.number,
+            "operator": extension.operator if there is None else there.operator,
+            "configured": extension.operator,
+            "service": extension.service,
+            "team": extension.team,
+            "is_signed_on": there is not None,
+            "is_proven": there is None or there.is_proven,
+            "until": None if there is None else self._until(there),
+        }
+
+    def _until(self, there: SignOn) -> str:
+        return _iso(self._works.sign_ons.until(there))
+
+    async def sign_on(self, extension: str, body: SignOnBody, who: WhoCalls) -> dict[str, Any]:
+        """Sign a person on at an extension, or give them the code that they have to key at that phone.
+
+        The answer has ``code`` and ``keys`` where nobody is signed on yet.
+        """
+        signature = Signature(
+            act=SIGN_ON, actor=who.actor, subject=subject_of(extension), details={"os_user": who.os_user}
+        )
+        person = await self._door.act(
+            lambda: self._check(extension, body, who), signature, missing=UnknownCallError.of_extension(extension)
+        )
+        found, there = self._works.config.extensions[extension], self._works.sign_ons.of(extension)
+        teams = self._teams_of(person)
+        if way_to(person, found, there, teams=teams, is_anothers=body.is_anothers) is Way.BY_CODE:
+            return await self._by_code(person, found, there, who)
+        done = sign_on(
+            self._works,
+            found,
+            account=person.name,
+            operator=person.display_name,
+            is_proven=is_own_phone(person, found, is_anothers=body.is_anothers),
+            details={"os_user": who.os_user},
+        )
+        try:
+            made = await self._door.stored(done, "Nobody is signed on: it could not be stored:")
+        except SignOnClashError as clash:
+            raise ProblemError(409, f"{clash.operator} is signed on at extension {extension} now.") from clash
+        return {
+            "extension": extension,
+            "operator": made.operator,
+            "is_proven": made.is_proven,
+            "until": self._until(made),
+        }
+
+    def _check(self, extension: str, body: SignOnBody, who: Caller) -> Person:
+        person = body.person_of(who)
+        if extension not in self._works.config.extensions:
+            raise ProblemError(404, f"Extension {extension} is not nominated; see [[extension]] in recorder.toml.")
+        decision = may(person, Act.SIGN_ON)
+        if isinstance(decision, Refused):
+            raise DeniedError(Fault.NOT_ALLOWED, decision.reason)
+        if not person.display_name:
+            raise DeniedError(Fault.NOT_ALLOWED, "Calls could not be filed under your name: you have none.")
+        return person
+
+    def _teams_of(self, person: Person) -> frozenset[str]:
+        """Return the teams that somebody is in: their account's, and those of the phones that are theirs."""
+        return frozenset(person.teams) | own_teams(person, self._works.config.extension)
+
+    async def _by_code(self, person: Person, extension: Extension, there: SignOn | None, who: Caller) -> dict[str, Any]:
+        keys, operator = self._works.config.sign_on_keys, person.display_name
+        before = displaced(operator, extension, there)
+        details = {"operator": operator} | ({} if before is None else {"instead_of": before})
+        if keys is None:
+            await self._door.audit(f"{SIGN_ON}.refused", who, extension.number, details, "")
+            raise ProblemError(
+                409,
+                f"Extension {extension.number} takes a code that is keyed at the phone, and `[sign_on] keys` is off: "
+                "ask who runs this system.",
+            )
+        made = self._works.sign_on_codes.issue(extension.number, account=person.name, operator=operator)
+        await self._door.audit(CODE, who, extension.number, details, "")
+        return {
+            "extension": extension.number,
+            "operator": operator,
+            "code": made.digits,
+            "keys": f"{keys}{made.digits}#",
+            "good_until": _iso(made.until),
+            "instead_of": before,
+        }
+
+    async def sign_off(self, extension: str, body: PersonalBody, who: WhoCalls) -> dict[str, Any]:
+        """Sign a person off from an extension; nobody else can."""
+        details = {"os_user": who.os_user}
+        signature = Signature(act=SIGN_OFF, actor=who.actor, subject=subject_of(extension), details=details)
+        missing = UnknownCallError.of_extension(extension)
+        person = await self._door.act(lambda: self._there(extension, body, who), signature, missing=missing)
+        await self._door.audit(SIGN_OFF, who, extension, {"operator": person.display_name}, "")
+        act = self._works.sign_ons.sign_off
+        await self._door.confirm(self._works.clerk.submit(act, extension, person.display_name))
+        return {"extension": extension, "operator": person.display_name}
+
+    def _there(self, extension: str, body: PersonalBody, who: Caller) -> Person:
+        person, there = body.person_of(who), self._works.sign_ons.of(extension)
+        if there is None or there.operator != person.display_name:
+            raise ProblemError(409, f"You are not signed on at extension {extension}.")
+        return person
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,92 @@
+"""What every act on the daemon's socket takes, and what keys on a phone do. Pure.
+
+The daemon does not start with a route that is not here. It knows who acts by what the console or the command asserts,
+and decides by `recorder.rules.live_access` in the call's own moment.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from recorder.permissions import Act
+from recorder.rules.live_access import Source
+from recorder.rules.requirement import Requirement, UnlistedError, known, live, takes, unlocked
+
+_NAMED = "who calls, for whoever names a person; console and command line show what that person may see"
+_UNNAMED = "extension and state for whoever names nobody; all of it for whoever names a person"
+
+SOCKET: Mapping[str, Requirement] = MappingProxyType(
+    {
+        "GET /openapi.json": unlocked("what the socket can do"),
+        "GET /api/health": unlocked("how the daemon is: nothing about people or calls"),
+        "POST /api/reload": unlocked("as SIGHUP; what changed is in the audit log"),
+        "GET /api/agents": unlocked("extensions for whoever names nobody; who sits there for whoever names a person"),
+        "GET /api/calls": unlocked(_UNNAMED),
+        "GET /api/events": known(_NAMED),
+        "GET /api/opt-outs": known(_NAMED),
+        "POST /api/agents/{extension}/sign-on": takes(Act.SIGN_ON),
+        "POST /api/agents/{extension}/sign-off": takes(Act.SIGN_ON, note="one's own sign-on"),
+        "POST /api/calls/{call_id}/pause": live(Act.PAUSE),
+        "POST /api/calls/{call_id}/resume": live(Act.RESUME),
+        "POST /api/calls/{call_id}/forgot": live(Act.FORGOT),
+        "POST /api/calls/{call_id}/opt-out": live(Act.OPT_OUT),
+        "POST /api/calls/{call_id}/opt-out-request": live(Act.RAISE_OPT_OUT),
+        "POST /api/calls/{call_id}/second-message": live(Act.SECOND_MESSAGE),
+        "POST /api/extensions/{number}/pause": live(Act.PAUSE),
+        "POST /api/extensions/{number}/resume": live(Act.RESUME),
+        "POST /api/extensions/{number}/forgot": live(Act.FORGOT),
+        "POST /api/extensions/{number}/opt-out": live(Act.OPT_OUT),
+        "POST /api/extensions/{number}/second-message": live(Act.SECOND_MESSAGE),
+        "POST /api/opt-outs/{request_id}/grant": live(Act.OPT_OUT),
+        "POST /api/opt-outs/{request_id}/decline": live(Act.DECLINE_OPT_OUT),
+    }
+)
+"""Every route of the daemon's socket."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """What keys on a phone do.
+
+    Attributes:
+        source: As whom they act; None: as nobody, they are no act on the recording.
+        act: What they do; None: nothing that anybody could be refused.
+        note: Who keys them, and for what.
+    """
+
+    source: Source | None = None
+    act: Act | None = None
+    note: str
+
+
+KEYS: Mapping[str, Keys] = MappingProxyType(
+    {
+        "[pause] pause_keys": Keys(source=Source.OFFICER_KEYS, act=Act.PAUSE, note="the officer on either side"),
+        "[pause] resume_keys": Keys(source=Source.OFFICER_KEYS, act=Act.RESUME, note="the officer on either side"),
+        "[pause] manager_keys": Keys(
+            source=Source.MANAGER_PIN, act=Act.OPT_OUT, note="a manager who may grant it, by their PIN"
+        ),
+        "[pause] card_digits": Keys(
+            source=Source.CALLER_DIGITS,
+            act=Act.PAUSE,
+            note="the caller, by so many digits within a short time",
+        ),
+        "[sign_on] keys": Keys(act=Act.SIGN_ON, note="whoever was given the code, at the phone that it is for"),
+        "[notice] second_key": Keys(note="the caller, to hear the second message (P6)"),
+    }
+)
+"""Every key, by its setting in recorder.toml."""
+
+
+def check_socket(routes: Iterable[str]) -> None:
+    """Make sure that every route of the socket is in the table.
+
+    Args:
+        routes: Method and path pattern of each.
+
+    Raises:
+        UnlistedError: One is not.
+    """
+    unlisted = sorted(set(routes) - SOCKET.keys())
+    if unlisted:
+        raise UnlistedError(f"nobody has said what {', '.join(unlisted)} takes: see recorder/control/socket_access.py")

@@ -1,0 +1,105 @@
+"""An HTTP application on a unix socket that only its user may open, on a thread with a loop of its own."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from recorder.control.peercred import PeerCredProtocol
+from storage.group_modes import file_mode
+
+_LONGEST = 107
+"""Bytes of a unix socket's path (unix(7), ``sun_path``)."""
+_KEEP_S = 75
+"""How long a connection may wait for its next request: longer than our own client waits with one."""
+
+
+class PathTooLongError(Exception):
+    """A unix socket cannot have this path; a sentence."""
+
+
+class _Server(uvicorn.Server):
+    """Waits for its end; uvicorn's own looks ten times a second whether it has come."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        if not self.should_exit:
+            await self._ended.wait()
+
+    def end(self) -> None:
+        """Stop serving; from any thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended by itself, and its loop with it
+                self._loop.call_soon_threadsafe(self._ended.set)
+
+
+class SocketServer:
+    """Serves an application on a unix socket, 0600, on a thread of its own.
+
+    Raises:
+        PathTooLongError: The socket cannot be made there.
+        OSError: The same, for another reason.
+    """
+
+    def __init__(self, app: FastAPI, path: Path) -> None:
+        self._path = path
+        self._socket = _bind(path)
+        config = uvicorn.Config(
+            app,
+            http=PeerCredProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            date_header=False,
+            timeout_keep_alive=_KEEP_S,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = _Server(config)
+        self._thread = threading.Thread(target=self._run, name="socket", daemon=True)
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop serving, remove the socket."""
+        self._server.end()
+        self._thread.join(5)
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+
+    def _run(self) -> None:
+        # uvicorn arms signals on the main thread only; this one is not.
+        asyncio.run(self._server.serve(sockets=[self._socket]))
+
+
+def _bind(path: Path) -> socket.socket:
+    """Bind the socket so that it never exists with wider permissions than files of its folder have."""
+    beside = path.with_name(f".{path.name}.new")
+    too_many = len(bytes(beside)) - _LONGEST
+    if too_many > 0:
+        raise PathTooLongError(
+            f"the path of {path.parent} is {too_many} bytes too long for the socket in it: move it to a shorter path"
+        )
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with contextlib.suppress(FileNotFoundError):
+        beside.unlink()
+    listening.bind(str(beside))
+    beside.chmod(file_mode(path.parent))
+    beside.rename(path)
+    listening.listen(64)
+    return listening

@@ -1,0 +1,1 @@
+"""The console for people and for other systems: its pages and its HTTP interface."""

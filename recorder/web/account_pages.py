@@ -1,0 +1,103 @@
+"""Pages of one's own account: what it is good for, its password, its authenticator, its sessions."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from recorder.access.attempts import SignInRefused
+from recorder.access.passwords import RULES, weakness
+from recorder.web.auth import Caller
+from recorder.web.first_steps import ENROL_PAGE, in_turn, note_try, start_second
+from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text
+from recorder.web.sign_in_pages import signed_out
+
+router = APIRouter(include_in_schema=False)
+
+NOT_RIGHT = "The password is not right, or the account is locked."
+
+
+@router.get("/account")
+def account(console: Console, caller: PageReader, changed: str = "") -> HTMLResponse:
+    """Show somebody their own account."""
+    said = "You have a new password. Your other sessions have ended." if changed == "password" else ""
+    return account_page(console, caller, said=said)
+
+
+@router.get("/account/password")
+def password_form(console: Console, caller: PageReader) -> HTMLResponse:
+    """Show the form for a new password, with the rules."""
+    return _password_page(console, caller)
+
+
+@router.post("/account/password", dependencies=[in_turn])
+def change_password(  # noqa: PLR0917 - FastAPI passes them by name
+    request: Request, console: Console, caller: PageChanger, password: Text = "", new: Text = "", again: Text = ""
+) -> Response:
+    """Set a new password; whoever finds a browser open does not know the one of now."""
+    name, people = caller.actor.actor, console.deps.people
+    problem = weakness(new, account=name) or (None if new == again else "The two new passwords are not the same.")
+    if problem is not None:
+        return _password_page(console, caller, field="new", error=problem, status=422)
+    checked = people.verify(name, password)
+    if isinstance(checked, SignInRefused):
+        note_try(request, console, checked.note)
+        return _password_page(console, caller, field="password", error=NOT_RIGHT, status=403)
+    if new == password:
+        return _password_page(console, caller, field="new", error="That is the password of now.", status=422)
+    console.rules.note(name, "people.set_password", name)
+    people.set_password(name, new)  # ends every session, this one too
+    console.desk.listens.close(name)
+    assert caller.session is not None
+    answer = RedirectResponse("/account?changed=password", 303)
+    console.gate.set_cookie(answer, console.deps.sessions.start(name, is_proven=caller.session.is_proven))
+    return answer
+
+
+@router.post("/account/authenticator", dependencies=[in_turn])
+def begin_authenticator(request: Request, console: Console, caller: PageChanger, password: Text = "") -> Response:
+    """Let somebody who has none set an authenticator up; a browser that was left alone does not know the password."""
+    name = caller.actor.actor
+    if console.deps.second_factors.has(name):
+        return account_page(console, caller, error="You have an authenticator already.", status=409)
+    result = console.deps.people.verify(name, password)
+    note_try(request, console, result.note)
+    if isinstance(result, SignInRefused):
+        return account_page(console, caller, error=NOT_RIGHT, status=403)
+    return start_second(console, result.person, ENROL_PAGE)
+
+
+@router.post("/account/sign-out-everywhere")
+def sign_out_everywhere(console: Console, caller: PageChanger) -> Response:
+    """End every session of whoever asks, at the shell too."""
+    name = caller.actor.actor
+    ended = console.deps.sessions.end_all(name)
+    console.desk.listens.close(name)
+    console.rules.note_late(name, "people.sign_out_everywhere", name, sessions=ended)
+    return signed_out(console)
+
+
+def account_page(
+    console: Parts, caller: Caller, *, said: str = "", error: str | None = None, status: int = 200
+) -> HTMLResponse:
+    """Return the page of somebody's own account."""
+    factors, name = console.deps.second_factors, caller.actor.actor
+    return console.renderer.page(
+        "account.html", caller, status=status, said=said, error=error, has_factor=factors.has(name),
+        codes_left=factors.codes_left(name), openid=_openid(console, name),
+    )  # fmt: skip
+
+
+def _openid(console: Parts, name: str) -> dict[str, Any] | None:
+    """Return to whom an account is connected; None where there is no provider."""
+    provider = console.deps.provider
+    if provider is None:
+        return None
+    return {"issuer": provider.options.issuer, "connected": console.deps.identities.of(name)}
+
+
+def _password_page(
+    console: Parts, caller: Caller, *, field: str = "", error: str = "", status: int = 200
+) -> HTMLResponse:
+    """Show the form; ``field`` is the one that ``error`` is about. No password is put into it again."""
+    return console.renderer.page("password.html", caller, status=status, field=field, error=error, rules=RULES)

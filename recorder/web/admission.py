@@ -1,0 +1,50 @@
+"""Whether somebody's role has what a route takes, asked before the route does anything: one place for all of them.
+
+Which recording, call or request is theirs the rules of each feature decide then: they know it.
+"""
+
+from collections.abc import Callable, Collection
+
+from starlette.requests import Request
+
+from recorder.common.problems import ProblemError
+from recorder.permissions import Act, Actor, Application, Person, Refused, may
+from recorder.rules.requirement import missing_act
+from recorder.web.path_ids import id_in_path
+from recorder.web.route_access import requirement_of
+from recorder.web.rules import Rules
+
+
+class Admission:
+    """Asks `recorder.web.route_access`; a refusal is in the audit log.
+
+    Args:
+        rules: Writes the refusal down.
+        deputies: Returns the accounts that stand in for the data protection officer; blocks.
+    """
+
+    def __init__(self, rules: Rules, deputies: Callable[[], Collection[str]]) -> None:
+        self._rules = rules
+        self._deputies = deputies
+
+    def check(self, request: Request, actor: Actor) -> None:
+        """Make sure that somebody has a role, or a token the scope, that the route of a request takes.
+
+        Raises:
+            ProblemError: 403: they have not.
+            UnlistedError: The route is in no table.
+        """
+        needed = requirement_of(f"{request.method} {request.scope['route'].path}", request.path_params)
+        if needed is None:
+            return
+        act = missing_act(actor, needed)
+        if act is None and not (needed.is_personal and isinstance(actor, Application)):
+            return
+        if needed.is_deputys and isinstance(actor, Person) and actor.name in self._deputies():
+            return
+        raise self._refusal(request, actor, act or needed.acts[0])
+
+    def _refusal(self, request: Request, actor: Actor, act: Act) -> ProblemError:
+        decision = may(actor, act, reason="asked elsewhere", has_leave=True)
+        sentence = decision.reason if isinstance(decision, Refused) else "This is for people, not for tokens."
+        return self._rules.refuse(actor.actor, act, id_in_path(request.path_params), sentence)

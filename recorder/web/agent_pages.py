@@ -1,0 +1,229 @@
+"""The agent page: one large button that pauses whatever is recorded at somebody's phone. Works without a script."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from recorder.access.accounts import is_anothers_extension, usable_people
+from recorder.access.acknowledging import is_asked, is_due
+from recorder.access.database import AuditNote
+from recorder.access.operator_names import MisnamedOperator
+from recorder.common.problems import ProblemError
+from recorder.permissions import Act, Person, Role
+from recorder.web.agent_view import Phone, Standing, phone_of
+from recorder.web.auth import Caller
+from recorder.web.live_pages import SECOND_PLAYS, SPANS, span_s
+from recorder.web.parts import Console, PageChanger, PageReader, PageWatcher, Parts, signed_in
+
+router = APIRouter(include_in_schema=False)
+
+Ticked = Annotated[str, Form(max_length=10)]
+Number = Annotated[str, Form(max_length=40)]
+
+_ELSEWHERE = ((Act.MANAGE_PEOPLE, "/people"), (Act.ASK, "/requests"))
+"""Where somebody begins whose role sees no live calls."""
+
+
+@router.get("/")
+def home(console: Console, caller: PageReader) -> RedirectResponse:
+    """Go to somebody's first page: the agent page for whoever sits at a phone that is recorded."""
+    return RedirectResponse(first_page(console, _person(caller)), 303)
+
+
+def first_page(console: Parts, person: Person) -> str:
+    """Return the path of the page that somebody begins with."""
+    if person.extension is not None and Role.OFFICER in person.roles:
+        return "/agent"
+    if not console.renderer.can(person, Act.SEE_LIVE):
+        return next((path for act, path in _ELSEWHERE if console.renderer.can(person, act)), "/account")
+    try:
+        return "/agent" if console.live.extensions(person) else "/live"
+    except ProblemError:
+        return "/live"
+
+
+@router.get("/agent")
+def agent(console: Console, caller: PageReader) -> HTMLResponse:
+    """Show the page."""
+    console.live.looks(caller.actor)
+    return _page(console, caller)
+
+
+@router.get("/agent/state")
+def agent_state(console: Console, caller: PageWatcher) -> HTMLResponse:
+    """Return the part of the page that changes, for its script. Nobody is signed out in the middle of a call."""
+    phone = _phone(console, caller)
+    if phone.rows and caller.session is not None:
+        console.deps.sessions.keep(caller.session.key)
+    return console.renderer.page("agent_state.html", caller, phone=phone)
+
+
+@router.get("/agent/changes")
+async def agent_changes(request: Request, console: Console) -> StreamingResponse:
+    """Tell the page's script that the daemon lives, and when to ask for the state again."""
+
+    async def watching() -> Caller:
+        return await run_in_threadpool(signed_in, request, console, is_activity=False)
+
+    caller = await watching()
+    extensions = await run_in_threadpool(console.live.extensions, _person(caller))
+    return await console.watchers.stream(caller.actor.actor, console.pulse.watch(extensions), ask=watching)
+
+
+@router.post("/agent/forgot")
+def forgot(console: Console, caller: PageChanger, span: Ticked = "", paused_at: Ticked = "") -> HTMLResponse:
+    """Pause at once and ask how far back; with an answer, have that much erased."""
+    now_s, actor = console.deps.now().timestamp(), caller.actor
+    if span not in dict(SPANS):
+        page = _acted(console, caller, lambda number: console.live.pause_extension(actor, number, ""), "")
+        if page.status_code >= 400:
+            return page
+        return console.renderer.page(
+            "forgot.html", caller, action="/agent/forgot", back="/agent", whose="your call", spans=SPANS,
+            paused_at=int(now_s),
+        )  # fmt: skip
+    seconds = span_s(span, paused_at, now_s)
+    said = "Your call is paused. What you chose is erased once the call has ended; a long span needs a second person."
+    return _acted(console, caller, lambda number: console.live.forgot_extension(actor, number, seconds, ""), said)
+
+
+@router.post("/agent/calls/{call}/opt-out-request")
+def ask(console: Console, call: str, caller: PageChanger) -> HTMLResponse:
+    """Tell the managers that the caller asks not to be recorded."""
+    try:
+        console.live.ask_opt_out(caller.actor, call, "")
+    except ProblemError as error:
+        return _page(console, caller, problem=error.detail, status=error.status)
+    return _page(console, caller, said="A manager has been asked. The call is recorded until one of them decides.")
+
+
+@router.post("/agent/calls/{call}/second-message")
+def second_message(console: Console, call: str, caller: PageChanger) -> HTMLResponse:
+    """Have the second message played to the caller."""
+    try:
+        console.live.second_message(caller.actor, call, "")
+    except ProblemError as error:
+        return _page(console, caller, problem=error.detail, status=error.status)
+    return _page(console, caller, said=SECOND_PLAYS)
+
+
+@router.post("/agent/sign-on")
+def sign_on(console: Console, caller: PageChanger, extension: Number = "") -> HTMLResponse:
+    """Sit at an extension: calls that begin there from now on are this person's; or show the code to key there."""
+    number = extension.strip()
+    if not number:
+        return _page(console, caller, problem="Give the extension of the phone that you sit at.", status=422)
+    try:
+        is_anothers = is_anothers_extension(console.deps.people, _person(caller), number)
+        answer = console.live.sign_on(caller.actor, number, is_anothers=is_anothers)
+    except ProblemError as error:
+        return _page(console, caller, problem=error.detail, status=error.status)
+    if "code" in answer:
+        return _page(console, caller, code=answer)
+    return _page(
+        console, caller, said=f"You are signed on at extension {number}: calls from the next one on are yours."
+    )
+
+
+@router.post("/agent/sign-off")
+def sign_off(console: Console, caller: PageChanger, extension: Number = "") -> HTMLResponse:
+    """Sit at an extension no longer."""
+    try:
+        console.live.sign_off(caller.actor, extension.strip())
+    except ProblemError as error:
+        return _page(console, caller, problem=error.detail, status=error.status)
+    return _page(console, caller, said=f"You are signed off from extension {extension.strip()}.")
+
+
+@router.post("/agent/told")
+def told(console: Console, caller: PageChanger) -> HTMLResponse:
+    """Store that somebody acknowledged that they were told that their calls are recorded."""
+    person, deps = _person(caller), console.deps
+
+    def enter(note: AuditNote) -> None:
+        console.rules.note(person.actor, note.act, note.subject, **note.details)
+
+    try:
+        deps.acknowledgements.acknowledge(person.name, deps.cases.today, enter=enter)
+    except ProblemError as error:
+        return _page(console, caller, problem=error.detail, status=error.status)
+    return _page(console, caller, said="Thank you: the day is stored.")
+
+
+@router.post("/agent/{act}")
+def act(console: Console, act: str, caller: PageChanger) -> HTMLResponse:
+    """Pause or resume without the page's script."""
+    acts = {"pause": console.live.pause_extension, "resume": console.live.resume_extension}
+    if act not in acts:
+        raise ProblemError(404, "There is no such page.")
+    return _acted(console, caller, lambda number: acts[act](caller.actor, number, ""), "")
+
+
+def _acted(console: Parts, caller: Caller, do: Callable[[str], dict[str, Any]], said: str) -> HTMLResponse:
+    """Do something to every phone that they sit at, and show how the calls stand afterwards."""
+    try:
+        person = _person(caller)
+        _each(console.live.extensions(person, console.live.calls(person)), do)
+    except ProblemError as error:
+        return _page(console, caller, problem=error.detail, status=error.status)
+    return _page(console, caller, said=said)
+
+
+def _each(extensions: list[str], do: Callable[[str], dict[str, Any]]) -> None:
+    """Do it to each: one without a call is no error while another has one, one that fails keeps no other from it."""
+    done, failed = 0, ProblemError(404, "You sit at no extension that is recorded.")
+    for number in extensions:
+        try:
+            do(number)
+        except ProblemError as error:
+            failed = error if failed.status == 404 else failed
+        else:
+            done += 1
+    if not done or failed.status != 404:
+        raise failed
+
+
+def _page(
+    console: Parts,
+    caller: Caller,
+    *,
+    said: str = "",
+    problem: str = "",
+    status: int = 200,
+    code: Mapping[str, Any] | None = None,
+) -> HTMLResponse:
+    """Show the page; ``code`` is what has to be keyed at a phone before they are signed on there."""
+    signed_on: list[dict[str, Any]] = []
+    takeovers: list[dict[str, Any]] = []
+    misnamed: list[MisnamedOperator] = []
+    try:
+        phone, signed_on = _phone(console, caller), console.live.signed_on(_person(caller))
+        takeovers = console.live.takeovers(_person(caller))
+        misnamed = console.live.misnamed(_person(caller), usable_people(console.deps.people))
+    except ProblemError as error:
+        if error.status == 403:
+            raise
+        phone = Phone(standing=Standing.NOT_CONFIRMED)
+        problem = problem or error.detail
+    person, deps = _person(caller), console.deps
+    told_on = deps.acknowledgements.day_of(person.name)
+    must_acknowledge = is_asked(person, phone.extensions) and is_due(told_on, deps.cases.today)
+    return console.renderer.page(
+        "agent.html", caller, status=status, must_acknowledge=must_acknowledge, phone=phone,
+        said=said, problem=problem, spans=SPANS, code=code,
+        signed_on=signed_on, takeovers=takeovers, misnamed=misnamed,
+    )  # fmt: skip
+
+
+def _phone(console: Parts, caller: Caller) -> Phone:
+    person = _person(caller)
+    calls = console.live.calls(person)
+    return phone_of(console.live.extensions(person, calls), calls)
+
+
+def _person(caller: Caller) -> Person:
+    assert caller.person is not None, "pages know sessions only, and those are people's"
+    return caller.person

@@ -1,0 +1,163 @@
+"""The HTTP+JSON interface of the console to recordings, under /api/."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from recorder.common.problem_answers import MEDIA_TYPE
+from recorder.exports.copy_orders import CopyOrder
+from recorder.exports.copying import Ground
+from recorder.permissions import MAX_REASON_CHARACTERS
+from recorder.retention.erasing import order_to_json
+from recorder.web.auth import Caller
+from recorder.web.parts import ApiChanger, ApiReader, Console, Parts
+from recorder.web.streams import download
+from storage.copy_list import copy_to_json
+from storage.encoding import Format
+from storage.erasures import is_open
+from storage.types import Channels, Outcome, RecordingRow, Redaction, Search
+
+MAX_LIMIT = 1000
+MAX_OFFSET = 50_000
+
+RecordingPath = Annotated[str, Path(description="YYYYMMDDTHHMMSSZ-<extension>-<6 hex>", max_length=100)]
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    title: str
+    status: int
+    detail: str
+
+
+class SilentSpan(BaseModel):
+    """A span that is silent in a copy."""
+
+    model_config = ConfigDict(extra="forbid")
+    start_s: float
+    end_s: float
+    channels: Channels = Channels.BOTH
+    reason: str = Field(max_length=MAX_REASON_CHARACTERS, description="Why; the cover sheet tells it")
+
+
+class ExportOrder(BaseModel):
+    """A copy to take away."""
+
+    model_config = ConfigDict(extra="forbid")
+    format: Format = Field(description="g711 holds the exact bytes; the others are decoded")
+    reason: str = Field(max_length=MAX_REASON_CHARACTERS)
+    start_s: float = Field(default=0.0, description="From here, seconds of the call")
+    end_s: float | None = Field(default=None, description="Up to here; left out, it is the end")
+    redactions: list[SilentSpan] = Field(default=[], max_length=1000)
+    requester: str = Field(default="", max_length=MAX_REASON_CHARACTERS, description="Who asked")
+    ground: Ground | None = None
+    package: bool = Field(default=False, description="A ZIP archive with a cover sheet and hashes")
+    passphrase: str | None = Field(default=None, max_length=1000, description="Seals the archive (AES-256)")
+
+    def order(self) -> CopyOrder:
+        """Return it in our words."""
+        return CopyOrder(
+            form=self.format,
+            reason=self.reason,
+            span_s=None if self.start_s == 0 and self.end_s is None else (self.start_s, self.end_s),
+            redactions=tuple(Redaction(**one.model_dump()) for one in self.redactions),
+            requester=self.requester,
+            ground=self.ground,
+            passphrase=self.passphrase if self.package else None,
+        )
+
+
+class Recordings(BaseModel):
+    """One page of a search, newest first."""
+
+    total: int = Field(description="How many match, up to 1000")
+    is_more: bool = Field(description="More than total match")
+    recordings: list[dict[str, Any]]
+
+
+class SearchQuery(BaseModel):
+    """The filters of a search that may stand in an address; what is left out matches everything."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=False)
+    started_from: AwareDatetime | None = Field(default=None, alias="from", description="ISO 8601, with its zone")
+    started_to: AwareDatetime | None = Field(default=None, alias="to", description="Not included")
+    operator: str | None = Field(default=None, max_length=100)
+    extension: str | None = Field(default=None, max_length=40)
+    outcome: Outcome | None = None
+    limit: int = Field(default=100, ge=1, le=MAX_LIMIT)
+    offset: int = Field(default=0, ge=0, le=MAX_OFFSET, description="To go further back, give an earlier `to`")
+
+    def search(self) -> Search:
+        """Return it in the index's words."""
+        return Search(
+            started_from=self.started_from.astimezone(UTC) if self.started_from else None,
+            started_to=self.started_to.astimezone(UTC) if self.started_to else None,
+            operator=self.operator,
+            extension=self.extension,
+            outcome=self.outcome,
+            limit=self.limit,
+            offset=self.offset,
+        )
+
+
+class SearchOrder(SearchQuery):
+    """All filters of a search: a number belongs into no address, which proxies and histories keep."""
+
+    number: str | None = Field(default=None, max_length=100, description="The caller's or the called number")
+
+    def search(self) -> Search:
+        """Return it in the index's words."""
+        return replace(super().search(), number=self.number)
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "content": {MEDIA_TYPE: {}}} for status in (401, 403, 404, 422, 429, 503, 504)
+}
+router = APIRouter(prefix="/api", responses=PROBLEMS)
+
+
+@router.get("/recordings")
+def recordings(console: Console, caller: ApiReader, query: Annotated[SearchQuery, Query()]) -> Recordings:
+    """Find recordings; for a number, see `POST /api/recordings/search`."""
+    return _found(console, caller, query)
+
+
+@router.post("/recordings/search")
+def search(console: Console, caller: ApiChanger, order: SearchOrder) -> Recordings:
+    """Find recordings, by number too."""
+    return _found(console, caller, order)
+
+
+def _found(console: Parts, caller: Caller, query: SearchQuery) -> Recordings:
+    found = console.desk.search(caller.actor, query.search())
+    return Recordings(total=found.total, is_more=found.is_more, recordings=_listed(console, found.rows))
+
+
+def _listed(console: Parts, rows: Iterable[RecordingRow]) -> list[dict[str, Any]]:
+    locked = console.desk.locked()
+    return [{**console.deps.row_json(row), "locked": row.id in locked} for row in rows]
+
+
+@router.get("/recordings/{recording_id}")
+def recording(console: Console, recording_id: RecordingPath, caller: ApiReader) -> dict[str, Any]:
+    """One recording's details."""
+    row = console.desk.view(caller.actor, recording_id)
+    orders = console.desk.orders(row)
+    erasures = [order_to_json(order) for order in orders]
+    copies = [copy_to_json(copy) for copy in console.desk.copies(row)]
+    return {
+        **console.deps.row_json(row), "locked": any(map(is_open, orders)), "erasures": erasures, "copies": copies,
+    }  # fmt: skip
+
+
+@router.post("/recordings/{recording_id}/export", response_class=StreamingResponse)
+def export(console: Console, recording_id: RecordingPath, caller: ApiChanger, order: ExportOrder) -> StreamingResponse:
+    """Make a copy to take away; takes a signed-in person and a reason."""
+    copy = console.desk.export(caller.actor, recording_id, order.order(), is_package=order.package)
+    return download(copy, recording_id)

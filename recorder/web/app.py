@@ -1,0 +1,163 @@
+"""The console's application, put together."""
+
+import asyncio
+import logging
+import time
+from functools import partial
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from recorder.access.openid.starts import Starts
+from recorder.audit.late_entries import CONSOLE_FOLDER, LateEntries
+from recorder.common import problem_answers
+from recorder.common.problems import ProblemError
+from recorder.common.web import application, patterns_of
+from recorder.control.client import SERVICE
+from recorder.web import (
+    account_pages,
+    agent_pages,
+    api,
+    audit_pages,
+    case_pages,
+    case_routes,
+    erasure_pages,
+    erasure_routes,
+    hold_pages,
+    hold_routes,
+    live_pages,
+    live_routes,
+    notification_pages,
+    openapi_routes,
+    openid_pages,
+    opt_out_routes,
+    overview_pages,
+    pages,
+    people_pages,
+    report_pages,
+    request_pages,
+    request_routes,
+    right_pages,
+    session_routes,
+    sign_in_pages,
+    system_pages,
+)
+from recorder.web.auth import Gatekeeper
+from recorder.web.board import Board
+from recorder.web.deps import ConsoleDeps
+from recorder.web.desk import Desk
+from recorder.web.live_desk import LiveDesk
+from recorder.web.middleware import Guard, security_headers
+from recorder.web.parts import Parts, SignInNeededError
+from recorder.web.pulse import Pulse
+from recorder.web.rates import RateLimits
+from recorder.web.render import HERE, Renderer
+from recorder.web.route_access import check_routes
+from recorder.web.rules import Rules
+from recorder.web.watchers import Watchers
+
+_log = logging.getLogger(__name__)
+_TITLES = {
+    403: "You may not do that",
+    404: "There is no such page",
+    409: "That cannot be done",
+    429: "Too much at once",
+    503: "Not possible just now",
+}
+
+_ROUTERS = (
+    live_routes.router,
+    opt_out_routes.router,
+    api.router,
+    erasure_routes.router,
+    hold_routes.router,
+    request_routes.router,
+    session_routes.router,
+    openapi_routes.router,
+    sign_in_pages.router,
+    account_pages.router,
+    openid_pages.router,
+    people_pages.router,
+    live_pages.router,
+    agent_pages.router,
+    pages.router,
+    erasure_pages.router,
+    hold_pages.router,
+    request_pages.router,
+    case_pages.router,
+    case_routes.router,
+    notification_pages.router,
+    right_pages.router,
+    report_pages.router,
+    audit_pages.router,
+    system_pages.router,
+    overview_pages.router,
+)
+
+
+def create_app(deps: ConsoleDeps) -> FastAPI:
+    """Return the console as an ASGI application: pages at /, the API and its OpenAPI at /api/.
+
+    Args:
+        deps: What it is built on; stays the caller's, and outlives the application.
+
+    Raises:
+        UnlistedError: `recorder.web.route_access` does not say what a route takes.
+    """
+    late = LateEntries(
+        deps.books.audit, deps.hold_books.state / CONSOLE_FOLDER, alarm=_alarm, now=deps.now, clock=time.monotonic
+    )
+    limits = RateLimits(deps.rates)
+    rules, renderer = Rules(deps.audit, late), Renderer(deps)
+    pulse = Pulse(deps.beats)
+    app = application(
+        title="Council call recorder",
+        description="Live calls and recordings. Errors are problem documents (RFC 9457).",
+        version="1",
+        openapi_url=None,
+        # Not include_router: it makes every route anew for the application, a quarter of a second of CPU.
+        routes=[route for router in _ROUTERS for route in router.routes],
+    )
+    app.state.parts = Parts(
+        deps=deps,
+        rules=rules,
+        live=LiveDesk(deps.live, rules, managed=deps.managed, now=deps.now),
+        desk=Desk(deps, rules),
+        gate=Gatekeeper(deps, rules, limits),
+        renderer=renderer,
+        pulse=pulse,
+        board=Board(pulse, partial(deps.live.calls, actor=SERVICE)),
+        starts=Starts(time.monotonic),
+        watchers=Watchers(),
+        proving=asyncio.Semaphore(1),
+    )
+    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    check_routes(patterns_of(app.routes))
+    app.add_middleware(Guard, is_tls=deps.is_tls, limits=limits, connections=deps.connection_limits)
+
+    headers = security_headers(is_tls=deps.is_tls)
+
+    def respond(request: Request, problem: ProblemError) -> Response:
+        answer: Response
+        # Not request.url: Python keeps what it takes apart, queries with numbers included, in a cache of its own.
+        if request.scope["path"].startswith("/api"):
+            answer = problem_answers.response(problem)
+        else:
+            title = _TITLES.get(problem.status, problem.title)
+            answer = renderer.page("error.html", None, status=problem.status, title=title, detail=problem.detail)
+            answer.headers.update(problem.headers)
+        answer.headers.update(headers)  # the answer to a bug does not pass the guard
+        return answer
+
+    def on_sign_in_needed(_request: Request, _error: Exception) -> Response:
+        return RedirectResponse("/sign-in", 303)
+
+    problem_answers.install(app, respond)
+    app.add_exception_handler(SignInNeededError, on_sign_in_needed)
+    return app
+
+
+def _alarm(what: str) -> None:
+    _log.error("an act went on without its entry in the audit log: %s", what)

@@ -1,0 +1,116 @@
+"""The page of the audit log, for the DPO: newest entries, what is asked for, and whether the log was looked at."""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import HTMLResponse
+
+from recorder.audit.reading import AuditQuery, entries_found, entry_to_json, last_verified
+from recorder.permissions import Act
+from recorder.web.auth import Caller
+from recorder.web.filters import Form, read_form
+from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text
+from storage.anchors import Anchor, Anchors
+from storage.audit import AuditLog
+from storage.errors import AuditUnavailableError, DatabaseError
+
+router = APIRouter(include_in_schema=False)
+
+PAGE_SIZE = 50
+LOOKED_AT = 200_000
+"""Entries that one page looks at: some seconds."""
+_FILTERS = ("act", "actor", "subject")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What a page shows.
+
+    Attributes:
+        entries: With the names that the file has, ``free_text`` where it was asked for.
+        older: Number before which an older page begins; None: there is none.
+        is_cut_short: Not all entries were looked at.
+        problem: Why the rest cannot be read; empty if it can.
+    """
+
+    entries: list[dict[str, Any]]
+    older: int | None
+    is_cut_short: bool = False
+    problem: str = ""
+
+
+def _typed(  # noqa: PLR0917 - FastAPI passes them by name
+    act: Text = "",
+    actor: Text = "",
+    subject: Text = "",
+    from_date: Text = "",
+    to_date: Text = "",
+    texts: Text = "",
+    before: Text = "",
+) -> dict[str, str]:
+    fields = {"act": act, "actor": actor, "subject": subject, "from_date": from_date, "to_date": to_date}
+    return {name: value.strip()[:100] for name, value in {**fields, "texts": texts, "before": before}.items()}
+
+
+@router.get("/audit")
+def newest(console: Console, caller: PageReader) -> HTMLResponse:
+    """Show the newest entries."""
+    return _page(console, caller, dict.fromkeys((*_FILTERS, "from_date", "to_date", "texts", "before"), ""))
+
+
+@router.post("/audit")
+def search(console: Console, caller: PageChanger, sent: Annotated[dict[str, str], Depends(_typed)]) -> HTMLResponse:
+    """Show the entries that are asked for; a POST, so that no id gets into an address or a log."""
+    return _page(console, caller, sent)
+
+
+def _page(console: Parts, caller: Caller, sent: Mapping[str, str]) -> HTMLResponse:
+    console.rules.require(caller.actor, Act.VIEW_AUDIT)
+    form = read_form(sent, console.deps.timezone)
+    log = console.deps.books.audit
+    found = None if form.errors else _found(console, caller, log, form, sent)
+    return console.renderer.page(
+        "audit.html",
+        caller,
+        status=422 if form.errors else 200,
+        errors=form.errors,
+        typed=sent,
+        found=found,
+        looked_at=LOOKED_AT,
+        verified=last_verified(console.deps.hold_books.state),
+        anchors=_anchors(console),
+    )
+
+
+def _found(console: Parts, caller: Caller, log: AuditLog, form: Form, sent: Mapping[str, str]) -> _Found:
+    """Return what is asked for, once it is written down that it was."""
+    filters = {name: sent[name] or None for name in _FILTERS}
+    query = AuditQuery(**filters, start=form.search.started_from, end=form.search.started_to)
+    with_texts = sent["texts"] == "yes"
+    details = query.describe(with_texts=with_texts)
+    console.rules.note(caller.actor.actor, Act.VIEW_AUDIT, "", text=query.typed or None, **details)
+    before = int(sent["before"]) if sent["before"].isascii() and sent["before"].isdigit() else None
+    listed: list[dict[str, Any]] = []
+    try:
+        found = itertools.islice(entries_found(log, query, before=before, look_at=LOOKED_AT), PAGE_SIZE)
+        listed.extend(entry_to_json(entry, log, with_text=with_texts) for entry in found)
+        head = log.head()
+    except AuditUnavailableError as error:
+        return _Found(entries=listed, older=None, problem=str(error))
+    newest_number = head.number or 0 if head else 0
+    start = min(before - 1 if before else newest_number, newest_number)
+    if len(listed) == PAGE_SIZE:
+        return _Found(entries=listed, older=listed[-1]["n"])
+    is_cut_short = start > LOOKED_AT
+    return _Found(entries=listed, older=start - LOOKED_AT + 1 if is_cut_short else None, is_cut_short=is_cut_short)
+
+
+def _anchors(console: Parts) -> list[Anchor]:
+    try:
+        newest_of = Anchors(console.deps.books.index.database).newest()
+    except DatabaseError:
+        return []
+    return sorted(newest_of.values(), key=lambda anchor: anchor.target)

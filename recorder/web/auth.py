@@ -1,0 +1,202 @@
+"""Who a request comes from: a session cookie, or a bearer token."""
+
+import asyncio
+import hmac
+import time
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Literal
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from recorder.access.openid.starts import WAIT_S
+from recorder.access.sessions import STARTING_FOR, Kind, Session
+from recorder.access.tokens import TokenRefused
+from recorder.common.problems import ProblemError
+from recorder.permissions import Actor, Person
+from recorder.web.admission import Admission
+from recorder.web.connections import IS_KNOWN
+from recorder.web.deps import ConsoleDeps
+from recorder.web.rates import RateLimits, credentials_of, kind_of, session_cookie
+from recorder.web.refused_tokens import RefusedTokens
+from recorder.web.rules import Rules
+
+_LONGEST_CALL = timedelta(hours=12)
+_CHECKED_AT_ONCE = 4
+"""Passwords that are checked, or next to be: hashing is slow, and who pauses needs one of the server's threads too."""
+CSRF_HEADER = "X-CSRF-Token"
+SIGN_IN_SENTENCE = "Sign in at /sign-in, or send a token as Authorization: Bearer."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who a request comes from; ``session`` is None for a token."""
+
+    actor: Actor
+    session: Session | None
+
+    @property
+    def person(self) -> Person | None:
+        """Return the person, None for a token."""
+        return self.actor if isinstance(self.actor, Person) else None
+
+    @property
+    def csrf(self) -> str:
+        """Return what this session's forms carry."""
+        return self.session.csrf if self.session else ""
+
+
+class Gatekeeper:
+    """Identifies callers; every method blocks.
+
+    Attributes:
+        turns: Whoever has a password checked takes one, before there is a thread for it.
+    """
+
+    def __init__(self, deps: ConsoleDeps, rules: Rules, limits: RateLimits) -> None:
+        self._deps = deps
+        self._rules = rules
+        self._limits = limits
+        self._refused_tokens = RefusedTokens(rules, time.monotonic)
+        self._admission = Admission(rules, lambda: deps.hearing.bench.deputies)
+        self.turns = asyncio.Semaphore(_CHECKED_AT_ONCE)
+
+    def close(self) -> None:
+        """Write down what was counted and not written yet."""
+        self._refused_tokens.look(is_last=True)
+
+    @property
+    def cookie(self) -> str:
+        """Return the name of the cookie of a session."""
+        return session_cookie(is_tls=self._deps.is_tls)
+
+    @property
+    def sign_in_cookie(self) -> str:
+        """Return the name of the cookie that the sign-in form is tied to."""
+        return f"{self.cookie}-sign-in"
+
+    @property
+    def starting_cookie(self) -> str:
+        """Return the name of the cookie of who has given their password only."""
+        return f"{self.cookie}-starting"
+
+    @property
+    def openid_cookie(self) -> str:
+        """Return the name of the cookie of a browser that is sent to the OpenID provider."""
+        return f"{self.cookie}-openid"
+
+    def by_session(self, request: Request, *, is_activity: bool = True) -> Caller | None:
+        """Return who is signed in in this browser, None when nobody is.
+
+        Raises:
+            ProblemError: 429: they ask for too much; 403: their role has not what the route takes.
+        """
+        self._refused_tokens.look()
+        secret = request.cookies.get(self.cookie)
+        session = self._deps.sessions.find(secret, is_activity=is_activity) if secret else None
+        person = self._deps.people.find(session.account) if session else None
+        actor = self._deps.sign_in.as_signed_in(person, is_proven=session.is_proven) if session and person else None
+        if session is None or actor is None:
+            self._limits.unknown(credentials_of(request, self.cookie))
+            return None
+        return self._admitted(request, Caller(actor=actor, session=session))
+
+    def _admitted(self, request: Request, caller: Caller) -> Caller:
+        setattr(request.state, IS_KNOWN, True)
+        kind = kind_of(request.method, request.scope["path"])
+        self._limits.known(caller.actor.actor, _host(request), kind, credentials_of(request, self.cookie))
+        self._admission.check(request, caller.actor)
+        return caller
+
+    def starting(self, request: Request) -> Caller | None:
+        """Return who has given their password in this browser and must show a second factor; None when nobody has."""
+        secret = request.cookies.get(self.starting_cookie)
+        session = self._deps.sessions.find(secret, kind=Kind.STARTING) if secret else None
+        person = self._deps.people.find(session.account) if session else None
+        return None if person is None else Caller(actor=replace(person, is_proven=False), session=session)
+
+    def by_any(self, request: Request, *, is_activity: bool = True) -> Caller:
+        """Return who calls the API.
+
+        Raises:
+            ProblemError: 401: nobody that is known here; 429: they ask for too much; 403: as for `by_session`.
+        """
+        header = request.headers.get("authorization")
+        if header is not None:
+            return self._by_token(header, request)
+        caller = self.by_session(request, is_activity=is_activity)
+        if caller is None:
+            raise _unauthorized(SIGN_IN_SENTENCE)
+        return caller
+
+    def _by_token(self, header: str, request: Request) -> Caller:
+        scheme, _, secret = header.partition(" ")
+        if scheme.lower() != "bearer":
+            raise _unauthorized(SIGN_IN_SENTENCE)
+        known = self._deps.tokens.identify(secret.strip(), _host(request))
+        if isinstance(known, TokenRefused):
+            sentence = "This token is not good: unknown, revoked, expired or sent from elsewhere."
+            self._refused_tokens.enter(known, _host(request))
+            self._limits.unknown(credentials_of(request, self.cookie))
+            raise _unauthorized(sentence)
+        return self._admitted(request, Caller(actor=known, session=None))
+
+    def check_csrf(self, caller: Caller, sent: str | None) -> None:
+        """Make sure that a change asked for with a cookie was asked for by our own page.
+
+        Raises:
+            ProblemError: 403.
+        """
+        if caller.session is None:
+            return  # a token is never sent by a browser on its own
+        if not sent or not hmac.compare_digest(sent.encode(), caller.csrf.encode()):
+            raise self._rules.refuse(
+                caller.actor.actor, "csrf", "", "This form is out of date. Go back, load the page again and retry."
+            )
+
+    def set_cookie(self, response: Response, secret: str) -> None:
+        """Give a browser its session, whose end is decided here: a call may keep it longer than its time."""
+        self._set(
+            response, self.cookie, secret, int((self._deps.sign_in.limits.longest + _LONGEST_CALL).total_seconds())
+        )
+
+    def set_starting_cookie(self, response: Response, secret: str) -> None:
+        """Give a browser the session in which it shows a second factor."""
+        self._set(response, self.starting_cookie, secret, int(STARTING_FOR.total_seconds()))
+
+    def set_sign_in_cookie(self, response: Response, secret: str) -> None:
+        """Tie the sign-in form to this browser."""
+        self._set(response, self.sign_in_cookie, secret, 3600)
+
+    def set_openid_cookie(self, response: Response, secret: str) -> None:
+        """Tie what comes back from the OpenID provider to this browser.
+
+        Lax: the provider's page leads here, and with a page of somebody else's no browser sends what is Strict.
+        """
+        self._set(response, self.openid_cookie, secret, WAIT_S, samesite="lax")
+
+    def _set(
+        self,
+        response: Response,
+        name: str,
+        value: str,
+        max_age_s: int,
+        *,
+        samesite: Literal["strict", "lax"] = "strict",
+    ) -> None:
+        response.set_cookie(
+            name, value, max_age=max_age_s, path="/", secure=self._deps.is_tls, httponly=True, samesite=samesite
+        )
+
+    def clear_cookie(self, response: Response, name: str) -> None:
+        """Take a cookie away."""
+        response.delete_cookie(name, path="/", secure=self._deps.is_tls, httponly=True, samesite="strict")
+
+
+def _host(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _unauthorized(sentence: str) -> ProblemError:
+    return ProblemError(401, sentence, headers={"WWW-Authenticate": 'Bearer realm="recorder"'})

@@ -1,0 +1,128 @@
+"""What the page of live calls is sent: the rows that changed, and nothing of the others. On the event loop only."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from recorder.common.problems import ProblemError
+from recorder.permissions import Person
+from recorder.rules.live_access import Around, seen
+from recorder.web.auth import Caller
+from recorder.web.board import Board, Call
+from recorder.web.conversations import by_conversation
+from recorder.web.live_rows import LiveRow, row_of
+from recorder.web.parts import SignInNeededError
+from recorder.web.pulse import AGAIN, BEAT, Pulse
+from recorder.web.watchers import LOOK_EVERY_S
+
+REQUESTS = b"event: requests\ndata: {}\n\n"
+NO_CALL = "none"
+"""Stands for the row that says that there is no call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watcher:
+    """Who watches, and what is known of them beside their account."""
+
+    caller: Caller
+    around: Around
+
+
+class BoardStream:
+    """One page's stream.
+
+    Args:
+        pulse: Says when something may have changed.
+        board: The calls.
+        render: Makes rows for somebody; of no rows the one that says so.
+        ask: Finds out who watches; raises SignInNeededError or ProblemError where nobody may any more.
+    """
+
+    def __init__(
+        self,
+        pulse: Pulse,
+        board: Board,
+        *,
+        render: Callable[[Caller, Sequence[LiveRow]], str],
+        ask: Callable[[], Awaitable[Watcher]],
+    ) -> None:
+        self._pulse = pulse
+        self._board = board
+        self._render = render
+        self._ask = ask
+        self._sent: dict[str, tuple[Call, tuple[object, ...]]] = {}
+        self._ids: list[str] = []
+        self._asked = -1
+        self._seen: dict[str, tuple[Call, Call | None]] = {}
+        self._seer: tuple[Person, Around] | None = None
+
+    async def events(self, watcher: Watcher) -> AsyncGenerator[bytes]:
+        """Yield server-sent events: all rows first, then what changed; a beat while nothing does.
+
+        It ends when whoever watches may no longer.
+
+        Raises:
+            DaemonUnavailableError: The daemon is not there, or fell silent.
+            DaemonRefusedError: It answered with an error.
+        """
+        looking, looked_s = None, time.monotonic()
+        start = AGAIN
+        try:
+            async with aclosing(self._pulse.beats()) as beats:
+                async for _ in beats:
+                    if looking is not None and looking.done():
+                        watcher, looking, looked_s = looking.result(), None, time.monotonic()
+                    elif looking is None and time.monotonic() - looked_s > LOOK_EVERY_S:
+                        looking = asyncio.ensure_future(self._ask())  # beside: no change waits for it
+                    calls = await self._board.calls(is_first=bool(start))
+                    yield start + self._news(watcher.caller, by_conversation(self._shown(watcher, calls)))
+                    start = b""
+        except (SignInNeededError, ProblemError):
+            return  # the page asks again, and is told then
+        finally:
+            if looking is not None:
+                looking.cancel()
+
+    def _news(self, caller: Caller, calls: Mapping[str, Call]) -> bytes:
+        rows, ids = self._changed(calls), list(calls) or [NO_CALL]
+        news = b""
+        if rows or ids != self._ids:
+            said: dict[str, Any] = {"html": self._render(caller, rows) if rows or not calls else ""}
+            if ids != self._ids:
+                said["ids"] = [f"call-{one}" for one in ids]
+            self._ids = ids
+            news += f"event: rows\ndata: {json.dumps(said)}\n\n".encode()
+        if self._asked != self._board.asked:
+            self._asked = self._board.asked
+            news += REQUESTS
+        return news or BEAT
+
+    def _shown(self, watcher: Watcher, calls: Mapping[str, Call]) -> list[Call]:
+        """Return the calls as whoever watches may see them; one that has not changed is the same object as before."""
+        person = watcher.caller.person
+        assert person is not None, "pages know sessions only, and those are people's"
+        seer, before = (person, watcher.around), self._seen if self._seer == (person, watcher.around) else {}
+        self._seer, self._seen = seer, {}
+        for one, call in calls.items():
+            known = before.get(one)
+            is_same = known is not None and known[0] is call
+            self._seen[one] = known if is_same and known is not None else (call, seen(person, call, watcher.around))
+        return [shown for _, shown in self._seen.values() if shown is not None]
+
+    def _changed(self, calls: Mapping[str, Call]) -> list[LiveRow]:
+        """Return the rows that look other than what was sent, or were not."""
+        changed: list[LiveRow] = []
+        self._sent = {one: sent for one, sent in self._sent.items() if one in calls}
+        for one, call in calls.items():
+            known = self._sent.get(one)
+            if known is not None and known[0] is call:
+                continue
+            row = row_of(call)
+            self._sent[one] = call, row.key
+            if known is None or known[1] != row.key:
+                changed.append(row)
+        return changed

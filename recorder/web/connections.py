@@ -1,0 +1,253 @@
+"""The console's connections: a deadline for each thing that is waited for, and how many there may be.
+
+uvicorn waits for ever for the rest of a request, so half-open requests would take every descriptor. Here a connection
+that is not done in time is closed. Where there are too many, the one of a stranger that has waited for longest gives
+way to the newest, so that whoever signed in always gets in. Event loop only.
+"""
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from recorder.rules.limits import ConnectionLimits, RateLimit
+from recorder.web.throttle import source_of
+
+_log = logging.getLogger(__name__)
+
+IS_KNOWN = "is_known"
+"""Key in a request's state, true: somebody who is signed in, or a good token, asks."""
+_SAY_EVERY_S = 60.0
+_HEADER, _BODY, _ANSWER = range(3)
+"""What a connection waits for: the rest of a header, the rest of a body, or the end of our answer."""
+
+
+class Entered(Protocol):
+    """A connection as `Connections` sees it."""
+
+    @property
+    def is_protected(self) -> bool:
+        """Tell whether it carries a request of somebody who is known."""
+
+    @property
+    def is_answered(self) -> bool:
+        """Tell whether its request is complete, and is being answered."""
+
+    def abort(self) -> None:
+        """Close it at once."""
+
+
+class Connections:
+    """Every connection of the console, in the order in which they began to wait.
+
+    Args:
+        limits: How many there may be.
+    """
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self.limits = limits
+        self._all: dict[Entered, str] = {}
+        self._of: dict[str, dict[Entered, None]] = {}
+        self._saying = RateLimit(1, _SAY_EVERY_S)
+
+    def enter(self, new: Entered, host: str) -> bool:
+        """Take a connection in, and close another one for it where there are too many; False: there is no room."""
+        source = source_of(host)
+        most_of_source = self.limits.most_per_address
+        of_source = self._of.get(source, {})
+        if most_of_source is not None and len(of_source) >= most_of_source:
+            strangers = [one for one in of_source if not one.is_protected]
+            if len(strangers) >= most_of_source:
+                self._close(strangers, f"from {source}")
+        if len(self._all) >= self.limits.most and not self._close(self._all, "in all"):
+            return False
+        self._all[new] = source
+        self._of.setdefault(source, {})[new] = None
+        return True
+
+    def leave(self, one: Entered) -> None:
+        """Forget a connection; one that is not there is left alone."""
+        source = self._all.pop(one, None)
+        if source is None:
+            return
+        of_source = self._of[source]
+        of_source.pop(one, None)
+        if not of_source:
+            del self._of[source]
+
+    def waits_anew(self, one: Entered) -> None:
+        """Take it that a connection begins to wait for something else: it is the youngest again."""
+        source = self._all.pop(one, None)
+        if source is not None:
+            self._all[one] = source
+            self._of[source].pop(one, None)
+            self._of[source][one] = None
+
+    def _close(self, ones: Iterable[Entered], where: str) -> bool:
+        """Close the stranger's connection that has waited for longest, one without a complete request first."""
+        waiting = (one for one in ones if not one.is_protected and not one.is_answered)
+        victim = next(waiting, None) or next((one for one in ones if not one.is_protected), None)
+        if self._saying.allows(time.monotonic_ns()):
+            _log.warning("too many connections %s: those of strangers that wait for longest are closed", where)
+        if victim is None:
+            return False
+        self.leave(victim)
+        victim.abort()
+        return True
+
+
+class ConsoleProtocol(H11Protocol):
+    """uvicorn's h11 protocol with deadlines, and a place among the `Connections`.
+
+    Args:
+        connections: The console's.
+        more: As uvicorn makes its protocol.
+    """
+
+    def __init__(self, *, connections: Connections, **more: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        super().__init__(**more)
+        self._connections = connections
+        self._phase = _HEADER
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_protected(self) -> bool:
+        """Tell whether it carries a request of somebody who is known; half of one, which nobody counts, is not yet."""
+        return self._phase == _ANSWER and bool(self.scope and self.scope["state"].get(IS_KNOWN))
+
+    @property
+    def is_answered(self) -> bool:
+        """Tell whether its request is complete, and is being answered."""
+        return self._phase == _ANSWER
+
+    def abort(self) -> None:
+        """Close it at once."""
+        self.transport.abort()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a place, and wait for a header."""
+        super().connection_made(transport)
+        self._wait()
+        if not self._connections.enter(self, self.client[0] if self.client else ""):
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give the place back."""
+        self._connections.leave(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, and see what it is that is waited for now."""
+        super().data_received(data)
+        self._look()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        self._look()
+
+    def _look(self) -> None:
+        theirs = self.conn.their_state
+        phase = {h11.IDLE: _HEADER, h11.SEND_BODY: _BODY}.get(theirs, _ANSWER)
+        if phase == _ANSWER and self.cycle is not None and self.cycle.response_complete:
+            phase = _HEADER  # what follows is its end
+        if phase != self._phase:
+            self._phase = phase
+            self._connections.waits_anew(self)
+            self._wait()
+
+    def _wait(self) -> None:
+        """Begin to wait; bytes that trickle in make it no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+        limits = self._connections.limits
+        wait_s = (limits.header_s, limits.body_s, limits.answer_s)[self._phase]
+        self._timer = self.loop.call_later(wait_s, self._is_late)
+
+    def _is_late(self) -> None:
+        if self._phase == _ANSWER and self.is_protected:
+            self._wait()  # a stream of events, or a recording that is listened to, lasts for hours
+        else:
+            self.abort()
+
+
+class TlsEntrance(asyncio.Protocol):
+    """A connection before its TLS handshake, which asyncio's own listening would neither count nor end in time.
+
+    Args:
+        context: Our certificate and key.
+        connections: The console's.
+        make: Makes the protocol that speaks HTTP inside.
+        loop: Where it lives.
+    """
+
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        connections: Connections,
+        make: Callable[[], ConsoleProtocol],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._context = context
+        self._connections = connections
+        self._make = make
+        self._loop = loop
+        self._transport: asyncio.Transport
+        self._task: asyncio.Task[None] | None = None
+        self._early: list[bytes] = []
+
+    @property
+    def is_protected(self) -> bool:
+        """Tell that nobody is known yet."""
+        return False
+
+    @property
+    def is_answered(self) -> bool:
+        """Tell that nothing was asked for yet."""
+        return False
+
+    def abort(self) -> None:
+        """Close it at once."""
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a place, and begin the handshake."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        address = transport.get_extra_info("peername")
+        if self._connections.enter(self, str(address[0]) if address else ""):
+            transport.pause_reading()  # until it is TLS that reads
+            self._task = self._loop.create_task(self._enter())
+        else:
+            self.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what comes with the end of the handshake, before anybody is there to take it."""
+        self._early.append(data)
+
+    async def _enter(self) -> None:
+        wait_s = self._connections.limits.header_s
+        try:
+            secure = await self._loop.start_tls(
+                self._transport, self, self._context, server_side=True, ssl_handshake_timeout=wait_s
+            )
+        except OSError:  # ssl.SSLError and TimeoutError too: not our TLS, or not in time
+            secure = None
+        finally:
+            self._connections.leave(self)
+        if secure is None or secure.is_closing():
+            self.abort()
+            return
+        inner = self._make()
+        secure.set_protocol(inner)
+        inner.connection_made(secure)
+        for data in self._early:
+            inner.data_received(data)
+        self._early.clear()

@@ -1,0 +1,309 @@
+"""What people and other systems do with recordings: decide, write to the audit log, then do or show."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from zoneinfo import ZoneInfo
+
+from recorder.access.listening.appointing import break_glass
+from recorder.access.listening.emergencies import Emergency
+from recorder.common.problems import ProblemError
+from recorder.exports.copy_orders import CopyOrder, check_order, prepared
+from recorder.permissions import Act, Actor, Application, DeniedError, Person, Refused, may
+from recorder.recordings.searching import describe, findable, knows, shown, typed
+from recorder.retention.erasing import order_to_hear, refuse_locked
+from recorder.retention.restricting import refuse_restricted
+from recorder.retention.rights import why_restricted
+from recorder.rules.call_parts import is_withheld, relation, whole_for
+from recorder.rules.erasing import span_of
+from recorder.rules.requesting import AccessRequest, Leave
+from recorder.web.copies import CopyForm, taken
+from recorder.web.deps import AudioFile, ConsoleDeps
+from recorder.web.listening import OPENED, Listen, Listens
+from recorder.web.ranges import wanted_bytes
+from recorder.web.rules import Rules
+from storage.claims import Claims
+from storage.copy_list import CopyMade
+from storage.encoding import MEDIA_TYPES, SUFFIXES, Format
+from storage.errors import NotFoundError, StorageError
+from storage.export import Copy
+from storage.format import is_recording_id
+from storage.index import COUNTED
+from storage.types import ErasureOrder, RecordingId, RecordingRow, Search
+
+LISTEN_FOR = timedelta(minutes=30)
+"""How long an address of audio is good; the next one takes a click, while the leave lasts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One page of a search.
+
+    Attributes:
+        rows: The page.
+        total: How many match; counting ends at `storage.index.COUNTED`.
+        is_more: There are more than ``total``.
+    """
+
+    rows: Sequence[RecordingRow]
+    total: int
+    is_more: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sound:
+    """What a player gets: the bytes ``[first, end)`` of a WAV file of ``size`` bytes; all of it where none were named.
+
+    Attributes:
+        audio: Those bytes.
+        first: Where they begin.
+        end: Where they end.
+        size: Of the whole file.
+        is_part: Whether a part was asked for.
+    """
+
+    audio: AudioFile
+    first: int
+    end: int
+    size: int
+    is_part: bool
+
+
+class Desk:
+    """Does what callers ask, by the rules of `recorder.permissions`.
+
+    Every method blocks and raises ProblemError: 403 refused, 404 no such thing, 503 the audit log cannot be written
+    (nothing is shown then).
+    """
+
+    def __init__(self, deps: ConsoleDeps, rules: Rules) -> None:
+        self._deps = deps
+        self._rules = rules
+        self.listens = Listens(rules.note_late, deps.now)
+
+    def search(self, actor: Actor, search: Search) -> Found:
+        """Find recordings."""
+        self._rules.require(actor, Act.SEARCH, extension=search.extension)
+        search = self._narrow(actor, search)
+        self._rules.note(actor.actor, Act.SEARCH, "", text=typed(search), **describe(search))
+        rows, counted = self._deps.index.page(search)
+        found = [shown(actor, row) for row in rows if knows(actor, row)]
+        return Found(rows=found, total=min(counted, COUNTED), is_more=counted > COUNTED)
+
+    def _narrow(self, actor: Actor, search: Search) -> Search:
+        try:
+            search = findable(actor, search)
+        except DeniedError as error:
+            raise self._rules.refuse(actor.actor, Act.SEARCH, "", str(error)) from error
+        if isinstance(actor, Application) and actor.extensions and search.extension is None:
+            if len(actor.extensions) > 1:
+                raise ProblemError(422, f"Give extension: one of {', '.join(sorted(actor.extensions))}.")
+            return replace(search, extension=min(actor.extensions))
+        return search
+
+    def view(self, actor: Actor, recording_id: str) -> RecordingRow:
+        """Return one recording's row."""
+        leave = self.leave(actor, recording_id)
+        row = self._row(actor, Act.VIEW, recording_id, has_leave=leave is not None)
+        self._rules.note(actor.actor, Act.VIEW, row.id)
+        return shown(actor, row, leave)
+
+    def leave(self, actor: Actor, recording_id: str, wanted: Leave = Leave.LISTEN) -> AccessRequest | None:
+        """Return the request by which somebody may hear or copy a recording now, or None."""
+        if not isinstance(actor, Person) or not is_recording_id(recording_id):
+            return None
+        return self._deps.hearing.requests.leave(actor.name, RecordingId(recording_id), wanted)
+
+    def grant_play(self, person: Person, recording_id: str, reason: str) -> str:
+        """Return the secret part of an address of audio: by leave that was given, or by break-glass and its reason."""
+        leave = self.leave(person, recording_id)
+        row = self._row(person, Act.PLAY, recording_id, reason=reason, has_leave=leave is not None)
+        self._refuse_locked(person, Act.PLAY, row)
+        self.listens.check_room()
+        now = self._deps.now()
+        listen = Listen(account=person.name, recording=row.id, reason=reason, until=now, request="")
+
+        def enter(until: datetime) -> None:
+            listen.until = until
+            granted_s = (until - now).total_seconds()
+            self._rules.note(person.actor, Act.PLAY, row.id, text=listen.reason, granted_s=granted_s, **listen.marks)
+
+        def enter_emergency(one: Emergency) -> None:
+            listen.emergency = one.id
+            enter(one.until)
+
+        if leave is None:
+            break_glass(self._deps.hearing, person, row.id, reason, enter=enter_emergency)
+        else:
+            assert leave.until is not None, "leave that was granted has an end"
+            listen.reason, listen.request = leave.wish.reason, leave.id
+            listen.heard = whole_for(row, leave.heard(row.id))
+            enter(min(now + LISTEN_FOR, leave.until))
+        return self.listens.keep(listen)
+
+    def grant_span(self, person: Person, order_id: str) -> tuple[RecordingId, str]:
+        """Let one of the two who approve an order that takes three people hear its span, and nothing else.
+
+        Returns:
+            The recording, and the secret part of an address of audio.
+        """
+        order, row = order_to_hear(self._deps.books, person, order_id)
+        self._rules.require(person, Act.PLAY, row.id, has_leave=True)
+        self.listens.check_room()
+        span_s, now = span_of(order, row.duration_s), self._deps.now()
+        length = timedelta(seconds=span_s[1] - span_s[0])
+        listen = Listen(
+            account=person.name, recording=row.id, reason=f"order {order.id}", until=now + LISTEN_FOR + length,
+            request="", order=order.id, span_s=span_s,
+            when_all_sent=partial(self._note_heard, order.id, person.name, length),
+        )  # fmt: skip
+        granted_s = (listen.until - now).total_seconds()
+        self._rules.note(person.actor, Act.PLAY, row.id, granted_s=granted_s, **listen.marks)
+        return row.id, self.listens.keep(listen)
+
+    def _check_listen(self, person: Person, listen: Listen, recording_id: str) -> RecordingRow:
+        """Return the recording of a listen that may go on: by leave, by break-glass, or by an order that waits."""
+        has_leave = bool(listen.request or listen.order)
+        row = self._row(person, Act.PLAY, recording_id, reason=listen.reason, has_leave=has_leave)
+        if listen.order:
+            order_to_hear(self._deps.books, person, listen.order)
+        else:
+            self._refuse_locked(person, Act.PLAY, row)
+        return row
+
+    def _note_heard(self, order: str, account: str, length: timedelta, begun_at: datetime) -> None:
+        """Keep that all of a span was sent to somebody: they can have heard it once so much time has passed."""
+        if self._deps.books.approvals is not None:
+            self._deps.books.approvals.heard(order, account, begun_at + length)
+
+    def _note_opened(self, person: Person, listen: Listen) -> None:
+        self._rules.note(person.actor, OPENED, listen.recording, text=listen.reason, **listen.marks)
+
+    def play(self, person: Person, recording_id: str, secret: str, wanted: str | None = None) -> Sound:
+        """Open the audio of a recording that leave was given for: each listen is an entry before its first byte.
+
+        Args:
+            person: Who listens.
+            recording_id: To what.
+            secret: From `grant_play`.
+            wanted: A Range header.
+        """
+        listen = self.listens.find(person.name, recording_id, secret)
+        if listen is None:
+            raise self._rules.refuse(
+                person.actor, Act.PLAY, recording_id, "Leave to listen is over: give your reason again."
+            )
+        row = self._check_listen(person, listen, recording_id)
+        copy = self._opened(listen, row)
+        part = wanted_bytes(wanted, copy.size_bytes)
+        self.listens.begin(listen, lambda: self._note_opened(person, listen))
+        first, end = part or (0, copy.size_bytes)
+        audio = _begun(
+            AudioFile(
+                media_type=MEDIA_TYPES[Format.WAV], suffix=SUFFIXES[Format.WAV],
+                chunks=self.listens.sent(listen, copy.part(first, end), first),
+            )
+        )  # fmt: skip
+        return Sound(audio=audio, first=first, end=end, size=copy.size_bytes, is_part=part is not None)
+
+    def _opened(self, listen: Listen, row: RecordingRow) -> Copy:
+        """Return a recording to be heard; it is verified once in a listen, and anew when it was rewritten."""
+        if row.path is None:
+            raise ProblemError(409, f"Nothing was kept of this call: {row.outcome}, {row.reason}.")
+        if listen.file is None or listen.file[0] != row.sha256:
+            listen.file = (
+                row.sha256,
+                prepared(self._deps.copy_books, row, Format.WAV, heard=listen.heard, span_s=listen.span_s),
+            )
+        return listen.file[1]
+
+    def export(
+        self, actor: Actor, recording_id: str, wanted: CopyOrder | CopyForm, *, is_package: bool = False
+    ) -> AudioFile:
+        """Make a copy of a recording to take away: by the rules of `recorder.exports.copy_orders`, which audits it.
+
+        Args:
+            actor: Who asks.
+            recording_id: Of what.
+            wanted: An order, or a page's form, which knows itself whether it is for a package.
+            is_package: Whether an order is for one.
+        """
+        books = self._deps.copy_books
+        leave = self.leave(actor, recording_id, Leave.COPY)
+        row = self._row(actor, Act.EXPORT, recording_id, reason=wanted.reason, has_leave=leave is not None)
+        if isinstance(wanted, CopyForm):
+            is_package, wanted = wanted.is_package, wanted.order(row, ZoneInfo(self._deps.timezone))
+        ordered = check_order(books, actor, row.id, wanted)
+        assert isinstance(actor, Person), "nobody else passes the check"
+        return _begun(taken(books, actor, wanted, ordered, is_package=is_package))
+
+    def copies(self, row: RecordingRow) -> list[CopyMade]:
+        """Return the copies that were made of a recording, for whoever may see it; oldest first."""
+        return self._deps.copy_books.copies.of_recording(row.id)
+
+    def orders(self, row: RecordingRow) -> list[ErasureOrder]:
+        """Return the orders to erase from a recording, for whoever may see it; oldest first.
+
+        Args:
+            row: As it is shown to them: orders that are about what is withheld are left out.
+        """
+        orders = self._deps.books.erasures.of_recording(row.id)
+        return [one for one in orders if not is_withheld(row, one.start_s, one.end_s)]
+
+    def restriction(self, row: RecordingRow) -> str | None:
+        """Return why nobody may use a recording now, or None: a restriction or an objection stands."""
+        claims = Claims(self._deps.books.index.database).of_recording(row.id)
+        return why_restricted(claims, self._deps.now())
+
+    def locked(self) -> frozenset[RecordingId]:
+        """Return the recordings that nobody can listen to, because part of them is to be erased."""
+        return frozenset(order.recording for order in self._deps.books.erasures.open_orders())
+
+    def _refuse_locked(self, actor: Actor, act: Act, row: RecordingRow) -> None:
+        try:
+            refuse_locked(self._deps.books.erasures, row.id)
+            refuse_restricted(Claims(self._deps.books.index.database), row.id, self._deps.now())
+        except ProblemError as error:
+            self._rules.refuse(actor.actor, act, row.id, error.detail)
+            raise
+
+    def _row(
+        self, actor: Actor, act: Act, recording_id: str, *, reason: str = "", has_leave: bool = False
+    ) -> RecordingRow:
+        if not is_recording_id(recording_id):
+            raise ProblemError(404, "There is no such recording.")
+        self._rules.require(actor, act, recording_id, reason=reason, has_leave=has_leave)
+        try:
+            row = self._deps.index.get(recording_id)
+        except NotFoundError as error:
+            raise ProblemError(404, "There is no such recording.") from error
+        if row.id != recording_id:  # the index takes prefixes too; an address does not
+            raise ProblemError(404, "There is no such recording.")
+        operator, team = relation(actor, row)
+        decision = may(
+            actor, act, reason=reason, operator=operator, team=team, extension=row.extension, has_leave=has_leave
+        )
+        if isinstance(decision, Refused):  # the same words as for one that is not there: ids are not to be guessed at
+            self._rules.refuse(actor.actor, act, row.id, decision.reason)
+            raise ProblemError(404, "There is no such recording.")
+        return row
+
+
+def _begun(audio: AudioFile) -> AudioFile:
+    """Return an answer whose first bytes are there before it begins, so that what is wrong can still be said."""
+    try:
+        first = next(audio.chunks, b"")
+    except StorageError as error:
+        raise ProblemError(409, f"The recording cannot be copied: {error}.") from error
+    return replace(audio, chunks=_from_first(first, audio.chunks))
+
+
+def _from_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        yield first
+        yield from rest
+    finally:
+        close = getattr(rest, "close", None)
+        if close is not None:
+            close()

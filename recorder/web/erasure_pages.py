@@ -1,0 +1,118 @@
+"""Pages for orders to erase: the list, and the forms on a recording's page."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.responses import Response
+
+from recorder.common.problems import ProblemError
+from recorder.permissions import Act
+from recorder.retention.erasing import decide_erasure, forgot_recording, order_erasure
+from recorder.rules.erasing import position_from
+from recorder.web.auth import Caller
+from recorder.web.erasures import orders_for, three_of
+from recorder.web.pages import again, recording_page
+from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text
+from storage.types import ErasureKind, ErasureState
+
+router = APIRouter(include_in_schema=False)
+
+_SAID = {
+    ErasureState.CONFIRMED: "The span is marked and will be erased in a moment. Until then the recording is locked.",
+    ErasureState.WAITING: "The span is marked and the recording is locked. A second person has to confirm the erasure.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A span as typed, and why."""
+
+    start: str
+    end: str
+    reason: str
+    third: str
+
+    def span_s(self) -> tuple[float, float | None]:
+        """Return the span; an empty end is the end of the recording. ProblemError if it is none."""
+        try:
+            return position_from(self.start), position_from(self.end) if self.end.strip() else None
+        except ValueError as error:
+            raise ProblemError(422, f"{error}.") from error
+
+
+def _form(start: Text = "", end: Text = "", reason: Text = "", third: Text = "") -> _Form:
+    return _Form(start, end, reason, third.strip())
+
+
+SpanForm = Annotated[_Form, Depends(_form)]
+
+
+@router.post("/recordings/{recording_id}/forgot")
+def forgot(console: Console, recording_id: str, caller: PageChanger, form: SpanForm) -> HTMLResponse:
+    """Mark what should have been paused."""
+    try:
+        order = forgot_recording(
+            console.deps.books, caller.actor, recording_id, span_s=form.span_s(), reason=form.reason,
+            third=form.third,
+        )  # fmt: skip
+    except ProblemError as error:
+        return again(console, caller, recording_id, error, Act.FORGOT)
+    return recording_page(console, caller, recording_id, said=_SAID[order.state])
+
+
+@router.post("/recordings/{recording_id}/erase")
+def erase(console: Console, recording_id: str, caller: PageChanger, form: SpanForm) -> HTMLResponse:
+    """Order a span to be erased for another reason."""
+    try:
+        order = order_erasure(
+            console.deps.books,
+            caller.actor,
+            recording_id,
+            span_s=form.span_s(),
+            kind=ErasureKind.OTHER,
+            reason=form.reason,
+        )
+    except ProblemError as error:
+        return again(console, caller, recording_id, error, Act.ERASE)
+    return recording_page(console, caller, recording_id, said=_SAID[order.state])
+
+
+@router.get("/erasures")
+def erasures(console: Console, caller: PageReader) -> HTMLResponse:
+    """Show the newest orders."""
+    return _page(console, caller)
+
+
+@router.post("/erasures/{order_id}/listen")
+def listen(console: Console, order_id: str, caller: PageChanger) -> HTMLResponse:
+    """Let one of the two who approve an order that takes three people hear its span."""
+    assert caller.person is not None, "pages know sessions only, and those are people's"
+    try:
+        recording, secret = console.desk.grant_span(caller.person, order_id)
+    except ProblemError as error:
+        return _page(console, caller, problem=error.detail, status=error.status)
+    return _page(console, caller, audio=(order_id, f"/recordings/{recording}/audio/{secret}"))
+
+
+@router.post("/erasures/{order_id}/{decision}")
+def decide(console: Console, order_id: str, decision: str, caller: PageChanger, reason: Text = "") -> Response:
+    """Confirm or decline an order."""
+    if decision not in ("confirm", "decline"):
+        raise ProblemError(404, "There is no such page.")
+    try:
+        decide_erasure(console.deps.books, caller.actor, order_id, confirm=decision == "confirm", reason=reason)
+    except ProblemError as error:
+        return _page(console, caller, problem=error.detail, status=error.status)
+    return RedirectResponse("/erasures", 303)
+
+
+def _page(
+    console: Parts, caller: Caller, *, problem: str = "", status: int = 200, audio: tuple[str, str] | None = None
+) -> HTMLResponse:
+    orders = orders_for(console, caller.actor)
+    return console.renderer.page(
+        "erasures.html", caller, status=status, orders=orders, problem=problem, audio=audio,
+        three=three_of(console, orders),
+    )  # fmt: skip

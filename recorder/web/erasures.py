@@ -1,0 +1,60 @@
+"""The orders to erase that somebody is shown; reading them is an act like any other."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from recorder.permissions import Act, Actor, Person
+from recorder.reports.reports import teams_seen_by
+from recorder.retention.erasure_approvals import Approval
+from recorder.rules.call_parts import owners_of
+from recorder.rules.erasing import SpanFacts, facts_of, span_of
+from recorder.web.parts import Parts
+from storage.errors import NotFoundError
+from storage.types import ErasureOrder, ErasureState
+
+SHOWN = 200
+"""Orders, newest first."""
+
+
+def orders_for(console: Parts, actor: Actor) -> list[ErasureOrder]:
+    """Return the newest orders, for whoever may confirm some; a manager's are those of calls of their teams.
+
+    Raises:
+        ProblemError: They may not, or the audit log cannot be written.
+    """
+    console.rules.require(actor, Act.CONFIRM_ERASURE)
+    console.rules.note(actor.actor, "erasure.view", "")
+    orders = console.deps.books.erasures.newest(SHOWN)
+    assert isinstance(actor, Person), "no token may confirm anything"
+    seen = teams_seen_by(actor)
+    return orders if seen is None else [order for order in orders if _team_of(console, order) in seen]
+
+
+def three_of(console: Parts, orders: Iterable[ErasureOrder]) -> dict[str, tuple[Approval, SpanFacts]]:
+    """Return, of the orders that wait and take three people, how far each is and what is known of its span."""
+    found = {}
+    for order in orders:
+        approvals = console.deps.books.approvals
+        approval = approvals.get(order.id) if approvals and order.state is ErasureState.WAITING else None
+        if approval is not None:
+            with suppress(NotFoundError):
+                found[order.id] = approval, facts_of(console.deps.books.index.get(order.recording), order)
+    return found
+
+
+def approval_to_json(approval: Approval, facts: SpanFacts) -> dict[str, Any]:
+    """Return, of an order that takes three people, how far it is and what is known of its span."""
+    return {
+        "third": approval.third, "has_third": approval.has_third, "dpo_by": approval.dpo_by,
+        "heard_by": approval.heard_by, "length_s": facts.length_s, "caller_s": facts.caller_s,
+        "officer_s": facts.officer_s, "pauses": [{"start_s": start, "end_s": end} for start, end in facts.pauses],
+    }  # fmt: skip
+
+
+def _team_of(console: Parts, order: ErasureOrder) -> str | None:
+    try:
+        row = console.deps.index.get(order.recording)
+    except NotFoundError:
+        return None  # deleted since: nobody's
+    return owners_of(row, *span_of(order, row.duration_s))[1]

@@ -1,0 +1,168 @@
+"""Pages for holds: those due for review, and the forms on a recording's page."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from types import MappingProxyType
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.responses import Response
+
+from recorder.common.problems import ProblemError
+from recorder.permissions import Act, Actor
+from recorder.retention.holding import (
+    HoldBooks,
+    check_of,
+    holds_listed,
+    place_hold,
+    reinstate_hold,
+    release_hold,
+    review_hold,
+)
+from recorder.retention.holds import HoldWish
+from recorder.web.auth import Caller
+from recorder.web.pages import again, recording_page
+from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text
+from storage.types import Hold, HoldKind, HoldState
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A change of a hold as it was typed."""
+
+    reason: str
+    review_on: str
+
+
+def _change(reason: Text = "", review_on: Text = "") -> _Change:
+    return _Change(reason, review_on)
+
+
+Change = Annotated[_Change, Depends(_change)]
+
+
+def _release(books: HoldBooks, actor: Actor, hold_id: str, change: _Change) -> Hold:
+    return release_hold(books, actor, hold_id, reason=change.reason)
+
+
+def _reinstate(books: HoldBooks, actor: Actor, hold_id: str, change: _Change) -> Hold:
+    return reinstate_hold(books, actor, hold_id, reason=change.reason)
+
+
+def _review(books: HoldBooks, actor: Actor, hold_id: str, change: _Change) -> Hold:
+    return review_hold(books, actor, hold_id, reason=change.reason, review_on=_day(change.review_on))
+
+
+_ACTS: MappingProxyType[str, tuple[Callable[[HoldBooks, Actor, str, _Change], Hold], str]] = MappingProxyType(
+    {
+        "release": (_release, "The hold is released. The recording is kept for 14 days more, until then take it back."),
+        "reinstate": (_reinstate, "The hold stands again."),
+        "review": (_review, "The hold stands, and the day of its review is set."),
+    }
+)
+"""What a form can do to a hold, and what is said when it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Typed:
+    """A hold as it was typed."""
+
+    kind: str
+    reason: str
+    case_reference: str
+    owner: str
+    review_on: str
+    against: str
+
+    def wish(self) -> HoldWish:
+        """Return it in the rules' words; ProblemError if it cannot be."""
+        if self.kind not in set(HoldKind):
+            raise ProblemError(422, "Choose why the recording is to be kept.")
+        return HoldWish(
+            kind=HoldKind(self.kind),
+            reason=self.reason,
+            case_reference=self.case_reference.strip(),
+            owner=self.owner.strip(),
+            review_on=_day(self.review_on),
+            against=tuple(name.strip() for name in self.against.split(",") if name.strip()),
+        )
+
+
+def _typed(  # noqa: PLR0917 - FastAPI passes them by name
+    kind: Text = "",
+    reason: Text = "",
+    case_reference: Text = "",
+    owner: Text = "",
+    review_on: Text = "",
+    against: Text = "",
+) -> _Typed:
+    return _Typed(kind, reason, case_reference, owner, review_on, against)
+
+
+def _day(text: str) -> date | None:
+    if not text.strip():
+        return None
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError as error:
+        raise ProblemError(422, "Write the day of the review as year-month-day: 2026-11-25.") from error
+
+
+@router.post("/recordings/{recording_id}/hold")
+def place(
+    console: Console, recording_id: str, caller: PageChanger, typed: Annotated[_Typed, Depends(_typed)]
+) -> HTMLResponse:
+    """Place a hold."""
+    try:
+        place_hold(console.deps.hold_books, caller.actor, recording_id, typed.wish())
+    except ProblemError as error:
+        return again(console, caller, recording_id, error, Act.PLACE_HOLD)
+    return recording_page(console, caller, recording_id, said="The recording is kept: the hold stands.")
+
+
+@router.post("/recordings/{recording_id}/holds/{hold_id}/{act}")
+def change_there(  # noqa: PLR0917 - FastAPI passes them by name
+    console: Console, recording_id: str, hold_id: str, act: str, caller: PageChanger, change: Change
+) -> HTMLResponse:
+    """Change a hold from its recording's page."""
+    do, said = _known(act)
+    check_of(console.deps.hold_books, hold_id, recording_id)
+    try:
+        do(console.deps.hold_books, caller.actor, hold_id, change)
+    except ProblemError as error:
+        return again(console, caller, recording_id, error, Act.RELEASE_HOLD)
+    return recording_page(console, caller, recording_id, said=said)
+
+
+@router.get("/holds")
+def holds(console: Console, caller: PageReader) -> HTMLResponse:
+    """Show the holds that are due for review, and the others."""
+    return _page(console, caller)
+
+
+@router.post("/holds/{hold_id}/{act}")
+def change_here(console: Console, hold_id: str, act: str, caller: PageChanger, change: Change) -> Response:
+    """Change a hold from the list."""
+    do, _ = _known(act)
+    try:
+        do(console.deps.hold_books, caller.actor, hold_id, change)
+    except ProblemError as error:
+        return _page(console, caller, problem=error.detail, status=error.status)
+    return RedirectResponse("/holds", 303)
+
+
+def _known(act: str) -> tuple[Callable[[HoldBooks, Actor, str, _Change], Hold], str]:
+    if act not in _ACTS:
+        raise ProblemError(404, "There is no such page.")
+    return _ACTS[act]
+
+
+def _page(console: Parts, caller: Caller, *, problem: str = "", status: int = 200) -> HTMLResponse:
+    now = console.deps.now()
+    listed = [(hold, hold.state_at(now)) for hold in holds_listed(console.deps.hold_books, caller.actor, is_due=False)]
+    due = [hold for hold, state in listed if state is HoldState.STANDING and hold.review_on <= now.date()]
+    return console.renderer.page("holds.html", caller, status=status, holds=listed, due=due, problem=problem)

@@ -1,0 +1,124 @@
+"""Holds, under /api/."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from recorder.permissions import MAX_REASON_CHARACTERS, Act
+from recorder.retention.holding import (
+    hold_to_json,
+    holds_listed,
+    holds_shown,
+    place_hold,
+    reinstate_hold,
+    release_hold,
+    review_hold,
+)
+from recorder.retention.holds import HoldWish
+from recorder.web.api import PROBLEMS, RecordingPath
+from recorder.web.parts import ApiChanger, ApiReader, Console, Parts
+from storage.types import Hold, HoldKind
+
+HoldPath = Annotated[str, Path(description="The hold's id, from GET /api/holds", max_length=40)]
+_Name = Annotated[str, Field(max_length=100)]
+_Reason = Annotated[str, Field(max_length=MAX_REASON_CHARACTERS)]
+
+
+class Wish(BaseModel):
+    """A hold to place."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: HoldKind
+    reason: _Reason
+    case_reference: _Name = Field(default="", description="May be left out for training only")
+    owner: _Name = Field(default="", description="An account; left out: whoever places it")
+    review_on: date | None = Field(default=None, description="At most a year away; left out: what suits the kind")
+    against: list[_Name] = Field(default=[], max_length=20, description="Whom a complaint is about")
+
+
+class Why(BaseModel):
+    """Why a hold is released, or its release is taken back."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: _Reason
+
+
+class Review(BaseModel):
+    """That a hold is still needed."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: _Reason
+    review_on: date | None = Field(default=None, description="When to look again; left out: what suits the kind")
+    owner: _Name = Field(default="", description="Who looks after it from now on; left out: whoever did")
+
+
+class HoldsAnswer(BaseModel):
+    """Holds."""
+
+    holds: list[dict[str, Any]]
+
+
+router = APIRouter(prefix="/api", responses=PROBLEMS)
+
+
+@router.get("/recordings/{recording_id}/holds")
+def of_recording(console: Console, recording_id: RecordingPath, caller: ApiReader) -> HoldsAnswer:
+    """The holds of one recording, oldest first, those that are over too; for whoever may place some."""
+    console.rules.require(caller.actor, Act.PLACE_HOLD, recording_id, reason="shown")
+    row = console.desk.view(caller.actor, recording_id)
+    return _answer(console, holds_shown(console.deps.hold_books, caller.actor, row))
+
+
+@router.post("/recordings/{recording_id}/holds")
+def place(console: Console, recording_id: RecordingPath, caller: ApiChanger, wish: Wish) -> dict[str, Any]:
+    """Keep a recording, be it finished or in progress; takes a signed-in person and a reason."""
+    wanted = HoldWish(
+        kind=wish.kind,
+        reason=wish.reason,
+        case_reference=wish.case_reference,
+        owner=wish.owner,
+        review_on=wish.review_on,
+        against=tuple(wish.against),
+    )
+    return _one(console, place_hold(console.deps.hold_books, caller.actor, recording_id, wanted))
+
+
+@router.get("/holds")
+def holds(
+    console: Console,
+    caller: ApiReader,
+    due: Annotated[bool, Query(description="Only those that somebody must review")] = False,
+) -> HoldsAnswer:
+    """The holds that keep recordings, by the day of their review; a manager's are those of their teams."""
+    return _answer(console, holds_listed(console.deps.hold_books, caller.actor, is_due=due))
+
+
+@router.post("/holds/{hold_id}/release")
+def release(console: Console, hold_id: HoldPath, caller: ApiChanger, why: Why) -> dict[str, Any]:
+    """Release a hold; its recording is kept for 14 days more, in which that can be taken back."""
+    return _one(console, release_hold(console.deps.hold_books, caller.actor, hold_id, reason=why.reason))
+
+
+@router.post("/holds/{hold_id}/reinstate")
+def reinstate(console: Console, hold_id: HoldPath, caller: ApiChanger, why: Why) -> dict[str, Any]:
+    """Take a release back, within its 14 days."""
+    return _one(console, reinstate_hold(console.deps.hold_books, caller.actor, hold_id, reason=why.reason))
+
+
+@router.post("/holds/{hold_id}/review")
+def review(console: Console, hold_id: HoldPath, caller: ApiChanger, why: Review) -> dict[str, Any]:
+    """Say that a hold is still needed and why, when to look at it again, and who does."""
+    done = review_hold(
+        console.deps.hold_books, caller.actor, hold_id, reason=why.reason, review_on=why.review_on, owner=why.owner
+    )
+    return _one(console, done)
+
+
+def _one(console: Parts, hold: Hold) -> dict[str, Any]:
+    return hold_to_json(hold, console.deps.now())
+
+
+def _answer(console: Parts, holds: list[Hold]) -> HoldsAnswer:
+    return HoldsAnswer(holds=[_one(console, hold) for hold in holds])

@@ -1,0 +1,33 @@
+"""What a recording's page shows of its holds, and what it offers."""
+
+from typing import Any
+
+from recorder.permissions import Refused
+from recorder.retention.holding import held_call, holds_shown
+from recorder.retention.holds import may_place, may_reinstate, may_release, may_review
+from recorder.web.auth import Caller
+from recorder.web.parts import Parts
+from storage.types import Hold, HoldKind, HoldState, RecordingRow
+
+
+def holds_on_page(console: Parts, caller: Caller, row: RecordingRow) -> dict[str, Any]:
+    """Return the holds that somebody may see, each with its state and what they may do to it, and what they may place.
+
+    Raises:
+        ProblemError: The database does not answer.
+    """
+    person = caller.person
+    if person is None:
+        return {"holds": [], "kinds": []}
+    call, now = held_call(row), console.deps.now()
+
+    def offered(hold: Hold) -> list[str]:
+        rules = {
+            HoldState.STANDING: {"release": may_release, "review": may_review},
+            HoldState.GRACE: {"reinstate": may_reinstate},
+        }.get(hold.state_at(now), {})
+        return [act for act, rule in rules.items() if not isinstance(rule(person, hold, call, reason="shown"), Refused)]
+
+    shown = [(hold, hold.state_at(now), offered(hold)) for hold in holds_shown(console.deps.hold_books, person, row)]
+    kinds = [kind for kind in HoldKind if not isinstance(may_place(person, kind, call, reason="shown"), Refused)]
+    return {"holds": shown, "kinds": kinds if row.path is not None else []}

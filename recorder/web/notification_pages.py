@@ -1,0 +1,25 @@
+"""The page of what somebody is told: what waits for them, what was decided, what runs out; for the DPO the week too."""
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.responses import Response
+
+from recorder.web.parts import Console, PageChanger, PageReader
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/notifications")
+def notifications(console: Console, caller: PageReader) -> HTMLResponse:
+    """Show what this person was told, newest first."""
+    assert caller.person is not None, "pages know sessions only, and those are people's"
+    told = console.deps.watch.box.of_account(caller.person.name)
+    return console.renderer.page("notifications.html", caller, told=told)
+
+
+@router.post("/notifications/seen")
+def mark_seen(console: Console, caller: PageChanger) -> Response:
+    """Take it that this person has seen everything they were told."""
+    assert caller.person is not None
+    console.deps.watch.box.mark_seen(caller.person.name)
+    return RedirectResponse("/notifications", 303)

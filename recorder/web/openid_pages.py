@@ -1,0 +1,208 @@
+"""Pages for signing in by an OpenID provider: the way there, the way back, and connecting one's account to it.
+
+Browsers are led by a page of ours and not by a redirect: `form-action` would hold up one to the provider, and a browser
+that came from there does not send Strict cookies to where it is redirected. The two routes that talk to the provider
+are coroutines: however slow it is, it takes no thread from whoever pauses.
+"""
+
+import logging
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from recorder.access.account_rows import PeopleError
+from recorder.access.attempts import Refusal, SignInRefused
+from recorder.access.database import AuditNote
+from recorder.access.openid.answers import AnswerRefusedError, ProviderDownError
+from recorder.access.openid.provider import Provider
+from recorder.access.openid.starts import Start
+from recorder.common.problems import ProblemError
+from recorder.config.openid_options import CALLBACK_PATH
+from recorder.rules.signing_in import SECOND_FACTOR_ROLES, Identity
+from recorder.web.account_pages import NOT_RIGHT, account_page
+from recorder.web.first_steps import after_first_factor, begin, note_try, out_of_date
+from recorder.web.parts import Console, PageChanger, Parts, Text
+
+_log = logging.getLogger(__name__)
+
+router = APIRouter(include_in_schema=False)
+
+_DOWN = (
+    "The sign-in service does not answer",
+    "This is not your mistake. Wait a minute and try again, or sign in with your name and password. Pausing on your "
+    "phone works without signing in. If it goes on, tell ICT: the console's log says what is wrong.",
+)
+_NOT_BELIEVED = (
+    "You are not signed in",
+    "The sign-in service sent an answer that could not be checked. Try again; if it happens again, tell ICT: the "
+    "console's log says what is wrong.",
+)
+_OUT_OF_DATE = (
+    "This sign-in is out of date",
+    "It was begun in another browser or window, took longer than ten minutes, or was used already. Begin again.",
+)
+_CANCELLED = ("You are not signed in", "The sign-in service did not sign you in. You can try again.")
+_REFUSALS = {
+    Refusal.UNKNOWN: (
+        "You have no account here",
+        "Your sign-in was right, but no account of the call recorder is yours. Ask an administrator of the call "
+        "recorder for one, and give them the reference below.",
+    ),
+    Refusal.DISABLED: (
+        "Your account is closed",
+        "Your sign-in was right, but your account of the call recorder was closed. If you still need it, ask an "
+        "administrator of the call recorder for a new one.",
+    ),
+    Refusal.LOCKED: (
+        "Your account is locked",
+        "Your sign-in was right, but too many wrong passwords or codes were tried with your account. Try again in an "
+        "hour, or ask an administrator of the call recorder.",
+    ),
+    Refusal.OTHER_IDENTITY: (
+        "This account is connected to somebody else",
+        "Your sign-in was right, but the account of that name is another person's at the sign-in service. If it is "
+        "yours, because your work account was made anew, ask an administrator of the call recorder to disconnect it.",
+    ),
+    Refusal.NOT_CONNECTED: (
+        "Connect your account first",
+        "Your sign-in was right. Your account of the call recorder can do more than most, so you connect it yourself: "
+        "sign in with your name and password, open Your account, and choose Connect.",
+    ),
+}
+
+
+@router.post("/sign-in/openid")
+async def leave(request: Request, console: Console, csrf: Text = "") -> Response:
+    """Send a browser to the provider."""
+    provider = _provider(console)
+    if (again := out_of_date(request, console, csrf)) is not None:
+        return again
+    return await _to_provider(console, provider, Start())
+
+
+class Answer(BaseModel):
+    """What a provider sends a browser back with: a code, or an error."""
+
+    state: str = Field(default="", max_length=200)
+    code: str = Field(default="", max_length=4096)
+    error: str = Field(default="", max_length=200)
+    iss: str | None = Field(default=None, max_length=2000)
+
+
+@router.get(CALLBACK_PATH)
+async def come_back(request: Request, console: Console, answer: Annotated[Answer, Query()]) -> Response:
+    """Take a browser back from the provider, and sign its owner in, or connect their account."""
+    provider = _provider(console)
+    cookie = request.cookies.get(console.gate.openid_cookie)
+    if cookie is None:  # nothing that was begun here, and nothing for the audit log, which anybody could fill with it
+        return _stopped(console, _OUT_OF_DATE, status=403)
+    start = console.starts.take(answer.state, cookie)
+    if start is None:
+        return await run_in_threadpool(_not_taken, request, console, "openid_state", _OUT_OF_DATE)
+    if answer.error or not answer.code:
+        return await run_in_threadpool(_not_taken, request, console, "openid_cancelled", _CANCELLED)
+    try:
+        identity = await provider.identify(start, answer.code, answer.iss)
+    except ProviderDownError as problem:
+        return _down(console, problem)
+    except AnswerRefusedError as problem:
+        _log.warning("a sign-in by the OpenID provider was refused: %s", problem)
+        return await run_in_threadpool(_not_taken, request, console, "openid_answer", _NOT_BELIEVED)
+    finish = _connect if start.account is not None else _sign_in
+    return await run_in_threadpool(finish, request, console, start, identity)
+
+
+@router.post("/account/connect")
+async def connect(request: Request, console: Console, caller: PageChanger, password: Text = "") -> Response:
+    """Send somebody to the provider who wants to connect their account; a browser left alone has no password."""
+    provider, session, name = _provider(console), caller.session, caller.actor.actor
+    assert session is not None
+    people, rules = console.deps.people, console.deps.sign_in
+    async with console.gate.turns:
+        result = await run_in_threadpool(people.verify, name, password)
+    await run_in_threadpool(note_try, request, console, result.note)
+    if isinstance(result, SignInRefused):
+        return await run_in_threadpool(partial(account_page, console, caller, error=NOT_RIGHT, status=403))
+    if result.person.roles & SECOND_FACTOR_ROLES and not rules.counts_as_proven(is_proven=session.is_proven):
+        error = "Sign in with the code of your authenticator first."
+        return await run_in_threadpool(partial(account_page, console, caller, error=error, status=403))
+    return await _to_provider(console, provider, Start(account=name, session=session.key))
+
+
+def _provider(console: Parts) -> Provider:
+    if console.deps.provider is None:
+        raise ProblemError(404, "Signing in by an OpenID provider is not configured: [openid] issuer.")
+    return console.deps.provider
+
+
+async def _to_provider(console: Parts, provider: Provider, start: Start) -> Response:
+    try:
+        address = await provider.address(start)
+    except ProviderDownError as problem:
+        return _down(console, problem)
+    console.starts.keep(start)
+    answer = _lead(console, address)
+    console.gate.set_openid_cookie(answer, start.browser)
+    return answer
+
+
+def _sign_in(request: Request, console: Parts, start: Start, identity: Identity) -> Response:
+    result = console.deps.identities.recognise(identity)
+    if isinstance(result, SignInRefused):
+        note_try(request, console, result.note)
+        return _stopped(console, _REFUSALS[result.refusal], status=403, subject=identity.subject)
+    for each in result.notes:
+        note_try(request, console, each)
+    lead = partial(_lead, console)
+    if identity.has_second_factor:
+        answer = begin(console, result.person, is_proven=True, lead=lead)
+    else:
+        answer = after_first_factor(console, result.person, takes_code=result.takes_code, lead=lead)
+    return _arrived(console, answer)
+
+
+def _connect(request: Request, console: Parts, start: Start, identity: Identity) -> Response:
+    assert start.account is not None
+    assert start.session is not None
+    if not console.deps.sessions.lasts(start.session):
+        return _not_taken(request, console, "openid_state", _OUT_OF_DATE)
+    try:
+        done = console.deps.identities.connect(start.account, identity, by=start.account)
+    except PeopleError as error:
+        return _arrived(console, _stopped(console, ("Your account is not connected", str(error)), status=409))
+    note_try(request, console, done)
+    return _arrived(console, _lead(console, "/account"))
+
+
+def _not_taken(request: Request, console: Parts, why: str, words: tuple[str, str]) -> Response:
+    details = {"why": why, "by": "openid"}
+    note_try(request, console, AuditNote(act="people.sign_in_refused", subject="unknown", details=details))
+    return _stopped(console, words, status=403)
+
+
+def _down(console: Parts, problem: ProviderDownError) -> Response:
+    issuer = console.deps.provider.options.issuer if console.deps.provider else None
+    _log.error("nobody can sign in by the OpenID provider %s: %s; ask it with recorder site-check", issuer, problem)
+    return _stopped(console, _DOWN, status=503)
+
+
+def _stopped(console: Parts, words: tuple[str, str], *, status: int, subject: str = "") -> Response:
+    title, detail = words
+    return console.renderer.page(
+        "sign_in_stopped.html", None, status=status, title=title, detail=detail, subject=subject
+    )
+
+
+def _lead(console: Parts, address: str) -> Response:
+    return console.renderer.page("lead_on.html", None, address=address)
+
+
+def _arrived(console: Parts, answer: Response) -> Response:
+    """Take away the cookies of the way."""
+    console.gate.clear_cookie(answer, console.gate.openid_cookie)
+    console.gate.clear_cookie(answer, console.gate.sign_in_cookie)
+    return answer

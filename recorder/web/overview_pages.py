@@ -1,0 +1,94 @@
+"""The data protection officer's page (P24): what waits for them, whose time runs out, and the figures of the week."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+
+from recorder.access.acknowledging import not_acknowledged
+from recorder.access.listening import asking
+from recorder.audit.reading import last_verified
+from recorder.data_subjects import casework
+from recorder.notifications.notifying import REVIEW_REMINDED_FOR, Kind
+from recorder.notifications.watch import week_until
+from recorder.permissions import Act
+from recorder.retention.sweep_state import NAME, SweepState, read_state
+from recorder.rules.cases import Case
+from recorder.web.auth import Caller
+from recorder.web.parts import Console, PageChanger, PageReader, Parts
+from storage.types import ErasureState
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadline:
+    """An open case with its day. ``left`` is in days, below 0 when it has passed; None while nothing runs."""
+
+    case: Case
+    due: date | None
+    left: int | None
+    is_pressing: bool
+
+
+@router.get("/overview")
+def overview(console: Console, caller: PageReader) -> HTMLResponse:
+    """Show what waits."""
+    return _page(console, caller)
+
+
+@router.post("/overview")
+def figures(console: Console, caller: PageChanger) -> HTMLResponse:
+    """Show it with the figures of the last seven days: counted when asked for, since that looks at every call."""
+    console.rules.require(caller.actor, Act.ACKNOWLEDGE)
+    return _page(console, caller, week=week_until(console.deps.watch, console.deps.now()).lines())
+
+
+def _page(console: Parts, caller: Caller, **values: Any) -> HTMLResponse:  # noqa: ANN401 - of the template
+    console.rules.require(caller.actor, Act.ACKNOWLEDGE)
+    console.rules.note(caller.actor.actor, Act.REPORT, "", report="overview")
+    person, deps = caller.person, console.deps
+    assert person is not None, "the rules give this to people only"
+    hearing, bench, today = deps.hearing, deps.hearing.bench, deps.cases.today
+    told = deps.watch.box.of_account(person.name)
+    review_on = deps.watch.policy_review_on
+    return console.renderer.page(
+        "overview.html", caller,
+        **{"week": None, **values},
+        emergencies=hearing.emergencies.open(),
+        to_decide=asking.to_decide(hearing, person),
+        waiting=len(hearing.requests.waiting()),
+        erasures=[one for one in deps.books.erasures.open_orders() if one.state is ErasureState.WAITING],
+        failed=[one for one in deps.books.erasures.open_orders() if one.state is ErasureState.FAILED],
+        holds_due=deps.hold_books.holds.due_for_review(today),
+        deadlines=deadlines(console),
+        leaders=sorted(bench.leaders), absent=bench.absent, deputies=sorted(bench.deputies),
+        retention=_retention(console),
+        verified=last_verified(deps.hold_books.state),
+        last_week=next((one for one in told if one.notification.kind is Kind.WEEK), None),
+        not_told=not_acknowledged(bench.people, deps.acknowledgements.days(), today),
+        review_on=review_on, is_review_near=review_on is not None and today >= review_on - REVIEW_REMINDED_FOR,
+    )  # fmt: skip
+
+
+def deadlines(console: Parts) -> list[Deadline]:
+    """Return the open cases, those first that are due first; what does not run yet comes last."""
+    books = console.deps.cases
+    found = []
+    for case in books.cases.all():
+        if case.closed_on is not None:
+            continue
+        due = casework.due(books, case)
+        left = None if due is None or case.decision is not None else (due - books.today).days
+        found.append(Deadline(case=case, due=due, left=left, is_pressing=casework.is_pressing(books, case)))
+    return sorted(found, key=lambda one: (one.left is None, one.left or 0, one.case.id))
+
+
+def _retention(console: Parts) -> SweepState:
+    """Return where retention stands: from its file, so that it is known while the daemon is away."""
+    try:
+        return read_state(console.deps.hold_books.state / NAME) or SweepState()
+    except OSError:
+        return SweepState(problem=f"{NAME} cannot be read")

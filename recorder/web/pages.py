@@ -1,0 +1,175 @@
+"""The console's pages for signing in and for recordings."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import HTMLResponse, StreamingResponse
+from starlette.responses import Response
+
+from recorder.common.problems import ProblemError
+from recorder.exports.copying import GROUND_WORDS
+from recorder.permissions import Act, Person, Refused, may
+from recorder.rules.call_parts import is_part, withheld_of
+from recorder.rules.requesting import Category, Leave
+from recorder.web.auth import Caller
+from recorder.web.copies import CopyForm
+from recorder.web.filters import FIELDS, PAGE_SIZE, read_form
+from recorder.web.holds import holds_on_page
+from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text
+from recorder.web.recording_parts import parts_on_page
+from recorder.web.streams import download, played
+from storage.encoding import Format
+from storage.erasures import is_open
+from storage.types import Outcome
+
+router = APIRouter(include_in_schema=False)
+
+
+# Recordings
+
+
+def search_form(  # noqa: PLR0917 - FastAPI passes them by name
+    from_date: Text = "",
+    from_time: Text = "",
+    to_date: Text = "",
+    to_time: Text = "",
+    operator: Text = "",
+    extension: Text = "",
+    number: Text = "",
+    outcome: Text = "",
+    page: Text = "",
+) -> dict[str, str]:
+    """Return what was typed into a search form, for `recorder.web.filters.read_form`."""
+    sent = (from_date, from_time, to_date, to_time, operator, extension, number, outcome, page)
+    return dict(zip(FIELDS, sent, strict=True))
+
+
+@router.get("/recordings")
+def recordings(console: Console, caller: PageReader) -> HTMLResponse:
+    """Show the newest recordings."""
+    return _listing(console, caller, {})
+
+
+@router.post("/recordings")
+def search(
+    console: Console, caller: PageChanger, sent: Annotated[dict[str, str], Depends(search_form)]
+) -> HTMLResponse:
+    """Find recordings; a POST, so that no number gets into an address or a log."""
+    return _listing(console, caller, sent)
+
+
+@router.get("/recordings/{recording_id}")
+def recording(console: Console, recording_id: str, caller: PageReader) -> HTMLResponse:
+    """Show one recording."""
+    return recording_page(console, caller, recording_id)
+
+
+@router.post("/recordings/{recording_id}/play")
+def play(console: Console, recording_id: str, caller: PageChanger, reason: Text = "") -> HTMLResponse:
+    """Give leave to listen, for a reason."""
+    try:
+        secret = console.desk.grant_play(_person(caller), recording_id, reason)
+    except ProblemError as error:
+        return again(console, caller, recording_id, error, Act.PLAY)
+    return recording_page(console, caller, recording_id, audio=f"/recordings/{recording_id}/audio/{secret}")
+
+
+@router.get("/recordings/{recording_id}/audio/{secret}")
+def audio(request: Request, console: Console, recording_id: str, secret: str, caller: PageReader) -> StreamingResponse:
+    """Stream the decoded audio, or the part of it that a player asks for, to whom leave was given."""
+    # What If-Range names is never the same file: none of ours has a validator.
+    wanted = None if "if-range" in request.headers else request.headers.get("range")
+    return played(console.desk.play(_person(caller), recording_id, secret, wanted))
+
+
+def _copy_form(  # noqa: PLR0917 - FastAPI passes them by name
+    reason: Text = "",
+    audio_format: Annotated[str, Form(alias="format", max_length=20)] = "",
+    start: Text = "",
+    end: Text = "",
+    redact: Text = "",
+    redact_reason: Text = "",
+    requester: Text = "",
+    ground: Text = "",
+    passphrase: Text = "",
+    package: Text = "",
+    case: Text = "",
+) -> CopyForm:
+    return CopyForm(
+        audio_format=audio_format, reason=reason, start=start, end=end, redact=redact, redact_reason=redact_reason,
+        requester=requester, ground=ground, passphrase=passphrase, is_package=bool(package), case=case,
+    )  # fmt: skip
+
+
+@router.post("/recordings/{recording_id}/export")
+def export(
+    console: Console, recording_id: str, caller: PageChanger, form: Annotated[CopyForm, Depends(_copy_form)]
+) -> Response:
+    """Make a copy to take away, for a reason."""
+    try:
+        return download(console.desk.export(caller.actor, recording_id, form), recording_id)
+    except ProblemError as error:
+        return again(console, caller, recording_id, error, Act.EXPORT)
+
+
+def _person(caller: Caller) -> Person:
+    assert caller.person is not None, "pages know sessions only, and those are people's"
+    return caller.person
+
+
+def _listing(console: Parts, caller: Caller, sent: dict[str, str]) -> HTMLResponse:
+    form = read_form(sent, console.deps.timezone)
+    found = None if form.errors else console.desk.search(caller.actor, form.search)
+    pages = max(1, -(-found.total // PAGE_SIZE)) if found and not found.is_more else None
+    has_next = found is not None and (len(found.rows) == PAGE_SIZE if pages is None else form.page < pages)
+    status = 422 if form.errors else 200
+    return console.renderer.page(
+        "recordings.html",
+        caller,
+        status=status,
+        form=form,
+        found=found,
+        pages=pages,
+        has_next=has_next,
+        outcomes=list(Outcome),
+    )
+
+
+def recording_page(
+    console: Parts, caller: Caller, recording_id: str, *, status: int = 200, problem: str = "", audio: str = "",
+    said: str = "",
+) -> HTMLResponse:  # fmt: skip
+    """Return a recording's page.
+
+    Args:
+        console: The console.
+        caller: Whose page.
+        recording_id: Whose recording.
+        status: HTTP status.
+        problem: What was wrong with the form that was sent.
+        audio: Address of the audio, where leave to listen was given.
+        said: What was done.
+
+    Raises:
+        ProblemError: It may not be shown.
+    """
+    row = console.desk.view(caller.actor, recording_id)
+    orders = console.desk.orders(row)
+    leave, copying = (console.desk.leave(caller.actor, row.id, wanted) for wanted in (Leave.LISTEN, Leave.COPY))
+    withheld, not_copied = (withheld_of(row, one.heard(row.id)) if one is not None else [] for one in (leave, copying))
+    return console.renderer.page(
+        "recording.html", caller, status=status, row=row, formats=list(Format), grounds=GROUND_WORDS, problem=problem,
+        audio=audio, said=said, orders=orders, copies=console.desk.copies(row), is_locked=any(map(is_open, orders)),
+        restricted=console.desk.restriction(row),
+        leave=leave, may_copy=copying is not None, withheld=withheld, not_copied=not_copied, is_part=is_part(row),
+        categories=list(Category), **holds_on_page(console, caller, row),
+        **parts_on_page(console, caller, row),
+    )  # fmt: skip
+
+
+def again(console: Parts, caller: Caller, recording_id: str, error: ProblemError, act: Act) -> HTMLResponse:
+    """Show the recording's page with what was wrong with the form; any other error stays what it is."""
+    is_theirs = not isinstance(may(caller.actor, act, reason="asked elsewhere", has_leave=True), Refused)
+    if not is_theirs or error.status not in (403, 409, 422):
+        raise error
+    return recording_page(console, caller, recording_id, status=error.status, problem=error.detail)

@@ -1,0 +1,131 @@
+"""What a route works with, and who calls it: FastAPI's dependencies of API and pages."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Form, Header, Request
+
+from recorder.access.openid.starts import Starts
+from recorder.web.auth import CSRF_HEADER, Caller, Gatekeeper
+from recorder.web.board import Board
+from recorder.web.deps import ConsoleDeps
+from recorder.web.desk import Desk
+from recorder.web.live_desk import LiveDesk
+from recorder.web.pulse import Pulse
+from recorder.web.render import Renderer
+from recorder.web.rules import Rules
+from recorder.web.watchers import Watchers
+
+Text = Annotated[str, Form(max_length=1000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of one console; kept as ``app.state.parts``.
+
+    Attributes:
+        proving: Whoever has a chain of custody proven takes it, before there is a thread for it.
+    """
+
+    deps: ConsoleDeps
+    rules: Rules
+    live: LiveDesk
+    desk: Desk
+    gate: Gatekeeper
+    renderer: Renderer
+    pulse: Pulse
+    board: Board
+    starts: Starts
+    watchers: Watchers
+    proving: asyncio.Semaphore
+
+
+class SignInNeededError(Exception):
+    """Nobody is signed in in this browser; the answer is the sign-in page."""
+
+
+async def parts_of(request: Request) -> Parts:
+    """Return the parts of the console that serves a request; async, because FastAPI gives the rest to a thread."""
+    parts = request.app.state.parts
+    assert isinstance(parts, Parts)
+    return parts
+
+
+Console = Annotated[Parts, Depends(parts_of)]
+
+
+def signed_in(request: Request, parts: Parts, *, is_activity: bool) -> Caller:
+    """Return who is signed in in this browser.
+
+    Raises:
+        SignInNeededError: Nobody is.
+    """
+    caller = parts.gate.by_session(request, is_activity=is_activity)
+    if caller is None:
+        raise SignInNeededError
+    return caller
+
+
+def _api_reader(request: Request, parts: Console) -> Caller:
+    return parts.gate.by_any(request)
+
+
+def _page_reader(request: Request, parts: Console) -> Caller:
+    return signed_in(request, parts, is_activity=True)
+
+
+def _page_watcher(request: Request, parts: Console) -> Caller:
+    return signed_in(request, parts, is_activity=False)
+
+
+def _page_changer(request: Request, parts: Console, csrf: Text = "") -> Caller:
+    caller = signed_in(request, parts, is_activity=True)
+    parts.gate.check_csrf(caller, csrf)
+    return caller
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knock:
+    """An act that is asked for by the API; who asks is found out on the thread that does it.
+
+    Each thing that FastAPI has done on a thread costs two changes of threads: too much for a pause.
+    """
+
+    request: Request
+    parts: Parts
+    csrf: str | None
+
+    def caller(self) -> Caller:
+        """Return who asks; blocks.
+
+        Raises:
+            ProblemError: 401 nobody that is known here, 403 not from our own page.
+        """
+        caller = self.parts.gate.by_any(self.request)
+        self.parts.gate.check_csrf(caller, self.csrf)
+        return caller
+
+
+async def _knock(
+    request: Request, parts: Console, token: Annotated[str | None, Header(alias=CSRF_HEADER)] = None
+) -> Knock:
+    return Knock(request=request, parts=parts, csrf=token)
+
+
+def _api_changer(knock: Annotated[Knock, Depends(_knock)]) -> Caller:
+    return knock.caller()
+
+
+ApiReader = Annotated[Caller, Depends(_api_reader)]
+"""Session or token."""
+ApiChanger = Annotated[Caller, Depends(_api_changer)]
+"""Session with the CSRF header, or token."""
+ApiKnock = Annotated[Knock, Depends(_knock)]
+"""The same, not looked at yet."""
+PageReader = Annotated[Caller, Depends(_page_reader)]
+"""Session; keeps it alive."""
+PageWatcher = Annotated[Caller, Depends(_page_watcher)]
+"""Session; what a page asks by itself, which does not keep it alive."""
+PageChanger = Annotated[Caller, Depends(_page_changer)]
+"""Session with the form's CSRF field."""

@@ -1,0 +1,110 @@
+"""The page of accounts: who there is, and changes that wait for a second person. For administrators and the DPO."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from fastapi.responses import HTMLResponse
+
+from recorder.access.account_rows import PeopleError
+from recorder.access.accounts import combining_admin, usable_people
+from recorder.access.database import AuditNote
+from recorder.access.granting import POWERFUL, Proposal, confirmers, who_confirms
+from recorder.access.proposals import Enter
+from recorder.permissions import Act, DeniedError, Fault, Person, Refused, Role, may
+from recorder.web.auth import Caller
+from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text
+
+router = APIRouter(include_in_schema=False)
+
+_STATUSES = {Fault.NOT_ALLOWED: 403, Fault.INCOMPLETE: 422, Fault.TOO_LATE: 409}
+
+
+@router.get("/people")
+def people(console: Console, caller: PageReader) -> HTMLResponse:
+    """Show the accounts."""
+    return _page(console, caller)
+
+
+@router.post("/people/{account}/roles")
+def grant(
+    console: Console, account: str, caller: PageChanger, reason: Text = "",
+    role: Annotated[list[str] | None, Form()] = None,
+) -> HTMLResponse:  # fmt: skip
+    """Give somebody more roles, or propose it."""
+    console.rules.require(caller.actor, Act.MANAGE_PEOPLE, account)
+    roles = [Role(one) for one in role or () if one in set(Role)]
+    if not roles:
+        return _page(console, caller, problem="Choose a role.", status=422)
+    known, by = console.deps.proposals, caller.actor.actor
+    enter = _enter(console, caller, reason)
+    return _asked(console, caller, lambda: known.grant(by, account, roles, reason=reason, enter=enter))
+
+
+@router.post("/people/{account}/reset-authenticator")
+def reset_authenticator(console: Console, account: str, caller: PageChanger, reason: Text = "") -> HTMLResponse:
+    """Take somebody's authenticator away, or propose it."""
+    console.rules.require(caller.actor, Act.MANAGE_PEOPLE, account)
+    known, by = console.deps.proposals, caller.actor.actor
+    enter = _enter(console, caller, reason)
+    return _asked(console, caller, lambda: known.reset_authenticator(by, account, reason=reason, enter=enter))
+
+
+@router.post("/people/proposals/{proposal}/{decision}")
+def decide(console: Console, proposal: str, decision: str, caller: PageChanger) -> HTMLResponse:
+    """Confirm a proposal, or decline it."""
+    console.rules.require(caller.actor, Act.CONFIRM_GRANT, proposal)
+    if decision not in ("confirm", "decline"):
+        return _page(console, caller, problem="There is no such decision.", status=404)
+    try:
+        console.deps.proposals.decide(
+            _person(caller), proposal, is_confirmed=decision == "confirm", enter=_enter(console, caller)
+        )
+    except DeniedError as error:
+        console.rules.refuse(caller.actor.actor, Act.CONFIRM_GRANT, proposal, str(error))
+        return _page(console, caller, problem=str(error), status=_STATUSES[error.fault])
+    except PeopleError as error:
+        return _page(console, caller, problem=str(error), status=409)
+    return _page(console, caller, said="It is so now." if decision == "confirm" else "Declined: nothing was changed.")
+
+
+def _asked(console: Parts, caller: Caller, ask: Callable[[], tuple[AuditNote, Proposal | None]]) -> HTMLResponse:
+    try:
+        _, proposal = ask()
+    except DeniedError as error:
+        return _page(console, caller, problem=str(error), status=_STATUSES[error.fault])
+    except PeopleError as error:
+        return _page(console, caller, problem=str(error), status=409)
+    said = f"It waits for {who_confirms(proposal.change)}." if proposal else "It is so now."
+    return _page(console, caller, said=said)
+
+
+def _enter(console: Parts, caller: Caller, text: str = "") -> Enter:
+    """Return what writes a change to the audit log before it is so."""
+    by = caller.actor.actor
+    return lambda note: console.rules.note(by, note.act, note.subject, text=text or None, **note.details)
+
+
+def _page(console: Parts, caller: Caller, *, said: str = "", problem: str = "", status: int = 200) -> HTMLResponse:
+    person = _person(caller)
+    if isinstance(may(person, Act.MANAGE_PEOPLE), Refused):
+        console.rules.require(person, Act.CONFIRM_GRANT)
+    usable = usable_people(console.deps.people)
+    waiting = [
+        (one, person.name in confirmers(usable, proposer=one.proposed_by, account=one.account, change=one.change))
+        for one in console.deps.proposals.waiting()
+    ]
+    return console.renderer.page(
+        "people.html", caller, status=status, said=said, problem=problem, accounts=console.deps.people.list(),
+        waiting=waiting, lately_set=console.deps.proposals.lately_set(), roles=list(Role), powerful=sorted(POWERFUL),
+        unexplained=console.deps.people.unexplained(),
+        deputies=console.deps.hearing.bench.deputies,
+        deputy_unexplained=console.deps.hearing.appointments.unexplained(console.deps.people),
+        deputy_by_one=console.deps.hearing.appointments.deputy_named_by_one(),
+        combined={one.name for one in combining_admin(console.deps.people)},
+    )  # fmt: skip
+
+
+def _person(caller: Caller) -> Person:
+    assert caller.person is not None, "pages know sessions only, and those are people's"
+    return caller.person

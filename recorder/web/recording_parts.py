@@ -1,0 +1,39 @@
+"""What a recording's page shows beside its details: waveform, call journey, and what was done with it."""
+
+from typing import Any
+
+from recorder.audit.history import Deed, history_of
+from recorder.recordings.journey import journey_of
+from recorder.web.auth import Caller
+from recorder.web.parts import Parts
+from recorder.web.waveform import waveform_of
+from storage.audit_search import entries_about
+from storage.errors import AuditUnavailableError
+from storage.types import RecordingRow
+
+SHOWN = 100
+"""Lines of a history on a page; the audit log's page has the rest."""
+
+
+def parts_on_page(console: Parts, caller: Caller, row: RecordingRow) -> dict[str, Any]:
+    """Return them as the template names them; a history of None could not be read."""
+    try:
+        history = _history(console, caller, row)
+    except AuditUnavailableError:
+        history = None
+    return {
+        "waveform": waveform_of(row), "journey": journey_of(row),
+        "history": history if history is None else history[:SHOWN],
+        "has_more_history": history is not None and len(history) > SHOWN,
+    }  # fmt: skip
+
+
+def _history(console: Parts, caller: Caller, row: RecordingRow) -> list[Deed]:
+    person = caller.person
+    if person is None:
+        return []
+    requests = console.deps.hearing.requests.of_recording(row.id)
+    log = console.deps.hearing.ledger.audit
+    subjects = [row.id, *(request.id for request in requests)]
+    own = {request.id for request in requests if request.account == person.name}
+    return history_of(person, entries_about(log.path, subjects, since=row.started_at), own)

@@ -1,0 +1,78 @@
+"""Tokens that are not good, in the audit log: one by one while they are few, then by their number. For any thread.
+
+Whoever sends ten thousand made-up tokens must not be able to write ten thousand entries; how many they were is kept.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+from recorder.access.tokens import TokenRefused
+from recorder.web.rules import Rules
+from recorder.web.throttle import source_of
+
+WINDOW_S = 60.0
+EACH, MOST = 5, 50
+"""Entries in a minute: of one address, and of all."""
+_NAMED = 20
+"""So many addresses and tokens are named in the entry that counts the others."""
+_KEPT = 1000
+"""So many are told apart; those beyond are counted together."""
+_OTHERS = "others"
+
+
+class RefusedTokens:
+    """Writes down what was refused.
+
+    Args:
+        rules: They write.
+        clock: Returns seconds that never go back.
+    """
+
+    def __init__(self, rules: Rules, clock: Callable[[], float]) -> None:
+        self._rules = rules
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._begin(clock())
+
+    def _begin(self, now_s: float) -> None:
+        self._began_s = now_s
+        self._written: Counter[str] = Counter()
+        self._left_out: Counter[str] = Counter()
+        self._tokens: Counter[str] = Counter()
+
+    def enter(self, refused: TokenRefused, host: str) -> None:
+        """Write down a refusal, or count it for the entry that follows within about a minute."""
+        self.look()
+        source, who = source_of(host), f"token:{refused.name}" if refused.name else "unknown"
+        with self._lock:
+            is_one_by_one = self._written[source] < EACH and self._written.total() < MOST
+            if is_one_by_one:
+                self._written[source] += 1
+            else:
+                self._left_out[_kept(self._left_out, source)] += 1
+                self._tokens[_kept(self._tokens, who)] += 1
+        if is_one_by_one:
+            self._rules.note_late(who, "access.refused", refused.name, text=refused.why, act="token.use", source=host)
+
+    def look(self, *, is_last: bool = False) -> None:
+        """Write down how many were left out, once their minute is over; for every request, and at the end."""
+        now_s = self._clock()
+        if not is_last and now_s - self._began_s < WINDOW_S:
+            return
+        with self._lock:
+            if not is_last and now_s - self._began_s < WINDOW_S:  # another thread was faster
+                return
+            seconds, sources, tokens = round(now_s - self._began_s), self._left_out, self._tokens
+            self._begin(now_s)
+        if sources:
+            self._rules.note_late(
+                "unknown", "access.refused", "",
+                text=f"Tokens that are not good were refused {sources.total()} times more in {seconds} s.",
+                act="token.use", times=sources.total(), seconds=seconds,
+                sources=dict(sources.most_common(_NAMED)), tokens=dict(tokens.most_common(_NAMED)),
+            )  # fmt: skip
+
+
+def _kept(counter: Counter[str], key: str) -> str:
+    return key if key in counter or len(counter) < _KEPT else _OTHERS

@@ -1,0 +1,168 @@
+"""Pages out of templates: autoescaped, times in the site's zone."""
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from recorder.permissions import Act, Person, Refused, may
+from recorder.rules.requesting import CATEGORY_WORDS, Category
+from recorder.rules.spans import in_seconds
+from recorder.web.auth import Caller
+from recorder.web.deps import ConsoleDeps
+from recorder.web.live_rows import LiveRow
+from storage.types import HoldKind
+
+HERE = Path(__file__).parent
+
+_STATES = {
+    "recording": "Recording",
+    "paused": "Paused",
+    "opted_out": "Opted out",
+    "discarded": "Discarded",
+    "out_of_scope": "Not recorded",
+    "voicemail": "Not recorded",
+    "fax_suspected": "Not recorded: a fax is suspected",
+    "not_begun": "Not recorded yet",
+    "blocked": "Not recorded",
+    "not_confirmed": "Not confirmed",
+}
+
+_HOLD_KINDS = {
+    HoldKind.COMPLAINT: "Complaint",
+    HoldKind.TRAINING: "Training",
+    HoldKind.EVIDENCE: "Evidence of unacceptable behaviour",
+    HoldKind.SAR: "Subject access request",
+    HoldKind.DISCLOSURE: "Disclosure to police, court or insurer",
+    HoldKind.RESTRICTION: "Restriction or objection",
+}
+
+
+_MOST_ROWS = 2000
+"""Rows of live calls that are kept ready; then all are made anew."""
+
+
+class Renderer:
+    """Renders templates for one console."""
+
+    def __init__(self, deps: ConsoleDeps) -> None:
+        self._site = deps.site
+        self._box = deps.watch.box
+        self._zone = ZoneInfo(deps.timezone)
+        self._token = secrets.token_hex(16)  # stands for a session's in rows that are kept; no caller can guess it
+        self._live_rows: dict[tuple[object, ...], list[str]] = {}
+        self._templates = Environment(
+            loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        )
+        self._templates.filters.update(
+            when=self._when,
+            clock=self._clock,
+            minutes=_minutes,
+            category=_category,
+            day=_day,
+            hold_kind=_hold_kind,
+            length=_length,
+            state=_state,
+            position=_position,
+            plain=_plain,
+            parts=_parts,
+            in_seconds=in_seconds,
+        )
+
+    @staticmethod
+    def can(person: Person, act: Act) -> bool:
+        """Tell whether a person's role alone allows an act; hearing takes leave, which pages are told of apart."""
+        return not isinstance(may(person, act, reason="shown"), Refused)
+
+    def page(self, template: str, caller: Caller | None, *, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401
+        """Return a page; ``caller`` decides what its navigation offers."""
+        person = caller.person if caller else None
+        can = {act.name: person is not None and self.can(person, act) for act in Act}
+        html = self._templates.get_template(template).render(
+            live_row=self._rows_of(caller),
+            site=self._site,
+            person=person,
+            can=can,
+            csrf=caller.csrf if caller else "",
+            unseen=lambda: self._box.unseen(person.name) if person else 0,  # parts of pages do not ask for it
+            **values,
+        )
+        return HTMLResponse(html, status_code=status)
+
+    def live_rows(self, caller: Caller, rows: Sequence[LiveRow]) -> str:
+        """Return rows of the board of live calls, or the one that says that there is no call."""
+        return self._templates.get_template("live_rows.html").render(live_row=self._rows_of(caller), rows=rows)
+
+    def _rows_of(self, caller: Caller | None) -> Callable[[LiveRow], Markup]:
+        return partial(self._live_row, caller.csrf if caller else "")
+
+    def _live_row(self, csrf: str, row: LiveRow) -> Markup:
+        """Return a row of the board. Most are the same for all who look, and from one look to the next."""
+        parts = self._live_rows.get(row.key)
+        if parts is None:
+            html = self._templates.get_template("live_row.html").render(row=row, csrf=self._token)
+            parts = html.split(self._token)
+            if len(self._live_rows) >= _MOST_ROWS:
+                self._live_rows.clear()
+            self._live_rows[row.key] = parts
+        return Markup(csrf.join(parts))  # noqa: S704 - autoescaped, and the token is ours
+
+    def _when(self, value: datetime | str | None) -> str:
+        return self._local(value, "%d/%m/%Y %H:%M:%S")
+
+    def _clock(self, value: datetime | str | None) -> str:
+        return self._local(value, "%H:%M:%S")
+
+    def _local(self, value: datetime | str | None, form: str) -> str:
+        if not value:
+            return ""
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        return value.astimezone(self._zone).strftime(form)
+
+
+def _category(category: Category) -> str:
+    return CATEGORY_WORDS[category]
+
+
+def _day(value: date) -> str:
+    return value.strftime("%d/%m/%Y")
+
+
+def _hold_kind(kind: HoldKind) -> str:
+    return _HOLD_KINDS[kind]
+
+
+def _length(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _minutes(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02}"
+
+
+def _parts(spans: Iterable[tuple[float, float]]) -> str:
+    """Return spans as people read them, ``0:12 to 1:05``, several with commas between them."""
+    return ", ".join(f"{_position(start_s)} to {_position(end_s)}" for start_s, end_s in spans)
+
+
+def _position(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes)}:{rest:04.1f}"
+
+
+def _plain(words: str) -> str:
+    return words.replace("_", " ").replace(",", ", ")
+
+
+def _state(state: object) -> str:
+    return _STATES.get(str(state), str(state).replace("_", " ").capitalize())

@@ -1,0 +1,146 @@
+"""Pages for requests to hear recordings: the list, the decisions, and the form on a recording's page."""
+
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.responses import Response
+
+from recorder.access.listening import asking
+from recorder.access.listening.appointing import acknowledge, mark_absent
+from recorder.common.problems import ProblemError
+from recorder.permissions import Act, Person
+from recorder.rules.requesting import LEAVE_DAYS, MOST_LEAVE_DAYS, Category, Leave, RequestState, RequestWish
+from recorder.web.auth import Caller
+from recorder.web.pages import again, recording_page
+from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text
+from storage.types import RecordingId
+
+router = APIRouter(include_in_schema=False)
+_Word = Annotated[str, Form(max_length=40)]
+_Ids = Annotated[str, Form(max_length=20_000)]
+
+
+@router.get("/requests")
+def requests(console: Console, caller: PageReader) -> HTMLResponse:
+    """Show what waits for this person's decision, and their requests."""
+    return _page(console, caller)
+
+
+@router.post("/requests")
+def ask(  # noqa: PLR0917 - FastAPI passes them by name
+    console: Console, caller: PageChanger, recordings: _Ids = "", category: _Word = "", leave: _Word = "",
+    reason: Text = "", reference: Text = "",
+) -> Response:  # fmt: skip
+    """Ask to hear recordings by their ids."""
+    wanted = [RecordingId(word) for word in re.split(r"[\s,]+", recordings) if word]
+    return _done(console, caller, lambda: _ask(console, caller, wanted, category, leave, reason, reference))
+
+
+@router.post("/recordings/{recording_id}/request")
+def ask_for(  # noqa: PLR0917 - FastAPI passes them by name
+    console: Console, recording_id: str, caller: PageChanger, category: _Word = "", leave: _Word = "",
+    reason: Text = "", reference: Text = "",
+) -> Response:  # fmt: skip
+    """Ask to hear the recording of a page; an elected member has none before leave, and goes to their requests."""
+    try:
+        _ask(console, caller, [RecordingId(recording_id)], category, leave, reason, reference)
+    except ProblemError as error:
+        return again(console, caller, recording_id, error, Act.ASK)
+    if not console.renderer.can(_person(caller), Act.VIEW):
+        return RedirectResponse("/requests", 303)
+    said = "Your request is on its way. You can listen here once it is granted."
+    return recording_page(console, caller, recording_id, said=said)
+
+
+@router.post("/requests/{request_id}/{decision}")
+def decide(  # noqa: PLR0917 - FastAPI passes them by name
+    console: Console, request_id: str, decision: str, caller: PageChanger, words: Text = "", days: _Word = "",
+    whole_call: _Word = "",
+) -> Response:  # fmt: skip
+    """Grant, decline or withdraw a request."""
+    hearing, actor = console.deps.hearing, caller.actor
+    acts: dict[str, Callable[[], object]] = {
+        "grant": lambda: asking.decide(
+            hearing, actor, request_id, granted=True, words=words, days=_days(days), is_whole=bool(whole_call)
+        ),
+        "decline": lambda: asking.decide(hearing, actor, request_id, granted=False, words=words),
+        "withdraw": lambda: asking.withdraw(hearing, actor, request_id),
+    }
+    if decision not in acts:
+        raise ProblemError(404, "There is no such page.")
+    return _done(console, caller, acts[decision])
+
+
+@router.post("/emergencies/{emergency_id}/acknowledge")
+def take_note(console: Console, emergency_id: str, caller: PageChanger) -> Response:
+    """Take note of a recording that was heard without approval."""
+    return _done(console, caller, lambda: acknowledge(console.deps.hearing, caller.actor, emergency_id))
+
+
+@router.post("/team-leaders/{account}/absent")
+def leave_to_others(console: Console, account: str, caller: PageChanger) -> Response:
+    """Mark a team leader absent."""
+    return _done(console, caller, lambda: mark_absent(console.deps.hearing, caller.actor, account, is_absent=True))
+
+
+@router.post("/team-leaders/{account}/back")
+def come_back(console: Console, account: str, caller: PageChanger) -> Response:
+    """Mark a team leader present again."""
+    return _done(console, caller, lambda: mark_absent(console.deps.hearing, caller.actor, account, is_absent=False))
+
+
+def _ask(  # noqa: PLR0917 - as they are sent
+    console: Parts, caller: Caller, recordings: list[RecordingId], category: str, leave: str, reason: str,
+    reference: str,
+) -> None:  # fmt: skip
+    try:
+        wish = RequestWish(
+            recordings=tuple(recordings), category=Category(category), reason=reason, leave=Leave(leave),
+            reference=reference,
+        )  # fmt: skip
+    except ValueError as error:
+        raise ProblemError(422, "Choose for what, and whether to listen or to take a copy too.") from error
+    asking.ask(console.deps.hearing, caller.actor, wish)
+
+
+def _days(typed: str) -> int | None:
+    if not typed.strip():
+        return None
+    if not (typed.strip().isascii() and typed.strip().isdigit()):
+        raise ProblemError(422, f"For how many days: a number from 1 to {MOST_LEAVE_DAYS}.")
+    return int(typed)
+
+
+def _done(console: Parts, caller: Caller, act: Callable[[], object]) -> Response:
+    try:
+        act()
+    except ProblemError as error:
+        if error.status == 503:
+            raise
+        return _page(console, caller, problem=error.detail, status=error.status)
+    return RedirectResponse("/requests", 303)
+
+
+def _page(console: Parts, caller: Caller, *, problem: str = "", status: int = 200) -> HTMLResponse:
+    hearing, person = console.deps.hearing, _person(caller)
+    everybodys = asking.seen(hearing, person)
+    mine = hearing.requests.of_account(person.name)
+    now = console.deps.now()
+    bench = hearing.bench
+    is_protector = person.is_proven and person.name in bench.protectors
+    return console.renderer.page(
+        "requests.html", caller, status=status, problem=problem, mine=mine, categories=list(Category),
+        to_decide=asking.to_decide(hearing, person), days=LEAVE_DAYS, most_days=MOST_LEAVE_DAYS,
+        others=[one for one in everybodys if one.account != person.name and one.state is not RequestState.WAITING],
+        good=frozenset(one.id for one in mine if one.gives(Leave.LISTEN, now)),
+        emergencies=hearing.emergencies.open() if is_protector else [],
+        leaders=sorted(bench.leaders) if console.renderer.can(person, Act.MARK_ABSENT) else [], absent=bench.absent,
+    )  # fmt: skip
+
+
+def _person(caller: Caller) -> Person:
+    assert caller.person is not None, "pages know sessions only, and those are people's"
+    return caller.person

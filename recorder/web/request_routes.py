@@ -1,0 +1,98 @@
+"""Requests to hear recordings, under /api/."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from recorder.access.listening import asking
+from recorder.permissions import MAX_REASON_CHARACTERS
+from recorder.rules.requesting import (
+    LEAVE_DAYS,
+    MAX_REFERENCE_CHARACTERS,
+    MOST_LEAVE_DAYS,
+    MOST_RECORDINGS,
+    Category,
+    Leave,
+    RequestWish,
+)
+from recorder.web.api import PROBLEMS
+from recorder.web.parts import ApiChanger, ApiReader, Console
+from storage.types import RecordingId
+
+RequestPath = Annotated[str, Path(description="The request's id, from GET /api/requests", max_length=40)]
+_Reason = Annotated[str, Field(max_length=MAX_REASON_CHARACTERS)]
+router = APIRouter(prefix="/api/requests", responses=PROBLEMS)
+
+
+class Wish(BaseModel):
+    """What somebody asks to hear."""
+
+    model_config = ConfigDict(extra="forbid")
+    recordings: list[Annotated[str, Field(max_length=100)]] = Field(min_length=1, max_length=MOST_RECORDINGS)
+    category: Category
+    reason: _Reason
+    leave: Leave = Leave.LISTEN
+    reference: str = Field(default="", max_length=MAX_REFERENCE_CHARACTERS, description="Members must give one")
+
+
+class Grant(BaseModel):
+    """That a request is granted."""
+
+    model_config = ConfigDict(extra="forbid")
+    words: _Reason = ""
+    days: int = Field(default=LEAVE_DAYS, ge=1, le=MOST_LEAVE_DAYS, description="For how long")
+    whole_call: bool = Field(default=False, description="All of each call, for a complaint; `words` say why")
+
+
+class Refusal(BaseModel):
+    """That a request is declined, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+    words: _Reason
+
+
+class RequestsAnswer(BaseModel):
+    """Requests."""
+
+    requests: list[dict[str, Any]]
+
+
+@router.get("")
+def requests(console: Console, caller: ApiReader) -> RequestsAnswer:
+    """One's own requests, or everybody's for whoever decides; newest first."""
+    seen = asking.seen(console.deps.hearing, caller.actor)
+    return RequestsAnswer(requests=[asking.request_to_json(request) for request in seen])
+
+
+@router.post("")
+def ask(console: Console, caller: ApiChanger, wish: Wish) -> dict[str, Any]:
+    """Ask to hear recordings; takes a signed-in person."""
+    wanted = RequestWish(
+        recordings=tuple(map(RecordingId, wish.recordings)), category=wish.category, reason=wish.reason,
+        leave=wish.leave, reference=wish.reference,
+    )  # fmt: skip
+    return asking.request_to_json(asking.ask(console.deps.hearing, caller.actor, wanted))
+
+
+@router.post("/{request_id}/grant")
+def grant(console: Console, request_id: RequestPath, caller: ApiChanger, said: Grant) -> dict[str, Any]:
+    """Grant a request: leave for whoever asked, those recordings and some days."""
+    hearing = console.deps.hearing
+    done = asking.decide(
+        hearing, caller.actor, request_id, granted=True, words=said.words, days=said.days, is_whole=said.whole_call
+    )
+    return asking.request_to_json(done)
+
+
+@router.post("/{request_id}/decline")
+def decline(console: Console, request_id: RequestPath, caller: ApiChanger, said: Refusal) -> dict[str, Any]:
+    """Decline a request, with the reason."""
+    done = asking.decide(console.deps.hearing, caller.actor, request_id, granted=False, words=said.words)
+    return asking.request_to_json(done)
+
+
+@router.post("/{request_id}/withdraw")
+def withdraw(console: Console, request_id: RequestPath, caller: ApiChanger) -> dict[str, Any]:
+    """Take one's own request back."""
+    return asking.request_to_json(asking.withdraw(console.deps.hearing, caller.actor, request_id))

@@ -1,0 +1,132 @@
+"""Pages for restriction, objection and erasure: what is asked of recordings, and the decisions."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.responses import Response
+
+from recorder.common.problems import ProblemError
+from recorder.data_subjects import casework
+from recorder.data_subjects.claim_letters import ClaimLetter, claim_letter
+from recorder.data_subjects.letters import NotYetError
+from recorder.permissions import Act
+from recorder.retention import rights
+from recorder.retention.restricting import ClaimStep, ClaimWish, change_claim, claim_of, read_claims, write_claim
+from recorder.retention.rights import ClaimEvent
+from recorder.web.auth import Caller
+from recorder.web.case_pages import day_typed
+from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text
+from storage.types import Claim, Right
+
+router = APIRouter(include_in_schema=False)
+_Word = Annotated[str, Form(max_length=40)]
+
+
+@router.get("/rights")
+def claims(console: Console, caller: PageReader) -> HTMLResponse:
+    """Show what data subjects ask, and what was decided."""
+    return _page(console, caller)
+
+
+@router.post("/rights")
+def write(  # noqa: PLR0917 - FastAPI passes them by name
+    console: Console, caller: PageChanger, recording: _Word = "", right: _Word = "", ground: _Word = "",
+    requester: Text = "", reason: Text = "", case_reference: _Word = "", on: _Word = "",
+) -> Response:  # fmt: skip
+    """Write down what a data subject asks of a recording."""
+
+    def act() -> None:
+        chosen, _, word = ground.partition("/")
+        wish = ClaimWish(
+            right=_right(right or chosen), ground=word or ground, requester=requester, reason=reason,
+            case_reference=case_reference, received_on=day_typed(on),
+        )  # fmt: skip
+        write_claim(casework.claim_books(console.deps.cases), caller.actor, recording.strip(), wish)
+
+    return _done(console, caller, act)
+
+
+@router.post("/rights/{claim_id}/{event}")
+def change(  # noqa: PLR0917 - FastAPI passes them by name
+    console: Console, claim_id: str, event: str, caller: PageChanger, words: Text = "", ground: _Word = "",
+    use_ground: _Word = "", days: _Word = "",
+) -> Response:  # fmt: skip
+    """Uphold, decline, lift or withdraw a claim, or let its recording be used for some days."""
+    if event not in {*ClaimEvent} - {ClaimEvent.CARRY_OUT}:
+        raise ProblemError(404, "There is no such page.")
+
+    def act() -> None:
+        is_use = event == ClaimEvent.ALLOW_USE
+        step = ClaimStep(
+            event=ClaimEvent(event), words=words, ground=use_ground if is_use else ground,
+            days=int(days) if days.isascii() and days.isdigit() else None,
+        )  # fmt: skip
+        change_claim(casework.claim_books(console.deps.cases), caller.actor, claim_id, step)
+
+    return _done(console, caller, act)
+
+
+@router.get("/rights/{claim_id}/letter/{which}")
+def letter(console: Console, claim_id: str, which: str, caller: PageReader) -> Response:
+    """Show the text of a letter to the requester."""
+    books = console.deps.cases
+    if which not in {*ClaimLetter}:
+        raise ProblemError(404, "There is no such page.")
+    read_claims(casework.claim_books(books), caller.actor, is_open=True)
+    claim = claim_of(casework.claim_books(books), claim_id)
+    try:
+        text = claim_letter(
+            ClaimLetter(which), claim, site=console.deps.site, today=books.today, due=casework.claim_due(books, claim)
+        )
+    except NotYetError as error:
+        raise ProblemError(409, str(error)) from error
+    return console.renderer.page("letter.html", caller, text=text, back="/rights")
+
+
+def _right(word: str) -> Right:
+    try:
+        return Right(word)
+    except ValueError as error:
+        raise ProblemError(422, "Choose what is asked.") from error
+
+
+def _done(console: Parts, caller: Caller, act: Callable[[], None]) -> Response:
+    try:
+        act()
+    except ProblemError as error:
+        if error.status == 503:
+            raise
+        return _page(console, caller, problem=error.detail, status=error.status)
+    return RedirectResponse("/rights", 303)
+
+
+def _page(console: Parts, caller: Caller, *, problem: str = "", status: int = 200) -> HTMLResponse:
+    books = console.deps.cases
+    found = read_claims(casework.claim_books(books), caller.actor, is_open=False)
+    assert caller.person is not None, "pages know sessions only, and those are people's"
+    bench = books.hearing.bench
+    shown = [_shown(console, caller, one, rights.deciders(one, bench)) for one in found]
+    return console.renderer.page(
+        "rights.html", caller, status=status, problem=problem, claims=shown, grounds=rights.GROUNDS,
+        refusals=rights.REFUSALS, uses=rights.USES, most_days=rights.MOST_USE_DAYS,
+        may_write=console.renderer.can(caller.person, Act.WRITE_CLAIM),
+    )  # fmt: skip
+
+
+def _shown(console: Parts, caller: Caller, claim: Claim, deciders: frozenset[str]) -> dict[str, object]:
+    """Return a claim as the page shows it, with what this person may let happen to it."""
+    assert caller.person is not None
+    books = console.deps.cases
+    is_decider = caller.person.name in deciders
+    offered = [
+        event
+        for state, event in rights.TABLE[claim.right]
+        if state is claim.state and event is not ClaimEvent.CARRY_OUT and (is_decider or event is ClaimEvent.WITHDRAW)
+    ]
+    return {
+        "claim": claim, "due": casework.claim_due(books, claim), "offered": offered,
+        "is_restricted": rights.why_restricted([claim], console.deps.now()) is not None,
+        "is_used": rights.allows_use(claim, console.deps.now()),
+    }  # fmt: skip

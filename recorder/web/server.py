@@ -1,0 +1,70 @@
+"""How the console is served."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from recorder.rules.limits import ConnectionLimits
+from recorder.web.connections import Connections, ConsoleProtocol, TlsEntrance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """Certificate chain and private key, PEM."""
+
+    certificate: Path
+    key: Path
+
+
+def server_config(
+    app: FastAPI, *, host: str, port: int, tls: TlsFiles | None = None, limits: ConnectionLimits | None = None
+) -> uvicorn.Config:
+    """Return uvicorn's settings.
+
+    No access log: addresses of searches hold telephone numbers. No proxy headers: a token's source network is the
+    connection's address, which a header must not replace. One worker: leave to listen is kept in the process. TLS is
+    not uvicorn's: see `TlsEntrance`.
+
+    Args:
+        app: From ``create_app``.
+        host: Address to listen on.
+        port: TCP port, 0 for any.
+        tls: Files for HTTPS; None is plain HTTP, for loopback or behind a TLS proxy on the same machine.
+        limits: How many connections there may be, and how long they are waited for.
+    """
+    connections = Connections(limits or ConnectionLimits())
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=_protocols(connections, tls),  # type: ignore[arg-type]  # whatever makes a protocol will do
+        ws="none",
+        lifespan="off",
+        loop="asyncio",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=3,
+    )
+
+
+def _protocols(connections: Connections, tls: TlsFiles | None) -> Callable[..., asyncio.Protocol]:
+    """Return what makes the protocol of a connection."""
+    if tls is None:
+        return partial(ConsoleProtocol, connections=connections)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tls.certificate, tls.key)
+
+    def make(**more: Any) -> asyncio.Protocol:  # noqa: ANN401 - uvicorn's own
+        inner = partial(ConsoleProtocol, connections=connections, **more)
+        return TlsEntrance(context, connections, inner, asyncio.get_running_loop())
+
+    return make

@@ -1,0 +1,36 @@
+"""How long somebody is still signed in, under /api/session: for pages that warn before it ends."""
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+
+from recorder.common.problems import ProblemError
+from recorder.web.api import PROBLEMS
+from recorder.web.auth import SIGN_IN_SENTENCE, Caller
+from recorder.web.parts import ApiChanger, Console
+
+router = APIRouter(prefix="/api", responses=PROBLEMS)
+
+
+class SessionLeft(BaseModel):
+    """How long a session lasts."""
+
+    idle_left_s: float = Field(description="Until it ends unless something is done")
+    left_s: float = Field(description="Until it ends whatever is done; not in the middle of a call at one's phone")
+
+
+@router.get("/session")
+def session_left(request: Request, console: Console) -> SessionLeft:
+    """Tell how long this session lasts; asking is no activity."""
+    return _left(console.gate.by_any(request, is_activity=False))
+
+
+@router.post("/session")
+def keep_session(caller: ApiChanger) -> SessionLeft:
+    """Keep this session alive: somebody said that they are still there."""
+    return _left(caller)
+
+
+def _left(caller: Caller) -> SessionLeft:
+    if caller.session is None:
+        raise ProblemError(404, f"A token has no session. {SIGN_IN_SENTENCE}")
+    return SessionLeft(idle_left_s=caller.session.idle_left_s, left_s=caller.session.left_s)

@@ -1,0 +1,180 @@
+"""Pages for signing in: the password, the second factor, and setting one up.
+
+Between password and second factor a browser has a session that is good for these pages alone (`first_steps`).
+"""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import RedirectResponse
+from markupsafe import Markup
+from starlette.responses import Response
+
+from recorder.access.account_rows import PeopleError
+from recorder.access.attempts import REFUSED_SENTENCE, Refusal, SignInRefused
+from recorder.access.qr import svg_of
+from recorder.access.second_factor import WRONG_CODE_SENTENCE
+from recorder.access.totp import address_of, spaced
+from recorder.web.agent_pages import first_page
+from recorder.web.auth import Caller
+from recorder.web.first_steps import (
+    CODE_PAGE,
+    ENROL_PAGE,
+    after_first_factor,
+    begin,
+    in_turn,
+    note_try,
+    out_of_date,
+    sign_in_page,
+)
+from recorder.web.parts import Console, PageChanger, Parts, SignInNeededError, Text
+
+router = APIRouter(include_in_schema=False)
+
+_LOCKED = "The account is locked after too many wrong tries. Try again later, or ask an administrator."
+
+
+# The password
+
+
+@router.get("/sign-in")
+def sign_in_form(console: Console) -> Response:
+    """Show the sign-in form."""
+    return sign_in_page(console)
+
+
+@router.post("/sign-in", dependencies=[in_turn])
+def sign_in(request: Request, console: Console, name: Text = "", password: Text = "", csrf: Text = "") -> Response:
+    """Check a name and a password; begin a session, or ask for the second factor."""
+    if (again := out_of_date(request, console, csrf, name=name)) is not None:
+        return again
+    provider = console.deps.provider
+    result = console.deps.people.verify(name, password, if_connected=provider is None or provider.options.passwords_too)
+    note_try(request, console, result.note)
+    if isinstance(result, SignInRefused):
+        return sign_in_page(console, name=name, error=REFUSED_SENTENCE, status=403)
+    answer = after_first_factor(console, result.person, takes_code=result.takes_code)
+    console.gate.clear_cookie(answer, console.gate.sign_in_cookie)
+    return answer
+
+
+# The second factor
+
+
+def _starting(request: Request, console: Console) -> Caller:
+    caller = console.gate.starting(request)
+    if caller is None:
+        raise SignInNeededError
+    return caller
+
+
+def _starting_changer(console: Console, caller: Annotated[Caller, Depends(_starting)], csrf: Text = "") -> Caller:
+    console.gate.check_csrf(caller, csrf)
+    return caller
+
+
+Starting = Annotated[Caller, Depends(_starting)]
+StartingChanger = Annotated[Caller, Depends(_starting_changer)]
+
+
+@router.get(CODE_PAGE)
+def code_form(console: Console, caller: Starting) -> Response:
+    """Ask for the code of the authenticator."""
+    return console.renderer.page("sign_in_code.html", None, form_csrf=caller.csrf, error=None)
+
+
+@router.post(CODE_PAGE)
+def code(request: Request, console: Console, caller: StartingChanger, code: Text = "") -> Response:
+    """Check the code, and begin the session."""
+    assert caller.session is not None
+    result = console.deps.second_factors.check(caller.session.account, code)
+    note_try(request, console, result.note)
+    if isinstance(result, SignInRefused):
+        return _wrong(console, caller, result, "sign_in_code.html")
+    console.deps.sessions.end(caller.session.key)
+    answer = begin(console, result.person, is_proven=True)
+    console.gate.clear_cookie(answer, console.gate.starting_cookie)
+    return answer
+
+
+def _wrong(console: Parts, caller: Caller, result: SignInRefused, page: str, **about: Any) -> Response:  # noqa: ANN401
+    """Show the form again; whoever has no more tries begins anew, so that a password alone is not worth many codes."""
+    assert caller.session is not None
+    if result.refusal is Refusal.WRONG_CODE:
+        error = WRONG_CODE_SENTENCE
+        return console.renderer.page(page, None, status=403, form_csrf=caller.csrf, error=error, **about)
+    console.deps.sessions.end(caller.session.key)
+    answer = sign_in_page(console, error=_LOCKED, status=403)
+    console.gate.clear_cookie(answer, console.gate.starting_cookie)
+    return answer
+
+
+# Setting one up
+
+
+@router.get(ENROL_PAGE)
+def authenticator_form(console: Console, caller: Starting) -> Response:
+    """Show the secret of a new authenticator, as a picture and as text, and ask for its first code."""
+    if caller.session is None or caller.session.enrolling is None:
+        return RedirectResponse(CODE_PAGE, 303)
+    return console.renderer.page(
+        "authenticator.html", None, form_csrf=caller.csrf, error=None, **_secret(console, caller)
+    )
+
+
+def _secret(console: Parts, caller: Caller) -> dict[str, Any]:
+    assert caller.session is not None
+    assert caller.session.enrolling is not None
+    secret, account = caller.session.enrolling, caller.session.account
+    title = "QR code of your secret; below it stands as text"
+    picture = svg_of(address_of(secret, account, f"{console.deps.site} call recorder"), title=title)
+    return {"picture": Markup(picture), "secret": spaced(secret), "account": account}  # noqa: S704 - drawn by us
+
+
+@router.post(ENROL_PAGE)
+def set_authenticator(request: Request, console: Console, caller: StartingChanger, code: Text = "") -> Response:
+    """Set the authenticator up, begin the session, and show the recovery codes."""
+    assert caller.session is not None
+    if caller.session.enrolling is None:
+        return RedirectResponse(CODE_PAGE, 303)
+    person = caller.person
+    assert person is not None
+    try:
+        result = console.deps.second_factors.enrol(person.name, caller.session.enrolling, code)
+    except PeopleError:  # in another browser, meanwhile
+        return RedirectResponse("/sign-in", 303)
+    note_try(request, console, result.note)
+    if isinstance(result, SignInRefused):
+        return _wrong(console, caller, result, "authenticator.html", **_secret(console, caller))
+    secret = console.deps.sessions.start(person.name, is_proven=True)
+    page = console.renderer.page("recovery_codes.html", None, codes=result.codes, first=first_page(console, person))
+    console.gate.set_cookie(page, secret)
+    console.gate.clear_cookie(page, console.gate.starting_cookie)
+    return page
+
+
+# Signing out
+
+
+@router.post("/sign-out")
+def sign_out(console: Console, caller: PageChanger) -> Response:
+    """End the session."""
+    assert caller.session is not None
+    console.deps.sessions.end(caller.session.key)
+    console.desk.listens.close(caller.actor.actor)
+    console.rules.note_late(caller.actor.actor, "people.sign_out", caller.actor.actor)
+    return signed_out(console)
+
+
+def signed_out(console: Parts) -> Response:
+    """Go to the sign-in; the session has ended."""
+    answer = RedirectResponse("/sign-in", 303)
+    console.gate.clear_cookie(answer, console.gate.cookie)
+    return answer
+
+
+@router.get("/accessibility")
+def accessibility(request: Request, console: Console) -> Response:
+    """Show the accessibility statement, to anybody."""
+    caller = console.gate.by_session(request, is_activity=False)
+    return console.renderer.page("accessibility.html", caller)

@@ -1,0 +1,127 @@
+"""How the recorder is: health with what to do next, messages that callers hear, changes of the configuration."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+
+from recorder.audit.reading import last_verified
+from recorder.calls.notices import NoticeError
+from recorder.common.problems import ProblemError
+from recorder.notifications.watch import disagreements_of
+from recorder.permissions import Act
+from recorder.rules.alarms import Advice, advice_on
+from recorder.web.auth import Caller
+from recorder.web.parts import Console, PageReader, Parts
+from storage.audit_entry import AuditEntry
+from storage.errors import AuditUnavailableError
+
+router = APIRouter(include_in_schema=False)
+
+SHOWN = 200
+"""Changes on a page; the audit log has all of them."""
+CHANGES: Mapping[str, str] = {
+    "recorder.init": "Set up",
+    "config.reload": "Configuration reloaded",
+    "notice.set": "Message set",
+    "retention.in_force": "Retention periods in force",
+    "retention.shorten": "Shorter retention periods confirmed",
+}
+"""What the page of changes takes from the audit log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """An alarm as the page shows it."""
+
+    name: str
+    count: int
+    advice: Advice
+
+
+ACCOUNTS_CHANGED = "accounts_changed"
+"""The alarm of the console: the daemon does not open the file of people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A change as the page shows it: ``what`` was changed, in words."""
+
+    at: str
+    by: str
+    kind: str
+    what: str
+    sha256: str
+
+
+@router.get("/health")
+def health(console: Console, caller: PageReader) -> HTMLResponse:
+    """Show how the daemon is, and what to do about it."""
+    _allow(console, caller, "health")
+    found, problem = _health(console)
+    counts = {**(found or {}).get("alarms", {})}
+    if changed := disagreements_of(console.deps.hearing):
+        counts[ACCOUNTS_CHANGED] = len(changed)
+    alarms = [Alarm(name=name, count=count, advice=advice_on(name)) for name, count in sorted(counts.items())]
+    return console.renderer.page(
+        "health.html", caller, health=found, problem=problem, alarms=alarms,
+        verified=last_verified(console.deps.hold_books.state), late=console.rules.waiting,
+        review_on=console.deps.watch.policy_review_on,
+    )  # fmt: skip
+
+
+@router.get("/notices")
+def notices(console: Console, caller: PageReader) -> HTMLResponse:
+    """Show which messages callers hear, and every version that there was."""
+    _allow(console, caller, "notices")
+    try:
+        versions = console.deps.notices()
+    except NoticeError as error:
+        raise ProblemError(503, f"{error}.") from error
+    found, problem = _health(console)
+    played = None if found is None else {(one["name"], one["version"]) for one in found.get("notices", [])}
+    newest = {one["name"]: one["version"] for one in versions}
+    return console.renderer.page(
+        "notices.html", caller, versions=versions[::-1], played=played, newest=newest, problem=problem
+    )
+
+
+@router.get("/changes")
+def changes(console: Console, caller: PageReader) -> HTMLResponse:
+    """Show what was changed in the configuration, when and by whom."""
+    _allow(console, caller, "changes")
+    try:
+        found = [change_of(entry) for entry in console.deps.books.audit.of_act(*CHANGES)]
+    except AuditUnavailableError as error:
+        raise ProblemError(503, "The audit log cannot be read. Ask ICT to look at the recorder.") from error
+    return console.renderer.page("changes.html", caller, changes=found[: -SHOWN - 1 : -1], has_more=len(found) > SHOWN)
+
+
+def change_of(entry: AuditEntry) -> Change:
+    """Return an entry of the audit log as a change, in words."""
+    details = entry.details
+    if entry.act == "config.reload":
+        what = ", ".join(map(str, details.get("changed", []))) or "nothing was different"
+    elif entry.act == "notice.set":
+        what = f"{entry.subject}, version {details.get('version')}"
+    else:
+        facts = details.get("periods", details)
+        what = ", ".join(f"{key}: {value}" for key, value in facts.items() if key != "where") if facts else ""
+    sha256 = str(details.get("sha256") or "")
+    return Change(at=entry.at, by=entry.actor, kind=CHANGES[entry.act], what=what, sha256=sha256)
+
+
+def _allow(console: Parts, caller: Caller, page: str) -> None:
+    console.rules.require(caller.actor, Act.SEE_SYSTEM)
+    # Whoever mends the recorder must see how it is though its log cannot be written.
+    console.rules.note_late(caller.actor.actor, Act.SEE_SYSTEM, "", page=page)
+
+
+def _health(console: Parts) -> tuple[dict[str, Any] | None, str]:
+    """Return what the daemon says of itself, or None and why it does not."""
+    try:
+        return console.live.health(), ""
+    except ProblemError as error:
+        return None, error.detail
