@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from recorder.cli.command_access import IF_NAMED, NAMED, UNNAMED
 from recorder.control.socket_access import KEYS, SOCKET
-from recorder.domain.command_access import IF_NAMED, NAMED, UNNAMED
 from recorder.permissions import SCOPE_OF, TABLE, VERBS, Act, Role
 from recorder.rules.live_access import LIVE_ACTS, SOURCE_TABLE, STANDS_IN, Relation, Source
 from recorder.rules.live_access import relations_of as live_relations_of

@@ -13,7 +13,7 @@ def main() -> None:
     if sys.argv[1:2] and sys.argv[1] in LASTING:
         wipe_freed_memory()  # before anything is loaded that the new start would load again
         put_off_collecting()
-    from recorder.cli import app  # noqa: PLC0415
+    from recorder.cli.cli import app  # noqa: PLC0415
 
     app()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from recorder.kernel_relay import obstacle, read_means
+from recorder.service.kernel_relay import obstacle, read_means
 from storage.database import Database, sqlite_url
 from tests.helpers.accounts import CHEAP, write_down_additions
 from tests.helpers.extent import IS_FULL

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from audio.prompts import PromptError, speak
 from recorder import config as configuration
-from recorder.commands.setup import make_home
+from recorder.cli.setup import make_home
 from recorder.common.home import Home
 from recorder.config.config_file import Answers
 from recorder.control.client import LiveClient
@@ -27,9 +27,9 @@ from recorder.demo.checks import RATE, Claim, claims, draw
 from recorder.demo.phones.kinds import PhoneKind, choose
 from recorder.demo.phones.messages import PhoneError
 from recorder.demo.phones.phone import Phone
-from recorder.processes import NotReadyError, start, stop, wait_ready
 from recorder.recordings.opening import open_index, open_reader
 from recorder.rules.policy import Extension
+from recorder.service.processes import NotReadyError, start, stop, wait_ready
 from sip.options import Address
 from storage.errors import StorageError
 from storage.export import Format, export

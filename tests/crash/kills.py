@@ -20,7 +20,7 @@ tests = types.ModuleType("tests")  # another distribution installs a package of 
 tests.__path__ = [str(ROOT / "tests")]
 sys.modules["tests"] = tests
 
-from recorder.commands.shared import progress_bar  # noqa: E402
+from recorder.cli.shared import progress_bar  # noqa: E402
 from tests.crash.forgetful import SimulatedPower  # noqa: E402
 from tests.crash.mutations import MUTATIONS  # noqa: E402
 from tests.crash.power import KINDS, RealPower, own_mounts  # noqa: E402

@@ -22,8 +22,8 @@ import pytest
 from typer.testing import CliRunner
 
 from recorder import config
-from recorder.cli import app
-from recorder.commands.shared import TOKEN_VARIABLE
+from recorder.cli.cli import app
+from recorder.cli.shared import TOKEN_VARIABLE
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Role
@@ -189,7 +189,7 @@ class PolicySite:
         """Return what `recorder retention --dry-run` says of a service when its sweeper's clock is so far ahead."""
         ahead = partial(opened_sweeper, now=lambda: utc_now() + timedelta(days=in_days))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("recorder.commands.retention.opened_sweeper", ahead)
+            patch.setattr("recorder.cli.retention.opened_sweeper", ahead)
             plan = self.nobody.json("retention", "--dry-run")
         (line,) = [one for one in plan["calls"] if one["service"] == service]
         return dict(line)
@@ -198,7 +198,7 @@ class PolicySite:
     def later(self, after: timedelta) -> Iterator[None]:
         """Have commands on leave to hear take it that it is later; whoever signs in does so now."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("recorder.commands.requests.utc_now", lambda: utc_now() + after)
+            patch.setattr("recorder.cli.requests.utc_now", lambda: utc_now() + after)
             yield
 
     def bring_review_forward(self, hold: str) -> None:

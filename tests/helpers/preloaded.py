@@ -30,7 +30,7 @@ from recorder.common.hygiene import put_off_collecting, wiping_environment
 
 ROOT = Path(__file__).parents[2]
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-_LOADED = ("recorder.cli", "recorder.daemon", "recorder.commands.service", "recorder.console.run")
+_LOADED = ("recorder.cli.cli", "recorder.service.daemon", "recorder.cli.service", "recorder.service.run_console")
 
 
 class Daemon:

@@ -34,7 +34,7 @@ from recorder.access.accounts import People
 from recorder.access.database import open_people
 from recorder.access.listening.appointments import Appointments
 from recorder.access.listening.requests import Requests
-from recorder.cli import app
+from recorder.cli.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Role

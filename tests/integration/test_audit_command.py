@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from recorder.access.accounts import People
 from recorder.access.database import open_people
 from recorder.audit.reading import VERIFIED
-from recorder.cli import app
+from recorder.cli.cli import app
 from recorder.common.home import Home
 from recorder.permissions import Role
 from storage.anchors import Anchor, Anchors

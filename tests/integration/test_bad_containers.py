@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from recorder import config
-from recorder.cli import app
+from recorder.cli.cli import app
 from recorder.common.home import Home
 from recorder.recordings.opening import open_index
 from storage.keys import NodeKeys

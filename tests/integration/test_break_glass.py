@@ -11,11 +11,11 @@ from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 
 from recorder.access.database import accounts, break_glass, open_people
-from recorder.console.run import warn_of_combined
 from recorder.notifications.notifying import Kind
 from recorder.notifications.watch import tell_now
 from recorder.permissions import Role
 from recorder.rules.requesting import BREAK_GLASS_A_DAY, BREAK_GLASS_FOR
+from recorder.service.run_console import warn_of_combined
 from storage.types import RecordingId
 from tests.helpers.accounts import PASSWORD, Clock, appoint_deputy, as_of_before
 from tests.helpers.console_site import Browser, Console, console_site, signed_in

@@ -11,7 +11,7 @@ import pytest
 import audio.relay
 from audio.relay import Relay
 from audio.types import RelayOptions
-from recorder.kernel_relay import open_relay
+from recorder.service.kernel_relay import open_relay
 from tests.helpers.exactness import PACKET_S, heard_frames, is_gapless, kept_of
 from tests.helpers.exchange import Exchange, exchange
 from tests.helpers.networks import Wires

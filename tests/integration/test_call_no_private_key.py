@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from recorder import config
-from recorder.cli import app
+from recorder.cli.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.retention.sweep_process import opened_sweeper

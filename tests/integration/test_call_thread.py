@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from recorder.stalls import EVERY_S
+from recorder.service.stalls import EVERY_S
 from tests.helpers.recorder_home import eventually, recorder_home
 
 LONGER_S = 0.6

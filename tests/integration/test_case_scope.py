@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from recorder.cli import app
+from recorder.cli.cli import app
 from recorder.common.problems import ProblemError
 from recorder.data_subjects import casework, scoping
 from recorder.data_subjects.case_holds import waiting_scopes

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from recorder.cli import app
+from recorder.cli.cli import app
 from recorder.common.problems import ProblemError
 from recorder.data_subjects import casework
 from recorder.data_subjects.book import CaseBook

@@ -1,6 +1,6 @@
 """Every command, run by whoever's role has none of its acts and by somebody whose role has one.
 
-Which commands there are is asked of the program, what must come out of `recorder.domain.command_access`. Acts on calls
+Which commands there are is asked of the program, what must come out of `recorder.cli.command_access`. Acts on calls
 in progress are run in every relation to the call in `tests.virtual.test_live_matrix`.
 """
 
@@ -15,11 +15,11 @@ from typer.main import get_command
 
 from recorder.access.accounts import People
 from recorder.access.database import open_people
-from recorder.cli import app
-from recorder.commands import shared
+from recorder.cli import shared
+from recorder.cli.cli import app
+from recorder.cli.command_access import ASKED_BY_THE_DAEMON, IF_NAMED, NAMED, UNNAMED
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.domain.command_access import ASKED_BY_THE_DAEMON, IF_NAMED, NAMED, UNNAMED
 from recorder.permissions import TABLE, Person, Role
 from recorder.rules.requirement import Door, Requirement
 from storage.audit import AuditLog

@@ -1,6 +1,6 @@
 """Every command on finished calls and on what people asked for, by every role, on their own, their team's and others'.
 
-Which commands there are, and what must come out, is asked of `recorder.domain.command_access`. Routes are run so in
+Which commands there are, and what must come out, is asked of `recorder.cli.command_access`. Routes are run so in
 `test_route_matrix`, acts on calls in progress in `tests.virtual.test_live_matrix`.
 """
 
@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from recorder.cli import app
-from recorder.commands import shared
+from recorder.cli import shared
+from recorder.cli.cli import app
+from recorder.cli.command_access import NAMED
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
-from recorder.domain.command_access import NAMED
 from recorder.permissions import TABLE, Person, Role
 from recorder.rules.live_access import Relation
 from recorder.rules.requirement import Requirement, Subject, relations_of

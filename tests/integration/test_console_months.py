@@ -4,7 +4,7 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
-from recorder.console.run import keep_months
+from recorder.service.run_console import keep_months
 from storage.keys import EpochKeys, current_public
 from tests.helpers.rtp import eventually
 

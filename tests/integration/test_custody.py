@@ -10,7 +10,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from recorder.cli import app
+from recorder.cli.cli import app
 from recorder.common.problems import ProblemError
 from recorder.data_subjects import casework
 from recorder.data_subjects.casework import CaseBooks

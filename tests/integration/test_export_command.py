@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from recorder import config
-from recorder.cli import app
+from recorder.cli.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.recordings.opening import open_index

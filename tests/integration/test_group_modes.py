@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from recorder.common.home import Home
-from recorder.home_sharing import share
 from recorder.recordings.home_rights import forbidden_in
 from recorder.recordings.returned import alone
+from recorder.service.home_sharing import share
 from storage.audit import AuditLog, AuditUnavailableError
 from storage.database import Database, sqlite_url
 from storage.durable import AppendFile, make_folder

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.index_rows import new_row
 from recorder.common.home import Home
-from recorder.home_sharing import SharingError, share
+from recorder.service.home_sharing import SharingError, share
 from storage.index import Index, sqlite_url
 from storage.types import Search
 

@@ -12,7 +12,7 @@ from nacl.pwhash import argon2id
 from recorder import config
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.console.run import serve
+from recorder.service.run_console import serve
 from storage.audit import AuditLog
 from storage.epochs import EpochKeys, month_of
 from storage.errors import KeyProblemError

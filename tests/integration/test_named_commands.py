@@ -9,9 +9,9 @@ import pytest
 from typer.core import TyperCommand, TyperGroup
 from typer.testing import CliRunner, Result
 
-from recorder.cli import Commands, app
-from recorder.commands.shared import TOKEN_VARIABLE
-from recorder.domain.command_access import takes_person
+from recorder.cli.cli import Commands, app
+from recorder.cli.command_access import takes_person
+from recorder.cli.shared import TOKEN_VARIABLE
 from recorder.rules.requirement import UnlistedError
 from storage.audit import AuditLog
 from tests.helpers.recorder_home import ADMIN, HEARER, PASSWORD, RecorderHome
@@ -63,7 +63,7 @@ def entries(home: Path) -> list[tuple[str, str, dict[str, object]]]:
 def test_a_command_that_nobody_listed_does_not_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnlistedError):
         takes_person("mail forgotten", {})
-    monkeypatch.setattr("recorder.domain.command_access.UNNAMED", {})
+    monkeypatch.setattr("recorder.cli.command_access.UNNAMED", {})
     result = run(home, "notice list")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "nobody has said whether `recorder notice list` takes a person" in " ".join(result.stderr.split())

@@ -14,8 +14,8 @@ from recorder.access.database import AuditNote
 from recorder.config import Config
 from recorder.config import Console as ConsoleOptions
 from recorder.config.openid_options import OpenIdOptions
-from recorder.openid.check import check_openid
 from recorder.permissions import Role
+from recorder.service.openid_check import check_openid
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.console_site import Browser, Console, console_site, csrf_of
 from tests.helpers.glewlwyd import CLIENT, SECRET, Glewlwyd, glewlwyd

@@ -18,7 +18,7 @@ from recorder.access.database import open_people
 from recorder.access.listening.appointments import Appointments
 from recorder.access.listening.asking import decide
 from recorder.access.seals import Seals
-from recorder.cli import app
+from recorder.cli.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
 from recorder.permissions import Role

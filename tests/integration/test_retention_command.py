@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from recorder import config
-from recorder.cli import app
+from recorder.cli.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Role
@@ -206,7 +206,7 @@ def test_the_deputy_and_somebody_else_let_a_sweep_go_on(shell: Shell) -> None:
 def test_ict_alone_deletes_nothing_early_by_a_clock_set_forward(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     recording = add_recording(shell.home, DAY, 1)
     ahead = utc_now() + 92 * DAY
-    for module in ("recorder.retention.sweep_process", "recorder.commands.retention"):
+    for module in ("recorder.retention.sweep_process", "recorder.cli.retention"):
         monkeypatch.setattr(f"{module}.opened_sweeper", partial(opened_sweeper, now=lambda: ahead))
     assert "the clock has jumped" in shell.run("run", by="ida", code=1)[1]
     for one in ("ida", "ian"):

@@ -21,7 +21,7 @@ from recorder.access.signing import (
     public_path,
     secret_path,
 )
-from recorder.cli import app
+from recorder.cli.cli import app
 from recorder.control.client import DaemonRefusedError, LiveClient
 from recorder.control.headers import ACTOR_HEADER, SIGNATURE_HEADER
 from recorder.notifications.watch import takeovers_of
@@ -271,7 +271,7 @@ def test_up_says_what_one_user_does_not_protect(tmp_path: Path, monkeypatch: pyt
     def start(*_: object) -> None:
         raise typer.Exit(1)
 
-    monkeypatch.setattr("recorder.commands.service.start", start)
+    monkeypatch.setattr("recorder.cli.service.start", start)
     secret_path(root).unlink()
     public_path(root).unlink()
     said = CliRunner().invoke(app, ["up", "-C", str(root)]).stderr

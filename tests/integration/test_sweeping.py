@@ -27,7 +27,7 @@ from recorder.retention import sweeping
 from recorder.rules import retention
 retention.AFTER_START = timedelta(0)
 sweeping.LOOK_S, sweeping.MOST_JITTER = 0.1, timedelta(0)
-from recorder.cli import app
+from recorder.cli.cli import app
 sys.argv = ["recorder", "run", "-C", sys.argv[1]]
 app()
 """

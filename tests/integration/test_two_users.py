@@ -17,12 +17,12 @@ import pytest
 
 from recorder.access.signing import secret_path
 from recorder.common.home import Home
-from recorder.home_sharing import share
 from recorder.recordings.home_rights import given_away
 from recorder.recordings.returned import LOCK as SWEEP_LOCK
 from recorder.recordings.returned import alone
 from recorder.retention import sweep_process
-from recorder.site_check import Level, check_folders
+from recorder.service.home_sharing import share
+from recorder.service.site_check import Level, check_folders
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url
 from storage.keys import NodeKeys

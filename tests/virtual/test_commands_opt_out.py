@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from recorder.access.pins import PinFile
-from recorder.cli import app
+from recorder.cli.cli import app
 from recorder.common.home import Home
 from recorder.rules.live_access import CallFacts
 from storage.audit import AuditLog

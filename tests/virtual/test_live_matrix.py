@@ -16,12 +16,12 @@ from typer.testing import CliRunner, Result
 from recorder.access.accounts import People
 from recorder.access.database import open_people
 from recorder.access.sessions import Kind, Sessions
-from recorder.cli import app
+from recorder.cli.cli import app
+from recorder.cli.command_access import IF_NAMED, NAMED
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.web import patterns_of
 from recorder.control.socket_access import SOCKET, check_socket
-from recorder.domain.command_access import IF_NAMED, NAMED
 from recorder.permissions import TABLE, Act, Role
 from recorder.rules.live_access import Relation
 from recorder.rules.requirement import Subject, UnlistedError

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import recorder.daemon
+import recorder.service.daemon
 from audio.port_memory import PortMemory
 from audio.types import RelayOptions
 from audio.writer import PausableWriter
@@ -110,7 +110,7 @@ class TurnedDaemon:
         self._log = log
         self._world = world
         self._stack = ExitStack()
-        self._daemon: recorder.daemon.Daemon | None = None
+        self._daemon: recorder.service.daemon.Daemon | None = None
         self.relay: TurnedRelay
         self.is_held_up = False
         """Whether the call thread comes to nothing that the media core has seen."""
@@ -122,7 +122,7 @@ class TurnedDaemon:
         with ExitStack() as stack:
             stack.enter_context(logged_to(self._log))
             with self._turned_parts():
-                daemon = self._daemon = recorder.daemon.Daemon(self._home, config)
+                daemon = self._daemon = recorder.service.daemon.Daemon(self._home, config)
             self._stack = stack.pop_all()
         daemon._relay.start()
         daemon._writer.start()
@@ -152,10 +152,10 @@ class TurnedDaemon:
             return _App(app, path)
 
         with (
-            patch.object(recorder.daemon, "Clerk", lambda name: TurnedClerk(name, world)),
-            patch.object(recorder.daemon, "PausableWriter", writer_of),
-            patch.object(recorder.daemon, "open_relay", relay_of),
-            patch.object(recorder.daemon, "SocketServer", served),
+            patch.object(recorder.service.daemon, "Clerk", lambda name: TurnedClerk(name, world)),
+            patch.object(recorder.service.daemon, "PausableWriter", writer_of),
+            patch.object(recorder.service.daemon, "open_relay", relay_of),
+            patch.object(recorder.service.daemon, "SocketServer", served),
             warnings.catch_warnings(),
         ):
             # sippy opens an IPv6 socket to see whether there is IPv6, and leaves it to be collected.
@@ -168,10 +168,10 @@ class TurnedDaemon:
         if daemon is None:
             return
         daemon._control.stop()
-        self._world.turn(recorder.daemon.SETTLE_S)
+        self._world.turn(recorder.service.daemon.SETTLE_S)
         daemon._socket.close()
         daemon._endpoint.close(keep=daemon._control.left_alone())
-        self._world.wait_for(lambda: not daemon._works.open_recordings, recorder.daemon.FILING_S)
+        self._world.wait_for(lambda: not daemon._works.open_recordings, recorder.service.daemon.FILING_S)
         assert not daemon._works.open_recordings, "a recording was not filed"
         self._world.leave(self)
         daemon._writer.close()

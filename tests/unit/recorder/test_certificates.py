@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from recorder import certificates
 from recorder.config import Config, Console, Sip
-from recorder.site_check import Level
+from recorder.service import certificates
+from recorder.service.site_check import Level
 from sip.options import Address, TransportKind
 from tests.helpers import certificates as papers
 

@@ -7,7 +7,7 @@ import pytest
 
 from recorder.config import Config
 from recorder.config.reading import DERIVED
-from recorder.daemon import NEEDS_RESTART, changes
+from recorder.service.daemon import NEEDS_RESTART, changes
 
 SECTIONS = [field.name for field in dataclasses.fields(Config) if field.name not in DERIVED]
 OTHER: Any = object()

@@ -16,8 +16,8 @@ from typer.testing import CliRunner, Result
 from recorder import config
 from recorder.access.accounts import People
 from recorder.access.database import open_people
-from recorder.cli import app
-from recorder.commands.shared import print_table
+from recorder.cli.cli import app
+from recorder.cli.shared import print_table
 from recorder.common.clock import utc_now
 from recorder.common.plain_text import clean
 from recorder.permissions import Role

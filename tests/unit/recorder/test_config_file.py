@@ -13,7 +13,7 @@ import pytest
 from recorder.config import Config, read
 from recorder.config.config_file import Answers, text
 from recorder.rules.policy import CardPayment, Extension, NoticeWhen
-from recorder.site_check import TAKEN_KEYS
+from recorder.service.site_check import TAKEN_KEYS
 from sip.options import Address
 
 TODAY = date(2026, 11, 25)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.machine import Machine, Process, Swap, read_machine
+from recorder.service.machine import Machine, Process, Swap, read_machine
 
 SWAPS_HEAD = "Filename Type Size Used Priority\n"
 PACKET_HEAD = "sk RefCnt Type Proto Iface R Rmem User Inode\n"

@@ -6,7 +6,7 @@ from recorder.access.operator_names import misnamed_operators
 from recorder.config import Config
 from recorder.permissions import Person, Role
 from recorder.rules.policy import Extension
-from recorder.site_check import Level, check_operators
+from recorder.service.site_check import Level, check_operators
 
 ALICE = Person(name="alice", display_name="Alice Archer", roles=frozenset({Role.OFFICER}))
 BOB = Person(name="bob", display_name="bob", roles=frozenset({Role.OFFICER}))

@@ -3,9 +3,9 @@
 from typing import Any
 
 from recorder.config import Config
-from recorder.peer_check import TOLD, check_alarms, check_targets
 from recorder.rules.routing import Peer, Route
-from recorder.site_check import Finding, Level
+from recorder.service.peer_check import TOLD, check_alarms, check_targets
+from recorder.service.site_check import Finding, Level
 from sip.options import Address
 from sip.sdes import Srtp
 

@@ -10,12 +10,12 @@ from recorder.common.home import Home
 from recorder.common.hygiene import locked_bytes
 from recorder.config import Config, Console, Limits, Media, Pause, Site, read
 from recorder.config.anchor_options import AnchorOptions
-from recorder.machine import Machine, Process, Swap
 from recorder.permissions import Person, Role
 from recorder.rules.policy import Extension
 from recorder.rules.routing import Peer, PeerNotice, Route
 from recorder.rules.signing_in import SecondFactor
-from recorder.site_check import (
+from recorder.service.machine import Machine, Process, Swap
+from recorder.service.site_check import (
     Finding,
     Level,
     check_anchors,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.stalls import EVERY_S, Stalls, ready_s
+from recorder.service.stalls import EVERY_S, Stalls, ready_s
 
 
 class CallThread:

@@ -14,7 +14,7 @@ from recorder.access.database import AuditNote
 from recorder.access.granting import STANDS_FOR, Change
 from recorder.access.proposals import Enter, Proposals
 from recorder.access.tokens import TokenError, TokenRefused, Tokens
-from recorder.cli import app
+from recorder.cli.cli import app
 from recorder.permissions import Application, DeniedError, Role, Scope
 from recorder.retention.former import Former
 from storage.errors import AuditUnavailableError

@@ -1,0 +1,472 @@
+"""`recorder sar`: cases of subject access and disclosure: opened, searched, matched, decided, handed over, closed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import typer
+
+from recorder.access.database import open_people
+from recorder.cli.hold import day_from, hold_books
+from recorder.cli.records import (
+    ExtensionOption,
+    FromOption,
+    NumberOption,
+    OperatorOption,
+    ToOption,
+    act_signed_in,
+    search_from,
+)
+from recorder.cli.requests import hearing_books
+from recorder.cli.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PassphraseOption,
+    PasswordOption,
+    ReasonOption,
+    fail,
+    load_home,
+    print_json,
+    print_table,
+    say,
+    tell,
+)
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.config import Config
+from recorder.data_subjects import casework, scoping, transcripts
+from recorder.data_subjects.book import CaseBook
+from recorder.data_subjects.casework import CaseBooks
+from recorder.data_subjects.custody import custody_of, custody_to_json
+from recorder.data_subjects.letters import Letter, NotYetError, letter
+from recorder.permissions import Person
+from recorder.recordings.opening import open_reader
+from recorder.rules.cases import CaseKind, Decision, LegalGround, Step
+from recorder.rules.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
+from storage.index import Index
+from storage.rows import row_to_json
+from storage.types import RecordingRow, Search
+
+sar = typer.Typer(
+    no_args_is_help=True, help="Cases: subject access requests, and disclosures to police, court or insurer."
+)
+CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="From `recorder sar list`: SAR-2026-0001.")]
+DayOption = Annotated[
+    str | None, typer.Option("--on", metavar="DATE", help="The day it happened, 2026-11-25.", show_default="today")
+]
+_COLUMNS = [
+    ("id", "Case"),
+    ("state", "State"),
+    ("requester", "Requester"),
+    ("due_on", "Due"),
+    ("pressing", ""),
+    ("handler", "Handler"),
+    ("recordings", "Recordings"),
+    ("decision", "Decision"),
+]
+_NOTABLE = {
+    "identity-asked": Step.IDENTITY_ASKED,
+    "identity-checked": Step.IDENTITY_CHECKED,
+    "identity-doubted": Step.IDENTITY_DOUBTED,
+    "fee-asked": Step.FEE_ASKED,
+    "fee-paid": Step.FEE_PAID,
+    "clarification-asked": Step.CLARIFICATION_ASKED,
+    "clarified": Step.CLARIFIED,
+    "extended": Step.EXTENDED,
+    "handed-over": Step.HANDED_OVER,
+    "passphrase-told": Step.PASSPHRASE_TOLD,
+    "received": Step.RECEIVED,
+    "returned": Step.RETURNED,
+    "destroyed": Step.DESTROYED,
+    "noted": Step.NOTED,
+    "closed": Step.CLOSED,
+}
+_T = TypeVar("_T")
+
+
+@sar.command("open")
+def open_case(
+    requester: Annotated[str, typer.Option("--requester", metavar="NAME", help="Who asks.")],
+    form: Annotated[str, typer.Option("--form", help="How it came: letter, e-mail, by telephone.")] = "",
+    text: Annotated[
+        str, typer.Option("--text", help="What they gave - date, time, operator - and why, if they said so.")
+    ] = "",
+    disclosure: Annotated[
+        LegalGround | None, typer.Option("--disclosure", help="It is a disclosure to others, on this legal ground.")
+    ] = None,
+    on: DayOption = None,
+    from_: FromOption = None,
+    to: ToOption = None,
+    operator: OperatorOption = None,
+    extension: ExtensionOption = None,
+    number_file: NumberOption = None,
+    hold: Annotated[
+        int | None, typer.Option("--hold", metavar="N", help="So many recordings are to be held, where it is wide.")
+    ] = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Open a case. Any form of request will do; a reason is asked for and never a condition.
+
+    What fits the number, times, operator and extension that they gave is held from now on. Where that is neither a
+    number nor an operator with a day and an hour, it says first how many recordings fit.
+    """
+    kind = CaseKind.DISCLOSURE if disclosure else CaseKind.SUBJECT_ACCESS
+    day = day_from(on)
+    wanted = _search_from(home, from_, to, operator, extension, number_file)
+
+    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+        case = casework.open_case(
+            books, person, kind=kind, requester=requester, form=form, text=text, received_on=day, ground=disclosure,
+            search=wanted, expected=hold,
+        )  # fmt: skip
+        return casework.case_to_json(books, case)
+
+    done = _act(home, name, password_file, act)
+    due = f"; due on {done['due_on']}" if done["due_on"] else ""
+    tell(done, f"case {done['id']} is open{due}{_held_in_words(done['entries'][0]['details'])}", json=json)
+
+
+def _held_in_words(details: dict[str, Any]) -> str:
+    if "found" not in details:
+        return "; nothing is held yet: search, or open it with what they gave"
+    gone = f"; {details['deleted']} recordings of that time were deleted before" if details["deleted"] else ""
+    return f"; {details['found']} recordings that fit are held{gone}"
+
+
+def _note_command(word: str, step: Step) -> None:
+    def command(
+        case: CaseArgument,
+        reason: ReasonOption = "",
+        on: DayOption = None,
+        name: AsOption = None,
+        password_file: PasswordOption = None,
+        home: HomeOption = Path(),
+        json: JsonOption = False,
+    ) -> None:
+        day = day_from(on)
+
+        def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+            return casework.case_to_json(books, casework.take_step(books, person, case, step, text=reason, on=day))
+
+        done = _act(home, name, password_file, act)
+        due = f"; due on {done['due_on']}" if done["due_on"] and done["state"] != "closed" else ""
+        tell(done, f"case {case}: {word.replace('-', ' ')}{due}", json=json)
+
+    sar.command(word, help=f"Write down that this happened: {word.replace('-', ' ')}.")(command)
+
+
+for _word, _step in _NOTABLE.items():
+    _note_command(_word, _step)
+
+
+@sar.command("search")
+def search(
+    case: CaseArgument,
+    from_: FromOption = None,
+    to: ToOption = None,
+    operator: OperatorOption = None,
+    extension: ExtensionOption = None,
+    number_file: NumberOption = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Search for a case; what was looked for and how much was found goes into its log, and what was found is held.
+
+    It is held until you match it or dismiss it.
+    """
+    wanted = _search_from(home, from_, to, operator, extension, number_file)
+
+    def act(books: CaseBooks, person: Person) -> list[RecordingRow]:
+        return list(casework.search_for(books, person, case, wanted))
+
+    found = [row_to_json(row) for row in _act(home, name, password_file, act)]
+    if json:
+        print_json(found)
+        return
+    columns = [("id", "Recording"), ("started_at", "When"), ("operator", "Operator"), ("caller", "Caller")]
+    print_table(found, columns, empty="no recording matches; that is in the case's log too")
+
+
+def _search_from(
+    home: Path,
+    from_: str | None,
+    to: str | None,
+    operator: str | None,
+    extension: str | None,
+    number_file: str | None,
+) -> Search:
+    _, config = load_home(home)
+    return search_from(ZoneInfo(config.site.timezone), from_, to, operator, extension, number_file)
+
+
+@sar.command("narrow")
+def narrow(
+    case: CaseArgument,
+    from_: FromOption = None,
+    to: ToOption = None,
+    operator: OperatorOption = None,
+    extension: ExtensionOption = None,
+    number_file: NumberOption = None,
+    reason: ReasonOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Hold less than a case was opened with; the data protection officer does. The rest is held for 14 days yet."""
+    wanted = _search_from(home, from_, to, operator, extension, number_file)
+
+    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+        return casework.case_to_json(books, scoping.narrow_scope(books, person, case, wanted, reason))
+
+    done = _act(home, name, password_file, act)
+    tell(done, f"case {case} holds {done['entries'][-1]['details']['found']} recordings from now on", json=json)
+
+
+@sar.command("confirm-scope")
+def confirm_scope(
+    case: CaseArgument,
+    reason: ReasonOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Hold all that a case was opened with until it is over; the data protection officer does."""
+
+    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+        return casework.case_to_json(books, scoping.confirm_scope(books, person, case, reason))
+
+    tell(_act(home, name, password_file, act), f"case {case} holds what it found until it is over", json=json)
+
+
+@sar.command("dismiss")
+def dismiss(
+    case: CaseArgument,
+    recordings: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Recordings' whole ids.")] = None,
+    rest: Annotated[bool, typer.Option("--rest", help="All that fits and is neither matched nor dismissed.")] = False,
+    reason: ReasonOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Say that recordings which were found are not what a case asks for: it holds them for 14 days yet."""
+
+    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+        done = scoping.dismiss(books, person, case, recordings or [], reason, is_rest=rest)
+        return {**casework.case_to_json(books, done), "scope": scoping.scope_to_json(books, done)}
+
+    done = _act(home, name, password_file, act)
+    tell(done, f"case {case}: {len(done['scope']['undecided'])} recordings are left to match or dismiss", json=json)
+
+
+@sar.command("match")
+def match(
+    case: CaseArgument,
+    recordings: Annotated[list[str], typer.Argument(metavar="ID", help="Recordings' whole ids.")],
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Take recordings into a case: each is held at once."""
+
+    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+        return casework.case_to_json(books, casework.match(books, person, case, recordings))
+
+    done = _act(home, name, password_file, act)
+    last = done["entries"][-1]
+    gone = f"; not these - {last['text']}" if "gone" in last["details"] else ""
+    tell(done, f"case {case} has {len(done['recordings'])} recordings; they are held{gone}", json=json)
+
+
+@sar.command("decide")
+def decide(
+    case: CaseArgument,
+    decision: Annotated[Decision, typer.Argument(metavar="disclose|partly|refuse")],
+    reason: ReasonOption = "",
+    balance: Annotated[
+        str, typer.Option("--balance", metavar="TEXT", help="How privacy was balanced, where identity is in doubt.")
+    ] = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Decide a case that somebody else opened; where it is disclosed, its handler may listen and copy for 30 days."""
+    details = {"decision": str(decision), "balance": balance}
+
+    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+        done = casework.take_step(books, person, case, Step.DECIDED, text=reason, details=details)
+        return casework.case_to_json(books, done)
+
+    done = _act(home, name, password_file, act)
+    tell(done, f"case {case} is decided: {decision}", json=json)
+
+
+@sar.command("transcript")
+def transcript(
+    case: CaseArgument,
+    recording: Annotated[str, typer.Argument(metavar="ID", help="A recording's whole id, in the case.")],
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="F", help="The transcript: .txt, or .vtt with times."),
+    ] = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    passphrase_file: PassphraseOption = None,
+    home: HomeOption = Path(),
+) -> None:
+    """Take a transcript into a case, or print the one that there is; both take leave to hear the recording."""
+    content = None if file is None else _content_of(file)
+
+    def done(place: Home, config: Config, index: Index, person: Person) -> str:
+        engine = open_people(place.people)
+        books = transcripts.TranscriptBooks(
+            cases=case_books(place, config, index), kept=transcripts.Transcripts(engine),
+            open=lambda row: open_reader(place, config, row, passphrase_file=passphrase_file),
+        )  # fmt: skip
+        if content is None:
+            return transcripts.read_of(books, person, case, recording).written()
+        transcripts.transcribe(books, person, case, recording, content=content[0], form=content[1])
+        return ""
+
+    text = act_signed_in(home, name, password_file, "a case", done)
+    if content is None:
+        typer.echo(text, nl=False)
+    else:
+        say(f"the transcript of {recording} is in {case}")
+
+
+def _content_of(file: Path) -> tuple[bytes, TranscriptForm]:
+    try:
+        with file.open("rb") as opened:
+            return uploaded(file.name, opened.read(MOST_BYTES + 1))
+    except TranscriptError as error:
+        fail(str(error), 2)
+    except OSError as error:
+        fail(f"{file}: {error.strerror}", 2)
+
+
+@sar.command("letter")
+def write_letter(
+    case: CaseArgument,
+    which: Annotated[Letter, typer.Argument(metavar="acknowledgement|extension|refusal|disclosure")],
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+) -> None:
+    """Print the text of a letter to the requester."""
+    _, config = load_home(home)
+
+    def act(books: CaseBooks, person: Person) -> str:
+        found = casework.read_case(books, person, case)
+        return letter(which, found, site=config.site.name, today=books.today, due=casework.due(books, found))
+
+    try:
+        typer.echo(_act(home, name, password_file, act), nl=False)
+    except NotYetError as error:
+        fail(str(error))
+
+
+@sar.command("custody")
+def custody(
+    case: CaseArgument,
+    file: Annotated[
+        list[Path] | None, typer.Option("--file", metavar="F", help="A copy that was handed over: is it one of these?")
+    ] = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Show who had what of a case when, and prove it: exit code 1 when log or files are not what they were."""
+
+    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+        try:
+            return custody_to_json(custody_of(books, person, case, file or ()))
+        except OSError as error:
+            fail(f"{error.filename}: {error.strerror}", 2)
+
+    found = _act(home, name, password_file, act)
+    if json:
+        print_json(found)
+    else:
+        columns = [("number", "Entry"), ("at", "When"), ("who", "Who"), ("about", "About"), ("said", "What")]
+        said_of = ("what", "text", "sha256")
+        rows = [{**one, "said": "; ".join(one[key] for key in said_of if one[key])} for one in found["hands"]]
+        print_table(rows, columns, empty="")
+        log = found["audit_log"]
+        said = "; ".join(log["problems"]) or f"unbroken, {log['entries']} entries, the last {log['head']}"
+        say(f"audit log: {said}")
+        for one, proof in (*found["recordings"].items(), *found["copies"].items()):
+            say(f"{one}: {proof['words']}{'; SHA-256 ' + proof['sha256'] if proof['sha256'] else ''}")
+    if not found["is_proven"]:
+        fail("the chain of custody is not proven: see above")
+
+
+@sar.command("list")
+def list_cases(
+    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
+) -> None:
+    """List cases, those first that are due first."""
+
+    def act(books: CaseBooks, person: Person) -> list[dict[str, Any]]:
+        return [casework.case_to_json(books, case) for case in casework.list_cases(books, person)]
+
+    found = _act(home, name, password_file, act)
+    if json:
+        print_json(found)
+        return
+    lines = [
+        {**one, "recordings": len(one["recordings"]), "pressing": "time runs out" if one["is_pressing"] else ""}
+        for one in found
+    ]
+    print_table(lines, _COLUMNS, empty="there are no cases")
+
+
+@sar.command("show")
+def show(
+    case: CaseArgument,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Show a case and everything that happened in it."""
+
+    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+        found = casework.read_case(books, person, case)
+        return {**casework.case_to_json(books, found), "scope": scoping.scope_to_json(books, found)}
+
+    found = _act(home, name, password_file, act)
+    if json:
+        print_json(found)
+        return
+    facts = [{"key": key, "value": value} for key, value in found.items() if key != "entries"]
+    print_table(facts, [("key", ""), ("value", "")], empty="")
+    columns = [("on", "Day"), ("step", "What"), ("by", "By"), ("text", "In words")]
+    print_table(found["entries"], columns, empty="")
+
+
+def _act(home: Path, name: str | None, password_file: Path | None, act: Callable[[CaseBooks, Person], _T]) -> _T:
+    def done(place: Home, config: Config, index: Index, person: Person) -> _T:
+        return act(case_books(place, config, index), person)
+
+    return act_signed_in(home, name, password_file, "a case", done)
+
+
+def case_books(place: Home, config: Config, index: Index) -> CaseBooks:
+    """Return what cases, and claims of data subjects, are worked on with."""
+    return CaseBooks(
+        cases=CaseBook(open_people(place.people), now=utc_now), hearing=hearing_books(place, index),
+        holds=hold_books(place, config, index), timezone=config.site.timezone,
+    )  # fmt: skip

@@ -1,0 +1,135 @@
+"""The command line. Exit codes: 0 done, 1 refused or failed with a reason, 2 wrong usage.
+
+A command's module is loaded when the command is asked for: who pauses a call does not wait for what writes PDF.
+"""
+
+import functools
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any, cast
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command, get_group
+
+Command = TyperCommand | TyperGroup
+
+COMMANDS = {
+    "init": "setup.init",
+    "site-check": "setup.site_check",
+    "up": "service.up",
+    "run": "service.run",
+    "console": "service.console",
+    "reload": "live.reload",
+    "demo": "service.demo",
+    "calls": "live.calls",
+    "pause": "live.pause",
+    "resume": "live.resume",
+    "forgot": "forgot.forgot",
+    "second-message": "second_message.second_message",
+    "opt-out": "opt_outs.opt_out",
+    "find": "records.find",
+    "show": "records.show",
+    "play": "copies.play",
+    "export": "exports.export",
+    "erase": "erase.erase",
+    "archive": "archive.archive",
+    "verify": "upkeep.verify",
+    "recover": "upkeep.recover",
+    "reindex": "repair.reindex",
+    "reconcile": "repair.reconcile",
+    "fsck": "repair.fsck",
+    "login": "login.login",
+    "logout": "login.logout",
+    "users": "people.users",
+    "tokens": "tokens.tokens",
+    "opt-outs": "opt_outs.opt_outs",
+    "requests": "requests.requests",
+    "sar": "cases.sar",
+    "hold": "hold.hold",
+    "rights": "rights.rights",
+    "mail": "mail.mail",
+    "audit": "audit.audit",
+    "keys": "keys.keys",
+    "retention": "retention.retention",
+    "agents": "agents.agents",
+    "report": "reports.report",
+    "notice": "setup.notice",
+    "share": "share.share",
+}
+"""Where each command is below `recorder.cli`, a function or a group of them; in the order of the help."""
+
+
+class Commands(Mapping[str, Command]):
+    """The commands by name; each is loaded when it is asked for."""
+
+    def __getitem__(self, name: str) -> Command:
+        """Return a command, loaded now if it was not.
+
+        Raises:
+            KeyError: There is none of this name.
+        """
+        return _load(name)
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names, in the order of the help."""
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(COMMANDS)
+
+
+@functools.cache  # a process that runs many commands makes each once
+def _load(name: str) -> Command:
+    module, _, attribute = COMMANDS[name].partition(".")
+    found = getattr(import_module(f"recorder.cli.{module}"), attribute)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer(add_completion=False)
+        alone.command(name)(found)
+        return _asking(cast(TyperCommand, get_command(alone)), name)
+    found.info.name = name
+    group = get_group(found)
+    for inner, command in group.commands.items():
+        _asking(cast(Command, command), f"{name} {inner}")
+    return _asking(group, name) if group.invoke_without_command else group
+
+
+def _asking(command: Command, words: str) -> Command:
+    """Have a command ask for a person before anything else, where `recorder.cli.command_access` says so."""
+    run = command.callback
+    assert run is not None, f"recorder {words} does nothing"
+
+    @functools.wraps(run)
+    def asked(**parameters: Any) -> Any:  # noqa: ANN401 - click's
+        from recorder.cli.shared import require_person, running  # noqa: PLC0415 - help and completion need none
+
+        require_person(words, parameters)
+        with running(words):
+            return run(**parameters)
+
+    command.callback = asked
+    return command
+
+
+class CommandLine(TyperGroup):
+    """The program `recorder`: a group whose commands are loaded when they are asked for."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - typer's
+        super().__init__(**settings)
+        self.commands = cast(Any, Commands())
+
+
+app = typer.Typer(
+    cls=CommandLine,
+    name="recorder",
+    help="A call recorder for public bodies: announced, pausable, sealed, found.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _program() -> None:
+    """Hold the commands; it does nothing of its own."""

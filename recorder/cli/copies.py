@@ -1,0 +1,143 @@
+"""`recorder play`: a recording on this machine's loudspeaker."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from recorder.access.database import AuditNote
+from recorder.access.listening.appointing import break_glass
+from recorder.access.listening.emergencies import Emergency
+from recorder.cli.records import IdArgument, opened_index, row_known
+from recorder.cli.requests import hearing_books
+from recorder.cli.shared import (
+    AsOption,
+    HomeOption,
+    PassphraseOption,
+    PasswordOption,
+    ReasonOption,
+    audit,
+    fail,
+    load_home,
+    permit,
+    progress_bar,
+    say,
+    sign_in,
+)
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.common.problems import ProblemError
+from recorder.config import Config
+from recorder.exports.cover_sheet import position_words
+from recorder.permissions import Act, Allowed, Person, may
+from recorder.recordings.opening import open_reader
+from recorder.retention.erasing import refuse_locked
+from recorder.retention.restricting import refuse_restricted
+from recorder.rules.call_parts import relation, silenced, whole_for, withheld_of
+from recorder.rules.requesting import AccessRequest
+from recorder.rules.spans import Spans, in_seconds
+from storage.claims import Claims
+from storage.erasures import Erasures
+from storage.errors import StorageError
+from storage.export import Format, prepare
+from storage.types import RecordingRow
+
+
+def play(
+    recording: IdArgument,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    passphrase_file: PassphraseOption = None,
+    reason: ReasonOption = "",
+    home: HomeOption = Path(),
+) -> None:
+    """Play a recording on this machine's loudspeaker.
+
+    Takes a person with leave (`recorder requests ask`); ICT may do without, with a reason, and the data protection
+    officer is told.
+    """
+    place, config = load_home(home)
+    person = sign_in(place, name, password_file, "listening")
+    row, leave = row_known(place, config, person, recording, Act.PLAY)
+    _refuse_locked(place, config, row, person)
+    player = shutil.which("play") or shutil.which("aplay")
+    if player is None:
+        fail("there is no player here: install sox or alsa-utils, or use `recorder export`")
+    heard = _permit(place, config, row, person, leave, reason)
+    withheld = withheld_of(row, heard)
+    if withheld:
+        listed = ", ".join(f"{position_words(start_s)} to {position_words(end_s)}" for start_s, end_s in withheld)
+        say(f"silent, because it was not granted to you: {listed}")
+    try:
+        reader = open_reader(place, config, row, passphrase_file=passphrase_file)
+        copy = prepare(reader, Format.WAV, redactions=silenced(row, heard), duration_s=row.duration_s)
+        with progress_bar("playing", copy.duration_s) as progress:
+            is_played = _played(player, copy.chunks(progress))
+    except StorageError as error:
+        fail(str(error))
+    if not is_played:
+        fail(f"{player} could not play; is there a sound device? `recorder export` makes a file instead")
+
+
+def _permit(
+    home: Home, config: Config, row: RecordingRow, person: Person, leave: AccessRequest | None, reason: str
+) -> Spans | None:
+    """Have listening written down, by leave or by break-glass; or leave with a sentence.
+
+    Returns:
+        What may be heard; None is all of it.
+    """
+    operator, _ = relation(person, row)
+    why = leave.wish.reason if leave else reason
+    decision = may(person, Act.PLAY, reason=why, operator=operator, has_leave=leave is not None)
+    heard = None if leave is None else whole_for(row, leave.heard(row.id))
+    part = {} if heard is None else {"part": [[*one] for one in in_seconds(heard)]}
+
+    def enter(emergency: Emergency | None = None) -> None:
+        details = {"where": "shell", "request": leave.id if leave else None}
+        permit(
+            home, Act.PLAY, person, reason=why, subject=row.id, operator=operator,
+            details=details | part | ({} if emergency is None else {"emergency": emergency.id}),
+            has_leave=leave is not None,
+        )  # fmt: skip
+
+    if not (isinstance(decision, Allowed) and decision.break_glass):
+        enter()
+        return heard
+    with opened_index(home, config) as index:
+        try:
+            break_glass(hearing_books(home, index), person, row.id, reason, enter=enter)
+        except ProblemError as error:
+            fail(error.detail)
+    return None
+
+
+def _played(player: str, chunks: Iterator[bytes]) -> bool:
+    """Give a WAV file to a player as it is made: nothing of it touches a disk. Tells whether it took all of it."""
+    arguments = [player, "-q", *(["-t", "wav"] if Path(player).name == "play" else []), "-"]
+    process = subprocess.Popen(arguments, stdin=subprocess.PIPE)  # noqa: S603 - a fixed program
+    assert process.stdin is not None
+    try:
+        with process.stdin as pipe:
+            for chunk in chunks:
+                pipe.write(chunk)
+    except BrokenPipeError:
+        pass  # its exit code says whether it was stopped or failed
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        code = process.wait()
+    return code == 0
+
+
+def _refuse_locked(home: Home, config: Config, row: RecordingRow, person: Person) -> None:
+    """Leave with a sentence if part of a recording is to be erased, or its use is restricted; that is audited."""
+    with opened_index(home, config) as index:
+        try:
+            refuse_locked(Erasures(index.database), row.id)
+            refuse_restricted(Claims(index.database), row.id, utc_now())
+        except ProblemError as error:
+            refused = AuditNote(act=f"{Act.PLAY}.refused", subject=row.id, details={"why": error.detail})
+            audit(home, refused, actor=person.actor)
+            fail(error.detail)

@@ -1,0 +1,257 @@
+"""`recorder erase`: orders to erase a span: given, listed, decided, and carried out where the private keys are."""
+
+import enum
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated
+
+import typer
+
+from recorder.access.database import open_people
+from recorder.cli.records import ORDER_COLUMNS, opened_index
+from recorder.cli.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PassphraseOption,
+    PasswordOption,
+    ReasonOption,
+    fail,
+    load_home,
+    os_user,
+    people_of,
+    permit,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+    sign_in,
+)
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.common.problems import ProblemError
+from recorder.config import Config
+from recorder.data_subjects.book import CaseBook
+from recorder.data_subjects.telling import tell_of_erasure
+from recorder.permissions import Act, Person, knows_all
+from recorder.recordings.keyring import epoch_keys
+from recorder.recordings.searching import knows, shown
+from recorder.retention.eraser import Eraser
+from recorder.retention.erasing import Books, check_order, decide_erasure, order_erasure, order_to_json
+from recorder.retention.erasure_approvals import Approvals
+from recorder.rules.call_parts import is_withheld
+from recorder.rules.erasing import position_from
+from storage.audit import AuditLog
+from storage.erasures import Erasures
+from storage.errors import NotFoundError, StorageError
+from storage.format import is_recording_id
+from storage.holds import Holds
+from storage.index import Index
+from storage.keys import NodeKeys
+from storage.types import ErasureKind, ErasureOrder, ErasureState
+from storage.vault import Vault
+
+LISTED = 100
+"""Orders that ``--list`` shows, newest first."""
+
+
+class KindOption(enum.StrEnum):
+    """Why a span is to go, as typed."""
+
+    CARD_DATA = "card-data"
+    OTHER = "other"
+
+
+_KINDS = MappingProxyType({KindOption.CARD_DATA: ErasureKind.CARD_DATA, KindOption.OTHER: ErasureKind.OTHER})
+
+
+def erase(
+    recording: Annotated[str | None, typer.Argument(metavar="[ID]", help="A recording's id.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", metavar="S", help="Seconds, or mm:ss.")] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="S", help="Seconds, mm:ss, or end.")] = None,
+    kind: Annotated[KindOption, typer.Option("--kind", help="Why.")] = KindOption.CARD_DATA,
+    list_: Annotated[bool, typer.Option("--list", help="Show the newest orders.")] = False,
+    confirm: Annotated[str | None, typer.Option("--confirm", metavar="ORDER", help="Confirm an order.")] = None,
+    decline: Annotated[str | None, typer.Option("--decline", metavar="ORDER", help="Decline an order.")] = None,
+    third: Annotated[
+        str, typer.Option("--third", metavar="NAME", help="Who approves beside the DPO: over 60 s of a held recording.")
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")] = False,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    passphrase_file: PassphraseOption = None,
+    reason: ReasonOption = "",
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Erase a span of a recording for good: of the file, its key and its row. May take a second person."""
+    wanted = [recording is not None, list_, confirm is not None, decline is not None]
+    if sum(wanted) != 1:
+        fail("give either an ID, or --list, --confirm ORDER or --decline ORDER", 2)
+    if recording is not None and (from_ is None or to is None):
+        fail("give --from and --to: the span to erase, in seconds or mm:ss", 2)
+    place, config = load_home(home)
+    with opened_index(place, config) as index:
+        person = sign_in(place, name, password_file, "erasing")
+        if list_:
+            _list(place, index, person, json=json)
+            return
+        books, eraser = parts_of(place, config, index, passphrase_file)
+        try:
+            if recording is not None:
+                assert from_ is not None
+                assert to is not None
+                span_s = (_seconds(from_), None if to == "end" else _seconds(to))
+                found = whole_id(index, recording)
+                if dry_run:
+                    row, order, _ = check_order(
+                        books, person, found, span_s, kind=_KINDS[kind], reason=reason, third=third
+                    )
+                    _preview(eraser, order, row.id, json=json)
+                    return
+                order = order_erasure(
+                    books, person, found, span_s=span_s, kind=_KINDS[kind], reason=reason, third=third
+                )
+            else:
+                decided = confirm if confirm is not None else decline
+                assert decided is not None
+                order = decide_erasure(books, person, decided, confirm=confirm is not None, reason=reason)
+        except ProblemError as error:
+            fail(error.detail)
+        answer(eraser, index, order, json=json)
+
+
+def _list(home: Home, index: Index, person: Person, *, json: bool) -> None:
+    permit(home, Act.ERASE, person, reason="shown", subject="", operator=None, details={"listed": "orders"})
+    newest = Erasures(index.database).newest(LISTED)
+    orders = [order_to_json(order) for order in newest if _is_known(index, order, person)]
+    if json:
+        print_json(orders)
+    else:
+        print_table(orders, ORDER_COLUMNS, empty="nothing was ever ordered to be erased")
+
+
+def _is_known(index: Index, order: ErasureOrder, person: Person) -> bool:
+    """Tell whether somebody may know of the span of an order; of what is deleted, who knows of all may."""
+    try:
+        row = index.get(order.recording)
+    except NotFoundError:
+        return knows_all(person)
+    return knows(person, row) and not is_withheld(shown(person, row), order.start_s, order.end_s)
+
+
+def parts_of(home: Home, config: Config, index: Index, passphrase_file: Path | None = None) -> tuple[Books, Eraser]:
+    """Open what orders are given and carried out with, or leave with a sentence."""
+    try:
+        vault = Vault(home.root, NodeKeys.load(home.root))
+        keys = epoch_keys(home, config, passphrase_file)
+    except StorageError as error:
+        fail(str(error))
+    erasures, audit = Erasures(index.database), AuditLog(home.audit)
+    people, engine = people_of(home), open_people(home.people)
+    books = Books(
+        index=index,
+        erasures=erasures,
+        audit=audit,
+        vault=vault,
+        forgot_s=config.pause.forgot_s,
+        now=utc_now,
+        origin={"where": "shell", "os_user": os_user()},
+        approvals=Approvals(engine),
+        person=people.find,
+    )
+    eraser = Eraser(
+        vault=vault,
+        keys=keys,
+        index=index,
+        erasures=erasures,
+        holds=Holds(index.database),
+        audit=audit,
+        lock=home.erasing_lock,
+        now=utc_now,
+        approvals=Approvals(engine),
+        tell=partial(tell_of_erasure, CaseBook(engine, now=utc_now), audit, config.site.timezone),
+    )
+    return books, eraser
+
+
+def whole_id(index: Index, recording: str) -> str:
+    """Return the id that begins like this, if it is one; the rest is said by the rules."""
+    try:
+        return index.get(recording).id
+    except NotFoundError as error:
+        if is_recording_id(recording):
+            return recording
+        fail(f"{error}; `recorder find` lists them")
+
+
+def _seconds(text: str) -> float:
+    try:
+        return position_from(text)
+    except ValueError as error:
+        fail(str(error), 2)
+
+
+def _preview(eraser: Eraser, order: ErasureOrder, recording: str, *, json: bool) -> None:
+    try:
+        seen = eraser.preview(order)
+    except (StorageError, OSError) as error:
+        fail(f"{error}; where the private keys are, this can be said")
+    segments = [
+        {"start_s": s.start_s, "end_s": s.end_s, "kind": str(s.kind), "reason": s.reason} for s in seen.row.segments
+    ]
+    left, right = seen.silenced_s
+    if json:
+        answer = {"id": recording, "dry_run": True, "silenced_s": [left, right], "segments": segments}
+        print_json({**answer, "needs_second_person": order.state is ErasureState.WAITING})
+        return
+    say(f"{left:.1f} s of the caller and {right:.1f} s of the officer would be erased; nothing was changed")
+    columns = [("start_s", "From, s"), ("end_s", "To, s"), ("kind", "What"), ("reason", "Reason")]
+    print_table(segments, columns, empty="")
+    if order.state is ErasureState.WAITING:
+        say("it would wait for a second person")
+
+
+def answer(eraser: Eraser, index: Index, order: ErasureOrder, *, json: bool) -> None:
+    """Carry a confirmed order out where the keys are, and say how it stands."""
+    queued_because = ""
+    if order.state is ErasureState.CONFIRMED:
+        order, queued_because = _carry_out(eraser, index, order)
+    if json:
+        print_json({**order_to_json(order), "queued_because": queued_because})
+    else:
+        say(_sentence(order, queued_because))
+    if order.state is ErasureState.FAILED:
+        raise typer.Exit(1)
+
+
+def _carry_out(eraser: Eraser, index: Index, order: ErasureOrder) -> tuple[ErasureOrder, str]:
+    row = index.get(order.recording)
+    problem = eraser.problem_with_key(row) if row.path is not None else ""
+    if problem:
+        return order, problem
+    try:
+        with progress_bar("erasing", row.duration_s) as progress:
+            eraser.carry_out_due(progress=progress, wait=True)
+        return eraser.erasures.get(order.id), ""
+    except (StorageError, OSError) as error:
+        return replace(order), str(error)
+
+
+def _sentence(order: ErasureOrder, queued_because: str) -> str:
+    if order.state is ErasureState.WAITING:
+        return (
+            f"order {order.id} waits for a second person: the team's manager, the team leader or the DPO; of a held "
+            "recording for the DPO, and for much of it for whoever the order names too; "
+            "until then the recording is locked"
+        )
+    if order.state is ErasureState.DONE:
+        return f"order {order.id} is carried out: the span is gone from {order.recording}"
+    if order.state is ErasureState.DECLINED:
+        return f"order {order.id} is declined; nothing was erased"
+    if order.state is ErasureState.FAILED:
+        return f"order {order.id} could not be carried out: {order.problem}; the console tries again"
+    why = f" ({queued_because})" if queued_because else ""
+    return f"order {order.id} is confirmed and queued{why}; the console carries it out, until then it is locked"

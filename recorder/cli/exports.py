@@ -1,0 +1,321 @@
+"""`recorder export`: copies of one recording or of many, as a file, a folder or an archive."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from recorder.access.database import open_people
+from recorder.cli.records import moment, opened_index, permitted_search, row_known
+from recorder.cli.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PassphraseOption,
+    PasswordOption,
+    ReasonOption,
+    fail,
+    load_home,
+    os_user,
+    print_json,
+    print_table,
+    progress_bar,
+    requests_of,
+    say,
+    sign_in,
+)
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.common.problems import ProblemError
+from recorder.config import Config
+from recorder.data_subjects.book import CaseBook
+from recorder.data_subjects.transcripts import Transcripts, case_file
+from recorder.exports.copy_orders import CopyBooks, CopyOrder, Ordered, check_order
+from recorder.exports.copying import Ground
+from recorder.exports.cover_sheet import length_words
+from recorder.exports.exporting import Copying
+from recorder.exports.span_words import position_in, redaction_from
+from recorder.permissions import Act, Person
+from recorder.recordings.keyring import read_passphrase
+from recorder.recordings.opening import open_reader
+from recorder.recordings.searching import knows
+from storage.audit import AuditLog
+from storage.encoding import SUFFIXES, Format
+from storage.errors import NotFoundError, StorageError
+from storage.format import is_recording_id
+from storage.index import Index
+from storage.keys import NodeKeys
+from storage.new_file import refuse_target, write_new
+from storage.package import write_folder, write_zip
+from storage.types import Outcome, RecordingRow, Search
+from storage.vault import Vault
+
+MOST_RECORDINGS = 1000
+"""In one package: more are several requests, or a backup."""
+_ZIP = ".zip"
+_FORMAT_OF = {".wav": Format.WAV, ".flac": Format.FLAC, ".mp3": Format.MP3, ".opus": Format.OPUS, ".ogg": Format.OPUS}
+_PROBLEMS_SHOWN = 20
+
+
+def export(
+    recordings: Annotated[list[str] | None, typer.Argument(metavar="[ID]", help="Recordings' ids.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="OUT",
+            help="What is to be made: a sound file (.wav .flac .mp3 .opus), an archive (.zip), else a folder. "
+            "Archive and folder come with a cover sheet and hashes.",
+        ),
+    ] = None,
+    format_: Annotated[
+        Format | None, typer.Option("--format", help="g711 is exact; the others are decoded.", show_default="wav")
+    ] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="S", help="From here: seconds, mm:ss, or time of day T14:30:05.")
+    ] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="S", help="Up to here.")] = None,
+    redact: Annotated[
+        list[str] | None,
+        typer.Option("--redact", metavar="SPAN", help="Silent in the copy: 12.5-20, left:1:10-1:15; may be repeated."),
+    ] = None,
+    redact_reason: Annotated[str, typer.Option("--redact-reason", metavar="TEXT", help="Why it is silent.")] = "",
+    requester: Annotated[str, typer.Option("--for", metavar="WHO", help="Who asked; the cover sheet says it.")] = "",
+    ground: Annotated[Ground | None, typer.Option("--ground", help="On what ground they asked.")] = None,
+    seal_with: Annotated[
+        Path | None,
+        typer.Option("--seal-with", metavar="FILE", help="A file with a passphrase that seals the archive (AES-256)."),
+    ] = None,
+    case: Annotated[
+        str, typer.Option("--case", metavar="REF", help="The case it is for: its transcripts go with it.")
+    ] = "",
+    ids_file: Annotated[
+        str | None, typer.Option("--from-file", metavar="F|-", help="A file of recordings' ids, one a line.")
+    ] = None,
+    started_from: Annotated[str | None, typer.Option("--started-from", metavar="T", help="Calls from then on.")] = None,
+    started_to: Annotated[str | None, typer.Option("--started-to", metavar="T", help="Calls before then.")] = None,
+    operator: Annotated[str | None, typer.Option("--operator", metavar="X", help="Calls of an operator.")] = None,
+    extension: Annotated[str | None, typer.Option("--extension", metavar="N", help="Calls of an extension.")] = None,
+    outcome: Annotated[Outcome | None, typer.Option("--outcome", metavar="O", help="Calls of an outcome.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be copied, and make nothing.")] = False,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    passphrase_file: PassphraseOption = None,
+    reason: ReasonOption = "",
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Write copies of recordings, the caller on the left.
+
+    Takes a person, leave (`recorder requests ask --leave listen_and_export`) and a reason.
+
+    Which: ids, --from-file, or --started-from, --started-to, --operator, --extension, --outcome.
+    """
+    if output is None:
+        fail("give -o OUT: a sound file, an archive that ends in .zip, or a folder", 2)
+    if case and output.suffix in _FORMAT_OF:
+        fail("--case is for an archive or a folder: a transcript is a file of its own", 2)
+    form = _form_of(output, format_)
+    sealed_by = _seal_of(seal_with, output)
+    place, config = load_home(home)
+    zone = ZoneInfo(config.site.timezone)
+    search = Search(
+        started_from=moment(started_from, zone, is_end=False), started_to=moment(started_to, zone, is_end=True),
+        operator=operator, extension=extension, outcome=outcome, limit=MOST_RECORDINGS + 1,
+    )  # fmt: skip
+    given = [*(recordings or []), *_ids_in(ids_file)]
+    if bool(given) == (search != Search(limit=search.limit)):
+        fail("say which recordings: by ids, or by --started-from, --started-to, --operator, --extension, --outcome", 2)
+    _refuse_output(output)
+    person = sign_in(place, name, password_file, "an export")
+    with opened_index(place, config) as index:
+        rows = _rows(place, config, index, person, given, search)
+        if len(rows) > 1 and (from_ or to or redact or output.suffix in _FORMAT_OF):
+            fail(f"{len(rows)} recordings: a span, --redact and a single sound file are for one; give -o FOLDER", 2)
+        order = CopyOrder(
+            form=form, reason=reason, requester=requester, ground=ground, passphrase=sealed_by,
+            destination=output.name, case=case, **_spans(rows[0], zone, from_, to, redact or [], redact_reason),
+        )  # fmt: skip
+        books = _books(place, config, index, passphrase_file)
+        ordered = _check(books, person, rows, order)
+        if dry_run:
+            _preview(ordered, json=json)
+            return
+        with _ending_well(), progress_bar("exporting", sum(one.copy.duration_s for one in ordered)) as progress:
+            copying = Copying(books, person, order, ordered, progress=progress)
+            _write(output, copying, order, books)
+    _tell(output, order, ordered, copying, json=json)
+
+
+def _form_of(output: Path, asked: Format | None) -> Format:
+    named = _FORMAT_OF.get(output.suffix)
+    if asked is None:
+        return named or Format.WAV
+    if named is not None and SUFFIXES[asked] != SUFFIXES[named]:
+        fail(f"{output.name} is no name for {asked}: let it end in .{SUFFIXES[asked]}", 2)
+    return asked
+
+
+def _seal_of(file: Path | None, output: Path) -> str | None:
+    if file is None:
+        return None
+    if output.suffix != _ZIP:
+        fail("--seal-with seals an archive: let -o end in .zip", 2)
+    try:
+        return read_passphrase(file).decode("ascii", "replace")
+    except StorageError as error:
+        fail(str(error), 2)
+
+
+def _ids_in(file: str | None) -> list[str]:
+    if file is None:
+        return []
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{file}: {getattr(error, 'strerror', None) or 'it is not text'}", 2)
+    return [line.strip() for line in text.splitlines() if line.strip()] or fail(f"{file} names no recording", 2)
+
+
+def _refuse_output(output: Path) -> None:
+    try:
+        refuse_target(output)
+    except StorageError as error:
+        fail(str(error))
+
+
+def _rows(
+    home: Home, config: Config, index: Index, person: Person, given: Sequence[str], search: Search
+) -> list[RecordingRow | str]:
+    """Return each recording once: its row, or its id where it has none and the rules have to say why.
+
+    A search finds what `recorder find` does, and is in the audit log as that is.
+    """
+    if given:
+        found: dict[str, RecordingRow | str] = {}
+        for one in given:
+            row = _row_or_id(home, config, index, person, one)
+            found[row if isinstance(row, str) else row.id] = row
+        rows = list(found.values())
+    else:
+        search = permitted_search(home, person, search)
+        rows = [row for row in index.find(search) if row.path is not None and knows(person, row)]
+    if not rows:
+        fail("no call matches of which anything was kept")
+    if len(rows) > MOST_RECORDINGS:
+        fail(f"more than {MOST_RECORDINGS} recordings: ask for fewer at a time")
+    return rows
+
+
+def _row_or_id(home: Home, config: Config, index: Index, person: Person, recording: str) -> RecordingRow | str:
+    if not is_recording_id(recording):
+        return row_known(home, config, person, recording, Act.EXPORT)[0]
+    try:
+        return index.get(recording)
+    except NotFoundError:
+        return recording
+
+
+def _spans(
+    row: RecordingRow | str, zone: ZoneInfo, from_: str | None, to: str | None, redact: Sequence[str], why: str
+) -> dict[str, Any]:
+    """Return span and redactions of an order, read by the clock of the call."""
+    if isinstance(row, str) or not (from_ or to or redact):
+        return {}
+    try:
+        start = 0.0 if from_ is None else position_in(from_, row.started_at, zone)
+        end = None if to in (None, "end") else position_in(to or "", row.started_at, zone)
+        silent = tuple(redaction_from(one, row.started_at, zone, reason=why) for one in redact)
+    except ValueError as error:
+        fail(str(error), 2)
+    return {"span_s": (start, end) if from_ or to else None, "redactions": silent}
+
+
+def _books(home: Home, config: Config, index: Index, passphrase_file: Path | None) -> CopyBooks:
+    try:
+        vault = Vault(home.root, NodeKeys.load(home.root))
+    except StorageError as error:
+        fail(str(error))
+    engine = open_people(home.people)
+    return CopyBooks(
+        index=index, requests=requests_of(home), vault=vault, audit=AuditLog(home.audit), site=config.site.name,
+        open=lambda row: open_reader(home, config, row, passphrase_file=passphrase_file),
+        timezone=config.site.timezone, now=utc_now, origin={"where": "shell", "os_user": os_user()},
+        case_file=partial(case_file, CaseBook(engine, now=utc_now), Transcripts(engine)),
+    )  # fmt: skip
+
+
+def _check(books: CopyBooks, person: Person, rows: Sequence[RecordingRow | str], order: CopyOrder) -> list[Ordered]:
+    """Return what is to be copied, or leave with every sentence that speaks against it: all or nothing."""
+    ordered, problems = [], []
+    with progress_bar("checking", len(rows)) as progress:
+        for number, row in enumerate(rows, 1):
+            recording = row if isinstance(row, str) else row.id
+            try:
+                ordered.append(check_order(books, person, recording, order))
+            except ProblemError as error:
+                problems.append(error.detail if recording in error.detail else f"{recording}: {error.detail}")
+                if error.status == 403 or len(rows) == 1:
+                    fail(error.detail)
+            progress(number, len(rows))
+    if problems:
+        more = len(problems) - _PROBLEMS_SHOWN
+        listed = "\n".join(problems[:_PROBLEMS_SHOWN]) + (f"\nand {more} more" if more > 0 else "")
+        fail(f"nothing was made, because of {len(problems)} of {len(rows)} recordings:\n{listed}")
+    return ordered
+
+
+def _preview(ordered: Sequence[Ordered], *, json: bool) -> None:
+    found = [
+        {"id": one.row.id, "start_s": one.copy.span_s[0], "end_s": one.copy.span_s[1], "is_whole": one.is_whole}
+        for one in ordered
+    ]
+    if json:
+        print_json(found)
+        return
+    columns = [("id", "Recording"), ("start_s", "From, s"), ("end_s", "To, s"), ("is_whole", "Whole call")]
+    print_table(found, columns, empty="")
+    say(f"{len(found)} copies, {length_words(sum(one.copy.duration_s for one in ordered))}; nothing was made")
+
+
+@contextmanager
+def _ending_well() -> Iterator[None]:
+    try:
+        yield
+    except StorageError as error:
+        fail(str(error))
+    except ProblemError as error:
+        fail(error.detail)
+
+
+def _write(output: Path, copying: Copying, order: CopyOrder, books: CopyBooks) -> None:
+    if output.suffix == _ZIP:
+        dated = books.now().astimezone(ZoneInfo(books.timezone))
+        write_zip(output, copying.package(), dated, passphrase=order.passphrase)
+    elif output.suffix in _FORMAT_OF:
+        write_new(output, copying.sound(0, output.name))
+    else:
+        write_folder(output, copying.package())
+
+
+def _tell(output: Path, order: CopyOrder, ordered: Sequence[Ordered], copying: Copying, *, json: bool) -> None:
+    copies = [
+        {
+            "id": made.row.id, "path": str(output), "file": made.file, "format": str(order.form), "bytes": made.bytes,
+            "sha256": made.sha256, "duration_s": one.copy.duration_s, "request": one.request,
+        }
+        for one, made in zip(ordered, copying.made, strict=True)
+    ]  # fmt: skip
+    if json:
+        print_json(copies[0] if output.suffix in _FORMAT_OF else {"path": str(output), "copies": copies})
+        return
+    total = length_words(sum(one.copy.duration_s for one in ordered))
+    if output.suffix in _FORMAT_OF:
+        (one,) = copies
+        say(f"{output}: {one['duration_s']:.1f} s, {one['bytes']} bytes, sha256 {one['sha256']}")
+    else:
+        say(f"{output}: {len(copies)} {'copy' if len(copies) == 1 else 'copies'}, {total}, with a cover sheet")

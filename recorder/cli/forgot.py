@@ -1,0 +1,96 @@
+"""`recorder forgot`: what should have been paused is erased, of a call in progress or of a finished recording."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recorder.cli.erase import answer, parts_of, whole_id
+from recorder.cli.live import CallOption, ExtensionOption, ask, one_of, tell
+from recorder.cli.records import opened_index
+from recorder.cli.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PassphraseOption,
+    PasswordOption,
+    ReasonOption,
+    fail,
+    load_home,
+    sign_in,
+)
+from recorder.common.home import Home
+from recorder.common.problems import ProblemError
+from recorder.control.client import DaemonUnavailableError, LiveClient
+from recorder.permissions import Person
+from recorder.retention.erasing import forgot_recording
+
+SecondsOption = Annotated[
+    float | None,
+    typer.Option(
+        "--seconds",
+        metavar="S",
+        min=0.1,
+        max=86_400,
+        help="How far back from now, or from the end of a call that is over.",
+        show_default="all of it",
+    ),
+]
+
+
+def forgot(
+    call: CallOption = None,
+    extension: ExtensionOption = None,
+    seconds: SecondsOption = None,
+    reason: ReasonOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    passphrase_file: PassphraseOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Say that you forgot to pause: recording pauses now, and the last seconds are erased for good.
+
+    More seconds than `forgot_s` in the configuration wait for a second person. Until they are gone nobody can play the
+    recording. A call that is over by now is found by its id.
+    """
+    one_of(call, extension)
+    found = Home(home.resolve())
+    person = sign_in(found, name, password_file, "what was forgotten")
+    live = None if call is None else _live_call(found, call)
+    if call is not None and live is None:
+        _of_finished(found, person, call, seconds, reason, passphrase_file=passphrase_file, json=json)
+        return
+
+    def forget(client: LiveClient) -> dict[str, Any]:
+        if live is not None:
+            return client.forgot(live, person=person, seconds=seconds, reason=reason)
+        return client.forgot_extension(extension or "", person=person, seconds=seconds, reason=reason)
+
+    tell(ask(found, forget), json=json)
+
+
+def _live_call(home: Home, prefix: str) -> str | None:
+    """Return the id of the one live call that begins so; None: there is none, or no daemon that could have one."""
+    try:
+        with LiveClient(home.socket) as client:
+            fits = [row["id"] for row in client.calls() if row["id"].startswith(prefix)]
+    except DaemonUnavailableError:
+        return None
+    if len(fits) > 1:
+        fail(f"{len(fits)} calls begin with {prefix}; give more of the id")
+    return fits[0] if fits else None
+
+
+def _of_finished(
+    home: Home, person: Person, recording: str, seconds: float | None, reason: str, *, passphrase_file: Path | None,
+    json: bool,
+) -> None:  # fmt: skip
+    place, config = load_home(home.root)
+    with opened_index(place, config) as index:
+        books, eraser = parts_of(place, config, index, passphrase_file)
+        try:
+            order = forgot_recording(books, person, whole_id(index, recording), seconds=seconds, reason=reason)
+        except ProblemError as error:
+            fail(error.detail)
+        answer(eraser, index, order, json=json)

@@ -1,0 +1,243 @@
+"""`recorder hold`: why recordings are kept beyond their day: placed, reviewed, released, taken back, listed."""
+
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recorder.access.accounts import usable_people
+from recorder.access.database import open_people
+from recorder.cli.erase import whole_id
+from recorder.cli.records import MOST_ROWS, act_signed_in
+from recorder.cli.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PasswordOption,
+    ReasonOption,
+    fail,
+    os_user,
+    people_of,
+    print_json,
+    print_table,
+    tell,
+)
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.config import Config
+from recorder.data_subjects.book import CaseBook
+from recorder.data_subjects.casework import needed_hold
+from recorder.permissions import Person
+from recorder.retention.holding import (
+    LISTED,
+    HoldBooks,
+    hold_to_json,
+    holds_listed,
+    holds_of,
+    place_hold,
+    reinstate_hold,
+    release_hold,
+    review_hold,
+)
+from recorder.retention.holds import HoldWish
+from storage.audit import AuditLog
+from storage.errors import StorageError
+from storage.holds import Holds
+from storage.index import Index
+from storage.keys import NodeKeys
+from storage.types import Hold, HoldKind
+from storage.vault import Vault
+
+hold = typer.Typer(
+    no_args_is_help=True,
+    help="Holds: a recording is not deleted while one stands, nor for 14 days after its release.",
+)
+HoldArgument = Annotated[str, typer.Argument(metavar="HOLD", help="From `recorder hold list`.")]
+ReviewOption = Annotated[
+    str | None,
+    typer.Option(
+        "--review", metavar="DATE", help="When to look at it again, 2026-11-25.", show_default="90 or 180 days by kind"
+    ),
+]
+OwnerOption = Annotated[
+    str, typer.Option("--owner", metavar="NAME", help="The account of who looks after it.", show_default=False)
+]
+_COLUMNS = [
+    ("id", "Hold"),
+    ("recording", "Recording"),
+    ("kind", "Kind"),
+    ("state", "State"),
+    ("case_reference", "Case"),
+    ("owner", "Owner"),
+    ("review_on", "Review on"),
+    ("placed_by", "Placed by"),
+    ("placed_at", "On"),
+    ("against", "Against"),
+    ("grace_until", "Kept until"),
+    ("reason", "Reason"),
+]
+
+
+@hold.command("add")
+def add(
+    recording: Annotated[str, typer.Argument(metavar="ID", help="A recording's id, or a call's that goes on.")],
+    kind: Annotated[HoldKind, typer.Option("--kind", help="Why, in one word.")],
+    reason: ReasonOption = "",
+    case: Annotated[str, typer.Option("--case", metavar="REF", help="The case's reference.")] = "",
+    owner: OwnerOption = "",
+    review: ReviewOption = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--against", metavar="NAME", help="Whom a complaint is about: they cannot release it. May be repeated."
+        ),
+    ] = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Keep a recording: for a complaint, training, evidence, a subject access request or a disclosure."""
+    wish = HoldWish(
+        kind=kind,
+        reason=reason,
+        case_reference=case,
+        owner=owner,
+        review_on=day_from(review),
+        against=(*(against or ()),),
+    )
+
+    def place(books: HoldBooks, person: Person) -> Hold:
+        return place_hold(books, person, whole_id(books.index, recording), wish)
+
+    placed = _act(home, name, password_file, place)
+    tell(
+        hold_to_json(placed, utc_now()),
+        f"hold {placed.id} stands: {placed.recording} is kept; review on {placed.review_on}",
+        json=json,
+    )
+
+
+@hold.command("release")
+def release(
+    hold_id: HoldArgument,
+    reason: ReasonOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Release a hold; its recording is kept for 14 days more, in which that can be taken back."""
+    done = _act(home, name, password_file, lambda books, person: release_hold(books, person, hold_id, reason=reason))
+    assert done.grace_until is not None
+    sentence = f"hold {done.id} is released; it keeps {done.recording} until {done.grace_until:%Y-%m-%d}"
+    tell(hold_to_json(done, utc_now()), f"{sentence}, and can be taken back until then", json=json)
+
+
+@hold.command("reinstate")
+def reinstate(
+    hold_id: HoldArgument,
+    reason: ReasonOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Take a release back, within its 14 days."""
+    done = _act(home, name, password_file, lambda books, person: reinstate_hold(books, person, hold_id, reason=reason))
+    tell(hold_to_json(done, utc_now()), f"hold {done.id} stands again: {done.recording} is kept", json=json)
+
+
+@hold.command("review")
+def review(
+    hold_id: HoldArgument,
+    reason: ReasonOption = "",
+    review: ReviewOption = None,
+    owner: OwnerOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Say that a hold is still needed and why, when to look at it again, and who does."""
+    day = day_from(review)
+
+    def say_so(books: HoldBooks, person: Person) -> Hold:
+        return review_hold(books, person, hold_id, reason=reason, review_on=day, owner=owner)
+
+    done = _act(home, name, password_file, say_so)
+    tell(
+        hold_to_json(done, utc_now()),
+        f"hold {done.id} stands; {done.owner} looks at it again on {done.review_on}",
+        json=json,
+    )
+
+
+@hold.command("list")
+def list_holds(
+    due: Annotated[bool, typer.Option("--due", help="Only those that are due for review.")] = False,
+    recording: Annotated[
+        str | None, typer.Option("--recording", metavar="ID", help="Every hold of one recording, those over too.")
+    ] = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """List the holds that keep recordings, by the day of their review: those that you may see."""
+    now = utc_now()
+
+    def listed(place: Home, config: Config, index: Index, person: Person) -> list[Hold]:
+        books = hold_books(place, config, index)
+        if recording is None:
+            return holds_listed(books, person, is_due=due, limit=MOST_ROWS if json else LISTED)
+        found = holds_of(books, person, whole_id(index, recording))
+        return [one for one in found if not due or (one.released_at is None and one.review_on <= now.date())]
+
+    found = act_signed_in(home, name, password_file, "a list of holds", listed)
+    rows = [hold_to_json(one, now) for one in found]
+    if json:
+        print_json(rows)
+        return
+    lines: list[dict[str, Any]] = [{**row, "against": ", ".join(row["against"])} for row in rows]
+    print_table(lines, _COLUMNS, empty="no hold is due for review" if due else "no recording is held")
+
+
+def _act(home: Path, name: str | None, password_file: Path | None, act: Callable[[HoldBooks, Person], Hold]) -> Hold:
+    def done(place: Home, config: Config, index: Index, person: Person) -> Hold:
+        return act(hold_books(place, config, index), person)
+
+    return act_signed_in(home, name, password_file, "a hold", done)
+
+
+def hold_books(home: Home, config: Config, index: Index) -> HoldBooks:
+    """Return what holds are placed and released with, or leave with a sentence."""
+    try:
+        vault = Vault(home.root, NodeKeys.load(home.root))
+    except StorageError as error:
+        fail(str(error))
+    people = people_of(home)
+    return HoldBooks(
+        index=index,
+        holds=Holds(index.database),
+        audit=AuditLog(home.audit),
+        vault=vault,
+        people=lambda: usable_people(people),
+        state=home.state,
+        now=utc_now,
+        origin={"where": "shell", "os_user": os_user()},
+        needed=partial(needed_hold, CaseBook(open_people(home.people), now=utc_now), config.site.timezone),
+    )
+
+
+def day_from(text: str | None) -> date | None:
+    """Read a date, or leave."""
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        fail(f"{text!r} is no date; write 2026-11-25", 2)

@@ -1,0 +1,238 @@
+"""Commands for the key holder: the epochs' private keys, their rotation, their passphrase and their end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recorder.cli.records import opened_index
+from recorder.cli.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PassphraseOption,
+    PasswordOption,
+    fail,
+    load_home,
+    os_user,
+    permit,
+    print_json,
+    print_table,
+    say,
+    sign_in,
+)
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.config import Config
+from recorder.permissions import Act, Person
+from recorder.recordings.keyring import epoch_keys, new_passphrase
+from recorder.retention.housekeeping import KeyHolder
+from storage.audit import AuditLog
+from storage.epochs import EpochKeys, current_public, epoch_order, is_epoch, names_in, read_public
+from storage.errors import KeyProblemError, StorageError
+from storage.keys import NodeKeys
+from storage.vault import Vault
+
+keys = typer.Typer(no_args_is_help=True, help="The months' keys, on the key holder.")
+
+_COLUMNS = (
+    ("epoch", "Epoch"),
+    ("fingerprint", "Fingerprint"),
+    ("sealed", "Recordings"),
+    ("private", "Private key"),
+    ("use", "Use"),
+)
+_TIDIED = "{resealed} recordings were sealed to a later epoch, {destroyed} epochs' private keys were destroyed"
+
+
+@keys.command("list")
+def list_keys(home: HomeOption = Path(), json: JsonOption = False) -> None:
+    """List the epochs: fingerprint, recordings that are sealed to them, and whether their private key is here."""
+    with _holding(home) as (_, _config, holder):
+        epochs = [_described(holder, name) for name in _names(holder)]
+    if json:
+        print_json(epochs)
+        return
+    print_table([_shown(epoch) for epoch in epochs], _COLUMNS, empty="there are no epochs")
+    if any(epoch["is_fallback"] for epoch in epochs):
+        say("this month has no key of its own: start the console, or run `recorder keys rotate`, where the keys are")
+
+
+@keys.command("rotate")
+def rotate(
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    passphrase_file: PassphraseOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Make new keys for this month and those made ahead, at once: for when private keys may be in other hands."""
+    with _holding(home, passphrase_file) as (place, _config, holder):
+        person = _permit(place, name, password_file, "rotate")
+        holder.keys.ensure_epochs(utc_now())
+        made = holder.keys.rotate(utc_now())
+        fingerprints = {key.name: key.fingerprint for key in made}
+        _note(holder, "keys.rotated", person, {"epochs": fingerprints})
+    if json:
+        print_json([{"epoch": epoch, "fingerprint": mark} for epoch, mark in fingerprints.items()])
+        return
+    say(f"new recordings are sealed to {made[0].name}; so far made ahead: {', '.join(fingerprints)}")
+    say("in an hour `recorder keys tidy`, or the console by itself, seals what there is to the new keys")
+
+
+_WHAT = "managing keys"
+
+
+@keys.command("destroy")
+def destroy(
+    epoch: Annotated[str, typer.Argument(metavar="MONTH", help="YYYY-MM, or YYYY-MM.2 after a rotation.")],
+    is_sure: Annotated[bool, typer.Option("--yes", help="Do it: nothing brings the key back.")] = False,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+) -> None:
+    """Destroy the private key of an epoch that nothing needs any more; the console does so by itself."""
+    if not is_epoch(epoch):
+        fail(f"{epoch!r} is not an epoch of the form YYYY-MM or YYYY-MM.2", 2)
+    with _holding(home) as (place, _config, holder):
+        person = sign_in(place, name, password_file, _WHAT)  # what needs the key is nobody else's to know
+        if not is_sure:
+            sentences = holder.need(epoch).sentences
+            if sentences:
+                fail(_refusal(epoch, sentences))
+            fail(f"nothing needs {epoch}; give --yes to destroy it", 2)
+        _note_permit(place, person, f"destroy {epoch}")
+        sentences = holder.destroy(epoch, by=person.actor, details={"os_user": os_user()})
+        if sentences:
+            fail(_refusal(epoch, sentences))
+    say(f"the private key of {epoch} is destroyed")
+
+
+@keys.command("tidy")
+def tidy(
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    passphrase_file: PassphraseOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Do now what the console does each day: re-seal what is held, destroy the keys of epochs that are empty."""
+    with _holding(home, passphrase_file) as (place, _config, holder):
+        _permit(place, name, password_file, "tidy")
+        holder.keys.check_passphrase()
+        tended = holder.tend(wait=True)
+    if json:
+        resealed = [{"id": one.id, "from": one.old, "to": one.new.name} for one in tended.resealed]
+        print_json({"resealed": resealed, "destroyed": tended.destroyed, "problems": tended.problems})
+    else:
+        say(_TIDIED.format(resealed=len(tended.resealed), destroyed=len(tended.destroyed)))
+        for problem in tended.problems:
+            say(problem)
+    if tended.problems:
+        raise typer.Exit(1)
+
+
+@keys.command("passphrase")
+def passphrase(
+    new_file: Annotated[
+        Path | None, typer.Option("--new-passphrase-file", metavar="FILE", help="Its first line seals from now on.")
+    ] = None,
+    is_removed: Annotated[bool, typer.Option("--remove", help="Store the private keys without one.")] = False,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    passphrase_file: PassphraseOption = None,
+    home: HomeOption = Path(),
+) -> None:
+    """Set, change or remove the passphrase of all private keys; cut off, it goes on when called again."""
+    if (new_file is None) is not is_removed:
+        fail("give either --new-passphrase-file FILE or --remove", 2)
+    with _holding(home, passphrase_file) as (place, _config, holder):
+        new = None if new_file is None else new_passphrase(new_file)
+        if not holder.keys.names():
+            raise KeyProblemError(f"there are no private keys in {holder.keys.private_folder}")
+        person = _permit(place, name, password_file, "passphrase")
+        changed = holder.keys.change_passphrase(new)
+        _note(holder, "keys.passphrase", person, {"epochs": changed, "is_set": new is not None})
+    where = "off" if new_file is None else str(new_file.resolve())
+    say(f"{len(changed)} private keys {'need no passphrase any more' if new is None else 'have the new passphrase'}")
+    say(f'set passphrase_file = "{where}" in [storage] of recorder.toml, and start the console again')
+
+
+@contextmanager
+def _holding(root: Path, passphrase_file: Path | None = None) -> Iterator[tuple[Home, Config, KeyHolder]]:
+    """Open what the commands need; leave with a sentence for everything that storage says."""
+    home, config = load_home(root)
+    try:
+        with opened_index(home, config) as index:
+            yield (
+                home,
+                config,
+                KeyHolder(
+                    vault=Vault(home.root, NodeKeys.load(home.root)),
+                    keys=epoch_keys(home, config, passphrase_file),
+                    index=index,
+                    audit=AuditLog(home.audit),
+                    lock=home.erasing_lock,
+                    now=utc_now,
+                ),
+            )
+    except StorageError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename or home.root}: {error.strerror}")
+
+
+def _permit(home: Home, name: str | None, password_file: Path | None, what: str) -> Person:
+    person = sign_in(home, name, password_file, _WHAT)
+    _note_permit(home, person, what)
+    return person
+
+
+def _note_permit(home: Home, person: Person, what: str) -> None:
+    permit(home, Act.MANAGE_KEYS, person, reason="", subject="", operator=None, details={"what": what})
+
+
+def _note(holder: KeyHolder, act: str, person: Person, details: dict[str, Any]) -> None:
+    holder.audit.append(act=act, actor=person.actor, subject="", details={**details, "os_user": os_user()})
+
+
+def _refusal(epoch: str, sentences: list[str]) -> str:
+    return f"the private key of {epoch} cannot go: {' and '.join(sentences)}"
+
+
+def _names(holder: KeyHolder) -> list[str]:
+    known = {*names_in(holder.keys.public_folder, ".pub"), *holder.keys.names(), *holder.vault.sealed.epochs()}
+    return sorted(known, key=epoch_order)
+
+
+def _described(holder: KeyHolder, name: str) -> dict[str, Any]:
+    need = holder.need(name)
+    is_here = name in holder.keys.names()
+    return {
+        **asdict(need),
+        "month": epoch_order(name)[0],
+        "fingerprint": _fingerprint(holder.keys, name, is_here=is_here),
+        "is_private_here": is_here,
+        "has_passphrase": holder.keys.is_sealed(name) if is_here else None,
+        "is_fallback": need.is_current and current_public(holder.keys.public_folder, utc_now()).is_fallback,
+        "needed_because": need.sentences,
+    }
+
+
+def _fingerprint(keys_: EpochKeys, name: str, *, is_here: bool) -> str | None:
+    try:
+        return (keys_.public_of(name) if is_here else read_public(keys_.public_folder, name)).fingerprint
+    except KeyProblemError:
+        return None
+
+
+def _shown(epoch: dict[str, Any]) -> dict[str, Any]:
+    private = "not here"
+    if epoch["is_private_here"]:
+        private = "here, with a passphrase" if epoch["has_passphrase"] else "here"
+    use = "now, for want of this month's" if epoch["is_fallback"] else "now" if epoch["is_current"] else ""
+    over = "over" if epoch["is_over"] else "to come"
+    return {**epoch, "fingerprint": (epoch["fingerprint"] or "")[:16], "private": private, "use": use or over}

@@ -1,0 +1,229 @@
+"""Commands for calls in progress; they talk to the daemon's socket."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy.exc import SQLAlchemyError
+
+from recorder.access.database import AuditNote, open_people
+from recorder.access.sessions import Sessions
+from recorder.access.signed_in import managed_teams
+from recorder.access.signing import Signer
+from recorder.cli.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PasswordOption,
+    ReasonOption,
+    audit,
+    fail,
+    is_by_token,
+    note_unnamed,
+    os_user,
+    people_of,
+    print_json,
+    print_table,
+    refuse,
+    say,
+    sign_in,
+    sign_in_rules,
+)
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
+from recorder.permissions import Act, LocalUser, Person, Refused, may
+from recorder.rules.live_access import Around, colleagues_of, seen
+
+CallOption = Annotated[str | None, typer.Option("--call", metavar="ID", help="One call, or the beginning of its id.")]
+ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N", help="Every call of an extension.")]
+
+
+def ask(home: Home, question: Callable[[LiveClient], Any]) -> Any:  # noqa: ANN401 - JSON
+    """Ask the daemon of a home, or leave with its sentence."""
+    # Not through the configuration: a mistake in the file must not keep anybody from pausing a call.
+    with LiveClient(home.socket, signer=Signer(home.root)) as client:
+        try:
+            return question(client)
+        except (DaemonUnavailableError, DaemonRefusedError) as error:
+            fail(str(error))
+
+
+def calls(
+    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
+) -> None:
+    """List the calls that are being recorded, as you may see them.
+
+    Without an account you see extension and state: enough to pause a call.
+    """
+    found = Home(home.resolve())
+    person = _person(found, name, password_file, "to see live calls")
+    rows = _seen_unnamed(found) if person is None else seen_by(found, person)
+    if json:
+        print_json(rows)
+        return
+    columns = [
+        ("id", "Call"),
+        ("phase", "Phase"),
+        ("state", "Recording"),
+        ("extension", "Extension"),
+        ("operator", "Operator"),
+        ("caller", "Caller"),
+        ("position_s", "At, s"),
+        ("opt_out", "Opt-out"),
+    ]
+    shown = [{**row, "opt_out": (row.get("opt_out") or {}).get("state")} for row in rows]
+    print_table(shown, columns, empty="no call of a nominated extension is in progress")
+
+
+def pause(
+    call: CallOption = None,
+    extension: ExtensionOption = None,
+    reason: ReasonOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Pause recording; what was said in the last seconds is erased too."""
+    _act("pause", call, extension, reason, name, password_file, home, json)
+
+
+def resume(
+    call: CallOption = None,
+    extension: ExtensionOption = None,
+    reason: ReasonOption = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Go on recording: takes the call's officer, a manager of its team or the DPO.
+
+    An officer clears an officer's pause and the caller's digits, a manager every reason.
+    """
+    _act("resume", call, extension, reason, name, password_file, home, json)
+
+
+def _act(
+    act: str,
+    call: str | None,
+    extension: str | None,
+    reason: str,
+    name: str | None,
+    password_file: Path | None,
+    root: Path,
+    json: bool,
+) -> None:
+    home = Home(root.resolve())
+    one_of(call, extension)
+    find = _pauser if act == "pause" else _person
+    person = find(home, name, password_file, f"to {act} as somebody")
+    # Whoever may open the socket may pause: console, accounts or audit log may be down. The entry says so.
+    words = {"actor": person or LocalUser(name=os_user()), "reason": reason}
+    if extension is not None:
+        answer = ask(home, lambda client: getattr(client, f"{act}_extension")(extension, **words))
+    else:
+        answer = ask(home, lambda client: getattr(client, act)(whole(client, call or ""), **words))
+    tell(answer, json=json)
+
+
+def _person(home: Home, name: str | None, password_file: Path | None, what: str) -> Person | None:
+    """Have a person sign in who gave a name or has a token; None: nobody did."""
+    if name is None and not is_by_token(password_file):
+        return None
+    return sign_in(home, name, password_file, what, goes_on=True)
+
+
+def _pauser(home: Home, name: str | None, password_file: Path | None, what: str) -> Person | None:
+    """Return who pauses, or None: a token that is over, and accounts that cannot be opened, keep nobody from it."""
+    try:
+        person = _person(home, name, password_file, what)
+        if person is None or name is not None or Signer(home.root).is_able():
+            return person
+    except typer.Exit:
+        if name is not None:
+            raise
+    except (OSError, SQLAlchemyError) as error:
+        say(f"{home.people}: {error}")
+    say(f"who you are is not known: you pause as {os_user()}, without an account")
+    return None
+
+
+def _seen_unnamed(home: Home) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = ask(home, lambda client: client.calls())
+    note_unnamed(home, Act.SEE_LIVE.value, {"numbers": False})
+    return rows
+
+
+def seen_by(home: Home, person: Person) -> list[dict[str, Any]]:
+    """Return the calls in progress as a person may see them, or leave; that they looked is in the audit log first."""
+    around = around_of(home, person)
+    rows = ask(home, lambda client: client.calls(actor=person.actor))
+    shown = [row for call in rows if (row := seen(person, call, around)) is not None]
+    numbers = any("caller" in row for row in shown)
+    audit(home, AuditNote(act=Act.SEE_LIVE.value, subject="", details={"numbers": numbers}), actor=person.actor)
+    return shown
+
+
+def around_of(home: Home, person: Person) -> Around:
+    """Return what is known of somebody beside their account: where they sit, and which teams have a manager there."""
+    sessions = Sessions(open_people(home.people), now=utc_now, limits=sign_in_rules(home).limits)
+    return Around(
+        colleagues=colleagues_of(person, ask(home, lambda client: client.agents())),
+        managed=managed_teams(people_of(home), sessions),
+    )
+
+
+def sign_in_for(
+    home: Home, act: Act, name: str | None, password_file: Path | None, what: str, *, subject: str, reason: str = ""
+) -> Person:
+    """Have a person sign in whose role allows an act at all; or leave with a sentence that is audited."""
+    person = sign_in(home, name, password_file, what)
+    decision = may(person, act, reason=reason)
+    if isinstance(decision, Refused):
+        refuse(home, act, person, decision.reason, subject=subject, text=reason)
+    return person
+
+
+def one_of(call: str | None, extension: str | None) -> None:
+    """Leave with exit code 2 unless exactly one of two options was given."""
+    if (call is None) == (extension is None):
+        fail("give either --call ID or --extension N", 2)
+
+
+def tell(answer: dict[str, Any], *, json: bool) -> None:
+    """Print what an act on one call, or on every call of an extension, did."""
+    answers = answer.get("calls", [answer, *answer.get("also", ())])
+    if json:
+        print_json(answers if "calls" in answer else answer)
+        return
+    for one in answers:
+        held = f" ({', '.join(one['reasons'])})" if one["reasons"] else ""
+        say(f"{one['call']}: {one['state']}{held} from {one['position_s']:.2f} s")
+        if one.get("kept"):
+            say(f"{one['call']}: it is held or claimed, so it was paused and not discarded")
+        order = one.get("erasure")
+        if order is not None:
+            waits = "waits for a second person" if order["state"] == "waiting" else "is done once the call has ended"
+            say(f"{one['call']}: erasing {order['start_s']:.2f} to {order['end_s']:.2f} s {waits}")
+
+
+def whole(client: LiveClient, prefix: str) -> str:
+    """Return the id of the one live call that begins so; what was given, where none does."""
+    fits = [row["id"] for row in client.calls() if row["id"].startswith(prefix)]
+    if len(fits) > 1:
+        fail(f"{len(fits)} calls begin with {prefix}; give more of the id")
+    return fits[0] if fits else prefix
+
+
+def reload(home: HomeOption = Path(), json: JsonOption = False) -> None:
+    """Bring a changed recorder.toml into force; no call is dropped."""
+    answer = ask(Home(home.resolve()), lambda client: client.reload())
+    if json:
+        print_json(answer)
+        return
+    say("changed: " + (", ".join(answer["changed"]) or "nothing"))
+    if answer["needs_restart"]:
+        say("in force after the next start only: " + ", ".join(answer["needs_restart"]))

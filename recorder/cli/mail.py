@@ -1,0 +1,111 @@
+"""`recorder mail`: to whom the recorder writes, whether that works, and what waits to be sent."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recorder.access.database import open_people
+from recorder.audit.ledger import Ledger
+from recorder.cli.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PasswordOption,
+    fail,
+    load_home,
+    os_user,
+    people_of,
+    permit,
+    print_json,
+    print_table,
+    say,
+    sign_in,
+)
+from recorder.common.clock import utc_now
+from recorder.common.problems import ProblemError
+from recorder.common.smtp import MailError, send_mail
+from recorder.common.smtp_options import is_mail_address
+from recorder.notifications.addresses import Addresses, change_address
+from recorder.notifications.box import Box
+from recorder.notifications.mails import trial
+from recorder.notifications.notifying import STUCK_AFTER
+from recorder.permissions import Act
+from storage.audit import AuditLog
+from storage.rows import time_to_json
+
+mail = typer.Typer(no_args_is_help=True, help="Mail: to whom the recorder writes, and whether that works.")
+TIMEOUT_S = 10.0
+
+
+@mail.command("test")
+def test(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Where the mail goes.")], home: HomeOption = Path()
+) -> None:
+    """Send a mail now, as notifications are sent, and say what the server said."""
+    _, config = load_home(home)
+    server = config.mail.server
+    if server is None or config.mail.sender is None:
+        fail("no mail server is configured: set smtp and sender in [mail]", 2)
+    if not is_mail_address(address):
+        fail("that is no address of a mail: write name@council.example", 2)
+    message = trial(address, sender=config.mail.sender, site=config.site.name, now=utc_now())
+    try:
+        send_mail(server, message, [address], timeout_s=TIMEOUT_S)
+    except MailError as error:
+        fail(str(error))
+    say(f"{server.host}:{server.port} took the mail")
+
+
+@mail.command("address")
+def address(
+    account: Annotated[str, typer.Argument(metavar="NAME", help="An account.")],
+    to: Annotated[
+        str | None, typer.Argument(metavar="[ADDRESS]", help="Where it is written to; none: nowhere.")
+    ] = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+) -> None:
+    """Say to which address an account is written; takes who changes accounts."""
+    place, _ = load_home(home)
+    person = sign_in(place, name, password_file, "an address")
+    ledger = Ledger(audit=AuditLog(place.audit), origin={"where": "shell", "os_user": os_user()})
+    try:
+        change_address(
+            Addresses(open_people(place.people)), people_of(place), ledger, person, account=account, address=to
+        )
+    except ProblemError as error:
+        fail(error.detail)
+    say(f"{account} is written to at {to}" if to else f"{account} is not written to")
+
+
+@mail.command("status")
+def status(
+    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
+) -> None:
+    """Say who is written to, and what waits to be sent. Exit code 1 when something has not left for a day."""
+    place, config = load_home(home)
+    person = sign_in(place, name, password_file, "the state of mail")
+    details = {"what": "mail"}
+    permit(place, Act.SEE_SYSTEM, person, reason="", subject="", operator=None, details=details)
+    people = people_of(place)
+    engine = open_people(place.people)
+    queue = Box(engine, now=utc_now).queue()
+    addresses = Addresses(engine).all()
+    accounts = [one.person.name for one in people.list() if not one.is_disabled]
+    is_stuck = queue.oldest_at is not None and utc_now() - queue.oldest_at >= STUCK_AFTER
+    found: dict[str, Any] = {
+        "server": config.mail.smtp, "waiting": queue.waiting, "oldest_at": time_to_json(queue.oldest_at),
+        "given_up": queue.given_up, "problem": queue.problem, "is_stuck": is_stuck,
+        "addresses": {one: addresses.get(one) for one in accounts},
+    }  # fmt: skip
+    if json:
+        print_json(found)
+    else:
+        say(f"mail server: {config.mail.smtp or 'none, people are told in the console only'}")
+        say(f"{queue.waiting} wait, {queue.given_up} given up{'; ' + queue.problem if queue.problem else ''}")
+        rows = [{"account": one, "address": addresses.get(one) or "none"} for one in accounts]
+        print_table(rows, [("account", "Account"), ("address", "Address")], empty="there are no accounts")
+    if is_stuck:
+        fail("mails have not left for a day")

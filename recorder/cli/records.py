@@ -1,0 +1,338 @@
+"""Commands for the rows of recordings: find and show."""
+
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import typer
+
+from recorder.access.database import AuditNote
+from recorder.cli.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PasswordOption,
+    audit,
+    fail,
+    load_home,
+    print_json,
+    print_json_list,
+    print_table,
+    refuse,
+    requests_of,
+    say,
+    sign_in,
+)
+from recorder.common.home import Home
+from recorder.common.problems import ProblemError
+from recorder.config import Config
+from recorder.permissions import Act, DeniedError, Person, Refused, knows_all, may
+from recorder.recordings.opening import open_index
+from recorder.recordings.searching import describe, findable, knows, shown, typed
+from recorder.retention.erasing import order_to_json
+from recorder.rules.call_parts import is_withheld, relation
+from recorder.rules.requesting import AccessRequest, Leave
+from storage.copy_list import CopyList, copy_to_json
+from storage.erasures import Erasures, is_open
+from storage.errors import DatabaseError, NotFoundError
+from storage.format import is_recording_id
+from storage.index import COUNTED, Index
+from storage.rows import row_to_json
+from storage.tombstones import Deletions
+from storage.types import Outcome, RecordingId, RecordingRow, Search
+
+SHOWN_ROWS = 100
+"""Rows that a person gets without asking for more; a program gets all there are."""
+
+MOST_ROWS = 1_000_000
+
+FromOption = Annotated[str | None, typer.Option("--from", metavar="T", help="From this time or date on.")]
+ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="Before this time; a date is included.")]
+OperatorOption = Annotated[str | None, typer.Option("--operator", metavar="X")]
+ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N")]
+NumberOption = Annotated[
+    str | None,
+    typer.Option("--number-file", metavar="F|-", help="A file with the caller's number: `ps` shows arguments to all."),
+]
+
+_T = TypeVar("_T")
+
+
+@contextmanager
+def opened_index(home: Home, config: Config) -> Iterator[Index]:
+    """Open the index for a command."""
+    try:
+        index = open_index(home, config)
+        try:
+            yield index
+        finally:
+            index.close()
+    except DatabaseError as error:
+        fail(str(error))
+
+
+def act_signed_in(
+    home: Path,
+    name: str | None,
+    password_file: Path | None,
+    what: str,
+    act: Callable[[Home, Config, Index, Person], _T],
+) -> _T:
+    """Have a person sign in and do something with the index, or leave with the sentence that says why not.
+
+    Args:
+        home: The recorder's folder.
+        name: The account.
+        password_file: Its password.
+        what: What they want, for the sentence.
+        act: Does it; what it raises as ProblemError is said.
+    """
+    place, config = load_home(home)
+    person = sign_in(place, name, password_file, what)
+    with opened_index(place, config) as index:
+        try:
+            return act(place, config, index, person)
+        except ProblemError as error:
+            fail(error.detail)
+
+
+def find(
+    from_: FromOption = None,
+    to: ToOption = None,
+    operator: OperatorOption = None,
+    extension: ExtensionOption = None,
+    number_file: NumberOption = None,
+    outcome: Annotated[Outcome | None, typer.Option("--outcome", metavar="O")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, max=MOST_ROWS, show_default="100, with --json all")
+    ] = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Find calls by date, time, operator, extension, number and outcome; newest first.
+
+    You find what your role lets you see, as in the console; that you searched is in the audit log.
+    """
+    place, config = load_home(home)
+    zone = ZoneInfo(config.site.timezone)
+    search = replace(
+        search_from(zone, from_, to, operator, extension, number_file),
+        outcome=outcome,
+        limit=limit or (MOST_ROWS if json else SHOWN_ROWS),
+    )
+    person = sign_in(place, name, password_file, "a search")
+    search = permitted_search(place, person, search)
+    with opened_index(place, config) as index:
+        if json:
+            locked = {order.recording for order in Erasures(index.database).open_orders()}
+            known = (row for row in index.each(search) if knows(person, row))
+            found = itertools.islice(known, search.limit)
+            print_json_list({**row_to_json(shown(person, row)), "locked": row.id in locked} for row in found)
+            return
+        page, counted = index.page(search)
+    rows = [shown(person, row) for row in page if knows(person, row)]
+    columns = [
+        ("id", "Recording"),
+        ("when", "When"),
+        ("direction", "Direction"),
+        ("operator", "Operator"),
+        ("caller", "Caller"),
+        ("outcome", "Outcome"),
+        ("reason", "Reason"),
+        ("recorded_s", "Recorded, s"),
+    ]
+    print_table([_line(row, zone) for row in rows], columns, empty="no call matches")
+    if counted > len(rows):
+        total = f"more than {COUNTED}" if counted > COUNTED else counted
+        say(f"{len(rows)} of {total} calls; give --limit to see more")
+
+
+def permitted_search(home: Home, person: Person, search: Search) -> Search:
+    """Return a search of what somebody may find, audited before anything is shown; or leave."""
+    text = typed(search) or ""
+    try:
+        allowed = findable(person, search)
+    except DeniedError as error:
+        refuse(home, Act.SEARCH, person, str(error), text=text)
+    audit(home, AuditNote(act=Act.SEARCH.value, subject="", details=describe(search)), actor=person.actor, text=text)
+    return allowed
+
+
+def _line(row: RecordingRow, zone: ZoneInfo) -> dict[str, Any]:
+    return {**row_to_json(row), "when": f"{row.started_at.astimezone(zone):%Y-%m-%d %H:%M:%S}"}
+
+
+def search_from(
+    zone: ZoneInfo,
+    from_: str | None,
+    to: str | None,
+    operator: str | None,
+    extension: str | None,
+    number_file: str | None,
+) -> Search:
+    """Return the search that the options of a command ask for, or leave."""
+    return Search(
+        started_from=moment(from_, zone, is_end=False), started_to=moment(to, zone, is_end=True), operator=operator,
+        extension=extension, number=number_from(number_file),
+    )  # fmt: skip
+
+
+def moment(text: str | None, zone: ZoneInfo, *, is_end: bool) -> datetime | None:
+    """Read a time or a date in the site's zone, or leave; a date as an end includes its day."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        fail(f"{text!r} is no time; write 2026-11-25, 2026-11-25T14:30 or 2026-11-25T14:30:00Z", 2)
+    if is_end and len(text) == len("2026-11-25"):
+        moment = datetime.combine(moment.date() + timedelta(days=1), time())
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def number_from(source: str | None) -> str | None:
+    """Read a number from a file or from standard input, or leave."""
+    if source is None:
+        return None
+    try:
+        text = sys.stdin.readline() if source == "-" else Path(source).read_text().partition("\n")[0]
+    except OSError as error:
+        fail(f"{source}: {error.strerror}", 2)
+    return text.strip() or fail("the number file is empty", 2)
+
+
+ORDER_COLUMNS = [
+    ("id", "Order to erase"),
+    ("recording", "Recording"),
+    ("start_s", "From, s"),
+    ("end_s", "To, s"),
+    ("kind", "Why"),
+    ("state", "State"),
+    ("ordered_by", "Ordered by"),
+    ("ordered_at", "On"),
+    ("decided_by", "Decided by"),
+    ("problem", "Problem"),
+]
+"""Of a table of orders."""
+
+COPY_COLUMNS = [
+    ("id", "Copy"),
+    ("made_at", "On"),
+    ("made_by", "By"),
+    ("format", "Format"),
+    ("start_s", "From, s"),
+    ("end_s", "To, s"),
+    ("redactions", "Silenced spans"),
+    ("sha256", "SHA-256"),
+]
+"""Of a table of copies; one without a hash was not taken to its end."""
+
+_NONE = "there is no such recording, or more than one begins so; `recorder find` lists them"
+"""Said of what is not there and of what is not theirs: ids are not to be guessed at."""
+
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="A recording's id, or its beginning.")]
+
+
+_TABLES = ("segments", "notice", "participants")
+"""Fields of a row that `show` prints as tables of their own."""
+_PARTICIPANTS = [
+    ("name", "Name"),
+    ("number", "Number"),
+    ("role", "Role"),
+    ("channel", "Channel"),
+    ("address", "Address"),
+]
+
+
+def show(
+    recording: IdArgument,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Show one call: its outcome, its notice, its segments."""
+    place, config = load_home(home)
+    person = sign_in(place, name, password_file, "a recording's details")
+    row = _row_seen(place, config, person, recording)
+    with opened_index(place, config) as index:
+        orders = Erasures(index.database).of_recording(row.id)
+        orders = [one for one in orders if not is_withheld(row, one.start_s, one.end_s)]
+        copies = [copy_to_json(copy) for copy in CopyList(index.database).of_recording(row.id)]
+    fields = {**row_to_json(row), "locked": any(map(is_open, orders))}
+    if json:
+        print_json({**fields, "erasures": [order_to_json(order) for order in orders], "copies": copies})
+        return
+    facts = [{"key": key, "value": value} for key, value in fields.items() if key not in _TABLES]
+    facts += [{"key": f"notice.{key}", "value": value} for key, value in (fields["notice"] or {}).items()]
+    print_table(facts, [("key", ""), ("value", "")], empty="")
+    columns = [("start_s", "From, s"), ("end_s", "To, s"), ("kind", "What"), ("reason", "Reason"), ("by", "By")]
+    print_table(fields["segments"], columns, empty="nothing of this call was kept")
+    if fields["participants"]:
+        print_table(fields["participants"], _PARTICIPANTS, empty="")
+    if orders:
+        print_table([order_to_json(order) for order in orders], ORDER_COLUMNS, empty="")
+    if copies:
+        print_table(copies, COPY_COLUMNS, empty="")
+
+
+def _row_seen(home: Home, config: Config, person: Person, recording: str) -> RecordingRow:
+    """Return a row as somebody may see it, audited first; what is not theirs gets the words of what is not there."""
+    row, leave = row_known(home, config, person, recording, Act.VIEW)
+    audit(home, AuditNote(act=Act.VIEW.value, subject=row.id), actor=person.actor)
+    return shown(person, row, leave)
+
+
+def row_known(
+    home: Home, config: Config, person: Person, recording: str, act: Act
+) -> tuple[RecordingRow, AccessRequest | None]:
+    """Return the row of an id, or of its beginning, that somebody may know of, and the leave by which they may hear it.
+
+    Whoever may not know of it leaves with the words of what is not there; what they tried is in the audit log.
+
+    Args:
+        home: The recorder's folder.
+        config: Its configuration.
+        person: Who asks.
+        recording: What they typed.
+        act: What for.
+    """
+    requests = requests_of(home)
+    with opened_index(home, config) as index:
+        try:
+            row = index.get(recording)
+        except NotFoundError:
+            row = None
+    named = row.id if row is not None else RecordingId(recording) if is_recording_id(recording) else None
+    leave = None if named is None else requests.leave(person.name, named, Leave.LISTEN)
+    if row is None:
+        decision = may(person, Act.VIEW, has_leave=True)
+    else:
+        operator, team = relation(person, row)
+        decision = may(person, Act.VIEW, operator=operator, team=team, has_leave=leave is not None)
+    is_known = knows_all(person)
+    if isinstance(decision, Refused):
+        refuse(home, act, person, decision.reason, subject=row.id if row else "", said=None if is_known else _NONE)
+    if row is None:
+        if is_known or leave is not None:  # that it was deleted is no news to who had leave to hear it
+            return row_of(home, config, recording), leave
+        fail(_NONE)
+    return row, leave
+
+
+def row_of(home: Home, config: Config, recording: str) -> RecordingRow:
+    """Return the row of an id or of its beginning, or leave with a sentence."""
+    with opened_index(home, config) as index:
+        try:
+            return index.get(recording)
+        except NotFoundError as error:
+            tombstone = Deletions(index.database).get(RecordingId(recording)) if is_recording_id(recording) else None
+            fail(f"{error}; `recorder find` lists them" if tombstone is None else tombstone.sentence)

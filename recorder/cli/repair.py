@@ -1,0 +1,260 @@
+"""Commands for the worst days: reindex, reconcile and fsck."""
+
+import contextlib
+import socket
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from json import dumps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recorder.cli.records import opened_index
+from recorder.cli.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PasswordOption,
+    fail,
+    is_by_token,
+    load_home,
+    messages,
+    note_unnamed,
+    os_user,
+    permit,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+    sign_in,
+)
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.config import Config
+from recorder.permissions import Act, Person
+from recorder.recordings.fsck import Checker
+from recorder.recordings.mending import MENDED, Mender
+from recorder.recordings.reconcile import Reconciler, Report
+from recorder.recordings.reindex import Reindexed, Reindexer
+from storage.audit import AuditLog
+from storage.errors import StorageError
+from storage.fsck import Finding
+from storage.index import Index
+from storage.keys import NodeKeys
+from storage.vault import Vault
+
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what there is to be done; change nothing.")]
+
+
+def reindex(
+    dry_run: DryRunOption = False,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Make the index anew from recordings and audit log: holds, deletions, orders to erase. Run it again if it was cut.
+
+    A usable index is filled up, beside a running daemon. One that is missing or damaged is replaced, for which daemon
+    and console have to be stopped a moment; the old file goes to lost+found. Lost are calls of which nothing was kept,
+    but for what can be read of the damaged file. Afterwards nothing is deleted before `recorder reconcile`.
+    """
+    place, config = load_home(home)
+    by = _repairer(place, name, password_file, "reindex", is_dry=dry_run)
+    try:
+        made = Reindexer(
+            home=place, config=config, vault=_vault(place), audit=AuditLog(place.audit), now=utc_now, tell=say
+        )
+        if dry_run:
+            done = made.look()
+        else:
+            with progress_bar("reading recordings", 0) as progress:
+                done = made.run(by, progress)
+    except (StorageError, OSError) as error:
+        fail(str(error) if dry_run else f"{error}; what was done stands, and the sweep waits: run it again")
+    if json:
+        print_json(done.as_json() | {"dry_run": dry_run})
+    else:
+        _print_reindexed(done, is_dry=dry_run)
+
+
+def _print_reindexed(done: Reindexed, *, is_dry: bool) -> None:
+    facts = done.as_json()
+    for name in ("damaged", "unfiled"):
+        for path, problem in facts.pop(name).items():
+            say(f"{name}: recordings/{path}: {problem}")
+    print_table([{"what": key.replace("_", " "), "is": value} for key, value in facts.items() if value or value == 0],
+                [("what", "What"), ("is", "Is")], empty="")  # fmt: skip
+    if done.late_entries:
+        say(f"{done.late_entries} entries wait for the audit log: start the daemon, and run this once more after that")
+    if not is_dry:
+        say("nothing is deleted until the DPO has looked: recorder reconcile")
+
+
+def reconcile(
+    confirm: Annotated[bool, typer.Option("--confirm", help="You have looked: the sweep goes on. DPO only.")] = False,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What you compared, and with what.")] = "",
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Show what there is after the index was rebuilt or a backup restored; with --confirm, let the sweep go on."""
+    place, config = load_home(home)
+    person = _dpo(place, name, password_file, reason) if confirm else None
+    try:
+        with opened_index(place, config) as index, _bar("comparing", _vault(place)) as (progress, total):
+            made = Reconciler(
+                home=place, vault=_vault(place), database=index.database, audit=AuditLog(place.audit),
+                now=utc_now, is_live=_is_live(place),
+            )  # fmt: skip
+            report = made.report(progress, total)
+            if person is not None:
+                made.confirm(person.actor, reason, report)
+    except (StorageError, OSError) as error:
+        fail(str(error))
+    if json:
+        print_json(report.as_json() | {"confirmed": confirm})
+        return
+    _print_report(report)
+    if confirm:
+        say("the sweep goes on")
+    elif report.mark is not None:
+        say("nothing is deleted until the DPO says: recorder reconcile --confirm --reason TEXT --as NAME")
+
+
+def _print_report(report: Report) -> None:
+    facts = report.as_json()
+    for why in facts.pop("why"):
+        say(f"the sweep waits: {why}")
+    rebuilt, anchors = facts.pop("reindex"), facts.pop("anchors")
+    rows = [{"what": key.replace("_", " "), "is": value} for key, value in facts.items()]
+    rows += [{"what": f"when it was rebuilt: {key.replace('_', ' ')}", "is": value} for key, value in rebuilt.items()]
+    rows += [{"what": f"head noted at {target}", "is": said} for target, said in anchors.items()]
+    print_table(rows, [("what", "What"), ("is", "Is")], empty="")
+
+
+def fsck(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what costs no evidence; what makes room goes to lost+found.")
+    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Do not read the recordings through.")] = False,
+    write_off: Annotated[
+        bool,
+        typer.Option("--write-off-missing", help="With --repair: calls whose file is gone become ones not kept."),
+    ] = False,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Compare recordings with index, keys and audit log; nothing changes without --repair. Exit 1 if some is left."""
+    if write_off and not repair:
+        fail("--write-off-missing goes with --repair", 2)
+    place, config = load_home(home)
+    by = _repairer(place, name, password_file, "fsck", is_dry=not repair)
+    try:
+        with opened_index(place, config) as index:
+            looked = _Look(place, config, index, is_quick=quick, is_writing_off=write_off)
+            left = looked.run(by if repair else None, json=json)
+    except (StorageError, OSError) as error:
+        fail(str(error))
+    if left:
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One run of fsck; prints while it goes on, so that nothing is kept."""
+
+    place: Home
+    config: Config
+    index: Index
+    is_quick: bool
+    is_writing_off: bool
+
+    def run(self, by: str | None, *, json: bool) -> int:
+        """Look, mend if somebody is to be named for it, print; returns how much is left."""
+        counts: Counter[str] = Counter()
+        vault, audit = _vault(self.place), AuditLog(self.place.audit)
+        checker = Checker(
+            home=self.place, vault=vault, database=self.index.database, audit=audit, now=utc_now,
+            is_live=_is_live(self.place), is_quick=self.is_quick, counts=counts,
+        )  # fmt: skip
+        mender = None
+        if by is not None:
+            mender = Mender(
+                home=self.place, config=self.config, vault=vault, database=self.index.database, audit=audit,
+                now=utc_now, is_writing_off=self.is_writing_off,
+            )  # fmt: skip
+        found: Counter[str] = Counter()
+        with _bar("comparing", vault) as (progress, total):
+            _print_found(self._mended(checker.findings(progress, total), mender, found), counts, found, json=json)
+        if mender is not None and found["mended"]:
+            audit.append(MENDED, by or "", "", {"findings": dict(found)})
+        return found["left"]
+
+    @staticmethod
+    def _mended(findings: Iterator[Finding], mender: Mender | None, found: Counter[str]) -> Iterator[dict[str, Any]]:
+        for finding in findings:
+            said = mender.mend(finding) if mender is not None else ""
+            found["mended" if said else "left"] += 1
+            found[str(finding.kind)] += 1
+            yield {**finding.as_json(), "mended": said or None}
+
+
+def _print_found(found: Iterator[dict[str, Any]], counts: Counter[str], sums: Counter[str], *, json: bool) -> None:
+    if json:
+        sys.stdout.write('{"findings": [')
+        for number, one in enumerate(found):
+            sys.stdout.write((",\n" if number else "\n") + dumps(one))
+        ends = {"looked_at": dict(counts), "mended": sums["mended"], "left": sums["left"]}
+        sys.stdout.write(f"\n], {dumps(ends)[1:]}\n")
+        return
+    for one in found:
+        ending = one["mended"] or (
+            f"--repair would {one['repair']}" if one["repair"] else "it takes a person: see docs"
+        )
+        say(f"{one['kind']}: {one['where']}: {one['what']}. {ending}")
+    looked = ", ".join(f"{counts[name]} {name}" for name in ("containers", "rows", "keys"))
+    say(f"{looked} compared: {sums['mended']} mended, {sums['left']} left")
+
+
+@contextlib.contextmanager
+def _bar(what: str, vault: Vault) -> Iterator[tuple[Any, int]]:
+    total = sum(1 for _ in vault.finished()) if messages.is_terminal else 0
+    with progress_bar(what, total) as progress:
+        yield progress, total
+
+
+def _repairer(place: Home, name: str | None, password_file: Path | None, command: str, *, is_dry: bool) -> str:
+    """Return who repairs, for the audit log. It takes no account: accounts may be what is gone.
+
+    A name that is given is signed in, and its role counts; so is a token, while accounts can be read.
+    """
+    details = {"command": command, "dry_run": is_dry}
+    if name is None and not (is_by_token(password_file) and place.people.exists()):
+        note_unnamed(place, Act.REPAIR_INDEX.value, details)
+        return f"os:{os_user()}"
+    person = sign_in(place, name, password_file, "a repair")
+    permit(place, Act.REPAIR_INDEX, person, reason="", subject="", operator=None, details=details)
+    return person.actor
+
+
+def _dpo(place: Home, name: str | None, password_file: Path | None, reason: str) -> Person:
+    person = sign_in(place, name, password_file, "to let the sweep go on")
+    permit(place, Act.RECONCILE, person, reason=reason, subject="", operator=None, details={})
+    return person
+
+
+def _vault(place: Home) -> Vault:
+    return Vault(place.root, NodeKeys.load(place.root))
+
+
+def _is_live(place: Home) -> bool:
+    """Tell whether a daemon answers in a home; its lock is not tried, which would keep one from starting."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(str(place.socket)) == 0

@@ -1,0 +1,124 @@
+"""Commands for reports: `recorder report pauses`."""
+
+import csv as comma_separated
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from recorder.access.database import AuditNote
+from recorder.cli.records import FromOption, ToOption, moment, opened_index
+from recorder.cli.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PasswordOption,
+    audit,
+    fail,
+    load_home,
+    print_json,
+    print_table,
+    say,
+    sign_in,
+)
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.common.plain_text import safe_cell
+from recorder.permissions import Act, Person
+from recorder.reports.pause_report import OfficerPauses
+from recorder.reports.reports import Asked, ReportRefusedError, pause_report, period, teams_of
+from storage.erasures import Erasures
+from storage.errors import StorageError
+
+report = typer.Typer(help="Reports: what was not recorded, by officer.", no_args_is_help=True)
+
+COLUMNS = [
+    ("operator", "Officer"),
+    ("teams", "Teams"),
+    ("calls", "Calls"),
+    ("share", "Paused, % of time"),
+    ("pauses", "Pauses"),
+    ("repeats", "Calls with several"),
+    ("without_payment", "Without a payment"),
+    ("never_resumed", "Never resumed"),
+    ("longest_pause_s", "Longest, s"),
+    ("silenced_s", "Digits silenced, s"),
+    ("fax_suspected", "Fax suspected"),
+    ("discarded", "Discarded"),
+    ("forgot", "Forgot"),
+    ("opt_outs", "Opt-outs"),
+]
+
+
+@report.callback()
+def _report() -> None:
+    """Reports: what was not recorded, by officer."""
+
+
+@report.command("pauses")
+def pauses(
+    from_: FromOption = None,
+    to: ToOption = None,
+    operator: Annotated[str | None, typer.Option("--operator", metavar="X")] = None,
+    team: Annotated[str | None, typer.Option("--team", metavar="T", help="Only calls at extensions of it.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values on standard output.")] = False,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Show pauses per officer: share of call time, repeats, without a payment, never resumed. Takes a person.
+
+    Without --from the last 28 days. A manager sees the officers of their own teams.
+    """
+    if json and csv:
+        fail("give either --json or --csv", 2)
+    place, config = load_home(home)
+    zone = ZoneInfo(config.site.timezone)
+    start, end = period(moment(from_, zone, is_end=False), moment(to, zone, is_end=True), now=utc_now(), zone=zone)
+    if end <= start:
+        fail("--to must be after --from", 2)
+    asked = Asked(start=start, end=end, operator=operator, team=team)
+    person = sign_in(place, name, password_file, "a report")
+    teams = _permitted(place, person, asked)
+    try:
+        with opened_index(place, config) as index:
+            found = pause_report(index, Erasures(index.database), asked, teams=teams)
+    except StorageError as error:
+        fail(str(error))
+    if json:
+        print_json(found.as_json())
+    elif csv:
+        _print_csv(found.officers)
+    else:
+        say(f"{start.astimezone(zone):%Y-%m-%d %H:%M} to {end.astimezone(zone):%Y-%m-%d %H:%M}, {config.site.timezone}")
+        print_table([_line(officer) for officer in found.officers], COLUMNS, empty="no calls in this period")
+
+
+def _permitted(home: Home, person: Person, asked: Asked) -> frozenset[str] | None:
+    """Return the teams that the person sees, audited before anything is shown; or leave."""
+    details = {"report": "pauses", **asked.as_json()}
+    try:
+        teams = teams_of(person, asked.team)
+    except ReportRefusedError as error:
+        why = {**details, "why": str(error)}
+        audit(home, AuditNote(act=f"{Act.REPORT}.refused", subject="", details=why), actor=person.actor)
+        fail(str(error))
+    audit(home, AuditNote(act=Act.REPORT.value, subject="", details=details), actor=person.actor)
+    return teams
+
+
+def _line(officer: OfficerPauses) -> dict[str, Any]:
+    fields = officer.as_json()
+    return {**fields, "teams": ", ".join(fields["teams"]), "share": f"{officer.paused_share:.1%}"}
+
+
+def _print_csv(officers: Iterable[OfficerPauses]) -> None:
+    writer = comma_separated.writer(sys.stdout, lineterminator="\n")
+    rows = [officer.as_json() for officer in officers]
+    writer.writerow(OfficerPauses(operator="").as_json())
+    for row in rows:
+        writer.writerow(safe_cell(", ".join(value) if isinstance(value, list) else value) for value in row.values())

@@ -1,0 +1,334 @@
+"""`recorder retention`: what is kept how long, what a sweep would delete, the sweep itself, and what it asks people."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recorder.access.database import AuditNote, open_people
+from recorder.access.listening.appointments import Appointments
+from recorder.cli.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PasswordOption,
+    audit,
+    fail,
+    load_home,
+    people_of,
+    permit,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+    sign_in,
+    tell,
+)
+from recorder.common.home import Home
+from recorder.permissions import Act, DeniedError, Person
+from recorder.retention.sweep import Sweeper
+from recorder.retention.sweep_consent import Consent
+from recorder.retention.sweep_consents import Consents
+from recorder.retention.sweep_plan import Plan, PlanLine, Tally, damage_sentence
+from recorder.retention.sweep_process import opened_sweeper
+from recorder.retention.sweep_state import SweepState, state_to_json
+from recorder.rules.retention import FIXED, SCHEDULE, DataClass, Stop, larger_share, put_into_force
+from storage.errors import StorageError
+
+retention = typer.Typer(
+    invoke_without_command=True,
+    help="Retention: what is kept how long, what is due, the sweep that deletes it. It runs by itself each day.",
+)
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")]
+
+_SCHEDULE_COLUMNS = [
+    ("what", "What"),
+    ("days", "Days"),
+    ("wanted", "Configured"),
+    ("since", "From"),
+    ("owner", "Owner"),
+    ("why", "Why"),
+]
+_FIXED_COLUMNS = [("what", "What"), ("rule", "Kept"), ("owner", "Owner"), ("why", "Why")]
+_PLAN_COLUMNS = [
+    ("what", "What"),
+    ("service", "Service"),
+    ("days", "Days"),
+    ("month", "Month"),
+    ("count", "Due"),
+    ("size", "Size"),
+    ("held", "Held"),
+    ("kinds", "Held by"),
+    ("next_week", "Next week"),
+]
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+@retention.callback()
+def look(
+    context: typer.Context, dry_run: DryRunOption = False, home: HomeOption = Path(), json: JsonOption = False
+) -> None:
+    """Show the periods in force and how the last sweep ended; with --dry-run, what one would delete now."""
+    if context.invoked_subcommand is not None:
+        sources = [context.get_parameter_source(name) for name in context.params]
+        if any(source is not None and source.name == "COMMANDLINE" for source in sources):
+            fail(f"write the options behind `{context.invoked_subcommand}`", 2)
+        return
+    with _sweeping(home) as (_, sweeper):
+        if dry_run:
+            _show_plan(sweeper, sweeper.plan(), json=json)
+        else:
+            _show_state(sweeper, sweeper.file.load(), json=json)
+
+
+@retention.command("run")
+def run(
+    confirm_share: Annotated[
+        bool, typer.Option("--confirm-share", help="Say, as one of two people, that more may go than in a day.")
+    ] = False,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Sweep now: delete what is due, as the daemon does each day by itself.
+
+    Where it has stopped because of how much is due, two people let it go on with --confirm-share: one of them the data
+    protection officer or the deputy, neither of ICT.
+    """
+    with _sweeping(home) as (place, sweeper):
+        if confirm_share:
+            person = sign_in(place, name, password_file, "this")
+            stopped = sweeper.plan().stopped
+            if stopped is None or stopped.why is not Stop.SHARE:
+                fail(stopped.sentence if stopped else "nothing has to be confirmed: leave --confirm-share away")
+            consent = _confirmed(place, sweeper, Stop.SHARE, person, due=sweeper.plan().due_recordings)
+            if consent.second_by is None:
+                _say_waits(consent, f"that {consent.due:,} recordings go", json=json)
+                return
+        else:
+            _permit(place, Act.RUN_RETENTION, name, password_file, {"share_confirmed": False})
+        with progress_bar("deleting", 1.0) as progress:
+            state = sweeper.run(progress=progress)
+    if json:
+        print_json(state_to_json(state))
+    else:
+        _say_counts(state)
+    if state.problem:
+        fail(f"{state.problem}; the messages above name them")
+
+
+@retention.command("confirm-shorter")
+def confirm_shorter(
+    dry_run: DryRunOption = False,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Put periods into force that the configuration made shorter, and a larger share of a day; the DPO alone may.
+
+    Nothing is deleted by this.
+    """
+    with _sweeping(home) as (place, sweeper):
+        if dry_run:
+            _show_plan(sweeper, sweeper.plan(is_shorter_confirmed=True), json=json)
+            return
+        wanted, larger = _unconfirmed(sweeper), _larger(sweeper)
+        person = _permit(place, Act.SHORTEN_RETENTION, name, password_file, {"shorter": wanted})
+        done = sweeper.confirm_shorter(person.actor)
+    if json:
+        print_json([{"key": one.name, "days": one.days, "before": one.in_force} for one in done])
+        return
+    if not done and not larger:
+        say("nothing is configured shorter than what is in force")
+    for one in done:
+        say(f"{one.name} is {one.days} days from now on; it was {one.in_force}")
+    if larger:
+        say(f"{larger} until now; the larger one is from now on")
+    if done:
+        say("what that makes due goes with the next sweep; see `recorder retention --dry-run`")
+
+
+@retention.command("confirm-clock")
+def confirm_clock(
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Say, as one of two people, that the clock is right now, and that what was seen later was seen by a wrong one.
+
+    One of the two is the data protection officer or the deputy, and neither of them is ICT.
+    """
+    with _sweeping(home) as (place, sweeper):
+        person = sign_in(place, name, password_file, "this")
+        now = sweeper.now()
+        until = sweeper.seen_later()
+        if until is not None:
+            consent = _confirmed(place, sweeper, Stop.CLOCK, person, due=0)
+            if consent.second_by is None:
+                _say_waits(consent, f"that the clock is right: {now:%Y-%m-%d %H:%M} UTC", json=json)
+                return
+            until = sweeper.confirm_clock(consent.second_by)
+    if json:
+        print_json({"now": now.isoformat(), "until": None if until is None else until.isoformat()})
+    elif until is None:
+        say(f"the clock says {now:%Y-%m-%d %H:%M} UTC, and nothing later was ever seen")
+    else:
+        say(f"the clock is right: {now:%Y-%m-%d %H:%M} UTC; what was seen until {until:%Y-%m-%d %H:%M} was not")
+
+
+@contextmanager
+def _sweeping(root: Path) -> Iterator[tuple[Home, Sweeper]]:
+    """Open what the commands need; leave with a sentence for everything that storage says."""
+    home, config = load_home(root)
+    try:
+        with opened_sweeper(home, config) as sweeper:
+            yield home, sweeper
+    except StorageError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename or home.root}: {error.strerror}")
+
+
+def _permit(home: Home, act: Act, name: str | None, password_file: Path | None, details: dict[str, Any]) -> Person:
+    person = sign_in(home, name, password_file, "this")
+    permit(home, act, person, reason="", subject="", operator=None, details=details)
+    return person
+
+
+def _confirmed(home: Home, sweeper: Sweeper, what: Stop, person: Person, *, due: int) -> Consent:
+    """Have a person confirm that a sweep goes on, or leave with the sentence that says why they may not."""
+    engine = open_people(home.people)
+    bench = Appointments(engine, now=sweeper.now).bench(people_of(home))
+    try:
+        return Consents(engine).give(
+            person, bench, what, due=due, now=sweeper.now(), enter=lambda note: audit(home, note, actor=person.actor)
+        )
+    except DeniedError as error:
+        refused = AuditNote(act=f"{Act.CONFIRM_SWEEP}.refused", subject="", details={"what": str(what)})
+        audit(home, refused, actor=person.actor, text=str(error))
+        fail(str(error))
+
+
+def _say_waits(consent: Consent, what: str, *, json: bool) -> None:
+    sentence = (
+        f"you confirm {what}; now somebody else has to, within a day: "
+        "one of the two is the data protection officer or the deputy, and neither is ICT. Nothing was deleted"
+    )
+    document = {"consent": consent.id, "what": str(consent.what), "due": consent.due, "is_enough": False}
+    tell(document, sentence, json=json)
+
+
+def _unconfirmed(sweeper: Sweeper) -> list[str]:
+    _, shorter = put_into_force(sweeper.periods, sweeper.file.load().in_force, is_confirmed=False)
+    return [sentence for sentence in (*(one.sentence for one in shorter), _larger(sweeper)) if sentence]
+
+
+def _larger(sweeper: Sweeper) -> str:
+    return larger_share(sweeper.most_share, sweeper.file.load().most_share)
+
+
+# --- the schedule and the last sweep
+
+
+def _show_state(sweeper: Sweeper, state: SweepState, *, json: bool) -> None:
+    found, _ = put_into_force(sweeper.periods, state.in_force, is_confirmed=False)
+    waiting = _unconfirmed(sweeper)
+    if json:
+        schedule = [_scheduled(key, days, sweeper) for key, days in found.items()]
+        print_json({**state_to_json(state), "unconfirmed": waiting, "in_force": found, "schedule": schedule,
+                    "fixed": list(map(asdict, FIXED))})  # fmt: skip
+        return
+    print_table([_scheduled(key, days, sweeper) for key, days in found.items()], _SCHEDULE_COLUMNS, empty="")
+    print_table(list(map(asdict, FIXED)), _FIXED_COLUMNS, empty="")
+    for sentence in waiting:
+        say(f"{sentence}: the DPO confirms it by `recorder retention confirm-shorter --as NAME`")
+    if state.last_success is None:
+        say("no sweep has ended well yet; the daemon makes one each day")
+    else:
+        say(f"last sweep: {state.last_success:%Y-%m-%d %H:%M} UTC")
+        _say_counts(state)
+    for problem in (state.stopped, state.problem):
+        if problem:
+            say(f"since then: {problem}")
+
+
+def _scheduled(key: str, days: int, sweeper: Sweeper) -> dict[str, Any]:
+    data = next((line.data for line in SCHEDULE.values() if line.key == key), DataClass.RECORDINGS)
+    line, service = SCHEDULE[data], key.partition("/")[2]
+    what = f"recordings of service {service}" if service else line.what
+    wanted = sweeper.periods.get(key)
+    return {
+        "class": str(data), "service": service, "what": what, "days": days,
+        "wanted": wanted, "since": line.since, "owner": line.owner, "why": line.why,
+    }  # fmt: skip
+
+
+def _say_counts(state: SweepState) -> None:
+    counts = {name: count for name, count in state.counts.items() if count}
+    size = counts.pop("bytes", 0)
+    said = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items())
+    say(f"{said} ({_size(size)})" if size else said or "nothing was due")
+
+
+# --- what a sweep would do
+
+
+def _show_plan(sweeper: Sweeper, plan: Plan, *, json: bool) -> None:
+    if json:
+        print_json(plan.as_json())
+        return
+    lines = [shown for line in plan.lines for shown in _shown(line)]
+    others: list[dict[str, Any]] = [{"what": str(data), "count": count} for data, count in plan.others.items() if count]
+    if plan.claims or plan.claims_held:
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(plan.claims_kinds.items()))
+        line = {
+            "what": "upheld claims",
+            "count": plan.claims or "",
+            "held": len(plan.claims_held) or "",
+            "kinds": kinds,
+        }
+        others.append(line)
+    print_table([*lines, *others], _PLAN_COLUMNS, empty="nothing is due, and nothing falls due within a week")
+    due, held = _sum(plan, "due"), _sum(plan, "held")
+    say(f"{due.count:,} calls of {_size(due.bytes)} are due, {held.count:,} more are held; nothing was changed")
+    say(f"{plan.due_recordings:,} of {plan.kept:,} recordings would go; at most {plan.most_share:g} % in a day")
+    if held.count:
+        say("held recordings stay until their holds are over; `recorder hold list` shows them")
+    if damage := damage_sentence(plan.damaged):
+        say(damage)
+    if plan.larger:
+        say(plan.larger)
+    for one in plan.shorter:
+        say(f"{one.sentence}; this is reckoned with the {'shorter' if plan.is_shorter_confirmed else 'longer'} one")
+    if plan.stopped is not None:
+        say(f"a sweep would delete nothing: {plan.stopped.sentence}")
+
+
+def _sum(plan: Plan, name: str) -> Tally:
+    tallies = [getattr(line, name) for line in plan.lines]
+    return Tally(count=sum(one.count for one in tallies), bytes=sum(one.bytes for one in tallies))
+
+
+def _shown(line: PlanLine) -> Iterator[dict[str, Any]]:
+    """Return a line for each month; what holds keep, and what falls due, stands in the first one."""
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(line.kinds.items()))
+    first: dict[str, Any] = {"held": line.held.count or "", "kinds": kinds, "next_week": line.soon.count or ""}
+    for month, tally in sorted(line.months.items()) or [("", Tally())]:
+        yield {
+            "what": str(line.data), "service": line.service, "days": line.days, "month": month,
+            "count": tally.count or "", "size": _size(tally.bytes) if tally.bytes else "", **first,
+        }  # fmt: skip
+        first = {}
+
+
+def _size(size: int) -> str:
+    value, unit = float(size), 0
+    while value >= 1000 and unit < len(_UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{value:.3g} {_UNITS[unit]}" if value < 1000 else f"{value:,.0f} {_UNITS[unit]}"

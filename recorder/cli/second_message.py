@@ -1,0 +1,39 @@
+"""`recorder second-message`: the caller hears how data is used, because they asked the officer for it."""
+
+from pathlib import Path
+from typing import Any
+
+from recorder.cli.live import CallOption, ExtensionOption, ask, one_of, whole
+from recorder.cli.shared import AsOption, HomeOption, JsonOption, PasswordOption, print_json, say, sign_in
+from recorder.common.home import Home
+from recorder.control.client import LiveClient
+
+
+def second_message(
+    call: CallOption = None,
+    extension: ExtensionOption = None,
+    name: AsOption = None,
+    password_file: PasswordOption = None,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Have the second message played to a caller who asks for it during the call.
+
+    Until it ends the caller hears it in the officer's place; the officer goes on hearing the caller. The recording goes
+    on, or stays paused, as it was.
+    """
+    one_of(call, extension)
+    found = Home(home.resolve())
+    person = sign_in(found, name, password_file, "to have the second message played")
+
+    def play(client: LiveClient) -> dict[str, Any]:
+        if extension is not None:
+            return client.second_message_extension(extension, person=person)
+        return client.second_message(whole(client, call or ""), person=person)
+
+    answer = ask(found, play)
+    if json:
+        print_json(answer.get("calls", answer))
+        return
+    for one in answer.get("calls", [answer]):
+        say(f"{one['call']}: the caller hears the second message, and not the officer until it ends")

@@ -1,0 +1,112 @@
+"""Commands that run something: the daemon, the console, both, and the demo."""
+
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from recorder.access.signing import ensure_key
+from recorder.calls.notices import NoticeError
+from recorder.cli.shared import HomeOption, fail, load_home, say
+from recorder.common.hygiene import LimitError, collect_regularly, forbid_dumps, lock_memory, take_short_turns
+from recorder.common.logs import log_to_stderr
+from recorder.config import ConfigError
+from recorder.demo.phones.kinds import PhoneKind
+from recorder.recordings.opening import AlreadyRunningError
+from recorder.service.processes import NotReadyError, start, stop, wait_ready
+from storage.errors import StorageError
+
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Log signalling too; never bodies or digits.")]
+
+ONE_USER = (
+    "daemon and console run as one user of the operating system: whoever takes over the daemon may read and write the "
+    "accounts, sign as anybody, and open the private keys that lie here. docs/security.md says what two users protect"
+)
+"""Said by `recorder up`."""
+
+
+def run(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
+    """Run the daemon: SIP, media, recording. Ends on SIGTERM, reloads on SIGHUP."""
+    from recorder.service import daemon  # noqa: PLC0415 - the whole daemon, which other commands need not load
+
+    log_to_stderr(is_verbose=verbose)
+    collect_regularly()
+    take_short_turns()
+    try:
+        daemon.run(home.resolve())
+    except ConfigError as error:
+        fail(str(error), 2)
+    except (NoticeError, LimitError, StorageError, AlreadyRunningError, daemon.StartError) as error:
+        fail(str(error))
+
+
+def console(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
+    """Run the console: the pages and the HTTP interface."""
+    from recorder.service.run_console import ConsoleError, serve  # noqa: PLC0415 - a web framework that other commands need not load
+
+    place, config = load_home(home)
+    if config.console.listen is None:
+        fail("the console is off: set listen in [console] of recorder.toml", 2)
+    log_to_stderr(is_verbose=verbose)
+    forbid_dumps()
+    lock_memory()
+    collect_regularly()
+    take_short_turns()
+    try:
+        serve(place, config)
+    except (ConsoleError, StorageError) as error:
+        fail(str(error))
+
+
+def up(home: HomeOption = Path()) -> None:
+    """Run daemon and console together until Ctrl-C; if one of them ends, the other is ended too."""
+    place, config = load_home(home)
+    commands = ["run"] + (["console"] if config.console.listen else [])
+    say(ONE_USER)
+    ensure_key(place.root)
+    children = [start(place, command) for command in commands]
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        wait_ready(place, children[0])
+        say(
+            f"listening for SIP on {config.sip.listen}"
+            + (f", console on {config.console.url}" if config.console.listen else "")
+        )
+        while all(child.poll() is None for child in children):
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        say("stopping")
+    except NotReadyError as error:
+        fail(str(error))
+    finally:
+        codes = [stop(child) for child in children]
+    if any(code not in (0, -signal.SIGTERM) for code in codes):
+        fail("a part of the recorder ended by itself; its messages are above")
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="End by itself, with the recording's JSON as the last line.")
+    ] = False,
+    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where copy and picture go.")] = Path(
+        "demo-output"
+    ),
+    phone: Annotated[
+        PhoneKind | None,
+        typer.Option("--phone", help="The phones that talk: pjsua2 where it is installed, baresip elsewhere."),
+    ] = None,
+) -> None:
+    """Show the main job: two phones talk, the officer pauses for a card number, the recording is checked."""
+    from recorder.demo.story import DemoError, show  # noqa: PLC0415 - phones and plotting, which nothing else needs
+
+    try:
+        show(output, once=once, phone=phone)
+    except DemoError as error:
+        fail(str(error))

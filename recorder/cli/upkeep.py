@@ -1,0 +1,135 @@
+"""Commands that keep the store in order: verify and recover."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recorder.cli.records import opened_index, row_of
+from recorder.cli.shared import (
+    HomeOption,
+    JsonOption,
+    fail,
+    load_home,
+    messages,
+    note_unnamed,
+    print_json,
+    print_json_list,
+    print_table,
+    progress_bar,
+    say,
+)
+from recorder.common.clock import utc_now
+from recorder.recordings.inspection import Inspector
+from recorder.recordings.opening import AlreadyRunningError, held, recover_all
+from storage.errors import StorageError
+from storage.keys import NodeKeys
+from storage.types import RecordingRow, Verification
+from storage.vault import Vault
+
+VERIFIED, RECOVERED = "recording.verified", "recording.recovered"
+"""As the audit log has them."""
+
+
+def verify(
+    recording: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every recording in the vault.")] = False,
+    home: HomeOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Prove that recordings are as they were closed and as the index says; needs no private key."""
+    if (recording is None) != all_:
+        fail("give either an ID or --all", 2)
+    place, config = load_home(home)
+    note_unnamed(place, VERIFIED, {"all": all_})
+    try:
+        with opened_index(place, config) as index:
+            inspector = Inspector(vault=Vault(place.root, NodeKeys.load(place.root)), index=index)
+            tally = _Tally()
+            found = tally.counted(
+                _inspected(inspector, None if recording is None else row_of(place, config, recording))
+            )
+            if json:
+                print_json_list(found)
+            else:
+                _print_findings(found, is_all=all_)
+    except StorageError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename or place.root}: {error.strerror}")
+    if not json:
+        sentence = f"{tally.count - tally.wrong} of {tally.count} recordings are unchanged"
+        say(sentence if tally.count else "there are no finished recordings")
+    if tally.wrong:
+        raise typer.Exit(1)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts findings as they pass."""
+
+    count: int = 0
+    wrong: int = 0
+
+    def counted(self, found: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for one in found:
+            self.count += 1
+            self.wrong += not one["ok"]
+            yield one
+
+
+def _inspected(inspector: Inspector, row: RecordingRow | None) -> Iterator[dict[str, Any]]:
+    """Verify one recording or all, with a progress bar on a terminal."""
+    if row is not None:
+        if row.path is None:
+            fail(f"nothing was kept of {row.id}: {row.outcome}, {row.reason}")
+        yield _finding(inspector.one(row))
+        return
+    total = sum(1 for _ in inspector.vault.finished()) if messages.is_terminal else 0
+    with progress_bar("verifying", total) as progress:
+        for number, result in enumerate(inspector.all(), 1):
+            progress(number, total)
+            yield _finding(result)
+
+
+def _finding(result: Verification) -> dict[str, Any]:
+    return {
+        "id": result.id,
+        "ok": result.problem is None,
+        "is_complete": result.is_complete,
+        "bytes": result.bytes,
+        "sha256": result.sha256,
+        "signed_by": result.signed_by,
+        "problem": result.problem,
+    }
+
+
+def _print_findings(found: Iterator[dict[str, Any]], *, is_all: bool) -> None:
+    """Print a table, of all recordings only what is wrong."""
+    listed = [one for one in found if not (is_all and one["ok"])]
+    columns = [("id", "Recording"), ("ok", "Unchanged"), ("is_complete", "Complete"), ("problem", "Problem")]
+    if listed:
+        print_table(listed, columns, empty="")
+
+
+def recover(home: HomeOption = Path(), json: JsonOption = False) -> None:
+    """Close what a killed daemon left open, as partial recordings; needs no private key."""
+    place, config = load_home(home)
+    try:
+        with held(place), progress_bar("recovering", 0) as progress:
+            recovered = recover_all(place, config, utc_now(), progress=progress)
+    except AlreadyRunningError as error:
+        fail(f"{error}; it recovered what was left when it started")
+    except (StorageError, OSError) as error:
+        fail(str(error))
+    note_unnamed(place, RECOVERED, {"closed": len(recovered)})
+    rows = [{"id": r.id, "cut_bytes": r.cut_bytes, "problem": r.problem, "ok": r.problem is None} for r in recovered]
+    if json:
+        print_json(rows)
+    else:
+        columns = [("id", "Recording"), ("ok", "Recovered"), ("cut_bytes", "Torn bytes cut"), ("problem", "Problem")]
+        print_table(rows, columns, empty="nothing was left open")
+    if any(r.problem for r in recovered):
+        raise typer.Exit(1)

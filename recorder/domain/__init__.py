@@ -1,1 +1,0 @@
-"""Pure rules of the application: no socket, no clock, no file."""

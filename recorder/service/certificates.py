@@ -1,0 +1,101 @@
+"""The certificate that SIP over TLS shows: whether it can be used, and for how much longer."""
+
+import stat
+from collections.abc import Iterator
+from datetime import datetime
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Protocol
+
+from recorder.config import Config
+from recorder.config.carriage import tls_options
+from recorder.service.site_check import Finding, Level, error, warning
+from sip.options import Address, TlsOptions, TransportKind
+from sip.tls import TlsFilesError, days_left, load
+
+SOON_DAYS = 30
+"""A certificate that ends within so many days is an alarm: authorities take their time."""
+
+CHECK_S = 24 * 3600.0
+"""How often the daemon's log says so."""
+
+
+class Carrier(Protocol):
+    """What is asked of the endpoint; `sip.b2bua.SipEndpoint` is the real one."""
+
+    @property
+    def addresses(self) -> dict[TransportKind, Address]:
+        """Every address bound."""
+
+    @property
+    def connections(self) -> int:
+        """How many TCP and TLS connections there are."""
+
+    @property
+    def certificate_expires_at(self) -> datetime | None:
+        """When our certificate ends, or None without TLS."""
+
+
+def health(carrier: Carrier, now: datetime) -> dict[str, Any]:
+    """Return how SIP is carried, with an alarm for a certificate that ends soon."""
+    expires_at = carrier.certificate_expires_at
+    is_ending = expires_at is not None and days_left(expires_at, now) < SOON_DAYS
+    return {
+        "listening": [str(address) for address in carrier.addresses.values()],
+        "connections": carrier.connections,
+        "certificate_expires_at": expires_at.isoformat() if expires_at is not None else None,
+        "alarms": {"tls_certificate_ends": 1} if is_ending else {},
+    }
+
+
+def check_tls(config: Config, now: datetime) -> Iterator[Finding]:
+    """Look whether TLS can be spoken, by SIP and by the console, and until when."""
+    sip = tls_options(config.sip)
+    if sip is not None:
+        again = "renew it, then `recorder reload`"
+        yield from _check("TLS", sip, now, program="recorder", section="[sip]", who="peers that verify it", again=again)
+    if config.console.tls is not None:
+        certificate, key = config.console.tls
+        options = TlsOptions(certificate=certificate, private_key=key)
+        again = "renew it, then restart the console"
+        yield from _check(
+            "console TLS", options, now, program="console", section="[console]", who="browsers", again=again
+        )
+    elif config.console.listen is not None and not _is_loopback(config.console.listen):
+        yield error(
+            "console TLS", f"the console speaks plain HTTP on {config.console.listen}",
+            why="whoever is on that network reads passwords, codes and sound",
+            do="tls_certificate and tls_key in [console], or a proxy and a loopback address",
+        )  # fmt: skip
+
+
+def _is_loopback(address: Address) -> bool:
+    try:
+        return ip_address(address.host).is_loopback
+    except ValueError:
+        return address.host == "localhost"
+
+
+def _check(
+    what: str, options: TlsOptions, now: datetime, *, program: str, section: str, who: str, again: str
+) -> Iterator[Finding]:
+    try:
+        expires_at = load(options).expires_at
+    except TlsFilesError as problem:
+        yield error(
+            f"{what} certificate", str(problem), why=f"the {program} does not start", do=f"give PEM files in {section}",
+        )  # fmt: skip
+        return
+    left, day = days_left(expires_at, now), expires_at.date().isoformat()
+    if left < 0:
+        yield error(f"{what} certificate", f"it ended on {day}", why=f"{who} refuse the connection", do=again)
+    elif left < SOON_DAYS:
+        says = f"it ends on {day}, in {left} days"
+        yield warning(f"{what} certificate", says, why=f"from then on {who} refuse the connection", do=again)
+    else:
+        yield Finding(level=Level.OK, what=f"{what} certificate", says=f"good until {day}")
+    if stat.S_IMODE(Path(options.private_key).stat().st_mode) & 0o077:
+        yield warning(
+            f"{what} key", f"others than the owner have rights on {options.private_key}",
+            why="whoever has it can pass for this recorder", do="chmod 0600",
+        )  # fmt: skip

@@ -1,0 +1,26 @@
+"""What `recorder site-check` says of signing in by an OpenID provider: it asks the provider, as a sign-in would."""
+
+import asyncio
+from collections.abc import Iterator
+
+from recorder.access.openid.answers import ProviderDownError
+from recorder.access.openid.provider import Provider
+from recorder.common.clock import utc_now
+from recorder.config import Config
+from recorder.service.site_check import Finding, Level, warning
+
+
+def check_openid(config: Config) -> Iterator[Finding]:
+    """Look whether people can sign in by the provider, where one is configured."""
+    if config.openid.issuer is None:
+        return
+    try:
+        asyncio.run(Provider(config.openid, now=utc_now).look())
+    except ProviderDownError as problem:
+        yield warning(
+            "OpenID Connect", f"{config.openid.issuer}: {problem}",
+            why="nobody can sign in to the console by it; name and password go on working",
+            do="look at [openid], at the provider, and at the network between",
+        )  # fmt: skip
+        return
+    yield Finding(level=Level.OK, what="OpenID Connect", says=f"{config.openid.issuer} answers")
