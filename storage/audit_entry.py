@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+RECORDER = "recorder"
+"""Actor of what the recorder does itself, when no person acts."""
 GENESIS = "0" * 64
 """``prev`` of the first entry."""
 LONGEST_BYTES = 1 << 26

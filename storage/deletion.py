@@ -19,6 +19,7 @@ from itertools import groupby
 from pathlib import Path
 
 from storage.audit import AuditLog
+from storage.audit_entry import RECORDER
 from storage.keys import remove_twins
 from storage.removal import TouchedFolders, remove_empty_days, sync_all, unlink_all
 from storage.tombstones import (
@@ -35,8 +36,6 @@ from storage.tree import DAY_CHARACTERS, day_after, day_folders, entries_of_day,
 from storage.types import RecordingId
 from storage.vault import Vault
 
-BY = "recorder"
-"""Actor of what nobody in person does."""
 PART = ".part"
 _KEY_SUFFIXES = (".key", ".next")
 _REPEATED_AT_ONCE = 250
@@ -105,7 +104,7 @@ class Shredder:
             self._is_many = False
             self._touched.settle()
 
-    def delete(self, doomed: Sequence[Tombstone], *, rule: str, by: str = BY, files: Files | None = None) -> Done:
+    def delete(self, doomed: Sequence[Tombstone], *, rule: str, by: str = RECORDER, files: Files | None = None) -> Done:
         """Delete recordings: tombstones, keys, containers, rows.
 
         Args:
@@ -186,7 +185,7 @@ class Shredder:
         if not any(counts.values()):
             return
         for ids in _in_parts(done.ids):
-            self.audit.append(act=AGAIN, actor=BY, subject="", details={"recordings": list(ids), **counts})
+            self.audit.append(act=AGAIN, actor=RECORDER, subject="", details={"recordings": list(ids), **counts})
             counts = dict.fromkeys(counts, 0)
 
     def _destroy(self, tombstones: Sequence[Tombstone], files: Files | None = None) -> Done:

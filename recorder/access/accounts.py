@@ -33,12 +33,11 @@ from recorder.access.account_rows import (
 )
 from recorder.access.attempts import Refusal, SignInRefused, begin_attempt, excuse, refused, take_back
 from recorder.access.database import AuditNote, accounts, from_s, identities, second_factors, sessions
-from recorder.access.granting import POWERFUL
+from recorder.access.granting import POWERFUL, PasswordSet
 from recorder.access.identities import signs_in_elsewhere
 from recorder.access.passwords import MAX_CHARACTERS, weakness
 from recorder.access.seals import Seals, disagreements
 from recorder.access.teams import plan_change, settle_changes
-from recorder.notifications.notifying import PasswordSet
 from recorder.permissions import Person, Role, combines_admin
 
 FOUNDER_ROLES = frozenset({Role.ADMIN})
@@ -237,7 +236,7 @@ class People:
         _check_password(password, name)
         return self._hash(password)
 
-    def passwords_set_since(self, moment: datetime) -> "list[PasswordSet]":
+    def passwords_set_since(self, moment: datetime) -> list[PasswordSet]:
         """Return whose password was set anew since a moment, the last time of each."""
         query = select(accounts).where(accounts.c.password_set_s >= moment.timestamp())
         with self._engine.begin() as connection:

@@ -62,6 +62,15 @@ class ProposalState(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordSet:
+    """That an account's password was set anew: when, and by whose account."""
+
+    account: str
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """Something that takes a second person.
 

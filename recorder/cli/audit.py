@@ -32,7 +32,6 @@ from recorder.cli.shared import (
     PasswordOption,
     fail,
     load_home,
-    os_user,
     print_json,
     print_json_list,
     print_table,
@@ -43,6 +42,7 @@ from recorder.cli.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
+from recorder.common.system_user import os_user
 from recorder.config import Config
 from recorder.permissions import Act, Person
 from recorder.recordings.opening import open_index

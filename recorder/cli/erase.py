@@ -20,7 +20,6 @@ from recorder.cli.shared import (
     ReasonOption,
     fail,
     load_home,
-    os_user,
     people_of,
     permit,
     print_json,
@@ -32,6 +31,7 @@ from recorder.cli.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
+from recorder.common.system_user import os_user
 from recorder.config import Config
 from recorder.data_subjects.book import CaseBook
 from recorder.data_subjects.telling import tell_of_erasure

@@ -21,7 +21,6 @@ from recorder.cli.shared import (
     ReasonOption,
     fail,
     load_home,
-    os_user,
     print_json,
     print_table,
     progress_bar,
@@ -32,6 +31,7 @@ from recorder.cli.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
+from recorder.common.system_user import os_user
 from recorder.config import Config
 from recorder.data_subjects.book import CaseBook
 from recorder.data_subjects.transcripts import Transcripts, case_file

@@ -19,7 +19,6 @@ from recorder.cli.shared import (
     PasswordOption,
     ReasonOption,
     fail,
-    os_user,
     people_of,
     print_json,
     print_table,
@@ -27,6 +26,7 @@ from recorder.cli.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
+from recorder.common.system_user import os_user
 from recorder.config import Config
 from recorder.data_subjects.book import CaseBook
 from recorder.data_subjects.casework import needed_hold
@@ -42,7 +42,7 @@ from recorder.retention.holding import (
     release_hold,
     review_hold,
 )
-from recorder.retention.holds import HoldWish
+from recorder.rules.holds import HoldWish
 from storage.audit import AuditLog
 from storage.errors import StorageError
 from storage.holds import Holds

@@ -17,7 +17,6 @@ from recorder.cli.shared import (
     PasswordOption,
     fail,
     load_home,
-    os_user,
     permit,
     print_json,
     print_table,
@@ -26,6 +25,7 @@ from recorder.cli.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
+from recorder.common.system_user import os_user
 from recorder.config import Config
 from recorder.permissions import Act, Person
 from recorder.recordings.keyring import epoch_keys, new_passphrase

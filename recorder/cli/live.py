@@ -21,7 +21,6 @@ from recorder.cli.shared import (
     fail,
     is_by_token,
     note_unnamed,
-    os_user,
     people_of,
     print_json,
     print_table,
@@ -32,6 +31,7 @@ from recorder.cli.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
+from recorder.common.system_user import os_user
 from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.permissions import Act, LocalUser, Person, Refused, may
 from recorder.rules.live_access import Around, colleagues_of, seen

@@ -14,7 +14,6 @@ from recorder.cli.shared import (
     PasswordOption,
     fail,
     load_home,
-    os_user,
     people_of,
     permit,
     print_json,
@@ -26,6 +25,7 @@ from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
 from recorder.common.smtp import MailError, send_mail
 from recorder.common.smtp_options import is_mail_address
+from recorder.common.system_user import os_user
 from recorder.notifications.addresses import Addresses, change_address
 from recorder.notifications.box import Box
 from recorder.notifications.mails import trial

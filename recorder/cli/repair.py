@@ -23,7 +23,6 @@ from recorder.cli.shared import (
     load_home,
     messages,
     note_unnamed,
-    os_user,
     permit,
     print_json,
     print_table,
@@ -33,6 +32,7 @@ from recorder.cli.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
+from recorder.common.system_user import os_user
 from recorder.config import Config
 from recorder.permissions import Act, Person
 from recorder.recordings.fsck import Checker

@@ -7,8 +7,9 @@ from recorder.access.database import AuditNote, open_people
 from recorder.access.listening.appointments import Appointments
 from recorder.access.seals import RESEALED
 from recorder.cli.command_access import WITHOUT_ACCOUNT
-from recorder.cli.shared import HomeOption, audit, fail, load_home, os_user, people_of, say
+from recorder.cli.shared import HomeOption, audit, fail, load_home, people_of, say
 from recorder.common.clock import utc_now
+from recorder.common.system_user import os_user
 from recorder.permissions import Role
 
 

@@ -12,14 +12,11 @@ from typing import Annotated
 import typer
 
 from audio.prompts import PromptError, speak
-from recorder import config as configuration
-from recorder.access.account_rows import PeopleError
-from recorder.access.accounts import FOUNDER_ROLES, People, combining_admin, count_usable, usable_people
+from recorder.access.accounts import combining_admin, count_usable, usable_people
 from recorder.access.database import AuditNote, open_people
 from recorder.access.deputies import named_by_one
 from recorder.access.listening.appointments import Appointments
-from recorder.access.signing import ensure_key
-from recorder.calls.notices import NoticeError, NoticeStore, install_shipped
+from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.cli.live import sign_in_for
 from recorder.cli.shared import (
     AsOption,
@@ -29,7 +26,6 @@ from recorder.cli.shared import (
     audit,
     fail,
     load_home,
-    os_user,
     people_of,
     print_json,
     print_table,
@@ -38,17 +34,18 @@ from recorder.cli.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.config import Config, ConfigError, config_file
+from recorder.common.system_user import os_user
+from recorder.config import Config, config_file
 from recorder.config.carriage import parse_address
 from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.permissions import Act, Role
 from recorder.recordings.keyring import epoch_keys, new_passphrase
-from recorder.retention.sweep_state import IN_FORCE
 from recorder.rules.policy import CardPayment, Extension, NoticeWhen
 from recorder.service.certificates import check_tls
 from recorder.service.home_check import check_listening, check_next_hops, check_private_keys
 from recorder.service.kernel_relay import check_kernel_relay, read_means
 from recorder.service.machine import read_machine
+from recorder.service.new_home import NewHomeError, make_home
 from recorder.service.openid_check import check_openid
 from recorder.service.peer_check import check_alarms, check_targets
 from recorder.service.site_check import (
@@ -72,7 +69,6 @@ from recorder.service.site_check import (
 )
 from sip.options import Address
 from storage.errors import StorageError
-from storage.index import Index, sqlite_url
 from storage.keys import NodeKeys, current_public
 
 EXTENSION = "NUMBER:OPERATOR:SERVICE[:TEAM]"
@@ -143,7 +139,10 @@ def init(
     if passphrase_file is not None:
         _check_passphrase(passphrase_file)
     password = read_password(password_file, f"Password of {admin} (at least 12 characters): ")
-    make_home(Home(folder.resolve()), answers, password)
+    try:
+        make_home(Home(folder.resolve()), answers, password, os_user=os_user())
+    except NewHomeError as error:
+        fail(str(error), 2)
     say(f"{folder} is ready; `recorder site-check -C {folder}` looks it over, `recorder up -C {folder}` starts it")
 
 
@@ -202,45 +201,6 @@ def _ports(text: str) -> tuple[int, int]:
     if not (dash and first.isdigit() and last.isdigit()):
         fail(f"--media-ports: {text!r} is not A-B, such as 30000-33999", 2)
     return int(first), int(last)
-
-
-def make_home(home: Home, answers: config_file.Answers, password: str) -> None:
-    """Make everything that a recorder's folder holds, or leave with a sentence and an empty folder."""
-    now = datetime.now(UTC)
-    try:
-        home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        home.root.chmod(0o700)
-    except OSError as error:
-        fail(f"{home.root}: {error.strerror}", 2)
-    try:
-        home.config.touch(mode=0o600)
-        home.config.write_text(config_file.text(answers, now.date()))
-        config = configuration.read(home.config)
-        note = People(open_people(home.people), now=utc_now).add(answers.admin, password, roles=FOUNDER_ROLES)
-        NodeKeys.create(home.root)
-        ensure_key(home.root)
-        epoch_keys(home, config).ensure_epochs(now)
-        Index(sqlite_url(home.index)).close()
-        install_shipped(NoticeStore(home.notices))
-    except (ConfigError, PeopleError, StorageError, NoticeError, OSError) as error:
-        _undo(home)
-        fail(str(error), 2)
-    home.state.mkdir(mode=0o700, exist_ok=True)
-    home.recordings.mkdir(mode=0o700, exist_ok=True)
-    decided = {"notice_when": answers.notice_when.value, "card_payment": answers.card_payment.value}
-    details = {**decided, "erase_on_opt_out": answers.erase_on_opt_out, "decided_by": answers.decided_by}
-    actor = f"os:{os_user()}"
-    audit(home, AuditNote(act="recorder.init", subject="", details=details), actor=actor)
-    audit(home, note, actor=actor)
-    share = config.retention.most_share_a_day
-    in_force = {"periods": dict(config.periods), "before": None, "most_share": share}
-    audit(home, AuditNote(act=IN_FORCE, subject="", details=in_force), actor=actor)
-
-
-def _undo(home: Home) -> None:
-    """Remove what this run made in a folder that was empty, so that it can be run again."""
-    for path in sorted(home.root.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
 
 
 # --- site-check

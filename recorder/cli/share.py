@@ -8,7 +8,8 @@ import typer
 
 from recorder.access.database import AuditNote
 from recorder.cli.command_access import WITHOUT_ACCOUNT
-from recorder.cli.shared import HomeOption, audit, fail, load_home, os_user, say
+from recorder.cli.shared import HomeOption, audit, fail, load_home, say
+from recorder.common.system_user import os_user
 from recorder.recordings.home_rights import given_away
 from recorder.recordings.opening import AlreadyRunningError, held
 from recorder.service.home_sharing import SharingError

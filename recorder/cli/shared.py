@@ -3,7 +3,6 @@
 import getpass
 import json
 import os
-import pwd
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from recorder.cli.command_access import ASKED_BY_THE_DAEMON, WITHOUT_ACCOUNT, re
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.plain_text import clean, one_line
+from recorder.common.system_user import os_user
 from recorder.config import Config, ConfigError
 from recorder.permissions import Act, Allowed, Person, Refused, may
 from recorder.rules.requirement import UnlistedError, missing_act
@@ -149,14 +149,6 @@ def load_home(root: Path) -> tuple[Home, Config]:
         return home, configuration.read(home.config)
     except ConfigError as error:
         fail(str(error), 2)
-
-
-def os_user() -> str:
-    """Return the operating system's name for who runs this."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid:{os.getuid()}"
 
 
 def read_password(path: Path | None, prompt: str, *, what: str = "password") -> str:

@@ -1,12 +1,13 @@
 """Who is at the other end of a unix socket: the kernel's word, not the caller's."""
 
 import asyncio
-import pwd
 import re
 import socket
 import struct
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from recorder.common.system_user import os_user
 
 _UCRED = struct.Struct("=iII")
 _UID = re.compile(r"uid:(\d{1,10})\Z")
@@ -56,7 +57,4 @@ def user_name(client: tuple[str, int] | None) -> str | None:
     match = _UID.match(client[0]) if client else None
     if match is None:
         return None
-    try:
-        return pwd.getpwuid(int(match[1])).pw_name
-    except KeyError:
-        return match[0]
+    return os_user(int(match[1]))

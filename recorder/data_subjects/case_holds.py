@@ -11,8 +11,8 @@ from recorder.common.problems import ProblemError
 from recorder.data_subjects.case_scope import WIDE_FOR, check_count, is_narrow
 from recorder.permissions import DeniedError, Person
 from recorder.retention.holding import HoldBooks, settling_books
-from recorder.retention.holds import GRACE
 from recorder.rules.cases import Case
+from recorder.rules.holds import GRACE
 from storage.database import Database
 from storage.holds import new_hold_id
 from storage.query_holds import QueryHold, QueryHolds, Release

@@ -23,10 +23,10 @@ from recorder.data_subjects.case_scope import in_words, is_empty, wanted
 from recorder.data_subjects.workdays import is_working_day
 from recorder.permissions import MAX_REASON_CHARACTERS, Act, Actor, DeniedError, Person
 from recorder.retention.holding import HoldBooks, place_hold, review_hold, steady_books
-from recorder.retention.holds import HoldWish
 from recorder.retention.restricting import ClaimBooks
 from recorder.rules.cases import Case, CaseEntry, CaseKind, Decision, LegalGround, Step, after, opened
 from recorder.rules.deadlines import Course, due_on, extend_by, warn_on
+from recorder.rules.holds import HoldWish
 from recorder.rules.requesting import Category, Leave, RequestState, RequestWish
 from storage.copy_list import CopyList
 from storage.rows import time_to_json

@@ -9,8 +9,8 @@ from recorder.data_subjects.case_scope import check_scoping, in_words, is_empty,
 from recorder.data_subjects.casework import HOLD_KIND, CaseBooks, at_work, denied, write_step
 from recorder.permissions import Actor, DeniedError, Person
 from recorder.retention.holding import steady_books
-from recorder.retention.holds import GRACE
 from recorder.rules.cases import Case, Step
+from recorder.rules.holds import GRACE
 from storage.query_holds import QueryHold
 from storage.rows import time_to_json
 from storage.types import RecordingId, Search

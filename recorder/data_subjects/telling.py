@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 from recorder.data_subjects.book import CaseBook, ChangedError
 from recorder.rules.cases import CaseEntry, Step
 from storage.audit import AuditLog
+from storage.audit_entry import RECORDER
 from storage.types import ErasureOrder, Hold
 
-BY = "recorder"
 _TRIES = 20
 
 
@@ -35,9 +35,11 @@ def tell_of_erasure(
         if cases.get(reference) is None:
             continue
         entry = CaseEntry(
-            step=Step.NOTED, at=now, by=BY, on=now.astimezone(ZoneInfo(timezone)).date(), text=text, details={}
+            step=Step.NOTED, at=now, by=RECORDER, on=now.astimezone(ZoneInfo(timezone)).date(), text=text, details={}
         )
-        audit.append(act=f"case.{Step.NOTED}", actor=BY, subject=reference, details={"order": order.id}, text=text)
+        audit.append(
+            act=f"case.{Step.NOTED}", actor=RECORDER, subject=reference, details={"order": order.id}, text=text
+        )
         _append(cases, reference, entry)
 
 

@@ -19,8 +19,8 @@ from rich.console import Console
 
 from audio.prompts import PromptError, speak
 from recorder import config as configuration
-from recorder.cli.setup import make_home
 from recorder.common.home import Home
+from recorder.common.system_user import os_user
 from recorder.config.config_file import Answers
 from recorder.control.client import LiveClient
 from recorder.demo.checks import RATE, Claim, claims, draw
@@ -29,6 +29,7 @@ from recorder.demo.phones.messages import PhoneError
 from recorder.demo.phones.phone import Phone
 from recorder.recordings.opening import open_index, open_reader
 from recorder.rules.policy import Extension
+from recorder.service.new_home import make_home
 from recorder.service.processes import NotReadyError, start, stop, wait_ready
 from sip.options import Address
 from storage.errors import StorageError
@@ -152,7 +153,7 @@ def _make(folder: Path, officer_port: int) -> Home:
         admin="founder",
         decided_by="the demo",
     )
-    make_home(home, answers, "a long password for the demo")
+    make_home(home, answers, "a long password for the demo", os_user=os_user())
     text = home.config.read_text().replace("max_calls = 1000", "max_calls = 20")
     text = text.replace('second_factor = "required"', 'second_factor = "off"')  # nobody has a phone for it
     home.config.write_text(text)

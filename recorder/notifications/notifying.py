@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
-from recorder.access.granting import Proposal, confirmers
+from recorder.access.granting import PasswordSet, Proposal, confirmers
 from recorder.permissions import Person, Role
 from recorder.retention import rights
 from recorder.rules.requesting import AccessRequest, Bench, RequestState, deciders
@@ -252,15 +252,6 @@ class Notification:
     def key(self) -> str:
         """Return what is told once to an account."""
         return f"{self.kind}/{self.subject}/{self.moment}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PasswordSet:
-    """That an account's password was set anew: when, and by whose account."""
-
-    account: str
-    at: datetime
-    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

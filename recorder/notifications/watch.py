@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,10 +16,7 @@ from sqlalchemy import Engine
 from recorder.access.listening.books import HearingBooks
 from recorder.access.proposals import Proposals
 from recorder.access.seals import ADDED, GRANTED, roles_in
-from recorder.access.signing import Signer
-from recorder.common.problems import ProblemError
 from recorder.config import Config
-from recorder.control.client import SERVICE, DaemonUnavailableError, LiveClient
 from recorder.data_subjects import casework
 from recorder.data_subjects.case_holds import waiting_scopes
 from recorder.data_subjects.casework import CaseBooks
@@ -39,8 +35,6 @@ from storage.audit import AuditEntry, AuditLog
 from storage.tombstones import DELETED, tombstones_of
 from storage.types import Claim, Search
 
-DAEMON_S = 1.8
-"""How long the daemon may take to say what is asked of calls in progress."""
 OptOuts = Callable[[], list[dict[str, Any]]]
 Takeovers = Callable[[], list[dict[str, Any]]]
 
@@ -103,24 +97,6 @@ def watch_books(
         opt_outs=opt_outs, takeovers=takeovers, is_mail_on=config.mail.smtp is not None,
         weekly_on=config.mail.weekly_on, policy_review_on=config.site.policy_review_on,
     )  # fmt: skip
-
-
-def opt_outs_of(socket: Path, signer: Signer) -> list[dict[str, Any]]:
-    """Return the daemon's requests to opt out; none while it does not answer: it has no calls then either."""
-    try:
-        with LiveClient(socket, signer=signer, timeout_s=DAEMON_S) as live:
-            return live.opt_outs(actor=SERVICE)
-    except (DaemonUnavailableError, ProblemError):
-        return []
-
-
-def takeovers_of(socket: Path, signer: Signer) -> list[dict[str, Any]]:
-    """Return who took a phone over lately, as the daemon says; none while it does not answer: they are told later."""
-    try:
-        with LiveClient(socket, signer=signer, timeout_s=DAEMON_S) as live:
-            return live.takeovers()
-    except (DaemonUnavailableError, ProblemError):
-        return []
 
 
 def tell_now(books: WatchBooks) -> int:

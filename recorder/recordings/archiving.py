@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from recorder.common.file_lock import locked
 from recorder.config import Archive
-from recorder.retention.eraser import BY, alone
 from storage.archive import archive
 from storage.audit import AuditLog
+from storage.audit_entry import RECORDER
 from storage.erasures import Erasures, is_open
 from storage.errors import AuditUnavailableError, NotFoundError, StorageError
 from storage.format import ARCHIVE_VERSION, ContainerScan, open_container
@@ -143,7 +144,7 @@ class Archiver:
     def _attempt(self, recording: RecordingId, act: Callable[[RecordingRow, Packed], None], done: Packed) -> None:
         """Do something with one recording while nobody else may change it; what fails is a problem, and comes again."""
         try:
-            with alone(self.lock, wait=True), steady(self.lock.parent, self.holds, self.audit):
+            with locked(self.lock, wait=True), steady(self.lock.parent, self.holds, self.audit):
                 row = self.index.get(recording)
                 act(row, done)
         except AuditUnavailableError:
@@ -191,7 +192,7 @@ class Archiver:
         assert now.archived is not None, "it was just archived"
         self.audit.append(
             act="recording.archived",
-            actor=BY,
+            actor=RECORDER,
             subject=now.id,
             details={**archived_to_json(now.archived), "sha256": now.sha256, "bytes": now.bytes},
         )

@@ -1,9 +1,7 @@
 """Opening what lies in a home: its lock, index, vault, and - on the key holder - recordings."""
 
 import contextlib
-import fcntl
 import logging
-import os
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 from recorder.calls.left_behind import amended, is_discarded, is_undecided
 from recorder.calls.pauses import REGISTER, States, read_states, write_states
 from recorder.common.clock import utc_now
+from recorder.common.file_lock import locked
 from recorder.common.home import Home
 from recorder.config import Config
 from recorder.permissions import Act
@@ -21,9 +20,7 @@ from recorder.recordings.keyring import epoch_keys
 from recorder.recordings.returned import destroy_returned
 from recorder.rules.pausing import PauseState
 from storage.audit import AuditLog
-from storage.durable import make_folder
 from storage.errors import DamagedError, ExportError, NotFoundError, StorageError, VaultError
-from storage.group_modes import open_file
 from storage.index import Index, sqlite_url
 from storage.keys import NodeKeys
 from storage.reader import RecordingReader, open_recording
@@ -45,16 +42,10 @@ def held(home: Home) -> Iterator[None]:
     Raises:
         AlreadyRunningError: Another process holds it.
     """
-    make_folder(home.state)
-    descriptor = open_file(home.lock, os.O_RDWR)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise AlreadyRunningError(f"a daemon is running in {home.root} already") from error
+    with locked(home.lock, wait=False) as is_ours:
+        if not is_ours:
+            raise AlreadyRunningError(f"a daemon is running in {home.root} already")
         yield
-    finally:
-        os.close(descriptor)
 
 
 def open_index(home: Home, config: Config, *, is_deferred: bool = False) -> Index:

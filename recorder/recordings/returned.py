@@ -4,20 +4,17 @@ At the start of daemon and console, in `recorder recover`, and at the start of e
 """
 
 import contextlib
-import fcntl
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from recorder.common.file_lock import locked
 from recorder.common.home import Home
 from storage.audit import AuditLog
 from storage.database import Database
 from storage.deletion import Done, Shredder, Spared
-from storage.durable import make_folder
 from storage.errors import StorageError
-from storage.group_modes import open_file
 from storage.hold_journal import ACTS as HOLD_ACTS
 from storage.hold_journal import replay_holds, steady
 from storage.holds import Holds
@@ -100,13 +97,7 @@ def alone(lock: Path, *, wait: bool = False) -> Iterator[None]:
     Raises:
         SweepBusyError: Another one holds it, and we do not wait.
     """
-    make_folder(lock.parent)
-    descriptor = open_file(lock, os.O_RDWR)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError as error:
-            raise SweepBusyError("a sweep is running already") from error
+    with locked(lock, wait=wait) as is_ours:
+        if not is_ours:
+            raise SweepBusyError("a sweep is running already")
         yield
-    finally:
-        os.close(descriptor)

@@ -5,9 +5,8 @@ from typing import Any
 
 from recorder.permissions import Act, Actor, Allowed, DeniedError, Fault, Person, Refused, may
 from recorder.recordings.number_masking import may_search_numbers, shown_to
-from recorder.retention.holding import held_call
-from recorder.retention.holds import kinds_seen
 from recorder.rules.call_parts import narrowed, relation, seen_by
+from recorder.rules.holds import held_call, kinds_seen
 from recorder.rules.requesting import AccessRequest
 from storage.types import Part, RecordingRow, Search
 

@@ -8,9 +8,10 @@ from datetime import datetime
 
 from recorder.retention.rights import ClaimEvent, is_to_destroy, state_after
 from storage.audit import AuditLog
+from storage.audit_entry import RECORDER
 from storage.claim_journal import DONE, changed_details
 from storage.claims import Claims
-from storage.deletion import BY, PART, Shredder
+from storage.deletion import PART, Shredder
 from storage.holds import Holds
 from storage.tombstones import Tombstone
 from storage.tree import files_of
@@ -48,7 +49,7 @@ def carry_out_claims(shredder: Shredder, holds: Holds, audit: AuditLog, now: dat
                 continue
             gone += 1
         after = replace(claim, state=state_after(claim, ClaimEvent.CARRY_OUT), over_at=now)
-        audit.append(DONE, BY, claim.recording, changed_details(after, now))
+        audit.append(DONE, RECORDER, claim.recording, changed_details(after, now))
         claims.save([after])
     return gone
 

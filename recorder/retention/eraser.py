@@ -1,26 +1,23 @@
 """Carries out orders to erase, on the key holder: one at a time, never in two processes at once."""
 
-import contextlib
-import fcntl
 import logging
-import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from audio.analysis import speech_seconds
+from recorder.common.file_lock import locked
 from recorder.retention.erasing import takes_three
 from recorder.retention.erasure_approvals import Approvals
-from recorder.retention.holds import Verdict, verdict_on
+from recorder.rules.holds import Verdict, verdict_on
 from storage.audit import AuditLog
-from storage.durable import make_folder
+from storage.audit_entry import RECORDER
 from storage.erase import Preview, Progress, clear_up, erase_spans, preview
 from storage.erasures import Erasures
 from storage.errors import AuditUnavailableError, DamagedError, KeyProblemError, NotFoundError, StorageError
-from storage.group_modes import open_file
 from storage.hold_journal import steady
 from storage.holds import Holds
 from storage.index import Index
@@ -34,8 +31,6 @@ _log = logging.getLogger(__name__)
 
 EVERY_S = 3.0
 """How often the key holder looks for orders."""
-BY = "recorder"
-"""Actor of what nobody in person does: carrying out what others ordered."""
 _HELD = "the recording is held, so only card data may be erased from it"
 
 
@@ -84,7 +79,7 @@ class Eraser:
         Raises:
             StorageError, OSError: Database or audit log do not answer; the rest comes later.
         """
-        with alone(self.lock, wait=wait) as is_alone:
+        with locked(self.lock, wait=wait) as is_alone:
             tried = [self._carry_out(order, progress) for order in self._pointless()] if is_alone else []
             while is_alone and (order := self.erasures.take_next(now=self.now(), is_ready=self._is_closed)) is not None:
                 tried.append(self._carry_out(order, progress))
@@ -202,7 +197,7 @@ class Eraser:
 
     def _note(self, act: str, order: ErasureOrder, details: dict[str, Any]) -> None:
         self.audit.append(
-            act=act, actor=BY, subject=order.recording, details={**details, "at": time_to_json(self.now())}
+            act=act, actor=RECORDER, subject=order.recording, details={**details, "at": time_to_json(self.now())}
         )
 
 
@@ -212,22 +207,6 @@ def _facts(order: ErasureOrder) -> dict[str, Any]:
 
 def _span(order: ErasureOrder) -> Span:
     return Span(start_s=order.start_s, end_s=order.end_s, reason=str(order.kind), by=order.ordered_by)
-
-
-@contextlib.contextmanager
-def alone(lock: Path, *, wait: bool) -> Iterator[bool]:
-    """Hold a lock between processes; gives False if another one holds it and we do not wait."""
-    make_folder(lock.parent)
-    descriptor = open_file(lock, os.O_RDWR)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        yield True
-    finally:
-        os.close(descriptor)
 
 
 def keep_erasing(eraser: Eraser, stopping: threading.Event, *, every_s: float = EVERY_S) -> None:

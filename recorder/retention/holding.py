@@ -16,10 +16,12 @@ from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Actor, Allowed, Person, Refused, knows_all
 from recorder.recordings.kept_live import is_being_discarded
 from recorder.recordings.known import begun_row, check_known, none_such
-from recorder.retention.holds import (
+from recorder.retention.rights import keeps
+from recorder.rules.holds import (
     GRACE,
     HeldCall,
     HoldWish,
+    held_call,
     may_place,
     may_reinstate,
     may_release,
@@ -29,8 +31,6 @@ from recorder.retention.holds import (
     problem_with_owner,
     review_day,
 )
-from recorder.retention.rights import keeps
-from recorder.rules.call_parts import officers_on
 from storage.audit import AuditLog
 from storage.claims import Claims
 from storage.errors import HoldStateError, NotFoundError, OutsideError, StorageError
@@ -240,17 +240,6 @@ def check_of(books: HoldBooks, hold_id: str, recording: str) -> None:
     """
     if _known(books, hold_id).recording != recording:
         raise none_such("hold")
-
-
-def held_call(row: RecordingRow) -> HeldCall:
-    """Return what the rules have to know of a recording."""
-    _, teams = officers_on(row)
-    return HeldCall(
-        operators=frozenset((row.operator, *row.operators)) - {""},
-        extensions=frozenset((row.extension, *row.extensions)),
-        team=row.team if row.team in teams else "",
-        teams=teams,
-    )
 
 
 def settle_holds(state: Path, holds: Holds, audit: AuditLog) -> None:

@@ -21,9 +21,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from recorder.common.file_lock import locked
 from recorder.recordings.archiving import Archiver
-from recorder.retention.eraser import BY, alone
 from storage.audit import AuditLog
+from storage.audit_entry import RECORDER
 from storage.durable import remove, sync_folder
 from storage.epochs import EpochKeys, EpochPublicKey, current_public, epoch_order, names_in
 from storage.errors import AuditUnavailableError, KeyProblemError, NotFoundError, StorageError
@@ -127,7 +128,7 @@ class KeyHolder:
             StorageError, OSError: Database or audit log do not answer; the rest comes later.
         """
         tended = Tended()
-        with alone(self.lock, wait=wait) as is_alone:
+        with locked(self.lock, wait=wait) as is_alone:
             tended.is_elsewhere = not is_alone
             if is_alone:
                 self.keys.finish_destroying()
@@ -159,7 +160,7 @@ class KeyHolder:
             KeyProblemError: The private key is not here.
             StorageError, OSError: The audit log or the disk refuses; do it again.
         """
-        with alone(self.lock, wait=True):
+        with locked(self.lock, wait=True):
             return self._destroy(name, by, details or {})
 
     def _tend(self, name: str, tended: Tended) -> None:
@@ -167,7 +168,7 @@ class KeyHolder:
             return
         try:
             self._empty(name, tended)
-            if not self.need(name).sentences and not self._destroy(name, BY, {}):
+            if not self.need(name).sentences and not self._destroy(name, RECORDER, {}):
                 tended.destroyed.append(name)
         except AuditUnavailableError:
             raise
@@ -215,7 +216,7 @@ class KeyHolder:
             if row is None or row.path is not None or self.vault.files_of(recording):
                 continue
             details = {"epoch": name, "at": time_to_json(self.now())}
-            self.audit.append(act="recording.key_destroyed", actor=BY, subject=recording, details=details)
+            self.audit.append(act="recording.key_destroyed", actor=RECORDER, subject=recording, details=details)
             self.vault.sealed.destroy(recording)
 
     def _is_elsewhere(self, recording: RecordingId, name: str) -> bool:
@@ -292,7 +293,7 @@ class KeyHolder:
     def _note_resealed(self, done: Resealed) -> None:
         details = {"from": done.old, "to": done.new.name, "fingerprint": done.new.fingerprint}
         noted = {**details, "at": time_to_json(self.now())}
-        self.audit.append(act="recording.resealed", actor=BY, subject=done.id, details=noted)
+        self.audit.append(act="recording.resealed", actor=RECORDER, subject=done.id, details=noted)
 
 
 def keep_house(

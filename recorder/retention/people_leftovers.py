@@ -15,7 +15,7 @@ from recorder.retention.past_texts import PastTexts
 from recorder.retention.sweep_state import SweepFile
 from recorder.rules.retention import OVERDUE, DataClass, Periods, days_of, put_into_force
 from storage.audit import AuditLog
-from storage.deletion import BY
+from storage.audit_entry import RECORDER
 from storage.durable import make_folder, save_atomically
 from storage.rows import time_from_json, time_to_json
 
@@ -98,7 +98,7 @@ class PeopleSweep:
         due = leftovers.count(found, moment)
         if any(due.values()):  # in the log before it is done: what is deleted is not found a second time
             details = {"counts": {str(data): count for data, count in due.items()}, "at": time_to_json(moment)}
-            self.audit.append(PEOPLE_SWEPT, BY, "", details)
+            self.audit.append(PEOPLE_SWEPT, RECORDER, "", details)
         counts = leftovers.sweep(found, moment)
         note_swept(self.state, self.now())
         self._done = state.last_success

@@ -12,7 +12,6 @@ from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Actor, DeniedError, Fault, Person, Role
 from recorder.retention.holding import HoldBooks, call_to_hold, settling_books, steady_books
-from recorder.retention.holds import GRACE, REVIEW_AFTER
 from recorder.retention.rights import (
     ClaimEvent,
     check_asking,
@@ -23,6 +22,7 @@ from recorder.retention.rights import (
     use_until,
     why_restricted,
 )
+from recorder.rules.holds import GRACE, REVIEW_AFTER
 from recorder.rules.requesting import Bench
 from storage.claim_journal import ACT_OF, ASKED, USE_ALLOWED, asked_details, asked_text, changed_details
 from storage.claims import OPEN, Claims, new_claim_id

@@ -42,7 +42,8 @@ from recorder.rules.retention import (
     verdict,
 )
 from storage.audit import AuditLog
-from storage.deletion import BY, PART, Done, Files, Shredder
+from storage.audit_entry import RECORDER
+from storage.deletion import PART, Done, Files, Shredder
 from storage.erasures import Erasures
 from storage.errors import StorageError
 from storage.hold_journal import steady
@@ -295,7 +296,7 @@ class Sweeper:
             try:
                 return self._sweep(now, state, progress)
             except SweepStoppedError as error:
-                self.audit.append(STOPPED, BY, "", {"why": str(error.why), "at": time_to_json(now)}, str(error))
+                self.audit.append(STOPPED, RECORDER, "", {"why": str(error.why), "at": time_to_json(now)}, str(error))
                 self.file.save(replace(self.file.load(), last_try=now, stopped=str(error), problem=""))
                 raise
             except (StorageError, OSError) as error:
@@ -309,7 +310,7 @@ class Sweeper:
         found, shorter = put_into_force(self.periods, state.in_force, is_confirmed=False)
         share = share_in_force(self.most_share, state.most_share, is_confirmed=False)
         noted = state.noting(shorter, larger_share(self.most_share, state.most_share))
-        state = self._keep_in_force(noted, found, share, BY)
+        state = self._keep_in_force(noted, found, share, RECORDER)
         counts: Counter[str] = Counter()
         with self._still():
             done = catch_up(self.shredder, self.holds, self.now, is_thorough=True)
@@ -324,7 +325,7 @@ class Sweeper:
         offset, others = self.leftovers.sweep(found, now, state.text_offset)
         counts += others
         details = {"counts": dict(counts), "at": time_to_json(now), "share_confirmed": consent is not None}
-        self.audit.append(SWEPT, BY, "", details)
+        self.audit.append(SWEPT, RECORDER, "", details)
         state = replace(
             state,
             last_success=state.last_success if counts["not_deleted"] else now,
@@ -418,7 +419,7 @@ class Sweeper:
             "services": dict(services),
             "at": time_to_json(now),
         }
-        self.audit.append(CALLS_DELETED, BY, "", details)
+        self.audit.append(CALLS_DELETED, RECORDER, "", details)
         self.shredder.destroy_keys([call.id for call in calls])  # of a call that was given up when it had one already
         return self.calls.remove([call.id for call in calls])
 
@@ -429,7 +430,7 @@ class Sweeper:
         settled = [order for order in orders if order.recording in gone]
         for order in settled:
             details = {"order": order.id, "was_kept": False, "deleted": True, "at": time_to_json(now)}
-            self.audit.append("erasure.done", BY, order.recording, details)
+            self.audit.append("erasure.done", RECORDER, order.recording, details)
             self.erasures.finish(order.id, at=now)
         return len(settled)
 

@@ -21,7 +21,7 @@ from recorder.retention.holding import (
     release_hold,
     review_hold,
 )
-from recorder.retention.holds import HoldWish
+from recorder.rules.holds import HoldWish
 from recorder.web.auth import Caller
 from recorder.web.pages import again, recording_page
 from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text

@@ -16,7 +16,7 @@ from recorder.retention.holding import (
     release_hold,
     review_hold,
 )
-from recorder.retention.holds import HoldWish
+from recorder.rules.holds import HoldWish
 from recorder.web.api import PROBLEMS, RecordingPath
 from recorder.web.parts import ApiChanger, ApiReader, Console, Parts
 from storage.types import Hold, HoldKind

@@ -3,8 +3,8 @@
 from typing import Any
 
 from recorder.permissions import Refused
-from recorder.retention.holding import held_call, holds_shown
-from recorder.retention.holds import may_place, may_reinstate, may_release, may_review
+from recorder.retention.holding import holds_shown
+from recorder.rules.holds import held_call, may_place, may_reinstate, may_release, may_review
 from recorder.web.auth import Caller
 from recorder.web.parts import Parts
 from storage.types import Hold, HoldKind, HoldState, RecordingRow

@@ -26,12 +26,13 @@ from recorder.common.home import Home
 from recorder.config import Config
 from recorder.control import client as live_client
 from recorder.control.client import LiveClient
+from recorder.control.daemon_lists import opt_outs_of, takeovers_of
 from recorder.data_subjects.book import CaseBook
 from recorder.data_subjects.casework import CaseBooks, needed_hold
 from recorder.data_subjects.telling import tell_of_erasure
 from recorder.data_subjects.transcripts import Transcripts, case_file
 from recorder.exports.copy_orders import CopyBooks
-from recorder.notifications.watch import opt_outs_of, takeovers_of, watch_books
+from recorder.notifications.watch import watch_books
 from recorder.recordings.keyring import epoch_keys
 from recorder.recordings.returned import destroy_returned
 from recorder.retention.eraser import Eraser

@@ -8,7 +8,8 @@ from typing import Any
 
 from recorder.recordings import opening
 from recorder.retention.eraser import Eraser
-from storage.deletion import BY, Done, Shredder
+from storage.audit_entry import RECORDER
+from storage.deletion import Done, Shredder
 from storage.durable import AppendFile
 from storage.tombstones import DELETED, Tombstone, deleted_details
 
@@ -39,7 +40,7 @@ def tombstone_last() -> None:
 
     def delete(self: Shredder, doomed: Sequence[Tombstone], *, rule: str, **_: Any) -> Done:
         done = self._destroy(doomed)
-        self.audit.append(act=DELETED, actor=BY, subject="", details=deleted_details(rule, doomed))
+        self.audit.append(act=DELETED, actor=RECORDER, subject="", details=deleted_details(rule, doomed))
         return done
 
     _put(Shredder, "delete", delete)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recorder.retention.holding import place_hold, release_hold, settle_holds
-from recorder.retention.holds import HoldWish
+from recorder.rules.holds import HoldWish
 from storage.hold_journal import PLACED, RELEASED, replay_holds
 from storage.holds import Holds
 from storage.types import HoldKind, HoldState

@@ -15,7 +15,7 @@ from recorder.calls.pauses import REGISTER, read_states, write_states
 from recorder.common.problems import ProblemError
 from recorder.recordings.opening import recover_all
 from recorder.retention.holding import place_hold, release_hold, settle_holds
-from recorder.retention.holds import HoldWish
+from recorder.rules.holds import HoldWish
 from recorder.rules.pausing import PauseState
 from storage.erasures import new_order_id
 from storage.recording import OpenRecording

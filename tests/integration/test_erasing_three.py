@@ -15,8 +15,8 @@ from recorder.access.database import erasure_approvals, open_people
 from recorder.data_subjects import casework
 from recorder.permissions import Role
 from recorder.retention.holding import place_hold
-from recorder.retention.holds import HoldWish
 from recorder.rules.cases import CaseKind
+from recorder.rules.holds import HoldWish
 from storage.types import ErasureKind, ErasureOrder, ErasureState, HoldKind
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import Browser, Console, console_site, refused, signed_in

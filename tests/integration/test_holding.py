@@ -22,7 +22,7 @@ from recorder.retention.holding import (
     review_hold,
     settle_holds,
 )
-from recorder.retention.holds import HoldWish
+from recorder.rules.holds import HoldWish
 from storage.database import Database
 from storage.erase import erase_spans
 from storage.hold_journal import replay_holds, steady

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.retention.eraser import alone
+from recorder.common.file_lock import locked
 from recorder.retention.housekeeping import keep_house
 from storage.erase import erase_spans
 from storage.errors import KeyProblemError, StorageError
@@ -226,7 +226,7 @@ def test_a_reseal_to_another_key_of_that_name_is_refused(site: KeySite) -> None:
 
 def test_one_at_a_time(site: KeySite) -> None:
     site.deleted()
-    with alone(site.holder.lock, wait=True):
+    with locked(site.holder.lock, wait=True):
         assert site.holder.tend().is_elsewhere
     assert site.holder.tend().destroyed
 

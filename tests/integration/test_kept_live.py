@@ -10,7 +10,7 @@ import pytest
 from recorder.common.problems import ProblemError
 from recorder.recordings.kept_live import FOLDER, Discards, is_kept
 from recorder.retention.holding import place_hold, steady_books
-from recorder.retention.holds import HoldWish
+from recorder.rules.holds import HoldWish
 from storage.claims import Claims
 from storage.database import Database
 from storage.query_holds import QueryHold, QueryHolds

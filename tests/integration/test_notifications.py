@@ -21,8 +21,8 @@ from recorder.notifications.mail_health import MailHealth
 from recorder.notifications.notifying import Kind
 from recorder.notifications.postman import KEPT_FOR, Postman
 from recorder.retention.holding import place_hold, release_hold
-from recorder.retention.holds import HoldWish
 from recorder.rules.cases import CaseKind, Step
+from recorder.rules.holds import HoldWish
 from recorder.rules.weekly import Weekday, last_weekly
 from storage.audit import AuditLog
 from storage.types import HoldKind, RecordingId

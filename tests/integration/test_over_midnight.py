@@ -15,7 +15,7 @@ from recorder.recordings.inspection import Inspector
 from recorder.retention.eraser import Eraser
 from recorder.retention.erasing import Books, row_of
 from recorder.retention.holding import HoldBooks, place_hold
-from recorder.retention.holds import HoldWish
+from recorder.rules.holds import HoldWish
 from storage.encoding import Format
 from storage.erasures import new_order_id
 from storage.reader import open_recording

@@ -17,9 +17,9 @@ from recorder.permissions import Role
 from recorder.recordings.replay import replay
 from recorder.retention.erasing import order_erasure
 from recorder.retention.holding import place_hold, release_hold
-from recorder.retention.holds import GRACE, HoldWish
 from recorder.retention.restricting import ClaimBooks, ClaimStep, ClaimWish, change_claim, write_claim
 from recorder.retention.rights import ClaimEvent
+from recorder.rules.holds import GRACE, HoldWish
 from storage.claim_journal import asked_details, asked_text, changed_details
 from storage.claims import Claims
 from storage.hold_journal import UNSETTLED, steady

@@ -23,8 +23,8 @@ from recorder.access.signing import (
 )
 from recorder.cli.cli import app
 from recorder.control.client import DaemonRefusedError, LiveClient
+from recorder.control.daemon_lists import takeovers_of
 from recorder.control.headers import ACTOR_HEADER, SIGNATURE_HEADER
-from recorder.notifications.watch import takeovers_of
 from storage.errors import KeyProblemError
 from tests.helpers.recorder_home import RecorderHome, recorder_home
 from tests.helpers.unix_transport import UnixTransport

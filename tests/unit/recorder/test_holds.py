@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from recorder.permissions import Allowed, Person, Refused, Role
-from recorder.retention.holds import (
+from recorder.rules.holds import (
     GRACE,
     REVIEW_AFTER,
     HeldCall,

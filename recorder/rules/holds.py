@@ -12,7 +12,8 @@ from datetime import date, timedelta
 from types import MappingProxyType
 
 from recorder.permissions import Act, Actor, Allowed, Person, Refused, Role, may
-from storage.types import ErasureKind, ErasureOrder, Hold, HoldKind
+from recorder.rules.call_parts import officers_on
+from storage.types import ErasureKind, ErasureOrder, Hold, HoldKind, RecordingRow
 
 GRACE = timedelta(days=14)
 """How long a recording is kept after its hold was released, so that a mistake can be taken back."""
@@ -86,6 +87,17 @@ class HeldCall:
     extensions: frozenset[str]
     team: str
     teams: frozenset[str] = frozenset()
+
+
+def held_call(row: RecordingRow) -> HeldCall:
+    """Return what the rules have to know of a recording."""
+    _, teams = officers_on(row)
+    return HeldCall(
+        operators=frozenset((row.operator, *row.operators)) - {""},
+        extensions=frozenset((row.extension, *row.extensions)),
+        team=row.team if row.team in teams else "",
+        teams=teams,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,80 @@
+"""Makes everything that a recorder's home holds: configuration, keys, databases, messages, the first account."""
+
+from datetime import UTC, datetime
+
+from recorder import config as configuration
+from recorder.access.account_rows import PeopleError
+from recorder.access.accounts import FOUNDER_ROLES, People
+from recorder.access.database import open_people
+from recorder.access.signing import ensure_key
+from recorder.calls.notices import NoticeError, NoticeStore, install_shipped
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.config import ConfigError, config_file
+from recorder.recordings.keyring import epoch_keys
+from recorder.retention.sweep_state import IN_FORCE
+from storage.audit import AuditLog
+from storage.errors import AuditUnavailableError, StorageError
+from storage.index import Index, sqlite_url
+from storage.keys import NodeKeys
+
+
+class NewHomeError(Exception):
+    """The home could not be made; the message is a sentence, and the folder is as empty as before."""
+
+
+def make_home(home: Home, answers: config_file.Answers, password: str, *, os_user: str) -> None:
+    """Make a home in a folder that is empty or missing.
+
+    Args:
+        home: Where.
+        answers: What ``recorder init`` asked.
+        password: Of the first account.
+        os_user: The operating system's user who makes it, for the audit log.
+
+    Raises:
+        NewHomeError: It cannot be made.
+    """
+    now = datetime.now(UTC)
+    try:
+        home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        home.root.chmod(0o700)
+    except OSError as error:
+        raise NewHomeError(f"{home.root}: {error.strerror}") from error
+    try:
+        home.config.touch(mode=0o600)
+        home.config.write_text(config_file.text(answers, now.date()))
+        config = configuration.read(home.config)
+        note = People(open_people(home.people), now=utc_now).add(answers.admin, password, roles=FOUNDER_ROLES)
+        NodeKeys.create(home.root)
+        ensure_key(home.root)
+        epoch_keys(home, config).ensure_epochs(now)
+        Index(sqlite_url(home.index)).close()
+        install_shipped(NoticeStore(home.notices))
+    except (ConfigError, PeopleError, StorageError, NoticeError, OSError) as error:
+        _empty(home)
+        raise NewHomeError(str(error)) from error
+    home.state.mkdir(mode=0o700, exist_ok=True)
+    home.recordings.mkdir(mode=0o700, exist_ok=True)
+    decided = {
+        "notice_when": answers.notice_when.value,
+        "card_payment": answers.card_payment.value,
+        "erase_on_opt_out": answers.erase_on_opt_out,
+        "decided_by": answers.decided_by,
+    }
+    in_force = {"periods": dict(config.periods), "before": None, "most_share": config.retention.most_share_a_day}
+    actor, user = f"os:{os_user}", {"os_user": os_user}
+    audit = AuditLog(home.audit)
+    try:
+        audit.append(act="recorder.init", actor=actor, subject="", details={**decided, **user})
+        audit.append(act=note.act, actor=actor, subject=note.subject, details={**note.details, **user})
+        audit.append(act=IN_FORCE, actor=actor, subject="", details={**in_force, **user})
+    except AuditUnavailableError as error:
+        _empty(home)
+        raise NewHomeError(str(error)) from error
+
+
+def _empty(home: Home) -> None:
+    """Remove what this run made in a folder that was empty, so that it can be run again."""
+    for path in sorted(home.root.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
