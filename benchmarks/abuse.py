@@ -21,10 +21,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from benchmarks.home import HomeError, RecorderHome, free_address, media_ports
+from benchmarks.home import HomeError, RecorderHome
 from benchmarks.machine import Holdings, holdings, measured_here
 from benchmarks.mutate import mutate
 from benchmarks.placed import FIRST_EXTENSION, PlacedCalls, extensions
+from benchmarks.ports import PortsError, free_address, media_ports
 from benchmarks.streams import DescriptorsError
 
 PEER, STRANGER = "127.0.0.3", "127.0.0.9"
@@ -297,7 +298,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("at least 100 packets, at a rate above 0")
     try:
         document = measure(packets=options.packets, rate=options.rate, seed=options.seed)
-    except (DescriptorsError, HomeError) as error:
+    except (DescriptorsError, HomeError, PortsError) as error:
         print(error, file=sys.stderr)
         return 1
     document = {**document, **measured_here()}

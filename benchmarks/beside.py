@@ -22,11 +22,12 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.home import HomeError, media_ports
+from benchmarks.home import HomeError
 from benchmarks.index import fill
 from benchmarks.machine import measured_here
 from benchmarks.media import print_table, summary, tell
 from benchmarks.paths import PathResult
+from benchmarks.ports import PortsError, media_ports
 from benchmarks.standing import NOTICE_S, StandingCalls
 from benchmarks.streams import DescriptorsError, need_descriptors
 from storage.database import sqlite_url
@@ -183,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 export_s=options.export_s,
                 form=options.format,
             )
-    except (DescriptorsError, HomeError, NoRoomError, StorageError) as error:
+    except (DescriptorsError, HomeError, NoRoomError, PortsError, StorageError) as error:
         print(error, file=sys.stderr)
         return 1
     document = {**document, **measured_here()}

@@ -21,9 +21,10 @@ from typing import Any
 
 from benchmarks.board_watching import Screen, Stream, Watcher, screen, spinning
 from benchmarks.disk import quantiles
-from benchmarks.home import HomeError, RecorderHome, free_address, media_ports
+from benchmarks.home import HomeError, RecorderHome
 from benchmarks.machine import measured_here
 from benchmarks.placed import PlacedCalls, extensions
+from benchmarks.ports import PortsError, free_address, media_ports
 from benchmarks.pressing import SocketConnection
 from benchmarks.streams import DescriptorsError, need_descriptors
 from recorder.access.accounts import People
@@ -213,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             calls=options.calls, watchers=options.watchers, seconds=options.seconds, rate=options.rate,
             has_browser=options.browser, busy=options.busy,
         )  # fmt: skip
-    except (DescriptorsError, HomeError) as error:
+    except (DescriptorsError, HomeError, PortsError) as error:
         print(error, file=sys.stderr)
         return 1
     document = {**document, **measured_here()}

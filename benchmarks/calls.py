@@ -18,11 +18,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.home import IN_KERNEL, HomeError, RecorderHome, free_address, media_ports
+from benchmarks.home import IN_KERNEL, HomeError, RecorderHome
 from benchmarks.machine import Holdings, cpu_ms, holdings, measured_here
 from benchmarks.media import GATHER_US, bare_command, print_table, ratio_to, summary, tell
 from benchmarks.paths import MediaPath, PathError, await_steady, measure_steady
 from benchmarks.placed import PlacedCalls, extensions
+from benchmarks.ports import PortsError, free_address, media_ports
 from benchmarks.streams import DescriptorsError, need_descriptors
 
 _NOTICE_AND_RINGING_S, _SEALED_S = 90.0, 60.0
@@ -160,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         if options.bare:
             document = with_bare(document, calls=options.calls, seconds=options.seconds)
-    except (DescriptorsError, HomeError, PathError) as error:
+    except (DescriptorsError, HomeError, PathError, PortsError) as error:
         print(error, file=sys.stderr)
         return 1
     document = {**document, **measured_here()}

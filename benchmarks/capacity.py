@@ -21,6 +21,7 @@ from benchmarks import calls as daemon_calls
 from benchmarks.home import HomeError
 from benchmarks.machine import measured_here
 from benchmarks.paths import PathError
+from benchmarks.ports import PortsError
 from benchmarks.streams import DescriptorsError, need_descriptors
 
 _DESCRIPTORS_PER_CALL, _DESCRIPTORS = 6, 256
@@ -143,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         document = measure(
             counts=options.calls, seconds=options.seconds, rate=options.rate, in_kernel=options.in_kernel
         )
-    except (DescriptorsError, HomeError, PathError) as error:
+    except (DescriptorsError, HomeError, PathError, PortsError) as error:
         print(error, file=sys.stderr)
         return 1
     if options.plot is not None:

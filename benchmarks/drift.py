@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.exact import misalignment_ms, read_sides
-from benchmarks.home import IN_KERNEL, HomeError, RecorderHome, free_address, media_ports
+from benchmarks.home import IN_KERNEL, HomeError, RecorderHome
 from benchmarks.machine import cpu_of_family_ms, holdings, measured_here
 from benchmarks.placed import FIRST_EXTENSION, PlacedCalls, extensions
+from benchmarks.ports import PortsError, free_address, media_ports
 from benchmarks.standing import NOTICE_S
 from benchmarks.streams import DescriptorsError, delays, need_descriptors
 from recorder.common.home import Home
@@ -257,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             in_kernel=options.in_kernel,
             say=_tell,
         )
-    except (DescriptorsError, HomeError, NoRoomError) as error:
+    except (DescriptorsError, HomeError, NoRoomError, PortsError) as error:
         print(error, file=sys.stderr)
         return 1
     document = {**document, **measured_here()}

@@ -2,7 +2,6 @@
 
 import collections
 import json
-import random
 import shutil
 import socket
 import subprocess
@@ -37,9 +36,6 @@ _PASSWORD = "seven tall cranes over the harbour"  # noqa: S105 - of a home that 
 
 
 _NOTICE_RATE = 8000
-FIRST_MEDIA_PORT = 16384
-_FIRST_PORT, _LAST_MEDIA_PORT = 10000, 32767
-_PORTS_PER_CALL = 4
 IN_KERNEL = ("kernel_interfaces = []", 'kernel_interfaces = ["lo"]')
 """An edit of the configuration: the kernel relays what comes by loopback."""
 _MAX_CALLS = 1000
@@ -49,42 +45,6 @@ _LEAST_RELAYED = 0.8
 
 class HomeError(Exception):
     """The recorder could not be set up, did not start or refused a command; the message says what it said."""
-
-
-def free_address() -> tuple[str, int]:
-    """Return an address on loopback that is free for UDP and TCP now.
-
-    It is none that the system hands out: a benchmark opens thousands of sockets of its own before the recorder listens.
-
-    Raises:
-        HomeError: Hardly any port is free.
-    """
-    for port in random.sample(range(_FIRST_PORT, FIRST_MEDIA_PORT), 100):
-        if _is_free(port):
-            return "127.0.0.1", port
-    raise HomeError(f"of a hundred ports between {_FIRST_PORT} and {FIRST_MEDIA_PORT} none is free.")
-
-
-def _is_free(port: int) -> bool:
-    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-        with socket.socket(socket.AF_INET, kind) as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                return False
-    return True
-
-
-def media_ports(calls: int, *, first: int = FIRST_MEDIA_PORT) -> tuple[int, int]:
-    """Return a range below the ephemeral ports, with room for pairs in quarantine.
-
-    Raises:
-        HomeError: There is no such range for so many calls.
-    """
-    last = first + _PORTS_PER_CALL * calls + _PORTS_PER_CALL * max(16, calls // 4) - 1
-    if last > _LAST_MEDIA_PORT:
-        raise HomeError(f"{calls} calls need media ports up to {last}, above {_LAST_MEDIA_PORT}: take fewer calls.")
-    return first, last
 
 
 def recorder_command() -> list[str]:

@@ -31,6 +31,7 @@ from audio.types import (
     TapOptions,
 )
 from audio.writer import PausableWriter
+from benchmarks.ports import media_ports
 from benchmarks.streams import need_descriptors
 from benchmarks.sweep_recordings import prepare, row_of
 from recorder.calls.container import Container
@@ -39,7 +40,8 @@ from storage.types import RecordingHead, RecordingId
 from storage.vault import Vault
 
 _OUT_BYTES = 1 << 18
-_FIRST_PORT, _LAST_PORT = 16384, 32767
+_PORTS_PER_CALL = 8
+"""Of a call that passes two recorders."""
 _SUITE, _KEY_BYTES = SrtpSuite.AES_CM_128_HMAC_SHA1_80, 30
 
 
@@ -137,7 +139,7 @@ def main() -> None:
     """Run until standard input ends."""
     mode, calls = sys.argv[1], int(sys.argv[2])
     need_descriptors(8 * calls + 64)
-    with Relay(RelayOptions(ports=(_FIRST_PORT, _LAST_PORT), lock_memory=False)) as relay:
+    with Relay(RelayOptions(ports=media_ports(calls, per_call=_PORTS_PER_CALL), lock_memory=False)) as relay:
         pairs = [_open_call(relay, [int(port) for port in sys.stdin.readline().split()], mode) for _ in range(calls)]
         taps = [relay.open_tap(*pair, TapOptions()) for pair in pairs if mode != "forward"]
         with (_written if mode == "written" else _thrown_away)(relay, taps) as drain:

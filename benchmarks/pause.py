@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.disk import quantiles
-from benchmarks.home import HomeError, RecorderHome, free_address, media_ports
+from benchmarks.home import HomeError, RecorderHome
 from benchmarks.machine import measured_here
 from benchmarks.placed import PlacedCalls, extensions
+from benchmarks.ports import PortsError, free_address, media_ports
 from benchmarks.pressing import Door, Pressed, press
 from benchmarks.streams import DescriptorsError, need_descriptors
 from recorder.control.headers import ACTOR_HEADER
@@ -152,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         need_descriptors(_DESCRIPTORS_PER_CALL * options.calls + _DESCRIPTORS)
         document = measure(calls=options.calls, seconds=options.seconds, rate=options.rate, reason=options.reason)
-    except (DescriptorsError, HomeError) as error:
+    except (DescriptorsError, HomeError, PortsError) as error:
         print(error, file=sys.stderr)
         return 1
     document = {**document, **measured_here()}

@@ -9,13 +9,14 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import psycopg
+
+from benchmarks.ports import free_port
 
 PASSWORD = "pässword/with@signs"  # noqa: S105 - of a server that lives for one session
 QUOTED = "p%C3%A4ssword%2Fwith%40signs"
@@ -35,7 +36,7 @@ class PostgresServer:
         self._programs = _programs()
         self._user = _user()
         self.folder = Path(tempfile.mkdtemp(prefix="recorder-postgres-", dir=folder))
-        self.port = _free_port()
+        self.port = free_port()
         self.settings = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", **settings}
         self._process: subprocess.Popen[bytes] | None = None
         self._names = itertools.count(1)
@@ -126,11 +127,6 @@ class PostgresServer:
 
     def _address(self, name: str) -> str:
         return f"host=127.0.0.1 port={self.port} dbname={name} user=recorder password='{PASSWORD}'"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def _programs() -> Path:

@@ -13,23 +13,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.home import free_address
 from benchmarks.machine import end
 from benchmarks.messages import Media, media_address
+from benchmarks.ports import free_address, media_ports
 from benchmarks.rtpengine import INSTALL, NgClient, NgError, program
 from benchmarks.streams import need_descriptors
 
-_FIRST_PORT, _LAST_PORT = 16384, 32767
 _START_S, _END_S = 10.0, 5.0
 
 
 @contextmanager
-def _running(command: str, spool: Path) -> Iterator[NgClient]:
+def _running(command: str, pairs: int, spool: Path) -> Iterator[NgClient]:
     """Run rtpengine; its process is ended at the end."""
-    host, port = free_address()
+    (host, port), (first, last) = free_address(), media_ports(pairs, per_call=8)
     words = [
         command, "--config-file=none", "--foreground", "--log-stderr", "--log-level=3", "--table=-1",
-        "--interface=127.0.0.1", f"--listen-ng={host}:{port}", f"--port-min={_FIRST_PORT}", f"--port-max={_LAST_PORT}",
+        "--interface=127.0.0.1", f"--listen-ng={host}:{port}", f"--port-min={first}", f"--port-max={last}",
         "--no-redis-required", "--recording-method=pcap", f"--recording-dir={spool}",
     ]  # fmt: skip
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # 12.5 may crash when it is told to end
@@ -78,7 +77,7 @@ def main() -> int:
     try:
         with (
             tempfile.TemporaryDirectory(prefix="recorder-rtpengine-") as spool,
-            _running(command, Path(spool)) as client,
+            _running(command, pairs, Path(spool)) as client,
         ):
             for number in range(pairs):
                 ports = [int(port) for port in sys.stdin.readline().split()]

@@ -24,9 +24,9 @@ import numpy as np
 import uvicorn
 
 from benchmarks.browser import csrf_of, signed_in
-from benchmarks.home import free_address
 from benchmarks.index_rows import made
 from benchmarks.machine import measured_here
+from benchmarks.ports import free_address
 from recorder import config
 from recorder.access.account_rows import PeopleError
 from recorder.access.accounts import People

@@ -18,6 +18,7 @@ from benchmarks import soak
 from benchmarks.home import HomeError
 from benchmarks.machine import measured_here
 from benchmarks.media import tell
+from benchmarks.ports import PortsError
 from benchmarks.streams import DescriptorsError, need_descriptors
 
 RATES = (40.0, 60.0, 80.0, 100.0, 120.0, 140.0, 160.0, 200.0)
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         need_descriptors(round(_DESCRIPTORS_PER_CALL * max(options.rates) * (options.hold_s + _JOIN_S)) + _DESCRIPTORS)
         document = measure(rates=options.rates, seconds=options.seconds, hold_s=options.hold_s)
-    except (DescriptorsError, HomeError) as error:
+    except (DescriptorsError, HomeError, PortsError) as error:
         print(error, file=sys.stderr)
         return 1
     document = {**document, **measured_here()}

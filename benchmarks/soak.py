@@ -19,11 +19,12 @@ from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import Any, Self
 
-from benchmarks.home import HomeError, RecorderHome, free_address, media_ports
+from benchmarks.home import HomeError, RecorderHome
 from benchmarks.machine import Holdings, cpu_ms, holdings, measured_here
 from benchmarks.messages import Media, Message
 from benchmarks.peers import Address, Answer, Call, Caller, Officer, State
 from benchmarks.placed import FIRST_EXTENSION, extensions
+from benchmarks.ports import PortsError, free_address, media_ports
 from benchmarks.streams import ALAW, DescriptorsError, Load, Totals, need_descriptors, open_socket, totals
 
 EXTENSIONS = 50
@@ -307,7 +308,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         need_descriptors(round(4 * options.rate * (options.hold_s + _JOIN_S)) + _DESCRIPTORS_BESIDE)
         document = measure(rate=options.rate, seconds=options.seconds, hold_s=options.hold_s)
-    except (DescriptorsError, HomeError) as error:
+    except (DescriptorsError, HomeError, PortsError) as error:
         print(error, file=sys.stderr)
         return 1
     document = {**document, "is_good": is_good(document)}

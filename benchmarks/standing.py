@@ -5,9 +5,10 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from benchmarks.home import HomeError, RecorderHome, free_address
+from benchmarks.home import HomeError, RecorderHome
 from benchmarks.paths import PathResult, await_steady, measure_steady
 from benchmarks.placed import PlacedCalls, extensions
+from benchmarks.ports import free_address
 from benchmarks.streams import Totals
 
 NOTICE_S = 1.0

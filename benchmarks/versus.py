@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import rtpengine
-from benchmarks.home import FIRST_MEDIA_PORT, IN_KERNEL, HomeError, media_ports
+from benchmarks.home import IN_KERNEL, HomeError
 from benchmarks.machine import measured_here
 from benchmarks.media import GATHER_US, bare_command, print_table, ratio_to, rtpengine_command, summary, tell
 from benchmarks.paths import MediaPath, PathError, PathResult
 from benchmarks.plots import draw_bars
+from benchmarks.ports import PortsError, media_ports
 from benchmarks.standing import NOTICE_S, StandingCalls
 from benchmarks.streams import DescriptorsError, need_descriptors
 
@@ -57,16 +58,14 @@ def _runs(
     """Return what runs each path, and the daemons, whose calls are set up now."""
     found: dict[str, Run] = {}
     daemons: dict[str, StandingCalls] = {}
-    first = FIRST_MEDIA_PORT
     for name in names:
         if name not in DAEMONS:
             command = rtpengine_command() if name == "rtpengine" else bare_command(GATHER_US)
             found[name] = lambda command=command: _child(command, calls, seconds)  # type: ignore[misc]
             continue
         tell(f"{calls} calls are set up for {name}")
-        ports = media_ports(calls, first=first)
-        first = ports[1] + 1
-        standing = stack.enter_context(StandingCalls(calls, rate=rate, media_ports=ports, edits=DAEMONS[name]))
+        edits, ports = DAEMONS[name], media_ports(calls)
+        standing = stack.enter_context(StandingCalls(calls, rate=rate, media_ports=ports, edits=edits))
         daemons[name] = standing
         found[name] = lambda standing=standing: standing.run(seconds=seconds)  # type: ignore[misc]
     return found, daemons
@@ -161,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         document = measure(
             calls=options.calls, seconds=options.seconds, rounds=options.rounds, rate=options.rate, only=options.only
         )
-    except (DescriptorsError, HomeError, PathError) as error:
+    except (DescriptorsError, HomeError, PathError, PortsError) as error:
         print(error, file=sys.stderr)
         return 1
     paths = {name: document[name] for name in PATHS if name in document}

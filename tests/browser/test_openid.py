@@ -6,13 +6,13 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from benchmarks.ports import free_port
 from recorder.config.openid_options import CALLBACK_PATH, OpenIdOptions
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.chromium import HANGS_MS, WIDE, is_too_wide, sign_in, unreached_by_tab, violations
 from tests.helpers.console_site import Console, console_site
 from tests.helpers.glewlwyd import CLIENT, SECRET, Glewlwyd, glewlwyd
 from tests.helpers.glewlwyd import PASSWORD as PROVIDER_PASSWORD
-from tests.helpers.ports import free_port
 
 
 @pytest.fixture(scope="module")

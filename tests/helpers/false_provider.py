@@ -17,8 +17,8 @@ from fastapi.responses import Response
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from benchmarks.ports import free_port
 from tests.helpers.console_site import serving
-from tests.helpers.ports import free_port
 
 CLIENT = "recorder"
 ACCESS_TOKEN = "an access token"

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from joserfc.jwk import RSAKey
 
-from tests.helpers.ports import free_port
+from benchmarks.ports import free_port
 from tests.helpers.recorder_home import eventually
 
 PROGRAM = "/usr/bin/glewlwyd"

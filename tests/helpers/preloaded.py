@@ -77,10 +77,15 @@ class Daemon:
         self.send_signal(signal.SIGKILL)
 
     def _code_within(self, timeout_s: float | None) -> int | None:
-        if self.returncode is None and select.select([self._pidfd], [], [], timeout_s)[0]:
+        if self.returncode is None and self._has_ended(timeout_s):
             self.returncode = self._parent.code_of(self.pid)
             os.close(self._pidfd)
         return self.returncode
+
+    def _has_ended(self, timeout_s: float | None) -> bool:
+        poll = select.poll()  # select() takes no descriptor above 1023, and the leak suite has more
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))
 
 
 class Preloaded:

@@ -28,6 +28,7 @@ import numpy as np
 import soundfile
 from typer.testing import CliRunner
 
+from benchmarks.ports import free_port, free_range
 from recorder import config
 from recorder.__main__ import LASTING
 from recorder.access.accounts import People
@@ -46,7 +47,6 @@ from storage.types import Search
 from tests.helpers import preloaded, report
 from tests.helpers.accounts import CHEAP, appoint_deputy, as_of_before
 from tests.helpers.leave import keep_leave
-from tests.helpers.ports import free_port, free_range
 from tests.helpers.signed_in import environment_for, signing
 from tests.helpers.starvation import waited_s
 from tests.helpers.unix_transport import UnixTransport

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ports import free_port
 from recorder.audit.anchor_targets import PRIORITY, AnchorError, Folder, Target, targets_of
 from recorder.audit.anchoring import ALARM, RETRY_S, Anchoring
 from recorder.common.smtp_options import SmtpSecurity
@@ -20,7 +21,6 @@ from storage.audit import AuditLog
 from storage.database import Database, sqlite_url
 from storage.heads import Head, heads_in, read_heads
 from tests.helpers.anchor_servers import Certificates, mail_server, tcp_syslog, udp_syslog
-from tests.helpers.ports import free_port
 from tests.helpers.recorder_home import eventually
 
 AT = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import calls
-from benchmarks.home import free_address, recorder_command
+from benchmarks.home import recorder_command
 from benchmarks.placed import PlacedCalls
+from benchmarks.ports import free_address
 from tests.helpers.sip_peer import Answer, Caller, Media, Officer, State, media_address, parse
 
 pytestmark = pytest.mark.usefixtures("begins_at_once")

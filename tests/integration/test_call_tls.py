@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ports import free_port
 from tests.helpers.certificates import Authority
 from tests.helpers.exchange import Exchange, exchange
-from tests.helpers.ports import free_port
 from tests.helpers.sip_peer import State
 from tests.helpers.sip_streams import StreamPeer, tls_context
 from tests.peers.test_sipp_streams import HOST

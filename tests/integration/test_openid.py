@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from benchmarks.ports import free_port
 from recorder.access.database import AuditNote
 from recorder.config import Config
 from recorder.config import Console as ConsoleOptions
@@ -20,7 +21,6 @@ from tests.helpers.accounts import PASSWORD
 from tests.helpers.console_site import Browser, Console, console_site, csrf_of
 from tests.helpers.glewlwyd import CLIENT, SECRET, Glewlwyd, glewlwyd
 from tests.helpers.openid import CALLBACK, LEAVE, SESSION, leave, led_to, title
-from tests.helpers.ports import free_port
 
 PEOPLE = ("officer", "other", "dpo", "housing", "stranger")
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from benchmarks.ports import free_port
 from recorder.access.database import open_people
 from recorder.access.tokens import Tokens
 from recorder.common.home import Home
@@ -18,7 +19,6 @@ from storage.audit import AuditEntry, AuditLog
 from tests.helpers import preloaded
 from tests.helpers.accounts import add_token
 from tests.helpers.exchange import Exchange, Talk, exchange
-from tests.helpers.ports import free_port
 from tests.helpers.recorder_home import RecorderHome, eventually
 
 EDITS = (("erase_s = 3.0", "erase_s = 0.3"),)

@@ -1,5 +1,7 @@
 """Daemons of tests are forked from a loaded one in whatever test, but not where a test changes the environment."""
 
+import os
+import resource
 import subprocess
 from pathlib import Path
 
@@ -21,3 +23,15 @@ def test_it_is_forked_unless_the_environment_was_changed(
     assert process.wait(60) == 0
     assert isinstance(process, kind)
     assert log.read_text().strip()
+
+
+def test_a_command_is_waited_for_by_whoever_has_a_thousand_descriptors() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(2048, limits[1]), limits[1]))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        assert preloaded.run(["--help"], timeout_s=60).returncode == 0
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)

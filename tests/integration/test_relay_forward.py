@@ -28,7 +28,7 @@ from audio.types import (
     RelayOptions,
     TapOptions,
 )
-from tests.helpers.ports import free_range
+from benchmarks.ports import free_range
 from tests.helpers.rtp import UNPACED, Peer, eventually, next_events
 
 

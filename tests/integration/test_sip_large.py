@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.ports import free_port
 from tests.helpers import sip_process, sip_streams
-from tests.helpers.ports import free_port
 
 SDP = sip_process.SDP
 LARGE = SDP + "a=x-long:" + "l" * 2000 + "\r\n"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.ports import free_port
 from tests.helpers import sip_process, sip_streams
-from tests.helpers.ports import free_port
 from tests.helpers.sip_calls import connected, dialled, ended_by_peer, ended_by_us, offered, talking
 
 SDP = sip_process.SDP

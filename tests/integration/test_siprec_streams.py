@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from benchmarks.ports import free_port
 from tests.helpers.certificates import Authority
 from tests.helpers.exactness import kept_of
-from tests.helpers.ports import free_port
 from tests.helpers.recorder_home import RecorderHome
 from tests.helpers.sip_streams import tls_context
 from tests.helpers.siprec_client import HOSTS, Client, Session, StreamClient, sections, siprec_site

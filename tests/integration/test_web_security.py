@@ -14,6 +14,7 @@ import pytest
 from fastapi import APIRouter
 from starlette.routing import Route
 
+from benchmarks.ports import free_port
 from recorder.web.app import create_app
 from recorder.web.middleware import security_headers
 from recorder.web.server import TlsFiles, server_config
@@ -21,7 +22,6 @@ from recorder.web.throttle import AT_ONCE, MOST_BUCKETS, Throttle
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.certificates import Authority
 from tests.helpers.console_site import CALL, Console, console_site, csrf_of, serving, signed_in
-from tests.helpers.ports import free_port
 from tests.helpers.recorder_home import ROOT, RecorderHome, eventually, run_apart
 from tests.helpers.storage_home import ID
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import httpx
 
+from benchmarks.ports import free_port
 from tests.helpers import preloaded, recorder_home
 from tests.helpers.console_site import Browser
-from tests.helpers.ports import free_port
 from tests.helpers.recorder_home import PASSWORD, RecorderHome, eventually
 from tests.helpers.signed_in import signing
 from tests.helpers.siprec_client import ATTESTED, HOSTS

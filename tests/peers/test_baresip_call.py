@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from audio.codecs import ALAW_TO_LINEAR, encode
 from audio.types import Codec
+from benchmarks.ports import free_port
 from tests.helpers.exchange import Exchange, exchange
-from tests.helpers.ports import free_port
 from tests.helpers.recorder_home import NOTICE_HZ, NOTICE_S, eventually, tone_file
 from tests.helpers.sip_peer import State
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from audio.codecs import ALAW_TO_LINEAR
+from benchmarks.ports import free_port, wait_until_bound
 from tests.helpers.certificates import Authority
-from tests.helpers.ports import free_port, wait_until_bound
 from tests.helpers.recorder_home import NOTICE_HZ, NOTICE_S, eventually, recorder_home, tone_file
 from tests.peers.test_baresip_call import (
     CONFIG,

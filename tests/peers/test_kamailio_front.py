@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from benchmarks.ports import free_port
 from tests.helpers.exactness import heard_frames, is_gapless, kept_of
 from tests.helpers.exchange import user_of
 from tests.helpers.kamailio import Kamailio, kamailio
-from tests.helpers.ports import free_port
 from tests.helpers.recorder_home import ROOT, RecorderHome, eventually, recorder_home
 from tests.helpers.sip_peer import Answer, Call, Caller, Message, Officer, State
 from tests.helpers.voices import TICKS_PER_S, Studio, Voice

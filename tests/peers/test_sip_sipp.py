@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ports import free_port, wait_until_bound
 from tests.helpers import sip_process
-from tests.helpers.ports import free_port, wait_until_bound
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 pytestmark = pytest.mark.peer

@@ -22,7 +22,7 @@ import pytest
 
 from audio.codecs import encode
 from audio.types import Codec
-from tests.helpers.ports import free_range, wait_until_bound
+from benchmarks.ports import free_range, wait_until_bound
 from tests.helpers.processors import PROCESSORS
 from tests.helpers.recorder_home import NOTICE_HZ, RecorderHome, recorder_home, tone_file
 from tests.peers import sipp_scripts

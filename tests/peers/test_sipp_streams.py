@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.ports import free_port, wait_until_bound
 from tests.helpers import sip_process
-from tests.helpers.ports import free_port, wait_until_bound
 from tests.peers.test_sip_sipp import sipp, story
 
 pytestmark = pytest.mark.peer

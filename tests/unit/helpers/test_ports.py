@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.helpers.ports import free_port, free_range, wait_until_bound
+from benchmarks.ports import free_port, free_range, wait_until_bound
 
 
 def test_nobody_gets_a_port_twice() -> None:

@@ -1,4 +1,7 @@
-"""Ports for programs that must be told theirs: below those that the system hands out, none to two tests at a time."""
+"""Ports for programs that must be told theirs: below those that the system hands out, none given twice.
+
+Tests and benchmarks that run at the same time ask here, in whatever process they are.
+"""
 
 import fcntl
 import os
@@ -6,7 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -14,8 +17,12 @@ FIRST, LAST = 10_000, 31_998
 """Whoever binds to port 0 gets one from 32768 on: a port that was free a moment ago cannot be taken by such a one."""
 _LISTENS, _UNCONNECTED = "0A", "07"
 """States of sockets in the kernel's tables."""
-_TURN = Path("/tmp") / f"recorder-tests-ports-{os.getuid()}"
+_TURN = Path("/tmp") / f"recorder-ports-{os.getuid()}"  # noqa: S108 - a number of a port is no secret
 """Not where this run has its temporary files: other runs on the machine must not give the same ports."""
+
+
+class PortsError(Exception):
+    """So many free ports in a row were not found; the message says how many."""
 
 
 def free_port() -> int:
@@ -23,10 +30,31 @@ def free_port() -> int:
     return free_range(2)[0]
 
 
+def free_address() -> tuple[str, int]:
+    """Return an address on loopback whose port is free for UDP and TCP."""
+    return "127.0.0.1", free_port()
+
+
+def media_ports(calls: int, *, per_call: int = 4) -> tuple[int, int]:
+    """Return first and last of free ports for the media of calls, with room for those that are in quarantine.
+
+    Args:
+        calls: How many there are at a time.
+        per_call: Ports of one call.
+
+    Raises:
+        PortsError: There are not so many free ports in a row.
+    """
+    return free_range(per_call * (calls + max(16, calls // 4)))
+
+
 def free_range(count: int) -> tuple[int, int]:
     """Return first (even) and last of so many ports of 127.0.0.1 in a row, free for UDP and TCP.
 
     Nobody else who asks, in whatever process, gets one of them before all others had their turn.
+
+    Raises:
+        PortsError: There are not so many free ports in a row.
     """
     count += count % 2
     with _turn() as turn:
@@ -39,7 +67,9 @@ def free_range(count: int) -> tuple[int, int]:
                 turn.truncate()
                 turn.write(str(start))
                 return first, start - 1
-    raise AssertionError(f"no {count} free ports in a row from {FIRST} to {LAST}")
+    raise PortsError(
+        f"there are no {count} free ports in a row from {FIRST} to {LAST}: end other programs, or take fewer calls"
+    )
 
 
 def wait_until_bound(port: int, kind: str, *, host: str = "", timeout_s: float = 5.0) -> None:
@@ -72,11 +102,11 @@ def _turn() -> Iterator[TextIO]:
 
 
 def _are_free(ports: range) -> bool:
-    with ExitStack() as probes:
-        try:
-            for port in ports:
-                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                    probes.enter_context(socket.socket(socket.AF_INET, kind)).bind(("127.0.0.1", port))
-        except OSError:
-            return False
+    for port in ports:
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+            with socket.socket(socket.AF_INET, kind) as probe:
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    return False
     return True
