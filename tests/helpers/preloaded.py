@@ -1,9 +1,9 @@
 """Daemons forked from a process that has loaded the recorder already.
 
-To load the recorder takes a second of CPU, and a run of the tests starts hundreds of daemons. Each pytest worker has
-one process that is started as `recorder run` is, with the same environment, and loads the modules of daemon and
-console. It forks for each daemon, and the child does what the program does from there on. It is a process of its own
-because pytest and its workers have threads, and a fork copies only one.
+To load the recorder takes seconds of CPU, and a run of the tests starts hundreds of daemons. A run has one process that
+is started as `recorder run` is and loads the modules of daemon and console, while the tests are collected. It forks
+once for each pytest worker, and that child forks for each daemon of the worker: what comes then is what the program
+does. It is a process of its own because pytest and its workers have threads, and a fork copies only one.
 
 Tests of how a process starts, and of what is in its memory, start the program itself.
 """
@@ -18,10 +18,11 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -88,17 +89,35 @@ class Daemon:
         return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))
 
 
-class Preloaded:
-    """The process that forks; it ends when its standard input does."""
+class Loader:
+    """The process that loads the recorder. It ends when its standard input does, which only who started it closes."""
 
     def __init__(self) -> None:
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind("")  # a name of the kernel's choice, in no folder (unix(7), autobind)
+        self._listener.listen()
+        self.address: bytes = self._listener.getsockname()
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, str(self._listener.fileno())], stdin=subprocess.PIPE, cwd=ROOT,
+            pass_fds=[self._listener.fileno()], env=_wiping(_environment()),
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """End the process."""
+        self._listener.close()
+        self._process.communicate()
+
+
+class Preloaded:
+    """A fork of the `Loader`'s process, which forks in its turn; it ends when its connection does."""
+
+    def __init__(self, address: bytes) -> None:
         self.environment = _environment()
         self._lock = threading.Lock()
-        self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-            # A fork copies one thread, so there may be no other: numpy's linear algebra would start some.
-            env={**wiping_environment(self.environment), "OPENBLAS_NUM_THREADS": "1"},
-        )  # fmt: skip
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.connect(address)
+        self._lines = self._socket.makefile("rw")
+        self._send(_wiping(self.environment))
 
     def start(
         self, words: Sequence[str], output: Path, errors: Path, *, given: Path = Path(os.devnull),
@@ -116,15 +135,20 @@ class Preloaded:
         return self._ask(pid=pid)
 
     def close(self) -> None:
-        """End the process; children that still run are killed."""
-        self._process.communicate()
+        """End the process; children that still run are killed before this returns."""
+        self._socket.shutdown(socket.SHUT_WR)
+        self._lines.read()
+        self._lines.close()
+        self._socket.close()
 
     def _ask(self, **request: Any) -> int:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         with self._lock:
-            print(json.dumps(request), file=self._process.stdin, flush=True)
-            return int(self._process.stdout.readline())
+            self._send(request)
+            return int(self._lines.readline())
+
+    def _send(self, document: Any) -> None:
+        self._lines.write(json.dumps(document) + "\n")
+        self._lines.flush()
 
 
 def _environment() -> dict[str, str]:
@@ -132,9 +156,22 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
 
 
+def _wiping(environment: Mapping[str, str]) -> dict[str, str]:
+    # A fork copies one thread, so there may be no other: numpy's linear algebra would start some.
+    return {**wiping_environment(environment), "OPENBLAS_NUM_THREADS": "1"}
+
+
+@functools.cache
+def load() -> Loader:
+    """Begin to load the recorder, once for this process and all that are forked from it."""
+    loader = Loader()
+    atexit.register(loader.close)
+    return loader
+
+
 @functools.cache
 def _shared() -> Preloaded:
-    preloaded = Preloaded()
+    preloaded = Preloaded(load().address)
     atexit.register(preloaded.close)
     return preloaded
 
@@ -206,11 +243,13 @@ def start_anew(
 
 
 def serve() -> list[str] | None:
-    """Fork, or say how a child ended, for each line of standard input.
+    """Fork, or say how a child ended, for each line of standard input; the first one is the environment.
 
     Returns:
         In a child: the words of its command line. In the parent: None, once there are no more requests.
     """
+    os.environ.clear()
+    os.environ.update(json.loads(sys.stdin.readline()))
     running: set[int] = set()
     for line in sys.stdin:
         request = json.loads(line)
@@ -230,6 +269,28 @@ def serve() -> list[str] | None:
     for pid in running:
         os.kill(pid, signal.SIGKILL)
     return None
+
+
+def fork_for_each_connection(listener: socket.socket) -> bool:
+    """Fork for each connection until standard input ends.
+
+    Returns:
+        In a child: True; its standard input and output are the connection. In the parent: False.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
+    while True:
+        ready, _, _ = select.select([sys.stdin, listener], [], [])
+        if sys.stdin in ready:
+            return False
+        connection, _ = listener.accept()
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            listener.close()
+            os.dup2(connection.fileno(), 0)
+            os.dup2(connection.fileno(), 1)
+            connection.close()
+            return True
+        connection.close()
 
 
 def become(uid: int, gid: int) -> None:
@@ -259,7 +320,7 @@ if __name__ == "__main__":
     for name in _LOADED:
         importlib.import_module(name)
     gc.freeze()
-    words = serve()
+    words = serve() if fork_for_each_connection(socket.socket(fileno=int(sys.argv[1]))) else None
     if words is not None:
         sys.argv[:] = ["recorder", *words]
         main()

@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 import pytest
 from _pytest._io import TerminalWriter
 
+from tests.helpers import preloaded
 from tests.helpers.processors import PROCESSORS
 from tests.helpers.units import Units
 
@@ -37,6 +38,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
     words = f"processes that share the tests; 0: none but this one; auto: {EACH} for each processor that may be used"
     parser.addoption("--workers", type=_count, default=0, help=words)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the recorder for the workers while the tests are collected."""
+    if config.getoption("workers") > 0 and not config.option.collectonly:
+        preloaded.load()
 
 
 def _count(text: str) -> int:
