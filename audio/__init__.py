@@ -1,1 +1,1 @@
-"""Audio: the media core, its pure reference, notices and the pausable writer."""
+"""Audio: the media core, notices and the pausable writer."""

@@ -8,8 +8,8 @@ import numpy as np
 
 import audio._relay
 from audio.dtmf import CardRule
-from audio.tones import BLOCK, ToneEvent, ToneKind
 from benchmarks.tone_channel import RATE, Samples
+from benchmarks.tone_reference import BLOCK, ToneEvent, ToneKind
 
 _STATE_BYTES = 4096
 _NS_PER_SAMPLE = 1_000_000_000 // RATE
@@ -43,7 +43,7 @@ _LIBRARY = _library()
 
 
 class CoreDetector:
-    """The core's detector with the interface of `audio.tones.ToneDetector`."""
+    """The core's detector with the interface of `benchmarks.tone_reference.ToneDetector`."""
 
     def __init__(self) -> None:
         self._state = ctypes.create_string_buffer(_STATE_BYTES)

@@ -1,5 +1,6 @@
 /*
- * Which positions may be written (docs/media-core.md, Gate; audio/gate.py is the same in Python). When in doubt, closed.
+ * Which positions may be written (docs/media-core.md, Gate; tests/reference/gate.py is the same in Python). When in
+ * doubt, closed.
  * Each channel has its own list; the open-ended span of a closed gate is apart, so that a mask inside it outlives it.
  */
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Where a packet belongs on its channel's time line (docs/media-core.md; audio/timeline.py is the same in Python). */
+/* Where a packet belongs on its channel's time line (docs/media-core.md); tests/reference/timeline.py is the same. */
 #include <string.h>
 
 #include "state.h"

@@ -4,7 +4,8 @@
  * The powers that Goertzel's filters give, over blocks of TONES_BLOCK samples at 8000 Hz, worked out as integer
  * correlations with tables because those run in vectors. No allocation, no global state, no locks: one
  * struct per leg, owned by the thread that feeds it. Samples may come in pieces of any length; the pieces do not
- * change the answer. audio/tones.py is the same algorithm in numpy, tests compare the two. Figures: docs/tones.md.
+ * change the answer. benchmarks/tone_reference.py is the same algorithm in numpy; tests compare the two. Figures:
+ * docs/tones.md.
  */
 #ifndef AUDIO_CORE_TONES_H
 #define AUDIO_CORE_TONES_H

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from audio._relay import Core
 from audio.blocks import AudioRun, decode_block
-from audio.reference import ReferenceTap
 from audio.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
 from audio.types import Channel, Codec
+from tests.reference.tap import ReferenceTap
 
 GATHER_MS = 2
 """How long the core lets packets gather; both must leave as much out after an opening."""

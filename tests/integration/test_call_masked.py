@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from audio.codecs import decode
-from audio.tones import ToneDetector, ToneKind
 from audio.types import Codec
+from benchmarks.tone_reference import ToneDetector, ToneKind
 from tests.helpers.exchange import Exchange, Talk, exchange
 from tests.helpers.keying import Carrier, Pressed, press
 from tests.helpers.recorder_home import eventually

@@ -5,8 +5,8 @@ import struct
 from audio._relay import Core
 from audio.blocks import AudioRun, decode_block
 from audio.relay import Relay
-from audio.timeline import Timeline
 from audio.types import Codec, LegMedia, MediaAddress, RelayOptions
+from tests.reference.timeline import Timeline
 
 NS_PER_TICK = 125_000
 NOBODY = MediaAddress(ip="127.0.0.1", rtp_port=9, rtcp_port=9)

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audio.gate import GUARD
 from audio.types import Channel, Codec
 from tests.helpers.extent import examples
 from tests.helpers.tap_pair import GATHER_MS, LOOK_BACK, Act, Event, Legs, Packet, Script, Step
 from tests.leak.signals import tone_codes
+from tests.reference.gate import GUARD
 
 FRAME = 160
 SECRET, PUBLIC = 1, 2

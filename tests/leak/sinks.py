@@ -21,7 +21,6 @@ import httpx
 
 from recorder import config
 from recorder.common.home import Home
-from recorder.common.places import OUTSIDE_PLACES, place_of
 from storage import crypto
 from storage.errors import StorageError
 from storage.format import ContainerScan, FrameType
@@ -30,6 +29,7 @@ from storage.recording import index_context
 from storage.runs import AUDIO, PCMA, pack, parse
 from storage.types import RecordingId
 from storage.vault import Vault
+from tests.helpers.data_inventory import OUTSIDE_PLACES, place_of
 from tests.helpers.storage_home import head
 from tests.leak.site import Site
 from tests.leak.watch import Watch, Written, open_files

@@ -14,9 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from audio.blocks import AudioRun, decode_block
-from audio.reference import ReferenceTap
 from audio.types import Channel, Codec
 from tests.helpers.extent import examples
+from tests.reference.tap import ReferenceTap
 
 TICK_NS = 125_000
 INSIDE, OUTSIDE, BORDER = 1, 2, 3

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from audio.codecs import decode
 from audio.prompts import hold_tone, paused_tone, refused_tone, resumed_tone, ringback, still_paused_tone
-from audio.tones import BLOCK, FREQUENCIES_HZ, KEYPAD, ToneDetector, ToneEvent, ToneKind
 from audio.types import Codec
+from benchmarks.tone_reference import BLOCK, FREQUENCIES_HZ, KEYPAD, ToneDetector, ToneEvent, ToneKind
 
 CORE = Path(__file__).parents[3] / "audio" / "core"
 Signal = NDArray[np.int16]

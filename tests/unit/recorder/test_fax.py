@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audio.tones import ToneDetector, ToneKind
+from benchmarks.tone_reference import ToneDetector, ToneKind
 from recorder.calls.rules.fax import APART_S, BURSTS, QUIET_S, FaxRule
 
 

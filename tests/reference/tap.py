@@ -7,11 +7,11 @@ CLOCK_MONOTONIC nanoseconds and never go back.
 from dataclasses import dataclass, field
 
 from audio.blocks import Anchor, LostRange, Record, encode_block
-from audio.gate import DOUBT, GUARD, PACKET, Arrivals, ClosedSpans, Span
-from audio.ring import Ring
-from audio.streams import Choice, Streams
-from audio.timeline import SETTLED, Placement, Timeline
 from audio.types import TICKS_PER_S, Channel, Codec
+from tests.reference.gate import DOUBT, GUARD, PACKET, Arrivals, ClosedSpans, Span
+from tests.reference.ring import Ring
+from tests.reference.streams import Choice, Streams
+from tests.reference.timeline import SETTLED, Placement, Timeline
 
 MASK_MARGIN = 1600
 """Ticks silenced either side of a digit: 200 ms."""

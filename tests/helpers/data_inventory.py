@@ -1,4 +1,4 @@
-"""Every place that the recorder writes to, as data: for docs/security.md, the leak suite, and whoever audits us. Pure.
+"""Every place that the recorder writes to, as data: for docs/security.md and the leak suite. Pure.
 
 A file that appears in a home and is in no row here is a fault: either the code writes where it must not, or nobody
 thought about what the file may hold. Rows outside the home are those that the recorder itself opens; where the service
@@ -174,7 +174,7 @@ HOME_PLACES: tuple[Place, ...] = (
 """What may be in a home. ``.new-*`` beside any of them is the same file while it is being written (`place_of`)."""
 
 OUTSIDE_PLACES: tuple[Place, ...] = (
-    _place("/tmp/recorder-demo-*", Holds.PLAIN_AUDIO, _COMMANDS,  # noqa: S108
+    _place("/tmp/recorder-demo-*", Holds.PLAIN_AUDIO, _COMMANDS,
            "`recorder demo`: a home of its own and what its phones say and hear", is_passing=True),
 )  # fmt: skip
 """Beside these: what ``-o`` names, and ``.*.recorder-part`` and its lock beside that while it is written, standard
