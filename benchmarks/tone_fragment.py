@@ -11,10 +11,10 @@ import numpy as np
 from audio.blocks import AudioRun, decode_block
 from audio.codecs import encode
 from audio.relay import Relay
-from audio.rtp import RtpPacket, build_rtp, parse_rtp
 from audio.types import Channel, Codec, DtmfPolicy, LegMedia, MediaAddress, RelayOptions, TapOptions
 from benchmarks.tone_channel import rms_of
 from benchmarks.tone_misses import key_signal
+from tests.reference.rtp import RtpPacket, build_rtp, parse_rtp
 
 _PACKET, _TICKS_PER_MS = 160, 8
 _SILENCE = 0xD5

@@ -53,8 +53,8 @@ static int has_echo(const struct presses *other, const struct heard *tone, int64
     return 0;
 }
 
-/* An officer's telephone hears the other party's tone: not a key of the officer's (audio/dtmf.py, is_echo). With an
-   officer on either side the tone that began first is the key, so that never both are taken for an echo. */
+/* An officer's telephone hears the other party's tone: not a key of the officer's (tests/reference/dtmf.py, is_echo).
+   With an officer on either side the tone that began first is the key, so that never both are taken for an echo. */
 static int is_echo(const struct leg *leg, const struct heard *tone)
 {
     const struct leg *other = leg->tap ? leg->tap->legs[leg->channel == LEFT ? RIGHT : LEFT] : NULL;

@@ -7,7 +7,6 @@ texts of its case are over; the newest one goes with a copy.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Engine, func, insert, select
 
@@ -194,8 +193,3 @@ def _opened(open_: Open, row: RecordingRow) -> RecordingReader:
 
 def _bound(case_id: str, form: TranscriptForm) -> bytes:
     return f"transcript/{case_id}/{form}".encode()
-
-
-def transcripts_to_json(kept: Transcripts, case_id: str) -> dict[str, Any]:
-    """Return which recordings of a case have a transcript, and how it is written."""
-    return {recording: str(form) for recording, (form, _) in kept.newest(case_id).items()}

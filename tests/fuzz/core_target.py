@@ -13,9 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from audio._relay import Core, peaks, speech_ms, survey
-from audio.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
 from audio.types import SrtpSuite
 from tests.fuzz.engine import Target
+from tests.reference.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
 
 LOOK_BACK, RING = 8_000, 16 * 2048
 TICK_NS = 125_000

@@ -5,13 +5,13 @@ import struct
 import zlib
 from datetime import date
 
-from audio.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
 from recorder.config import config_file
 from recorder.rules.policy import Extension
 from sip import sdes
 from sip.options import Address
 from tests.helpers.siprec_shapes import SHAPES, Call, Who
 from tests.helpers.torture import TORTURE
+from tests.reference.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
 
 SDP_TEXT = (
     b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8 0 9 101\r\n"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from audio import blocks as audio_blocks
-from audio import dtmf, rtp
+from audio import dtmf
 from recorder import config as configuration
 from sip import metadata, offer_answer, recording_sdp, sdes, sdp, session_expires, siprec
 from sip.digest import Credentials, answer, challenge_of
@@ -39,6 +39,7 @@ from storage.format import ContainerScan, Footer, Frame, FrameType
 from storage.rows import row_from_text, row_to_json
 from tests.fuzz import core_target, seeds
 from tests.fuzz.engine import Target
+from tests.reference import rtp
 
 DATA = Path(__file__).parents[1] / "data"
 _OURS = LocalStream(ip="192.0.2.10", rtp_port=4000, session_id=7)
@@ -267,8 +268,8 @@ def targets() -> Iterable[Target]:
             files=("/sip/metadata", "/sip/rs_xml"),
             tokens=seeds.XML_TOKENS,
         ),
-        Target(name="rtp", seeds=seeds.RTP, run=_rtp, errors=(rtp.MalformedPacketError,), files=("/audio/rtp",)),
-        Target(name="rtcp", seeds=seeds.RTCP, run=_rtcp, errors=(rtp.MalformedPacketError,), files=("/audio/rtp",)),
+        Target(name="rtp", seeds=seeds.RTP, run=_rtp, errors=(rtp.MalformedPacketError,), files=("/reference/rtp",)),
+        Target(name="rtcp", seeds=seeds.RTCP, run=_rtcp, errors=(rtp.MalformedPacketError,), files=("/reference/rtp",)),
         Target(name="info", seeds=seeds.INFO, run=_info, errors=(dtmf.InfoDigitError,), files=("/audio/dtmf",)),
         core_target.target(),
         Target(

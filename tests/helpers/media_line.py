@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from audio.codecs import encode
 from audio.relay import Relay
-from audio.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp, parse_rtp
 from audio.types import Codec, DtmfPolicy
 from tests.helpers.rtp import EVENT_PT, Peer
+from tests.reference.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp, parse_rtp
 
 ROWS, COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
 KEYPAD = "123A456B789C*0#D"

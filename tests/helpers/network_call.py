@@ -5,10 +5,10 @@ import struct
 import time
 from dataclasses import dataclass
 
-from audio.rtp import RtpPacket, build_rtp
 from audio.types import MediaAddress
 from tests.helpers.networks import Network, Wires
 from tests.helpers.relay_process import RelayProcess
+from tests.reference.rtp import RtpPacket, build_rtp
 
 
 @dataclass

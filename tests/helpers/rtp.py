@@ -12,9 +12,9 @@ from typing import Self, TypeVar
 
 from audio.blocks import AudioRun, decode_block
 from audio.relay import Relay
-from audio.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp, parse_rtp
 from audio.types import Channel, Codec, Format, LegId, LegMedia, MediaAddress, MediaEvent, TapId
 from tests.helpers.srtp import Far
+from tests.reference.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp, parse_rtp
 
 T = TypeVar("T")
 EVENT_PT = 101

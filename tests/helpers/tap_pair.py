@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from audio._relay import Core
 from audio.blocks import AudioRun, decode_block
-from audio.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
 from audio.types import Channel, Codec
+from tests.reference.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
 from tests.reference.tap import ReferenceTap
 
 GATHER_MS = 2

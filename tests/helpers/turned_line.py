@@ -7,8 +7,8 @@ from contextlib import closing, contextmanager
 
 from audio.blocks import AudioRun, decode_block
 from audio.relay import Relay
-from audio.rtp import RtpPacket, build_rtp
 from audio.types import Channel, Codec, LegId, LegMedia, MediaAddress, RelayOptions, SourceRefused, TapId, TapOptions
+from tests.reference.rtp import RtpPacket, build_rtp
 
 START_NS = 10**12
 MS = 1_000_000

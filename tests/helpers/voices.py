@@ -19,10 +19,10 @@ from typing import Self
 import pylibsrtp
 from pylibsrtp import Session
 
-from audio.rtp import MalformedPacketError, RtpPacket, TelephoneEvent, build_event, build_rtp, parse_rtp
 from audio.types import SrtpKey
 from tests.helpers.sip_peer import Media
 from tests.helpers.srtp import crypto_of, new_key, session, their_key
+from tests.reference.rtp import MalformedPacketError, RtpPacket, TelephoneEvent, build_event, build_rtp, parse_rtp
 
 PCMU, PCMA, EVENT = 0, 8, 101
 FRAME = 160

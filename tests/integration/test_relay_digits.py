@@ -10,7 +10,6 @@ import pytest
 from audio._relay import speech_ms
 from audio.codecs import encode
 from audio.relay import Relay
-from audio.rtp import RtpPacket, TelephoneEvent, parse_event
 from audio.types import (
     Codec,
     ControlPressed,
@@ -24,6 +23,7 @@ from audio.types import (
     VoiceHeard,
 )
 from tests.helpers.rtp import EVENT_PT, UNPACED, Peer, next_events
+from tests.reference.rtp import RtpPacket, TelephoneEvent, parse_event
 
 RFC4733 = DigitSource.RFC4733
 

@@ -14,7 +14,6 @@ from audio.codecs import ALAW_TO_MULAW, MULAW_TO_ALAW
 from audio.port_memory import PortMemory
 from audio.ports import PortPool
 from audio.relay import Relay
-from audio.rtp import ReceptionReport, RtcpReport, build_rtcp, parse_rtcp
 from audio.types import (
     Codec,
     Format,
@@ -30,6 +29,7 @@ from audio.types import (
 )
 from benchmarks.ports import free_range
 from tests.helpers.rtp import UNPACED, Peer, eventually, next_events
+from tests.reference.rtp import ReceptionReport, RtcpReport, build_rtcp, parse_rtcp
 
 
 @pytest.fixture

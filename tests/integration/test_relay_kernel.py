@@ -11,10 +11,10 @@ from contextlib import ExitStack
 import pytest
 
 from audio.relay import Relay
-from audio.rtp import RTP_HEADER_BYTES, RtcpReport, RtpPacket, build_rtp, parse_rtcp, parse_rtp
 from audio.types import Channel, Codec, LegMedia, MediaAddress, Prompt, PromptEnded, RelayOptions, TapOptions
 from tests.helpers.rtp import EVENT_PT, PATIENCE_S, UNPACED, Peer, eventually, kept_of_tap, next_events
 from tests.helpers.starvation import waited_s
+from tests.reference.rtp import RTP_HEADER_BYTES, RtcpReport, RtpPacket, build_rtp, parse_rtcp, parse_rtp
 
 pytestmark = pytest.mark.kernel_relay
 

@@ -7,7 +7,6 @@ from contextlib import suppress
 import pytest
 
 from audio.relay import Relay
-from audio.rtp import RtpPacket, parse_rtp
 from audio.types import (
     Channel,
     Codec,
@@ -21,6 +20,7 @@ from audio.types import (
 )
 from tests.helpers.media_line import coded, spoken
 from tests.helpers.rtp import UNPACED, Peer, kept_of_tap, next_events
+from tests.reference.rtp import RtpPacket, parse_rtp
 
 INBAND = DigitSource.INBAND
 SILENCE = Codec.PCMA.silence

@@ -5,9 +5,9 @@ import struct
 
 import pytest
 
-from audio.rtp import parse_rtp
 from tests.helpers.network_call import Call, folded, talk
 from tests.helpers.networks import Wires, join
+from tests.reference.rtp import parse_rtp
 
 pytestmark = pytest.mark.kernel_relay
 

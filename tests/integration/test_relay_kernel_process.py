@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from audio.relay import Relay
-from audio.rtp import RtpPacket, build_rtp, parse_rtp
 from audio.types import MediaAddress, RelayOptions
 from tests.helpers.process_memory import search
 from tests.helpers.relay_process import RelayProcess
 from tests.helpers.rtp import UNPACED, eventually
+from tests.reference.rtp import RtpPacket, build_rtp, parse_rtp
 
 pytestmark = pytest.mark.kernel_relay
 

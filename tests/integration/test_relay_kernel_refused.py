@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from audio.rtp import RtpPacket, build_rtp
 from tests.helpers.network_call import Call, folded, talk
 from tests.helpers.networks import Network, Wires
 from tests.helpers.rtp import eventually
+from tests.reference.rtp import RtpPacket, build_rtp
 
 pytestmark = pytest.mark.kernel_relay
 

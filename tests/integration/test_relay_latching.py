@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from audio.rtp import TelephoneEvent, build_event
 from audio.types import Codec, DigitPressed, LegMedia
 from tests.helpers.turned_line import FRAME, MS, START_NS, Line, Source, turned_relay, two_addresses
+from tests.reference.rtp import TelephoneEvent, build_event
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 
 from audio.codecs import decode, encode
 from audio.relay import Relay
-from audio.rtp import TelephoneEvent, build_event
 from audio.types import Codec, DigitPressed, DigitSource, DtmfPolicy, Prompt, RelayOptions
 from tests.helpers.extent import chosen
 from tests.helpers.media_line import KEYPAD, Line, coded, line_of, loud_ticks, tone_ticks
 from tests.helpers.rtp import EVENT_PT, Peer
+from tests.reference.rtp import TelephoneEvent, build_event
 
 
 @pytest.fixture

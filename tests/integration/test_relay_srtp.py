@@ -10,7 +10,6 @@ import pylibsrtp
 import pytest
 
 from audio.relay import Relay
-from audio.rtp import ReceptionReport, RtcpReport, RtpPacket, build_rtcp, build_rtp, parse_rtcp, parse_rtp
 from audio.types import (
     Channel,
     Codec,
@@ -27,6 +26,7 @@ from audio.types import (
 )
 from tests.helpers.rtp import Peer, eventually, kept_of_tap, next_events
 from tests.helpers.srtp import SUITE, Far, Written, new_key, session
+from tests.reference.rtp import ReceptionReport, RtcpReport, RtpPacket, build_rtcp, build_rtp, parse_rtcp, parse_rtp
 
 RFC_KEY = SrtpKey(
     suite=SUITE, key=bytearray.fromhex("E1F97A0D3E018BE0D64FA32C06DE41390EC675AD498AFEEBB6960B3AABE6"), name=b"rfc 3711"

@@ -6,9 +6,9 @@ from contextlib import closing
 import pytest
 
 from audio.relay import Relay
-from audio.rtp import parse_rtp
 from audio.types import Codec, LegMedia
 from tests.helpers.turned_line import FRAME, MS, START_NS, Line, Source, turned_relay
+from tests.reference.rtp import parse_rtp
 
 VOICE, OTHER, SILENCE = 0x11, 0x2A, 0xD5
 

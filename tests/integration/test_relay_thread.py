@@ -11,8 +11,8 @@ import pytest
 
 from audio._relay import Core
 from audio.relay import Relay
-from audio.rtp import RtpPacket, build_rtp
 from audio.types import Codec, LegMedia, MediaAddress, RelayOptions
+from tests.reference.rtp import RtpPacket, build_rtp
 
 _MEDIA_NICE = -10
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from audio.codecs import ALAW_TO_LINEAR
-from audio.rtp import RtpPacket, build_rtp
 from audio.types import Codec
 from tests.helpers.srtp import Far, Written
+from tests.reference.rtp import RtpPacket, build_rtp
 
 ROOT = Path(__file__).parents[2]
 

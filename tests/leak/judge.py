@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from audio.rtp import ticks_between
 from storage.format import FrameType
 from storage.reader import RecordingReader
 from storage.runs import AUDIO, parse
@@ -20,6 +19,7 @@ from tests.leak.media import TICKS, Band, Frame, Voice
 from tests.leak.plan import RESTARTS
 from tests.leak.ring import Ring
 from tests.leak.search import Finder
+from tests.reference.rtp import ticks_between
 
 EDGE_S = 0.020
 STAMP_S = 0.003

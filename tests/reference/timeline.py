@@ -5,7 +5,7 @@ Pure and integers only: the reference that the media core must equal to the byte
 
 from dataclasses import dataclass
 
-from audio.rtp import ticks_between
+from tests.reference.rtp import ticks_between
 
 AHEAD = 4000
 """Ticks that a packet of an epoch may lie ahead of the envelope: 0.5 s."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 
 from audio import prompts
-from audio.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
 from recorder.access.pins import Costs, PinFile
 from recorder.calls.key_acts import MOST_ACTS
 from recorder.common.home import Home
@@ -18,6 +17,7 @@ from tests.helpers.keying import Carrier, press
 from tests.helpers.recorder_home import contents, eventually
 from tests.helpers.virtual.exchange import exchange
 from tests.helpers.voices import EVENT
+from tests.reference.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
 
 PIN, WRONG = "274953", "385064"
 EDITS = (

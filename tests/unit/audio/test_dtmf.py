@@ -14,16 +14,12 @@ from audio.dtmf import (
     ControlInput,
     ControlMatcher,
     ControlState,
-    EventTracker,
     InfoDigitError,
-    KeyPressed,
-    KeyReleased,
-    Press,
     SecretKeyed,
-    is_echo,
     parse_info_digit,
 )
-from audio.rtp import TelephoneEvent
+from tests.reference.dtmf import EventTracker, KeyPressed, KeyReleased, Press, is_echo
+from tests.reference.rtp import TelephoneEvent
 
 
 def event(code: int, duration: int, *, is_end: bool = False) -> TelephoneEvent:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio.rtp import (
+from tests.reference.rtp import (
     MalformedPacketError,
     ReceptionReport,
     RtcpDescription,
