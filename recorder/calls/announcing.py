@@ -5,15 +5,15 @@ When what plays is the table's (`recorder.calls.rules.call`); whether the notice
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
 from audio.types import DtmfPolicy, Prompt, PromptEnded
+from recorder.calls.bridged import BridgedCall
 from recorder.calls.part import Part
 from recorder.calls.party import Party
 from recorder.calls.rules import call as table
-from recorder.calls.rules.call import Call, Play, Side
+from recorder.calls.rules.call import Play, Side
 from recorder.calls.rules.transfer import Occupant
-from recorder.calls.works import Sounds, Works
+from recorder.calls.works import Sounds
 from recorder.common.clock import utc_now
 from storage.types import NoticeProof
 
@@ -24,29 +24,21 @@ MOST_HELD_S = 300.0
 """How long the notice waits for the end of a hold: the call has a place and ports, and nobody notices who is gone."""
 
 
-class AnnouncedCall(Protocol):
-    """Whose parties are played to; `recorder.calls.recorded_call.RecordedCall` is the real one."""
-
-    works: Works
-    call: Call
-    sounds: Sounds
-    parties: dict[Side, Party]
-    people: dict[Side, Occupant]
-
-    def stop(self, reason: str) -> None:
-        """End the call from our side."""
-
-
-class Announcer(Part[AnnouncedCall]):
+class Announcer(Part[BridgedCall]):
     """Plays to the parties of one call.
+
+    Args:
+        call: The call.
+        sounds: What can be played.
 
     Attributes:
         notice_began: When the notice was begun, or None.
         notice_ended: When it ended, in full or not.
     """
 
-    def __init__(self, call: AnnouncedCall) -> None:
+    def __init__(self, call: BridgedCall, sounds: Sounds) -> None:
         super().__init__(call)
+        self._sounds = sounds
         self._waiting: dict[Side, table.PlayTo] = {}
         self._hearer: Occupant | None = None
         """Who was there when the notice began: another who comes meanwhile has not heard all of it."""
@@ -122,7 +114,7 @@ class Announcer(Part[AnnouncedCall]):
 
     def proof(self, *, second_message: bool) -> NoticeProof:
         """Return what is known of the notice; ``second_message``: the second message was begun."""
-        first = self._call.sounds.first
+        first = self._sounds.first
         is_complete = bool(self._call.call.notice_complete)
         return NoticeProof(
             id=f"{first.name}/{first.version}",
@@ -138,7 +130,7 @@ class Announcer(Part[AnnouncedCall]):
         party.listen(DtmfPolicy.SWALLOW, tones=self._call.works.config.media.detect_tones)
 
     def _sound(self, what: Play) -> Prompt:
-        sounds = self._call.sounds
+        sounds = self._sounds
         return {
             Play.NOTICE: sounds.first.prompt,
             Play.SECOND: (sounds.second or sounds.first).prompt,

@@ -6,11 +6,11 @@ all. Each is judged here, by one rule (`recorder.calls.rules.transfer.who_answer
 
 import logging
 import time
-from typing import Any, Protocol
 
+from recorder.calls.bridged import BridgedCall
 from recorder.calls.part import Part
 from recorder.calls.rules import call as table
-from recorder.calls.rules.call import Call, Side
+from recorder.calls.rules.call import Side
 from recorder.calls.rules.transfer import (
     TABLE,
     Occupant,
@@ -20,33 +20,15 @@ from recorder.calls.rules.transfer import (
     officer_after,
     who_answered,
 )
-from recorder.calls.switchboard import Switchboard
-from recorder.calls.works import Works
 from sip.events import IdentityChanged, LegAnswered
-from sip.options import Address
 
 _log = logging.getLogger(__name__)
 
 
-class AnsweredCall(Protocol):
-    """The call; `recorder.calls.recorded_call.RecordedCall` is the real one."""
-
-    id: Any
-    works: Works
-    call: Call
-    board: Switchboard
-    people: dict[Side, Occupant]
-    dialled: str
-    far: Address | None
-
-    def seat(self, side: Side, occupant: Occupant) -> None:
-        """Take it that somebody is on a side."""
-
-
-class Answering(Part[AnsweredCall]):
+class Answering(Part[BridgedCall]):
     """The party whom one call rings and who answers it."""
 
-    def __init__(self, call: AnsweredCall) -> None:
+    def __init__(self, call: BridgedCall) -> None:
         super().__init__(call)
         self._early: str | None = None
         self._rang_s: float | None = None

@@ -27,16 +27,17 @@ from recorder.calls.opt_out_acts import OptOutActs
 from recorder.calls.party import MediaError, UnreachableError
 from recorder.calls.passed_call import PassedCall
 from recorder.calls.peer_calls import Handling, PeerCalls
+from recorder.calls.recordable import RecordableCall
 from recorder.calls.recorded_call import RecordedCall
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import Call, Side
 from recorder.calls.rules.mentions import mentions
 from recorder.calls.rules.transfer import Occupant, Standing, occupants_of
-from recorder.calls.signalled import Signalled
+from recorder.calls.sip_call import SipCall
 from recorder.calls.siprec.siprec_call import SiprecCall
 from recorder.calls.siprec.siprec_desk import SiprecDesk
 from recorder.calls.switchboard import Way
-from recorder.calls.taped_call import TapedCall
+from recorder.calls.transferable import TransferableCall
 from recorder.calls.transferred_in import TransferredInCall, offer_in_place
 from recorder.calls.works import Works
 from recorder.rules.policy import Direction, Nomination, NoticeWhen, extension_of, nominate
@@ -55,6 +56,10 @@ MISBEHAVIOUR = {
 }
 COUNTS = ("offered", "recorded", "passed", "refused", "emergency", "faults", "over_peer_limit")
 ALARMING = frozenset({"rate_limited", "foreign", "stray", "overload"})
+
+
+Recorded = RecordedCall | SiprecCall
+"""A call with a recording."""
 
 
 class UnknownCallError(Exception):
@@ -82,13 +87,13 @@ class Control:
     def __init__(self, works: Works, loop_mark: str) -> None:
         self._works = works
         self._loop_mark = loop_mark
-        self._calls: dict[LegId, Signalled] = {}
-        self._media: dict[MediaLegId, TapedCall] = {}
-        self._recorded: dict[str, TapedCall] = {}
+        self._calls: dict[LegId, SipCall] = {}
+        self._media: dict[MediaLegId, RecordableCall] = {}
+        self._recorded: dict[str, Recorded] = {}
         self._dead: set[Address] = set()
         self._passed: set[PassedCall] = set()
         self._peer_calls = PeerCalls(works)
-        self.group_acts = GroupActs(self._recorded.values)
+        self.group_acts = GroupActs(lambda: [call.gate for call in self._recorded.values()])
         self._siprec = SiprecDesk(works)
         self._threads = itertools.cycle(range(works.config.media.threads))
         self._is_draining = False
@@ -124,7 +129,7 @@ class Control:
 
     def _guard(
         self,
-        call: Signalled | None,
+        call: SipCall | None,
         fn: Callable[..., object],
         *args: object,
         otherwise: Callable[[], None] | None = None,
@@ -140,7 +145,7 @@ class Control:
             if otherwise is not None:
                 otherwise()
 
-    def _abandon(self, call: Signalled) -> None:
+    def _abandon(self, call: SipCall) -> None:
         try:
             call.stop("internal_error")
         except Exception:  # noqa: BLE001 - as above
@@ -259,6 +264,7 @@ class Control:
             event,
             thread=next(self._threads),
             board=self,
+            groups=self.group_acts,
         )
         self._recorded[call.id] = call
         self._peer_calls.begin(call, self._peer(event.source), Handling.RECORDED)
@@ -323,6 +329,7 @@ class Control:
             random_hex=secrets.token_hex(3),
             thread=next(self._threads),
             board=self,
+            groups=self.group_acts,
         )
         refusal = (404, "no_route") if way is None else self._first_obstacle(call)
         if refusal is not None:
@@ -355,16 +362,16 @@ class Control:
 
     # --- what calls ask for (`recorder.calls.switchboard`)
 
-    def adopt(self, leg: LegId, call: Signalled) -> None:
+    def adopt(self, leg: LegId, call: SipCall) -> None:
         """Have the events of a leg come to a call from now on."""
         self._calls[leg] = call
         call.legs.every.append(leg)
 
-    def adopt_media(self, leg: MediaLegId, call: TapedCall) -> None:
+    def adopt_media(self, leg: MediaLegId, call: RecordableCall) -> None:
         """Have what the media core sees on a leg come to a call from now on."""
         self._media[leg] = call
 
-    def ended(self, call: Signalled) -> None:
+    def ended(self, call: SipCall) -> None:
         """Forget a call: nothing of it is left but what is being filed."""
         for leg in call.legs.every:
             if self._calls.get(leg) is call:  # it may be another call's by now
@@ -372,11 +379,12 @@ class Control:
         self._peer_calls.end(call)
         if isinstance(call, PassedCall):
             self._passed.discard(call)
-        if isinstance(call, TapedCall):
-            self._recorded.pop(call.id, None)
-            self.group_acts.ended(call)
+        if isinstance(call, RecordableCall):
+            ended = self._recorded.pop(call.id, None)
+            if ended is not None:
+                self.group_acts.ended(ended.gate)
             self._media = {leg: owner for leg, owner in self._media.items() if owner is not call}
-            OptOutActs(self._works).call_ended(call.id)
+            OptOutActs(self._works, self.group_acts).call_ended(call.id)
             self._works.publish({"event": "ended", "id": call.id})
 
     def is_inside(self, address: Address) -> bool:
@@ -443,18 +451,19 @@ class Control:
         call = self._calls.get(leg)
         return call if isinstance(call, LiveCall) else None
 
-    def transfer_in(self, call: LiveCall, side: Side, event: ReferReceived, way: Way) -> int | None:
+    def transfer_in(self, call: TransferableCall, side: Side, event: ReferReceived, way: Way) -> int | None:
         """Have a call that is passed on go to a nominated extension."""
         return self._become_recorded(call, side, event.user, way, teller=event.leg)
 
-    def pick_up(self, call: LiveCall, side: Side, event: CallOffered) -> int | None:
+    def pick_up(self, call: TransferableCall, side: Side, event: CallOffered) -> int | None:
         """Have a nominated extension take the place of a side of a call that is passed on."""
         number = event.asserted_user or event.from_user
+        assert isinstance(call, PassedCall)
         return self._become_recorded(call, side, number, call.way, picker=event)
 
     def _become_recorded(
         self,
-        call: LiveCall,
+        call: TransferableCall,
         side: Side,
         number: str,
         way: Way,
@@ -484,6 +493,7 @@ class Control:
             random_hex=secrets.token_hex(3),
             thread=next(self._threads),
             board=self,
+            groups=self.group_acts,
             origin=call,
             picker=picker,
         )
@@ -510,7 +520,7 @@ class Control:
         """Return the recorded calls in progress, oldest first."""
         return [call.as_json() for call in self._recorded.values() if call.is_listed]
 
-    def call(self, call_id: str) -> TapedCall:
+    def call(self, call_id: str) -> Recorded:
         """Return a recorded call in progress.
 
         Raises:
@@ -521,7 +531,7 @@ class Control:
             raise UnknownCallError.of_id(call_id)
         return found
 
-    def calls_of(self, extension: str) -> list[TapedCall]:
+    def calls_of(self, extension: str) -> list[Recorded]:
         """Return every recorded call of an extension, internal ones of the other side too.
 
         Raises:
@@ -536,8 +546,8 @@ class Control:
         """Take it that the writer can no longer write a recording."""
         call = self._recorded.get(call_id)
         _log.error("recording %s can no longer be written: %s", call_id, error)
-        if call is not None and call.taping is not None:
-            call.taping.fail(fault_of(error))
+        if call is not None and call.recording.taping is not None:
+            call.recording.taping.fail(fault_of(error))
 
     def stop(self) -> None:
         """End every call but those that talk without us; new ones are refused, emergency calls go on being passed."""

@@ -6,18 +6,14 @@ says nothing of what is sent. What is heard is judged by `recorder.calls.rules.f
 
 import logging
 import time
-from concurrent.futures import Future
-from typing import Any, Protocol
 
 from audio.types import FaxHeard, Prompt, VoiceHeard
+from recorder.calls.bridged import BridgedCall
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.part import Part
-from recorder.calls.party import Party
-from recorder.calls.rules.call import Call, Side, State
+from recorder.calls.rules.call import Side, State
 from recorder.calls.rules.fax import QUIET_S, FaxRule
-from recorder.calls.taping import Taping
-from recorder.calls.works import Sounds, Works
-from recorder.rules.pausing import PauseBook, PauseState
+from recorder.rules.pausing import PauseState
 
 _log = logging.getLogger(__name__)
 
@@ -28,30 +24,18 @@ _LOOK_LATER_S = 0.1
 """A voice that is heard at the end of the quiet is reported by then."""
 
 
-class FaxedCall(Protocol):
-    """The call; `recorder.calls.recorded_call.RecordedCall` is the real one."""
+class FaxWatch(Part[BridgedCall]):
+    """The fax rule of one call.
 
-    id: Any
-    works: Works
-    call: Call
-    book: PauseBook
-    gate: GateActs
-    sounds: Sounds
-    taping: Taping | None
-    parties: dict[Side, Party]
+    Args:
+        call: The call.
+        gate: What is done to its recording.
+    """
 
-    def keep_state(self, state: PauseState, reasons: list[str], position_s: float) -> "Future[None]":
-        """Write down how the recording stands."""
-
-    def tell_officer(self, sound: Prompt) -> None:
-        """Play something short to the officer."""
-
-
-class FaxWatch(Part[FaxedCall]):
-    """The fax rule of one call."""
-
-    def __init__(self, call: FaxedCall) -> None:
+    def __init__(self, call: BridgedCall, gate: GateActs) -> None:
         super().__init__(call)
+        self._gate = gate
+        self._recording = gate.recording
         self._rule = FaxRule()
         self._is_listening = False
         self._is_by_officer = False
@@ -70,7 +54,7 @@ class FaxWatch(Part[FaxedCall]):
 
     def _heard(self, side: Side, kind: str) -> None:
         call = self._call
-        if call.taping is None or call.book.state is not PauseState.RECORDING:
+        if self._recording.taping is None or self._recording.book.state is not PauseState.RECORDING:
             return
         if self._rule.heard(kind, time.monotonic()) and not self._is_listening:
             self._is_by_officer = side is call.call.officer
@@ -82,9 +66,9 @@ class FaxWatch(Part[FaxedCall]):
         self._rule.spoken()
         self._listen(is_on=False)
         call = self._call
-        if call.taping is not None and call.book.state is PauseState.FAX_SUSPECTED:
-            self._changed(call.taping.clear_suspicion(BY))
-            self._tell(call.sounds.resumed)
+        if self._recording.taping is not None and self._recording.book.state is PauseState.FAX_SUSPECTED:
+            self._changed(self._recording.taping.clear_suspicion(BY))
+            self._tell(self._recording.sounds.resumed)
             _log.info("call %s: somebody speaks, so that it is recorded again", call.id)
 
     def _look(self) -> None:
@@ -92,15 +76,15 @@ class FaxWatch(Part[FaxedCall]):
         call = self._call
         if call.call.state is State.ENDED or not self._rule.is_fax(time.monotonic()):
             return
-        if call.taping is None or call.book.state is not PauseState.RECORDING:
+        if self._recording.taping is None or self._recording.book.state is not PauseState.RECORDING:
             self._rule.spoken()
             self._listen(is_on=False)
             return
-        self._changed(call.taping.suspect_fax(BY))
+        self._changed(self._recording.taping.suspect_fax(BY))
         call.works.alarm(SUSPECTED)
         call.works.publish({"event": "alarm", "alarm": SUSPECTED, "id": call.id})
         _log.warning("call %s: tones of a fax, and nobody speaks: not recorded until somebody does", call.id)
-        self._tell(call.sounds.paused)
+        self._tell(self._recording.sounds.paused)
 
     def _listen(self, *, is_on: bool) -> None:
         if is_on is self._is_listening:
@@ -110,9 +94,9 @@ class FaxWatch(Part[FaxedCall]):
             party.report_voice(is_on=is_on)
 
     def _changed(self, position_s: float) -> None:
-        call = self._call
-        call.keep_state(call.book.state, sorted(call.book.reasons), position_s)
-        call.gate.changed()
+        book = self._recording.book
+        self._recording.keep_state(book.state, sorted(book.reasons), position_s)
+        self._gate.changed()
 
     def _tell(self, sound: Prompt) -> None:
         if not self._is_by_officer:

@@ -6,25 +6,20 @@ gets it when both are done (`recorder.calls.acts`).
 
 import contextlib
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from typing import Protocol
 
-from audio.types import Prompt
 from recorder import permissions as access
 from recorder.calls.acts import Act, DoneAct, PauseAnswer, Signature, new_act_id, placed, signed
-from recorder.calls.part import Part
 from recorder.calls.pause_watch import PauseWatch
 from recorder.calls.pending_discard import PendingDiscard, hand_on
-from recorder.calls.rules.call import Call, State
-from recorder.calls.taping import Taping
-from recorder.calls.works import Sounds, Works
+from recorder.calls.recording import Recording
 from recorder.common.clerk import after, after_all
 from recorder.common.clock import utc_now
 from recorder.rules.erasing import alone_s
-from recorder.rules.pausing import AGENT, CARD_TRIGGERS, Authority, Final, PauseBook, PauseState, RefusedError, kind_of
-from recorder.rules.policy import CardPayment, Service
+from recorder.rules.pausing import AGENT, CARD_TRIGGERS, Authority, Final, PauseState, RefusedError, kind_of
+from recorder.rules.policy import CardPayment
 from storage.erasures import new_order_id
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
 
@@ -37,46 +32,22 @@ DECIDE_S = 0.5
 """How long a pause that may discard the recording waits to be answered until the database says whether it does."""
 
 
-class GatedCall(Protocol):
-    """Whose gate it is; `recorder.calls.taped_call.TapedCall` is the real one."""
-
-    id: RecordingId
-    works: Works
-    call: Call
-    book: PauseBook
-    service: Service
-    taping: Taping | None
-    sounds: Sounds
-
-    def tell_officer(self, sound: Prompt) -> None:
-        """Play a confirmation to the officer."""
-
-    def keep_state(self, state: PauseState, reasons: list[str], position_s: float) -> "Future[None]":
-        """Write down how the recording stands; done when it is on disk."""
-
-    def file_discarded(self) -> None:
-        """File the row of a call of which nothing is left."""
-
-    def tell(self) -> None:
-        """Tell those who watch how the call is now."""
-
-
-class GateActs(Part[GatedCall]):
+class GateActs:
     """What people and rules do to one call's recording.
 
     Args:
-        call: The call.
+        recording: The recording.
         on_reopened: Called when recording goes on after a pause.
     """
 
-    def __init__(self, call: GatedCall, on_reopened: Callable[[], None]) -> None:
-        super().__init__(call)
+    def __init__(self, recording: Recording, on_reopened: Callable[[], None]) -> None:
+        self.recording = recording
         self._on_reopened = on_reopened
-        self._settings = call.works.config.pause  # a call keeps what it began with
-        self.watch = PauseWatch(call, self._settings)
+        self._settings = recording.works.config.pause  # a call keeps what it began with
+        self.watch = PauseWatch(recording, self._settings)
         self.state_since: datetime | None = None
         """When the state last changed, UTC; None: it never has."""
-        self._state = call.book.state
+        self._state = recording.book.state
         self._acts = 0
         self._orders: list[ErasureOrder] = []
         self._resuming = 0
@@ -84,9 +55,19 @@ class GateActs(Part[GatedCall]):
         self._closing: Callable[[], None] | None = None
 
     @property
+    def id(self) -> RecordingId:
+        """Return the id of the recording."""
+        return self.recording.id
+
+    @property
+    def twins(self) -> "Sequence[GateActs]":
+        """Return those of other recordings to which this one passes every act by itself."""
+        return ()
+
+    @property
     def lasting_reasons(self) -> frozenset[str]:
         """Return what holds the pause; none while a resume is under way, which a new pause has to overtake."""
-        return frozenset() if self._resuming else frozenset(self._call.book.reasons)
+        return frozenset() if self._resuming else frozenset(self.recording.book.reasons)
 
     def pause(self, reason: str, by: str, *, acts: Collection[str] = (), may_discard: bool = True) -> Act:
         """Pause the recording, or discard it where the service wants that; the gate is shut when this returns.
@@ -100,11 +81,11 @@ class GateActs(Part[GatedCall]):
         Raises:
             RefusedError: The recording has ended for good.
         """
-        self._call.book.check_open()
+        self.recording.book.check_open()
         acts = acts or (new_act_id(),)
         if may_discard and self._discards(reason):
             return self._discard_unless_kept(reason, by, acts, lambda paused: paused, answers_by=DECIDE_S)
-        self._call.book.credit(reason, acts)
+        self.recording.book.credit(reason, acts)
         return self._stored(self._shut(reason, by))
 
     def opt_out(self, reason: str, by: str) -> Act:
@@ -113,10 +94,18 @@ class GateActs(Part[GatedCall]):
         Raises:
             RefusedError: The recording has ended for good already.
         """
-        taping = self._call.taping
+        return self.opt_out_only(reason, by)
+
+    def opt_out_only(self, reason: str, by: str) -> Act:
+        """Do so for this recording, whatever twins it has.
+
+        Raises:
+            RefusedError: The recording has ended for good already.
+        """
+        taping = self.recording.taping
         if taping is not None:
             return self._stored(taping.end(Final.OPTED_OUT, reason, by))
-        self._call.book.end(Final.OPTED_OUT)
+        self.recording.book.end(Final.OPTED_OUT)
         return self._stored(0.0)
 
     def forgot(
@@ -140,25 +129,25 @@ class GateActs(Part[GatedCall]):
         Raises:
             RefusedError: Nothing of this call is recorded.
         """
-        call = self._call
-        if may_erase_alone and call.book.final is None and self._discards(AGENT):
+        recording = self.recording
+        if may_erase_alone and recording.book.final is None and self._discards(AGENT):
             acts = acts or (new_act_id(),)
             return self._discard_unless_kept(AGENT, by, acts, lambda _: self._forgot(seconds, by, acts))
         return self._forgot(seconds, by, acts, may_erase_alone=may_erase_alone)
 
     def _forgot(self, seconds: float | None, by: str, acts: Collection[str], *, may_erase_alone: bool = True) -> Act:
-        call = self._call
-        taping = call.taping
-        if taping is None or call.book.final is Final.DISCARDED:
+        recording = self.recording
+        taping = recording.taping
+        if taping is None or recording.book.final is Final.DISCARDED:
             raise RefusedError("nothing of this call is recorded, so there is nothing to erase")
         now_s = taping.position_s
-        if call.book.final is None:
-            call.book.credit(AGENT, acts or (new_act_id(),))
+        if recording.book.final is None:
+            recording.book.credit(AGENT, acts or (new_act_id(),))
             position_s = self._shut(AGENT, by)
         else:
             position_s = now_s
         order = self._order(now_s, seconds, by, alone_from_s=taping.theirs_since_s if may_erase_alone else None)
-        return self._stored(position_s, lambda: placed(call.works, order), erasure=order)
+        return self._stored(position_s, lambda: placed(recording.works, order), erasure=order)
 
     def resume(
         self, authority: Authority, by: str, *, token: str | None = None, acts: frozenset[str] | None = None
@@ -171,7 +160,7 @@ class GateActs(Part[GatedCall]):
         Raises:
             RefusedError: Nothing to clear, or not for this authority.
         """
-        left = self._call.book.left_after(authority, token=token, acts=acts)
+        left = self.recording.book.left_after(authority, token=token, acts=acts)
         state = PauseState.PAUSED if left else PauseState.RECORDING
         acts_before, done = self._acts, Act()
         self._resuming += 1
@@ -182,12 +171,12 @@ class GateActs(Part[GatedCall]):
                 done.set_exception(error)
                 return
             position_s = self._position_s
-            if self._acts == acts_before and self._call.call.state is not State.ENDED:
+            if self._acts == acts_before and not self.recording.is_over:
                 with contextlib.suppress(RefusedError):  # pressed twice: the first has done it
                     position_s = self._reopen(authority, by, token, acts)
             done.set_result(self._answer(position_s))
 
-        works, settled = self._call.works, self._kept(settle)
+        works, settled = self.recording.works, self.recording.keep(settle)
 
         def on_disk(stored: "Future[None]") -> None:
             works.scheduler.submit(settled, stored.exception())
@@ -207,14 +196,14 @@ class GateActs(Part[GatedCall]):
 
     def _shut(self, reason: str, by: str) -> float:
         """Shut the gate; return the position from which nothing is kept."""
-        taping = self._call.taping
+        taping = self.recording.taping
         if taping is not None:
             return taping.pause(reason, by)
-        self._call.book.pause(reason)
+        self.recording.book.pause(reason)
         return 0.0
 
     def _discards(self, reason: str) -> bool:
-        return self._call.service.card_payment is CardPayment.DISCARD and kind_of(reason) in CARD_TRIGGERS
+        return self.recording.service.card_payment is CardPayment.DISCARD and kind_of(reason) in CARD_TRIGGERS
 
     def _discard_unless_kept(
         self,
@@ -236,24 +225,24 @@ class GateActs(Part[GatedCall]):
             if_kept: What is done where it is kept; gets the pause.
             answers_by: After how long the answer is the pause, and a discard follows; None: it waits for the decision.
         """
-        call = self._call
-        if call.taping is None:  # there is nothing that could be kept
+        recording = self.recording
+        if recording.taping is None:  # there is nothing that could be kept
             return self._discard(reason, by)
-        was_held = reason in call.book.reasons
-        call.book.credit(reason, acts)
+        was_held = reason in recording.book.reasons
+        recording.book.credit(reason, acts)
         at_s = self._shut(reason, by)
         self._count_undecided(1)
         pending = PendingDiscard(
             reason=reason, by=by, was_held=was_held, at_s=at_s, paused=self._stored(at_s), if_kept=if_kept
         )
         if answers_by is not None:  # whoever pauses is told in time that nothing more is recorded
-            call.works.scheduler.call_later(answers_by, hand_on, pending.paused, pending.done)
+            recording.works.scheduler.call_later(answers_by, hand_on, pending.paused, pending.done)
         self._ask_whether_kept(pending)
         return pending.done
 
     def _ask_whether_kept(self, pending: PendingDiscard) -> None:
-        works, decided = self._call.works, self._kept(self._decided)
-        may_go = works.orders.submit(works.discards.decide, self._call.id)
+        works, decided = self.recording.works, self.recording.keep(self._decided)
+        may_go = works.orders.submit(works.discards.decide, self.recording.id)
         may_go.add_done_callback(lambda answer: works.scheduler.submit(decided, pending, answer))
 
     def _decided(self, pending: PendingDiscard, may_go: "Future[bool]") -> None:
@@ -263,7 +252,7 @@ class GateActs(Part[GatedCall]):
         try:
             if unknown is not None or not may_go.result():
                 self._keep_paused(pending, unknown)
-            elif self._call.book.final is not None:  # ended for good by another act meanwhile
+            elif self.recording.book.final is not None:  # ended for good by another act meanwhile
                 self._settle_discard()
                 pending.end_as(pending.paused)
             else:
@@ -275,36 +264,36 @@ class GateActs(Part[GatedCall]):
 
     def _count_undecided(self, more: int) -> None:
         self._deciding += more
-        self._call.works.pauses.set_undecided(self._call.id, is_undecided=self._deciding > 0)
+        self.recording.works.pauses.set_undecided(self.recording.id, is_undecided=self._deciding > 0)
 
     def _keep_paused(self, pending: PendingDiscard, unknown: BaseException | None) -> None:
-        book = self._call.book
+        book = self.recording.book
         self._put(book.state, sorted(book.reasons), pending.at_s)
         self._tell_kept(unknown)
         pending.end_as(pending.if_kept(pending.paused), is_kept=True)
 
     def _discard_pending(self, pending: PendingDiscard) -> None:
-        call = self._call
-        call.book.reasons -= set() if pending.was_held else {pending.reason}
+        recording = self.recording
+        recording.book.reasons -= set() if pending.was_held else {pending.reason}
         discarded, is_late = self._discard(pending.reason, pending.by), pending.done.done()
         if is_late:  # its first entry says that it was paused
-            signature = Signature(act=PAUSE, actor=pending.by, subject=call.id, details={"decided_late": True})
-            signed(call.works, discarded, signature)
+            signature = Signature(act=PAUSE, actor=pending.by, subject=recording.id, details={"decided_late": True})
+            signed(recording.works, discarded, signature)
         pending.end_as(discarded)
-        settle = self._kept(self._settle_discard)
+        settle = self.recording.keep(self._settle_discard)
         discarded.add_done_callback(lambda act: settle() if act.exception() is None else None)
 
     def _settle_discard(self) -> None:
-        works = self._call.works
+        works = self.recording.works
         with contextlib.suppress(RuntimeError):  # the clerk takes nothing more: the daemon is being ended
-            works.orders.submit(works.discards.settle, self._call.id)
+            works.orders.submit(works.discards.settle, self.recording.id)
 
     def _tell_kept(self, unknown: BaseException | None) -> None:
-        call = self._call
-        call.works.alarm(KEPT)
+        recording = self.recording
+        recording.works.alarm(KEPT)
         why = "is held or claimed" if unknown is None else f"may be held or claimed: the index does not say ({unknown})"
-        _log.warning("call %s: its recording %s, so it is paused and not discarded", call.id, why)
-        call.works.publish({"event": "alarm", "alarm": KEPT, "id": call.id})
+        _log.warning("call %s: its recording %s, so it is paused and not discarded", recording.id, why)
+        recording.works.publish({"event": "alarm", "alarm": KEPT, "id": recording.id})
 
     def when_decided(self, close: Callable[[], None]) -> None:
         """Close the recording once it is known whether it is discarded."""
@@ -319,29 +308,30 @@ class GateActs(Part[GatedCall]):
 
     def _discard(self, reason: str, by: str) -> Act:
         """Drop the recording of the whole call, and tell the officer: nobody else will look for it."""
-        taping = self._call.taping
+        taping = self.recording.taping
         if taping is not None:
             act = self._stored(taping.end(Final.DISCARDED, reason, by), taping.destroy)
         else:
-            self._call.book.end(Final.DISCARDED)
+            self.recording.book.end(Final.DISCARDED)
             act = self._stored(0.0)
-        self._call.file_discarded()
-        tell = self._kept(self._tell_discarded)
+        self.recording.file_discarded()
+        tell = self.recording.keep(self._tell_discarded)
         act.add_done_callback(lambda done: tell(done.exception() is None))
         return act
 
     def _tell_discarded(self, is_stored: bool) -> None:
-        sounds = self._call.sounds
-        self._call.works.scheduler.submit(self._call.tell_officer, sounds.ended if is_stored else sounds.refused)
+        recording, sounds = self.recording, self.recording.sounds
+        sound = sounds.ended if is_stored else sounds.refused
+        recording.works.scheduler.submit(recording.call.tell_officer, sound)
 
     def _order(self, now_s: float, seconds: float | None, by: str, *, alone_from_s: float | None) -> ErasureOrder:
-        late_s = self._call.works.lateness.seconds
+        late_s = self.recording.works.lateness.seconds
         start_s = 0.0 if seconds is None else max(now_s - seconds - late_s, 0.0)
         is_own = alone_from_s is not None and start_s >= alone_from_s  # before that it was somebody else's call
         is_small = alone_s(self._orders, (start_s, now_s), duration_s=now_s) <= self._settings.forgot_s + late_s
         order = ErasureOrder(
             id=new_order_id(),
-            recording=self._call.id,
+            recording=self.recording.id,
             start_s=round(start_s, 4),
             end_s=round(now_s, 4),
             kind=ErasureKind.CARD_DATA,
@@ -353,13 +343,13 @@ class GateActs(Part[GatedCall]):
         return order
 
     def _reopen(self, authority: Authority, by: str, token: str | None, acts: frozenset[str] | None) -> float:
-        call = self._call
-        if call.taping is not None:
-            position_s = call.taping.resume(authority, by, token=token, acts=acts)
+        recording = self.recording
+        if recording.taping is not None:
+            position_s = recording.taping.resume(authority, by, token=token, acts=acts)
         else:
-            call.book.resume(authority, token=token, acts=acts)
+            recording.book.resume(authority, token=token, acts=acts)
             position_s = 0.0
-        if call.book.state is PauseState.RECORDING:
+        if recording.book.state is PauseState.RECORDING:
             self._on_reopened()
         self.changed()
         return position_s
@@ -367,9 +357,9 @@ class GateActs(Part[GatedCall]):
     def changed(self) -> None:
         """Take it that how the recording stands may have changed: look whom to remind, and tell those who watch."""
         self.watch.look()
-        if self._call.book.state is not self._state:
-            self._state, self.state_since = self._call.book.state, utc_now()
-        self._call.tell()
+        if self.recording.book.state is not self._state:
+            self._state, self.state_since = self.recording.book.state, utc_now()
+        self.recording.call.tell()
 
     # --- what is stored
 
@@ -394,16 +384,16 @@ class GateActs(Part[GatedCall]):
         return done
 
     def _put(self, state: PauseState, reasons: list[str], position_s: float) -> "Future[None]":
-        return self._call.keep_state(state, reasons, position_s)
+        return self.recording.keep_state(state, reasons, position_s)
 
     def _answer(self, position_s: float, erasure: ErasureOrder | None = None) -> PauseAnswer:
-        book = self._call.book
+        book = self.recording.book
         reasons = tuple(sorted(book.reasons))
         return PauseAnswer(
-            call=self._call.id, state=book.state, reasons=reasons, position_s=position_s, erasure=erasure
+            call=self.recording.id, state=book.state, reasons=reasons, position_s=position_s, erasure=erasure
         )
 
     @property
     def _position_s(self) -> float:
-        taping = self._call.taping
-        return taping.position_s if taping is not None and self._call.call.state is not State.ENDED else 0.0
+        taping = self.recording.taping
+        return taping.position_s if taping is not None and not self.recording.is_over else 0.0

@@ -8,23 +8,22 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from recorder.calls.acts import Act, PauseAnswer, Signature, new_act_id, signed
+from recorder.calls.gate_acts import GateActs
 from recorder.calls.rules.conversation import Match, Passage, match
 from recorder.calls.works import Works
 from recorder.rules.pausing import AGENT, HOLD, Authority, Final, RefusedError
 from storage.types import RecordingId
-
-if TYPE_CHECKING:
-    from recorder.calls.taped_call import TapedCall
 
 _log = logging.getLogger(__name__)
 
 BY = "rule:same_conversation"
 """Who shuts a recording because another one of the same conversation is shut."""
 
-Done = list[tuple["TapedCall", Act]]
+One = TypeVar("One")
+Done = list[tuple[GateActs, Act]]
 """What was done to which call, the ones it was asked of first."""
 
 
@@ -35,7 +34,7 @@ class GroupActs:
         recorded: Returns the calls with a recording that are in progress.
     """
 
-    def __init__(self, recorded: "Callable[[], Collection[TapedCall]]") -> None:
+    def __init__(self, recorded: Callable[[], Collection[GateActs]]) -> None:
         self._recorded = recorded
         self._noticed: defaultdict[RecordingId, set[RecordingId]] = defaultdict(set)
         """Symmetric: recordings that were found to be of one conversation. Those that have ended are left out."""
@@ -44,7 +43,7 @@ class GroupActs:
 
     def pause(
         self,
-        asked: "Sequence[TapedCall]",
+        asked: Sequence[GateActs],
         reason: str,
         by: str,
         *,
@@ -70,10 +69,10 @@ class GroupActs:
         meant = self._meant(asked)
         return each(
             [*asked, *self._beside(asked, at)],
-            lambda call: call.pause(reason, by, acts=acts, may_discard=may_discard and call in meant),
+            lambda gate: gate.pause(reason, by, acts=acts, may_discard=may_discard and gate in meant),
         )
 
-    def resume(self, asked: "Sequence[TapedCall]", authority: Authority, by: str, *, token: str | None = None) -> Done:
+    def resume(self, asked: Sequence[GateActs], authority: Authority, by: str, *, token: str | None = None) -> Done:
         """Resume calls, and take from others at their extensions what the same acts closed there.
 
         Of several calls those that talk are meant, not those on hold.
@@ -82,20 +81,20 @@ class GroupActs:
             RefusedError: Nothing to clear, or not for this authority.
         """
         asked = _talking(asked)
-        acts = frozenset[str]().union(*(call.book.acts_of(authority, token=token) for call in asked))
-        done = each(asked, lambda call: call.resume(authority, by, token=token))
+        acts = frozenset[str]().union(*(gate.recording.book.acts_of(authority, token=token) for gate in asked))
+        done = each(asked, lambda gate: gate.resume(authority, by, token=token))
         others = self._beside(asked, is_joined=False)
-        closed = [call for call in others if call.book.is_closed_by(acts)]
-        for call in others:
-            call.book.withdraw(acts)
+        closed = [gate for gate in others if gate.recording.book.is_closed_by(acts)]
+        for gate in others:
+            gate.recording.book.withdraw(acts)
         if closed:
             done += each(
-                closed, lambda call: call.resume(authority, by, token=token, acts=acts), is_refused_quietly=True
+                closed, lambda gate: gate.resume(authority, by, token=token, acts=acts), is_refused_quietly=True
             )
         return done
 
     def forgot(
-        self, asked: "Sequence[TapedCall]", seconds: float | None, by: str, *, may_erase_alone: bool = True
+        self, asked: Sequence[GateActs], seconds: float | None, by: str, *, may_erase_alone: bool = True
     ) -> Done:
         """Order the last seconds of a conversation to be erased; every other call at the extension is paused only.
 
@@ -110,25 +109,25 @@ class GroupActs:
         """
         acts = (new_act_id(),)
         meant = self._meant(asked)
-        others = [call for call in self._beside(asked) if call not in meant]
+        others = [gate for gate in self._beside(asked) if gate not in meant]
         done = each(
-            [call for call in asked if call in meant] + [call for call in meant if call not in asked],
-            lambda call: call.forgot(seconds, by, acts=acts, may_erase_alone=may_erase_alone),
-            is_passed_on=True,
+            [gate for gate in asked if gate in meant] + [gate for gate in meant if gate not in asked],
+            lambda gate: gate.forgot(seconds, by, acts=acts, may_erase_alone=may_erase_alone),
+            is_passed_on=lambda before, one: one in before.twins,
         )
-        rest = [call for call in asked if call not in meant] + others
+        rest = [gate for gate in asked if gate not in meant] + others
         return done + each(
-            rest, lambda call: call.pause(AGENT, by, acts=acts, may_discard=False), is_refused_quietly=True
+            rest, lambda gate: gate.pause(AGENT, by, acts=acts, may_discard=False), is_refused_quietly=True
         )
 
-    def one_conversation(self, calls: "Sequence[TapedCall]") -> "list[TapedCall]":
+    def one_conversation(self, calls: Sequence[GateActs]) -> list[GateActs]:
         """Return the calls of an extension that an act without a way back is of: the conversation that talks.
 
         Raises:
             RefusedError: There are several.
         """
         calls = _talking(calls)
-        names = {call.conversation for call in calls}
+        names = {self.conversation(gate) for gate in calls}
         if len(names) > 1:
             raise RefusedError(
                 f"{len(names)} conversations are at this extension, and this cannot be undone; say which call is meant"
@@ -137,79 +136,97 @@ class GroupActs:
 
     # --- which calls
 
-    def same_conversation(self, call: "TapedCall") -> "list[TapedCall]":
+    def same_conversation(self, gate: GateActs) -> list[GateActs]:
         """Return the other recordings in progress of the same conversation."""
-        noticed = self._noticed.get(call.id)
+        noticed = self._noticed.get(gate.id)
         if not noticed:
             return []
-        return [one for one in self._recorded() if one.id in noticed and _match(call, one) is Match.SAME]
+        return [one for one in self._recorded() if one.id in noticed and _match(gate, one) is Match.SAME]
 
-    def _meant(self, asked: "Sequence[TapedCall]") -> "list[TapedCall]":
+    def conversation(self, gate: GateActs) -> RecordingId:
+        """Return the oldest recording in progress of the same conversation."""
+        same = [gate, *self.same_conversation(gate), *gate.twins]
+        return min(same, key=_began_s).id
+
+    def credit(self, gate: GateActs, reason: str) -> None:
+        """Have a reason that holds the conversation's pause given once more: it outlives what gave it before."""
+        act = (new_act_id(),)
+        for one in (gate, *self.same_conversation(gate)):
+            if reason in one.recording.book.reasons:
+                one.recording.book.credit(reason, act)
+
+    def _meant(self, asked: Sequence[GateActs]) -> list[GateActs]:
         """Return the calls that are of the conversation an act was asked of."""
         found = list(_talking(asked))
-        for call in tuple(found):
-            found += [one for one in (*self.same_conversation(call), *call.twins) if one not in found]
+        for gate in tuple(found):
+            found += [one for one in (*self.same_conversation(gate), *gate.twins) if one not in found]
         return found
 
-    def _beside(
-        self, asked: "Sequence[TapedCall]", at: Collection[str] = (), *, is_joined: bool = True
-    ) -> "list[TapedCall]":
+    def _beside(self, asked: Sequence[GateActs], at: Collection[str] = (), *, is_joined: bool = True) -> list[GateActs]:
         """Return the other calls at the same extensions; without those to which an act is passed on anyhow."""
-        numbers = frozenset(at or [number for call in asked for number in call.numbers])
-        known = [one for call in asked for one in (call, *call.twins)]
+        numbers = frozenset(at or [number for gate in asked for number in gate.recording.numbers])
+        known = [one for gate in asked for one in (gate, *gate.twins)]
         return [
-            call
-            for call in self._recorded()
-            if call not in known and not numbers.isdisjoint(call.numbers) and (call.call.was_joined or not is_joined)
+            gate
+            for gate in self._recorded()
+            if gate not in known
+            and not numbers.isdisjoint(gate.recording.numbers)
+            and (gate.recording.table.was_joined or not is_joined)
         ]
 
     # --- what changes by itself
 
-    def joined(self, call: "TapedCall") -> None:
+    def joined(self, gate: GateActs) -> None:
         """Look whether a call whose sides were joined is a conversation that is recorded already.
 
         Both recordings go on. What holds a pause of one holds it in the other, and what ended one for good ends the
         other.
         """
-        before = self._noticed.get(call.id, set())
+        before = self._noticed.get(gate.id, set())
         for other in list(self._recorded()):
-            if other is call or call.identity_changed_s is other.identity_changed_s is None:
+            if other is gate or gate.recording.identity_changed_s is other.recording.identity_changed_s is None:
                 continue  # nearly all: this is asked of every call in progress, whenever one is joined
-            found = _match(call, other)
+            found = _match(gate, other)
             if found is Match.SAME and other.id not in before:
-                self._relate(call, other)
+                self._relate(gate, other)
             if found is not Match.NONE:
-                _carry_over(call, other, found)
-                _carry_over(other, call, found)
+                _carry_over(gate, other, found)
+                _carry_over(other, gate, found)
             if found is Match.SAME or other.id in before:
-                other.tell()
+                other.recording.call.tell()
 
-    def ended(self, call: "TapedCall") -> None:
+    def ended(self, gate: GateActs) -> None:
         """Forget a call."""
-        noticed = self._noticed.pop(call.id, set())
+        noticed = self._noticed.pop(gate.id, set())
         for other in noticed:
-            self._noticed[other].discard(call.id)
+            self._noticed[other].discard(gate.id)
         if noticed:
             for one in self._recorded():
                 if one.id in noticed:
-                    one.tell()
+                    one.recording.call.tell()
 
-    def _relate(self, call: "TapedCall", other: "TapedCall") -> None:
-        self._noticed[call.id].add(other.id)
-        self._noticed[other.id].add(call.id)
-        call.relates_to(other.id)
-        other.relates_to(call.id)
+    def _relate(self, gate: GateActs, other: GateActs) -> None:
+        self._noticed[gate.id].add(other.id)
+        self._noticed[other.id].add(gate.id)
+        gate.recording.relates_to(other.id)
+        other.recording.relates_to(gate.id)
+        older, newer = sorted((gate, other), key=_began_s)
         _log.warning(
             "calls %s and %s are one conversation, recorded twice: the PBX passes its transfers through the recorder",
-            *((call.id, other.id) if call.began_s > other.began_s else (other.id, call.id)),
+            newer.id,
+            older.id,
         )
+
+
+def _began_s(gate: GateActs) -> float:
+    return gate.recording.clock.began_s
 
 
 def signatures(works: Works, done: Done, signature: Signature) -> "list[Future[PauseAnswer]]":
     """Sign an act for each call that it reached; those that it was not asked of are told through which it came."""
     first = done[0][0].id
     through = replace(signature, details={**signature.details, "through": first})
-    return [signed(works, act, (signature if call.id == first else through).of(call.id)) for call, act in done]
+    return [signed(works, act, (signature if gate.id == first else through).of(gate.id)) for gate, act in done]
 
 
 def gathered(told: "Sequence[Future[PauseAnswer]]") -> "Future[PauseAnswer]":
@@ -237,30 +254,30 @@ def _gather(
 
 
 def each(
-    calls: "Iterable[TapedCall]",
-    act: "Callable[[TapedCall], Act]",
+    calls: Iterable[One],
+    act: Callable[[One], Act],
     *,
     is_refused_quietly: bool = False,
-    is_passed_on: bool = False,
-) -> Done:
+    is_passed_on: Callable[[One, One], bool] = lambda _before, _one: False,
+) -> list[tuple[One, Act]]:
     """Do an act on calls; those that refuse it are left out.
 
     Args:
         calls: The calls.
         act: What is done to one.
         is_refused_quietly: Return nothing where every one of them refused it.
-        is_passed_on: Leave out a call to which one before it has passed the act on: it would be done twice.
+        is_passed_on: Tells whether one passes the act on to another, which is left out then: it would be done twice.
 
     Raises:
         RefusedError: Every one of them refused it.
     """
-    done: Done = []
+    done: list[tuple[One, Act]] = []
     refused: RefusedError | None = None
-    for call in calls:
-        if is_passed_on and any(call in before.twins for before, _ in done):
+    for one in calls:
+        if any(is_passed_on(before, one) for before, _ in done):
             continue
         try:
-            done.append((call, act(call)))
+            done.append((one, act(one)))
         except RefusedError as error:
             refused = refused or error
     if not done and refused is not None and not is_refused_quietly:
@@ -268,50 +285,50 @@ def each(
     return done
 
 
-def _talking(calls: "Sequence[TapedCall]") -> "Sequence[TapedCall]":
+def _talking(calls: Sequence[GateActs]) -> Sequence[GateActs]:
     """Return the calls that are not on hold; all of them where every one is."""
-    return [call for call in calls if not call.is_held] or calls
+    return [gate for gate in calls if not gate.recording.call.is_held] or calls
 
 
-def _passage(call: "TapedCall") -> Passage | None:
-    ends = call.ends
-    if ends is None or not call.call.was_joined:
+def _passage(gate: GateActs) -> Passage | None:
+    ends = gate.recording.call.ends
+    if ends is None or not gate.recording.table.was_joined:
         return None
     outside, officer = ends
     return Passage(
-        began_s=call.began_s,
-        identity_changed_s=call.identity_changed_s,
+        began_s=gate.recording.clock.began_s,
+        identity_changed_s=gate.recording.identity_changed_s,
         outside=outside.number,
         is_claimed=outside.is_claimed,
         officer=officer.number,
-        officers=frozenset(call.crew.extensions),
+        officers=frozenset(gate.recording.crew.extensions),
     )
 
 
-def _match(one: "TapedCall", other: "TapedCall") -> Match:
-    if one.numbers.isdisjoint(other.numbers):
+def _match(one: GateActs, other: GateActs) -> Match:
+    if one.recording.numbers.isdisjoint(other.recording.numbers):
         return Match.NONE
     mine, theirs = _passage(one), _passage(other)
     return Match.NONE if mine is None or theirs is None else match(mine, theirs)
 
 
-def _carry_over(shut: "TapedCall", other: "TapedCall", found: Match) -> None:
+def _carry_over(shut: GateActs, other: GateActs, found: Match) -> None:
     """Shut a recording as another one of the same conversation is shut."""
-    for reason in sorted(shut.book.reasons - other.book.reasons - {HOLD}):
-        acts = shut.book.acts.get(reason) or (new_act_id(),)
-        shut.book.credit(reason, acts)
+    for reason in sorted(shut.recording.book.reasons - other.recording.book.reasons - {HOLD}):
+        acts = shut.recording.book.acts.get(reason) or (new_act_id(),)
+        shut.recording.book.credit(reason, acts)
         _sign(shut, other, "call.pause", lambda r=reason, a=acts: other.pause(r, BY, acts=a, may_discard=False))  # type: ignore[misc]
-    if found is not Match.SAME or other.book.final is not None:
+    if found is not Match.SAME or other.recording.book.final is not None:
         return
-    if shut.book.final is Final.OPTED_OUT:
+    if shut.recording.book.final is Final.OPTED_OUT:
         _sign(shut, other, "call.opt_out", lambda: other.opt_out("opt_out", BY))
-    elif shut.book.final is Final.DISCARDED:
+    elif shut.recording.book.final is Final.DISCARDED:
         _sign(shut, other, "call.pause", lambda: other.pause(AGENT, BY))
 
 
-def _sign(shut: "TapedCall", other: "TapedCall", name: str, act: Callable[[], Act]) -> None:
+def _sign(shut: GateActs, other: GateActs, name: str, act: Callable[[], Act]) -> None:
     signature = Signature(act=name, actor=BY, subject=other.id, details={"through": shut.id})
     try:
-        signed(other.works, act(), signature)
+        signed(other.recording.works, act(), signature)
     except RefusedError as error:
         _log.debug("call %s: %s", other.id, error)

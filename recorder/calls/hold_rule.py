@@ -5,14 +5,10 @@ This is the only pause that ends without a person, and it never takes away more 
 
 import logging
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import Any
 
-from recorder.calls.acts import Act
-from recorder.calls.part import Part
-from recorder.calls.rules.call import Call, State
-from recorder.calls.works import Works
-from recorder.rules.pausing import HOLD, Authority, PauseBook, RefusedError
-from recorder.rules.policy import Service
+from recorder.calls.gate_acts import GateActs
+from recorder.rules.pausing import HOLD, Authority, RefusedError
 
 _log = logging.getLogger(__name__)
 
@@ -22,57 +18,38 @@ AGAIN_S = 5.0
 """When the end of a hold could not be stored, so that recording has not gone on, it is tried again after so long."""
 
 
-class HeldCall(Protocol):
-    """Whose hold it is; `recorder.calls.taped_call.TapedCall` is the real one."""
+class HoldRule:
+    """The rule for one call's recording.
 
-    id: Any
-    works: Works
-    call: Call
-    book: PauseBook
-    service: Service
+    Args:
+        gate: What is done to it.
+    """
 
-    @property
-    def is_taped(self) -> bool:
-        """Tell whether there is a recording to pause."""
-
-    @property
-    def is_held(self) -> bool:
-        """Tell whether one of the sides is on hold."""
-
-    def pause(self, reason: str, by: str) -> Act:
-        """Pause the recording."""
-
-    def resume(self, authority: Authority, by: str) -> Act:
-        """Take away the reasons that an authority may clear."""
-
-
-class HoldRule(Part[HeldCall]):
-    """The rule for one call."""
-
-    def __init__(self, call: HeldCall) -> None:
-        super().__init__(call)
+    def __init__(self, gate: GateActs) -> None:
+        self._gate = gate
         self._is_ending = False
         """The end of a hold is being stored; another act may overtake it, and then it has done nothing."""
 
     def look(self) -> None:
         """Pause or resume as the sides now stand."""
-        call = self._call
-        if call.service.record_hold or not call.is_taped or call.call.state is State.ENDED:
+        gate, recording = self._gate, self._gate.recording
+        if recording.service.record_hold or recording.taping is None or recording.is_over:
             return
-        is_paused = HOLD in call.book.reasons
+        is_held, is_paused = recording.call.is_held, HOLD in recording.book.reasons
         try:
-            if call.is_held and (not is_paused or self._is_ending):
-                call.pause(HOLD, BY)
-            elif not call.is_held and is_paused and not self._is_ending:
-                act = call.resume(Authority.RULE, BY)
-                self._is_ending, ended = True, self._kept(self._ended)
-                act.add_done_callback(lambda done: call.works.scheduler.submit(ended, done))
+            if is_held and (not is_paused or self._is_ending):
+                gate.pause(HOLD, BY)
+            elif not is_held and is_paused and not self._is_ending:
+                act = gate.resume(Authority.RULE, BY)
+                self._is_ending, ended = True, recording.keep(self._ended)
+                act.add_done_callback(lambda done: recording.works.scheduler.submit(ended, done))
         except RefusedError:
-            _log.debug("call %s: recording has ended, hold changes nothing", call.id)
+            _log.debug("call %s: recording has ended, hold changes nothing", recording.id)
 
     def _ended(self, done: "Future[Any]") -> None:
         self._is_ending = False
         if done.exception() is None:
             self.look()
         else:
-            self._call.works.scheduler.call_later(AGAIN_S, self._kept(self.look))
+            recording = self._gate.recording
+            recording.works.scheduler.call_later(AGAIN_S, recording.keep(self.look))

@@ -3,22 +3,16 @@
 Whatever has to be shut is shut before anybody new can be heard. Call thread only.
 """
 
-from concurrent.futures import Future
-from typing import Any, Protocol
-
-from audio.types import DtmfPolicy, Prompt
+from audio.types import DtmfPolicy
 from audio.types import LegId as MediaLegId
+from recorder.calls.bridged import BridgedCall
 from recorder.calls.keypad import Keypad
 from recorder.calls.part import Part
-from recorder.calls.party import Party
-from recorder.calls.rules.call import After, Call, Side
-from recorder.calls.rules.crew import Crew
+from recorder.calls.recording import Recording
+from recorder.calls.rules.call import After
 from recorder.calls.rules.transfer import Occupant, Standing
 from recorder.calls.taping import Taping
-from recorder.calls.works import Sounds, Works
-from recorder.rules.pausing import Final, PauseBook, PauseState
-from recorder.rules.policy import Extension, Service
-from storage.types import Officer, RecordingRow
+from recorder.rules.pausing import Final
 
 BY = "rule:transfer"
 TRANSFERRED, NOTICE, NOT_HEARD = "transferred", "notice", "notice_not_heard"
@@ -27,57 +21,19 @@ _NOTED = (Final.VOICEMAIL, Final.OUT_OF_SCOPE)
 """Why nothing is kept of a call that is joined all the same."""
 
 
-class JoinedCall(Protocol):
-    """Whose sides are joined; `recorder.calls.recorded_call.RecordedCall` is the real one."""
+class Joining(Part[BridgedCall]):
+    """The joinings of one call.
 
-    id: Any
-    works: Works
-    call: Call
-    book: PauseBook
-    crew: Crew
-    service: Service
-    sounds: Sounds
-    taping: Taping | None
-    parties: dict[Side, Party]
-    people: dict[Side, Occupant]
-    keypad: Keypad
-    operator: str
-    blocked: str | None
+    Args:
+        call: The call.
+        recording: Its recording.
+        keypad: Its keys.
+    """
 
-    @property
-    def officers(self) -> tuple[Officer, ...]:
-        """Return everybody on the call now whose calls are recorded."""
-
-    def has_keys(self, side: Side) -> bool:
-        """Tell whether an officer is on a side, whose keys act."""
-
-    def bridge(self) -> None:
-        """Let the sides hear one another."""
-
-    def block(self, reason: str) -> None:
-        """Take it that nothing of this call may be recorded."""
-
-    def open_tap(self, left: MediaLegId | None, right: MediaLegId | None) -> None:
-        """Begin to record what arrives on two media legs."""
-
-    def row(self) -> RecordingRow:
-        """Return the row as it stands."""
-
-    def keep_state(self, state: PauseState, reasons: list[str], position_s: float) -> "Future[None]":
-        """Write down how the recording stands."""
-
-    def hand_to(self, extension: Extension) -> None:
-        """Take it that the call is another officer's now."""
-
-    def tell_officer(self, sound: Prompt) -> None:
-        """Play a confirmation to the officer."""
-
-
-class Joining(Part[JoinedCall]):
-    """The joinings of one call."""
-
-    def __init__(self, call: JoinedCall) -> None:
+    def __init__(self, call: BridgedCall, recording: Recording, keypad: Keypad) -> None:
         super().__init__(call)
+        self._recording = recording
+        self._keypad = keypad
 
     @property
     def is_in_scope(self) -> bool:
@@ -109,13 +65,13 @@ class Joining(Part[JoinedCall]):
             call.call.notice_complete = False  # somebody heard it, who is not there any more
         officer = call.people[call.call.officer].extension
         if officer is not None:
-            call.hand_to(officer)
+            self._recording.hand_to(officer)
         for occupant in call.people.values():
             if occupant.extension is not None:
-                call.crew.take_part(occupant.extension)
+                self._recording.crew.take_part(occupant.extension)
         self._listen()
-        if call.taping is not None:
-            self._go_on(call.taping)
+        if self._recording.taping is not None:
+            self._go_on(self._recording.taping)
             call.bridge()
         else:
             self._begin()  # first, so that nothing is heard that is not kept
@@ -126,7 +82,7 @@ class Joining(Part[JoinedCall]):
         return self._call.people[self._call.call.outside]
 
     def _stop(self, reason: str) -> None:
-        taping, book = self._call.taping, self._call.book
+        taping, book = self._recording.taping, self._recording.book
         is_mailbox = any(occupant.is_mailbox for occupant in self._call.people.values())
         final = Final.VOICEMAIL if is_mailbox else Final.OUT_OF_SCOPE
         if taping is None:
@@ -136,20 +92,20 @@ class Joining(Part[JoinedCall]):
 
     def _note(self) -> None:
         """Begin a recording of which nothing is kept, of a call that is joined like this: its row says why."""
-        call = self._call
-        if call.taping is None and call.blocked is None and call.book.final in _NOTED:
-            call.open_tap(*self._media)
+        recording = self._recording
+        if recording.taping is None and recording.blocked is None and recording.book.final in _NOTED:
+            recording.open_tap(*self._media)
 
     def _keep(self, position_s: float) -> None:
         """Have recovery know, should we die: what a container says of its end may be older."""
-        book = self._call.book
-        self._call.keep_state(book.state, sorted(book.reasons), position_s)
+        book = self._recording.book
+        self._recording.keep_state(book.state, sorted(book.reasons), position_s)
 
     def _listen(self) -> None:
         call = self._call
         tones = call.works.config.media.detect_tones
-        masked = DtmfPolicy.MASK if call.service.mask_card_digits else DtmfPolicy.PASS
-        keypad = call.keypad
+        masked = DtmfPolicy.MASK if self._recording.service.mask_card_digits else DtmfPolicy.PASS
+        keypad = self._keypad
         for side, party in call.parties.items():
             if call.has_keys(side):
                 keys, secret = keypad.control_keys, keypad.secret_keys
@@ -163,23 +119,23 @@ class Joining(Part[JoinedCall]):
         if call.call.notice_complete:
             extension = call.people[call.call.officer].extension
             number = extension.number if extension is not None else ""
-            self._keep(taping.enter_scope(call.operator, number, call.officers, BY))
-            taping.describe(call.row())
+            self._keep(taping.enter_scope(self._recording.operator, number, self._recording.officers, BY))
+            taping.describe(self._recording.row())
         else:  # whoever is new has not heard it in full
             self._stop(NOT_HEARD)
-            call.tell_officer(call.sounds.refused)
+            call.tell_officer(self._recording.sounds.refused)
 
     def _begin(self) -> None:
         call = self._call
-        call.book.enter_scope()
+        self._recording.book.enter_scope()
         self._note()
-        if call.taping is not None:
+        if self._recording.taping is not None:
             return
         if not call.call.notice_complete:
-            call.block(NOT_HEARD)
-            call.tell_officer(call.sounds.refused)  # they should know that nothing of this is kept
-        elif call.book.final is None:
-            call.open_tap(*self._media)
+            self._recording.blocked = NOT_HEARD
+            call.tell_officer(self._recording.sounds.refused)  # they should know that nothing of this is kept
+        elif self._recording.book.final is None:
+            self._recording.open_tap(*self._media)
 
     @property
     def _media(self) -> tuple[MediaLegId, MediaLegId]:

@@ -5,9 +5,9 @@ Which keys were pressed on which side, and by what carrier, is `recorder.calls.k
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from typing import Protocol
+from functools import partial
 
 from audio.types import Prompt
 from recorder import permissions as access
@@ -15,15 +15,16 @@ from recorder.access.pins import PinAnswer
 from recorder.access.sign_on_codes import SignOnCode
 from recorder.calls.acts import PauseAnswer, Signature, refused
 from recorder.calls.call_facts import facts_of
-from recorder.calls.group_acts import Done, gathered, signatures
-from recorder.calls.opt_out_acts import OptOutActs, OptOutCall
+from recorder.calls.gate_acts import GateActs
+from recorder.calls.group_acts import Done, GroupActs, gathered, signatures
+from recorder.calls.opt_out_acts import OptOutActs
 from recorder.calls.part import Part
-from recorder.calls.rules.call import Call, Side, State
+from recorder.calls.recordable import RecordableCall
+from recorder.calls.rules.call import Side, State
 from recorder.calls.signing_on import SIGN_ON, sign_on
-from recorder.calls.works import Works
 from recorder.rules.limits import RateLimit
 from recorder.rules.live_access import Permit, Source, permit_of
-from recorder.rules.pausing import AGENT, CARD_DIGITS, PauseBook, PauseState, RefusedError
+from recorder.rules.pausing import AGENT, CARD_DIGITS, PauseState, RefusedError
 
 _log = logging.getLogger(__name__)
 
@@ -41,50 +42,20 @@ CARD_PAUSES = 3
 """So many of one call raise it; somebody who mistypes a card number pauses twice."""
 
 
-class KeyActsCall(OptOutCall, Protocol):
-    """What the keys act on; `recorder.calls.taped_call.TapedCall` is the real one."""
-
-    works: Works
-    call: Call
-    book: PauseBook
-
-    @property
-    def officer_extension(self) -> str:
-        """Return the extension of the officer who has the keys."""
-
-    @property
-    def pause_reasons(self) -> frozenset[str]:
-        """Return what holds the pause."""
-
-    def operator_on(self, side: Side) -> str:
-        """Return who of the officers is on a side; the one with the keys where it is none of them."""
-
-    def extension_on(self, side: Side) -> str:
-        """Return the extension on a side, likewise."""
-
-    def pause_group(self, reason: str, by: str, permit: Permit, *, side: Side | None = None) -> Done:
-        """Pause this call and every other one at its extensions, at the side's where it is an officer who asks."""
-
-    def resume_group(self, by: str, permit: Permit) -> Done:
-        """Resume this call, and what the same acts closed at its extensions."""
-
-    def credit_group(self, reason: str) -> None:
-        """Have a reason that holds the conversation's pause given once more."""
-
-    def tell_officer(self, sound: Prompt, side: Side | None = None) -> None:
-        """Play a confirmation to the officer on a side; None: to the one with the keys."""
-
-
-class KeyActs(Part[KeyActsCall]):
+class KeyActs(Part[RecordableCall]):
     """The acts of the keys on one side of a call: an internal one has an officer on either.
 
     Args:
         call: The call.
+        gate: What is done to its recording.
+        groups: Acts on more than one recording.
         side: Where the keys are.
     """
 
-    def __init__(self, call: KeyActsCall, side: Side) -> None:
+    def __init__(self, call: RecordableCall, gate: GateActs, groups: GroupActs, side: Side) -> None:
         super().__init__(call)
+        self._gate = gate
+        self._groups = groups
         self._side = side
         self._sounds = call.works.sounds
         self._limit = RateLimit(MOST_ACTS, ACTS_WITHIN_S)
@@ -93,28 +64,31 @@ class KeyActs(Part[KeyActsCall]):
 
     def pause(self) -> None:
         """Pause for the officer. A pause is never refused for being asked too often, only not written down again."""
-        if self._is_flooded() and AGENT in self._call.pause_reasons:
+        if self._is_flooded() and AGENT in self._gate.lasting_reasons:
             return
         permit = permit_of(Source.OFFICER_KEYS, access.Act.PAUSE)
-        self._by_officer(
-            PAUSE, lambda by: self._call.pause_group(AGENT, by, permit, side=self._side), self._sounds.paused
-        )
+        at = (self._call.extension_on(self._side),)
+        self._by_officer(PAUSE, lambda by: self._pause(AGENT, by, permit, at), self._sounds.paused)
 
     def resume(self) -> None:
         """Resume for the officer."""
         if not self._is_flooded():
             permit = permit_of(Source.OFFICER_KEYS, access.Act.RESUME)
-            self._by_officer(RESUME, lambda by: self._call.resume_group(by, permit), self._sounds.resumed)
+            resume = partial(self._groups.resume, [self._gate], permit.authority)
+            self._by_officer(RESUME, resume, self._sounds.resumed)
+
+    def _pause(self, reason: str, by: str, permit: Permit, at: Collection[str] = ()) -> Done:
+        return self._groups.pause([self._gate], reason, by, at=at, may_discard=permit.may_discard)
 
     def pause_for_card(self) -> None:
         """Pause: the outside party keyed what looks like a card number."""
-        if CARD_DIGITS in self._call.pause_reasons:
-            self._call.credit_group(CARD_DIGITS)
+        if CARD_DIGITS in self._gate.lasting_reasons:
+            self._groups.credit(self._gate, CARD_DIGITS)
             return
         by = "rule:card_digits"
         try:
             permit = permit_of(Source.CALLER_DIGITS, access.Act.PAUSE)
-            done = self._call.pause_group(CARD_DIGITS, by, permit)
+            done = self._pause(CARD_DIGITS, by, permit)
         except RefusedError:
             return  # recording has ended for good: there is nothing left to pause
         self._count_card_pause()
@@ -122,9 +96,9 @@ class KeyActs(Part[KeyActsCall]):
         self._confirm(self._signed(done, PAUSE, by), self._sounds.paused)
 
     def _count_card_pause(self) -> None:
-        call = self._call
-        if call.book.was_paid:
-            self._card_pauses, call.book.was_paid = 0, False
+        call, book = self._call, self._gate.recording.book
+        if book.was_paid:
+            self._card_pauses, book.was_paid = 0, False
         self._card_pauses += 1
         if self._card_pauses >= CARD_PAUSES:
             call.works.alarm(CARD_REPEATED)
@@ -141,7 +115,7 @@ class KeyActs(Part[KeyActsCall]):
             self._call.tell_officer(self._sounds.refused, self._side)
             return
         call = self._call
-        checked = call.works.pins.check(pin, facts_of(call), extension=call.extension_on(self._side))
+        checked = call.works.pins.check(pin, facts_of(self._gate.recording), extension=call.extension_on(self._side))
         is_checked = self._kept(self._pin_checked)
         checked.add_done_callback(lambda done: call.works.scheduler.submit(is_checked, done.result()))
 
@@ -153,7 +127,7 @@ class KeyActs(Part[KeyActsCall]):
             self._refuse(OPT_OUT, answer.manager, "the call has ended")
             return
         try:
-            done = OptOutActs(self._call.works).grant_by_keys(self._call, answer.manager)
+            done = OptOutActs(self._call.works, self._groups).grant_by_keys(self._gate, answer.manager)
         except RefusedError as error:
             self._refuse(OPT_OUT, answer.manager, str(error))
             return
@@ -184,7 +158,7 @@ class KeyActs(Part[KeyActsCall]):
         if error is not None:
             self._refuse(SIGN_ON, code.account, "it could not be stored")
             return
-        self._call.crew.prove(code.extension, code.operator)
+        self._gate.recording.crew.prove(code.extension, code.operator)
         self._call.tell_officer(self._sounds.signed_on, self._side)
 
     def refuse_info(self, why: str, *, is_outside: bool) -> None:
@@ -203,7 +177,11 @@ class KeyActs(Part[KeyActsCall]):
 
     @property
     def _officer(self) -> str:
-        return f"officer:{self._call.operator_on(self._side)}"
+        recording = self._gate.recording
+        if self._side is self._call.call.officer:
+            return f"officer:{recording.operator}"
+        there = recording.crew.at((self._call.extension_on(self._side),))
+        return f"officer:{min(there, default=recording.operator)}"
 
     def _is_flooded(self) -> bool:
         if self._limit.allows(time.monotonic_ns()):

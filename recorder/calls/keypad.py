@@ -10,14 +10,17 @@ is `recorder.calls.key_acts`.
 import logging
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from audio.dtmf import SAME_PRESS_NS, CardRule, ControlAction, ControlMatcher, InfoDigitError, parse_info_digit
 from audio.types import DigitSource
-from recorder.calls.key_acts import KeyActs, KeyActsCall
+from recorder.calls.gate_acts import GateActs
+from recorder.calls.group_acts import GroupActs
+from recorder.calls.key_acts import KeyActs
 from recorder.calls.part import Part
+from recorder.calls.recordable import RecordableCall
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import Side
+from recorder.config import Pause
 from recorder.rules.limits import RateLimit
 from sip.events import Body
 
@@ -39,36 +42,26 @@ _MOST_IGNORED = 8
 """Entries of the audit log, for each call, about INFO that is ignored."""
 
 
-class KeyedCall(KeyActsCall, Protocol):
-    """Whose keys they are; `recorder.calls.taped_call.TapedCall` is the real one."""
-
-    @property
-    def mask_card_digits(self) -> bool:
-        """Tell whether the outside party's digits are kept from the officer."""
-
-    def apply(self, event: table.Event) -> None:
-        """Feed the table."""
-
-    def mask_lately(self, before_s: float, after_s: float) -> None:
-        """Silence what was recorded around now."""
-
-    @property
-    def asked_ns(self) -> int:
-        """Return when the digit in progress was keyed, monotonic nanoseconds."""
-
-    def has_keys(self, side: Side) -> bool:
-        """Tell whether an officer is on a side, whose keys act."""
-
-    def pass_info(self, side: Side, body: Body) -> None:
-        """Send an INFO of one side on to the other."""
+def card_rule(settings: Pause) -> CardRule:
+    """Return what counts the digits of one call's outside party."""
+    return CardRule(digits=settings.card_digits, within_s=settings.card_window_s)
 
 
-class Keypad(Part[KeyedCall]):
-    """The keys of one call."""
+class Keypad(Part[RecordableCall]):
+    """The keys of one call.
 
-    def __init__(self, call: KeyedCall) -> None:
+    Args:
+        call: The call.
+        gate: What is done to its recording.
+        groups: Acts on more than one recording.
+        card: Counts the outside party's digits.
+    """
+
+    def __init__(self, call: RecordableCall, gate: GateActs, groups: GroupActs, card: CardRule) -> None:
         super().__init__(call)
-        self._acts = {side: KeyActs(call, side) for side in Side}
+        self._recording = gate.recording
+        self._acts = {side: KeyActs(call, gate, groups, side) for side in Side}
+        self._card = card
         config = call.works.config
         self._second_key = config.notice.second_key
         self._control: dict[str, Callable[[KeyActs], None]] = {
@@ -81,7 +74,6 @@ class Keypad(Part[KeyedCall]):
         }
         self._secret = tuple(self._entries)
         self._matchers = {side: ControlMatcher(frozenset(self._control), frozenset(self._secret)) for side in Side}
-        self._card = CardRule(digits=config.pause.card_digits, within_s=config.pause.card_window_s)
         self._last: dict[tuple[Side, str], tuple[DigitSource, int]] = {}
         self._looking: set[Side] = set()
         self._infos = {side: RateLimit(MOST_INFOS, INFOS_WITHIN_S) for side in Side}
@@ -97,16 +89,14 @@ class Keypad(Part[KeyedCall]):
         """Return the prefixes after which the media core is to withhold every key; none where it is off."""
         return self._secret
 
-    def forget_digits(self) -> None:
-        """Count the card rule from nothing again: recording goes on."""
-        self._card.forget()
-
     def digit(self, digit: str | None, carrier: DigitSource) -> None:
         """Take a digit of the outside party; None where the media core keeps its value to itself."""
         if not self._call.call.was_joined:
             if digit == self._second_key:
                 self._call.apply(table.SecondWanted())
-        elif self._card.count(self._call.asked_ns, carrier, heard=digit if carrier is DigitSource.INBAND else None):
+            return
+        heard = digit if carrier is DigitSource.INBAND else None
+        if self._card.count(self._call.works.lateness.asked_ns, carrier, heard=heard):
             self._acts[self._call.call.officer].pause_for_card()
 
     def control(self, keys: str, carrier: DigitSource, side: Side) -> None:
@@ -139,7 +129,7 @@ class Keypad(Part[KeyedCall]):
             self._ignore(side, str(error))
             return
         if digit is not None and is_outside:  # silenced however fast they come
-            self._call.mask_lately(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
+            self._recording.mask_lately(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
         if self._is_flood(side):
             return
         if digit is None:
@@ -168,7 +158,7 @@ class Keypad(Part[KeyedCall]):
     def _outside_info(self, digit: str, body: Body) -> None:
         self.digit(digit, DigitSource.INFO)
         is_ours = digit == self._second_key and not self._call.call.was_joined
-        if not self._call.mask_card_digits and not is_ours:
+        if not self._recording.service.mask_card_digits and not is_ours:
             self._call.pass_info(self._call.call.outside, body)
 
     def _officer_info(self, side: Side, action: ControlAction, digit: str, body: Body) -> None:
@@ -197,7 +187,7 @@ class Keypad(Part[KeyedCall]):
 
     def _secret_info(self, side: Side, action: ControlAction) -> None:
         """Take a key of a secret entry: nothing of it goes anywhere, nor may its tone be in the recording."""
-        self._call.mask_lately(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
+        self._recording.mask_lately(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
         if action is ControlAction.SECRET:
             if side not in self._looking:
                 self._look_later(side)

@@ -4,18 +4,18 @@ Runs on the call thread. `passed_call` and `recorded_call` say what the two kind
 """
 
 import logging
-import time
 from abc import abstractmethod
-from dataclasses import dataclass, field
 from typing import Any
 
 from audio.types import PortsExhaustedError
+from recorder.calls.call_clock import CallClock
+from recorder.calls.legs import Legs
 from recorder.calls.redirects import Following, Redirection
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import After, Call, Side
 from recorder.calls.rules.transfer import Occupant
-from recorder.calls.signalled import Signalled
-from recorder.calls.switchboard import Switchboard, Way
+from recorder.calls.switchboard import Way
+from recorder.calls.transferable import TransferableCall, TransferBoard
 from recorder.calls.transferring import Transfers
 from recorder.calls.works import Works
 from recorder.rules.routing import Route, find_peer
@@ -38,9 +38,7 @@ from sip.events import (
     ReferReceived,
     SipEvent,
 )
-from sip.offer_answer import LocalStream
 from sip.options import Address
-from sip.sdes import Srtp
 
 _log = logging.getLogger(__name__)
 
@@ -61,41 +59,7 @@ PHRASES = {
 }
 
 
-@dataclass(slots=True, kw_only=True)
-class Legs:
-    """The SIP legs of a call by side; None before a side exists and after it has ended.
-
-    ``newcomer`` is the leg of somebody who is to take the place of a side.
-    """
-
-    a: LegId | None
-    b: LegId | None = None
-    newcomer: LegId | None = None
-    every: list[LegId] = field(default_factory=list)
-
-    def of(self, side: Side) -> LegId | None:
-        """Return the leg of a side."""
-        return self.a if side is Side.A else self.b
-
-    def side_of(self, leg: LegId) -> Side | None:
-        """Return the side that a leg is on now, or None for one that is history."""
-        if leg == self.a:
-            return Side.A
-        return Side.B if leg == self.b else None
-
-    def put(self, side: Side, leg: LegId | None) -> None:
-        """Let a leg be a side's."""
-        if side is Side.A:
-            self.a = leg
-        else:
-            self.b = leg
-
-    def end(self, side: Side) -> None:
-        """Forget a side's leg: nothing more is sent on it."""
-        self.put(side, None)
-
-
-class LiveCall(Signalled):
+class LiveCall(TransferableCall):
     """One call from its offer to its end.
 
     Args:
@@ -115,16 +79,15 @@ class LiveCall(Signalled):
         way: Way,
         *,
         people: dict[Side, Occupant],
-        board: Switchboard,
+        board: TransferBoard,
     ) -> None:
-        super().__init__()
+        self.clock = CallClock()
         self.works = works
         self.offered = offered
         self.call = call
         self.way = way
         self.legs = Legs(a=offered.leg)
         self.people = people
-        self.identity_changed_s: float | None = None
         self.board = board
         self.transfers = Transfers(self, board)
         self.far: Address | None = None
@@ -215,6 +178,14 @@ class LiveCall(Signalled):
     def info(self, side: Side, event: InfoReceived) -> None:
         """A side sent an INFO."""
 
+    def was_called(self, side: Side) -> bool:
+        """Tell whether the party on a side was called, by the caller or for a transfer."""
+        return self.transfers.was_called(side)
+
+    def borrow(self, side: Side, lender: TransferableCall, theirs: Side, *, teller: LegId) -> None:
+        """Have a party of another call take the place of a side."""
+        self.transfers.borrow(side, lender, theirs, teller=teller)
+
     def note_refusal(self, event: LegRefused) -> None:
         """Raise the alarm where a refusal speaks of a setting, not of the person called."""
         if event.status in ACCOUNT_REFUSALS:
@@ -234,17 +205,7 @@ class LiveCall(Signalled):
     def seat(self, side: Side, occupant: Occupant) -> None:
         """Take it that somebody is on a side."""
         self.goes_by(occupant.number)
-        if occupant.number != self.people[side].number:
-            self.identity_changed_s = time.monotonic()
         self.people[side] = occupant
-
-    def goes_by(self, *numbers: str, is_claim: bool = False) -> None:
-        """Take it that somebody on the call goes by these numbers; only recordings have a use for them.
-
-        Args:
-            numbers: The numbers.
-            is_claim: A peer says so, who may say it of any number (see `Identities.add`).
-        """
 
     @property
     def is_talking(self) -> bool:
@@ -291,45 +252,8 @@ class LiveCall(Signalled):
         """A side's leg names another party."""
 
     @abstractmethod
-    def offer_to_newcomer(self, host: str | None, srtp: Srtp, *, session: LocalStream | None = None) -> Body | None:
-        """Return the offer to a newcomer, None to have them make it.
-
-        Args:
-            host: Where their signalling comes from; None where it is not known.
-            srtp: Whether their audio is to be encrypted; OPTIONAL is as that of the one who stays.
-            session: What our descriptions on their leg were so far, where another call lends it: they go on.
-
-        Raises:
-            PortsExhaustedError: No ports are left.
-        """
-
-    @abstractmethod
-    def join_newcomer(self, body: Body | None) -> None:
-        """Take the newcomer's answer, or the offer we asked for; `Transfers.ready` or `Transfers.failed` follows."""
-
-    @abstractmethod
-    def join_offered(self, event: CallOffered) -> None:
-        """Take the offer of a newcomer who calls, and answer; `Transfers.ready` or `Transfers.failed` follows."""
-
-    @abstractmethod
-    def drop_newcomer(self) -> None:
-        """Give back what a newcomer who will not be joined had."""
-
-    @abstractmethod
     def replaced(self, side: Side, after: After) -> None:
         """A newcomer is on a side now."""
-
-    def srtp_of(self, side: Side) -> Srtp:
-        """Return whether a side's audio is encrypted; what does not come here is not known to be."""
-        return Srtp.OFF
-
-    def session_of(self, side: Side) -> LocalStream | None:
-        """Return what our descriptions to a side are; None where they are not ours."""
-        return None
-
-    def relate(self, other: "LiveCall") -> None:
-        """Note that another call and this one belong together; only recordings have anything to note."""
-        _log.debug("two calls became one")
 
     def _replace(self, command: table.Replace) -> None:
         occupant, leg = self.transfers.take()
@@ -369,16 +293,6 @@ class LiveCall(Signalled):
     @abstractmethod
     def offer_to_b(self) -> Body | None:
         """Return the body of the INVITE to B."""
-
-    @property
-    def ring_s(self) -> float | None:
-        """Return how long B may ring, or None for as long as it likes."""
-        return None
-
-    @property
-    def is_reliable(self) -> bool:
-        """Tell whether B may send provisional responses that are acknowledged (RFC 3262)."""
-        return True
 
     def number_on(self, route: Route, number: str) -> str:
         """Return what to dial: the route's form of a number, but no rule of a route may spoil an emergency number."""

@@ -4,30 +4,33 @@ Who they are, and what follows from it, is `recorder.calls.transferring`'s.
 """
 
 import logging
-from typing import TYPE_CHECKING
 
 from audio.types import PortsExhaustedError
+from recorder.calls.bridged import BridgedCall
 from recorder.calls.part import Part
 from recorder.calls.party import MediaError, Party
+from recorder.calls.transferring import Transfers
 from sip.events import Body, CallOffered
 from sip.offer_answer import LocalStream
 from sip.sdes import Srtp
 
-if TYPE_CHECKING:
-    from recorder.calls.recorded_call import RecordedCall
-
 _log = logging.getLogger(__name__)
 
 
-class Newcomer(Part["RecordedCall"]):
+class Newcomer(Part[BridgedCall]):
     """The newcomer's media, while there is one.
+
+    Args:
+        call: The call.
+        transfers: Its transfers.
 
     Attributes:
         party: It, or None.
     """
 
-    def __init__(self, call: "RecordedCall") -> None:
+    def __init__(self, call: BridgedCall, transfers: Transfers) -> None:
         super().__init__(call)
+        self._transfers = transfers
         self.party: Party | None = None
 
     def offer(self, host: str | None, srtp: Srtp, session: LocalStream | None) -> Body:
@@ -47,9 +50,9 @@ class Newcomer(Part["RecordedCall"]):
         except MediaError as error:
             _log.info("call %s: %s", call.id, error)
             call.media_refused(party)
-            call.transfers.failed(488)
+            self._transfers.failed(488)
         else:
-            call.transfers.ready()
+            self._transfers.ready()
 
     def called(self, event: CallOffered) -> None:
         """Answer one who calls; their offer has to fit the one who stays."""
@@ -60,11 +63,11 @@ class Newcomer(Part["RecordedCall"]):
             answer = party.answer_first(self._staying.usable)
         except (MediaError, PortsExhaustedError) as error:
             _log.info("call %s: %s", call.id, error)
-            call.transfers.failed(488 if isinstance(error, MediaError) else 503)
+            self._transfers.failed(488 if isinstance(error, MediaError) else 503)
             return
         call.works.endpoint.answer(event.leg, answer)
         if party.is_settled:
-            call.transfers.ready()
+            self._transfers.ready()
 
     def take(self) -> Party | None:
         """Return the media, which is the caller's from here on, or None."""

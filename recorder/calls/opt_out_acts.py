@@ -5,17 +5,16 @@ Who may take a step is `recorder.rules.opt_out`'s; console, command line and the
 
 import contextlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from recorder.calls.acts import Act, PauseAnswer, Signature, placed, signed, written
 from recorder.calls.call_facts import facts_of
 from recorder.calls.gate_acts import GateActs
-from recorder.calls.group_acts import gathered
+from recorder.calls.group_acts import GroupActs, gathered
 from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
-from recorder.calls.rules.crew import Crew
 from recorder.calls.works import Works
 from recorder.common.clock import utc_now
 from recorder.permissions import DeniedError, Fault, Person
@@ -29,8 +28,7 @@ from recorder.rules.opt_out import (
     check_grant,
     check_raise,
 )
-from recorder.rules.pausing import PauseBook, RefusedError
-from recorder.rules.policy import Nomination, Service
+from recorder.rules.pausing import RefusedError
 from storage.erasures import new_order_id
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
 
@@ -40,31 +38,6 @@ KEYS = Statements(caller_asked=True, distress_judged=True)
 
 Answer = Future[PauseAnswer]
 """What was done, once it is stored and signed; OSError when it could not be stored."""
-
-
-class OptOutCall(Protocol):
-    """Whose opt-out it is; `recorder.calls.taped_call.TapedCall` is the real one."""
-
-    id: RecordingId
-    works: Works
-    book: PauseBook
-    nomination: Nomination
-    crew: Crew
-    service: Service
-    operator: str
-    gate: GateActs
-
-    @property
-    def numbers(self) -> frozenset[str]:
-        """Return the nominated extensions that are on the call now."""
-
-    @property
-    def same_conversation(self) -> "Sequence[OptOutCall]":
-        """Return the other recordings in progress of the same conversation."""
-
-    @property
-    def twins(self) -> "Sequence[OptOutCall]":
-        """Return the calls to which this one passes every act by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,29 +62,30 @@ class Order:
 class OptOutActs:
     """The steps; keeps nothing itself: requests are in ``works.opt_outs``."""
 
-    def __init__(self, works: Works) -> None:
+    def __init__(self, works: Works, groups: GroupActs) -> None:
         self._works = works
+        self._groups = groups
 
     def ask(
-        self, call: OptOutCall, person: Person, reason: str, details: dict[str, Any], around: Around = NOTHING_KNOWN
+        self, gate: GateActs, person: Person, reason: str, details: dict[str, Any], around: Around = NOTHING_KNOWN
     ) -> "Future[OptOutRequest]":
         """Raise a request; the answer comes, and managers are told, once it is stored.
 
         Raises:
             DeniedError: They may not, one is open already, or recording has ended for good.
         """
-        check_raise(person, facts_of(call), around)
-        if call.book.final is not None:
+        check_raise(person, facts_of(gate.recording), around)
+        if gate.recording.book.final is not None:
             raise DeniedError(Fault.TOO_LATE, "Recording of this call has ended for good already.")
-        if any(self._works.opt_outs.open_of(one.id) for one in _conversation(call)):
+        if any(self._works.opt_outs.open_of(one.id) for one in self._conversation(gate)):
             raise DeniedError(Fault.TOO_LATE, "This has been asked for already; a manager has yet to decide.")
-        request = _new_request(facts_of(call), person, reason)
+        request = _new_request(facts_of(gate.recording), person, reason)
         return self._stored(request, RAISED, person.actor, reason, details, undo=lambda: self._forget(request))
 
     def decline(
         self,
         request_id: str,
-        call: OptOutCall,
+        gate: GateActs,
         person: Person,
         *,
         reason: str,
@@ -125,51 +99,52 @@ class OptOutActs:
             DeniedError: They may not, or it is decided already.
         """
         request = self._works.opt_outs.get(request_id)
-        check_decline(person, facts_of(call), reason, around)
+        check_decline(person, facts_of(gate.recording), reason, around)
         declined = request.after(Step.DECLINE, at=utc_now(), by=person.actor)
         return self._stored(declined, DECLINED, person.actor, reason, details, undo=lambda: self._restore(request))
 
-    def grant(self, request: OptOutRequest, call: OptOutCall, person: Person, order: Order) -> Answer:
+    def grant(self, request: OptOutRequest, gate: GateActs, person: Person, order: Order) -> Answer:
         """Grant a request: recording ends at once, for the rest of the call.
 
         Raises:
             DeniedError: They may not, something is missing, or it is decided already.
             RefusedError: Recording has ended for good already.
         """
-        self.check(call, person, order)
-        return self._grant(request, call, person.actor, order)
+        self.check(gate, person, order)
+        return self._grant(request, gate, person.actor, order)
 
-    def check(self, call: OptOutCall, person: Person, order: Order) -> None:
+    def check(self, gate: GateActs, person: Person, order: Order) -> None:
         """Make sure that somebody may grant an opt-out of a call.
 
         Raises:
             DeniedError: They may not, or something is missing.
         """
-        for one in _conversation(call):  # nobody decides on a conversation that they are in
-            check_grant(person, facts_of(one), order.statements, order.reason, order.around)
+        for one in self._conversation(gate):  # nobody decides on a conversation that they are in
+            check_grant(person, facts_of(one.recording), order.statements, order.reason, order.around)
 
-    def grant_directly(self, call: OptOutCall, person: Person, order: Order) -> Answer:
+    def grant_directly(self, gate: GateActs, person: Person, order: Order) -> Answer:
         """Grant what nobody has raised, or what is open of the call: raised and granted in one.
 
         Raises:
             DeniedError: They may not, or something is missing.
             RefusedError: Recording has ended for good already.
         """
-        request = self._works.opt_outs.open_of(call.id) or _new_request(facts_of(call), person, order.reason)
-        return self.grant(request, call, person, order)
+        open_request = self._works.opt_outs.open_of(gate.id)
+        request = open_request or _new_request(facts_of(gate.recording), person, order.reason)
+        return self.grant(request, gate, person, order)
 
-    def grant_by_keys(self, call: OptOutCall, manager: str) -> Answer:
+    def grant_by_keys(self, gate: GateActs, manager: str) -> Answer:
         """Grant an opt-out on the word of a manager whose PIN was right: `people.pins` has asked the same rules.
 
         Raises:
             RefusedError: Recording has ended for good already.
         """
-        open_request = self._works.opt_outs.open_of(call.id)
+        open_request = self._works.opt_outs.open_of(gate.id)
         request = open_request or OptOutRequest(
-            id=secrets.token_hex(4), facts=facts_of(call), raised_by=manager, raised_at=utc_now()
+            id=secrets.token_hex(4), facts=facts_of(gate.recording), raised_by=manager, raised_at=utc_now()
         )
         order = Order(statements=KEYS, reason="", erase_before=None, details={"carrier": "keys"})
-        return self._grant(request, call, manager, order)
+        return self._grant(request, gate, manager, order)
 
     def call_ended(self, call: RecordingId) -> None:
         """Let what is open of a call lapse, and forget the call's requests."""
@@ -181,12 +156,16 @@ class OptOutActs:
                 self._publish(lapsed)
                 self._works.opt_outs.save()
 
+    def _conversation(self, gate: GateActs) -> list[GateActs]:
+        """Return a recording and the others in progress of the same conversation."""
+        return [gate, *self._groups.same_conversation(gate), *gate.twins]
+
     # --- done, stored, told
 
-    def _grant(self, request: OptOutRequest, call: OptOutCall, by: str, order: Order) -> Answer:
+    def _grant(self, request: OptOutRequest, gate: GateActs, by: str, order: Order) -> Answer:
         granted = request.after(Step.GRANT, at=utc_now(), by=by)
         is_erasing = request.facts.erase_on_opt_out if order.erase_before is None else order.erase_before
-        act = call.gate.opt_out("opt_out", by)  # of this one only: its twins have an erasure of their own
+        act = gate.opt_out_only("opt_out", by)  # of this one only: its twins have an erasure of their own
         self._works.opt_outs.put(granted)
         details = {
             **order.details,
@@ -196,8 +175,8 @@ class OptOutActs:
             "distress_judged": order.statements.distress_judged,
             "erase_before": is_erasing,
         }
-        signature = Signature(act=GRANTED, actor=by, subject=call.id, details=details, text=order.reason)
-        acts = [(call.id, act), *self._on_others(call, by)]
+        signature = Signature(act=GRANTED, actor=by, subject=gate.id, details=details, text=order.reason)
+        acts = [(gate.id, act), *self._on_others(gate, by)]
         told = gathered(
             [
                 signed(self._works, self._with_erasure(one, of, by) if is_erasing else one, _through(signature, of))
@@ -207,12 +186,12 @@ class OptOutActs:
         told.add_done_callback(lambda _: self._works.scheduler.submit(self._decided, granted))
         return told
 
-    def _on_others(self, call: OptOutCall, by: str) -> list[tuple[RecordingId, Act]]:
+    def _on_others(self, gate: GateActs, by: str) -> list[tuple[RecordingId, Act]]:
         """Stop the other recordings of the conversation: whoever asked is not to be recorded by those either."""
         acts = []
-        for other in _conversation(call)[1:]:
+        for other in self._conversation(gate)[1:]:
             with contextlib.suppress(RefusedError):  # it has ended for good already
-                acts.append((other.id, other.gate.opt_out("opt_out", by)))
+                acts.append((other.id, other.opt_out_only("opt_out", by)))
             asked = self._works.opt_outs.open_of(other.id)
             if asked is not None:  # the same wish, raised before it was known to be one conversation
                 self._works.opt_outs.put(asked.after(Step.GRANT, at=utc_now(), by=by))
@@ -290,11 +269,6 @@ class OptOutActs:
         self._works.publish(
             {"event": "opt_out", "id": request.id, "call": facts.call, "state": request.state.value, "team": facts.team}
         )
-
-
-def _conversation(call: OptOutCall) -> Sequence[OptOutCall]:
-    """Return a call and the other recordings in progress of the same conversation."""
-    return (call, *call.same_conversation, *call.twins)
 
 
 def _through(signature: Signature, call: RecordingId) -> Signature:

@@ -181,4 +181,4 @@ class PassedCall(LiveCall):
 
     def as_json(self) -> dict[str, Any]:
         """Return what may be known of a call that is not ours: that it is there."""
-        return {"state": self.call.state.value, "started_at": self.started_at}
+        return {"state": self.call.state.value, "started_at": self.clock.started_at}

@@ -5,14 +5,11 @@ What is due when is `recorder.calls.rules.reminding`'s; the timers are here.
 
 import logging
 import time
-from typing import Any, Protocol
+from typing import Any
 
-from audio.types import Prompt
-from recorder.calls.part import Part
+from recorder.calls.recording import Recording
 from recorder.calls.rules.reminding import Due, PauseVigil, is_watched
-from recorder.calls.works import Sounds, Works
 from recorder.config import Pause
-from recorder.rules.pausing import PauseBook
 
 _log = logging.getLogger(__name__)
 
@@ -20,28 +17,16 @@ OVER_MAXIMUM = "pause_over_maximum"
 """The alarm."""
 
 
-class WatchedCall(Protocol):
-    """Whose pause it is."""
-
-    id: Any
-    works: Works
-    book: PauseBook
-    sounds: Sounds
-
-    def tell_officer(self, sound: Prompt) -> None:
-        """Play something short to the officer."""
-
-
-class PauseWatch(Part[WatchedCall]):
+class PauseWatch:
     """One call's watch.
 
     Args:
-        call: The call.
+        recording: The recording.
         settings: Its ``[pause]``.
     """
 
-    def __init__(self, call: WatchedCall, settings: Pause) -> None:
-        super().__init__(call)
+    def __init__(self, recording: Recording, settings: Pause) -> None:
+        self._recording = recording
         self._settings = settings
         self._vigil: PauseVigil | None = None
         self._since_s = 0.0
@@ -49,7 +34,7 @@ class PauseWatch(Part[WatchedCall]):
 
     def look(self) -> None:
         """Begin or end the watch as the call's pause now stands; a pause that goes on is not begun again."""
-        if not is_watched(self._call.book):
+        if not is_watched(self._recording.book):
             self.stop()
         elif self._vigil is None:
             self._vigil = PauseVigil(reminder_s=self._settings.reminder_s, max_s=self._settings.max_s)
@@ -76,7 +61,9 @@ class PauseWatch(Part[WatchedCall]):
     def _wait(self, vigil: PauseVigil) -> None:
         seconds = vigil.wait_s(time.monotonic() - self._since_s)
         self._timer = (
-            None if seconds is None else self._call.works.scheduler.call_later(seconds, self._kept(self._tick))
+            None
+            if seconds is None
+            else self._recording.works.scheduler.call_later(seconds, self._recording.keep(self._tick))
         )
 
     def _tick(self) -> None:
@@ -85,15 +72,17 @@ class PauseWatch(Part[WatchedCall]):
             return
         due = vigil.due(time.monotonic() - self._since_s)
         if Due.REMIND in due:
-            self._call.tell_officer(self._call.sounds.still_paused)
+            self._recording.call.tell_officer(self._recording.sounds.still_paused)
         if Due.ALARM in due:
             self._alarm()
         self._wait(vigil)
 
     def _alarm(self) -> None:
-        call = self._call
-        call.works.alarm(OVER_MAXIMUM)
-        call.works.publish({"event": "alarm", "alarm": OVER_MAXIMUM, "id": call.id, "max_s": self._settings.max_s})
+        recording = self._recording
+        recording.works.alarm(OVER_MAXIMUM)
+        recording.works.publish(
+            {"event": "alarm", "alarm": OVER_MAXIMUM, "id": recording.id, "max_s": self._settings.max_s}
+        )
         _log.warning(
-            "call %s has been paused for over %g s; nothing but a person resumes it", call.id, self._settings.max_s
+            "call %s has been paused for over %g s; nothing but a person resumes it", recording.id, self._settings.max_s
         )

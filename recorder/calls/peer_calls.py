@@ -9,7 +9,7 @@ import logging
 import time
 from collections import Counter
 
-from recorder.calls.signalled import Signalled
+from recorder.calls.sip_call import SipCall
 from recorder.calls.works import Works
 from recorder.rules.limits import RateLimit
 from recorder.rules.routing import Peer
@@ -34,7 +34,7 @@ class PeerCalls:
 
     def __init__(self, works: Works) -> None:
         self._works = works
-        self._calls: dict[Signalled, tuple[str, Handling]] = {}
+        self._calls: dict[SipCall, tuple[str, Handling]] = {}
         self._counts: Counter[tuple[str, Handling]] = Counter()
         self._saying = RateLimit(1, _SAY_EVERY_S)
 
@@ -57,13 +57,13 @@ class PeerCalls:
             )
         return True
 
-    def begin(self, call: Signalled, peer: Peer | None, handling: Handling) -> None:
+    def begin(self, call: SipCall, peer: Peer | None, handling: Handling) -> None:
         """Count a call until it ends."""
         if peer is not None:
             self._calls[call] = peer.name, handling
             self._counts[peer.name, handling] += 1
 
-    def end(self, call: Signalled) -> None:
+    def end(self, call: SipCall) -> None:
         """Take it that a call has ended; one that was not counted is left alone."""
         counted = self._calls.pop(call, None)
         if counted is not None:

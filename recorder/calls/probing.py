@@ -4,31 +4,18 @@ A BYE may be lost with the PBX that sent it. Silence is no hang-up, but a side t
 (481, or nothing at all: RFC 3261 section 12.2.1.2), and then the call is over.
 """
 
-from typing import Protocol
-
-from recorder.calls.live_call import Legs
+from recorder.calls.bridged import BridgedCall
 from recorder.calls.part import Part
-from recorder.calls.party import Party
-from recorder.calls.rules.call import Call, Side, State
-from recorder.calls.works import Works
+from recorder.calls.rules.call import Side, State
 
 PROBE_AFTER = 5
 """A call in which nobody is heard is probed after so many times the silence that is reported."""
 
 
-class ProbedCall(Protocol):
-    """Whose sides are asked; `recorder.calls.recorded_call.RecordedCall` is the real one."""
-
-    works: Works
-    call: Call
-    legs: Legs
-    parties: dict[Side, Party]
-
-
-class SilenceProbe(Part[ProbedCall]):
+class SilenceProbe(Part[BridgedCall]):
     """Asks both sides whether they are still there, as long as neither is heard."""
 
-    def __init__(self, call: ProbedCall) -> None:
+    def __init__(self, call: BridgedCall) -> None:
         super().__init__(call)
         self._silent: set[Side] = set()
         self._is_probing = False

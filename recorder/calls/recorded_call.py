@@ -5,7 +5,9 @@ when what happens is the table's (`recorder.calls.rules.call`).
 """
 
 import logging
+import time
 from functools import partial
+from typing import Any
 
 from audio.types import (
     ControlPressed,
@@ -24,29 +26,31 @@ from audio.types import (
 from audio.types import LegId as MediaLegId
 from recorder.calls.announcing import Announcer
 from recorder.calls.answering import Answering
+from recorder.calls.bridged import BridgedCall
+from recorder.calls.call_row import listing_of
 from recorder.calls.early_info import EarlyInfo
 from recorder.calls.fax_watch import FaxWatch
 from recorder.calls.gate_acts import GateActs
+from recorder.calls.group_acts import GroupActs
 from recorder.calls.hold_rule import HoldRule
 from recorder.calls.joining import Joining
-from recorder.calls.keypad import Keypad
+from recorder.calls.keypad import Keypad, card_rule
 from recorder.calls.live_call import LiveCall
 from recorder.calls.negotiation import offer_to_second, still_bridged
 from recorder.calls.newcomer import Newcomer
 from recorder.calls.party import MediaError, Party, source_refused
 from recorder.calls.probing import SilenceProbe
+from recorder.calls.recording import CLOSING_S, Recording, silence_of
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import After, Call, Side
-from recorder.calls.rules.crew import Crew
-from recorder.calls.rules.identities import Identities, numbers_in, parties_of
+from recorder.calls.rules.identities import numbers_in, parties_of
 from recorder.calls.rules.transfer import Occupant, occupants_of
 from recorder.calls.second_message import SecondMessage
-from recorder.calls.switchboard import Switchboard, Way
-from recorder.calls.taped_call import TapedCall
+from recorder.calls.switchboard import Way
+from recorder.calls.transferable import TransferableCall, TransferBoard
 from recorder.calls.works import Works
 from recorder.rules.outcome import MEDIA_REFUSALS, Facts
-from recorder.rules.pausing import PauseBook
-from recorder.rules.policy import Extension, Nomination, Service, recording_id
+from recorder.rules.policy import Extension, Nomination, recording_id
 from recorder.rules.routing import find_peer
 from sip.crossing import identity_in
 from sip.events import (
@@ -70,7 +74,7 @@ from storage.types import NoticeProof
 _log = logging.getLogger(__name__)
 
 
-class RecordedCall(TapedCall, LiveCall):
+class RecordedCall(LiveCall, BridgedCall):
     """A `LiveCall` with media, a notice, and a recording."""
 
     def __init__(
@@ -83,38 +87,39 @@ class RecordedCall(TapedCall, LiveCall):
         *,
         random_hex: str,
         thread: int,
-        board: Switchboard,
+        board: TransferBoard,
+        groups: GroupActs,
     ) -> None:
         calling = offered.asserted_user or offered.from_user
         is_claimed = not board.is_inside(offered.source)
         people = occupants_of(nomination, calling=calling, called=offered.request_user, is_claimed=is_claimed)
         super().__init__(works, offered, call, way, people=people, board=board)
-        self.nomination = nomination
-        self.crew = Crew(works.sign_ons.seat_of, nomination)
-        self.operator = self.crew.now
-        self.identities = Identities()
-        self.identities.add(parties_of(offered))
-        self.identities.add(numbers_in(offered.headers), is_claim=True)
-        self.id = recording_id(self.started_at, nomination.extension.number, random_hex)
-        self.service: Service = works.config.service_of(nomination.extension)
-        self.book = PauseBook()
-        self.sounds = works.sounds
+        self.id = recording_id(self.clock.started_at, nomination.extension.number, random_hex)
+        self.recording = recording = Recording(self, nomination, works.config.service_of(nomination.extension))
+        recording.goes_by(parties_of(offered))
+        recording.goes_by(numbers_in(offered.headers), is_claim=True)
+        card = card_rule(works.config.pause)
+        self.gate = GateActs(recording, card.forget)
+        self.keypad = Keypad(self, self.gate, groups, card)
+        self._groups = groups
+        self._thread = thread
         self._asked: set[Side] = set()
         self._far_headers: tuple[Header, ...] = ()
         self._is_told = False
-        self.keypad = Keypad(self)
-        self.gate = GateActs(self, self.keypad.forget_digits)
-        self.new_party = partial(Party, works, thread=thread)
         self.parties = {side: self.new_party(side.value) for side in Side}
-        self._newcomer = Newcomer(self)
+        self._newcomer = Newcomer(self, self.transfers)
         self._answering = Answering(self)
-        self._joining = Joining(self)
-        self.announcer = Announcer(self)
-        self.second: SecondMessage = SecondMessage(self)
+        self._joining = Joining(self, recording, self.keypad)
+        self.announcer = Announcer(self, recording.sounds)
+        self.second = SecondMessage(self, recording)
         self._early_info = EarlyInfo()
         self._silence = SilenceProbe(self)
-        self._hold_rule = HoldRule(self)
-        self._fax = FaxWatch(self)
+        self._hold_rule = HoldRule(self.gate)
+        self._fax = FaxWatch(self, self.gate)
+
+    def new_party(self, name: str) -> Party:
+        """Return a party of this call, without media yet."""
+        return Party(self.works, name, self._thread)
 
     # --- before the table: can this offer be served?
 
@@ -217,7 +222,7 @@ class RecordedCall(TapedCall, LiveCall):
 
     def info(self, side: Side, event: InfoReceived) -> None:
         """Give an INFO to the keypad; where nothing is recorded no key has a meaning."""
-        if self.book.is_away:
+        if self.recording.book.is_away:
             self.pass_info(side, event.body)
         else:
             self.keypad.info(side, event.body)
@@ -301,15 +306,20 @@ class RecordedCall(TapedCall, LiveCall):
         self.parties[side] = party
 
     def goes_by(self, *numbers: str, is_claim: bool = False) -> None:
-        """Note numbers that the call is to be found by."""
-        if self.identities.add(numbers, is_claim=is_claim) and self.taping is not None:
-            self.taping.describe(self.row())
+        """Note numbers that the recording is to be found by."""
+        self.recording.goes_by(numbers, is_claim=is_claim)
 
-    def relate(self, other: LiveCall) -> None:
+    def relate(self, other: TransferableCall) -> None:
         """Note that a recording belongs to this one, and in that one that this belongs to it."""
         if isinstance(other, RecordedCall):
-            self.relates_to(other.id)
-            other.relates_to(self.id)
+            self.recording.relates_to(other.id)
+            other.recording.relates_to(self.id)
+
+    def seat(self, side: Side, occupant: Occupant) -> None:
+        """Take it that somebody is on a side."""
+        if occupant.number != self.people[side].number:
+            self.recording.identity_changed_s = time.monotonic()
+        super().seat(side, occupant)
 
     def srtp_of(self, side: Side) -> Srtp:
         """Return whether a side's audio is encrypted."""
@@ -328,7 +338,7 @@ class RecordedCall(TapedCall, LiveCall):
     def officer_extension(self) -> str:
         """Return the extension that is on the side with the keys now."""
         there = self.people[self.call.officer].extension
-        return there.number if there is not None else super().officer_extension
+        return there.number if there is not None else self.recording.nomination.extension.number
 
     def has_keys(self, side: Side) -> bool:
         """Tell whether an officer is on a side, whose keys act: on an internal call on both."""
@@ -362,7 +372,7 @@ class RecordedCall(TapedCall, LiveCall):
     @property
     def ring_s(self) -> float | None:
         """Return the service's time to ring."""
-        return self.service.ring_s
+        return self.recording.service.ring_s
 
     def offer_to_b(self) -> Body | None:
         """Offer what can be bridged to A, from a leg of its own."""
@@ -430,18 +440,19 @@ class RecordedCall(TapedCall, LiveCall):
         self.works.relay.bridge(a.media_leg, b.media_leg)
 
     def _join(self) -> None:
-        is_first = self.joined_at is None
+        recording = self.recording
+        is_first = recording.joined_at is None
         if is_first:
-            self.joined_at = self.now
+            recording.joined_at = self.clock.now
         self._fax.joining()
-        self.is_joining = is_first
+        recording.is_joining = is_first
         try:
             self._joining.join()
         finally:
-            self.is_joining = False
+            recording.is_joining = False
         if is_first and not self._is_told and self.board.is_inside(self.offered.source):
             self.identify(Side.A, identity_in(self._far_headers))
-        self.board.group_acts.joined(self)
+        self._groups.joined(self.gate)
         self.tell()
         self._pass_sessions_on()
         for side, body in self._early_info.take():
@@ -451,10 +462,6 @@ class RecordedCall(TapedCall, LiveCall):
         """Tell each side what the other does now: they may have held before, or whoever left held the one who stays."""
         for side in Side:
             self._session_changed(side)
-
-    def block(self, reason: str) -> None:
-        """Take it that nothing of this call may be recorded."""
-        self.blocked = reason
 
     def _session_changed(self, side: Side) -> None:
         """Pass a side's new direction on to the other, and have the other send nothing that the side cannot take."""
@@ -478,23 +485,30 @@ class RecordedCall(TapedCall, LiveCall):
     # --- the end
 
     def finish(self, end: str) -> None:
-        """Be silent, and end as every call with a recording."""
+        """Be silent; close media after the last packets, then the recording."""
         self.second.cut_off()
         for party in self.parties.values():
             party.stop_playing()
-        super().finish(end)
+        self.gate.end()
+        self.works.scheduler.call_later(CLOSING_S, self.close, end)
 
     def close(self, end: str) -> None:
         """Close the media of both sides, and the recording."""
-        codecs = tuple(self.parties[side].codec_name for side in (self.call.outside, self.call.officer))
-        was_cut_off = self.call.was_cut_off
-        silent_s = self.silent_s(party.media_leg for party in self.parties.values()) if was_cut_off else 0.0
+        recording, was_cut_off = self.recording, self.call.was_cut_off
+        outside, officer = (self.parties[side].codec_name for side in (self.call.outside, self.call.officer))
+        legs = [party.media_leg for party in self.parties.values()]
+        silent_s = silence_of(self.works.relay, legs) if was_cut_off else 0.0
         for party in self.parties.values():
             party.close()
         facts = Facts(
-            end=end, was_joined=self.call.was_joined, blocked=self.blocked, fault=self.fault, is_cut_off=was_cut_off
+            end=end,
+            was_joined=self.call.was_joined,
+            blocked=recording.blocked,
+            fault=recording.fault,
+            is_cut_off=was_cut_off,
         )
-        self.close_recording(facts, (codecs[0], codecs[1]), self.now, silent_s=silent_s)
+        close = partial(recording.close, facts, (outside, officer), self.clock.now, silent_s=silent_s)
+        self.gate.when_decided(recording.keep(close))
 
     # --- what is written down
 
@@ -512,3 +526,17 @@ class RecordedCall(TapedCall, LiveCall):
     def proof(self) -> NoticeProof:
         """Return what is known of the notice that we played."""
         return self.announcer.proof(second_message=self.call.second_played)
+
+    @property
+    def is_listed(self) -> bool:
+        """Tell whether people may see the call."""
+        return True
+
+    def tell(self) -> None:
+        """Tell those who watch how the call is now."""
+        self.works.publish({"event": "call", **self.as_json()})
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the call as `GET /api/calls` lists it."""
+        conversation = self._groups.conversation(self.gate)
+        return listing_of(self.recording, self.gate, second=self.second.state, conversation=conversation)

@@ -5,44 +5,20 @@ officer goes on hearing them, the recording goes on or stays paused, and the not
 proven or not as it was.
 """
 
-from datetime import datetime
 from typing import Protocol
 
 from audio.types import LegId as MediaLegId
 from audio.types import PromptEnded
 from recorder.calls.acts import Act, DoneAct, PauseAnswer, Signature, entered
-from recorder.calls.live_call import Legs
+from recorder.calls.bridged import BridgedCall
 from recorder.calls.part import Part
-from recorder.calls.party import Party
-from recorder.calls.rules.call import Call, Side, State
-from recorder.calls.taping import Taping
-from recorder.calls.works import Sounds, Works
-from recorder.rules.pausing import PauseBook, RefusedError
-from storage.types import RecordingId, RecordingRow
+from recorder.calls.recording import Recording
+from recorder.calls.rules.call import State
+from recorder.rules.pausing import RefusedError
 
 ENDED = "call.second_message.ended"
 _FIRST_TAG = 1000
 """Above every tag of `recorder.calls.announcing`: the table is not told of the end of these."""
-
-
-class AskedCall(Protocol):
-    """Whose outside party it is played to; `recorder.calls.recorded_call.RecordedCall` is the real one."""
-
-    id: RecordingId
-    works: Works
-    call: Call
-    book: PauseBook
-    sounds: Sounds
-    taping: Taping | None
-    legs: Legs
-    parties: dict[Side, Party]
-    joined_at: datetime | None
-
-    def row(self) -> RecordingRow:
-        """Return the row as it stands."""
-
-    def tell(self) -> None:
-        """Tell those who watch how the call is now."""
 
 
 class Second(Protocol):
@@ -76,11 +52,17 @@ class NoSecondMessage:
         raise RefusedError("this call is copied to the recorder by another system: nothing can be played in it")
 
 
-class SecondMessage(Part[AskedCall]):
-    """The second message of one call; that it was begun is the table's to know, and to forget for another listener."""
+class SecondMessage(Part[BridgedCall]):
+    """The second message of one call; that it was begun is the table's to know, and to forget for another listener.
 
-    def __init__(self, call: AskedCall) -> None:
+    Args:
+        call: The call.
+        recording: Its recording.
+    """
+
+    def __init__(self, call: BridgedCall, recording: Recording) -> None:
         super().__init__(call)
+        self._recording = recording
         self._tag = _FIRST_TAG
         self._leg: MediaLegId | None = None
         """Where it plays now."""
@@ -90,7 +72,7 @@ class SecondMessage(Part[AskedCall]):
     def state(self) -> str:
         """Return how it stands; see `Second`."""
         call = self._call
-        if call.sounds.second is None:
+        if self._recording.sounds.second is None:
             return "off"
         if self._leg is not None or call.call.is_second_playing:
             return "playing"
@@ -103,12 +85,12 @@ class SecondMessage(Part[AskedCall]):
             RefusedError: None is set, the sides are not joined, the call is away, that party is on hold, or it plays.
         """
         call = self._call
-        second, outside = call.sounds.second, call.parties[call.call.outside]
+        second, outside = self._recording.sounds.second, call.parties[call.call.outside]
         if second is None:
             raise RefusedError("no second message is set: see [notice] second in recorder.toml")
         if call.call.state is not State.JOINED:
             raise RefusedError("the caller and the officer are not joined, so nobody can have the message played")
-        if call.book.is_away:
+        if self._recording.book.is_away:
             raise RefusedError("this call was transferred to an extension whose calls are not recorded")
         if self._leg is not None:
             raise RefusedError("the caller is hearing the second message already")
@@ -117,8 +99,8 @@ class SecondMessage(Part[AskedCall]):
         self._tag += 1
         self._leg, self._by, call.call.second_played = outside.media_leg, by, True
         outside.play(second.prompt, tag=self._tag)
-        if call.taping is not None:
-            call.taping.describe(call.row())  # were we killed, the container would still say so
+        if self._recording.taping is not None:
+            self._recording.taping.describe(self._recording.row())  # were we killed, the container would still say so
         call.tell()
         return self._done()
 
@@ -145,9 +127,11 @@ class SecondMessage(Part[AskedCall]):
         self._call.tell()
 
     def _done(self) -> Act:
-        call, book = self._call, self._call.book
-        position_s = call.taping.position_s if call.taping is not None else 0.0
-        answer = PauseAnswer(call=call.id, state=book.state, reasons=tuple(sorted(book.reasons)), position_s=position_s)
+        taping, book = self._recording.taping, self._recording.book
+        position_s = taping.position_s if taping is not None else 0.0
+        answer = PauseAnswer(
+            call=self._recording.id, state=book.state, reasons=tuple(sorted(book.reasons)), position_s=position_s
+        )
         act = DoneAct(answer)
         act.set_result(answer)
         return act

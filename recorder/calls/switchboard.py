@@ -2,20 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from audio.types import LegId as MediaLegId
-from recorder.calls.rules.call import Side
+from recorder.calls.recordable import RecordableCall
 from recorder.calls.rules.transfer import Occupant
+from recorder.calls.sip_call import SipCall
 from recorder.rules.routing import Route, in_order
-from sip.events import CallOffered, LegId, ReferReceived
+from sip.events import LegId
 from sip.options import Address
-
-if TYPE_CHECKING:
-    from recorder.calls.group_acts import GroupActs
-    from recorder.calls.live_call import LiveCall
-    from recorder.calls.signalled import Signalled
-    from recorder.calls.taped_call import TapedCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +37,13 @@ class Way:
 class Switchboard(Protocol):
     """The doors of the control that a call may use. Call thread only."""
 
-    @property
-    def group_acts(self) -> "GroupActs":
-        """Return what does an act on more than one call."""
-
-    def adopt(self, leg: LegId, call: "LiveCall") -> None:
+    def adopt(self, leg: LegId, call: SipCall) -> None:
         """Have the events of a leg come to a call from now on."""
 
-    def adopt_media(self, leg: MediaLegId, call: "TapedCall") -> None:
+    def adopt_media(self, leg: MediaLegId, call: RecordableCall) -> None:
         """Have what the media core sees on a leg come to a call from now on."""
 
-    def ended(self, call: "Signalled") -> None:
+    def ended(self, call: SipCall) -> None:
         """Forget a call: nothing of it is left but what is being filed."""
 
     def is_inside(self, address: Address) -> bool:
@@ -72,12 +63,3 @@ class Switchboard(Protocol):
 
     def is_known(self, number: str) -> bool:
         """Tell whether a number, however it is written, is that of an extension, a mailbox or an emergency service."""
-
-    def call_of(self, leg: LegId) -> "LiveCall | None":
-        """Return the call that a leg belongs to."""
-
-    def transfer_in(self, call: "LiveCall", side: Side, event: ReferReceived, way: Way) -> int | None:
-        """Have a call that is passed on go to a nominated extension; return the status that refuses it, if any."""
-
-    def pick_up(self, call: "LiveCall", side: Side, event: CallOffered) -> int | None:
-        """Have a nominated extension take the place of a side of a call that is passed on; as `transfer_in`."""

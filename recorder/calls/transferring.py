@@ -6,7 +6,6 @@ can be joined. What follows from who they are is `recorder.calls.rules.transfer`
 
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from audio.types import PortsExhaustedError
 from recorder.calls.part import Part
@@ -22,7 +21,8 @@ from recorder.calls.rules.transfer import (
     who_answered,
     why_refused,
 )
-from recorder.calls.switchboard import Switchboard, Way
+from recorder.calls.switchboard import Way
+from recorder.calls.transferable import TransferableCall, TransferBoard
 from recorder.rules.routing import FAILOVER, UNKNOWN_THERE
 from sip.endpoint import OutgoingCall
 from sip.events import (
@@ -40,9 +40,6 @@ from sip.events import (
     SipEvent,
 )
 from sip.options import Address
-
-if TYPE_CHECKING:
-    from recorder.calls.live_call import LiveCall
 
 _log = logging.getLogger(__name__)
 
@@ -79,16 +76,16 @@ class Transfer:
     replaces: str | None = None
     target: int = 0
     early: str | None = None
-    lender: "tuple[LiveCall, Side] | None" = None
+    lender: tuple[TransferableCall, Side] | None = None
     has_leg: bool = True
     is_offered: bool = False
-    inward: "LiveCall | None" = None
+    inward: TransferableCall | None = None
 
 
-class Transfers(Part["LiveCall"]):
+class Transfers(Part[TransferableCall]):
     """The transfers of one call, one after another."""
 
-    def __init__(self, call: "LiveCall", board: Switchboard) -> None:
+    def __init__(self, call: TransferableCall, board: TransferBoard) -> None:
         super().__init__(call)
         self._board = board
         self._now: Transfer | None = None
@@ -150,12 +147,12 @@ class Transfers(Part["LiveCall"]):
         assert there is not None
         self._call.works.endpoint.accept_refer(event.leg)
         if other.call.is_nominated and not mine.call.is_nominated:  # the recording goes on where there is one
-            other.transfers.borrow(there, mine, side.other, teller=event.leg)
+            other.borrow(there, mine, side.other, teller=event.leg)
         else:
             self.borrow(side, other, there.other, teller=event.leg)
         return None
 
-    def borrow(self, side: Side, lender: "LiveCall", theirs: Side, *, teller: LegId) -> None:
+    def borrow(self, side: Side, lender: TransferableCall, theirs: Side, *, teller: LegId) -> None:
         """Have a party of another call take the place of a side."""
         leg = lender.legs.of(theirs)
         assert leg is not None
@@ -201,7 +198,7 @@ class Transfers(Part["LiveCall"]):
         self._begin(Transfer(side=side, newcomer=newcomer, has_leg=False))
         self.ready()
 
-    def become(self, side: Side, newcomer: Occupant, inward: "LiveCall", teller: LegId | None) -> None:
+    def become(self, side: Side, newcomer: Occupant, inward: TransferableCall, teller: LegId | None) -> None:
         """Have a recorded call take over the one who stays, as soon as it can: it says so by `hand_over`."""
         self._begin(Transfer(side=side, newcomer=newcomer, teller=teller, inward=inward))
         if teller is not None:
@@ -354,7 +351,7 @@ class Transfers(Part["LiveCall"]):
         assert now is not None
         leg, self._call.legs.newcomer = self._call.legs.newcomer, None
         if now.has_leg:
-            was_called = now.lender[0].transfers.was_called(now.lender[1]) if now.lender else now.way is not None
+            was_called = now.lender[0].was_called(now.lender[1]) if now.lender else now.way is not None
             (self._called.add if was_called else self._called.discard)(now.side)
         return now.newcomer, leg if now.has_leg else None
 
@@ -372,7 +369,7 @@ class Transfers(Part["LiveCall"]):
             self._call.works.endpoint.hang_up(leg)
         return now
 
-    def _give_back(self, leg: LegId, lender: "LiveCall", side: Side) -> None:
+    def _give_back(self, leg: LegId, lender: TransferableCall, side: Side) -> None:
         if lender.call.state is table.State.ENDED:
             self._call.works.endpoint.hang_up(leg)
             return

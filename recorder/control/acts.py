@@ -9,17 +9,16 @@ from fastapi import FastAPI
 
 from recorder import permissions as access
 from recorder.calls.acts import PauseAnswer, Signature, signed
-from recorder.calls.control import Control, UnknownCallError
+from recorder.calls.control import Control, Recorded, UnknownCallError
 from recorder.calls.group_acts import Done, each, signatures
 from recorder.calls.opt_out_acts import OptOutActs
-from recorder.calls.taped_call import TapedCall
 from recorder.calls.works import Works
 from recorder.control.bodies import ActBody, Caller, ForgotBody, GrantBody, PersonalBody, WhoCalls
 from recorder.control.door import Door, subject_of
 from recorder.control.permits import Permits
 from recorder.rules.pausing import AGENT, MANAGER, Authority, payment_app
 
-Calls = Callable[[], list[TapedCall]]
+Calls = Callable[[], list[Recorded]]
 Answer = Future[PauseAnswer]
 
 _REASONS = {Authority.OFFICER: AGENT, Authority.MANAGER: MANAGER}
@@ -42,7 +41,7 @@ class LiveActs:
         self._control = control
         self._door = door
         self._permits = Permits(works)
-        self._opt_outs = OptOutActs(works)
+        self._opt_outs = OptOutActs(works, control.group_acts)
 
     def install(self, app: FastAPI) -> None:
         """Add the routes to an application."""
@@ -82,10 +81,11 @@ class LiveActs:
     async def opt_out_extension(self, number: str, body: GrantBody, who: WhoCalls) -> dict[str, Any]:
         """Stop recording the conversation of an extension that is not on hold; 409 where there are several."""
 
-        def find() -> list[TapedCall]:
+        def find() -> list[Recorded]:
             calls = self._control.calls_of(number)
             self._check_opt_out(calls, body, who)  # who may not grant it learns nothing of the calls
-            return self._control.group_acts.one_conversation(calls)
+            meant = self._control.group_acts.one_conversation([call.gate for call in calls])
+            return [call for call in calls if call.gate in meant]
 
         (answer,) = await self._opt_out(_at(number, find), body, who)
         return {"calls": [answer, *answer.pop("also", ())]}
@@ -116,7 +116,7 @@ class LiveActs:
                 reason = payment_app(_token(body) or "")
             may_discard = theirs.permit.may_discard
             act = self._control.group_acts.pause
-            done = act(theirs.calls, reason, signature.actor, at=body.extensions, may_discard=may_discard)
+            done = act(theirs.gates, reason, signature.actor, at=body.extensions, may_discard=may_discard)
             return self._signed(done, signature)
 
         return await self._each(pause, signature, found)
@@ -127,7 +127,7 @@ class LiveActs:
         def resume() -> list[Answer]:
             theirs = self._permits.of(found.calls(), access.Act.RESUME, body, who)
             act = self._control.group_acts.resume
-            done = act(theirs.calls, theirs.permit.authority, signature.actor, token=_token(body))
+            done = act(theirs.gates, theirs.permit.authority, signature.actor, token=_token(body))
             return self._signed(done, signature)
 
         return await self._each(resume, signature, found)
@@ -140,7 +140,7 @@ class LiveActs:
             theirs = self._permits.of(found.calls(), access.Act.FORGOT, body, who)
             may_alone = theirs.permit.may_erase_alone
             act = self._control.group_acts.forgot
-            done = act(theirs.calls, body.seconds, signature.actor, may_erase_alone=may_alone)
+            done = act(theirs.gates, body.seconds, signature.actor, may_erase_alone=may_alone)
             return self._signed(done, signature)
 
         return await self._each(forgot, signature, found)
@@ -164,15 +164,16 @@ class LiveActs:
             calls = found.calls()
             person = self._check_opt_out(calls, body, who)
             order = body.order(details, self._permits.around(person, body))
-            return [act for _, act in each(calls, lambda call: self._opt_outs.grant_directly(call, person, order))]
+            gates = [call.gate for call in calls]
+            return [act for _, act in each(gates, lambda gate: self._opt_outs.grant_directly(gate, person, order))]
 
         return await self._each(grant, signature, found)
 
-    def _check_opt_out(self, calls: list[TapedCall], body: GrantBody, who: Caller) -> access.Person:
+    def _check_opt_out(self, calls: list[Recorded], body: GrantBody, who: Caller) -> access.Person:
         person = body.person_of(who)
         order = body.order({}, self._permits.around(person, body))
         for call in calls:
-            self._opt_outs.check(call, person, order)
+            self._opt_outs.check(call.gate, person, order)
         return person
 
     def _signed(self, done: Done, signature: Signature) -> list[Answer]:

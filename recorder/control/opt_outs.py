@@ -30,7 +30,7 @@ class LiveOptOuts:
         self._control = control
         self._door = door
         self._permits = Permits(works)
-        self._acts = OptOutActs(works)
+        self._acts = OptOutActs(works, control.group_acts)
 
     def install(self, app: FastAPI) -> None:
         """Add the routes to an application."""
@@ -57,7 +57,7 @@ class LiveOptOuts:
         def do() -> "Future[OptOutRequest]":
             person = body.person_of(who)
             around = self._permits.around(person, body)
-            return self._acts.ask(self._control.call(call_id), person, body.reason, signature.details, around)
+            return self._acts.ask(self._control.call(call_id).gate, person, body.reason, signature.details, around)
 
         raised = await self._door.act(do, signature, missing=UnknownCallError.of_id(call_id))
         return (await self._door.stored(raised, _NOT_RAISED)).as_json()
@@ -70,7 +70,7 @@ class LiveOptOuts:
         def do() -> Answer:
             person, request = body.person_of(who), self._works.opt_outs.get(request_id)
             order = body.order(details, self._permits.around(person, body))
-            return self._acts.grant(request, self._control.call(request.facts.call), person, order)
+            return self._acts.grant(request, self._control.call(request.facts.call).gate, person, order)
 
         granted = await self._door.act(do, signature, missing=UnknownRequestError())
         answer = (await self._door.stored(granted, _GRANTED)).as_json()
@@ -82,7 +82,7 @@ class LiveOptOuts:
 
         def do() -> "Future[OptOutRequest]":
             person, request = body.person_of(who), self._works.opt_outs.get(request_id)
-            call, around = self._control.call(request.facts.call), self._permits.around(person, body)
+            call, around = self._control.call(request.facts.call).gate, self._permits.around(person, body)
             decline, details = self._acts.decline, signature.details
             return decline(request_id, call, person, reason=body.reason, details=details, around=around)
 

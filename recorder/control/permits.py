@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recorder.calls.call_facts import facts_of
-from recorder.calls.taped_call import TapedCall
+from recorder.calls.control import Recorded
+from recorder.calls.gate_acts import GateActs
 from recorder.calls.works import Works
 from recorder.common.problems import ProblemError
 from recorder.control.bodies import ActBody, Caller
@@ -23,8 +24,13 @@ WITHOUT_ACCOUNT = "paused_without_account"
 class Permitted:
     """The calls that somebody may act on, and as what in all of them."""
 
-    calls: Sequence[TapedCall]
+    calls: Sequence[Recorded]
     permit: Permit
+
+    @property
+    def gates(self) -> list[GateActs]:
+        """Return what is done to their recordings."""
+        return [call.gate for call in self.calls]
 
 
 class Permits:
@@ -33,7 +39,7 @@ class Permits:
     def __init__(self, works: Works) -> None:
         self._works = works
 
-    def of(self, calls: Sequence[TapedCall], act: Act, body: ActBody, who: Caller) -> Permitted:
+    def of(self, calls: Sequence[Recorded], act: Act, body: ActBody, who: Caller) -> Permitted:
         """Return those of some calls that somebody may act on: all at an extension may not be theirs.
 
         Raises:
@@ -42,11 +48,11 @@ class Permits:
         """
         actor = body.actor_of(who)
         around = self.around(actor, body)
-        may_act: list[tuple[TapedCall, Permit]] = []
+        may_act: list[tuple[Recorded, Permit]] = []
         denied: list[DeniedError] = []
         for call in calls:
             try:
-                may_act.append((call, require(actor, act, facts_of(call), around)))
+                may_act.append((call, require(actor, act, facts_of(call.recording), around)))
             except DeniedError as error:
                 denied.append(error)
         if not may_act:

@@ -7,8 +7,7 @@ import pytest
 
 from audio.relay import Relay
 from audio.types import RelayOptions, TapOptions
-from recorder.calls.passed_call import PassedCall
-from recorder.calls.signalled import Signalled
+from recorder.calls.call_clock import CallClock
 from tests.helpers.rtp import Peer
 
 
@@ -24,8 +23,7 @@ def test_a_tap_counts_from_the_moment_that_it_is_given() -> None:
 
 
 def test_a_time_of_a_call_is_found_on_the_monotonic_clock() -> None:
-    call = object.__new__(PassedCall)
-    Signalled.__init__(call)
+    call = CallClock()
     assert abs((call.started_at - datetime.now(UTC)).total_seconds()) < 5
     earlier_ns = time.monotonic_ns()
     now = call.now

@@ -142,14 +142,14 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         name="a pause acts on one recording of the two", file="recorder/calls/group_acts.py",
-        old="            [*asked, *self._beside(asked, at)],\n            lambda call: call.pause(",
-        new="            asked,\n            lambda call: call.pause(",
+        old="            [*asked, *self._beside(asked, at)],\n            lambda gate: gate.pause(",
+        new="            asked,\n            lambda gate: gate.pause(",
         calls=("socket/passed_twice", "key_rfc4733/passed_twice", "card_relay/passed_twice"),
         finds=r"x passed_twice.*secret audio, spoken",
     ),
     Mutation(
         name="the end of a hold clears the officer's pause", file="recorder/calls/hold_rule.py",
-        old="call.resume(Authority.RULE, BY)", new="call.resume(Authority.MANAGER, BY)",
+        old="gate.resume(Authority.RULE, BY)", new="gate.resume(Authority.MANAGER, BY)",
         calls=("socket/held", "key_rfc4733/held"), finds=r"x held.*secret audio, spoken \+",
     ),
     Mutation(
@@ -173,9 +173,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         name="the caller's number is printed", file="recorder/calls/recorded_call.py",
-        old="        self.joined_at = self.now\n",
-        new="        self.joined_at = self.now\n"
-            "        __import__('sys').stderr.write(f'{self.offered.from_user}\\n')\n",
+        old="            recording.joined_at = self.clock.now\n",
+        new="            recording.joined_at = self.clock.now\n"
+            "            __import__('sys').stderr.write(f'{self.offered.from_user}\\n')\n",
         calls=("socket/plain",), finds="log of the daemon.*the caller's number", sinks=_LOG,
     ),
     Mutation(

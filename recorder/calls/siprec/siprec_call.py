@@ -1,16 +1,15 @@
 """A call that a SIPREC client copies to us (RFC 7866): we listen to its lines, and record what the rules permit.
 
 Runs on the call thread. Everything that is done to the recording is the same code as of a call that we stand in
-(`taped_call`); which sessions are recorded, and which line is whose, is `recorder.calls.rules.siprec`'s. We never send
-a re-INVITE of our own: many clients drop the session over one.
+(`recorder.calls.recording`); which sessions are recorded, and which line is whose, is `recorder.calls.rules.siprec`'s.
+We never send a re-INVITE of our own: many clients drop the session over one.
 """
 
-import contextlib
 import logging
-from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from datetime import datetime
+from functools import partial
+from typing import Any
 
 from audio.types import (
     ControlPressed,
@@ -23,30 +22,28 @@ from audio.types import (
     SourceRefused,
 )
 from audio.types import LegId as MediaLegId
-from recorder import permissions as access
-from recorder.calls.acts import Act, Signature, signed, together
-from recorder.calls.gate_acts import GateActs
+from recorder.calls.call_clock import CallClock
+from recorder.calls.call_row import listing_of
+from recorder.calls.group_acts import GroupActs
 from recorder.calls.hold_rule import HoldRule
-from recorder.calls.keypad import INFO_MASK_AFTER_S, INFO_MASK_BEFORE_S, Keypad
-from recorder.calls.live_call import Legs
+from recorder.calls.keypad import INFO_MASK_AFTER_S, INFO_MASK_BEFORE_S, Keypad, card_rule
+from recorder.calls.legs import Legs
 from recorder.calls.party import MediaError, source_refused
+from recorder.calls.recording import CLOSING_S, Recording, silence_of
 from recorder.calls.rules.call import Call, Side, State
-from recorder.calls.rules.crew import Crew
-from recorder.calls.rules.identities import Identities
 from recorder.calls.rules.siprec import Stage, Verdict
 from recorder.calls.second_message import NoSecondMessage
+from recorder.calls.siprec.session import CopiedCall
+from recorder.calls.siprec.session_gate import SessionGate
 from recorder.calls.siprec.siprec_course import Course
 from recorder.calls.siprec.siprec_lines import Lines
 from recorder.calls.siprec.siprec_links import Links
 from recorder.calls.siprec.siprec_names import Names, parts_of
 from recorder.calls.siprec.siprec_rows import further_numbers, participants_of, proof_of, provisional, rules_of
 from recorder.calls.switchboard import Switchboard
-from recorder.calls.taped_call import TapedCall
-from recorder.calls.taping import Taping
 from recorder.calls.works import Works
-from recorder.common.clerk import after_all
 from recorder.rules.outcome import Facts
-from recorder.rules.pausing import HOLD, Authority, PauseBook, PauseState, RefusedError
+from recorder.rules.pausing import PauseState
 from recorder.rules.policy import NoticeWhen, recording_id
 from recorder.rules.routing import Peer
 from sip.events import (
@@ -61,7 +58,7 @@ from sip.events import (
     SipEvent,
 )
 from sip.siprec import is_metadata_type
-from storage.types import NoticeProof, RecordingId, RecordingRow
+from storage.types import NoticeProof, RecordingRow
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +68,7 @@ PROBE_AFTER = 5
 """A session in which nothing is heard is probed after so many times ``[media] dead_rtp_s``."""
 
 
-class SiprecCall(TapedCall):
+class SiprecCall(CopiedCall):
     """One recording session."""
 
     def __init__(
@@ -84,44 +81,34 @@ class SiprecCall(TapedCall):
         random_hex: str,
         thread: int,
         board: Switchboard,
+        groups: GroupActs,
     ) -> None:
-        super().__init__()
+        self.clock = CallClock()
         self.works = works
         self.offered = offered
         self.legs = Legs(a=offered.leg)
         self._peer = peer
         self._links = links
-        self.board = board
+        self._board = board
+        self._groups = groups
         self._leg = offered.leg
         self._parts = parts_of(offered.body)
-        self.taping: Taping | None = None
         self._names = Names(offered)
-        self._lines = Lines(self, thread, peer.media_from, peer.srtp)
+        self._lines = Lines(self, board, thread, peer.media_from, peer.srtp)
         self._course = Course(self, peer, self._names, self._lines, self._parts.metadata)
         nomination = self._course.verdict.nomination or provisional(works.config, peer)
-        self.nomination = nomination
-        self.crew = Crew(works.sign_ons.seat_of, nomination)
-        self.operator = self.crew.now
-        self.identities = Identities()
-        self.service = rules_of(works.config, nomination.extension)
         self.call = Call(
             is_nominated=True, direction=nomination.direction, notice_when=NoticeWhen.BEFORE_RING, targets=0
         )
-        self.id = recording_id(self.started_at, nomination.extension.number, random_hex)
-        self.book = PauseBook()
-        self.joined_at: datetime | None = None
-        self.blocked: str | None = self._course.verdict.closed
-        self.fault: str | None = None
-        self.sounds = works.sounds
-        self.keypad = Keypad(self)
+        self.id = recording_id(self.clock.started_at, nomination.extension.number, random_hex)
+        self.recording = recording = Recording(self, nomination, rules_of(works.config, nomination.extension))
+        recording.blocked = self._course.verdict.closed
+        card = card_rule(works.config.pause)
+        self.gate = SessionGate(recording, card.forget, links)
+        self.keypad = Keypad(self, self.gate, groups, card)
         self.second = NoSecondMessage()
-        self.gate = GateActs(self, self.keypad.forget_digits)
-        self._hold_rule = HoldRule(self)
+        self._hold_rule = HoldRule(self.gate)
         self._is_offer_ours = False
-
-    def adopt_media(self, leg: MediaLegId) -> None:
-        """Have what the media core sees on one of the session's legs come here."""
-        self.board.adopt_media(leg, self)
 
     # --- SIP events
 
@@ -216,7 +203,7 @@ class SiprecCall(TapedCall):
     def _look(self) -> None:
         """Do what follows from who takes part and from the lines as they are now."""
         self._course.look()
-        self._links.name(self, self._names.sessions, self._names.groups)
+        self._links.name(self.gate, self._names.sessions, self._names.groups)
         self._lines.drop_idle()
         self._hold_rule.look()
         self.tell()
@@ -224,19 +211,13 @@ class SiprecCall(TapedCall):
     @property
     def is_listed(self) -> bool:
         """Tell whether people may see the session: one of nobody whose calls are recorded is nobody's business."""
-        return self.blocked is None or self._course.verdict.nomination is not None
+        return self.recording.blocked is None or self._course.verdict.nomination is not None
 
     def decided(self, verdict: Verdict) -> None:
         """Take it that the call is the extension's that a verdict names."""
         assert verdict.nomination is not None
-        self.nomination = verdict.nomination
         self.call.direction = verdict.nomination.direction
-        if self.taping is None:  # a recording keeps to the rules that it began with
-            self.crew = Crew(self.works.sign_ons.seat_of, verdict.nomination)
-            self.service = rules_of(self.works.config, verdict.nomination.extension)
-        else:
-            self.hand_to(verdict.nomination.extension)
-        self.operator = self.crew.now
+        self.recording.become(verdict.nomination, rules_of(self.works.config, verdict.nomination.extension))
 
     # --- media events
 
@@ -249,7 +230,7 @@ class SiprecCall(TapedCall):
                 self.keypad.digit(event.digit, event.source)
             case DigitPressed() if is_right and not self._course.has_officers_keys:
                 # It may be the caller: the core silences what is keyed on the left only.
-                self.mask_lately(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
+                self.recording.mask_lately(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
                 self.keypad.digit(event.digit, event.source)
             case ControlPressed() if is_right:
                 self.keypad.control(event.keys, event.source, self.call.officer)
@@ -264,65 +245,9 @@ class SiprecCall(TapedCall):
             case _:
                 pass
 
-    # --- acts on the recording: what is done to a session is done to all its twins
-
-    def pause(self, reason: str, by: str, *, acts: Collection[str] = (), may_discard: bool = True) -> Act:
-        """Pause the recording of this session and of those that are the same conversation."""
-
-        def shut(one: SiprecCall) -> Act:
-            return one.gate.pause(reason, by, acts=acts, may_discard=may_discard)
-
-        return shut(self) if reason == HOLD else together(shut(self), self._on_twins(access.Act.PAUSE, by, shut))
-
-    def resume(
-        self, authority: Authority, by: str, *, token: str | None = None, acts: frozenset[str] | None = None
-    ) -> Act:
-        """Take away what an authority may clear, of this session and of those that are the same conversation."""
-
-        def clear(one: SiprecCall) -> Act:
-            return one.gate.resume(authority, by, token=token, acts=acts)
-
-        if authority is Authority.RULE:
-            return clear(self)
-        return together(clear(self), self._on_twins(access.Act.RESUME, by, clear))
-
-    def opt_out(self, reason: str, by: str) -> Act:
-        """Stop recording this session and those that are the same conversation."""
-        return together(
-            self.gate.opt_out(reason, by),
-            self._on_twins(access.Act.OPT_OUT, by, lambda twin: twin.gate.opt_out(reason, by)),
-        )
-
-    def forgot(
-        self, seconds: float | None, by: str, *, acts: Collection[str] = (), may_erase_alone: bool = True
-    ) -> Act:
-        """Pause, and order the last seconds to be erased, of this session and of its twins."""
-
-        def forget(one: SiprecCall) -> Act:
-            return one.gate.forgot(seconds, by, acts=acts, may_erase_alone=may_erase_alone)
-
-        return together(forget(self), self._on_twins(access.Act.FORGOT, by, forget))
-
-    @property
-    def twins(self) -> Sequence[TapedCall]:
-        """Return the other sessions that are the same conversation."""
-        return [twin for twin in self._links.twins(self) if isinstance(twin, SiprecCall)]
-
-    def _on_twins(self, name: access.Act, by: str, act: Callable[["SiprecCall"], Act]) -> list[Act]:
-        """Do the same to the twins; each has an entry of its own in the audit log, which names this call."""
-        acts = []
-        for twin in self._links.twins(self):
-            assert isinstance(twin, SiprecCall)
-            with contextlib.suppress(RefusedError):
-                acts.append(act(twin))
-                details = {"as_twin_of": self.id}
-                signed(self.works, acts[-1], Signature(act=name.value, actor=by, subject=twin.id, details=details))
-        return acts
-
-    def keep_state(self, state: PauseState, reasons: list[str], position_s: float) -> "Future[None]":
-        """Write down how the recording stands, by its id and by the names of the session."""
-        named = self.works.sessions.put(self._names.sessions, self._names.groups, state=state, reasons=reasons)
-        return after_all(super().keep_state(state, reasons, position_s), named)
+    def kept_also(self, state: PauseState, reasons: list[str]) -> "list[Future[None]]":
+        """Write down how the recording stands by the names of the session too."""
+        return [self.works.sessions.put(self._names.sessions, self._names.groups, state=state, reasons=reasons)]
 
     def tell_officer(self, sound: Prompt, side: Side | None = None) -> None:
         """Do nothing: nobody hears us. The console shows how the recording stands."""
@@ -338,10 +263,6 @@ class SiprecCall(TapedCall):
         """Tell whether the client holds every line."""
         return self._lines.is_held
 
-    def belongs_with(self, other: RecordingId) -> None:
-        """Take it that another recording is of the same call."""
-        self.relates_to(other)
-
     # --- the end
 
     def stop(self, reason: str) -> None:
@@ -354,26 +275,38 @@ class SiprecCall(TapedCall):
         """Refuse the INVITE, and file that nothing came of it."""
         headers = (("Retry-After", "5"),) if status == 503 else ()
         self.works.endpoint.refuse(self._leg, status, phrase, headers=headers)
-        self.blocked = None
+        self.recording.blocked = None
         self._over(end)
 
     def _over(self, end: str) -> None:
         self._course.stage = Stage.ENDED
         self.call.state, self.call.end = State.ENDED, end
         self.finish(end)
-        self._links.end(self)
-        self.board.ended(self)
+        self._links.end(self.gate)
+        self._board.ended(self)
+
+    def finish(self, end: str) -> None:
+        """Close the lines after their last packets, then the recording."""
+        self.gate.end()
+        self.works.scheduler.call_later(CLOSING_S, self.close, end)
 
     def close(self, end: str) -> None:
         """Close the lines, and the recording."""
         sides = self._course.verdict.sides
         codecs = (self._lines.codec_name(sides.left), self._lines.codec_name(sides.right))
         was_cut_off = end == LOST
-        silent_s = self.silent_s(self._lines.legs) if was_cut_off else 0.0
+        silent_s = silence_of(self.works.relay, self._lines.legs) if was_cut_off else 0.0
         self._lines.close()
-        was_here = self.call.was_joined or self.blocked is not None
-        facts = Facts(end=end, was_joined=was_here, blocked=self.blocked, fault=self.fault, is_cut_off=was_cut_off)
-        self.close_recording(facts, codecs, self.now, silent_s=silent_s)
+        recording = self.recording
+        facts = Facts(
+            end=end,
+            was_joined=self.call.was_joined or recording.blocked is not None,
+            blocked=recording.blocked,
+            fault=recording.fault,
+            is_cut_off=was_cut_off,
+        )
+        close = partial(recording.close, facts, codecs, self.clock.now, silent_s=silent_s)
+        self.gate.when_decided(recording.keep(close))
 
     def _probe_later(self) -> None:
         self.works.scheduler.call_later(PROBE_AFTER * self.works.config.media.dead_rtp_s, self._probe)
@@ -403,17 +336,46 @@ class SiprecCall(TapedCall):
         """Return whose word it is that the notice was played."""
         return proof_of(self._peer)
 
-    def row(self) -> RecordingRow:
-        """Return the row as it stands, with who took part."""
+    @property
+    def numbers(self) -> frozenset[str]:
+        """Return the nominated extensions that are on the call now."""
+        recording = self.recording
+        if recording.book.is_away:
+            return frozenset()
+        both = (recording.nomination.extension, recording.nomination.second)
+        return frozenset(one.number for one in both if one is not None)
+
+    @property
+    def officer_extension(self) -> str:
+        """Return the extension of the officer who has the keys."""
+        return self.recording.nomination.extension.number
+
+    @property
+    def ends(self) -> None:
+        """Return None: which sessions are one conversation is known by their names."""
+        return None
+
+    def described(self, row: RecordingRow) -> RecordingRow:
+        """Return a row with who took part."""
         names, extensions = self._names, self.works.config.extensions
         labels = names.labels(self._lines.labels)
         everyone = names.everyone.values() if self.is_listed else ()
-        row = super().row()
+        crew = self.recording.crew
         return replace(
             row,
             participants=participants_of(everyone, names.metadata, self._course.verdict, labels, extensions),
             numbers=further_numbers(everyone),
             remarks=tuple(sorted({*self._course.remarks, *row.remarks})),
-            operators=tuple(filter(None, self.crew.operators)),
-            extensions=tuple(filter(None, self.crew.extensions)),
+            operators=tuple(filter(None, crew.operators)),
+            extensions=tuple(filter(None, crew.extensions)),
         )
+
+    def tell(self) -> None:
+        """Tell those who watch how the call is now, if people may see it."""
+        if self.is_listed:
+            self.works.publish({"event": "call", **self.as_json()})
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the call as `GET /api/calls` lists it."""
+        conversation = self._groups.conversation(self.gate)
+        return listing_of(self.recording, self.gate, second=self.second.state, conversation=conversation)

@@ -6,25 +6,18 @@ the tape's, as for every other call.
 
 import contextlib
 import logging
-from datetime import datetime
-from typing import Protocol
 
 from audio.types import DtmfPolicy
 from audio.types import LegId as MediaLegId
-from recorder.calls.gate_acts import GateActs
-from recorder.calls.keypad import Keypad
 from recorder.calls.part import Part
-from recorder.calls.rules.call import Call, State
+from recorder.calls.rules.call import State
 from recorder.calls.rules.siprec import STEPS, Remark, Sent, Stage, Step, Terms, Verdict, judge
+from recorder.calls.siprec.session import CopiedCall
 from recorder.calls.siprec.siprec_lines import Lines
 from recorder.calls.siprec.siprec_names import Names
-from recorder.calls.taping import Taping
-from recorder.calls.works import Works
-from recorder.rules.pausing import AGENT, HOLD, Final, PauseBook, RefusedError
+from recorder.rules.pausing import AGENT, HOLD, Final, RefusedError
 from recorder.rules.policy import Extension
 from recorder.rules.routing import Peer
-from sip.events import CallOffered
-from storage.types import Officer, RecordingRow
 
 _log = logging.getLogger(__name__)
 
@@ -32,44 +25,11 @@ RETURNED = "rule:session_returned"
 HANDED_OVER = "rule:siprec_metadata"
 
 
-class CourseCall(Protocol):
-    """Whose course it is; `recorder.calls.siprec.siprec_call.SiprecCall` is the real one."""
-
-    works: Works
-    offered: CallOffered
-    call: Call
-    book: PauseBook
-    gate: GateActs
-    keypad: Keypad
-    taping: Taping | None
-    operator: str
-    blocked: str | None
-    joined_at: datetime | None
-    is_joining: bool
-
-    @property
-    def officers(self) -> tuple[Officer, ...]:
-        """Return everybody on the call now whose calls are recorded."""
-
-    @property
-    def now(self) -> datetime:
-        """Return the time by the call's own clock."""
-
-    def decided(self, verdict: Verdict) -> None:
-        """Take it that the call is the extension's that a verdict names."""
-
-    def open_tap(self, left: MediaLegId | None, right: MediaLegId | None) -> None:
-        """Begin to record what arrives on two media legs."""
-
-    def row(self) -> RecordingRow:
-        """Return the row as it stands."""
-
-
-class Course(Part[CourseCall]):
+class Course(Part[CopiedCall]):
     """The course of one session.
 
     Args:
-        call: The session's call; of one that is being made only ``works``, ``offered`` and ``taping`` are looked at.
+        call: The session's call; of one that is being made only ``works`` and ``offered`` are looked at.
         peer: Its client.
         names: What is known of it.
         lines: Its lines.
@@ -81,7 +41,7 @@ class Course(Part[CourseCall]):
         remarks: What a listener should know of the recording.
     """
 
-    def __init__(self, call: CourseCall, peer: Peer, names: Names, lines: Lines, document: bytes | None) -> None:
+    def __init__(self, call: CopiedCall, peer: Peer, names: Names, lines: Lines, document: bytes | None) -> None:
         super().__init__(call)
         self._peer = peer
         self._names = names
@@ -114,7 +74,7 @@ class Course(Part[CourseCall]):
 
     def _keep(self, document: bytes) -> None:
         """Have a document sealed with the audio, as it came; before there is any it waits."""
-        taping = self._call.taping
+        taping = None if self.stage is Stage.WAITING else self._call.recording.taping
         if taping is None:
             self._documents.append(document)
             return
@@ -144,10 +104,10 @@ class Course(Part[CourseCall]):
         call = self._call
         if "record-aware" not in call.offered.supported:
             return None
-        if self._judged(labels).closed is not None or call.book.final is not None:
+        if self._judged(labels).closed is not None or call.recording.book.final is not None:
             return "off"
         left = call.works.sessions.left(self._names.sessions, self._names.groups)
-        return "paused" if call.book.reasons or left.reasons else "on"
+        return "paused" if call.recording.book.reasons or left.reasons else "on"
 
     def look(self) -> None:
         """Do what follows from who takes part and from the lines as they are now."""
@@ -164,7 +124,7 @@ class Course(Part[CourseCall]):
             case Step.LEAVE:
                 self._leave()
             case Step.NOTHING if self.stage is Stage.WAITING:
-                self._call.blocked = verdict.closed
+                self._call.recording.blocked = verdict.closed
                 if verdict.nomination is not None:
                     self._call.decided(verdict)
             case Step.NOTHING:
@@ -172,7 +132,7 @@ class Course(Part[CourseCall]):
 
     def _name(self) -> None:
         """Write down how the session stands under names that have just become known, too."""
-        names, book = frozenset(self._names.sessions), self._call.book
+        names, book = frozenset(self._names.sessions), self._call.recording.book
         if names != self._known_by and self._known_by and (book.reasons - {HOLD} or book.final is not None):
             self._call.works.sessions.put(names, self._names.groups, state=book.state, reasons=book.reasons)
         self._known_by = names
@@ -181,20 +141,20 @@ class Course(Part[CourseCall]):
         """Begin to record: as the session was left if it has been here before."""
         call, sides = self._call, self.verdict.sides
         call.decided(self.verdict)
-        call.blocked, call.joined_at = None, call.now
+        call.recording.blocked, call.recording.joined_at = None, call.clock.now
         call.call.state, call.call.was_joined = State.JOINED, True
         register = call.works.sessions
         left = register.left(self._names.sessions, self._names.groups)
         reasons = left.reasons if register.is_known else left.reasons | {AGENT}
         if reasons or left.final is not None:
             self.remarks.add(Remark.RETURNED)
-        call.book.reasons |= reasons
-        call.book.final = call.book.final or left.final
+        call.recording.book.reasons |= reasons
+        call.recording.book.final = call.recording.book.final or left.final
         self._listen()
-        if call.book.final is None:
-            call.is_joining = True
-            call.open_tap(self._lines.leg(sides.left), self._lines.leg(sides.right))
-            call.is_joining = False
+        if call.recording.book.final is None:
+            call.recording.is_joining = True
+            call.recording.open_tap(self._lines.leg(sides.left), self._lines.leg(sides.right))
+            call.recording.is_joining = False
         waiting, self._documents = self._documents, []
         for document in waiting:
             self._keep(document)
@@ -205,17 +165,17 @@ class Course(Part[CourseCall]):
         call = self._call
         left = call.works.sessions.left(self._names.sessions, self._names.groups)
         with contextlib.suppress(RefusedError):
-            if left.final is Final.OPTED_OUT and call.book.final is None:
+            if left.final is Final.OPTED_OUT and call.recording.book.final is None:
                 call.gate.opt_out("the session had been opted out before it came back", RETURNED)
-            elif left.final is Final.DISCARDED and call.book.final is None:
+            elif left.final is Final.DISCARDED and call.recording.book.final is None:
                 call.gate.pause(AGENT, RETURNED)  # which discards, where the service wants that
-            for reason in sorted(left.reasons - call.book.reasons):
+            for reason in sorted(left.reasons - call.recording.book.reasons):
                 self.remarks.add(Remark.RETURNED)
                 call.gate.pause(reason, RETURNED)
 
     def _follow(self) -> None:
         """Record the lines, and for the officer, as they are now."""
-        call, verdict, taping = self._call, self.verdict, self._call.taping
+        call, verdict, taping = self._call, self.verdict, self._call.recording.taping
         assert verdict.nomination is not None
         call.decided(verdict)
         is_moved = self._listen()
@@ -223,15 +183,17 @@ class Course(Part[CourseCall]):
             return
         if is_moved:
             taping.retarget(self._lines.leg(verdict.sides.left), self._lines.leg(verdict.sides.right))
-        taping.enter_scope(call.operator, verdict.nomination.extension.number, call.officers, HANDED_OVER)
-        taping.describe(call.row())
+        taping.enter_scope(
+            call.recording.operator, verdict.nomination.extension.number, call.recording.officers, HANDED_OVER
+        )
+        taping.describe(call.recording.row())
 
     def _leave(self) -> None:
         """Stop: whoever takes part now is not recorded. A later update may bring the call back."""
-        taping = self._call.taping
+        taping = self._call.recording.taping
         if taping is not None:
             taping.leave_scope(self.verdict.closed or "", HANDED_OVER)
-            taping.describe(self._call.row())
+            taping.describe(self._call.recording.row())
 
     def _listen(self) -> bool:
         """Listen for keys on the lines that are recorded; tells whether that are others than before."""

@@ -7,6 +7,7 @@ import logging
 import secrets
 
 from audio.types import PortsExhaustedError
+from recorder.calls.group_acts import GroupActs
 from recorder.calls.party import MediaError
 from recorder.calls.siprec.siprec_call import SiprecCall
 from recorder.calls.siprec.siprec_links import Links
@@ -51,6 +52,7 @@ class SiprecDesk:
         *,
         thread: int,
         board: Switchboard,
+        groups: GroupActs,
     ) -> SiprecCall:
         """Return the session of an INVITE; nothing has been answered yet."""
         peer = self._peer(event)
@@ -63,6 +65,7 @@ class SiprecDesk:
             random_hex=secrets.token_hex(3),
             thread=thread,
             board=board,
+            groups=groups,
         )
 
     def begin(self, call: SiprecCall) -> bool:

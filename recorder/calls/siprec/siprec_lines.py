@@ -7,14 +7,14 @@ import dataclasses
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from audio.types import Codec, LegMedia, MediaAddress
 from audio.types import LegId as MediaLegId
 from recorder.calls.part import Part
 from recorder.calls.party import MediaError, formats_for_core
+from recorder.calls.recordable import RecordableCall
 from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
-from recorder.calls.works import Works
+from recorder.calls.switchboard import Switchboard
 from sip import offer_answer, recording_sdp, sdp
 from sip.events import Body
 from sip.recording_sdp import Line
@@ -23,28 +23,23 @@ from sip.sdes import Crypto, Srtp
 _log = logging.getLogger(__name__)
 
 
-class LinedCall(Protocol):
-    """Whose lines they are; `recorder.calls.siprec.siprec_call.SiprecCall` is the real one."""
-
-    works: Works
-
-    def adopt_media(self, leg: MediaLegId) -> None:
-        """Have what the media core sees on a leg come to the session."""
-
-
-class Lines(Part[LinedCall]):
+class Lines(Part[RecordableCall]):
     """The lines of one session.
 
     Args:
         call: The session.
+        board: Who gets which event.
         thread: The media thread that the session lives on.
         networks: Where its packets may come from, beside what its session descriptions name.
         srtp: Whether its audio has to be encrypted.
     """
 
-    def __init__(self, call: LinedCall, thread: int, networks: Sequence[str], srtp: Srtp) -> None:
+    def __init__(
+        self, call: RecordableCall, board: Switchboard, thread: int, networks: Sequence[str], srtp: Srtp
+    ) -> None:
         super().__init__(call)
         self._works = call.works
+        self._board = board
         self._thread = thread
         self._networks = tuple(networks)
         self._legs: dict[int, MediaLegId] = {}
@@ -132,7 +127,7 @@ class Lines(Part[LinedCall]):
                 self._works.relay.close_leg(self._legs.pop(at))
             raise
         for at in opened:
-            self._call.adopt_media(self._legs[at])
+            self._board.adopt_media(self._legs[at], self._call)
         return [self._local(at) if at in usable else None for at in range(count)]
 
     def _local(self, at: int) -> offer_answer.LocalStream:

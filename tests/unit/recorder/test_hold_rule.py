@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import pytest
 
-from recorder.calls.acts import Act
 from recorder.calls.gate_acts import GateActs
 from recorder.calls.hold_rule import AGAIN_S, HoldRule
 from recorder.calls.rules.call import State
@@ -54,11 +53,31 @@ class Clock:
         return SimpleNamespace(cancel=lambda: None)
 
 
+class Tape:
+    """Keeps the book of a recording, and no audio."""
+
+    position_s = 0.0
+
+    def __init__(self, book: PauseBook) -> None:
+        self.book = book
+
+    def pause(self, reason: str, _by: str) -> float:
+        self.book.pause(reason)
+        return self.position_s
+
+    def resume(self, authority: Authority, _by: str, **more: Any) -> float:
+        self.book.resume(authority, **more)
+        return self.position_s
+
+    def end(self, final: Final, _reason: str, _by: str) -> float:
+        self.book.end(final)
+        return self.position_s
+
+
 class HeldCall:
-    """A call that can be held and paused; its gate acts are the real ones, its tape is not there."""
+    """A recording, and its call, that can be held and paused; its gate acts are the real ones."""
 
     id = "20261124T093000Z-2001-0a1b2c"
-    is_taped = True
 
     def __init__(self) -> None:
         self.disk, self.clock = Disk(), Clock()
@@ -66,28 +85,28 @@ class HeldCall:
         self.works = cast(Any, SimpleNamespace(
             config=SimpleNamespace(pause=settings), pauses=self.disk, scheduler=self.clock, publish=lambda _: None,
         ))  # fmt: skip
-        self.call = cast(Any, SimpleNamespace(state=State.JOINED))
+        self.table = cast(Any, SimpleNamespace(state=State.JOINED))
+        self.call = self
         self.service = cast(Any, SimpleNamespace(record_hold=False, card_payment=None))
-        self.book, self.taping, self.is_held = PauseBook(), None, False
+        self.book, self.is_held = PauseBook(), False
+        self.taping = Tape(self.book)
         self.reopened: list[None] = []
         self.gate = GateActs(cast(Any, self), lambda: self.reopened.append(None))
-        self.rule = HoldRule(self)
+        self.rule = HoldRule(self.gate)
         self.told = 0
+
+    @property
+    def is_over(self) -> bool:
+        return bool(self.table.state is State.ENDED)
+
+    def keep(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        return fn
 
     def tell(self) -> None:
         self.told += 1
 
-    def as_json(self) -> dict[str, Any]:
-        return {}
-
     def keep_state(self, state: PauseState, reasons: list[str], position_s: float) -> Future[None]:
         return self.disk.put(self.id, state=state, reasons=reasons, position_s=position_s)
-
-    def pause(self, reason: str, by: str) -> Act:
-        return self.gate.pause(reason, by)
-
-    def resume(self, authority: Authority, by: str) -> Act:
-        return self.gate.resume(authority, by)
 
     def hold(self, *, is_held: bool) -> None:
         self.is_held = is_held
@@ -114,7 +133,7 @@ def test_the_end_of_a_hold_resumes(held: HeldCall) -> None:
 
 def test_an_end_that_a_pause_overtook_is_not_forgotten(held: HeldCall) -> None:
     held.hold(is_held=False)
-    held.pause(AGENT, "olive")
+    held.gate.pause(AGENT, "olive")
     held.disk.settle()
     assert held.book.reasons == {AGENT}, "else the hold would keep the call from being recorded to its end"
 
@@ -152,7 +171,7 @@ def test_what_has_ended_for_good_stays_so(held: HeldCall, final: Final) -> None:
 
 def test_after_the_end_of_the_call_nothing_is_done(held: HeldCall) -> None:
     held.hold(is_held=False)
-    held.call.state = State.ENDED
+    held.table.state = State.ENDED
     held.disk.settle()
     assert held.book.reasons == STUCK
     assert not held.clock.later

@@ -7,7 +7,8 @@ import pytest
 from recorder.calls.passed_call import PassedCall
 from recorder.calls.rules.call import Call, Side, State
 from recorder.calls.rules.transfer import Occupant
-from recorder.calls.switchboard import Switchboard, Way
+from recorder.calls.switchboard import Way
+from recorder.calls.transferable import TransferBoard
 from recorder.calls.works import Works
 from recorder.config import Config
 from recorder.rules.policy import Direction, NoticeWhen
@@ -78,7 +79,7 @@ def joined(endpoint: Endpoint, board: Board, a: int, b: int) -> PassedCall:
         state,
         Way(route=Route(name="r", targets=(PBX,)), targets=(PBX,), loop_mark="m"),
         people={side: Occupant(number=str(side)) for side in Side},
-        board=cast("Switchboard", board),
+        board=cast("TransferBoard", board),
     )
     call.legs.b = LegId(b)
     for leg in (a, b):

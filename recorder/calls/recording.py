@@ -1,0 +1,266 @@
+"""The recording of one call: whose it is, by which rules, its tape and its row. Call thread only.
+
+To people, keys and rules a recording is the same whether we stand in the call or a client copies it to us. What is done
+to it is `recorder.calls.gate_acts`'s.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from audio.relay import Relay
+from audio.types import LegId as MediaLegId
+from recorder.calls.part import Part, Result
+from recorder.calls.recordable import RecordableCall
+from recorder.calls.rules.call import State
+from recorder.calls.rules.crew import Crew
+from recorder.calls.rules.identities import Identities
+from recorder.calls.taping import Taping
+from recorder.calls.works import Works
+from recorder.common.clerk import after_all
+from recorder.rules.outcome import Facts, settle
+from recorder.rules.pausing import Final, PauseBook, PauseState
+from recorder.rules.policy import Extension, Nomination, Service
+from recorder.rules.retention import DataClass, days_of
+from recorder.rules.sign_on import NOT_PROVEN
+from storage.types import Officer, Outcome, RecordingId, RecordingRow
+
+_log = logging.getLogger(__name__)
+
+CLOSING_S = 0.06
+"""How long media legs stay open after a hang-up: its BYE may overtake the last packets."""
+
+
+class Recording(Part[RecordableCall]):
+    """One call's recording, from the offer of the call until its row is filed.
+
+    Args:
+        call: The call.
+        nomination: Whose calls are recorded, and why this one is.
+        service: The rules that it begins with.
+
+    Attributes:
+        id: Of the recording.
+        works: The daemon's parts.
+        clock: Of the call.
+        table: The state of the call.
+        crew: The officers, in the order in which the call came to them.
+        operator: Whose call it is now.
+        identities: Numbers that it is to be found by.
+        related: Other recordings that belong with it.
+        book: Its pauses.
+        taping: Its tape; None before its beginning.
+        joined_at: When its sides were joined first.
+        is_joining: Whether ``joined_at`` is of this turn: a tape that begins in it has its position 0 there.
+        blocked: Why nothing of it may be recorded, or None.
+        fault: Why nothing of it can be recorded, or None.
+        identity_changed_s: When it was last learned that somebody else is on a side, monotonic seconds; None: never.
+    """
+
+    def __init__(self, call: RecordableCall, nomination: Nomination, service: Service) -> None:
+        super().__init__(call)
+        self.id: RecordingId = call.id
+        self.works: Works = call.works
+        self.clock = call.clock
+        self.table = call.call
+        self.nomination = nomination
+        self.service = service
+        self.crew = Crew(self.works.sign_ons.seat_of, nomination)
+        self.operator = self.crew.now
+        self.identities = Identities()
+        self.related: tuple[RecordingId, ...] = ()
+        self.book = PauseBook()
+        self.taping: Taping | None = None
+        self.sounds = self.works.sounds
+        self.joined_at: datetime | None = None
+        self.is_joining = False
+        self.blocked: str | None = None
+        self.fault: str | None = None
+        self.identity_changed_s: float | None = None
+
+    @property
+    def call(self) -> RecordableCall:
+        """Return the call."""
+        return self._call
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the call has ended."""
+        return self.table.state is State.ENDED
+
+    def keep(self, fn: Callable[..., Result]) -> Callable[..., Result]:
+        """Return ``fn`` for somebody who calls it later, perhaps after the call's end: the call is kept until then."""
+        return self._kept(fn)
+
+    # --- whose it is
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """Return the nominated extensions that are on the call now."""
+        return self._call.numbers
+
+    @property
+    def extensions(self) -> list[Extension]:
+        """Return the same as extensions."""
+        known = self._nominated
+        if not self.numbers <= known.keys():  # rarely: every call in progress is listed, and there may be many
+            known = {**self.works.config.extensions, **known}
+        return [known[number] for number in self.numbers if number in known]
+
+    @property
+    def officers(self) -> tuple[Officer, ...]:
+        """Return everybody on the call now whose calls are recorded, in the order of their extensions.
+
+        Each segment says who they were. Of a call that comes back from somebody whose calls are not recorded those for
+        whom it goes on.
+        """
+        there = self.extensions or list(self._nominated.values())
+        return tuple(
+            Officer(extension=one.number, operator=operator, team=one.team)
+            for one in sorted(there, key=lambda one: one.number)
+            for operator in self.crew.at((one.number,))
+        )
+
+    @property
+    def _nominated(self) -> dict[str, Extension]:
+        both = (self.nomination.extension, self.nomination.second)
+        return {one.number: one for one in both if one is not None}
+
+    def hand_to(self, extension: Extension) -> None:
+        """Take it that the call is this extension's now."""
+        self.nomination = replace(self.nomination, extension=extension)
+        if self.taping is None:
+            self.crew.open(extension)
+        else:
+            self.crew.add(extension)
+        self.operator = self.crew.now
+
+    def become(self, nomination: Nomination, service: Service) -> None:
+        """Take it that the call is the extension's that a client names; a tape keeps the rules that it began with."""
+        self.nomination = nomination
+        if self.taping is None:
+            self.crew = Crew(self.works.sign_ons.seat_of, nomination)
+            self.service = service
+        else:
+            self.hand_to(nomination.extension)
+        self.operator = self.crew.now
+
+    def goes_by(self, numbers: Iterable[str], *, is_claim: bool = False) -> None:
+        """Note numbers that the recording is to be found by; see `Identities.add`."""
+        if self.identities.add(numbers, is_claim=is_claim) and self.taping is not None:
+            self.taping.describe(self.row())
+
+    def relates_to(self, other: RecordingId) -> None:
+        """Note that another recording belongs with this one."""
+        if other not in self.related:
+            self.related = (*self.related, other)
+            if self.taping is not None:
+                self.taping.describe(self.row())
+
+    # --- its tape
+
+    def open_tap(self, left: MediaLegId | None, right: MediaLegId | None) -> None:
+        """Begin to record what arrives on two media legs; without memory for it the call goes on unrecorded."""
+        opened_ns = self.clock.moment_ns(self.joined_at) if self.is_joining and self.joined_at is not None else None
+        try:
+            self.taping = Taping(
+                self.works,
+                self.row(),
+                self.book,
+                extension=self.nomination.extension.number,
+                officers=self.officers,
+                left=left,
+                right=right,
+                opened_ns=opened_ns,
+            )
+        except MemoryError as error:  # the conversation goes on: it is not to blame for our limits
+            _log.error("call %s is not recorded: %s", self.id, error)
+            self.fault = "memory_not_locked"
+            self.works.alarm(self.fault)
+
+    def mask_lately(self, before_s: float, after_s: float) -> None:
+        """Silence what was recorded around now, and since the act in progress was requested."""
+        if self.taping is not None:
+            now_s = self.taping.position_s
+            self.taping.mask(now_s - before_s - self.works.lateness.seconds, now_s + after_s)
+
+    # --- what is written down
+
+    def keep_state(self, state: PauseState, reasons: list[str], position_s: float) -> "Future[None]":
+        """Write down how the recording stands; done when it is on disk."""
+        also = self._call.kept_also(state, reasons)
+        kept = self.works.pauses.put(self.id, state=state.value, reasons=reasons, position_s=position_s)
+        return after_all(kept, *also) if also else kept
+
+    def row(self) -> RecordingRow:
+        """Return the row as it stands; it starts when the sides were joined, as positions do."""
+        call, crew, started_at = self._call, self.crew, self.joined_at or self.clock.started_at
+        row = RecordingRow(
+            id=self.id,
+            started_at=started_at,
+            ended_at=None,
+            direction=self.nomination.direction.value,
+            extension=crew.first.number,
+            operator=crew.opened_by,
+            operators=crew.operators,
+            extensions=crew.extensions,
+            numbers=tuple(number for number in self.identities.numbers if number not in (call.caller, call.called)),
+            related=self.related,
+            service=self.service.name,
+            team=crew.first.team,
+            caller=call.caller,
+            called=call.called,
+            outcome=Outcome.FAILED,
+            reason="in_progress",
+            notice=call.proof,
+            opted_out=self.book.final is Final.OPTED_OUT,
+            card_payment=self.service.card_payment.value,
+            retention_due=self._due(started_at),
+            operator_key=self.works.operator_key(crew.opened_by),
+            remarks=() if crew.is_proven else (NOT_PROVEN,),
+        )
+        return call.described(row)
+
+    def _due(self, ended_at: datetime) -> datetime:
+        """Return when a recording that ended then is due, as things stand now; the sweep works it out anew."""
+        days = days_of(self.works.config.periods, DataClass.RECORDINGS, self.service.name)
+        return ended_at + timedelta(days=days)
+
+    def file_discarded(self) -> None:
+        """File the row of a call of which nothing is left: were we killed, no container could tell of it."""
+        row = replace(self.row(), outcome=Outcome.BLOCKED, reason="discarded")
+        self.works.filing.submit(self.works.rows.save, row)
+
+    def close(self, facts: Facts, codecs: tuple[str, str], ended_at: datetime, *, silent_s: float = 0.0) -> None:
+        """End the tape, if there is one, and file the row; media legs are closed.
+
+        Args:
+            facts: How the call ended.
+            codecs: Of the left and the right channel.
+            ended_at: When, by the call's clock.
+            silent_s: How long before that it really ended, where nobody hung up.
+        """
+        ended_at -= timedelta(seconds=silent_s)
+        row = replace(self.row(), ended_at=ended_at, retention_due=self._due(ended_at), codecs=codecs)
+        if self.taping is not None:
+            self.taping.finish(facts, row, self._file, silent_s=silent_s)
+            return
+        final = self.book.final
+        facts = replace(facts, opted_out=final is Final.OPTED_OUT, discarded=final is Final.DISCARDED)
+        outcome, reason = settle(facts)
+        self.works.filing.submit(self._file, replace(row, outcome=outcome, reason=reason))
+
+    def _file(self, row: RecordingRow) -> None:
+        """File the row; on the filing clerk's thread."""
+        self.works.rows.save(row)
+        if self.taping is None or not self.taping.is_left_behind:
+            self.works.pauses.drop(self.id)
+        self.works.publish({"event": "recording", "id": row.id, "outcome": row.outcome.value, "reason": row.reason})
+
+
+def silence_of(relay: Relay, legs: Iterable[MediaLegId | None]) -> float:
+    """Return how long ago the last of these media legs was heard, seconds; 0 where there is none."""
+    silent = [relay.silence_s(leg) for leg in legs if leg is not None]
+    return max(min(silent, default=0.0) - CLOSING_S, 0.0)

@@ -1,0 +1,133 @@
+"""A call as its transfers see it, and what they need of the other calls."""
+
+import logging
+from abc import abstractmethod
+from typing import Protocol
+
+from recorder.calls.rules import call as table
+from recorder.calls.rules.call import Call, Side
+from recorder.calls.rules.transfer import Occupant
+from recorder.calls.sip_call import SipCall
+from recorder.calls.switchboard import Switchboard, Way
+from recorder.calls.works import Works
+from recorder.rules.routing import Route
+from sip.events import Body, CallOffered, LegId, LegRefused, ReferReceived
+from sip.offer_answer import LocalStream
+from sip.sdes import Srtp
+
+_log = logging.getLogger(__name__)
+
+
+class TransferBoard(Switchboard, Protocol):
+    """What a call needs of the control to be transferred."""
+
+    def call_of(self, leg: LegId) -> "TransferableCall | None":
+        """Return the call that a leg belongs to."""
+
+    def transfer_in(self, call: "TransferableCall", side: Side, event: ReferReceived, way: Way) -> int | None:
+        """Have a call that is passed on go to a nominated extension; return the status that refuses it, if any."""
+
+    def pick_up(self, call: "TransferableCall", side: Side, event: CallOffered) -> int | None:
+        """Have a nominated extension take the place of a side of a call that is passed on; as `transfer_in`."""
+
+
+class TransferableCall(SipCall):
+    """A call of which a side may be replaced.
+
+    Attributes:
+        works: The daemon's parts.
+        call: The table's view of it.
+        offered: The INVITE.
+    """
+
+    works: Works
+    call: Call
+    offered: CallOffered
+
+    @abstractmethod
+    def apply(self, event: table.Event) -> None:
+        """Feed the table and do what it says."""
+
+    @abstractmethod
+    def occupant(self, side: Side) -> Occupant:
+        """Return who is on a side."""
+
+    @abstractmethod
+    def seat(self, side: Side, occupant: Occupant) -> None:
+        """Take it that somebody is on a side."""
+
+    @property
+    @abstractmethod
+    def is_talking(self) -> bool:
+        """Tell whether the sides are joined, nobody is about to be replaced, and nobody is lent to another call."""
+
+    @abstractmethod
+    def was_called(self, side: Side) -> bool:
+        """Tell whether the party on a side was called, by the caller or for a transfer."""
+
+    @abstractmethod
+    def borrow(self, side: Side, lender: "TransferableCall", theirs: Side, *, teller: LegId) -> None:
+        """Have a party of another call take the place of a side."""
+
+    @abstractmethod
+    def note_refusal(self, event: LegRefused) -> None:
+        """Raise the alarm where a refusal speaks of a setting, not of the person called."""
+
+    @abstractmethod
+    def number_on(self, route: Route, number: str) -> str:
+        """Return what to dial: the route's form of a number."""
+
+    def goes_by(self, *numbers: str, is_claim: bool = False) -> None:
+        """Take it that somebody on the call goes by these numbers; only recordings have a use for them.
+
+        Args:
+            numbers: The numbers.
+            is_claim: A peer says so, who may say it of any number (see `Identities.add`).
+        """
+
+    @property
+    def ring_s(self) -> float | None:
+        """Return how long B may ring, or None for as long as it likes."""
+        return None
+
+    @property
+    def is_reliable(self) -> bool:
+        """Tell whether B may send provisional responses that are acknowledged (RFC 3262)."""
+        return True
+
+    @abstractmethod
+    def offer_to_newcomer(self, host: str | None, srtp: Srtp, *, session: LocalStream | None = None) -> Body | None:
+        """Return the offer to a newcomer, None to have them make it.
+
+        Args:
+            host: Where their signalling comes from; None where it is not known.
+            srtp: Whether their audio is to be encrypted; OPTIONAL is as that of the one who stays.
+            session: What our descriptions on their leg were so far, where another call lends it: they go on.
+
+        Raises:
+            PortsExhaustedError: No ports are left.
+        """
+
+    @abstractmethod
+    def join_newcomer(self, body: Body | None) -> None:
+        """Take the newcomer's answer, or the offer we asked for; `Transfers.ready` or `Transfers.failed` follows."""
+
+    @abstractmethod
+    def join_offered(self, event: CallOffered) -> None:
+        """Take the offer of a newcomer who calls, and answer; `Transfers.ready` or `Transfers.failed` follows."""
+
+    @abstractmethod
+    def drop_newcomer(self) -> None:
+        """Give back what a newcomer who will not be joined had."""
+
+    def srtp_of(self, side: Side) -> Srtp:
+        """Return whether a side's audio is encrypted; what does not come here is not known to be."""
+        return Srtp.OFF
+
+    def session_of(self, side: Side) -> LocalStream | None:
+        """Return what our descriptions to a side are; None where they are not ours."""
+        return None
+
+    def relate(self, other: "TransferableCall") -> None:
+        """Note that another call and this one belong together; only recordings have anything to note."""
+        _log.debug("two calls became one")
