@@ -8,6 +8,7 @@ import logging
 import time
 
 from recorder.calls.bridged import BridgedCall
+from recorder.calls.dial_plan import DialPlan
 from recorder.calls.part import Part
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import Side
@@ -28,8 +29,9 @@ _log = logging.getLogger(__name__)
 class Answering(Part[BridgedCall]):
     """The party whom one call rings and who answers it."""
 
-    def __init__(self, call: BridgedCall) -> None:
+    def __init__(self, call: BridgedCall, plan: DialPlan) -> None:
         super().__init__(call)
+        self._plan = plan
         self._early: str | None = None
         self._rang_s: float | None = None
 
@@ -43,19 +45,19 @@ class Answering(Part[BridgedCall]):
 
     def named(self, event: IdentityChanged) -> None:
         """Take the name of who is there now, before they have answered."""
-        if self._call.board.is_inside(event.source):
+        if self._plan.is_inside(event.source):
             self._early = event.user
 
     def answered(self, event: LegAnswered) -> table.Answered:
         """Seat the party who answered; return what that means for the call."""
         call = self._call
         expected = call.people[Side.B]
-        is_believed = call.far is not None and call.board.is_inside(call.far)
+        is_believed = call.far is not None and self._plan.is_inside(call.far)
         answering = event.asserted_user if is_believed else None
-        is_known = call.board.is_known
+        is_known = self._plan.is_known
         number = who_answered(call.dialled, early=self._early, answering=answering, is_known=is_known)
         is_expected = number == expected.number or (not is_known(number) and is_same_line(expected.number, number))
-        party = expected if is_expected else call.board.occupant(number)
+        party = expected if is_expected else self._plan.occupant(number)
         if self._is_mailbox(number):
             party = Occupant(number=number, is_mailbox=True)
         party = answering_for(expected, party)
@@ -76,4 +78,4 @@ class Answering(Part[BridgedCall]):
         """Tell whether a mailbox answered, by its number or because it took so long: it looks like an officer."""
         after_s = self._call.works.config.voicemail.after_s
         rang_s = 0.0 if self._rang_s is None else time.monotonic() - self._rang_s
-        return self._call.board.occupant(number).is_mailbox or (after_s is not None and rang_s >= after_s)
+        return self._plan.occupant(number).is_mailbox or (after_s is not None and rang_s >= after_s)

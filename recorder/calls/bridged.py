@@ -6,7 +6,6 @@ from recorder.calls.party import Party
 from recorder.calls.recordable import RecordableCall
 from recorder.calls.rules.call import Side
 from recorder.calls.rules.transfer import Occupant
-from recorder.calls.transferable import TransferBoard
 from sip.events import Body, CallOffered
 from sip.options import Address
 from sip.sdes import Srtp
@@ -16,14 +15,12 @@ class BridgedCall(RecordableCall):
     """A call whose sides talk through the media core.
 
     Attributes:
-        board: The other calls, and who gets which event.
         parties: The media of each side.
         people: Who is on its sides.
         dialled: Whom B was dialled as.
         far: Where B was dialled.
     """
 
-    board: TransferBoard
     parties: dict[Side, Party]
     people: dict[Side, Occupant]
     dialled: str

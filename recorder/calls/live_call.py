@@ -9,13 +9,14 @@ from typing import Any
 
 from audio.types import PortsExhaustedError
 from recorder.calls.call_clock import CallClock
+from recorder.calls.dial_plan import DialPlan, Way
 from recorder.calls.legs import Legs
 from recorder.calls.redirects import Following, Redirection
+from recorder.calls.registry import CallRegistry
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import After, Call, Side
 from recorder.calls.rules.transfer import Occupant
-from recorder.calls.switchboard import Way
-from recorder.calls.transferable import TransferableCall, TransferBoard
+from recorder.calls.transferable import TransferableCall, TransferIntake
 from recorder.calls.transferring import Transfers
 from recorder.calls.works import Works
 from recorder.rules.routing import Route, find_peer
@@ -45,19 +46,6 @@ _log = logging.getLogger(__name__)
 ACCOUNT_REFUSALS = frozenset({401, 407})
 """Final answers that ask for an account: we have none there, or it is not taken."""
 
-PHRASES = {
-    400: "Bad Request",
-    404: "Not Found",
-    408: "Request Timeout",
-    480: "Temporarily Unavailable",
-    482: "Loop Detected",
-    486: "Busy Here",
-    488: "Not Acceptable Here",
-    500: "Server Internal Error",
-    503: "Service Unavailable",
-    603: "Decline",
-}
-
 
 class LiveCall(TransferableCall):
     """One call from its offer to its end.
@@ -68,7 +56,9 @@ class LiveCall(TransferableCall):
         call: The table's view of it.
         way: Where it goes.
         people: Who is on its sides.
-        board: The other calls, and who gets which event.
+        board: Who gets which event.
+        plan: Where numbers lead.
+        intake: Takes calls in that are transferred to a nominated extension.
     """
 
     def __init__(
@@ -79,7 +69,9 @@ class LiveCall(TransferableCall):
         way: Way,
         *,
         people: dict[Side, Occupant],
-        board: TransferBoard,
+        board: CallRegistry,
+        plan: DialPlan,
+        intake: TransferIntake,
     ) -> None:
         self.clock = CallClock()
         self.works = works
@@ -89,7 +81,8 @@ class LiveCall(TransferableCall):
         self.legs = Legs(a=offered.leg)
         self.people = people
         self.board = board
-        self.transfers = Transfers(self, board)
+        self.plan = plan
+        self.transfers = Transfers(self, board, plan, intake)
         self.far: Address | None = None
         """Where B was dialled."""
         self.dialled = offered.request_user
@@ -145,10 +138,10 @@ class LiveCall(TransferableCall):
                 self.info(side, event)
             case ReferReceived():
                 self.transfers.referred(side, event)
-            case IdentityChanged() if event.is_by_info and not self.board.is_inside(event.source):
+            case IdentityChanged() if event.is_by_info and not self.plan.is_inside(event.source):
                 _log.info("an INFO from outside names who is to be shown; it is ignored")
             case IdentityChanged():
-                self.goes_by(event.user, is_claim=not self.board.is_inside(event.source))
+                self.goes_by(event.user, is_claim=not self.plan.is_inside(event.source))
                 self.identify(side.other, event.headers)
                 self.renamed(side, event)
             case _:
@@ -231,7 +224,7 @@ class LiveCall(TransferableCall):
         called = self.offered.request_user
         if found.user in (called, self.number_on(self.way.route, called)):
             return True
-        return self.board.may_transfer_to(found.user, self.way.route)
+        return self.plan.may_transfer_to(found.user, self.way.route)
 
     def _is_peer(self, host: str) -> bool:
         return find_peer(self.works.config.peer, host) is not None
@@ -245,7 +238,7 @@ class LiveCall(TransferableCall):
     def as_told_to(self, side: Side, headers: tuple[Header, ...]) -> tuple[Header, ...]:
         """Return the headers of one side as the other may have them: who asks for privacy is not named outside."""
         there = self.offered.source if side is Side.A else self.far
-        return headers if there is not None and self.board.is_inside(there) else without_private(headers)
+        return headers if there is not None and self.plan.is_inside(there) else without_private(headers)
 
     @abstractmethod
     def renamed(self, side: Side, event: IdentityChanged) -> None:
@@ -341,7 +334,7 @@ class LiveCall(TransferableCall):
         """Refuse A; what the far side said is passed on in its own words."""
         if self.legs.a is None:
             return
-        phrase = PHRASES.get(status, "Refused")
+        phrase = ""
         if status in ACCOUNT_REFUSALS:  # our account there, which is no business of A's
             status, phrase = 403, "Forbidden"
         elif self._refusal is not None and self._refusal.status == status:

@@ -28,6 +28,7 @@ from recorder.calls.announcing import Announcer
 from recorder.calls.answering import Answering
 from recorder.calls.bridged import BridgedCall
 from recorder.calls.call_row import listing_of
+from recorder.calls.dial_plan import DialPlan, Way
 from recorder.calls.early_info import EarlyInfo
 from recorder.calls.fax_watch import FaxWatch
 from recorder.calls.gate_acts import GateActs
@@ -41,13 +42,13 @@ from recorder.calls.newcomer import Newcomer
 from recorder.calls.party import MediaError, Party, source_refused
 from recorder.calls.probing import SilenceProbe
 from recorder.calls.recording import CLOSING_S, Recording, silence_of
+from recorder.calls.registry import CallRegistry
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import After, Call, Side
 from recorder.calls.rules.identities import numbers_in, parties_of
 from recorder.calls.rules.transfer import Occupant, occupants_of
 from recorder.calls.second_message import SecondMessage
-from recorder.calls.switchboard import Way
-from recorder.calls.transferable import TransferableCall, TransferBoard
+from recorder.calls.transferable import TransferableCall, TransferIntake
 from recorder.calls.works import Works
 from recorder.rules.outcome import MEDIA_REFUSALS, Facts
 from recorder.rules.policy import Extension, Nomination, recording_id
@@ -87,13 +88,15 @@ class RecordedCall(LiveCall, BridgedCall):
         *,
         random_hex: str,
         thread: int,
-        board: TransferBoard,
+        board: CallRegistry,
+        plan: DialPlan,
+        intake: TransferIntake,
         groups: GroupActs,
     ) -> None:
         calling = offered.asserted_user or offered.from_user
-        is_claimed = not board.is_inside(offered.source)
+        is_claimed = not plan.is_inside(offered.source)
         people = occupants_of(nomination, calling=calling, called=offered.request_user, is_claimed=is_claimed)
-        super().__init__(works, offered, call, way, people=people, board=board)
+        super().__init__(works, offered, call, way, people=people, board=board, plan=plan, intake=intake)
         self.id = recording_id(self.clock.started_at, nomination.extension.number, random_hex)
         self.recording = recording = Recording(self, nomination, works.config.service_of(nomination.extension))
         recording.goes_by(parties_of(offered))
@@ -108,7 +111,7 @@ class RecordedCall(LiveCall, BridgedCall):
         self._is_told = False
         self.parties = {side: self.new_party(side.value) for side in Side}
         self._newcomer = Newcomer(self, self.transfers)
-        self._answering = Answering(self)
+        self._answering = Answering(self, plan)
         self._joining = Joining(self, recording, self.keypad)
         self.announcer = Announcer(self, recording.sounds)
         self.second = SecondMessage(self, recording)
@@ -450,7 +453,7 @@ class RecordedCall(LiveCall, BridgedCall):
             self._joining.join()
         finally:
             recording.is_joining = False
-        if is_first and not self._is_told and self.board.is_inside(self.offered.source):
+        if is_first and not self._is_told and self.plan.is_inside(self.offered.source):
             self.identify(Side.A, identity_in(self._far_headers))
         self._groups.joined(self.gate)
         self.tell()

@@ -4,11 +4,11 @@ import logging
 from abc import abstractmethod
 from typing import Protocol
 
+from recorder.calls.dial_plan import Way
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import Call, Side
 from recorder.calls.rules.transfer import Occupant
 from recorder.calls.sip_call import SipCall
-from recorder.calls.switchboard import Switchboard, Way
 from recorder.calls.works import Works
 from recorder.rules.routing import Route
 from sip.events import Body, CallOffered, LegId, LegRefused, ReferReceived
@@ -18,11 +18,8 @@ from sip.sdes import Srtp
 _log = logging.getLogger(__name__)
 
 
-class TransferBoard(Switchboard, Protocol):
-    """What a call needs of the control to be transferred."""
-
-    def call_of(self, leg: LegId) -> "TransferableCall | None":
-        """Return the call that a leg belongs to."""
+class TransferIntake(Protocol):
+    """Takes in calls that are transferred to a nominated extension."""
 
     def transfer_in(self, call: "TransferableCall", side: Side, event: ReferReceived, way: Way) -> int | None:
         """Have a call that is passed on go to a nominated extension; return the status that refuses it, if any."""

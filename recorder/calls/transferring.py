@@ -8,7 +8,9 @@ import logging
 from dataclasses import dataclass, field
 
 from audio.types import PortsExhaustedError
+from recorder.calls.dial_plan import DialPlan, Way
 from recorder.calls.part import Part
+from recorder.calls.registry import CallRegistry
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import Side
 from recorder.calls.rules.transfer import (
@@ -21,8 +23,7 @@ from recorder.calls.rules.transfer import (
     who_answered,
     why_refused,
 )
-from recorder.calls.switchboard import Way
-from recorder.calls.transferable import TransferableCall, TransferBoard
+from recorder.calls.transferable import TransferableCall, TransferIntake
 from recorder.rules.routing import FAILOVER, UNKNOWN_THERE
 from sip.endpoint import OutgoingCall
 from sip.events import (
@@ -85,9 +86,11 @@ class Transfer:
 class Transfers(Part[TransferableCall]):
     """The transfers of one call, one after another."""
 
-    def __init__(self, call: TransferableCall, board: TransferBoard) -> None:
+    def __init__(self, call: TransferableCall, board: CallRegistry, plan: DialPlan, intake: TransferIntake) -> None:
         super().__init__(call)
         self._board = board
+        self._plan = plan
+        self._intake = intake
         self._now: Transfer | None = None
         self._called = {Side.B}  # sides whose party was called, and did not call
 
@@ -109,20 +112,20 @@ class Transfers(Part[TransferableCall]):
             self._call.works.endpoint.refuse_refer(event.leg, status)
 
     def _why_refused(self, source: Address) -> int | None:
-        status = why_refused(is_inside=self._board.is_inside(source), state=self._call.call.state)
+        status = why_refused(is_inside=self._plan.is_inside(source), state=self._call.call.state)
         return 491 if status is None and not self._call.is_talking else status
 
     def _refer_to_number(self, side: Side, event: ReferReceived) -> int | None:
-        ways = self._board.ways_to_newcomer(event.user, event.source)
+        ways = self._plan.ways_to_newcomer(event.user, event.source)
         if not ways:
             return 404
-        allowed = [way for way in ways if self._board.may_transfer_to(event.user, way.route)]
+        allowed = [way for way in ways if self._plan.may_transfer_to(event.user, way.route)]
         if not allowed:
             return 603
         way, *others = allowed
-        newcomer = self._board.occupant(event.user)
+        newcomer = self._plan.occupant(event.user)
         if newcomer.extension is not None and not self._call.call.is_nominated:
-            return self._board.transfer_in(self._call, side, event, way)
+            return self._intake.transfer_in(self._call, side, event, way)
         self._begin(
             Transfer(
                 side=side,
@@ -141,7 +144,7 @@ class Transfers(Part[TransferableCall]):
     def _refer_to_call(self, side: Side, event: ReferReceived, replaced: LegId) -> int | None:
         """Join this call with another of ours, the one that the transferor has asked on (attended transfer)."""
         mine, other = self._call, self._board.call_of(replaced)
-        if other is None or other is mine or not other.is_talking:
+        if not isinstance(other, TransferableCall) or other is mine or not other.is_talking:
             return 603
         there = other.legs.side_of(replaced)
         assert there is not None
@@ -174,9 +177,9 @@ class Transfers(Part[TransferableCall]):
         status = self._why_refused(event.source)
         if status is not None:
             return status
-        newcomer = self._board.occupant(event.asserted_user or event.from_user)
+        newcomer = self._plan.occupant(event.asserted_user or event.from_user)
         if newcomer.extension is not None and not self._call.call.is_nominated:
-            return self._board.pick_up(self._call, side, event)
+            return self._intake.pick_up(self._call, side, event)
         self._begin(Transfer(side=side, newcomer=newcomer, is_offered=True))
         self._adopt(event.leg)
         self._call.join_offered(event)
@@ -185,11 +188,11 @@ class Transfers(Part[TransferableCall]):
     def renamed(self, side: Side, event: IdentityChanged) -> None:
         """Take it that another party is on a side's leg, if one who may say so says so."""
         known = self._call.occupant(side)
-        if not self._board.is_inside(event.source) or is_same_number(known.number, event.user):
+        if not self._plan.is_inside(event.source) or is_same_number(known.number, event.user):
             return
-        if known.extension is not None and not names_line(event.user, self._board.is_known):
+        if known.extension is not None and not names_line(event.user, self._plan.is_known):
             return  # a caller of another name is somebody else, who has to hear the notice
-        newcomer = self._board.occupant(event.user)
+        newcomer = self._plan.occupant(event.user)
         if self.was_called(side):
             newcomer = answering_for(known, newcomer)
         if self._call.call.state is not table.State.JOINED:
@@ -269,7 +272,7 @@ class Transfers(Part[TransferableCall]):
                 self._call.join_newcomer(event.body)
             case OfferRefused():
                 self.failed(event.status)
-            case IdentityChanged() if self._now is not None and self._board.is_inside(event.source):
+            case IdentityChanged() if self._now is not None and self._plan.is_inside(event.source):
                 self._now.early = event.user
             case OfferReceived():
                 self._call.works.endpoint.refuse_offer(event.leg, 491)
@@ -280,12 +283,12 @@ class Transfers(Part[TransferableCall]):
         now = self._now
         assert now is not None
         assert now.way is not None
-        is_believed = self._board.is_inside(now.way.targets[now.target])
+        is_believed = self._plan.is_inside(now.way.targets[now.target])
         answering = event.asserted_user if is_believed else None
-        number = who_answered(now.number, early=now.early, answering=answering, is_known=self._board.is_known)
+        number = who_answered(now.number, early=now.early, answering=answering, is_known=self._plan.is_known)
         self._call.goes_by(now.number, event.asserted_user or "", now.early or "")
         if number != now.number:
-            now.newcomer = answering_for(now.newcomer, self._board.occupant(number))  # not who was called counts
+            now.newcomer = answering_for(now.newcomer, self._plan.occupant(number))  # not who was called counts
             if now.newcomer.extension is not None and not self._call.call.is_nominated:
                 self._call.works.alarm("nominated_passed")
         self._call.join_newcomer(event.body)

@@ -9,8 +9,9 @@ from fastapi import FastAPI
 
 from recorder import permissions as access
 from recorder.calls.acts import PauseAnswer, Signature, signed
-from recorder.calls.control import Control, Recorded, UnknownCallError
+from recorder.calls.control import Control, UnknownCallError
 from recorder.calls.group_acts import Done, each, signatures
+from recorder.calls.new_calls import Recorded
 from recorder.calls.opt_out_acts import OptOutActs
 from recorder.calls.works import Works
 from recorder.control.bodies import ActBody, Caller, ForgotBody, GrantBody, PersonalBody, WhoCalls

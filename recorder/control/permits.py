@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recorder.calls.call_facts import facts_of
-from recorder.calls.control import Recorded
 from recorder.calls.gate_acts import GateActs
+from recorder.calls.new_calls import Recorded
 from recorder.calls.works import Works
 from recorder.common.problems import ProblemError
 from recorder.control.bodies import ActBody, Caller

@@ -8,10 +8,9 @@ from typing import Any, cast
 import pytest
 
 from recorder import config
+from recorder.calls.dial_plan import Way
 from recorder.calls.passed_call import PassedCall
 from recorder.calls.rules.call import Call, Side, State
-from recorder.calls.switchboard import Way
-from recorder.calls.transferable import TransferBoard
 from recorder.calls.works import Works
 from recorder.rules.policy import Direction, NoticeWhen
 from recorder.rules.routing import Route
@@ -84,7 +83,16 @@ def test_offers_that_cross_through_a_passed_call_do_not_wait_for_one_another(lin
     way = Way(route=Route(name="r", targets=(target,)), targets=(target,), loop_mark="m")
     call = Call(is_nominated=False, direction=Direction.INBOUND, notice_when=NoticeWhen.BEFORE_RING, targets=1)
     call.state = State.THROUGH_RINGING
-    passed = PassedCall(works, offered, call, way, people={}, board=cast("TransferBoard", endpoint))
+    passed = PassedCall(
+        works,
+        offered,
+        call,
+        way,
+        people={},
+        board=cast(Any, endpoint),
+        plan=cast(Any, endpoint),
+        intake=cast(Any, endpoint),
+    )
     passed.legs.b = LegId(2)
     passed.receive(LegAnswered(leg=LegId(2), body=Body(content=b"v=0")), LegId(2))
     first, second = Body(content=b"first"), Body(content=b"second")

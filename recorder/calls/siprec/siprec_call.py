@@ -30,6 +30,7 @@ from recorder.calls.keypad import INFO_MASK_AFTER_S, INFO_MASK_BEFORE_S, Keypad,
 from recorder.calls.legs import Legs
 from recorder.calls.party import MediaError, source_refused
 from recorder.calls.recording import CLOSING_S, Recording, silence_of
+from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call import Call, Side, State
 from recorder.calls.rules.siprec import Stage, Verdict
 from recorder.calls.second_message import NoSecondMessage
@@ -40,7 +41,6 @@ from recorder.calls.siprec.siprec_lines import Lines
 from recorder.calls.siprec.siprec_links import Links
 from recorder.calls.siprec.siprec_names import Names, parts_of
 from recorder.calls.siprec.siprec_rows import further_numbers, participants_of, proof_of, provisional, rules_of
-from recorder.calls.switchboard import Switchboard
 from recorder.calls.works import Works
 from recorder.rules.outcome import Facts
 from recorder.rules.pausing import PauseState
@@ -80,7 +80,7 @@ class SiprecCall(CopiedCall):
         *,
         random_hex: str,
         thread: int,
-        board: Switchboard,
+        board: CallRegistry,
         groups: GroupActs,
     ) -> None:
         self.clock = CallClock()
@@ -271,10 +271,10 @@ class SiprecCall(CopiedCall):
             self.works.endpoint.hang_up(self._leg)
             self._over(reason)
 
-    def refuse(self, status: int, phrase: str, end: str) -> None:
+    def refuse(self, status: int, end: str) -> None:
         """Refuse the INVITE, and file that nothing came of it."""
         headers = (("Retry-After", "5"),) if status == 503 else ()
-        self.works.endpoint.refuse(self._leg, status, phrase, headers=headers)
+        self.works.endpoint.refuse(self._leg, status, "", headers=headers)
         self.recording.blocked = None
         self._over(end)
 

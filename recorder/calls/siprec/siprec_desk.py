@@ -9,10 +9,10 @@ import secrets
 from audio.types import PortsExhaustedError
 from recorder.calls.group_acts import GroupActs
 from recorder.calls.party import MediaError
+from recorder.calls.registry import CallRegistry
 from recorder.calls.siprec.siprec_call import SiprecCall
 from recorder.calls.siprec.siprec_links import Links
 from recorder.calls.siprec.siprec_names import is_recording_session
-from recorder.calls.switchboard import Switchboard
 from recorder.calls.works import Works
 from recorder.rules.routing import Peer, find_peer
 from sip.events import CallOffered
@@ -43,7 +43,7 @@ class SiprecDesk:
         name = peer.name if peer is not None else event.source.host
         _log.warning("a recording session from %s is refused: its [[peer]] does not say siprec = true", name)
         self._works.alarm("siprec_undeclared")
-        self._works.endpoint.refuse(event.leg, 420, "Bad Extension", headers=(("Unsupported", "siprec"),))
+        self._works.endpoint.refuse(event.leg, 420, "", headers=(("Unsupported", "siprec"),))
         return True
 
     def make(
@@ -51,7 +51,7 @@ class SiprecDesk:
         event: CallOffered,
         *,
         thread: int,
-        board: Switchboard,
+        board: CallRegistry,
         groups: GroupActs,
     ) -> SiprecCall:
         """Return the session of an INVITE; nothing has been answered yet."""
@@ -74,11 +74,11 @@ class SiprecDesk:
             call.begin()
         except MediaError as error:
             _log.info("recording session %s refused: %s", call.id, error)
-            call.refuse(488, "Not Acceptable Here", "codec_refused")
+            call.refuse(488, "codec_refused")
         except PortsExhaustedError as error:
             _log.warning("recording session %s refused: %s", call.id, error)
             self._works.alarm("ports_exhausted")
-            call.refuse(503, "Service Unavailable", "ports_exhausted")
+            call.refuse(503, "ports_exhausted")
         else:
             return True
         return False

@@ -13,8 +13,8 @@ from audio.types import LegId as MediaLegId
 from recorder.calls.part import Part
 from recorder.calls.party import MediaError, formats_for_core
 from recorder.calls.recordable import RecordableCall
+from recorder.calls.registry import CallRegistry
 from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
-from recorder.calls.switchboard import Switchboard
 from sip import offer_answer, recording_sdp, sdp
 from sip.events import Body
 from sip.recording_sdp import Line
@@ -35,7 +35,7 @@ class Lines(Part[RecordableCall]):
     """
 
     def __init__(
-        self, call: RecordableCall, board: Switchboard, thread: int, networks: Sequence[str], srtp: Srtp
+        self, call: RecordableCall, board: CallRegistry, thread: int, networks: Sequence[str], srtp: Srtp
     ) -> None:
         super().__init__(call)
         self._works = call.works

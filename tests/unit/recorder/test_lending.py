@@ -4,11 +4,11 @@ from typing import Any, cast
 
 import pytest
 
+from recorder.calls.dial_plan import DialPlan, Way
 from recorder.calls.passed_call import PassedCall
+from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call import Call, Side, State
 from recorder.calls.rules.transfer import Occupant
-from recorder.calls.switchboard import Way
-from recorder.calls.transferable import TransferBoard
 from recorder.calls.works import Works
 from recorder.config import Config
 from recorder.rules.policy import Direction, NoticeWhen
@@ -79,7 +79,9 @@ def joined(endpoint: Endpoint, board: Board, a: int, b: int) -> PassedCall:
         state,
         Way(route=Route(name="r", targets=(PBX,)), targets=(PBX,), loop_mark="m"),
         people={side: Occupant(number=str(side)) for side in Side},
-        board=cast("TransferBoard", board),
+        board=cast("CallRegistry", board),
+        plan=cast("DialPlan", board),
+        intake=cast(Any, None),
     )
     call.legs.b = LegId(b)
     for leg in (a, b):

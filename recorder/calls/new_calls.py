@@ -1,0 +1,308 @@
+"""What becomes of a new call: recorded, passed on, a recording session, or refused. Call thread only."""
+
+import itertools
+import logging
+import secrets
+
+from audio.types import PortsExhaustedError
+from recorder.calls.dial_plan import DialPlan, Way
+from recorder.calls.group_acts import GroupActs
+from recorder.calls.live_call import LiveCall
+from recorder.calls.opt_out_acts import OptOutActs
+from recorder.calls.party import MediaError, UnreachableError
+from recorder.calls.passed_call import PassedCall
+from recorder.calls.peer_calls import Handling, PeerCalls
+from recorder.calls.recorded_call import RecordedCall
+from recorder.calls.registry import CallRegistry
+from recorder.calls.rules import call as table
+from recorder.calls.rules.call import Call, Side
+from recorder.calls.rules.mentions import mentions
+from recorder.calls.rules.transfer import occupants_of
+from recorder.calls.sip_call import SipCall
+from recorder.calls.siprec.siprec_call import SiprecCall
+from recorder.calls.siprec.siprec_desk import SiprecDesk
+from recorder.calls.transferable import TransferableCall
+from recorder.calls.transferred_in import TransferredInCall, offer_in_place
+from recorder.calls.works import Works
+from recorder.rules.policy import Direction, Nomination, NoticeWhen, nominate
+from recorder.rules.routing import Peer
+from sip.events import CallOffered, LegId, ReferReceived
+
+_log = logging.getLogger(__name__)
+
+Recorded = RecordedCall | SiprecCall
+"""A call with a recording."""
+
+
+class NewCalls:
+    """Takes calls in, and knows those that are recorded.
+
+    Args:
+        works: The daemon's parts.
+        plan: Where numbers lead.
+        registry: Gets the legs of each call.
+
+    Attributes:
+        recorded: The recorded calls in progress by id, oldest first.
+        groups: Acts on more than one of them.
+        is_draining: Whether none is taken any more that would be recorded.
+        counts: How many calls there were, by what became of them.
+    """
+
+    def __init__(self, works: Works, plan: DialPlan, registry: CallRegistry) -> None:
+        self._works = works
+        self._plan = plan
+        self._registry = registry
+        self.recorded: dict[str, Recorded] = {}
+        self.groups = GroupActs(lambda: [call.gate for call in self.recorded.values()])
+        self.is_draining = False
+        self.counts = dict.fromkeys(("offered", "recorded", "passed", "refused", "emergency", "over_peer_limit"), 0)
+        self._passed: set[PassedCall] = set()
+        self._peer_calls = PeerCalls(works)
+        self._siprec = SiprecDesk(works)
+        self._threads = itertools.cycle(range(works.config.media.threads))
+        self._max_calls = works.config.limits.max_calls
+        """What the writer and locked memory were made for at the start: a reload does not change it."""
+        registry.when_ended.append(self._forget)
+
+    def _forget(self, call: SipCall) -> None:
+        self._peer_calls.end(call)
+        if isinstance(call, PassedCall):
+            self._passed.discard(call)
+        elif isinstance(call, RecordedCall | SiprecCall):
+            self.recorded.pop(call.id, None)
+            self.groups.ended(call.gate)
+            OptOutActs(self._works, self.groups).call_ended(call.id)
+            self._works.publish({"event": "ended", "id": call.id})
+
+    @property
+    def _is_full(self) -> bool:
+        """Tell whether no more calls are recorded, so that none is taken that would have to be."""
+        return self.is_draining or len(self.recorded) >= self._max_calls
+
+    def offered(self, event: CallOffered) -> None:
+        """Take a new call."""
+        self.counts["offered"] += 1
+        config = self._works.config
+        if self._siprec.is_ours(event):
+            self._begin_session(event)
+            return
+        if config.emergency.has(event.request_user):
+            self.counts["emergency"] += 1
+            self._begin_passed(event)
+            return
+        if self._plan.loop_mark in event.loop_marks:
+            self.refuse(event, 482)
+        elif event.replaced_leg is not None:
+            self._replacing(event, event.replaced_leg)
+        elif self._is_full:
+            self.refuse(event, 503)
+        else:
+            # Anybody may claim to be extension 2001; only a peer on our side of the recorder is believed.
+            calling = (event.asserted_user or event.from_user) if self._plan.is_inside(event.source) else ""
+            rung = self._plan.rung_inside(event)
+            nomination = nominate(config.nominated, calling=calling, called=event.request_user, rung=rung)
+            handling = Handling.PASSED if nomination is None else Handling.RECORDED
+            if self._refused_for_peer(event, handling):
+                return
+            if nomination is not None:
+                self._begin_recorded(event, nomination)
+            elif len(self._passed) >= config.limits.max_passed:
+                self.refuse(event, 503)
+            else:
+                if mentions(event, config.nominated):
+                    self._works.alarm("nominated_passed")
+                self._begin_passed(event, self._plan.peer(event.source))
+
+    def _refused_for_peer(self, event: CallOffered, handling: Handling) -> bool:
+        """Refuse a call that is one too many of its peer; tells whether it was."""
+        is_refused = self._peer_calls.refuses(self._plan.peer(event.source), handling)
+        if is_refused:
+            self.counts["over_peer_limit"] += 1
+            self.refuse(event, 503)
+        return is_refused
+
+    def _replacing(self, event: CallOffered, replaced: LegId) -> None:
+        """Take an INVITE that asks to take the place of a party (RFC 3891)."""
+        call = self._registry.call_of(replaced)
+        side = call.legs.side_of(replaced) if isinstance(call, LiveCall) else None
+        if not isinstance(call, LiveCall) or side is None:
+            self.refuse(event, 481)
+            return
+        status = call.transfers.offered(side, event)
+        if status is not None:
+            self.refuse(event, status)
+
+    def _begin_session(self, event: CallOffered) -> None:
+        """Take a recording session of a SIPREC client."""
+        if self._siprec.refuse_stranger(event):
+            self.counts["refused"] += 1
+            return
+        if self._is_full:
+            self.refuse(event, 503)
+            return
+        if self._refused_for_peer(event, Handling.RECORDED):
+            return
+        call = self._siprec.make(
+            event,
+            thread=next(self._threads),
+            board=self._registry,
+            groups=self.groups,
+        )
+        self.recorded[call.id] = call
+        self._peer_calls.begin(call, self._plan.peer(event.source), Handling.RECORDED)
+        self._registry.adopt(event.leg, call)
+        self._registry.guard(call, self._take_session, call)
+
+    def _take_session(self, call: SiprecCall) -> None:
+        self.counts["recorded" if self._siprec.begin(call) else "refused"] += 1
+
+    def refuse(self, event: CallOffered, status: int) -> None:
+        """Refuse a call before anything was begun."""
+        self.counts["refused"] += 1
+        headers = (("Retry-After", "5"),) if status == 503 else ()
+        self._works.endpoint.refuse(event.leg, status, "", headers=headers)
+
+    def _begin_passed(self, event: CallOffered, peer: Peer | None = None) -> None:
+        """Pass a call through; ``peer`` is whose it counts as, None for an emergency call."""
+        way = self._plan.way_to(event.request_user, event.source)
+        if way is None:
+            self.refuse(event, 404)
+            return
+        state = Call(
+            is_nominated=False,
+            direction=Direction.INBOUND,
+            notice_when=NoticeWhen.BEFORE_RING,
+            targets=len(way.targets),
+        )
+        call = PassedCall(
+            self._works,
+            event,
+            state,
+            way,
+            people=occupants_of(None, calling=event.asserted_user or event.from_user, called=event.request_user),
+            board=self._registry,
+            plan=self._plan,
+            intake=self,
+        )
+        self.counts["passed"] += 1
+        self._passed.add(call)
+        self._peer_calls.begin(call, peer, Handling.PASSED)
+        self._registry.adopt(event.leg, call)
+        self._registry.guard(call, call.apply, table.Begin())
+
+    def _begin_recorded(self, event: CallOffered, nomination: Nomination) -> None:
+        way = self._plan.way_to(event.request_user, event.source)
+        service = self._works.config.service_of(nomination.extension)
+        state = Call(
+            is_nominated=True,
+            direction=nomination.direction,
+            notice_when=service.notice_when,
+            targets=len(way.targets) if way else 0,
+            has_second=self._works.sounds.second is not None,
+        )
+        nowhere = Way(route=self._works.config.route[0], targets=(), loop_mark="") if self._works.config.route else None
+        chosen = way or nowhere
+        if chosen is None:
+            self.refuse(event, 404)
+            return
+        call = RecordedCall(
+            self._works,
+            event,
+            state,
+            chosen,
+            nomination,
+            random_hex=secrets.token_hex(3),
+            thread=next(self._threads),
+            board=self._registry,
+            plan=self._plan,
+            intake=self,
+            groups=self.groups,
+        )
+        refusal = (404, "no_route") if way is None else self._first_obstacle(call)
+        if refusal is not None:
+            self.counts["refused"] += 1
+            call.refuse_offer(*refusal)
+            call.finish(call.call.end)
+            self._registry.ended(call)
+            return
+        self.counts["recorded"] += 1
+        self.recorded[call.id] = call
+        self._peer_calls.begin(call, self._plan.peer(event.source), Handling.RECORDED)
+        self._registry.adopt(event.leg, call)
+        self._registry.guard(call, call.apply, table.Begin())
+        call.tell()
+
+    def _first_obstacle(self, call: RecordedCall) -> tuple[int, str] | None:
+        """Return the status that refuses a call, and why, or None when it can be served."""
+        try:
+            call.accept_offer()
+        except MediaError as error:
+            _log.warning("call %s refused with 488, before any message: %s", call.id, error)
+            is_address = isinstance(error, UnreachableError)
+            self._works.alarm("caller_address_refused" if is_address else "caller_media_refused")
+            return 488, "address_refused" if is_address else "codec_refused"
+        except PortsExhaustedError as error:
+            _log.warning("call %s refused: %s", call.id, error)
+            self._works.alarm("ports_exhausted")
+            return 503, "ports_exhausted"
+        return None
+
+    def transfer_in(self, call: TransferableCall, side: Side, event: ReferReceived, way: Way) -> int | None:
+        """Have a call that is passed on go to a nominated extension; return the status that refuses it, if any."""
+        return self._become_recorded(call, side, event.user, way, teller=event.leg)
+
+    def pick_up(self, call: TransferableCall, side: Side, event: CallOffered) -> int | None:
+        """Have a nominated extension take the place of a side of a call that is passed on."""
+        number = event.asserted_user or event.from_user
+        assert isinstance(call, PassedCall)
+        return self._become_recorded(call, side, number, call.way, picker=event)
+
+    def _become_recorded(
+        self,
+        call: TransferableCall,
+        side: Side,
+        number: str,
+        way: Way,
+        *,
+        teller: LegId | None = None,
+        picker: CallOffered | None = None,
+    ) -> int | None:
+        newcomer = self._plan.occupant(number)
+        assert newcomer.extension is not None
+        assert isinstance(call, PassedCall)
+        if self._is_full:
+            return 503
+        nomination = Nomination(direction=Direction.INBOUND, extension=newcomer.extension)
+        state = Call(
+            is_nominated=True,
+            direction=Direction.INBOUND,
+            notice_when=NoticeWhen.AFTER_ANSWER,
+            targets=len(way.targets),
+            has_second=self._works.sounds.second is not None,
+        )
+        inward = TransferredInCall(
+            self._works,
+            offer_in_place(call, side.other, number),
+            state,
+            way,
+            nomination,
+            random_hex=secrets.token_hex(3),
+            thread=next(self._threads),
+            board=self._registry,
+            plan=self._plan,
+            intake=self,
+            groups=self.groups,
+            origin=call,
+            picker=picker,
+        )
+        try:
+            inward.open_first()
+        except PortsExhaustedError:
+            self._works.alarm("ports_exhausted")
+            return 503
+        self.counts["recorded"] += 1
+        self.recorded[inward.id] = inward
+        call.transfers.become(side, newcomer, inward, teller)
+        self._registry.guard(inward, inward.apply, table.Begin())
+        return None
