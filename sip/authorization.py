@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from sip.digest import Challenge, Credentials, answer, challenge_of, strongest
 from sip.message import RawMessage
+from sip.message_io import raw_header
 from sip.reactor import Sippy
-from sip.wires import raw_header
 
 MAX_TRIES = 4
 """Challenges answered for one request: a proxy's, its server's, and each once more with a new nonce."""

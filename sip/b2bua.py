@@ -1,7 +1,7 @@
 """The endpoint: every leg of the daemon, over UDP, TCP and TLS (`sip.endpoint.Endpoint`). Call thread only.
 
 Finds the leg a message belongs to, makes legs for new INVITEs, answers what belongs to none, and watches targets.
-What happens inside a leg is `sip.dialog`'s. Knows sippy; see `sip.reactor`.
+What happens inside a leg is `sip.leg`'s. Knows sippy; see `sip.reactor`.
 """
 
 import itertools
@@ -11,13 +11,15 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sip.crossing import MARKER, passed_on
-from sip.dialog import Leg
 from sip.endpoint import OutgoingCall
+from sip.endpoint_services import EndpointServices, SessionRule
 from sip.events import Body, CallOffered, Header, LegId, Listener, SipEvent, SourceMisbehaved
 from sip.identity import asserted_user
+from sip.leg import Leg
 from sip.leg_state import State
 from sip.limits import Standing
 from sip.message import RawMessage, display_name, strip_quoted, user_part
+from sip.message_io import ALLOW, RECORDING_TYPES, RELIABLY, SIPREC, SUPPORTED, body_of
 from sip.options import Address, Registrar, SipOptions, TransportKind
 from sip.reactor import Reactor, Sippy, guarded
 from sip.registration import Registration
@@ -25,7 +27,6 @@ from sip.session_expires import is_too_short
 from sip.transfer import Replaces, TransferError, replaces_of
 from sip.transport import Transport
 from sip.watch import Watch
-from sip.wires import ALLOW, RECORDING_TYPES, RELIABLY, SIPREC, SUPPORTED, SessionRule, Wires, body_of
 
 _log = logging.getLogger(__name__)
 
@@ -71,10 +72,18 @@ class SipEndpoint:
         )
         session = SessionRule(options.session_expires_s, options.min_session_s)
         known = _SUPPORTED | ({SIPREC} if options.is_recording_server else frozenset())
-        emit, forget, find, agent, of = self._emit, self._forget, self._find, options.user_agent, options.account_of
-        self._wires = Wires(self._transport, reactor, agent, session, known, of, emit, forget, find)
+        self._services = EndpointServices(
+            transport=self._transport,
+            reactor=reactor,
+            user_agent=options.user_agent,
+            session=session,
+            known=known,
+            account_of=options.account_of,
+            emit=self._emit,
+            find=self._find,
+        )
         self._registrations: list[Registration] = []
-        self._watch = Watch(self._wires, options.watch_every_s)
+        self._watch = Watch(self._services, options.watch_every_s)
 
     @property
     def address(self) -> Address:
@@ -129,7 +138,7 @@ class SipEndpoint:
     ) -> None:
         """Send 200 to an offered leg."""
         if found := self._legs.get(leg):
-            found.is_recorder = is_recorder
+            found.dialog.is_recorder = is_recorder
             found.invited.answer(body, headers)
 
     def refuse(self, leg: LegId, status: int, phrase: str, *, headers: Sequence[Header] = ()) -> None:
@@ -139,10 +148,10 @@ class SipEndpoint:
 
     def dial(self, call: OutgoingCall) -> LegId:
         """Send an INVITE."""
-        leg = Leg(LegId(next(self._ids)), self._wires)
+        leg = Leg(LegId(next(self._ids)), self._services, self._forget)
         leg.inviting.begin(call)
         self._register(leg)
-        return leg.id
+        return leg.dialog.id
 
     def hang_up(self, leg: LegId, *, reason: str | None = None) -> None:
         """End a leg with what fits its state."""
@@ -172,7 +181,7 @@ class SipEndpoint:
     def probe(self, leg: LegId) -> None:
         """Ask whether the peer still knows the leg."""
         if found := self._legs.get(leg):
-            found.probe()
+            found.dialog.probe()
 
     def accept_refer(self, leg: LegId) -> None:
         """Answer a REFER with 202."""
@@ -200,7 +209,7 @@ class SipEndpoint:
 
     def register(self, registrar: Registrar) -> None:
         """Begin to keep an address of record bound to us."""
-        self._registrations.append(Registration(self._wires, registrar))
+        self._registrations.append(Registration(self._services, registrar))
 
     @property
     def registrations(self) -> list[dict[str, str | int | None]]:
@@ -223,7 +232,7 @@ class SipEndpoint:
             registration.close()
         self._registrations.clear()
         for leg in list(self._legs.values()):
-            if leg.id not in keep:
+            if leg.dialog.id not in keep:
                 leg.close()
         self._legs.clear()
         self._transport.close()
@@ -240,7 +249,7 @@ class SipEndpoint:
             return Standing.NEW
         if message.method == "INVITE" and message.tag("to") is None:
             return Standing.KNOWN  # sent again, or by another way, which is answered 482
-        may_act = self._transport.peers.may_act(source, message.method, leg.places)
+        may_act = self._transport.peers.may_act(source, message.method, leg.dialog.places)
         return Standing.KNOWN if may_act else Standing.FOREIGN
 
     def _leg_of(self, message: RawMessage) -> Leg | None:
@@ -248,11 +257,11 @@ class SipEndpoint:
         local_tag, remote_tag = message.tag("to"), message.tag("from")
         if local_tag is not None:
             leg = self._dialogs.get((message.call_id, local_tag))
-            return leg if leg is not None and leg.remote_tag in (None, remote_tag) else None
+            return leg if leg is not None and leg.dialog.remote_tag in (None, remote_tag) else None
         if message.method not in ("INVITE", "CANCEL"):
             return None
         leg = self._invites.get((message.call_id, remote_tag))
-        return leg if leg is not None and leg.invited.key[1] == message.cseq else None
+        return leg if leg is not None and leg.invited.invite.key[1] == message.cseq else None
 
     def _on_request(self, request: Sippy, transaction: Sippy, message: RawMessage, source: Address) -> Sippy:
         local_tag = message.tag("to")
@@ -265,7 +274,7 @@ class SipEndpoint:
         return None
 
     def _answer_outside(self, request: Sippy, transaction: Sippy, message: RawMessage, local_tag: str | None) -> None:
-        respond = self._wires.respond
+        respond = self._services.respond
         unsupported = self._unsupported(message)
         if unsupported:
             respond(request, transaction, 420, headers=[("Unsupported", ", ".join(unsupported))])
@@ -281,28 +290,28 @@ class SipEndpoint:
 
     def _on_invite(self, request: Sippy, transaction: Sippy, message: RawMessage, source: Address) -> Sippy:
         known = self._invites.get((message.call_id, message.tag("from")))
-        if known is not None and known.invited.key[1] == message.cseq:
-            if known.invited.key[2] != message.branch:
+        if known is not None and known.invited.invite.key[1] == message.cseq:
+            if known.invited.invite.key[2] != message.branch:
                 # The same request by another way (RFC 3261 section 8.2.2.2).
-                self._wires.respond(request, transaction, 482)
+                self._services.respond(request, transaction, 482)
             return None
         refusal, replaced = self._refusal(message), None
         if refusal is None:
             refusal, replaced = self._replaced(message)
         if refusal is not None:
             status, headers = refusal
-            self._wires.respond(request, transaction, status, headers=headers)
+            self._services.respond(request, transaction, status, headers=headers)
             return None, None, None
-        leg = Leg(LegId(next(self._ids)), self._wires)
+        leg = Leg(LegId(next(self._ids)), self._services, self._forget)
         try:
             hook = leg.invited.begin(request, transaction, message)
         except Exception as error:  # noqa: BLE001 - whatever sippy's parsers raise for a peer's header
             _log.debug("unusable INVITE: %s", type(error).__name__)
-            self._wires.respond(request, transaction, 400)
+            self._services.respond(request, transaction, 400)
             return None, None, None
         self._register(leg)
-        self._invites[leg.call_id, leg.remote_tag] = leg
-        self._emit(_offered(leg.id, message, source, replaced))
+        self._invites[leg.dialog.call_id, leg.dialog.remote_tag] = leg
+        self._emit(_offered(leg.dialog.id, message, source, replaced))
         return hook
 
     def _refusal(self, message: RawMessage) -> tuple[int, list[Header]] | None:
@@ -322,7 +331,7 @@ class SipEndpoint:
         return None
 
     def _unsupported(self, message: RawMessage) -> list[str]:
-        return [tag for tag in message.option_tags("require") if tag not in self._wires.known]
+        return [tag for tag in message.option_tags("require") if tag not in self._services.known]
 
     def _replaced(self, message: RawMessage) -> tuple[tuple[int, list[Header]] | None, LegId | None]:
         """Return what refuses an INVITE with Replaces, or the leg that it names (RFC 3891 section 3)."""
@@ -335,19 +344,19 @@ class SipEndpoint:
         leg = self._dialog(replaces)
         if leg is None:
             return (481, []), None
-        if leg.state is State.ENDED:
+        if leg.dialog.state is State.ENDED:
             return (603, []), None
-        if leg.state not in (State.CONNECTED, State.CONFIRMING):
+        if leg.dialog.state not in (State.CONNECTED, State.CONFIRMING):
             return (481, []), None
-        return ((486, []), None) if replaces.is_early_only else (None, leg.id)
+        return ((486, []), None) if replaces.is_early_only else (None, leg.dialog.id)
 
     def _dialog(self, replaces: Replaces) -> Leg | None:
         leg = self._dialogs.get((replaces.call_id, replaces.to_tag))
-        return leg if leg is not None and leg.remote_tag == replaces.from_tag else None
+        return leg if leg is not None and leg.dialog.remote_tag == replaces.from_tag else None
 
     def _find(self, replaces: Replaces) -> LegId | None:
         leg = self._dialog(replaces)
-        return None if leg is None else leg.id
+        return None if leg is None else leg.dialog.id
 
     def _on_stray_success(self, response: Sippy, message: RawMessage) -> bool:
         leg = self._dialogs.get((message.call_id, message.tag("from") or ""))
@@ -356,21 +365,21 @@ class SipEndpoint:
     # -- the register of legs
 
     def _register(self, leg: Leg) -> None:
-        if leg.state is State.ENDED:
+        if leg.dialog.state is State.ENDED:
             return
-        self._legs[leg.id] = leg
-        self._dialogs[leg.call_id, leg.local_tag] = leg
+        self._legs[leg.dialog.id] = leg
+        self._dialogs[leg.dialog.call_id, leg.dialog.local_tag] = leg
 
     def _forget(self, leg: Leg) -> None:
-        self._legs.pop(leg.id, None)
-        self._lingering[leg.id] = leg
+        self._legs.pop(leg.dialog.id, None)
+        self._lingering[leg.dialog.id] = leg
         self._reactor.call_later(LINGER_S, self._bury, leg)
 
     def _bury(self, leg: Leg) -> None:
-        self._lingering.pop(leg.id, None)
-        self._dialogs.pop((leg.call_id, leg.local_tag), None)
-        if self._invites.get((leg.call_id, leg.remote_tag)) is leg:
-            del self._invites[leg.call_id, leg.remote_tag]
+        self._lingering.pop(leg.dialog.id, None)
+        self._dialogs.pop((leg.dialog.call_id, leg.dialog.local_tag), None)
+        if self._invites.get((leg.dialog.call_id, leg.dialog.remote_tag)) is leg:
+            del self._invites[leg.dialog.call_id, leg.dialog.remote_tag]
 
     def _emit(self, event: SipEvent) -> None:
         guarded(self._listener, event)

@@ -1,217 +1,281 @@
-"""One leg: a dialog and its INVITE, on sippy's transactions. Call thread only.
+"""A dialog as such (RFC 3261 section 12): its names, target, route set and numbers, and the requests made of them.
 
-sippy's own user agent is not used: its states take REFER for a hang-up, an empty re-INVITE for hold, answer UPDATE with
-500, drop the call on glare, and keep neither History-Info nor the bytes of a body. What remains of sippy here is its
-transactions and its messages; what a leg may do is one table. ADR-0002 has the reasons. See `sip.reactor`.
-
-Here: how a leg ends, and what the peer asks for inside it. The INVITE is `sip.invited`'s or `sip.inviting`'s, offers
-are `sip.offers`'s, REFER is `sip.referral`'s, the dialog as such is `sip.requests`'s.
+What a leg does with them is `sip.leg`'s. Call thread only. Knows sippy; see `sip.reactor`.
 """
 
-from collections.abc import Sequence
-from urllib.parse import quote
+import random
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from sip.crossing import identity_in
-from sip.events import Body, Header, IdentityChanged, InfoReceived, LegEnded, LegId, SipEvent
-from sip.identity import Identity, display_number, is_display_update
-from sip.invited import Invited
-from sip.inviting import Inviting
-from sip.leg_state import TRANSITIONS, Move, State
-from sip.message import RawMessage
-from sip.offers import Offers
-from sip.reactor import Cancellable, Sippy
-from sip.referral import Referrals
-from sip.requests import Dialog
-from sip.session_timer import SessionTimer
-from sip.wires import ALLOW, RECORDING_TYPES, SUPPORTED, Wires, body_of, phrase
+from sippy.SipAddress import SipAddress
+from sippy.SipContact import SipContact
+from sippy.SipMaxForwards import SipMaxForwards
+from sippy.SipRequest import SipRequest
+from sippy.SipRoute import SipRoute
+
+from sip.authorization import MAX_TRIES, Authorization, is_challenge
+from sip.connection import Connection
+from sip.digest import Credentials
+from sip.endpoint_services import EndpointServices
+from sip.events import Body, Header
+from sip.message import RawMessage, is_ip
+from sip.message_io import parameter, raw_body, raw_header, strip_route
+from sip.options import Address, TransportKind
+from sip.places import Place
+from sip.reactor import Sippy
+
+MAX_PLACES = 32
+"""Places that are remembered of one peer."""
 
 
-class Leg(Dialog):
-    """One dialog. Begun by `invited` or `inviting`; driven by the endpoint's commands and the peer's messages.
+ResponseHook = Callable[[Sippy, Sippy], None]
+"""Called with a response and its transaction."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """A request of ours on its way; an answer to a challenge makes it another transaction."""
+
+    request: Sippy
+    on_response: ResponseHook | None
+    is_wanted: Callable[[], bool]
+    on_dropped: Callable[[], None] | None
+    transaction: Sippy = None
+    has_account: bool = False
+    tries: int = 0
+
+
+class Dialog:
+    """What both ends know of one another.
 
     Attributes:
-        id: Its name for the application.
-        state: Where it stands; see `sip.leg_state`.
-        owns_call_id: We chose the Call-ID (RFC 3261 section 14.1).
-        parting_reason: Value of Reason for a CANCEL or BYE that has to wait, or None.
-        timers: Stopped when the leg ends.
-        invited: The INVITE that was offered to us.
-        inviting: The INVITE that we sent.
-        offers: Offers after the first.
-        session_timer: Refreshes the session, or ends it.
-        referrals: Transfers that the peer asks for.
-        identity: Who is at the peer's end.
+        services: What the endpoint lends.
+        call_id: The Call-ID.
+        local_tag: Our tag.
+        remote_tag: The peer's tag, or None before it has said one.
+        local: Our From.
+        remote: Our To.
+        sippy_call_id: The Call-ID as sippy has it.
+        cseq: Number of our next request.
+        remote_cseq: Number of the peer's last request, or None.
+        target: The peer's Contact, or where we dial.
+        next_hop: Where our first request goes, whatever its URI says.
+        routes: The route set, ours first.
+        places: Where the peer is: what its messages came from, or named.
+        is_recorder: It is a recording session, and our Contact says that we are its server (RFC 7866 section 6.2).
+        heard: How many requests of the peer have come inside the dialog, ACKs of its INVITEs among them.
+        allows: Methods that the peer has said to take, in capitals; empty when it says nothing.
+        transport: What the dialog's messages come over: what a URI that names none means.
+        flow: The connection they came over last, or None.
+        authorization: What is known of the peer's challenges.
+        account: Ours, where it is not the one of the address that a request goes to.
     """
 
-    def __init__(self, leg_id: LegId, wires: Wires) -> None:
-        super().__init__(wires)
-        self.id = leg_id
-        self.state: State
-        self.owns_call_id = False
-        self.parting_reason: str | None = None
-        self.timers: list[Cancellable] = []
-        self.invited = Invited(self)
-        self.inviting = Inviting(self)
-        self.offers = Offers(self)
-        self.session_timer = SessionTimer(self)
-        self.referrals = Referrals(self)
-        self.identity = Identity()
+    def __init__(self, services: EndpointServices) -> None:
+        self.services = services
+        self.call_id = ""
+        self.local_tag = secrets.token_hex(8)
+        self.remote_tag: str | None = None
+        self.local: Sippy = None
+        self.remote: Sippy = None
+        self.sippy_call_id: Sippy = None
+        self.cseq = random.SystemRandom().randrange(1, 1 << 16)
+        self.remote_cseq: int | None = None
+        self.target: Sippy = None
+        self.next_hop: tuple[str, int] | None = None
+        self.routes: list[Sippy] = []
+        self.places: set[Place] = set()
+        self.is_recorder = False
+        self.heard = 0
+        self.allows: frozenset[str] = frozenset()
+        self.transport = TransportKind.UDP
+        self.flow: Connection | None = None
+        self.authorization = Authorization()
+        self.account: Credentials | None = None
 
-    # -- ending
+    def contact(self) -> Sippy:
+        """Return our Contact."""
+        contact = SipContact()
+        contact.getUri().name = None
+        contact.getUrl().username = self.local.getUrl().username
+        if self.is_recorder:
+            contact.getUri().setParam("+sip.srs")
+        return contact
 
-    def hang_up(self, reason: str | None) -> None:
-        """End the leg with what fits its state."""
-        was = self.state
-        if was in (State.DIALLING, State.RINGING):
-            self.inviting.cancel(reason)
-        elif self.move(Move.HANG_UP):
-            if was is State.OFFERED:
-                self.invited.reply(480, headers=[("Reason", reason)] if reason else [])
-            elif was is State.CONFIRMING:
-                self.parting_reason = reason
-            else:
-                self.offers.close()
-                if not self.referrals.must_wait(reason):
-                    self.send_bye(reason)
+    def learn_target(self, message: Sippy, *, is_required: bool = True) -> None:
+        """Take the peer's Contact as the target of our next requests (RFC 3261 section 12.2).
 
-    def close(self) -> None:
-        """End the leg because we go away."""
-        if self.state is State.OFFERED:
-            self.invited.refuse(503, phrase(503), [("Retry-After", "30")])
-        elif self.state is State.CONFIRMING:
-            self.move(Move.LOST)
-            self.send_bye(None)
+        A name in a Contact that no route leads to (``phone.invalid``, ``phone.local``) is replaced by the address that
+        the message came from, here and in the message, by which sippy sends the ACK: such a name leads nowhere.
+
+        Raises:
+            ValueError: A Contact is required and there is none.
+        """
+        self.learn_places(message)
+        if message.countHFs("contact") == 0 or message.getHFBody("contact").asterisk:
+            if is_required:
+                raise ValueError("no Contact")
+            return
+        url = message.getHFBody("contact").getUrl()
+        source = self.services.transactions.source
+        self.transport, self.flow = source.transport, self.services.transactions.flow
+        is_address = isinstance(url.host, str) and is_ip(url.host)  # of a tel URI sippy makes our own address
+        if not self.routes and message.countHFs("record-route") == 0 and not is_address:
+            url.host, url.port, url.transport = source.bracketed, source.port, parameter(source.transport)
+        self.target = url.getCopy()
+
+    def learn_places(self, message: Sippy) -> None:
+        """Note where the peer is: in-dialog requests from anywhere else are refused (`sip.limits`)."""
+        current = self.services.transactions.current_or_none
+        if current is None or len(self.places) >= MAX_PLACES:
+            return
+        source = self.services.transactions.source
+        self.places.add(Place.seen(current, source, self.places))
+        routes = [route.getUrl() for route in message.getHFBodys("record-route")]
+        contacts = message.getHFBodys("contact") if message.countHFs("contact") == 1 else []
+        urls = [*routes, *(contact.getUrl() for contact in contacts if not contact.asterisk)]
+        for url in urls:
+            host = url.host.strip("[]") if isinstance(url.host, str) else ""
+            for kind in self._kinds_of(url, source.transport) if is_ip(host) else ():
+                named = Address(host=host, port=url.port or kind.default_port, transport=kind)
+                self.places.add(Place.named(named))
+
+    def _kinds_of(self, url: Sippy, seen: TransportKind) -> set[TransportKind]:
+        """Return over what messages come from where a URI names, in a message that came over ``seen``.
+
+        TCP may be only what a large message took, whose sender goes on over UDP (RFC 3261 section 18.1.1).
+        """
+        kinds = {self.services.transport.kind_of(url, seen)}
+        is_open = url.transport is None and url.scheme != "sips" and seen is TransportKind.TCP
+        return kinds | {TransportKind.UDP} if is_open else kinds
+
+    def learn_abilities(self, message: RawMessage) -> None:
+        """Take what a message says of the methods that its sender knows."""
+        if message.value("allow") is not None:
+            self.allows = frozenset(tag.upper() for tag in message.option_tags("allow"))
+
+    def learn_routes(self, response: Sippy) -> None:
+        """Take the route set of a response to our INVITE (RFC 3261 section 12.1.2)."""
+        self.routes = [route.getCopy() for route in reversed(response.getHFBodys("record-route"))]
+
+    def new_request(
+        self,
+        method: str,
+        *,
+        body: Body | None = None,
+        headers: Sequence[Header] = (),
+        max_forwards: int = 70,
+    ) -> Sippy:
+        """Return the next request of this dialog, routed by its route set (RFC 3261 section 12.2.1.1)."""
+        routes, target = [route.getCopy() for route in self.routes], self.target.getCopy()
+        if routes and not routes[0].getUrl().lr:
+            routes.append(SipRoute(address=SipAddress(url=target)))
+            target = routes.pop(0).getUrl()
+            hop = self._hop(target)
+        elif routes:
+            hop = self._hop(routes[0].getUrl())
+        elif self.remote_tag is None and self.next_hop is not None:
+            hop = self.next_hop, self.transport
         else:
-            self.hang_up(None)
+            hop = self._hop(target)
+        request = SipRequest(
+            method=method,
+            ruri=target,
+            to=self.remote.getCopy(),
+            fr0m=self.local.getCopy(),
+            cseq=self.cseq,
+            callid=self.sippy_call_id.getCopy(),
+            contact=self.contact() if method in ("INVITE", "UPDATE", "NOTIFY", "REGISTER") else None,
+            routes=routes,
+            target=hop,
+            user_agent=self.services.user_agent,
+            maxforwards=SipMaxForwards(number=max_forwards),
+        )
+        request.setBody(raw_body(body))
+        request.appendHeaders([raw_header(name, value) for name, value in headers])
+        self.cseq += 1
+        return request
 
-    def lost(self) -> None:
-        """End the leg since the peer no longer knows it."""
-        if self.move(Move.LOST):
-            self.offers.close()
-            self.send_bye(None)
-            self.emit(LegEnded(leg=self.id, cause="timeout", reason=None))
+    def _hop(self, url: Sippy) -> tuple[tuple[str, int], TransportKind]:
+        """Return where a URI leads, and over what."""
+        transport = self.services.transport.kind_of(url, self.transport)
+        return (url.host, url.port or transport.default_port), transport
 
-    # -- requests of the peer inside the dialog
+    def start(
+        self,
+        request: Sippy,
+        on_response: ResponseHook | None,
+        *,
+        is_wanted: Callable[[], bool] = lambda: True,
+        on_dropped: Callable[[], None] | None = None,
+    ) -> Sent:
+        """Send a request and retransmit it until answered; a challenge is answered by sending it again.
 
-    def on_request(self, request: Sippy, transaction: Sippy, message: RawMessage) -> Sippy:
-        """Take a request inside the dialog; answers what sippy wants of a request hook."""
-        if self.remote_cseq is not None and message.cseq <= self.remote_cseq:
-            self.respond(request, transaction, 500)
-            return None
-        self.remote_cseq = message.cseq
-        self.heard += 1
-        self.learn_abilities(message)
-        if self.state is State.ENDED:
-            self.respond(request, transaction, 200 if message.method == "BYE" else 481)
-            if message.method == "BYE":
-                self.referrals.has_parted()
-            return None
-        unknown = [tag for tag in message.option_tags("require") if tag not in self.wires.known]
-        if unknown and message.method != "BYE":
-            self.respond(request, transaction, 420, headers=[("Unsupported", ", ".join(unknown))])
-            return (None, None, None) if message.method == "INVITE" else None
-        self._look_at_identity(message)
-        if message.method in ("INVITE", "UPDATE"):
-            self.invited.overtaken()
-        handler = {
-            "BYE": self._on_bye,
-            "INVITE": self.offers.on_reinvite,
-            "UPDATE": self.offers.on_update,
-            "INFO": self._on_info,
-            "OPTIONS": self._on_options,
-            "PRACK": self.invited.reliable.on_prack,
-            "REFER": self.referrals.on_refer,
-        }.get(message.method, self._on_other)
-        return handler(request, transaction, message)
+        Args:
+            request: Made by `new_request`.
+            on_response: Called with each response but a challenge that is answered, and with its transaction.
+            is_wanted: Asked before it is sent again: it may have been given up meanwhile.
+            on_dropped: Called when it was.
+        """
+        sent = Sent(request, on_response, is_wanted, on_dropped)
+        self._transmit(sent)
+        return sent
 
-    def _look_at_identity(self, message: RawMessage) -> None:
-        """Tell the application when the peer names another party: what a transfer inside a PBX looks like from here."""
-        if message.method not in ("INVITE", "UPDATE"):
+    def _transmit(self, sent: Sent) -> None:
+        request, transactions = sent.request, self.services.transactions
+        address = request.getTarget()[0]
+        account = self.account or self.services.account_of(address[0].strip("[]"))
+        self.authorization.sign(request, request.getSL().split(" ")[1], account)
+        sent.has_account = account is not None
+        sent.transaction = transactions.newTransaction(
+            request,
+            resp_cb=lambda response, transaction: self._take_response(sent, response, transaction),
+            cb_ifver=2,
+            userv=self.services.transport.server_for(request, self.flow),
+        )
+        if request.getMethod() == "INVITE":  # the ACK of a 2xx has the same credentials (RFC 3261 section 22.1)
+            signed = [h for h in request.headers if h.name in ("authorization", "proxy-authorization")]
+            sent.transaction.ack.appendHeaders(signed)
+
+    def _take_response(self, sent: Sent, response: Sippy, transaction: Sippy) -> None:
+        status, message = response.getSCode()[0], self.services.transactions.current_or_none
+        may_answer = sent.has_account and sent.tries < MAX_TRIES and message is not None and sent.is_wanted()
+        if is_challenge(status) and may_answer and message is not None and self.authorization.take(status, message):
+            strip_route(response)
+            # The ACK of the refusal leaves when this returns.
+            self.services.reactor.submit(self._answer_challenge, sent)
+        elif sent.on_response is not None:
+            sent.on_response(response, transaction)
+
+    def _answer_challenge(self, sent: Sent) -> None:
+        if not sent.is_wanted():
+            if sent.on_dropped is not None:
+                sent.on_dropped()
             return
-        user, self.identity = self.identity.seen_in(message)
-        if user is not None:
-            headers = identity_in(message.headers)
-            self.emit(IdentityChanged(leg=self.id, source=self.wires.source, user=user, headers=headers))
+        sent.tries += 1
+        sent.request.getHFBody("cseq").cseq = self.cseq
+        self.cseq += 1
+        sent.request.getHFBody("via").genBranch()
+        self._transmit(sent)
 
-    def _on_bye(self, request: Sippy, transaction: Sippy, message: RawMessage) -> None:
-        is_offered = self.state is State.OFFERED
-        is_leaving = self.state is State.LEAVING
-        self.respond(request, transaction, 200)
-        if self.move(Move.PEER_BYE):
-            if is_offered:
-                self.invited.reply(487)
-            self.offers.close()
-            if not is_leaving:
-                self.emit(LegEnded(leg=self.id, cause="bye", reason=message.value("reason")))
+    def send_bye(self, reason: str | None) -> None:
+        """Send BYE; its answer changes nothing."""
+        self.start(self.new_request("BYE", headers=[("Reason", reason)] if reason else []), None)
 
-    def _on_info(self, request: Sippy, transaction: Sippy, message: RawMessage) -> None:
-        if is_display_update(message):
-            self._on_display_update(request, transaction, display_number(message))
-            return
-        self.respond(request, transaction, 200)
-        body = body_of(message)
-        if body is not None:
-            self.emit(InfoReceived(leg=self.id, body=body))
+    def respond(self, request: Sippy, transaction: Sippy, status: int, **more: Sippy) -> None:
+        """Answer a request inside the dialog."""
+        tag = None if request.getHFBody("to").getTag() else self.local_tag
+        self.services.respond(request, transaction, status, tag=tag, **more)
 
-    def _on_display_update(self, request: Sippy, transaction: Sippy, number: str) -> None:
-        """Take an INFO that names who is at the peer's end now, as an UPDATE would."""
-        if not number:
-            self.respond(request, transaction, 415, headers=[("Accept", "application/dtmf-relay, application/dtmf")])
-            return
-        self.respond(request, transaction, 200)
-        user, self.identity = self.identity.shown(number)
-        if user is not None:
-            named = (("P-Asserted-Identity", f"<sip:{quote(user)}@{self.wires.source.bracketed}>"),)
-            self.emit(IdentityChanged(leg=self.id, source=self.wires.source, user=user, headers=named, is_by_info=True))
-
-    def _on_options(self, request: Sippy, transaction: Sippy, _message: RawMessage) -> None:
-        types = RECORDING_TYPES if self.is_recorder else "application/sdp"
-        headers = [("Allow", ALLOW), ("Accept", types), ("Supported", SUPPORTED)]
-        self.respond(request, transaction, 200, headers=headers, contact=self.contact())
-
-    def _on_other(self, request: Sippy, transaction: Sippy, _message: RawMessage) -> None:
-        self.respond(request, transaction, 405, headers=[("Allow", ALLOW)])
-
-    def identify(self, headers: Sequence[Header]) -> None:
-        """Tell the peer who it talks to now (RFC 4916's purpose, by RFC 3325's header), if it takes UPDATE."""
-        if self.state is State.CONNECTED and "UPDATE" in self.allows:
-            self.session_timer.update(headers)
-
-    def send_info(self, body: Body) -> None:
-        """Send an INFO."""
-        if self.state is State.CONNECTED:
-            self.start(self.new_request("INFO", body=body), self._on_response)
-
-    def probe(self) -> None:
-        """Ask whether the peer still knows the dialog (RFC 3261 section 12.2.1.2)."""
-        if self.state is State.CONNECTED:
-            self.start(self.new_request("OPTIONS", headers=[("Accept", "application/sdp")]), self._on_response)
-
-    def _on_response(self, response: Sippy, _transaction: Sippy) -> None:
-        if response.getSCode()[0] in (408, 481):
-            self.lost()
-
-    # -- parts
-
-    def move(self, move: Move) -> bool:
-        """Make a move of the table; tells whether there is one."""
-        state = TRANSITIONS.get((self.state, move))
-        if state is None:
-            return False
-        self.state = state
-        if state is State.ENDED:
-            self.stop_timers()
-            self.session_timer.close()
-            self.invited.reliable.close()
-            self.wires.forget(self)
-        return True
-
-    def emit(self, event: SipEvent) -> None:
-        """Tell the application."""
-        self.wires.emit(event)
-
-    def stop_timers(self) -> None:
-        """Call off what waits."""
-        for timer in self.timers:
-            timer.cancel()
-        self.timers.clear()
+    def forked(self, tag: str, response: Sippy, cseq: int) -> "Dialog":
+        """Return the dialog that another fork of our INVITE made by its 2xx; ``cseq`` is the INVITE's."""
+        fork = Dialog(self.services)
+        fork.local_tag, fork.remote_tag, fork.call_id = self.local_tag, tag, self.call_id
+        fork.sippy_call_id, fork.cseq = self.sippy_call_id, cseq
+        fork.local, fork.remote = self.local.getCopy(), self.remote.getCopy()
+        fork.remote.setTag(tag)
+        fork.target, fork.next_hop, fork.transport = self.target, self.next_hop, self.transport
+        fork.learn_routes(response)
+        fork.learn_target(response, is_required=False)
+        return fork

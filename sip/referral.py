@@ -6,18 +6,14 @@ Call thread only. Knows sippy; see `sip.reactor`.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sip.events import Body, ReferReceived
+from sip.leg_dialog import LegDialog
 from sip.leg_state import State
 from sip.message import RawMessage
-from sip.part import Part
+from sip.message_io import phrase
 from sip.reactor import Cancellable, Sippy
 from sip.transfer import ReferRequest, TransferError, parse_refer, sipfrag
-from sip.wires import phrase
-
-if TYPE_CHECKING:
-    from sip.dialog import Leg
 
 EXPIRES_S = 180
 """How long an attempt may take, as the subscription states it: longer than any phone rings."""
@@ -34,11 +30,11 @@ class _Referral:
     is_accepted: bool = False
 
 
-class Referrals(Part):
+class Referrals:
     """The transfers that the peer of a leg asks for, one after another."""
 
-    def __init__(self, leg: "Leg") -> None:
-        super().__init__(leg)
+    def __init__(self, dialog: LegDialog) -> None:
+        self._dialog = dialog
         self._now: _Referral | None = None
         self._asked = 0
         self._untold = 0
@@ -47,22 +43,22 @@ class Referrals(Part):
 
     def on_refer(self, request: Sippy, transaction: Sippy, message: RawMessage) -> Sippy:
         """Take a REFER of the peer; the application accepts or refuses it, at once or later."""
-        if self._now is not None or self._leg.state is not State.CONNECTED:
-            self._leg.respond(request, transaction, 491)
+        if self._now is not None or self._dialog.state is not State.CONNECTED:
+            self._dialog.respond(request, transaction, 491)
             return None
         try:
             asked = parse_refer(message)
         except TransferError as error:
-            self._leg.respond(request, transaction, error.status)
+            self._dialog.respond(request, transaction, error.status)
             return None
         self._asked += 1
         event = "refer" if self._asked == 1 else f"refer;id={message.cseq}"  # RFC 3515 section 2.4.6
         self._now = _Referral(request, transaction, asked, event)
-        replaces = self._leg.wires.find(asked.replaces) if asked.replaces is not None else None
-        self._leg.emit(
+        replaces = self._dialog.services.find(asked.replaces) if asked.replaces is not None else None
+        self._dialog.emit(
             ReferReceived(
-                leg=self._leg.id,
-                source=self._leg.wires.source,
+                leg=self._dialog.id,
+                source=self._dialog.services.source,
                 user=asked.user,
                 replaces=None if asked.replaces is None else str(asked.replaces),
                 replaced_leg=replaces,
@@ -77,14 +73,14 @@ class Referrals(Part):
             return
         now.is_accepted = True
         headers = [] if now.asked.wants_progress else [("Refer-Sub", "false")]
-        self._leg.respond(now.request, now.transaction, 202, headers=headers, contact=self._leg.contact())
+        self._dialog.respond(now.request, now.transaction, 202, headers=headers, contact=self._dialog.contact())
         self._tell(100, phrase(100), is_final=False)
 
     def refuse(self, status: int) -> None:
         """Refuse the REFER: nothing is begun."""
         now, self._now = self._now, None
         if now is not None and not now.is_accepted:
-            self._leg.respond(now.request, now.transaction, status)
+            self._dialog.respond(now.request, now.transaction, status)
 
     def notify(self, status: int, reason: str) -> None:
         """Tell how the attempt stands; a final status is the last word on it."""
@@ -102,7 +98,7 @@ class Referrals(Part):
         body = Body(content=sipfrag(status, reason), content_type="message/sipfrag;version=2.0")
         headers = [("Event", now.event), ("Subscription-State", state)]
         self._untold += 1
-        self._leg.start(self._leg.new_request("NOTIFY", body=body, headers=headers), self._on_told)
+        self._dialog.start(self._dialog.new_request("NOTIFY", body=body, headers=headers), self._on_told)
 
     def _on_told(self, response: Sippy, _transaction: Sippy) -> None:
         if response.getSCode()[0] >= 200:
@@ -117,7 +113,7 @@ class Referrals(Part):
         if self._untold == 0:
             return False
         self._bye_reason = reason
-        self._bye = self._leg.wires.reactor.call_later(LAST_WORD_S, self._send_bye)
+        self._bye = self._dialog.services.reactor.call_later(LAST_WORD_S, self._send_bye)
         return True
 
     def has_parted(self) -> None:
@@ -128,4 +124,4 @@ class Referrals(Part):
 
     def _send_bye(self) -> None:
         self.has_parted()
-        self._leg.send_bye(self._bye_reason)
+        self._dialog.send_bye(self._bye_reason)

@@ -13,12 +13,12 @@ from sippy.SipFrom import SipFrom
 from sippy.SipTo import SipTo
 from sippy.SipURL import SipURL
 
+from sip.dialog import Dialog
+from sip.endpoint_services import EndpointServices
 from sip.events import RegistrationChanged
 from sip.message import RawMessage, split_values, strip_quoted
 from sip.options import Registrar
 from sip.reactor import Cancellable, Sippy
-from sip.requests import Dialog
-from sip.wires import Wires
 
 RETRY_S, RETRY_MAX_S = 5.0, 300.0
 """Wait after a first failure, doubled with each more, and the longest."""
@@ -47,10 +47,10 @@ class Standing:
 class Registration:
     """Keeps one address of record bound to us."""
 
-    def __init__(self, wires: Wires, registrar: Registrar) -> None:
+    def __init__(self, services: EndpointServices, registrar: Registrar) -> None:
         self.registrar = registrar
         self.standing = Standing(status=None, until_s=None)
-        self._wires = wires
+        self._services = services
         self._expires_s = registrar.expires_s
         self._failures = 0
         self._lengthened = 0
@@ -62,7 +62,7 @@ class Registration:
     @property
     def is_registered(self) -> bool:
         """Tell whether calls reach us now."""
-        return self.standing.until_s is not None and self.standing.until_s > self._wires.reactor.now_s
+        return self.standing.until_s is not None and self.standing.until_s > self._services.reactor.now_s
 
     def close(self) -> None:
         """Take the registration back; the answer is not waited for."""
@@ -72,7 +72,7 @@ class Registration:
             self._send(0)
 
     def _new_dialog(self) -> Dialog:
-        registrar, dialog = self.registrar, Dialog(self._wires)
+        registrar, dialog = self.registrar, Dialog(self._services)
         dialog.account = registrar.account
         dialog.sippy_call_id = SipCallId()
         dialog.call_id = str(dialog.sippy_call_id)
@@ -96,26 +96,26 @@ class Registration:
         self._dialog.start(request, self._on_response, is_wanted=lambda: expires_s == 0 or not self._is_closed)
 
     def _on_response(self, response: Sippy, _transaction: Sippy) -> None:
-        status, message = response.getSCode()[0], self._wires.transactions.current_or_none
+        status, message = response.getSCode()[0], self._services.transactions.current_or_none
         if status < 200 or self._is_closed:
             return
         if status < 300 and message is not None:
             self._registered(message)
         elif status == 423 and message is not None and self._is_lengthened(message):
-            self._timer = self._wires.reactor.call_later(0.0, self._send, self._expires_s)
+            self._timer = self._services.reactor.call_later(0.0, self._send, self._expires_s)
         else:
             self._failed(status, message)
 
     def _registered(self, message: RawMessage) -> None:
         granted_s = max(1, self._granted_s(message))
         self._failures = self._lengthened = 0
-        now_s = self._wires.reactor.now_s
+        now_s = self._services.reactor.now_s
         self._tell(Standing(status=200, until_s=now_s + granted_s))
-        self._timer = self._wires.reactor.call_later(granted_s * REFRESH_AT, self._send, self._expires_s)
+        self._timer = self._services.reactor.call_later(granted_s * REFRESH_AT, self._send, self._expires_s)
 
     def _granted_s(self, message: RawMessage) -> int:
         """Return what the registrar granted to our own Contact; others may be bound to the address too."""
-        (host, _), _ = self._wires.transport.shown(self.registrar.address.transport)
+        (host, _), _ = self._services.transport.shown(self.registrar.address.transport)
         contacts = [part for value in message.values("contact") for part in split_values(value)]
         for contact in contacts:
             granted = _EXPIRES.search(strip_quoted(contact))
@@ -141,14 +141,14 @@ class Registration:
             wait_s = max(wait_s, min(int(asked.group(1)), RETRY_MAX_S))
         self._failures += 1
         self._tell(Standing(status=status, until_s=self.standing.until_s))
-        self._timer = self._wires.reactor.call_later(wait_s, self._send, self._expires_s)
+        self._timer = self._services.reactor.call_later(wait_s, self._send, self._expires_s)
 
     def _tell(self, standing: Standing) -> None:
         is_news = (standing.status, self.standing.status) != (200, 200)
         self.standing = standing
         if is_news:
             name = self.registrar.name
-            self._wires.emit(
+            self._services.emit(
                 RegistrationChanged(name=name, is_registered=self.is_registered, status=standing.status or 0)
             )
 

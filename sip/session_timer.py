@@ -5,19 +5,15 @@ Each leg has its own; nothing of it crosses to the other leg of a call. Call thr
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sip import session_expires
-from sip.events import Header, LegEnded
-from sip.leg_state import Move, State
+from sip.events import Header
+from sip.leg_dialog import LegDialog, LegParts
+from sip.leg_state import State
 from sip.message import RawMessage
-from sip.part import Part
+from sip.message_io import ALLOW, SUPPORTED
 from sip.reactor import Cancellable, Sippy
 from sip.session_expires import Agreed
-from sip.wires import ALLOW, SUPPORTED
-
-if TYPE_CHECKING:
-    from sip.dialog import Leg
 
 EXPIRED = 'SIP;cause=408;text="Session timer expired"'
 """Reason of the BYE that ends a session which nobody refreshed."""
@@ -32,12 +28,13 @@ _SOON_S = 0.5
 """Least wait before a refresh that was refused is tried again."""
 
 
-class SessionTimer(Part):
+class SessionTimer:
     """Keeps one leg's session alive, or ends it."""
 
-    def __init__(self, leg: "Leg") -> None:
-        super().__init__(leg)
-        self._own_s = leg.wires.session.expires_s
+    def __init__(self, dialog: LegDialog, parts: LegParts) -> None:
+        self._dialog = dialog
+        self._parts = parts
+        self._own_s = dialog.services.session.expires_s
         self._peer_least_s = 0
         self._lengthened = 0
         self._agreed: Agreed | None = None
@@ -57,7 +54,7 @@ class SessionTimer(Part):
             value = str(max(self._own_s, self._peer_least_s))
         else:
             return []
-        return [("Session-Expires", value), ("Min-SE", str(self._leg.wires.session.least_s))]
+        return [("Session-Expires", value), ("Min-SE", str(self._dialog.services.session.least_s))]
 
     def refused(self, message: RawMessage) -> bool:
         """Take a 422 to a request of ours; tells whether it is worth while to ask again, for longer (section 7.3)."""
@@ -71,14 +68,14 @@ class SessionTimer(Part):
 
     def refusal(self, message: RawMessage) -> list[Header]:
         """Return the headers of a 422 when a request asks for too short a session, else nothing."""
-        least_s = self._leg.wires.session.least_s
+        least_s = self._dialog.services.session.least_s
         return [("Min-SE", str(least_s))] if session_expires.is_too_short(message, least_s) else []
 
     def agree(self, message: RawMessage) -> list[Header]:
         """Settle the timer by our 2xx to a request, which is about to be sent; returns its headers."""
-        session = self._leg.wires.session
+        session = self._dialog.services.session
         # Some recording clients drop a session that is refreshed from our side: theirs are refreshed only on demand.
-        own_s = None if self._leg.is_recorder else self._own_s
+        own_s = None if self._dialog.is_recorder else self._own_s
         self._run(session_expires.answer(message, own_s=own_s, least_s=session.least_s))
         if self._agreed is None:
             return []
@@ -104,39 +101,34 @@ class SessionTimer(Part):
         self._agreed = agreed
         if agreed is None:
             return
-        reactor = self._leg.wires.reactor
+        reactor = self._dialog.services.reactor
         self._expires_at_s = reactor.now_s + agreed.expire_s
         self._expiry = reactor.call_later(agreed.expire_s, self._expire)
         if agreed.is_ours:
             self._refresh = reactor.call_later(agreed.refresh_s, self._send)
 
     def _expire(self) -> None:
-        leg = self._leg
-        if leg.move(Move.LOST):
-            leg.offers.close()
-            leg.send_bye(EXPIRED)
-            leg.emit(LegEnded(leg=leg.id, cause="timeout", reason=EXPIRED))
+        self._dialog.lost(EXPIRED)
 
     # -- refreshing
 
     def _send(self) -> None:
-        leg = self._leg
-        if leg.state is not State.CONNECTED:
+        if self._dialog.state is not State.CONNECTED:
             self._try_later()
-        elif "UPDATE" in leg.allows:
+        elif "UPDATE" in self._dialog.allows:
             self.update(())
         else:
-            leg.offers.refresh()
+            self._parts.reinvite()
 
     def update(self, headers: Sequence[Header]) -> None:
         """Send an UPDATE without a session description; it refreshes the session, whatever else it says."""
         own = [("Allow", ALLOW), ("Supported", SUPPORTED), *self.request_headers]
-        self._leg.start(self._leg.new_request("UPDATE", headers=[*own, *headers]), self._on_update_response)
+        self._dialog.start(self._dialog.new_request("UPDATE", headers=[*own, *headers]), self._on_update_response)
 
     def _on_update_response(self, response: Sippy, _transaction: Sippy) -> None:
         status = response.getSCode()[0]
         if status in (405, 501):
-            self._leg.allows -= {"UPDATE"}
+            self._dialog.allows -= {"UPDATE"}
             if self._agreed is not None and self._agreed.is_ours:
                 self._send()
         elif status >= 200:
@@ -144,11 +136,11 @@ class SessionTimer(Part):
 
     def refreshed(self, status: int) -> None:
         """Take the final answer to a refresh of ours: a refusal counts only when the session expires (section 10)."""
-        message = self._leg.wires.transactions.current_or_none
+        message = self._dialog.services.transactions.current_or_none
         if status < 300 and message is not None:
             self.agreed(message)
         elif status in (408, 481):
-            self._leg.lost()
+            self._dialog.lost()
         elif status == 422 and message is not None and self.refused(message):
             self._send()  # what an UPDATE said besides is not said again
         else:
@@ -156,6 +148,6 @@ class SessionTimer(Part):
 
     def _try_later(self) -> None:
         """Try again half-way to the end; for 491 that is late enough as well."""
-        left_s = self._expires_at_s - self._leg.wires.reactor.now_s
+        left_s = self._expires_at_s - self._dialog.services.reactor.now_s
         if self._agreed is not None and self._agreed.is_ours and left_s > _SOON_S:
-            self._refresh = self._leg.wires.reactor.call_later(max(_SOON_S, left_s / 2), self._send)
+            self._refresh = self._dialog.services.reactor.call_later(max(_SOON_S, left_s / 2), self._send)

@@ -13,10 +13,11 @@ from sippy.SipRequest import SipRequest
 from sippy.SipTo import SipTo
 from sippy.SipURL import SipURL
 
+from sip.endpoint_services import EndpointServices
 from sip.events import TargetChanged
+from sip.message_io import parameter
 from sip.options import Address
 from sip.reactor import Cancellable, Sippy
-from sip.wires import Wires, parameter
 
 PATIENCE_S = 1.0
 """A probe without an answer for this long is missed; fail-over wants to know within 2 s."""
@@ -46,9 +47,9 @@ class _Target:
 
     def _send(self) -> None:
         self._probe += 1
-        self._timer = self._watch.wires.reactor.call_later(min(PATIENCE_S, self._watch.every_s), self._missed)
+        self._timer = self._watch.services.reactor.call_later(min(PATIENCE_S, self._watch.every_s), self._missed)
         probe = self._probe
-        self._transaction = self._watch.wires.transactions.newTransaction(
+        self._transaction = self._watch.services.transactions.newTransaction(
             self._watch.options_request(self._address),
             resp_cb=lambda response, _transaction: self._on_response(response, probe),
             cb_ifver=2,
@@ -65,7 +66,7 @@ class _Target:
         self._transaction = None
         self._misses = 0
         self._set_alive(True)
-        self._timer = self._watch.wires.reactor.call_later(self._watch.every_s, self._send)
+        self._timer = self._watch.services.reactor.call_later(self._watch.every_s, self._send)
 
     def _missed(self) -> None:
         self._abandon()
@@ -75,7 +76,7 @@ class _Target:
         if self._is_alive:
             self._send()
         else:
-            self._timer = self._watch.wires.reactor.call_later(self._watch.every_s, self._send)
+            self._timer = self._watch.services.reactor.call_later(self._watch.every_s, self._send)
 
     def _abandon(self) -> None:
         transaction, self._transaction = self._transaction, None
@@ -86,14 +87,14 @@ class _Target:
     def _set_alive(self, is_alive: bool) -> None:
         if is_alive != self._is_alive:
             self._is_alive = is_alive
-            self._watch.wires.emit(TargetChanged(target=self._address, is_alive=is_alive))
+            self._watch.services.emit(TargetChanged(target=self._address, is_alive=is_alive))
 
 
 class Watch:
     """All watched targets of an endpoint."""
 
-    def __init__(self, wires: Wires, every_s: float) -> None:
-        self.wires = wires
+    def __init__(self, services: EndpointServices, every_s: float) -> None:
+        self.services = services
         self.every_s = every_s
         self._targets: dict[Address, _Target] = {}
 
@@ -123,5 +124,5 @@ class Watch:
             cseq=random.SystemRandom().randrange(1, 1 << 16),
             callid=SipCallId(),
             target=((host, address.port), address.transport),
-            user_agent=self.wires.user_agent,
+            user_agent=self.services.user_agent,
         )

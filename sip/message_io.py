@@ -1,22 +1,15 @@
-"""What legs and the watch share: bodies and headers that cross unchanged, responses. Knows sippy; see `sip.reactor`."""
+"""What messages are written with and read by: headers and bodies byte for byte, option tags, reason phrases.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+Knows sippy; see `sip.reactor`.
+"""
 
 from sippy.SipGenericHF import SipGenericHF
 from sippy.SipHeader import SipHeader
 
-from sip.digest import Credentials
-from sip.events import Body, Header, LegId, SipEvent
+from sip.events import Body
 from sip.message import RawMessage, one_line
-from sip.options import Address, TransportKind
-from sip.reactor import Reactor, Sippy
-from sip.transfer import Replaces
-from sip.transport import Transport
-
-if TYPE_CHECKING:
-    from sip.dialog import Leg
+from sip.options import TransportKind
+from sip.reactor import Sippy
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER"
 SUPPORTED = "timer, replaces, norefersub"
@@ -94,67 +87,6 @@ def body_of(message: RawMessage) -> Body | None:
 def phrase(status: int) -> str:
     """Return the usual reason phrase of a status."""
     return _PHRASES.get(status, "Unspecified")
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRule:
-    """What we want of session timers: life we propose (None: nothing), and the shortest that we take; seconds."""
-
-    expires_s: int | None
-    least_s: int
-
-
-@dataclass(slots=True)
-class Wires:
-    """What a leg needs of its endpoint."""
-
-    transport: Transport
-    reactor: Reactor
-    user_agent: str
-    session: SessionRule
-    known: frozenset[str]
-    """Option tags that a request may require."""
-    account_of: Callable[[str], Credentials | None]
-    """Our account at the peer with an address, for its challenges."""
-    emit: Callable[[SipEvent], None]
-    forget: Callable[["Leg"], None]
-    find: Callable[[Replaces], LegId | None]
-    """Finds the leg that is a dialog of ours."""
-
-    @property
-    def source(self) -> Address:
-        """Return where the message that is being looked at came from."""
-        source: Address = self.transactions.source
-        return source
-
-    @property
-    def transactions(self) -> Sippy:
-        """Return the transactions."""
-        return self.transport.transactions
-
-    def respond(
-        self,
-        request: Sippy,
-        transaction: Sippy,
-        status: int,
-        *,
-        reason: str | None = None,
-        tag: str | None = None,
-        body: Body | None = None,
-        headers: Sequence[Header] = (),
-        contact: Sippy = None,
-        ack_cb: Callable[[Sippy], None] | None = None,
-    ) -> None:
-        """Send a response to a request."""
-        response = request.genResponse(
-            status, one_line(reason or phrase(status)), raw_body(body), server=self.user_agent
-        )
-        if tag is not None and status > 100:
-            response.getHFBody("to").setTag(tag)
-        if contact is not None:
-            response.appendHeader(SipHeader(name="contact", body=contact))
-        response.appendHeaders([raw_header(name, value) for name, value in headers])
-        self.transactions.sendResponse(response, transaction, ack_cb=ack_cb)
 
 
 def parameter(transport: TransportKind) -> str | None:

@@ -1,0 +1,87 @@
+"""The dialog of a leg, with where the leg stands: what all parts of a leg build on. Call thread only.
+
+It knows none of the parts; what concerns all of them it asks of the leg, by `LegParts`. Knows sippy; see `sip.reactor`.
+"""
+
+from typing import Protocol
+
+from sip.dialog import Dialog
+from sip.endpoint_services import EndpointServices
+from sip.events import LegEnded, LegId, SipEvent
+from sip.identity import Identity
+from sip.leg_state import TRANSITIONS, Move, State
+from sip.reactor import Cancellable, Sippy
+
+
+class LegParts(Protocol):
+    """What a part asks of the leg, which alone knows all parts; `sip.leg.Leg` is the real one."""
+
+    def settle(self) -> None:
+        """Answer what is open: a BYE follows."""
+
+    def stop(self) -> None:
+        """Stop all parts: the leg has ended."""
+
+    def reinvite(self) -> None:
+        """Refresh the session by a re-INVITE."""
+
+
+class LegDialog(Dialog):
+    """A dialog with the state of its leg, and its way to the application.
+
+    Attributes:
+        id: The leg's name for the application.
+        state: Where the leg stands; see `sip.leg_state`.
+        owns_call_id: We chose the Call-ID (RFC 3261 section 14.1).
+        parting_reason: Value of Reason for a CANCEL or BYE that has to wait, or None.
+        timers: Stopped when the leg ends.
+        identity: Who is at the peer's end.
+    """
+
+    def __init__(self, leg_id: LegId, services: EndpointServices, parts: LegParts) -> None:
+        super().__init__(services)
+        self.id = leg_id
+        self.state: State
+        self.owns_call_id = False
+        self.parting_reason: str | None = None
+        self.timers: list[Cancellable] = []
+        self.identity = Identity()
+        self._parts = parts
+
+    def move(self, move: Move) -> bool:
+        """Make a move of the table; tells whether there is one."""
+        state = TRANSITIONS.get((self.state, move))
+        if state is None:
+            return False
+        self.state = state
+        if state is State.ENDED:
+            self.stop_timers()
+            self._parts.stop()
+        return True
+
+    def emit(self, event: SipEvent) -> None:
+        """Tell the application."""
+        self.services.emit(event)
+
+    def stop_timers(self) -> None:
+        """Cancel the timers."""
+        for timer in self.timers:
+            timer.cancel()
+        self.timers.clear()
+
+    def lost(self, reason: str | None = None) -> None:
+        """End the leg since the peer no longer knows it; ``reason`` is the value of Reason in our BYE."""
+        if self.move(Move.LOST):
+            self._parts.settle()
+            self.send_bye(reason)
+            self.emit(LegEnded(leg=self.id, cause="timeout", reason=reason))
+
+    def probe(self) -> None:
+        """Ask whether the peer still knows the dialog (RFC 3261 section 12.2.1.2)."""
+        if self.state is State.CONNECTED:
+            self.start(self.new_request("OPTIONS", headers=[("Accept", "application/sdp")]), self.end_if_unknown)
+
+    def end_if_unknown(self, response: Sippy, _transaction: Sippy) -> None:
+        """End the leg if a response says that the peer does not know it, or if none came."""
+        if response.getSCode()[0] in (408, 481):
+            self.lost()
