@@ -10,14 +10,14 @@ import re
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sip.crossing import MARKER, passed_on
 from sip.endpoint import OutgoingCall
 from sip.endpoint_services import EndpointServices, SessionRule
 from sip.events import Body, CallOffered, Header, LegId, Listener, SipEvent, SourceMisbehaved
+from sip.header_policy import MARKER, passed_on
 from sip.identity import asserted_user
 from sip.leg import Leg
 from sip.leg_state import State
-from sip.limits import Standing
+from sip.limits import DialogMatch
 from sip.message import RawMessage, display_name, strip_quoted, user_part
 from sip.message_io import ALLOW, RECORDING_TYPES, RELIABLY, SIPREC, SUPPORTED, body_of
 from sip.options import Address, Registrar, SipOptions, TransportKind
@@ -67,7 +67,7 @@ class SipEndpoint:
             options,
             self._on_request,
             self._on_stray_success,
-            standing=self._standing,
+            match=self._match,
             on_report=lambda kind, source: self._emit(SourceMisbehaved(kind=kind, source=source)),
         )
         session = SessionRule(options.session_expires_s, options.min_session_s)
@@ -219,8 +219,8 @@ class SipEndpoint:
             {
                 "name": found.registrar.name,
                 "is_registered": found.is_registered,
-                "left_s": None if found.standing.until_s is None else max(0, round(found.standing.until_s - now_s)),
-                "last_status": found.standing.status,
+                "left_s": None if found.state.until_s is None else max(0, round(found.state.until_s - now_s)),
+                "last_status": found.state.status,
             }
             for found in self._registrations
         ]
@@ -239,18 +239,18 @@ class SipEndpoint:
 
     # -- messages
 
-    def _standing(self, message: RawMessage, source: Address) -> Standing:
+    def _match(self, message: RawMessage, source: Address) -> DialogMatch:
         """Say whose message this is: tags alone do not make an act in a dialog, it must come from its peer as well."""
         if message.status is not None:
             is_ours = (message.call_id, message.tag("from") or "") in self._dialogs
-            return Standing.KNOWN if is_ours else Standing.NEW
+            return DialogMatch.KNOWN if is_ours else DialogMatch.NEW
         leg = self._leg_of(message)
         if leg is None:
-            return Standing.NEW
+            return DialogMatch.NEW
         if message.method == "INVITE" and message.tag("to") is None:
-            return Standing.KNOWN  # sent again, or by another way, which is answered 482
+            return DialogMatch.KNOWN  # sent again, or by another way, which is answered 482
         may_act = self._transport.peers.may_act(source, message.method, leg.dialog.places)
-        return Standing.KNOWN if may_act else Standing.FOREIGN
+        return DialogMatch.KNOWN if may_act else DialogMatch.FOREIGN
 
     def _leg_of(self, message: RawMessage) -> Leg | None:
         """Return the leg that a request belongs to, by its tags; of an INVITE without, when it is the same again."""

@@ -7,13 +7,11 @@ wait for the call thread is not read on until they are handled. Knows asyncio, n
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from sip.framing import Broken, Framed, Pinged, StreamFramer
 from sip.options import Address, StreamLimits
-
-if TYPE_CHECKING:
-    from sip.trust import Verdict
+from sip.trust import AddressTrust
 
 _log = logging.getLogger(__name__)
 
@@ -54,11 +52,11 @@ class Connection(asyncio.Protocol):
     """
 
     def __init__(
-        self, owner: Owner, peer: Address, limits: StreamLimits, *, is_ours: bool, verdict: "Verdict | None" = None
+        self, owner: Owner, peer: Address, limits: StreamLimits, *, is_ours: bool, trust: AddressTrust | None = None
     ) -> None:
         self.peer = self.target = peer
         self.is_ours = is_ours
-        self.verdict = verdict
+        self.trust = trust
         self.is_open = False
         self.is_authenticated = False
         self.check: Callable[[Connection], str | None] | None = None

@@ -9,10 +9,10 @@ from sippy.SipFrom import SipFrom
 from sippy.SipTo import SipTo
 from sippy.SipURL import SipURL
 
-from sip.crossing import MARKER, passed_on
 from sip.dialog import Sent
 from sip.endpoint import OutgoingCall
 from sip.events import Header, LegAnswered, LegRang, LegRefused
+from sip.header_policy import MARKER, passed_on
 from sip.identity import Identity
 from sip.leg_dialog import LegDialog
 from sip.leg_state import Move, State

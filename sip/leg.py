@@ -13,9 +13,9 @@ import weakref
 from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
-from sip.crossing import identity_in
 from sip.endpoint_services import EndpointServices
 from sip.events import Body, Header, IdentityChanged, InfoReceived, LegEnded, LegId
+from sip.header_policy import identity_in
 from sip.identity import display_number, is_display_update
 from sip.invited import Invited
 from sip.inviting import Inviting

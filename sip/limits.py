@@ -33,15 +33,15 @@ MAX_BACKLOG, MAX_BACKLOG_OF_SOURCE, URGENT_RESERVE = 2000, 1500, 200
 """Datagrams that may wait for the call thread (about a second of its work); of one source; urgent ones beyond that."""
 
 
-class Standing(enum.Enum):
-    """How a message stands to our dialogs and transactions."""
+class DialogMatch(enum.Enum):
+    """Whether a message belongs to one of our dialogs or transactions."""
 
     KNOWN = "known"  # of one of ours, from where its peer is
     FOREIGN = "foreign"  # of one of ours by its tags, from elsewhere: another address, or another port
     NEW = "new"  # of none
 
 
-class Verdict(enum.Enum):
+class Admission(enum.Enum):
     """What becomes of a message."""
 
     ADMIT = "admit"
@@ -144,24 +144,24 @@ class Intake:
         self._reports = Bucket(REPORTS_PER_S, REPORTS_BURST)
         self.counters: Counter[str] = Counter()
 
-    def decide(self, message: RawMessage, standing: Standing, source: str, now_s: float) -> Verdict:
+    def decide(self, message: RawMessage, match: DialogMatch, source: str, now_s: float) -> Admission:
         """Say what becomes of a message from a trusted source (an IP literal)."""
-        if standing is Standing.KNOWN:
-            return Verdict.ADMIT
+        if match is DialogMatch.KNOWN:
+            return Admission.ADMIT
         buckets = self._buckets(source)
-        if standing is Standing.FOREIGN:
+        if match is DialogMatch.FOREIGN:
             return self._foreign(message, buckets, source, now_s)
         if message.status is not None or message.method == "ACK":
             if buckets.strays.takes(now_s):
-                return Verdict.ADMIT
-            return self._refused("stray", Verdict.DROP, source, now_s)
+                return Admission.ADMIT
+            return self._refused("stray", Admission.DROP, source, now_s)
         is_call = message.method == "INVITE" and message.tag("to") is None
         if is_call and self.is_urgent(message.start_line):
-            return Verdict.ADMIT
+            return Admission.ADMIT
         if (buckets.calls if is_call else buckets.requests).takes(now_s):
-            return Verdict.ADMIT
-        verdict = Verdict.BUSY if buckets.refusals.takes(now_s) else Verdict.DROP
-        return self._refused("rate_limited", verdict, source, now_s)
+            return Admission.ADMIT
+        admission = Admission.BUSY if buckets.refusals.takes(now_s) else Admission.DROP
+        return self._refused("rate_limited", admission, source, now_s)
 
     def answers_malformed(self, source: str, now_s: float) -> bool:
         """Report what is no SIP, and tell whether it is answered: as many as calls are refused."""
@@ -183,14 +183,14 @@ class Intake:
         self._reported[kind, source] = now_s
         self._report(kind, source)
 
-    def _foreign(self, message: RawMessage, buckets: _Buckets, source: str, now_s: float) -> Verdict:
+    def _foreign(self, message: RawMessage, buckets: _Buckets, source: str, now_s: float) -> Admission:
         is_answered = message.method != "ACK" and message.status is None and buckets.refusals.takes(now_s)
-        return self._refused("foreign", Verdict.FORBID if is_answered else Verdict.DROP, source, now_s)
+        return self._refused("foreign", Admission.FORBID if is_answered else Admission.DROP, source, now_s)
 
-    def _refused(self, kind: str, verdict: Verdict, source: str, now_s: float) -> Verdict:
+    def _refused(self, kind: str, admission: Admission, source: str, now_s: float) -> Admission:
         self.counters[kind] += 1
         self.report(kind, source, now_s)
-        return verdict
+        return admission
 
     def _buckets(self, source: str) -> _Buckets:
         found = self._sources.get(source)

@@ -37,7 +37,7 @@ _SECONDS = re.compile(r"\s*(\d{1,9})\s*(?:[;(].*)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class RegistrationState:
     """How a registration stands: ``until_s`` is when it runs out, monotonic, or None when we are not registered."""
 
     status: int | None
@@ -49,7 +49,7 @@ class Registration:
 
     def __init__(self, services: EndpointServices, registrar: Registrar) -> None:
         self.registrar = registrar
-        self.standing = Standing(status=None, until_s=None)
+        self.state = RegistrationState(status=None, until_s=None)
         self._services = services
         self._expires_s = registrar.expires_s
         self._failures = 0
@@ -62,7 +62,7 @@ class Registration:
     @property
     def is_registered(self) -> bool:
         """Tell whether calls reach us now."""
-        return self.standing.until_s is not None and self.standing.until_s > self._services.reactor.now_s
+        return self.state.until_s is not None and self.state.until_s > self._services.reactor.now_s
 
     def close(self) -> None:
         """Take the registration back; the answer is not waited for."""
@@ -110,7 +110,7 @@ class Registration:
         granted_s = max(1, self._granted_s(message))
         self._failures = self._lengthened = 0
         now_s = self._services.reactor.now_s
-        self._tell(Standing(status=200, until_s=now_s + granted_s))
+        self._tell(RegistrationState(status=200, until_s=now_s + granted_s))
         self._timer = self._services.reactor.call_later(granted_s * REFRESH_AT, self._send, self._expires_s)
 
     def _granted_s(self, message: RawMessage) -> int:
@@ -140,16 +140,16 @@ class Registration:
         if asked is not None:
             wait_s = max(wait_s, min(int(asked.group(1)), RETRY_MAX_S))
         self._failures += 1
-        self._tell(Standing(status=status, until_s=self.standing.until_s))
+        self._tell(RegistrationState(status=status, until_s=self.state.until_s))
         self._timer = self._services.reactor.call_later(wait_s, self._send, self._expires_s)
 
-    def _tell(self, standing: Standing) -> None:
-        is_news = (standing.status, self.standing.status) != (200, 200)
-        self.standing = standing
+    def _tell(self, state: RegistrationState) -> None:
+        is_news = (state.status, self.state.status) != (200, 200)
+        self.state = state
         if is_news:
             name = self.registrar.name
             self._services.emit(
-                RegistrationChanged(name=name, is_registered=self.is_registered, status=standing.status or 0)
+                RegistrationChanged(name=name, is_registered=self.is_registered, status=state.status or 0)
             )
 
     def _stop_timer(self) -> None:

@@ -18,9 +18,9 @@ import dns.exception
 import dns.name
 import dns.resolver
 
-from sip.locating import SERVICES, Record, ordered
 from sip.message import is_ip
 from sip.options import Address, TransportKind
+from sip.srv_order import SERVICES, SrvTarget, ordered
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ _FAILURES = (dns.exception.DNSException, OSError, UnicodeError)
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    records: tuple[Record, ...]
+    records: tuple[SrvTarget, ...]
     due_s: float
     is_failing: bool
 
@@ -145,7 +145,7 @@ class Resolver:
         if set(found.records) != set(before.records if before is not None else ()):
             self._on_change()
 
-    def _located(self, target: Address) -> tuple[list[Record], float]:
+    def _located(self, target: Address) -> tuple[list[SrvTarget], float]:
         if not target.is_srv:
             return self._addressed(target.host, target.port)
         name = SERVICES[target.transport] + target.host
@@ -153,7 +153,7 @@ class Resolver:
             answer = self._dns.resolve(name, "SRV", search=False)
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return self._addressed(target.host, target.port)  # RFC 3263 section 4.2: no SRV, so addresses
-        records: list[Record] = []
+        records: list[SrvTarget] = []
         ttl_s = float(answer.rrset.ttl) if answer.rrset is not None else LEAST_TTL_S
         failed: Exception | None = None
         for entry in answer:
@@ -171,13 +171,13 @@ class Resolver:
             raise failed or OSError("no SRV record leads to an address")
         return records, ttl_s
 
-    def _addressed(self, host: str, port: int) -> tuple[list[Record], float]:
+    def _addressed(self, host: str, port: int) -> tuple[list[SrvTarget], float]:
         if is_ip(host):
-            return [Record(host=host.strip("[]"), port=port)], MOST_TTL_S
+            return [SrvTarget(host=host.strip("[]"), port=port)], MOST_TTL_S
         found, ttl_s = self._of_system(host) if self._is_system else self._of_servers(host)
         if not found:
             raise OSError("no address of a family that we use")
-        return [Record(host=address, port=port) for address in found], ttl_s
+        return [SrvTarget(host=address, port=port) for address in found], ttl_s
 
     def _of_system(self, host: str) -> tuple[list[str], float]:
         infos = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)

@@ -255,11 +255,11 @@ class Streams:
             self._loop.add_reader(listener, self._accept, kind, listener)
 
     def _refusal(self, peer: Address) -> str | None:
-        verdict = self._trust.of(peer.host)
-        if not verdict.is_trusted:
+        trust = self._trust.of(peer.host)
+        if not trust.is_trusted:
             self._tell(peer.host, "connects and is turned away: it is in the networks of no [[peer]]")
             return "untrusted"
-        if not verdict.may_ask_over(peer.transport):
+        if not trust.may_ask_over(peer.transport):
             self._tell(peer.host, "connects without TLS and is turned away: its [[peer]] must use TLS")
             return "without_tls"
         if len(self._open) >= self._limits.connections or self._per_source[peer.host] >= self._limits.per_source:
@@ -268,12 +268,12 @@ class Streams:
         return None
 
     async def _welcome(self, accepted: socket.socket, peer: Address) -> None:
-        verdict = self._trust.of(peer.host)
-        connection = Connection(self, peer, self._limits, is_ours=False, verdict=verdict)
+        trust = self._trust.of(peer.host)
+        connection = Connection(self, peer, self._limits, is_ours=False, trust=trust)
         context = None
         if peer.transport is TransportKind.TLS:
             assert self._contexts is not None
-            is_known = verdict.rule.requires_certificate
+            is_known = trust.rule.requires_certificate
             context = self._contexts.accepting_known if is_known else self._contexts.accepting
             connection.check = self._check_client if is_known else None
         self._open.add(connection)
@@ -307,8 +307,8 @@ class Streams:
 
     @staticmethod
     def _check_client(connection: Connection) -> str | None:
-        assert connection.verdict is not None
-        names = connection.verdict.rule.tls_names
+        assert connection.trust is not None
+        names = connection.trust.rule.tls_names
         if not is_named(connection.certificate, names):
             return f"its certificate is of {_shown(connection)}, not of {' or '.join(names)}"
         connection.is_authenticated = True

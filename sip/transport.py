@@ -18,7 +18,7 @@ from sippy.Time.MonoTime import MonoTime
 from sippy.Udp_server import Udp_server, Udp_server_opts
 
 from sip.connection import Connection
-from sip.limits import Backlog, Intake, Peers, Standing, Verdict
+from sip.limits import Admission, Backlog, DialogMatch, Intake, Peers
 from sip.lookups import Lookups
 from sip.message import (
     MalformedMessageError,
@@ -45,16 +45,16 @@ MAX_STRANGERS = 100
 """Sources without a peer that are named in the log."""
 
 _Answer = tuple[int, str, tuple[tuple[str, str], ...]]
-_REFUSALS: dict[Verdict, _Answer] = {
-    Verdict.BUSY: (503, "Service Unavailable", (("Retry-After", "5"),)),
-    Verdict.FORBID: (403, "Forbidden", ()),
+_REFUSALS: dict[Admission, _Answer] = {
+    Admission.BUSY: (503, "Service Unavailable", (("Retry-After", "5"),)),
+    Admission.FORBID: (403, "Forbidden", ()),
 }
 
 LARGE_BYTES = 1300
 """A request over this is too large for UDP (RFC 3261 section 18.1.1): 200 bytes below the usual MTU."""
 
 _MAX_DATAGRAM = 65535
-StandingHook = Callable[[RawMessage, Address], Standing]
+MatchHook = Callable[[RawMessage, Address], DialogMatch]
 ReportHook = Callable[[str, str], None]
 
 
@@ -129,7 +129,7 @@ class Transport:
         on_request: RequestHook,
         on_stray_success: StrayHook,
         *,
-        standing: StandingHook,
+        match: MatchHook,
         on_report: ReportHook,
     ) -> None:
         """Bind the sockets.
@@ -144,7 +144,7 @@ class Transport:
         self._options = options
         self._trust = Trust(options)
         self.peers = Peers(options.peers or [PeerLimits(networks=(cidr,)) for cidr in options.trusted])
-        self._standing = standing
+        self._match = match
         self._intake = Intake(self.peers, is_urgent=options.is_urgent, report=on_report)
         self._backlog = Backlog()
         self.lookups = Lookups(socket.AF_INET6 if ":" in options.listen.host else socket.AF_INET)
@@ -239,10 +239,10 @@ class Transport:
     def received(self, server: Sippy, data: bytes, address: tuple[str, int], rtime: Sippy) -> None:
         """Take one datagram on the receiver thread: drop it, or pass it to the call thread."""
         source = address[0].strip("[]")
-        verdict = self._trust.of(source)
-        if not verdict.may_ask_over(TransportKind.UDP):
-            self.counters["without_tls" if verdict.is_trusted else "untrusted"] += 1
-            self._tell_once(source, is_trusted=verdict.is_trusted)
+        trust = self._trust.of(source)
+        if not trust.may_ask_over(TransportKind.UDP):
+            self.counters["without_tls" if trust.is_trusted else "untrusted"] += 1
+            self._tell_once(source, is_trusted=trust.is_trusted)
             return
         if len(data) < 32:
             self.counters["keepalive"] += 1
@@ -320,14 +320,14 @@ class Transport:
             if self._intake.answers_malformed(source.host, time.monotonic()) and error.request is not None:
                 self._refuse(server, error.request, source, (error.status, error.phrase, ()))
             return
-        standing = Standing.KNOWN if self.transactions.has(message) else self._standing(message, source)
-        verdict = self._intake.decide(message, standing, source.host, time.monotonic())
-        if verdict is Verdict.ADMIT:
+        match = DialogMatch.KNOWN if self.transactions.has(message) else self._match(message, source)
+        admission = self._intake.decide(message, match, source.host, time.monotonic())
+        if admission is Admission.ADMIT:
             if flow is not None and message.status is None:
                 server = ReplyServer(self, self._reply_to(flow, message), flow)
             self.transactions.take(Arrival(message=message, source=source, flow=flow), server, rtime)
-        elif verdict in _REFUSALS:
-            self._refuse(server, message, source, _REFUSALS[verdict])
+        elif admission in _REFUSALS:
+            self._refuse(server, message, source, _REFUSALS[admission])
 
     def _readable(self, message: RawMessage, source: Address) -> RawMessage:
         try:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from sip.options import PeerRule, SipOptions, TransportKind
 
 MAX_REMEMBERED = 4096
-"""Addresses whose verdict is remembered: a spoofer must not fill the memory."""
+"""Addresses whose trust is remembered: a spoofer must not fill the memory."""
 
 NO_RULE = PeerRule(networks=())
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What is thought of one address."""
+class AddressTrust:
+    """Whether one address is trusted, and the rule of its peer."""
 
     is_trusted: bool
     rule: PeerRule
@@ -37,24 +37,24 @@ class Trust:
         """
         self._trusted = _networks(options.trusted)
         self._rules = [(_networks(rule.networks), rule) for rule in options.rules]
-        self._verdicts: dict[str, Verdict] = {}
+        self._known: dict[str, AddressTrust] = {}
 
-    def of(self, host: str) -> Verdict:
-        """Return the verdict on an IP literal; one on anything else is that it is not trusted."""
-        verdict = self._verdicts.get(host)
-        if verdict is None:
-            verdict = self._judge(host)
-            if len(self._verdicts) < MAX_REMEMBERED:
-                self._verdicts[host] = verdict
-        return verdict
+    def of(self, host: str) -> AddressTrust:
+        """Return the trust in an IP literal; anything else is not trusted."""
+        found = self._known.get(host)
+        if found is None:
+            found = self._judge(host)
+            if len(self._known) < MAX_REMEMBERED:
+                self._known[host] = found
+        return found
 
-    def _judge(self, host: str) -> Verdict:
+    def _judge(self, host: str) -> AddressTrust:
         try:
             ip = ipaddress.ip_address(host)
         except ValueError:
-            return Verdict(is_trusted=False, rule=NO_RULE)
+            return AddressTrust(is_trusted=False, rule=NO_RULE)
         rule = next((rule for networks, rule in self._rules if _is_in(ip, networks)), NO_RULE)
-        return Verdict(is_trusted=_is_in(ip, self._trusted), rule=rule)
+        return AddressTrust(is_trusted=_is_in(ip, self._trusted), rule=rule)
 
 
 def _networks(cidrs: Sequence[str]) -> tuple[_Network, ...]:

@@ -20,7 +20,6 @@ from recorder.calls.transferable import TransferableCall, TransferIntake
 from recorder.calls.transferring import Transfers
 from recorder.calls.works import Works
 from recorder.rules.routing import Route, find_peer
-from sip.crossing import without_private
 from sip.endpoint import OutgoingCall
 from sip.events import (
     Body,
@@ -39,6 +38,7 @@ from sip.events import (
     ReferReceived,
     SipEvent,
 )
+from sip.header_policy import without_private
 from sip.options import Address
 
 _log = logging.getLogger(__name__)

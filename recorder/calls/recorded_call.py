@@ -53,7 +53,6 @@ from recorder.calls.works import Works
 from recorder.rules.outcome import MEDIA_REFUSALS, Facts
 from recorder.rules.policy import Extension, Nomination, recording_id
 from recorder.rules.routing import find_peer
-from sip.crossing import identity_in
 from sip.events import (
     Body,
     CallOffered,
@@ -67,6 +66,7 @@ from sip.events import (
     OfferReceived,
     OfferRefused,
 )
+from sip.header_policy import identity_in
 from sip.offer_answer import LocalStream
 from sip.options import TransportKind
 from sip.sdes import Srtp

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sip.limits import MAX_BACKLOG_OF_SOURCE, Standing
+from sip.limits import MAX_BACKLOG_OF_SOURCE, DialogMatch
 from sip.options import Address, SipOptions
 from sip.transport import Transport
 
@@ -40,7 +40,7 @@ def test_each_source_of_an_overload_is_reported(calls: Calls) -> None:
         SipOptions(listen=Address(host="127.0.0.1", port=0)),
         lambda *_: None,
         lambda *_: False,
-        standing=lambda *_: Standing.NEW,
+        match=lambda *_: DialogMatch.NEW,
         on_report=lambda *report: reports.append(report),
     )
     for source in ("127.0.0.1", "127.0.0.2"):

@@ -13,8 +13,8 @@ MOST_TARGETS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """One way to reach a name: an SRV record with one address of its target, or an address alone (priority 0)."""
+class SrvTarget:
+    """One way to reach a name: an address of an SRV record's target, or an address without a record (priority 0)."""
 
     priority: int = 0
     weight: int = 0
@@ -22,7 +22,7 @@ class Record:
     port: int
 
 
-def ordered(records: Iterable[Record], pick: Callable[[int], int]) -> list[Record]:
+def ordered(records: Iterable[SrvTarget], pick: Callable[[int], int]) -> list[SrvTarget]:
     """Return records in the order in which they are tried (RFC 2782).
 
     Args:
@@ -30,7 +30,7 @@ def ordered(records: Iterable[Record], pick: Callable[[int], int]) -> list[Recor
         pick: Gives a number in [0, n] for n, each as likely as the other: the weights share the calls out.
     """
     found = []
-    by_priority: dict[int, list[Record]] = {}
+    by_priority: dict[int, list[SrvTarget]] = {}
     for record in records:
         by_priority.setdefault(record.priority, []).append(record)
     for _, left in sorted(by_priority.items()):

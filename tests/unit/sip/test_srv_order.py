@@ -6,11 +6,11 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sip.locating import MOST_TARGETS, Record, ordered
+from sip.srv_order import MOST_TARGETS, SrvTarget, ordered
 
 
-def record(host: str, priority: int, weight: int) -> Record:
-    return Record(host=host, port=5060, priority=priority, weight=weight)
+def record(host: str, priority: int, weight: int) -> SrvTarget:
+    return SrvTarget(host=host, port=5060, priority=priority, weight=weight)
 
 
 RECORDS = st.lists(
@@ -20,7 +20,7 @@ RECORDS = st.lists(
 
 
 @given(RECORDS, st.integers(0, 1 << 32))
-def test_every_record_comes_once_and_by_priority(records: list[Record], seed: int) -> None:
+def test_every_record_comes_once_and_by_priority(records: list[SrvTarget], seed: int) -> None:
     found = ordered(records, lambda most: random.Random(seed).randint(0, most))
     assert Counter(found) == Counter(records)
     assert [r.priority for r in found] == sorted(r.priority for r in found)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sip.crossing import identity_in, passed_on, without_private
+from sip.header_policy import identity_in, passed_on, without_private
 from sip.message import RawMessage
 
 
