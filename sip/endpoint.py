@@ -1,14 +1,14 @@
-"""What can be asked of the SIP side: one protocol, and what an INVITE of ours says. Pure.
+"""What can be asked of the SIP side: commands on legs, how it stands, and what an INVITE of ours says. Pure.
 
 What happens on a leg is told by `sip.events`, how an endpoint is made is in `sip.options`. Call thread only.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from sip.events import Body, Header, LegId
-from sip.options import Address, Registrar
+from sip.options import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,19 +46,11 @@ class OutgoingCall:
 
 
 class Endpoint(Protocol):
-    """The commands of the SIP side; `sip.b2bua.SipEndpoint` is the real one. Call thread only.
+    """The commands on legs; `sip.leg_commands.LegCommands` is the real one. Call thread only.
 
     A command on a leg that has ended is ignored: its end is on the way as an event, or was sent by us. None of
     them raises for what a peer did.
     """
-
-    @property
-    def address(self) -> Address:
-        """The address bound, with its real port."""
-
-    @property
-    def counters(self) -> dict[str, int]:
-        """What went no further, by reason; any thread."""
 
     def ring(self, leg: LegId, *, status: int = 180, body: Body | None = None, headers: Sequence[Header] = ()) -> None:
         """Send a provisional response to an offered leg: 180, or 183 with early media's SDP."""
@@ -122,19 +114,18 @@ class Endpoint(Protocol):
     def identify(self, leg: LegId, headers: Sequence[Header]) -> None:
         """Tell a connected peer who it talks to now, by UPDATE; one that does not take UPDATE is not told."""
 
-    def watch(self, target: Address) -> None:
-        """Begin to send OPTIONS to a target; TargetChanged follows each change. Presumed alive at first."""
 
-    def register(self, registrar: Registrar) -> None:
-        """Begin to keep an address of record bound to us; RegistrationChanged follows. `close` takes it back."""
+class SipStatus(Protocol):
+    """How the SIP side stands; `sip.b2bua.SipEndpoint` is the real one."""
+
+    @property
+    def address(self) -> Address:
+        """The address bound, with its real port."""
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What went no further, by reason; any thread."""
 
     @property
     def registrations(self) -> list[dict[str, str | int | None]]:
         """How each registration stands: name, is_registered, left_s, last_status."""
-
-    def close(self, *, keep: Collection[LegId] = ()) -> None:
-        """Close the sockets. Legs that still exist are ended first, with BYE, CANCEL or 503.
-
-        Args:
-            keep: Legs to be left as they are: their media does not come here, so that they outlive us.
-        """

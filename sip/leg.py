@@ -36,7 +36,7 @@ class Leg:
 
     The leg owns its parts, which have a weak reference back: a strong one would make a ring of them all, which only a
     look of Python's collector could free, and all of the daemon waits for that. The endpoint keeps a leg for a while
-    after its end (`sip.b2bua.LINGER_S`), so that no part asks for a leg that is gone.
+    after its end (`sip.leg_register.LINGER_S`), so that no part asks for a leg that is gone.
 
     Attributes:
         dialog: The dialog, and where the leg stands.

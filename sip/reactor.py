@@ -11,8 +11,8 @@ Timers may be made on the call thread only; `Reactor.submit` is the one door for
 This module, `sip.transport`, `sip.transactions`, `sip.stream_server`, `sip.endpoint_services`, `sip.message_io`,
 `sip.dialog`, `sip.leg_dialog`, `sip.negotiation`, `sip.offered_invite`, `sip.invited`, `sip.inviting`, `sip.offers`,
 `sip.reliable_uas`, `sip.reliable_uac`, `sip.session_timer`, `sip.referral`, `sip.leg`, `sip.authorization`,
-`sip.registration`, `sip.watch`, `sip.readable`, `sip.b2bua` are the only ones behind the wall: no sippy
-object leaves them.
+`sip.registration`, `sip.watch`, `sip.readable`, `sip.uas_core` are the only ones behind the wall: no sippy object
+leaves them.
 """
 
 import logging

@@ -20,7 +20,7 @@ from recorder.calls.pauses import PauseRegister
 from recorder.calls.siprec.siprec_sessions import SessionRegister
 from recorder.common.clerk import Clerk
 from recorder.config import Config
-from sip.endpoint import Endpoint
+from sip.endpoint import Endpoint, SipStatus
 from sip.options import Address
 from storage.audit import AuditLog
 from storage.types import ErasureOrder, RecordingId
@@ -78,6 +78,7 @@ class Works:
     config: Config
     sounds: Sounds
     endpoint: Endpoint
+    sip_status: SipStatus
     scheduler: Scheduler
     relay: Relay
     writer: PausableWriter

@@ -168,7 +168,8 @@ class Daemon:
         self._works = Works(
             config=config,
             sounds=load_sounds(home, config),
-            endpoint=self._endpoint,
+            endpoint=self._endpoint.commands,
+            sip_status=self._endpoint,
             scheduler=self._reactor,
             relay=self._relay,
             writer=self._writer,

@@ -13,7 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
-from sip import b2bua
+from sip import leg_register
 
 LINGER_S = 1.0
 FILE = "garbage.json"
@@ -40,7 +40,7 @@ def _tell(path: Path) -> None:
 def main() -> None:
     """Run the daemon with the words that follow ``recorder``."""
     words = sys.argv[sys.argv.index("recorder") + 1 :]
-    b2bua.LINGER_S = LINGER_S
+    leg_register.LINGER_S = LINGER_S
     path = Path(words[words.index("-C") + 1]) / FILE
     signal.signal(signal.SIGUSR2, lambda *_: _tell(path))
     gc.set_debug(gc.DEBUG_SAVEALL)

@@ -106,7 +106,7 @@ class Driver:
 
     def join(self, event: SipEvent, target: Address) -> None:
         """Pass everything on between the two legs of a call: the smallest application there is."""
-        endpoint = self.endpoint
+        endpoint = self.endpoint.commands
         if isinstance(event, CallOffered):
             other = endpoint.dial(
                 OutgoingCall(
@@ -152,7 +152,7 @@ class Driver:
         elif name == "dial":
             args["target"] = _address(args["target"])
             args.setdefault("body", None)
-            self.say({"dialled": self.endpoint.dial(OutgoingCall(**args))})
+            self.say({"dialled": self.endpoint.commands.dial(OutgoingCall(**args))})
         elif name == "register":
             args["address"] = Address(host=args["address"][0], port=args["address"][1])
             if "account" in args:
@@ -172,8 +172,10 @@ class Driver:
         elif name == "stop":
             self.endpoint.close()
             self.reactor.stop()
+        elif name == "close":
+            self.endpoint.close(**args)
         else:
-            getattr(self.endpoint, name)(**args)
+            getattr(self.endpoint.commands, name)(**args)
 
     def read_commands(self) -> None:
         for line in sys.stdin:

@@ -1,0 +1,99 @@
+"""The legs of an endpoint, and what finds them: their number, their dialog, their INVITE. Call thread only."""
+
+import itertools
+from collections.abc import Collection
+
+from sip.endpoint_services import EndpointServices
+from sip.events import LegId
+from sip.leg import Leg
+from sip.leg_state import State
+from sip.message import RawMessage
+from sip.reactor import Reactor
+from sip.transfer import Replaces
+
+LINGER_S = 33.0
+"""An ended leg still answers for this long (64 * T1, RFC 3261 section 17): late 2xx, BYE, retransmissions. A second
+more, so that what waits for the ACK of its last response, for as long, does not come after the leg is gone."""
+
+
+class LegRegister:
+    """All legs that there are, and those that have ended not long ago."""
+
+    def __init__(self, reactor: Reactor) -> None:
+        self._reactor = reactor
+        self._ids = itertools.count(1)
+        self._legs: dict[LegId, Leg] = {}
+        self._lingering: dict[LegId, Leg] = {}
+        self._dialogs: dict[tuple[str, str], Leg] = {}
+        self._invites: dict[tuple[str, str | None], Leg] = {}
+
+    def make(self, services: EndpointServices) -> Leg:
+        """Return a new leg, which is not in the register before `add`."""
+        return Leg(LegId(next(self._ids)), services, self._forget)
+
+    def add(self, leg: Leg) -> None:
+        """Enter a leg, unless it has ended already."""
+        dialog = leg.dialog
+        if dialog.state is State.ENDED:
+            return
+        self._legs[dialog.id] = leg
+        self._dialogs[dialog.call_id, dialog.local_tag] = leg
+
+    def add_offered(self, leg: Leg) -> None:
+        """Enter a leg that an INVITE of the peer has begun."""
+        self.add(leg)
+        self._invites[leg.dialog.call_id, leg.dialog.remote_tag] = leg
+
+    def get(self, leg: LegId) -> Leg | None:
+        """Return a leg that has not ended."""
+        return self._legs.get(leg)
+
+    def get_lingering(self, leg: LegId) -> Leg | None:
+        """Return a leg, also one that has ended not long ago."""
+        return self._legs.get(leg) or self._lingering.get(leg)
+
+    def of_request(self, message: RawMessage) -> Leg | None:
+        """Return the leg that a request belongs to, by its tags; of an INVITE without, when it is the same again."""
+        local_tag, remote_tag = message.tag("to"), message.tag("from")
+        if local_tag is not None:
+            leg = self._dialogs.get((message.call_id, local_tag))
+            return leg if leg is not None and leg.dialog.remote_tag in (None, remote_tag) else None
+        return self.of_invite(message) if message.method in ("INVITE", "CANCEL") else None
+
+    def of_invite(self, message: RawMessage) -> Leg | None:
+        """Return the leg that an INVITE has begun, also if the message came another way (another branch)."""
+        leg = self._invites.get((message.call_id, message.tag("from")))
+        return leg if leg is not None and leg.invited.invite.key[1] == message.cseq else None
+
+    def of_response(self, message: RawMessage) -> Leg | None:
+        """Return the leg whose request a response answers."""
+        return self._dialogs.get((message.call_id, message.tag("from") or ""))
+
+    def named_by(self, replaces: Replaces) -> Leg | None:
+        """Return the leg that is the dialog which a Replaces names."""
+        leg = self._dialogs.get((replaces.call_id, replaces.to_tag))
+        return leg if leg is not None and leg.dialog.remote_tag == replaces.from_tag else None
+
+    def find(self, replaces: Replaces) -> LegId | None:
+        """Return the name of the leg that is the dialog which a Replaces names."""
+        leg = self.named_by(replaces)
+        return None if leg is None else leg.dialog.id
+
+    def close(self, keep: Collection[LegId]) -> None:
+        """End all legs but those to be kept."""
+        for leg in list(self._legs.values()):
+            if leg.dialog.id not in keep:
+                leg.close()
+        self._legs.clear()
+
+    def _forget(self, leg: Leg) -> None:
+        self._legs.pop(leg.dialog.id, None)
+        self._lingering[leg.dialog.id] = leg
+        self._reactor.call_later(LINGER_S, self._bury, leg)
+
+    def _bury(self, leg: Leg) -> None:
+        dialog = leg.dialog
+        self._lingering.pop(dialog.id, None)
+        self._dialogs.pop((dialog.call_id, dialog.local_tag), None)
+        if self._invites.get((dialog.call_id, dialog.remote_tag)) is leg:
+            del self._invites[dialog.call_id, dialog.remote_tag]
