@@ -8,11 +8,11 @@ without the message. sippy reads the clock by ctypes, which lets go of the inter
 back from a busy writer for each timer that it made. Python's own way does not let go.
 Timers may be made on the call thread only; `Reactor.submit` is the one door for other threads.
 
-This module, `sip.transport`, `sip.transactions`, `sip.stream_server`, `sip.endpoint_services`, `sip.message_io`,
-`sip.dialog`, `sip.leg_dialog`, `sip.negotiation`, `sip.offered_invite`, `sip.invited`, `sip.inviting`, `sip.offers`,
-`sip.reliable_uas`, `sip.reliable_uac`, `sip.session_timer`, `sip.referral`, `sip.leg`, `sip.authorization`,
-`sip.registration`, `sip.watch`, `sip.readable`, `sip.uas_core` are the only ones behind the wall: no sippy object
-leaves them.
+This module, `sip.transport`, `sip.arrivals`, `sip.transactions`, `sip.stream_server`, `sip.endpoint_services`,
+`sip.message_io`, `sip.dialog`, `sip.leg_dialog`, `sip.negotiation`, `sip.offered_invite`, `sip.invited`,
+`sip.inviting`, `sip.offers`, `sip.reliable_uas`, `sip.reliable_uac`, `sip.session_timer`, `sip.referral`, `sip.leg`,
+`sip.authorization`, `sip.registration`, `sip.watch`, `sip.readable`, `sip.uas_core` are the only ones behind the wall:
+no sippy object leaves them.
 """
 
 import logging

@@ -45,7 +45,7 @@ def test_each_source_of_an_overload_is_reported(calls: Calls) -> None:
     )
     for source in ("127.0.0.1", "127.0.0.2"):
         for _ in range(MAX_BACKLOG_OF_SOURCE + 20):
-            transport.received(None, JUNK, (source, 9), None)
+            transport.arrivals.received(None, JUNK, (source, 9), None)
         assert len(calls) == MAX_BACKLOG_OF_SOURCE + 1, "one word about it waits at a time"
         calls.run()
     assert [source for kind, source in reports if kind == "overload"] == ["127.0.0.1", "127.0.0.2"]
