@@ -6,12 +6,13 @@ wait for the call thread is not read on until they are handled. Knows asyncio, n
 
 import asyncio
 import logging
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from sip.framing import Broken, Framed, Pinged, StreamFramer
 from sip.options import Address, StreamLimits
-from sip.trust import AddressTrust
+from sip.tls import identities, is_named
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +26,10 @@ CLOSING_S = 2.0
 """From the last byte written to the end of a connection that the peer does not take it from."""
 
 _PONG = b"\r\n"
+
+_KEEP_ALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
+_USER_TIMEOUT_MS = 5000
+"""What the peer's kernel does not acknowledge for so long ends the connection: the peer is gone."""
 
 
 class Owner(Protocol):
@@ -51,12 +56,9 @@ class Connection(asyncio.Protocol):
         is_authenticated: TLS has shown who the peer is: by our target's name, or by the names of its rule.
     """
 
-    def __init__(
-        self, owner: Owner, peer: Address, limits: StreamLimits, *, is_ours: bool, trust: AddressTrust | None = None
-    ) -> None:
+    def __init__(self, owner: Owner, peer: Address, limits: StreamLimits, *, is_ours: bool) -> None:
         self.peer = self.target = peer
         self.is_ours = is_ours
-        self.trust = trust
         self.is_open = False
         self.is_authenticated = False
         self.check: Callable[[Connection], str | None] | None = None
@@ -181,6 +183,14 @@ class Connection(asyncio.Protocol):
         found = self._transport.get_extra_info("peername") if self._transport is not None else None
         return str(found[0]).split("%", 1)[0] if found else ""
 
+    def authenticate(self, names: Collection[str]) -> str | None:
+        """Take it that the peer is who its certificate says, if that has one of some names; returns why not."""
+        if not is_named(self.certificate, names):
+            shown = ", ".join(sorted(identities(self.certificate))) or "nobody"
+            return f"its certificate is of {shown}, not of {' or '.join(names)}"
+        self.is_authenticated = True
+        return None
+
     @property
     def _idle_s(self) -> float:
         return self._limits.idle_out_s if self.is_ours else self._limits.idle_in_s
@@ -219,3 +229,11 @@ class Connection(asyncio.Protocol):
         else:
             self._idle_timer = None
             self.close()
+
+
+def tune(connection: socket.socket) -> None:
+    """Have the kernel find out that a peer is gone."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, seconds in _KEEP_ALIVE:
+        connection.setsockopt(socket.IPPROTO_TCP, option, seconds)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Protocol, Self
 
 from sip.connection import Connection
+from sip.connector import Parcel
 from sip.message import encode_for_wire
 from sip.options import Address
 from sip.reactor import Sippy
-from sip.streams import Parcel
 
 
 class Outlet(Protocol):

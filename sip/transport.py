@@ -15,13 +15,14 @@ from sippy.Udp_server import Udp_server, Udp_server_opts
 
 from sip.arrivals import Arrivals, MatchHook
 from sip.connection import Connection
+from sip.connector import Parcel
 from sip.limits import Intake, Peers
 from sip.lookups import Lookups
 from sip.message import encode_for_wire, is_ip
 from sip.options import Address, PeerLimits, SipOptions, TransportKind
 from sip.reactor import QuietLogger, Sippy, guarded
 from sip.stream_server import RequestServer
-from sip.streams import Parcel, Streams
+from sip.streams import Streams
 from sip.transactions import RequestHook, StrayHook, Transactions
 from sip.trust import Trust
 
