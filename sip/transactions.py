@@ -150,7 +150,7 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
             userv = userv.beside()
         transaction = super().newTransaction(msg, *args, userv=userv, **more)
         if isinstance(userv, RequestServer):
-            self._stop_retransmitting(transaction)
+            _stop_retransmitting(transaction)
             userv.follow(msg, transaction)
         return transaction
 
@@ -202,15 +202,9 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
         is_reliable = getattr(t.userv, "transport", TransportKind.UDP) != TransportKind.UDP
         super().sendResponse(resp, t, *args, **more)
         if is_reliable and resp.getSCode()[0] >= 300:
-            self._stop_retransmitting(t)
+            _stop_retransmitting(t)
 
     # -- timers
-
-    @staticmethod
-    def _stop_retransmitting(transaction: Sippy) -> None:
-        if getattr(transaction, "teA", None) is not None:
-            transaction.teA.cancel()
-            transaction.teA = None
 
     def timerD(self, transaction: Sippy) -> None:  # noqa: N802 - sippy's name
         """Forget an INVITE that we answered, and no other: two with the same tags have the same name for sippy."""
@@ -232,6 +226,12 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
         doubled = transaction.tout * 2
         transaction.tout = doubled if is_our_invite else min(doubled, T2_S)
         transaction.teA = Timeout(self.timerA, transaction.tout, 1, transaction)
+
+
+def _stop_retransmitting(transaction: Sippy) -> None:
+    if getattr(transaction, "teA", None) is not None:
+        transaction.teA.cancel()
+        transaction.teA = None
 
 
 def _state(transaction: Sippy) -> str:
