@@ -16,12 +16,12 @@ from sip.limits import Admission, Backlog, DialogMatch, Intake
 from sip.message import (
     MalformedMessageError,
     RawMessage,
-    parse_message,
     refusal,
     reply_port,
     sent_by_port,
     via_parameters,
 )
+from sip.message_parser import parse_message
 from sip.options import Address, TransportKind
 from sip.reactor import Sippy
 from sip.readable import check_readable, mended

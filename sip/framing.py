@@ -2,14 +2,15 @@
 
 A stream has no borders but Content-Length, so it is required and must be right: after a wrong one nobody knows where
 the next message begins, and the stream is *broken* for good. The head is read by the functions that read it again as
-a message (`sip.message`), so that the two cannot disagree about where it ends or what it says. However the bytes are
-cut on their way, the same frames come out.
+a message (`sip.message_parser`), so that the two cannot disagree about where it ends or what it says. However the
+bytes are cut on their way, the same frames come out.
 """
 
 import re
 from dataclasses import dataclass
 
-from sip.message import HEAD_END, MalformedMessageError, refusal, stream_body_length
+from sip.message import MalformedMessageError, refusal
+from sip.message_parser import HEAD_END, stream_body_length
 
 MAX_HEAD_BYTES = 64 * 1024
 """Start line and headers; the longest in our captures have 5 kB."""
@@ -27,7 +28,7 @@ _LONGEST_END = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Framed:
-    """One whole message, as `sip.message.parse_message` takes it."""
+    """One whole message, as `sip.message_parser.parse_message` takes it."""
 
     data: bytes
 

@@ -52,7 +52,7 @@ class _RawHeader(SipGenericHF):  # type: ignore[misc]  # sippy has no types
 
 
 class _RawBody:
-    """A body that crosses byte for byte: one character a byte, as `sip.message` has it."""
+    """A body that crosses byte for byte: one character a byte, as `sip.message_parser` has it."""
 
     def __init__(self, body: Body) -> None:
         self._body = body

@@ -13,7 +13,7 @@ from pathlib import Path
 from audio import blocks as audio_blocks
 from audio import dtmf
 from recorder import config as configuration
-from sip import metadata, offer_answer, recording_sdp, sdes, sdp, session_expires, siprec
+from sip import metadata, metadata_parser, offer_answer, recording_sdp, sdes, sdp, session_expires, siprec
 from sip.digest import Credentials, answer, challenge_of
 from sip.framing import Framed, StreamFramer
 from sip.message import (
@@ -21,12 +21,12 @@ from sip.message import (
     display_name,
     encode_for_wire,
     one_line,
-    parse_message,
     refusal,
     reply_port,
     split_values,
     user_part,
 )
+from sip.message_parser import parse_message
 from sip.offer_answer import LocalStream
 from sip.readable import check_readable
 from sip.sdp import SdpError, UnacceptableError
@@ -117,7 +117,7 @@ def _multipart(data: bytes) -> None:
 
 
 def _metadata(data: bytes) -> None:
-    found = metadata.parse(data)
+    found = metadata_parser.parse(data)
     merged = found.merged(found)
     assert merged.session_ids == found.session_ids
     for stream in ("1", "2", ""):

@@ -7,7 +7,8 @@ import logging
 
 from sip import built_in_bridge, siprec
 from sip.events import Body, CallOffered
-from sip.metadata import Metadata, MetadataError, Participant, parse
+from sip.metadata import Metadata, MetadataError, Participant
+from sip.metadata_parser import parse
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from recorder.calls.rules.transfer import TABLE, Standing
 from recorder.rules.policy import Direction, Extension
 from recorder.rules.routing import EmergencyNumbers, Peer, PeerNotice
 from sip.built_in_bridge import read
-from sip.metadata import Metadata, Participant, Stream, parse
+from sip.metadata import Metadata, Participant, Stream
+from sip.metadata_parser import parse
 from tests.helpers.siprec_shapes import Call, Who, rfc
 
 ALICE = Extension(number="2001", operator="alice", service="Revenues")

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sip.framing import MAX_BODY_BYTES, MAX_HEAD_BYTES, Broken, Frame, Framed, Pinged, StreamFramer
-from sip.message import MalformedMessageError, parse_message
+from sip.message import MalformedMessageError
+from sip.message_parser import parse_message
 
 HEADERS = (
     "Via: SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bK1\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@y>\r\n"

@@ -16,7 +16,8 @@ from sip.limits import (
     Intake,
     Peers,
 )
-from sip.message import RawMessage, parse_message, refusal, reply_port
+from sip.message import RawMessage, refusal, reply_port
+from sip.message_parser import parse_message
 from sip.options import Address, PeerLimits, TransportKind
 from sip.places import Place
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sip import rs_xml, rs_xml_repair
-from sip.metadata import Metadata, MetadataError, parse, user_of
+from sip.metadata import Metadata, MetadataError, user_of
+from sip.metadata_parser import parse
 from sip.siprec import take_apart
 from tests.helpers.siprec_shapes import RFC, SHAPES, Call, Who, rfc
 
