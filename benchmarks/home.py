@@ -20,7 +20,8 @@ import soundfile
 from benchmarks.machine import end
 from recorder.access.signing import Signer
 from recorder.common.home import Home
-from recorder.config import ConfigError, read
+from recorder.config.reading import read_config
+from recorder.config.toml_tables import ConfigError
 from recorder.control.client import signed_headers
 from recorder.control.headers import ACTOR_HEADER
 from recorder.recordings.opening import open_index
@@ -133,7 +134,7 @@ class RecorderHome:
             HomeError: The index cannot be read.
         """
         try:
-            index = open_index(Home(self.root), read(self.root / "recorder.toml"))
+            index = open_index(Home(self.root), read_config(self.root / "recorder.toml"))
             try:
                 return [row_to_json(row) for row in index.each(Search(limit=_MOST_ROWS))]
             finally:

@@ -23,7 +23,7 @@ from typing import Any
 from benchmarks.machine import holdings, measured_here
 from benchmarks.sweep_recordings import A_DAY, OPERATORS, make, prepare
 from recorder.common.home import Home
-from recorder.config import Config, Storage
+from recorder.config.settings import Config, Storage
 from recorder.recordings.fsck import Checker
 from recorder.recordings.reindex import Reindexer
 from storage.audit import AuditLog

@@ -27,12 +27,12 @@ from benchmarks.browser import csrf_of, signed_in
 from benchmarks.index_rows import made
 from benchmarks.machine import measured_here
 from benchmarks.ports import free_address
-from recorder import config
 from recorder.access.account_rows import PeopleError
 from recorder.access.accounts import People
 from recorder.access.database import open_people
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.permissions import Role
 from recorder.rules.signing_in import SecondFactor
 from recorder.web.app import create_app
@@ -129,7 +129,7 @@ def _console(home: Path) -> Iterator[tuple[str, int]]:
 
 def serve(home: Path, port: int) -> None:
     """Serve the console of a home until it is told to stop."""
-    found = config.read(Home(home).config)
+    found = read_config(Home(home).config)
     found = replace(found, console=replace(found.console, second_factor=SecondFactor.OFF, requests_per_s=1e5))
     with open_console(Home(home), found) as deps:
         uvicorn.Server(server_config(create_app(deps), host="127.0.0.1", port=port)).run()

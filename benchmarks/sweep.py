@@ -27,7 +27,7 @@ from benchmarks.machine import holdings, measured_here
 from benchmarks.postgres import PostgresServer
 from benchmarks.sweep_recordings import A_DAY, OPERATORS, make, prepare
 from recorder.common.home import Home
-from recorder.config import Config, Storage
+from recorder.config.settings import Config, Storage
 from recorder.retention.sweep import Sweeper
 from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_process import opened_sweeper

@@ -9,7 +9,7 @@ from typing import Any
 
 from recorder.calls.recording import Recording
 from recorder.calls.rules.reminding import Due, PauseVigil, is_watched
-from recorder.config import Pause
+from recorder.config.settings import Pause
 
 _log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from recorder.calls.opt_outs import OptOutRegister
 from recorder.calls.pauses import PauseRegister
 from recorder.calls.siprec.siprec_sessions import SessionRegister
 from recorder.common.clerk import Clerk
-from recorder.config import Config
+from recorder.config.settings import Config
 from sip.endpoint import Endpoint, SipStatus
 from sip.options import Address
 from storage.audit import AuditLog

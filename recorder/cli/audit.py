@@ -43,7 +43,7 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.common.system_user import os_user
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.permissions import Act, Person
 from recorder.recordings.opening import open_index
 from storage.anchors import Anchors

@@ -35,7 +35,7 @@ from recorder.cli.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.data_subjects import casework, scoping, transcripts
 from recorder.data_subjects.book import CaseBook
 from recorder.data_subjects.casework import CaseBooks

@@ -27,7 +27,7 @@ from recorder.cli.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.exports.cover_sheet import position_words
 from recorder.permissions import Act, Allowed, Person, may
 from recorder.recordings.opening import open_reader

@@ -32,7 +32,7 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.common.system_user import os_user
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.data_subjects.book import CaseBook
 from recorder.data_subjects.transcripts import Transcripts, case_file
 from recorder.exports.copy_orders import CopyBooks, CopyOrder, Ordered, check_order

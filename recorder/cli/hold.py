@@ -27,7 +27,7 @@ from recorder.cli.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.data_subjects.book import CaseBook
 from recorder.data_subjects.casework import needed_hold
 from recorder.permissions import Person

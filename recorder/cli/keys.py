@@ -26,7 +26,7 @@ from recorder.cli.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.permissions import Act, Person
 from recorder.recordings.keyring import epoch_keys, new_passphrase
 from recorder.retention.housekeeping import KeyHolder

@@ -29,7 +29,7 @@ from recorder.cli.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.permissions import Person
 
 CodeOption = Annotated[

@@ -31,7 +31,7 @@ from recorder.cli.shared import (
 )
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.permissions import Act, DeniedError, Person, Refused, knows_all, may
 from recorder.recordings.opening import open_index
 from recorder.recordings.searching import describe, findable, knows, shown, typed

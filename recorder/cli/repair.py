@@ -33,7 +33,7 @@ from recorder.cli.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.permissions import Act, Person
 from recorder.recordings.fsck import Checker
 from recorder.recordings.mending import MENDED, Mender

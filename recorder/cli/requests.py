@@ -31,7 +31,7 @@ from recorder.cli.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.permissions import Act, Person
 from recorder.rules.requesting import LEAVE_DAYS, MOST_LEAVE_DAYS, AccessRequest, Category, Leave, RequestWish
 from storage.audit import AuditLog

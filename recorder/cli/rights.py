@@ -23,7 +23,7 @@ from recorder.cli.shared import (
     tell,
 )
 from recorder.common.home import Home
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.data_subjects import casework
 from recorder.data_subjects.casework import CaseBooks
 from recorder.data_subjects.claim_letters import ClaimLetter, claim_letter

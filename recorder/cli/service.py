@@ -13,7 +13,7 @@ from recorder.calls.notices import NoticeError
 from recorder.cli.shared import HomeOption, fail, load_home, say
 from recorder.common.hygiene import LimitError, collect_regularly, forbid_dumps, lock_memory, take_short_turns
 from recorder.common.logs import log_to_stderr
-from recorder.config import ConfigError
+from recorder.config.toml_tables import ConfigError
 from recorder.demo.phones.kinds import PhoneKind
 from recorder.recordings.opening import AlreadyRunningError
 from recorder.service.processes import NotReadyError, start, stop, wait_ready

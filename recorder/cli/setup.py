@@ -35,8 +35,9 @@ from recorder.cli.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
-from recorder.config import Config, config_file
+from recorder.config import config_file
 from recorder.config.carriage import parse_address
+from recorder.config.settings import Config
 from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.permissions import Act, Role
 from recorder.recordings.keyring import epoch_keys, new_passphrase

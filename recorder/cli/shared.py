@@ -18,7 +18,6 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from recorder import config as configuration
 from recorder.access.accounts import People, SignedIn
 from recorder.access.attempts import REFUSED_SENTENCE, SignInRefused
 from recorder.access.database import AuditNote, open_people
@@ -32,7 +31,9 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.plain_text import clean, one_line
 from recorder.common.system_user import os_user
-from recorder.config import Config, ConfigError
+from recorder.config.reading import read_config
+from recorder.config.settings import Config
+from recorder.config.toml_tables import ConfigError
 from recorder.permissions import Act, Allowed, Person, Refused, may
 from recorder.rules.requirement import UnlistedError, missing_act
 from recorder.rules.signing_in import SignInRules
@@ -146,7 +147,7 @@ def load_home(root: Path) -> tuple[Home, Config]:
     """Read a home's configuration, or leave with exit code 2 and the sentence."""
     home = Home(root.resolve())
     try:
-        return home, configuration.read(home.config)
+        return home, read_config(home.config)
     except ConfigError as error:
         fail(str(error), 2)
 
@@ -297,7 +298,7 @@ def prove_password(home: Home, person: Person, path: Path | None) -> None:
 def sign_in_rules(home: Home) -> SignInRules:
     """Return how people sign in, or leave with exit code 2 and the sentence."""
     try:
-        return configuration.read(home.config).console.sign_in
+        return read_config(home.config).console.sign_in
     except ConfigError as error:
         fail(str(error), 2)
 

@@ -1,18 +1,15 @@
 """How SIP is carried, by the configuration: what goes to the endpoint, and what cannot work together. Pure.
 
-`recorder.config` reads the keys; what they mean to `sip.b2bua` is said here alone.
+`recorder.config.reading` reads the keys; what they mean to `sip.b2bua` is said here alone.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+from recorder.config.settings import Config, Sip
 from sip.digest import Credentials
 from sip.message import is_ip
 from sip.options import Address, PeerLimits, PeerRule, SipOptions, StreamLimits, TlsOptions, TransportKind
-
-if TYPE_CHECKING:
-    from recorder.config import Config, Sip
 
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, never bound
 
@@ -64,7 +61,7 @@ def parse_address(value: str, default_port: int | None = None) -> Address:
 
 
 def sip_options(
-    config: "Config", *, is_urgent: Callable[[str], bool], account_of: Callable[[str], Credentials | None]
+    config: Config, *, is_urgent: Callable[[str], bool], account_of: Callable[[str], Credentials | None]
 ) -> SipOptions:
     """Return what the endpoint is made with."""
     sip = config.sip
@@ -106,7 +103,7 @@ def sip_options(
     )
 
 
-def mistakes(config: "Config") -> Iterator[Mistake]:
+def mistakes(config: Config) -> Iterator[Mistake]:
     """Look for combinations that cannot work."""
     yield from _listeners(config.sip)
     listening = {TransportKind.UDP}
@@ -129,14 +126,14 @@ def mistakes(config: "Config") -> Iterator[Mistake]:
         )
 
 
-def tls_options(sip: "Sip") -> TlsOptions | None:
+def tls_options(sip: Sip) -> TlsOptions | None:
     """Return what TLS is made with, or None where it is not spoken."""
     if sip.listen_tls is None or sip.tls_certificate is None or sip.tls_key is None:
         return None
     return TlsOptions(certificate=sip.tls_certificate, private_key=sip.tls_key, ca=sip.tls_ca)
 
 
-def _listeners(sip: "Sip") -> Iterator[Mistake]:
+def _listeners(sip: Sip) -> Iterator[Mistake]:
     for key in ("tls_certificate", "tls_key"):
         if sip.listen_tls is not None and getattr(sip, key) is None:
             yield Mistake(sentence=f"listen_tls needs {key}, the path of a PEM file", section="sip", key="listen_tls")
@@ -151,7 +148,7 @@ def _listeners(sip: "Sip") -> Iterator[Mistake]:
         )  # fmt: skip
 
 
-def _peers(config: "Config", listening: set[TransportKind]) -> Iterator[Mistake]:
+def _peers(config: Config, listening: set[TransportKind]) -> Iterator[Mistake]:
     for i, peer in enumerate(config.peer):
         for key in ("tls_only", "requires_certificate"):
             if getattr(peer, key) and TransportKind.TLS not in listening:

@@ -7,8 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from recorder.config.carriage import WILDCARDS, mistakes, parse_address
-from recorder.config.reading import Reader
 from recorder.config.settings import Config
+from recorder.config.toml_tables import Reader
 from recorder.rules.retention import SCHEDULE, UNREACHED
 from recorder.rules.transfer_targets import is_pattern
 from sip.message import is_ip

@@ -18,10 +18,10 @@ import soxr
 from rich.console import Console
 
 from audio.prompts import PromptError, speak
-from recorder import config as configuration
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
 from recorder.config.config_file import Answers
+from recorder.config.reading import read_config
 from recorder.control.client import LiveClient
 from recorder.demo.checks import RATE, Claim, claims, draw
 from recorder.demo.phones.kinds import PhoneKind, choose
@@ -176,7 +176,7 @@ def _running(home: Home, story: Story) -> Iterator[None]:
     children = [start(home, command, log=home.log) for command in ("run", "console")]
     try:
         wait_ready(home, children[0], within_s=60)  # on a machine that is busy with something else too
-        config = configuration.read(home.config)
+        config = read_config(home.config)
         story.tell(f"recorder listens for SIP on {config.sip.listen}, its console is http://{config.console.listen}")
         yield
     finally:
@@ -189,7 +189,7 @@ def _running(home: Home, story: Story) -> Iterator[None]:
 
 def _converse(home: Home, caller: Phone, officer: Phone, sounds: dict[str, Path], story: Story) -> Path:
     """Hold the conversation; return what the caller's phone heard."""
-    config = configuration.read(home.config)
+    config = read_config(home.config)
     heard = sounds["caller"].with_name("heard-by-caller.wav")
     officer.auto_answer(1.0)
     story.tell("the caller dials extension 2001")
@@ -243,7 +243,7 @@ def _wait_state(home: Home, state: str) -> None:
 
 def _wait_for_row(home: Home) -> RecordingRow:
     deadline = time.monotonic() + 15
-    index = open_index(home, configuration.read(home.config))
+    index = open_index(home, read_config(home.config))
     try:
         while time.monotonic() < deadline:
             rows = index.find(Search(limit=1))
@@ -261,7 +261,7 @@ def _wait_for_row(home: Home) -> RecordingRow:
 def _copy(home: Home, row: RecordingRow, output: Path, story: Story) -> Path:
     target = output / "recording.wav"
     target.unlink(missing_ok=True)
-    reader = open_reader(home, configuration.read(home.config), row)
+    reader = open_reader(home, read_config(home.config), row)
     copy = export(reader, target, Format.WAV, duration_s=row.duration_s)
     story.tell(f"stereo copy: {target}, {copy.duration_s:.1f} s, caller left, officer right")
     return target

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from recorder.access.listening.books import HearingBooks
 from recorder.access.proposals import Proposals
 from recorder.access.seals import ADDED, GRANTED, roles_in
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.data_subjects import casework
 from recorder.data_subjects.case_holds import waiting_scopes
 from recorder.data_subjects.casework import CaseBooks

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from recorder.common.file_lock import locked
-from recorder.config import Archive
+from recorder.config.settings import Archive
 from storage.archive import archive
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER

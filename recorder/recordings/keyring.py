@@ -4,7 +4,7 @@ from pathlib import Path
 
 from recorder.access.passwords import weakness
 from recorder.common.home import Home
-from recorder.config import Config
+from recorder.config.settings import Config
 from storage.errors import KeyProblemError
 from storage.key_files import read_secret
 from storage.keys import EpochKeys

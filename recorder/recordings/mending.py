@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from recorder.common.home import Home
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.recordings.agreement import look, set_mark
 from recorder.recordings.finding import REC
 from recorder.recordings.home_rights import forbidden_in

@@ -12,7 +12,7 @@ from recorder.calls.pauses import REGISTER, States, read_states, write_states
 from recorder.common.clock import utc_now
 from recorder.common.file_lock import locked
 from recorder.common.home import Home
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.permissions import Act
 from recorder.recordings.agreement import look
 from recorder.recordings.kept_live import Discards, settle

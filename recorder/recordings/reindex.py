@@ -22,7 +22,7 @@ from recorder.audit.late_entries import CONSOLE_FOLDER as LATE_CONSOLE_ENTRIES
 from recorder.audit.late_entries import FOLDER as LATE_ENTRIES
 from recorder.calls.filing import FOLDER
 from recorder.common.home import Home
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.recordings.agreement import set_mark
 from recorder.recordings.opening import AlreadyRunningError, held, open_index
 from recorder.recordings.replay import Replayed, replay, survey

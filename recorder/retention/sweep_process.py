@@ -13,13 +13,14 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from recorder import config as configuration
 from recorder.access.database import open_people
 from recorder.common.clock import since_boot, utc_now
 from recorder.common.home import Home
 from recorder.common.hygiene import forbid_dumps
 from recorder.common.logs import log_to_stderr
-from recorder.config import Config, ConfigError
+from recorder.config.reading import read_config
+from recorder.config.settings import Config
+from recorder.config.toml_tables import ConfigError
 from recorder.recordings.agreement import look
 from recorder.recordings.opening import open_index
 from recorder.recordings.returned import LOCK, SweepBusyError, alone
@@ -112,7 +113,7 @@ def main(root: Path) -> int:
     os.nice(_NICE)
     home = Home(root)
     try:
-        config = configuration.read(home.config)
+        config = read_config(home.config)
         with opened_sweeper(home, config, is_noted=True, has_people=sweeps_people(config)) as sweeper:
             state = sweeper.run()
     except SweepBusyError as error:

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.hygiene import wiping_environment
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.retention import people_leftovers
 from recorder.retention.sweep_process import BUSY, DONE, STOPPED, sweeps_people
 from recorder.retention.sweep_state import NAME, SweepState, alarms_of, read_state, state_to_json, was_cut_off

@@ -103,7 +103,7 @@ def extension_of(extensions: Mapping[str, Extension], number: str) -> Extension 
 
     Args:
         extensions: By number, with one that the configuration has with separators also without
-            (`recorder.config.Config.nominated`).
+            (`recorder.config.settings.Config.nominated`).
         number: As it was signalled.
     """
     return extensions.get(number) or extensions.get(without_separators(number))

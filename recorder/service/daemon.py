@@ -22,7 +22,6 @@ from audio import prompts
 from audio.port_memory import PortMemory
 from audio.types import RelayOptions
 from audio.writer import PausableWriter, WriterOptions
-from recorder import config as configuration
 from recorder.access.agents import SignOns
 from recorder.access.pins import PinFile, Pins
 from recorder.access.sign_on_codes import SignOnCodes
@@ -44,10 +43,11 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.hygiene import can_lock, forbid_dumps, leave_out_what_is_there, lock_memory, raise_descriptors
 from recorder.common.problems import ProblemError
-from recorder.config import Config, ConfigError
 from recorder.config.carriage import parse_address, sip_options
-from recorder.config.reading import DERIVED
+from recorder.config.reading import read_config
+from recorder.config.settings import Config
 from recorder.config.sip_accounts import AccountError, accounts, registrars
+from recorder.config.toml_tables import DERIVED, ConfigError
 from recorder.control.api import LiveApi
 from recorder.control.broadcast import Broadcast
 from recorder.control.socket_server import PathTooLongError, SocketServer
@@ -351,7 +351,7 @@ class Daemon:
         """
         old = self._works.config
         try:
-            new = configuration.read(self._home.config)
+            new = read_config(self._home.config)
             sounds = load_sounds(self._home, new)
             self._endpoint.renew_certificates()
         except (ConfigError, NoticeError, TlsFilesError) as error:
@@ -453,7 +453,7 @@ def run(root: Path) -> None:
         ConfigError, NoticeError, StartError, LimitError, AlreadyRunningError: A sentence each.
     """
     home = Home(root)
-    config = configuration.read(home.config)
+    config = read_config(home.config)
     forbid_dumps()
     if config.media.lock_memory:
         lock_memory()

@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import Iterator
 
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.service.site_check import Finding, Level, error, warning
 from sip.options import Address, TransportKind
 from storage.epochs import EpochKeys, read_public

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 
-from recorder import config as configuration
 from recorder.access.account_rows import PeopleError
 from recorder.access.accounts import FOUNDER_ROLES, People
 from recorder.access.database import open_people
@@ -10,7 +9,9 @@ from recorder.access.signing import ensure_key
 from recorder.calls.notices import NoticeError, NoticeStore, install_shipped
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.config import ConfigError, config_file
+from recorder.config import config_file
+from recorder.config.reading import read_config
+from recorder.config.toml_tables import ConfigError
 from recorder.recordings.keyring import epoch_keys
 from recorder.retention.sweep_state import IN_FORCE
 from storage.audit import AuditLog
@@ -44,7 +45,7 @@ def make_home(home: Home, answers: config_file.Answers, password: str, *, os_use
     try:
         home.config.touch(mode=0o600)
         home.config.write_text(config_file.text(answers, now.date()))
-        config = configuration.read(home.config)
+        config = read_config(home.config)
         note = People(open_people(home.people), now=utc_now).add(answers.admin, password, roles=FOUNDER_ROLES)
         NodeKeys.create(home.root)
         ensure_key(home.root)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from recorder.access.openid.answers import ProviderDownError
 from recorder.access.openid.provider import Provider
 from recorder.common.clock import utc_now
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.service.site_check import Finding, Level, warning
 
 

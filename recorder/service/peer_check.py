@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.rules.alarms import ALARMS
 from recorder.rules.routing import Peer, Route, find_peer
 from recorder.service.site_check import Finding, Level, warning

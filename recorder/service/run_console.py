@@ -13,7 +13,7 @@ from recorder.access.listening.appointments import Appointments
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.hygiene import LimitError, raise_descriptors
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.notifications.postman import Postman
 from recorder.permissions import Role
 from recorder.recordings.archiving import Archiver

@@ -14,7 +14,7 @@ from pathlib import Path
 from recorder.access.operator_names import misnamed_operators
 from recorder.common.home import Home
 from recorder.common.hygiene import descriptors_needed, locked_bytes
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.config.sip_accounts import AccountError, accounts, registrars
 from recorder.permissions import Person, Role
 from recorder.recordings.home_rights import forbidden_in, given_away

@@ -23,7 +23,7 @@ from recorder.access.tokens import Tokens
 from recorder.audit.ledger import Ledger
 from recorder.calls.notices import NoticeStore
 from recorder.common.home import Home
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.control import client as live_client
 from recorder.control.client import LiveClient
 from recorder.control.daemon_lists import opt_outs_of, takeovers_of

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from recorder import config
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.permissions import Role
 from recorder.web.app import create_app
 from recorder.web.deps import ConsoleDeps
@@ -40,7 +40,7 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with exchange(tmp_path_factory.mktemp("agent"), edits=EDITS) as lines:
         home = Home(lines.home.root)
-        with open_console(home, config.read(lines.home.config), hasher=CHEAP) as deps:
+        with open_console(home, read_config(lines.home.config), hasher=CHEAP) as deps:
             deps.people.add("alice", PASSWORD, display_name="alice", roles={Role.OFFICER}, extension="2001")
             deps.people.add("rhea", PASSWORD, display_name="Rhea", roles={Role.MANAGER}, teams=["Revenues"])
             with serving(server_config(create_app(deps), host="127.0.0.1", port=0)) as server:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from recorder import config
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.permissions import Role
 from recorder.web.app import create_app
 from recorder.web.deps import ConsoleDeps
@@ -73,7 +73,7 @@ class Desk:
 def desk(chromium: Chromium, tmp_path: Path) -> Iterator[Desk]:
     with exchange(tmp_path / "home", edits=EDITS) as lines:
         home = Home(lines.home.root)
-        with open_console(home, config.read(lines.home.config), hasher=CHEAP) as deps:
+        with open_console(home, read_config(lines.home.config), hasher=CHEAP) as deps:
             for name, roles in PEOPLE.items():
                 extension = "2001" if name == "alice" else None
                 teams = ["Revenues"] if name == "rhea" else []

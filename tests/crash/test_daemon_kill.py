@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.config import Pause
+from recorder.config.settings import Pause
 from tests.helpers.exactness import kept_of
 from tests.helpers.exchange import Exchange, Talk, exchange
 from tests.helpers.recorder_home import eventually

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from recorder.access.database import open_people
 from recorder.common.home import Home
-from recorder.config import Config, Retention
+from recorder.config.settings import Config, Retention
 from recorder.permissions import Person, Role
 from recorder.retention.eraser import Eraser
 from recorder.retention.former import Former

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from audio import blocks as audio_blocks
 from audio import dtmf
-from recorder import config as configuration
+from recorder.config.reading import read_config
+from recorder.config.toml_tables import ConfigError
 from sip import metadata, metadata_parser, offer_answer, recording_sdp, sdes, sdp, session_expires, siprec
 from sip.digest import Credentials, answer, challenge_of
 from sip.framing import Framed, StreamFramer
@@ -275,8 +276,8 @@ def targets() -> Iterable[Target]:
         Target(
             name="config",
             seeds=[seeds.config()],
-            run=files.with_(configuration.read),
-            errors=(configuration.ConfigError,),
+            run=files.with_(read_config),
+            errors=(ConfigError,),
             files=("/recorder/config",),
             tokens=seeds.TOML_TOKENS,
         ),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recorder.config import Archive
+from recorder.config.settings import Archive
 from recorder.recordings.archiving import Archiver
 from storage.rows import row_from_json
 from storage.runs import ANCHOR, AUDIO, G722, LOST, PCMA, PCMU, pack

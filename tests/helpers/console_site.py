@@ -26,9 +26,9 @@ from recorder.access.database import AuditNote, accounts, open_people
 from recorder.common.home import Home
 from recorder.common.problem_answers import install
 from recorder.common.problems import ProblemError
-from recorder.config import Config
-from recorder.config import Console as ConsoleOptions
 from recorder.config.openid_options import OpenIdOptions
+from recorder.config.settings import Config
+from recorder.config.settings import Console as ConsoleOptions
 from recorder.control.peercred import PeerCredProtocol, user_name
 from recorder.permissions import Person, Role
 from recorder.rules.requesting import AccessRequest

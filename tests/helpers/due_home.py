@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from recorder import config
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.recordings.opening import open_index
 from storage.keys import EpochKeys, NodeKeys
 from storage.rows import row_from_json, time_to_json
@@ -36,7 +36,7 @@ def add_recording(
     )
     opened.append(block(0))
     done = opened.close(fields, is_complete=True)
-    index = open_index(place, config.read(home.config))
+    index = open_index(place, read_config(home.config))
     try:
         index.save(replace(row_from_json(fields), path=done.path, bytes=done.bytes, sha256=done.sha256))
     finally:

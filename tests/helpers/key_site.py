@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from recorder.config import Archive
+from recorder.config.settings import Archive
 from recorder.recordings.archiving import Archiver
 from recorder.retention.housekeeping import KeyHolder
 from storage.rows import row_from_json

@@ -21,11 +21,11 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from recorder import config
 from recorder.cli.cli import app
 from recorder.cli.shared import TOKEN_VARIABLE
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.permissions import Role
 from recorder.recordings.opening import open_index
 from recorder.retention.sweep_process import opened_sweeper
@@ -203,7 +203,7 @@ class PolicySite:
 
     def bring_review_forward(self, hold: str) -> None:
         """Have a hold be due for review today, as if its days had passed."""
-        index = open_index(Home(self.home.root), config.read(self.home.config))
+        index = open_index(Home(self.home.root), read_config(self.home.config))
         try:
             known = Holds(index.database)
             known.save([replace(known.get(hold), review_on=self.today)])

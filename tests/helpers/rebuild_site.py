@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.recordings.reindex import Reindexed, Reindexer
 from storage.audit import AuditLog
 from storage.database import Database

@@ -29,7 +29,6 @@ import soundfile
 from typer.testing import CliRunner
 
 from benchmarks.ports import free_port, free_range
-from recorder import config
 from recorder.__main__ import LASTING
 from recorder.access.accounts import People
 from recorder.access.database import open_people
@@ -38,6 +37,7 @@ from recorder.access.listening.requests import Requests
 from recorder.cli.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.permissions import Role
 from recorder.recordings.opening import open_index, open_reader
 from storage.export import Format, export
@@ -402,7 +402,7 @@ class RecorderHome:
         home = Home(self.root)
         key = (self.config.read_bytes(), home.index.stat().st_ino if home.index.exists() else 0)
         if self._known_index is None or self._known_index[0] != key:
-            self._known_index = key, open_index(home, config.read(self.config))
+            self._known_index = key, open_index(home, read_config(self.config))
         return self._known_index[1]
 
     def row_of(self, caller: str, *, timeout_s: float = 6.0) -> dict[str, Any]:
@@ -443,7 +443,7 @@ class RecorderHome:
 
     def copy(self, recording: str) -> tuple[bytes, bytes, str]:
         """Copy a recording byte-exact, as `recorder export` does without the signing in; returns channels and law."""
-        settings, path = config.read(self.config), self.root.parent / f"{recording}.wav"
+        settings, path = read_config(self.config), self.root.parent / f"{recording}.wav"
         index = open_index(Home(self.root), settings)
         try:
             reader = open_reader(Home(self.root), settings, index.get(recording))

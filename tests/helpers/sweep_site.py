@@ -8,7 +8,7 @@ from typing import Any
 
 from recorder.access.database import open_people
 from recorder.common.home import Home
-from recorder.config import Config, Retention
+from recorder.config.settings import Config, Retention
 from recorder.retention.former import Former
 from recorder.retention.sweep import Sweeper
 from recorder.retention.sweep_consent import Consent

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from recorder import config
 from recorder.cli.cli import app
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.recordings.opening import open_index
 from storage.keys import NodeKeys
 from storage.rows import row_from_json
@@ -47,7 +47,7 @@ class BadSite:
         self.copy = home.root.parent / "copy.wav"
 
     def save(self, changed: RecordingRow) -> None:
-        index = open_index(Home(self.home.root), config.read(self.home.config))
+        index = open_index(Home(self.home.root), read_config(self.home.config))
         index.save(changed)
         index.close()
 
@@ -159,7 +159,7 @@ def test_bad_input_is_a_sentence_and_changes_nothing(site: BadSite, harm: str, m
 
 
 def test_a_damaged_row_is_a_sentence(site: BadSite) -> None:
-    index = open_index(Home(site.home.root), config.read(site.home.config))
+    index = open_index(Home(site.home.root), read_config(site.home.config))
     with index.database.begin() as connection:
         connection.exec_driver_sql("UPDATE recordings SET document = '[]'")
     index.close()

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from recorder import config
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.recordings.opening import open_index
 from storage.audit import AuditLog
 from storage.erasures import Erasures
@@ -51,7 +51,7 @@ def forget(lines: Exchange, call: str, seconds: float) -> dict[str, Any]:
 
 def state_of(lines: Exchange, order: str) -> ErasureState:
     """Read an order as another process does."""
-    index = open_index(Home(lines.home.root), config.read(lines.home.config))
+    index = open_index(Home(lines.home.root), read_config(lines.home.config))
     try:
         return Erasures(index.database).get(order).state
     finally:

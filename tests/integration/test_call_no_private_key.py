@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from recorder import config
 from recorder.cli.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.retention.sweep_process import opened_sweeper
 from tests.helpers.exactness import kept_of
 from tests.helpers.exchange import Exchange, exchange
@@ -104,6 +104,6 @@ def _json(lines: Exchange, *words: str) -> Any:
 def _delete_all(lines: Exchange) -> None:
     """Sweep on the day on which both are due."""
     home = Home(lines.home.root)
-    with opened_sweeper(home, config.read(home.config), now=lambda: utc_now() + timedelta(days=100)) as sweeper:
+    with opened_sweeper(home, read_config(home.config), now=lambda: utc_now() + timedelta(days=100)) as sweeper:
         counts = agreed(sweeper).run().counts
     assert counts["recordings"] == 2

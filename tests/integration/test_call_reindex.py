@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from recorder import config
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.permissions import Role
 from recorder.recordings.agreement import read_mark
 from recorder.retention.sweep import SweepStoppedError
@@ -68,7 +68,7 @@ def recorded(lines: Exchange) -> str:
 def swept(site: Site) -> dict[str, int]:
     """Sweep as the daily process does, 91 days later."""
     home = Home(site.home.root)
-    with opened_sweeper(home, config.read(home.config), now=lambda: utc_now() + LATER) as sweeper:
+    with opened_sweeper(home, read_config(home.config), now=lambda: utc_now() + LATER) as sweeper:
         return dict(agreed(sweeper).run().counts)
 
 

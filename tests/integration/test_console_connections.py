@@ -14,7 +14,7 @@ import httpx
 import pytest
 import uvicorn
 
-from recorder.config import Console as ConsoleOptions
+from recorder.config.settings import Console as ConsoleOptions
 from recorder.rules.limits import ConnectionLimits
 from recorder.web.app import create_app
 from recorder.web.rates import RateLimits

@@ -9,7 +9,7 @@ import pytest
 from recorder.access.listening.appointing import acknowledge, to_acknowledge
 from recorder.access.listening.asking import ask, decide, to_decide
 from recorder.common.problems import ProblemError
-from recorder.config import Console as ConsoleOptions
+from recorder.config.settings import Console as ConsoleOptions
 from recorder.data_subjects import casework
 from recorder.permissions import DeniedError, Person
 from recorder.retention.restricting import ClaimStep, ClaimWish, change_claim, claim_to_json, read_claims, write_claim

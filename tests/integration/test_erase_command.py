@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from recorder import config
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.permissions import Role
 from recorder.recordings.opening import open_index
 from storage.keys import NodeKeys
@@ -48,7 +48,7 @@ class Shell:
         for second in range(SECONDS):
             opened.append(block(second))
         done = opened.close(fields, is_complete=True)
-        index = open_index(Home(self.home.root), config.read(self.home.config))
+        index = open_index(Home(self.home.root), read_config(self.home.config))
         index.save(row_from_json({**fields, "path": done.path, "bytes": done.bytes, "sha256": done.sha256}))
         index.close()
         return recording

@@ -14,10 +14,10 @@ import pypdf
 import pytest
 from typer.testing import CliRunner
 
-from recorder import config
 from recorder.cli.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.recordings.opening import open_index
 from storage.tombstones import Deletions, Tombstone
 from tests.helpers.export_shell import PASSPHRASE, SECONDS, Shell
@@ -208,7 +208,7 @@ def test_refusals_are_sentences(shell: Shell) -> None:
 
 def test_what_was_deleted_or_is_to_be_erased_is_not_copied(shell: Shell) -> None:
     gone, locked = shell.record("000051"), shell.record("000052")
-    index = open_index(Home(shell.home.root), config.read(shell.home.config))
+    index = open_index(Home(shell.home.root), read_config(shell.home.config))
     Deletions(index.database).settle([Tombstone(id=gone, deleted_at=utc_now(), rule="retention")])
     index.close()
     sentence = f"{gone} was deleted on {utc_now():%d/%m/%Y} (retention): nothing is left"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from recorder import config
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.recordings.opening import open_index
 from storage.holds import Holds
 from storage.keys import NodeKeys
@@ -45,7 +45,7 @@ class Shell:
         )
         opened.append(block(0))
         done = opened.close(fields, is_complete=True)
-        index = open_index(Home(home.root), config.read(home.config))
+        index = open_index(Home(home.root), read_config(home.config))
         index.save(row_from_json({**fields, "path": done.path, "bytes": done.bytes, "sha256": done.sha256}))
         index.close()
 
@@ -144,7 +144,7 @@ def test_add_list_review_release_reinstate(shell: Shell) -> None:
 def test_those_due_are_listed(shell: Shell) -> None:
     tomorrow = (TODAY + timedelta(days=1)).isoformat()
     placed = shell.done("add", shell.recording, *COMPLAINT, "--review", tomorrow, by="lea")
-    index = open_index(Home(shell.home.root), config.read(shell.home.config))
+    index = open_index(Home(shell.home.root), read_config(shell.home.config))
     holds = Holds(index.database)
     assert [h.id for h in holds.due_for_review(TODAY + timedelta(days=1))] == [placed["id"]]
     index.close()

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from nacl.pwhash import argon2id
 
-from recorder import config
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.service.run_console import serve
 from storage.audit import AuditLog
 from storage.epochs import EpochKeys, month_of
@@ -213,7 +213,7 @@ def test_init_with_a_passphrase(tmp_path: Path) -> None:
     with recorder_home(tmp_path / "other", next_hop="127.0.0.1:5999", is_started=False) as runner:
         root = tmp_path / "home"
         runner.recorder("init", str(root), *words)
-        settings = config.read(root / "recorder.toml")
+        settings = read_config(root / "recorder.toml")
         assert settings.storage.passphrase_file == str(file)
         bare = EpochKeys(root / "keys/epochs", root / "private")
         assert all(bare.is_sealed(name) for name in bare.names())
@@ -240,6 +240,6 @@ def test_a_console_does_not_start_with_a_passphrase_that_is_wrong(shell: KeyShel
     wrong = secret_file(shell.folder / "wrong", ANOTHER)
     shell.home.edit('passphrase_file = "off"', f'passphrase_file = "{wrong}"')
     shell.home.edit('listen = "off"', 'listen = "127.0.0.1:0"')
-    settings = config.read(shell.home.config)
+    settings = read_config(shell.home.config)
     with pytest.raises(KeyProblemError, match="does not open"):
         serve(Home(shell.home.root), settings)

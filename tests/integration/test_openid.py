@@ -12,9 +12,9 @@ import pytest
 
 from benchmarks.ports import free_port
 from recorder.access.database import AuditNote
-from recorder.config import Config
-from recorder.config import Console as ConsoleOptions
 from recorder.config.openid_options import OpenIdOptions
+from recorder.config.settings import Config
+from recorder.config.settings import Console as ConsoleOptions
 from recorder.permissions import Role
 from recorder.service.openid_check import check_openid
 from tests.helpers.accounts import PASSWORD

@@ -14,8 +14,8 @@ import pytest
 from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from recorder.access.openid import provider as provider_module
-from recorder.config import Console as ConsoleOptions
 from recorder.config.openid_options import OpenIdOptions
+from recorder.config.settings import Console as ConsoleOptions
 from tests.helpers.console_site import Browser, Console, console_site, csrf_of
 from tests.helpers.false_provider import CLIENT, FalseProvider, Token, false_provider, hmac_signed, rsa_key, unsigned
 from tests.helpers.openid import CALLBACK, SESSION, leave, led_to, title

@@ -15,8 +15,8 @@ from recorder.access.database import accounts
 from recorder.access.listening.emergencies import Emergencies
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.config import Config, Console
 from recorder.config.mail_options import MailOptions
+from recorder.config.settings import Config, Console
 from recorder.notifications.mail_health import MailHealth
 from recorder.retention import sweep_process
 from recorder.retention.former import Former

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from recorder import config
 from recorder.cli.cli import app
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.recordings.opening import open_index
 from storage.types import Officer, RecordingId, Segment, SegmentKind
 from tests.helpers.export_shell import SECONDS, Shell
@@ -29,7 +29,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 
 def handed_over(shell: Shell, recording: RecordingId) -> None:
-    index = open_index(Home(shell.home.root), config.read(shell.home.config))
+    index = open_index(Home(shell.home.root), read_config(shell.home.config))
     segments = tuple(
         Segment(start_s=start_s, end_s=end_s, kind=SegmentKind.RECORDING, operator=one.operator,
                 extension=one.extension, officers=(one,))

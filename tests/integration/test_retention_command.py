@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from recorder import config
 from recorder.cli.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.permissions import Role
 from recorder.recordings.opening import open_index
 from recorder.recordings.returned import LOCK, alone
@@ -63,7 +63,7 @@ class Shell:
             owner="founder", placed_by="founder", placed_at=utc_now(), review_on=date(2099, 1, 1),
         )  # fmt: skip
         AuditLog(self.home.root / "audit").append(PLACED, "founder", recording, placed_details(hold), hold.reason)
-        index = open_index(Home(self.home.root), config.read(self.home.config))
+        index = open_index(Home(self.home.root), read_config(self.home.config))
         Holds(index.database).place(hold)
         index.close()
 

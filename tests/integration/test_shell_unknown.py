@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from recorder import config
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.recordings.opening import open_index
 from storage.audit import AuditLog
 from storage.erasures import Erasures, new_order_id
@@ -69,7 +69,7 @@ def test_orders_to_erase_are_listed_for_who_answers_for_the_part_that_they_are_a
         )
         for start_s, end_s, one in ((0.0, 3.0, ann), (3.0, 6.0, bob))
     )
-    index = open_index(Home(shell.home.root), config.read(shell.home.config))
+    index = open_index(Home(shell.home.root), read_config(shell.home.config))
     row = index.get(recording)
     index.save(replace(row, operator="ann", operators=("ann", "bob"), extensions=("2001", "2002"), segments=segments))
     for start_s, end_s in ((1.0, 2.0), (4.0, 5.0)):

@@ -16,7 +16,7 @@ import pytest
 
 from recorder.access.accounts import SignedIn
 from recorder.access.attempts import LOCKED_FOR, MAX_FAILURES, SignInRefused
-from recorder.config import Console as ConsoleOptions
+from recorder.config.settings import Console as ConsoleOptions
 from recorder.permissions import Role
 from recorder.web.throttle import AT_ONCE as THROTTLE
 from tests.helpers.accounts import PASSWORD, Clock

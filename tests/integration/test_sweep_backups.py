@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.config import read
+from recorder.config.reading import read_config
 from recorder.recordings.opening import recover_all
 from recorder.recordings.returned import destroy_returned
 from recorder.retention.sweep import RULE
@@ -59,7 +59,7 @@ def start(site: SweepSite) -> None:
 
 def recover_by_rule(site: SweepSite) -> None:
     (site.home.config).write_text("")
-    recover_all(site.home, read(site.home.config), NOW)
+    recover_all(site.home, read_config(site.home.config), NOW)
 
 
 @pytest.mark.parametrize("by", [start, recover_by_rule, SweepSite.sweep], ids=["start", "recover", "sweep"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from recorder.common.home import Home
-from recorder.config import Config, Retention, Site
+from recorder.config.settings import Config, Retention, Site
 from recorder.recordings.agreement import MARK
 from recorder.retention.sweep_process import BUSY, DONE, FAILED, STOPPED
 from recorder.retention.sweep_state import NAME

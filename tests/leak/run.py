@@ -18,8 +18,8 @@ from typing import Self
 
 import httpx
 
-from recorder import config
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.recordings.opening import open_index, open_reader
 from storage.index import Index
 from storage.types import RecordingRow, Search
@@ -253,7 +253,7 @@ class Run:
     def judge_calls(self) -> None:
         """Compare every call with what was kept of it."""
         home = Home(self.site.home.root)
-        settings = config.read(home.config)
+        settings = read_config(home.config)
         index = open_index(home, settings)
         try:
             rows = self._rows(index)

@@ -19,14 +19,15 @@ from pathlib import Path
 
 import httpx
 
-from recorder import config
 from recorder.common.home import Home
+from recorder.config.reading import read_config
+from recorder.config.settings import Config
 from storage import crypto
 from storage.errors import StorageError
 from storage.format import ContainerScan, FrameType
 from storage.keys import EpochKeys, NodeKeys, SealedKeys
 from storage.recording import index_context
-from storage.runs import AUDIO, PCMA, pack, parse
+from storage.runs import AUDIO, pack, parse
 from storage.types import RecordingId
 from storage.vault import Vault
 from tests.helpers.data_inventory import OUTSIDE_PLACES, place_of
@@ -59,9 +60,9 @@ class Scene:
         return Home(self.site.home.root)
 
     @cached_property
-    def settings(self) -> config.Config:
+    def settings(self) -> Config:
         """What its configuration says; it is hundreds of lines, and is read once."""
-        return config.read(self.home.config)
+        return read_config(self.home.config)
 
     @property
     def epochs(self) -> EpochKeys:

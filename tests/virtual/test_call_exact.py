@@ -10,8 +10,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from recorder import config
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.recordings.opening import open_index, open_reader
 from storage.runs import AUDIO, parse
 from tests.helpers.exactness import PACKET_S, SILENT_ULAW, Kept, heard_frames, is_gapless, kept_of
@@ -134,7 +134,7 @@ def law_values(law: str, folder: Path) -> Values:
 
 def stored_payload(lines: Exchange, recording: str) -> bytes:
     home = Home(lines.home.root)
-    settings = config.read(home.config)
+    settings = read_config(home.config)
     index = open_index(home, settings)
     try:
         reader = open_reader(home, settings, index.get(recording))

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from recorder import config
 from recorder.calls.dial_plan import Way
 from recorder.calls.passed_call import PassedCall
 from recorder.calls.rules.call import Call, Side, State
 from recorder.calls.works import Works
+from recorder.config.reading import read_config
 from recorder.rules.policy import Direction, NoticeWhen
 from recorder.rules.routing import Route
 from sip.events import Body, CallOffered, LegAnswered, LegId, OfferAnswered, OfferReceived
@@ -73,7 +73,7 @@ class _Works:
 
 def test_offers_that_cross_through_a_passed_call_do_not_wait_for_one_another(lines: Exchange) -> None:
     endpoint = _Endpoint()
-    works = cast("Works", _Works(endpoint, config.read(lines.home.config)))
+    works = cast("Works", _Works(endpoint, read_config(lines.home.config)))
     offered = CallOffered(
         leg=LegId(1), source=Address(host="127.0.0.1"), request_user="5555", to_user="5555", from_user="1",
         from_display="", asserted_user=None, sip_call_id="x", headers=(), max_forwards=70, loop_marks=(),

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from recorder import config
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.recordings.opening import open_index
 from storage.audit import AuditLog
 from storage.erasures import Erasures
@@ -39,7 +39,7 @@ def forgot(lines: Exchange, call: str, seconds: float | None) -> Any:
 
 def orders_of(lines: Exchange, call: str) -> list[ErasureOrder]:
     """Read the orders as another process does."""
-    index = open_index(Home(lines.home.root), config.read(lines.home.config))
+    index = open_index(Home(lines.home.root), read_config(lines.home.config))
     try:
         return Erasures(index.database).of_recording(RecordingId(call))
     finally:

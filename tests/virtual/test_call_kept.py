@@ -10,7 +10,7 @@ import pytest
 
 from audio import prompts
 from recorder.common.home import Home
-from recorder.config import read
+from recorder.config.reading import read_config
 from recorder.recordings.opening import open_index, recover_all
 from storage.audit import AuditLog
 from storage.holds import Holds, new_hold_id
@@ -43,7 +43,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
 
 
 def hold(home: Home, call: str) -> None:
-    index = open_index(home, read(home.config))
+    index = open_index(home, read_config(home.config))
     try:
         Holds(index.database).place(
             Hold(
@@ -228,7 +228,7 @@ def test_a_daemon_that_dies_undecided_decides_at_its_next_start(
     hung_up(talk)
     if is_held:
         hold(dead, call)
-    config = read(dead.config)
+    config = read_config(dead.config)
     (found,) = (one for one in recover_all(dead, config, datetime.now(UTC)) if one.id == call)
     index = open_index(dead, config)
     try:

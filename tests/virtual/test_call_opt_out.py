@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from recorder.common.home import Home
-from recorder.config import read
+from recorder.config.reading import read_config
 from recorder.recordings.opening import open_index
 from storage.erasures import Erasures
 from tests.helpers.exchange import Exchange
@@ -105,7 +105,7 @@ def test_what_was_recorded_before_waits_for_a_second_person(lines: Exchange) -> 
     talk.talk_for(0.8)
     granted = talk.home.act(f"/api/calls/{call}/opt-out", by="mary", person=MANAGER, reason=REASON).json()
     assert granted["erasure"]["state"] == "waiting", "the service's rule is to erase"
-    index = open_index(Home(talk.home.root), read(talk.home.config))
+    index = open_index(Home(talk.home.root), read_config(talk.home.config))
     try:
         (order,) = Erasures(index.database).of_recording(talk.wait_phase("joined")["id"])
     finally:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from audio.blocks import AudioRun, decode_block
-from recorder import config
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.recordings.opening import open_index, open_reader
 from tests.helpers.exactness import PACKET_S
 from tests.helpers.exchange import Exchange, Talk
@@ -150,7 +150,7 @@ def is_stored(channel: bytes, voice: Voice, tick: int) -> bool:
 
 def stored(lines: Exchange, recording: str) -> tuple[bytes, bytes]:
     """Return every byte of audio in the container, by channel, as it came from the wire."""
-    home, settings = Home(lines.home.root), config.read(lines.home.config)
+    home, settings = Home(lines.home.root), read_config(lines.home.config)
     index = open_index(home, settings)
     try:
         reader = open_reader(home, settings, index.get(recording))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from recorder import config
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.recordings.opening import open_reader
 from storage.rows import row_from_json
 from tests.helpers.exactness import kept_of
@@ -238,7 +238,7 @@ def test_the_document_is_sealed_with_the_audio(site: Site) -> None:
     session.ask("UPDATE", f"<recording xmlns='{RFC}'><dataMode>partial</dataMode></recording>".encode(), METADATA)
     session.bye()
     row = site.home.row_of(session.call.caller.user)
-    reader = open_reader(Home(site.home.root), config.read(site.home.config), row_from_json(row))
+    reader = open_reader(Home(site.home.root), read_config(site.home.config), row_from_json(row))
     marks = [mark for mark in reader.marks() if mark["kind"] == "siprec_metadata"]
     assert marks[0]["xml"].strip() == document(session).decode().strip()
     assert "partial" in marks[1]["xml"]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from recorder import config
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.recordings.opening import open_index
 from storage.erasures import Erasures
 from storage.types import ErasureKind, ErasureOrder, RecordingId
@@ -49,7 +49,7 @@ def end(site: Site, *sessions: Session) -> None:
 
 
 def orders_of(site: Site, call: str) -> list[ErasureOrder]:
-    index = open_index(Home(site.home.root), config.read(site.home.config))
+    index = open_index(Home(site.home.root), read_config(site.home.config))
     try:
         return Erasures(index.database).of_recording(RecordingId(call))
     finally:

@@ -6,7 +6,7 @@ Pure.
 from collections.abc import Iterable, Mapping, Sequence
 
 from recorder.calls.rules.siprec import Verdict, extension_of
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.rules.policy import Direction, Extension, Nomination, Service
 from recorder.rules.routing import Peer
 from sip import metadata

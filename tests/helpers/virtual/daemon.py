@@ -20,11 +20,11 @@ import recorder.service.daemon
 from audio.port_memory import PortMemory
 from audio.types import RelayOptions
 from audio.writer import PausableWriter
-from recorder import config as configuration
 from recorder.calls.works import Works
 from recorder.common.clerk import Clerk
 from recorder.common.home import Home
 from recorder.common.logs import MaskingFormatter
+from recorder.config.reading import read_config
 from tests.helpers.virtual.media import TurnedRelay
 from tests.helpers.virtual.world import NEVER_NS, NS_PER_S, World
 
@@ -118,7 +118,7 @@ class TurnedDaemon:
 
     def start(self) -> None:
         """Put the parts together and let them act."""
-        config = configuration.read(self._home.config)
+        config = read_config(self._home.config)
         with ExitStack() as stack:
             stack.enter_context(logged_to(self._log))
             with self._turned_parts():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.config import Config, Console, Sip
+from recorder.config.settings import Config, Console, Sip
 from recorder.service import certificates
 from recorder.service.site_check import Level
 from sip.options import Address, TransportKind

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from recorder.config import Config
-from recorder.config.reading import DERIVED
+from recorder.config.settings import Config
+from recorder.config.toml_tables import DERIVED
 from recorder.service.daemon import NEEDS_RESTART, changes
 
 SECTIONS = [field.name for field in dataclasses.fields(Config) if field.name not in DERIVED]

@@ -13,13 +13,13 @@ import typer.main
 from typer.core import TyperGroup
 from typer.testing import CliRunner, Result
 
-from recorder import config
 from recorder.access.accounts import People
 from recorder.access.database import open_people
 from recorder.cli.cli import app
 from recorder.cli.shared import print_table
 from recorder.common.clock import utc_now
 from recorder.common.plain_text import clean
+from recorder.config.reading import read_config
 from recorder.permissions import Role
 from storage.index import Index, sqlite_url
 from storage.rows import row_from_json
@@ -154,7 +154,7 @@ def test_init_writes_a_team_for_each_extension(tmp_path: Path, password_file: Pa
     made = tmp_path / "home"
     done = init(made, password_file, "--extension", "2002:bob:Benefits:Housing Benefit")
     assert done.exit_code == 0, done.stderr
-    extensions = config.read(made / "recorder.toml").extension
+    extensions = read_config(made / "recorder.toml").extension
     assert [(one.number, one.service, one.team) for one in extensions] == [
         ("2001", "Revenues", "Revenues"), ("2002", "Benefits", "Housing Benefit"),
     ]  # fmt: skip

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from recorder.config import Config, ConfigError, Voicemail, read
 from recorder.config.carriage import parse_address, parse_target, sip_options
+from recorder.config.reading import read_config
+from recorder.config.settings import Config, Voicemail
+from recorder.config.toml_tables import ConfigError
 from recorder.rules.policy import CardPayment, NoticeWhen, extension_of
 from sip.options import Address, TlsOptions
 
@@ -55,14 +57,14 @@ def complaint(folder: Path, old: str, new: str) -> tuple[int, str]:
     assert GOOD.count(old) == 1, "the change is ambiguous"
     path = written(folder, GOOD.replace(old, new))
     with pytest.raises(ConfigError) as error:
-        read(path)
+        read_config(path)
     found = re.fullmatch(rf"{re.escape(str(path))}, line (\d+): (.+)", str(error.value))
     assert found, f"not one sentence with file and line: {error.value}"
     return int(found[1]), found[2]
 
 
 def test_a_good_file_is_read(tmp_path: Path) -> None:
-    config = read(written(tmp_path, GOOD))
+    config = read_config(written(tmp_path, GOOD))
     assert config.sip.listen == Address(host="192.0.2.10", port=5060)
     assert config.route[0].targets[1] == Address(host="192.0.2.21", port=5060)
     assert config.media.ports == (30000, 30099)
@@ -75,7 +77,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
 def test_an_extension_with_separators_is_found_without_them_and_filed_as_it_is_written(
     tmp_path: Path, number: str
 ) -> None:
-    config = read(written(tmp_path, GOOD.replace('number = "2002"', f'number = "{number}"')))
+    config = read_config(written(tmp_path, GOOD.replace('number = "2002"', f'number = "{number}"')))
     bob = config.extensions[number]
     assert "2002" not in config.extensions
     assert [extension_of(config.nominated, one) for one in ("2002", number, "2-002")] == [bob] * 3
@@ -83,13 +85,13 @@ def test_an_extension_with_separators_is_found_without_them_and_filed_as_it_is_w
 
 
 def test_one_line_that_is_there_in_two_spellings_is_read_as_it_always_was(tmp_path: Path) -> None:
-    config = read(written(tmp_path, GOOD.replace('number = "2002"', 'number = "20-01"')))
+    config = read_config(written(tmp_path, GOOD.replace('number = "2002"', 'number = "20-01"')))
     assert [one.operator for one in map(config.nominated.__getitem__, ("2001", "20-01"))] == ["alice", "bob"]
 
 
 def test_a_plus_and_letters_are_no_separators_and_nothing_but_separators_is_no_number(tmp_path: Path) -> None:
     text = GOOD.replace('"2001"', '"+44 1632 960201"').replace('"2002"', '"-"')
-    assert set(read(written(tmp_path, text)).nominated) == {"+44 1632 960201", "+441632960201", "-"}
+    assert set(read_config(written(tmp_path, text)).nominated) == {"+44 1632 960201", "+441632960201", "-"}
 
 
 @pytest.mark.parametrize(("extension", "mailbox"), [("2002", "20-02"), ("20-02", "2002")])
@@ -97,7 +99,7 @@ def test_a_mailbox_in_another_spelling_of_an_extension_stops_no_start(
     tmp_path: Path, extension: str, mailbox: str
 ) -> None:
     text = GOOD.replace('"2002"', f'"{extension}"') + f'[voicemail]\nnumbers = ["{mailbox}"]\n'
-    config = read(written(tmp_path, text))
+    config = read_config(written(tmp_path, text))
     assert config.nominated["2002"].operator == "bob"
 
 
@@ -109,26 +111,28 @@ def test_a_mailbox_is_one_however_it_is_written() -> None:
 
 def test_interfaces_are_read_up_to_sixteen_with_names_of_fifteen(tmp_path: Path) -> None:
     names = ["enp0s31f6.100", "abcdefghijklmno", *(f"bond{i}" for i in range(14))]
-    assert read(written(tmp_path, f"[media]\nkernel_interfaces = {names}\n")).media.kernel_interfaces == tuple(names)
+    assert read_config(written(tmp_path, f"[media]\nkernel_interfaces = {names}\n")).media.kernel_interfaces == tuple(
+        names
+    )
 
 
 def test_the_hash_is_the_files(tmp_path: Path) -> None:
-    first = read(written(tmp_path, GOOD)).sha256
+    first = read_config(written(tmp_path, GOOD)).sha256
     assert len(first) == 64
-    assert read(written(tmp_path, GOOD + "# a word\n")).sha256 != first
+    assert read_config(written(tmp_path, GOOD + "# a word\n")).sha256 != first
 
 
 def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
-    config = read(written(tmp_path, ""))
+    config = read_config(written(tmp_path, ""))
     assert dataclasses.replace(config, sha256="") == Config()
 
 
 def test_whole_numbers_are_fine_where_seconds_are_wanted(tmp_path: Path) -> None:
-    assert read(written(tmp_path, "[pause]\nlook_back_s = 6\n")).pause.look_back_s == 6.0
+    assert read_config(written(tmp_path, "[pause]\nlook_back_s = 6\n")).pause.look_back_s == 6.0
 
 
 def test_off_turns_an_optional_key_off(tmp_path: Path) -> None:
-    config = read(written(tmp_path, '[notice]\nsecond = "off"\n[console]\nlisten = "off"\n'))
+    config = read_config(written(tmp_path, '[notice]\nsecond = "off"\n[console]\nlisten = "off"\n'))
     assert config.notice.second is None
     assert config.console.listen is None
 
@@ -197,7 +201,7 @@ TLS = 'listen_tls = "192.0.2.10"\ntls_certificate = "a"\ntls_key = "b"\n'
 
 def test_tls_and_tcp_are_read(tmp_path: Path) -> None:
     text = GOOD.replace("[[peer]]", TLS + '\nlisten_tcp = "192.0.2.10"\n[[peer]]', 1)
-    config = read(written(tmp_path, text.replace('"192.0.2.21"', '"tls:pbx.example"')))
+    config = read_config(written(tmp_path, text.replace('"192.0.2.21"', '"tls:pbx.example"')))
     assert config.sip.listen_tls == Address(host="192.0.2.10", port=5061)
     assert config.sip.listen_tcp == Address(host="192.0.2.10", port=5060)
     assert str(config.route[0].targets[1]) == "tls:pbx.example:5061"
@@ -216,14 +220,14 @@ def test_tls_and_tcp_are_read(tmp_path: Path) -> None:
 def test_rules_of_tls_that_cannot_be(tmp_path: Path, more: str, says: str) -> None:
     text = GOOD.replace("[[peer]]", TLS + "[[peer]]", 1).replace("[[route]]", more + "[[route]]", 1)
     with pytest.raises(ConfigError, match=re.escape(says)):
-        read(written(tmp_path, text))
+        read_config(written(tmp_path, text))
 
 
 def test_unknown_service_is_found_where_it_is_named(tmp_path: Path) -> None:
     before, name, after = GOOD.rpartition('service = "Revenues"')
     path = written(tmp_path, before + name.replace("Revenues", "Benefits") + after)
     with pytest.raises(ConfigError, match=r"line 29: extension 2002 names service 'Benefits'; known are Revenues"):
-        read(path)
+        read_config(path)
 
 
 ALONE = {
@@ -304,30 +308,30 @@ ALONE = {
 def test_mistakes_in_short_files(tmp_path: Path, text: str, line: int, says: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(ConfigError) as error:
-        read(path)
+        read_config(path)
     assert str(error.value).startswith(f"{path}, line {line}: ")
     assert says in str(error.value)
 
 
 def test_the_longest_erase_that_fits_is_taken(tmp_path: Path) -> None:
-    assert read(written(tmp_path, "[pause]\nlook_back_s = 4.0\nerase_s = 3.0\n")).pause.erase_s == 3.0
+    assert read_config(written(tmp_path, "[pause]\nlook_back_s = 4.0\nerase_s = 3.0\n")).pause.erase_s == 3.0
 
 
 def test_toml_that_is_none_says_where(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"recorder\.toml: .*line 2"):
-        read(written(tmp_path, "[sip]\nlisten = \n"))
+        read_config(written(tmp_path, "[sip]\nlisten = \n"))
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / "recorder.toml"
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match=r"recorder\.toml: "):
-        read(path)
+        read_config(path)
 
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="recorder init"):
-        read(tmp_path / "recorder.toml")
+        read_config(tmp_path / "recorder.toml")
 
 
 @pytest.mark.parametrize(
@@ -385,4 +389,4 @@ def test_an_address_needs_its_port_where_there_is_no_default() -> None:
 
 def test_a_number_of_thousands_of_digits_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="limit"):
-        read(written(tmp_path, "t = " + "7" * 6003))
+        read_config(written(tmp_path, "t = " + "7" * 6003))

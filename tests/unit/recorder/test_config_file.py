@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from recorder.config import Config, read
 from recorder.config.config_file import Answers, text
+from recorder.config.reading import read_config
+from recorder.config.settings import Config
 from recorder.rules.policy import CardPayment, Extension, NoticeWhen
 from recorder.service.site_check import TAKEN_KEYS
 from sip.options import Address
@@ -43,7 +44,7 @@ def answers(**changes: Any) -> Answers:
 def generated(folder: Path, **changes: Any) -> Config:
     path = folder / "recorder.toml"
     path.write_text(text(answers(**changes), TODAY))
-    return read(path)
+    return read_config(path)
 
 
 def test_what_was_answered_comes_back(tmp_path: Path) -> None:
@@ -96,7 +97,7 @@ def test_a_new_site_has_keys_that_no_pbx_takes_as_shipped_and_an_old_file_keeps_
     assert {new.pause_keys, new.resume_keys}.isdisjoint(TAKEN_KEYS)
     assert new.manager_keys is None
     (tmp_path / "old.toml").write_text("[pause]\nerase_s = 2.0\n")
-    old = read(tmp_path / "old.toml").pause
+    old = read_config(tmp_path / "old.toml").pause
     assert (old.pause_keys, old.resume_keys) == ("*1", "*2"), "an upgrade never changes what a key does"
 
 

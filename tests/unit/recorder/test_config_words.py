@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from recorder.config import Config, Pause
 from recorder.config.config_file import Answers, text
+from recorder.config.settings import Config, Pause
 from recorder.permissions import Act, Role
 from recorder.rules.live_access import LIVE_TABLE, SOURCE_TABLE, Relation, Source, relations_of
 from recorder.rules.policy import Extension

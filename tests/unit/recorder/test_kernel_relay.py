@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.config import Config, Media
+from recorder.config.settings import Config, Media
 from recorder.service.kernel_relay import Means, check_kernel_relay, obstacle, read_means
 from recorder.service.site_check import Finding, Level
 

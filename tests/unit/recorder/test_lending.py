@@ -10,7 +10,7 @@ from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call import Call, Side, State
 from recorder.calls.rules.transfer import Occupant
 from recorder.calls.works import Works
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.rules.policy import Direction, NoticeWhen
 from recorder.rules.routing import Route
 from sip.events import CallOffered, LegEnded, LegId, ReferReceived

@@ -21,8 +21,9 @@ from recorder.access.openid.answers import (
 )
 from recorder.access.openid.claims import identity_of
 from recorder.access.openid.starts import MOST, WAIT_S, Start, Starts
-from recorder.config import ConfigError, read
 from recorder.config.openid_options import OpenIdOptions
+from recorder.config.reading import read_config
+from recorder.config.toml_tables import ConfigError
 from tests.helpers.false_provider import half_hash, hmac_signed, unsigned
 
 ISSUER, CLIENT, NONCE, ACCESS = "https://id.council.example", "recorder", "a nonce", "an access token"
@@ -217,16 +218,16 @@ def complaint(folder: Path, text: str) -> str:
     path = folder / "recorder.toml"
     path.write_text(text)
     with pytest.raises(ConfigError) as error:
-        read(path)
+        read_config(path)
     return str(error.value).removeprefix(f"{path}, ")
 
 
 def test_a_section_that_works(tmp_path: Path) -> None:
     path = tmp_path / "recorder.toml"
     path.write_text(GOOD)
-    assert read(path).openid.callback == "https://recorder.council.example/sign-in/openid/callback"
+    assert read_config(path).openid.callback == "https://recorder.council.example/sign-in/openid/callback"
     path.write_text(GOOD.replace('council.example"\n', 'council.example/"\n'))
-    assert read(path).openid.callback == "https://recorder.council.example/sign-in/openid/callback"
+    assert read_config(path).openid.callback == "https://recorder.council.example/sign-in/openid/callback"
 
 
 @pytest.mark.parametrize(

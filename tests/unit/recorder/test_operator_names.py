@@ -3,7 +3,7 @@
 import pytest
 
 from recorder.access.operator_names import misnamed_operators
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.permissions import Person, Role
 from recorder.rules.policy import Extension
 from recorder.service.site_check import Level, check_operators

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.rules.routing import Peer, Route
 from recorder.service.peer_check import TOLD, check_alarms, check_targets
 from recorder.service.site_check import Finding, Level

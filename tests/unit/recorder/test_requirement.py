@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 
 from recorder.cli.command_access import requirement_of as requirement_of_command
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.control.socket_access import KEYS, SOCKET, check_socket
 from recorder.permissions import Act, Application, LocalUser, Person, Role, Scope
 from recorder.rules.live_access import Permit, Relation, by_source

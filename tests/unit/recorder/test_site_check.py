@@ -8,8 +8,9 @@ import pytest
 
 from recorder.common.home import Home
 from recorder.common.hygiene import locked_bytes
-from recorder.config import Config, Console, Limits, Media, Pause, Site, read
 from recorder.config.anchor_options import AnchorOptions
+from recorder.config.reading import read_config
+from recorder.config.settings import Config, Console, Limits, Media, Pause, Site
 from recorder.permissions import Person, Role
 from recorder.rules.policy import Extension
 from recorder.rules.routing import Peer, PeerNotice, Route
@@ -183,12 +184,12 @@ def test_extensions_whose_file_does_not_say_who_may_answer(tmp_path: Path) -> No
     told = '[[extension]]\nnumber = "2001"\noperator = "alice"\nservice = "Revenues"\nanswered_by = "nominated"\n'
     silent = '[[extension]]\nnumber = "2002"\noperator = "bob"\nservice = "Revenues"\n'
     file.write_text(service + told + silent)
-    (finding,) = check_answered_by(read(file))
+    (finding,) = check_answered_by(read_config(file))
     assert finding.level is Level.WARNING
     assert ("2002" in finding.says, "2001" in finding.says) == (True, False)
     assert 'answered_by = "anybody"' in finding.do
     file.write_text(service + told)
-    (good,) = check_answered_by(read(file))
+    (good,) = check_answered_by(read_config(file))
     assert good.level is Level.OK
     assert not list(check_answered_by(Config()))
 
