@@ -12,14 +12,14 @@ from typing import Any
 
 from recorder.demo.phones.baresip_audio import Ear, Mouth
 from recorder.demo.phones.baresip_control import Baresip
+from recorder.demo.phones.device import Say
 from recorder.demo.phones.messages import PhoneError, PhoneEvent
-from recorder.demo.phones.process import Say
 
 _POLL_S = 0.01
 
 
 class BaresipDevice:
-    """The phone inside its process; see `process.Device`."""
+    """The phone inside its process; see `device.Device`."""
 
     def __init__(self, report: Say, user: str, folder: Path, *, srtp: bool) -> None:
         """Start baresip and listen on a free port of 127.0.0.1.

@@ -13,8 +13,8 @@ from typing import Any
 
 import pjsua2 as pj
 
+from recorder.demo.phones.device import Say
 from recorder.demo.phones.messages import RATE, PhoneError, PhoneEvent
-from recorder.demo.phones.process import Say
 
 _POLL_MS = 10
 _HOST = "127.0.0.1"
@@ -65,7 +65,7 @@ class _Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no types
 
 
 class Pjsua2Device:
-    """The phone inside its process; see `process.Device`."""
+    """The phone inside its process; see `device.Device`."""
 
     def __init__(self, report: Say, user: str, *, srtp: bool) -> None:
         """Start pjsua2 and listen on a free port of 127.0.0.1.
