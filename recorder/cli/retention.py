@@ -35,7 +35,9 @@ from recorder.retention.sweep_consents import Consents
 from recorder.retention.sweep_plan import Plan, PlanLine, Tally, damage_sentence
 from recorder.retention.sweep_process import opened_sweeper
 from recorder.retention.sweep_state import SweepState, state_to_json
-from recorder.rules.retention import FIXED, SCHEDULE, DataClass, Stop, larger_share, put_into_force
+from recorder.retention.sweep_stops import Stop
+from recorder.rules.retention_periods import larger_share, put_into_force
+from recorder.rules.retention_schedule import FIXED, SCHEDULE, DataClass
 from storage.errors import StorageError
 
 retention = typer.Typer(

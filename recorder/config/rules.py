@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from recorder.config.carriage import WILDCARDS, mistakes, parse_address
 from recorder.config.settings import Config
 from recorder.config.toml_tables import Reader
-from recorder.rules.retention import SCHEDULE, UNREACHED
+from recorder.rules.retention_schedule import SCHEDULE, UNREACHED
 from recorder.rules.transfer_targets import is_pattern
 from sip.message import is_ip
 from storage.database import parse_url

@@ -13,7 +13,8 @@ from recorder.config.openid_options import OpenIdOptions
 from recorder.config.sip_accounts import RegisterOptions
 from recorder.rules.limits import ConnectionLimits, Rates
 from recorder.rules.policy import Extension, Service
-from recorder.rules.retention import SCHEDULE, DataClass, periods
+from recorder.rules.retention_periods import periods
+from recorder.rules.retention_schedule import SCHEDULE, DataClass
 from recorder.rules.routing import EmergencyNumbers, Peer, Route
 from recorder.rules.signing_in import SecondFactor, SessionLimits, SignInRules
 from recorder.rules.transfer_targets import TransferRules

@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 from recorder.retention.people_leftovers import PeopleLeftovers, due_before
-from recorder.rules.retention import DataClass, Periods
+from recorder.rules.retention_periods import Periods
+from recorder.rules.retention_schedule import DataClass
 from storage.audit import AuditEntry, AuditLog
 from storage.claim_journal import ACTS as CLAIM_ACTS
 from storage.claims import Claims

@@ -13,7 +13,9 @@ from pathlib import Path
 from recorder.retention.former import Former
 from recorder.retention.past_texts import PastTexts
 from recorder.retention.sweep_state import SweepFile
-from recorder.rules.retention import OVERDUE, DataClass, Periods, days_of, put_into_force
+from recorder.retention.sweep_times import OVERDUE
+from recorder.rules.retention_periods import Periods, days_of, put_into_force
+from recorder.rules.retention_schedule import DataClass
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
 from storage.durable import make_folder, save_atomically

@@ -17,30 +17,16 @@ from typing import Protocol
 from recorder.recordings.agreement import read_mark
 from recorder.recordings.returned import LOCK, alone, catch_up
 from recorder.retention.claims_due import carry_out_claims, count_claims, kinds_keeping
+from recorder.retention.due_calls import SweepVerdict, due_at, earliest_start, verdict
 from recorder.retention.former import Former
 from recorder.retention.leftovers import Leftovers
 from recorder.retention.people_leftovers import PeopleLeftovers, note_swept
 from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_plan import Plan, PlanLine, candidate_of, damage_sentence
 from recorder.retention.sweep_state import CLOCK, IN_FORCE, SWEPT, SweepFile, SweepState
-from recorder.rules.retention import (
-    DataClass,
-    Periods,
-    Shortening,
-    Stop,
-    Stopped,
-    Verdict,
-    clock_stop,
-    days_of,
-    due_at,
-    earliest_start,
-    forward_stop,
-    larger_share,
-    put_into_force,
-    share_in_force,
-    share_stop,
-    verdict,
-)
+from recorder.retention.sweep_stops import Stop, StoppedSweep, clock_stop, forward_stop, share_stop
+from recorder.rules.retention_periods import Periods, Shortening, days_of, larger_share, put_into_force, share_in_force
+from recorder.rules.retention_schedule import DataClass
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
 from storage.deletion import PART, Done, Files, Shredder
@@ -77,7 +63,7 @@ class Consenting(Protocol):
 class SweepStoppedError(StorageError):
     """The sweep deleted nothing; a person has to look. The sentence says why and what to do."""
 
-    def __init__(self, stopped: Stopped) -> None:
+    def __init__(self, stopped: StoppedSweep) -> None:
         super().__init__(stopped.sentence)
         self.why = stopped.why
 
@@ -178,7 +164,7 @@ class Sweeper:
         plan.stopped = self._stop(now, state, plan, found)
         return plan
 
-    def _stop(self, now: datetime, state: SweepState, plan: Plan, found: Periods) -> Stopped | None:
+    def _stop(self, now: datetime, state: SweepState, plan: Plan, found: Periods) -> StoppedSweep | None:
         forward = forward_stop(self._ahead(now, state), due=plan.due_recordings + plan.due_others)
         return (
             self._unready(now, state)
@@ -196,10 +182,10 @@ class Sweeper:
             )
         )
 
-    def _unready(self, now: datetime, state: SweepState) -> Stopped | None:
+    def _unready(self, now: datetime, state: SweepState) -> StoppedSweep | None:
         if (mark := read_mark(self.state)) is not None:
             sentence = f"{'; '.join(mark.why)}: nothing is deleted until the DPO has looked (`recorder reconcile`)"
-            return Stopped(why=Stop.RECONCILE, sentence=sentence)
+            return StoppedSweep(why=Stop.RECONCILE, sentence=sentence)
         return clock_stop(now, self._seen(state))
 
     def _seen(self, state: SweepState) -> list[datetime | None]:
@@ -273,7 +259,9 @@ class Sweeper:
             if until is None:
                 return None
             if self.consents.take(Stop.CLOCK, due=0, now=now) is None:
-                raise SweepStoppedError(Stopped(why=Stop.CLOCK, sentence="Two people have to say that it is right."))
+                raise SweepStoppedError(
+                    StoppedSweep(why=Stop.CLOCK, sentence="Two people have to say that it is right.")
+                )
             details = {"at": time_to_json(now), "until": time_to_json(until)}
             self.audit.append(CLOCK, by, "", details)
             self.file.save(replace(state, last_success=None, wrong_times=(now, until)))
@@ -390,7 +378,7 @@ class Sweeper:
             is_open = any(path.endswith(PART) for path in files.get(call.id, ()))
             candidate = candidate_of(call, is_held=call.id in held, is_open=is_open)
             decided = verdict(candidate, found, now)
-            if decided is Verdict.DELETE:
+            if decided is SweepVerdict.DELETE:
                 doomed.append(call)
             elif due_at(candidate, found) <= now:
                 counts[str(decided)] += 1

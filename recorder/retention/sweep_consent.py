@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from recorder.permissions import Act, DeniedError, Fault, Person, Refused, Role, may
+from recorder.retention.sweep_stops import MANY, Stop
 from recorder.rules.requesting import Bench
-from recorder.rules.retention import MANY, Stop
 
 STANDS_FOR = timedelta(days=1)
 """How long a confirmation is good, by the recorder's clock."""

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from recorder.access.database import AuditNote, from_s, sweep_consents
 from recorder.permissions import Person
 from recorder.retention.sweep_consent import Consent, check_consent
+from recorder.retention.sweep_stops import Stop
 from recorder.rules.requesting import Bench
-from recorder.rules.retention import Stop
 
 CONFIRMED = "retention.confirmed"
 """As the audit log has it."""

@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from recorder.rules.retention import Candidate, DataClass, Shortening, Stopped
+from recorder.retention.due_calls import Candidate
+from recorder.retention.sweep_stops import StoppedSweep
+from recorder.rules.retention_periods import Shortening
+from recorder.rules.retention_schedule import DataClass
 from storage.old_calls import OldCall
 from storage.types import RecordingId
 
@@ -101,7 +104,7 @@ class Plan:
     claims_held: Mapping[RecordingId, tuple[str, ...]] = field(default_factory=dict)
     damaged: list[RecordingId] = field(default_factory=list)
     is_shorter_confirmed: bool = False
-    stopped: Stopped | None = None
+    stopped: StoppedSweep | None = None
 
     @property
     def due_recordings(self) -> int:

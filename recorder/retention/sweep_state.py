@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from recorder.rules.retention import OVERDUE, Shortening
+from recorder.retention.sweep_times import OVERDUE
+from recorder.rules.retention_periods import Shortening
 from storage.audit import AuditLog
 from storage.durable import make_folder, save_atomically
 from storage.rows import time_from_json, time_to_json

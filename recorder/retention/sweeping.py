@@ -23,7 +23,7 @@ from recorder.config.settings import Config
 from recorder.retention import people_leftovers
 from recorder.retention.sweep_process import BUSY, DONE, STOPPED, sweeps_people
 from recorder.retention.sweep_state import NAME, SweepState, alarms_of, read_state, state_to_json, was_cut_off
-from recorder.rules.retention import next_sweep, soon
+from recorder.retention.sweep_times import next_sweep, soon
 
 _log = logging.getLogger(__name__)
 

@@ -14,8 +14,9 @@ from recorder.retention.sweep import Sweeper
 from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_consents import Consents
 from recorder.retention.sweep_state import SweepFile
+from recorder.retention.sweep_stops import Stop
 from recorder.rules.policy import Service
-from recorder.rules.retention import Periods, Stop
+from recorder.rules.retention_periods import Periods
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url
 from storage.deletion import Shredder

@@ -25,7 +25,7 @@ from recorder.retention.sweep import SweepStoppedError
 from recorder.retention.sweep_process import NothingConfirmed, opened_sweeper, sweeps_people
 from recorder.retention.sweep_state import SweepFile
 from recorder.retention.sweeping import Sweeping
-from recorder.rules.retention import DataClass
+from recorder.rules.retention_schedule import DataClass
 from sip.options import Address
 from storage.audit import AuditLog
 from storage.types import RecordingId

@@ -13,7 +13,8 @@ from recorder.recordings.agreement import MARK
 from recorder.recordings.returned import LOCK, SweepBusyError, alone
 from recorder.retention.sweep import SweepStoppedError
 from recorder.retention.sweep_state import alarms_of
-from recorder.rules.retention import DataClass, Stop
+from recorder.retention.sweep_stops import Stop
+from recorder.rules.retention_schedule import DataClass
 from storage.copy_list import CopyList, CopyMade, new_copy_id
 from storage.erasures import is_open
 from storage.errors import AuditUnavailableError

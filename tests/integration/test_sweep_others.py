@@ -19,7 +19,7 @@ from recorder.data_subjects.book import CaseBook
 from recorder.permissions import Role, Scope
 from recorder.rules.cases import CaseEntry, Step
 from recorder.rules.requesting import BREAK_GLASS_FOR, Category, RequestState, RequestWish
-from recorder.rules.retention import DataClass
+from recorder.rules.retention_schedule import DataClass
 from storage.claim_journal import asked_details, asked_text
 from storage.claims import Claims
 from storage.deletion import Shredder

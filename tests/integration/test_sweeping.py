@@ -24,8 +24,8 @@ HASTY = """
 import sys
 from datetime import timedelta
 from recorder.retention import sweeping
-from recorder.rules import retention
-retention.AFTER_START = timedelta(0)
+from recorder.retention import sweep_times
+sweep_times.AFTER_START = timedelta(0)
 sweeping.LOOK_S, sweeping.MOST_JITTER = 0.1, timedelta(0)
 from recorder.cli.cli import app
 sys.argv = ["recorder", "run", "-C", sys.argv[1]]

@@ -5,27 +5,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from recorder.rules.retention import (
-    CLOCK_AHEAD,
-    CLOCK_BACK,
-    FIXED,
-    LONG_SILENCE,
-    MANY,
-    SCHEDULE,
-    Candidate,
-    DataClass,
-    Stop,
-    Verdict,
-    clock_stop,
-    days_of,
-    due_at,
-    earliest_start,
-    next_sweep,
-    periods,
-    put_into_force,
-    share_stop,
-    verdict,
-)
+from recorder.retention.due_calls import Candidate, SweepVerdict, due_at, earliest_start, verdict
+from recorder.retention.sweep_stops import CLOCK_AHEAD, CLOCK_BACK, LONG_SILENCE, MANY, Stop, clock_stop, share_stop
+from recorder.retention.sweep_times import next_sweep
+from recorder.rules.retention_periods import days_of, periods, put_into_force
+from recorder.rules.retention_schedule import FIXED, SCHEDULE, DataClass
 
 NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -55,17 +39,17 @@ def test_a_service_has_its_own_period_or_the_common_one() -> None:
 @pytest.mark.parametrize(
     ("candidate", "expected"),
     [
-        (call(90 * DAY), Verdict.DELETE),
-        (call(90 * DAY - timedelta(microseconds=1)), Verdict.NOT_DUE),
-        (call(900 * DAY, is_held=True), Verdict.HELD),
-        (call(DAY, is_held=True), Verdict.HELD),
-        (call(900 * DAY, is_in_progress=True), Verdict.IN_PROGRESS),
-        (call(900 * DAY, is_in_progress=True, is_held=True), Verdict.HELD),
-        (call(30 * DAY, is_recorded=False), Verdict.DELETE),
-        (call(29 * DAY, is_recorded=False), Verdict.NOT_DUE),
+        (call(90 * DAY), SweepVerdict.DELETE),
+        (call(90 * DAY - timedelta(microseconds=1)), SweepVerdict.NOT_DUE),
+        (call(900 * DAY, is_held=True), SweepVerdict.HELD),
+        (call(DAY, is_held=True), SweepVerdict.HELD),
+        (call(900 * DAY, is_in_progress=True), SweepVerdict.IN_PROGRESS),
+        (call(900 * DAY, is_in_progress=True, is_held=True), SweepVerdict.HELD),
+        (call(30 * DAY, is_recorded=False), SweepVerdict.DELETE),
+        (call(29 * DAY, is_recorded=False), SweepVerdict.NOT_DUE),
     ],
 )
-def test_verdict(candidate: Candidate, expected: Verdict) -> None:
+def test_verdict(candidate: Candidate, expected: SweepVerdict) -> None:
     found = periods({**DAYS, "unrecorded_days": 30}, {})
     assert verdict(candidate, found, NOW) is expected
 

@@ -1,0 +1,204 @@
+"""The retention schedule: how long each class of data is kept, from when on, and who answers for it (P11). Pure."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+class DataClass(enum.StrEnum):
+    """What is kept."""
+
+    RECORDINGS = "recordings"
+    UNRECORDED = "unrecorded_calls"
+    TEXTS = "texts"
+    DECISIONS = "decisions"
+    REQUESTS = "requests"
+    CASES = "cases"
+    ACCESS = "access"
+    TORN = "torn_files"
+    TOMBSTONES = "tombstones"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleLine:
+    """One line of the schedule.
+
+    Attributes:
+        data: The class of data.
+        key: Of ``[retention]``; holds whole days.
+        days: Its default.
+        since: From which moment on it counts.
+        owner: The role that answers for it.
+        what: What belongs to it.
+        why: Why so long.
+    """
+
+    data: DataClass
+    key: str
+    days: int
+    since: str
+    owner: str
+    what: str
+    why: str
+
+
+SCHEDULE: Mapping[DataClass, ScheduleLine] = MappingProxyType(
+    {
+        line.data: line
+        for line in (
+            ScheduleLine(
+                data=DataClass.RECORDINGS,
+                key="retention_days",
+                days=90,
+                since="the end of the call",
+                owner="dpo",
+                what="recordings: container, sealed key and row; by service",
+                why="the council's policy (P3)",
+            ),
+            ScheduleLine(
+                data=DataClass.UNRECORDED,
+                key="unrecorded_days",
+                days=90,
+                since="the end of the call",
+                owner="dpo",
+                what="rows of calls of which nothing was kept: blocked, no conversation, failed",
+                why="who called whom is personal data too; no longer than a recording",
+            ),
+            ScheduleLine(
+                data=DataClass.TEXTS,
+                key="text_days",
+                days=730,
+                since="the entry",
+                owner="dpo",
+                what="free text of the audit log: reasons, searches; that of a hold not before the hold is over, "
+                "that of break-glass not before it was acknowledged",
+                why="long enough to look into misuse; the entry itself, without its text, stays",
+            ),
+            ScheduleLine(
+                data=DataClass.DECISIONS,
+                key="decision_days",
+                days=730,
+                since="the decision or the copy, and not before its recording is gone",
+                owner="dpo",
+                what="orders to erase and holds that are over; the list of the copies that were made",
+                why="questions about a deleted recording come late",
+            ),
+            ScheduleLine(
+                data=DataClass.REQUESTS,
+                key="request_days",
+                days=730,
+                since="the end of the leave that was granted, or the refusal",
+                owner="dpo",
+                what="texts of requests to hear recordings: reasons, references, answers; who asked for which, and who "
+                "decided, stays",
+                why="as long as the texts of the audit log: to look into misuse",
+            ),
+            ScheduleLine(
+                data=DataClass.CASES,
+                key="case_days",
+                days=1096,
+                since="the day the case was closed, or the claim was over",
+                owner="dpo",
+                what="texts of cases and of claims of data subjects: who asked, what they said, what was answered, "
+                "transcripts; the steps and their days stay",
+                why="three years: complaints to the Commissioner and to court come late",
+            ),
+            ScheduleLine(
+                data=DataClass.ACCESS,
+                key="access_days",
+                days=730,
+                since="the moment at which it ended",
+                owner="admin",
+                what="accounts that were disabled, tokens that were revoked or ran out",
+                why="as long as the texts: who could do what, when misuse is looked into; the log goes on naming them",
+            ),
+            ScheduleLine(
+                data=DataClass.TORN,
+                key="torn_days",
+                days=730,
+                since="the repair",
+                owner="ict",
+                what="torn ends of the audit log, moved aside after a power cut",
+                why="as long as the texts: it may hold part of an entry",
+            ),
+            ScheduleLine(
+                data=DataClass.TOMBSTONES,
+                key="tombstone_days",
+                days=2192,
+                since="the deletion",
+                owner="dpo",
+                what="tombstones in the database; the audit log keeps them",
+                why="six years, the time within which claims are made; no backup may be older",
+            ),
+        )
+    }
+)
+"""The retention schedule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedLine:
+    """What no period of ``[retention]`` is for: it ends by a rule of its own.
+
+    Attributes:
+        what: What belongs to it.
+        rule: How long it is there.
+        owner: The role that answers for it.
+        why: Why so.
+    """
+
+    what: str
+    rule: str
+    owner: str
+    why: str
+
+
+FIXED = (
+    FixedLine(
+        what="entries of the audit log without their texts, and the heads that were noted elsewhere",
+        rule="as long as the recorder stands",
+        owner="dpo",
+        why="the chain proves itself from its first entry on; it names accounts and recordings, no caller",
+    ),
+    FixedLine(
+        what="sessions of console and shell",
+        rule="as idle_minutes and longest_hours of [console] say; gone at the next sign-in of anybody",
+        owner="admin",
+        why="a browser left open is nobody's leave",
+    ),
+    FixedLine(
+        what="notifications of people, and the state of their mails",
+        rule="90 days; a mail that waits is given up after five",
+        owner="dpo",
+        why="what waits is told anew each time it is looked at; nothing of a call is in them",
+    ),
+    FixedLine(
+        what="wrong passwords and wrong PINs",
+        rule="counted until the next right one, or until who guessed is let in again",
+        owner="admin",
+        why="to lock out who guesses; the audit log has each refusal",
+    ),
+    FixedLine(
+        what="who is signed on at which phone, and pauses, opt-outs and sessions of calls in progress",
+        rule="until they sign off, and until the call is filed",
+        owner="ict",
+        why="a restart must not open what was shut; the recording's row has what matters of it",
+    ),
+    FixedLine(
+        what="rows and audit entries that wait for a database or a disk",
+        rule="until they are filed",
+        owner="ict",
+        why="nothing is lost while it is down",
+    ),
+    FixedLine(
+        what="log lines of daemon and console, numbers masked",
+        rule="as the machine's journal keeps them: MaxRetentionSec in journald.conf",
+        owner="ict",
+        why="the recorder writes no log files of its own",
+    ),
+)
+"""What else there is of data, so that the schedule names every class."""
+
+UNREACHED = frozenset({DataClass.TOMBSTONES, DataClass.REQUESTS, DataClass.CASES})
+"""Classes that no tombstone is needed for: their periods may be longer than that of the tombstones."""
