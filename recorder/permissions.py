@@ -1,12 +1,12 @@
-"""Who may do what. Pure: one table from role to acts, and the rules that no table can hold.
+"""Who may do what: roles, acts, those who act, and the table of which role has which act. Pure data.
 
 Nobody listens or takes a copy by their role alone: that takes leave, which somebody else gave (`requesting`), or it is
 break-glass, which the audit log marks and the data protection officer is told of.
 """
 
 import enum
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 
@@ -338,144 +338,3 @@ VERBS: Mapping[Act, str] = {
     Act.SET_NOTICE: "change the messages that callers hear",
 }
 """Acts as sentences have them: to ..."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class About:
-    """What is known of the recording in question; None is nothing yet."""
-
-    operator: str | None
-    team: str | None
-
-    @property
-    def is_known(self) -> bool:
-        """Tell whether there is a recording in question."""
-        return self.operator is not None or self.team is not None
-
-    def lies_within(self, part: Allowed, person: Person) -> bool:
-        """Tell whether it is one of those that somebody may know of."""
-        return (part.own_only and self.operator == person.display_name) or (
-            part.team_only and self.team is not None and self.team in person.teams
-        )
-
-
-def may(
-    actor: Actor,
-    act: Act,
-    *,
-    reason: str = "",
-    operator: str | None = None,
-    team: str | None = None,
-    extension: str | None = None,
-    has_leave: bool = False,
-) -> Allowed | Refused:
-    """Decide whether somebody may do something.
-
-    Args:
-        actor: Who asks.
-        act: What they want to do.
-        reason: Why; demanded for the acts in NEEDS_REASON.
-        operator: Operator of the recording in question, None where there is none yet (a search).
-        team: Its team at the time of the call, None likewise.
-        extension: Extension of the call or recording in question, None where there is none yet.
-        has_leave: Whether somebody else gave this person leave for it; also to ask what leave would allow.
-
-    Returns:
-        Allowed, with what to mark or to narrow; or Refused with a sentence.
-    """
-    if isinstance(actor, Application):
-        return _application(actor, act, extension)
-    if isinstance(actor, LocalUser):
-        if act in LOCAL_ACTS:
-            return _YES
-        return Refused(f"To {VERBS[act]} takes a person with an account: give --as NAME.")
-    return _person(actor, act, reason, About(operator=operator, team=team), has_leave=has_leave)
-
-
-def combines_admin(roles: Collection[Role]) -> bool:
-    """Tell whether roles combine `admin` with one that hears: such an account hears nothing, and no new one is made."""
-    return Role.ADMIN in roles and bool(HEARING_ROLES.intersection(roles))
-
-
-def knows_of(person: Person, *, operators: Collection[str], team: str) -> bool:
-    """Tell whether somebody may know that a recording is there: they were on the call, or their role sees it.
-
-    Args:
-        person: Who asks; leave that they may have for it is not looked at.
-        operators: Whose call it was.
-        team: Its team at the time; empty where it is not known.
-    """
-    if person.display_name in operators:
-        return True
-    return isinstance(may(person, Act.VIEW, operator=next(iter(operators), ""), team=team), Allowed)
-
-
-def knows_all(person: Person) -> bool:
-    """Tell whether somebody may know of every recording."""
-    return knows_of(person, operators=(), team="")
-
-
-def operator_for(actor: Actor, first: str, everybody: Collection[str]) -> str:
-    """Return whose recording it is for somebody: their own if they had a part in the call, else the first officer's.
-
-    Args:
-        actor: Who asks.
-        first: The operator that the call began with.
-        everybody: All whose call it was: it may have been transferred.
-    """
-    is_own = isinstance(actor, Person) and actor.display_name in everybody
-    return actor.display_name if isinstance(actor, Person) and is_own else first
-
-
-def _application(actor: Application, act: Act, extension: str | None) -> Allowed | Refused:
-    if act not in SCOPE_OF:
-        return Refused(f"To {VERBS[act]} takes a person; a token cannot.")
-    if SCOPE_OF[act] not in actor.scopes:
-        return Refused(f"Token {actor.name} lacks the scope {SCOPE_OF[act]}, which it takes to {VERBS[act]}.")
-    if extension is not None and actor.extensions and extension not in actor.extensions:
-        return Refused(f"Token {actor.name} is not good for this extension.")
-    return _YES
-
-
-def _person(person: Person, act: Act, reason: str, about: About, *, has_leave: bool) -> Allowed | Refused:
-    grants = [TABLE[role][act] for role in person.roles if act in TABLE[role]]
-    if not grants:
-        return Refused(f"Your role does not allow you to {VERBS[act]}. Roles that do: {_roles_for(act)}.")
-    if act in HEARS and combines_admin(person.roles):
-        return Refused(f"An administrator may not {VERBS[act]}: the role admin excludes every role that hears.")
-    if act in WATCHES_ICT and Role.ICT in person.roles:
-        return Refused(f"To {VERBS[act]} takes somebody who is not ICT: that role runs the recorder.")
-    if act in HEARS and not person.is_proven:
-        return Refused(f"To {VERBS[act]} takes a second factor: set an authenticator up under Your account.")
-    is_by_leave = has_leave and any(grant.needs_leave for grant in grants)
-    grants = [_YES] if is_by_leave else [grant for grant in grants if not grant.needs_leave]
-    if not grants:
-        return Refused(f"To {VERBS[act]} takes leave that is asked for and granted: `recorder requests ask`.")
-    part = _part(grants)
-    if part.is_part and not has_leave and about.is_known and not about.lies_within(part, person):
-        return Refused(_PART_SENTENCES[part.own_only, part.team_only])
-    is_glass = any(grant.break_glass for grant in grants)
-    if act in NEEDS_REASON or is_glass:
-        if len(reason.strip()) < MIN_REASON_CHARACTERS:
-            return Refused(f"To {VERBS[act]} takes a reason: say why, in words that can be checked later.")
-        if len(reason) > MAX_REASON_CHARACTERS:
-            return Refused(f"The reason is longer than {MAX_REASON_CHARACTERS} characters.")
-    return replace(part, break_glass=is_glass)
-
-
-def _part(grants: Collection[Allowed]) -> Allowed:
-    """Return which recordings several grants are about together."""
-    if not all(grant.is_part for grant in grants):
-        return Allowed()
-    return Allowed(own_only=any(grant.own_only for grant in grants), team_only=any(grant.team_only for grant in grants))
-
-
-_PART_SENTENCES: Mapping[tuple[bool, bool], str] = {
-    (True, False): "Your role allows you to see only recordings of your own calls.",
-    (False, True): "Your role allows you to see only recordings of your teams.",
-    (True, True): "Your roles allow you to see only recordings of your own calls and of your teams.",
-}
-
-
-def _roles_for(act: Act) -> str:
-    return ", ".join(role for role in Role if act in TABLE[role])

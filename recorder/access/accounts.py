@@ -38,7 +38,8 @@ from recorder.access.identities import signs_in_elsewhere
 from recorder.access.passwords import MAX_CHARACTERS, weakness
 from recorder.access.seals import Seals, disagreements
 from recorder.access.teams import plan_change, settle_changes
-from recorder.permissions import Person, Role, combines_admin
+from recorder.permissions import Person, Role
+from recorder.rules.authorisation import combines_admin
 
 FOUNDER_ROLES = frozenset({Role.ADMIN})
 """Roles of the account that `recorder init` makes: they make the data protection officer's first."""

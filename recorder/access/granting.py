@@ -21,9 +21,8 @@ from recorder.permissions import (
     Fault,
     Person,
     Role,
-    combines_admin,
-    may,
 )
+from recorder.rules.authorisation import combines_admin, may
 from recorder.rules.requesting import may_be_deputy
 
 POWERFUL = frozenset({Role.DPO, Role.TEAM_LEADER, Role.ADMIN, Role.ICT})

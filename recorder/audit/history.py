@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from recorder.permissions import Act, Person, Refused, may
+from recorder.permissions import Act, Person, Refused
+from recorder.rules.authorisation import may
 from storage.audit_entry import AuditEntry
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recorder.common.problems import ProblemError
-from recorder.permissions import Act, Actor, Person, Refused, may
+from recorder.permissions import Act, Actor, Person, Refused
+from recorder.rules.authorisation import may
 from recorder.rules.requesting import Bench
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError
@@ -61,7 +62,7 @@ class Ledger:
     def require(
         self, actor: Actor, act: Act, subject: str, *, reason: str = "asked below", has_leave: bool = False
     ) -> Person:
-        """Return the person whose role allows an act; ``has_leave`` as in `recorder.permissions.may`.
+        """Return the person whose role allows an act; ``has_leave`` as in `recorder.rules.authorisation.may`.
 
         Raises:
             ProblemError: 403: it does not, or it is no person; that is written down.

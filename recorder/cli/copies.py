@@ -29,10 +29,11 @@ from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.config.settings import Config
 from recorder.exports.cover_sheet import position_words
-from recorder.permissions import Act, Allowed, Person, may
+from recorder.permissions import Act, Allowed, Person
 from recorder.recordings.opening import open_reader
 from recorder.retention.erasing import refuse_locked
 from recorder.retention.restricting import refuse_restricted
+from recorder.rules.authorisation import may
 from recorder.rules.call_parts import relation, silenced, whole_for, withheld_of
 from recorder.rules.requesting import AccessRequest
 from recorder.rules.spans import Spans, in_seconds

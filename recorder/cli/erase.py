@@ -35,12 +35,13 @@ from recorder.common.system_user import os_user
 from recorder.config.settings import Config
 from recorder.data_subjects.book import CaseBook
 from recorder.data_subjects.telling import tell_of_erasure
-from recorder.permissions import Act, Person, knows_all
+from recorder.permissions import Act, Person
 from recorder.recordings.keyring import epoch_keys
 from recorder.recordings.searching import knows, shown
 from recorder.retention.eraser import Eraser
 from recorder.retention.erasing import Books, check_order, decide_erasure, order_erasure, order_to_json
 from recorder.retention.erasure_approvals import Approvals
+from recorder.rules.authorisation import knows_all
 from recorder.rules.call_parts import is_withheld
 from recorder.rules.erasing import position_from
 from storage.audit import AuditLog

@@ -33,7 +33,8 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
 from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
-from recorder.permissions import Act, LocalUser, Person, Refused, may
+from recorder.permissions import Act, LocalUser, Person, Refused
+from recorder.rules.authorisation import may
 from recorder.rules.live_access import Around, colleagues_of, seen
 
 CallOption = Annotated[str | None, typer.Option("--call", metavar="ID", help="One call, or the beginning of its id.")]

@@ -44,7 +44,8 @@ from recorder.cli.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.settings import Config
-from recorder.permissions import TABLE, Act, Allowed, DeniedError, Role, may
+from recorder.permissions import TABLE, Act, Allowed, DeniedError, Role
+from recorder.rules.authorisation import may
 from storage.rows import time_to_json
 
 users = typer.Typer(no_args_is_help=True, help="Accounts and their roles.")

@@ -34,7 +34,8 @@ from recorder.common.system_user import os_user
 from recorder.config.reading import read_config
 from recorder.config.settings import Config
 from recorder.config.toml_tables import ConfigError
-from recorder.permissions import Act, Allowed, Person, Refused, may
+from recorder.permissions import Act, Allowed, Person, Refused
+from recorder.rules.authorisation import may
 from recorder.rules.requirement import UnlistedError, missing_act
 from recorder.rules.signing_in import SignInRules
 from storage.audit import AuditLog

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from recorder.permissions import Act, DeniedError, Fault, Person, Refused, may
+from recorder.permissions import Act, DeniedError, Fault, Person, Refused
+from recorder.rules.authorisation import may
 from storage.rows import time_to_json
 from storage.types import Search
 

@@ -10,8 +10,9 @@ from recorder.audit.reading import problems_of
 from recorder.common.problems import ProblemError
 from recorder.data_subjects.casework import CaseBooks, at_work
 from recorder.data_subjects.custody_rules import READ, Hand, chain_of
-from recorder.permissions import Act, Actor, Person, Refused, may
+from recorder.permissions import Act, Actor, Person, Refused
 from recorder.recordings.inspection import Inspector
+from recorder.rules.authorisation import may
 from recorder.rules.cases import Case
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry

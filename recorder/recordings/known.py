@@ -8,7 +8,8 @@ from collections.abc import Collection
 
 from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
-from recorder.permissions import Act, Person, knows_of
+from recorder.permissions import Act, Person
+from recorder.rules.authorisation import knows_of
 from storage.errors import StorageError
 from storage.rows import row_from_json
 from storage.types import RecordingId, RecordingRow

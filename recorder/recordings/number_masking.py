@@ -7,7 +7,8 @@ which only the last three digits are left (P11). A role that is somebody's besid
 import re
 from dataclasses import replace
 
-from recorder.permissions import Act, Actor, Allowed, Person, Refused, Role, may
+from recorder.permissions import Act, Actor, Allowed, Person, Refused, Role
+from recorder.rules.authorisation import may
 from recorder.rules.call_parts import relation
 from storage.types import Participant, RecordingRow
 

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from recorder.permissions import Act, Actor, Allowed, DeniedError, Fault, Person, Refused, may
+from recorder.permissions import Act, Actor, Allowed, DeniedError, Fault, Person, Refused
 from recorder.recordings.number_masking import may_search_numbers, shown_to
+from recorder.rules.authorisation import may
 from recorder.rules.call_parts import narrowed, relation, seen_by
 from recorder.rules.holds import held_call, kinds_seen
 from recorder.rules.requesting import AccessRequest

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from recorder.permissions import Act, Person, Refused, Role, may
+from recorder.permissions import Act, Person, Refused, Role
 from recorder.reports.pause_report import OfficerPauses, pauses_per_officer
+from recorder.rules.authorisation import may
 from storage.types import ErasureKind, RecordingId, RecordingRow, Search
 
 DEFAULT_DAYS = 28

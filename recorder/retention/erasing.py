@@ -15,19 +15,10 @@ from typing import Any
 
 from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
-from recorder.permissions import (
-    MAX_REASON_CHARACTERS,
-    MIN_REASON_CHARACTERS,
-    Act,
-    Actor,
-    DeniedError,
-    Person,
-    Refused,
-    knows_all,
-    knows_of,
-)
+from recorder.permissions import MAX_REASON_CHARACTERS, MIN_REASON_CHARACTERS, Act, Actor, DeniedError, Person, Refused
 from recorder.recordings.known import begun_row, check_known, none_such
 from recorder.retention.erasure_approvals import Approval, Approvals
+from recorder.rules.authorisation import knows_all, knows_of
 from recorder.rules.call_parts import officers_throughout, owners_of, relation
 from recorder.rules.erasing import (
     HELD_ALONE_S,

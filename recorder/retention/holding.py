@@ -13,10 +13,11 @@ from typing import Any
 
 from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
-from recorder.permissions import Act, Actor, Allowed, Person, Refused, knows_all
+from recorder.permissions import Act, Actor, Allowed, Person, Refused
 from recorder.recordings.kept_live import is_being_discarded
 from recorder.recordings.known import begun_row, check_known, none_such
 from recorder.retention.rights import keeps
+from recorder.rules.authorisation import knows_all
 from recorder.rules.holds import (
     GRACE,
     HeldCall,

@@ -7,8 +7,9 @@ ICT. Whoever sets the machine's clock forward, or lets much fall due at once, ca
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from recorder.permissions import Act, DeniedError, Fault, Person, Refused, Role, may
+from recorder.permissions import Act, DeniedError, Fault, Person, Refused, Role
 from recorder.retention.sweep_stops import MANY, Stop
+from recorder.rules.authorisation import may
 from recorder.rules.requesting import Bench
 
 STANDS_FOR = timedelta(days=1)

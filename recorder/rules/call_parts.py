@@ -12,7 +12,8 @@ protection officer may ask for any call.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from recorder.permissions import Actor, Person, Role, knows_all, operator_for
+from recorder.permissions import Actor, Person, Role
+from recorder.rules.authorisation import knows_all, operator_for
 from recorder.rules.spans import US, Span, Spans, common, in_seconds, length_of, merged, rest_of, span_of
 from storage.types import Channels, Officer, RecordingRow, Redaction, Segment, SegmentKind
 
@@ -84,7 +85,7 @@ def officers_throughout(row: RecordingRow, start_s: float, end_s: float) -> froz
 def relation(actor: Actor, row: RecordingRow) -> tuple[str, str]:
     """Return the operator and the team of a call for somebody: their own if they have a part in it.
 
-    For `recorder.permissions.may`, which compares them with the account.
+    For `recorder.rules.authorisation.may`, which compares them with the account.
     """
     operators, teams = officers_on(row)
     own = sorted(teams.intersection(actor.teams)) if isinstance(actor, Person) else []

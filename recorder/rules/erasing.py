@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from recorder.permissions import Act, Allowed, Person, Refused, Role, may, operator_for
+from recorder.permissions import Act, Allowed, Person, Refused, Role
+from recorder.rules.authorisation import may, operator_for
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingRow, SegmentKind
 
 GRACE_S = 15 * 60.0

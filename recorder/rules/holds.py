@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from types import MappingProxyType
 
-from recorder.permissions import Act, Actor, Allowed, Person, Refused, Role, may
+from recorder.permissions import Act, Actor, Allowed, Person, Refused, Role
+from recorder.rules.authorisation import may
 from recorder.rules.call_parts import officers_on
 from storage.types import ErasureKind, ErasureOrder, Hold, HoldKind, RecordingRow
 

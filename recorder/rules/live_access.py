@@ -12,19 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from recorder.permissions import (
-    VERBS,
-    Act,
-    Actor,
-    Application,
-    DeniedError,
-    Fault,
-    LocalUser,
-    Person,
-    Refused,
-    Role,
-    may,
-)
+from recorder.permissions import VERBS, Act, Actor, Application, DeniedError, Fault, LocalUser, Person, Refused, Role
+from recorder.rules.authorisation import may
 from recorder.rules.pausing import Authority
 from recorder.rules.policy import Extension
 from storage.types import RecordingId

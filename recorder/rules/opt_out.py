@@ -11,7 +11,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from recorder.permissions import Act, DeniedError, Fault, Person, Refused, may
+from recorder.permissions import Act, DeniedError, Fault, Person, Refused
+from recorder.rules.authorisation import may
 from recorder.rules.live_access import NOTHING_KNOWN, Around, CallFacts, Permit, decide, require, was_on
 
 

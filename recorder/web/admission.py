@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection
 from starlette.requests import Request
 
 from recorder.common.problems import ProblemError
-from recorder.permissions import Act, Actor, Application, Person, Refused, may
+from recorder.permissions import Act, Actor, Application, Person, Refused
+from recorder.rules.authorisation import may
 from recorder.rules.requirement import missing_act
 from recorder.web.path_ids import id_in_path
 from recorder.web.route_access import requirement_of

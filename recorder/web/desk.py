@@ -10,11 +10,12 @@ from recorder.access.listening.appointing import break_glass
 from recorder.access.listening.emergencies import Emergency
 from recorder.common.problems import ProblemError
 from recorder.exports.copy_orders import CopyOrder, check_order, prepared
-from recorder.permissions import Act, Actor, Application, DeniedError, Person, Refused, may
+from recorder.permissions import Act, Actor, Application, DeniedError, Person, Refused
 from recorder.recordings.searching import describe, findable, knows, shown, typed
 from recorder.retention.erasing import order_to_hear, refuse_locked
 from recorder.retention.restricting import refuse_restricted
 from recorder.retention.rights import why_restricted
+from recorder.rules.authorisation import may
 from recorder.rules.call_parts import is_withheld, relation, whole_for
 from recorder.rules.erasing import span_of
 from recorder.rules.requesting import AccessRequest, Leave

@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from recorder.permissions import MAX_REASON_CHARACTERS, Act, Refused, may
+from recorder.permissions import MAX_REASON_CHARACTERS, Act, Refused
 from recorder.retention.eraser import alarms_of
 from recorder.retention.erasing import decide_erasure, forgot_recording, order_erasure, order_to_json
+from recorder.rules.authorisation import may
 from recorder.web.api import PROBLEMS, RecordingPath
 from recorder.web.erasures import approval_to_json, orders_for, three_of
 from recorder.web.parts import ApiChanger, ApiReader, Console

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from recorder.access.operator_names import MisnamedOperator, misnamed_operators
 from recorder.common.problems import ProblemError
 from recorder.control.client import SERVICE, DaemonRefusedError, DaemonUnavailableError, Grant
-from recorder.permissions import Act, Actor, Allowed, Person, Role, may
+from recorder.permissions import Act, Actor, Allowed, Person, Role
+from recorder.rules.authorisation import may
 from recorder.rules.live_access import NOTHING_KNOWN, Around, colleagues_of, facts_listed, seats_of, seen
 from recorder.rules.opt_out import may_decide, may_see
 from recorder.web.deps import Live

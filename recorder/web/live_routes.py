@@ -9,7 +9,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from recorder.permissions import MAX_REASON_CHARACTERS, Act, Actor, Allowed, Application, may
+from recorder.permissions import MAX_REASON_CHARACTERS, Act, Actor, Allowed, Application
+from recorder.rules.authorisation import may
 from recorder.rules.live_access import Around, seen
 from recorder.web.api import PROBLEMS
 from recorder.web.parts import ApiChanger, ApiKnock, ApiReader, Console, Parts

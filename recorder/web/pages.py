@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from recorder.common.problems import ProblemError
 from recorder.exports.copying import GROUND_WORDS
-from recorder.permissions import Act, Person, Refused, may
+from recorder.permissions import Act, Person, Refused
+from recorder.rules.authorisation import may
 from recorder.rules.call_parts import is_part, withheld_of
 from recorder.rules.requesting import Category, Leave
 from recorder.web.auth import Caller

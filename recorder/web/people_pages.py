@@ -11,7 +11,8 @@ from recorder.access.accounts import combining_admin, usable_people
 from recorder.access.database import AuditNote
 from recorder.access.granting import POWERFUL, Proposal, confirmers, who_confirms
 from recorder.access.proposals import Enter
-from recorder.permissions import Act, DeniedError, Fault, Person, Refused, Role, may
+from recorder.permissions import Act, DeniedError, Fault, Person, Refused, Role
+from recorder.rules.authorisation import may
 from recorder.web.auth import Caller
 from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text
 

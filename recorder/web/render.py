@@ -12,7 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from recorder.permissions import Act, Person, Refused, may
+from recorder.permissions import Act, Person, Refused
+from recorder.rules.authorisation import may
 from recorder.rules.requesting import CATEGORY_WORDS, Category
 from recorder.rules.spans import in_seconds
 from recorder.web.auth import Caller

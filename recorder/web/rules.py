@@ -5,7 +5,8 @@ from typing import Any
 
 from recorder.audit.late_entries import LateEntries
 from recorder.common.problems import ProblemError
-from recorder.permissions import Act, Actor, Allowed, Refused, may
+from recorder.permissions import Act, Actor, Allowed, Refused
+from recorder.rules.authorisation import may
 from recorder.web.deps import Audit
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ from typing import Any
 
 from recorder.access.listening.books import HearingBooks
 from recorder.common.problems import ProblemError
-from recorder.permissions import Act, Actor, DeniedError, Fault, Person, Refused, may
+from recorder.permissions import Act, Actor, DeniedError, Fault, Person, Refused
+from recorder.rules.authorisation import may
 from recorder.rules.requesting import (
     AccessRequest,
     RequestState,

@@ -16,8 +16,8 @@ from recorder.permissions import (
     Refused,
     Role,
     Scope,
-    may,
 )
+from recorder.rules.authorisation import may
 
 REASON = "complaint 17 of Mrs Example"
 

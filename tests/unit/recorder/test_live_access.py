@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from recorder.permissions import Act, Allowed, Application, DeniedError, LocalUser, Person, Role, Scope, may
+from recorder.permissions import Act, Allowed, Application, DeniedError, LocalUser, Person, Role, Scope
+from recorder.rules.authorisation import may
 from recorder.rules.live_access import (
     LIVE_ACTS,
     SOURCE_TABLE,

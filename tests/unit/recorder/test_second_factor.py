@@ -16,7 +16,8 @@ from recorder.access.database import open_people
 from recorder.access.second_factor import RECOVERY_CODES, Enrolled, Proven, SecondFactors, remove_factor
 from recorder.access.sessions import KEPT_FOR, STARTING_FOR, Kind, Sessions
 from recorder.access.totp import code_of, new_secret, step_of
-from recorder.permissions import Act, Allowed, Person, Refused, Role, may
+from recorder.permissions import Act, Allowed, Person, Refused, Role
+from recorder.rules.authorisation import may
 from recorder.rules.signing_in import SecondFactor, SessionLimits, SignInRules
 from tests.helpers.accounts import CHEAP, PASSWORD, Clock
 
