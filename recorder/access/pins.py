@@ -25,7 +25,7 @@ from argon2.low_level import Type, hash_secret_raw
 from recorder.common.clerk import Clerk
 from recorder.permissions import Act, Person, Refused, Role
 from recorder.rules.authorisation import may
-from recorder.rules.live_access import CallFacts
+from recorder.rules.live_facts import CallFacts
 from recorder.rules.opt_out import may_decide
 from storage.durable import save_atomically
 

@@ -1,13 +1,13 @@
 """What the rules of `recorder.rules.live_access` need to know of a call in progress."""
 
 from recorder.calls.recording import Recording
-from recorder.rules.live_access import CallFacts, Segment
+from recorder.rules.live_facts import CallFacts, CurrentOfficers
 
 
-def segment_of(recording: Recording) -> Segment:
+def segment_of(recording: Recording) -> CurrentOfficers:
     """Return who has a call now."""
     there = recording.extensions
-    return Segment(
+    return CurrentOfficers(
         teams=frozenset(one.team for one in there or [recording.nomination.extension]),
         extensions=recording.numbers,
         operators=recording.crew.at(recording.numbers),

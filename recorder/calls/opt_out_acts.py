@@ -18,7 +18,8 @@ from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
 from recorder.calls.works import Works
 from recorder.common.clock import utc_now
 from recorder.permissions import DeniedError, Fault, Person
-from recorder.rules.live_access import NOTHING_KNOWN, Around, CallFacts
+from recorder.rules.live_access import NOTHING_KNOWN, Around
+from recorder.rules.live_facts import CallFacts
 from recorder.rules.opt_out import (
     OptOutRequest,
     OptOutState,

@@ -35,7 +35,8 @@ from recorder.common.system_user import os_user
 from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.permissions import Act, LocalUser, Person, Refused
 from recorder.rules.authorisation import may
-from recorder.rules.live_access import Around, colleagues_of, seen
+from recorder.rules.live_access import Around, seen
+from recorder.rules.seats import colleagues_of
 
 CallOption = Annotated[str | None, typer.Option("--call", metavar="ID", help="One call, or the beginning of its id.")]
 ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N", help="Every call of an extension.")]

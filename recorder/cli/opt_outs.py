@@ -23,7 +23,7 @@ from recorder.cli.shared import (
 from recorder.common.home import Home
 from recorder.control.client import Grant, LiveClient
 from recorder.permissions import Act
-from recorder.rules.live_access import facts_listed
+from recorder.rules.live_facts import facts_listed
 from recorder.rules.opt_out import may_see
 
 opt_outs = typer.Typer(

@@ -13,8 +13,9 @@ from recorder.calls.works import Works
 from recorder.common.problems import ProblemError
 from recorder.control.bodies import ActBody, Caller
 from recorder.permissions import Act, Actor, DeniedError, Person
-from recorder.rules.live_access import Around, HiddenError, Permit, own_teams, require
+from recorder.rules.live_access import Around, HiddenError, Permit, require
 from recorder.rules.pausing import Authority
+from recorder.rules.seats import own_teams
 
 WITHOUT_ACCOUNT = "paused_without_account"
 """The alarm: somebody at the machine paused a call, and gave no account."""

@@ -15,8 +15,8 @@ from recorder.control.bodies import Caller, PersonalBody, SignOnBody, WhoCalls
 from recorder.control.door import Door, subject_of
 from recorder.permissions import Act, DeniedError, Fault, Person, Refused
 from recorder.rules.authorisation import may
-from recorder.rules.live_access import own_teams
 from recorder.rules.policy import Extension
+from recorder.rules.seats import own_teams
 from recorder.rules.sign_on import SignOn, Way, displaced, is_own_phone, way_to
 
 CODE = "agent.sign_on.code"

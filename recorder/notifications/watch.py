@@ -27,7 +27,8 @@ from recorder.notifications.conduct import Done, Granted
 from recorder.notifications.notifying import CaseClock, Kind, Notification
 from recorder.permissions import Act, Role
 from recorder.rules.cases import Case
-from recorder.rules.live_access import Around, facts_listed
+from recorder.rules.live_access import Around
+from recorder.rules.live_facts import facts_listed
 from recorder.rules.opt_out import may_decide
 from recorder.rules.requesting import Bench
 from recorder.rules.weekly import WEEK, Week, Weekday, counted, last_weekly, word_of

@@ -7,16 +7,15 @@ Team and officer are those who have the call now. An officer who handed it over 
 """
 
 import enum
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from recorder.permissions import VERBS, Act, Actor, Application, DeniedError, Fault, LocalUser, Person, Refused, Role
 from recorder.rules.authorisation import may
+from recorder.rules.live_facts import CallFacts, facts_listed, is_at_own_phone, is_theirs, was_on
 from recorder.rules.pausing import Authority
-from recorder.rules.policy import Extension
-from storage.types import RecordingId
 
 
 class Relation(enum.StrEnum):
@@ -39,81 +38,6 @@ class Source(enum.StrEnum):
     TOKEN = "token"  # noqa: S105 - a word, not a secret
     SHELL = "shell"
     """Somebody at the recorder's machine who may open its socket, without an account."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
-    """Who has a call now.
-
-    Attributes:
-        teams: Teams of the extensions that are on it; "" is a team without a name.
-        extensions: The nominated extensions that are on it; none while it is with somebody who is not recorded.
-        operators: Who sits at them.
-        configured: Those of the extensions at which nobody had signed on when the call came.
-        proven: Those of the operators whose own phone it is, or who keyed a code at it.
-    """
-
-    teams: frozenset[str]
-    extensions: frozenset[str]
-    operators: frozenset[str]
-    configured: frozenset[str]
-    proven: frozenset[str]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as the daemon lists it with a call."""
-        return {
-            "teams_now": sorted(self.teams),
-            "extensions_now": sorted(self.extensions),
-            "operators_now": sorted(self.operators),
-            "configured_now": sorted(self.configured),
-            "proven_now": sorted(self.proven),
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallFacts:
-    """What the rules need to know of a call.
-
-    Attributes:
-        call: Its id.
-        team: Team of its extension; empty where the extension has none.
-        extensions: Every nominated extension that had it: two for an internal call.
-        operators: Everybody whose call it was.
-        erase_on_opt_out: The rule of its service.
-        segment: Who has it now; None: all who had it.
-    """
-
-    call: RecordingId
-    team: str
-    extensions: frozenset[str]
-    operators: frozenset[str]
-    erase_on_opt_out: bool = False
-    segment: Segment | None = None
-
-    @property
-    def now(self) -> Segment:
-        """Return who has it now."""
-        return self.segment or Segment(
-            teams=frozenset({self.team}),
-            extensions=self.extensions,
-            operators=self.operators,
-            configured=self.extensions,
-            proven=self.operators,
-        )
-
-
-def facts_listed(listed: Mapping[str, Any]) -> CallFacts:
-    """Return what the rules need to know of a call, out of what the daemon lists of it or of a request."""
-    every = {what: frozenset(listed.get(what) or ()) for what in ("extensions", "operators")}
-    now = {what: frozenset(listed.get(f"{what}_now") or ()) for what in ("teams", "configured", "proven", *every)}
-    return CallFacts(
-        call=RecordingId(str(listed.get("call"))),
-        team=str(listed.get("team") or ""),
-        extensions=every["extensions"] | now["extensions"],
-        operators=every["operators"] | now["operators"],
-        erase_on_opt_out=bool(listed.get("erase_on_opt_out")),
-        segment=Segment(**now),
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,72 +218,6 @@ def relation_of(person: Person, call: CallFacts, around: Around = NOTHING_KNOWN)
     if any(_is_of_team(role, person, call, around) for role in person.roles):
         return Relation.TEAM
     return Relation.OTHER
-
-
-def is_theirs(person: Person, call: CallFacts) -> bool:
-    """Tell whether somebody is on the call now, as its officer."""
-    now = call.now
-    return (person.display_name != "" and person.display_name in now.operators) or person.extension in now.configured
-
-
-def is_at_own_phone(person: Person, call: CallFacts) -> bool:
-    """Tell whether somebody is on the call at their own phone: it is configured as theirs, or they keyed a code there.
-
-    A sign-on from elsewhere makes calls somebody's, and proves nothing.
-    """
-    now = call.now
-    return (person.display_name != "" and person.display_name in now.proven) or person.extension in now.configured
-
-
-def sits_at(person: Person, *, extension: str, operator: str, is_signed_on: bool) -> bool:
-    """Tell whether somebody sits at an extension: they signed on there, or it is theirs and nobody else did.
-
-    Args:
-        person: Who.
-        extension: Its number.
-        operator: Who is signed on there, else for whom it is configured.
-        is_signed_on: Whether anybody is.
-    """
-    is_configured = extension == person.extension and not is_signed_on
-    return is_configured or (person.display_name != "" and operator == person.display_name)
-
-
-def seats_of(person: Person, agents: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return those of the extensions that the daemon lists at which somebody sits."""
-    return [
-        one
-        for one in agents
-        if sits_at(person, extension=one["extension"], operator=one["operator"], is_signed_on=one["is_signed_on"])
-    ]
-
-
-def colleagues_of(person: Person, agents: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """Return the teams of the phones that are configured as somebody's, for `Around`; sign-ons do not count.
-
-    Args:
-        person: Who.
-        agents: The extensions that the daemon lists.
-    """
-    return frozenset(
-        str(one.get("team", ""))
-        for one in agents
-        if is_configured(person, number=one["extension"], operator=one.get("configured", ""))
-    )
-
-
-def own_teams(person: Person, extensions: Iterable[Extension]) -> frozenset[str]:
-    """Return the teams of the phones that are configured as somebody's."""
-    return frozenset(one.team for one in extensions if is_configured(person, number=one.number, operator=one.operator))
-
-
-def is_configured(person: Person, *, number: str, operator: str) -> bool:
-    """Tell whether a phone is configured as somebody's: by their account's extension, or as its operator."""
-    return number == person.extension or (person.display_name != "" and operator == person.display_name)
-
-
-def was_on(person: Person, call: CallFacts) -> bool:
-    """Tell whether somebody is, or was, on the call, or their extension: nobody decides on their own opt-out."""
-    return person.extension in call.extensions or person.display_name in call.operators
 
 
 def seen(actor: Actor, listed: Mapping[str, Any], around: Around = NOTHING_KNOWN) -> dict[str, Any] | None:

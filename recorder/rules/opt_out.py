@@ -13,7 +13,8 @@ from typing import Any
 
 from recorder.permissions import Act, DeniedError, Fault, Person, Refused
 from recorder.rules.authorisation import may
-from recorder.rules.live_access import NOTHING_KNOWN, Around, CallFacts, Permit, decide, require, was_on
+from recorder.rules.live_access import NOTHING_KNOWN, Around, Permit, decide, require
+from recorder.rules.live_facts import CallFacts, was_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

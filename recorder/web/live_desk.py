@@ -14,8 +14,10 @@ from recorder.common.problems import ProblemError
 from recorder.control.client import SERVICE, DaemonRefusedError, DaemonUnavailableError, Grant
 from recorder.permissions import Act, Actor, Allowed, Person, Role
 from recorder.rules.authorisation import may
-from recorder.rules.live_access import NOTHING_KNOWN, Around, colleagues_of, facts_listed, seats_of, seen
+from recorder.rules.live_access import NOTHING_KNOWN, Around, seen
+from recorder.rules.live_facts import facts_listed
 from recorder.rules.opt_out import may_decide, may_see
+from recorder.rules.seats import colleagues_of, seats_of
 from recorder.web.deps import Live
 from recorder.web.rules import Rules
 from recorder.web.sharing import Shared

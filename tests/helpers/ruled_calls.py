@@ -8,9 +8,11 @@ from typing import Any
 
 from recorder.control.client import DaemonRefusedError, Grant
 from recorder.permissions import Act, Actor, DeniedError, Person
-from recorder.rules.live_access import NOTHING_KNOWN, Around, HiddenError, facts_listed, own_teams, require
+from recorder.rules.live_access import NOTHING_KNOWN, Around, HiddenError, require
+from recorder.rules.live_facts import facts_listed
 from recorder.rules.opt_out import Statements, check_decline, check_grant
 from recorder.rules.policy import Extension
+from recorder.rules.seats import own_teams
 
 NUMBER = "02079460000"
 

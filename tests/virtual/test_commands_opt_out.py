@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from recorder.access.pins import PinFile
 from recorder.cli.cli import app
 from recorder.common.home import Home
-from recorder.rules.live_access import CallFacts
+from recorder.rules.live_facts import CallFacts
 from storage.audit import AuditLog
 from storage.types import RecordingId
 from tests.helpers.exchange import Exchange

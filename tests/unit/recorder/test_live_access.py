@@ -12,23 +12,20 @@ from recorder.rules.live_access import (
     LIVE_ACTS,
     SOURCE_TABLE,
     Around,
-    CallFacts,
     HiddenError,
     Permit,
     Refusal,
     Relation,
-    Segment,
     Source,
     by_source,
-    colleagues_of,
     decide,
-    facts_listed,
     relation_of,
     require,
-    seats_of,
     seen,
 )
+from recorder.rules.live_facts import CallFacts, CurrentOfficers, facts_listed
 from recorder.rules.pausing import Authority
+from recorder.rules.seats import colleagues_of, seats_of
 from storage.types import RecordingId
 
 CALL = CallFacts(
@@ -164,7 +161,7 @@ def test_after_a_transfer_it_is_the_new_officers_and_their_teams() -> None:
         CALL,
         extensions=frozenset({"2001", "3001"}),
         operators=frozenset({"Ann", "Carol"}),
-        segment=Segment(
+        segment=CurrentOfficers(
             teams=frozenset({"Housing"}), extensions=frozenset({"3001"}), operators=frozenset({"Carol"}),
             configured=frozenset({"3001"}), proven=frozenset({"Carol"}),
         ),

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from recorder.permissions import DeniedError, Fault, Person, Role
-from recorder.rules.live_access import Around, CallFacts
+from recorder.rules.live_access import Around
+from recorder.rules.live_facts import CallFacts
 from recorder.rules.opt_out import (
     STEPS,
     OptOutRequest,

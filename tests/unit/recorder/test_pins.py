@@ -12,7 +12,7 @@ import pytest
 from recorder.access.pins import LOCKED_FOR, WITHIN, Costs, PinAnswer, PinError, PinFile, Pins, weakness
 from recorder.common.clerk import Clerk
 from recorder.permissions import Person, Role
-from recorder.rules.live_access import CallFacts
+from recorder.rules.live_facts import CallFacts
 from storage.types import RecordingId
 from tests.helpers.accounts import Clock
 
