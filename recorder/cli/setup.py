@@ -43,20 +43,10 @@ from recorder.permissions import Act, Role
 from recorder.recordings.keyring import epoch_keys, new_passphrase
 from recorder.rules.policy import CardPayment, Extension, NoticeWhen
 from recorder.service.certificates import check_tls
-from recorder.service.home_check import check_listening, check_next_hops, check_private_keys
-from recorder.service.kernel_relay import check_kernel_relay, read_means
-from recorder.service.machine import read_machine
-from recorder.service.new_home import NewHomeError, make_home
-from recorder.service.openid_check import check_openid
-from recorder.service.peer_check import check_alarms, check_targets
-from recorder.service.site_check import (
-    Finding,
-    Level,
+from recorder.service.config_check import (
     check_accounts,
     check_anchors,
     check_answered_by,
-    check_folders,
-    check_machine,
     check_operators,
     check_pause_keys,
     check_review,
@@ -65,9 +55,15 @@ from recorder.service.site_check import (
     check_srtp,
     check_teamless,
     check_teams,
-    error,
-    warning,
 )
+from recorder.service.findings import Finding, Level, error, warning
+from recorder.service.home_check import check_folders, check_listening, check_next_hops, check_private_keys
+from recorder.service.kernel_relay import check_kernel_relay, read_means
+from recorder.service.machine import read_machine
+from recorder.service.machine_check import check_machine
+from recorder.service.new_home import NewHomeError, make_home
+from recorder.service.openid_check import check_openid
+from recorder.service.peer_check import check_alarms, check_targets
 from sip.options import Address
 from storage.errors import StorageError
 from storage.keys import NodeKeys, current_public

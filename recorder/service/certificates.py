@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from recorder.config.carriage import tls_options
 from recorder.config.settings import Config
-from recorder.service.site_check import Finding, Level, error, warning
+from recorder.service.findings import Finding, error, ok, warning
 from sip.options import Address, TlsOptions, TransportKind
 from sip.tls import TlsFilesError, days_left, load
 
@@ -93,7 +93,7 @@ def _check(
         says = f"it ends on {day}, in {left} days"
         yield warning(f"{what} certificate", says, why=f"from then on {who} refuse the connection", do=again)
     else:
-        yield Finding(level=Level.OK, what=f"{what} certificate", says=f"good until {day}")
+        yield ok(f"{what} certificate", f"good until {day}")
     if stat.S_IMODE(Path(options.private_key).stat().st_mode) & 0o077:
         yield warning(
             f"{what} key", f"others than the owner have rights on {options.private_key}",

@@ -1,15 +1,19 @@
-"""What `recorder site-check` tries out in a home: whether private keys open, and whether SIP can be listened to."""
+"""What `recorder site-check` tries in a home: who may read it, whether keys open, whether SIP can be listened to."""
 
 import errno
 import os
 import socket
+import stat
 from collections.abc import Iterator
 
+from recorder.common.home import Home
 from recorder.config.settings import Config
-from recorder.service.site_check import Finding, Level, error, warning
+from recorder.recordings.home_rights import forbidden_in, given_away
+from recorder.service.findings import Finding, error, ok, warning
 from sip.options import Address, TransportKind
 from storage.epochs import EpochKeys, read_public
 from storage.errors import KeyProblemError
+from storage.group_modes import is_shared
 
 _LOST = "recordings are sealed to the public halves, and nobody could ever listen to them"
 
@@ -24,7 +28,7 @@ def check_private_keys(keys: EpochKeys) -> Iterator[Finding]:
     for problem in problems:
         yield error("private keys open", problem, why=_LOST, do="restore the folder of private keys from its backup")
     if names and not problems:
-        yield Finding(level=Level.OK, what="private keys open", says=f"{len(names)} belong to their public halves")
+        yield ok("private keys open", f"{len(names)} belong to their public halves")
 
 
 def _problem_with(keys: EpochKeys, name: str) -> str | None:
@@ -53,10 +57,10 @@ def check_listening(config: Config, *, is_running: bool) -> Iterator[Finding]:
 
 def _listening(address: Address, kind: socket.SocketKind, what: str, *, is_running: bool) -> Finding:
     if is_running:
-        return Finding(level=Level.OK, what=what, says="the daemon runs here")
+        return ok(what, "the daemon runs here")
     problem = _bind_problem(address, kind)
     if problem is None:
-        return Finding(level=Level.OK, what=what, says="free")
+        return ok(what, "free")
     if problem.errno == errno.EACCES:
         why, do = "it cannot be tried from this shell", "run site-check as the service's user, or as root"
         return warning(what, "this user may not listen there", why=why, do=do)
@@ -96,3 +100,42 @@ def check_next_hops(config: Config) -> Iterator[Finding]:
                 why="calls go round in a circle until they have no hops left, and reach no phone",
                 do=f"targets in [[route]] {route.name}: the address of the PBX",
             )  # fmt: skip
+
+
+def check_folders(home: Home) -> Iterator[Finding]:
+    """Look who may read what lies in a home; files that only hold messages to callers may be read by anybody."""
+    open_to_others = sorted(
+        f"{path.relative_to(home.root).as_posix() or '.'} ({stat.S_IMODE(path.stat().st_mode):04o})"
+        for path in (home.root, home.config, home.people, home.index, home.audit, home.state, home.recordings,
+                     home.private_keys, home.root / "keys")
+        if path.exists() and path.stat().st_mode & forbidden_in(home, path)
+    )  # fmt: skip
+    if open_to_others:
+        yield warning(
+            "permissions", f"others than the owner have rights on {', '.join(open_to_others)}",
+            why="numbers and names are in the clear in the index and the audit log; keys must be the owner's alone",
+            do="chmod 0700 for folders, 0600 for files",
+        )  # fmt: skip
+    else:
+        yield ok("permissions", "only the owner may read the home")
+    away = [path.relative_to(home.root).as_posix() for path in given_away(home)]
+    if away:
+        yield warning(
+            "group", f"{', '.join(away)}: of the group that daemon and console share",
+            why="only their modes keep the daemon's user from accounts and keys, and a change of these would not",
+            do="chgrp -R to the own group of the accounts' user (docs/operations.md, Two users)",
+        )  # fmt: skip
+    owners = {path.stat().st_uid for path in (home.root, home.config, home.recordings, home.audit) if path.exists()}
+    if len(owners) > 1 and not is_shared(home.root):
+        yield warning(
+            "owner", f"files of the home belong to {len(owners)} users",
+            why="the daemon cannot write what another user owns; commands run as root leave such files",
+            do=f"chown -R to the service's user: {home.root}",
+        )  # fmt: skip
+    above = home.root.parent.stat().st_mode
+    if above & 0o002 and not above & stat.S_ISVTX:
+        yield warning(
+            "permissions above", f"anybody may rename the home: {home.root.parent} is writable by all",
+            why="whoever can put another folder in its place decides what is recorded and where",
+            do=f"chmod o-w {home.root.parent}",
+        )  # fmt: skip

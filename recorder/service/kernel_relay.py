@@ -17,7 +17,7 @@ from audio.relay import Relay
 from audio.types import RelayOptions
 from recorder.config.carriage import WILDCARDS
 from recorder.config.settings import Config
-from recorder.service.site_check import Finding, Level, warning
+from recorder.service.findings import Finding, ok, warning
 
 _log = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ def check_kernel_relay(config: Config, means: Means) -> Iterator[Finding]:
     found = obstacle(means, config.media_address, interfaces)
     if not interfaces:
         says = f"off; not to be had here: {found.says}" if found else "off; [media] kernel_interfaces would turn it on"
-        yield Finding(level=Level.OK, what=what, says=says)
+        yield ok(what, says)
     elif found:
         yield warning(
             what, found.says,
@@ -157,4 +157,4 @@ def check_kernel_relay(config: Config, means: Means) -> Iterator[Finding]:
             do=f"{found.do}; rights are those of this shell, look at the unit if it is not the service",
         )  # fmt: skip
     else:
-        yield Finding(level=Level.OK, what=what, says=f"of what comes by {', '.join(interfaces)}")
+        yield ok(what, f"of what comes by {', '.join(interfaces)}")

@@ -1,7 +1,7 @@
 """What the machine that we run on is like, as far as it matters to audio and digits in memory: read, not judged.
 
-`recorder.service.site_check` judges. Everything is read below a root, so that a test can lay out a machine of its own;
-what cannot be read (no right to, no such kernel) is None or empty, and never an error.
+`recorder.service.machine_check` judges. Everything is read below a root, so that a test can lay out a machine of its
+own; what cannot be read (no right to, no such kernel) is None or empty, and never an error.
 """
 
 import ctypes

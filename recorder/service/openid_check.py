@@ -7,7 +7,7 @@ from recorder.access.openid.answers import ProviderDownError
 from recorder.access.openid.provider import Provider
 from recorder.common.clock import utc_now
 from recorder.config.settings import Config
-from recorder.service.site_check import Finding, Level, warning
+from recorder.service.findings import Finding, ok, warning
 
 
 def check_openid(config: Config) -> Iterator[Finding]:
@@ -23,4 +23,4 @@ def check_openid(config: Config) -> Iterator[Finding]:
             do="look at [openid], at the provider, and at the network between",
         )  # fmt: skip
         return
-    yield Finding(level=Level.OK, what="OpenID Connect", says=f"{config.openid.issuer} answers")
+    yield ok("OpenID Connect", f"{config.openid.issuer} answers")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from recorder.config.settings import Config
 from recorder.rules.alarms import ALARMS
 from recorder.rules.routing import Peer, Route, find_peer
-from recorder.service.site_check import Finding, Level, warning
+from recorder.service.findings import Finding, ok, warning
 from sip.sdes import Srtp
 
 TOLD = (
@@ -31,7 +31,7 @@ def check_targets(config: Config) -> Iterator[Finding]:
                 do=f'srtp = "optional" or "required" in [[route]] {route.name}, or no media_encryption at the PBX',
             )  # fmt: skip
         else:
-            yield Finding(level=Level.OK, what=what, says=_wanted(route, there))
+            yield ok(what, _wanted(route, there))
 
 
 def check_alarms(alarms: Mapping[str, int]) -> Iterator[Finding]:

@@ -21,8 +21,9 @@ from recorder.recordings.home_rights import given_away
 from recorder.recordings.returned import LOCK as SWEEP_LOCK
 from recorder.recordings.returned import alone
 from recorder.retention import sweep_process
+from recorder.service.findings import Level
+from recorder.service.home_check import check_folders
 from recorder.service.home_sharing import share
-from recorder.service.site_check import Level, check_folders
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url
 from storage.keys import NodeKeys

@@ -7,7 +7,7 @@ import pytest
 
 from recorder.config.settings import Config, Console, Sip
 from recorder.service import certificates
-from recorder.service.site_check import Level
+from recorder.service.findings import Level
 from sip.options import Address, TransportKind
 from tests.helpers import certificates as papers
 

@@ -14,7 +14,7 @@ from recorder.config.config_file import Answers, text
 from recorder.config.reading import read_config
 from recorder.config.settings import Config
 from recorder.rules.policy import CardPayment, Extension, NoticeWhen
-from recorder.service.site_check import TAKEN_KEYS
+from recorder.service.config_check import TAKEN_KEYS
 from sip.options import Address
 
 TODAY = date(2026, 11, 25)

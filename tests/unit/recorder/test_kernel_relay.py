@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from recorder.config.settings import Config, Media
+from recorder.service.findings import Finding, Level
 from recorder.service.kernel_relay import Means, check_kernel_relay, obstacle, read_means
-from recorder.service.site_check import Finding, Level
 
 ABLE = Means(kernel=(6, 6), may_relay=True, may_ask_routes=True, interfaces=frozenset({"lo", "eth0", "eth1"}))
 ON = Config(media=Media(address="192.0.2.10", kernel_interfaces=("eth0", "eth1")))

@@ -6,7 +6,8 @@ from recorder.access.operator_names import misnamed_operators
 from recorder.config.settings import Config
 from recorder.permissions import Person, Role
 from recorder.rules.policy import Extension
-from recorder.service.site_check import Level, check_operators
+from recorder.service.config_check import check_operators
+from recorder.service.findings import Level
 
 ALICE = Person(name="alice", display_name="Alice Archer", roles=frozenset({Role.OFFICER}))
 BOB = Person(name="bob", display_name="bob", roles=frozenset({Role.OFFICER}))

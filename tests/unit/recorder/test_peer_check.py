@@ -4,8 +4,8 @@ from typing import Any
 
 from recorder.config.settings import Config
 from recorder.rules.routing import Peer, Route
+from recorder.service.findings import Finding, Level
 from recorder.service.peer_check import TOLD, check_alarms, check_targets
-from recorder.service.site_check import Finding, Level
 from sip.options import Address
 from sip.sdes import Srtp
 

@@ -15,14 +15,9 @@ from recorder.permissions import Person, Role
 from recorder.rules.policy import Extension
 from recorder.rules.routing import Peer, PeerNotice, Route
 from recorder.rules.signing_in import SecondFactor
-from recorder.service.machine import Machine, Process, Swap
-from recorder.service.site_check import (
-    Finding,
-    Level,
+from recorder.service.config_check import (
     check_anchors,
     check_answered_by,
-    check_folders,
-    check_machine,
     check_pause_keys,
     check_review,
     check_sign_in,
@@ -31,6 +26,10 @@ from recorder.service.site_check import (
     check_teamless,
     check_teams,
 )
+from recorder.service.findings import Finding, Level
+from recorder.service.home_check import check_folders
+from recorder.service.machine import Machine, Process, Swap
+from recorder.service.machine_check import check_machine
 from sip.options import Address, TransportKind
 from sip.sdes import Srtp
 
