@@ -21,6 +21,7 @@ from recorder.recordings.keyring import epoch_keys
 from recorder.retention.eraser import keep_erasing
 from recorder.retention.housekeeping import KeyHolder, keep_house
 from recorder.web.app import create_app
+from recorder.web.deps import ConsoleDeps
 from recorder.web.server import TlsFiles, server_config
 from recorder.web.wiring import open_console
 from sip.options import TlsOptions
@@ -65,35 +66,7 @@ def serve(home: Home, config: Config) -> None:
     with open_console(home, config, keys=keys, is_tls=config.console.is_https) as deps:
         warn_of_combined(deps.people)
         warn_of_unexplained(deps.people, deps.hearing.appointments)
-        erasing = threading.Thread(target=keep_erasing, args=(deps.eraser, stopping), name="erasing", daemon=True)
-        erasing.start()
-        holder = KeyHolder(
-            vault=deps.eraser.vault,
-            keys=keys,
-            index=deps.eraser.index,
-            audit=deps.eraser.audit,
-            lock=home.erasing_lock,
-            now=utc_now,
-        )
-        archiver = Archiver(
-            vault=holder.vault,
-            keys=keys,
-            index=holder.index,
-            erasures=deps.eraser.erasures,
-            holds=deps.eraser.holds,
-            audit=holder.audit,
-            lock=home.erasing_lock,
-            rule=config.archive,
-            now=utc_now,
-        )
-        keeping = threading.Thread(
-            target=keep_house, args=(holder, archiver, stopping), kwargs={"more": deps.people_sweep.run},
-            name="housekeeping", daemon=True,
-        )  # fmt: skip
-        keeping.start()
-        postman = Postman(books=deps.watch, options=config.mail, site=config.site.name, state=home.state)
-        post = threading.Thread(target=postman.keep, args=(stopping,), name="post", daemon=True)
-        post.start()
+        workers = _start_workers(home, config, deps, keys, stopping)
         app = create_app(deps)
         limits = config.console.connection_limits
         server = uvicorn.Server(server_config(app, host=listen.host, port=listen.port, tls=tls, limits=limits))
@@ -106,8 +79,46 @@ def serve(home: Home, config: Config) -> None:
             stopping.set()
             app.state.parts.desk.listens.close()
             app.state.parts.gate.close()
-            for thread in (erasing, keeping, post):
+            for thread in workers:
                 thread.join(STOP_S)  # what is cut off is finished by the next start
+
+
+def _start_workers(
+    home: Home, config: Config, deps: ConsoleDeps, keys: EpochKeys, stopping: threading.Event
+) -> list[threading.Thread]:
+    """Start the threads that erase, keep house and send mail until ``stopping`` is set."""
+    eraser = deps.eraser
+    holder = KeyHolder(
+        vault=eraser.vault,
+        keys=keys,
+        index=eraser.index,
+        audit=eraser.audit,
+        lock=home.erasing_lock,
+        now=utc_now,
+    )
+    archiver = Archiver(
+        vault=holder.vault,
+        keys=keys,
+        index=holder.index,
+        erasures=eraser.erasures,
+        holds=eraser.holds,
+        audit=holder.audit,
+        lock=home.erasing_lock,
+        rule=config.archive,
+        now=utc_now,
+    )
+    postman = Postman(books=deps.watch, options=config.mail, site=config.site.name, state=home.state)
+    workers = [
+        threading.Thread(target=keep_erasing, args=(eraser, stopping), name="erasing", daemon=True),
+        threading.Thread(
+            target=keep_house, args=(holder, archiver, stopping), kwargs={"more": deps.people_sweep.run},
+            name="housekeeping", daemon=True,
+        ),
+        threading.Thread(target=postman.keep, args=(stopping,), name="post", daemon=True),
+    ]  # fmt: skip
+    for thread in workers:
+        thread.start()
+    return workers
 
 
 def warn_of_combined(people: People) -> None:
