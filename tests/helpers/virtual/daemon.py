@@ -6,7 +6,6 @@ network are those of `tests.helpers.virtual.scene`.
 """
 
 import logging
-import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import recorder.service.composition
 import recorder.service.daemon
 from audio.port_memory import PortMemory
 from audio.types import RelayOptions
@@ -152,9 +152,9 @@ class TurnedDaemon:
             return _App(app, path)
 
         with (
-            patch.object(recorder.service.daemon, "Clerk", lambda name: TurnedClerk(name, world)),
-            patch.object(recorder.service.daemon, "PausableWriter", writer_of),
-            patch.object(recorder.service.daemon, "open_relay", relay_of),
+            patch.object(recorder.service.composition, "Clerk", lambda name: TurnedClerk(name, world)),
+            patch.object(recorder.service.composition, "PausableWriter", writer_of),
+            patch.object(recorder.service.composition, "open_relay", relay_of),
             patch.object(recorder.service.daemon, "SocketServer", served),
             warnings.catch_warnings(),
         ):
@@ -175,12 +175,13 @@ class TurnedDaemon:
         assert not daemon._works.open_recordings, "a recording was not filed"
         self._world.leave(self)
         daemon._writer.close()
-        for clerk in (daemon._opening, daemon._filing, daemon._orders, daemon._pin_clerk, daemon._pausing):
+        clerks = daemon._clerks
+        for clerk in (clerks.opening, clerks.filing, clerks.orders, clerks.pins, clerks.pauses):
             clerk.close()
         daemon._port_memory.close()
-        daemon._clerk.submit(daemon._works.late.catch_up)
-        daemon._clerk.close()
-        os.close(daemon._media_end)
+        clerks.clerk.submit(daemon._works.late.catch_up)
+        clerks.clerk.close()
+        daemon._media_events.close()
         daemon._relay.close()
         daemon._index.close()
         self._stack.close()
@@ -194,7 +195,7 @@ class TurnedDaemon:
     def ask_for_reload(self) -> None:
         """Do what SIGHUP does."""
         assert self._daemon is not None
-        self._daemon._reload_by_signal()
+        self._daemon._reloader.reload_by_signal()
 
     # --- the media core's events
 

@@ -7,7 +7,7 @@ import pytest
 
 from recorder.config.settings import Config
 from recorder.config.toml_tables import DERIVED
-from recorder.service.daemon import NEEDS_RESTART, changes
+from recorder.service.reloading import NEEDS_RESTART, changes
 
 SECTIONS = [field.name for field in dataclasses.fields(Config) if field.name not in DERIVED]
 OTHER: Any = object()

@@ -1,0 +1,236 @@
+"""Makes the parts of the daemon and gives each what it needs; `daemon` starts and ends them."""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from audio.port_memory import PortMemory
+from audio.relay import Relay
+from audio.types import RelayOptions
+from audio.writer import PausableWriter, WriterOptions
+from recorder.access.agents import SignOns
+from recorder.access.pins import PinFile, Pins
+from recorder.access.sign_on_codes import SignOnCodes
+from recorder.audit import late_entries
+from recorder.audit.anchor_targets import targets_of
+from recorder.audit.anchoring import NODE_CHARACTERS, Anchoring
+from recorder.audit.late_entries import LateEntries
+from recorder.calls.filing import FOLDER, Filing
+from recorder.calls.opt_outs import OptOutRegister
+from recorder.calls.pauses import REGISTER, PauseRegister
+from recorder.calls.siprec.siprec_sessions import REGISTER as SESSIONS
+from recorder.calls.siprec.siprec_sessions import SessionRegister
+from recorder.calls.works import Works
+from recorder.common.clerk import Clerk
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.common.hygiene import can_lock
+from recorder.config.carriage import parse_address
+from recorder.config.settings import Config
+from recorder.control.broadcast import Broadcast
+from recorder.notifications.mail_health import MailHealth
+from recorder.recordings.kept_live import Discards
+from recorder.retention.sweeping import Sweeping
+from recorder.service import certificates
+from recorder.service.kernel_relay import Obstacle, open_relay
+from recorder.service.sounds import load_sounds
+from sip.b2bua import SipEndpoint
+from sip.reactor import Reactor
+from sip.resolver import Resolver
+from storage.anchors import Anchors
+from storage.audit import AuditLog
+from storage.durable import save_atomically
+from storage.erasures import Erasures
+from storage.index import Index
+from storage.keys import NodeKeys
+from storage.vault import Vault
+
+AUDIT_LOCK_S = 1.0
+"""How long a lock on the audit log is waited for: below what an act may take to be confirmed."""
+
+
+class Clerks:
+    """The threads that wait for disks and databases in the place of the call thread."""
+
+    def __init__(self) -> None:
+        self.clerk, self.opening, self.filing = Clerk("clerk"), Clerk("opening"), Clerk("filing")
+        self.pauses, self.orders, self.pins = Clerk("pauses"), Clerk("orders"), Clerk("pins")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """The media core, and what keeps it from being all that the configuration asks for.
+
+    Attributes:
+        relay: The core.
+        kernel_obstacle: Why the kernel does not relay, where it was to; else None.
+        is_lockable: Whether as much memory can be locked as the most calls take.
+    """
+
+    relay: Relay
+    kernel_obstacle: Obstacle | None
+    is_lockable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the parts of calls are made with.
+
+    Attributes:
+        home: The recorder's home.
+        node: This node's keys.
+        clerks: Threads that wait for disks and databases.
+        index: The database.
+        reactor: The call thread's loop.
+        endpoint: SIP.
+        relay: The media core.
+        writer: Seals and appends.
+        resolver: Keeps targets' names resolved.
+        sweeping: Starts the sweep.
+        broadcast: Tells those who watch.
+        config: Returns the configuration in force; a reload replaces it.
+        alarm: Counts something that a person must look into.
+    """
+
+    home: Home
+    node: NodeKeys
+    clerks: Clerks
+    index: Index
+    reactor: Reactor
+    endpoint: SipEndpoint
+    relay: Relay
+    writer: PausableWriter
+    resolver: Resolver
+    sweeping: Sweeping
+    broadcast: Broadcast
+    config: Callable[[], Config]
+    alarm: Callable[[str], None]
+
+
+def open_media(config: Config, port_memory: PortMemory) -> Media:
+    """Open the media core as a configuration asks for it."""
+    media = config.media
+    is_lockable = can_lock(config.limits.max_calls, config.pause.look_back_s, threads=media.threads)
+    options = RelayOptions(
+        address=config.media_address,
+        ports=media.ports,
+        threads=media.threads,
+        lock_memory=media.lock_memory and is_lockable,
+        dead_rtp_s=media.dead_rtp_s,
+        gather_ms=media.gather_ms,
+        kernel_interfaces=media.kernel_interfaces,
+    )
+    relay, kernel_obstacle = open_relay(options, port_memory)
+    return Media(relay=relay, kernel_obstacle=kernel_obstacle, is_lockable=is_lockable)
+
+
+def make_writer(config: Config, relay: Relay, on_failure: Callable[[str, Exception], None]) -> PausableWriter:
+    """Return the thread that writes recordings.
+
+    Args:
+        config: The configuration.
+        relay: The media core.
+        on_failure: Told which recording cannot be written, and why.
+    """
+    options = WriterOptions(max_recordings=config.limits.max_calls)
+    return PausableWriter(relay, on_failure=on_failure, options=options)
+
+
+def make_resolver(config: Config, on_change: Callable[[], None]) -> Resolver:
+    """Return what keeps the names of targets resolved; ``on_change`` is told when one leads elsewhere."""
+    return Resolver(
+        tuple(parse_address(server, 53) for server in config.sip.name_servers),
+        families=frozenset({6 if ":" in config.sip.listen.host else 4}),
+        on_change=on_change,
+    )
+
+
+def make_works(config: Config, parts: Parts) -> Works:
+    """Return what every call is given.
+
+    Raises:
+        NoticeError: A message is missing or unreadable.
+    """
+    home, clerks, database = parts.home, parts.clerks, parts.index.database
+    audit, vault = AuditLog(home.audit, lock_s=AUDIT_LOCK_S), Vault(home.root, parts.node)
+    return Works(
+        config=config,
+        sounds=load_sounds(home, config),
+        endpoint=parts.endpoint.commands,
+        sip_status=parts.endpoint,
+        scheduler=parts.reactor,
+        relay=parts.relay,
+        writer=parts.writer,
+        vault=vault,
+        rows=Filing(parts.index, home.state / FOLDER, alarm=parts.alarm),
+        erasures=Erasures(database),
+        audit=audit,
+        late=_late_entries(audit, parts),
+        anchoring=_anchoring(audit, parts),
+        pauses=PauseRegister(home.state / REGISTER, clerks.pauses),
+        sign_ons=SignOns(home.state / "agents.json", now=utc_now, lasts=lambda: parts.config().sign_on.lasts),
+        sign_on_codes=SignOnCodes(utc_now),
+        sessions=SessionRegister(home.state / SESSIONS, clerks.pauses),
+        opt_outs=OptOutRegister(home.state / "opt_outs.json", clerks.clerk),
+        pins=_pins(parts),
+        clerk=clerks.clerk,
+        opening=clerks.opening,
+        filing=clerks.filing,
+        orders=clerks.orders,
+        operator_key=lambda operator: operator_key(parts.node, operator),
+        publish=parts.broadcast.publish,
+        discards=Discards(home.state, database, audit, vault, now=utc_now),
+        retention=parts.sweeping.health,
+        mail=MailHealth(home.state, config.mail, utc_now).look,
+        locate=parts.resolver.expand,
+        failing_names=lambda: parts.resolver.failing,
+        carriage=lambda: certificates.health(parts.endpoint, utc_now()),
+    )
+
+
+def _late_entries(audit: AuditLog, parts: Parts) -> LateEntries:
+    return LateEntries(
+        audit,
+        parts.home.state / late_entries.FOLDER,
+        alarm=parts.alarm,
+        now=utc_now,
+        clock=time.monotonic,
+        soon=parts.clerks.clerk.submit,
+    )
+
+
+def _anchoring(audit: AuditLog, parts: Parts) -> Anchoring:
+    return Anchoring(
+        audit,
+        node=parts.node.fingerprint[:NODE_CHARACTERS],
+        targets=lambda: targets_of(parts.config().anchors, site=parts.config().site.name),
+        every_s=lambda: parts.config().anchors.every_s,
+        anchors=Anchors(parts.index.database),
+        alarm=parts.alarm,
+        now=utc_now,
+    )
+
+
+def _pins(parts: Parts) -> Pins:
+    return Pins(
+        PinFile(parts.home.pins),
+        parts.clerks.pins,
+        locks=parts.home.state / "wrong_pins.json",
+        now=utc_now,
+        on_failure=lambda: parts.alarm("pins_unreadable"),
+    )
+
+
+def operator_key(node: NodeKeys, operator: str) -> str:
+    """Return the opaque folder name of an operator: the same for the same name on this node, no name in it."""
+    return hashlib.blake2b(operator.encode(), key=node.index_key, person=b"operator", digest_size=8).hexdigest()
+
+
+def loop_mark(home: Home) -> str:
+    """Return this recorder's mark against loops, made once."""
+    path = home.state / "loop_mark"
+    if not path.exists():
+        save_atomically(path, secrets.token_hex(8).encode())
+    return path.read_text().strip()

@@ -1,0 +1,94 @@
+"""Brings a changed configuration file into force while the daemon runs."""
+
+import logging
+from dataclasses import fields
+from typing import Any
+
+from recorder.calls.notices import NoticeError
+from recorder.calls.works import Sounds, Works
+from recorder.common.home import Home
+from recorder.common.problems import ProblemError
+from recorder.config.reading import read_config
+from recorder.config.settings import Config
+from recorder.config.toml_tables import DERIVED, ConfigError
+from recorder.service.sounds import load_sounds
+from sip.b2bua import SipEndpoint
+from sip.reactor import Reactor
+from sip.resolver import Resolver
+from sip.tls import TlsFilesError
+
+_log = logging.getLogger(__name__)
+
+NEEDS_RESTART = frozenset(
+    {"sip", "media", "storage", "peer", "register"}
+    | {f"limits.{key}" for key in ("max_calls", "max_connections", "max_connections_per_source")}
+)
+"""Sections and keys that a reload does not bring into force."""
+
+
+class Reloader:
+    """Reads the configuration again, and has new calls follow it.
+
+    Args:
+        home: The recorder's home.
+        works: Holds the configuration in force, and the sounds.
+        reactor: The call thread's loop.
+        endpoint: Reads its certificates anew.
+        resolver: Keeps the names of the routes' targets resolved.
+    """
+
+    def __init__(self, home: Home, works: Works, reactor: Reactor, endpoint: SipEndpoint, resolver: Resolver) -> None:
+        self._home = home
+        self._works = works
+        self._reactor = reactor
+        self._endpoint = endpoint
+        self._resolver = resolver
+
+    def reload_by_signal(self) -> None:
+        """Have the file read on the clerk's thread; what is wrong with it is logged."""
+
+        def reload() -> None:
+            try:
+                self.reload("signal")
+            except ProblemError as error:
+                _log.error("the configuration stays as it was: %s", error.detail)
+
+        self._works.clerk.submit(reload)
+
+    def reload(self, by: str) -> dict[str, Any]:
+        """Bring a changed file into force for new calls; reads files, so never on the call thread.
+
+        Raises:
+            ProblemError: It cannot be used; everything stays as it was.
+        """
+        old = self._works.config
+        try:
+            new = read_config(self._home.config)
+            sounds = load_sounds(self._home, new)
+            self._endpoint.renew_certificates()
+        except (ConfigError, NoticeError, TlsFilesError) as error:
+            raise ProblemError(409, f"{error}.", title="Configuration refused") from error
+        changed = changes(old, new)
+        details = {"sha256": new.sha256, "before": old.sha256, "changed": changed}
+        self._works.late.enter(act="config.reload", actor=by, subject="", details=details)
+        self._reactor.submit(self._use, new, sounds)
+        needs_restart = [name for name in changed if {name, name.split(".")[0]} & NEEDS_RESTART]
+        _log.info("configuration reloaded, changed: %s", ", ".join(changed) or "nothing")
+        return {"sha256": new.sha256, "changed": changed, "needs_restart": needs_restart}
+
+    def _use(self, config: Config, sounds: Sounds) -> None:
+        self._works.config, self._works.sounds = config, sounds
+        self._resolver.want(target for route in config.route for target in route.targets)
+
+
+def changes(old: Config, new: Config) -> list[str]:
+    """Return the keys, dotted, that differ between two configurations; of repeated sections their names."""
+    found = []
+    for section in (field.name for field in fields(Config) if field.name not in DERIVED):
+        before, after = getattr(old, section), getattr(new, section)
+        if isinstance(before, tuple):
+            found += [section] if before != after else []
+        else:
+            keys = (field.name for field in fields(before))
+            found += [f"{section}.{key}" for key in keys if getattr(before, key) != getattr(after, key)]
+    return found

@@ -1,0 +1,29 @@
+"""Loads the messages and tones that the daemon plays."""
+
+from audio import prompts
+from recorder.calls.notices import NoticeStore
+from recorder.calls.works import Sounds
+from recorder.common.home import Home
+from recorder.config.settings import Config
+
+
+def load_sounds(home: Home, config: Config) -> Sounds:
+    """Load everything that can be played.
+
+    Raises:
+        NoticeError: A message is missing or unreadable.
+    """
+    store = NoticeStore(home.notices)
+    return Sounds(
+        first=store.load(config.notice.first),
+        second=store.load(config.notice.second) if config.notice.second else None,
+        ringback=prompts.ringback(),
+        hold=prompts.hold_tone(),
+        failed=prompts.refused_tone(),
+        paused=prompts.paused_tone(),
+        resumed=prompts.resumed_tone(),
+        refused=prompts.refused_tone(),
+        still_paused=prompts.still_paused_tone(),
+        ended=prompts.ended_tone(),
+        signed_on=prompts.signed_on_tone(),
+    )
