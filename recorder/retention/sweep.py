@@ -16,11 +16,13 @@ from typing import Protocol
 
 from recorder.recordings.agreement import read_mark
 from recorder.recordings.returned import LOCK, alone, catch_up
+from recorder.retention.call_deletion import RULE, CallDeletion, Progress
 from recorder.retention.claims_due import carry_out_claims, count_claims, kinds_keeping
-from recorder.retention.due_calls import SweepVerdict, due_at, earliest_start, verdict
+from recorder.retention.due_calls import due_at, earliest_start
 from recorder.retention.former import Former
 from recorder.retention.leftovers import Leftovers
 from recorder.retention.people_leftovers import PeopleLeftovers, note_swept
+from recorder.retention.sweep_clock import SweepClock
 from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_plan import Plan, PlanLine, candidate_of, damage_sentence
 from recorder.retention.sweep_state import CLOCK, IN_FORCE, SWEPT, SweepFile, SweepState
@@ -29,28 +31,21 @@ from recorder.rules.retention_periods import Periods, Shortening, days_of, large
 from recorder.rules.retention_schedule import DataClass
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
-from storage.deletion import PART, Done, Files, Shredder
+from storage.deletion import Shredder
 from storage.erasures import Erasures
 from storage.errors import StorageError
 from storage.hold_journal import steady
 from storage.holds import Holds
-from storage.old_calls import OldCall, OldCalls
-from storage.rows import time_from_json, time_to_json
-from storage.tombstones import Tombstone
-from storage.tree import files_of
+from storage.old_calls import OldCalls
+from storage.rows import time_to_json
 from storage.types import RecordingId
 from storage.vault import Vault
 
 _log = logging.getLogger(__name__)
 
-RULE = "retention"
-"""Rule of the tombstones."""
-STOPPED, CALLS_DELETED = "retention.stopped", "calls.deleted"
-"""Acts of the audit log."""
+STOPPED = "retention.stopped"
+"""Act of the audit log."""
 SOON = timedelta(days=7)
-
-Progress = Callable[[float, float], None]
-"""Called with recordings done and in all."""
 
 
 class Consenting(Protocol):
@@ -115,6 +110,17 @@ class Sweeper:
         people = None if self.former is None else PeopleLeftovers(self.former)
         return Leftovers(self.audit, self.holds, self.calls, self.shredder.deletions, people)
 
+    @property
+    def _clock(self) -> SweepClock:
+        return SweepClock(calls=self.calls, audit=self.audit, since_boot=self.since_boot)
+
+    @property
+    def _call_deletion(self) -> CallDeletion:
+        return CallDeletion(
+            vault=self.vault, calls=self.calls, shredder=self.shredder, holds=self.holds, audit=self.audit,
+            still=self._still,
+        )  # fmt: skip
+
     # --- looking
 
     def plan(self, *, is_shorter_confirmed: bool = False) -> Plan:
@@ -165,7 +171,7 @@ class Sweeper:
         return plan
 
     def _stop(self, now: datetime, state: SweepState, plan: Plan, found: Periods) -> StoppedSweep | None:
-        forward = forward_stop(self._ahead(now, state), due=plan.due_recordings + plan.due_others)
+        forward = forward_stop(self._clock.ahead(now, state), due=plan.due_recordings + plan.due_others)
         return (
             self._unready(now, state)
             or forward
@@ -178,7 +184,7 @@ class Sweeper:
                 shortest_days=min(
                     days for key, days in found.items() if key in self.periods and _is_of_recordings(key)
                 ),
-                silence=self._silence(now, state),
+                silence=self._clock.silence(now, state),
             )
         )
 
@@ -186,31 +192,7 @@ class Sweeper:
         if (mark := read_mark(self.state)) is not None:
             sentence = f"{'; '.join(mark.why)}: nothing is deleted until the DPO has looked (`recorder reconcile`)"
             return StoppedSweep(why=Stop.RECONCILE, sentence=sentence)
-        return clock_stop(now, self._seen(state))
-
-    def _seen(self, state: SweepState) -> list[datetime | None]:
-        """Return moments that lie in the past for certain."""
-        newest = next((time_from_json(entry.at) for entry in self.audit.newest_first()), None)
-        return [state.last_success, self.calls.newest(state.wrong_times), newest]
-
-    def _ahead(self, now: datetime, state: SweepState) -> timedelta:
-        """Return how far the clock was set forward since the first sweep after the machine's start."""
-        boot, before = self._boot(now), state.boot
-        if boot is None or before is None or boot[0] != before[0]:
-            return timedelta()
-        return timedelta(seconds=boot[1] - before[1])
-
-    def _is_same_start(self, now: datetime, state: SweepState) -> bool:
-        boot = self._boot(now)
-        return boot is None or (state.boot is not None and boot[0] == state.boot[0])
-
-    def _boot(self, now: datetime) -> tuple[str, float] | None:
-        found = self.since_boot()
-        return None if found is None else (found[0], now.timestamp() - found[1])
-
-    def _silence(self, now: datetime, state: SweepState) -> timedelta | None:
-        last = state.last_success or self.calls.newest(state.wrong_times)
-        return None if last is None else now - last
+        return clock_stop(now, self._clock.seen(state))
 
     # --- doing
 
@@ -237,7 +219,7 @@ class Sweeper:
             AuditUnavailableError, OSError: It cannot be read.
         """
         now = self.now()
-        until = max((moment for moment in self._seen(self.file.load()) if moment is not None), default=now)
+        until = max((moment for moment in self._clock.seen(self.file.load()) if moment is not None), default=now)
         return until if until > now else None
 
     def confirm_clock(self, by: str) -> datetime | None:
@@ -305,7 +287,8 @@ class Sweeper:
         counts["deleted_again"] = len(done.ids)
         plan = self._plan(now, state, found, shorter, share)
         consent = self._consent(plan, now)
-        counts += self._delete_calls(now, found, plan, progress)
+        total = sum(line.due.count for line in plan.lines)
+        counts += self._call_deletion.delete(found, now, total, progress)
         counts["damaged_rows"] = len(plan.damaged)
         counts["claims_carried_out"] = self._carry_out_claims(now)
         self.shredder.tidy(now)
@@ -319,7 +302,7 @@ class Sweeper:
             last_success=state.last_success if counts["not_deleted"] else now,
             problem="; ".join(_problems(counts["not_deleted"], plan.damaged)),
             counts=dict(counts),
-            boot=state.boot if self._is_same_start(now, state) and consent is None else self._boot(now),
+            boot=state.boot if self._clock.is_same_start(now, state) and consent is None else self._clock.boot(now),
             text_offset=offset,
         )
         self.file.save(state)
@@ -347,69 +330,9 @@ class Sweeper:
         self.file.save(state)
         return state
 
-    def _delete_calls(self, now: datetime, found: Periods, plan: Plan, progress: Progress) -> Counter[str]:
-        counts: Counter[str] = Counter()
-        total = sum(line.due.count for line in plan.lines)
-        with self.shredder.many():
-            for page in self.calls.begun_by(earliest_start(found, now), _stays):
-                if any(due_at(candidate_of(call), found) <= now for call in page):
-                    with self._still():
-                        self._delete_some(page, found, now, counts)
-                progress(min(counts["recordings"] + counts["calls"], total), total)
-        return counts
-
-    def _delete_some(self, page: Sequence[OldCall], found: Periods, now: datetime, counts: Counter[str]) -> None:
-        files = files_of(self.vault.root, [call.id for call in page])
-        doomed = self._doomed(page, files, found, now, counts)
-        kept = [call for call in doomed if call.is_recorded or call.id in files]
-        if kept:
-            done = self.shredder.delete(_tombstones(kept, found, now), rule=RULE, files=files)
-            self._count(counts, done, kept)
-        counts["calls"] += self._remove_rows(
-            [call for call in doomed if not (call.is_recorded or call.id in files)], now
-        )
-
-    def _doomed(
-        self, page: Sequence[OldCall], files: Files, found: Periods, now: datetime, counts: Counter[str]
-    ) -> list[OldCall]:
-        held = self.holds.standing_among([call.id for call in page], now)
-        doomed = []
-        for call in page:
-            is_open = any(path.endswith(PART) for path in files.get(call.id, ()))
-            candidate = candidate_of(call, is_held=call.id in held, is_open=is_open)
-            decided = verdict(candidate, found, now)
-            if decided is SweepVerdict.DELETE:
-                doomed.append(call)
-            elif due_at(candidate, found) <= now:
-                counts[str(decided)] += 1
-        return doomed
-
     def _carry_out_claims(self, now: datetime) -> int:
         with self._still():
             return carry_out_claims(self.shredder, self.holds, self.audit, now)
-
-    @staticmethod
-    def _count(counts: Counter[str], done: Done, recorded: Sequence[OldCall]) -> None:
-        sizes = {call.id: call.bytes or 0 for call in recorded}
-        counts["recordings"] += len(done.ids)
-        counts["bytes"] += sum(sizes[one] for one in done.ids)
-        counts["not_deleted"] += len(done.problems)
-        for recording, problem in done.problems.items():
-            _log.error("recording %s is due and was not destroyed: %s", recording, problem)
-
-    def _remove_rows(self, calls: Sequence[OldCall], now: datetime) -> int:
-        if not calls:
-            return 0
-        services = Counter(call.service for call in calls)
-        details = {
-            "rule": RULE,
-            "class": str(DataClass.UNRECORDED),
-            "services": dict(services),
-            "at": time_to_json(now),
-        }
-        self.audit.append(CALLS_DELETED, RECORDER, "", details)
-        self.shredder.destroy_keys([call.id for call in calls])  # of a call that was given up when it had one already
-        return self.calls.remove([call.id for call in calls])
 
     def _settle_orders(self, now: datetime) -> int:
         """Close the orders to erase part of what is gone altogether."""
@@ -429,10 +352,6 @@ class Sweeper:
             yield
 
 
-def _stays(recording: RecordingId) -> None:
-    _log.error("recording %s stays: the index's row of it cannot be read; run `recorder fsck`", recording)
-
-
 def _problems(not_deleted: int, damaged: Sequence[RecordingId]) -> Iterator[str]:
     if not_deleted:
         yield f"{not_deleted} recordings could not be destroyed; the next sweep tries again"
@@ -442,17 +361,3 @@ def _problems(not_deleted: int, damaged: Sequence[RecordingId]) -> Iterator[str]
 
 def _is_of_recordings(key: str) -> bool:
     return key == "retention_days" or key.startswith("service/")
-
-
-def _tombstones(calls: Sequence[OldCall], found: Periods, now: datetime) -> list[Tombstone]:
-    return [
-        Tombstone(
-            id=call.id,
-            deleted_at=now,
-            rule=RULE,
-            sha256=call.sha256,
-            bytes=call.bytes,
-            due=due_at(candidate_of(call), found),
-        )
-        for call in calls
-    ]

@@ -17,7 +17,7 @@ from recorder.recordings.agreement import look, read_mark
 from recorder.recordings.fsck import Checker
 from recorder.recordings.mending import MISSING, Mender
 from recorder.recordings.replay import COPY_ACTS, copies_of
-from recorder.retention.sweep import RULE
+from recorder.retention.call_deletion import RULE
 from storage.audit import AuditLog
 from storage.claim_journal import ASKED, asked_details, asked_text
 from storage.claims import Claims

@@ -13,7 +13,8 @@ import pytest
 from recorder.recordings.agreement import MARK, agree, read_mark
 from recorder.recordings.opening import held
 from recorder.recordings.reindex import ReindexRefusedError
-from recorder.retention.sweep import RULE, SweepStoppedError
+from recorder.retention.call_deletion import RULE
+from recorder.retention.sweep import SweepStoppedError
 from storage.deletion import Shredder
 from storage.index_file import FileState, users_of
 from storage.tombstones import Tombstone

@@ -11,7 +11,7 @@ import pytest
 from recorder.config.reading import read_config
 from recorder.recordings.opening import recover_all
 from recorder.recordings.returned import destroy_returned
-from recorder.retention.sweep import RULE
+from recorder.retention.call_deletion import RULE
 from storage.deletion import Shredder
 from storage.tombstones import Tombstone
 from storage.types import RecordingId
