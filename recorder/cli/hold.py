@@ -31,17 +31,9 @@ from recorder.config.settings import Config
 from recorder.data_subjects.book import CaseBook
 from recorder.data_subjects.casework import needed_hold
 from recorder.permissions import Person
-from recorder.retention.holding import (
-    LISTED,
-    HoldBooks,
-    hold_to_json,
-    holds_listed,
-    holds_of,
-    place_hold,
-    reinstate_hold,
-    release_hold,
-    review_hold,
-)
+from recorder.retention.hold_books import HoldBooks
+from recorder.retention.hold_lists import LISTED, hold_to_json, holds_listed, holds_of
+from recorder.retention.holding import place_hold, reinstate_hold, release_hold, review_hold
 from recorder.rules.holds import HoldWish
 from storage.audit import AuditLog
 from storage.errors import StorageError

@@ -8,7 +8,7 @@ from recorder.data_subjects import case_holds
 from recorder.data_subjects.case_scope import check_scoping, in_words, is_empty, wanted
 from recorder.data_subjects.casework import HOLD_KIND, CaseBooks, at_work, denied, write_step
 from recorder.permissions import Actor, DeniedError, Person
-from recorder.retention.holding import steady_books
+from recorder.retention.hold_books import steady_books
 from recorder.rules.cases import Case, Step
 from recorder.rules.holds import GRACE
 from storage.query_holds import QueryHold

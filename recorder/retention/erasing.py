@@ -36,13 +36,7 @@ from recorder.rules.erasing import (
 from recorder.rules.sign_on import NOT_PROVEN
 from storage.audit import AuditLog
 from storage.erasures import Erasures, is_open, new_order_id
-from storage.errors import (
-    DatabaseError,
-    ErasureStateError,
-    NotFoundError,
-    OutsideError,
-    StorageError,
-)
+from storage.errors import DatabaseError, ErasureStateError, NotFoundError, OutsideError, StorageError
 from storage.format import is_recording_id
 from storage.index import Index
 from storage.rows import time_to_json

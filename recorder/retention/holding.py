@@ -3,112 +3,44 @@
 Each act is in the audit log, with all that it takes to replay it, before it is done.
 """
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
-from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Actor, Allowed, Person, Refused
-from recorder.recordings.kept_live import is_being_discarded
-from recorder.recordings.known import begun_row, check_known, none_such
+from recorder.retention.hold_books import (
+    HoldBooks,
+    call_to_hold,
+    check_call_known,
+    known_call,
+    known_hold,
+    settling_books,
+    steady_books,
+)
 from recorder.retention.rights import keeps
-from recorder.rules.authorisation import knows_all
 from recorder.rules.holds import (
     GRACE,
     HeldCall,
     HoldWish,
-    held_call,
     may_place,
     may_reinstate,
     may_release,
     may_review,
-    may_see,
     problem_with,
     problem_with_owner,
     review_day,
 )
 from storage.audit import AuditLog
 from storage.claims import Claims
-from storage.errors import HoldStateError, NotFoundError, OutsideError, StorageError
-from storage.format import is_recording_id
-from storage.hold_journal import (
-    PLACED,
-    REINSTATED,
-    RELEASED,
-    REVIEWED,
-    changed_details,
-    placed_details,
-    settling,
-    steady,
-)
+from storage.errors import HoldStateError, StorageError
+from storage.hold_journal import PLACED, REINSTATED, RELEASED, REVIEWED, changed_details, placed_details, steady
 from storage.holds import HoldEvent, Holds, check, new_hold_id
-from storage.index import Index
-from storage.rows import time_to_json
-from storage.tombstones import Deletions
-from storage.types import Hold, HoldKind, RecordingId, RecordingRow
-from storage.vault import Vault
+from storage.types import Hold, HoldKind, RecordingId
 
 _log = logging.getLogger(__name__)
-
-LISTED = 500
-"""Holds that a list shows at most."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldBooks:
-    """What holds are placed and released with.
-
-    Attributes:
-        index: Recordings.
-        holds: Holds.
-        audit: The audit log.
-        vault: Knows the calls in progress.
-        people: Everybody with an account that can be used.
-        state: The home's folder of states.
-        now: The clock, UTC.
-        origin: Facts for the audit log: from where the acts come.
-        needed: Says why a hold may not be released yet, a sentence, or None: its case goes on.
-    """
-
-    index: Index
-    holds: Holds
-    audit: AuditLog
-    vault: Vault
-    people: Callable[[], Iterable[Person]]
-    state: Path
-    now: Callable[[], datetime]
-    origin: Mapping[str, str] = field(default_factory=dict)
-    needed: Callable[[Hold], str | None] = lambda _hold: None
-
-    @property
-    def ledger(self) -> Ledger:
-        """Return what writes the acts down."""
-        return Ledger(audit=self.audit, origin=self.origin)
-
-
-def hold_to_json(hold: Hold, now: datetime) -> dict[str, Any]:
-    """Return a hold as JSON-able values; ``state`` is where it stands now."""
-    return {
-        "id": hold.id,
-        "recording": hold.recording,
-        "kind": str(hold.kind),
-        "state": str(hold.state_at(now)),
-        "reason": hold.reason,
-        "case_reference": hold.case_reference,
-        "owner": hold.owner,
-        "against": list(hold.against),
-        "placed_by": hold.placed_by,
-        "placed_at": time_to_json(hold.placed_at),
-        "review_on": hold.review_on.isoformat(),
-        "released_by": hold.released_by,
-        "released_at": time_to_json(hold.released_at),
-        "grace_until": time_to_json(hold.grace_until),
-    }
 
 
 def place_hold(books: HoldBooks, actor: Actor, recording: str, wish: HoldWish) -> Hold:
@@ -179,68 +111,10 @@ def review_hold(
 
     def reviewed(hold: Hold, at: datetime, _person: Person) -> Hold:
         hold = replace(hold, review_on=_day(hold, review_on, at))
-        return replace(hold, owner=_owner(books, owner, hold, _known_call(books, hold))) if owner else hold
+        return replace(hold, owner=_owner(books, owner, hold, known_call(books, hold))) if owner else hold
 
     change = _Change(REVIEWED, Act.PLACE_HOLD, HoldEvent.REVIEW, may_review, reviewed)
     return _changed(books, actor, hold_id, change, reason)
-
-
-def holds_shown(books: HoldBooks, actor: Actor, row: RecordingRow) -> list[Hold]:
-    """Return the holds of a recording that somebody may see, those that are over too; none for most roles.
-
-    Raises:
-        ProblemError: 503: the database does not answer.
-    """
-    if not isinstance(actor, Person):
-        return []
-    with _database():
-        return [hold for hold in books.holds.of_recording(row.id) if may_see(actor, hold, held_call(row))]
-
-
-def holds_listed(books: HoldBooks, actor: Actor, *, is_due: bool, limit: int = LISTED) -> list[Hold]:
-    """Return the holds that somebody may see, by the day of their review; that they looked is written down.
-
-    Args:
-        books: Where holds are kept.
-        actor: Who asks.
-        is_due: Only those that somebody must review.
-        limit: The most.
-
-    Raises:
-        ProblemError: 403: not theirs to see. 503: the audit log or the database does not answer.
-    """
-    person = books.ledger.require(actor, Act.PLACE_HOLD, "")
-    books.ledger.note("hold.view", person.actor, "", {"due": is_due})
-    now = books.now()
-    with _database():
-        if is_due:
-            holds = books.holds.due_for_review(now.date(), limit=limit)
-        else:
-            holds = books.holds.all_standing(now, limit=limit)
-        return [hold for hold in holds if may_see(person, hold, _known_call(books, hold))]
-
-
-def holds_of(books: HoldBooks, actor: Actor, recording: str) -> list[Hold]:
-    """Return the holds of one recording that somebody may see, those over too; that they looked is written down.
-
-    Raises:
-        ProblemError: 403: not theirs to see. 503: the audit log or the database does not answer.
-    """
-    person = books.ledger.require(actor, Act.PLACE_HOLD, recording)
-    books.ledger.note("hold.view", person.actor, recording, {})
-    with _database():
-        found = books.holds.of_recording(RecordingId(recording))
-        return [hold for hold in found if may_see(person, hold, _known_call(books, hold))]
-
-
-def check_of(books: HoldBooks, hold_id: str, recording: str) -> None:
-    """Make sure that a hold is one of a recording.
-
-    Raises:
-        ProblemError: 404: it is not, or there is none; 503: the database does not answer.
-    """
-    if _known(books, hold_id).recording != recording:
-        raise none_such("hold")
 
 
 def settle_holds(state: Path, holds: Holds, audit: AuditLog) -> None:
@@ -250,70 +124,6 @@ def settle_holds(state: Path, holds: Holds, audit: AuditLog) -> None:
             pass
     except (StorageError, OSError) as error:
         _log.error("holds that are in the audit log alone cannot be put into their table: %s", error)
-
-
-# --- how a hold is placed
-
-
-def call_to_hold(books: HoldBooks, recording: str, person: Person | None = None) -> HeldCall:
-    """Return the call of a recording that can be held.
-
-    Args:
-        books: Where holds are kept.
-        recording: Its id.
-        person: Who wants to hold it; None where it is known already that they may know of it.
-
-    Raises:
-        ProblemError: There is none, or none that they may know of; nothing was kept of it, or it was deleted. 503: that
-            cannot be known.
-    """
-    if not is_recording_id(recording):
-        raise none_such()
-    with _database():
-        try:
-            row = books.index.get(recording)
-        except NotFoundError as error:
-            begun = begun_row(books.vault, RecordingId(recording))
-            if begun is not None:
-                _check_known(books, person, recording, held_call(begun))
-                if is_being_discarded(books.state, recording):
-                    raise ProblemError(
-                        409, "The recording is being discarded for a card payment, so it cannot be held."
-                    ) from error
-                return held_call(begun)
-            if person is not None and not knows_all(person):
-                raise none_such() from error
-            tombstone = Deletions(books.index.database).get(RecordingId(recording))
-            if tombstone is not None:
-                raise ProblemError(
-                    409, f"The recording was deleted on {tombstone.deleted_at:%Y-%m-%d}, so it cannot be held."
-                ) from error
-            raise none_such() from error
-    _check_known(books, person, recording, held_call(row))
-    if row.path is None:
-        raise ProblemError(409, f"Nothing was kept of this call ({row.outcome}, {row.reason}), so it cannot be held.")
-    if not _is_there(books, row.path):
-        raise ProblemError(409, "The recording was deleted: its file is gone, so it cannot be held.")
-    return held_call(row)
-
-
-def _is_there(books: HoldBooks, path: str) -> bool:
-    try:
-        return books.vault.locate(path).exists()
-    except OutsideError:
-        return True  # somebody changed the row: all the more reason to keep what there is
-
-
-def _check_known(books: HoldBooks, person: Person | None, recording: str, call: HeldCall) -> None:
-    if person is not None:
-        _check_call_known(books, person, Act.PLACE_HOLD, recording, call)
-
-
-def _check_call_known(
-    books: HoldBooks, person: Person, act: Act, recording: str, call: HeldCall, *, what: str = "recording"
-) -> None:
-    team = min(call.teams.intersection(person.teams), default=call.team)
-    check_known(books.ledger, person, act, recording, operators=call.operators, team=team, what=what)
 
 
 def _wished(books: HoldBooks, person: Person, recording: RecordingId, wish: HoldWish, call: HeldCall) -> Hold:
@@ -398,9 +208,9 @@ class _Change:
 def _changed(books: HoldBooks, actor: Actor, hold_id: str, change: _Change, reason: str) -> Hold:
     person = books.ledger.require(actor, change.act, hold_id, reason=reason)
     with steady_books(books):
-        hold = _known(books, hold_id)
-        call = _known_call(books, hold)
-        _check_call_known(books, person, change.act, hold.recording, call, what="hold")
+        hold = known_hold(books, hold_id)
+        call = known_call(books, hold)
+        check_call_known(books, person, change.act, hold.recording, call, what="hold")
         decision = change.rule(person, hold, call, reason=reason)
         _allow(books, person, change.act, hold.recording, decision)
         now = books.now()
@@ -415,53 +225,6 @@ def _changed(books: HoldBooks, actor: Actor, hold_id: str, change: _Change, reas
     return after
 
 
-def _known(books: HoldBooks, hold_id: str) -> Hold:
-    with _database():
-        try:
-            return books.holds.get(hold_id)
-        except NotFoundError as error:
-            raise none_such("hold") from error
-
-
-def _known_call(books: HoldBooks, hold: Hold) -> HeldCall:
-    """Return the call of a hold; one that nobody knows any more is nobody's, and of no team."""
-    with _database():
-        try:
-            return held_call(books.index.get(hold.recording))
-        except NotFoundError:
-            row = begun_row(books.vault, hold.recording)
-            return HeldCall(operators=frozenset(), extensions=frozenset(), team="") if row is None else held_call(row)
-
-
 def _allow(books: HoldBooks, person: Person, act: Act, subject: str, decision: Allowed | Refused) -> None:
     if isinstance(decision, Refused):
         raise books.ledger.refusal(person, act, subject, decision.reason)
-
-
-@contextlib.contextmanager
-def steady_books(books: HoldBooks) -> Iterator[None]:
-    """Keep the table of holds as it is but for this act, and say it where nothing could be done."""
-    with _database(), steady(books.state, books.holds, books.audit):
-        yield
-
-
-@contextlib.contextmanager
-def settling_books(books: HoldBooks) -> Iterator[None]:
-    """Say what became of an act that is in the audit log and could not be put into the table."""
-    with settling(books.state):
-        try:
-            yield
-        except (StorageError, OSError) as error:
-            raise ProblemError(
-                503, "It is in the audit log, and will be done by itself as soon as the database answers again."
-            ) from error
-
-
-@contextlib.contextmanager
-def _database() -> Iterator[None]:
-    try:
-        yield
-    except (StorageError, OSError) as error:
-        if isinstance(error, NotFoundError | HoldStateError):
-            raise
-        raise ProblemError(503, f"Nothing was done: {error}.") from error

@@ -11,7 +11,7 @@ from typing import Any
 from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Actor, DeniedError, Fault, Person, Role
-from recorder.retention.holding import HoldBooks, call_to_hold, settling_books, steady_books
+from recorder.retention.hold_books import HoldBooks, call_to_hold, settling_books, steady_books
 from recorder.retention.rights import (
     ClaimEvent,
     check_asking,

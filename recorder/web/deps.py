@@ -22,7 +22,7 @@ from recorder.notifications.watch import WatchBooks
 from recorder.permissions import Actor, Person
 from recorder.retention.eraser import Eraser
 from recorder.retention.erasing import Books
-from recorder.retention.holding import HoldBooks
+from recorder.retention.hold_books import HoldBooks
 from recorder.retention.people_leftovers import PeopleSweep
 from recorder.rules.limits import ConnectionLimits, Rates
 from recorder.rules.live_access import Around

@@ -12,15 +12,9 @@ from starlette.responses import Response
 
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Actor
-from recorder.retention.holding import (
-    HoldBooks,
-    check_of,
-    holds_listed,
-    place_hold,
-    reinstate_hold,
-    release_hold,
-    review_hold,
-)
+from recorder.retention.hold_books import HoldBooks
+from recorder.retention.hold_lists import check_of, holds_listed
+from recorder.retention.holding import place_hold, reinstate_hold, release_hold, review_hold
 from recorder.rules.holds import HoldWish
 from recorder.web.auth import Caller
 from recorder.web.pages import again, recording_page

@@ -7,15 +7,8 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from recorder.permissions import MAX_REASON_CHARACTERS, Act
-from recorder.retention.holding import (
-    hold_to_json,
-    holds_listed,
-    holds_shown,
-    place_hold,
-    reinstate_hold,
-    release_hold,
-    review_hold,
-)
+from recorder.retention.hold_lists import hold_to_json, holds_listed, holds_shown
+from recorder.retention.holding import place_hold, reinstate_hold, release_hold, review_hold
 from recorder.rules.holds import HoldWish
 from recorder.web.api import PROBLEMS, RecordingPath
 from recorder.web.parts import ApiChanger, ApiReader, Console, Parts

@@ -3,7 +3,7 @@
 from typing import Any
 
 from recorder.permissions import Refused
-from recorder.retention.holding import holds_shown
+from recorder.retention.hold_lists import holds_shown
 from recorder.rules.holds import held_call, may_place, may_reinstate, may_release, may_review
 from recorder.web.auth import Caller
 from recorder.web.parts import Parts

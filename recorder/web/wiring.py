@@ -39,7 +39,8 @@ from recorder.retention.eraser import Eraser
 from recorder.retention.erasing import Books
 from recorder.retention.erasure_approvals import Approvals
 from recorder.retention.former import Former
-from recorder.retention.holding import HoldBooks, settle_holds
+from recorder.retention.hold_books import HoldBooks
+from recorder.retention.holding import settle_holds
 from recorder.retention.people_leftovers import PeopleSweep
 from recorder.web.deps import ConsoleDeps
 from recorder.web.pulse import BEAT_S, SILENCE_S

@@ -16,7 +16,7 @@ from recorder.config.settings import Config, Retention
 from recorder.permissions import Person, Role
 from recorder.retention.eraser import Eraser
 from recorder.retention.former import Former
-from recorder.retention.holding import HoldBooks
+from recorder.retention.hold_books import HoldBooks
 from recorder.retention.housekeeping import KeyHolder
 from recorder.retention.sweep import Sweeper
 from recorder.retention.sweep_state import SweepFile

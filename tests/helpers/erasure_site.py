@@ -8,7 +8,7 @@ from typing import Any
 from recorder.permissions import Person, Role
 from recorder.retention.eraser import Eraser
 from recorder.retention.erasing import Books
-from recorder.retention.holding import HoldBooks
+from recorder.retention.hold_books import HoldBooks
 from storage.audit import AuditEntry, AuditLog
 from storage.erasures import Erasures
 from storage.holds import Holds, new_hold_id

@@ -12,16 +12,8 @@ import pytest
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Application, LocalUser, Person, Role, Scope
 from recorder.retention.erasing import decide_erasure, forgot_recording, order_erasure
-from recorder.retention.holding import (
-    hold_to_json,
-    holds_listed,
-    holds_shown,
-    place_hold,
-    reinstate_hold,
-    release_hold,
-    review_hold,
-    settle_holds,
-)
+from recorder.retention.hold_lists import hold_to_json, holds_listed, holds_shown
+from recorder.retention.holding import place_hold, reinstate_hold, release_hold, review_hold, settle_holds
 from recorder.rules.holds import HoldWish
 from storage.database import Database
 from storage.erase import erase_spans

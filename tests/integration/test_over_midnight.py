@@ -14,7 +14,8 @@ from recorder.permissions import Act
 from recorder.recordings.inspection import Inspector
 from recorder.retention.eraser import Eraser
 from recorder.retention.erasing import Books, row_of
-from recorder.retention.holding import HoldBooks, place_hold
+from recorder.retention.hold_books import HoldBooks
+from recorder.retention.holding import place_hold
 from recorder.rules.holds import HoldWish
 from storage.encoding import Format
 from storage.erasures import new_order_id

@@ -1,0 +1,175 @@
+"""Where holds are kept, and what is read there before one is placed or changed."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from recorder.audit.ledger import Ledger
+from recorder.common.problems import ProblemError
+from recorder.permissions import Act, Person
+from recorder.recordings.kept_live import is_being_discarded
+from recorder.recordings.known import begun_row, check_known, none_such
+from recorder.rules.authorisation import knows_all
+from recorder.rules.holds import HeldCall, held_call
+from storage.audit import AuditLog
+from storage.errors import HoldStateError, NotFoundError, OutsideError, StorageError
+from storage.format import is_recording_id
+from storage.hold_journal import settling, steady
+from storage.holds import Holds
+from storage.index import Index
+from storage.tombstones import Deletions
+from storage.types import Hold, RecordingId
+from storage.vault import Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldBooks:
+    """What holds are placed and released with.
+
+    Attributes:
+        index: Recordings.
+        holds: Holds.
+        audit: The audit log.
+        vault: Knows the calls in progress.
+        people: Everybody with an account that can be used.
+        state: The home's folder of states.
+        now: The clock, UTC.
+        origin: Facts for the audit log: from where the acts come.
+        needed: Says why a hold may not be released yet, a sentence, or None: its case goes on.
+    """
+
+    index: Index
+    holds: Holds
+    audit: AuditLog
+    vault: Vault
+    people: Callable[[], Iterable[Person]]
+    state: Path
+    now: Callable[[], datetime]
+    origin: Mapping[str, str] = field(default_factory=dict)
+    needed: Callable[[Hold], str | None] = lambda _hold: None
+
+    @property
+    def ledger(self) -> Ledger:
+        """Return what writes the acts down."""
+        return Ledger(audit=self.audit, origin=self.origin)
+
+
+def call_to_hold(books: HoldBooks, recording: str, person: Person | None = None) -> HeldCall:
+    """Return the call of a recording that can be held.
+
+    Args:
+        books: Where holds are kept.
+        recording: Its id.
+        person: Who wants to hold it; None where it is known already that they may know of it.
+
+    Raises:
+        ProblemError: There is none, or none that they may know of; nothing was kept of it, or it was deleted. 503: that
+            cannot be known.
+    """
+    if not is_recording_id(recording):
+        raise none_such()
+    with storage_problems():
+        try:
+            row = books.index.get(recording)
+        except NotFoundError as error:
+            begun = begun_row(books.vault, RecordingId(recording))
+            if begun is not None:
+                _check_known(books, person, recording, held_call(begun))
+                if is_being_discarded(books.state, recording):
+                    raise ProblemError(
+                        409, "The recording is being discarded for a card payment, so it cannot be held."
+                    ) from error
+                return held_call(begun)
+            if person is not None and not knows_all(person):
+                raise none_such() from error
+            tombstone = Deletions(books.index.database).get(RecordingId(recording))
+            if tombstone is not None:
+                raise ProblemError(
+                    409, f"The recording was deleted on {tombstone.deleted_at:%Y-%m-%d}, so it cannot be held."
+                ) from error
+            raise none_such() from error
+    _check_known(books, person, recording, held_call(row))
+    if row.path is None:
+        raise ProblemError(409, f"Nothing was kept of this call ({row.outcome}, {row.reason}), so it cannot be held.")
+    if not _is_there(books, row.path):
+        raise ProblemError(409, "The recording was deleted: its file is gone, so it cannot be held.")
+    return held_call(row)
+
+
+def _is_there(books: HoldBooks, path: str) -> bool:
+    try:
+        return books.vault.locate(path).exists()
+    except OutsideError:
+        return True  # somebody changed the row: all the more reason to keep what there is
+
+
+def _check_known(books: HoldBooks, person: Person | None, recording: str, call: HeldCall) -> None:
+    if person is not None:
+        check_call_known(books, person, Act.PLACE_HOLD, recording, call)
+
+
+def check_call_known(
+    books: HoldBooks, person: Person, act: Act, recording: str, call: HeldCall, *, what: str = "recording"
+) -> None:
+    """Make sure that somebody may know of a call; an attempt of who may not is in the audit log.
+
+    Raises:
+        ProblemError: 404: they may not; it says that there is no such ``what``.
+    """
+    team = min(call.teams.intersection(person.teams), default=call.team)
+    check_known(books.ledger, person, act, recording, operators=call.operators, team=team, what=what)
+
+
+def known_hold(books: HoldBooks, hold_id: str) -> Hold:
+    """Return a hold by its id.
+
+    Raises:
+        ProblemError: 404: there is none; 503: the database does not answer.
+    """
+    with storage_problems():
+        try:
+            return books.holds.get(hold_id)
+        except NotFoundError as error:
+            raise none_such("hold") from error
+
+
+def known_call(books: HoldBooks, hold: Hold) -> HeldCall:
+    """Return the call of a hold; one that nobody knows any more is nobody's, and of no team."""
+    with storage_problems():
+        try:
+            return held_call(books.index.get(hold.recording))
+        except NotFoundError:
+            row = begun_row(books.vault, hold.recording)
+            return HeldCall(operators=frozenset(), extensions=frozenset(), team="") if row is None else held_call(row)
+
+
+@contextlib.contextmanager
+def steady_books(books: HoldBooks) -> Iterator[None]:
+    """Keep the table of holds as it is but for this act, and say it where nothing could be done."""
+    with storage_problems(), steady(books.state, books.holds, books.audit):
+        yield
+
+
+@contextlib.contextmanager
+def settling_books(books: HoldBooks) -> Iterator[None]:
+    """Say what became of an act that is in the audit log and could not be put into the table."""
+    with settling(books.state):
+        try:
+            yield
+        except (StorageError, OSError) as error:
+            raise ProblemError(
+                503, "It is in the audit log, and will be done by itself as soon as the database answers again."
+            ) from error
+
+
+@contextlib.contextmanager
+def storage_problems() -> Iterator[None]:
+    """Turn a failure of database or disk into a ProblemError of 503."""
+    try:
+        yield
+    except (StorageError, OSError) as error:
+        if isinstance(error, NotFoundError | HoldStateError):
+            raise
+        raise ProblemError(503, f"Nothing was done: {error}.") from error

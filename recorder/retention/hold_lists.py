@@ -1,0 +1,92 @@
+"""The holds that somebody may see, of one recording or of all, and a hold as JSON."""
+
+from datetime import datetime
+from typing import Any
+
+from recorder.permissions import Act, Actor, Person
+from recorder.recordings.known import none_such
+from recorder.retention.hold_books import HoldBooks, known_call, known_hold, storage_problems
+from recorder.rules.holds import held_call, may_see
+from storage.rows import time_to_json
+from storage.types import Hold, RecordingId, RecordingRow
+
+LISTED = 500
+"""Holds that a list shows at most."""
+
+
+def hold_to_json(hold: Hold, now: datetime) -> dict[str, Any]:
+    """Return a hold as JSON-able values; ``state`` is where it stands now."""
+    return {
+        "id": hold.id,
+        "recording": hold.recording,
+        "kind": str(hold.kind),
+        "state": str(hold.state_at(now)),
+        "reason": hold.reason,
+        "case_reference": hold.case_reference,
+        "owner": hold.owner,
+        "against": list(hold.against),
+        "placed_by": hold.placed_by,
+        "placed_at": time_to_json(hold.placed_at),
+        "review_on": hold.review_on.isoformat(),
+        "released_by": hold.released_by,
+        "released_at": time_to_json(hold.released_at),
+        "grace_until": time_to_json(hold.grace_until),
+    }
+
+
+def holds_shown(books: HoldBooks, actor: Actor, row: RecordingRow) -> list[Hold]:
+    """Return the holds of a recording that somebody may see, those that are over too; none for most roles.
+
+    Raises:
+        ProblemError: 503: the database does not answer.
+    """
+    if not isinstance(actor, Person):
+        return []
+    with storage_problems():
+        return [hold for hold in books.holds.of_recording(row.id) if may_see(actor, hold, held_call(row))]
+
+
+def holds_listed(books: HoldBooks, actor: Actor, *, is_due: bool, limit: int = LISTED) -> list[Hold]:
+    """Return the holds that somebody may see, by the day of their review; that they looked is written down.
+
+    Args:
+        books: Where holds are kept.
+        actor: Who asks.
+        is_due: Only those that somebody must review.
+        limit: The most.
+
+    Raises:
+        ProblemError: 403: not theirs to see. 503: the audit log or the database does not answer.
+    """
+    person = books.ledger.require(actor, Act.PLACE_HOLD, "")
+    books.ledger.note("hold.view", person.actor, "", {"due": is_due})
+    now = books.now()
+    with storage_problems():
+        if is_due:
+            holds = books.holds.due_for_review(now.date(), limit=limit)
+        else:
+            holds = books.holds.all_standing(now, limit=limit)
+        return [hold for hold in holds if may_see(person, hold, known_call(books, hold))]
+
+
+def holds_of(books: HoldBooks, actor: Actor, recording: str) -> list[Hold]:
+    """Return the holds of one recording that somebody may see, those over too; that they looked is written down.
+
+    Raises:
+        ProblemError: 403: not theirs to see. 503: the audit log or the database does not answer.
+    """
+    person = books.ledger.require(actor, Act.PLACE_HOLD, recording)
+    books.ledger.note("hold.view", person.actor, recording, {})
+    with storage_problems():
+        found = books.holds.of_recording(RecordingId(recording))
+        return [hold for hold in found if may_see(person, hold, known_call(books, hold))]
+
+
+def check_of(books: HoldBooks, hold_id: str, recording: str) -> None:
+    """Make sure that a hold is one of a recording.
+
+    Raises:
+        ProblemError: 404: it is not, or there is none; 503: the database does not answer.
+    """
+    if known_hold(books, hold_id).recording != recording:
+        raise none_such("hold")
