@@ -31,7 +31,7 @@ from recorder.config.settings import Config
 from recorder.exports.cover_sheet import position_words
 from recorder.permissions import Act, Allowed, Person
 from recorder.recordings.opening import open_reader
-from recorder.retention.erasing import refuse_locked
+from recorder.retention.erasure_books import refuse_locked
 from recorder.retention.restricting import refuse_restricted
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import relation, silenced, whole_for, withheld_of

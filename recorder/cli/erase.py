@@ -39,8 +39,10 @@ from recorder.permissions import Act, Person
 from recorder.recordings.keyring import epoch_keys
 from recorder.recordings.searching import knows, shown
 from recorder.retention.eraser import Eraser
-from recorder.retention.erasing import Books, check_order, decide_erasure, order_erasure, order_to_json
+from recorder.retention.erasing import check_order, order_erasure
 from recorder.retention.erasure_approvals import Approvals
+from recorder.retention.erasure_books import ErasureBooks, order_to_json
+from recorder.retention.erasure_decisions import decide_erasure
 from recorder.rules.authorisation import knows_all
 from recorder.rules.call_parts import is_withheld
 from recorder.rules.erasing import position_from
@@ -143,7 +145,9 @@ def _is_known(index: Index, order: ErasureOrder, person: Person) -> bool:
     return knows(person, row) and not is_withheld(shown(person, row), order.start_s, order.end_s)
 
 
-def parts_of(home: Home, config: Config, index: Index, passphrase_file: Path | None = None) -> tuple[Books, Eraser]:
+def parts_of(
+    home: Home, config: Config, index: Index, passphrase_file: Path | None = None
+) -> tuple[ErasureBooks, Eraser]:
     """Open what orders are given and carried out with, or leave with a sentence."""
     try:
         vault = Vault(home.root, NodeKeys.load(home.root))
@@ -152,7 +156,7 @@ def parts_of(home: Home, config: Config, index: Index, passphrase_file: Path | N
         fail(str(error))
     erasures, audit = Erasures(index.database), AuditLog(home.audit)
     people, engine = people_of(home), open_people(home.people)
-    books = Books(
+    books = ErasureBooks(
         index=index,
         erasures=erasures,
         audit=audit,

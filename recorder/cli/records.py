@@ -35,7 +35,7 @@ from recorder.config.settings import Config
 from recorder.permissions import Act, DeniedError, Person, Refused
 from recorder.recordings.opening import open_index
 from recorder.recordings.searching import describe, findable, knows, shown, typed
-from recorder.retention.erasing import order_to_json
+from recorder.retention.erasure_books import order_to_json
 from recorder.rules.authorisation import knows_all, may
 from recorder.rules.call_parts import is_withheld, relation
 from recorder.rules.requesting import AccessRequest, Leave

@@ -17,7 +17,7 @@ from recorder.data_subjects.casework import CaseBooks, at_work, write_step
 from recorder.data_subjects.letters import in_words
 from recorder.exports.copy_orders import CaseFile
 from recorder.permissions import Act, Actor, Person
-from recorder.retention.erasing import refuse_locked
+from recorder.retention.erasure_books import refuse_locked
 from recorder.retention.restricting import refuse_restricted
 from recorder.rules.call_parts import withheld_of
 from recorder.rules.cases import Case, Decision, Step

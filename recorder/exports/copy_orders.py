@@ -18,7 +18,7 @@ from recorder.exports.cover_sheet import length_words, position_words
 from recorder.exports.span_words import OVERHANG_S
 from recorder.permissions import Act, Actor, Person
 from recorder.recordings.inspection import Inspector
-from recorder.retention.erasing import refuse_locked
+from recorder.retention.erasure_books import refuse_locked
 from recorder.retention.restricting import refuse_restricted
 from recorder.rules.call_parts import is_silent, narrowed, silenced, whole_for
 from recorder.rules.requesting import Leave

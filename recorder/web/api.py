@@ -13,7 +13,7 @@ from recorder.common.problem_answers import MEDIA_TYPE
 from recorder.exports.copy_orders import CopyOrder
 from recorder.exports.copying import Ground
 from recorder.permissions import MAX_REASON_CHARACTERS
-from recorder.retention.erasing import order_to_json
+from recorder.retention.erasure_books import order_to_json
 from recorder.web.auth import Caller
 from recorder.web.parts import ApiChanger, ApiReader, Console, Parts
 from recorder.web.streams import download

@@ -21,7 +21,7 @@ from recorder.exports.copy_orders import CopyBooks
 from recorder.notifications.watch import WatchBooks
 from recorder.permissions import Actor, Person
 from recorder.retention.eraser import Eraser
-from recorder.retention.erasing import Books
+from recorder.retention.erasure_books import ErasureBooks
 from recorder.retention.hold_books import HoldBooks
 from recorder.retention.people_leftovers import PeopleSweep
 from recorder.rules.limits import ConnectionLimits, Rates
@@ -178,7 +178,7 @@ class ConsoleDeps:
     events: Callable[[str], AsyncGenerator[bytes]]
     beats: Callable[[], AsyncGenerator[bytes]]
     copy_books: CopyBooks
-    books: Books
+    books: ErasureBooks
     hold_books: HoldBooks
     eraser: Eraser
     people_sweep: PeopleSweep

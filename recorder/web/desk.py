@@ -12,7 +12,8 @@ from recorder.common.problems import ProblemError
 from recorder.exports.copy_orders import CopyOrder, check_order, prepared
 from recorder.permissions import Act, Actor, Application, DeniedError, Person, Refused
 from recorder.recordings.searching import describe, findable, knows, shown, typed
-from recorder.retention.erasing import order_to_hear, refuse_locked
+from recorder.retention.erasure_books import refuse_locked
+from recorder.retention.erasure_decisions import order_to_hear
 from recorder.retention.restricting import refuse_restricted
 from recorder.retention.rights import why_restricted
 from recorder.rules.authorisation import may

@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act
-from recorder.retention.erasing import decide_erasure, forgot_recording, order_erasure
+from recorder.retention.erasing import forgot_recording, order_erasure
+from recorder.retention.erasure_decisions import decide_erasure
 from recorder.rules.erasing import position_from
 from recorder.web.auth import Caller
 from recorder.web.erasures import orders_for, three_of

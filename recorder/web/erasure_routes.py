@@ -7,7 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recorder.permissions import MAX_REASON_CHARACTERS, Act, Refused
 from recorder.retention.eraser import alarms_of
-from recorder.retention.erasing import decide_erasure, forgot_recording, order_erasure, order_to_json
+from recorder.retention.erasing import forgot_recording, order_erasure
+from recorder.retention.erasure_books import order_to_json
+from recorder.retention.erasure_decisions import decide_erasure
 from recorder.rules.authorisation import may
 from recorder.web.api import PROBLEMS, RecordingPath
 from recorder.web.erasures import approval_to_json, orders_for, three_of

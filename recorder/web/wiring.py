@@ -36,8 +36,8 @@ from recorder.notifications.watch import watch_books
 from recorder.recordings.keyring import epoch_keys
 from recorder.recordings.returned import destroy_returned
 from recorder.retention.eraser import Eraser
-from recorder.retention.erasing import Books
 from recorder.retention.erasure_approvals import Approvals
+from recorder.retention.erasure_books import ErasureBooks
 from recorder.retention.former import Former
 from recorder.retention.hold_books import HoldBooks
 from recorder.retention.holding import settle_holds
@@ -157,7 +157,7 @@ def open_console(
                 case_file=partial(case_file, cases, Transcripts(engine)),
             ),
             transcripts=Transcripts(engine),
-            books=Books(
+            books=ErasureBooks(
                 index=index,
                 erasures=erasures,
                 audit=audit,

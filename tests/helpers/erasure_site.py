@@ -7,7 +7,7 @@ from typing import Any
 
 from recorder.permissions import Person, Role
 from recorder.retention.eraser import Eraser
-from recorder.retention.erasing import Books
+from recorder.retention.erasure_books import ErasureBooks
 from recorder.retention.hold_books import HoldBooks
 from storage.audit import AuditEntry, AuditLog
 from storage.erasures import Erasures
@@ -51,7 +51,7 @@ class ErasureSite(Site):
             self.row = self.save(path=finished.path, bytes=finished.bytes, sha256=finished.sha256)
         else:
             self.path, self.row = left, self.index.get(ID)
-        self.books = Books(
+        self.books = ErasureBooks(
             index=self.index, erasures=self.erasures, audit=self.audit, vault=self.vault, forgot_s=300.0,
             now=lambda: self.now,
         )  # fmt: skip

@@ -12,7 +12,9 @@ import pytest
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Application, LocalUser, Person, Scope
 from recorder.retention.eraser import alarms_of, keep_erasing
-from recorder.retention.erasing import decide_erasure, forgot_recording, order_erasure, refuse_locked
+from recorder.retention.erasing import forgot_recording, order_erasure
+from recorder.retention.erasure_books import refuse_locked
+from recorder.retention.erasure_decisions import decide_erasure
 from storage.erasures import new_order_id
 from storage.runs import AUDIO, parse
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId, SegmentKind

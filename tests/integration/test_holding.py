@@ -11,7 +11,8 @@ import pytest
 
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Application, LocalUser, Person, Role, Scope
-from recorder.retention.erasing import decide_erasure, forgot_recording, order_erasure
+from recorder.retention.erasing import forgot_recording, order_erasure
+from recorder.retention.erasure_decisions import decide_erasure
 from recorder.retention.hold_lists import hold_to_json, holds_listed, holds_shown
 from recorder.retention.holding import place_hold, reinstate_hold, release_hold, review_hold, settle_holds
 from recorder.rules.holds import HoldWish

@@ -13,7 +13,7 @@ from recorder.exports.copy_orders import CopyBooks, CopyOrder, check_order
 from recorder.permissions import Act
 from recorder.recordings.inspection import Inspector
 from recorder.retention.eraser import Eraser
-from recorder.retention.erasing import Books, row_of
+from recorder.retention.erasure_books import ErasureBooks, row_of
 from recorder.retention.hold_books import HoldBooks
 from recorder.retention.holding import place_hold
 from recorder.rules.holds import HoldWish
@@ -74,8 +74,8 @@ def copy_books(site: RebuildSite) -> CopyBooks:
     )  # fmt: skip
 
 
-def erasure_books(site: RebuildSite) -> Books:
-    return Books(
+def erasure_books(site: RebuildSite) -> ErasureBooks:
+    return ErasureBooks(
         index=site.index, erasures=site.erasures, audit=site.audit, vault=site.vault, forgot_s=300.0,
         now=lambda: site.now,
     )  # fmt: skip

@@ -1,0 +1,186 @@
+"""Where orders to erase are kept, and what is read of a recording before one is given or decided."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from recorder.audit.ledger import Ledger
+from recorder.common.problems import ProblemError
+from recorder.permissions import Act, Person
+from recorder.recordings.known import begun_row, check_known, none_such
+from recorder.retention.erasure_approvals import Approvals
+from recorder.rules.authorisation import knows_all, knows_of
+from recorder.rules.call_parts import relation
+from recorder.rules.erasing import HELD_ALONE_S, About, card_s
+from recorder.rules.sign_on import NOT_PROVEN
+from storage.audit import AuditLog
+from storage.erasures import Erasures, is_open
+from storage.errors import DatabaseError, ErasureStateError, NotFoundError, OutsideError, StorageError
+from storage.format import is_recording_id
+from storage.index import Index
+from storage.rows import time_to_json
+from storage.tombstones import Deletions
+from storage.types import ErasureOrder, RecordingId, RecordingRow
+from storage.vault import Vault
+
+LOCKED = (
+    "The recording is locked: part of it is to be erased (order {order}, {state}). "
+    "It can be heard again once that is done or declined."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureBooks:
+    """What orders are given and decided with.
+
+    Attributes:
+        index: Recordings.
+        erasures: Orders.
+        audit: The audit log.
+        vault: Tells whether a recording is still being written.
+        forgot_s: ``[pause] forgot_s``.
+        now: The clock, UTC.
+        origin: Facts for the audit log: from where the acts come.
+        ordering: Held from the decision on an order until it is placed: what is given at once adds up too.
+        approvals: Of orders that take three people; None where they cannot be given.
+        person: Returns whose account a name is, if it can be used.
+    """
+
+    index: Index
+    erasures: Erasures
+    audit: AuditLog
+    vault: Vault
+    forgot_s: float
+    now: Callable[[], datetime]
+    origin: Mapping[str, str] = field(default_factory=dict)
+    ordering: AbstractContextManager[Any] = field(default_factory=threading.Lock)
+    approvals: Approvals | None = None
+    person: Callable[[str], Person | None] = lambda _name: None
+
+    @property
+    def ledger(self) -> Ledger:
+        """Return the audit log as acts of people write it."""
+        return Ledger(audit=self.audit, origin=self.origin)
+
+
+def order_to_json(order: ErasureOrder) -> dict[str, Any]:
+    """Return an order as JSON-able values."""
+    return {
+        "id": order.id,
+        "recording": order.recording,
+        "start_s": order.start_s,
+        "end_s": order.end_s,
+        "kind": str(order.kind),
+        "state": str(order.state),
+        "ordered_by": order.ordered_by,
+        "ordered_at": time_to_json(order.ordered_at),
+        "decided_by": order.decided_by,
+        "decided_at": time_to_json(order.decided_at),
+        "done_at": time_to_json(order.done_at),
+        "problem": order.problem,
+    }
+
+
+def refuse_locked(erasures: Erasures, recording: RecordingId) -> None:
+    """Do nothing, unless an order is open for a recording.
+
+    Raises:
+        ProblemError: 409, a sentence that says why it is locked and what comes next; 503 if that cannot be known.
+    """
+    try:
+        orders = erasures.of_recording(recording)
+    except (StorageError, OSError) as error:
+        raise ProblemError(503, f"Whether the recording is locked cannot be known: {error}.") from error
+    for order in filter(is_open, orders):
+        raise ProblemError(409, LOCKED.format(order=order.id, state=order.state), extra={"locked": True})
+
+
+def takes_three(erasures: Erasures, row: RecordingRow) -> bool:
+    """Tell whether so much of a recording goes as card data that, while it is held, three people have to say so.
+
+    Raises:
+        DatabaseError: That cannot be known.
+    """
+    return card_s(erasures.of_recording(row.id), duration_s=row.duration_s) > HELD_ALONE_S
+
+
+def row_of(books: ErasureBooks, person: Person, act: Act, recording: str) -> RecordingRow:
+    """Return the row of a finished recording of which something was kept.
+
+    Raises:
+        ProblemError: There is none, or none that they may know of; it is in progress; nothing was kept; it was deleted.
+    """
+    if not is_recording_id(recording):
+        raise none_such()
+    with storage_problems():
+        try:
+            row = books.index.get(recording)
+            check_known_row(books, person, act, row)
+        except NotFoundError as error:
+            if not knows_unfiled(books, person, RecordingId(recording)):
+                raise none_such() from error
+            if (tombstone := Deletions(books.index.database).get(RecordingId(recording))) is not None:
+                raise ProblemError(410, f"{tombstone.sentence}.") from error
+            if books.vault.files_of(RecordingId(recording)):
+                raise ProblemError(409, "The call is in progress or not filed yet: mark it there.") from error
+            raise none_such() from error
+    if row.path is None:
+        raise ProblemError(409, f"Nothing was kept of this call: {row.outcome}, {row.reason}.")
+    try:
+        is_there = books.vault.locate(row.path).exists()
+    except OutsideError as error:
+        raise ProblemError(409, f"The recording cannot be touched: {error}.") from error
+    if not is_there:
+        raise ProblemError(409, "The recording was deleted: its file is gone.")
+    return row
+
+
+def check_known_row(books: ErasureBooks, person: Person, act: Act, row: RecordingRow, what: str = "recording") -> None:
+    """Make sure that somebody may know of a recording; an attempt of who may not is in the audit log.
+
+    Raises:
+        ProblemError: 404: they may not; it says that there is no such ``what``.
+    """
+    operator, team = relation(person, row)
+    check_known(books.ledger, person, act, row.id, operators=(operator,), team=team, what=what)
+
+
+def knows_unfiled(books: ErasureBooks, person: Person, recording: RecordingId) -> bool:
+    """Tell whether somebody may know of a recording without a row: it goes on, or was deleted, or never was."""
+    if knows_all(person):
+        return True
+    row = begun_row(books.vault, recording)
+    if row is None:
+        return False
+    operator, team = relation(person, row)
+    return knows_of(person, operators=(operator,), team=team)
+
+
+def about_row(row: RecordingRow, now: datetime) -> About:
+    """Return what the rules have to know of a recording."""
+    ended_at = row.ended_at or row.started_at + timedelta(seconds=row.duration_s)
+    return About(
+        operators=frozenset((row.operator, *row.operators)),
+        extensions=frozenset((row.extension, *row.extensions)),
+        team=row.team,
+        is_proven=NOT_PROVEN not in row.remarks,
+        is_held=bool(row.holds),
+        since_end_s=(now - ended_at).total_seconds(),
+    )
+
+
+@contextlib.contextmanager
+def storage_problems() -> Iterator[None]:
+    """Turn a failure of database or disk into a ProblemError of 503."""
+    try:
+        yield
+    except (DatabaseError, OSError) as error:
+        raise ProblemError(503, "The database of orders does not answer.") from error
+    except StorageError as error:
+        if isinstance(error, ErasureStateError | NotFoundError):
+            raise
+        raise ProblemError(503, f"{error}.") from error
