@@ -1,5 +1,6 @@
 """Accounts as their table holds them, and as people."""
 
+import re
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,9 @@ from sqlalchemy import Connection, delete, select, update
 from recorder.access.database import accounts, deputies, sessions
 from recorder.access.granting import CONFIRMING, STANDS_FOR, combination_problem
 from recorder.permissions import Person, Role
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,39}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class PeopleError(Exception):
@@ -123,3 +127,16 @@ def details_of(person: Person) -> dict[str, Any]:
         "teams": [*person.teams],
         "extension": person.extension,
     }
+
+
+def check_person(person: Person) -> None:
+    """Refuse what no account may hold; raises PeopleError."""
+    if not _NAME.fullmatch(person.name):
+        raise PeopleError(
+            "An account's name is 2 to 40 of a-z, 0-9, dot, dash and underscore, a letter or digit first."
+        )
+    texts = (person.display_name, person.extension or "", *person.teams)
+    if any(_CONTROL.search(text) or len(text) > 100 for text in texts):
+        raise PeopleError("A name, team or extension has at most 100 characters and no control characters.")
+    if any("," in team for team in person.teams):
+        raise PeopleError("A team's name has no comma.")

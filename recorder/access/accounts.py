@@ -4,24 +4,19 @@ Each change returns an AuditNote; the caller writes it to the audit log before i
 passed in. Blocks for about 0.1 s when a password is hashed: not for an event loop.
 """
 
-import re
-import secrets
-import threading
-from base64 import b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from argon2 import PasswordHasher
-from argon2.exceptions import Argon2Error, InvalidHashError
-from argon2.low_level import ARGON2_VERSION
 from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
 from recorder.access.account_rows import (
     PeopleError,
     check_combination,
     check_other_admin,
+    check_person,
     columns_of,
     details_of,
     is_usable,
@@ -35,7 +30,8 @@ from recorder.access.attempts import Refusal, SignInRefused, begin_attempt, excu
 from recorder.access.database import AuditNote, accounts, from_s, identities, second_factors, sessions
 from recorder.access.granting import POWERFUL, PasswordSet
 from recorder.access.identities import signs_in_elsewhere
-from recorder.access.passwords import MAX_CHARACTERS, weakness
+from recorder.access.password_hashes import PasswordHashes
+from recorder.access.passwords import weakness
 from recorder.access.seals import Seals, disagreements
 from recorder.access.teams import plan_change, settle_changes
 from recorder.permissions import Person, Role
@@ -43,11 +39,6 @@ from recorder.rules.authorisation import combines_admin
 
 FOUNDER_ROLES = frozenset({Role.ADMIN})
 """Roles of the account that `recorder init` makes: they make the data protection officer's first."""
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,39}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_HASHES_AT_ONCE = 2
-"""Each hash takes 64 MiB; a flood of sign-ins must not take the machine's memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +96,7 @@ class People:
         self._engine = engine
         self.seals = seals
         self._now = now
-        self._hasher = hasher or PasswordHasher()
-        self._hashing = threading.BoundedSemaphore(_HASHES_AT_ONCE)
-        self._nobody = _hash_of_nobody(self._hasher)
+        self._hashes = PasswordHashes(hasher)
 
     def add(
         self,
@@ -142,7 +131,11 @@ class People:
         check_person(person)
         check_combination(name, frozenset(), person.roles)
         _check_password(password, name)
-        row = {**columns_of(person), "password_hash": self._hash(password), "created_s": self._now().timestamp()}
+        row = {
+            **columns_of(person),
+            "password_hash": self._hashes.hash_of(password),
+            "created_s": self._now().timestamp(),
+        }
         with self._engine.begin() as connection:
             _check_free(connection, person)
             connection.execute(insert(accounts).values(**row))
@@ -235,7 +228,7 @@ class People:
             PeopleError: The password is not good enough.
         """
         _check_password(password, name)
-        return self._hash(password)
+        return self._hashes.hash_of(password)
 
     def passwords_set_since(self, moment: datetime) -> list[PasswordSet]:
         """Return whose password was set anew since a moment, the last time of each."""
@@ -297,9 +290,9 @@ class People:
         name = name.strip().lower()
         hash_or_refusal = self._attempt(name, if_connected=if_connected)
         if isinstance(hash_or_refusal, SignInRefused):
-            self._matches(self._nobody, password)
+            self._hashes.check_nobody(password)
             return hash_or_refusal
-        if not self._matches(hash_or_refusal, password):
+        if not self._hashes.matches(hash_or_refusal, password):
             return refused(name, Refusal.WRONG_PASSWORD, self._locked_until(name))
         return self._succeed(name, hash_or_refusal, password)
 
@@ -312,7 +305,7 @@ class People:
             return row if isinstance(row, SignInRefused) else str(row["password_hash"])
 
     def _succeed(self, name: str, password_hash: str, password: str) -> SignedIn | SignInRefused:
-        rehashed = self._hash(password) if self._hasher.check_needs_rehash(password_hash) else password_hash
+        rehashed = self._hashes.rehashed(password_hash, password)
         with self._engine.begin() as connection:
             row = row_of(connection, name)
             if row is None or not is_usable(row, self._now()) or row["password_hash"] != password_hash:
@@ -331,42 +324,6 @@ class People:
         with self._engine.begin() as connection:
             row = row_of(connection, name)
         return None if row is None else from_s(row["locked_until_s"])
-
-    def _hash(self, password: str) -> str:
-        with self._hashing:
-            return self._hasher.hash(password)
-
-    def _matches(self, password_hash: str, password: str) -> bool:
-        with self._hashing:
-            try:
-                return self._hasher.verify(password_hash, password[: MAX_CHARACTERS + 1])
-            except (Argon2Error, InvalidHashError):
-                return False
-
-
-def _hash_of_nobody(hasher: PasswordHasher) -> str:
-    """Return a hash that costs as much to check as any account's and is no password's: random bytes stand in it.
-
-    It is not computed: every command opens the accounts, and most of them have nobody sign in.
-    """
-    salt, digest = (
-        b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (hasher.salt_len, hasher.hash_len)
-    )
-    cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
-    return f"$argon2id$v={ARGON2_VERSION}${cost}${salt}${digest}"
-
-
-def check_person(person: Person) -> None:
-    """Refuse what no account may hold; raises PeopleError."""
-    if not _NAME.fullmatch(person.name):
-        raise PeopleError(
-            "An account's name is 2 to 40 of a-z, 0-9, dot, dash and underscore, a letter or digit first."
-        )
-    texts = (person.display_name, person.extension or "", *person.teams)
-    if any(_CONTROL.search(text) or len(text) > 100 for text in texts):
-        raise PeopleError("A name, team or extension has at most 100 characters and no control characters.")
-    if any("," in team for team in person.teams):
-        raise PeopleError("A team's name has no comma.")
 
 
 def _check_password(password: str, account: str) -> None:

@@ -11,10 +11,11 @@ from argon2.exceptions import VerifyMismatchError
 from sqlalchemy import Engine
 
 from recorder.access.account_rows import PeopleError
-from recorder.access.accounts import FOUNDER_ROLES, People, SignedIn, _hash_of_nobody, count_usable
+from recorder.access.accounts import FOUNDER_ROLES, People, SignedIn, count_usable
 from recorder.access.attempts import LOCKED_AT_MOST, LOCKED_FOR, MAX_FAILURES, Refusal, SignInRefused
 from recorder.access.database import open_people
 from recorder.access.granting import STANDS_FOR, Proposal
+from recorder.access.password_hashes import hash_of_nobody
 from recorder.access.proposals import Proposals
 from recorder.access.tokens import TokenError, TokenRefused, Tokens
 from recorder.permissions import Application, DeniedError, Role, Scope
@@ -250,11 +251,11 @@ def test_bad_tokens(tokens: Tokens, clock: Clock) -> None:
 
 
 def test_nobody_costs_as_much_as_an_account_and_no_password_is_theirs(people: People) -> None:
-    nobody = _hash_of_nobody(CHEAP)
+    nobody = hash_of_nobody(CHEAP)
     assert extract_parameters(nobody) == extract_parameters(CHEAP.hash(PASSWORD))
     with pytest.raises(VerifyMismatchError):
         CHEAP.verify(nobody, PASSWORD)
-    assert _hash_of_nobody(CHEAP) != nobody
+    assert hash_of_nobody(CHEAP) != nobody
     assert isinstance(people.verify("no.such.person", PASSWORD), SignInRefused)
 
 
