@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
-from recorder.access.database import accounts, deputies, sessions
 from recorder.access.granting import CONFIRMING, STANDS_FOR, combination_problem
+from recorder.access.tables import accounts, deputies, sessions
 from recorder.permissions import Person, Role
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,39}")

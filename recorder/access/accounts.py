@@ -27,12 +27,13 @@ from recorder.access.account_rows import (
     row_of,
 )
 from recorder.access.attempts import Refusal, SignInRefused, begin_attempt, excuse, refused, take_back
-from recorder.access.database import AuditNote, accounts, from_s, identities, second_factors, sessions
+from recorder.access.database import AuditNote, from_s
 from recorder.access.granting import POWERFUL, PasswordSet
 from recorder.access.identities import signs_in_elsewhere
 from recorder.access.password_hashes import PasswordHashes
 from recorder.access.passwords import weakness
 from recorder.access.seals import Seals, disagreements
+from recorder.access.tables import accounts, identities, second_factors, sessions
 from recorder.access.teams import plan_change, settle_changes
 from recorder.permissions import Person, Role
 from recorder.rules.authorisation import combines_admin

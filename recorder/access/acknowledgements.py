@@ -5,7 +5,8 @@ from datetime import date
 
 from sqlalchemy import Engine, delete, insert, select
 
-from recorder.access.database import AuditNote, acknowledgements
+from recorder.access.database import AuditNote
+from recorder.access.tables import acknowledgements
 
 ACKNOWLEDGED = "people.told_of_recording"
 """As the audit log has it."""

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, update
 
 from recorder.access.account_rows import is_usable, row_of
-from recorder.access.database import AuditNote, accounts, from_s
+from recorder.access.database import AuditNote, from_s
+from recorder.access.tables import accounts
 
 MAX_FAILURES = 5
 LOCKED_FOR = timedelta(minutes=15)

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine, delete, insert, select
 
-from recorder.access.database import deputies
 from recorder.access.identities import disconnect_unless_own
+from recorder.access.tables import deputies
 
 
 def appoint(connection: Connection, account: str, *, named_by: str, confirmed_by: str, now: datetime) -> bool:

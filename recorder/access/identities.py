@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from recorder.access.account_rows import PeopleError, is_deputy, is_usable, one, person_of, row_of
 from recorder.access.attempts import Refusal, SignInRefused, refused
-from recorder.access.database import AuditNote, from_s, identities, second_factors, sessions
+from recorder.access.database import AuditNote, from_s
 from recorder.access.granting import POWERFUL
+from recorder.access.tables import identities, second_factors, sessions
 from recorder.access.teams import settle_changes
 from recorder.permissions import Person, Role
 from recorder.rules.signing_in import Identity

@@ -24,7 +24,7 @@ from recorder.access.account_rows import (
     renew_password,
     row_of,
 )
-from recorder.access.database import AuditNote, accounts, from_s, proposals, second_factors, tokens
+from recorder.access.database import AuditNote, from_s
 from recorder.access.deputies import appoint
 from recorder.access.granting import (
     POWERFUL,
@@ -45,6 +45,7 @@ from recorder.access.granting import (
 )
 from recorder.access.identities import disconnect_unless_own
 from recorder.access.second_factor import remove_factor
+from recorder.access.tables import accounts, proposals, second_factors, tokens
 from recorder.access.tokens import NewToken, end_unconfirmed, keep
 from recorder.permissions import Act, DeniedError, Fault, Person, Role
 

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from recorder.access.account_rows import PeopleError, is_usable, person_of, row_of
 from recorder.access.attempts import Refusal, SignInRefused, begin_attempt, excuse, refused
-from recorder.access.database import AuditNote, recovery_codes, second_factors, sessions
+from recorder.access.database import AuditNote
+from recorder.access.tables import recovery_codes, second_factors, sessions
 from recorder.access.totp import STEP_S, matching_step
 from recorder.permissions import Person
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Engine, and_, delete, insert, or_, select, update
 
-from recorder.access.database import sessions
+from recorder.access.tables import sessions
 from recorder.rules.signing_in import SessionLimits
 
 STARTING_FOR = timedelta(minutes=10)

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, insert, select, update
 
 from recorder.access.account_rows import one, person_of
-from recorder.access.database import accounts, team_changes
+from recorder.access.tables import accounts, team_changes
 
 
 def plan_change(connection: Connection, account: str, team: str, *, answers: bool, at: datetime) -> None:

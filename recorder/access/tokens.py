@@ -12,8 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select, update
 
-from recorder.access.database import AuditNote, Changes, from_s, tokens
+from recorder.access.database import AuditNote, Changes, from_s
 from recorder.access.granting import STANDS_FOR
+from recorder.access.tables import tokens
 from recorder.permissions import Application, Scope
 
 _PREFIX = "ccr_"

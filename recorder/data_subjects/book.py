@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from recorder.access.database import case_entries, from_s
+from recorder.access.database import from_s
+from recorder.access.tables import case_entries
 from recorder.rules.cases import Case, CaseEntry, CaseKind, Step, told
 
 PREFIXES = {CaseKind.SUBJECT_ACCESS: "SAR", CaseKind.DISCLOSURE: "DIS"}

@@ -10,7 +10,7 @@ from functools import partial
 
 from sqlalchemy import Engine, func, insert, select
 
-from recorder.access.database import transcripts as _table
+from recorder.access.tables import transcripts as _table
 from recorder.common.problems import ProblemError
 from recorder.data_subjects.book import CaseBook
 from recorder.data_subjects.casework import CaseBooks, at_work, write_step

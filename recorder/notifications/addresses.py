@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, delete, insert, select
 
 from recorder.access.accounts import People
-from recorder.access.database import mail_addresses
+from recorder.access.tables import mail_addresses
 from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
 from recorder.common.smtp_options import is_mail_address

@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from recorder.access.database import from_s, notifications
+from recorder.access.database import from_s
+from recorder.access.tables import notifications
 from recorder.notifications.notifying import WORDING, Kind, Notification, Wording
 
 LISTED = 200

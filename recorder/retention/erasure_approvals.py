@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from recorder.access.database import erasure_approvals, from_s
+from recorder.access.database import from_s
+from recorder.access.tables import erasure_approvals
 from recorder.permissions import DeniedError, Fault
 
 

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Engine, Table, delete, func, or_, select
 
-from recorder.access.database import accounts, break_glass, metadata, proposals, requests, sweep_consents, tokens
 from recorder.access.granting import STANDS_FOR
+from recorder.access.tables import accounts, break_glass, metadata, proposals, requests, sweep_consents, tokens
 
 _Over = list[tuple[Table, ColumnElement[bool]]]
 _OF_THEIR_OWN = (requests, break_glass, proposals)

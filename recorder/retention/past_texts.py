@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, delete, func, or_, select, update
 
-from recorder.access.database import case_entries, requests, transcripts
+from recorder.access.tables import case_entries, requests, transcripts
 from recorder.rules.cases import Step
 
 _WRITTEN = ("requester", "balance")

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from recorder.access.database import AuditNote, from_s, sweep_consents
+from recorder.access.database import AuditNote, from_s
+from recorder.access.tables import sweep_consents
 from recorder.permissions import Person
 from recorder.retention.sweep_consent import Consent, check_consent
 from recorder.retention.sweep_stops import Stop

@@ -22,7 +22,8 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import update
 
 from recorder.access.accounts import People
-from recorder.access.database import AuditNote, accounts, open_people
+from recorder.access.database import AuditNote, open_people
+from recorder.access.tables import accounts
 from recorder.common.home import Home
 from recorder.common.problem_answers import install
 from recorder.common.problems import ProblemError

@@ -16,7 +16,8 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from recorder.access.account_rows import PeopleError
-from recorder.access.database import open_people, second_factors
+from recorder.access.database import open_people
+from recorder.access.tables import second_factors
 from recorder.common.home import Home
 from recorder.data_subjects import casework
 from recorder.permissions import Person, Role, Scope
@@ -33,17 +34,7 @@ from storage.claims import Claims, new_claim_id
 from storage.erasures import new_order_id
 from storage.holds import new_hold_id
 from storage.index import Index, sqlite_url
-from storage.types import (
-    Claim,
-    ClaimState,
-    ErasureKind,
-    ErasureOrder,
-    ErasureState,
-    Hold,
-    HoldKind,
-    RecordingId,
-    Right,
-)
+from storage.types import Claim, ClaimState, ErasureKind, ErasureOrder, ErasureState, Hold, HoldKind, RecordingId, Right
 from tests.helpers.accounts import PASSWORD, Clock, add_token, appoint_deputy
 from tests.helpers.asked_app import Answer, ask
 from tests.helpers.console_site import console_deps

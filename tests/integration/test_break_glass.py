@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 
-from recorder.access.database import accounts, break_glass, open_people
+from recorder.access.database import open_people
+from recorder.access.tables import accounts, break_glass
 from recorder.notifications.notifying import Kind
 from recorder.notifications.watch import tell_now
 from recorder.permissions import Role

@@ -16,7 +16,8 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from recorder.access.database import open_people, requested
+from recorder.access.database import open_people
+from recorder.access.tables import requested
 from recorder.audit.history import words_of
 from recorder.rules.cases import Case
 from recorder.rules.requesting import Category, Leave, RequestState, RequestWish

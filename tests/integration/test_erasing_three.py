@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 
-from recorder.access.database import erasure_approvals, open_people
+from recorder.access.database import open_people
+from recorder.access.tables import erasure_approvals
 from recorder.data_subjects import casework
 from recorder.permissions import Role
 from recorder.retention.holding import place_hold

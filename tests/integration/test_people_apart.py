@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from recorder.access.database import accounts
 from recorder.access.listening.emergencies import Emergencies
+from recorder.access.tables import accounts
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.mail_options import MailOptions

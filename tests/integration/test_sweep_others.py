@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import String, insert, select
 
 from recorder.access.accounts import People
-from recorder.access.database import metadata
 from recorder.access.listening.appointments import Appointments
 from recorder.access.listening.emergencies import Emergencies, Emergency
 from recorder.access.listening.requests import Requests
+from recorder.access.tables import metadata
 from recorder.access.tokens import Tokens
 from recorder.data_subjects.book import CaseBook
 from recorder.permissions import Role, Scope

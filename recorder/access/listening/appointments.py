@@ -6,8 +6,8 @@ from datetime import datetime
 from sqlalchemy import Engine, delete, insert, select
 
 from recorder.access.accounts import People, usable_people
-from recorder.access.database import absences, accounts, deputies
 from recorder.access.deputies import named_by_one
+from recorder.access.tables import absences, accounts, deputies
 from recorder.rules.requesting import Bench
 
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, insert, or_, select, update
 
-from recorder.access.database import break_glass, from_s
+from recorder.access.database import from_s
 from recorder.access.seals import Explained
+from recorder.access.tables import break_glass
 from recorder.permissions import DeniedError, Fault
 from recorder.rules.requesting import BREAK_GLASS_A_DAY, BREAK_GLASS_FOR
 from storage.types import RecordingId

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, insert, select, update
 
-from recorder.access.database import from_s, requested, requests
+from recorder.access.database import from_s
+from recorder.access.tables import requested, requests
 from recorder.rules.requesting import AccessRequest, Category, Leave, RequestState, RequestWish
 from recorder.rules.spans import Spans, length_of, merged
 from storage.types import RecordingId
