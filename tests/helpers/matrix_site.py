@@ -34,7 +34,17 @@ from storage.claims import Claims, new_claim_id
 from storage.erasures import new_order_id
 from storage.holds import new_hold_id
 from storage.index import Index, sqlite_url
-from storage.types import Claim, ClaimState, ErasureKind, ErasureOrder, ErasureState, Hold, HoldKind, RecordingId, Right
+from storage.types import (
+    Claim,
+    ClaimState,
+    ErasureKind,
+    ErasureOrder,
+    ErasureState,
+    Hold,
+    HoldKind,
+    RecordingId,
+    Right,
+)
 from tests.helpers.accounts import PASSWORD, Clock, add_token, appoint_deputy
 from tests.helpers.asked_app import Answer, ask
 from tests.helpers.console_site import console_deps

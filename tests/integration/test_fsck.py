@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from recorder.access.signing import ensure_key, public_path, secret_path
 from recorder.recordings.agreement import look, read_mark
 from recorder.recordings.fsck import Checker
-from recorder.recordings.mending import MISSING, Mender
+from recorder.recordings.mending import Mender
 from recorder.recordings.replay import COPY_ACTS, copies_of
+from recorder.recordings.row_repair import MISSING
 from recorder.retention.call_deletion import RULE
 from storage.audit import AuditLog
 from storage.claim_journal import ASKED, asked_details, asked_text
