@@ -24,6 +24,7 @@ from recorder.common.problems import ProblemError
 from recorder.control.client import DaemonUnavailableError, LiveClient
 from recorder.permissions import Person
 from recorder.retention.erasing import forgot_recording
+from recorder.rules.call_target import CallTarget, ExtensionTarget
 
 SecondsOption = Annotated[
     float | None,
@@ -63,9 +64,8 @@ def forgot(
         return
 
     def forget(client: LiveClient) -> dict[str, Any]:
-        if live is not None:
-            return client.forgot(live, person=person, seconds=seconds, reason=reason)
-        return client.forgot_extension(extension or "", person=person, seconds=seconds, reason=reason)
+        target = ExtensionTarget(extension or "") if live is None else CallTarget(live)
+        return client.forgot(target, person=person, seconds=seconds, reason=reason)
 
     tell(ask(found, forget), json=json)
 

@@ -35,6 +35,7 @@ from recorder.common.system_user import os_user
 from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.permissions import Act, LocalUser, Person, Refused
 from recorder.rules.authorisation import may
+from recorder.rules.call_target import CallTarget, ExtensionTarget, Target
 from recorder.rules.live_access import Around, seen
 from recorder.rules.seats import colleagues_of
 
@@ -123,12 +124,15 @@ def _act(
     find = _pauser if act == "pause" else _person
     person = find(home, name, password_file, f"to {act} as somebody")
     # Whoever may open the socket may pause: console, accounts or audit log may be down. The entry says so.
-    words = {"actor": person or LocalUser(name=os_user()), "reason": reason}
-    if extension is not None:
-        answer = ask(home, lambda client: getattr(client, f"{act}_extension")(extension, **words))
-    else:
-        answer = ask(home, lambda client: getattr(client, act)(whole(client, call or ""), **words))
-    tell(answer, json=json)
+    actor = person or LocalUser(name=os_user())
+
+    def act_on(client: LiveClient) -> dict[str, Any]:
+        target = target_of(client, call, extension)
+        if act == "pause":
+            return client.pause(target, actor=actor, reason=reason)
+        return client.resume(target, actor=actor, reason=reason)
+
+    tell(ask(home, act_on), json=json)
 
 
 def _person(home: Home, name: str | None, password_file: Path | None, what: str) -> Person | None:
@@ -218,6 +222,11 @@ def whole(client: LiveClient, prefix: str) -> str:
     if len(fits) > 1:
         fail(f"{len(fits)} calls begin with {prefix}; give more of the id")
     return fits[0] if fits else prefix
+
+
+def target_of(client: LiveClient, call: str | None, extension: str | None) -> Target:
+    """Return what an act is asked of: every call of an extension, or else the one live call that begins so."""
+    return CallTarget(whole(client, call or "")) if extension is None else ExtensionTarget(extension)
 
 
 def reload(home: HomeOption = Path(), json: JsonOption = False) -> None:

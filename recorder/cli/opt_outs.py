@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from recorder.access.database import AuditNote
-from recorder.cli.live import CallOption, ExtensionOption, around_of, ask, one_of, sign_in_for, tell, whole
+from recorder.cli.live import CallOption, ExtensionOption, around_of, ask, one_of, sign_in_for, target_of, tell, whole
 from recorder.cli.shared import (
     AsOption,
     HomeOption,
@@ -66,9 +66,7 @@ def opt_out(
     around = around_of(found, person)
 
     def end(client: LiveClient) -> dict[str, Any]:
-        if extension is not None:
-            return client.opt_out_extension(extension, person=person, grant=grant, around=around)
-        return client.opt_out(whole(client, call or ""), person=person, grant=grant, around=around)
+        return client.opt_out(target_of(client, call, extension), person=person, grant=grant, around=around)
 
     tell(ask(found, end), json=json)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from recorder.cli.live import CallOption, ExtensionOption, ask, one_of, whole
+from recorder.cli.live import CallOption, ExtensionOption, ask, one_of, target_of
 from recorder.cli.shared import AsOption, HomeOption, JsonOption, PasswordOption, print_json, say, sign_in
 from recorder.common.home import Home
 from recorder.control.client import LiveClient
@@ -27,9 +27,7 @@ def second_message(
     person = sign_in(found, name, password_file, "to have the second message played")
 
     def play(client: LiveClient) -> dict[str, Any]:
-        if extension is not None:
-            return client.second_message_extension(extension, person=person)
-        return client.second_message(whole(client, call or ""), person=person)
+        return client.second_message(target_of(client, call, extension), person=person)
 
     answer = ask(found, play)
     if json:

@@ -10,13 +10,14 @@ from fastapi import FastAPI
 from recorder import permissions as access
 from recorder.calls.acts import PauseAnswer, Signature, signed
 from recorder.calls.control import Control, UnknownCallError
-from recorder.calls.group_acts import Done, each, signatures
+from recorder.calls.group_acts import each, signatures
 from recorder.calls.new_calls import Recorded
 from recorder.calls.opt_out_acts import OptOutActs
 from recorder.calls.works import Works
 from recorder.control.bodies import ActBody, Caller, ForgotBody, GrantBody, PersonalBody, WhoCalls
 from recorder.control.door import Door, subject_of
 from recorder.control.permits import Permits
+from recorder.rules.call_target import CallTarget, ExtensionTarget, Target
 from recorder.rules.pausing import AGENT, MANAGER, Authority, payment_app
 
 Calls = Callable[[], list[Recorded]]
@@ -46,38 +47,44 @@ class LiveActs:
 
     def install(self, app: FastAPI) -> None:
         """Add the routes to an application."""
-        for word in ("pause", "resume", "opt-out", "forgot", "second-message"):
-            name = word.replace("-", "_")
-            app.post(f"/api/calls/{{call_id}}/{word}")(getattr(self, name))
-            app.post(f"/api/extensions/{{number}}/{word}")(getattr(self, f"{name}_extension"))
+        app.post("/api/calls/{call_id}/pause")(self.pause)
+        app.post("/api/extensions/{number}/pause")(self.pause_extension)
+        app.post("/api/calls/{call_id}/resume")(self.resume)
+        app.post("/api/extensions/{number}/resume")(self.resume_extension)
+        app.post("/api/calls/{call_id}/opt-out")(self.opt_out)
+        app.post("/api/extensions/{number}/opt-out")(self.opt_out_extension)
+        app.post("/api/calls/{call_id}/forgot")(self.forgot)
+        app.post("/api/extensions/{number}/forgot")(self.forgot_extension)
+        app.post("/api/calls/{call_id}/second-message")(self.second_message)
+        app.post("/api/extensions/{number}/second-message")(self.second_message_extension)
 
     async def pause(self, call_id: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
         """Pause one call, and every other one that is at its extension; done when all are."""
-        return _as_one(await self._pause(self._one(call_id), body, who))
+        return _as_one(await self._pause(self._found(CallTarget(call_id)), body, who))
 
     async def pause_extension(self, number: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
         """Pause every call of an extension."""
-        return {"calls": await self._pause(self._all(number), body, who)}
+        return {"calls": await self._pause(self._found(ExtensionTarget(number)), body, who)}
 
     async def resume(self, call_id: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
         """Resume one call, and of others at its extension what the same acts had paused."""
-        return _as_one(await self._resume(self._one(call_id), body, who))
+        return _as_one(await self._resume(self._found(CallTarget(call_id)), body, who))
 
     async def resume_extension(self, number: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
         """Resume the calls of an extension that are not on hold, and of others what the same acts had paused."""
-        return {"calls": await self._resume(self._all(number), body, who)}
+        return {"calls": await self._resume(self._found(ExtensionTarget(number)), body, who)}
 
     async def forgot(self, call_id: str, body: ForgotBody, who: WhoCalls) -> dict[str, Any]:
         """Pause one call, and order what was recorded of its last seconds to be erased."""
-        return _as_one(await self._forgot(self._one(call_id), body, who))
+        return _as_one(await self._forgot(self._found(CallTarget(call_id)), body, who))
 
     async def forgot_extension(self, number: str, body: ForgotBody, who: WhoCalls) -> dict[str, Any]:
         """Do so for the calls of an extension that are not on hold; the others are paused."""
-        return {"calls": await self._forgot(self._all(number), body, who)}
+        return {"calls": await self._forgot(self._found(ExtensionTarget(number)), body, who)}
 
     async def opt_out(self, call_id: str, body: GrantBody, who: WhoCalls) -> dict[str, Any]:
         """Stop recording one call for good, on the word of a manager."""
-        return (await self._opt_out(self._one(call_id), body, who))[0]
+        return (await self._opt_out(self._found(CallTarget(call_id)), body, who))[0]
 
     async def opt_out_extension(self, number: str, body: GrantBody, who: WhoCalls) -> dict[str, Any]:
         """Stop recording the conversation of an extension that is not on hold; 409 where there are several."""
@@ -93,19 +100,23 @@ class LiveActs:
 
     async def second_message(self, call_id: str, body: PersonalBody, who: WhoCalls) -> dict[str, Any]:
         """Play the second message to the outside party of one call."""
-        return (await self._second_message(self._one(call_id), body, who))[0]
+        return (await self._second_message(self._found(CallTarget(call_id)), body, who))[0]
 
     async def second_message_extension(self, number: str, body: PersonalBody, who: WhoCalls) -> dict[str, Any]:
         """Do so in every call of an extension."""
-        return {"calls": await self._second_message(self._all(number), body, who)}
+        return {"calls": await self._second_message(self._found(ExtensionTarget(number)), body, who)}
 
-    def _one(self, call_id: str) -> "Found":
-        return Found(sent=call_id, calls=lambda: [self._control.call(call_id)], missing=UnknownCallError.of_id(call_id))
-
-    def _all(self, number: str) -> "Found":
-        return _at(number, lambda: self._control.calls_of(number))
+    def _found(self, target: Target) -> "Found":
+        if isinstance(target, CallTarget):
+            return Found(
+                sent=target.call,
+                calls=lambda: [self._control.call(target.call)],
+                missing=UnknownCallError.of_id(target.call),
+            )
+        return _at(target.number, lambda: self._control.calls_of(target.number))
 
     # --- what they have in common
+    # An act is signed in the step that does it: one that nobody waits for any more is in the log all the same.
 
     async def _pause(self, found: "Found", body: ActBody, who: Caller) -> list[dict[str, Any]]:
         signature = _signature(access.Act.PAUSE, found, body, who)
@@ -118,7 +129,7 @@ class LiveActs:
             may_discard = theirs.permit.may_discard
             act = self._control.group_acts.pause
             done = act(theirs.gates, reason, signature.actor, at=body.extensions, may_discard=may_discard)
-            return self._signed(done, signature)
+            return signatures(self._works, done, signature)
 
         return await self._each(pause, signature, found)
 
@@ -129,7 +140,7 @@ class LiveActs:
             theirs = self._permits.of(found.calls(), access.Act.RESUME, body, who)
             act = self._control.group_acts.resume
             done = act(theirs.gates, theirs.permit.authority, signature.actor, token=_token(body))
-            return self._signed(done, signature)
+            return signatures(self._works, done, signature)
 
         return await self._each(resume, signature, found)
 
@@ -142,7 +153,7 @@ class LiveActs:
             may_alone = theirs.permit.may_erase_alone
             act = self._control.group_acts.forgot
             done = act(theirs.gates, body.seconds, signature.actor, may_erase_alone=may_alone)
-            return self._signed(done, signature)
+            return signatures(self._works, done, signature)
 
         return await self._each(forgot, signature, found)
 
@@ -176,10 +187,6 @@ class LiveActs:
         for call in calls:
             self._opt_outs.check(call.gate, person, order)
         return person
-
-    def _signed(self, done: Done, signature: Signature) -> list[Answer]:
-        # Signed in the same step: an act that nobody waits for any more is in the log all the same.
-        return signatures(self._works, done, signature)
 
     async def _each(
         self, start: Callable[[], list[Answer]], signature: Signature, found: "Found"

@@ -18,6 +18,7 @@ from recorder.access.signing import Said, Signer
 from recorder.control.connections import Answer, Connections, NobodyThereError
 from recorder.control.headers import ACTOR_HEADER, SIGNATURE_HEADER
 from recorder.permissions import Actor, Application, LocalUser, Person
+from recorder.rules.call_target import CallTarget, Target
 from recorder.rules.live_access import NOTHING_KNOWN, Around
 from storage.errors import KeyProblemError
 
@@ -77,12 +78,10 @@ class DaemonRefusedError(Exception):
         self.problem = problem
 
 
-def _call_path(call: str, act: str) -> str:
-    return f"{_CALLS}/{quote(call, safe='')}/{act}"
-
-
-def _extension_path(number: str, act: str) -> str:
-    return f"/api/extensions/{quote(number, safe='')}/{act}"
+def _path(target: Target, act: str) -> str:
+    if isinstance(target, CallTarget):
+        return f"{_CALLS}/{quote(target.call, safe='')}/{act}"
+    return f"/api/extensions/{quote(target.number, safe='')}/{act}"
 
 
 def _headers(actor: str) -> dict[str, str]:
@@ -138,12 +137,46 @@ def _result(answer: Answer) -> dict[str, Any]:
     return document
 
 
+class _Daemon:
+    """The daemon's socket: what is sent there is signed by who acts."""
+
+    def __init__(self, path: Path, signer: Signer | None, *, timeout_s: float) -> None:
+        self._path = path
+        self._signer = signer
+        self._connections = Connections(path, timeout_s=timeout_s)
+
+    def close(self) -> None:
+        self._connections.close()
+
+    def act(self, path: str, actor: Actor, reason: str) -> dict[str, Any]:
+        return self.send("POST", path, headers=_named(actor), json={"reason": reason, **_of(actor)})
+
+    def personal(
+        self,
+        path: str,
+        person: Person,
+        around: Around = NOTHING_KNOWN,
+        **body: Any,  # noqa: ANN401 - JSON
+    ) -> dict[str, Any]:
+        return self.send("POST", path, headers=_headers(person.actor), json={**body, **_of(person, around)})
+
+    def send(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, json: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        content = b"" if json is None else _dumped(json)
+        signed = signed_headers(self._signer, method, path, headers or {}, content)
+        try:
+            return _result(self._connections.ask(method, path, {**_JSON, **signed}, content))
+        except OSError as error:
+            raise _unavailable(self._path, error) from error
+
+
 class LiveClient:
     """Live calls, by the daemon's socket. Every method blocks; safe to share between threads.
 
     Every method raises DaemonUnavailableError and DaemonRefusedError. What somebody may do follows from who they are
     (`recorder.rules.live_access`); the daemon decides, which knows the call. Acts return its answer, which carries
-    ``call, state, reasons, position_s`` (a list of them under ``calls`` for an extension).
+    ``call, state, reasons, position_s`` (a list of them under ``calls`` where the target is an extension).
 
     Args:
         path: The daemon's socket.
@@ -152,9 +185,7 @@ class LiveClient:
     """
 
     def __init__(self, path: Path, *, signer: Signer | None = None, timeout_s: float = 5.0) -> None:
-        self._path = path
-        self._signer = signer
-        self._connections = Connections(path, timeout_s=timeout_s)
+        self._daemon = _Daemon(path, signer, timeout_s=timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -164,95 +195,71 @@ class LiveClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._connections.close()
+        self._daemon.close()
 
     def health(self) -> dict[str, Any]:
         """Return what the daemon says of itself."""
-        return self._send("GET", _HEALTH)
+        return self._daemon.send("GET", _HEALTH)
 
     def calls(self, *, actor: str = "") -> list[dict[str, Any]]:
         """Return the calls in progress: the daemon's ``{"calls": [...]}``."""
-        answer = self._send("GET", _CALLS, headers=_headers(actor))
+        answer = self._daemon.send("GET", _CALLS, headers=_headers(actor))
         calls = answer.get("calls", [])
         return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
 
-    def pause(self, call: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
-        """Pause one call; the answer is given once both channels are gated."""
-        return self._act(_call_path(call, "pause"), actor, reason)
+    def pause(self, target: Target, *, actor: Actor, reason: str = "") -> dict[str, Any]:
+        """Pause recording; the answer is given once both channels are gated."""
+        return self._daemon.act(_path(target, "pause"), actor, reason)
 
-    def resume(self, call: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
+    def resume(self, target: Target, *, actor: Actor, reason: str = "") -> dict[str, Any]:
         """Take away the reasons that whoever asks may clear."""
-        return self._act(_call_path(call, "resume"), actor, reason)
+        return self._daemon.act(_path(target, "resume"), actor, reason)
 
-    def forgot(self, call: str, *, person: Person, seconds: float | None, reason: str = "") -> dict[str, Any]:
-        """Pause one call, and order its last seconds to be erased; None is everything so far."""
-        return self._personal(_call_path(call, "forgot"), person, seconds=seconds, reason=reason)
+    def forgot(self, target: Target, *, person: Person, seconds: float | None, reason: str = "") -> dict[str, Any]:
+        """Pause recording, and order the last seconds to be erased; None is everything so far."""
+        return self._daemon.personal(_path(target, "forgot"), person, seconds=seconds, reason=reason)
 
-    def opt_out(self, call: str, *, person: Person, grant: Grant, around: Around = NOTHING_KNOWN) -> dict[str, Any]:
-        """Stop recording for the rest of a call; cannot be undone."""
-        return self._personal(_call_path(call, "opt-out"), person, around, **grant.as_json())
-
-    def pause_extension(self, number: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
-        """Pause every call of an extension."""
-        return self._act(_extension_path(number, "pause"), actor, reason)
-
-    def resume_extension(self, number: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
-        """Resume every call of an extension."""
-        return self._act(_extension_path(number, "resume"), actor, reason)
-
-    def forgot_extension(
-        self, number: str, *, person: Person, seconds: float | None, reason: str = ""
+    def opt_out(
+        self, target: Target, *, person: Person, grant: Grant, around: Around = NOTHING_KNOWN
     ) -> dict[str, Any]:
-        """Pause every call of an extension, and order their last seconds to be erased."""
-        return self._personal(_extension_path(number, "forgot"), person, seconds=seconds, reason=reason)
+        """Stop recording for the rest of a call that is in progress; cannot be undone."""
+        return self._daemon.personal(_path(target, "opt-out"), person, around, **grant.as_json())
 
-    def opt_out_extension(
-        self, number: str, *, person: Person, grant: Grant, around: Around = NOTHING_KNOWN
-    ) -> dict[str, Any]:
-        """Stop recording every call of an extension that is in progress."""
-        return self._personal(_extension_path(number, "opt-out"), person, around, **grant.as_json())
-
-    def second_message(self, call: str, *, person: Person, reason: str = "") -> dict[str, Any]:
-        """Have the second message played to the outside party of a call."""
-        return self._personal(_call_path(call, "second-message"), person, reason=reason)
-
-    def second_message_extension(self, number: str, *, person: Person, reason: str = "") -> dict[str, Any]:
-        """Have it played in every call of an extension."""
-        return self._personal(_extension_path(number, "second-message"), person, reason=reason)
+    def second_message(self, target: Target, *, person: Person, reason: str = "") -> dict[str, Any]:
+        """Have the second message played to the outside party."""
+        return self._daemon.personal(_path(target, "second-message"), person, reason=reason)
 
     def opt_outs(self, *, actor: str = "") -> list[dict[str, Any]]:
         """Return the requests to opt out of the calls in progress, oldest first, decided ones too."""
-        found: list[dict[str, Any]] = self._send("GET", _OPT_OUTS, headers=_headers(actor))["opt_outs"]
+        found: list[dict[str, Any]] = self._daemon.send("GET", _OPT_OUTS, headers=_headers(actor))["opt_outs"]
         return found
 
     def ask_opt_out(self, call: str, *, person: Person, reason: str = "") -> dict[str, Any]:
         """Ask that a call be recorded no longer; returns the request."""
-        return self._personal(_call_path(call, "opt-out-request"), person, reason=reason)
+        return self._daemon.personal(_path(CallTarget(call), "opt-out-request"), person, reason=reason)
 
     def grant_opt_out(
         self, request: str, *, person: Person, grant: Grant, around: Around = NOTHING_KNOWN
     ) -> dict[str, Any]:
         """Grant a request: recording ends for the rest of the call."""
-        return self._personal(f"{_OPT_OUTS}/{quote(request, safe='')}/grant", person, around, **grant.as_json())
+        return self._daemon.personal(f"{_OPT_OUTS}/{quote(request, safe='')}/grant", person, around, **grant.as_json())
 
     def decline_opt_out(
         self, request: str, *, person: Person, reason: str, around: Around = NOTHING_KNOWN
     ) -> dict[str, Any]:
         """Decline a request: the call goes on being recorded."""
-        return self._personal(f"{_OPT_OUTS}/{quote(request, safe='')}/decline", person, around, reason=reason)
+        return self._daemon.personal(f"{_OPT_OUTS}/{quote(request, safe='')}/decline", person, around, reason=reason)
 
     def agents(self) -> list[dict[str, Any]]:
         """Return nominated extensions and who is at them."""
-        agents: list[dict[str, Any]] = self._seats()["agents"]
+        agents: list[dict[str, Any]] = self._daemon.send("GET", _AGENTS, headers=_headers(SERVICE))["agents"]
         return agents
 
     def takeovers(self) -> list[dict[str, Any]]:
         """Return who took a phone over from whom lately."""
-        takeovers: list[dict[str, Any]] = self._seats().get("takeovers", [])
+        answer = self._daemon.send("GET", _AGENTS, headers=_headers(SERVICE))
+        takeovers: list[dict[str, Any]] = answer.get("takeovers", [])
         return takeovers
-
-    def _seats(self) -> dict[str, Any]:
-        return self._send("GET", _AGENTS, headers=_headers(SERVICE))
 
     def sign_on(self, extension: str, *, person: Person, is_anothers: bool) -> dict[str, Any]:
         """Sign a person on at an extension; their calls are those that begin from then on.
@@ -266,37 +273,15 @@ class LiveClient:
             What was done; with ``code`` and ``keys`` where that has to be keyed at the phone first.
         """
         path = f"{_AGENTS}/{quote(extension, safe='')}/sign-on"
-        return self._personal(path, person, is_anothers=is_anothers)
+        return self._daemon.personal(path, person, is_anothers=is_anothers)
 
     def sign_off(self, extension: str, *, person: Person) -> dict[str, Any]:
         """Sign a person off from an extension."""
-        return self._personal(f"{_AGENTS}/{quote(extension, safe='')}/sign-off", person)
+        return self._daemon.personal(f"{_AGENTS}/{quote(extension, safe='')}/sign-off", person)
 
     def reload(self) -> dict[str, Any]:
         """Have the configuration read again."""
-        return self._send("POST", "/api/reload")
-
-    def _act(self, path: str, actor: Actor, reason: str) -> dict[str, Any]:
-        return self._send("POST", path, headers=_named(actor), json={"reason": reason, **_of(actor)})
-
-    def _personal(
-        self,
-        path: str,
-        person: Person,
-        around: Around = NOTHING_KNOWN,
-        **body: Any,  # noqa: ANN401 - JSON
-    ) -> dict[str, Any]:
-        return self._send("POST", path, headers=_headers(person.actor), json={**body, **_of(person, around)})
-
-    def _send(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, json: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        content = b"" if json is None else _dumped(json)
-        signed = signed_headers(self._signer, method, path, headers or {}, content)
-        try:
-            return _result(self._connections.ask(method, path, {**_JSON, **signed}, content))
-        except OSError as error:
-            raise _unavailable(self._path, error) from error
+        return self._daemon.send("POST", "/api/reload")
 
 
 def _dumped(document: Mapping[str, Any]) -> bytes:

@@ -24,6 +24,7 @@ from recorder.retention.eraser import Eraser
 from recorder.retention.erasure_books import ErasureBooks
 from recorder.retention.hold_books import HoldBooks
 from recorder.retention.people_leftovers import PeopleSweep
+from recorder.rules.call_target import Target
 from recorder.rules.limits import ConnectionLimits, Rates
 from recorder.rules.live_access import Around
 from recorder.rules.signing_in import SignInRules
@@ -55,22 +56,19 @@ class Live(Protocol):
     def calls(self, *, actor: str = "") -> list[dict[str, Any]]:
         """Return the calls in progress."""
 
-    def pause(self, call: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
-        """Pause one call."""
+    def pause(self, target: Target, *, actor: Actor, reason: str = "") -> dict[str, Any]:
+        """Pause one call, or every call of an extension."""
 
-    def resume(self, call: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
-        """Resume one call."""
+    def resume(self, target: Target, *, actor: Actor, reason: str = "") -> dict[str, Any]:
+        """Resume one call, or every call of an extension."""
 
-    def forgot(self, call: str, *, person: Person, seconds: float | None, reason: str = "") -> dict[str, Any]:
-        """Pause one call, and order its last seconds to be erased."""
+    def forgot(self, target: Target, *, person: Person, seconds: float | None, reason: str = "") -> dict[str, Any]:
+        """Pause calls, and order their last seconds to be erased."""
 
-    def second_message(self, call: str, *, person: Person, reason: str = "") -> dict[str, Any]:
-        """Have the second message played to the outside party of a call."""
+    def second_message(self, target: Target, *, person: Person, reason: str = "") -> dict[str, Any]:
+        """Have the second message played to the outside party of each call."""
 
-    def second_message_extension(self, number: str, *, person: Person, reason: str = "") -> dict[str, Any]:
-        """Have it played in every call of an extension."""
-
-    def opt_out(self, call: str, *, person: Person, grant: Grant, around: Around) -> dict[str, Any]:
+    def opt_out(self, target: Target, *, person: Person, grant: Grant, around: Around) -> dict[str, Any]:
         """Stop recording one call for good."""
 
     def opt_outs(self, *, actor: str = "") -> list[dict[str, Any]]:
@@ -99,17 +97,6 @@ class Live(Protocol):
 
     def sign_off(self, extension: str, *, person: Person) -> dict[str, Any]:
         """Sign a person off from an extension."""
-
-    def pause_extension(self, number: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
-        """Pause every call of an extension."""
-
-    def resume_extension(self, number: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
-        """Resume every call of an extension."""
-
-    def forgot_extension(
-        self, number: str, *, person: Person, seconds: float | None, reason: str = ""
-    ) -> dict[str, Any]:
-        """Pause every call of an extension, and order their last seconds to be erased."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from recorder.common.problems import ProblemError
 from recorder.control.client import SERVICE, DaemonRefusedError, DaemonUnavailableError, Grant
 from recorder.permissions import Act, Actor, Allowed, Person, Role
 from recorder.rules.authorisation import may
+from recorder.rules.call_target import CallTarget, ExtensionTarget
 from recorder.rules.live_access import NOTHING_KNOWN, Around, seen
 from recorder.rules.live_facts import facts_listed
 from recorder.rules.opt_out import may_decide, may_see
@@ -130,43 +131,43 @@ class LiveDesk:
     def pause(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
         """Pause a call. The daemon writes the audit log; that it cannot never stops a pause."""
         self._rules.require(actor, Act.PAUSE, call)
-        return self._daemon(lambda: self._live.pause(call, actor=actor, reason=reason))
+        return self._daemon(lambda: self._live.pause(CallTarget(call), actor=actor, reason=reason))
 
     def resume(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
         """Resume a call, as far as this actor may."""
         self._rules.require(actor, Act.RESUME, call)
-        return self._daemon(lambda: self._live.resume(call, actor=actor, reason=reason))
+        return self._daemon(lambda: self._live.resume(CallTarget(call), actor=actor, reason=reason))
 
     def pause_extension(self, actor: Actor, number: str, reason: str) -> dict[str, Any]:
         """Pause every call of an extension."""
         self._rules.require(actor, Act.PAUSE, number, extension=number)
-        return self._daemon(lambda: self._live.pause_extension(number, actor=actor, reason=reason))
+        return self._daemon(lambda: self._live.pause(ExtensionTarget(number), actor=actor, reason=reason))
 
     def resume_extension(self, actor: Actor, number: str, reason: str) -> dict[str, Any]:
         """Resume every call of an extension."""
         self._rules.require(actor, Act.RESUME, number, extension=number)
-        return self._daemon(lambda: self._live.resume_extension(number, actor=actor, reason=reason))
+        return self._daemon(lambda: self._live.resume(ExtensionTarget(number), actor=actor, reason=reason))
 
     def forgot(self, actor: Actor, call: str, seconds: float | None, reason: str) -> dict[str, Any]:
         """Pause a call, and order what was recorded of its last seconds to be erased."""
         person = self._person(actor, Act.FORGOT, call, reason)
-        return self._daemon(lambda: self._live.forgot(call, person=person, seconds=seconds, reason=reason))
+        return self._daemon(lambda: self._live.forgot(CallTarget(call), person=person, seconds=seconds, reason=reason))
 
     def forgot_extension(self, actor: Actor, number: str, seconds: float | None, reason: str) -> dict[str, Any]:
         """Do so for every call of an extension."""
         person = self._person(actor, Act.FORGOT, number, reason)
-        act = self._live.forgot_extension
-        return self._daemon(lambda: act(number, person=person, seconds=seconds, reason=reason))
+        target = ExtensionTarget(number)
+        return self._daemon(lambda: self._live.forgot(target, person=person, seconds=seconds, reason=reason))
 
     def second_message(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
         """Have the second message played to the caller."""
         person = self._person(actor, Act.SECOND_MESSAGE, call, reason)
-        return self._daemon(lambda: self._live.second_message(call, person=person, reason=reason))
+        return self._daemon(lambda: self._live.second_message(CallTarget(call), person=person, reason=reason))
 
     def second_message_extension(self, actor: Actor, number: str, reason: str) -> dict[str, Any]:
         """Do so in every call of an extension."""
         person = self._person(actor, Act.SECOND_MESSAGE, number, reason)
-        return self._daemon(lambda: self._live.second_message_extension(number, person=person, reason=reason))
+        return self._daemon(lambda: self._live.second_message(ExtensionTarget(number), person=person, reason=reason))
 
     # Opt-outs
 
@@ -194,7 +195,7 @@ class LiveDesk:
         """Stop recording for the rest of a call."""
         person = self._person(actor, Act.OPT_OUT, call, grant.reason)
         around = self._managers(person)
-        return self._daemon(lambda: self._live.opt_out(call, person=person, grant=grant, around=around))
+        return self._daemon(lambda: self._live.opt_out(CallTarget(call), person=person, grant=grant, around=around))
 
     def grant_opt_out(self, actor: Actor, request: str, grant: Grant) -> dict[str, Any]:
         """Grant a request: recording ends for the rest of its call."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from recorder.control.client import DaemonRefusedError, Grant
 from recorder.permissions import Act, Actor, DeniedError, Person
+from recorder.rules.call_target import CallTarget, Target
 from recorder.rules.live_access import NOTHING_KNOWN, Around, HiddenError, require
 from recorder.rules.live_facts import facts_listed
 from recorder.rules.opt_out import Statements, check_decline, check_grant
@@ -93,23 +94,24 @@ class RuledCalls:
 
     # --- acts
 
-    def pause(self, call: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
-        return self._act(call, Act.PAUSE, actor)
+    def pause(self, target: Target, *, actor: Actor, reason: str = "") -> dict[str, Any]:
+        return self._act_on(target, Act.PAUSE, actor)
 
-    def resume(self, call: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
-        return self._act(call, Act.RESUME, actor)
+    def resume(self, target: Target, *, actor: Actor, reason: str = "") -> dict[str, Any]:
+        return self._act_on(target, Act.RESUME, actor)
 
-    def forgot(self, call: str, *, person: Person, seconds: float | None, reason: str = "") -> dict[str, Any]:
-        return self._act(call, Act.FORGOT, person)
+    def forgot(self, target: Target, *, person: Person, seconds: float | None, reason: str = "") -> dict[str, Any]:
+        return self._act_on(target, Act.FORGOT, person)
 
-    def second_message(self, call: str, *, person: Person, reason: str = "") -> dict[str, Any]:
-        return self._act(call, Act.SECOND_MESSAGE, person)
+    def second_message(self, target: Target, *, person: Person, reason: str = "") -> dict[str, Any]:
+        return self._act_on(target, Act.SECOND_MESSAGE, person)
 
     def ask_opt_out(self, call: str, *, person: Person, reason: str = "") -> dict[str, Any]:
         return self._act(call, Act.RAISE_OPT_OUT, person)
 
-    def opt_out(self, call: str, *, person: Person, grant: Grant, around: Around) -> dict[str, Any]:
-        return self._granted(self._found(call), person, grant, around)
+    def opt_out(self, target: Target, *, person: Person, grant: Grant, around: Around) -> dict[str, Any]:
+        assert isinstance(target, CallTarget)
+        return self._granted(self._found(target.call), person, grant, around)
 
     def grant_opt_out(self, request: str, *, person: Person, grant: Grant, around: Around) -> dict[str, Any]:
         return self._granted(self._found(request), person, grant, around)
@@ -119,25 +121,16 @@ class RuledCalls:
         self._asked(lambda: check_decline(person, facts_listed(row), reason, around))
         return self._request(row)
 
-    def pause_extension(self, number: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
-        return {"calls": [self._act(number, Act.PAUSE, actor)]}
-
-    def resume_extension(self, number: str, *, actor: Actor, reason: str = "") -> dict[str, Any]:
-        return {"calls": [self._act(number, Act.RESUME, actor)]}
-
-    def forgot_extension(
-        self, number: str, *, person: Person, seconds: float | None, reason: str = ""
-    ) -> dict[str, Any]:
-        return {"calls": [self._act(number, Act.FORGOT, person)]}
-
-    def second_message_extension(self, number: str, *, person: Person, reason: str = "") -> dict[str, Any]:
-        return {"calls": [self._act(number, Act.SECOND_MESSAGE, person)]}
-
     def _found(self, sent: str) -> dict[str, Any]:
         for row in self.calls():
             if sent in (row["call"], row["extension"], request_of(row["call"])):
                 return row
         raise DaemonRefusedError(404, {"detail": "There is no such call."})
+
+    def _act_on(self, target: Target, act: Act, actor: Actor) -> dict[str, Any]:
+        if isinstance(target, CallTarget):
+            return self._act(target.call, act, actor)
+        return {"calls": [self._act(target.number, act, actor)]}
 
     def _act(self, sent: str, act: Act, actor: Actor) -> dict[str, Any]:
         row = self._found(sent)

@@ -12,6 +12,7 @@ import pytest
 
 from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.permissions import Role
+from recorder.rules.call_target import ExtensionTarget
 from recorder.web.pulse import BEAT, CHANGED, Pulse
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import CALL, Browser, Console, console_site
@@ -157,13 +158,14 @@ def test_a_call_that_cannot_be_paused_keeps_no_other_phone_from_it(
         console.daemon.agents_rows.append(signed_on(number))
     asked = []
 
-    def pause(_self: LiveClient, number: str, **_: Any) -> dict[str, Any]:
+    def pause(_self: LiveClient, target: ExtensionTarget, **_: Any) -> dict[str, Any]:
+        number = target.number
         asked.append(number)
         if number != "2009":
             raise DaemonRefusedError({"2001": 409, "2010": 404}[number], {"detail": f"Not at {number}."})
         return {"calls": []}
 
-    monkeypatch.setattr(LiveClient, "pause_extension", pause)
+    monkeypatch.setattr(LiveClient, "pause", pause)
     page = ann.submit("/agent/pause")
     assert asked == ["2001", "2009", "2010"]
     assert (page.status_code, "Not at 2001." in page.text) == (409, True)

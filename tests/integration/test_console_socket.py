@@ -13,6 +13,7 @@ import uvicorn
 from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, Grant, LiveClient
 from recorder.control.peercred import PeerCredProtocol, peer_of, user_name
 from recorder.permissions import Application, LocalUser, Person, Role, Scope
+from recorder.rules.call_target import CallTarget, ExtensionTarget
 from tests.helpers.console_site import CALL, Daemon, serving
 
 ME = pwd.getpwuid(os.getuid()).pw_name
@@ -38,11 +39,11 @@ def path(tmp_path: Path, daemon: Daemon) -> Iterator[Path]:
 def test_the_daemon_knows_the_user_and_the_name(path: Path, daemon: Daemon) -> None:
     with LiveClient(path) as client:
         assert client.calls(actor="zoë")[0]["call"] == CALL
-        assert client.pause(CALL, actor=ZOE, reason="card")["state"] == "paused"
-        assert client.resume(CALL, actor=SHOP)["state"] == "recording"
+        assert client.pause(CallTarget(CALL), actor=ZOE, reason="card")["state"] == "paused"
+        assert client.resume(CallTarget(CALL), actor=SHOP)["state"] == "recording"
         grant = Grant(caller_asked=True, distress_judged=True, reason="distress")
-        assert client.opt_out(CALL, person=ZOE, grant=grant)["state"] == "opted_out"
-        (paused,) = client.pause_extension("2001", actor=LocalUser(name="root"))["calls"]
+        assert client.opt_out(CallTarget(CALL), person=ZOE, grant=grant)["state"] == "opted_out"
+        (paused,) = client.pause(ExtensionTarget("2001"), actor=LocalUser(name="root"))["calls"]
         assert (paused["call"], paused["state"]) == (CALL, "paused")
     assert [heard[2] for heard in daemon.heard] == [ME] * 4
     person = {"display_name": "Zoë Example", "roles": ["manager"], "teams": ["Revenues"], "extension": None}
@@ -54,7 +55,7 @@ def test_the_daemon_knows_the_user_and_the_name(path: Path, daemon: Daemon) -> N
 
 def test_a_refusal_is_told(path: Path) -> None:
     with LiveClient(path) as client, pytest.raises(DaemonRefusedError, match="no such call") as refused:
-        client.pause("other", actor=ZOE)
+        client.pause(CallTarget("other"), actor=ZOE)
     assert refused.value.status == 404
 
 
