@@ -92,33 +92,9 @@ class Pjsua2Device:
         self._digits = ""
         self._next_digit_at = 0.0
         self._endpoint = pj.Endpoint()
-        self.port = self._start_endpoint()
+        self.port = _start(self._endpoint)
         self._account: Any = _Account(self)
         self._account.create(_account_config(user, self.port, srtp=srtp))
-
-    def _start_endpoint(self) -> int:
-        endpoint, config = self._endpoint, pj.EpConfig()
-        endpoint.libCreate()
-        config.uaConfig.threadCnt = 0
-        config.uaConfig.mainThreadOnly = True
-        config.uaConfig.userAgent = "council-call-recorder phone"
-        config.logConfig.level = config.logConfig.consoleLevel = 0
-        config.medConfig.clockRate = config.medConfig.sndClockRate = RATE
-        config.medConfig.noVad = True
-        config.medConfig.ecTailLen = 0
-        config.medConfig.jbInit = config.medConfig.jbMinPre = config.medConfig.jbMaxPre = _BUFFER_MS
-        config.medConfig.jbMax = _LONGEST_BUFFER_MS
-        _keep_all_frames(config.medConfig)
-        endpoint.libInit(config)
-        transport = pj.TransportConfig()
-        transport.port, transport.boundAddress = 0, _HOST
-        number = endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
-        endpoint.libStart()
-        endpoint.audDevManager().setNullDev()
-        codecs = endpoint.codecEnum2()
-        for codec in codecs:
-            endpoint.codecSetPriority(codec.codecId, 255 if codec.codecId.startswith("PCMA/") else 0)
-        return int(endpoint.transportGetInfo(number).localName.rsplit(":", 1)[1])
 
     def say(self, name: str, code: int = 0, text: str = "") -> None:
         """Report an event."""
@@ -286,6 +262,32 @@ class Pjsua2Device:
             self._account.shutdown()
             self._account = None
             self._endpoint.libDestroy()
+
+
+def _start(endpoint: Any) -> int:  # noqa: ANN401 - pjsua2 has no types
+    """Start pjsua2 on a free port of 127.0.0.1; returns the port."""
+    config = pj.EpConfig()
+    endpoint.libCreate()
+    config.uaConfig.threadCnt = 0
+    config.uaConfig.mainThreadOnly = True
+    config.uaConfig.userAgent = "council-call-recorder phone"
+    config.logConfig.level = config.logConfig.consoleLevel = 0
+    config.medConfig.clockRate = config.medConfig.sndClockRate = RATE
+    config.medConfig.noVad = True
+    config.medConfig.ecTailLen = 0
+    config.medConfig.jbInit = config.medConfig.jbMinPre = config.medConfig.jbMaxPre = _BUFFER_MS
+    config.medConfig.jbMax = _LONGEST_BUFFER_MS
+    _keep_all_frames(config.medConfig)
+    endpoint.libInit(config)
+    transport = pj.TransportConfig()
+    transport.port, transport.boundAddress = 0, _HOST
+    number = endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+    endpoint.libStart()
+    endpoint.audDevManager().setNullDev()
+    codecs = endpoint.codecEnum2()
+    for codec in codecs:
+        endpoint.codecSetPriority(codec.codecId, 255 if codec.codecId.startswith("PCMA/") else 0)
+    return int(endpoint.transportGetInfo(number).localName.rsplit(":", 1)[1])
 
 
 def _is_complete(wav: Path) -> bool:
