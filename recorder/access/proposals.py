@@ -44,6 +44,7 @@ from recorder.access.granting import (
     takes_two,
 )
 from recorder.access.identities import disconnect_unless_own
+from recorder.access.proposal_rows import columns_of_proposal, details_of_proposal, proposal_of
 from recorder.access.second_factor import remove_factor
 from recorder.access.tables import accounts, proposals, second_factors, tokens
 from recorder.access.tokens import NewToken, end_unconfirmed, keep
@@ -178,14 +179,14 @@ class Proposals:
                 if is_for_two:
                     check_alone(confirmed_lately(connection, (by, account), now), now)
                 decided = {"state": ProposalState.CONFIRMED, "decided_by": by, "decided_s": now.timestamp()}
-                connection.execute(insert(proposals).values(**(_columns(proposal) | decided)))
+                connection.execute(insert(proposals).values(**(columns_of_proposal(proposal) | decided)))
                 note = _apply(connection, proposal, now, password_hash, {"alone": True} if is_for_two else {})
                 _enter(enter, token, note)
                 return note, None
             if change in _GIVES_POWER:
                 check_password_is_theirs(account, row["password_set_by"], {by})
-            connection.execute(insert(proposals).values(**_columns(proposal), password_hash=password_hash))
-            about = _details(proposal) | ({"token": token.note.subject} if token else {})
+            connection.execute(insert(proposals).values(**columns_of_proposal(proposal), password_hash=password_hash))
+            about = details_of_proposal(proposal) | ({"token": token.note.subject} if token else {})
             note = AuditNote(act="people.proposed", subject=account, details=about)
             _enter(enter, token, note)
         return note, proposal
@@ -197,7 +198,7 @@ class Proposals:
         )
         with self._engine.begin() as connection:
             rows = connection.execute(query.order_by(proposals.c.proposed_s)).mappings().all()
-        return [_proposal(row) for row in rows]
+        return [proposal_of(row) for row in rows]
 
     def lately_set(self) -> dict[str, LatelySet]:
         """Return, by the proposal, what was set lately of accounts that wait to get more power."""
@@ -216,7 +217,7 @@ class Proposals:
             proposals.c.decided_s >= moment.timestamp(),
         )  # fmt: skip
         with self._engine.begin() as connection:
-            return [_proposal(row) for row in connection.execute(query).mappings()]
+            return [proposal_of(row) for row in connection.execute(query).mappings()]
 
     def decide(self, by: Person, proposal_id: str, *, is_confirmed: bool, enter: Enter) -> Proposal:
         """Confirm a proposal, which then is so, or decline it.
@@ -232,11 +233,11 @@ class Proposals:
             row = connection.execute(query).mappings().first()
             if row is None:
                 raise DeniedError(Fault.TOO_LATE, "There is no such proposal.")
-            proposal = _proposal(row)
+            proposal = proposal_of(row)
             check_decision(by, proposal, _usable(connection, now), now)
             values = {"state": state, "decided_by": by.name, "decided_s": now.timestamp()}
             connection.execute(update(proposals).where(proposals.c.id == proposal_id).values(**values))
-            about = _details(proposal)
+            about = details_of_proposal(proposal)
             if not is_confirmed and proposal.change is Change.TOKEN:
                 about["token"] = end_unconfirmed(connection, now, proposal=proposal.id)
             note = AuditNote(act="people.declined", subject=proposal.account, details=about)
@@ -357,44 +358,3 @@ def _forget_passwords(connection: Connection, which: ColumnElement[bool]) -> Non
 def _usable(connection: Connection, now: datetime) -> list[Person]:
     rows = connection.execute(select(accounts)).mappings().all()
     return [person_of(row) for row in rows if is_usable(row, now)]
-
-
-def _columns(proposal: Proposal) -> dict[str, Any]:
-    return {
-        "id": proposal.id,
-        "account": proposal.account,
-        "change": proposal.change,
-        "roles": ",".join(sorted(proposal.roles)),
-        "reason": proposal.reason,
-        "proposed_by": proposal.proposed_by,
-        "proposed_s": proposal.proposed_at.timestamp(),
-        "until_s": proposal.until.timestamp(),
-        "state": proposal.state,
-    }
-
-
-def _proposal(row: Any) -> Proposal:  # noqa: ANN401 - a RowMapping
-    proposed_at, until = from_s(row["proposed_s"]), from_s(row["until_s"])
-    assert proposed_at is not None
-    assert until is not None
-    return Proposal(
-        id=row["id"],
-        account=row["account"],
-        change=Change(row["change"]),
-        roles=frozenset(Role(role) for role in row["roles"].split(",") if role),
-        reason=row["reason"],
-        proposed_by=row["proposed_by"],
-        proposed_at=proposed_at,
-        until=until,
-        state=ProposalState(row["state"]),
-    )
-
-
-def _details(proposal: Proposal) -> dict[str, Any]:
-    return {
-        "proposal": proposal.id,
-        "change": proposal.change,
-        "roles": sorted(proposal.roles),
-        "proposed_by": proposal.proposed_by,
-        "until": proposal.until.isoformat(),
-    }

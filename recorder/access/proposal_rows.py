@@ -1,0 +1,51 @@
+"""Proposals as their table holds them."""
+
+from typing import Any
+
+from recorder.access.database import from_s
+from recorder.access.granting import Change, Proposal, ProposalState
+from recorder.permissions import Role
+
+
+def columns_of_proposal(proposal: Proposal) -> dict[str, Any]:
+    """Return a proposal as its row; who decided it, and a password that waits, stand beside it."""
+    return {
+        "id": proposal.id,
+        "account": proposal.account,
+        "change": proposal.change,
+        "roles": ",".join(sorted(proposal.roles)),
+        "reason": proposal.reason,
+        "proposed_by": proposal.proposed_by,
+        "proposed_s": proposal.proposed_at.timestamp(),
+        "until_s": proposal.until.timestamp(),
+        "state": proposal.state,
+    }
+
+
+def proposal_of(row: Any) -> Proposal:  # noqa: ANN401 - a RowMapping
+    """Return the proposal of a row."""
+    proposed_at, until = from_s(row["proposed_s"]), from_s(row["until_s"])
+    assert proposed_at is not None
+    assert until is not None
+    return Proposal(
+        id=row["id"],
+        account=row["account"],
+        change=Change(row["change"]),
+        roles=frozenset(Role(role) for role in row["roles"].split(",") if role),
+        reason=row["reason"],
+        proposed_by=row["proposed_by"],
+        proposed_at=proposed_at,
+        until=until,
+        state=ProposalState(row["state"]),
+    )
+
+
+def details_of_proposal(proposal: Proposal) -> dict[str, Any]:
+    """Return a proposal as the audit log has it."""
+    return {
+        "proposal": proposal.id,
+        "change": proposal.change,
+        "roles": sorted(proposal.roles),
+        "proposed_by": proposal.proposed_by,
+        "until": proposal.until.isoformat(),
+    }
