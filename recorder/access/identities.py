@@ -50,7 +50,7 @@ class Connected:
     by: str
 
 
-class Identities:
+class ConnectedIdentities:
     """The connected accounts in the file of people.
 
     Args:

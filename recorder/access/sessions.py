@@ -20,7 +20,7 @@ _NOTE_EVERY_S = 60.0
 """How often ``seen`` is written: a page that refreshes itself must not write at each turn."""
 
 
-class Kind(enum.StrEnum):
+class SessionKind(enum.StrEnum):
     """What a session is good for; one is never taken for another."""
 
     BROWSER = "browser"
@@ -67,7 +67,12 @@ class Sessions:
         self.limits = limits or SessionLimits()
 
     def start(
-        self, account: str, *, kind: Kind = Kind.BROWSER, is_proven: bool = False, enrolling: str | None = None
+        self,
+        account: str,
+        *,
+        kind: SessionKind = SessionKind.BROWSER,
+        is_proven: bool = False,
+        enrolling: str | None = None,
     ) -> str:
         """Begin a session, clear away those that are over, and return the new one's secret."""
         secret = secrets.token_urlsafe(32)
@@ -87,7 +92,7 @@ class Sessions:
             connection.execute(insert(sessions).values(**row))
         return secret
 
-    def find(self, secret: str, *, kind: Kind = Kind.BROWSER, is_activity: bool = True) -> Session | None:
+    def find(self, secret: str, *, kind: SessionKind = SessionKind.BROWSER, is_activity: bool = True) -> Session | None:
         """Return the session of a secret; None when there is none of this kind or it is over.
 
         Args:
@@ -127,7 +132,7 @@ class Sessions:
 
     def accounts(self) -> frozenset[str]:
         """Return the accounts of everybody who is signed in now, in a browser or at a shell; asking is no activity."""
-        is_good = and_(sessions.c.kind != Kind.STARTING, ~self._is_over(self._now().timestamp()))
+        is_good = and_(sessions.c.kind != SessionKind.STARTING, ~self._is_over(self._now().timestamp()))
         with self._engine.begin() as connection:
             return frozenset(connection.execute(select(sessions.c.account).where(is_good)).scalars())
 
@@ -159,7 +164,7 @@ class Sessions:
         return or_(
             sessions.c.seen_s <= now_s - self.limits.idle.total_seconds(),
             sessions.c.created_s <= now_s - self.limits.longest.total_seconds(),
-            and_(sessions.c.kind == Kind.STARTING, sessions.c.created_s <= now_s - STARTING_FOR.total_seconds()),
+            and_(sessions.c.kind == SessionKind.STARTING, sessions.c.created_s <= now_s - STARTING_FOR.total_seconds()),
         )
 
 

@@ -23,8 +23,8 @@ from recorder.rules.live_facts import CallFacts
 from recorder.rules.opt_out import (
     OptOutRequest,
     OptOutState,
+    OptOutStep,
     Statements,
-    Step,
     check_decline,
     check_grant,
     check_raise,
@@ -101,7 +101,7 @@ class OptOutActs:
         """
         request = self._works.opt_outs.get(request_id)
         check_decline(person, facts_of(gate.recording), reason, around)
-        declined = request.after(Step.DECLINE, at=utc_now(), by=person.actor)
+        declined = request.after(OptOutStep.DECLINE, at=utc_now(), by=person.actor)
         return self._stored(declined, DECLINED, person.actor, reason, details, undo=lambda: self._restore(request))
 
     def grant(self, request: OptOutRequest, gate: GateActs, person: Person, order: Order) -> Answer:
@@ -152,7 +152,7 @@ class OptOutActs:
         for request in self._works.opt_outs.of_call(call):
             self._works.opt_outs.drop(request.id)
             if request.state is OptOutState.RAISED:
-                lapsed = request.after(Step.LAPSE, at=utc_now())
+                lapsed = request.after(OptOutStep.LAPSE, at=utc_now())
                 self._write(lapsed, LAPSED, "recorder", "", {"why": "call_ended"})
                 self._publish(lapsed)
                 self._works.opt_outs.save()
@@ -164,7 +164,7 @@ class OptOutActs:
     # --- done, stored, told
 
     def _grant(self, request: OptOutRequest, gate: GateActs, by: str, order: Order) -> Answer:
-        granted = request.after(Step.GRANT, at=utc_now(), by=by)
+        granted = request.after(OptOutStep.GRANT, at=utc_now(), by=by)
         is_erasing = request.facts.erase_on_opt_out if order.erase_before is None else order.erase_before
         act = gate.opt_out_only("opt_out", by)  # of this one only: its twins have an erasure of their own
         self._works.opt_outs.put(granted)
@@ -195,7 +195,7 @@ class OptOutActs:
                 acts.append((other.id, other.opt_out_only("opt_out", by)))
             asked = self._works.opt_outs.open_of(other.id)
             if asked is not None:  # the same wish, raised before it was known to be one conversation
-                self._works.opt_outs.put(asked.after(Step.GRANT, at=utc_now(), by=by))
+                self._works.opt_outs.put(asked.after(OptOutStep.GRANT, at=utc_now(), by=by))
         return acts
 
     def _decided(self, request: OptOutRequest) -> None:

@@ -7,7 +7,7 @@ import typer
 
 from recorder.access.account_rows import PeopleError
 from recorder.access.database import open_people
-from recorder.access.identities import Identities
+from recorder.access.identities import ConnectedIdentities
 from recorder.cli.shared import (
     AsOption,
     HomeOption,
@@ -40,7 +40,7 @@ def connect(
     actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
     identity = Identity(issuer=config.openid.issuer, subject=subject)
     try:
-        note = Identities(open_people(place.people), now=utc_now).connect(account, identity, by=actor)
+        note = ConnectedIdentities(open_people(place.people), now=utc_now).connect(account, identity, by=actor)
     except PeopleError as error:
         fail(str(error))
     audit(place, note, actor=actor)
@@ -54,7 +54,7 @@ def disconnect(
     place, _ = load_home(home)
     actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
     try:
-        note = Identities(open_people(place.people), now=utc_now).disconnect(account)
+        note = ConnectedIdentities(open_people(place.people), now=utc_now).disconnect(account)
     except PeopleError as error:
         fail(str(error))
     audit(place, note, actor=actor)

@@ -14,7 +14,7 @@ from recorder.access.accounts import SignedIn
 from recorder.access.attempts import REFUSED_SENTENCE, SignInRefused
 from recorder.access.database import AuditNote, open_people
 from recorder.access.second_factor import WRONG_CODE_SENTENCE, SecondFactors
-from recorder.access.sessions import Kind, Sessions
+from recorder.access.sessions import SessionKind, Sessions
 from recorder.access.totp import address_of, new_secret, spaced
 from recorder.cli.shared import (
     TOKEN_VARIABLE,
@@ -64,7 +64,7 @@ def login(
     else:
         is_proven = False
     sessions = Sessions(engine, now=utc_now, limits=config.console.sign_in.limits)
-    typer.echo(sessions.start(result.person.name, kind=Kind.SHELL, is_proven=is_proven))
+    typer.echo(sessions.start(result.person.name, kind=SessionKind.SHELL, is_proven=is_proven))
 
 
 def logout(home: HomeOption = Path()) -> None:
@@ -75,7 +75,7 @@ def logout(home: HomeOption = Path()) -> None:
         fail(f"{TOKEN_VARIABLE} is not set", 2)
     people_of(place)
     sessions = Sessions(open_people(place.people), now=utc_now, limits=config.console.sign_in.limits)
-    session = sessions.find(token, kind=Kind.SHELL)
+    session = sessions.find(token, kind=SessionKind.SHELL)
     if session is not None:
         sessions.end(session.key)
         audit(place, AuditNote(act="people.sign_out", subject=session.account), actor=session.account)

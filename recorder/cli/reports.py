@@ -29,7 +29,7 @@ from recorder.common.home import Home
 from recorder.common.plain_text import safe_cell
 from recorder.permissions import Act, Person
 from recorder.reports.pause_report import OfficerPauses
-from recorder.reports.reports import Asked, ReportRefusedError, pause_report, period, teams_of
+from recorder.reports.reports import ReportQuery, ReportRefusedError, pause_report, period, teams_of
 from storage.erasures import Erasures
 from storage.errors import StorageError
 
@@ -81,7 +81,7 @@ def pauses(
     start, end = period(moment(from_, zone, is_end=False), moment(to, zone, is_end=True), now=utc_now(), zone=zone)
     if end <= start:
         fail("--to must be after --from", 2)
-    asked = Asked(start=start, end=end, operator=operator, team=team)
+    asked = ReportQuery(start=start, end=end, operator=operator, team=team)
     person = sign_in(place, name, password_file, "a report")
     teams = _permitted(place, person, asked)
     try:
@@ -98,7 +98,7 @@ def pauses(
         print_table([_line(officer) for officer in found.officers], COLUMNS, empty="no calls in this period")
 
 
-def _permitted(home: Home, person: Person, asked: Asked) -> frozenset[str] | None:
+def _permitted(home: Home, person: Person, asked: ReportQuery) -> frozenset[str] | None:
     """Return the teams that the person sees, audited before anything is shown; or leave."""
     details = {"report": "pauses", **asked.as_json()}
     try:

@@ -25,7 +25,7 @@ from recorder.access.listening.appointments import Appointments
 from recorder.access.listening.requests import Requests
 from recorder.access.seals import Seals
 from recorder.access.second_factor import WRONG_CODE_SENTENCE, SecondFactors
-from recorder.access.sessions import Kind, Sessions
+from recorder.access.sessions import SessionKind, Sessions
 from recorder.cli.command_access import ASKED_BY_THE_DAEMON, WITHOUT_ACCOUNT, requirement_of, takes_person
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
@@ -306,7 +306,7 @@ def sign_in_rules(home: Home) -> SignInRules:
 
 def _by_token(home: Home, name: str | None, token: str) -> Person:
     people, rules = people_of(home), sign_in_rules(home)
-    session = Sessions(open_people(home.people), now=utc_now, limits=rules.limits).find(token, kind=Kind.SHELL)
+    session = Sessions(open_people(home.people), now=utc_now, limits=rules.limits).find(token, kind=SessionKind.SHELL)
     found = people.find(session.account) if session else None
     person = rules.as_signed_in(found, is_proven=session.is_proven) if session and found else None
     if person is None:

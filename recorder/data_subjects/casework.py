@@ -26,7 +26,7 @@ from recorder.retention.hold_books import HoldBooks, steady_books
 from recorder.retention.holding import place_hold, review_hold
 from recorder.retention.restricting import ClaimBooks
 from recorder.rules.cases import Case, CaseEntry, CaseKind, Decision, LegalGround, Step, after, opened
-from recorder.rules.deadlines import Course, due_on, extend_by, warn_on
+from recorder.rules.deadlines import DeadlineFacts, due_on, extend_by, warn_on
 from recorder.rules.holds import HoldWish
 from recorder.rules.requesting import Category, Leave, RequestState, RequestWish
 from storage.copy_list import CopyList
@@ -316,7 +316,7 @@ def claim_books(books: CaseBooks) -> ClaimBooks:
 
 def claim_due(books: CaseBooks, claim: Claim) -> date:
     """Return the day by which a claim is answered: a month, as for all that a data subject asks (article 12(3))."""
-    day = due_on(Course(received_on=claim.received_on), books.today, is_working_day)
+    day = due_on(DeadlineFacts(received_on=claim.received_on), books.today, is_working_day)
     assert day is not None, "nothing is waited for"
     return day
 

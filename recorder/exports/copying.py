@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from recorder.rules.call_parts import WITHHELD
-from recorder.rules.pausing import Kind
+from recorder.rules.pausing import PauseKind
 from storage.types import Channels, ErasureKind, Redaction, Segment, SegmentKind
 
 
@@ -45,13 +45,13 @@ class LeftOut:
     why: str
 
 
-_PAUSED: Mapping[Kind, str] = MappingProxyType(
+_PAUSED: Mapping[PauseKind, str] = MappingProxyType(
     {
-        Kind.AGENT: "The officer had paused the recording, as they do while payment card details are given.",
-        Kind.CARD_DIGITS: "The recording was paused because payment card details were keyed in.",
-        Kind.PAYMENT_APP: "A payment system had paused the recording while a payment was made.",
-        Kind.MANAGER: "A manager had paused the recording.",
-        Kind.HOLD: "The call was on hold.",
+        PauseKind.AGENT: "The officer had paused the recording, as they do while payment card details are given.",
+        PauseKind.CARD_DIGITS: "The recording was paused because payment card details were keyed in.",
+        PauseKind.PAYMENT_APP: "A payment system had paused the recording while a payment was made.",
+        PauseKind.MANAGER: "A manager had paused the recording.",
+        PauseKind.HOLD: "The call was on hold.",
     }
 )
 _ERASED: Mapping[ErasureKind, str] = MappingProxyType(

@@ -36,7 +36,7 @@ Progress = Callable[[float, float], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class DueToPack:
     """What the rule is about to pack: how many recordings, and their bytes now."""
 
     recordings: int
@@ -86,7 +86,7 @@ class Archiver:
     rule: Archive
     now: Callable[[], datetime]
 
-    def due(self) -> Due:
+    def due(self) -> DueToPack:
         """Count what is due now; nothing is changed, and no private key is opened.
 
         Raises:
@@ -94,7 +94,7 @@ class Archiver:
         """
         locked = {order.recording for order in self.erasures.open_orders()}
         found = [row.bytes or 0 for row in self._candidates() if not row.holds and row.id not in locked]
-        return Due(recordings=len(found), bytes=sum(found))
+        return DueToPack(recordings=len(found), bytes=sum(found))
 
     def run(
         self, *, stopping: threading.Event | None = None, progress: Progress = lambda _done, _total: None

@@ -15,7 +15,7 @@ DEFAULT_DAYS = 28
 _EVERY_TEAM = frozenset({Role.TEAM_LEADER, Role.DPO, Role.ICT})
 
 
-class Rows(Protocol):
+class RowSource(Protocol):
     """Gives rows one at a time, however many there are; `storage.index.Index` is the real one."""
 
     def each(self, search: Search, /) -> Iterator[RecordingRow]:
@@ -34,7 +34,7 @@ class ReportRefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ReportQuery:
     """What a report is about. Times are aware, UTC; calls that began in [start, end) count."""
 
     start: datetime
@@ -51,7 +51,7 @@ class Asked:
 class PauseReport:
     """Pauses per officer, and what was asked."""
 
-    asked: Asked
+    asked: ReportQuery
     officers: list[OfficerPauses]
 
     def as_json(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def teams_of(person: Person, team: str | None) -> frozenset[str] | None:
     return frozenset({team})
 
 
-def pause_report(rows: Rows, orders: Orders, asked: Asked, *, teams: frozenset[str] | None) -> PauseReport:
+def pause_report(rows: RowSource, orders: Orders, asked: ReportQuery, *, teams: frozenset[str] | None) -> PauseReport:
     """Count the pauses of a period by officer.
 
     Args:

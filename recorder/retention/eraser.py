@@ -12,7 +12,7 @@ from audio.analysis import speech_seconds
 from recorder.common.file_lock import locked
 from recorder.retention.erasure_approvals import Approvals
 from recorder.retention.erasure_books import takes_three
-from recorder.rules.holds import Verdict, verdict_on
+from recorder.rules.holds import OrderVerdict, verdict_on
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
 from storage.erase import Preview, Progress, clear_up, erase_spans, preview
@@ -117,13 +117,13 @@ class Eraser:
                 row = self.index.get(order.recording)
                 holds = self.holds.standing(row.id, self.now()) if row.path is not None else ()
                 verdict = verdict_on(order, holds)
-                if verdict is Verdict.CARRY_OUT and holds and not self._is_approved(order, row):
-                    verdict = Verdict.ASK_THE_DPO
-                if verdict is not Verdict.CARRY_OUT and (erased := self._cut_off(order, row)) is not None:
+                if verdict is OrderVerdict.CARRY_OUT and holds and not self._is_approved(order, row):
+                    verdict = OrderVerdict.ASK_THE_DPO
+                if verdict is not OrderVerdict.CARRY_OUT and (erased := self._cut_off(order, row)) is not None:
                     self._done(order, erased, row)
-                elif verdict is Verdict.ASK_THE_DPO:
+                elif verdict is OrderVerdict.ASK_THE_DPO:
                     return self._sent_back(order)
-                elif verdict is Verdict.NEVER:
+                elif verdict is OrderVerdict.NEVER:
                     raise StorageError(_HELD)
                 else:
                     self._erase(order, row, progress)

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any
 
-from recorder.rules.deadlines import Course, Wait
+from recorder.rules.deadlines import DeadlineFacts, Wait
 from storage.types import RecordingId
 
 
@@ -135,7 +135,7 @@ class Case:
     requester: str
     opened_by: str
     handler: str
-    course: Course
+    course: DeadlineFacts
     ground: LegalGround | None = None
     is_identified: bool = False
     is_in_doubt: bool = False
@@ -165,7 +165,7 @@ def opened(case_id: str, entry: CaseEntry) -> Case:
         requester=str(entry.details["requester"]),
         opened_by=entry.by,
         handler=entry.by,
-        course=Course(received_on=entry.on),
+        course=DeadlineFacts(received_on=entry.on),
         ground=LegalGround(ground) if ground else None,
         entries=(entry,),
     )

@@ -26,7 +26,7 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class DeadlineFacts:
     """What the deadline depends on.
 
     Attributes:
@@ -44,7 +44,7 @@ class Course:
     is_extended: bool = False
 
 
-def begins_on(course: Course) -> date | None:
+def begins_on(course: DeadlineFacts) -> date | None:
     """Return the day from which the month counts; None while identity or fee has not come."""
     days = [course.received_on]
     for wait in (course.identity, course.fee):
@@ -55,7 +55,7 @@ def begins_on(course: Course) -> date | None:
     return max(days)
 
 
-def waited_days(course: Course, today: date) -> int:
+def waited_days(course: DeadlineFacts, today: date) -> int:
     """Return for how many days the council waited for clarifications after the month had begun; none counts twice."""
     start = begins_on(course)
     if start is None:
@@ -67,7 +67,7 @@ def waited_days(course: Course, today: date) -> int:
     return len(waiting)
 
 
-def due_on(course: Course, today: date, is_working_day: WorkingDay) -> date | None:
+def due_on(course: DeadlineFacts, today: date, is_working_day: WorkingDay) -> date | None:
     """Return the last day to answer, as things stand today.
 
     Args:
@@ -88,15 +88,15 @@ def due_on(course: Course, today: date, is_working_day: WorkingDay) -> date | No
     return day
 
 
-def extend_by(course: Course, today: date, is_working_day: WorkingDay) -> date | None:
+def extend_by(course: DeadlineFacts, today: date, is_working_day: WorkingDay) -> date | None:
     """Return the last day on which an extension can be told: that of the month without one; None as `due_on`."""
-    first = Course(
+    first = DeadlineFacts(
         received_on=course.received_on, identity=course.identity, fee=course.fee, clarifications=course.clarifications
     )
     return due_on(first, today, is_working_day)
 
 
-def warn_on(course: Course, today: date) -> date | None:
+def warn_on(course: DeadlineFacts, today: date) -> date | None:
     """Return the day on which somebody is to be warned that time runs out; None as `due_on`."""
     start = begins_on(course)
     if start is None:

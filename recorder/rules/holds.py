@@ -211,7 +211,7 @@ def is_named(person: Person, hold: Hold) -> bool:
     return bool({name.casefold() for name in hold.against} & {person.name.casefold(), person.display_name.casefold()})
 
 
-class Verdict(enum.StrEnum):
+class OrderVerdict(enum.StrEnum):
     """What is to become of an order to erase that is about to be carried out."""
 
     CARRY_OUT = "carry_out"
@@ -219,7 +219,7 @@ class Verdict(enum.StrEnum):
     NEVER = "never"
 
 
-def verdict_on(order: ErasureOrder, holds: Iterable[Hold]) -> Verdict:
+def verdict_on(order: ErasureOrder, holds: Iterable[Hold]) -> OrderVerdict:
     """Look once more at an order to erase before it is carried out: a hold may have come since it was given.
 
     Whoever decided after the last hold was placed was the DPO: nobody else may (`recorder.rules.erasing.may_decide`).
@@ -230,11 +230,11 @@ def verdict_on(order: ErasureOrder, holds: Iterable[Hold]) -> Verdict:
     """
     placed = [hold.placed_at for hold in holds]
     if not placed:
-        return Verdict.CARRY_OUT
+        return OrderVerdict.CARRY_OUT
     if order.kind is not ErasureKind.CARD_DATA:
-        return Verdict.NEVER
+        return OrderVerdict.NEVER
     knew = order.decided_at is not None and order.decided_at >= max(placed)
-    return Verdict.CARRY_OUT if knew else Verdict.ASK_THE_DPO
+    return OrderVerdict.CARRY_OUT if knew else OrderVerdict.ASK_THE_DPO
 
 
 def _refusal(

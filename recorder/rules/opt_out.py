@@ -39,7 +39,7 @@ class OptOutState(enum.StrEnum):
     LAPSED = "lapsed"
 
 
-class Step(enum.StrEnum):
+class OptOutStep(enum.StrEnum):
     """What can befall a request."""
 
     GRANT = "grant"
@@ -48,11 +48,11 @@ class Step(enum.StrEnum):
     """The call ended first."""
 
 
-STEPS: Mapping[tuple[OptOutState, Step], OptOutState] = MappingProxyType(
+STEPS: Mapping[tuple[OptOutState, OptOutStep], OptOutState] = MappingProxyType(
     {
-        (OptOutState.RAISED, Step.GRANT): OptOutState.GRANTED,
-        (OptOutState.RAISED, Step.DECLINE): OptOutState.DECLINED,
-        (OptOutState.RAISED, Step.LAPSE): OptOutState.LAPSED,
+        (OptOutState.RAISED, OptOutStep.GRANT): OptOutState.GRANTED,
+        (OptOutState.RAISED, OptOutStep.DECLINE): OptOutState.DECLINED,
+        (OptOutState.RAISED, OptOutStep.LAPSE): OptOutState.LAPSED,
     }
 )
 """The life of a request; a step that is not here is refused."""
@@ -82,7 +82,7 @@ class OptOutRequest:
     decided_by: str | None = None
     decided_at: datetime | None = None
 
-    def after(self, step: Step, *, at: datetime, by: str | None = None) -> "OptOutRequest":
+    def after(self, step: OptOutStep, *, at: datetime, by: str | None = None) -> "OptOutRequest":
         """Return the request after a step.
 
         Raises:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 
-class Kind(enum.StrEnum):
+class PauseKind(enum.StrEnum):
     """Kinds of reasons for which a recording is paused."""
 
     AGENT = "agent"
@@ -20,10 +20,10 @@ class Kind(enum.StrEnum):
     HOLD = "hold"
 
 
-AGENT = Kind.AGENT.value
-CARD_DIGITS = Kind.CARD_DIGITS.value
-MANAGER = Kind.MANAGER.value
-HOLD = Kind.HOLD.value
+AGENT = PauseKind.AGENT.value
+CARD_DIGITS = PauseKind.CARD_DIGITS.value
+MANAGER = PauseKind.MANAGER.value
+HOLD = PauseKind.HOLD.value
 
 
 class Authority(enum.StrEnum):
@@ -46,36 +46,36 @@ class Clears(enum.Enum):
 
 _YES, _NO, _OWN = Clears.YES, Clears.NO, Clears.OWN
 _COLUMNS = (Authority.OFFICER, Authority.MANAGER, Authority.TOKEN, Authority.RULE)
-_ROWS: Mapping[Kind, tuple[Clears, Clears, Clears, Clears]] = {
-    #                  officer manager token rule
-    Kind.AGENT:        (_YES,  _YES,   _NO,  _NO),
-    Kind.CARD_DIGITS:  (_YES,  _YES,   _NO,  _NO),
-    Kind.PAYMENT_APP:  (_NO,   _YES,   _OWN, _NO),
-    Kind.MANAGER:      (_NO,   _YES,   _NO,  _NO),
-    Kind.HOLD:         (_NO,   _YES,   _NO,  _YES),
+_ROWS: Mapping[PauseKind, tuple[Clears, Clears, Clears, Clears]] = {
+    #                       officer manager token rule
+    PauseKind.AGENT:        (_YES,  _YES,   _NO,  _NO),
+    PauseKind.CARD_DIGITS:  (_YES,  _YES,   _NO,  _NO),
+    PauseKind.PAYMENT_APP:  (_NO,   _YES,   _OWN, _NO),
+    PauseKind.MANAGER:      (_NO,   _YES,   _NO,  _NO),
+    PauseKind.HOLD:         (_NO,   _YES,   _NO,  _YES),
 }  # fmt: skip
 
-MAY_CLEAR: Mapping[tuple[Kind, Authority], Clears] = MappingProxyType(
+MAY_CLEAR: Mapping[tuple[PauseKind, Authority], Clears] = MappingProxyType(
     {(kind, authority): clears for kind, row in _ROWS.items() for authority, clears in zip(_COLUMNS, row, strict=True)}
 )
 """Who may take which reason away: every pair is decided. A rule is SIP's hold: it clears what it gave, never more."""
 
-CARD_TRIGGERS = frozenset({Kind.AGENT, Kind.CARD_DIGITS, Kind.PAYMENT_APP})
+CARD_TRIGGERS = frozenset({PauseKind.AGENT, PauseKind.CARD_DIGITS, PauseKind.PAYMENT_APP})
 """Reasons that mean a card payment; where a service discards such calls, each of them does so."""
 
 
 def payment_app(token: str) -> str:
     """Return the reason that a payment application's token holds."""
-    return f"{Kind.PAYMENT_APP}:{token}"
+    return f"{PauseKind.PAYMENT_APP}:{token}"
 
 
-def kind_of(reason: str) -> Kind:
+def kind_of(reason: str) -> PauseKind:
     """Return the kind of a reason.
 
     Raises:
         ValueError: There is no such kind.
     """
-    return Kind(reason.partition(":")[0])
+    return PauseKind(reason.partition(":")[0])
 
 
 def may_clear(authority: Authority, reason: str, *, token: str | None = None) -> bool:
@@ -174,7 +174,7 @@ class PauseBook:
         was_open = not self.reasons
         self.reasons.add(reason)
         self.is_fax_suspected = False
-        self.was_paid |= kind_of(reason) is Kind.PAYMENT_APP
+        self.was_paid |= kind_of(reason) is PauseKind.PAYMENT_APP
         return was_open
 
     def resume(self, authority: Authority, *, token: str | None = None, acts: frozenset[str] | None = None) -> bool:

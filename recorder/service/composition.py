@@ -60,7 +60,7 @@ class Clerks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Media:
+class MediaCore:
     """The media core, and what keeps it from being all that the configuration asks for.
 
     Attributes:
@@ -75,7 +75,7 @@ class Media:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class DaemonParts:
     """What the parts of calls are made with.
 
     Attributes:
@@ -109,7 +109,7 @@ class Parts:
     alarm: Callable[[str], None]
 
 
-def open_media(config: Config, port_memory: PortMemory) -> Media:
+def open_media(config: Config, port_memory: PortMemory) -> MediaCore:
     """Open the media core as a configuration asks for it."""
     media = config.media
     is_lockable = can_lock(config.limits.max_calls, config.pause.look_back_s, threads=media.threads)
@@ -123,7 +123,7 @@ def open_media(config: Config, port_memory: PortMemory) -> Media:
         kernel_interfaces=media.kernel_interfaces,
     )
     relay, kernel_obstacle = open_relay(options, port_memory)
-    return Media(relay=relay, kernel_obstacle=kernel_obstacle, is_lockable=is_lockable)
+    return MediaCore(relay=relay, kernel_obstacle=kernel_obstacle, is_lockable=is_lockable)
 
 
 def make_writer(config: Config, relay: Relay, on_failure: Callable[[str, Exception], None]) -> PausableWriter:
@@ -147,7 +147,7 @@ def make_resolver(config: Config, on_change: Callable[[], None]) -> Resolver:
     )
 
 
-def make_works(config: Config, parts: Parts) -> Works:
+def make_works(config: Config, parts: DaemonParts) -> Works:
     """Return what every call is given.
 
     Raises:
@@ -190,7 +190,7 @@ def make_works(config: Config, parts: Parts) -> Works:
     )
 
 
-def _late_entries(audit: AuditLog, parts: Parts) -> LateEntries:
+def _late_entries(audit: AuditLog, parts: DaemonParts) -> LateEntries:
     return LateEntries(
         audit,
         parts.home.state / late_entries.FOLDER,
@@ -201,7 +201,7 @@ def _late_entries(audit: AuditLog, parts: Parts) -> LateEntries:
     )
 
 
-def _anchoring(audit: AuditLog, parts: Parts) -> Anchoring:
+def _anchoring(audit: AuditLog, parts: DaemonParts) -> Anchoring:
     return Anchoring(
         audit,
         node=parts.node.fingerprint[:NODE_CHARACTERS],
@@ -213,7 +213,7 @@ def _anchoring(audit: AuditLog, parts: Parts) -> Anchoring:
     )
 
 
-def _pins(parts: Parts) -> Pins:
+def _pins(parts: DaemonParts) -> Pins:
     return Pins(
         PinFile(parts.home.pins),
         parts.clerks.pins,

@@ -33,8 +33,8 @@ from recorder.retention.sweeping import Sweeping
 from recorder.service import certificates
 from recorder.service.composition import (
     Clerks,
-    Media,
-    Parts,
+    DaemonParts,
+    MediaCore,
     loop_mark,
     make_resolver,
     make_works,
@@ -93,7 +93,7 @@ class Daemon:
         self._endpoint = SipEndpoint(options, self._on_sip, self._reactor)
         self._resolver = make_resolver(config, on_change=lambda: self._reactor.submit(self._watch_targets))
         broadcast = Broadcast()
-        parts = Parts(
+        parts = DaemonParts(
             home=home, node=node, clerks=self._clerks, index=self._index, reactor=self._reactor,
             endpoint=self._endpoint, relay=self._relay, writer=self._writer, resolver=self._resolver,
             sweeping=self._sweeping, broadcast=broadcast, config=lambda: self._works.config, alarm=self._raise_alarm,
@@ -176,7 +176,7 @@ class Daemon:
             )
         self._reactor.call_later(certificates.CHECK_S, self._look_at_certificate)
 
-    def _raise_alarms_of_start(self, media: Media) -> None:
+    def _raise_alarms_of_start(self, media: MediaCore) -> None:
         """Raise an alarm for what was asked for and cannot be had, and for what cannot be read."""
         if self._works.config.media.lock_memory and not media.is_lockable:
             # A recording that may reach swap is better than none; but somebody has to know.

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from recorder.access.openid.starts import WAIT_S
-from recorder.access.sessions import STARTING_FOR, Kind, Session
+from recorder.access.sessions import STARTING_FOR, Session, SessionKind
 from recorder.access.tokens import TokenRefused
 from recorder.common.problems import ProblemError
 from recorder.permissions import Actor, Person
@@ -112,7 +112,7 @@ class Gatekeeper:
     def starting(self, request: Request) -> Caller | None:
         """Return who has given their password in this browser and must show a second factor; None when nobody has."""
         secret = request.cookies.get(self.starting_cookie)
-        session = self._deps.sessions.find(secret, kind=Kind.STARTING) if secret else None
+        session = self._deps.sessions.find(secret, kind=SessionKind.STARTING) if secret else None
         person = self._deps.people.find(session.account) if session else None
         return None if person is None else Caller(actor=replace(person, is_proven=False), session=session)
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from recorder.access.accounts import People
 from recorder.access.acknowledgements import Acknowledgements
-from recorder.access.identities import Identities
+from recorder.access.identities import ConnectedIdentities
 from recorder.access.listening.books import HearingBooks
 from recorder.access.openid.provider import Provider
 from recorder.access.proposals import Proposals
@@ -154,7 +154,7 @@ class ConsoleDeps:
     second_factors: SecondFactors
     acknowledgements: Acknowledgements
     proposals: Proposals
-    identities: Identities
+    identities: ConnectedIdentities
     provider: Provider | None
     sign_in: SignInRules
     rates: Rates

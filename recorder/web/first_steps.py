@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse
 from starlette.responses import Response
 
 from recorder.access.database import AuditNote
-from recorder.access.sessions import Kind
+from recorder.access.sessions import SessionKind
 from recorder.access.totp import new_secret
 from recorder.permissions import Person
 from recorder.web.agent_pages import first_page
@@ -70,7 +70,7 @@ def after_first_factor(console: Parts, person: Person, *, takes_code: bool, lead
 def start_second(console: Parts, person: Person, page: str, *, lead: Lead = see_other) -> Response:
     """Begin the session that is good for the second factor alone."""
     enrolling = new_secret() if page == ENROL_PAGE else None
-    secret = console.deps.sessions.start(person.name, kind=Kind.STARTING, enrolling=enrolling)
+    secret = console.deps.sessions.start(person.name, kind=SessionKind.STARTING, enrolling=enrolling)
     answer = lead(page)
     console.gate.set_starting_cookie(answer, secret)
     return answer

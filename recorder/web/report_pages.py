@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person
-from recorder.reports.reports import Asked, PauseReport, ReportRefusedError, pause_report, period, teams_of
+from recorder.reports.reports import PauseReport, ReportQuery, ReportRefusedError, pause_report, period, teams_of
 from recorder.web.auth import Caller
 from recorder.web.filters import read_form
 from recorder.web.parts import ApiReader, Console, PageReader, Parts
@@ -60,7 +60,7 @@ def _report(console: Parts, caller: Caller, search: Search, team: str | None) ->
     start, end = period(search.started_from, search.started_to, now=deps.now(), zone=zone)
     if end <= start:
         raise ProblemError(422, "The end must be after the beginning.")
-    asked = Asked(start=start, end=end, operator=search.operator, team=team)
+    asked = ReportQuery(start=start, end=end, operator=search.operator, team=team)
     rules.require(caller.actor, Act.REPORT)
     assert isinstance(caller.actor, Person)  # the rules give this act to people only
     try:

@@ -10,7 +10,7 @@ from argon2 import PasswordHasher
 from recorder.access.accounts import People, usable_people
 from recorder.access.acknowledgements import Acknowledgements
 from recorder.access.database import open_people
-from recorder.access.identities import Identities
+from recorder.access.identities import ConnectedIdentities
 from recorder.access.listening.books import HearingBooks
 from recorder.access.openid.provider import Provider
 from recorder.access.proposals import Proposals
@@ -127,7 +127,7 @@ def open_console(
             second_factors=SecondFactors(engine, now=now),
             acknowledgements=Acknowledgements(engine),
             proposals=Proposals(engine, now=now),
-            identities=Identities(engine, now=now),
+            identities=ConnectedIdentities(engine, now=now),
             provider=Provider(config.openid, now=now) if config.openid.issuer is not None else None,
             sign_in=config.console.sign_in,
             rates=config.console.rates,

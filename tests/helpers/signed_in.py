@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from recorder.access.database import open_people
-from recorder.access.sessions import Kind, Sessions
+from recorder.access.sessions import SessionKind, Sessions
 from recorder.access.signing import Said, Signer
 from recorder.cli.shared import TOKEN_VARIABLE
 from recorder.common.clock import utc_now
@@ -28,7 +28,7 @@ def token_of(home: Path, account: str) -> str:
     """Begin a session of the shell for an account of a home; returns its token."""
     engine = open_people(home / "people.sqlite")
     try:
-        return Sessions(engine, now=utc_now).start(account, kind=Kind.SHELL, is_proven=True)
+        return Sessions(engine, now=utc_now).start(account, kind=SessionKind.SHELL, is_proven=True)
     finally:
         engine.dispose()
 

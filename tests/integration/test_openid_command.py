@@ -6,7 +6,7 @@ import pytest
 
 from recorder.access.attempts import SignInRefused
 from recorder.access.database import open_people
-from recorder.access.identities import Identities
+from recorder.access.identities import ConnectedIdentities
 from recorder.access.listening.appointments import Appointments
 from recorder.access.sessions import Sessions
 from recorder.common.clock import utc_now
@@ -25,7 +25,7 @@ class Desk:
     def __init__(self, home: RecorderHome) -> None:
         self.home = home
         self.engine = open_people(Home(home.root).people)
-        self.identities = Identities(self.engine, now=utc_now)
+        self.identities = ConnectedIdentities(self.engine, now=utc_now)
         self._who = ("-C", str(home.root), "--as", ADMIN, "--password-file", str(home.password_file))
 
     def add(self, name: str) -> None:

@@ -136,8 +136,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         name="a token clears every reason", file="recorder/rules/pausing.py",
-        old="    Kind.AGENT:        (_YES,  _YES,   _NO,  _NO),",
-        new="    Kind.AGENT:        (_YES,  _YES,   _YES,  _NO),",
+        old="    PauseKind.AGENT:        (_YES,  _YES,   _NO,  _NO),",
+        new="    PauseKind.AGENT:        (_YES,  _YES,   _YES,  _NO),",
         calls=("socket/plain/token", "key_rfc4733/plain/token"), finds=r"secret audio, spoken \+", has_console=True,
     ),
     Mutation(

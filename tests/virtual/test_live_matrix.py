@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from recorder.access.accounts import People
 from recorder.access.database import open_people
-from recorder.access.sessions import Kind, Sessions
+from recorder.access.sessions import SessionKind, Sessions
 from recorder.cli.cli import app
 from recorder.cli.command_access import IF_NAMED, NAMED
 from recorder.common.clock import utc_now
@@ -155,7 +155,7 @@ def tokens(lines: Exchange) -> dict[tuple[Role, Relation], str]:
         name = f"{role}-{relation}"
         people.add(name, PASSWORD, display_name=f"{name}", roles={role}, teams=teams(relation),
                    extension="2001" if relation is Relation.OWN else None)  # fmt: skip
-        made[role, relation] = sessions.start(name, kind=Kind.SHELL, is_proven=True)
+        made[role, relation] = sessions.start(name, kind=SessionKind.SHELL, is_proven=True)
     engine.dispose()
     return made
 

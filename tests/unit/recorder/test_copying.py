@@ -4,11 +4,11 @@ import pytest
 
 from recorder.exports.copying import GROUND_WORDS, Ground, left_out
 from recorder.exports.cover_sheet import length_words, position_words
-from recorder.rules.pausing import Kind
+from recorder.rules.pausing import PauseKind
 from storage.types import Channels, ErasureKind, Redaction, Segment, SegmentKind
 
 REASONS = [
-    *[(SegmentKind.PAUSED, kind.value) for kind in Kind],
+    *[(SegmentKind.PAUSED, kind.value) for kind in PauseKind],
     (SegmentKind.PAUSED, "payment_app:till-7"),
     *[(SegmentKind.ERASED, kind.value) for kind in ErasureKind],
     *[(kind, "a_reason_of_a_later_version") for kind in SegmentKind if kind is not SegmentKind.RECORDING],

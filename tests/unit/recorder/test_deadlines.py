@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.rules.deadlines import Course, Wait, begins_on, due_on, extend_by, months_after, waited_days, warn_on
+from recorder.rules.deadlines import (
+    DeadlineFacts,
+    Wait,
+    begins_on,
+    due_on,
+    extend_by,
+    months_after,
+    waited_days,
+    warn_on,
+)
 
 HOLIDAYS = {date(2026, 12, 25), date(2026, 12, 28), date(2027, 1, 1)}
 
@@ -35,40 +44,40 @@ LATER = day("2027-06-01")
     ],
 )
 def test_a_calendar_month_and_no_holiday(received: str, due: str) -> None:
-    assert due_on(Course(received_on=day(received)), LATER, works) == day(due)
+    assert due_on(DeadlineFacts(received_on=day(received)), LATER, works) == day(due)
 
 
 def test_it_begins_when_the_last_of_what_was_asked_for_has_come() -> None:
     asked = Wait(asked_on=day("2026-09-03"))
-    course = Course(received_on=day("2026-09-01"), identity=asked)
+    course = DeadlineFacts(received_on=day("2026-09-01"), identity=asked)
     assert begins_on(course) is due_on(course, LATER, works) is warn_on(course, LATER) is None
     came = Wait(asked_on=day("2026-09-03"), came_on=day("2026-09-09"))
     paid = Wait(asked_on=day("2026-09-03"), came_on=day("2026-09-15"))
-    assert begins_on(Course(received_on=day("2026-09-01"), identity=came)) == day("2026-09-09")
-    both = Course(received_on=day("2026-09-01"), identity=came, fee=paid)
+    assert begins_on(DeadlineFacts(received_on=day("2026-09-01"), identity=came)) == day("2026-09-09")
+    both = DeadlineFacts(received_on=day("2026-09-01"), identity=came, fee=paid)
     assert begins_on(both) == day("2026-09-15")
     assert due_on(both, LATER, works) == day("2026-10-15")
-    assert begins_on(Course(received_on=day("2026-09-01"), identity=came, fee=asked)) is None
+    assert begins_on(DeadlineFacts(received_on=day("2026-09-01"), identity=came, fee=asked)) is None
 
 
 def test_waiting_for_a_clarification_is_left_out() -> None:
     wait = Wait(asked_on=day("2026-09-10"), came_on=day("2026-09-14"))
-    course = Course(received_on=day("2026-09-02"), clarifications=(wait,))
+    course = DeadlineFacts(received_on=day("2026-09-02"), clarifications=(wait,))
     assert waited_days(course, LATER) == 4
     assert due_on(course, LATER, works) == day("2026-10-06")
     assert warn_on(course, LATER) == day("2026-10-04")
     twice = Wait(asked_on=day("2026-09-12"), came_on=day("2026-09-15"))
-    assert waited_days(Course(received_on=day("2026-09-02"), clarifications=(wait, twice)), LATER) == 5
+    assert waited_days(DeadlineFacts(received_on=day("2026-09-02"), clarifications=(wait, twice)), LATER) == 5
 
 
 def test_while_it_is_awaited_the_day_moves() -> None:
-    course = Course(received_on=day("2026-09-02"), clarifications=(Wait(asked_on=day("2026-09-10")),))
+    course = DeadlineFacts(received_on=day("2026-09-02"), clarifications=(Wait(asked_on=day("2026-09-10")),))
     assert due_on(course, day("2026-09-10"), works) == day("2026-10-02")
     assert due_on(course, day("2026-09-21"), works) == day("2026-10-13")
 
 
 def test_what_was_awaited_before_the_month_began_does_not_count() -> None:
-    course = Course(
+    course = DeadlineFacts(
         received_on=day("2026-09-01"),
         identity=Wait(asked_on=day("2026-09-01"), came_on=day("2026-09-10")),
         clarifications=(Wait(asked_on=day("2026-09-01"), came_on=day("2026-09-12")),),
@@ -77,7 +86,7 @@ def test_what_was_awaited_before_the_month_began_does_not_count() -> None:
 
 
 def test_an_extension_gives_two_months_more() -> None:
-    course = Course(received_on=day("2026-09-02"), is_extended=True)
+    course = DeadlineFacts(received_on=day("2026-09-02"), is_extended=True)
     assert due_on(course, LATER, works) == day("2026-12-02")
     assert extend_by(course, LATER, works) == day("2026-10-02")
     assert warn_on(course, LATER) == day("2026-11-30")
@@ -91,7 +100,7 @@ def test_never_before_the_month_is_over_and_always_a_working_day(
     received: date, waited: int, is_extended: bool
 ) -> None:
     wait = Wait(asked_on=received, came_on=received + timedelta(days=waited))
-    course = Course(received_on=received, clarifications=(wait,), is_extended=is_extended)
+    course = DeadlineFacts(received_on=received, clarifications=(wait,), is_extended=is_extended)
     due = due_on(course, LATER, works)
     assert due is not None
     assert works(due)

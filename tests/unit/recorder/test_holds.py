@@ -10,7 +10,7 @@ from recorder.rules.holds import (
     REVIEW_AFTER,
     HeldCall,
     HoldWish,
-    Verdict,
+    OrderVerdict,
     may_place,
     may_reinstate,
     may_release,
@@ -190,17 +190,19 @@ def test_where_a_hold_stands() -> None:
 @pytest.mark.parametrize(
     ("kind", "decided", "verdict"),
     [
-        (ErasureKind.CARD_DATA, None, Verdict.ASK_THE_DPO),
-        (ErasureKind.CARD_DATA, NOW - timedelta(seconds=1), Verdict.ASK_THE_DPO),
-        (ErasureKind.CARD_DATA, NOW, Verdict.CARRY_OUT),
-        (ErasureKind.OTHER, NOW, Verdict.NEVER),
-        (ErasureKind.OPT_OUT, None, Verdict.NEVER),
+        (ErasureKind.CARD_DATA, None, OrderVerdict.ASK_THE_DPO),
+        (ErasureKind.CARD_DATA, NOW - timedelta(seconds=1), OrderVerdict.ASK_THE_DPO),
+        (ErasureKind.CARD_DATA, NOW, OrderVerdict.CARRY_OUT),
+        (ErasureKind.OTHER, NOW, OrderVerdict.NEVER),
+        (ErasureKind.OPT_OUT, None, OrderVerdict.NEVER),
     ],
 )
-def test_an_order_to_erase_is_looked_at_again(kind: ErasureKind, decided: datetime | None, verdict: Verdict) -> None:
+def test_an_order_to_erase_is_looked_at_again(
+    kind: ErasureKind, decided: datetime | None, verdict: OrderVerdict
+) -> None:
     order = ErasureOrder(
         id="1", recording=hold().recording, start_s=0, end_s=1, kind=kind, ordered_by="pat", ordered_at=NOW,
         state=ErasureState.CONFIRMED, decided_at=decided,
     )  # fmt: skip
     assert verdict_on(order, [hold()]) is verdict
-    assert verdict_on(order, []) is Verdict.CARRY_OUT
+    assert verdict_on(order, []) is OrderVerdict.CARRY_OUT

@@ -14,8 +14,8 @@ from recorder.rules.opt_out import (
     STEPS,
     OptOutRequest,
     OptOutState,
+    OptOutStep,
     Statements,
-    Step,
     check_decline,
     check_grant,
     check_raise,
@@ -46,11 +46,13 @@ def request(state: OptOutState = OptOutState.RAISED) -> OptOutRequest:
     return OptOutRequest(id="0a1b2c3d", facts=FACTS, raised_by="ann", raised_at=NOW, state=state, decided_by="mary")
 
 
-@pytest.mark.parametrize(("state", "step"), list(itertools.product(OptOutState, Step)))
-def test_every_step_in_every_state(state: OptOutState, step: Step) -> None:
+@pytest.mark.parametrize(("state", "step"), list(itertools.product(OptOutState, OptOutStep)))
+def test_every_step_in_every_state(state: OptOutState, step: OptOutStep) -> None:
     expected = {
-        Step.GRANT: OptOutState.GRANTED, Step.DECLINE: OptOutState.DECLINED, Step.LAPSE: OptOutState.LAPSED,
-    }[step]  # fmt: skip
+        OptOutStep.GRANT: OptOutState.GRANTED,
+        OptOutStep.DECLINE: OptOutState.DECLINED,
+        OptOutStep.LAPSE: OptOutState.LAPSED,
+    }[step]
     before = request(state)
     if state is OptOutState.RAISED:
         after = before.after(step, at=NOW, by="zoe")

@@ -13,8 +13,8 @@ from recorder.rules.pausing import (
     MAY_CLEAR,
     Authority,
     Final,
-    Kind,
     PauseBook,
+    PauseKind,
     PauseState,
     RefusedError,
     kind_of,
@@ -50,8 +50,8 @@ def test_who_may_clear_what(column: int, reason: str) -> None:
 
 
 def test_every_kind_of_reason_and_every_authority_is_decided() -> None:
-    assert set(MAY_CLEAR) == {(kind, authority) for kind in Kind for authority in Authority}
-    assert {kind_of(reason) for reason in EXPECTED} == set(Kind)
+    assert set(MAY_CLEAR) == {(kind, authority) for kind in PauseKind for authority in Authority}
+    assert {kind_of(reason) for reason in EXPECTED} == set(PauseKind)
 
 
 @pytest.mark.parametrize("reason", [AGENT, CARD_DIGITS, MANAGER, SHOP])

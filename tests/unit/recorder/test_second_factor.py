@@ -14,7 +14,7 @@ from recorder.access.accounts import People, SignedIn
 from recorder.access.attempts import LOCKED_FOR, MAX_FAILURES, Refusal, SignInRefused
 from recorder.access.database import open_people
 from recorder.access.second_factor import RECOVERY_CODES, Enrolled, Proven, SecondFactors, remove_factor
-from recorder.access.sessions import KEPT_FOR, STARTING_FOR, Kind, Sessions
+from recorder.access.sessions import KEPT_FOR, STARTING_FOR, SessionKind, Sessions
 from recorder.access.totp import code_of, new_secret, step_of
 from recorder.permissions import Act, Allowed, Person, Refused, Role
 from recorder.rules.authorisation import may
@@ -198,20 +198,20 @@ def test_nobody_hears_on_a_password_alone(act: Act) -> None:
 
 def test_one_kind_is_never_taken_for_another(engine: Engine, clock: Clock) -> None:
     sessions = Sessions(engine, now=clock)
-    for kind in Kind:
+    for kind in SessionKind:
         secret = sessions.start("ann", kind=kind)
-        assert [other for other in Kind if sessions.find(secret, kind=other)] == [kind]
+        assert [other for other in SessionKind if sessions.find(secret, kind=other)] == [kind]
 
 
 def test_a_session_that_is_starting_ends_soon_whatever_is_done(engine: Engine, clock: Clock) -> None:
     sessions = Sessions(engine, now=clock)
-    secret = sessions.start("ann", kind=Kind.STARTING, enrolling=SECRET)
+    secret = sessions.start("ann", kind=SessionKind.STARTING, enrolling=SECRET)
     clock.time += STARTING_FOR - timedelta(seconds=1)
-    found = sessions.find(secret, kind=Kind.STARTING)
+    found = sessions.find(secret, kind=SessionKind.STARTING)
     assert found is not None
     assert found.enrolling == SECRET
     clock.time += timedelta(seconds=1)
-    assert sessions.find(secret, kind=Kind.STARTING) is None
+    assert sessions.find(secret, kind=SessionKind.STARTING) is None
 
 
 def test_limits_are_as_configured(engine: Engine, clock: Clock) -> None:
@@ -252,10 +252,10 @@ def test_a_session_is_kept_while_a_call_lasts(engine: Engine, clock: Clock) -> N
 
 def test_every_session_of_an_account_ends(engine: Engine, clock: Clock) -> None:
     sessions = Sessions(engine, now=clock)
-    hers = [sessions.start("ann", kind=kind) for kind in Kind]
+    hers = [sessions.start("ann", kind=kind) for kind in SessionKind]
     his = sessions.start("bob")
     assert sessions.end_all("ann") == len(hers)
-    assert not any(sessions.find(secret, kind=kind) for secret, kind in zip(hers, Kind, strict=True))
+    assert not any(sessions.find(secret, kind=kind) for secret, kind in zip(hers, SessionKind, strict=True))
     assert sessions.find(his) is not None
 
 
