@@ -26,7 +26,7 @@ from recorder.access.account_rows import (
     renew_password,
     row_of,
 )
-from recorder.access.attempts import Refusal, SignInRefused, begin_attempt, excuse, refused, take_back
+from recorder.access.attempts import SignInRefusal, SignInRefused, begin_attempt, excuse, refused, take_back
 from recorder.access.database import AuditNote, from_s
 from recorder.access.granting import POWERFUL, PasswordSet
 from recorder.access.identities import signs_in_elsewhere
@@ -294,14 +294,14 @@ class People:
             self._hashes.check_nobody(password)
             return hash_or_refusal
         if not self._hashes.matches(hash_or_refusal, password):
-            return refused(name, Refusal.WRONG_PASSWORD, self._locked_until(name))
+            return refused(name, SignInRefusal.WRONG_PASSWORD, self._locked_until(name))
         return self._succeed(name, hash_or_refusal, password)
 
     def _attempt(self, name: str, *, if_connected: bool) -> str | SignInRefused:
         with self._engine.begin() as connection:
             settle_changes(connection, self._now())
             if not if_connected and signs_in_elsewhere(connection, name):
-                return refused(name, Refusal.PASSWORD_OFF)
+                return refused(name, SignInRefusal.PASSWORD_OFF)
             row = begin_attempt(connection, name, self._now())
             return row if isinstance(row, SignInRefused) else str(row["password_hash"])
 
@@ -310,7 +310,7 @@ class People:
         with self._engine.begin() as connection:
             row = row_of(connection, name)
             if row is None or not is_usable(row, self._now()) or row["password_hash"] != password_hash:
-                return refused(name, Refusal.DISABLED)  # changed while we were hashing
+                return refused(name, SignInRefusal.DISABLED)  # changed while we were hashing
             has_factor = select(second_factors.c.account).where(second_factors.c.account == name)
             takes_code = connection.execute(has_factor).first() is not None
             if takes_code:

@@ -21,7 +21,7 @@ class SignOnClashError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Content:
+class _SignOnsKept:
     sign_ons: Mapping[str, SignOn] = field(default_factory=dict)
     takeovers: Sequence[Takeover] = ()
 
@@ -44,7 +44,7 @@ class SignOns:
         try:
             self._content = _read(json.loads(path.read_text()), now())
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            self._content = _Content()
+            self._content = _SignOnsKept()
 
     def of(self, extension: str) -> SignOn | None:
         """Return who is signed on at an extension; None: nobody, or it has ended."""
@@ -86,7 +86,7 @@ class SignOns:
         if instead_of is not None:
             taken = Takeover(extension=extension, operator=operator, instead_of=instead_of, at=made.at)
             takeovers = [*takeovers, taken]
-        self._save(_Content({**self._content.sign_ons, extension: made}, takeovers))
+        self._save(_SignOnsKept({**self._content.sign_ons, extension: made}, takeovers))
         return made
 
     def sign_off(self, extension: str, operator: str) -> bool:
@@ -98,7 +98,7 @@ class SignOns:
         self._save(replace(self._content, sign_ons=left))
         return True
 
-    def _save(self, content: _Content) -> None:
+    def _save(self, content: _SignOnsKept) -> None:
         document = {
             "sign_ons": {key: _to_json(one) for key, one in content.sign_ons.items()},
             "takeovers": [_takeover_to_json(one) for one in content.takeovers],
@@ -107,11 +107,11 @@ class SignOns:
         self._content = content
 
 
-def _read(document: dict[str, Any], now: datetime) -> _Content:
+def _read(document: dict[str, Any], now: datetime) -> _SignOnsKept:
     if "sign_ons" not in document:  # a file of before sign-ons ended: each begins now, without proof
         old = {key: SignOn(operator=str(name), at=now, is_proven=False) for key, name in document.items()}
-        return _Content(old)
-    return _Content(
+        return _SignOnsKept(old)
+    return _SignOnsKept(
         {
             key: SignOn(operator=one["operator"], at=_at(one), is_proven=one["is_proven"])
             for key, one in document["sign_ons"].items()

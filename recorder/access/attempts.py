@@ -22,10 +22,10 @@ REFUSED_SENTENCE = (
     "The name or the password is not right, or the account is locked or disabled. "
     "After five wrong tries an account is locked for 15 minutes, and longer the next time."
 )
-"""What the person is told: the same for every Refusal, so that it does not tell which names exist."""
+"""What the person is told: the same for every SignInRefusal, so that it does not tell which names exist."""
 
 
-class Refusal(enum.StrEnum):
+class SignInRefusal(enum.StrEnum):
     """Why a sign-in was refused; for the audit log, not for who tried."""
 
     UNKNOWN = "unknown"
@@ -45,7 +45,7 @@ class Refusal(enum.StrEnum):
 class SignInRefused:
     """The sign-in was refused."""
 
-    refusal: Refusal
+    refusal: SignInRefusal
     note: AuditNote
     locked_until: datetime | None = None
 
@@ -63,12 +63,12 @@ def begin_attempt(connection: Connection, name: str, now: datetime) -> Any:  # n
     """
     row = row_of(connection, name)
     if row is None:
-        return refused(name, Refusal.UNKNOWN)
+        return refused(name, SignInRefusal.UNKNOWN)
     if not is_usable(row, now):
-        return refused(name, Refusal.DISABLED)
+        return refused(name, SignInRefusal.DISABLED)
     now_s, locked_until_s = now.timestamp(), row["locked_until_s"]
     if locked_until_s is not None and locked_until_s > now_s:
-        return refused(name, Refusal.LOCKED, from_s(locked_until_s))
+        return refused(name, SignInRefusal.LOCKED, from_s(locked_until_s))
     failures = 1 if locked_until_s is not None else row["failures"] + 1
     values: dict[str, Any] = {"failures": failures, "locked_until_s": None}
     if failures >= MAX_FAILURES:
@@ -96,9 +96,9 @@ def take_back(connection: Connection, row: Any) -> None:  # noqa: ANN401 - a Row
     connection.execute(update(accounts).where(accounts.c.name == row["name"]).values(**values))
 
 
-def refused(name: str, refusal: Refusal, locked_until: datetime | None = None) -> SignInRefused:
+def refused(name: str, refusal: SignInRefusal, locked_until: datetime | None = None) -> SignInRefused:
     """Return a refusal with its note for the audit log."""
     # An unknown name may be a password typed into the wrong field: it does not go into the log.
-    subject = name if refusal is not Refusal.UNKNOWN else "unknown"
+    subject = name if refusal is not SignInRefusal.UNKNOWN else "unknown"
     note = AuditNote(act="people.sign_in_refused", subject=subject, details={"why": refusal.value})
     return SignInRefused(refusal=refusal, note=note, locked_until=locked_until)

@@ -37,7 +37,7 @@ SHOWN_FOR = timedelta(days=30)
 """How long whoever confirms is shown that a password or an authenticator was set."""
 
 
-class Change(enum.StrEnum):
+class ProposedChange(enum.StrEnum):
     """What takes a second person."""
 
     GRANT = "grant"
@@ -87,7 +87,7 @@ class Proposal:
 
     id: str
     account: str
-    change: Change
+    change: ProposedChange
     roles: frozenset[Role]
     reason: str
     proposed_by: str
@@ -111,7 +111,7 @@ class LatelySet:
     authenticator_at: datetime | None
 
 
-def takes_two(change: Change, person: Person, roles: Iterable[Role], *, is_deputy: bool = False) -> bool:
+def takes_two(change: ProposedChange, person: Person, roles: Iterable[Role], *, is_deputy: bool = False) -> bool:
     """Tell whether a change takes a second person.
 
     Args:
@@ -120,9 +120,9 @@ def takes_two(change: Change, person: Person, roles: Iterable[Role], *, is_deput
         roles: Those that are granted.
         is_deputy: They stand in for the data protection officer, whatever their roles are.
     """
-    if change in (Change.TOKEN, Change.DEPUTY):
+    if change in (ProposedChange.TOKEN, ProposedChange.DEPUTY):
         return True
-    if change is Change.GRANT:
+    if change is ProposedChange.GRANT:
         return bool((frozenset(roles) - person.roles) & POWERFUL)
     return is_deputy or bool(person.roles & POWERFUL)
 
@@ -143,7 +143,7 @@ def combination_problem(account: str, roles: frozenset[Role], more: frozenset[Ro
     )
 
 
-def confirmers(people: Iterable[Person], *, proposer: str, account: str, change: Change) -> frozenset[str]:
+def confirmers(people: Iterable[Person], *, proposer: str, account: str, change: ProposedChange) -> frozenset[str]:
     """Return the accounts that may confirm a proposal: neither its author nor whoever it is about.
 
     No data protection officer chooses who decides on their own requests.
@@ -153,7 +153,7 @@ def confirmers(people: Iterable[Person], *, proposer: str, account: str, change:
         for person in people
         if person.name not in (proposer, account)
         and isinstance(may(person, Act.CONFIRM_GRANT), Allowed)
-        and not (change is Change.DEPUTY and Role.DPO in person.roles)
+        and not (change is ProposedChange.DEPUTY and Role.DPO in person.roles)
     ]
     first = [person for person in others if person.roles & {Role.ADMIN, Role.DPO}]
     return frozenset(person.name for person in first or others)
@@ -173,9 +173,9 @@ def deputy_problem(account: str, roles: frozenset[Role]) -> str | None:
     return None
 
 
-def who_confirms(change: Change) -> str:
+def who_confirms(change: ProposedChange) -> str:
     """Return in words who confirms a change."""
-    if change is Change.DEPUTY:
+    if change is ProposedChange.DEPUTY:
         return "another administrator, or where there is none a team leader, and no data protection officer"
     return "another administrator or the data protection officer"
 
@@ -267,7 +267,7 @@ def check_decision(decider: Person, proposal: Proposal, people: Iterable[Person]
         raise DeniedError(Fault.TOO_LATE, f"The account {proposal.account} cannot be used any more.")
     if decider.name in (proposal.proposed_by, proposal.account):
         raise DeniedError(Fault.NOT_ALLOWED, "Somebody else decides: not who proposed it, nor whoever it is about.")
-    if proposal.change is Change.DEPUTY:
+    if proposal.change is ProposedChange.DEPUTY:
         check_names_deputy(author)
         check_names_deputy(decider)
     allowed = confirmers(

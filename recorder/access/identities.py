@@ -12,13 +12,13 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from recorder.access.account_rows import PeopleError, is_deputy, is_usable, one, person_of, row_of
-from recorder.access.attempts import Refusal, SignInRefused, refused
+from recorder.access.attempts import SignInRefusal, SignInRefused, refused
 from recorder.access.database import AuditNote, from_s
 from recorder.access.granting import POWERFUL
 from recorder.access.tables import identities, second_factors, sessions
 from recorder.access.teams import settle_changes
 from recorder.permissions import Person, Role
-from recorder.rules.signing_in import Identity
+from recorder.rules.signing_in import OpenIdIdentity
 
 BY_CLAIM = "claim"
 """Who connected an account at its owner's first sign-in: the provider's word alone."""
@@ -72,7 +72,7 @@ class ConnectedIdentities:
         assert since is not None
         return Connected(issuer=row["issuer"], subject=row["subject"], since=since, by=row["connected_by"])
 
-    def recognise(self, identity: Identity) -> Recognised | SignInRefused:
+    def recognise(self, identity: OpenIdIdentity) -> Recognised | SignInRefused:
         """Return whose account an identity is; the first time, the provider's word for the name is taken.
 
         It is not taken where that would open more than an officer's pauses to whoever gets hold of a name at the
@@ -96,21 +96,21 @@ class ConnectedIdentities:
         notes.append(AuditNote(act=act, subject=person.name, details={"by": "openid", **proven}))
         return Recognised(person=person, notes=tuple(notes), takes_code=takes_code)
 
-    def _refusal(self, connection: Connection, row: Any, *, is_known: bool) -> Refusal | None:  # noqa: ANN401 - a RowMapping
+    def _refusal(self, connection: Connection, row: Any, *, is_known: bool) -> SignInRefusal | None:  # noqa: ANN401 - a RowMapping
         if row is None:
-            return Refusal.UNKNOWN
+            return SignInRefusal.UNKNOWN
         if not is_usable(row, self._now()):
-            return Refusal.DISABLED
+            return SignInRefusal.DISABLED
         if row["locked_until_s"] is not None and row["locked_until_s"] > self._now().timestamp():
-            return Refusal.LOCKED
+            return SignInRefusal.LOCKED
         if is_known:
             return None
         if _identity(connection, row["name"]) is not None:
-            return Refusal.OTHER_IDENTITY
+            return SignInRefusal.OTHER_IDENTITY
         is_owners = _is_powerful(connection, row) or _has_factor(connection, row["name"])
-        return Refusal.NOT_CONNECTED if is_owners else None
+        return SignInRefusal.NOT_CONNECTED if is_owners else None
 
-    def connect(self, account: str, identity: Identity, *, by: str) -> AuditNote:
+    def connect(self, account: str, identity: OpenIdIdentity, *, by: str) -> AuditNote:
         """Connect an account to who somebody is at the provider.
 
         Args:
@@ -140,7 +140,7 @@ class ConnectedIdentities:
                 connection.execute(delete(sessions).where(sessions.c.account == account))
         return note
 
-    def _connect(self, connection: Connection, account: str, identity: Identity, *, by: str) -> AuditNote:
+    def _connect(self, connection: Connection, account: str, identity: OpenIdIdentity, *, by: str) -> AuditNote:
         row = {"account": account, "issuer": identity.issuer, "subject": identity.subject, "connected_by": by}
         connection.execute(insert(identities).values(**row, connected_s=self._now().timestamp()))
         details = {"issuer": identity.issuer, "identity": identity.subject, "by": by}
@@ -191,7 +191,7 @@ def _identity(connection: Connection, account: str) -> Any:  # noqa: ANN401 - a 
     return connection.execute(select(identities).where(identities.c.account == account)).mappings().first()
 
 
-def _account_of(connection: Connection, identity: Identity) -> str | None:
+def _account_of(connection: Connection, identity: OpenIdIdentity) -> str | None:
     is_it = (identities.c.issuer == identity.issuer) & (identities.c.subject == identity.subject)
     found: str | None = connection.execute(select(identities.c.account).where(is_it)).scalar()
     return found
@@ -202,7 +202,7 @@ def _has_factor(connection: Connection, account: str) -> bool:
     return connection.execute(query).first() is not None
 
 
-def _refused(name: str, refusal: Refusal, identity: Identity) -> SignInRefused:
+def _refused(name: str, refusal: SignInRefusal, identity: OpenIdIdentity) -> SignInRefused:
     result = refused(name, refusal)
     about = {"by": "openid", "issuer": identity.issuer, "identity": identity.subject}
     return replace(result, note=replace(result.note, details={**result.note.details, **about}))

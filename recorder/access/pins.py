@@ -85,7 +85,7 @@ def _mark(stretched: bytes, salt: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Content:
+class _PinTable:
     """The whole file."""
 
     salt: bytes
@@ -155,15 +155,15 @@ class PinFile:
         found = [entry.person for entry in content.entries if entry.is_of(stretched)]
         return next((person.name for person in found if may_decide(person, facts)), None)
 
-    def _read(self) -> _Content:
+    def _read(self) -> _PinTable:
         try:
             return _content_of(json.loads(self._path.read_text()))
         except FileNotFoundError:
-            return _Content(salt=secrets.token_bytes(16), costs=self._costs)
+            return _PinTable(salt=secrets.token_bytes(16), costs=self._costs)
         except (ValueError, KeyError, TypeError) as error:
             raise PinError(f"{self._path} is damaged: remove it and set every PIN again.") from error
 
-    def _write(self, content: _Content, entries: tuple[_Entry, ...]) -> None:
+    def _write(self, content: _PinTable, entries: tuple[_Entry, ...]) -> None:
         document = {
             "salt": content.salt.hex(),
             "passes": content.costs.passes,
@@ -198,7 +198,7 @@ def _to_json(entry: _Entry) -> dict[str, Any]:
     }
 
 
-def _content_of(document: dict[str, Any]) -> _Content:
+def _content_of(document: dict[str, Any]) -> _PinTable:
     entries = tuple(
         _Entry(
             person=Person(
@@ -214,7 +214,7 @@ def _content_of(document: dict[str, Any]) -> _Content:
         for one in document["managers"]
     )
     costs = Costs(passes=document["passes"], memory_kib=document["memory_kib"])
-    return _Content(salt=bytes.fromhex(document["salt"]), costs=costs, entries=entries)
+    return _PinTable(salt=bytes.fromhex(document["salt"]), costs=costs, entries=entries)
 
 
 class Pins:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from recorder.access.database import from_s
-from recorder.access.granting import Change, Proposal, ProposalState
+from recorder.access.granting import Proposal, ProposalState, ProposedChange
 from recorder.permissions import Role
 
 
@@ -30,7 +30,7 @@ def proposal_of(row: Any) -> Proposal:  # noqa: ANN401 - a RowMapping
     return Proposal(
         id=row["id"],
         account=row["account"],
-        change=Change(row["change"]),
+        change=ProposedChange(row["change"]),
         roles=frozenset(Role(role) for role in row["roles"].split(",") if role),
         reason=row["reason"],
         proposed_by=row["proposed_by"],

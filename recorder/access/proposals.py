@@ -30,10 +30,10 @@ from recorder.access.granting import (
     POWERFUL,
     SHOWN_FOR,
     STANDS_FOR,
-    Change,
     LatelySet,
     Proposal,
     ProposalState,
+    ProposedChange,
     check_alone,
     check_decision,
     check_names_deputy,
@@ -50,7 +50,7 @@ from recorder.access.tables import accounts, proposals, second_factors, tokens
 from recorder.access.tokens import NewToken, end_unconfirmed, keep
 from recorder.permissions import Act, DeniedError, Fault, Person, Role
 
-_GIVES_POWER = (Change.GRANT, Change.DEPUTY)
+_GIVES_POWER = (ProposedChange.GRANT, ProposedChange.DEPUTY)
 Enter = Callable[[AuditNote], None]
 """Writes a note to the audit log; raises when it cannot."""
 
@@ -86,7 +86,7 @@ class Proposals:
             PeopleError: There is no such account, or it can be used no more.
             DeniedError: It takes a reason, or somebody else who could have confirmed it until lately.
         """
-        return self._ask(Change.GRANT, by, account, roles=frozenset(roles), reason=reason, enter=enter)
+        return self._ask(ProposedChange.GRANT, by, account, roles=frozenset(roles), reason=reason, enter=enter)
 
     def reset_authenticator(
         self, by: str, account: str, *, reason: str, enter: Enter
@@ -97,7 +97,7 @@ class Proposals:
             PeopleError: There is no such account, or it has none.
             DeniedError: It takes a reason.
         """
-        return self._ask(Change.RESET, by, account, roles=frozenset(), reason=reason, enter=enter)
+        return self._ask(ProposedChange.RESET, by, account, roles=frozenset(), reason=reason, enter=enter)
 
     def set_password(
         self, by: str, account: str, password_hash: str, *, reason: str, enter: Enter
@@ -116,7 +116,13 @@ class Proposals:
             DeniedError: It takes a reason.
         """
         return self._ask(
-            Change.PASSWORD, by, account, roles=frozenset(), reason=reason, enter=enter, password_hash=password_hash
+            ProposedChange.PASSWORD,
+            by,
+            account,
+            roles=frozenset(),
+            reason=reason,
+            enter=enter,
+            password_hash=password_hash,
         )
 
     def token(self, by: str, token: NewToken, *, reason: str, enter: Enter) -> tuple[AuditNote, Proposal | None]:
@@ -135,7 +141,7 @@ class Proposals:
             DeniedError: It takes a reason, or somebody else who could have confirmed it until lately.
         """
         check_reason(reason)
-        return self._ask(Change.TOKEN, by, by, roles=frozenset(), reason=reason, enter=enter, token=token)
+        return self._ask(ProposedChange.TOKEN, by, by, roles=frozenset(), reason=reason, enter=enter, token=token)
 
     def name_deputy(self, by: str, account: str, *, reason: str, enter: Enter) -> tuple[AuditNote, Proposal | None]:
         """Propose who stands in for the data protection officer: as `grant` does, but never done by one alone.
@@ -144,10 +150,10 @@ class Proposals:
             PeopleError: There is no such account, or its roles exclude it.
             DeniedError: It takes a reason, somebody else to propose it, or somebody who could confirm it.
         """
-        return self._ask(Change.DEPUTY, by, account, roles=frozenset(), reason=reason, enter=enter)
+        return self._ask(ProposedChange.DEPUTY, by, account, roles=frozenset(), reason=reason, enter=enter)
 
     def _ask(
-        self, change: Change, by: str, account: str, *, roles: frozenset[Role], reason: str, enter: Enter,
+        self, change: ProposedChange, by: str, account: str, *, roles: frozenset[Role], reason: str, enter: Enter,
         password_hash: str | None = None, token: NewToken | None = None,
     ) -> tuple[AuditNote, Proposal | None]:  # fmt: skip
         now = self._now()
@@ -158,7 +164,7 @@ class Proposals:
                 raise PeopleError(f"The account {account} cannot be used any more.")
             person = person_of(row)
             check_combination(account, person.roles, roles)
-            if change is Change.DEPUTY:
+            if change is ProposedChange.DEPUTY:
                 _check_deputy(connection, by, person)
             proposal = Proposal(
                 id=secrets.token_hex(4), account=account, change=change, roles=roles - person.roles,
@@ -170,7 +176,7 @@ class Proposals:
             if is_for_two:
                 check_reason(reason)
             if not is_for_two or not confirmers(_usable(connection, now), proposer=by, account=account, change=change):
-                if change is Change.DEPUTY:
+                if change is ProposedChange.DEPUTY:
                     raise DeniedError(
                         Fault.NOT_ALLOWED,
                         "There is nobody who could confirm it: another administrator, or a team leader, who is neither "
@@ -213,7 +219,7 @@ class Proposals:
     def resets_since(self, moment: datetime) -> list[Proposal]:
         """Return whose authenticator was taken away since a moment."""
         query = select(proposals).where(
-            proposals.c.change == Change.RESET, proposals.c.state == ProposalState.CONFIRMED,
+            proposals.c.change == ProposedChange.RESET, proposals.c.state == ProposalState.CONFIRMED,
             proposals.c.decided_s >= moment.timestamp(),
         )  # fmt: skip
         with self._engine.begin() as connection:
@@ -238,7 +244,7 @@ class Proposals:
             values = {"state": state, "decided_by": by.name, "decided_s": now.timestamp()}
             connection.execute(update(proposals).where(proposals.c.id == proposal_id).values(**values))
             about = details_of_proposal(proposal)
-            if not is_confirmed and proposal.change is Change.TOKEN:
+            if not is_confirmed and proposal.change is ProposedChange.TOKEN:
                 about["token"] = end_unconfirmed(connection, now, proposal=proposal.id)
             note = AuditNote(act="people.declined", subject=proposal.account, details=about)
             if is_confirmed:
@@ -276,18 +282,18 @@ def _apply(
     *, confirmed_by: str | None = None,
 ) -> AuditNote:  # fmt: skip
     account, roles = proposal.account, proposal.roles
-    if proposal.change is Change.DEPUTY:
+    if proposal.change is ProposedChange.DEPUTY:
         assert confirmed_by is not None, "one alone names no deputy"
         _check_deputy(connection, proposal.proposed_by, person_of(one(connection, account)))
         if appoint(connection, account, named_by=proposal.proposed_by, confirmed_by=confirmed_by, now=now):
             about = {**about, "disconnected": True}
         return AuditNote(act=Act.NAME_DEPUTY, subject=account, details=about)
-    if proposal.change is Change.RESET:
+    if proposal.change is ProposedChange.RESET:
         remove_factor(connection, account)
         return AuditNote(act="people.second_factor_removed", subject=account, details=about)
-    if proposal.change is Change.TOKEN:
+    if proposal.change is ProposedChange.TOKEN:
         return AuditNote(act="tokens.confirm", subject=_confirm_token(connection, proposal), details=about)
-    if proposal.change is Change.PASSWORD:
+    if proposal.change is ProposedChange.PASSWORD:
         assert password_hash is not None, "it waits with its proposal"
         renew_password(connection, account, password_hash, by=proposal.proposed_by, now=now)
         return AuditNote(act="people.set_password", subject=account, details=about)

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from recorder.access.account_rows import PeopleError, is_usable, person_of, row_of
-from recorder.access.attempts import Refusal, SignInRefused, begin_attempt, excuse, refused
+from recorder.access.attempts import SignInRefusal, SignInRefused, begin_attempt, excuse, refused
 from recorder.access.database import AuditNote
 from recorder.access.tables import recovery_codes, second_factors, sessions
 from recorder.access.totp import STEP_S, matching_step
@@ -88,7 +88,7 @@ class SecondFactors:
                 return row
             step = matching_step(secret, code, self._now(), after=0)
             if step is None:
-                return refused(account, Refusal.WRONG_CODE)
+                return refused(account, SignInRefusal.WRONG_CODE)
             excuse(connection, account)
             now_s = self._now().timestamp()
             values = {"account": account, "secret": secret, "last_step": step, "enrolled_s": now_s}
@@ -106,7 +106,7 @@ class SecondFactors:
             by = self._spend(connection, account, code)
             row = row_of(connection, account)
             if by is None or not is_usable(row, self._now()):
-                return refused(account, Refusal.WRONG_CODE)
+                return refused(account, SignInRefusal.WRONG_CODE)
             excuse(connection, account)
         note = AuditNote(act="people.sign_in", subject=account, details={"second_factor": by})
         return Proven(person=person_of(row), note=note)

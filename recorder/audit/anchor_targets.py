@@ -54,7 +54,7 @@ def targets_of(options: AnchorOptions, *, site: str) -> list[Target]:
     if options.folder is not None:
         found.append(Folder(path=Path(options.folder)))
     if options.mail_to:
-        found.append(Mail(options=options, site=site))
+        found.append(MailTarget(options=options, site=site))
     return found
 
 
@@ -143,7 +143,7 @@ class Folder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mail:
+class MailTarget:
     """One or several mailboxes."""
 
     options: AnchorOptions

@@ -21,7 +21,7 @@ from recorder.cli.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.permissions import Act
-from recorder.rules.signing_in import Identity
+from recorder.rules.signing_in import OpenIdIdentity
 
 
 def connect(
@@ -38,7 +38,7 @@ def connect(
     if config.openid.issuer is None:
         fail("there is no provider: set issuer in [openid]")
     actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
-    identity = Identity(issuer=config.openid.issuer, subject=subject)
+    identity = OpenIdIdentity(issuer=config.openid.issuer, subject=subject)
     try:
         note = ConnectedIdentities(open_people(place.people), now=utc_now).connect(account, identity, by=actor)
     except PeopleError as error:

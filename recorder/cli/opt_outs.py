@@ -21,7 +21,7 @@ from recorder.cli.shared import (
     sign_in,
 )
 from recorder.common.home import Home
-from recorder.control.client import Grant, LiveClient
+from recorder.control.client import LiveClient, OptOutGrant
 from recorder.permissions import Act
 from recorder.rules.live_facts import facts_listed
 from recorder.rules.opt_out import may_see
@@ -61,7 +61,7 @@ def opt_out(
     found = Home(home.resolve())
     subject = call or extension or ""
     person = sign_in_for(found, Act.OPT_OUT, name, password_file, _WHAT, subject=subject, reason=reason)
-    grant = Grant(caller_asked=True, distress_judged=True, reason=reason, erase_before=erase_before)
+    grant = OptOutGrant(caller_asked=True, distress_judged=True, reason=reason, erase_before=erase_before)
 
     around = around_of(found, person)
 
@@ -133,7 +133,9 @@ def grant_request(
     """Grant a request: recording ends for the rest of its call. Takes both statements and a reason."""
     found = Home(home.resolve())
     person = sign_in_for(found, Act.OPT_OUT, name, password_file, _WHAT, subject=request, reason=reason)
-    grant = Grant(caller_asked=caller_asked, distress_judged=distress_judged, reason=reason, erase_before=erase_before)
+    grant = OptOutGrant(
+        caller_asked=caller_asked, distress_judged=distress_judged, reason=reason, erase_before=erase_before
+    )
     around = around_of(found, person)
     done = ask(found, lambda client: client.grant_opt_out(request, person=person, grant=grant, around=around))
     tell(done, json=json)

@@ -14,8 +14,8 @@ from recorder.calls.group_acts import each, signatures
 from recorder.calls.new_calls import Recorded
 from recorder.calls.opt_out_acts import OptOutActs
 from recorder.calls.works import Works
-from recorder.control.bodies import ActBody, Caller, ForgotBody, GrantBody, PersonalBody, WhoCalls
-from recorder.control.door import Door, subject_of
+from recorder.control.bodies import ActBody, ForgotBody, GrantBody, PersonalBody, SocketCaller, WhoCalls
+from recorder.control.call_thread_gateway import CallThreadGateway, subject_of
 from recorder.control.permits import Permits
 from recorder.rules.call_target import CallTarget, ExtensionTarget, Target
 from recorder.rules.pausing import AGENT, MANAGER, Authority, payment_app
@@ -38,10 +38,10 @@ _HOLDS = {
 class LiveActs:
     """The routes of acts."""
 
-    def __init__(self, works: Works, control: Control, door: Door) -> None:
+    def __init__(self, works: Works, control: Control, gateway: CallThreadGateway) -> None:
         self._works = works
         self._control = control
-        self._door = door
+        self._gateway = gateway
         self._permits = Permits(works)
         self._opt_outs = OptOutActs(works, control.group_acts)
 
@@ -106,9 +106,9 @@ class LiveActs:
         """Do so in every call of an extension."""
         return {"calls": await self._second_message(self._found(ExtensionTarget(number)), body, who)}
 
-    def _found(self, target: Target) -> "Found":
+    def _found(self, target: Target) -> "FoundCalls":
         if isinstance(target, CallTarget):
-            return Found(
+            return FoundCalls(
                 sent=target.call,
                 calls=lambda: [self._control.call(target.call)],
                 missing=UnknownCallError.of_id(target.call),
@@ -118,7 +118,7 @@ class LiveActs:
     # --- what they have in common
     # An act is signed in the step that does it: one that nobody waits for any more is in the log all the same.
 
-    async def _pause(self, found: "Found", body: ActBody, who: Caller) -> list[dict[str, Any]]:
+    async def _pause(self, found: "FoundCalls", body: ActBody, who: SocketCaller) -> list[dict[str, Any]]:
         signature = _signature(access.Act.PAUSE, found, body, who)
 
         def pause() -> list[Answer]:
@@ -133,7 +133,7 @@ class LiveActs:
 
         return await self._each(pause, signature, found)
 
-    async def _resume(self, found: "Found", body: ActBody, who: Caller) -> list[dict[str, Any]]:
+    async def _resume(self, found: "FoundCalls", body: ActBody, who: SocketCaller) -> list[dict[str, Any]]:
         signature = _signature(access.Act.RESUME, found, body, who)
 
         def resume() -> list[Answer]:
@@ -144,7 +144,7 @@ class LiveActs:
 
         return await self._each(resume, signature, found)
 
-    async def _forgot(self, found: "Found", body: ForgotBody, who: Caller) -> list[dict[str, Any]]:
+    async def _forgot(self, found: "FoundCalls", body: ForgotBody, who: SocketCaller) -> list[dict[str, Any]]:
         signature = _signature(access.Act.FORGOT, found, body, who)
 
         def forgot() -> list[Answer]:
@@ -157,7 +157,7 @@ class LiveActs:
 
         return await self._each(forgot, signature, found)
 
-    async def _second_message(self, found: "Found", body: PersonalBody, who: Caller) -> list[dict[str, Any]]:
+    async def _second_message(self, found: "FoundCalls", body: PersonalBody, who: SocketCaller) -> list[dict[str, Any]]:
         signature = _signature(access.Act.SECOND_MESSAGE, found, body, who)
 
         def play() -> list[Answer]:
@@ -168,7 +168,7 @@ class LiveActs:
 
         return await self._each(play, signature, found)
 
-    async def _opt_out(self, found: "Found", body: GrantBody, who: Caller) -> list[dict[str, Any]]:
+    async def _opt_out(self, found: "FoundCalls", body: GrantBody, who: SocketCaller) -> list[dict[str, Any]]:
         signature = _signature(access.Act.OPT_OUT, found, body, who)
         details = {**signature.details, "way": "direct"}
 
@@ -181,7 +181,7 @@ class LiveActs:
 
         return await self._each(grant, signature, found)
 
-    def _check_opt_out(self, calls: list[Recorded], body: GrantBody, who: Caller) -> access.Person:
+    def _check_opt_out(self, calls: list[Recorded], body: GrantBody, who: SocketCaller) -> access.Person:
         person = body.person_of(who)
         order = body.order({}, self._permits.around(person, body))
         for call in calls:
@@ -189,15 +189,15 @@ class LiveActs:
         return person
 
     async def _each(
-        self, start: Callable[[], list[Answer]], signature: Signature, found: "Found"
+        self, start: Callable[[], list[Answer]], signature: Signature, found: "FoundCalls"
     ) -> list[dict[str, Any]]:
-        acts = await self._door.ended(start, signature, missing=found.missing)
+        acts = await self._gateway.ended(start, signature, missing=found.missing)
         holds = _HOLDS[access.Act(signature.act)]
-        return [(await self._door.stored(one, holds)).as_json() for one in acts]
+        return [(await self._gateway.stored(one, holds)).as_json() for one in acts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class FoundCalls:
     """The calls that an act was asked of.
 
     Attributes:
@@ -211,8 +211,8 @@ class Found:
     missing: UnknownCallError
 
 
-def _at(number: str, calls: Calls) -> Found:
-    return Found(sent=number, calls=calls, missing=UnknownCallError.of_extension(number))
+def _at(number: str, calls: Calls) -> FoundCalls:
+    return FoundCalls(sent=number, calls=calls, missing=UnknownCallError.of_extension(number))
 
 
 def _as_one(answers: list[dict[str, Any]]) -> dict[str, Any]:
@@ -221,7 +221,7 @@ def _as_one(answers: list[dict[str, Any]]) -> dict[str, Any]:
     return {**first, "also": [*first.get("also", ()), *others]} if others else first
 
 
-def _signature(name: access.Act, found: Found, body: ActBody, who: Caller) -> Signature:
+def _signature(name: access.Act, found: FoundCalls, body: ActBody, who: SocketCaller) -> Signature:
     """Return the entry of an act: whoever gave neither an account nor a token is the operating system's user."""
     actor = body.actor_of(who)
     name_of = who.actor if body.person is not None else actor.actor

@@ -1,7 +1,8 @@
 """The daemon's own HTTP+JSON, on a unix socket that only its user may open.
 
 Runs on a thread with its own asyncio loop. Every act crosses to the call thread, is done there in one step, and is
-answered when its state is on disk; if that cannot be confirmed in time, the answer says so (`recorder.control.door`).
+answered when its state is on disk; if that cannot be confirmed in time, the answer says so
+(`recorder.control.call_thread_gateway`).
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from recorder.common.web import application, patterns_of
 from recorder.control.acts import LiveActs
 from recorder.control.bodies import WhoCalls
 from recorder.control.broadcast import KEEP_ALIVE_S, SHORTEST_BEAT_S, Broadcast
-from recorder.control.door import Door
+from recorder.control.call_thread_gateway import CallThreadGateway
 from recorder.control.opt_outs import LiveOptOuts
 from recorder.control.permits import require_named
 from recorder.control.sign_ons import LiveSignOns
@@ -48,7 +49,7 @@ class LiveApi:
         self._reload = reload
         self._call_thread = call_thread
         self._verifier = verifier
-        self._door = Door(works)
+        self._gateway = CallThreadGateway(works)
 
     def app(self) -> FastAPI:
         """Return the application."""
@@ -58,9 +59,9 @@ class LiveApi:
         app.get("/api/health")(self.health)
         app.get("/api/calls")(self.calls)
         app.get("/api/events")(self.events)
-        LiveActs(self._works, self._control, self._door).install(app)
-        LiveOptOuts(self._works, self._control, self._door).install(app)
-        LiveSignOns(self._works, self._door).install(app)
+        LiveActs(self._works, self._control, self._gateway).install(app)
+        LiveOptOuts(self._works, self._control, self._gateway).install(app)
+        LiveSignOns(self._works, self._gateway).install(app)
         app.post("/api/reload")(self.reload)
         check_socket(patterns_of(app.routes))
         return app
@@ -81,12 +82,12 @@ class LiveApi:
             "alarms": alarms,
             "sip": str(works.sip_status.address),
             "carriage": carriage,
-            "calls": await self._door.on_call_thread(lambda: self._control.live),
+            "calls": await self._gateway.on_call_thread(lambda: self._control.live),
             "counts": dict(self._control.counts),
             "call_thread": self._call_thread(),
             "signalling": works.sip_status.counters,
             "names_not_resolved": failing,
-            "registrations": await self._door.on_call_thread(lambda: works.sip_status.registrations),
+            "registrations": await self._gateway.on_call_thread(lambda: works.sip_status.registrations),
             "media": works.relay.counters(),
             "dropped_events": self._broadcast.dropped,
             "audit": {"late_entries": works.late.waiting, "anchors": works.anchoring.as_json()},
@@ -102,7 +103,7 @@ class LiveApi:
         Whoever gives no name is shown extension and state. Who else may see what is for whoever asks to say, who knows
         the accounts: console and command line.
         """
-        listed = await self._door.on_call_thread(self._listed)
+        listed = await self._gateway.on_call_thread(self._listed)
         if not who.name:
             shown = (seen(LocalUser(name=who.os_user), call) for call in listed)
             listed = [call for call in shown if call is not None]

@@ -24,7 +24,7 @@ Reason = Annotated[str, Field(max_length=MAX_REASON_CHARACTERS)]
 Name = Annotated[str, Field(max_length=100)]
 
 
-class Caller(BaseModel):
+class SocketCaller(BaseModel):
     """Who is at the other end: the kernel's word, and the name that console or command line signed for them."""
 
     os_user: str
@@ -51,14 +51,14 @@ async def _user_of(client: tuple[str, int]) -> str | None:
     return name
 
 
-async def _caller(request: Request) -> Caller:
+async def _caller(request: Request) -> SocketCaller:
     user = await _user_of((request.client.host, request.client.port)) if request.client else None
     if user is None:
         raise ProblemError(403, "The kernel does not say who is calling; use the recorder's own socket.")
     actor = request.headers.get(ACTOR_HEADER, "")
     if actor:
         await _check_signature(request, actor)
-    return Caller(os_user=user, name=unquote(actor)[:100])
+    return SocketCaller(os_user=user, name=unquote(actor)[:100])
 
 
 async def _check_signature(request: Request, actor: str) -> None:
@@ -72,7 +72,7 @@ async def _check_signature(request: Request, actor: str) -> None:
         raise ProblemError(403, str(error), title="Not signed") from error
 
 
-WhoCalls = Annotated[Caller, Depends(_caller)]
+WhoCalls = Annotated[SocketCaller, Depends(_caller)]
 
 
 class _Body(BaseModel):
@@ -106,7 +106,7 @@ class ActBody(_Body):
     """The only extensions whose calls are meant, as a token is good for them; none: every one."""
     person: PersonBody | None = None
 
-    def actor_of(self, who: Caller) -> Actor:
+    def actor_of(self, who: SocketCaller) -> Actor:
         """Return who acts.
 
         Raises:
@@ -131,7 +131,7 @@ class ActBody(_Body):
         managed = None if self.person is None else self.person.managed
         return Around(colleagues=colleagues, managed=None if managed is None else frozenset(managed))
 
-    def person_of(self, who: Caller) -> Person:
+    def person_of(self, who: SocketCaller) -> Person:
         """Return the person who acts.
 
         Raises:

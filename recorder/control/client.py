@@ -15,7 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from recorder.access.signing import Said, Signer
-from recorder.control.connections import Answer, Connections, NobodyThereError
+from recorder.control.connections import DaemonAnswer, DaemonConnections, NobodyThereError
 from recorder.control.headers import ACTOR_HEADER, SIGNATURE_HEADER
 from recorder.permissions import Actor, Application, LocalUser, Person
 from recorder.rules.call_target import CallTarget, Target
@@ -35,7 +35,7 @@ _FIRST_ERROR = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class OptOutGrant:
     """What a manager says who grants an opt-out.
 
     Attributes:
@@ -123,7 +123,7 @@ def _unavailable(path: Path, error: Exception) -> DaemonUnavailableError:
     return DaemonUnavailableError(f"The daemon at {path} broke off its answer: see `recorder calls` and its log.")
 
 
-def _result(answer: Answer) -> dict[str, Any]:
+def _result(answer: DaemonAnswer) -> dict[str, Any]:
     try:
         document = json.loads(answer.content)
     except ValueError:
@@ -143,7 +143,7 @@ class _Daemon:
     def __init__(self, path: Path, signer: Signer | None, *, timeout_s: float) -> None:
         self._path = path
         self._signer = signer
-        self._connections = Connections(path, timeout_s=timeout_s)
+        self._connections = DaemonConnections(path, timeout_s=timeout_s)
 
     def close(self) -> None:
         self._connections.close()
@@ -220,7 +220,7 @@ class LiveClient:
         return self._daemon.personal(_path(target, "forgot"), person, seconds=seconds, reason=reason)
 
     def opt_out(
-        self, target: Target, *, person: Person, grant: Grant, around: Around = NOTHING_KNOWN
+        self, target: Target, *, person: Person, grant: OptOutGrant, around: Around = NOTHING_KNOWN
     ) -> dict[str, Any]:
         """Stop recording for the rest of a call that is in progress; cannot be undone."""
         return self._daemon.personal(_path(target, "opt-out"), person, around, **grant.as_json())
@@ -239,7 +239,7 @@ class LiveClient:
         return self._daemon.personal(_path(CallTarget(call), "opt-out-request"), person, reason=reason)
 
     def grant_opt_out(
-        self, request: str, *, person: Person, grant: Grant, around: Around = NOTHING_KNOWN
+        self, request: str, *, person: Person, grant: OptOutGrant, around: Around = NOTHING_KNOWN
     ) -> dict[str, Any]:
         """Grant a request: recording ends for the rest of the call."""
         return self._daemon.personal(f"{_OPT_OUTS}/{quote(request, safe='')}/grant", person, around, **grant.as_json())
@@ -336,7 +336,7 @@ async def events(
         ):
             if response.is_error:
                 content = await response.aread()
-                _result(Answer(status=response.status_code, reason=response.reason_phrase, content=content))
+                _result(DaemonAnswer(status=response.status_code, reason=response.reason_phrase, content=content))
             async for chunk in response.aiter_raw():
                 yield chunk
     except httpx.HTTPError as error:

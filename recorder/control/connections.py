@@ -26,7 +26,7 @@ class BrokenOffError(OSError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class DaemonAnswer:
     """What came back."""
 
     status: int
@@ -34,7 +34,7 @@ class Answer:
     content: bytes
 
 
-class Connections:
+class DaemonConnections:
     """Connections to one socket, each used by one thread at a time. Safe from any thread.
 
     Args:
@@ -48,7 +48,7 @@ class Connections:
         self._lock = threading.Lock()
         self._kept: list[tuple[socket.socket, float]] = []
 
-    def ask(self, method: str, target: str, headers: Mapping[str, str], content: bytes = b"") -> Answer:
+    def ask(self, method: str, target: str, headers: Mapping[str, str], content: bytes = b"") -> DaemonAnswer:
         """Send a request and return its answer, whatever its status.
 
         Raises:
@@ -106,7 +106,7 @@ class Connections:
                 return
         connection.close()
 
-    def _exchange(self, connection: socket.socket, request: bytes) -> tuple[Answer, bool]:
+    def _exchange(self, connection: socket.socket, request: bytes) -> tuple[DaemonAnswer, bool]:
         deadline = time.monotonic() + self._timeout_s
         try:
             connection.settimeout(self._timeout_s)
@@ -124,7 +124,7 @@ class Connections:
         except (OSError, ValueError, KeyError) as error:
             raise BrokenOffError(str(error)) from error
         is_kept = len(content) == length and fields.get("connection", "").lower() != "close"
-        return Answer(status=status, reason=reason, content=content[:length]), is_kept
+        return DaemonAnswer(status=status, reason=reason, content=content[:length]), is_kept
 
 
 def _request(method: str, target: str, headers: Mapping[str, str], content: bytes) -> bytes:

@@ -10,8 +10,8 @@ from recorder.calls.control import Control, UnknownCallError
 from recorder.calls.opt_out_acts import Answer, OptOutActs
 from recorder.calls.opt_outs import UnknownRequestError
 from recorder.calls.works import Works
-from recorder.control.bodies import ActBody, Caller, GrantBody, PersonalBody, WhoCalls
-from recorder.control.door import Door, subject_of
+from recorder.control.bodies import ActBody, GrantBody, PersonalBody, SocketCaller, WhoCalls
+from recorder.control.call_thread_gateway import CallThreadGateway, subject_of
 from recorder.control.permits import Permits, require_named
 from recorder.permissions import Act
 from recorder.rules.opt_out import OptOutRequest
@@ -25,10 +25,10 @@ _GRANTED = "Recording has ended, but not everything about it could be stored:"
 class LiveOptOuts:
     """The routes of the workflow."""
 
-    def __init__(self, works: Works, control: Control, door: Door) -> None:
+    def __init__(self, works: Works, control: Control, gateway: CallThreadGateway) -> None:
         self._works = works
         self._control = control
-        self._door = door
+        self._gateway = gateway
         self._permits = Permits(works)
         self._acts = OptOutActs(works, control.group_acts)
 
@@ -42,7 +42,7 @@ class LiveOptOuts:
     async def requests(self, who: WhoCalls) -> dict[str, Any]:
         """List the requests of the calls in progress, decided ones too."""
         require_named(who)
-        return {"opt_outs": await self._door.on_call_thread(self._listed)}
+        return {"opt_outs": await self._gateway.on_call_thread(self._listed)}
 
     def _listed(self) -> list[dict[str, Any]]:
         """Return the requests, each with who has its call now: it may have been handed over since it was raised."""
@@ -59,8 +59,8 @@ class LiveOptOuts:
             around = self._permits.around(person, body)
             return self._acts.ask(self._control.call(call_id).gate, person, body.reason, signature.details, around)
 
-        raised = await self._door.act(do, signature, missing=UnknownCallError.of_id(call_id))
-        return (await self._door.stored(raised, _NOT_RAISED)).as_json()
+        raised = await self._gateway.act(do, signature, missing=UnknownCallError.of_id(call_id))
+        return (await self._gateway.stored(raised, _NOT_RAISED)).as_json()
 
     async def grant(self, request_id: str, body: GrantBody, who: WhoCalls) -> dict[str, Any]:
         """Grant a request: recording ends for the rest of the call."""
@@ -72,8 +72,8 @@ class LiveOptOuts:
             order = body.order(details, self._permits.around(person, body))
             return self._acts.grant(request, self._control.call(request.facts.call).gate, person, order)
 
-        granted = await self._door.act(do, signature, missing=UnknownRequestError())
-        answer = (await self._door.stored(granted, _GRANTED)).as_json()
+        granted = await self._gateway.act(do, signature, missing=UnknownRequestError())
+        answer = (await self._gateway.stored(granted, _GRANTED)).as_json()
         return {**answer, "id": request_id}
 
     async def decline(self, request_id: str, body: PersonalBody, who: WhoCalls) -> dict[str, Any]:
@@ -86,10 +86,10 @@ class LiveOptOuts:
             decline, details = self._acts.decline, signature.details
             return decline(request_id, call, person, reason=body.reason, details=details, around=around)
 
-        declined = await self._door.act(do, signature, missing=UnknownRequestError())
-        return (await self._door.stored(declined, _NOT_DECLINED)).as_json()
+        declined = await self._gateway.act(do, signature, missing=UnknownRequestError())
+        return (await self._gateway.stored(declined, _NOT_DECLINED)).as_json()
 
 
-def _signature(act: Act, sent: str, body: ActBody, who: Caller) -> Signature:
+def _signature(act: Act, sent: str, body: ActBody, who: SocketCaller) -> Signature:
     details = {"os_user": who.os_user}
     return Signature(act=act.value, actor=who.actor, subject=subject_of(sent), details=details, text=body.reason)

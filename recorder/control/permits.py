@@ -11,7 +11,7 @@ from recorder.calls.gate_acts import GateActs
 from recorder.calls.new_calls import Recorded
 from recorder.calls.works import Works
 from recorder.common.problems import ProblemError
-from recorder.control.bodies import ActBody, Caller
+from recorder.control.bodies import ActBody, SocketCaller
 from recorder.permissions import Act, Actor, DeniedError, Person
 from recorder.rules.live_access import Around, HiddenError, Permit, require
 from recorder.rules.pausing import Authority
@@ -40,7 +40,7 @@ class Permits:
     def __init__(self, works: Works) -> None:
         self._works = works
 
-    def of(self, calls: Sequence[Recorded], act: Act, body: ActBody, who: Caller) -> Permitted:
+    def of(self, calls: Sequence[Recorded], act: Act, body: ActBody, who: SocketCaller) -> Permitted:
         """Return those of some calls that somebody may act on: all at an extension may not be theirs.
 
         Raises:
@@ -73,7 +73,7 @@ class Permits:
         return own_teams(person, self._works.config.extension)
 
 
-def require_named(who: Caller, what: str = "This shows who calls: it") -> None:
+def require_named(who: SocketCaller, what: str = "This shows who calls: it") -> None:
     """Make sure that whoever is shown numbers and names, or changes who sits where, has said who they are.
 
     Args:

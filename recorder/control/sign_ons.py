@@ -11,13 +11,13 @@ from recorder.calls.control import UnknownCallError
 from recorder.calls.signing_on import SIGN_ON, sign_on
 from recorder.calls.works import Works
 from recorder.common.problems import ProblemError
-from recorder.control.bodies import Caller, PersonalBody, SignOnBody, WhoCalls
-from recorder.control.door import Door, subject_of
+from recorder.control.bodies import PersonalBody, SignOnBody, SocketCaller, WhoCalls
+from recorder.control.call_thread_gateway import CallThreadGateway, subject_of
 from recorder.permissions import Act, DeniedError, Fault, Person, Refused
 from recorder.rules.authorisation import may
 from recorder.rules.policy import Extension
 from recorder.rules.seats import own_teams
-from recorder.rules.sign_on import SignOn, Way, displaced, is_own_phone, way_to
+from recorder.rules.sign_on import SignOn, SignOnWay, displaced, is_own_phone, way_to
 
 CODE = "agent.sign_on.code"
 """A code to be keyed at a phone was shown; the entry does not hold it."""
@@ -28,9 +28,9 @@ _WITHOUT_PEOPLE = ("extension", "service", "team", "is_signed_on")
 class LiveSignOns:
     """The routes."""
 
-    def __init__(self, works: Works, door: Door) -> None:
+    def __init__(self, works: Works, gateway: CallThreadGateway) -> None:
         self._works = works
-        self._door = door
+        self._gateway = gateway
 
     def install(self, app: FastAPI) -> None:
         """Add the routes to an application."""
@@ -78,12 +78,12 @@ class LiveSignOns:
         signature = Signature(
             act=SIGN_ON, actor=who.actor, subject=subject_of(extension), details={"os_user": who.os_user}
         )
-        person = await self._door.act(
+        person = await self._gateway.act(
             lambda: self._check(extension, body, who), signature, missing=UnknownCallError.of_extension(extension)
         )
         found, there = self._works.config.extensions[extension], self._works.sign_ons.of(extension)
         teams = self._teams_of(person)
-        if way_to(person, found, there, teams=teams, is_anothers=body.is_anothers) is Way.BY_CODE:
+        if way_to(person, found, there, teams=teams, is_anothers=body.is_anothers) is SignOnWay.BY_CODE:
             return await self._by_code(person, found, there, who)
         done = sign_on(
             self._works,
@@ -94,7 +94,7 @@ class LiveSignOns:
             details={"os_user": who.os_user},
         )
         try:
-            made = await self._door.stored(done, "Nobody is signed on: it could not be stored:")
+            made = await self._gateway.stored(done, "Nobody is signed on: it could not be stored:")
         except SignOnClashError as clash:
             raise ProblemError(409, f"{clash.operator} is signed on at extension {extension} now.") from clash
         return {
@@ -104,7 +104,7 @@ class LiveSignOns:
             "until": self._until(made),
         }
 
-    def _check(self, extension: str, body: SignOnBody, who: Caller) -> Person:
+    def _check(self, extension: str, body: SignOnBody, who: SocketCaller) -> Person:
         person = body.person_of(who)
         if extension not in self._works.config.extensions:
             raise ProblemError(404, f"Extension {extension} is not nominated; see [[extension]] in recorder.toml.")
@@ -119,19 +119,21 @@ class LiveSignOns:
         """Return the teams that somebody is in: their account's, and those of the phones that are theirs."""
         return frozenset(person.teams) | own_teams(person, self._works.config.extension)
 
-    async def _by_code(self, person: Person, extension: Extension, there: SignOn | None, who: Caller) -> dict[str, Any]:
+    async def _by_code(
+        self, person: Person, extension: Extension, there: SignOn | None, who: SocketCaller
+    ) -> dict[str, Any]:
         keys, operator = self._works.config.sign_on_keys, person.display_name
         before = displaced(operator, extension, there)
         details = {"operator": operator} | ({} if before is None else {"instead_of": before})
         if keys is None:
-            await self._door.audit(f"{SIGN_ON}.refused", who, extension.number, details, "")
+            await self._gateway.audit(f"{SIGN_ON}.refused", who, extension.number, details, "")
             raise ProblemError(
                 409,
                 f"Extension {extension.number} takes a code that is keyed at the phone, and `[sign_on] keys` is off: "
                 "ask who runs this system.",
             )
         made = self._works.sign_on_codes.issue(extension.number, account=person.name, operator=operator)
-        await self._door.audit(CODE, who, extension.number, details, "")
+        await self._gateway.audit(CODE, who, extension.number, details, "")
         return {
             "extension": extension.number,
             "operator": operator,
@@ -146,13 +148,13 @@ class LiveSignOns:
         details = {"os_user": who.os_user}
         signature = Signature(act=SIGN_OFF, actor=who.actor, subject=subject_of(extension), details=details)
         missing = UnknownCallError.of_extension(extension)
-        person = await self._door.act(lambda: self._there(extension, body, who), signature, missing=missing)
-        await self._door.audit(SIGN_OFF, who, extension, {"operator": person.display_name}, "")
+        person = await self._gateway.act(lambda: self._there(extension, body, who), signature, missing=missing)
+        await self._gateway.audit(SIGN_OFF, who, extension, {"operator": person.display_name}, "")
         act = self._works.sign_ons.sign_off
-        await self._door.confirm(self._works.clerk.submit(act, extension, person.display_name))
+        await self._gateway.confirm(self._works.clerk.submit(act, extension, person.display_name))
         return {"extension": extension, "operator": person.display_name}
 
-    def _there(self, extension: str, body: PersonalBody, who: Caller) -> Person:
+    def _there(self, extension: str, body: PersonalBody, who: SocketCaller) -> Person:
         person, there = body.person_of(who), self._works.sign_ons.of(extension)
         if there is None or there.operator != person.display_name:
             raise ProblemError(409, f"You are not signed on at extension {extension}.")

@@ -22,14 +22,14 @@ LIKE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class DemoClaim:
     """Something that the demo says of its result."""
 
     sentence: str
     is_true: bool
 
 
-def claims(row: RecordingRow, copy: Path, heard: Path, sounds: dict[str, Path]) -> list[Claim]:
+def claims(row: RecordingRow, copy: Path, heard: Path, sounds: dict[str, Path]) -> list[DemoClaim]:
     """Measure every claim.
 
     Args:
@@ -48,17 +48,17 @@ def claims(row: RecordingRow, copy: Path, heard: Path, sounds: dict[str, Path]) 
 
     is_marked = any(s.kind is SegmentKind.PAUSED and s.reason == "agent" for s in row.segments)
     return [
-        Claim("the notice reached the caller in full", _has_notice(_load(heard, 0))),
-        Claim("the caller is in the left channel", is_in(left, "caller")),
-        Claim("the officer is in the right channel", is_in(right, "officer")),
-        Claim("the caller is not in the right channel", is_absent(right, "caller")),
-        Claim("the caller is there again after the pause", is_in(left, "caller_after")),
-        Claim("the officer is there again after the pause", is_in(right, "officer_after")),
-        Claim("no second of the card number is in the left channel", is_absent(left, "card")),
-        Claim("no second of the card number is in the right channel", is_absent(right, "card")),
-        Claim("the paused span is silent in both channels", _is_silent(row, left, right)),
-        Claim("the segments name the pause and its reason", is_marked),
-        Claim("the outcome is recorded", str(row.outcome) == "recorded"),
+        DemoClaim("the notice reached the caller in full", _has_notice(_load(heard, 0))),
+        DemoClaim("the caller is in the left channel", is_in(left, "caller")),
+        DemoClaim("the officer is in the right channel", is_in(right, "officer")),
+        DemoClaim("the caller is not in the right channel", is_absent(right, "caller")),
+        DemoClaim("the caller is there again after the pause", is_in(left, "caller_after")),
+        DemoClaim("the officer is there again after the pause", is_in(right, "officer_after")),
+        DemoClaim("no second of the card number is in the left channel", is_absent(left, "card")),
+        DemoClaim("no second of the card number is in the right channel", is_absent(right, "card")),
+        DemoClaim("the paused span is silent in both channels", _is_silent(row, left, right)),
+        DemoClaim("the segments name the pause and its reason", is_marked),
+        DemoClaim("the outcome is recorded", str(row.outcome) == "recorded"),
     ]
 
 

@@ -23,7 +23,7 @@ from recorder.common.system_user import os_user
 from recorder.config.config_file import Answers
 from recorder.config.reading import read_config
 from recorder.control.client import LiveClient
-from recorder.demo.checks import RATE, Claim, claims, draw
+from recorder.demo.checks import RATE, DemoClaim, claims, draw
 from recorder.demo.phones.kinds import PhoneKind, choose
 from recorder.demo.phones.messages import PhoneError
 from recorder.demo.phones.phone import Phone
@@ -267,7 +267,7 @@ def _copy(home: Home, row: RecordingRow, output: Path, story: Story) -> Path:
     return target
 
 
-def _check(measured: list[Claim], story: Story) -> None:
+def _check(measured: list[DemoClaim], story: Story) -> None:
     """Show what was measured.
 
     Raises:

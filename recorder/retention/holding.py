@@ -74,7 +74,7 @@ def release_hold(books: HoldBooks, actor: Actor, hold_id: str, *, reason: str) -
             raise books.ledger.refusal(person, Act.RELEASE_HOLD, hold.recording, sentence)
         return replace(hold, released_by=person.actor, released_at=at, grace_until=at + GRACE)
 
-    change = _Change(RELEASED, Act.RELEASE_HOLD, HoldEvent.RELEASE, may_release, released)
+    change = _HoldChange(RELEASED, Act.RELEASE_HOLD, HoldEvent.RELEASE, may_release, released)
     return _changed(books, actor, hold_id, change, reason)
 
 
@@ -88,7 +88,7 @@ def reinstate_hold(books: HoldBooks, actor: Actor, hold_id: str, *, reason: str)
     def reinstated(hold: Hold, _at: datetime, _person: Person) -> Hold:
         return replace(hold, released_by=None, released_at=None, grace_until=None)
 
-    change = _Change(REINSTATED, Act.PLACE_HOLD, HoldEvent.REINSTATE, may_reinstate, reinstated)
+    change = _HoldChange(REINSTATED, Act.PLACE_HOLD, HoldEvent.REINSTATE, may_reinstate, reinstated)
     return _changed(books, actor, hold_id, change, reason)
 
 
@@ -113,7 +113,7 @@ def review_hold(
         hold = replace(hold, review_on=_day(hold, review_on, at))
         return replace(hold, owner=_owner(books, owner, hold, known_call(books, hold))) if owner else hold
 
-    change = _Change(REVIEWED, Act.PLACE_HOLD, HoldEvent.REVIEW, may_review, reviewed)
+    change = _HoldChange(REVIEWED, Act.PLACE_HOLD, HoldEvent.REVIEW, may_review, reviewed)
     return _changed(books, actor, hold_id, change, reason)
 
 
@@ -195,7 +195,7 @@ def _needed_by_claim(books: HoldBooks, hold: Hold) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Change:
+class _HoldChange:
     """An act on a hold: its name in the audit log, who may, what it is to the hold, and what comes of it."""
 
     name: str
@@ -205,7 +205,7 @@ class _Change:
     apply: Callable[[Hold, datetime, Person], Hold]
 
 
-def _changed(books: HoldBooks, actor: Actor, hold_id: str, change: _Change, reason: str) -> Hold:
+def _changed(books: HoldBooks, actor: Actor, hold_id: str, change: _HoldChange, reason: str) -> Hold:
     person = books.ledger.require(actor, change.act, hold_id, reason=reason)
     with steady_books(books):
         hold = known_hold(books, hold_id)

@@ -68,7 +68,7 @@ class Takeover:
     at: datetime
 
 
-class Way(enum.Enum):
+class SignOnWay(enum.Enum):
     """How somebody may sign on at an extension."""
 
     AT_ONCE = "at_once"
@@ -84,7 +84,7 @@ def way_to(
     *,
     teams: Iterable[str],
     is_anothers: bool,
-) -> Way:
+) -> SignOnWay:
     """Return how somebody may sign on at an extension.
 
     Args:
@@ -95,11 +95,11 @@ def way_to(
         is_anothers: Whether it is the own extension of another account.
     """
     if there is not None:
-        return Way.BY_CODE
+        return SignOnWay.BY_CODE
     if is_own_phone(person, extension, is_anothers=is_anothers):
-        return Way.AT_ONCE
+        return SignOnWay.AT_ONCE
     is_nobodys = not extension.operator and not is_anothers
-    return Way.AT_ONCE if is_nobodys and extension.team in ("", *teams) else Way.BY_CODE
+    return SignOnWay.AT_ONCE if is_nobodys and extension.team in ("", *teams) else SignOnWay.BY_CODE
 
 
 def is_own_phone(person: Person, extension: Extension, *, is_anothers: bool) -> bool:

@@ -29,7 +29,7 @@ class SessionLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class OpenIdIdentity:
     """Who somebody is, as an OpenID provider says.
 
     Attributes:

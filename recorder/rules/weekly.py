@@ -29,7 +29,7 @@ class Weekday(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calls:
+class CallTotals:
     """What became of the calls of a period.
 
     Attributes:
@@ -68,7 +68,7 @@ class Week:
 
     start: datetime
     end: datetime
-    calls: Calls
+    calls: CallTotals
     acts: Mapping[str, int] = field(default_factory=dict)
     deleted: int = 0
     holds_due: int = 0
@@ -121,7 +121,7 @@ ACTS: Mapping[str, str] = {
 """What is counted of the audit log, and how it reads."""
 
 
-def counted(rows: Iterable[RecordingRow]) -> Calls:
+def counted(rows: Iterable[RecordingRow]) -> CallTotals:
     """Count what became of calls."""
     outcomes: Counter[str] = Counter()
     paused = pauses = opted_out = silenced = fax_suspected = 0
@@ -132,7 +132,7 @@ def counted(rows: Iterable[RecordingRow]) -> Calls:
         found = sum(segment.kind is SegmentKind.PAUSED for segment in row.segments)
         outcomes[str(row.outcome)] += 1
         paused, pauses, opted_out = paused + bool(found), pauses + found, opted_out + bool(row.opted_out)
-    return Calls(
+    return CallTotals(
         outcomes=outcomes,
         paused=paused,
         pauses=pauses,

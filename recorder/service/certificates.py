@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from recorder.config.carriage import tls_options
 from recorder.config.settings import Config
-from recorder.service.findings import Finding, error, ok, warning
+from recorder.service.findings import SiteFinding, error, ok, warning
 from sip.options import Address, TlsOptions, TransportKind
 from sip.tls import TlsFilesError, days_left, load
 
@@ -48,7 +48,7 @@ def health(carrier: Carrier, now: datetime) -> dict[str, Any]:
     }
 
 
-def check_tls(config: Config, now: datetime) -> Iterator[Finding]:
+def check_tls(config: Config, now: datetime) -> Iterator[SiteFinding]:
     """Look whether TLS can be spoken, by SIP and by the console, and until when."""
     sip = tls_options(config.sip)
     if sip is not None:
@@ -78,7 +78,7 @@ def _is_loopback(address: Address) -> bool:
 
 def _check(
     what: str, options: TlsOptions, now: datetime, *, program: str, section: str, who: str, again: str
-) -> Iterator[Finding]:
+) -> Iterator[SiteFinding]:
     try:
         expires_at = load(options).expires_at
     except TlsFilesError as problem:

@@ -9,12 +9,12 @@ from recorder.config.settings import Config
 from recorder.config.sip_accounts import AccountError, accounts, registrars
 from recorder.permissions import Person, Role
 from recorder.rules.signing_in import SecondFactor
-from recorder.service.findings import Finding, error, ok, warning
+from recorder.service.findings import SiteFinding, error, ok, warning
 from sip.options import TransportKind
 from sip.sdes import Srtp
 
 
-def check_srtp(config: Config) -> Iterator[Finding]:
+def check_srtp(config: Config) -> Iterator[SiteFinding]:
     """Look whether keys for SRTP go over signalling that others can read: whoever has the key has the audio."""
     clear = [
         f"route {route.name!r} (to {target})"
@@ -38,7 +38,7 @@ def check_srtp(config: Config) -> Iterator[Finding]:
     yield ok("SRTP keys", "none has to cross the network in SIP that is not encrypted")
 
 
-def check_answered_by(config: Config) -> Iterator[Finding]:
+def check_answered_by(config: Config) -> Iterator[SiteFinding]:
     """Look whether the file says of each nominated extension who may answer calls to it."""
     if config.unsaid_answered_by:
         yield warning(
@@ -53,7 +53,7 @@ def check_answered_by(config: Config) -> Iterator[Finding]:
         yield ok("who answers", "the file says of every nominated extension who may answer for it")
 
 
-def check_siprec(config: Config) -> Iterator[Finding]:
+def check_siprec(config: Config) -> Iterator[SiteFinding]:
     """Look whether somebody answers for the notice in the sessions of each SIPREC client, where there is any."""
     clients = [peer for peer in config.peer if peer.siprec]
     unattested = [f"peer {peer.name!r}" for peer in clients if not peer.is_attested]
@@ -67,7 +67,7 @@ def check_siprec(config: Config) -> Iterator[Finding]:
         yield ok("SIPREC notice", "somebody answers for it in the sessions of every client")
 
 
-def check_sign_in(config: Config) -> Iterator[Finding]:
+def check_sign_in(config: Config) -> Iterator[SiteFinding]:
     """Look whether people sign in with more than a password."""
     if config.console.second_factor is SecondFactor.OFF:
         yield warning(
@@ -78,7 +78,7 @@ def check_sign_in(config: Config) -> Iterator[Finding]:
         yield ok("signing in", "with an authenticator, for whoever approves, listens or administers")
 
 
-def check_teams(config: Config, people: Iterable[Person]) -> Iterator[Finding]:
+def check_teams(config: Config, people: Iterable[Person]) -> Iterator[SiteFinding]:
     """Look whether there are managers who answer for no team, or calls that are no manager's."""
     managers = [person for person in people if person.roles & {Role.MANAGER}]
     if not managers:
@@ -94,7 +94,7 @@ def check_teams(config: Config, people: Iterable[Person]) -> Iterator[Finding]:
         yield ok("teams", f"{len(managers)} managers, teams {', '.join(sorted(known))}")
 
 
-def check_teamless(config: Config) -> Iterator[Finding]:
+def check_teamless(config: Config) -> Iterator[SiteFinding]:
     """Look whether every nominated extension has a team."""
     teamless = [extension.number for extension in config.extension if not extension.team]
     if teamless:
@@ -108,7 +108,7 @@ def check_teamless(config: Config) -> Iterator[Finding]:
         yield ok("extensions without a team", "none")
 
 
-def check_operators(config: Config, people: Collection[Person]) -> Iterator[Finding]:
+def check_operators(config: Config, people: Collection[Person]) -> Iterator[SiteFinding]:
     """Look whether an extension names an account in the place of the name that its calls are found by."""
     operators = [(extension.number, extension.operator) for extension in config.extension]
     for one in misnamed_operators(operators, people):
@@ -119,7 +119,7 @@ def check_operators(config: Config, people: Collection[Person]) -> Iterator[Find
         )  # fmt: skip
 
 
-def check_anchors(config: Config) -> Iterator[Finding]:
+def check_anchors(config: Config) -> Iterator[SiteFinding]:
     """Look whether heads of the audit log are noted where whoever has this machine cannot change them."""
     options = config.anchors
     if not options.is_any:
@@ -142,7 +142,7 @@ TAKEN_KEYS = frozenset({"*0", "*1", "*2", "*3", "*4"})
 """What Asterisk's sample features.conf and FreeSWITCH's shipped dialplan bind in a call: hang up, record, transfer."""
 
 
-def check_pause_keys(config: Config) -> Iterator[Finding]:
+def check_pause_keys(config: Config) -> Iterator[SiteFinding]:
     """Look whether a PBX as it is shipped would take the keys before they come here.
 
     FreeSWITCH's first binding of a leg takes each ``*`` and the key after it, so that no keys are safe there.
@@ -167,7 +167,7 @@ def check_pause_keys(config: Config) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def check_review(config: Config, today: date) -> Iterator[Finding]:
+def check_review(config: Config, today: date) -> Iterator[SiteFinding]:
     """Say when the policy on recording is reviewed next, which it is every three years (P24)."""
     what, review_on = "policy review", config.site.policy_review_on
     if review_on is None:
@@ -186,7 +186,7 @@ def check_review(config: Config, today: date) -> Iterator[Finding]:
         yield ok(what, f"the next one is on {review_on:%d/%m/%Y}")
 
 
-def check_accounts(config: Config) -> Iterator[Finding]:
+def check_accounts(config: Config) -> Iterator[SiteFinding]:
     """Look whether the passwords for peers and registrars can be read."""
     try:
         accounts(config.peer)

@@ -16,7 +16,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class SiteFinding:
     """One thing that was looked at. ``why`` and ``do`` are empty when all is well."""
 
     level: Level
@@ -26,16 +26,16 @@ class Finding:
     do: str = ""
 
 
-def ok(what: str, says: str) -> Finding:
+def ok(what: str, says: str) -> SiteFinding:
     """Return that something is as it should be."""
-    return Finding(level=Level.OK, what=what, says=says)
+    return SiteFinding(level=Level.OK, what=what, says=says)
 
 
-def warning(what: str, says: str, *, why: str, do: str) -> Finding:
+def warning(what: str, says: str, *, why: str, do: str) -> SiteFinding:
     """Return a finding that somebody should look at."""
-    return Finding(level=Level.WARNING, what=what, says=says, why=why, do=do)
+    return SiteFinding(level=Level.WARNING, what=what, says=says, why=why, do=do)
 
 
-def error(what: str, says: str, *, why: str, do: str) -> Finding:
+def error(what: str, says: str, *, why: str, do: str) -> SiteFinding:
     """Return a finding that keeps the recorder from working."""
-    return Finding(level=Level.ERROR, what=what, says=says, why=why, do=do)
+    return SiteFinding(level=Level.ERROR, what=what, says=says, why=why, do=do)

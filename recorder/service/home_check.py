@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.recordings.home_rights import forbidden_in, given_away
-from recorder.service.findings import Finding, error, ok, warning
+from recorder.service.findings import SiteFinding, error, ok, warning
 from sip.options import Address, TransportKind
 from storage.epochs import EpochKeys, read_public
 from storage.errors import KeyProblemError
@@ -18,7 +18,7 @@ from storage.group_modes import is_shared
 _LOST = "recordings are sealed to the public halves, and nobody could ever listen to them"
 
 
-def check_private_keys(keys: EpochKeys) -> Iterator[Finding]:
+def check_private_keys(keys: EpochKeys) -> Iterator[SiteFinding]:
     """Look whether the private keys that are here are those of the public ones; none here is no finding.
 
     One that takes a passphrase is opened if it is the newest and the passphrase is known: each costs a second.
@@ -45,7 +45,7 @@ def _problem_with(keys: EpochKeys, name: str) -> str | None:
     return None
 
 
-def check_listening(config: Config, *, is_running: bool) -> Iterator[Finding]:
+def check_listening(config: Config, *, is_running: bool) -> Iterator[SiteFinding]:
     """Look whether SIP can be listened to where it is configured; a daemon that runs here has it already."""
     sip = config.sip
     streams = [(address, socket.SOCK_STREAM) for address in (sip.listen_tcp, sip.listen_tls)]
@@ -55,7 +55,7 @@ def check_listening(config: Config, *, is_running: bool) -> Iterator[Finding]:
             yield _listening(address, kind, f"SIP at {address.bracketed}:{address.port}, {over}", is_running=is_running)
 
 
-def _listening(address: Address, kind: socket.SocketKind, what: str, *, is_running: bool) -> Finding:
+def _listening(address: Address, kind: socket.SocketKind, what: str, *, is_running: bool) -> SiteFinding:
     if is_running:
         return ok(what, "the daemon runs here")
     problem = _bind_problem(address, kind)
@@ -83,7 +83,7 @@ def _bind_problem(address: Address, kind: socket.SocketKind) -> OSError | None:
     return None
 
 
-def check_next_hops(config: Config) -> Iterator[Finding]:
+def check_next_hops(config: Config) -> Iterator[SiteFinding]:
     """Look whether a route leads back to the recorder itself."""
     own = {
         (address.host, address.port, kind)
@@ -102,7 +102,7 @@ def check_next_hops(config: Config) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def check_folders(home: Home) -> Iterator[Finding]:
+def check_folders(home: Home) -> Iterator[SiteFinding]:
     """Look who may read what lies in a home; files that only hold messages to callers may be read by anybody."""
     open_to_others = sorted(
         f"{path.relative_to(home.root).as_posix() or '.'} ({stat.S_IMODE(path.stat().st_mode):04o})"

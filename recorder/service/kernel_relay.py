@@ -17,7 +17,7 @@ from audio.relay import Relay
 from audio.types import RelayOptions
 from recorder.config.carriage import WILDCARDS
 from recorder.config.settings import Config
-from recorder.service.findings import Finding, ok, warning
+from recorder.service.findings import SiteFinding, ok, warning
 
 _log = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ def open_relay(options: RelayOptions, port_memory: PortMemory | None = None) -> 
     return Relay(replace(options, kernel_interfaces=()), port_memory=port_memory), found
 
 
-def check_kernel_relay(config: Config, means: Means) -> Iterator[Finding]:
+def check_kernel_relay(config: Config, means: Means) -> Iterator[SiteFinding]:
     """Look whether the kernel relays settled streams, or could."""
     what, interfaces = "kernel relay", config.media.kernel_interfaces
     found = obstacle(means, config.media_address, interfaces)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from recorder.common.hygiene import descriptors_needed, locked_bytes
 from recorder.config.settings import Config
-from recorder.service.findings import Finding, error, ok, warning
+from recorder.service.findings import SiteFinding, error, ok, warning
 from recorder.service.machine import Machine, Process
 
 CAPTURES = frozenset({
@@ -23,7 +23,7 @@ _COMM_CHARACTERS = 15
 """The kernel cuts names of processes to so many."""
 
 
-def check_machine(machine: Machine, config: Config) -> Iterator[Finding]:
+def check_machine(machine: Machine, config: Config) -> Iterator[SiteFinding]:
     """Judge a machine for a configuration."""
     yield _descriptors(machine, config)
     yield _locked_memory(machine, config)
@@ -38,7 +38,7 @@ def check_machine(machine: Machine, config: Config) -> Iterator[Finding]:
     yield _library(machine)
 
 
-def _descriptors(machine: Machine, config: Config) -> Finding:
+def _descriptors(machine: Machine, config: Config) -> SiteFinding:
     calls = config.limits.max_calls
     needed = descriptors_needed(calls, config.connections)
     if machine.descriptors >= needed:
@@ -50,7 +50,7 @@ def _descriptors(machine: Machine, config: Config) -> Finding:
     )  # fmt: skip
 
 
-def _locked_memory(machine: Machine, config: Config) -> Finding:
+def _locked_memory(machine: Machine, config: Config) -> SiteFinding:
     what, calls = "locked memory", config.limits.max_calls
     needed = locked_bytes(calls, config.pause.look_back_s, threads=config.media.threads)
     why = "audio that a pause will erase could be written to swap first"
@@ -64,7 +64,7 @@ def _locked_memory(machine: Machine, config: Config) -> Finding:
     )  # fmt: skip
 
 
-def _media_ports(config: Config) -> Finding:
+def _media_ports(config: Config) -> SiteFinding:
     first, last = config.media.ports
     calls, carried = config.limits.max_calls, (last - first + 1) // 4
     if carried >= calls:
@@ -75,7 +75,7 @@ def _media_ports(config: Config) -> Finding:
     )  # fmt: skip
 
 
-def _core_files(machine: Machine) -> Finding:
+def _core_files(machine: Machine) -> SiteFinding:
     what, do = "core files", "set fs.suid_dumpable = 0 and a kernel.core_pattern without a pipe (deploy/sysctl.conf)"
     if machine.core_pattern.startswith("|"):
         return warning(
@@ -92,7 +92,7 @@ def _core_files(machine: Machine) -> Finding:
     return ok(what, "none are piped to a program")
 
 
-def _swap(machine: Machine) -> Finding:
+def _swap(machine: Machine) -> SiteFinding:
     plain = [swap.name for swap in machine.swaps if not swap.is_safe]
     if plain:
         return warning(
@@ -103,7 +103,7 @@ def _swap(machine: Machine) -> Finding:
     return ok("swap", "encrypted or compressed memory" if machine.swaps else "there is none")
 
 
-def _hibernation(machine: Machine) -> Finding:
+def _hibernation(machine: Machine) -> SiteFinding:
     if not machine.can_hibernate:
         return ok("hibernation", "the kernel does not offer it")
     where = f", and would resume from {machine.resumes_from}" if machine.resumes_from else ""
@@ -114,7 +114,7 @@ def _hibernation(machine: Machine) -> Finding:
     )  # fmt: skip
 
 
-def _captures(processes: Iterable[Process]) -> Finding:
+def _captures(processes: Iterable[Process]) -> SiteFinding:
     cut = {name[:_COMM_CHARACTERS] for name in CAPTURES}
     running = sorted({f"{process.name} (process {process.pid})" for process in processes if process.name in cut})
     if not running:
@@ -126,7 +126,7 @@ def _captures(processes: Iterable[Process]) -> Finding:
     )  # fmt: skip
 
 
-def _packet_sockets(holders: Iterable[str]) -> Finding:
+def _packet_sockets(holders: Iterable[str]) -> SiteFinding:
     others = sorted(holder for holder in holders if holder not in _NETWORK_CARE and holder not in CAPTURES)
     if not others:
         return ok("packet sockets", "only programs that look after the network hold one, or none")
@@ -140,7 +140,7 @@ def _packet_sockets(holders: Iterable[str]) -> Finding:
     )  # fmt: skip
 
 
-def _debug_logging(processes: Iterable[Process]) -> Finding:
+def _debug_logging(processes: Iterable[Process]) -> SiteFinding:
     verbose = [
         process
         for process in processes
@@ -157,7 +157,7 @@ def _debug_logging(processes: Iterable[Process]) -> Finding:
     )  # fmt: skip
 
 
-def _clock(machine: Machine) -> Finding:
+def _clock(machine: Machine) -> SiteFinding:
     if machine.is_clock_synchronised is False:
         return warning(
             "clock", "the kernel's clock is not synchronised",
@@ -167,7 +167,7 @@ def _clock(machine: Machine) -> Finding:
     return ok("clock", "synchronised" if machine.is_clock_synchronised else "the kernel does not say")
 
 
-def _library(machine: Machine) -> Finding:
+def _library(machine: Machine) -> SiteFinding:
     if machine.has_glibc:
         return ok("freed memory", "is wiped")
     return warning(

@@ -7,10 +7,10 @@ from recorder.access.openid.answers import ProviderDownError
 from recorder.access.openid.provider import Provider
 from recorder.common.clock import utc_now
 from recorder.config.settings import Config
-from recorder.service.findings import Finding, ok, warning
+from recorder.service.findings import SiteFinding, ok, warning
 
 
-def check_openid(config: Config) -> Iterator[Finding]:
+def check_openid(config: Config) -> Iterator[SiteFinding]:
     """Look whether people can sign in by the provider, where one is configured."""
     if config.openid.issuer is None:
         return

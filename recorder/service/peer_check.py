@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from recorder.config.settings import Config
 from recorder.rules.alarms import ALARMS
 from recorder.rules.routing import Peer, Route, find_peer
-from recorder.service.findings import Finding, ok, warning
+from recorder.service.findings import SiteFinding, ok, warning
 from sip.sdes import Srtp
 
 TOLD = (
@@ -19,7 +19,7 @@ TOLD = (
 """Alarms that speak of a setting of the PBX."""
 
 
-def check_targets(config: Config) -> Iterator[Finding]:
+def check_targets(config: Config) -> Iterator[SiteFinding]:
     """Say of each route what its targets must allow, and look whether what is known of them contradicts it."""
     for route in config.route:
         there = _peer_of(config, route)
@@ -34,7 +34,7 @@ def check_targets(config: Config) -> Iterator[Finding]:
             yield ok(what, _wanted(route, there))
 
 
-def check_alarms(alarms: Mapping[str, int]) -> Iterator[Finding]:
+def check_alarms(alarms: Mapping[str, int]) -> Iterator[SiteFinding]:
     """Say which alarms of the running daemon speak of a setting of the PBX, and of which one."""
     for name in TOLD:
         if count := alarms.get(name, 0):

@@ -14,7 +14,7 @@ from recorder.access.proposals import Proposals
 from recorder.access.second_factor import SecondFactors
 from recorder.access.sessions import Sessions
 from recorder.access.tokens import Tokens
-from recorder.control.client import Grant
+from recorder.control.client import OptOutGrant
 from recorder.data_subjects.casework import CaseBooks
 from recorder.data_subjects.transcripts import Transcripts
 from recorder.exports.copy_orders import CopyBooks
@@ -68,7 +68,7 @@ class Live(Protocol):
     def second_message(self, target: Target, *, person: Person, reason: str = "") -> dict[str, Any]:
         """Have the second message played to the outside party of each call."""
 
-    def opt_out(self, target: Target, *, person: Person, grant: Grant, around: Around) -> dict[str, Any]:
+    def opt_out(self, target: Target, *, person: Person, grant: OptOutGrant, around: Around) -> dict[str, Any]:
         """Stop recording one call for good."""
 
     def opt_outs(self, *, actor: str = "") -> list[dict[str, Any]]:
@@ -77,7 +77,7 @@ class Live(Protocol):
     def ask_opt_out(self, call: str, *, person: Person, reason: str = "") -> dict[str, Any]:
         """Ask that a call be recorded no longer."""
 
-    def grant_opt_out(self, request: str, *, person: Person, grant: Grant, around: Around) -> dict[str, Any]:
+    def grant_opt_out(self, request: str, *, person: Person, grant: OptOutGrant, around: Around) -> dict[str, Any]:
         """Grant a request."""
 
     def decline_opt_out(self, request: str, *, person: Person, reason: str, around: Around) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from recorder.access.operator_names import MisnamedOperator, misnamed_operators
 from recorder.common.problems import ProblemError
-from recorder.control.client import SERVICE, DaemonRefusedError, DaemonUnavailableError, Grant
+from recorder.control.client import SERVICE, DaemonRefusedError, DaemonUnavailableError, OptOutGrant
 from recorder.permissions import Act, Actor, Allowed, Person, Role
 from recorder.rules.authorisation import may
 from recorder.rules.call_target import CallTarget, ExtensionTarget
@@ -191,13 +191,13 @@ class LiveDesk:
         person = self._person(actor, Act.RAISE_OPT_OUT, call, reason)
         return self._daemon(lambda: self._live.ask_opt_out(call, person=person, reason=reason))
 
-    def opt_out(self, actor: Actor, call: str, grant: Grant) -> dict[str, Any]:
+    def opt_out(self, actor: Actor, call: str, grant: OptOutGrant) -> dict[str, Any]:
         """Stop recording for the rest of a call."""
         person = self._person(actor, Act.OPT_OUT, call, grant.reason)
         around = self._managers(person)
         return self._daemon(lambda: self._live.opt_out(CallTarget(call), person=person, grant=grant, around=around))
 
-    def grant_opt_out(self, actor: Actor, request: str, grant: Grant) -> dict[str, Any]:
+    def grant_opt_out(self, actor: Actor, request: str, grant: OptOutGrant) -> dict[str, Any]:
         """Grant a request: recording ends for the rest of its call."""
         person = self._person(actor, Act.OPT_OUT, request, grant.reason)
         around = self._managers(person)

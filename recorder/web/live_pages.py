@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from recorder.common.problems import ProblemError
-from recorder.control.client import Grant
+from recorder.control.client import OptOutGrant
 from recorder.web.auth import Caller
 from recorder.web.board_stream import BoardStream, Watcher
 from recorder.web.conversations import by_conversation
@@ -202,8 +202,8 @@ def _forgotten(answer: dict[str, Any]) -> str:
     return f"{_now(answer)} {then}"
 
 
-def _grant(caller_asked: str, distress_judged: str, erase_before: str, reason: str) -> Grant:
-    return Grant(
+def _grant(caller_asked: str, distress_judged: str, erase_before: str, reason: str) -> OptOutGrant:
+    return OptOutGrant(
         caller_asked=bool(caller_asked),
         distress_judged=bool(distress_judged),
         erase_before=bool(erase_before),
@@ -234,7 +234,7 @@ def _decision_page(
     call: dict[str, Any],
     request: dict[str, Any] | None,
     *,
-    grant: Grant | None = None,
+    grant: OptOutGrant | None = None,
     problem: ProblemError | None = None,
 ) -> HTMLResponse:
     """Show the form, with what was sent and what was wrong with it."""

@@ -15,14 +15,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from recorder.access.account_rows import PeopleError
-from recorder.access.attempts import Refusal, SignInRefused
+from recorder.access.attempts import SignInRefusal, SignInRefused
 from recorder.access.database import AuditNote
 from recorder.access.openid.answers import AnswerRefusedError, ProviderDownError
 from recorder.access.openid.provider import Provider
 from recorder.access.openid.starts import Start
 from recorder.common.problems import ProblemError
 from recorder.config.openid_options import CALLBACK_PATH
-from recorder.rules.signing_in import SECOND_FACTOR_ROLES, Identity
+from recorder.rules.signing_in import SECOND_FACTOR_ROLES, OpenIdIdentity
 from recorder.web.account_pages import NOT_RIGHT, account_page
 from recorder.web.first_steps import after_first_factor, begin, note_try, out_of_date
 from recorder.web.parts import Console, PageChanger, Parts, Text
@@ -47,27 +47,27 @@ _OUT_OF_DATE = (
 )
 _CANCELLED = ("You are not signed in", "The sign-in service did not sign you in. You can try again.")
 _REFUSALS = {
-    Refusal.UNKNOWN: (
+    SignInRefusal.UNKNOWN: (
         "You have no account here",
         "Your sign-in was right, but no account of the call recorder is yours. Ask an administrator of the call "
         "recorder for one, and give them the reference below.",
     ),
-    Refusal.DISABLED: (
+    SignInRefusal.DISABLED: (
         "Your account is closed",
         "Your sign-in was right, but your account of the call recorder was closed. If you still need it, ask an "
         "administrator of the call recorder for a new one.",
     ),
-    Refusal.LOCKED: (
+    SignInRefusal.LOCKED: (
         "Your account is locked",
         "Your sign-in was right, but too many wrong passwords or codes were tried with your account. Try again in an "
         "hour, or ask an administrator of the call recorder.",
     ),
-    Refusal.OTHER_IDENTITY: (
+    SignInRefusal.OTHER_IDENTITY: (
         "This account is connected to somebody else",
         "Your sign-in was right, but the account of that name is another person's at the sign-in service. If it is "
         "yours, because your work account was made anew, ask an administrator of the call recorder to disconnect it.",
     ),
-    Refusal.NOT_CONNECTED: (
+    SignInRefusal.NOT_CONNECTED: (
         "Connect your account first",
         "Your sign-in was right. Your account of the call recorder can do more than most, so you connect it yourself: "
         "sign in with your name and password, open Your account, and choose Connect.",
@@ -150,7 +150,7 @@ async def _to_provider(console: Parts, provider: Provider, start: Start) -> Resp
     return answer
 
 
-def _sign_in(request: Request, console: Parts, start: Start, identity: Identity) -> Response:
+def _sign_in(request: Request, console: Parts, start: Start, identity: OpenIdIdentity) -> Response:
     result = console.deps.identities.recognise(identity)
     if isinstance(result, SignInRefused):
         note_try(request, console, result.note)
@@ -165,7 +165,7 @@ def _sign_in(request: Request, console: Parts, start: Start, identity: Identity)
     return _arrived(console, answer)
 
 
-def _connect(request: Request, console: Parts, start: Start, identity: Identity) -> Response:
+def _connect(request: Request, console: Parts, start: Start, identity: OpenIdIdentity) -> Response:
     assert start.account is not None
     assert start.session is not None
     if not console.deps.sessions.lasts(start.session):

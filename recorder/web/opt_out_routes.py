@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from recorder.control.client import Grant
+from recorder.control.client import OptOutGrant
 from recorder.permissions import MAX_REASON_CHARACTERS
 from recorder.web.api import PROBLEMS
 from recorder.web.live_routes import CallPath, Why
@@ -28,9 +28,9 @@ class GrantOrder(BaseModel):
         description="Erase what was recorded before, once a second person agrees; null: by rule",
     )
 
-    def grant(self) -> Grant:
+    def grant(self) -> OptOutGrant:
         """Return it in the daemon's words."""
-        return Grant(**self.model_dump())
+        return OptOutGrant(**self.model_dump())
 
 
 class OptOuts(BaseModel):

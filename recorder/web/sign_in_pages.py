@@ -11,7 +11,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from recorder.access.account_rows import PeopleError
-from recorder.access.attempts import REFUSED_SENTENCE, Refusal, SignInRefused
+from recorder.access.attempts import REFUSED_SENTENCE, SignInRefusal, SignInRefused
 from recorder.access.qr import svg_of
 from recorder.access.second_factor import WRONG_CODE_SENTENCE
 from recorder.access.totp import address_of, spaced
@@ -100,7 +100,7 @@ def code(request: Request, console: Console, caller: StartingChanger, code: Text
 def _wrong(console: Parts, caller: Caller, result: SignInRefused, page: str, **about: Any) -> Response:  # noqa: ANN401
     """Show the form again; whoever has no more tries begins anew, so that a password alone is not worth many codes."""
     assert caller.session is not None
-    if result.refusal is Refusal.WRONG_CODE:
+    if result.refusal is SignInRefusal.WRONG_CODE:
         error = WRONG_CODE_SENTENCE
         return console.renderer.page(page, None, status=403, form_csrf=caller.csrf, error=error, **about)
     console.deps.sessions.end(caller.session.key)

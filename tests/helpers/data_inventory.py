@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import PurePath
 
 
-class Holds(StrEnum):
+class Content(StrEnum):
     """The most that a place may hold."""
 
     NOTHING = "nothing"
@@ -52,7 +52,7 @@ class Place:
     """
 
     pattern: str
-    holds: Holds
+    holds: Content
     writers: tuple[Writer, ...]
     note: str
     is_passing: bool = False
@@ -65,11 +65,11 @@ _RECORDING = "recordings/[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]/*"
 _MONTH = "[0-9][0-9][0-9][0-9]-[0-9][0-9]"
 
 
-def _place(pattern: str, holds: Holds, writers: tuple[Writer, ...], note: str, *, is_passing: bool = False) -> Place:
+def _place(pattern: str, holds: Content, writers: tuple[Writer, ...], note: str, *, is_passing: bool = False) -> Place:
     return Place(pattern=pattern, holds=holds, writers=writers, note=note, is_passing=is_passing)
 
 
-def _database(pattern: str, holds: Holds, writers: tuple[Writer, ...], note: str) -> tuple[Place, ...]:
+def _database(pattern: str, holds: Content, writers: tuple[Writer, ...], note: str) -> tuple[Place, ...]:
     """Return a SQLite file and what SQLite keeps beside it, which holds the same."""
     beside = [
         _place(pattern + end, holds, writers, f"of {pattern}: {what}", is_passing=True)
@@ -80,101 +80,105 @@ def _database(pattern: str, holds: Holds, writers: tuple[Writer, ...], note: str
 
 
 HOME_PLACES: tuple[Place, ...] = (
-    _place(f"{_RECORDING}/*.rec", Holds.SEALED_AUDIO, _ALL, "finished recording"),
-    _place(f"{_RECORDING}/*.part", Holds.SEALED_AUDIO, _ALL, "recording in progress"),
+    _place(f"{_RECORDING}/*.rec", Content.SEALED_AUDIO, _ALL, "finished recording"),
+    _place(f"{_RECORDING}/*.part", Content.SEALED_AUDIO, _ALL, "recording in progress"),
     _place(
         f"{_RECORDING}/*.erasing",
-        Holds.SEALED_AUDIO,
+        Content.SEALED_AUDIO,
         _KEY_HOLDER,
         "recording without its erased spans, about to take the place of the old one",
         is_passing=True,
     ),
-    _place(f"keys/sealed/{_MONTH}/*.key", Holds.KEYS, _ALL, "key of one recording, sealed to its month"),
+    _place(f"keys/sealed/{_MONTH}/*.key", Content.KEYS, _ALL, "key of one recording, sealed to its month"),
     _place(
         f"keys/sealed/{_MONTH}/*.next",
-        Holds.KEYS,
+        Content.KEYS,
         _KEY_HOLDER,
         "key of an *.erasing, about to take the place of the old one, which is destroyed",
         is_passing=True,
     ),
-    _place(f"keys/epochs/{_MONTH}.pub", Holds.NOTHING, _KEY_HOLDER, "public key of a month"),
-    _place("keys/node/*.key", Holds.KEYS, _COMMANDS, "keys of the node: signature, index metadata"),
-    _place("keys/actor/actor.key", Holds.KEYS, _KEY_HOLDER, "key that signs for the daemon who acts"),
-    _place("keys/actor/actor.pub", Holds.NOTHING, _KEY_HOLDER, "its public half, with which the daemon checks that"),
-    _place(f"private/{_MONTH}.key", Holds.KEYS, _KEY_HOLDER, "private key of a month"),
-    *_database("index.sqlite", Holds.METADATA, _ALL, "index of recordings, orders to erase"),
-    _place("index.sqlite-lock", Holds.NOTHING, _ALL, "held while the tables of index.sqlite are made or changed"),
-    *_database("index.sqlite.rebuilt", Holds.METADATA, _COMMANDS, "index that is being made anew"),
-    _place("index.sqlite.rebuilt-lock", Holds.NOTHING, _COMMANDS, "held meanwhile", is_passing=True),
-    _place("lost+found/*/*.key", Holds.KEYS, _COMMANDS, "sealed key that opened nothing, moved aside by fsck"),
-    _place("lost+found/*/*.rec", Holds.SEALED_AUDIO, _COMMANDS, "second copy of a recording, likewise"),
+    _place(f"keys/epochs/{_MONTH}.pub", Content.NOTHING, _KEY_HOLDER, "public key of a month"),
+    _place("keys/node/*.key", Content.KEYS, _COMMANDS, "keys of the node: signature, index metadata"),
+    _place("keys/actor/actor.key", Content.KEYS, _KEY_HOLDER, "key that signs for the daemon who acts"),
+    _place("keys/actor/actor.pub", Content.NOTHING, _KEY_HOLDER, "its public half, with which the daemon checks that"),
+    _place(f"private/{_MONTH}.key", Content.KEYS, _KEY_HOLDER, "private key of a month"),
+    *_database("index.sqlite", Content.METADATA, _ALL, "index of recordings, orders to erase"),
+    _place("index.sqlite-lock", Content.NOTHING, _ALL, "held while the tables of index.sqlite are made or changed"),
+    *_database("index.sqlite.rebuilt", Content.METADATA, _COMMANDS, "index that is being made anew"),
+    _place("index.sqlite.rebuilt-lock", Content.NOTHING, _COMMANDS, "held meanwhile", is_passing=True),
+    _place("lost+found/*/*.key", Content.KEYS, _COMMANDS, "sealed key that opened nothing, moved aside by fsck"),
+    _place("lost+found/*/*.rec", Content.SEALED_AUDIO, _COMMANDS, "second copy of a recording, likewise"),
     _place(
         "lost+found/*/*",
-        Holds.METADATA,
+        Content.METADATA,
         _COMMANDS,
         "damaged index, old rows, unknown files, and a note of each",
     ),
-    *_database("people.sqlite", Holds.METADATA, _KEY_HOLDER, "accounts, authenticators, tokens, sessions"),
-    _place("pins.json", Holds.METADATA, _COMMANDS, "managers who have a PIN; of the PIN only a hash"),
-    _place("audit/audit.log", Holds.METADATA, _ALL, "who did what, hash-chained; free text only by its hash"),
-    _place("audit/torn-*.bin", Holds.METADATA, _ALL, "the torn end of the audit log after a power cut, put aside"),
-    *_database("audit/texts.sqlite", Holds.METADATA, _ALL, "the free text of the audit log, which can expire"),
-    _place("notices/*", Holds.MESSAGES, _COMMANDS, "messages that callers hear, and which is in use"),
-    _place("state/pauses.journal", Holds.METADATA, _DAEMON, "pauses in force: call, reasons; no numbers, no digits"),
-    _place("state/sessions.journal", Holds.METADATA, _DAEMON, "how recording sessions stood; their names as digests"),
-    _place("state/opt_outs.json", Holds.METADATA, _DAEMON, "opt-outs asked for and not decided: call, who, team"),
-    _place("state/wrong_pins.json", Holds.METADATA, _DAEMON, "when wrong PINs were keyed at which extension"),
+    *_database("people.sqlite", Content.METADATA, _KEY_HOLDER, "accounts, authenticators, tokens, sessions"),
+    _place("pins.json", Content.METADATA, _COMMANDS, "managers who have a PIN; of the PIN only a hash"),
+    _place("audit/audit.log", Content.METADATA, _ALL, "who did what, hash-chained; free text only by its hash"),
+    _place("audit/torn-*.bin", Content.METADATA, _ALL, "the torn end of the audit log after a power cut, put aside"),
+    *_database("audit/texts.sqlite", Content.METADATA, _ALL, "the free text of the audit log, which can expire"),
+    _place("notices/*", Content.MESSAGES, _COMMANDS, "messages that callers hear, and which is in use"),
+    _place("state/pauses.journal", Content.METADATA, _DAEMON, "pauses in force: call, reasons; no numbers, no digits"),
+    _place("state/sessions.journal", Content.METADATA, _DAEMON, "how recording sessions stood; their names as digests"),
+    _place("state/opt_outs.json", Content.METADATA, _DAEMON, "opt-outs asked for and not decided: call, who, team"),
+    _place("state/wrong_pins.json", Content.METADATA, _DAEMON, "when wrong PINs were keyed at which extension"),
     _place(
         "state/rows/*.json",
-        Holds.METADATA,
+        Content.METADATA,
         _DAEMON,
         "rows of calls that the index could not take yet",
         is_passing=True,
     ),
     _place(
         "state/late_entries/*.json",
-        Holds.METADATA,
+        Content.METADATA,
         _DAEMON,
         "entries that the audit log could not take yet, with their free text",
         is_passing=True,
     ),
     _place(
         "state/late_console_entries/*.json",
-        Holds.METADATA,
+        Content.METADATA,
         _CONSOLE,
         "the same of the console: sign-ins, refusals",
         is_passing=True,
     ),
-    _place("state/audit_verified.json", Holds.NOTHING, _COMMANDS, "what the last `recorder audit verify` found"),
-    _place("state/agents.json", Holds.METADATA, _DAEMON, "who has signed on at which extension, and who took one over"),
-    _place("state/ports", Holds.NOTHING, _DAEMON, "which media ports are in use, to let them rest after a crash"),
-    _place("state/loop_mark", Holds.NOTHING, _DAEMON, "mark of this recorder against loops"),
-    _place("state/daemon.lock", Holds.NOTHING, (Writer.DAEMON, Writer.COMMANDS), "held by the running daemon"),
-    _place("state/erasing.lock", Holds.NOTHING, _ALL, "held while spans are erased, or recordings deleted"),
-    _place("state/holds.lock", Holds.NOTHING, _ALL, "held while holds are placed or looked at"),
-    _place("state/holds.unsettled", Holds.NOTHING, _ALL, "a hold was begun and not finished", is_passing=True),
-    _place("state/mail.json", Holds.METADATA, _CONSOLE, "how many mails wait, since when, and why: for health"),
-    _place("state/people-sweep.json", Holds.NOTHING, _ALL, "when what was due in the file of people was deleted"),
-    _place("state/retention.json", Holds.METADATA, _ALL, "when recordings were deleted last, and why it stopped"),
-    _place("state/retention.lock", Holds.NOTHING, _ALL, "held while recordings are deleted"),
-    _place("state/agreement.json", Holds.NOTHING, _ALL, "number by which a restored index or audit log is noticed"),
-    _place("state/agreement.lock", Holds.NOTHING, _ALL, "held while that number changes"),
-    _place("state/reconcile", Holds.METADATA, _ALL, "index and audit log do not agree: what differs, until confirmed"),
-    _place("recorder.toml", Holds.METADATA, _COMMANDS, "configuration: extensions, operators, addresses"),
-    *_database("common/index.sqlite", Holds.METADATA, _ALL, "the same where daemon and console are two users"),
-    _place("common/index.sqlite-lock", Holds.NOTHING, _ALL, "likewise"),
-    *_database("common/index.sqlite.rebuilt", Holds.METADATA, _COMMANDS, "likewise, while it is made anew"),
-    _place("common/index.sqlite.rebuilt-lock", Holds.NOTHING, _COMMANDS, "likewise", is_passing=True),
-    _place("common/recorder.sock", Holds.NOTHING, _DAEMON, "likewise"),
-    _place("common/.recorder.sock.new", Holds.NOTHING, _DAEMON, "likewise", is_passing=True),
-    _place("recorder.sock", Holds.NOTHING, _DAEMON, "socket of the daemon"),
-    _place(".recorder.sock.new", Holds.NOTHING, _DAEMON, "that socket, before its mode is set", is_passing=True),
-    _place("recorder.log", Holds.LOG, (Writer.DAEMON, Writer.CONSOLE), "standard error of both, in the demo"),
+    _place("state/audit_verified.json", Content.NOTHING, _COMMANDS, "what the last `recorder audit verify` found"),
+    _place(
+        "state/agents.json", Content.METADATA, _DAEMON, "who has signed on at which extension, and who took one over"
+    ),
+    _place("state/ports", Content.NOTHING, _DAEMON, "which media ports are in use, to let them rest after a crash"),
+    _place("state/loop_mark", Content.NOTHING, _DAEMON, "mark of this recorder against loops"),
+    _place("state/daemon.lock", Content.NOTHING, (Writer.DAEMON, Writer.COMMANDS), "held by the running daemon"),
+    _place("state/erasing.lock", Content.NOTHING, _ALL, "held while spans are erased, or recordings deleted"),
+    _place("state/holds.lock", Content.NOTHING, _ALL, "held while holds are placed or looked at"),
+    _place("state/holds.unsettled", Content.NOTHING, _ALL, "a hold was begun and not finished", is_passing=True),
+    _place("state/mail.json", Content.METADATA, _CONSOLE, "how many mails wait, since when, and why: for health"),
+    _place("state/people-sweep.json", Content.NOTHING, _ALL, "when what was due in the file of people was deleted"),
+    _place("state/retention.json", Content.METADATA, _ALL, "when recordings were deleted last, and why it stopped"),
+    _place("state/retention.lock", Content.NOTHING, _ALL, "held while recordings are deleted"),
+    _place("state/agreement.json", Content.NOTHING, _ALL, "number by which a restored index or audit log is noticed"),
+    _place("state/agreement.lock", Content.NOTHING, _ALL, "held while that number changes"),
+    _place(
+        "state/reconcile", Content.METADATA, _ALL, "index and audit log do not agree: what differs, until confirmed"
+    ),
+    _place("recorder.toml", Content.METADATA, _COMMANDS, "configuration: extensions, operators, addresses"),
+    *_database("common/index.sqlite", Content.METADATA, _ALL, "the same where daemon and console are two users"),
+    _place("common/index.sqlite-lock", Content.NOTHING, _ALL, "likewise"),
+    *_database("common/index.sqlite.rebuilt", Content.METADATA, _COMMANDS, "likewise, while it is made anew"),
+    _place("common/index.sqlite.rebuilt-lock", Content.NOTHING, _COMMANDS, "likewise", is_passing=True),
+    _place("common/recorder.sock", Content.NOTHING, _DAEMON, "likewise"),
+    _place("common/.recorder.sock.new", Content.NOTHING, _DAEMON, "likewise", is_passing=True),
+    _place("recorder.sock", Content.NOTHING, _DAEMON, "socket of the daemon"),
+    _place(".recorder.sock.new", Content.NOTHING, _DAEMON, "that socket, before its mode is set", is_passing=True),
+    _place("recorder.log", Content.LOG, (Writer.DAEMON, Writer.CONSOLE), "standard error of both, in the demo"),
 )
 """What may be in a home. ``.new-*`` beside any of them is the same file while it is being written (`place_of`)."""
 
 OUTSIDE_PLACES: tuple[Place, ...] = (
-    _place("/tmp/recorder-demo-*", Holds.PLAIN_AUDIO, _COMMANDS,
+    _place("/tmp/recorder-demo-*", Content.PLAIN_AUDIO, _COMMANDS,
            "`recorder demo`: a home of its own and what its phones say and hear", is_passing=True),
 )  # fmt: skip
 """Beside these: what ``-o`` names, and ``.*.recorder-part`` and its lock beside that while it is written, standard

@@ -6,7 +6,7 @@ As the daemon decides (`recorder.control.permits`); acts change nothing, so that
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from recorder.control.client import DaemonRefusedError, Grant
+from recorder.control.client import DaemonRefusedError, OptOutGrant
 from recorder.permissions import Act, Actor, DeniedError, Person
 from recorder.rules.call_target import CallTarget, Target
 from recorder.rules.live_access import NOTHING_KNOWN, Around, HiddenError, require
@@ -109,11 +109,11 @@ class RuledCalls:
     def ask_opt_out(self, call: str, *, person: Person, reason: str = "") -> dict[str, Any]:
         return self._act(call, Act.RAISE_OPT_OUT, person)
 
-    def opt_out(self, target: Target, *, person: Person, grant: Grant, around: Around) -> dict[str, Any]:
+    def opt_out(self, target: Target, *, person: Person, grant: OptOutGrant, around: Around) -> dict[str, Any]:
         assert isinstance(target, CallTarget)
         return self._granted(self._found(target.call), person, grant, around)
 
-    def grant_opt_out(self, request: str, *, person: Person, grant: Grant, around: Around) -> dict[str, Any]:
+    def grant_opt_out(self, request: str, *, person: Person, grant: OptOutGrant, around: Around) -> dict[str, Any]:
         return self._granted(self._found(request), person, grant, around)
 
     def decline_opt_out(self, request: str, *, person: Person, reason: str, around: Around) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class RuledCalls:
         self._asked(lambda: require(actor, act, facts_listed(row), around))
         return {"call": row["call"], "state": "paused", "reasons": ["agent"], "position_s": 2.0}
 
-    def _granted(self, row: dict[str, Any], person: Person, grant: Grant, around: Around) -> dict[str, Any]:
+    def _granted(self, row: dict[str, Any], person: Person, grant: OptOutGrant, around: Around) -> dict[str, Any]:
         said = Statements(caller_asked=grant.caller_asked, distress_judged=grant.distress_judged)
         self._asked(lambda: check_grant(person, facts_listed(row), said, grant.reason, around))
         return {"call": row["call"], "state": "opted_out", "reasons": [], "position_s": 2.0}

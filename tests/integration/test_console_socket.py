@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, Grant, LiveClient
+from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient, OptOutGrant
 from recorder.control.peercred import PeerCredProtocol, peer_of, user_name
 from recorder.permissions import Application, LocalUser, Person, Role, Scope
 from recorder.rules.call_target import CallTarget, ExtensionTarget
@@ -41,7 +41,7 @@ def test_the_daemon_knows_the_user_and_the_name(path: Path, daemon: Daemon) -> N
         assert client.calls(actor="zoë")[0]["call"] == CALL
         assert client.pause(CallTarget(CALL), actor=ZOE, reason="card")["state"] == "paused"
         assert client.resume(CallTarget(CALL), actor=SHOP)["state"] == "recording"
-        grant = Grant(caller_asked=True, distress_judged=True, reason="distress")
+        grant = OptOutGrant(caller_asked=True, distress_judged=True, reason="distress")
         assert client.opt_out(CallTarget(CALL), person=ZOE, grant=grant)["state"] == "opted_out"
         (paused,) = client.pause(ExtensionTarget("2001"), actor=LocalUser(name="root"))["calls"]
         assert (paused["call"], paused["state"]) == (CALL, "paused")

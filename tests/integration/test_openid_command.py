@@ -11,7 +11,7 @@ from recorder.access.listening.appointments import Appointments
 from recorder.access.sessions import Sessions
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.rules.signing_in import Identity
+from recorder.rules.signing_in import OpenIdIdentity
 from storage.audit import AuditLog
 from tests.helpers.accounts import PASSWORD, appoint_deputy
 from tests.helpers.recorder_home import ADMIN, RecorderHome
@@ -95,7 +95,7 @@ def test_one_person_alone_connects_no_deputy(desk: Desk) -> None:
     assert appoint_deputy(appointments, "ann")
     assert desk.identities.of("ann") is None, "an administrator said who ann is at the provider"
     assert "they connect their account themselves" in desk("connect", "ann", "--subject", "0815")
-    somebody = Identity(issuer=ISSUER, subject="0815", account="ann", has_second_factor=True)
+    somebody = OpenIdIdentity(issuer=ISSUER, subject="0815", account="ann", has_second_factor=True)
     refused = desk.identities.recognise(somebody)
     assert isinstance(refused, SignInRefused)
     assert desk.identities.of("ann") is None

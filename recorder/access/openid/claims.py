@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from recorder.config.openid_options import OpenIdOptions
-from recorder.rules.signing_in import Identity
+from recorder.rules.signing_in import OpenIdIdentity
 
 
-def identity_of(claims: Mapping[str, Any], options: OpenIdOptions) -> Identity:
+def identity_of(claims: Mapping[str, Any], options: OpenIdOptions) -> OpenIdIdentity:
     """Return who signed in.
 
     Args:
         claims: Of a verified ID token; ``iss`` and ``sub`` are texts.
         options: What is made of the others.
     """
-    return Identity(
+    return OpenIdIdentity(
         issuer=claims["iss"],
         subject=claims["sub"],
         account=_account(claims, options),

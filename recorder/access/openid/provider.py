@@ -33,7 +33,7 @@ from recorder.access.openid.answers import (
 from recorder.access.openid.claims import identity_of
 from recorder.access.openid.starts import Start
 from recorder.config.openid_options import OpenIdOptions
-from recorder.rules.signing_in import Identity
+from recorder.rules.signing_in import OpenIdIdentity
 from storage.errors import KeyProblemError
 from storage.key_files import read_secret
 
@@ -105,7 +105,7 @@ class Provider:
             )
         )
 
-    async def identify(self, start: Start, code: str, issuer: str | None) -> Identity:
+    async def identify(self, start: Start, code: str, issuer: str | None) -> OpenIdIdentity:
         """Return who signed in at the provider.
 
         Args:

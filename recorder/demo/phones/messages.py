@@ -40,7 +40,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class CommandDone:
     """A command has been carried out, or refused for a reason."""
 
     number: int

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from recorder.demo.phones.kinds import PhoneKind, choose
-from recorder.demo.phones.messages import RATE, Command, Done, PhoneError, PhoneEvent
+from recorder.demo.phones.messages import RATE, Command, CommandDone, PhoneError, PhoneEvent
 from recorder.demo.phones.process import serve
 
 _START_S = 20.0
@@ -229,13 +229,13 @@ class Phone:
                 return
         raise PhoneError(f"phone {self._user}: {name} was not carried out within {_COMMAND_S:g} s")
 
-    def _receive(self, timeout_s: float) -> PhoneEvent | Done | None:
+    def _receive(self, timeout_s: float) -> PhoneEvent | CommandDone | None:
         if self._pipe is None:
             raise PhoneError("not started")
         try:
             if not self._pipe.poll(timeout_s):
                 return None
-            message: PhoneEvent | Done = self._pipe.recv()
+            message: PhoneEvent | CommandDone = self._pipe.recv()
         except (EOFError, OSError):
             raise self._gone() from None
         return message

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from recorder.demo.phones.device import Device, Say
 from recorder.demo.phones.kinds import PhoneKind
-from recorder.demo.phones.messages import Command, Done, PhoneError, PhoneEvent
+from recorder.demo.phones.messages import Command, CommandDone, PhoneError, PhoneEvent
 
 
 def serve(pipe: Connection, kind: PhoneKind, user: str, srtp: bool, folder: Path) -> None:
     """Run a phone until told to quit or the parent is gone; the process's only thread of ours.
 
     Args:
-        pipe: To the parent: `Command` comes, `PhoneEvent` and `Done` go.
+        pipe: To the parent: `Command` comes, `PhoneEvent` and `CommandDone` go.
         kind: The program.
         user: User part of the phone's address.
         srtp: Calls are encrypted or refused.
@@ -43,7 +43,7 @@ def _run(pipe: Connection, device: Device) -> None:
             command: Command = pipe.recv()
             if command.name == "quit":
                 return
-            pipe.send(Done(number=command.number, error=_carry_out(device, command)))
+            pipe.send(CommandDone(number=command.number, error=_carry_out(device, command)))
 
 
 def _carry_out(device: Device, command: Command) -> str:

@@ -146,23 +146,23 @@ class Scene:
             patch.object(sip.transport, "Udp_server", server_class(self.network)),
             patch.object(asyncio, "to_thread", _at_once),
             patch.object(anyio.to_thread, "run_sync", _at_once),
-            patch.object(connections.Connections, "ask", self._ask()),
+            patch.object(connections.DaemonConnections, "ask", self._ask()),
         ):
             yield
         ED2.tlisteners.clear()
 
-    def _ask(self) -> Callable[..., connections.Answer]:
+    def _ask(self) -> Callable[..., connections.DaemonAnswer]:
         """Return what takes the place of `Connections.ask`, for commands that use a daemon's socket."""
 
         def ask(
-            connection: connections.Connections, method: str, target: str, headers: Any, content: bytes = b""
-        ) -> connections.Answer:
+            connection: connections.DaemonConnections, method: str, target: str, headers: Any, content: bytes = b""
+        ) -> connections.DaemonAnswer:
             requests = self.answering.get(connection._path)
             if requests is None or not Path(connection._path).exists():
                 raise connections.NobodyThereError(f"nobody is at {connection._path}")
             request = httpx.Request(method, f"http://recorder{target}", headers=dict(headers), content=content)
             response = requests.handle_request(request)
-            return connections.Answer(
+            return connections.DaemonAnswer(
                 status=response.status_code, reason=response.reason_phrase, content=response.content
             )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.control.connections import Answer, BrokenOffError, Connections, NobodyThereError
+from recorder.control.connections import BrokenOffError, DaemonAnswer, DaemonConnections, NobodyThereError
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -54,9 +54,9 @@ def path(tmp_path: Path) -> Path:
 def test_one_connection_serves_many_requests(path: Path) -> None:
     with (
         peer(path, [WHOLE, WHOLE]) as other,
-        contextlib.closing(Connections(path, timeout_s=5)) as connections,
+        contextlib.closing(DaemonConnections(path, timeout_s=5)) as connections,
     ):
-        assert connections.ask("GET", "/a", {}) == Answer(status=200, reason="OK", content=b"{}")
+        assert connections.ask("GET", "/a", {}) == DaemonAnswer(status=200, reason="OK", content=b"{}")
         connections.ask("POST", "/b", {"X-Who": "ann"}, b"[1]")
     assert other.requests == [
         b"GET /a HTTP/1.1\r\nHost: recorder\r\nContent-Length: 0\r\n\r\n",
@@ -65,7 +65,7 @@ def test_one_connection_serves_many_requests(path: Path) -> None:
 
 
 def test_a_connection_that_the_other_end_has_closed_is_not_used(path: Path) -> None:
-    with peer(path, [WHOLE], [WHOLE]), contextlib.closing(Connections(path, timeout_s=5)) as connections:
+    with peer(path, [WHOLE], [WHOLE]), contextlib.closing(DaemonConnections(path, timeout_s=5)) as connections:
         connections.ask("GET", "/a", {})
         ((kept, _),) = connections._kept
         kept.settimeout(5)
@@ -75,7 +75,7 @@ def test_a_connection_that_the_other_end_has_closed_is_not_used(path: Path) -> N
 
 def test_a_connection_is_not_kept_where_the_daemon_will_close_it(path: Path) -> None:
     leaving = WHOLE.replace(b"Content", b"Connection: close\r\nContent")
-    with peer(path, [leaving], [WHOLE]), contextlib.closing(Connections(path, timeout_s=5)) as connections:
+    with peer(path, [leaving], [WHOLE]), contextlib.closing(DaemonConnections(path, timeout_s=5)) as connections:
         connections.ask("GET", "/a", {})
         connections.ask("GET", "/b", {})
 
@@ -87,7 +87,7 @@ def test_a_connection_is_not_kept_where_the_daemon_will_close_it(path: Path) -> 
 def test_what_is_no_whole_answer_is_said_to_be_none(path: Path, answer: bytes) -> None:
     with (
         peer(path, [answer]),
-        contextlib.closing(Connections(path, timeout_s=5)) as connections,
+        contextlib.closing(DaemonConnections(path, timeout_s=5)) as connections,
         pytest.raises(BrokenOffError),
     ):
         connections.ask("GET", "/a", {})
@@ -97,19 +97,19 @@ def test_an_answer_that_does_not_end_in_time(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(path))
         silent.listen()
-        with contextlib.closing(Connections(path, timeout_s=0.1)) as connections, pytest.raises(TimeoutError):
+        with contextlib.closing(DaemonConnections(path, timeout_s=0.1)) as connections, pytest.raises(TimeoutError):
             connections.ask("GET", "/a", {})
 
 
 def test_nobody_there(path: Path) -> None:
-    with contextlib.closing(Connections(path, timeout_s=1)) as connections, pytest.raises(NobodyThereError):
+    with contextlib.closing(DaemonConnections(path, timeout_s=1)) as connections, pytest.raises(NobodyThereError):
         connections.ask("GET", "/a", {})
 
 
 def test_a_header_cannot_bring_another_one(path: Path) -> None:
     with (
         peer(path, []),
-        contextlib.closing(Connections(path, timeout_s=1)) as connections,
+        contextlib.closing(DaemonConnections(path, timeout_s=1)) as connections,
         pytest.raises(ValueError, match="one line"),
     ):
         connections.ask("GET", "/a", {"X-Who": "ann\r\nX-Other: 1"})

@@ -12,7 +12,7 @@ from recorder.access.account_rows import PeopleError
 from recorder.access.accounts import FOUNDER_ROLES, People
 from recorder.access.database import AuditNote, open_people
 from recorder.access.deputies import appoint
-from recorder.access.granting import Change, Proposal, confirmers
+from recorder.access.granting import Proposal, ProposedChange, confirmers
 from recorder.access.listening.appointments import Appointments
 from recorder.access.proposals import Proposals
 from recorder.access.second_factor import SecondFactors
@@ -85,7 +85,7 @@ def test_a_data_protection_officer_neither_proposes_nor_confirms_nor_declines(bo
             book.decide("dora", proposal, is_confirmed=is_confirmed)
         assert denied.value.fault is Fault.NOT_ALLOWED
     assert book.appointments.deputy() is None
-    assert "dora" not in confirmers(book.bench.people, proposer="ada", account="olive", change=Change.DEPUTY)
+    assert "dora" not in confirmers(book.bench.people, proposer="ada", account="olive", change=ProposedChange.DEPUTY)
     assert {one.account for one in of_proposals([proposal], book.bench)} == {"bob"}
 
 

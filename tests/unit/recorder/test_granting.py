@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from recorder.access.account_rows import PeopleError
 from recorder.access.accounts import FOUNDER_ROLES, People, SignedIn
 from recorder.access.database import AuditNote
-from recorder.access.granting import POWERFUL, STANDS_FOR, Change, Proposal, confirmers, takes_two
+from recorder.access.granting import POWERFUL, STANDS_FOR, Proposal, ProposedChange, confirmers, takes_two
 from recorder.access.listening.appointments import Appointments
 from recorder.access.proposals import Proposals
 from recorder.access.second_factor import Enrolled, SecondFactors
@@ -127,9 +127,9 @@ def test_a_team_leader_confirms_where_nobody_else_can() -> None:
 
     ada, dora, lena = one("ada", Role.ADMIN), one("dora", Role.DPO), one("lena", Role.TEAM_LEADER)
     mary = one("mary", Role.MANAGER, Role.OFFICER, Role.ICT, Role.MEMBER)
-    assert confirmers([ada, dora, lena, mary], proposer="ada", account="mary", change=Change.GRANT) == {"dora"}
-    assert confirmers([ada, dora, lena, mary], proposer="ada", account="dora", change=Change.GRANT) == {"lena"}
-    assert confirmers([ada, lena, mary], proposer="ada", account="lena", change=Change.GRANT) == set()
+    assert confirmers([ada, dora, lena, mary], proposer="ada", account="mary", change=ProposedChange.GRANT) == {"dora"}
+    assert confirmers([ada, dora, lena, mary], proposer="ada", account="dora", change=ProposedChange.GRANT) == {"lena"}
+    assert confirmers([ada, lena, mary], proposer="ada", account="lena", change=ProposedChange.GRANT) == set()
 
 
 def test_a_proposal_is_decided_once(book: Book, second: People) -> None:
@@ -238,7 +238,7 @@ def test_an_authenticator_of_the_powerful_takes_two(book: Book, second: People, 
     assert not factors.has("olive")
     _, proposal = book.proposals.reset_authenticator("ada", "dora", reason="phone lost", enter=book.enter)
     assert proposal is not None
-    assert proposal.change is Change.RESET
+    assert proposal.change is ProposedChange.RESET
     assert factors.has("dora")
     book.decide("founder", proposal.id)
     assert not factors.has("dora")
@@ -250,8 +250,8 @@ def test_an_authenticator_of_the_powerful_takes_two(book: Book, second: People, 
 def test_what_somebody_has_already_needs_nobody(book: Book, second: People) -> None:
     dora = book.people.find("dora")
     assert dora is not None
-    assert not takes_two(Change.GRANT, dora, [Role.DPO, Role.MANAGER])
-    assert takes_two(Change.GRANT, dora, [Role.DPO, Role.ICT])
+    assert not takes_two(ProposedChange.GRANT, dora, [Role.DPO, Role.MANAGER])
+    assert takes_two(ProposedChange.GRANT, dora, [Role.DPO, Role.ICT])
 
 
 def test_admin_excludes_every_role_that_hears(book: Book, second: People) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recorder.config.settings import Config, Media
-from recorder.service.findings import Finding, Level
+from recorder.service.findings import Level, SiteFinding
 from recorder.service.kernel_relay import Means, check_kernel_relay, obstacle, read_means
 
 ABLE = Means(kernel=(6, 6), may_relay=True, may_ask_routes=True, interfaces=frozenset({"lo", "eth0", "eth1"}))
@@ -22,7 +22,7 @@ LACKING = [
 ]
 
 
-def found(means: Means, config: Config = ON) -> Finding:
+def found(means: Means, config: Config = ON) -> SiteFinding:
     (finding,) = check_kernel_relay(config, means)
     return finding
 

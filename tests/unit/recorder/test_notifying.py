@@ -25,7 +25,7 @@ from recorder.notifications.notifying import (
 from recorder.notifications.watch import of_opt_outs, of_takeovers
 from recorder.permissions import Person, Role
 from recorder.rules.requesting import AccessRequest, Bench, Category, RequestState, RequestWish
-from recorder.rules.weekly import Calls, Week, Weekday, counted, last_weekly, review_day, word_of
+from recorder.rules.weekly import CallTotals, Week, Weekday, counted, last_weekly, review_day, word_of
 from storage.types import Outcome, RecordingId
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
@@ -225,8 +225,10 @@ def test_the_week_ends_on_its_day_at_seven_by_the_councils_clock(now: str, expec
 
 
 def test_the_figures_of_a_week_are_counts() -> None:
-    assert counted([]) == Calls(outcomes={})
-    week = Week(start=NOW, end=NOW, calls=Calls(outcomes={"recorded": 3}, opted_out=1), acts={"refused": 2}, deleted=5)
+    assert counted([]) == CallTotals(outcomes={})
+    week = Week(
+        start=NOW, end=NOW, calls=CallTotals(outcomes={"recorded": 3}, opted_out=1), acts={"refused": 2}, deleted=5
+    )
     lines = dict(week.lines())
     assert lines["Calls recorded"] == "3"
     assert (lines["Calls opted out"], lines["Access refused"], lines["Records deleted"]) == ("1", "2", "5")

@@ -4,7 +4,7 @@ from typing import Any
 
 from recorder.config.settings import Config
 from recorder.rules.routing import Peer, Route
-from recorder.service.findings import Finding, Level
+from recorder.service.findings import Level, SiteFinding
 from recorder.service.peer_check import TOLD, check_alarms, check_targets
 from sip.options import Address
 from sip.sdes import Srtp
@@ -12,7 +12,7 @@ from sip.sdes import Srtp
 THERE = Address(host="192.0.2.20", port=5060)
 
 
-def found(peer: Peer, route: Route) -> Finding:
+def found(peer: Peer, route: Route) -> SiteFinding:
     (finding,) = check_targets(Config(peer=(peer,), route=(route,)))
     return finding
 

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from recorder.access.account_rows import PeopleError
 from recorder.access.accounts import FOUNDER_ROLES, People, SignedIn, count_usable
-from recorder.access.attempts import LOCKED_AT_MOST, LOCKED_FOR, MAX_FAILURES, Refusal, SignInRefused
+from recorder.access.attempts import LOCKED_AT_MOST, LOCKED_FOR, MAX_FAILURES, SignInRefusal, SignInRefused
 from recorder.access.database import open_people
 from recorder.access.granting import STANDS_FOR, Proposal
 from recorder.access.password_hashes import hash_of_nobody
@@ -50,10 +50,10 @@ def test_right_password(people: People) -> None:
 
 
 def test_wrong_password_and_unknown_name(people: People) -> None:
-    assert fail(people, 1).refusal is Refusal.WRONG_PASSWORD
+    assert fail(people, 1).refusal is SignInRefusal.WRONG_PASSWORD
     unknown = people.verify("hunter2-typed-here", PASSWORD)
     assert isinstance(unknown, SignInRefused)
-    assert unknown.refusal is Refusal.UNKNOWN
+    assert unknown.refusal is SignInRefusal.UNKNOWN
     assert unknown.note.subject == "unknown"
 
 
@@ -61,7 +61,7 @@ def test_locked_after_five_for_fifteen_minutes(people: People, clock: Clock) -> 
     assert fail(people, MAX_FAILURES).locked_until == clock.time + LOCKED_FOR
     locked = people.verify("ann", PASSWORD)
     assert isinstance(locked, SignInRefused)
-    assert locked.refusal is Refusal.LOCKED
+    assert locked.refusal is SignInRefusal.LOCKED
     clock.time += LOCKED_FOR - timedelta(seconds=1)
     assert isinstance(people.verify("ann", PASSWORD), SignInRefused)
     clock.time += timedelta(seconds=1)
@@ -74,7 +74,7 @@ def test_lock_is_kept_in_the_file(people: People, tmp_path: Path, clock: Clock) 
     again = People(engine, now=clock, hasher=CHEAP).verify("ann", PASSWORD)
     engine.dispose()
     assert isinstance(again, SignInRefused)
-    assert again.refusal is Refusal.LOCKED
+    assert again.refusal is SignInRefusal.LOCKED
 
 
 def test_count_begins_again_after_success_and_after_the_lock(people: People, clock: Clock) -> None:
@@ -104,7 +104,7 @@ def test_guesses_at_the_same_time_get_no_more_tries(people: People) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    tried = [r for r in results if isinstance(r, SignInRefused) and r.refusal is Refusal.WRONG_PASSWORD]
+    tried = [r for r in results if isinstance(r, SignInRefused) and r.refusal is SignInRefusal.WRONG_PASSWORD]
     assert (len(results), len(tried)) == (12, MAX_FAILURES)
 
 
@@ -114,7 +114,7 @@ def test_disabled_account(people: People) -> None:
     refused = people.verify("ann", PASSWORD)
     assert note.act == "people.disable"
     assert isinstance(refused, SignInRefused)
-    assert refused.refusal is Refusal.DISABLED
+    assert refused.refusal is SignInRefusal.DISABLED
     assert people.find("ann") is None
     assert [account.is_disabled for account in people.list()] == [True, False]
     assert count_usable(people) == 1
@@ -309,7 +309,7 @@ def test_who_leaves_on_a_day(people: People, clock: Clock) -> None:
     clock.time += timedelta(days=1)
     result = people.verify("ann", PASSWORD)
     assert isinstance(result, SignInRefused)
-    assert result.refusal is Refusal.DISABLED
+    assert result.refusal is SignInRefusal.DISABLED
     assert people.find("ann") is None
     assert count_usable(people) == 1
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recorder.common.home import Home
-from tests.helpers.data_inventory import HOME_PLACES, OUTSIDE_PLACES, Holds, place_of
+from tests.helpers.data_inventory import HOME_PLACES, OUTSIDE_PLACES, place_of
 
 CONTAINER = "recordings/2026/11/25/72e3035e0bcaed93/20261125T034732Z-2001-2a8b58"
 
@@ -14,21 +14,21 @@ CONTAINER = "recordings/2026/11/25/72e3035e0bcaed93/20261125T034732Z-2001-2a8b58
 @pytest.mark.parametrize(
     ("path", "holds"),
     [
-        (f"{CONTAINER}.rec", Holds.SEALED_AUDIO),
-        (f"{CONTAINER}.part", Holds.SEALED_AUDIO),
-        ("recordings/2026/11/25/72e3035e0bcaed93/.new-00ff", Holds.SEALED_AUDIO),
-        ("keys/sealed/2026-11/20261125T034732Z-2001-2a8b58.key", Holds.KEYS),
-        ("keys/sealed/2026-11/.new-00ff", Holds.KEYS),
-        ("index.sqlite-wal", Holds.METADATA),
-        ("people.sqlite-journal", Holds.METADATA),
-        ("audit/texts.sqlite", Holds.METADATA),
-        ("state/pauses.journal", Holds.METADATA),
-        ("state/.new-00ff", Holds.METADATA),
-        ("notices/catalogue.json", Holds.MESSAGES),
-        ("recorder.log", Holds.LOG),
+        (f"{CONTAINER}.rec", Content.SEALED_AUDIO),
+        (f"{CONTAINER}.part", Content.SEALED_AUDIO),
+        ("recordings/2026/11/25/72e3035e0bcaed93/.new-00ff", Content.SEALED_AUDIO),
+        ("keys/sealed/2026-11/20261125T034732Z-2001-2a8b58.key", Content.KEYS),
+        ("keys/sealed/2026-11/.new-00ff", Content.KEYS),
+        ("index.sqlite-wal", Content.METADATA),
+        ("people.sqlite-journal", Content.METADATA),
+        ("audit/texts.sqlite", Content.METADATA),
+        ("state/pauses.journal", Content.METADATA),
+        ("state/.new-00ff", Content.METADATA),
+        ("notices/catalogue.json", Content.MESSAGES),
+        ("recorder.log", Content.LOG),
     ],
 )
-def test_a_known_file_has_its_row(path: str, holds: Holds) -> None:
+def test_a_known_file_has_its_row(path: str, holds: Content) -> None:
     place = place_of(path)
     assert place is not None, path
     assert place.holds is holds
@@ -66,8 +66,8 @@ def test_every_path_that_a_home_names_is_a_row_or_a_folder_of_one() -> None:
 
 
 def test_nothing_in_a_home_holds_audio_in_the_clear() -> None:
-    assert not [place.pattern for place in HOME_PLACES if place.holds is Holds.PLAIN_AUDIO]
-    assert [place.pattern for place in OUTSIDE_PLACES if place.holds is Holds.PLAIN_AUDIO]
+    assert not [place.pattern for place in HOME_PLACES if place.holds is Content.PLAIN_AUDIO]
+    assert [place.pattern for place in OUTSIDE_PLACES if place.holds is Content.PLAIN_AUDIO]
 
 
 def test_patterns_are_unique_and_absolute_outside_only() -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from recorder.access.account_rows import PeopleError
 from recorder.access.accounts import People, SignedIn
-from recorder.access.attempts import LOCKED_FOR, MAX_FAILURES, Refusal, SignInRefused
+from recorder.access.attempts import LOCKED_FOR, MAX_FAILURES, SignInRefusal, SignInRefused
 from recorder.access.database import open_people
 from recorder.access.second_factor import RECOVERY_CODES, Enrolled, Proven, SecondFactors, remove_factor
 from recorder.access.sessions import KEPT_FOR, STARTING_FOR, SessionKind, Sessions
@@ -60,7 +60,7 @@ def wrong(factors: SecondFactors, times: int, account: str = "ann") -> SignInRef
 def test_setting_up_takes_a_code_of_the_phone(factors: SecondFactors, clock: Clock) -> None:
     refused = factors.enrol("ann", SECRET, "000000")
     assert isinstance(refused, SignInRefused)
-    assert refused.refusal is Refusal.WRONG_CODE
+    assert refused.refusal is SignInRefusal.WRONG_CODE
     assert not factors.has("ann")
     enrolled = factors.enrol("ann", SECRET, code(clock))
     assert isinstance(enrolled, Enrolled)
@@ -112,13 +112,13 @@ def test_a_password_buys_no_more_guesses(
 ) -> None:
     for _ in range(MAX_FAILURES - 1):
         assert isinstance(people.verify("ann", PASSWORD), SignedIn)
-        assert wrong(factors, 1).refusal is Refusal.WRONG_CODE
+        assert wrong(factors, 1).refusal is SignInRefusal.WRONG_CODE
     assert isinstance(people.verify("ann", PASSWORD), SignedIn)
     wrong(factors, 1)
     assert wrong(factors, 1).locked_until == clock.time + LOCKED_FOR
     locked = people.verify("ann", PASSWORD)
     assert isinstance(locked, SignInRefused)
-    assert locked.refusal is Refusal.LOCKED
+    assert locked.refusal is SignInRefusal.LOCKED
     assert isinstance(factors.check("ann", code(clock, 1)), SignInRefused), "a right code opens no locked account"
     clock.time += LOCKED_FOR
     assert isinstance(factors.check("ann", code(clock)), Proven)

@@ -7,7 +7,7 @@ import pytest
 from recorder.access.sign_on_codes import GOOD_FOR, MAX_WRONG, MOST_CODES, SignOnCodes
 from recorder.permissions import Person, Role
 from recorder.rules.policy import Extension
-from recorder.rules.sign_on import SignOn, Way, displaced, way_to
+from recorder.rules.sign_on import SignOn, SignOnWay, displaced, way_to
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 ALICES = Extension(number="2001", operator="Alice", service="Desk", team="Revenues")
@@ -23,28 +23,30 @@ def officer(name: str = "Mallory", extension: str | None = None) -> Person:
 
 def way(
     extension: Extension, *, who: Person | None = None, there: SignOn | None = None, is_anothers: bool = False
-) -> Way:
+) -> SignOnWay:
     return way_to(who or officer(), extension, there, teams=("Revenues",), is_anothers=is_anothers)
 
 
 def test_from_the_page_only_at_a_phone_of_ones_team_that_is_nobodys() -> None:
-    assert way(SHARED) is Way.AT_ONCE
-    assert way(TEAMLESS) is Way.AT_ONCE, "an extension without a team is of everybody's"
-    assert way(ALICES) is Way.BY_CODE, "it is configured as hers"
-    assert way(SHARED, is_anothers=True) is Way.BY_CODE, "it is the own one of another account"
-    assert way(OTHERS) is Way.BY_CODE, "it is another team's"
-    assert way(SHARED, there=BOB_ON) is Way.BY_CODE, "somebody is signed on"
-    assert way(SHARED, who=officer("Bob"), there=BOB_ON) is Way.BY_CODE, "nobody makes it longer from elsewhere"
+    assert way(SHARED) is SignOnWay.AT_ONCE
+    assert way(TEAMLESS) is SignOnWay.AT_ONCE, "an extension without a team is of everybody's"
+    assert way(ALICES) is SignOnWay.BY_CODE, "it is configured as hers"
+    assert way(SHARED, is_anothers=True) is SignOnWay.BY_CODE, "it is the own one of another account"
+    assert way(OTHERS) is SignOnWay.BY_CODE, "it is another team's"
+    assert way(SHARED, there=BOB_ON) is SignOnWay.BY_CODE, "somebody is signed on"
+    assert way(SHARED, who=officer("Bob"), there=BOB_ON) is SignOnWay.BY_CODE, "nobody makes it longer from elsewhere"
 
 
 def test_at_ones_own_phone_at_once_unless_somebody_has_signed_on_there() -> None:
     alice = officer("Alice")
-    assert way(ALICES, who=alice) is Way.AT_ONCE
-    assert way(ALICES, who=alice, there=BOB_ON) is Way.BY_CODE
+    assert way(ALICES, who=alice) is SignOnWay.AT_ONCE
+    assert way(ALICES, who=alice, there=BOB_ON) is SignOnWay.BY_CODE
     own = officer("Mallory", extension="3003")
-    assert way(OTHERS, who=own) is Way.AT_ONCE
-    assert way(OTHERS, who=own, is_anothers=True) is Way.BY_CODE
-    assert way(ALICES, who=officer("Mallory", extension="2001")) is Way.BY_CODE, "the file says that it is Alice's"
+    assert way(OTHERS, who=own) is SignOnWay.AT_ONCE
+    assert way(OTHERS, who=own, is_anothers=True) is SignOnWay.BY_CODE
+    assert way(ALICES, who=officer("Mallory", extension="2001")) is SignOnWay.BY_CODE, (
+        "the file says that it is Alice's"
+    )
 
 
 def test_from_whom_a_phone_is_taken_over() -> None:

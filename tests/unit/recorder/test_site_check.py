@@ -26,7 +26,7 @@ from recorder.service.config_check import (
     check_teamless,
     check_teams,
 )
-from recorder.service.findings import Finding, Level
+from recorder.service.findings import Level, SiteFinding
 from recorder.service.home_check import check_folders
 from recorder.service.machine import Machine, Process, Swap
 from recorder.service.machine_check import check_machine
@@ -50,7 +50,7 @@ FIT = Machine(
 CONFIG = Config(limits=Limits(max_calls=200), media=Media(ports=(30000, 33999)))
 
 
-def found(what: str, machine: Machine = FIT, config: Config = CONFIG) -> Finding:
+def found(what: str, machine: Machine = FIT, config: Config = CONFIG) -> SiteFinding:
     (finding,) = [one for one in check_machine(machine, config) if one.what == what]
     return finding
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from recorder.access.account_rows import PeopleError
 from recorder.access.accounts import FOUNDER_ROLES, People
 from recorder.access.database import AuditNote
-from recorder.access.granting import STANDS_FOR, Change
+from recorder.access.granting import STANDS_FOR, ProposedChange
 from recorder.access.proposals import Enter, Proposals
 from recorder.access.tokens import TokenError, TokenRefused, Tokens
 from recorder.cli.cli import app
@@ -67,7 +67,7 @@ def test_it_is_good_once_somebody_else_has_confirmed_it(site: Site) -> None:
             site.decide(nobody, proposal)
     (waiting,) = site.proposals.waiting()
     assert (waiting.change, waiting.reason) == (
-        Change.TOKEN, f"token till (pause; extensions 2001; from anywhere; for good): {WHY}",
+        ProposedChange.TOKEN, f"token till (pause; extensions 2001; from anywhere; for good): {WHY}",
     )  # fmt: skip
     assert site.tokens.list()[0].is_waiting
     site.decide("dora", proposal)

@@ -12,7 +12,7 @@ from recorder.calls.control import UnknownCallError
 from recorder.calls.opt_outs import UnknownRequestError
 from recorder.calls.works import Works
 from recorder.common.problems import ProblemError
-from recorder.control.bodies import Caller
+from recorder.control.bodies import SocketCaller
 from recorder.permissions import DeniedError, Fault
 from recorder.rules.live_access import HiddenError
 from recorder.rules.pausing import RefusedError
@@ -26,7 +26,7 @@ _SUBJECT = re.compile(r"[0-9A-Za-z+*#._-]{1,64}\Z")
 _STATUS = {Fault.NOT_ALLOWED: 403, Fault.INCOMPLETE: 422, Fault.TOO_LATE: 409}
 
 
-class Door:
+class CallThreadGateway:
     """Takes acts to the call thread; what is refused there is in the audit log before it is answered."""
 
     def __init__(self, works: Works) -> None:
@@ -126,7 +126,7 @@ class Door:
             detail = f"Not confirmed within {CONFIRM_S:g} s; see `recorder calls` for the state."
             raise ProblemError(504, detail, title="Not confirmed") from error
 
-    async def audit(self, act: str, who: Caller, subject: str, details: dict[str, Any], reason: str) -> None:
+    async def audit(self, act: str, who: SocketCaller, subject: str, details: dict[str, Any], reason: str) -> None:
         """Write an entry; that it cannot be written now is an alarm and no refusal."""
         details = {**details, "os_user": who.os_user}
         await self.confirm(
