@@ -71,7 +71,7 @@ def cheap_passwords() -> Iterator[None]:
     Processes that a test starts hash as in production.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recorder.access.accounts.PasswordHasher", lambda: CHEAP)
+        patch.setattr("recorder.access.password_hashes.PasswordHasher", lambda: CHEAP)
         yield
 
 

@@ -5,7 +5,6 @@ says a made-up card number. Everything that is claimed at the end has been measu
 """
 
 import json
-import logging
 import socket
 import tempfile
 import time
@@ -37,7 +36,6 @@ from storage.export import Format, export
 from storage.rows import row_to_json
 from storage.types import RecordingRow, Search
 
-_log = logging.getLogger(__name__)
 CALLER_SAYS = (
     "Hello, this is Pat Morgan of fourteen Mill Lane. I would like to pay the rest of my council tax by card, please. "
     "I think it is one hundred and twelve pounds."

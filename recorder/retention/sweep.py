@@ -6,7 +6,6 @@ a day than a set share. Killed anywhere, the next one goes on. Needs no private 
 """
 
 import contextlib
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -40,8 +39,6 @@ from storage.old_calls import OldCalls
 from storage.rows import time_to_json
 from storage.types import RecordingId
 from storage.vault import Vault
-
-_log = logging.getLogger(__name__)
 
 STOPPED = "retention.stopped"
 """Act of the audit log."""

@@ -5,7 +5,6 @@ thread waiting; everything is over after DEADLINE_S.
 """
 
 import asyncio
-import logging
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -36,8 +35,6 @@ from recorder.config.openid_options import OpenIdOptions
 from recorder.rules.signing_in import OpenIdIdentity
 from storage.errors import KeyProblemError
 from storage.key_files import read_secret
-
-_log = logging.getLogger(__name__)
 
 DEADLINE_S = 10.0
 """A person waits for a page; longer than that and they had better be told."""
