@@ -26,7 +26,15 @@ from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_plan import Plan, PlanLine, candidate_of, damage_sentence
 from recorder.retention.sweep_state import CLOCK, IN_FORCE, SWEPT, SweepFile, SweepState
 from recorder.retention.sweep_stops import Stop, StoppedSweep, clock_stop, forward_stop, share_stop
-from recorder.rules.retention_periods import Periods, Shortening, days_of, larger_share, put_into_force, share_in_force
+from recorder.rules.retention_periods import (
+    Periods,
+    Shortening,
+    days_of,
+    is_service,
+    larger_share,
+    put_into_force,
+    share_in_force,
+)
 from recorder.rules.retention_schedule import DataClass
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
@@ -357,4 +365,4 @@ def _problems(not_deleted: int, damaged: Sequence[RecordingId]) -> Iterator[str]
 
 
 def _is_of_recordings(key: str) -> bool:
-    return key == "retention_days" or key.startswith("service/")
+    return key == "retention_days" or is_service(key)

@@ -74,7 +74,7 @@ class Permit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class LiveRefusal:
     """An act may not go on.
 
     Attributes:
@@ -158,12 +158,12 @@ _WHO_MAY: Mapping[Act, str] = MappingProxyType(
 """Who is to be asked instead, for the sentence of a refusal."""
 
 
-def by_source(source: Source, act: Act) -> Permit | Refusal:
+def by_source(source: Source, act: Act) -> Permit | LiveRefusal:
     """Decide on what is done without an account."""
     acts, permit = SOURCE_TABLE[source]
     if act in acts:
         return permit
-    return Refusal(reason=f"To {VERBS[act]} takes a person with an account: give --as NAME.", is_hidden=False)
+    return LiveRefusal(reason=f"To {VERBS[act]} takes a person with an account: give --as NAME.", is_hidden=False)
 
 
 def permit_of(source: Source, act: Act) -> Permit:
@@ -173,7 +173,7 @@ def permit_of(source: Source, act: Act) -> Permit:
     return permit
 
 
-def decide(actor: Actor, act: Act, call: CallFacts, around: Around = NOTHING_KNOWN) -> Permit | Refusal:
+def decide(actor: Actor, act: Act, call: CallFacts, around: Around = NOTHING_KNOWN) -> Permit | LiveRefusal:
     """Decide whether somebody may do something to a live call, and as what.
 
     Args:
@@ -260,7 +260,7 @@ _UNPROVEN = (
 _YOURSELF = "You are on this call yourself: another manager decides on its opt-out."
 
 
-def _of_officer(person: Person, act: Act, call: CallFacts, around: Around) -> Permit | Refusal:
+def _of_officer(person: Person, act: Act, call: CallFacts, around: Around) -> Permit | LiveRefusal:
     if is_at_own_phone(person, call):
         return _AS_OFFICER
     return _refusal(person, call, around, _UNPROVEN) if act is Act.DISCARD else _AS_SIGNED_ON
@@ -288,18 +288,18 @@ def _is_unmanaged(call: CallFacts, around: Around) -> bool:
     return around.managed is not None and around.managed.isdisjoint(call.now.teams)
 
 
-def _of_token(token: Application, act: Act, call: CallFacts) -> Permit | Refusal:
+def _of_token(token: Application, act: Act, call: CallFacts) -> Permit | LiveRefusal:
     decision = may(token, act)
     if isinstance(decision, Refused):
-        return Refusal(reason=decision.reason, is_hidden=False)
+        return LiveRefusal(reason=decision.reason, is_hidden=False)
     if token.extensions and token.extensions.isdisjoint(call.now.extensions):
-        return Refusal(reason=f"Token {token.name} is not good for this extension.", is_hidden=True)
+        return LiveRefusal(reason=f"Token {token.name} is not good for this extension.", is_hidden=True)
     return by_source(Source.TOKEN, act)
 
 
-def _refusal(person: Person, call: CallFacts, around: Around, reason: str) -> Refusal:
+def _refusal(person: Person, call: CallFacts, around: Around, reason: str) -> LiveRefusal:
     sees = any(_grants(role, Act.SEE_LIVE, person, call, around) for role in person.roles)
-    return Refusal(reason=reason, is_hidden=not sees)
+    return LiveRefusal(reason=reason, is_hidden=not sees)
 
 
 def _why(act: Act, call: CallFacts) -> str:

@@ -39,7 +39,7 @@ class Writer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class DataPlace:
     """One kind of file.
 
     Attributes:
@@ -65,11 +65,13 @@ _RECORDING = "recordings/[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]/*"
 _MONTH = "[0-9][0-9][0-9][0-9]-[0-9][0-9]"
 
 
-def _place(pattern: str, holds: Content, writers: tuple[Writer, ...], note: str, *, is_passing: bool = False) -> Place:
-    return Place(pattern=pattern, holds=holds, writers=writers, note=note, is_passing=is_passing)
+def _place(
+    pattern: str, holds: Content, writers: tuple[Writer, ...], note: str, *, is_passing: bool = False
+) -> DataPlace:
+    return DataPlace(pattern=pattern, holds=holds, writers=writers, note=note, is_passing=is_passing)
 
 
-def _database(pattern: str, holds: Content, writers: tuple[Writer, ...], note: str) -> tuple[Place, ...]:
+def _database(pattern: str, holds: Content, writers: tuple[Writer, ...], note: str) -> tuple[DataPlace, ...]:
     """Return a SQLite file and what SQLite keeps beside it, which holds the same."""
     beside = [
         _place(pattern + end, holds, writers, f"of {pattern}: {what}", is_passing=True)
@@ -79,7 +81,7 @@ def _database(pattern: str, holds: Content, writers: tuple[Writer, ...], note: s
     return (_place(pattern, holds, writers, note), *beside)
 
 
-HOME_PLACES: tuple[Place, ...] = (
+HOME_PLACES: tuple[DataPlace, ...] = (
     _place(f"{_RECORDING}/*.rec", Content.SEALED_AUDIO, _ALL, "finished recording"),
     _place(f"{_RECORDING}/*.part", Content.SEALED_AUDIO, _ALL, "recording in progress"),
     _place(
@@ -177,7 +179,7 @@ HOME_PLACES: tuple[Place, ...] = (
 )
 """What may be in a home. ``.new-*`` beside any of them is the same file while it is being written (`place_of`)."""
 
-OUTSIDE_PLACES: tuple[Place, ...] = (
+OUTSIDE_PLACES: tuple[DataPlace, ...] = (
     _place("/tmp/recorder-demo-*", Content.PLAIN_AUDIO, _COMMANDS,
            "`recorder demo`: a home of its own and what its phones say and hear", is_passing=True),
 )  # fmt: skip
@@ -187,7 +189,7 @@ output and error, the database of ``[storage] index_url``."""
 _UNFINISHED = ".new-"
 
 
-def place_of(path: str | PurePath) -> Place | None:
+def place_of(path: str | PurePath) -> DataPlace | None:
     """Return the row of a file by its path relative to the home; None if nothing may be written there.
 
     Folders have no rows: those above a row's files are its own. A file that is being written whole (``.new-*``) is

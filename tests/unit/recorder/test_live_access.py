@@ -13,8 +13,8 @@ from recorder.rules.live_access import (
     SOURCE_TABLE,
     Around,
     HiddenError,
+    LiveRefusal,
     Permit,
-    Refusal,
     Relation,
     Source,
     by_source,
@@ -88,7 +88,7 @@ def test_role_act_and_relation(role: Role, act: Act, relation: Relation, is_allo
         )
         assert isinstance(may(who, act, reason="complaint 17"), Allowed), "the table of roles has it as well"
         return
-    assert isinstance(decision, Refusal)
+    assert isinstance(decision, LiveRefusal)
     assert decision.is_hidden is not sees
     with pytest.raises(DeniedError) as denied:
         require(who, act, CALL)
@@ -100,17 +100,17 @@ def test_roles_add_up_but_of_an_own_call_an_officers_rights_count() -> None:
     assert decide(both, Act.RESUME, CALL) == Permit(authority=Authority.MANAGER)
     own = replace(both, display_name="Ann")
     assert decide(own, Act.RESUME, CALL) == OFFICER
-    assert isinstance(decide(own, Act.OPT_OUT, CALL), Refusal)
+    assert isinstance(decide(own, Act.OPT_OUT, CALL), LiveRefusal)
     officer = person(Role.OFFICER, Role.ICT, Role.ADMIN)
     assert isinstance(decide(officer, Act.SEE_LIVE, CALL), Permit)
-    assert isinstance(decide(officer, Act.PAUSE, CALL), Refusal)
+    assert isinstance(decide(officer, Act.PAUSE, CALL), LiveRefusal)
 
 
 def test_a_sign_on_that_is_not_proven_at_the_phone_drops_nothing_and_erases_nothing_alone() -> None:
     ann = person(Role.OFFICER, relation=Relation.OWN, teams=())
     unproven = replace(CALL, segment=replace(CALL.now, configured=frozenset(), proven=frozenset()))
     assert relation_of(ann, unproven) is Relation.OWN
-    assert isinstance(decide(ann, Act.DISCARD, unproven), Refusal)
+    assert isinstance(decide(ann, Act.DISCARD, unproven), LiveRefusal)
     for act in (Act.PAUSE, Act.RESUME, Act.FORGOT, Act.RAISE_OPT_OUT):
         assert decide(ann, act, unproven) == Permit(authority=Authority.OFFICER), "the call is theirs all the same"
     proven = replace(unproven, segment=replace(unproven.now, proven=frozenset({"Ann"})))
@@ -129,7 +129,7 @@ def test_signing_on_makes_nobody_a_colleague_of_the_phones_team() -> None:
     pat = person(Role.OFFICER, teams=())
     assert [one["extension"] for one in seats_of(pat, agents)] == ["2003"], "the phone is theirs"
     assert colleagues_of(pat, agents) == frozenset()
-    assert isinstance(decide(pat, Act.PAUSE, CALL, Around(colleagues=colleagues_of(pat, agents))), Refusal)
+    assert isinstance(decide(pat, Act.PAUSE, CALL, Around(colleagues=colleagues_of(pat, agents))), LiveRefusal)
     assert colleagues_of(replace(pat, extension="3001"), agents) == {"Housing"}, "of their own one, whoever is there"
     agents[2] |= {"configured": "Pat"}
     assert colleagues_of(pat, agents) == {"Housing"}, "it is configured as theirs"
@@ -141,8 +141,8 @@ def test_an_officers_colleagues_are_those_of_the_team_whose_phone_is_theirs() ->
     officer = person(Role.OFFICER)
     around = Around(colleagues=frozenset({"Revenues"}))
     assert decide(officer, Act.PAUSE, CALL, around) == Permit(authority=Authority.OFFICER)
-    assert isinstance(decide(officer, Act.RESUME, CALL, around), Refusal)
-    assert isinstance(decide(person(Role.MANAGER), Act.PAUSE, CALL, around), Refusal), "a phone makes no manager"
+    assert isinstance(decide(officer, Act.RESUME, CALL, around), LiveRefusal)
+    assert isinstance(decide(person(Role.MANAGER), Act.PAUSE, CALL, around), LiveRefusal), "a phone makes no manager"
 
 
 def test_the_phone_is_whose_it_is_configured_unless_somebody_signed_on() -> None:
@@ -167,18 +167,18 @@ def test_after_a_transfer_it_is_the_new_officers_and_their_teams() -> None:
         ),
     )  # fmt: skip
     ann = person(Role.OFFICER, relation=Relation.OWN, teams=())
-    assert isinstance(decide(ann, Act.RESUME, handed), Refusal)
-    assert isinstance(decide(person(Role.MANAGER, relation=Relation.TEAM), Act.RESUME, handed), Refusal)
+    assert isinstance(decide(ann, Act.RESUME, handed), LiveRefusal)
+    assert isinstance(decide(person(Role.MANAGER, relation=Relation.TEAM), Act.RESUME, handed), LiveRefusal)
     assert isinstance(decide(person(Role.MANAGER), Act.RESUME, handed), Permit)
     manager = person(Role.MANAGER, relation=Relation.OWN)
-    assert isinstance(decide(manager, Act.OPT_OUT, handed), Refusal), "they were on it"
+    assert isinstance(decide(manager, Act.OPT_OUT, handed), LiveRefusal), "they were on it"
 
 
 def test_an_extension_without_a_team_is_of_everybodys() -> None:
     nameless = replace(CALL, team="")
     assert isinstance(decide(person(Role.OFFICER), Act.PAUSE, nameless), Permit)
     assert isinstance(decide(person(Role.MANAGER), Act.OPT_OUT, nameless), Permit)
-    assert isinstance(decide(person(Role.MEMBER), Act.PAUSE, nameless), Refusal)
+    assert isinstance(decide(person(Role.MEMBER), Act.PAUSE, nameless), LiveRefusal)
 
 
 @pytest.mark.parametrize(("source", "act"), list(itertools.product(Source, LIVE_ACTS)))
@@ -194,7 +194,7 @@ def test_without_an_account(source: Source, act: Act) -> None:
     assert isinstance(decision, Permit) == (act in expected)
     if source is Source.SHELL:
         assert decide(LocalUser(name="root"), act, CALL) == decision
-        assert isinstance(decision, Refusal) or (decision.is_alarmed and not decision.may_discard)
+        assert isinstance(decision, LiveRefusal) or (decision.is_alarmed and not decision.may_discard)
 
 
 def test_a_token_acts_on_its_extensions_by_its_scopes() -> None:
@@ -203,10 +203,10 @@ def test_a_token_acts_on_its_extensions_by_its_scopes() -> None:
     assert permit == Permit(authority=Authority.TOKEN, may_discard=True)
     assert decide(token, Act.PAUSE, CALL) == decide(token, Act.RESUME, CALL) == permit
     elsewhere = decide(replace(token, extensions=frozenset({"2002"})), Act.PAUSE, CALL)
-    assert isinstance(elsewhere, Refusal)
+    assert isinstance(elsewhere, LiveRefusal)
     assert elsewhere.is_hidden
     for act in set(LIVE_ACTS) - {Act.PAUSE, Act.DISCARD, Act.RESUME}:
-        assert isinstance(decide(token, act, CALL), Refusal)
+        assert isinstance(decide(token, act, CALL), LiveRefusal)
 
 
 LISTED: dict[str, Any] = {
