@@ -39,8 +39,6 @@ class FileRepair:
     database: Database
     aside: LostFound
 
-    # --- files
-
     def put_right(self, finding: Finding) -> str:
         """Move a container to where it belongs, and have its row say so."""
         path = self.home.root / finding.where

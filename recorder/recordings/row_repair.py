@@ -40,8 +40,6 @@ class RowRepair:
     aside: LostFound
     is_writing_off: bool
 
-    # --- rows
-
     def refile(self, finding: Finding) -> str:
         """Make a row from its container; one whose container is damaged or foreign stays as it is."""
         recording = RecordingId(finding.recording)
