@@ -27,7 +27,7 @@ from storage.errors import StorageError
 from storage.format import ContainerScan, FrameType
 from storage.keys import EpochKeys, NodeKeys, SealedKeys
 from storage.recording import index_context
-from storage.runs import AUDIO, pack, parse
+from storage.runs import AUDIO, PCMA, pack, parse
 from storage.types import RecordingId
 from storage.vault import Vault
 from tests.helpers.data_inventory import OUTSIDE_PLACES, place_of

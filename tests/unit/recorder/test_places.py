@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recorder.common.home import Home
-from tests.helpers.data_inventory import HOME_PLACES, OUTSIDE_PLACES, place_of
+from tests.helpers.data_inventory import HOME_PLACES, OUTSIDE_PLACES, Content, place_of
 
 CONTAINER = "recordings/2026/11/25/72e3035e0bcaed93/20261125T034732Z-2001-2a8b58"
 
