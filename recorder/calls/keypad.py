@@ -20,7 +20,7 @@ from recorder.calls.part import Part
 from recorder.calls.recordable import RecordableCall
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import Side
-from recorder.config import Pause
+from recorder.config.settings import Pause
 from recorder.rules.limits import RateLimit
 from sip.events import Body
 

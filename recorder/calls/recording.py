@@ -23,7 +23,8 @@ from recorder.common.clerk import after_all
 from recorder.rules.outcome import Facts, settle
 from recorder.rules.pausing import Final, PauseBook, PauseState
 from recorder.rules.policy import Extension, Nomination, Service
-from recorder.rules.retention import DataClass, days_of
+from recorder.rules.retention_periods import days_of
+from recorder.rules.retention_schedule import DataClass
 from recorder.rules.sign_on import NOT_PROVEN
 from storage.types import Officer, Outcome, RecordingId, RecordingRow
 
