@@ -28,8 +28,8 @@ from recorder.common.smtp_options import is_mail_address
 from recorder.common.system_user import os_user
 from recorder.notifications.addresses import Addresses, change_address
 from recorder.notifications.box import Box
+from recorder.notifications.mail_retries import STUCK_AFTER
 from recorder.notifications.mails import trial
-from recorder.notifications.notifying import STUCK_AFTER
 from recorder.permissions import Act
 from storage.audit import AuditLog
 from storage.rows import time_to_json

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from recorder.access.database import from_s
 from recorder.access.tables import notifications
-from recorder.notifications.notifying import WORDING, Kind, Notification, Wording
+from recorder.notifications.kinds import WORDING, Notification, NotificationKind, Wording
 
 LISTED = 200
 _AT_ONCE = 20
@@ -196,7 +196,11 @@ def _kept(row: Any) -> Kept:  # noqa: ANN401 - a RowMapping
     made_at = from_s(row["made_s"])
     assert made_at is not None
     told = Notification(
-        kind=Kind(row["kind"]), account=row["account"], subject=row["subject"], moment=row["moment"], text=row["text"]
+        kind=NotificationKind(row["kind"]),
+        account=row["account"],
+        subject=row["subject"],
+        moment=row["moment"],
+        text=row["text"],
     )
     return Kept(
         notification=told, made_at=made_at, seen_at=from_s(row["seen_s"]), mail=Mail(row["mail"]), tries=row["tries"],

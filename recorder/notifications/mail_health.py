@@ -12,7 +12,7 @@ from typing import Any
 
 from recorder.config.mail_options import MailOptions
 from recorder.notifications.box import Queue
-from recorder.notifications.notifying import FAILING_AFTER
+from recorder.notifications.mail_retries import FAILING_AFTER
 from storage.durable import make_folder, save_atomically
 from storage.rows import time_from_json, time_to_json
 

@@ -5,7 +5,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 
 from recorder.common.smtp import printable
-from recorder.notifications.notifying import WORDING, Notification
+from recorder.notifications.kinds import WORDING, Notification
 
 
 def mail_of(

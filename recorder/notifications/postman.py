@@ -12,9 +12,10 @@ from recorder.common.smtp import MailError, send_mail
 from recorder.common.smtp_options import SmtpServer
 from recorder.config.mail_options import MailOptions
 from recorder.notifications.box import Box, Kept, Queue
+from recorder.notifications.kinds import WORDING, Notification, NotificationKind
 from recorder.notifications.mail_health import note_queue
+from recorder.notifications.mail_retries import STUCK_AFTER, retry_after
 from recorder.notifications.mails import mail_of
-from recorder.notifications.notifying import STUCK_AFTER, WORDING, Kind, Notification, retry_after
 from recorder.notifications.watch import WatchBooks, tell_now, tell_what_time_brought
 from recorder.permissions import Role
 from storage.errors import StorageError
@@ -139,7 +140,7 @@ class Postman:
             _log.error("%d mails have not left since %s", queue.waiting, queue.oldest_at.isoformat(timespec="minutes"))
         moment = queue.oldest_at.date().isoformat()
         told = [
-            Notification(kind=Kind.MAIL_STUCK, account=one, moment=moment)
+            Notification(kind=NotificationKind.MAIL_STUCK, account=one, moment=moment)
             for role in (Role.ICT, Role.ADMIN)
             for one in sorted(self.books.bench.with_role(role))
         ]

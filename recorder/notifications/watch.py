@@ -20,11 +20,12 @@ from recorder.config.settings import Config
 from recorder.data_subjects import casework
 from recorder.data_subjects.case_holds import waiting_scopes
 from recorder.data_subjects.casework import CaseBooks
-from recorder.notifications import conduct, notifying
+from recorder.notifications import conduct, recipients
 from recorder.notifications.addresses import Addresses
 from recorder.notifications.box import Box
 from recorder.notifications.conduct import Done, Granted
-from recorder.notifications.notifying import CaseClock, Kind, Notification
+from recorder.notifications.kinds import Notification, NotificationKind
+from recorder.notifications.recipients import CaseClock
 from recorder.permissions import Act, Role
 from recorder.rules.cases import Case
 from recorder.rules.live_access import Around
@@ -108,17 +109,17 @@ def tell_now(books: WatchBooks) -> int:
         books,
         bench,
         [
-            *notifying.of_requests(hearing.requests.waiting(), bench),
-            *notifying.of_decisions(hearing.requests.decided_since(books.now - notifying.TOLD_FOR), books.now),
-            *notifying.of_emergencies(emergencies, bench),
-            *notifying.of_disagreements(disagreements_of(hearing), bench),
-            *notifying.of_proposals(books.proposals.waiting(), bench),
-            *notifying.of_resets(books.proposals.resets_since(books.now - notifying.TOLD_FOR)),
-            *notifying.of_passwords(hearing.people.passwords_set_since(books.now - notifying.TOLD_FOR)),
+            *recipients.of_requests(hearing.requests.waiting(), bench),
+            *recipients.of_decisions(hearing.requests.decided_since(books.now - recipients.TOLD_FOR), books.now),
+            *recipients.of_emergencies(emergencies, bench),
+            *recipients.of_disagreements(disagreements_of(hearing), bench),
+            *recipients.of_proposals(books.proposals.waiting(), bench),
+            *recipients.of_resets(books.proposals.resets_since(books.now - recipients.TOLD_FOR)),
+            *recipients.of_passwords(hearing.people.passwords_set_since(books.now - recipients.TOLD_FOR)),
             *of_opt_outs(books.opt_outs(), bench),
             *of_takeovers(books.takeovers(), bench),
-            *notifying.of_claims(_claims(books.cases), bench, books.cases.today),
-            *notifying.of_scopes(waiting_scopes(books.cases.holds), bench, books.now),
+            *recipients.of_claims(_claims(books.cases), bench, books.cases.today),
+            *recipients.of_scopes(waiting_scopes(books.cases.holds), bench, books.now),
         ],
     )
 
@@ -139,11 +140,11 @@ def tell_what_time_brought(books: WatchBooks) -> int:
         books,
         bench,
         [
-            *notifying.of_cases(clocks, bench, cases.today),
-            *notifying.of_holds(cases.holds.holds.due_for_review(cases.today)),
-            *notifying.of_released_holds(cases.holds.holds.in_grace(books.now)),
-            *notifying.of_deputy(cases.hearing.appointments.deputy_named_by_one(), bench),
-            *notifying.of_policy(books.policy_review_on, bench, cases.today),
+            *recipients.of_cases(clocks, bench, cases.today),
+            *recipients.of_holds(cases.holds.holds.due_for_review(cases.today)),
+            *recipients.of_released_holds(cases.holds.holds.in_grace(books.now)),
+            *recipients.of_deputy(cases.hearing.appointments.deputy_named_by_one(), bench),
+            *recipients.of_policy(books.policy_review_on, bench, cases.today),
             *_conduct(books, bench),
             *_weekly(books, bench),
         ],
@@ -166,12 +167,14 @@ def of_opt_outs(found: Iterable[Mapping[str, Any]], bench: Bench) -> list[Notifi
         facts = facts_listed(one)
         if one["state"] == "raised":
             told += [
-                Notification(kind=Kind.OPT_OUT_WAITS, account=person.name, subject=one["id"])
+                Notification(kind=NotificationKind.OPT_OUT_WAITS, account=person.name, subject=one["id"])
                 for person in bench.people
                 if may_decide(person, facts, _UNMANAGED)
             ]
         elif one["state"] in ("granted", "declined") and one["decided_by"] != one["raised_by"]:
-            told.append(Notification(kind=Kind.OPT_OUT_DECIDED, account=one["raised_by"], subject=one["id"]))
+            told.append(
+                Notification(kind=NotificationKind.OPT_OUT_DECIDED, account=one["raised_by"], subject=one["id"])
+            )
     return told
 
 
@@ -183,7 +186,7 @@ def of_takeovers(found: Iterable[Mapping[str, Any]], bench: Bench) -> list[Notif
         bench: Who there is.
     """
     return [
-        Notification(kind=Kind.TAKEN_OVER, account=person.name, moment=str(one["at"]))
+        Notification(kind=NotificationKind.TAKEN_OVER, account=person.name, moment=str(one["at"]))
         for one in found
         for person in bench.people
         if person.display_name and person.display_name in (one["operator"], one["instead_of"])
@@ -209,11 +212,11 @@ def _weekly(books: WatchBooks, bench: Bench) -> list[Notification]:
     if books.weekly_on is None or not officers:
         return []
     end = last_weekly(books.now, books.weekly_on, ZoneInfo(books.cases.timezone))
-    told = [Notification(kind=Kind.WEEK, account=one, moment=end.date().isoformat()) for one in officers]
+    told = [Notification(kind=NotificationKind.WEEK, account=one, moment=end.date().isoformat()) for one in officers]
     if not books.box.is_new(told):
         return []
     text = "\n".join(f"{what}: {count}" for what, count in week_until(books, end).lines())
-    return [Notification(kind=Kind.WEEK, account=one.account, moment=one.moment, text=text) for one in told]
+    return [Notification(kind=NotificationKind.WEEK, account=one.account, moment=one.moment, text=text) for one in told]
 
 
 def _conduct(books: WatchBooks, bench: Bench) -> list[Notification]:
@@ -222,8 +225,8 @@ def _conduct(books: WatchBooks, bench: Bench) -> list[Notification]:
     heard = conduct.heard_many(done, ZoneInfo(books.cases.timezone))
     notices = [(one.actor, one.subject, one.at) for one in done if one.act == Act.SET_NOTICE]
     return [
-        *notifying.of_conduct(heard, conduct.used_at_once(done, granted, people), bench),
-        *notifying.of_notices(notices, bench),
+        *recipients.of_conduct(heard, conduct.used_at_once(done, granted, people), bench),
+        *recipients.of_notices(notices, bench),
     ]
 
 
@@ -282,4 +285,4 @@ def _acts(audit: AuditLog, start: datetime, end: datetime) -> tuple[dict[str, in
 
 def _keep(books: WatchBooks, bench: Bench, told: Iterable[Notification]) -> int:
     by_mail = frozenset(books.addresses.all()) if books.is_mail_on else frozenset()
-    return books.box.tell(notifying.usable(told, bench.people), by_mail=by_mail)
+    return books.box.tell(recipients.usable(told, bench.people), by_mail=by_mail)

@@ -11,7 +11,8 @@ from recorder.access.acknowledging import not_acknowledged
 from recorder.access.listening import asking
 from recorder.audit.reading import last_verified
 from recorder.data_subjects import casework
-from recorder.notifications.notifying import REVIEW_REMINDED_FOR, Kind
+from recorder.notifications.kinds import NotificationKind
+from recorder.notifications.recipients import REVIEW_REMINDED_FOR
 from recorder.notifications.watch import week_until
 from recorder.permissions import Act
 from recorder.retention.sweep_state import NAME, SweepState, read_state
@@ -67,7 +68,7 @@ def _page(console: Parts, caller: Caller, **values: Any) -> HTMLResponse:  # noq
         leaders=sorted(bench.leaders), absent=bench.absent, deputies=sorted(bench.deputies),
         retention=_retention(console),
         verified=last_verified(deps.hold_books.state),
-        last_week=next((one for one in told if one.notification.kind is Kind.WEEK), None),
+        last_week=next((one for one in told if one.notification.kind is NotificationKind.WEEK), None),
         not_told=not_acknowledged(bench.people, deps.acknowledgements.days(), today),
         review_on=review_on, is_review_near=review_on is not None and today >= review_on - REVIEW_REMINDED_FOR,
     )  # fmt: skip

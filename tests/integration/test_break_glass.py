@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from recorder.access.database import open_people
 from recorder.access.tables import accounts, break_glass
-from recorder.notifications.notifying import Kind
+from recorder.notifications.kinds import NotificationKind
 from recorder.notifications.watch import tell_now
 from recorder.permissions import Role
 from recorder.rules.requesting import BREAK_GLASS_A_DAY, BREAK_GLASS_FOR
@@ -107,7 +107,7 @@ def test_the_deputy_acknowledges_and_is_told(console: Console) -> None:
         tell_now(console.deps.watch)
         told = {
             name for name in ("dpo", "lead", "revenues") for kept in console.deps.watch.box.of_account(name)
-            if kept.notification.kind is Kind.EMERGENCY
+            if kept.notification.kind is NotificationKind.EMERGENCY
         }  # fmt: skip
         assert told == {"dpo", "lead"}
         assert one not in other.get("/requests").text

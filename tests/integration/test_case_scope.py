@@ -16,7 +16,7 @@ from recorder.common.problems import ProblemError
 from recorder.data_subjects import casework, scoping
 from recorder.data_subjects.case_holds import waiting_scopes
 from recorder.data_subjects.casework import COMPLAINT_WINDOW
-from recorder.notifications.notifying import of_scopes
+from recorder.notifications.recipients import of_scopes
 from recorder.rules.cases import Case, CaseKind, Step
 from recorder.rules.requesting import Bench
 from storage.query_holds import QueryHolds

@@ -15,10 +15,10 @@ import pytest
 from recorder.access.totp import new_secret
 from recorder.config.mail_options import MailOptions
 from recorder.data_subjects import casework
-from recorder.notifications import notifying
+from recorder.notifications import recipients
 from recorder.notifications.box import Mail
+from recorder.notifications.kinds import NotificationKind
 from recorder.notifications.mail_health import MailHealth
-from recorder.notifications.notifying import Kind
 from recorder.notifications.postman import KEPT_FOR, Postman
 from recorder.retention.holding import place_hold, release_hold
 from recorder.rules.cases import CaseKind, Step
@@ -68,9 +68,13 @@ def postman(console: Console, mail: MailOptions) -> Postman:
     return Postman(books=watch, options=mail, site="Test Council", state=console.home.state)
 
 
-def kinds(console: Console, account: str) -> list[Kind]:
+def kinds(console: Console, account: str) -> list[NotificationKind]:
     found = console.deps.watch.box.of_account(account)
-    return [one.notification.kind for one in found if one.notification.kind not in (Kind.WEEK, Kind.POLICY_UNDATED)]
+    return [
+        one.notification.kind
+        for one in found
+        if one.notification.kind not in (NotificationKind.WEEK, NotificationKind.POLICY_UNDATED)
+    ]
 
 
 def subjects(mailbox: Mailbox) -> list[tuple[str, str]]:
@@ -261,9 +265,11 @@ def test_a_hold_that_somebody_else_releases_is_told_to_its_owner(console: Consol
         post.run_once()
         assert subjects(mailbox) == [], "nobody is told of what they did themselves"
     release_hold(books, lead, theirs.id, reason="no longer needed")
-    told = notifying.of_released_holds(books.holds.in_grace(console.deps.now()))
-    assert [(one.kind, one.account, one.subject) for one in told] == [(Kind.HOLD_RELEASED, "revenues", theirs.id)]
-    assert notifying.of_released_holds(books.holds.in_grace(console.deps.now() + timedelta(days=15))) == []
+    told = recipients.of_released_holds(books.holds.in_grace(console.deps.now()))
+    assert [(one.kind, one.account, one.subject) for one in told] == [
+        (NotificationKind.HOLD_RELEASED, "revenues", theirs.id)
+    ]
+    assert recipients.of_released_holds(books.holds.in_grace(console.deps.now() + timedelta(days=15))) == []
     with mail_server(certificates.context) as mailbox:
         postman(console, options(mailbox.port, certificates)).run_once()
         assert subjects(mailbox) == [("revenues", "A hold of yours was released by somebody else")]
@@ -293,7 +299,9 @@ def test_a_server_that_is_down_holds_nothing_up_and_gets_it_later(
         for _ in range(3):
             officer.post("/api/requests", json={"recordings": [ID], **ASKED})
         down.run_once()
-        (first, *others) = [one for one in post.books.box.to_send() if one.notification.kind is Kind.REQUEST_WAITS]
+        (first, *others) = [
+            one for one in post.books.box.to_send() if one.notification.kind is NotificationKind.REQUEST_WAITS
+        ]
         assert len(others) == 1, "after one failure the rest of the round is left alone, and the one tried waits"
         assert first.tries == 0
         clock.time += timedelta(seconds=61)
@@ -314,11 +322,13 @@ def test_after_a_day_ict_is_told_and_after_five_it_is_given_up(
     clock.time += timedelta(hours=2)
     down.run_once()
     down.run_once()
-    assert kinds(console, "ict") == [Kind.MAIL_STUCK]
+    assert kinds(console, "ict") == [NotificationKind.MAIL_STUCK]
     assert [r.levelname for r in caplog.records if "mails have not left" in r.message] == ["ERROR"], "once"
     clock.time += timedelta(days=5)
     down.run_once()
-    waits = [one for one in down.books.box.of_account("lead") if one.notification.kind is Kind.REQUEST_WAITS]
+    waits = [
+        one for one in down.books.box.of_account("lead") if one.notification.kind is NotificationKind.REQUEST_WAITS
+    ]
     assert [one.mail for one in waits] == [Mail.GIVEN_UP]
     clock.time += KEPT_FOR
     down.run_once()
@@ -360,7 +370,7 @@ def test_a_refused_mailbox_stops_nobody_elses_mail(console: Console, certificate
         post.run_once()
         assert subjects(mailbox) == [("lead", "A request waits for your decision")]
         assert post.books.box.queue().given_up == 2, "the emergency, and the week"
-        assert kinds(console, "dpo") == [Kind.EMERGENCY], "it stands in the console"
+        assert kinds(console, "dpo") == [NotificationKind.EMERGENCY], "it stands in the console"
 
 
 def test_a_certificate_that_is_not_good_gets_no_mail(console: Console, certificates: Certificates) -> None:

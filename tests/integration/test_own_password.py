@@ -11,7 +11,7 @@ import pytest
 
 from recorder.access.accounts import SignedIn
 from recorder.access.passwords import RULES, weakness
-from recorder.notifications.notifying import Kind
+from recorder.notifications.kinds import NotificationKind
 from recorder.notifications.watch import tell_now
 from recorder.web.throttle import A_SECOND, AT_ONCE
 from storage.audit import AuditLog
@@ -42,7 +42,7 @@ def officer(console: Console) -> Iterator[Browser]:
         yield browser
 
 
-def told(console: Console, account: str) -> list[Kind]:
+def told(console: Console, account: str) -> list[NotificationKind]:
     tell_now(console.deps.watch)
     return [one.notification.kind for one in console.deps.watch.box.of_account(account)]
 
@@ -67,8 +67,8 @@ def test_it_is_changed_and_every_other_session_ends(console: Console, officer: B
     assert isinstance(console.people.verify("officer", NEW), SignedIn)
     (entry,) = console.entries("people.set_password")
     assert (entry.actor, entry.subject) == ("officer", "officer")
-    assert told(console, "officer") == [Kind.PASSWORD_CHANGED]
-    assert told(console, "officer") == [Kind.PASSWORD_CHANGED], "once"
+    assert told(console, "officer") == [NotificationKind.PASSWORD_CHANGED]
+    assert told(console, "officer") == [NotificationKind.PASSWORD_CHANGED], "once"
     assert told(console, "other") == []
     assert "If it was not you" in officer.get("/notifications").text
 
@@ -143,7 +143,7 @@ def test_the_rules_that_are_shown_are_those_that_are_held() -> None:
 
 def test_an_administrator_sets_it_and_its_owner_is_told(console: Console) -> None:
     console.set_password("officer", NEW)
-    assert told(console, "officer") == [Kind.PASSWORD_SET]
+    assert told(console, "officer") == [NotificationKind.PASSWORD_SET]
     assert told(console, "admin") == []
 
 

@@ -12,7 +12,7 @@ from recorder.access.database import open_people
 from recorder.access.listening.appointments import Appointments
 from recorder.access.seals import Seals, disagreements
 from recorder.access.triggers import TRIGGERS
-from recorder.notifications.notifying import Kind
+from recorder.notifications.kinds import NotificationKind
 from recorder.notifications.watch import disagreements_of, tell_now
 from recorder.permissions import Role
 from storage.audit import AuditLog
@@ -217,7 +217,7 @@ def test_a_deputy_whom_the_log_does_not_have_is_told(console: Console) -> None:
     tell_now(deps.watch)
     for name in ("admin", "dpo", "lead"):
         kinds = [one.notification.kind for one in deps.watch.box.of_account(name)]
-        assert (Kind.ACCOUNTS_CHANGED in kinds) == (name != "lead"), name
+        assert (NotificationKind.ACCOUNTS_CHANGED in kinds) == (name != "lead"), name
     with signed_in(console, "admin") as browser:
         page = browser.get("/people").text
         assert "disagree on the deputy</strong> (other)" in page

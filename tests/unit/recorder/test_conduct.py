@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from recorder.notifications.conduct import HEARD_A_DAY, USED_WITHIN, Done, Granted, heard_many, used_at_once
-from recorder.notifications.notifying import Kind, of_conduct
+from recorder.notifications.kinds import NotificationKind
+from recorder.notifications.recipients import of_conduct
 from recorder.permissions import Act, Person, Role
 from recorder.rules.requesting import Bench
 
@@ -107,9 +108,9 @@ def test_who_protects_data_is_told_and_never_whom_it_is_about() -> None:
     day = date(2026, 7, 1)
     told = of_conduct({("dora", day)}, {("ian", NOON)}, Bench(people=people))
     assert [(one.kind, one.account, one.subject) for one in told] == [
-        (Kind.HEARD_MANY, "dan", "dora"),
-        (Kind.ROLE_USED_AT_ONCE, "dan", "ian"),
-        (Kind.ROLE_USED_AT_ONCE, "dora", "ian"),
+        (NotificationKind.HEARD_MANY, "dan", "dora"),
+        (NotificationKind.ROLE_USED_AT_ONCE, "dan", "ian"),
+        (NotificationKind.ROLE_USED_AT_ONCE, "dora", "ian"),
     ]
     alone = of_conduct({("dora", day)}, (), Bench(people=(people[0], people[2])))
     assert [one.account for one in alone] == ["ann"]

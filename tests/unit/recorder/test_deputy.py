@@ -17,7 +17,8 @@ from recorder.access.listening.appointments import Appointments
 from recorder.access.proposals import Proposals
 from recorder.access.second_factor import SecondFactors
 from recorder.access.totp import code_of, new_secret, step_of
-from recorder.notifications.notifying import Kind, of_deputy, of_proposals
+from recorder.notifications.kinds import NotificationKind
+from recorder.notifications.recipients import of_deputy, of_proposals
 from recorder.permissions import Act, DeniedError, Fault, Role
 from recorder.rules.requesting import Bench
 from tests.helpers.accounts import CHEAP, PASSWORD, Clock, as_of_before
@@ -197,7 +198,10 @@ def test_a_deputy_of_before_stays_and_administrators_are_told(book: Book) -> Non
     assert appointments.deputy() == "olive"
     assert appointments.bench(book.people).deputies == {"olive"}
     told = of_deputy(appointments.deputy_named_by_one(), book.bench)
-    assert {(one.kind, one.account) for one in told} == {(Kind.DEPUTY_BY_ONE, "ada"), (Kind.DEPUTY_BY_ONE, "bob")}
+    assert {(one.kind, one.account) for one in told} == {
+        (NotificationKind.DEPUTY_BY_ONE, "ada"),
+        (NotificationKind.DEPUTY_BY_ONE, "bob"),
+    }
     book.decide("bob", book.propose("ada", "olive"))
     assert appointments.deputy_named_by_one() is None
     assert of_deputy(None, book.bench) == []

@@ -8,7 +8,7 @@ import pytest
 
 from recorder.data_subjects.claim_letters import ClaimLetter, claim_letter
 from recorder.data_subjects.letters import ROUTES, NotYetError
-from recorder.notifications.notifying import of_claims
+from recorder.notifications.recipients import of_claims
 from recorder.permissions import DeniedError, Fault, Person, Role
 from recorder.retention.rights import (
     GROUNDS,

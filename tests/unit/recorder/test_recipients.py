@@ -8,18 +8,16 @@ import pytest
 
 from recorder.common.smtp_options import SmtpSecurity, is_mail_address
 from recorder.config.mail_options import MailOptions
+from recorder.notifications.kinds import WORDING, Notification, NotificationKind
+from recorder.notifications.mail_retries import retry_after
 from recorder.notifications.mails import mail_of
-from recorder.notifications.notifying import (
+from recorder.notifications.recipients import (
     REVIEW_REMINDED_FOR,
-    WORDING,
     CaseClock,
-    Kind,
-    Notification,
     of_cases,
     of_decisions,
     of_policy,
     of_requests,
-    retry_after,
     usable,
 )
 from recorder.notifications.watch import of_opt_outs, of_takeovers
@@ -141,11 +139,11 @@ def test_where_no_day_of_a_review_is_known_the_officer_is_told_each_month() -> N
     (next_month,) = of_policy(None, BENCH, TODAY + timedelta(days=31))
     assert told([first]) == [("policy_undated", "dora")]
     assert first.key == later.key != next_month.key
-    assert "policy_reviewed_on" in WORDING[Kind.POLICY_UNDATED].sentence
+    assert "policy_reviewed_on" in WORDING[NotificationKind.POLICY_UNDATED].sentence
 
 
 def test_nobody_is_told_whose_account_is_no_longer_used() -> None:
-    assert usable([Notification(kind=Kind.HOLD_DUE, account="gone")], PEOPLE) == []
+    assert usable([Notification(kind=NotificationKind.HOLD_DUE, account="gone")], PEOPLE) == []
 
 
 def test_mails_wait_longer_each_time_up_to_an_hour() -> None:
@@ -155,8 +153,8 @@ def test_mails_wait_longer_each_time_up_to_an_hour() -> None:
     assert retry_after(10_000) == timedelta(hours=1)
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_a_mail_says_that_something_is_so_and_nothing_of_a_call(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", list(NotificationKind))
+def test_a_mail_says_that_something_is_so_and_nothing_of_a_call(kind: NotificationKind) -> None:
     told = Notification(kind=kind, account="dora", subject="1a2b3c4d")
     mail = mail_of(
         told, "dora@council.example", sender="recorder@council.example", site="Test\r\nBcc: x@evil.example", now=NOW,
