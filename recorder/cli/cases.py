@@ -36,9 +36,9 @@ from recorder.cli.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.settings import Config
-from recorder.data_subjects import casework, scoping, transcripts
+from recorder.data_subjects import case_deadlines, casework, scoping, transcripts
 from recorder.data_subjects.book import CaseBook
-from recorder.data_subjects.casework import CaseBooks
+from recorder.data_subjects.case_entries import CaseBooks
 from recorder.data_subjects.custody import custody_of, custody_to_json
 from recorder.data_subjects.letters import Letter, NotYetError, letter
 from recorder.permissions import Person
@@ -369,7 +369,7 @@ def write_letter(
 
     def act(books: CaseBooks, person: Person) -> str:
         found = casework.read_case(books, person, case)
-        return letter(which, found, site=config.site.name, today=books.today, due=casework.due(books, found))
+        return letter(which, found, site=config.site.name, today=books.today, due=case_deadlines.due(books, found))
 
     try:
         typer.echo(_act(home, name, password_file, act), nl=False)

@@ -29,7 +29,7 @@ from recorder.common.home import Home
 from recorder.common.system_user import os_user
 from recorder.config.settings import Config
 from recorder.data_subjects.book import CaseBook
-from recorder.data_subjects.casework import needed_hold
+from recorder.data_subjects.case_deadlines import needed_hold
 from recorder.permissions import Person
 from recorder.retention.hold_books import HoldBooks
 from recorder.retention.hold_lists import LISTED, hold_to_json, holds_listed, holds_of

@@ -24,7 +24,8 @@ from recorder.cli.shared import (
 )
 from recorder.common.home import Home
 from recorder.config.settings import Config
-from recorder.data_subjects import casework
+from recorder.data_subjects import case_deadlines, casework
+from recorder.data_subjects.case_entries import CaseBooks
 from recorder.data_subjects.casework import CaseBooks
 from recorder.data_subjects.claim_letters import ClaimLetter, claim_letter
 from recorder.data_subjects.letters import NotYetError
@@ -169,7 +170,7 @@ def letter(
         claims = casework.claim_books(books)
         read_claims(claims, person, is_open=True)
         found = claim_of(claims, claim)
-        due = casework.claim_due(books, found)
+        due = case_deadlines.claim_due(books, found)
         return claim_letter(which, found, site=config.site.name, today=books.today, due=due)
 
     try:
@@ -188,7 +189,7 @@ def _changed(
 
 
 def _json(books: CaseBooks, claim: Claim) -> dict[str, Any]:
-    due_on = casework.claim_due(books, claim).isoformat()
+    due_on = case_deadlines.claim_due(books, claim).isoformat()
     return {**claim_to_json(claim, books.holds.now()), "due_on": due_on}
 
 

@@ -11,7 +11,8 @@ from recorder.common.problems import ProblemError
 from recorder.data_subjects.case_scope import WIDE_FOR, check_count, is_narrow
 from recorder.permissions import DeniedError, Person
 from recorder.retention.hold_books import HoldBooks, settling_books
-from recorder.rules.cases import Case
+from recorder.retention.holding import HoldBooks, settling_books
+from recorder.rules.cases import Case, CaseKind
 from recorder.rules.holds import GRACE
 from storage.database import Database
 from storage.holds import new_hold_id
@@ -20,6 +21,8 @@ from storage.query_journal import CHANGED, PLACED, RELEASED, changed_details, pl
 from storage.tombstones import Deletions
 from storage.types import HoldKind, RecordingId, Search
 
+HOLD_KIND = {CaseKind.SUBJECT_ACCESS: HoldKind.SAR, CaseKind.DISCLOSURE: HoldKind.DISCLOSURE}
+"""As which kind of hold a case holds."""
 _AT_ONCE = 250
 """Recordings that one entry of the audit log releases."""
 

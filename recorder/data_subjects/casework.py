@@ -7,64 +7,47 @@ command alike.
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from recorder.access.listening.asking import GRANTED, STATUS
-from recorder.access.listening.books import HearingBooks
+from recorder.access.listening.asking import GRANTED
 from recorder.common.problems import ProblemError
 from recorder.data_subjects import case_holds
-from recorder.data_subjects.book import CaseBook, ChangedError
-from recorder.data_subjects.case_holds import check_settled, counted
-from recorder.data_subjects.case_rules import check_opening, check_step
+from recorder.data_subjects.book import ChangedError
+from recorder.data_subjects.case_deadlines import COMPLAINT_WINDOW, due, is_pressing
+from recorder.data_subjects.case_entries import (
+    CaseBooks,
+    at_work,
+    check_entry,
+    denied,
+    keep_entry,
+    write_entry,
+    write_step,
+)
+from recorder.data_subjects.case_holds import HOLD_KIND, check_settled, counted
+from recorder.data_subjects.case_rules import check_opening
 from recorder.data_subjects.case_scope import in_words, is_empty, wanted
 from recorder.data_subjects.workdays import is_working_day
 from recorder.permissions import MAX_REASON_CHARACTERS, Act, Actor, DeniedError, Person
-from recorder.retention.hold_books import HoldBooks, steady_books
-from recorder.retention.holding import place_hold, review_hold
+from recorder.retention.hold_books import steady_books
+from recorder.retention.holding import place_hold, review_hold, steady_books
 from recorder.retention.restricting import ClaimBooks
 from recorder.rules.cases import Case, CaseEntry, CaseKind, Decision, LegalGround, Step, after, opened
-from recorder.rules.deadlines import DeadlineFacts, due_on, extend_by, warn_on
+from recorder.rules.deadlines import extend_by
 from recorder.rules.holds import HoldWish
 from recorder.rules.requesting import Category, Leave, RequestState, RequestWish
 from storage.copy_list import CopyList
 from storage.rows import time_to_json
-from storage.types import Claim, Hold, HoldKind, RecordingRow, Search
+from storage.types import RecordingRow, Search
 
 LEAVE_FOR = timedelta(days=30)
 """For how long a decision to disclose lets its handler listen and copy: listening, silencing, sealing, handing over."""
-COMPLAINT_WINDOW = timedelta(days=92)
-"""For how long what was disclosed is kept at least: three months in which the requester can go to the Commissioner."""
 MOST_FOUND = 1000
 _OPENINGS = 20
 """So often the next reference is asked for when others open cases at the same time."""
 
-HOLD_KIND = {CaseKind.SUBJECT_ACCESS: HoldKind.SAR, CaseKind.DISCLOSURE: HoldKind.DISCLOSURE}
 _CATEGORY = {CaseKind.SUBJECT_ACCESS: Category.SUBJECT_ACCESS, CaseKind.DISCLOSURE: Category.DISCLOSURE}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseBooks:
-    """What cases are worked on with.
-
-    Attributes:
-        cases: Cases.
-        hearing: Requests, accounts, the index and the audit log.
-        holds: Holds.
-        timezone: IANA name of the council's zone: its days count.
-    """
-
-    cases: CaseBook
-    hearing: HearingBooks
-    holds: HoldBooks
-    timezone: str
-
-    @property
-    def today(self) -> date:
-        """The council's day."""
-        return self.cases.now().astimezone(ZoneInfo(self.timezone)).date()
 
 
 def open_case(
@@ -128,7 +111,7 @@ def _opened(books: CaseBooks, person: Person, entry: CaseEntry) -> Case:
     for _ in range(_OPENINGS):
         case_id = books.cases.next_id(kind, books.today.year)
         with suppress(ChangedError):  # somebody has just opened another one under that reference: this is the next
-            _keep(books, person, case_id, 0, entry)
+            keep_entry(books, person, case_id, 0, entry)
             return opened(case_id, entry)
     raise ProblemError(409, "Others are opening cases in this moment, one after another: try again.")
 
@@ -162,14 +145,14 @@ def take_step(
     entry = CaseEntry(
         step=step, at=books.cases.now(), by=person.name, on=on or books.today, text=text.strip(), details=details
     )
-    _check(books, person, case, entry)
+    check_entry(books, person, case, entry)
     if step is Step.DECIDED and details.get("decision") != Decision.REFUSE:
         check_settled(books.holds, case)
     if step is Step.EXTENDED:
         last = extend_by(case.course, books.today, is_working_day)
         if last is not None and entry.on > last:
             raise ProblemError(409, f"The extension had to be told by {last:%d/%m/%Y}.")
-    _write(books, person, case.id, len(case.entries), entry)
+    write_entry(books, person, case.id, len(case.entries), entry)
     case = after(case, entry)
     if step is Step.DECIDED and case.decision is not Decision.REFUSE:
         _give_leave(books, person, case)
@@ -196,8 +179,8 @@ def search_for(books: CaseBooks, actor: Actor, case_id: str, search: Search) -> 
             step=Step.SEARCHED, at=books.cases.now(), by=person.name, on=books.today, text=in_words(search),
             details={**wanted(search), "found": len(found), "deleted": gone},
         )  # fmt: skip
-        _check(books, person, case, entry)
-        _write(books, person, case.id, len(case.entries), entry)
+        check_entry(books, person, case, entry)
+        write_entry(books, person, case.id, len(case.entries), entry)
         case_holds.place_found(books.holds, person, case, HOLD_KIND[case.kind], search)
     return found
 
@@ -218,7 +201,7 @@ def match(books: CaseBooks, actor: Actor, case_id: str, recordings: Sequence[str
         entry = CaseEntry(
             step=Step.MATCHED, at=books.cases.now(), by=person.name, on=books.today, details={"recording": recording}
         )
-        _check(books, person, case, entry)
+        check_entry(books, person, case, entry)
         try:
             hold = place_hold(books.holds, person, recording, wish)
         except ProblemError as error:
@@ -227,7 +210,7 @@ def match(books: CaseBooks, actor: Actor, case_id: str, recordings: Sequence[str
             gone[recording] = error
             continue
         entry = replace(entry, details={"recording": recording, "hold": hold.id})
-        _write(books, person, case.id, len(case.entries), entry)
+        write_entry(books, person, case.id, len(case.entries), entry)
         case, taken = after(case, entry), taken + 1
     if gone and not taken:
         raise next(iter(gone.values()))
@@ -235,22 +218,6 @@ def match(books: CaseBooks, actor: Actor, case_id: str, recordings: Sequence[str
         text = "; ".join(f"{recording}: {error.detail}" for recording, error in gone.items())
         case = write_step(books, person, case, Step.NOTED, {"gone": list(gone)}, text=text[:MAX_REASON_CHARACTERS])
     return case
-
-
-def write_step(
-    books: CaseBooks, person: Person, case: Case, step: Step, details: Mapping[str, Any], *, text: str = ""
-) -> Case:
-    """Write down that something happened in a case, of which its own act knows the details.
-
-    Raises:
-        ProblemError: Refused, with a sentence; nothing was kept.
-    """
-    entry = CaseEntry(
-        step=step, at=books.cases.now(), by=person.name, on=books.today, text=text.strip(), details=dict(details)
-    )
-    _check(books, person, case, entry)
-    _write(books, person, case.id, len(case.entries), entry)
-    return after(case, entry)
 
 
 def read_case(books: CaseBooks, actor: Actor, case_id: str) -> Case:
@@ -272,53 +239,9 @@ def list_cases(books: CaseBooks, actor: Actor) -> list[Case]:
     return sorted(books.cases.all(), key=lambda case: (case.closed_on is not None, due(books, case) or date.max))
 
 
-def due(books: CaseBooks, case: Case) -> date | None:
-    """Return the day a case is due, or None: it has not begun to run, or has none, as disclosures."""
-    if case.kind is CaseKind.DISCLOSURE:
-        return None
-    return due_on(case.course, _day_of(books, case), is_working_day)
-
-
-def is_pressing(books: CaseBooks, case: Case) -> bool:
-    """Tell whether somebody is to be warned that the time of an open case runs out."""
-    warned = warn_on(case.course, _day_of(books, case))
-    return (
-        case.kind is CaseKind.SUBJECT_ACCESS
-        and case.closed_on is None
-        and warned is not None
-        and (books.today >= warned)
-    )
-
-
-def needed_hold(cases: CaseBook, timezone: str, hold: Hold) -> str | None:
-    """Say why a hold may not be released yet: its case goes on, or the time to complain does. None: it may.
-
-    Args:
-        cases: Cases.
-        timezone: IANA name of the council's zone.
-        hold: Any hold; only those of cases are kept.
-    """
-    if hold.kind not in HOLD_KIND.values() or (case := cases.get(hold.case_reference)) is None:
-        return None
-    if case.closed_on is None:
-        return f"Case {case.id} goes on: close it first."
-    until = case.closed_on + COMPLAINT_WINDOW
-    today = cases.now().astimezone(ZoneInfo(timezone)).date()
-    return (
-        f"Kept until {until:%d/%m/%Y}: until then the requester of {case.id} can complain." if today < until else None
-    )
-
-
 def claim_books(books: CaseBooks) -> ClaimBooks:
     """Return what claims of data subjects are written down and decided with."""
     return ClaimBooks(holds=books.holds, bench=books.hearing.bench, today=books.today)
-
-
-def claim_due(books: CaseBooks, claim: Claim) -> date:
-    """Return the day by which a claim is answered: a month, as for all that a data subject asks (article 12(3))."""
-    day = due_on(DeadlineFacts(received_on=claim.received_on), books.today, is_working_day)
-    assert day is not None, "nothing is waited for"
-    return day
 
 
 def case_to_json(books: CaseBooks, case: Case) -> dict[str, Any]:
@@ -348,58 +271,6 @@ def case_to_json(books: CaseBooks, case: Case) -> dict[str, Any]:
             for one in case.entries
         ],
     }  # fmt: skip
-
-
-def _day_of(books: CaseBooks, case: Case) -> date:
-    """Return the day by which a case's time is told: today, or when it was closed."""
-    return case.closed_on or books.today
-
-
-def at_work(books: CaseBooks, actor: Actor, case_id: str) -> tuple[Person, Case]:
-    """Return who works on a case, and the case.
-
-    Raises:
-        ProblemError: Not allowed, or there is none.
-    """
-    person = books.hearing.ledger.require(actor, Act.WORK_ON_CASES, case_id)
-    case = books.cases.get(case_id)
-    if case is None:
-        raise ProblemError(404, f"There is no case {case_id!r}: see `recorder sar list`.")
-    return person, case
-
-
-def _check(books: CaseBooks, person: Person, case: Case, entry: CaseEntry) -> None:
-    try:
-        check_step(case, person, entry, books.today)
-    except DeniedError as error:
-        raise denied(books, person, case.id, error) from error
-
-
-def _write(books: CaseBooks, person: Person, case_id: str, number: int, entry: CaseEntry) -> None:
-    """Write an entry to the audit log, then keep it.
-
-    Raises:
-        ProblemError: 409, somebody else wrote into the case meanwhile; nothing was kept.
-    """
-    try:
-        _keep(books, person, case_id, number, entry)
-    except ChangedError as error:
-        raise ProblemError(409, f"Somebody else wrote into {case_id} in this moment: look at it and retry.") from error
-
-
-def _keep(books: CaseBooks, person: Person, case_id: str, number: int, entry: CaseEntry) -> None:
-    """Do so; ChangedError when there is one at its place. Names and words of a requester may expire: they are text."""
-    details = {key: value for key, value in entry.details.items() if key not in ("requester", "balance")}
-    words = [entry.details.get("requester"), entry.text, entry.details.get("balance")]
-    books.hearing.ledger.note(
-        f"case.{entry.step}", person.actor, case_id, {**details, "on": entry.on.isoformat()},
-        text="; ".join(str(word) for word in words if word),
-    )  # fmt: skip
-    try:
-        books.cases.append(case_id, number, entry)
-    except ChangedError:
-        books.hearing.ledger.note(f"case.{entry.step}.not_stored", person.actor, case_id, {})
-        raise
 
 
 def _give_leave(books: CaseBooks, person: Person, case: Case) -> None:
@@ -440,9 +311,3 @@ def _closing(books: CaseBooks, case: Case, step: Step) -> dict[str, Any]:
             if one.sha256 is not None and since is not None and one.made_at >= since}  # fmt: skip
     without = [recording for recording in case.recordings if recording not in made]
     return {"without_copy": without} if without else {}
-
-
-def denied(books: CaseBooks, person: Person, subject: str, error: DeniedError) -> ProblemError:
-    """Return the answer to what the rules of cases refuse; the audit log has it."""
-    refused = books.hearing.ledger.refusal(person, Act.WORK_ON_CASES, subject, str(error))
-    return ProblemError(STATUS[error.fault], refused.detail)

@@ -8,7 +8,7 @@ from typing import Any
 
 from recorder.audit.reading import problems_of
 from recorder.common.problems import ProblemError
-from recorder.data_subjects.casework import CaseBooks, at_work
+from recorder.data_subjects.case_entries import CaseBooks, at_work
 from recorder.data_subjects.custody_rules import READ, Hand, chain_of
 from recorder.permissions import Act, Actor, Person, Refused
 from recorder.recordings.inspection import Inspector

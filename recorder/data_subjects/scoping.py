@@ -5,8 +5,9 @@ from typing import Any
 
 from recorder.common.problems import ProblemError
 from recorder.data_subjects import case_holds
+from recorder.data_subjects.case_entries import CaseBooks, at_work, denied, write_step
+from recorder.data_subjects.case_holds import HOLD_KIND
 from recorder.data_subjects.case_scope import check_scoping, in_words, is_empty, wanted
-from recorder.data_subjects.casework import HOLD_KIND, CaseBooks, at_work, denied, write_step
 from recorder.permissions import Actor, DeniedError, Person
 from recorder.retention.hold_books import steady_books
 from recorder.rules.cases import Case, Step

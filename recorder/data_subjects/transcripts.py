@@ -13,7 +13,7 @@ from sqlalchemy import Engine, func, insert, select
 from recorder.access.tables import transcripts as _table
 from recorder.common.problems import ProblemError
 from recorder.data_subjects.book import CaseBook
-from recorder.data_subjects.casework import CaseBooks, at_work, write_step
+from recorder.data_subjects.case_entries import CaseBooks, at_work, write_step
 from recorder.data_subjects.letters import in_words
 from recorder.exports.copy_orders import CaseFile
 from recorder.permissions import Act, Actor, Person

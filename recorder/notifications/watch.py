@@ -17,9 +17,9 @@ from recorder.access.listening.books import HearingBooks
 from recorder.access.proposals import Proposals
 from recorder.access.seals import ADDED, GRANTED, roles_in
 from recorder.config.settings import Config
-from recorder.data_subjects import casework
+from recorder.data_subjects import case_deadlines, casework
+from recorder.data_subjects.case_entries import CaseBooks
 from recorder.data_subjects.case_holds import waiting_scopes
-from recorder.data_subjects.casework import CaseBooks
 from recorder.notifications import conduct, recipients
 from recorder.notifications.addresses import Addresses
 from recorder.notifications.box import Box
@@ -254,16 +254,16 @@ def _given(entry: AuditEntry) -> frozenset[Role]:
 
 def _claims(cases: CaseBooks) -> list[tuple[Claim, date]]:
     claims = casework.claim_books(cases).claims.open()
-    return [(claim, casework.claim_due(cases, claim)) for claim in claims]
+    return [(claim, case_deadlines.claim_due(cases, claim)) for claim in claims]
 
 
 def _clock_of(cases: CaseBooks, one: Case) -> CaseClock:
-    due_on, is_pressing = casework.due(cases, one), casework.is_pressing(cases, one)
+    due_on, is_pressing = case_deadlines.due(cases, one), case_deadlines.is_pressing(cases, one)
     return CaseClock(id=one.id, handler=one.handler, due_on=due_on, is_pressing=is_pressing)
 
 
 def _is_overdue(cases: CaseBooks, one: Case) -> bool:
-    day = casework.due(cases, one)
+    day = case_deadlines.due(cases, one)
     return one.decision is None and day is not None and day < cases.today
 
 

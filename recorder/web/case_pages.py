@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
 from recorder.common.problems import ProblemError
-from recorder.data_subjects import casework, scoping, transcripts
+from recorder.data_subjects import case_deadlines, casework, scoping, transcripts
 from recorder.data_subjects.case_rules import STEPS
 from recorder.data_subjects.custody import custody_of
 from recorder.permissions import Role
@@ -280,4 +280,8 @@ def _page(
 
 def _told(console: Parts, case: Case) -> dict[str, object]:
     books = console.deps.cases
-    return {"case": case, "due": casework.due(books, case), "is_pressing": casework.is_pressing(books, case)}
+    return {
+        "case": case,
+        "due": case_deadlines.due(books, case),
+        "is_pressing": case_deadlines.is_pressing(books, case),
+    }

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from recorder.access.acknowledging import not_acknowledged
 from recorder.access.listening import asking
 from recorder.audit.reading import last_verified
-from recorder.data_subjects import casework
+from recorder.data_subjects import case_deadlines
 from recorder.notifications.kinds import NotificationKind
 from recorder.notifications.recipients import REVIEW_REMINDED_FOR
 from recorder.notifications.watch import week_until
@@ -81,9 +81,9 @@ def deadlines(console: Parts) -> list[Deadline]:
     for case in books.cases.all():
         if case.closed_on is not None:
             continue
-        due = casework.due(books, case)
+        due = case_deadlines.due(books, case)
         left = None if due is None or case.decision is not None else (due - books.today).days
-        found.append(Deadline(case=case, due=due, left=left, is_pressing=casework.is_pressing(books, case)))
+        found.append(Deadline(case=case, due=due, left=left, is_pressing=case_deadlines.is_pressing(books, case)))
     return sorted(found, key=lambda one: (one.left is None, one.left or 0, one.case.id))
 
 

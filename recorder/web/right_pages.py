@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
 from recorder.common.problems import ProblemError
-from recorder.data_subjects import casework
+from recorder.data_subjects import case_deadlines, casework
 from recorder.data_subjects.claim_letters import ClaimLetter, claim_letter
 from recorder.data_subjects.letters import NotYetError
 from recorder.permissions import Act
@@ -78,7 +78,11 @@ def letter(console: Console, claim_id: str, which: str, caller: PageReader) -> R
     claim = claim_of(casework.claim_books(books), claim_id)
     try:
         text = claim_letter(
-            ClaimLetter(which), claim, site=console.deps.site, today=books.today, due=casework.claim_due(books, claim)
+            ClaimLetter(which),
+            claim,
+            site=console.deps.site,
+            today=books.today,
+            due=case_deadlines.claim_due(books, claim),
         )
     except NotYetError as error:
         raise ProblemError(409, str(error)) from error
@@ -126,7 +130,7 @@ def _shown(console: Parts, caller: Caller, claim: Claim, deciders: frozenset[str
         if state is claim.state and event is not ClaimEvent.CARRY_OUT and (is_decider or event is ClaimEvent.WITHDRAW)
     ]
     return {
-        "claim": claim, "due": casework.claim_due(books, claim), "offered": offered,
+        "claim": claim, "due": case_deadlines.claim_due(books, claim), "offered": offered,
         "is_restricted": rights.why_restricted([claim], console.deps.now()) is not None,
         "is_used": rights.allows_use(claim, console.deps.now()),
     }  # fmt: skip

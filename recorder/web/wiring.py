@@ -28,7 +28,8 @@ from recorder.control import client as live_client
 from recorder.control.client import LiveClient
 from recorder.control.daemon_lists import opt_outs_of, takeovers_of
 from recorder.data_subjects.book import CaseBook
-from recorder.data_subjects.casework import CaseBooks, needed_hold
+from recorder.data_subjects.case_deadlines import needed_hold
+from recorder.data_subjects.case_entries import CaseBooks
 from recorder.data_subjects.telling import tell_of_erasure
 from recorder.data_subjects.transcripts import Transcripts, case_file
 from recorder.exports.copy_orders import CopyBooks

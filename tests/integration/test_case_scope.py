@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 from recorder.cli.cli import app
 from recorder.common.problems import ProblemError
 from recorder.data_subjects import casework, scoping
+from recorder.data_subjects.case_deadlines import COMPLAINT_WINDOW
 from recorder.data_subjects.case_holds import waiting_scopes
-from recorder.data_subjects.casework import COMPLAINT_WINDOW
 from recorder.notifications.recipients import of_scopes
 from recorder.rules.cases import Case, CaseKind, Step
 from recorder.rules.requesting import Bench

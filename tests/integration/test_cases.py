@@ -14,9 +14,9 @@ from typer.testing import CliRunner, Result
 
 from recorder.cli.cli import app
 from recorder.common.problems import ProblemError
-from recorder.data_subjects import casework
+from recorder.data_subjects import case_deadlines, case_entries, casework
 from recorder.data_subjects.book import CaseBook
-from recorder.data_subjects.casework import COMPLAINT_WINDOW
+from recorder.data_subjects.case_deadlines import COMPLAINT_WINDOW
 from recorder.retention.holding import release_hold
 from recorder.rules.cases import Case, CaseKind, LegalGround, Step
 from storage.types import RecordingId, Search
@@ -59,7 +59,7 @@ def test_from_the_request_to_the_copy_and_after(console: Console, clock: Clock) 
     books, lead = console.deps.cases, console.person("lead")
     case = opened(console)
     assert case.id == "SAR-2026-0001"
-    assert casework.due(books, case) == date(2026, 12, 29)  # Christmas, a weekend, a bank holiday
+    assert case_deadlines.due(books, case) == date(2026, 12, 29)  # Christmas, a weekend, a bank holiday
     step(console, case, Step.IDENTITY_CHECKED, text="council tax account and date of birth")
     assert casework.search_for(books, lead, case.id, Search(number="020 7946 0999")) == []
     (found,) = casework.search_for(books, lead, case.id, Search(operator="Olive Officer"))
@@ -114,18 +114,18 @@ def test_while_the_case_goes_on_its_hold_stands(console: Console) -> None:
 def test_time_and_its_warnings(console: Console, clock: Clock) -> None:
     books = console.deps.cases
     case = step(console, opened(console), Step.IDENTITY_ASKED)
-    assert casework.due(books, case) is None
+    assert case_deadlines.due(books, case) is None
     clock.time += timedelta(days=3)
     case = step(console, case, Step.IDENTITY_CHECKED)
-    assert casework.due(books, case) == date(2026, 12, 29)
+    assert case_deadlines.due(books, case) == date(2026, 12, 29)
     clock.time = datetime(2026, 12, 25, 9, 0, tzinfo=UTC)
-    assert not casework.is_pressing(books, case)
+    assert not case_deadlines.is_pressing(books, case)
     clock.time = datetime(2026, 12, 26, 9, 0, tzinfo=UTC)
-    assert casework.is_pressing(books, case)
+    assert case_deadlines.is_pressing(books, case)
     other = opened(console, received_on=date(2026, 10, 1))
     assert "had to be told by 02/11/2026" in refused(console, other, Step.EXTENDED, 409)
     extended = step(console, other, Step.EXTENDED, on=date(2026, 10, 20))
-    assert casework.due(books, extended) == date(2027, 1, 4)
+    assert case_deadlines.due(books, extended) == date(2027, 1, 4)
     listed = casework.list_cases(books, console.person("dpo"))
     assert [one.id for one in listed] == [case.id, extended.id]
 
@@ -137,7 +137,7 @@ def test_a_disclosure(console: Console) -> None:
     casework.search_for(books, lead, case.id, Search(extension="2001"))
     casework.match(books, lead, case.id, [ID])
     assert console.deps.hold_books.holds.of_recording(ID)[0].kind == "disclosure"
-    assert casework.due(books, case) is None
+    assert case_deadlines.due(books, case) is None
     step(console, case, Step.DECIDED, by="dpo", details={"decision": "partly"})
     assert console.deps.hearing.requests.newest()[0].wish.reference == case.id
 
@@ -158,7 +158,7 @@ def test_numbers_go_on_and_two_at_once_do_not_write_over_one_another(console: Co
     first, second = opened(console), opened(console)
     assert (first.id, second.id) == ("SAR-2026-0001", "SAR-2026-0002")
     with pytest.raises(ProblemError) as caught:
-        casework._write(books, console.person("lead"), first.id, 0, first.entries[0])
+        case_entries.write_entry(books, console.person("lead"), first.id, 0, first.entries[0])
     assert caught.value.status == 409
     assert [e.subject for e in console.entries("case.opened.not_stored")] == [first.id]
     assert casework.read_case(books, console.person("lead"), first.id) == first

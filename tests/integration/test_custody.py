@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from recorder.cli.cli import app
 from recorder.common.problems import ProblemError
 from recorder.data_subjects import casework
-from recorder.data_subjects.casework import CaseBooks
+from recorder.data_subjects.case_entries import CaseBooks
 from recorder.data_subjects.custody import NO_COPY, Custody, custody_of, custody_to_json
 from recorder.permissions import Actor
 from recorder.rules.cases import CaseKind, Step

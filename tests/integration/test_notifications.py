@@ -14,7 +14,7 @@ import pytest
 
 from recorder.access.totp import new_secret
 from recorder.config.mail_options import MailOptions
-from recorder.data_subjects import casework
+from recorder.data_subjects import case_deadlines, casework
 from recorder.notifications import recipients
 from recorder.notifications.box import Mail
 from recorder.notifications.kinds import NotificationKind
@@ -173,7 +173,7 @@ def test_cases_and_holds_fall_due(console: Console, certificates: Certificates, 
         )
         wish = HoldWish(kind=HoldKind.COMPLAINT, reason=SECRET, case_reference="C 1")
         hold = place_hold(console.deps.hold_books, lead, ID, wish)
-        due = casework.due(books, case)
+        due = case_deadlines.due(books, case)
         assert due is not None
         for day in (clock.time.date() + timedelta(days=28), due, due + timedelta(days=1), hold.review_on):
             clock.time = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)

@@ -1,0 +1,117 @@
+"""The entries of a case: who may write one is checked, then it goes into the audit log, then it is kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from recorder.access.listening.asking import STATUS
+from recorder.access.listening.books import HearingBooks
+from recorder.common.problems import ProblemError
+from recorder.data_subjects.book import CaseBook, ChangedError
+from recorder.data_subjects.case_rules import check_step
+from recorder.permissions import Act, Actor, DeniedError, Person
+from recorder.retention.holding import HoldBooks
+from recorder.rules.cases import Case, CaseEntry, Step, after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseBooks:
+    """What cases are worked on with.
+
+    Attributes:
+        cases: Cases.
+        hearing: Requests, accounts, the index and the audit log.
+        holds: Holds.
+        timezone: IANA name of the council's zone: its days count.
+    """
+
+    cases: CaseBook
+    hearing: HearingBooks
+    holds: HoldBooks
+    timezone: str
+
+    @property
+    def today(self) -> date:
+        """The council's day."""
+        return self.cases.now().astimezone(ZoneInfo(self.timezone)).date()
+
+
+def at_work(books: CaseBooks, actor: Actor, case_id: str) -> tuple[Person, Case]:
+    """Return who works on a case, and the case.
+
+    Raises:
+        ProblemError: Not allowed, or there is none.
+    """
+    person = books.hearing.ledger.require(actor, Act.WORK_ON_CASES, case_id)
+    case = books.cases.get(case_id)
+    if case is None:
+        raise ProblemError(404, f"There is no case {case_id!r}: see `recorder sar list`.")
+    return person, case
+
+
+def write_step(
+    books: CaseBooks, person: Person, case: Case, step: Step, details: Mapping[str, Any], *, text: str = ""
+) -> Case:
+    """Write down that something happened in a case, of which its own act knows the details.
+
+    Raises:
+        ProblemError: Refused, with a sentence; nothing was kept.
+    """
+    entry = CaseEntry(
+        step=step, at=books.cases.now(), by=person.name, on=books.today, text=text.strip(), details=dict(details)
+    )
+    check_entry(books, person, case, entry)
+    write_entry(books, person, case.id, len(case.entries), entry)
+    return after(case, entry)
+
+
+def check_entry(books: CaseBooks, person: Person, case: Case, entry: CaseEntry) -> None:
+    """Make sure that a person may write an entry into a case as it stands.
+
+    Raises:
+        ProblemError: Refused, with a sentence.
+    """
+    try:
+        check_step(case, person, entry, books.today)
+    except DeniedError as error:
+        raise denied(books, person, case.id, error) from error
+
+
+def write_entry(books: CaseBooks, person: Person, case_id: str, number: int, entry: CaseEntry) -> None:
+    """Do as `keep_entry`, and give the answer to whoever came second.
+
+    Raises:
+        ProblemError: 409, somebody else wrote into the case meanwhile; nothing was kept.
+    """
+    try:
+        keep_entry(books, person, case_id, number, entry)
+    except ChangedError as error:
+        raise ProblemError(409, f"Somebody else wrote into {case_id} in this moment: look at it and retry.") from error
+
+
+def keep_entry(books: CaseBooks, person: Person, case_id: str, number: int, entry: CaseEntry) -> None:
+    """Write an entry to the audit log, then keep it.
+
+    Raises:
+        ChangedError: Somebody else wrote into the case meanwhile; the audit log says that nothing was kept.
+    """
+    # A requester's name and words may expire, so they are text there.
+    details = {key: value for key, value in entry.details.items() if key not in ("requester", "balance")}
+    words = [entry.details.get("requester"), entry.text, entry.details.get("balance")]
+    books.hearing.ledger.note(
+        f"case.{entry.step}", person.actor, case_id, {**details, "on": entry.on.isoformat()},
+        text="; ".join(str(word) for word in words if word),
+    )  # fmt: skip
+    try:
+        books.cases.append(case_id, number, entry)
+    except ChangedError:
+        books.hearing.ledger.note(f"case.{entry.step}.not_stored", person.actor, case_id, {})
+        raise
+
+
+def denied(books: CaseBooks, person: Person, subject: str, error: DeniedError) -> ProblemError:
+    """Return the answer to what the rules of cases refuse; the audit log has it."""
+    refused = books.hearing.ledger.refusal(person, Act.WORK_ON_CASES, subject, str(error))
+    return ProblemError(STATUS[error.fault], refused.detail)
