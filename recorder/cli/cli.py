@@ -15,8 +15,8 @@ from typer.main import get_command, get_group
 Command = TyperCommand | TyperGroup
 
 COMMANDS = {
-    "init": "setup.init",
-    "site-check": "setup.site_check",
+    "init": "init.init",
+    "site-check": "site_check.site_check",
     "up": "service.up",
     "run": "service.run",
     "console": "service.console",
@@ -54,7 +54,7 @@ COMMANDS = {
     "retention": "retention.retention",
     "agents": "agents.agents",
     "report": "reports.report",
-    "notice": "setup.notice",
+    "notice": "notices.notice",
     "share": "share.share",
 }
 """Where each command is below `recorder.cli`, a function or a group of them; in the order of the help."""

@@ -1,0 +1,170 @@
+"""`recorder init`: a new recorder's folder."""
+
+import getpass
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+
+from recorder.cli.shared import PasswordOption, fail, read_password, say
+from recorder.common.home import Home
+from recorder.common.system_user import os_user
+from recorder.config import config_file
+from recorder.config.carriage import parse_address
+from recorder.recordings.keyring import new_passphrase
+from recorder.rules.policy import CardPayment, Extension, NoticeWhen
+from recorder.service.new_home import NewHomeError, make_home
+from sip.options import Address
+from storage.errors import StorageError
+
+EXTENSION = "NUMBER:OPERATOR:SERVICE[:TEAM]"
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    sip: Annotated[str | None, typer.Option("--sip", metavar="IP:PORT", help="Where to listen for SIP.")] = None,
+    next_hop: Annotated[str | None, typer.Option("--next-hop", metavar="IP:PORT", help="The PBX.")] = None,
+    extension: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--extension",
+            metavar=EXTENSION,
+            help="A nominated extension; repeat. Its team is the service, if not given.",
+        ),
+    ] = None,
+    media_ports: Annotated[
+        str, typer.Option("--media-ports", metavar="A-B", help="RTP and RTCP ports.")
+    ] = "30000-33999",
+    console: Annotated[str, typer.Option("--console", metavar="IP:PORT|off")] = "127.0.0.1:8080",
+    admin: Annotated[str | None, typer.Option("--admin", metavar="NAME", help="The first account.")] = None,
+    password_file: PasswordOption = None,
+    passphrase_file: Annotated[
+        Path | None,
+        typer.Option("--passphrase-file", metavar="FILE", help="Seal the private keys with its first line."),
+    ] = None,
+    site: Annotated[str, typer.Option("--site", help="Name of the council.")] = "Recorder",
+    timezone: Annotated[str, typer.Option("--timezone")] = "Europe/London",
+    notice_when: Annotated[NoticeWhen | None, typer.Option("--notice-when", help="When the notice plays.")] = None,
+    card_payment: Annotated[CardPayment | None, typer.Option("--card-payment", help="On a card payment.")] = None,
+    erase_on_opt_out: Annotated[bool, typer.Option(help="Erase what was recorded before an opt-out.")] = False,
+    decided_by: Annotated[str | None, typer.Option("--decided-by", metavar="NAME", help="Who decided.")] = None,
+) -> None:
+    """Make a recorder's folder: configuration, keys, index, messages, first account. Asks for what is not given."""
+    _refuse_used(folder)
+    sip = sip or _ask("--sip", "Where to listen for SIP, IP:PORT", "127.0.0.1:5060")
+    next_hop = next_hop or _ask("--next-hop", "Address of the PBX, IP:PORT", "")
+    extensions = extension or _ask_extensions()
+    admin = admin or _ask("--admin", "Name of the first account", getpass.getuser())
+    decided = _decide(notice_when, card_payment, decided_by, admin)
+    answers = config_file.Answers(
+        site=site,
+        timezone=timezone,
+        sip=_address(sip, "--sip"),
+        own_addresses=_own_addresses(_address(sip, "--sip")),
+        next_hop=_address(next_hop, "--next-hop"),
+        extensions=tuple(_extension(text) for text in extensions),
+        media_ports=_ports(media_ports),
+        console=None if console == "off" else _address(console, "--console"),
+        admin=admin,
+        decided_by=decided.by,
+        card_payment=decided.card_payment,
+        notice_when=decided.notice_when,
+        erase_on_opt_out=erase_on_opt_out,
+        passphrase_file=None if passphrase_file is None else str(passphrase_file.resolve()),
+    )
+    if passphrase_file is not None:
+        _check_passphrase(passphrase_file)
+    _make(folder, answers, password_file)
+
+
+def _refuse_used(folder: Path) -> None:
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            fail(f"{folder} is not empty; give a new folder, or remove what is in it", 2)
+    except OSError as error:
+        fail(f"{folder}: {error.strerror}", 2)
+
+
+class _Decisions(NamedTuple):
+    """What is decided of the notice and of card payments, and by whom."""
+
+    notice_when: NoticeWhen
+    card_payment: CardPayment
+    by: str
+
+
+def _decide(notice_when: NoticeWhen | None, card_payment: CardPayment | None, by: str | None, admin: str) -> _Decisions:
+    """Return what was given, else the default; on a terminal, where nothing says when the notice plays, ask."""
+    if sys.stdin.isatty() and notice_when is None:
+        notice_when = NoticeWhen(_ask("--notice-when", "Notice before_ring or after_answer", "before_ring"))
+        card_payment = CardPayment(_ask("--card-payment", "On card payments pause or discard", "pause"))
+        by = by or _ask("--decided-by", "Who decided this", admin)
+    return _Decisions(notice_when or NoticeWhen.BEFORE_RING, card_payment or CardPayment.PAUSE, by or admin)
+
+
+def _make(folder: Path, answers: config_file.Answers, password_file: Path | None) -> None:
+    password = read_password(password_file, f"Password of {answers.admin} (at least 12 characters): ")
+    try:
+        make_home(Home(folder.resolve()), answers, password, os_user=os_user())
+    except NewHomeError as error:
+        fail(str(error), 2)
+    say(f"{folder} is ready; `recorder site-check -C {folder}` looks it over, `recorder up -C {folder}` starts it")
+
+
+def _check_passphrase(file: Path) -> None:
+    try:
+        new_passphrase(file)
+    except StorageError as problem:
+        fail(f"--passphrase-file: {problem}", 2)
+
+
+def _ask(option: str, question: str, default: str) -> str:
+    if not sys.stdin.isatty():
+        fail(f"give {option}, or run this on a terminal to be asked", 2)
+    return str(typer.prompt(question, default=default or None))
+
+
+def _ask_extensions() -> list[str]:
+    found = [_ask(f"--extension {EXTENSION}", f"First nominated extension, {EXTENSION}", "")]
+    while more := typer.prompt("Another one, or Enter", default="", show_default=False):
+        found.append(more)
+    return found
+
+
+def _own_addresses(listen: Address) -> tuple[str, ...]:
+    """Return what a phone on this machine may call from when we listen on loopback: some prefer the outside address."""
+    if not listen.host.startswith("127."):
+        return ()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent: it only asks for the route
+        except OSError:
+            return ()
+        return (str(probe.getsockname()[0]),)
+
+
+def _address(text: str, option: str) -> Address:
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        fail(f"{option}: {error}", 2)
+
+
+def _extension(text: str) -> Extension:
+    parts = [part.strip() for part in text.split(":")]
+    if len(parts) not in (3, 4) or not all((parts[0], *parts[2:])):
+        fail(
+            f"--extension: {text!r} is not {EXTENSION}, such as 2001:alice:Revenues, or 2001::Revenues for "
+            "a phone that several officers share",
+            2,
+        )
+    return Extension(number=parts[0], operator=parts[1], service=parts[2], team=parts[-1])
+
+
+def _ports(text: str) -> tuple[int, int]:
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdigit() and last.isdigit()):
+        fail(f"--media-ports: {text!r} is not A-B, such as 30000-33999", 2)
+    return int(first), int(last)

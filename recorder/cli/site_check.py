@@ -1,0 +1,199 @@
+"""`recorder site-check`: what is wrong with a home and its machine, and what is missing."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+
+from recorder.access.accounts import combining_admin, count_usable, usable_people
+from recorder.access.database import open_people
+from recorder.access.deputies import named_by_one
+from recorder.access.listening.appointments import Appointments
+from recorder.calls.notices import NoticeError, NoticeStore
+from recorder.cli.shared import (
+    HomeOption,
+    JsonOption,
+    load_home,
+    people_of,
+    print_json,
+    print_table,
+    say,
+)
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.config import Config
+from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
+from recorder.permissions import Role
+from recorder.recordings.keyring import epoch_keys
+from recorder.service.certificates import check_tls
+from recorder.service.home_check import check_listening, check_next_hops, check_private_keys
+from recorder.service.kernel_relay import check_kernel_relay, read_means
+from recorder.service.machine import read_machine
+from recorder.service.openid_check import check_openid
+from recorder.service.peer_check import check_alarms, check_targets
+from recorder.service.site_check import (
+    Finding,
+    Level,
+    check_accounts,
+    check_anchors,
+    check_answered_by,
+    check_folders,
+    check_machine,
+    check_operators,
+    check_pause_keys,
+    check_review,
+    check_sign_in,
+    check_siprec,
+    check_srtp,
+    check_teamless,
+    check_teams,
+    error,
+    warning,
+)
+from storage.errors import StorageError
+from storage.keys import NodeKeys, current_public
+
+MIN_PEOPLE = 2
+"""Accounts that can be used: a second person decides what one alone may not."""
+
+
+def site_check(home: HomeOption = Path(), json: JsonOption = False) -> None:
+    """Look over configuration, keys, messages, people and the machine; exit 1 if something keeps it from working."""
+    place, config = load_home(home)
+    findings = list(_findings(place, config))
+    if json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        _print_findings(findings)
+    if any(finding.level is Level.ERROR for finding in findings):
+        raise typer.Exit(1)
+
+
+def _print_findings(findings: list[Finding]) -> None:
+    rows = [asdict(finding) for finding in findings]
+    print_table(rows, [("level", ""), ("what", "Checked"), ("says", "Found")], empty="")
+    for finding in findings:
+        if finding.level is not Level.OK:
+            say(f"{finding.level.value}: {finding.what}: {finding.why}; {finding.do}")
+
+
+def _findings(home: Home, config: Config) -> Iterator[Finding]:
+    says = f"{len(config.extension)} nominated extensions, {len(config.route)} routes"
+    yield Finding(level=Level.OK, what="configuration", says=f"{says}, times in {config.site.timezone}")
+    yield from _check_keys(home, config)
+    yield from _check_messages(home, config)
+    yield from _check_people(home)
+    yield from check_sign_in(config)
+    yield from check_openid(config)
+    if home.people.exists():
+        people = usable_people(people_of(home))
+        yield from check_teams(config, people)
+        yield from check_operators(config, people)
+    yield from check_teamless(config)
+    yield from check_accounts(config)
+    yield from check_anchors(config)
+    yield from check_review(config, utc_now().date())
+    yield from check_srtp(config)
+    yield from check_answered_by(config)
+    yield from check_pause_keys(config)
+    yield from check_siprec(config)
+    yield from check_targets(config)
+    yield from check_next_hops(config)
+    alarms = _alarms_of(home)
+    yield from check_listening(config, is_running=alarms is not None)
+    yield from check_alarms(alarms or {})
+    yield from check_tls(config, utc_now())
+    yield from check_folders(home)
+    yield from check_machine(read_machine(), config)
+    yield from check_kernel_relay(config, read_means())
+
+
+def _alarms_of(home: Home) -> dict[str, int] | None:
+    """Return the alarms of the daemon; None where none runs here."""
+    try:
+        with LiveClient(home.socket) as live:
+            alarms: dict[str, int] = live.health()["alarms"]
+            return alarms
+    except DaemonRefusedError:
+        return {}
+    except DaemonUnavailableError:
+        return None
+
+
+def _check_messages(home: Home, config: Config) -> Iterator[Finding]:
+    for name in filter(None, (config.notice.first, config.notice.second)):
+        what = f"message {name}"
+        try:
+            message = NoticeStore(home.notices).load(name)
+        except NoticeError as problem:
+            yield error(what, str(problem), why="nobody is recorded who was not told", do="`recorder notice set`")
+            continue
+        says = f"version {message.version}, {message.prompt.duration_s:.1f} s"
+        yield Finding(level=Level.OK, what=what, says=says)
+
+
+def _check_people(home: Home) -> Iterator[Finding]:
+    if not home.people.exists():
+        why = "nobody can sign in"
+        yield error("people", f"{home.people} is missing", why=why, do="restore it, or run `recorder users add`")
+        return
+    for person in combining_admin(people_of(home)):
+        others = ", ".join(sorted(person.roles - {Role.ADMIN}))
+        yield warning(
+            f"account {person.name}", f"it combines admin with {others}, and hears nothing",
+            why="whoever changes accounts must not hear recordings, so the recorder no longer lets them",
+            do=f"`recorder users revoke {person.name} --role ...` one or the other, and give it to another person",
+        )  # fmt: skip
+    by_one = named_by_one(open_people(home.people))
+    if by_one is not None:
+        yield warning(
+            "deputy", f"one person named {by_one}",
+            why="the deputy decides on the data protection officer's requests, so two others name them",
+            do=f"`recorder requests deputy {by_one}`, and another's `recorder users confirm`",
+        )  # fmt: skip
+    differs = Appointments(open_people(home.people), now=utc_now).unexplained(people_of(home))
+    if differs is not None:
+        yield error(
+            "deputy", f"people.sqlite and the audit log disagree on the deputy ({differs})",
+            why="somebody wrote into people.sqlite past the recorder, or an older one was brought back; who is not in "
+            "both is no deputy",
+            do="find out who did, then `recorder requests deputy NAME`, and another's `recorder users confirm`",
+        )  # fmt: skip
+    for name, roles in sorted(people_of(home).unexplained().items()):
+        yield error(
+            f"account {name}", f"no entry of the audit log explains its roles {', '.join(sorted(roles))}",
+            why="somebody wrote into people.sqlite past the recorder; such roles give no right",
+            do=f"find out who did, then `recorder users revoke {name} --role ...`; where the audit log was begun "
+            "anew, `recorder users reseal`",
+        )  # fmt: skip
+    people = count_usable(people_of(home))
+    if people < MIN_PEOPLE:
+        why = "one person holds every power: what needs a second person cannot be done, and nobody sees what they do"
+        yield warning("people", "one account can be used", why=why, do="add a second with `recorder users add`")
+    else:
+        yield Finding(level=Level.OK, what="people", says=f"{people} accounts")
+
+
+def _check_keys(home: Home, config: Config) -> Iterator[Finding]:
+    try:
+        NodeKeys.load(home.root)
+        epoch = current_public(home.root / "keys" / "epochs", datetime.now(UTC))
+    except StorageError as problem:
+        yield error("keys", str(problem), why="nothing can be sealed, so nothing is recorded", do="restore `keys/`")
+    else:
+        says = f"recordings are sealed to {epoch.name}"
+        if epoch.is_fallback:
+            why = "the key holder has made no key for this month"
+            yield warning("keys", says, why=why, do="start the console, which makes the keys of coming months")
+        else:
+            yield Finding(level=Level.OK, what="keys", says=says)
+    try:
+        yield from check_private_keys(epoch_keys(home, config))
+    except StorageError as problem:
+        yield error("private keys open", str(problem), why="nobody can listen", do="mend passphrase_file in [storage]")
+    if config.storage.private_keys is None and home.private_keys.exists():
+        why = "whoever has this machine can listen to every recording"
+        do = "keep them elsewhere, mounted only while somebody listens: private_keys in [storage]"
+        yield warning("private keys", f"they lie on this machine, in {home.private_keys}", why=why, do=do)
