@@ -12,7 +12,7 @@ from recorder.access.listening.appointing import acknowledge, end_deputy, mark_a
 from recorder.access.listening.books import HearingBooks
 from recorder.audit.ledger import Ledger
 from recorder.cli.erase import whole_id
-from recorder.cli.people import proposed
+from recorder.cli.proposals import proposed
 from recorder.cli.records import act_signed_in
 from recorder.cli.shared import (
     AsOption,

@@ -8,7 +8,7 @@ import typer
 
 from recorder.access.database import open_people
 from recorder.access.tokens import TokenError, Tokens
-from recorder.cli.people import proposed
+from recorder.cli.proposals import proposed
 from recorder.cli.shared import (
     AsOption,
     HomeOption,

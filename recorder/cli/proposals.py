@@ -1,0 +1,138 @@
+"""Changes to accounts that take a second person: proposed, listed, confirmed, declined."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recorder.access.account_rows import PeopleError
+from recorder.access.database import AuditNote, open_people
+from recorder.access.granting import LatelySet, Proposal, who_confirms
+from recorder.access.proposals import Enter, Proposals
+from recorder.cli.shared import (
+    AsOption,
+    HomeOption,
+    JsonOption,
+    PasswordOption,
+    audit,
+    fail,
+    load_home,
+    permit,
+    print_json,
+    print_table,
+    refuse,
+    say,
+    sign_in,
+)
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.permissions import Act, Allowed, DeniedError, may
+from storage.rows import time_to_json
+
+
+def list_proposals(
+    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
+) -> None:
+    """List what waits for a second person; for whoever changes accounts or confirms such changes."""
+    place, _ = load_home(home)
+    sign_in_reader(place, name, password_file, "proposals")
+    known = open_proposals(place)
+    lately, nothing = known.lately_set(), LatelySet(password_at=None, password_by=None, authenticator_at=None)
+    rows = [
+        {
+            "id": one.id, "account": one.account, "change": one.change, "roles": sorted(one.roles),
+            "reason": one.reason, "proposed_by": one.proposed_by, "until": one.until.isoformat(),
+            **_set_to_json(lately.get(one.id, nothing)),
+        }
+        for one in known.waiting()
+    ]  # fmt: skip
+    if json:
+        print_json(rows)
+        return
+    columns = [("id", "Proposal"), ("account", "Account"), ("change", "What"), ("roles", "Roles"),
+               ("proposed_by", "Proposed by"), ("until", "Until"), ("reason", "Reason"),
+               ("set", "Set lately")]  # fmt: skip
+    shown = [{**row, "roles": ", ".join(row["roles"]), "set": _set_in_words(row)} for row in rows]
+    print_table(shown, columns, empty="nothing waits for a second person")
+
+
+def _set_to_json(lately: LatelySet) -> dict[str, Any]:
+    """Return what was set lately of an account: whoever confirms more power for it asks its owner."""
+    return {
+        "password_set_at": time_to_json(lately.password_at),
+        "password_set_by": lately.password_by if lately.password_at else None,
+        "authenticator_set_at": time_to_json(lately.authenticator_at),
+    }
+
+
+def _set_in_words(row: dict[str, Any]) -> str:
+    by = f"password by {row['password_set_by']}" if row["password_set_by"] else "first password"
+    password = [f"{by} {row['password_set_at'][:10]}"] if row["password_set_at"] else []
+    authenticator = [f"authenticator {row['authenticator_set_at'][:10]}"] if row["authenticator_set_at"] else []
+    return ", ".join(password + authenticator)
+
+
+def sign_in_reader(home: Home, name: str | None, password_file: Path | None, what: str) -> None:
+    """Have somebody sign in who changes accounts, or confirms such changes; or leave."""
+    person = sign_in(home, name, password_file, "a list of accounts")
+    changes = isinstance(may(person, Act.MANAGE_PEOPLE), Allowed)
+    act = Act.MANAGE_PEOPLE if changes else Act.CONFIRM_GRANT
+    permit(home, act, person, reason="", subject="", operator=None, details={"listed": what})
+
+
+ProposalArgument = Annotated[str, typer.Argument(metavar="PROPOSAL")]
+
+
+def confirm(
+    proposal: ProposalArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
+) -> None:
+    """Confirm what somebody else proposed: another administrator's act, or the data protection officer's.
+
+    Who the deputy is no data protection officer confirms, but a team leader where there is no other administrator.
+    """
+    _decided(home, proposal, name, password_file, is_confirmed=True)
+
+
+def decline(
+    proposal: ProposalArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
+) -> None:
+    """Decline what somebody else proposed."""
+    _decided(home, proposal, name, password_file, is_confirmed=False)
+
+
+def _decided(root: Path, proposal: str, name: str | None, password_file: Path | None, *, is_confirmed: bool) -> None:
+    place, _ = load_home(root)
+    person = sign_in(place, name, password_file, "a decision")
+    try:
+        decided = open_proposals(place).decide(
+            person, proposal, is_confirmed=is_confirmed, enter=lambda note: audit(place, note, actor=person.actor)
+        )
+    except DeniedError as error:
+        refuse(place, Act.CONFIRM_GRANT, person, str(error), subject=proposal)
+    except PeopleError as error:
+        fail(str(error))
+    done = "it is so now" if is_confirmed else "nothing was changed"
+    say(f"proposal {decided.id} about {decided.account}: {done}")
+
+
+def open_proposals(home: Home) -> Proposals:
+    """Open what is proposed in a home."""
+    return Proposals(open_people(home.people), now=utc_now)
+
+
+def proposed(
+    home: Home, actor: str, reason: str, ask: Callable[[Proposals, Enter], tuple[AuditNote, Proposal | None]]
+) -> None:
+    """Do what one person may, or propose it, and say which it was; or leave."""
+    try:
+        note, proposal = ask(open_proposals(home), lambda note: audit(home, note, actor=actor, text=reason))
+    except (DeniedError, PeopleError) as error:
+        fail(str(error))
+    if proposal is None:
+        alone = ": there is nobody yet who could confirm it" if note.details.get("alone") else ""
+        say(f"{note.subject}: done{alone}")
+    else:
+        what = note.details.get("token", note.subject)
+        say(f"{what}: proposed; {who_confirms(proposal.change)} confirms it until "
+            f"{proposal.until:%d/%m/%Y}: `recorder users confirm {proposal.id}`")  # fmt: skip
