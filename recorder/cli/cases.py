@@ -1,14 +1,14 @@
 """`recorder sar`: cases of subject access and disclosure: opened, searched, matched, decided, handed over, closed."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any
 
 import typer
 
 from recorder.access.database import open_people
-from recorder.cli.hold import day_from, hold_books
+from recorder.cli.case_books import CaseArgument, act_on_cases, case_books
+from recorder.cli.case_scope import confirm_scope, dismiss, match, narrow, search, searched
+from recorder.cli.hold import day_from
 from recorder.cli.records import (
     ExtensionOption,
     FromOption,
@@ -16,9 +16,7 @@ from recorder.cli.records import (
     OperatorOption,
     ToOption,
     act_signed_in,
-    search_from,
 )
-from recorder.cli.requests import hearing_books
 from recorder.cli.shared import (
     AsOption,
     HomeOption,
@@ -33,11 +31,9 @@ from recorder.cli.shared import (
     say,
     tell,
 )
-from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.data_subjects import case_deadlines, casework, scoping, transcripts
-from recorder.data_subjects.book import CaseBook
 from recorder.data_subjects.case_entries import CaseBooks
 from recorder.data_subjects.custody import custody_of, custody_to_json
 from recorder.data_subjects.letters import Letter, NotYetError, letter
@@ -46,13 +42,10 @@ from recorder.recordings.opening import open_reader
 from recorder.rules.cases import CaseKind, Decision, LegalGround, Step
 from recorder.rules.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
 from storage.index import Index
-from storage.rows import row_to_json
-from storage.types import RecordingRow, Search
 
 sar = typer.Typer(
     no_args_is_help=True, help="Cases: subject access requests, and disclosures to police, court or insurer."
 )
-CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="From `recorder sar list`: SAR-2026-0001.")]
 DayOption = Annotated[
     str | None, typer.Option("--on", metavar="DATE", help="The day it happened, 2026-11-25.", show_default="today")
 ]
@@ -83,7 +76,6 @@ _NOTABLE = {
     "noted": Step.NOTED,
     "closed": Step.CLOSED,
 }
-_T = TypeVar("_T")
 
 
 @sar.command("open")
@@ -117,7 +109,7 @@ def open_case(
     """
     kind = CaseKind.DISCLOSURE if disclosure else CaseKind.SUBJECT_ACCESS
     day = day_from(on)
-    wanted = _search_from(home, from_, to, operator, extension, number_file)
+    wanted = searched(home, from_, to, operator, extension, number_file)
 
     def act(books: CaseBooks, person: Person) -> dict[str, Any]:
         case = casework.open_case(
@@ -126,7 +118,7 @@ def open_case(
         )  # fmt: skip
         return casework.case_to_json(books, case)
 
-    done = _act(home, name, password_file, act)
+    done = act_on_cases(home, name, password_file, act)
     due = f"; due on {done['due_on']}" if done["due_on"] else ""
     tell(done, f"case {done['id']} is open{due}{_held_in_words(done['entries'][0]['details'])}", json=json)
 
@@ -153,7 +145,7 @@ def _note_command(word: str, step: Step) -> None:
         def act(books: CaseBooks, person: Person) -> dict[str, Any]:
             return casework.case_to_json(books, casework.take_step(books, person, case, step, text=reason, on=day))
 
-        done = _act(home, name, password_file, act)
+        done = act_on_cases(home, name, password_file, act)
         due = f"; due on {done['due_on']}" if done["due_on"] and done["state"] != "closed" else ""
         tell(done, f"case {case}: {word.replace('-', ' ')}{due}", json=json)
 
@@ -164,128 +156,11 @@ for _word, _step in _NOTABLE.items():
     _note_command(_word, _step)
 
 
-@sar.command("search")
-def search(
-    case: CaseArgument,
-    from_: FromOption = None,
-    to: ToOption = None,
-    operator: OperatorOption = None,
-    extension: ExtensionOption = None,
-    number_file: NumberOption = None,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
-    """Search for a case; what was looked for and how much was found goes into its log, and what was found is held.
-
-    It is held until you match it or dismiss it.
-    """
-    wanted = _search_from(home, from_, to, operator, extension, number_file)
-
-    def act(books: CaseBooks, person: Person) -> list[RecordingRow]:
-        return list(casework.search_for(books, person, case, wanted))
-
-    found = [row_to_json(row) for row in _act(home, name, password_file, act)]
-    if json:
-        print_json(found)
-        return
-    columns = [("id", "Recording"), ("started_at", "When"), ("operator", "Operator"), ("caller", "Caller")]
-    print_table(found, columns, empty="no recording matches; that is in the case's log too")
-
-
-def _search_from(
-    home: Path,
-    from_: str | None,
-    to: str | None,
-    operator: str | None,
-    extension: str | None,
-    number_file: str | None,
-) -> Search:
-    _, config = load_home(home)
-    return search_from(ZoneInfo(config.site.timezone), from_, to, operator, extension, number_file)
-
-
-@sar.command("narrow")
-def narrow(
-    case: CaseArgument,
-    from_: FromOption = None,
-    to: ToOption = None,
-    operator: OperatorOption = None,
-    extension: ExtensionOption = None,
-    number_file: NumberOption = None,
-    reason: ReasonOption = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
-    """Hold less than a case was opened with; the data protection officer does. The rest is held for 14 days yet."""
-    wanted = _search_from(home, from_, to, operator, extension, number_file)
-
-    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
-        return casework.case_to_json(books, scoping.narrow_scope(books, person, case, wanted, reason))
-
-    done = _act(home, name, password_file, act)
-    tell(done, f"case {case} holds {done['entries'][-1]['details']['found']} recordings from now on", json=json)
-
-
-@sar.command("confirm-scope")
-def confirm_scope(
-    case: CaseArgument,
-    reason: ReasonOption = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
-    """Hold all that a case was opened with until it is over; the data protection officer does."""
-
-    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
-        return casework.case_to_json(books, scoping.confirm_scope(books, person, case, reason))
-
-    tell(_act(home, name, password_file, act), f"case {case} holds what it found until it is over", json=json)
-
-
-@sar.command("dismiss")
-def dismiss(
-    case: CaseArgument,
-    recordings: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Recordings' whole ids.")] = None,
-    rest: Annotated[bool, typer.Option("--rest", help="All that fits and is neither matched nor dismissed.")] = False,
-    reason: ReasonOption = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
-    """Say that recordings which were found are not what a case asks for: it holds them for 14 days yet."""
-
-    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
-        done = scoping.dismiss(books, person, case, recordings or [], reason, is_rest=rest)
-        return {**casework.case_to_json(books, done), "scope": scoping.scope_to_json(books, done)}
-
-    done = _act(home, name, password_file, act)
-    tell(done, f"case {case}: {len(done['scope']['undecided'])} recordings are left to match or dismiss", json=json)
-
-
-@sar.command("match")
-def match(
-    case: CaseArgument,
-    recordings: Annotated[list[str], typer.Argument(metavar="ID", help="Recordings' whole ids.")],
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
-    """Take recordings into a case: each is held at once."""
-
-    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
-        return casework.case_to_json(books, casework.match(books, person, case, recordings))
-
-    done = _act(home, name, password_file, act)
-    last = done["entries"][-1]
-    gone = f"; not these - {last['text']}" if "gone" in last["details"] else ""
-    tell(done, f"case {case} has {len(done['recordings'])} recordings; they are held{gone}", json=json)
+sar.command("search")(search)
+sar.command("narrow")(narrow)
+sar.command("confirm-scope")(confirm_scope)
+sar.command("dismiss")(dismiss)
+sar.command("match")(match)
 
 
 @sar.command("decide")
@@ -308,7 +183,7 @@ def decide(
         done = casework.take_step(books, person, case, Step.DECIDED, text=reason, details=details)
         return casework.case_to_json(books, done)
 
-    done = _act(home, name, password_file, act)
+    done = act_on_cases(home, name, password_file, act)
     tell(done, f"case {case} is decided: {decision}", json=json)
 
 
@@ -372,7 +247,7 @@ def write_letter(
         return letter(which, found, site=config.site.name, today=books.today, due=case_deadlines.due(books, found))
 
     try:
-        typer.echo(_act(home, name, password_file, act), nl=False)
+        typer.echo(act_on_cases(home, name, password_file, act), nl=False)
     except NotYetError as error:
         fail(str(error))
 
@@ -396,7 +271,7 @@ def custody(
         except OSError as error:
             fail(f"{error.filename}: {error.strerror}", 2)
 
-    found = _act(home, name, password_file, act)
+    found = act_on_cases(home, name, password_file, act)
     if json:
         print_json(found)
     else:
@@ -422,7 +297,7 @@ def list_cases(
     def act(books: CaseBooks, person: Person) -> list[dict[str, Any]]:
         return [casework.case_to_json(books, case) for case in casework.list_cases(books, person)]
 
-    found = _act(home, name, password_file, act)
+    found = act_on_cases(home, name, password_file, act)
     if json:
         print_json(found)
         return
@@ -447,7 +322,7 @@ def show(
         found = casework.read_case(books, person, case)
         return {**casework.case_to_json(books, found), "scope": scoping.scope_to_json(books, found)}
 
-    found = _act(home, name, password_file, act)
+    found = act_on_cases(home, name, password_file, act)
     if json:
         print_json(found)
         return
@@ -455,18 +330,3 @@ def show(
     print_table(facts, [("key", ""), ("value", "")], empty="")
     columns = [("on", "Day"), ("step", "What"), ("by", "By"), ("text", "In words")]
     print_table(found["entries"], columns, empty="")
-
-
-def _act(home: Path, name: str | None, password_file: Path | None, act: Callable[[CaseBooks, Person], _T]) -> _T:
-    def done(place: Home, config: Config, index: Index, person: Person) -> _T:
-        return act(case_books(place, config, index), person)
-
-    return act_signed_in(home, name, password_file, "a case", done)
-
-
-def case_books(place: Home, config: Config, index: Index) -> CaseBooks:
-    """Return what cases, and claims of data subjects, are worked on with."""
-    return CaseBooks(
-        cases=CaseBook(open_people(place.people), now=utc_now), hearing=hearing_books(place, index),
-        holds=hold_books(place, config, index), timezone=config.site.timezone,
-    )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from recorder.cli.cases import case_books
+from recorder.cli.case_books import case_books
 from recorder.cli.erase import whole_id
 from recorder.cli.hold import day_from
 from recorder.cli.records import act_signed_in
