@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from functools import partial
 
 from fastapi import FastAPI
@@ -106,12 +107,8 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
     Raises:
         UnlistedError: `recorder.web.route_access` does not say what a route takes.
     """
-    late = LateEntries(
-        deps.books.audit, deps.hold_books.state / CONSOLE_FOLDER, alarm=_alarm, now=deps.now, clock=time.monotonic
-    )
     limits = RateLimits(deps.rates)
-    rules, renderer = Rules(deps.audit, late), Renderer(deps)
-    pulse = Pulse(deps.beats)
+    renderer = Renderer(deps)
     app = application(
         title="Council call recorder",
         description="Live calls and recordings. Errors are problem documents (RFC 9457).",
@@ -120,7 +117,20 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         # Not include_router: it makes every route anew for the application, a quarter of a second of CPU.
         routes=[route for router in _ROUTERS for route in router.routes],
     )
-    app.state.parts = Parts(
+    app.state.parts = _parts(deps, limits, renderer)
+    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    check_routes(patterns_of(app.routes))
+    app.add_middleware(Guard, is_tls=deps.is_tls, limits=limits, connections=deps.connection_limits)
+    _answer_problems(app, renderer, security_headers(is_tls=deps.is_tls))
+    return app
+
+
+def _parts(deps: ConsoleDeps, limits: RateLimits, renderer: Renderer) -> Parts:
+    late = LateEntries(
+        deps.books.audit, deps.hold_books.state / CONSOLE_FOLDER, alarm=_alarm, now=deps.now, clock=time.monotonic
+    )
+    rules, pulse = Rules(deps.audit, late), Pulse(deps.beats)
+    return Parts(
         deps=deps,
         rules=rules,
         live=LiveDesk(deps.live, rules, managed=deps.managed, now=deps.now),
@@ -133,11 +143,10 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         watchers=Watchers(),
         proving=asyncio.Semaphore(1),
     )
-    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    check_routes(patterns_of(app.routes))
-    app.add_middleware(Guard, is_tls=deps.is_tls, limits=limits, connections=deps.connection_limits)
 
-    headers = security_headers(is_tls=deps.is_tls)
+
+def _answer_problems(app: FastAPI, renderer: Renderer, headers: Mapping[str, str]) -> None:
+    """Have every fault answered: by a problem document below /api, by a page elsewhere."""
 
     def respond(request: Request, problem: ProblemError) -> Response:
         answer: Response
@@ -156,7 +165,6 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
 
     problem_answers.install(app, respond)
     app.add_exception_handler(SignInNeededError, on_sign_in_needed)
-    return app
 
 
 def _alarm(what: str) -> None:

@@ -1,11 +1,13 @@
 """The console's real parts, out of a recorder's home."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
 from argon2 import PasswordHasher
+from sqlalchemy import Engine
 
 from recorder.access.accounts import People, usable_people
 from recorder.access.acknowledgements import Acknowledgements
@@ -33,7 +35,7 @@ from recorder.data_subjects.case_entries import CaseBooks
 from recorder.data_subjects.telling import tell_of_erasure
 from recorder.data_subjects.transcripts import Transcripts, case_file
 from recorder.exports.copy_orders import CopyBooks
-from recorder.notifications.watch import watch_books
+from recorder.notifications.watch import WatchBooks, watch_books
 from recorder.recordings.keyring import epoch_keys
 from recorder.recordings.returned import destroy_returned
 from recorder.retention.eraser import Eraser
@@ -56,10 +58,29 @@ from storage.vault import Vault
 
 ANSWER_S = 1.8
 """How long the daemon may take: the page promises an answer within 2 s."""
+_ORIGIN = {"where": "console"}
+"""What entries of the audit log say of where something was done."""
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """A recorder's home, opened: what more than one part of the console is built on."""
+
+    home: Home
+    config: Config
+    keys: EpochKeys
+    vault: Vault
+    engine: Engine
+    index: Index
+    audit: AuditLog
+    people: People
+    hearing: HearingBooks
+    cases: CaseBook
+    now: Callable[[], datetime]
 
 
 @contextmanager
@@ -86,112 +107,172 @@ def open_console(
         StorageError: The node's keys or the index cannot be opened.
         OSError: The file of people cannot be opened.
     """
-    keys = keys or epoch_keys(home, config)
-    vault = Vault(home.root, NodeKeys.load(home.root))
     with ExitStack() as stack:
-        engine = open_people(home.people)
-        stack.callback(engine.dispose)
-        index = Index(config.storage.index_url or sqlite_url(home.index), now=now)
-        stack.callback(index.close)
-        destroy_returned(home, vault, index.database, now)
-        audit, erasures, holds = AuditLog(home.audit), Erasures(index.database), Holds(index.database)
-        settle_holds(home.state, holds, audit)
-        people = People(engine, now=now, hasher=hasher, seals=Seals(audit))
-        origin = {"where": "console"}
-        hearing = HearingBooks.on(engine, index, people, Ledger(audit=audit, origin=origin), now)
-        cases = CaseBook(engine, now=now)
-        hold_books = HoldBooks(
-            index=index,
-            holds=holds,
-            audit=audit,
-            vault=vault,
-            people=lambda: usable_people(people),
-            state=home.state,
-            now=now,
-            origin=origin,
-            needed=partial(needed_hold, cases, config.site.timezone),
-        )
-        sessions = Sessions(engine, now=now, limits=config.console.sign_in.limits)
+        opened = _opened(stack, home, config, keys=keys or epoch_keys(home, config), now=now, hasher=hasher)
         ensure_key(home.root)
         signer = Signer(home.root)
         live = stack.enter_context(LiveClient(home.socket, signer=signer, timeout_s=ANSWER_S))
-        case_books = CaseBooks(cases=cases, hearing=hearing, holds=hold_books, timezone=config.site.timezone)
-        watch = watch_books(
-            engine, case_books, audit, config,
-            opt_outs=lambda: opt_outs_of(home.socket, signer), takeovers=lambda: takeovers_of(home.socket, signer),
-        )  # fmt: skip
-        yield ConsoleDeps(
-            people=people,
-            tokens=Tokens(engine, now=now),
-            sessions=sessions,
-            managed=partial(managed_teams, people, sessions),
-            second_factors=SecondFactors(engine, now=now),
-            acknowledgements=Acknowledgements(engine),
-            proposals=Proposals(engine, now=now),
-            identities=ConnectedIdentities(engine, now=now),
-            provider=Provider(config.openid, now=now) if config.openid.issuer is not None else None,
-            sign_in=config.console.sign_in,
-            rates=config.console.rates,
-            connection_limits=config.console.connection_limits,
-            index=index,
-            audit=audit,
-            live=live,
-            events=lambda actor: live_client.events(home.socket, actor=actor, signer=signer),
-            beats=lambda: live_client.events(
-                home.socket,
-                actor=live_client.SERVICE,
-                signer=signer,
-                connect_s=SILENCE_S,
-                silence_s=SILENCE_S,
-                beat_s=BEAT_S,
-            ),
-            copy_books=CopyBooks(
-                index=index,
-                requests=hearing.requests,
-                vault=vault,
-                open=lambda row: open_recording(vault.locate(row.path or ""), home.root, keys),
-                audit=audit,
-                site=config.site.name,
-                timezone=config.site.timezone,
-                now=now,
-                origin=origin,
-                case_file=partial(case_file, cases, Transcripts(engine)),
-            ),
-            transcripts=Transcripts(engine),
-            books=ErasureBooks(
-                index=index,
-                erasures=erasures,
-                audit=audit,
-                vault=vault,
-                forgot_s=config.pause.forgot_s,
-                now=now,
-                origin=origin,
-                approvals=Approvals(engine),
-                person=people.find,
-            ),
-            hold_books=hold_books,
-            cases=case_books,
-            watch=watch,
-            notices=NoticeStore(home.notices).versions,
-            people_sweep=PeopleSweep(
-                former=Former(engine), audit=audit, state=home.state, periods=config.periods, now=now
-            ),
-            eraser=Eraser(
-                vault=vault,
-                keys=keys,
-                index=index,
-                erasures=erasures,
-                holds=holds,
-                audit=audit,
-                lock=home.erasing_lock,
-                now=now,
-                approvals=Approvals(engine),
-                tell=partial(tell_of_erasure, cases, audit, config.site.timezone),
-            ),
-            hearing=hearing,
-            row_json=row_to_json,
-            site=config.site.name,
-            timezone=config.site.timezone,
-            now=now,
-            is_tls=is_tls,
-        )
+        yield _console_deps(opened, live, signer, is_tls=is_tls)
+
+
+def _opened(
+    stack: ExitStack,
+    home: Home,
+    config: Config,
+    *,
+    keys: EpochKeys,
+    now: Callable[[], datetime],
+    hasher: PasswordHasher | None,
+) -> _Opened:
+    """Open a home, and settle what was left undone in it; the stack closes it."""
+    vault = Vault(home.root, NodeKeys.load(home.root))
+    engine = open_people(home.people)
+    stack.callback(engine.dispose)
+    index = Index(config.storage.index_url or sqlite_url(home.index), now=now)
+    stack.callback(index.close)
+    destroy_returned(home, vault, index.database, now)
+    audit = AuditLog(home.audit)
+    settle_holds(home.state, Holds(index.database), audit)
+    people = People(engine, now=now, hasher=hasher, seals=Seals(audit))
+    return _Opened(
+        home=home,
+        config=config,
+        keys=keys,
+        vault=vault,
+        engine=engine,
+        index=index,
+        audit=audit,
+        people=people,
+        hearing=HearingBooks.on(engine, index, people, Ledger(audit=audit, origin=_ORIGIN), now),
+        cases=CaseBook(engine, now=now),
+        now=now,
+    )
+
+
+def _console_deps(opened: _Opened, live: LiveClient, signer: Signer, *, is_tls: bool) -> ConsoleDeps:
+    config, engine, now = opened.config, opened.engine, opened.now
+    sessions = Sessions(engine, now=now, limits=config.console.sign_in.limits)
+    hold_books = _hold_books(opened)
+    cases = CaseBooks(cases=opened.cases, hearing=opened.hearing, holds=hold_books, timezone=config.site.timezone)
+    return ConsoleDeps(
+        people=opened.people,
+        tokens=Tokens(engine, now=now),
+        sessions=sessions,
+        managed=partial(managed_teams, opened.people, sessions),
+        second_factors=SecondFactors(engine, now=now),
+        acknowledgements=Acknowledgements(engine),
+        proposals=Proposals(engine, now=now),
+        identities=ConnectedIdentities(engine, now=now),
+        provider=Provider(config.openid, now=now) if config.openid.issuer is not None else None,
+        sign_in=config.console.sign_in,
+        rates=config.console.rates,
+        connection_limits=config.console.connection_limits,
+        index=opened.index,
+        audit=opened.audit,
+        live=live,
+        events=lambda actor: live_client.events(opened.home.socket, actor=actor, signer=signer),
+        beats=partial(_beats, opened.home, signer),
+        copy_books=_copy_books(opened),
+        transcripts=Transcripts(engine),
+        books=_erasure_books(opened),
+        hold_books=hold_books,
+        cases=cases,
+        watch=_watch(opened, cases, signer),
+        notices=NoticeStore(opened.home.notices).versions,
+        people_sweep=_people_sweep(opened),
+        eraser=_eraser(opened),
+        hearing=opened.hearing,
+        row_json=row_to_json,
+        site=config.site.name,
+        timezone=config.site.timezone,
+        now=now,
+        is_tls=is_tls,
+    )
+
+
+def _beats(home: Home, signer: Signer) -> AsyncGenerator[bytes]:
+    return live_client.events(
+        home.socket,
+        actor=live_client.SERVICE,
+        signer=signer,
+        connect_s=SILENCE_S,
+        silence_s=SILENCE_S,
+        beat_s=BEAT_S,
+    )
+
+
+def _hold_books(opened: _Opened) -> HoldBooks:
+    return HoldBooks(
+        index=opened.index,
+        holds=Holds(opened.index.database),
+        audit=opened.audit,
+        vault=opened.vault,
+        people=lambda: usable_people(opened.people),
+        state=opened.home.state,
+        now=opened.now,
+        origin=_ORIGIN,
+        needed=partial(needed_hold, opened.cases, opened.config.site.timezone),
+    )
+
+
+def _copy_books(opened: _Opened) -> CopyBooks:
+    vault = opened.vault
+    return CopyBooks(
+        index=opened.index,
+        requests=opened.hearing.requests,
+        vault=vault,
+        open=lambda row: open_recording(vault.locate(row.path or ""), opened.home.root, opened.keys),
+        audit=opened.audit,
+        site=opened.config.site.name,
+        timezone=opened.config.site.timezone,
+        now=opened.now,
+        origin=_ORIGIN,
+        case_file=partial(case_file, opened.cases, Transcripts(opened.engine)),
+    )
+
+
+def _erasure_books(opened: _Opened) -> ErasureBooks:
+    return ErasureBooks(
+        index=opened.index,
+        erasures=Erasures(opened.index.database),
+        audit=opened.audit,
+        vault=opened.vault,
+        forgot_s=opened.config.pause.forgot_s,
+        now=opened.now,
+        origin=_ORIGIN,
+        approvals=Approvals(opened.engine),
+        person=opened.people.find,
+    )
+
+
+def _eraser(opened: _Opened) -> Eraser:
+    return Eraser(
+        vault=opened.vault,
+        keys=opened.keys,
+        index=opened.index,
+        erasures=Erasures(opened.index.database),
+        holds=Holds(opened.index.database),
+        audit=opened.audit,
+        lock=opened.home.erasing_lock,
+        now=opened.now,
+        approvals=Approvals(opened.engine),
+        tell=partial(tell_of_erasure, opened.cases, opened.audit, opened.config.site.timezone),
+    )
+
+
+def _people_sweep(opened: _Opened) -> PeopleSweep:
+    return PeopleSweep(
+        former=Former(opened.engine),
+        audit=opened.audit,
+        state=opened.home.state,
+        periods=opened.config.periods,
+        now=opened.now,
+    )
+
+
+def _watch(opened: _Opened, cases: CaseBooks, signer: Signer) -> WatchBooks:
+    socket = opened.home.socket
+    return watch_books(
+        opened.engine, cases, opened.audit, opened.config,
+        opt_outs=lambda: opt_outs_of(socket, signer), takeovers=lambda: takeovers_of(socket, signer),
+    )  # fmt: skip
