@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recorder.common.problems import ProblemError
-from recorder.permissions import Act, Actor, Person, Refused
+from recorder.permissions import Act, Actor, DeniedError, Person, Refused
 from recorder.rules.authorisation import may
+from recorder.rules.fault_status import FAULT_STATUS
 from recorder.rules.requesting import Bench
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError
@@ -58,6 +59,11 @@ class Ledger:
         except AuditUnavailableError:
             _log.warning("a refusal was not written to the audit log")
         return ProblemError(403, sentence)
+
+    def denied(self, actor: Actor, act: Act, subject: str, error: DeniedError) -> ProblemError:
+        """Write down what the rules of an act denied, as `refusal` does, and return it with the status of its fault."""
+        refused = self.refusal(actor, act, subject, str(error))
+        return ProblemError(FAULT_STATUS[error.fault], refused.detail)
 
     def require(
         self, actor: Actor, act: Act, subject: str, *, reason: str = "asked below", has_leave: bool = False

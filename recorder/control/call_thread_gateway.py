@@ -13,7 +13,8 @@ from recorder.calls.opt_outs import UnknownRequestError
 from recorder.calls.works import Works
 from recorder.common.problems import ProblemError
 from recorder.control.bodies import SocketCaller
-from recorder.permissions import DeniedError, Fault
+from recorder.permissions import DeniedError
+from recorder.rules.fault_status import FAULT_STATUS
 from recorder.rules.live_access import HiddenError
 from recorder.rules.pausing import RefusedError
 from storage.errors import AuditUnavailableError
@@ -23,7 +24,6 @@ CONFIRM_S = 1.5
 
 _T = TypeVar("_T")
 _SUBJECT = re.compile(r"[0-9A-Za-z+*#._-]{1,64}\Z")
-_STATUS = {Fault.NOT_ALLOWED: 403, Fault.INCOMPLETE: 422, Fault.TOO_LATE: 409}
 
 
 class CallThreadGateway:
@@ -96,7 +96,7 @@ class CallThreadGateway:
             await self._refused(404, str(error), signature)
             raise ProblemError(404, _sentence(missing)) from error
         except DeniedError as error:
-            raise await self._refused(_STATUS[error.fault], str(error), signature) from error
+            raise await self._refused(FAULT_STATUS[error.fault], str(error), signature) from error
         except ProblemError as error:
             if error.status < 500:
                 await self._refused(error.status, error.detail, signature)

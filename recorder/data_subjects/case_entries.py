@@ -6,7 +6,6 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from recorder.access.listening.asking import STATUS
 from recorder.access.listening.books import HearingBooks
 from recorder.common.problems import ProblemError
 from recorder.data_subjects.book import CaseBook, ChangedError
@@ -76,7 +75,7 @@ def check_entry(books: CaseBooks, person: Person, case: Case, entry: CaseEntry) 
     try:
         check_step(case, person, entry, books.today)
     except DeniedError as error:
-        raise denied(books, person, case.id, error) from error
+        raise books.hearing.ledger.denied(person, Act.WORK_ON_CASES, case.id, error) from error
 
 
 def write_entry(books: CaseBooks, person: Person, case_id: str, number: int, entry: CaseEntry) -> None:
@@ -109,9 +108,3 @@ def keep_entry(books: CaseBooks, person: Person, case_id: str, number: int, entr
     except ChangedError:
         books.hearing.ledger.note(f"case.{entry.step}.not_stored", person.actor, case_id, {})
         raise
-
-
-def denied(books: CaseBooks, person: Person, subject: str, error: DeniedError) -> ProblemError:
-    """Return the answer to what the rules of cases refuse; the audit log has it."""
-    refused = books.hearing.ledger.refusal(person, Act.WORK_ON_CASES, subject, str(error))
-    return ProblemError(STATUS[error.fault], refused.detail)

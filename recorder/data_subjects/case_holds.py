@@ -13,6 +13,7 @@ from recorder.permissions import DeniedError, Person
 from recorder.retention.hold_books import HoldBooks, settling_books
 from recorder.retention.holding import HoldBooks, settling_books
 from recorder.rules.cases import Case, CaseKind
+from recorder.rules.fault_status import FAULT_STATUS
 from recorder.rules.holds import GRACE
 from storage.database import Database
 from storage.holds import new_hold_id
@@ -79,7 +80,7 @@ def counted(books: HoldBooks, search: Search, expected: int | None) -> dict[str,
     try:
         check_count(search, found, expected)
     except DeniedError as error:
-        raise ProblemError(409, str(error)) from error
+        raise ProblemError(FAULT_STATUS[error.fault], str(error)) from error
     return {"found": found, "deleted": deleted_of(books.index.database, search)}
 
 

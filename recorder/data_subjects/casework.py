@@ -20,7 +20,6 @@ from recorder.data_subjects.case_entries import (
     CaseBooks,
     at_work,
     check_entry,
-    denied,
     keep_entry,
     write_entry,
     write_step,
@@ -90,7 +89,7 @@ def open_case(
     try:
         check_opening(person, details, text, on, books.today)
     except DeniedError as error:
-        raise denied(books, person, "", error) from error
+        raise books.hearing.ledger.denied(person, Act.WORK_ON_CASES, "", error) from error
     if search is None or is_empty(search):
         return _opened(books, person, CaseEntry(**_opening(books, person, on, text), details=details))
     with steady_books(books.holds):

@@ -5,11 +5,12 @@ from typing import Any
 
 from recorder.common.problems import ProblemError
 from recorder.data_subjects import case_holds
-from recorder.data_subjects.case_entries import CaseBooks, at_work, denied, write_step
+from recorder.data_subjects.case_entries import CaseBooks, at_work, write_step
 from recorder.data_subjects.case_holds import HOLD_KIND
 from recorder.data_subjects.case_scope import check_scoping, in_words, is_empty, wanted
-from recorder.permissions import Actor, DeniedError, Person
+from recorder.permissions import Act, Actor, DeniedError, Person
 from recorder.retention.hold_books import steady_books
+from recorder.retention.holding import steady_books
 from recorder.rules.cases import Case, Step
 from recorder.rules.holds import GRACE
 from storage.query_holds import QueryHold
@@ -108,4 +109,4 @@ def _check_scoping(books: CaseBooks, person: Person, case: Case) -> None:
     try:
         check_scoping(person)
     except DeniedError as error:
-        raise denied(books, person, case.id, error) from error
+        raise books.hearing.ledger.denied(person, Act.WORK_ON_CASES, case.id, error) from error

@@ -10,8 +10,9 @@ from typing import Any
 
 from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
-from recorder.permissions import Act, Actor, DeniedError, Fault, Person, Role
+from recorder.permissions import Act, Actor, DeniedError, Person, Role
 from recorder.retention.hold_books import HoldBooks, call_to_hold, settling_books, steady_books
+from recorder.retention.holding import HoldBooks, call_to_hold, settling_books, steady_books
 from recorder.retention.rights import (
     ClaimEvent,
     check_asking,
@@ -32,8 +33,6 @@ from storage.hold_journal import changed_details as changed_hold
 from storage.holds import new_hold_id
 from storage.rows import time_to_json
 from storage.types import Claim, ClaimState, Hold, HoldKind, HoldState, RecordingId, Right
-
-_STATUS = {Fault.NOT_ALLOWED: 403, Fault.INCOMPLETE: 422, Fault.TOO_LATE: 409}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +112,7 @@ def write_claim(books: ClaimBooks, actor: Actor, recording: str, wish: ClaimWish
     try:
         check_asking(claim, books.today)
     except DeniedError as error:
-        raise _denied(books, person, Act.WRITE_CLAIM, recording, error) from error
+        raise books.ledger.denied(person, Act.WRITE_CLAIM, recording, error) from error
     call_to_hold(books.holds, recording)
     hold = _hold_of(books, claim, person) if keeps(claim) else None
     claim = replace(claim, hold=hold.id if hold else "")
@@ -143,7 +142,7 @@ def change_claim(books: ClaimBooks, actor: Actor, claim_id: str, step: ClaimStep
                 person, claim, step.event, ground=step.ground, words=step.words, days=step.days, bench=books.bench
             )
         except DeniedError as error:
-            raise _denied(books, person, act, claim.recording, error) from error
+            raise books.ledger.denied(person, act, claim.recording, error) from error
         if act is Act.DECIDE_CLAIM:
             _refuse_own(books, person, claim)
         now = books.holds.now()
@@ -264,8 +263,3 @@ def _refuse_held(books: ClaimBooks, claim: Claim, now: datetime) -> None:
 def _decider(books: ClaimBooks, actor: Actor, claim_id: str) -> Person:
     """Return who is about to decide: by their role, or because they are the deputy."""
     return books.ledger.require_protector(actor, Act.DECIDE_CLAIM, claim_id, books.bench)
-
-
-def _denied(books: ClaimBooks, person: Person, act: Act, subject: str, error: DeniedError) -> ProblemError:
-    refused = books.ledger.refusal(person, act, subject, str(error))
-    return ProblemError(_STATUS[error.fault], refused.detail)

@@ -11,14 +11,13 @@ from recorder.access.accounts import combining_admin, usable_people
 from recorder.access.database import AuditNote
 from recorder.access.granting import POWERFUL, Proposal, confirmers, who_confirms
 from recorder.access.proposals import Enter
-from recorder.permissions import Act, DeniedError, Fault, Person, Refused, Role
+from recorder.permissions import Act, DeniedError, Person, Refused, Role
 from recorder.rules.authorisation import may
+from recorder.rules.fault_status import FAULT_STATUS
 from recorder.web.auth import Caller
 from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text
 
 router = APIRouter(include_in_schema=False)
-
-_STATUSES = {Fault.NOT_ALLOWED: 403, Fault.INCOMPLETE: 422, Fault.TOO_LATE: 409}
 
 
 @router.get("/people")
@@ -63,7 +62,7 @@ def decide(console: Console, proposal: str, decision: str, caller: PageChanger) 
         )
     except DeniedError as error:
         console.rules.refuse(caller.actor.actor, Act.CONFIRM_GRANT, proposal, str(error))
-        return _page(console, caller, problem=str(error), status=_STATUSES[error.fault])
+        return _page(console, caller, problem=str(error), status=FAULT_STATUS[error.fault])
     except PeopleError as error:
         return _page(console, caller, problem=str(error), status=409)
     return _page(console, caller, said="It is so now." if decision == "confirm" else "Declined: nothing was changed.")
@@ -73,7 +72,7 @@ def _asked(console: Parts, caller: Caller, ask: Callable[[], tuple[AuditNote, Pr
     try:
         _, proposal = ask()
     except DeniedError as error:
-        return _page(console, caller, problem=str(error), status=_STATUSES[error.fault])
+        return _page(console, caller, problem=str(error), status=FAULT_STATUS[error.fault])
     except PeopleError as error:
         return _page(console, caller, problem=str(error), status=409)
     said = f"It waits for {who_confirms(proposal.change)}." if proposal else "It is so now."

@@ -70,7 +70,7 @@ def break_glass(
     try:
         return books.emergencies.begin(person.name, recording, reason, enter=enter)
     except DeniedError as error:
-        raise books.ledger.refusal(person, Act.PLAY, recording, str(error)) from error
+        raise books.ledger.denied(person, Act.PLAY, recording, error) from error
 
 
 def acknowledge(books: HearingBooks, actor: Actor, emergency_id: str) -> Emergency:

@@ -33,7 +33,6 @@ GRANTED, DECLINED, WITHDRAWN = "request.granted", "request.declined", "request.w
 """As the audit log has them."""
 MOST_WAITING = 50
 """Requests of one person that may wait at once: whoever decides is told of each, by mail too, and sees so many only."""
-STATUS = {Fault.NOT_ALLOWED: 403, Fault.INCOMPLETE: 422, Fault.TOO_LATE: 409}
 
 
 def ask(books: HearingBooks, actor: Actor, wish: RequestWish) -> AccessRequest:
@@ -51,7 +50,7 @@ def ask(books: HearingBooks, actor: Actor, wish: RequestWish) -> AccessRequest:
         _check_waiting(books, person)
         spans = check_wish(person, wish, _rows(books.index, wish.recordings), books.bench)
     except DeniedError as error:
-        raise _denied(books, person, Act.ASK, "", error) from error
+        raise books.ledger.denied(person, Act.ASK, "", error) from error
     request = replace(books.requests.new(person.name, wish), spans=spans)
     details = {
         "recordings": [*wish.recordings], "category": str(wish.category), "leave": str(wish.leave),
@@ -97,7 +96,7 @@ def decide(
             assert requester is not None, "nothing is granted to an account that is gone"
             spans = granted_spans(requester, request, _rows(books.index, request.wish.recordings))
     except DeniedError as error:
-        raise _denied(books, person, Act.DECIDE, request.id, error) from error
+        raise books.ledger.denied(person, Act.DECIDE, request.id, error) from error
     state = RequestState.GRANTED if granted else RequestState.DECLINED
     details = {"account": request.account, "until": time_to_json(until) if until else None, **_spans_noted(spans or {})}
     details |= {"whole_call": True} if is_whole and granted else {}
@@ -217,8 +216,3 @@ def _settled(
     done = books.requests.get(request.id)
     assert done is not None, "requests are never taken away"
     return done
-
-
-def _denied(books: HearingBooks, person: Person, act: Act, subject: str, error: DeniedError) -> ProblemError:
-    refused = books.ledger.refusal(person, act, subject, str(error))
-    return ProblemError(STATUS[error.fault], refused.detail)
