@@ -122,14 +122,18 @@ def write_package(
         progress(3, 4)
         with member("check.py") as file:
             file.write(inspect.getsource(audit_check).encode())
+        packaged = Packaged(path=target, entries=entries, head=head, texts=texts if with_texts else 0)
         with member("README.txt") as file:
-            line = f"texts.jsonl    {texts} free texts with their salts\n" if with_texts else ""
-            text = README.format(
-                site=site, at=time_to_json(at), by=by, node=node or "unknown", entries=entries, texts=line
-            )
-            file.write(text.encode())
+            file.write(_readme(packaged, site=site, node=node, by=by, at=at, with_texts=with_texts).encode())
         progress(4, 4)
-    return Packaged(path=target, entries=entries, head=head, texts=texts if with_texts else 0)
+    return packaged
+
+
+def _readme(packaged: Packaged, *, site: str, node: str, by: str, at: datetime, with_texts: bool) -> str:
+    line = f"texts.jsonl    {packaged.texts} free texts with their salts\n" if with_texts else ""
+    return README.format(
+        site=site, at=time_to_json(at), by=by, node=node or "unknown", entries=packaged.entries, texts=line
+    )
 
 
 def _copy(path: Path, size: int, file: IO[bytes]) -> None:

@@ -1,25 +1,20 @@
 """`recorder archive`: what the rule of ``[archive]`` is about to pack, and packing it now."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from recorder.cli.context import CommandContext, KeysJsonContext
 from recorder.cli.records import opened_index
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PassphraseOption,
-    PasswordOption,
     fail,
-    load_home,
     permit,
     print_json,
     progress_bar,
     say,
-    sign_in,
 )
 from recorder.common.clock import utc_now
 from recorder.permissions import Act
@@ -36,50 +31,27 @@ _OFF = "nothing is archived: after_days in [archive] of recorder.toml is off"
 
 
 def archive(
+    context: KeysJsonContext,
     is_dry: Annotated[bool, typer.Option("--dry-run", help="Say what is due, and change nothing.")] = False,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    passphrase_file: PassphraseOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Pack finished recordings that are old enough and not held, as the console does each day; where the keys are."""
-    place, config = load_home(home)
-    rule = config.archive
+    rule = context.config.archive
     if rule.after_days is None:
         fail(_OFF)
     if not is_dry:
-        person = sign_in(place, name, password_file, "archiving")
+        person = context.sign_in("archiving")
         details = {"what": "archive"}
-        permit(place, Act.MANAGE_KEYS, person, reason="", subject="", operator=None, details=details)
-    try:
-        with opened_index(place, config) as index:
-            archiver = Archiver(
-                vault=Vault(place.root, NodeKeys.load(place.root)),
-                keys=epoch_keys(place, config, passphrase_file),
-                index=index,
-                erasures=Erasures(index.database),
-                holds=Holds(index.database),
-                audit=AuditLog(place.audit),
-                lock=place.erasing_lock,
-                rule=rule,
-                now=utc_now,
-            )
-            if is_dry:
-                due = archiver.due()
-                if json:
-                    print_json({**asdict(due), "after_days": rule.after_days, "format": str(rule.format)})
-                else:
-                    say(f"{due.recordings} recordings of {due.bytes} bytes are due; nothing was changed")
-                return
-            archiver.keys.check_passphrase()
-            with progress_bar("archiving", 0) as progress:
-                done = archiver.run(progress=progress)
-    except StorageError as error:
-        fail(str(error))
-    except OSError as error:
-        fail(f"{error.filename or place.root}: {error.strerror}")
-    if json:
+        permit(context.home, Act.MANAGE_KEYS, person, reason="", subject="", operator=None, details=details)
+    with _archiver(context) as archiver:
+        if is_dry:
+            due = archiver.due()
+            document = {**asdict(due), "after_days": rule.after_days, "format": str(rule.format)}
+            context.tell(document, f"{due.recordings} recordings of {due.bytes} bytes are due; nothing was changed")
+            return
+        archiver.keys.check_passphrase()
+        with progress_bar("archiving", 0) as progress:
+            done = archiver.run(progress=progress)
+    if context.json:
         print_json(asdict(done))
     else:
         say(f"{done.recordings} recordings are archived: {done.bytes_before} bytes before, {done.bytes_after} now")
@@ -87,3 +59,26 @@ def archive(
             say(problem)
     if done.problems:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _archiver(context: CommandContext) -> Iterator[Archiver]:
+    """Open what packs recordings; leave with a sentence for everything that storage says."""
+    home = context.home
+    try:
+        with opened_index(context) as index:
+            yield Archiver(
+                vault=Vault(home.root, NodeKeys.load(home.root)),
+                keys=epoch_keys(home, context.config, context.passphrase_file),
+                index=index,
+                erasures=Erasures(index.database),
+                holds=Holds(index.database),
+                audit=AuditLog(home.audit),
+                lock=home.erasing_lock,
+                rule=context.config.archive,
+                now=utc_now,
+            )
+    except StorageError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename or home.root}: {error.strerror}")

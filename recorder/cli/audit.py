@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-import json as json_text
+import json
 import sqlite3
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,26 +24,20 @@ from recorder.audit.reading import (
     problems_of,
     state_to_json,
 )
+from recorder.cli.context import CommandContext, HomeJsonContext, PersonJsonContext
 from recorder.cli.records import FromOption, ToOption, moment
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PasswordOption,
     fail,
-    load_home,
     print_json,
     print_json_list,
     print_table,
     progress_bar,
     say,
-    sign_in,
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.common.system_user import os_user
-from recorder.config.settings import Config
 from recorder.permissions import Act, Person
 from recorder.recordings.opening import open_index
 from storage.anchors import Anchors
@@ -72,6 +66,7 @@ TextsOption = Annotated[bool, typer.Option("--texts", help="Free texts too: reas
 
 @audit.command("verify")
 def verify(
+    context: HomeJsonContext,
     head: Annotated[
         list[str] | None,
         typer.Option("--head", metavar="[NUMBER:]HASH", help="A head that was noted elsewhere. May be repeated."),
@@ -82,24 +77,21 @@ def verify(
             "--anchors", metavar="FILE", help="A file with anchors, or a folder: syslog, mails. May be repeated."
         ),
     ] = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Prove that the audit log is what was written: names the first entry that is bad, missing or cut off. Exit 1 then.
 
     Heads that were noted elsewhere show that its end was cut off or that it was written anew. Takes no person: it
     shows nothing of what is in the log, and writes nothing into it.
     """
-    place, config = load_home(home)
-    heads = [*_given_heads(head or [], anchors or [], place), *_own_heads(place, config)]
+    heads = [*_given_heads(head or [], anchors or [], context.home), *_own_heads(context)]
     try:
         with progress_bar("verifying", 1.0) as progress:
-            state = AuditLog(place.audit).verify(heads, progress)
+            state = AuditLog(context.home.audit).verify(heads, progress)
     except AuditUnavailableError as error:
         fail(str(error))
     with contextlib.suppress(OSError):  # on a medium for reading there is nothing to note
-        note_verified(place.state, state, utc_now())
-    if json:
+        note_verified(context.home.state, state, utc_now())
+    if context.json:
         print_json(state_to_json(state))
     else:
         _tell(state, is_held_against=bool(heads))
@@ -124,12 +116,12 @@ def _given_heads(heads: list[str], anchors: list[Path], home: Home) -> list[Head
     return given + own
 
 
-def _own_heads(home: Home, config: Config) -> list[Head]:
+def _own_heads(context: CommandContext) -> list[Head]:
     """Return the heads that our own database knows; that it cannot be asked is no reason not to look at the log."""
-    if config.storage.index_url is None and not home.index.exists():
+    if context.config.storage.index_url is None and not context.home.index.exists():
         return []  # a copy of the log: no database is made for it
     try:
-        index = open_index(home, config)
+        index = open_index(context.home, context.config)
         try:
             return noted_heads(Anchors(index.database))
         finally:
@@ -161,6 +153,7 @@ def _tell(state: AuditState, *, is_held_against: bool) -> None:
 
 @audit.command("show")
 def show(
+    context: PersonJsonContext,
     act: Annotated[str | None, typer.Option("--act", metavar="ACT", help="call.pause, or call for all of it.")] = None,
     actor: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Who did it.")] = None,
     subject: Annotated[str | None, typer.Option("--subject", metavar="ID", help="On what, or its beginning.")] = None,
@@ -168,14 +161,9 @@ def show(
     to: ToOption = None,
     texts: TextsOption = False,
     limit: Annotated[int | None, typer.Option("--limit", min=1, show_default="50, with --json all")] = None,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Show entries of the audit log, newest first. Takes the DPO; that they looked, and for what, is an entry too."""
-    place, config = load_home(home)
-    zone = ZoneInfo(config.site.timezone)
+    zone = context.zone
     query = AuditQuery(
         act=act,
         actor=actor,
@@ -183,11 +171,11 @@ def show(
         start=moment(from_, zone, is_end=False),
         end=moment(to, zone, is_end=True),
     )
-    log = AuditLog(place.audit)
-    _permitted(log, name, password_file, place, Act.VIEW_AUDIT, query.describe(with_texts=texts), query.typed)
-    found = itertools.islice(entries_found(log, query), limit or (None if json else SHOWN_ENTRIES))
+    log = AuditLog(context.home.audit)
+    _permitted(context, log, Act.VIEW_AUDIT, query.describe(with_texts=texts), query.typed)
+    found = itertools.islice(entries_found(log, query), limit or (None if context.json else SHOWN_ENTRIES))
     try:
-        if json:
+        if context.json:
             print_json_list(entry_to_json(entry, log, with_text=texts) for entry in found)
             return
         columns = [*_COLUMNS, ("free_text", "Text")] if texts else _COLUMNS
@@ -202,21 +190,13 @@ def _line(entry: AuditEntry, log: AuditLog, zone: ZoneInfo, with_text: bool) -> 
     return {
         **entry_to_json(entry, log, with_text=with_text),
         "when": f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}",
-        "details": json_text.dumps(entry.details, ensure_ascii=False) if entry.details else "",
+        "details": json.dumps(entry.details, ensure_ascii=False) if entry.details else "",
     }
 
 
-def _permitted(
-    log: AuditLog,
-    name: str | None,
-    password_file: Path | None,
-    home: Home,
-    act: str,
-    details: dict[str, Any],
-    typed: str = "",
-) -> Person:
+def _permitted(context: CommandContext, log: AuditLog, act: str, details: dict[str, Any], typed: str = "") -> Person:
     """Return the person who may read the log, once it is written down that they do; or leave."""
-    person = sign_in(home, name, password_file, "reading the audit log")
+    person = context.sign_in("reading the audit log")
     ledger = Ledger(audit=log, origin={"os_user": os_user()})
     try:
         allowed = ledger.require(person, Act.VIEW_AUDIT, "")
@@ -231,31 +211,27 @@ def _permitted(
 
 @audit.command("export")
 def export(
+    context: PersonJsonContext,
     output: Annotated[
         Path,
         typer.Option("-o", "--output", metavar="FILE.zip|FOLDER", help="A name that is not there yet."),
     ],
     texts: TextsOption = False,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Write the whole log as a package that others can check without this program. Takes the DPO; it is audited."""
-    place, config = load_home(home)
     if output.exists():
         fail(f"{output} is there already; give a name that is new")
-    log = AuditLog(place.audit)
-    heads = _own_heads(place, config)
-    person = _permitted(log, name, password_file, place, EXPORT, {"file": output.name, "texts": texts})
+    log = AuditLog(context.home.audit)
+    heads = _own_heads(context)
+    person = _permitted(context, log, EXPORT, {"file": output.name, "texts": texts})
     try:
-        node = NodeKeys.load(place.root).fingerprint[:NODE_CHARACTERS]
+        node = NodeKeys.load(context.home.root).fingerprint[:NODE_CHARACTERS]
         with progress_bar("exporting", 1.0) as progress:
             packaged = write_package(
                 log,
                 output,
                 heads=heads,
-                site=config.site.name,
+                site=context.config.site.name,
                 node=node,
                 by=person.actor,
                 at=utc_now(),
@@ -266,7 +242,7 @@ def export(
         fail(str(error))
     except OSError as error:
         fail(f"{output} was not written: {error.strerror}; nothing is left of it")
-    if json:
+    if context.json:
         print_json({"path": str(output), "entries": packaged.entries, "head": packaged.head, "texts": packaged.texts})
     else:
         say(f"{output}: {packaged.entries} entries, {packaged.texts} free texts; head {packaged.head}")

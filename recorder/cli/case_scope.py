@@ -1,12 +1,11 @@
 """Which recordings a case has: searched, narrowed, confirmed, matched or dismissed."""
 
-from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
 from recorder.cli.case_books import CaseArgument, act_on_cases
+from recorder.cli.context import CommandContext, PersonJsonContext
 from recorder.cli.records import (
     ExtensionOption,
     FromOption,
@@ -16,15 +15,7 @@ from recorder.cli.records import (
     search_from,
 )
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PasswordOption,
     ReasonOption,
-    load_home,
-    print_json,
-    print_table,
-    tell,
 )
 from recorder.data_subjects import casework, scoping
 from recorder.data_subjects.case_entries import CaseBooks
@@ -34,36 +25,30 @@ from storage.types import RecordingRow, Search
 
 
 def search(
+    context: PersonJsonContext,
     case: CaseArgument,
     from_: FromOption = None,
     to: ToOption = None,
     operator: OperatorOption = None,
     extension: ExtensionOption = None,
     number_file: NumberOption = None,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Search for a case; what was looked for and how much was found goes into its log, and what was found is held.
 
     It is held until you match it or dismiss it.
     """
-    wanted = searched(home, from_, to, operator, extension, number_file)
+    wanted = searched(context, from_, to, operator, extension, number_file)
 
     def act(books: CaseBooks, person: Person) -> list[RecordingRow]:
         return list(casework.search_for(books, person, case, wanted))
 
-    found = [row_to_json(row) for row in act_on_cases(home, name, password_file, act)]
-    if json:
-        print_json(found)
-        return
+    found = [row_to_json(row) for row in act_on_cases(context, act)]
     columns = [("id", "Recording"), ("started_at", "When"), ("operator", "Operator"), ("caller", "Caller")]
-    print_table(found, columns, empty="no recording matches; that is in the case's log too")
+    context.print_rows(found, columns, empty="no recording matches; that is in the case's log too")
 
 
 def searched(
-    home: Path,
+    context: CommandContext,
     from_: str | None,
     to: str | None,
     operator: str | None,
@@ -71,11 +56,11 @@ def searched(
     number_file: str | None,
 ) -> Search:
     """Return the search that the options of a command ask for, in the site's zone; or leave."""
-    _, config = load_home(home)
-    return search_from(ZoneInfo(config.site.timezone), from_, to, operator, extension, number_file)
+    return search_from(context.zone, from_, to, operator, extension, number_file)
 
 
 def narrow(
+    context: PersonJsonContext,
     case: CaseArgument,
     from_: FromOption = None,
     to: ToOption = None,
@@ -83,46 +68,32 @@ def narrow(
     extension: ExtensionOption = None,
     number_file: NumberOption = None,
     reason: ReasonOption = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Hold less than a case was opened with; the data protection officer does. The rest is held for 14 days yet."""
-    wanted = searched(home, from_, to, operator, extension, number_file)
+    wanted = searched(context, from_, to, operator, extension, number_file)
 
     def act(books: CaseBooks, person: Person) -> dict[str, Any]:
         return casework.case_to_json(books, scoping.narrow_scope(books, person, case, wanted, reason))
 
-    done = act_on_cases(home, name, password_file, act)
-    tell(done, f"case {case} holds {done['entries'][-1]['details']['found']} recordings from now on", json=json)
+    done = act_on_cases(context, act)
+    context.tell(done, f"case {case} holds {done['entries'][-1]['details']['found']} recordings from now on")
 
 
-def confirm_scope(
-    case: CaseArgument,
-    reason: ReasonOption = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
+def confirm_scope(context: PersonJsonContext, case: CaseArgument, reason: ReasonOption = "") -> None:
     """Hold all that a case was opened with until it is over; the data protection officer does."""
 
     def act(books: CaseBooks, person: Person) -> dict[str, Any]:
         return casework.case_to_json(books, scoping.confirm_scope(books, person, case, reason))
 
-    tell(act_on_cases(home, name, password_file, act), f"case {case} holds what it found until it is over", json=json)
+    context.tell(act_on_cases(context, act), f"case {case} holds what it found until it is over")
 
 
 def dismiss(
+    context: PersonJsonContext,
     case: CaseArgument,
     recordings: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Recordings' whole ids.")] = None,
     rest: Annotated[bool, typer.Option("--rest", help="All that fits and is neither matched nor dismissed.")] = False,
     reason: ReasonOption = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Say that recordings which were found are not what a case asks for: it holds them for 14 days yet."""
 
@@ -130,24 +101,21 @@ def dismiss(
         done = scoping.dismiss(books, person, case, recordings or [], reason, is_rest=rest)
         return {**casework.case_to_json(books, done), "scope": scoping.scope_to_json(books, done)}
 
-    done = act_on_cases(home, name, password_file, act)
-    tell(done, f"case {case}: {len(done['scope']['undecided'])} recordings are left to match or dismiss", json=json)
+    done = act_on_cases(context, act)
+    context.tell(done, f"case {case}: {len(done['scope']['undecided'])} recordings are left to match or dismiss")
 
 
 def match(
+    context: PersonJsonContext,
     case: CaseArgument,
     recordings: Annotated[list[str], typer.Argument(metavar="ID", help="Recordings' whole ids.")],
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Take recordings into a case: each is held at once."""
 
     def act(books: CaseBooks, person: Person) -> dict[str, Any]:
         return casework.case_to_json(books, casework.match(books, person, case, recordings))
 
-    done = act_on_cases(home, name, password_file, act)
+    done = act_on_cases(context, act)
     last = done["entries"][-1]
     gone = f"; not these - {last['text']}" if "gone" in last["details"] else ""
-    tell(done, f"case {case} has {len(done['recordings'])} recordings; they are held{gone}", json=json)
+    context.tell(done, f"case {case} has {len(done['recordings'])} recordings; they are held{gone}")

@@ -8,6 +8,7 @@ import typer
 from recorder.access.database import open_people
 from recorder.cli.case_books import CaseArgument, act_on_cases, case_books
 from recorder.cli.case_scope import confirm_scope, dismiss, match, narrow, search, searched
+from recorder.cli.context import KeysContext, PersonContext, PersonJsonContext
 from recorder.cli.hold import day_from
 from recorder.cli.records import (
     ExtensionOption,
@@ -18,21 +19,12 @@ from recorder.cli.records import (
     act_signed_in,
 )
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PassphraseOption,
-    PasswordOption,
     ReasonOption,
     fail,
-    load_home,
     print_json,
     print_table,
     say,
-    tell,
 )
-from recorder.common.home import Home
-from recorder.config.settings import Config
 from recorder.data_subjects import case_deadlines, casework, scoping, transcripts
 from recorder.data_subjects.case_entries import CaseBooks
 from recorder.data_subjects.custody import custody_of, custody_to_json
@@ -80,6 +72,7 @@ _NOTABLE = {
 
 @sar.command("open")
 def open_case(
+    context: PersonJsonContext,
     requester: Annotated[str, typer.Option("--requester", metavar="NAME", help="Who asks.")],
     form: Annotated[str, typer.Option("--form", help="How it came: letter, e-mail, by telephone.")] = "",
     text: Annotated[
@@ -97,10 +90,6 @@ def open_case(
     hold: Annotated[
         int | None, typer.Option("--hold", metavar="N", help="So many recordings are to be held, where it is wide.")
     ] = None,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Open a case. Any form of request will do; a reason is asked for and never a condition.
 
@@ -109,7 +98,7 @@ def open_case(
     """
     kind = CaseKind.DISCLOSURE if disclosure else CaseKind.SUBJECT_ACCESS
     day = day_from(on)
-    wanted = searched(home, from_, to, operator, extension, number_file)
+    wanted = searched(context, from_, to, operator, extension, number_file)
 
     def act(books: CaseBooks, person: Person) -> dict[str, Any]:
         case = casework.open_case(
@@ -118,9 +107,9 @@ def open_case(
         )  # fmt: skip
         return casework.case_to_json(books, case)
 
-    done = act_on_cases(home, name, password_file, act)
+    done = act_on_cases(context, act)
     due = f"; due on {done['due_on']}" if done["due_on"] else ""
-    tell(done, f"case {done['id']} is open{due}{_held_in_words(done['entries'][0]['details'])}", json=json)
+    context.tell(done, f"case {done['id']} is open{due}{_held_in_words(done['entries'][0]['details'])}")
 
 
 def _held_in_words(details: dict[str, Any]) -> str:
@@ -132,22 +121,16 @@ def _held_in_words(details: dict[str, Any]) -> str:
 
 def _note_command(word: str, step: Step) -> None:
     def command(
-        case: CaseArgument,
-        reason: ReasonOption = "",
-        on: DayOption = None,
-        name: AsOption = None,
-        password_file: PasswordOption = None,
-        home: HomeOption = Path(),
-        json: JsonOption = False,
+        context: PersonJsonContext, case: CaseArgument, reason: ReasonOption = "", on: DayOption = None
     ) -> None:
         day = day_from(on)
 
         def act(books: CaseBooks, person: Person) -> dict[str, Any]:
             return casework.case_to_json(books, casework.take_step(books, person, case, step, text=reason, on=day))
 
-        done = act_on_cases(home, name, password_file, act)
+        done = act_on_cases(context, act)
         due = f"; due on {done['due_on']}" if done["due_on"] and done["state"] != "closed" else ""
-        tell(done, f"case {case}: {word.replace('-', ' ')}{due}", json=json)
+        context.tell(done, f"case {case}: {word.replace('-', ' ')}{due}")
 
     sar.command(word, help=f"Write down that this happened: {word.replace('-', ' ')}.")(command)
 
@@ -165,16 +148,13 @@ sar.command("match")(match)
 
 @sar.command("decide")
 def decide(
+    context: PersonJsonContext,
     case: CaseArgument,
     decision: Annotated[Decision, typer.Argument(metavar="disclose|partly|refuse")],
     reason: ReasonOption = "",
     balance: Annotated[
         str, typer.Option("--balance", metavar="TEXT", help="How privacy was balanced, where identity is in doubt.")
     ] = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Decide a case that somebody else opened; where it is disclosed, its handler may listen and copy for 30 days."""
     details = {"decision": str(decision), "balance": balance}
@@ -183,38 +163,35 @@ def decide(
         done = casework.take_step(books, person, case, Step.DECIDED, text=reason, details=details)
         return casework.case_to_json(books, done)
 
-    done = act_on_cases(home, name, password_file, act)
-    tell(done, f"case {case} is decided: {decision}", json=json)
+    done = act_on_cases(context, act)
+    context.tell(done, f"case {case} is decided: {decision}")
 
 
 @sar.command("transcript")
 def transcript(
+    context: KeysContext,
     case: CaseArgument,
     recording: Annotated[str, typer.Argument(metavar="ID", help="A recording's whole id, in the case.")],
     file: Annotated[
         Path | None,
         typer.Option("--file", metavar="F", help="The transcript: .txt, or .vtt with times."),
     ] = None,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    passphrase_file: PassphraseOption = None,
-    home: HomeOption = Path(),
 ) -> None:
     """Take a transcript into a case, or print the one that there is; both take leave to hear the recording."""
     content = None if file is None else _content_of(file)
 
-    def done(place: Home, config: Config, index: Index, person: Person) -> str:
-        engine = open_people(place.people)
+    def done(index: Index, person: Person) -> str:
+        engine = open_people(context.home.people)
         books = transcripts.TranscriptBooks(
-            cases=case_books(place, config, index), kept=transcripts.Transcripts(engine),
-            open=lambda row: open_reader(place, config, row, passphrase_file=passphrase_file),
+            cases=case_books(context, index), kept=transcripts.Transcripts(engine),
+            open=lambda row: open_reader(context.home, context.config, row, passphrase_file=context.passphrase_file),
         )  # fmt: skip
         if content is None:
             return transcripts.read_of(books, person, case, recording).written()
         transcripts.transcribe(books, person, case, recording, content=content[0], form=content[1])
         return ""
 
-    text = act_signed_in(home, name, password_file, "a case", done)
+    text = act_signed_in(context, "a case", done)
     if content is None:
         typer.echo(text, nl=False)
     else:
@@ -233,35 +210,31 @@ def _content_of(file: Path) -> tuple[bytes, TranscriptForm]:
 
 @sar.command("letter")
 def write_letter(
+    context: PersonContext,
     case: CaseArgument,
     which: Annotated[Letter, typer.Argument(metavar="acknowledgement|extension|refusal|disclosure")],
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
 ) -> None:
     """Print the text of a letter to the requester."""
-    _, config = load_home(home)
 
     def act(books: CaseBooks, person: Person) -> str:
         found = casework.read_case(books, person, case)
-        return letter(which, found, site=config.site.name, today=books.today, due=case_deadlines.due(books, found))
+        return letter(
+            which, found, site=context.config.site.name, today=books.today, due=case_deadlines.due(books, found)
+        )
 
     try:
-        typer.echo(act_on_cases(home, name, password_file, act), nl=False)
+        typer.echo(act_on_cases(context, act), nl=False)
     except NotYetError as error:
         fail(str(error))
 
 
 @sar.command("custody")
 def custody(
+    context: PersonJsonContext,
     case: CaseArgument,
     file: Annotated[
         list[Path] | None, typer.Option("--file", metavar="F", help="A copy that was handed over: is it one of these?")
     ] = None,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Show who had what of a case when, and prove it: exit code 1 when log or files are not what they were."""
 
@@ -271,8 +244,8 @@ def custody(
         except OSError as error:
             fail(f"{error.filename}: {error.strerror}", 2)
 
-    found = act_on_cases(home, name, password_file, act)
-    if json:
+    found = act_on_cases(context, act)
+    if context.json:
         print_json(found)
     else:
         columns = [("number", "Entry"), ("at", "When"), ("who", "Who"), ("about", "About"), ("said", "What")]
@@ -289,41 +262,30 @@ def custody(
 
 
 @sar.command("list")
-def list_cases(
-    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
-) -> None:
+def list_cases(context: PersonJsonContext) -> None:
     """List cases, those first that are due first."""
 
     def act(books: CaseBooks, person: Person) -> list[dict[str, Any]]:
         return [casework.case_to_json(books, case) for case in casework.list_cases(books, person)]
 
-    found = act_on_cases(home, name, password_file, act)
-    if json:
-        print_json(found)
-        return
+    found = act_on_cases(context, act)
     lines = [
         {**one, "recordings": len(one["recordings"]), "pressing": "time runs out" if one["is_pressing"] else ""}
         for one in found
     ]
-    print_table(lines, _COLUMNS, empty="there are no cases")
+    context.print_rows(found, _COLUMNS, empty="there are no cases", lines=lines)
 
 
 @sar.command("show")
-def show(
-    case: CaseArgument,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
+def show(context: PersonJsonContext, case: CaseArgument) -> None:
     """Show a case and everything that happened in it."""
 
     def act(books: CaseBooks, person: Person) -> dict[str, Any]:
         found = casework.read_case(books, person, case)
         return {**casework.case_to_json(books, found), "scope": scoping.scope_to_json(books, found)}
 
-    found = act_on_cases(home, name, password_file, act)
-    if json:
+    found = act_on_cases(context, act)
+    if context.json:
         print_json(found)
         return
     facts = [{"key": key, "value": value} for key, value in found.items() if key != "entries"]

@@ -82,13 +82,18 @@ class Commands(Mapping[str, Command]):
 
 @functools.cache  # a process that runs many commands makes each once
 def _load(name: str) -> Command:
+    from recorder.cli.context import with_options  # noqa: PLC0415 - the names of the commands need none
+
     module, _, attribute = COMMANDS[name].partition(".")
     found = getattr(import_module(f"recorder.cli.{module}"), attribute)
     if not isinstance(found, typer.Typer):
         alone = typer.Typer(add_completion=False)
-        alone.command(name)(found)
+        alone.command(name)(with_options(found))
         return _asking(cast(TyperCommand, get_command(alone)), name)
     found.info.name = name
+    for known in (found.registered_callback, *found.registered_commands):
+        if known is not None and known.callback is not None:
+            known.callback = with_options(known.callback)
     group = get_group(found)
     for inner, command in group.commands.items():
         _asking(cast(Command, command), f"{name} {inner}")

@@ -8,26 +8,19 @@ from pathlib import Path
 from recorder.access.database import AuditNote
 from recorder.access.listening.appointing import break_glass
 from recorder.access.listening.emergencies import Emergency
+from recorder.cli.context import CommandContext, KeysContext
 from recorder.cli.records import IdArgument, opened_index, row_known
 from recorder.cli.requests import hearing_books
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    PassphraseOption,
-    PasswordOption,
     ReasonOption,
     audit,
     fail,
-    load_home,
     permit,
     progress_bar,
     say,
-    sign_in,
 )
 from recorder.common.clock import utc_now
-from recorder.common.home import Home
 from recorder.common.problems import ProblemError
-from recorder.config.settings import Config
 from recorder.exports.cover_sheet import position_words
 from recorder.permissions import Act, Allowed, Person
 from recorder.recordings.opening import open_reader
@@ -44,33 +37,25 @@ from storage.export import Format, prepare
 from storage.types import RecordingRow
 
 
-def play(
-    recording: IdArgument,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    passphrase_file: PassphraseOption = None,
-    reason: ReasonOption = "",
-    home: HomeOption = Path(),
-) -> None:
+def play(context: KeysContext, recording: IdArgument, reason: ReasonOption = "") -> None:
     """Play a recording on this machine's loudspeaker.
 
     Takes a person with leave (`recorder requests ask`); ICT may do without, with a reason, and the data protection
     officer is told.
     """
-    place, config = load_home(home)
-    person = sign_in(place, name, password_file, "listening")
-    row, leave = row_known(place, config, person, recording, Act.PLAY)
-    _refuse_locked(place, config, row, person)
+    person = context.sign_in("listening")
+    row, leave = row_known(context, person, recording, Act.PLAY)
+    _refuse_locked(context, row, person)
     player = shutil.which("play") or shutil.which("aplay")
     if player is None:
         fail("there is no player here: install sox or alsa-utils, or use `recorder export`")
-    heard = _permit(place, config, row, person, leave, reason)
+    heard = _permit(context, row, person, leave, reason)
     withheld = withheld_of(row, heard)
     if withheld:
         listed = ", ".join(f"{position_words(start_s)} to {position_words(end_s)}" for start_s, end_s in withheld)
         say(f"silent, because it was not granted to you: {listed}")
     try:
-        reader = open_reader(place, config, row, passphrase_file=passphrase_file)
+        reader = open_reader(context.home, context.config, row, passphrase_file=context.passphrase_file)
         copy = prepare(reader, Format.WAV, redactions=silenced(row, heard), duration_s=row.duration_s)
         with progress_bar("playing", copy.duration_s) as progress:
             is_played = _played(player, copy.chunks(progress))
@@ -81,7 +66,7 @@ def play(
 
 
 def _permit(
-    home: Home, config: Config, row: RecordingRow, person: Person, leave: AccessRequest | None, reason: str
+    context: CommandContext, row: RecordingRow, person: Person, leave: AccessRequest | None, reason: str
 ) -> Spans | None:
     """Have listening written down, by leave or by break-glass; or leave with a sentence.
 
@@ -97,7 +82,7 @@ def _permit(
     def enter(emergency: Emergency | None = None) -> None:
         details = {"where": "shell", "request": leave.id if leave else None}
         permit(
-            home, Act.PLAY, person, reason=why, subject=row.id, operator=operator,
+            context.home, Act.PLAY, person, reason=why, subject=row.id, operator=operator,
             details=details | part | ({} if emergency is None else {"emergency": emergency.id}),
             has_leave=leave is not None,
         )  # fmt: skip
@@ -105,9 +90,9 @@ def _permit(
     if not (isinstance(decision, Allowed) and decision.break_glass):
         enter()
         return heard
-    with opened_index(home, config) as index:
+    with opened_index(context) as index:
         try:
-            break_glass(hearing_books(home, index), person, row.id, reason, enter=enter)
+            break_glass(hearing_books(context.home, index), person, row.id, reason, enter=enter)
         except ProblemError as error:
             fail(error.detail)
     return None
@@ -132,13 +117,13 @@ def _played(player: str, chunks: Iterator[bytes]) -> bool:
     return code == 0
 
 
-def _refuse_locked(home: Home, config: Config, row: RecordingRow, person: Person) -> None:
+def _refuse_locked(context: CommandContext, row: RecordingRow, person: Person) -> None:
     """Leave with a sentence if part of a recording is to be erased, or its use is restricted; that is audited."""
-    with opened_index(home, config) as index:
+    with opened_index(context) as index:
         try:
             refuse_locked(Erasures(index.database), row.id)
             refuse_restricted(Claims(index.database), row.id, utc_now())
         except ProblemError as error:
             refused = AuditNote(act=f"{Act.PLAY}.refused", subject=row.id, details={"why": error.detail})
-            audit(home, refused, actor=person.actor)
+            audit(context.home, refused, actor=person.actor)
             fail(error.detail)

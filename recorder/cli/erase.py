@@ -3,36 +3,27 @@
 import enum
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from recorder.access.database import open_people
+from recorder.cli.context import CommandContext, KeysJsonContext
 from recorder.cli.records import ORDER_COLUMNS, opened_index
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PassphraseOption,
-    PasswordOption,
     ReasonOption,
     fail,
-    load_home,
     people_of,
     permit,
     print_json,
     print_table,
     progress_bar,
     say,
-    sign_in,
 )
 from recorder.common.clock import utc_now
-from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.common.system_user import os_user
-from recorder.config.settings import Config
 from recorder.data_subjects.book import CaseBook
 from recorder.data_subjects.telling import tell_of_erasure
 from recorder.permissions import Act, Person
@@ -71,6 +62,7 @@ _KINDS = MappingProxyType({KindOption.CARD_DATA: ErasureKind.CARD_DATA, KindOpti
 
 
 def erase(
+    context: KeysJsonContext,
     recording: Annotated[str | None, typer.Argument(metavar="[ID]", help="A recording's id.")] = None,
     from_: Annotated[str | None, typer.Option("--from", metavar="S", help="Seconds, or mm:ss.")] = None,
     to: Annotated[str | None, typer.Option("--to", metavar="S", help="Seconds, mm:ss, or end.")] = None,
@@ -82,58 +74,45 @@ def erase(
         str, typer.Option("--third", metavar="NAME", help="Who approves beside the DPO: over 60 s of a held recording.")
     ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")] = False,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    passphrase_file: PassphraseOption = None,
     reason: ReasonOption = "",
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Erase a span of a recording for good: of the file, its key and its row. May take a second person."""
-    wanted = [recording is not None, list_, confirm is not None, decline is not None]
-    if sum(wanted) != 1:
+    if sum([recording is not None, list_, confirm is not None, decline is not None]) != 1:
         fail("give either an ID, or --list, --confirm ORDER or --decline ORDER", 2)
     if recording is not None and (from_ is None or to is None):
         fail("give --from and --to: the span to erase, in seconds or mm:ss", 2)
-    place, config = load_home(home)
-    with opened_index(place, config) as index:
-        person = sign_in(place, name, password_file, "erasing")
+    with opened_index(context) as index:
+        person = context.sign_in("erasing")
         if list_:
-            _list(place, index, person, json=json)
+            _list(context, index, person)
             return
-        books, eraser = parts_of(place, config, index, passphrase_file)
+        books, eraser = parts_of(context, index)
         try:
             if recording is not None:
-                assert from_ is not None
-                assert to is not None
-                span_s = (_seconds(from_), None if to == "end" else _seconds(to))
-                found = whole_id(index, recording)
+                span_s, found = _span(from_ or "", to or ""), whole_id(index, recording)
+                asked: dict[str, Any] = {"kind": _KINDS[kind], "reason": reason, "third": third}
                 if dry_run:
-                    row, order, _ = check_order(
-                        books, person, found, span_s, kind=_KINDS[kind], reason=reason, third=third
-                    )
-                    _preview(eraser, order, row.id, json=json)
+                    row, order, _ = check_order(books, person, found, span_s, **asked)
+                    _preview(eraser, order, row.id, json=context.json)
                     return
-                order = order_erasure(
-                    books, person, found, span_s=span_s, kind=_KINDS[kind], reason=reason, third=third
-                )
+                order = order_erasure(books, person, found, span_s=span_s, **asked)
             else:
-                decided = confirm if confirm is not None else decline
-                assert decided is not None
-                order = decide_erasure(books, person, decided, confirm=confirm is not None, reason=reason)
+                decided = decline if confirm is None else confirm
+                order = decide_erasure(books, person, decided or "", confirm=confirm is not None, reason=reason)
         except ProblemError as error:
             fail(error.detail)
-        answer(eraser, index, order, json=json)
+        answer(eraser, index, order, json=context.json)
 
 
-def _list(home: Home, index: Index, person: Person, *, json: bool) -> None:
-    permit(home, Act.ERASE, person, reason="shown", subject="", operator=None, details={"listed": "orders"})
+def _span(from_: str, to: str) -> tuple[float, float | None]:
+    return _seconds(from_), None if to == "end" else _seconds(to)
+
+
+def _list(context: CommandContext, index: Index, person: Person) -> None:
+    permit(context.home, Act.ERASE, person, reason="shown", subject="", operator=None, details={"listed": "orders"})
     newest = Erasures(index.database).newest(LISTED)
     orders = [order_to_json(order) for order in newest if _is_known(index, order, person)]
-    if json:
-        print_json(orders)
-    else:
-        print_table(orders, ORDER_COLUMNS, empty="nothing was ever ordered to be erased")
+    context.print_rows(orders, ORDER_COLUMNS, empty="nothing was ever ordered to be erased")
 
 
 def _is_known(index: Index, order: ErasureOrder, person: Person) -> bool:
@@ -145,23 +124,21 @@ def _is_known(index: Index, order: ErasureOrder, person: Person) -> bool:
     return knows(person, row) and not is_withheld(shown(person, row), order.start_s, order.end_s)
 
 
-def parts_of(
-    home: Home, config: Config, index: Index, passphrase_file: Path | None = None
-) -> tuple[ErasureBooks, Eraser]:
+def parts_of(context: CommandContext, index: Index) -> tuple[ErasureBooks, Eraser]:
     """Open what orders are given and carried out with, or leave with a sentence."""
     try:
-        vault = Vault(home.root, NodeKeys.load(home.root))
-        keys = epoch_keys(home, config, passphrase_file)
+        vault = Vault(context.home.root, NodeKeys.load(context.home.root))
+        keys = epoch_keys(context.home, context.config, context.passphrase_file)
     except StorageError as error:
         fail(str(error))
-    erasures, audit = Erasures(index.database), AuditLog(home.audit)
-    people, engine = people_of(home), open_people(home.people)
+    erasures, audit = Erasures(index.database), AuditLog(context.home.audit)
+    people, engine = people_of(context.home), open_people(context.home.people)
     books = ErasureBooks(
         index=index,
         erasures=erasures,
         audit=audit,
         vault=vault,
-        forgot_s=config.pause.forgot_s,
+        forgot_s=context.config.pause.forgot_s,
         now=utc_now,
         origin={"where": "shell", "os_user": os_user()},
         approvals=Approvals(engine),
@@ -174,10 +151,10 @@ def parts_of(
         erasures=erasures,
         holds=Holds(index.database),
         audit=audit,
-        lock=home.erasing_lock,
+        lock=context.home.erasing_lock,
         now=utc_now,
         approvals=Approvals(engine),
-        tell=partial(tell_of_erasure, CaseBook(engine, now=utc_now), audit, config.site.timezone),
+        tell=partial(tell_of_erasure, CaseBook(engine, now=utc_now), audit, context.config.site.timezone),
     )
     return books, eraser
 

@@ -1,8 +1,7 @@
 """`recorder export`: copies of one recording or of many, as a file, a folder or an archive."""
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,28 +10,20 @@ from zoneinfo import ZoneInfo
 import typer
 
 from recorder.access.database import open_people
+from recorder.cli.context import CommandContext, KeysJsonContext
 from recorder.cli.records import moment, opened_index, permitted_search, row_known
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PassphraseOption,
-    PasswordOption,
     ReasonOption,
     fail,
-    load_home,
     print_json,
     print_table,
     progress_bar,
     requests_of,
     say,
-    sign_in,
 )
 from recorder.common.clock import utc_now
-from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.common.system_user import os_user
-from recorder.config.settings import Config
 from recorder.data_subjects.book import CaseBook
 from recorder.data_subjects.transcripts import Transcripts, case_file
 from recorder.exports.copy_orders import CopyBooks, CopyOrder, Ordered, check_order
@@ -63,11 +54,14 @@ _PROBLEMS_SHOWN = 20
 
 
 def export(
+    context: KeysJsonContext,
     recordings: Annotated[list[str] | None, typer.Argument(metavar="[ID]", help="Recordings' ids.")] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="OUT",
+            "-o",
+            "--output",
+            metavar="OUT",
             help="What is to be made: a sound file (.wav .flac .mp3 .opus), an archive (.zip), else a folder. "
             "Archive and folder come with a cover sheet and hashes.",
         ),
@@ -102,13 +96,8 @@ def export(
     extension: Annotated[str | None, typer.Option("--extension", metavar="N", help="Calls of an extension.")] = None,
     outcome: Annotated[Outcome | None, typer.Option("--outcome", metavar="O", help="Calls of an outcome.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be copied, and make nothing.")] = False,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    passphrase_file: PassphraseOption = None,
     reason: ReasonOption = "",
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """Write copies of recordings, the caller on the left.
 
     Takes a person, leave (`recorder requests ask --leave listen_and_export`) and a reason.
@@ -119,36 +108,29 @@ def export(
         fail("give -o OUT: a sound file, an archive that ends in .zip, or a folder", 2)
     if case and output.suffix in _FORMAT_OF:
         fail("--case is for an archive or a folder: a transcript is a file of its own", 2)
-    form = _form_of(output, format_)
-    sealed_by = _seal_of(seal_with, output)
-    place, config = load_home(home)
-    zone = ZoneInfo(config.site.timezone)
+    form, sealed_by, zone = _form_of(output, format_), _seal_of(seal_with, output), context.zone
     search = Search(
         started_from=moment(started_from, zone, is_end=False), started_to=moment(started_to, zone, is_end=True),
         operator=operator, extension=extension, outcome=outcome, limit=MOST_RECORDINGS + 1,
     )  # fmt: skip
-    given = [*(recordings or []), *_ids_in(ids_file)]
-    if bool(given) == (search != Search(limit=search.limit)):
-        fail("say which recordings: by ids, or by --started-from, --started-to, --operator, --extension, --outcome", 2)
+    given = _given(recordings or [], ids_file, search)
     _refuse_output(output)
-    person = sign_in(place, name, password_file, "an export")
-    with opened_index(place, config) as index:
-        rows = _rows(place, config, index, person, given, search)
+    person = context.sign_in("an export")
+    with opened_index(context) as index:
+        rows = _rows(context, index, person, given, search)
         if len(rows) > 1 and (from_ or to or redact or output.suffix in _FORMAT_OF):
             fail(f"{len(rows)} recordings: a span, --redact and a single sound file are for one; give -o FOLDER", 2)
         order = CopyOrder(
             form=form, reason=reason, requester=requester, ground=ground, passphrase=sealed_by,
             destination=output.name, case=case, **_spans(rows[0], zone, from_, to, redact or [], redact_reason),
         )  # fmt: skip
-        books = _books(place, config, index, passphrase_file)
+        books = _books(context, index)
         ordered = _check(books, person, rows, order)
         if dry_run:
-            _preview(ordered, json=json)
+            _preview(ordered, json=context.json)
             return
-        with _ending_well(), progress_bar("exporting", sum(one.copy.duration_s for one in ordered)) as progress:
-            copying = Copying(books, person, order, ordered, progress=progress)
-            _write(output, copying, order, books)
-    _tell(output, order, ordered, copying, json=json)
+        copying = _copied(books, person, order, ordered, output)
+    _tell(output, order, ordered, copying, json=context.json)
 
 
 def _form_of(output: Path, asked: Format | None) -> Format:
@@ -171,6 +153,14 @@ def _seal_of(file: Path | None, output: Path) -> str | None:
         fail(str(error), 2)
 
 
+def _given(recordings: Sequence[str], ids_file: str | None, search: Search) -> list[str]:
+    """Return the ids that were given; leave unless either those or a search say which recordings."""
+    given = [*recordings, *_ids_in(ids_file)]
+    if bool(given) == (search != Search(limit=search.limit)):
+        fail("say which recordings: by ids, or by --started-from, --started-to, --operator, --extension, --outcome", 2)
+    return given
+
+
 def _ids_in(file: str | None) -> list[str]:
     if file is None:
         return []
@@ -189,7 +179,7 @@ def _refuse_output(output: Path) -> None:
 
 
 def _rows(
-    home: Home, config: Config, index: Index, person: Person, given: Sequence[str], search: Search
+    context: CommandContext, index: Index, person: Person, given: Sequence[str], search: Search
 ) -> list[RecordingRow | str]:
     """Return each recording once: its row, or its id where it has none and the rules have to say why.
 
@@ -198,11 +188,11 @@ def _rows(
     if given:
         found: dict[str, RecordingRow | str] = {}
         for one in given:
-            row = _row_or_id(home, config, index, person, one)
+            row = _row_or_id(context, index, person, one)
             found[row if isinstance(row, str) else row.id] = row
         rows = list(found.values())
     else:
-        search = permitted_search(home, person, search)
+        search = permitted_search(context.home, person, search)
         rows = [row for row in index.find(search) if row.path is not None and knows(person, row)]
     if not rows:
         fail("no call matches of which anything was kept")
@@ -211,9 +201,9 @@ def _rows(
     return rows
 
 
-def _row_or_id(home: Home, config: Config, index: Index, person: Person, recording: str) -> RecordingRow | str:
+def _row_or_id(context: CommandContext, index: Index, person: Person, recording: str) -> RecordingRow | str:
     if not is_recording_id(recording):
-        return row_known(home, config, person, recording, Act.EXPORT)[0]
+        return row_known(context, person, recording, Act.EXPORT)[0]
     try:
         return index.get(recording)
     except NotFoundError:
@@ -235,16 +225,17 @@ def _spans(
     return {"span_s": (start, end) if from_ or to else None, "redactions": silent}
 
 
-def _books(home: Home, config: Config, index: Index, passphrase_file: Path | None) -> CopyBooks:
+def _books(context: CommandContext, index: Index) -> CopyBooks:
+    home = context.home
     try:
         vault = Vault(home.root, NodeKeys.load(home.root))
     except StorageError as error:
         fail(str(error))
     engine = open_people(home.people)
     return CopyBooks(
-        index=index, requests=requests_of(home), vault=vault, audit=AuditLog(home.audit), site=config.site.name,
-        open=lambda row: open_reader(home, config, row, passphrase_file=passphrase_file),
-        timezone=config.site.timezone, now=utc_now, origin={"where": "shell", "os_user": os_user()},
+        index=index, requests=requests_of(home), vault=vault, audit=AuditLog(home.audit), site=context.config.site.name,
+        open=lambda row: open_reader(home, context.config, row, passphrase_file=context.passphrase_file),
+        timezone=context.config.site.timezone, now=utc_now, origin={"where": "shell", "os_user": os_user()},
         case_file=partial(case_file, CaseBook(engine, now=utc_now), Transcripts(engine)),
     )  # fmt: skip
 
@@ -282,14 +273,17 @@ def _preview(ordered: Sequence[Ordered], *, json: bool) -> None:
     say(f"{len(found)} copies, {length_words(sum(one.copy.duration_s for one in ordered))}; nothing was made")
 
 
-@contextmanager
-def _ending_well() -> Iterator[None]:
+def _copied(books: CopyBooks, person: Person, order: CopyOrder, ordered: list[Ordered], output: Path) -> Copying:
+    """Make the copies; leave with a sentence where one cannot be made."""
     try:
-        yield
+        with progress_bar("exporting", sum(one.copy.duration_s for one in ordered)) as progress:
+            copying = Copying(books, person, order, ordered, progress=progress)
+            _write(output, copying, order, books)
     except StorageError as error:
         fail(str(error))
     except ProblemError as error:
         fail(error.detail)
+    return copying
 
 
 def _write(output: Path, copying: Copying, order: CopyOrder, books: CopyBooks) -> None:

@@ -1,23 +1,16 @@
 """`recorder forgot`: what should have been paused is erased, of a call in progress or of a finished recording."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from recorder.cli.context import CommandContext, LazyKeysJsonContext
 from recorder.cli.erase import answer, parts_of, whole_id
 from recorder.cli.live import CallOption, ExtensionOption, ask, one_of, tell
 from recorder.cli.records import opened_index
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PassphraseOption,
-    PasswordOption,
     ReasonOption,
     fail,
-    load_home,
-    sign_in,
 )
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
@@ -40,15 +33,11 @@ SecondsOption = Annotated[
 
 
 def forgot(
+    context: LazyKeysJsonContext,
     call: CallOption = None,
     extension: ExtensionOption = None,
     seconds: SecondsOption = None,
     reason: ReasonOption = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    passphrase_file: PassphraseOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Say that you forgot to pause: recording pauses now, and the last seconds are erased for good.
 
@@ -56,18 +45,17 @@ def forgot(
     recording. A call that is over by now is found by its id.
     """
     one_of(call, extension)
-    found = Home(home.resolve())
-    person = sign_in(found, name, password_file, "what was forgotten")
-    live = None if call is None else _live_call(found, call)
+    person = context.sign_in("what was forgotten")
+    live = None if call is None else _live_call(context.home, call)
     if call is not None and live is None:
-        _of_finished(found, person, call, seconds, reason, passphrase_file=passphrase_file, json=json)
+        _of_finished(context, person, call, seconds, reason)
         return
 
     def forget(client: LiveClient) -> dict[str, Any]:
         target = ExtensionTarget(extension or "") if live is None else CallTarget(live)
         return client.forgot(target, person=person, seconds=seconds, reason=reason)
 
-    tell(ask(found, forget), json=json)
+    tell(ask(context.home, forget), json=context.json)
 
 
 def _live_call(home: Home, prefix: str) -> str | None:
@@ -82,15 +70,11 @@ def _live_call(home: Home, prefix: str) -> str | None:
     return fits[0] if fits else None
 
 
-def _of_finished(
-    home: Home, person: Person, recording: str, seconds: float | None, reason: str, *, passphrase_file: Path | None,
-    json: bool,
-) -> None:  # fmt: skip
-    place, config = load_home(home.root)
-    with opened_index(place, config) as index:
-        books, eraser = parts_of(place, config, index, passphrase_file)
+def _of_finished(context: CommandContext, person: Person, recording: str, seconds: float | None, reason: str) -> None:
+    with opened_index(context) as index:
+        books, eraser = parts_of(context, index)
         try:
             order = forgot_recording(books, person, whole_id(index, recording), seconds=seconds, reason=reason)
         except ProblemError as error:
             fail(error.detail)
-        answer(eraser, index, order, json=json)
+        answer(eraser, index, order, json=context.json)

@@ -3,31 +3,22 @@
 from collections.abc import Callable
 from datetime import date
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from recorder.access.accounts import usable_people
 from recorder.access.database import open_people
+from recorder.cli.context import CommandContext, PersonJsonContext
 from recorder.cli.erase import whole_id
 from recorder.cli.records import MOST_ROWS, act_signed_in
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PasswordOption,
     ReasonOption,
     fail,
     people_of,
-    print_json,
-    print_table,
-    tell,
 )
 from recorder.common.clock import utc_now
-from recorder.common.home import Home
 from recorder.common.system_user import os_user
-from recorder.config.settings import Config
 from recorder.data_subjects.book import CaseBook
 from recorder.data_subjects.case_deadlines import needed_hold
 from recorder.permissions import Person
@@ -75,6 +66,7 @@ _COLUMNS = [
 
 @hold.command("add")
 def add(
+    context: PersonJsonContext,
     recording: Annotated[str, typer.Argument(metavar="ID", help="A recording's id, or a call's that goes on.")],
     kind: Annotated[HoldKind, typer.Option("--kind", help="Why, in one word.")],
     reason: ReasonOption = "",
@@ -87,10 +79,6 @@ def add(
             "--against", metavar="NAME", help="Whom a complaint is about: they cannot release it. May be repeated."
         ),
     ] = None,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Keep a recording: for a complaint, training, evidence, a subject access request or a disclosure."""
     wish = HoldWish(
@@ -105,54 +93,36 @@ def add(
     def place(books: HoldBooks, person: Person) -> Hold:
         return place_hold(books, person, whole_id(books.index, recording), wish)
 
-    placed = _act(home, name, password_file, place)
-    tell(
+    placed = _act(context, place)
+    context.tell(
         hold_to_json(placed, utc_now()),
         f"hold {placed.id} stands: {placed.recording} is kept; review on {placed.review_on}",
-        json=json,
     )
 
 
 @hold.command("release")
-def release(
-    hold_id: HoldArgument,
-    reason: ReasonOption = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
+def release(context: PersonJsonContext, hold_id: HoldArgument, reason: ReasonOption = "") -> None:
     """Release a hold; its recording is kept for 14 days more, in which that can be taken back."""
-    done = _act(home, name, password_file, lambda books, person: release_hold(books, person, hold_id, reason=reason))
+    done = _act(context, lambda books, person: release_hold(books, person, hold_id, reason=reason))
     assert done.grace_until is not None
     sentence = f"hold {done.id} is released; it keeps {done.recording} until {done.grace_until:%Y-%m-%d}"
-    tell(hold_to_json(done, utc_now()), f"{sentence}, and can be taken back until then", json=json)
+    context.tell(hold_to_json(done, utc_now()), f"{sentence}, and can be taken back until then")
 
 
 @hold.command("reinstate")
-def reinstate(
-    hold_id: HoldArgument,
-    reason: ReasonOption = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
+def reinstate(context: PersonJsonContext, hold_id: HoldArgument, reason: ReasonOption = "") -> None:
     """Take a release back, within its 14 days."""
-    done = _act(home, name, password_file, lambda books, person: reinstate_hold(books, person, hold_id, reason=reason))
-    tell(hold_to_json(done, utc_now()), f"hold {done.id} stands again: {done.recording} is kept", json=json)
+    done = _act(context, lambda books, person: reinstate_hold(books, person, hold_id, reason=reason))
+    context.tell(hold_to_json(done, utc_now()), f"hold {done.id} stands again: {done.recording} is kept")
 
 
 @hold.command("review")
 def review(
+    context: PersonJsonContext,
     hold_id: HoldArgument,
     reason: ReasonOption = "",
     review: ReviewOption = None,
     owner: OwnerOption = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Say that a hold is still needed and why, when to look at it again, and who does."""
     day = day_from(review)
@@ -160,68 +130,60 @@ def review(
     def say_so(books: HoldBooks, person: Person) -> Hold:
         return review_hold(books, person, hold_id, reason=reason, review_on=day, owner=owner)
 
-    done = _act(home, name, password_file, say_so)
-    tell(
-        hold_to_json(done, utc_now()),
-        f"hold {done.id} stands; {done.owner} looks at it again on {done.review_on}",
-        json=json,
+    done = _act(context, say_so)
+    context.tell(
+        hold_to_json(done, utc_now()), f"hold {done.id} stands; {done.owner} looks at it again on {done.review_on}"
     )
 
 
 @hold.command("list")
 def list_holds(
+    context: PersonJsonContext,
     due: Annotated[bool, typer.Option("--due", help="Only those that are due for review.")] = False,
     recording: Annotated[
         str | None, typer.Option("--recording", metavar="ID", help="Every hold of one recording, those over too.")
     ] = None,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """List the holds that keep recordings, by the day of their review: those that you may see."""
     now = utc_now()
 
-    def listed(place: Home, config: Config, index: Index, person: Person) -> list[Hold]:
-        books = hold_books(place, config, index)
+    def listed(index: Index, person: Person) -> list[Hold]:
+        books = hold_books(context, index)
         if recording is None:
-            return holds_listed(books, person, is_due=due, limit=MOST_ROWS if json else LISTED)
+            return holds_listed(books, person, is_due=due, limit=MOST_ROWS if context.json else LISTED)
         found = holds_of(books, person, whole_id(index, recording))
         return [one for one in found if not due or (one.released_at is None and one.review_on <= now.date())]
 
-    found = act_signed_in(home, name, password_file, "a list of holds", listed)
+    found = act_signed_in(context, "a list of holds", listed)
     rows = [hold_to_json(one, now) for one in found]
-    if json:
-        print_json(rows)
-        return
-    lines: list[dict[str, Any]] = [{**row, "against": ", ".join(row["against"])} for row in rows]
-    print_table(lines, _COLUMNS, empty="no hold is due for review" if due else "no recording is held")
+    lines = [{**row, "against": ", ".join(row["against"])} for row in rows]
+    context.print_rows(
+        rows, _COLUMNS, empty="no hold is due for review" if due else "no recording is held", lines=lines
+    )
 
 
-def _act(home: Path, name: str | None, password_file: Path | None, act: Callable[[HoldBooks, Person], Hold]) -> Hold:
-    def done(place: Home, config: Config, index: Index, person: Person) -> Hold:
-        return act(hold_books(place, config, index), person)
-
-    return act_signed_in(home, name, password_file, "a hold", done)
+def _act(context: CommandContext, act: Callable[[HoldBooks, Person], Hold]) -> Hold:
+    return act_signed_in(context, "a hold", lambda index, person: act(hold_books(context, index), person))
 
 
-def hold_books(home: Home, config: Config, index: Index) -> HoldBooks:
+def hold_books(context: CommandContext, index: Index) -> HoldBooks:
     """Return what holds are placed and released with, or leave with a sentence."""
     try:
-        vault = Vault(home.root, NodeKeys.load(home.root))
+        vault = Vault(context.home.root, NodeKeys.load(context.home.root))
     except StorageError as error:
         fail(str(error))
-    people = people_of(home)
+    people = people_of(context.home)
+    cases = CaseBook(open_people(context.home.people), now=utc_now)
     return HoldBooks(
         index=index,
         holds=Holds(index.database),
-        audit=AuditLog(home.audit),
+        audit=AuditLog(context.home.audit),
         vault=vault,
         people=lambda: usable_people(people),
-        state=home.state,
+        state=context.home.state,
         now=utc_now,
         origin={"where": "shell", "os_user": os_user()},
-        needed=partial(needed_hold, CaseBook(open_people(home.people), now=utc_now), config.site.timezone),
+        needed=partial(needed_hold, cases, context.config.site.timezone),
     )
 
 

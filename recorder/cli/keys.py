@@ -8,25 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
+from recorder.cli.context import CommandContext, HomeJsonContext, KeysContext, KeysJsonContext, PersonContext
 from recorder.cli.records import opened_index
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PassphraseOption,
-    PasswordOption,
     fail,
-    load_home,
     permit,
     print_json,
     print_table,
     say,
-    sign_in,
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
-from recorder.config.settings import Config
 from recorder.permissions import Act, Person
 from recorder.recordings.keyring import epoch_keys, new_passphrase
 from recorder.retention.housekeeping import KeyHolder
@@ -49,11 +42,11 @@ _TIDIED = "{resealed} recordings were sealed to a later epoch, {destroyed} epoch
 
 
 @keys.command("list")
-def list_keys(home: HomeOption = Path(), json: JsonOption = False) -> None:
+def list_keys(context: HomeJsonContext) -> None:
     """List the epochs: fingerprint, recordings that are sealed to them, and whether their private key is here."""
-    with _holding(home) as (_, _config, holder):
+    with _holding(context) as holder:
         epochs = [_described(holder, name) for name in _names(holder)]
-    if json:
+    if context.json:
         print_json(epochs)
         return
     print_table([_shown(epoch) for epoch in epochs], _COLUMNS, empty="there are no epochs")
@@ -62,21 +55,15 @@ def list_keys(home: HomeOption = Path(), json: JsonOption = False) -> None:
 
 
 @keys.command("rotate")
-def rotate(
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    passphrase_file: PassphraseOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
+def rotate(context: KeysJsonContext) -> None:
     """Make new keys for this month and those made ahead, at once: for when private keys may be in other hands."""
-    with _holding(home, passphrase_file) as (place, _config, holder):
-        person = _permit(place, name, password_file, "rotate")
+    with _holding(context) as holder:
+        person = _permit(context, "rotate")
         holder.keys.ensure_epochs(utc_now())
         made = holder.keys.rotate(utc_now())
         fingerprints = {key.name: key.fingerprint for key in made}
         _note(holder, "keys.rotated", person, {"epochs": fingerprints})
-    if json:
+    if context.json:
         print_json([{"epoch": epoch, "fingerprint": mark} for epoch, mark in fingerprints.items()])
         return
     say(f"new recordings are sealed to {made[0].name}; so far made ahead: {', '.join(fingerprints)}")
@@ -88,23 +75,21 @@ _WHAT = "managing keys"
 
 @keys.command("destroy")
 def destroy(
+    context: PersonContext,
     epoch: Annotated[str, typer.Argument(metavar="MONTH", help="YYYY-MM, or YYYY-MM.2 after a rotation.")],
     is_sure: Annotated[bool, typer.Option("--yes", help="Do it: nothing brings the key back.")] = False,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
 ) -> None:
     """Destroy the private key of an epoch that nothing needs any more; the console does so by itself."""
     if not is_epoch(epoch):
         fail(f"{epoch!r} is not an epoch of the form YYYY-MM or YYYY-MM.2", 2)
-    with _holding(home) as (place, _config, holder):
-        person = sign_in(place, name, password_file, _WHAT)  # what needs the key is nobody else's to know
+    with _holding(context) as holder:
+        person = context.sign_in(_WHAT)  # what needs the key is nobody else's to know
         if not is_sure:
             sentences = holder.need(epoch).sentences
             if sentences:
                 fail(_refusal(epoch, sentences))
             fail(f"nothing needs {epoch}; give --yes to destroy it", 2)
-        _note_permit(place, person, f"destroy {epoch}")
+        _note_permit(context.home, person, f"destroy {epoch}")
         sentences = holder.destroy(epoch, by=person.actor, details={"os_user": os_user()})
         if sentences:
             fail(_refusal(epoch, sentences))
@@ -112,19 +97,13 @@ def destroy(
 
 
 @keys.command("tidy")
-def tidy(
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    passphrase_file: PassphraseOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
+def tidy(context: KeysJsonContext) -> None:
     """Do now what the console does each day: re-seal what is held, destroy the keys of epochs that are empty."""
-    with _holding(home, passphrase_file) as (place, _config, holder):
-        _permit(place, name, password_file, "tidy")
+    with _holding(context) as holder:
+        _permit(context, "tidy")
         holder.keys.check_passphrase()
         tended = holder.tend(wait=True)
-    if json:
+    if context.json:
         resealed = [{"id": one.id, "from": one.old, "to": one.new.name} for one in tended.resealed]
         print_json({"resealed": resealed, "destroyed": tended.destroyed, "problems": tended.problems})
     else:
@@ -137,23 +116,20 @@ def tidy(
 
 @keys.command("passphrase")
 def passphrase(
+    context: KeysContext,
     new_file: Annotated[
         Path | None, typer.Option("--new-passphrase-file", metavar="FILE", help="Its first line seals from now on.")
     ] = None,
     is_removed: Annotated[bool, typer.Option("--remove", help="Store the private keys without one.")] = False,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    passphrase_file: PassphraseOption = None,
-    home: HomeOption = Path(),
 ) -> None:
     """Set, change or remove the passphrase of all private keys; cut off, it goes on when called again."""
     if (new_file is None) is not is_removed:
         fail("give either --new-passphrase-file FILE or --remove", 2)
-    with _holding(home, passphrase_file) as (place, _config, holder):
+    with _holding(context) as holder:
         new = None if new_file is None else new_passphrase(new_file)
         if not holder.keys.names():
             raise KeyProblemError(f"there are no private keys in {holder.keys.private_folder}")
-        person = _permit(place, name, password_file, "passphrase")
+        person = _permit(context, "passphrase")
         changed = holder.keys.change_passphrase(new)
         _note(holder, "keys.passphrase", person, {"epochs": changed, "is_set": new is not None})
     where = "off" if new_file is None else str(new_file.resolve())
@@ -162,22 +138,18 @@ def passphrase(
 
 
 @contextmanager
-def _holding(root: Path, passphrase_file: Path | None = None) -> Iterator[tuple[Home, Config, KeyHolder]]:
+def _holding(context: CommandContext) -> Iterator[KeyHolder]:
     """Open what the commands need; leave with a sentence for everything that storage says."""
-    home, config = load_home(root)
+    home = context.home
     try:
-        with opened_index(home, config) as index:
-            yield (
-                home,
-                config,
-                KeyHolder(
-                    vault=Vault(home.root, NodeKeys.load(home.root)),
-                    keys=epoch_keys(home, config, passphrase_file),
-                    index=index,
-                    audit=AuditLog(home.audit),
-                    lock=home.erasing_lock,
-                    now=utc_now,
-                ),
+        with opened_index(context) as index:
+            yield KeyHolder(
+                vault=Vault(home.root, NodeKeys.load(home.root)),
+                keys=epoch_keys(home, context.config, context.passphrase_file),
+                index=index,
+                audit=AuditLog(home.audit),
+                lock=home.erasing_lock,
+                now=utc_now,
             )
     except StorageError as error:
         fail(str(error))
@@ -185,9 +157,9 @@ def _holding(root: Path, passphrase_file: Path | None = None) -> Iterator[tuple[
         fail(f"{error.filename or home.root}: {error.strerror}")
 
 
-def _permit(home: Home, name: str | None, password_file: Path | None, what: str) -> Person:
-    person = sign_in(home, name, password_file, _WHAT)
-    _note_permit(home, person, what)
+def _permit(context: CommandContext, what: str) -> Person:
+    person = context.sign_in(_WHAT)
+    _note_permit(context.home, person, what)
     return person
 
 

@@ -1,7 +1,6 @@
 """Commands for calls in progress; they talk to the daemon's socket."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,22 +10,16 @@ from recorder.access.database import AuditNote, open_people
 from recorder.access.sessions import Sessions
 from recorder.access.signed_in import managed_teams
 from recorder.access.signing import Signer
+from recorder.cli.context import CommandContext, LazyHomeJsonContext, LazyPersonJsonContext
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PasswordOption,
     ReasonOption,
     audit,
     fail,
-    is_by_token,
     note_unnamed,
     people_of,
     print_json,
-    print_table,
     refuse,
     say,
-    sign_in,
     sign_in_rules,
 )
 from recorder.common.clock import utc_now
@@ -53,19 +46,13 @@ def ask(home: Home, question: Callable[[LiveClient], Any]) -> Any:  # noqa: ANN4
             fail(str(error))
 
 
-def calls(
-    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
-) -> None:
+def calls(context: LazyPersonJsonContext) -> None:
     """List the calls that are being recorded, as you may see them.
 
     Without an account you see extension and state: enough to pause a call.
     """
-    found = Home(home.resolve())
-    person = _person(found, name, password_file, "to see live calls")
-    rows = _seen_unnamed(found) if person is None else seen_by(found, person)
-    if json:
-        print_json(rows)
-        return
+    person = _person(context, "to see live calls")
+    rows = _seen_unnamed(context.home) if person is None else seen_by(context.home, person)
     columns = [
         ("id", "Call"),
         ("phase", "Phase"),
@@ -77,52 +64,36 @@ def calls(
         ("opt_out", "Opt-out"),
     ]
     shown = [{**row, "opt_out": (row.get("opt_out") or {}).get("state")} for row in rows]
-    print_table(shown, columns, empty="no call of a nominated extension is in progress")
+    context.print_rows(rows, columns, empty="no call of a nominated extension is in progress", lines=shown)
 
 
 def pause(
+    context: LazyPersonJsonContext,
     call: CallOption = None,
     extension: ExtensionOption = None,
     reason: ReasonOption = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Pause recording; what was said in the last seconds is erased too."""
-    _act("pause", call, extension, reason, name, password_file, home, json)
+    _act(context, "pause", call, extension, reason)
 
 
 def resume(
+    context: LazyPersonJsonContext,
     call: CallOption = None,
     extension: ExtensionOption = None,
     reason: ReasonOption = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Go on recording: takes the call's officer, a manager of its team or the DPO.
 
     An officer clears an officer's pause and the caller's digits, a manager every reason.
     """
-    _act("resume", call, extension, reason, name, password_file, home, json)
+    _act(context, "resume", call, extension, reason)
 
 
-def _act(
-    act: str,
-    call: str | None,
-    extension: str | None,
-    reason: str,
-    name: str | None,
-    password_file: Path | None,
-    root: Path,
-    json: bool,
-) -> None:
-    home = Home(root.resolve())
+def _act(context: CommandContext, act: str, call: str | None, extension: str | None, reason: str) -> None:
     one_of(call, extension)
     find = _pauser if act == "pause" else _person
-    person = find(home, name, password_file, f"to {act} as somebody")
+    person = find(context, f"to {act} as somebody")
     # Whoever may open the socket may pause: console, accounts or audit log may be down. The entry says so.
     actor = person or LocalUser(name=os_user())
 
@@ -132,27 +103,25 @@ def _act(
             return client.pause(target, actor=actor, reason=reason)
         return client.resume(target, actor=actor, reason=reason)
 
-    tell(ask(home, act_on), json=json)
+    tell(ask(context.home, act_on), json=context.json)
 
 
-def _person(home: Home, name: str | None, password_file: Path | None, what: str) -> Person | None:
+def _person(context: CommandContext, what: str) -> Person | None:
     """Have a person sign in who gave a name or has a token; None: nobody did."""
-    if name is None and not is_by_token(password_file):
-        return None
-    return sign_in(home, name, password_file, what, goes_on=True)
+    return context.sign_in(what, goes_on=True) if context.is_personal else None
 
 
-def _pauser(home: Home, name: str | None, password_file: Path | None, what: str) -> Person | None:
+def _pauser(context: CommandContext, what: str) -> Person | None:
     """Return who pauses, or None: a token that is over, and accounts that cannot be opened, keep nobody from it."""
     try:
-        person = _person(home, name, password_file, what)
-        if person is None or name is not None or Signer(home.root).is_able():
+        person = _person(context, what)
+        if person is None or context.name is not None or Signer(context.home.root).is_able():
             return person
     except typer.Exit:
-        if name is not None:
+        if context.name is not None:
             raise
     except (OSError, SQLAlchemyError) as error:
-        say(f"{home.people}: {error}")
+        say(f"{context.home.people}: {error}")
     say(f"who you are is not known: you pause as {os_user()}, without an account")
     return None
 
@@ -182,14 +151,12 @@ def around_of(home: Home, person: Person) -> Around:
     )
 
 
-def sign_in_for(
-    home: Home, act: Act, name: str | None, password_file: Path | None, what: str, *, subject: str, reason: str = ""
-) -> Person:
+def sign_in_for(context: CommandContext, act: Act, what: str, *, subject: str, reason: str = "") -> Person:
     """Have a person sign in whose role allows an act at all; or leave with a sentence that is audited."""
-    person = sign_in(home, name, password_file, what)
+    person = context.sign_in(what)
     decision = may(person, act, reason=reason)
     if isinstance(decision, Refused):
-        refuse(home, act, person, decision.reason, subject=subject, text=reason)
+        refuse(context.home, act, person, decision.reason, subject=subject, text=reason)
     return person
 
 
@@ -229,10 +196,10 @@ def target_of(client: LiveClient, call: str | None, extension: str | None) -> Ta
     return CallTarget(whole(client, call or "")) if extension is None else ExtensionTarget(extension)
 
 
-def reload(home: HomeOption = Path(), json: JsonOption = False) -> None:
+def reload(context: LazyHomeJsonContext) -> None:
     """Bring a changed recorder.toml into force; no call is dropped."""
-    answer = ask(Home(home.resolve()), lambda client: client.reload())
-    if json:
+    answer = ask(context.home, lambda client: client.reload())
+    if context.json:
         print_json(answer)
         return
     say("changed: " + (", ".join(answer["changed"]) or "nothing"))

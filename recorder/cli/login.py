@@ -16,20 +16,18 @@ from recorder.access.database import AuditNote, open_people
 from recorder.access.second_factor import WRONG_CODE_SENTENCE, SecondFactors
 from recorder.access.sessions import SessionKind, Sessions
 from recorder.access.totp import address_of, new_secret, spaced
+from recorder.cli.context import CommandContext, HomeContext
 from recorder.cli.shared import (
     TOKEN_VARIABLE,
-    HomeOption,
     PasswordOption,
     audit,
     fail,
-    load_home,
     people_of,
     read_password,
     say,
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.config.settings import Config
 from recorder.permissions import Person
 
 CodeOption = Annotated[
@@ -39,46 +37,44 @@ CodeOption = Annotated[
 
 
 def login(
+    context: HomeContext,
     name: Annotated[str, typer.Option("--as", metavar="NAME", help="Your account.")],
     password_file: PasswordOption = None,
     code_file: CodeOption = None,
-    home: HomeOption = Path(),
 ) -> None:
     """Sign in for the commands that follow; prints a token for RECORDER_TOKEN.
 
     In a shell: export RECORDER_TOKEN=$(recorder login --as NAME). Whoever has to have an authenticator and has none
     sets one up here. The token ends as a session in the browser does, and with `recorder logout`.
     """
-    place, config = load_home(home)
-    result = people_of(place).verify(name, read_password(password_file, f"Password of {name}: "))
+    result = people_of(context.home).verify(name, read_password(password_file, f"Password of {name}: "))
     if not isinstance(result, SignedIn):
-        audit(place, result.note, actor=name)
+        audit(context.home, result.note, actor=name)
         fail(REFUSED_SENTENCE)
-    audit(place, result.note, actor=result.person.name)
-    engine = open_people(place.people)
+    audit(context.home, result.note, actor=result.person.name)
+    engine = open_people(context.home.people)
     is_proven = True
     if result.takes_code:
-        _check_code(place, engine, result.person, code_file)
-    elif config.console.sign_in.must_enrol(result.person):
-        _enrol(place, config, engine, result.person, code_file)
+        _check_code(context.home, engine, result.person, code_file)
+    elif context.config.console.sign_in.must_enrol(result.person):
+        _enrol(context, engine, result.person, code_file)
     else:
         is_proven = False
-    sessions = Sessions(engine, now=utc_now, limits=config.console.sign_in.limits)
+    sessions = Sessions(engine, now=utc_now, limits=context.config.console.sign_in.limits)
     typer.echo(sessions.start(result.person.name, kind=SessionKind.SHELL, is_proven=is_proven))
 
 
-def logout(home: HomeOption = Path()) -> None:
+def logout(context: HomeContext) -> None:
     """End what `recorder login` began."""
-    place, config = load_home(home)
     token = os.environ.get(TOKEN_VARIABLE)
     if not token:
         fail(f"{TOKEN_VARIABLE} is not set", 2)
-    people_of(place)
-    sessions = Sessions(open_people(place.people), now=utc_now, limits=config.console.sign_in.limits)
+    people_of(context.home)
+    sessions = Sessions(open_people(context.home.people), now=utc_now, limits=context.config.console.sign_in.limits)
     session = sessions.find(token, kind=SessionKind.SHELL)
     if session is not None:
         sessions.end(session.key)
-        audit(place, AuditNote(act="people.sign_out", subject=session.account), actor=session.account)
+        audit(context.home, AuditNote(act="people.sign_out", subject=session.account), actor=session.account)
     say(f"signed out; unset {TOKEN_VARIABLE}")
 
 
@@ -89,16 +85,16 @@ def _check_code(home: Home, engine: Engine, person: Person, code_file: Path | No
         fail(WRONG_CODE_SENTENCE)
 
 
-def _enrol(home: Home, config: Config, engine: Engine, person: Person, code_file: Path | None) -> None:
+def _enrol(context: CommandContext, engine: Engine, person: Person, code_file: Path | None) -> None:
     secret, name = new_secret(), person.name
     say(f"{name} needs an authenticator: add this secret to an app on your phone that does time-based codes (TOTP).")
     say(f"secret: {spaced(secret)}")
-    say(f"or as an address: {address_of(secret, name, f'{config.site.name} call recorder')}")
+    say(f"or as an address: {address_of(secret, name, f'{context.config.site.name} call recorder')}")
     try:
         enrolled = SecondFactors(engine, now=utc_now).enrol(name, secret, _read_code(name, code_file))
     except PeopleError as error:
         fail(str(error))
-    audit(home, enrolled.note, actor=name)
+    audit(context.home, enrolled.note, actor=name)
     if isinstance(enrolled, SignInRefused):
         fail(WRONG_CODE_SENTENCE)
     say("Recovery codes, each good once when the phone is lost; they are not shown again:")

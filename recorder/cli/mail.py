@@ -1,25 +1,19 @@
 """`recorder mail`: to whom the recorder writes, whether that works, and what waits to be sent."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from recorder.access.database import open_people
 from recorder.audit.ledger import Ledger
+from recorder.cli.context import HomeContext, PersonContext, PersonJsonContext
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PasswordOption,
     fail,
-    load_home,
     people_of,
     permit,
     print_json,
     print_table,
     say,
-    sign_in,
 )
 from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
@@ -40,16 +34,15 @@ TIMEOUT_S = 10.0
 
 @mail.command("test")
 def test(
-    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Where the mail goes.")], home: HomeOption = Path()
+    context: HomeContext, address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Where the mail goes.")]
 ) -> None:
     """Send a mail now, as notifications are sent, and say what the server said."""
-    _, config = load_home(home)
-    server = config.mail.server
-    if server is None or config.mail.sender is None:
+    server = context.config.mail.server
+    if server is None or context.config.mail.sender is None:
         fail("no mail server is configured: set smtp and sender in [mail]", 2)
     if not is_mail_address(address):
         fail("that is no address of a mail: write name@council.example", 2)
-    message = trial(address, sender=config.mail.sender, site=config.site.name, now=utc_now())
+    message = trial(address, sender=context.config.mail.sender, site=context.config.site.name, now=utc_now())
     try:
         send_mail(server, message, [address], timeout_s=TIMEOUT_S)
     except MailError as error:
@@ -59,21 +52,23 @@ def test(
 
 @mail.command("address")
 def address(
+    context: PersonContext,
     account: Annotated[str, typer.Argument(metavar="NAME", help="An account.")],
     to: Annotated[
         str | None, typer.Argument(metavar="[ADDRESS]", help="Where it is written to; none: nowhere.")
     ] = None,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
 ) -> None:
     """Say to which address an account is written; takes who changes accounts."""
-    place, _ = load_home(home)
-    person = sign_in(place, name, password_file, "an address")
-    ledger = Ledger(audit=AuditLog(place.audit), origin={"where": "shell", "os_user": os_user()})
+    person = context.sign_in("an address")
+    ledger = Ledger(audit=AuditLog(context.home.audit), origin={"where": "shell", "os_user": os_user()})
     try:
         change_address(
-            Addresses(open_people(place.people)), people_of(place), ledger, person, account=account, address=to
+            Addresses(open_people(context.home.people)),
+            people_of(context.home),
+            ledger,
+            person,
+            account=account,
+            address=to,
         )
     except ProblemError as error:
         fail(error.detail)
@@ -81,29 +76,26 @@ def address(
 
 
 @mail.command("status")
-def status(
-    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
-) -> None:
+def status(context: PersonJsonContext) -> None:
     """Say who is written to, and what waits to be sent. Exit code 1 when something has not left for a day."""
-    place, config = load_home(home)
-    person = sign_in(place, name, password_file, "the state of mail")
+    person = context.sign_in("the state of mail")
     details = {"what": "mail"}
-    permit(place, Act.SEE_SYSTEM, person, reason="", subject="", operator=None, details=details)
-    people = people_of(place)
-    engine = open_people(place.people)
+    permit(context.home, Act.SEE_SYSTEM, person, reason="", subject="", operator=None, details=details)
+    people = people_of(context.home)
+    engine = open_people(context.home.people)
     queue = Box(engine, now=utc_now).queue()
     addresses = Addresses(engine).all()
     accounts = [one.person.name for one in people.list() if not one.is_disabled]
     is_stuck = queue.oldest_at is not None and utc_now() - queue.oldest_at >= STUCK_AFTER
     found: dict[str, Any] = {
-        "server": config.mail.smtp, "waiting": queue.waiting, "oldest_at": time_to_json(queue.oldest_at),
+        "server": context.config.mail.smtp, "waiting": queue.waiting, "oldest_at": time_to_json(queue.oldest_at),
         "given_up": queue.given_up, "problem": queue.problem, "is_stuck": is_stuck,
         "addresses": {one: addresses.get(one) for one in accounts},
     }  # fmt: skip
-    if json:
+    if context.json:
         print_json(found)
     else:
-        say(f"mail server: {config.mail.smtp or 'none, people are told in the console only'}")
+        say(f"mail server: {context.config.mail.smtp or 'none, people are told in the console only'}")
         say(f"{queue.waiting} wait, {queue.given_up} given up{'; ' + queue.problem if queue.problem else ''}")
         rows = [{"account": one, "address": addresses.get(one) or "none"} for one in accounts]
         print_table(rows, [("account", "Account"), ("address", "Address")], empty="there are no accounts")

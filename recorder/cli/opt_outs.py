@@ -1,26 +1,17 @@
 """Commands of the opt-out workflow. Who may do what is decided by the daemon, which knows the call."""
 
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from recorder.access.database import AuditNote
+from recorder.cli.context import LazyPersonJsonContext
 from recorder.cli.live import CallOption, ExtensionOption, around_of, ask, one_of, sign_in_for, target_of, tell, whole
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PasswordOption,
     ReasonOption,
     audit,
-    print_json,
-    print_table,
-    say,
-    sign_in,
 )
-from recorder.common.home import Home
 from recorder.control.client import LiveClient, OptOutGrant
 from recorder.permissions import Act
 from recorder.rules.live_facts import facts_listed
@@ -43,14 +34,11 @@ EraseOption = Annotated[
 
 
 def opt_out(
+    context: LazyPersonJsonContext,
     call: CallOption = None,
     extension: ExtensionOption = None,
     reason: ReasonOption = "",
     erase_before: EraseOption = None,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Stop recording for the rest of a call; it cannot be undone.
 
@@ -58,33 +46,28 @@ def opt_out(
     caller asked not to be recorded and that you judged that being recorded distresses them.
     """
     one_of(call, extension)
-    found = Home(home.resolve())
     subject = call or extension or ""
-    person = sign_in_for(found, Act.OPT_OUT, name, password_file, _WHAT, subject=subject, reason=reason)
+    person = sign_in_for(context, Act.OPT_OUT, _WHAT, subject=subject, reason=reason)
     grant = OptOutGrant(caller_asked=True, distress_judged=True, reason=reason, erase_before=erase_before)
 
-    around = around_of(found, person)
+    around = around_of(context.home, person)
 
     def end(client: LiveClient) -> dict[str, Any]:
         return client.opt_out(target_of(client, call, extension), person=person, grant=grant, around=around)
 
-    tell(ask(found, end), json=json)
+    tell(ask(context.home, end), json=context.json)
 
 
 @opt_outs.command("list")
-def list_requests(
-    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
-) -> None:
+def list_requests(context: LazyPersonJsonContext) -> None:
     """List the requests of the calls in progress that you are on or see, decided ones too."""
-    found = Home(home.resolve())
-    person = sign_in(found, name, password_file, "a list of requests")
-    around = around_of(found, person)
-    listed = ask(found, lambda client: client.opt_outs(actor=person.actor))
+    person = context.sign_in("a list of requests")
+    around = around_of(context.home, person)
+    listed = ask(context.home, lambda client: client.opt_outs(actor=person.actor))
     rows = [request for request in listed if may_see(person, facts_listed(request), around)]
-    audit(found, AuditNote(act=Act.SEE_LIVE.value, subject="", details={"requests": len(rows)}), actor=person.actor)
-    if json:
-        print_json(rows)
-        return
+    audit(
+        context.home, AuditNote(act=Act.SEE_LIVE.value, subject="", details={"requests": len(rows)}), actor=person.actor
+    )
     columns = [
         ("id", "Request"),
         ("state", "State"),
@@ -95,27 +78,24 @@ def list_requests(
         ("reason", "Reason"),
         ("decided_by", "Decided by"),
     ]
-    print_table(rows, columns, empty="nobody has asked not to be recorded in a call that is in progress")
+    context.print_rows(rows, columns, empty="nobody has asked not to be recorded in a call that is in progress")
 
 
 @opt_outs.command("raise")
 def raise_request(
+    context: LazyPersonJsonContext,
     call: Annotated[str, typer.Option("--call", metavar="ID", help="The call, or the beginning of its id.")],
     reason: ReasonOption = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Tell the managers of a call's team that its caller asks not to be recorded."""
-    found = Home(home.resolve())
-    person = sign_in_for(found, Act.RAISE_OPT_OUT, name, password_file, _WHAT, subject=call, reason=reason)
-    request = ask(found, lambda client: client.ask_opt_out(whole(client, call), person=person, reason=reason))
-    print_json(request) if json else say(f"{request['id']}: a manager has yet to decide; the call is still recorded")
+    person = sign_in_for(context, Act.RAISE_OPT_OUT, _WHAT, subject=call, reason=reason)
+    request = ask(context.home, lambda client: client.ask_opt_out(whole(client, call), person=person, reason=reason))
+    context.tell(request, f"{request['id']}: a manager has yet to decide; the call is still recorded")
 
 
 @opt_outs.command("grant")
 def grant_request(
+    context: LazyPersonJsonContext,
     request: RequestArgument,
     reason: ReasonOption = "",
     caller_asked: Annotated[
@@ -125,35 +105,22 @@ def grant_request(
         bool, typer.Option("--distress-judged", help="You state that you judged that recording distresses the caller.")
     ] = False,
     erase_before: EraseOption = None,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Grant a request: recording ends for the rest of its call. Takes both statements and a reason."""
-    found = Home(home.resolve())
-    person = sign_in_for(found, Act.OPT_OUT, name, password_file, _WHAT, subject=request, reason=reason)
+    person = sign_in_for(context, Act.OPT_OUT, _WHAT, subject=request, reason=reason)
     grant = OptOutGrant(
         caller_asked=caller_asked, distress_judged=distress_judged, reason=reason, erase_before=erase_before
     )
-    around = around_of(found, person)
-    done = ask(found, lambda client: client.grant_opt_out(request, person=person, grant=grant, around=around))
-    tell(done, json=json)
+    around = around_of(context.home, person)
+    done = ask(context.home, lambda client: client.grant_opt_out(request, person=person, grant=grant, around=around))
+    tell(done, json=context.json)
 
 
 @opt_outs.command("decline")
-def decline_request(
-    request: RequestArgument,
-    reason: ReasonOption = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
+def decline_request(context: LazyPersonJsonContext, request: RequestArgument, reason: ReasonOption = "") -> None:
     """Decline a request, for a reason: its call goes on being recorded."""
-    found = Home(home.resolve())
-    person = sign_in_for(found, Act.DECLINE_OPT_OUT, name, password_file, _WHAT, subject=request, reason=reason)
-    around = around_of(found, person)
+    person = sign_in_for(context, Act.DECLINE_OPT_OUT, _WHAT, subject=request, reason=reason)
+    around = around_of(context.home, person)
     decline = partial(LiveClient.decline_opt_out, request=request, person=person, reason=reason, around=around)
-    declined = ask(found, decline)
-    print_json(declined) if json else say(f"{declined['id']}: declined; {declined['call']} is still recorded")
+    declined = ask(context.home, decline)
+    context.tell(declined, f"{declined['id']}: declined; {declined['call']} is still recorded")

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import date, datetime, time
-from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -15,24 +14,17 @@ from recorder.access.database import AuditNote, open_people
 from recorder.access.granting import POWERFUL, combination_problem
 from recorder.access.operator_names import misnamed_operators
 from recorder.access.pins import PinError, PinFile
+from recorder.cli.context import PersonContext, PersonJsonContext
 from recorder.cli.credentials import NewPasswordOption, reset_authenticator, set_password, set_pin
 from recorder.cli.identities import connect, disconnect
 from recorder.cli.proposals import confirm, decline, list_proposals, open_proposals, proposed, sign_in_reader
 from recorder.cli.reseal import reseal
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
     NameArgument,
-    PasswordOption,
     ReasonOption,
-    admin,
     audit,
     fail,
-    load_home,
     people_of,
-    print_json,
-    print_table,
     read_password,
     say,
 )
@@ -46,6 +38,7 @@ users = typer.Typer(no_args_is_help=True, help="Accounts and their roles.")
 
 @users.command("add")
 def add_user(
+    context: PersonContext,
     account: NameArgument,
     role: Annotated[list[Role], typer.Option("--role", help="Repeat for several.")],
     display_name: Annotated[str, typer.Option("--display-name", help="As calls name their operator.")] = "",
@@ -53,68 +46,60 @@ def add_user(
     extension: Annotated[str | None, typer.Option("--extension")] = None,
     new_password_file: NewPasswordOption = None,
     reason: ReasonOption = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
 ) -> None:
     """Make an account; dpo, team_leader, admin and ict wait for a second person's `recorder users confirm`."""
-    place, config = load_home(home)
-    actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
+    actor = context.admin(Act.MANAGE_PEOPLE, account)
     problem = combination_problem(account, frozenset(), frozenset(role))
     if problem is not None:
         fail(problem)
     password = read_password(new_password_file, f"New password of {account}: ")
     powerful = POWERFUL & set(role)
     try:
-        note = people_of(place).add(
+        note = people_of(context.home).add(
             account, password, display_name=display_name, roles=set(role) - powerful, teams=team or (),
             extension=extension,
         )  # fmt: skip
     except PeopleError as error:
         fail(str(error))
-    audit(place, note, actor=actor)
+    audit(context.home, note, actor=actor)
     say(f"{account} can sign in as {', '.join(sorted(set(role) - powerful)) or 'nobody in particular'}")
-    operators = [(one.number, one.operator) for one in config.extension]
-    for one in misnamed_operators(operators, usable_people(people_of(place))):
+    operators = [(one.number, one.operator) for one in context.config.extension]
+    for one in misnamed_operators(operators, usable_people(people_of(context.home))):
         if one.person.name == account:
             say(one.sentence)
     if powerful:
         why = reason or "a new account"
-        proposed(place, actor, why, lambda known, enter: known.grant(actor, account, powerful, reason=why, enter=enter))
+        proposed(
+            context, actor, why, lambda known, enter: known.grant(actor, account, powerful, reason=why, enter=enter)
+        )
 
 
 @users.command("grant")
 def grant(
+    context: PersonContext,
     account: NameArgument,
     role: Annotated[list[Role], typer.Option("--role", help="Repeat for several.")],
     reason: ReasonOption = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
 ) -> None:
     """Give an account more roles; dpo, team_leader, admin and ict wait for another's `recorder users confirm`."""
-    place, _ = load_home(home)
-    actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
-    proposed(place, actor, reason, lambda known, enter: known.grant(actor, account, role, reason=reason, enter=enter))
+    actor = context.admin(Act.MANAGE_PEOPLE, account)
+    proposed(context, actor, reason, lambda known, enter: known.grant(actor, account, role, reason=reason, enter=enter))
 
 
 @users.command("revoke")
 def revoke(
+    context: PersonContext,
     account: NameArgument,
     role: Annotated[list[Role], typer.Option("--role", help="Repeat for several.")],
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
 ) -> None:
     """Take roles away from an account, at once; the PIN goes with a role that grants opt-outs."""
-    place, _ = load_home(home)
-    actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
+    actor = context.admin(Act.MANAGE_PEOPLE, account)
     try:
-        open_proposals(place).revoke(account, role, enter=lambda note: audit(place, note, actor=actor))
+        open_proposals(context.home).revoke(account, role, enter=lambda note: audit(context.home, note, actor=actor))
     except PeopleError as error:
         fail(str(error))
     if any(Act.OPT_OUT in TABLE[one] for one in role):
-        _remove_pin(place, account, actor, "the roles are taken away")
+        _remove_pin(context.home, account, actor, "the roles are taken away")
     say(f"{account} is no {' or '.join(role)} any more")
 
 
@@ -131,28 +116,25 @@ FromOption = Annotated[
 
 @users.command("team")
 def set_team(
+    context: PersonContext,
     account: NameArgument,
     team: Annotated[str, typer.Argument(metavar="TEAM")],
     remove: Annotated[bool, typer.Option("--remove", help="They answer for it no more.")] = False,
     from_: FromOption = None,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
 ) -> None:
     """Have a manager answer for one more team, or for one less, from now or from a day on.
 
     With one less their PIN goes, at once: it knows the teams that they had when it was set.
     """
-    place, config = load_home(home)
-    actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
-    moment = _day(from_, config)
+    actor = context.admin(Act.MANAGE_PEOPLE, account)
+    moment = _day(from_, context.config)
     try:
-        note = people_of(place).set_team(account, team, answers=not remove, from_=moment)
+        note = people_of(context.home).set_team(account, team, answers=not remove, from_=moment)
     except PeopleError as error:
         fail(str(error))
-    audit(place, note, actor=actor)
+    audit(context.home, note, actor=actor)
     if remove:
-        _remove_pin(place, account, actor, "the team is taken away")
+        _remove_pin(context.home, account, actor, "the team is taken away")
     say(f"{account} answers {'no more ' if remove else ''}for {team}{f' from {from_} on' if from_ else ''}")
 
 
@@ -180,42 +162,32 @@ def _day(text: str | None, config: Config) -> datetime | None:
 
 
 @users.command("disable")
-def disable_user(
-    account: NameArgument,
-    from_: FromOption = None,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-) -> None:
+def disable_user(context: PersonContext, account: NameArgument, from_: FromOption = None) -> None:
     """Disable an account, at once or from a day on. Their PIN goes at once; their calls stay found."""
-    place, config = load_home(home)
-    actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
+    actor = context.admin(Act.MANAGE_PEOPLE, account)
     try:
-        note = people_of(place).disable(account, from_=_day(from_, config))
-        had_pin = PinFile(place.pins).remove(account)
+        note = people_of(context.home).disable(account, from_=_day(from_, context.config))
+        had_pin = PinFile(context.home.pins).remove(account)
     except (PeopleError, PinError) as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{account} is disabled, but its PIN was not removed: {place.pins}: {error.strerror}")
-    audit(place, replace(note, details={**note.details, "had_pin": had_pin}), actor=actor)
+        fail(f"{account} is disabled, but its PIN was not removed: {context.home.pins}: {error.strerror}")
+    audit(context.home, replace(note, details={**note.details, "had_pin": had_pin}), actor=actor)
     say(f"{account} is disabled{f' from {from_} on' if from_ else ''}")
 
 
 @users.command("enable")
-def enable_user(
-    account: NameArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
-) -> None:
+def enable_user(context: PersonContext, account: NameArgument) -> None:
     """Have a disabled account be used again, with the password of before.
 
     The roles dpo, team_leader, admin and ict do not come back with it: `recorder users grant` proposes them.
     """
-    place, _ = load_home(home)
-    actor = admin(place, name, password_file, Act.MANAGE_PEOPLE, account)
+    actor = context.admin(Act.MANAGE_PEOPLE, account)
     try:
-        note = people_of(place).enable(account)
+        note = people_of(context.home).enable(account)
     except PeopleError as error:
         fail(str(error))
-    audit(place, note, actor=actor)
+    audit(context.home, note, actor=actor)
     without = f", without {', '.join(note.details['without'])}" if note.details["without"] else ""
     say(f"{account} is in use again{without}")
 
@@ -228,17 +200,14 @@ users.command("pin")(set_pin)
 
 
 @users.command("list")
-def list_users(
-    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
-) -> None:
+def list_users(context: PersonJsonContext) -> None:
     """List accounts; for whoever changes them or confirms such changes."""
-    place, _ = load_home(home)
-    sign_in_reader(place, name, password_file, "accounts")
+    sign_in_reader(context, "accounts")
     try:
-        with_pin = PinFile(place.pins).names()
+        with_pin = PinFile(context.home.pins).names()
     except (PinError, OSError) as error:
         fail(str(error))
-    told = Acknowledgements(open_people(place.people)).days()
+    told = Acknowledgements(open_people(context.home.people)).days()
     rows = [
         {
             "name": account.person.name,
@@ -254,14 +223,11 @@ def list_users(
             "told_on": day.isoformat() if (day := told.get(account.person.name)) else None,
             "is_locked": account.locked_until is not None and account.locked_until > utc_now(),
         }
-        for account in people_of(place).list()
+        for account in people_of(context.home).list()
     ]
-    if json:
-        print_json(rows)
-        return
     shown = [{**row, "roles": ", ".join(row["roles"])} for row in rows]  # type: ignore[arg-type]
     columns = [
         ("name", "Name"), ("display_name", "Operator"), ("roles", "Roles"),
         ("has_second_factor", "Authenticator"), ("is_connected", "Connected"), ("is_disabled", "Disabled"),
     ]  # fmt: skip
-    print_table(shown, columns, empty="there are no accounts; `recorder init` makes the first")
+    context.print_rows(rows, columns, empty="there are no accounts; `recorder init` makes the first", lines=shown)

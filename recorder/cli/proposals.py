@@ -1,7 +1,6 @@
 """Changes to accounts that take a second person: proposed, listed, confirmed, declined."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,20 +9,13 @@ from recorder.access.account_rows import PeopleError
 from recorder.access.database import AuditNote, open_people
 from recorder.access.granting import LatelySet, Proposal, who_confirms
 from recorder.access.proposals import Enter, Proposals
+from recorder.cli.context import CommandContext, PersonContext, PersonJsonContext
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PasswordOption,
     audit,
     fail,
-    load_home,
     permit,
-    print_json,
-    print_table,
     refuse,
     say,
-    sign_in,
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
@@ -31,13 +23,10 @@ from recorder.permissions import Act, Allowed, DeniedError, may
 from storage.rows import time_to_json
 
 
-def list_proposals(
-    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
-) -> None:
+def list_proposals(context: PersonJsonContext) -> None:
     """List what waits for a second person; for whoever changes accounts or confirms such changes."""
-    place, _ = load_home(home)
-    sign_in_reader(place, name, password_file, "proposals")
-    known = open_proposals(place)
+    sign_in_reader(context, "proposals")
+    known = open_proposals(context.home)
     lately, nothing = known.lately_set(), LatelySet(password_at=None, password_by=None, authenticator_at=None)
     rows = [
         {
@@ -47,14 +36,11 @@ def list_proposals(
         }
         for one in known.waiting()
     ]  # fmt: skip
-    if json:
-        print_json(rows)
-        return
     columns = [("id", "Proposal"), ("account", "Account"), ("change", "What"), ("roles", "Roles"),
                ("proposed_by", "Proposed by"), ("until", "Until"), ("reason", "Reason"),
                ("set", "Set lately")]  # fmt: skip
     shown = [{**row, "roles": ", ".join(row["roles"]), "set": _set_in_words(row)} for row in rows]
-    print_table(shown, columns, empty="nothing waits for a second person")
+    context.print_rows(rows, columns, empty="nothing waits for a second person", lines=shown)
 
 
 def _set_to_json(lately: LatelySet) -> dict[str, Any]:
@@ -73,43 +59,41 @@ def _set_in_words(row: dict[str, Any]) -> str:
     return ", ".join(password + authenticator)
 
 
-def sign_in_reader(home: Home, name: str | None, password_file: Path | None, what: str) -> None:
+def sign_in_reader(context: CommandContext, what: str) -> None:
     """Have somebody sign in who changes accounts, or confirms such changes; or leave."""
-    person = sign_in(home, name, password_file, "a list of accounts")
+    person = context.sign_in("a list of accounts")
     changes = isinstance(may(person, Act.MANAGE_PEOPLE), Allowed)
     act = Act.MANAGE_PEOPLE if changes else Act.CONFIRM_GRANT
-    permit(home, act, person, reason="", subject="", operator=None, details={"listed": what})
+    permit(context.home, act, person, reason="", subject="", operator=None, details={"listed": what})
 
 
 ProposalArgument = Annotated[str, typer.Argument(metavar="PROPOSAL")]
 
 
-def confirm(
-    proposal: ProposalArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
-) -> None:
+def confirm(context: PersonContext, proposal: ProposalArgument) -> None:
     """Confirm what somebody else proposed: another administrator's act, or the data protection officer's.
 
     Who the deputy is no data protection officer confirms, but a team leader where there is no other administrator.
     """
-    _decided(home, proposal, name, password_file, is_confirmed=True)
+    _decided(context, proposal, is_confirmed=True)
 
 
-def decline(
-    proposal: ProposalArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
-) -> None:
+def decline(context: PersonContext, proposal: ProposalArgument) -> None:
     """Decline what somebody else proposed."""
-    _decided(home, proposal, name, password_file, is_confirmed=False)
+    _decided(context, proposal, is_confirmed=False)
 
 
-def _decided(root: Path, proposal: str, name: str | None, password_file: Path | None, *, is_confirmed: bool) -> None:
-    place, _ = load_home(root)
-    person = sign_in(place, name, password_file, "a decision")
+def _decided(context: CommandContext, proposal: str, *, is_confirmed: bool) -> None:
+    person = context.sign_in("a decision")
     try:
-        decided = open_proposals(place).decide(
-            person, proposal, is_confirmed=is_confirmed, enter=lambda note: audit(place, note, actor=person.actor)
+        decided = open_proposals(context.home).decide(
+            person,
+            proposal,
+            is_confirmed=is_confirmed,
+            enter=lambda note: audit(context.home, note, actor=person.actor),
         )
     except DeniedError as error:
-        refuse(place, Act.CONFIRM_GRANT, person, str(error), subject=proposal)
+        refuse(context.home, Act.CONFIRM_GRANT, person, str(error), subject=proposal)
     except PeopleError as error:
         fail(str(error))
     done = "it is so now" if is_confirmed else "nothing was changed"
@@ -122,11 +106,16 @@ def open_proposals(home: Home) -> Proposals:
 
 
 def proposed(
-    home: Home, actor: str, reason: str, ask: Callable[[Proposals, Enter], tuple[AuditNote, Proposal | None]]
+    context: CommandContext,
+    actor: str,
+    reason: str,
+    ask: Callable[[Proposals, Enter], tuple[AuditNote, Proposal | None]],
 ) -> None:
     """Do what one person may, or propose it, and say which it was; or leave."""
     try:
-        note, proposal = ask(open_proposals(home), lambda note: audit(home, note, actor=actor, text=reason))
+        note, proposal = ask(
+            open_proposals(context.home), lambda note: audit(context.home, note, actor=actor, text=reason)
+        )
     except (DeniedError, PeopleError) as error:
         fail(str(error))
     if proposal is None:

@@ -13,25 +13,19 @@ from zoneinfo import ZoneInfo
 import typer
 
 from recorder.access.database import AuditNote
+from recorder.cli.context import CommandContext, PersonJsonContext
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PasswordOption,
     audit,
     fail,
-    load_home,
     print_json,
     print_json_list,
     print_table,
     refuse,
     requests_of,
     say,
-    sign_in,
 )
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
-from recorder.config.settings import Config
 from recorder.permissions import Act, DeniedError, Person, Refused
 from recorder.recordings.opening import open_index
 from recorder.recordings.searching import describe, findable, knows, shown, typed
@@ -62,14 +56,26 @@ NumberOption = Annotated[
     typer.Option("--number-file", metavar="F|-", help="A file with the caller's number: `ps` shows arguments to all."),
 ]
 
+FOUND_COLUMNS = [
+    ("id", "Recording"),
+    ("when", "When"),
+    ("direction", "Direction"),
+    ("operator", "Operator"),
+    ("caller", "Caller"),
+    ("outcome", "Outcome"),
+    ("reason", "Reason"),
+    ("recorded_s", "Recorded, s"),
+]
+"""Of a table of calls."""
+
 _T = TypeVar("_T")
 
 
 @contextmanager
-def opened_index(home: Home, config: Config) -> Iterator[Index]:
+def opened_index(context: CommandContext) -> Iterator[Index]:
     """Open the index for a command."""
     try:
-        index = open_index(home, config)
+        index = open_index(context.home, context.config)
         try:
             yield index
         finally:
@@ -78,32 +84,24 @@ def opened_index(home: Home, config: Config) -> Iterator[Index]:
         fail(str(error))
 
 
-def act_signed_in(
-    home: Path,
-    name: str | None,
-    password_file: Path | None,
-    what: str,
-    act: Callable[[Home, Config, Index, Person], _T],
-) -> _T:
+def act_signed_in(context: CommandContext, what: str, act: Callable[[Index, Person], _T]) -> _T:
     """Have a person sign in and do something with the index, or leave with the sentence that says why not.
 
     Args:
-        home: The recorder's folder.
-        name: The account.
-        password_file: Its password.
+        context: The command.
         what: What they want, for the sentence.
         act: Does it; what it raises as ProblemError is said.
     """
-    place, config = load_home(home)
-    person = sign_in(place, name, password_file, what)
-    with opened_index(place, config) as index:
+    person = context.sign_in(what)
+    with opened_index(context) as index:
         try:
-            return act(place, config, index, person)
+            return act(index, person)
         except ProblemError as error:
             fail(error.detail)
 
 
 def find(
+    context: PersonJsonContext,
     from_: FromOption = None,
     to: ToOption = None,
     operator: OperatorOption = None,
@@ -113,47 +111,36 @@ def find(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, max=MOST_ROWS, show_default="100, with --json all")
     ] = None,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Find calls by date, time, operator, extension, number and outcome; newest first.
 
     You find what your role lets you see, as in the console; that you searched is in the audit log.
     """
-    place, config = load_home(home)
-    zone = ZoneInfo(config.site.timezone)
+    zone = context.zone
     search = replace(
         search_from(zone, from_, to, operator, extension, number_file),
         outcome=outcome,
-        limit=limit or (MOST_ROWS if json else SHOWN_ROWS),
+        limit=limit or (MOST_ROWS if context.json else SHOWN_ROWS),
     )
-    person = sign_in(place, name, password_file, "a search")
-    search = permitted_search(place, person, search)
-    with opened_index(place, config) as index:
-        if json:
-            locked = {order.recording for order in Erasures(index.database).open_orders()}
-            known = (row for row in index.each(search) if knows(person, row))
-            found = itertools.islice(known, search.limit)
-            print_json_list({**row_to_json(shown(person, row)), "locked": row.id in locked} for row in found)
+    person = context.sign_in("a search")
+    search = permitted_search(context.home, person, search)
+    with opened_index(context) as index:
+        if context.json:
+            print_json_list(_found(index, person, search))
             return
         page, counted = index.page(search)
     rows = [shown(person, row) for row in page if knows(person, row)]
-    columns = [
-        ("id", "Recording"),
-        ("when", "When"),
-        ("direction", "Direction"),
-        ("operator", "Operator"),
-        ("caller", "Caller"),
-        ("outcome", "Outcome"),
-        ("reason", "Reason"),
-        ("recorded_s", "Recorded, s"),
-    ]
-    print_table([_line(row, zone) for row in rows], columns, empty="no call matches")
+    print_table([_line(row, zone) for row in rows], FOUND_COLUMNS, empty="no call matches")
     if counted > len(rows):
         total = f"more than {COUNTED}" if counted > COUNTED else counted
         say(f"{len(rows)} of {total} calls; give --limit to see more")
+
+
+def _found(index: Index, person: Person, search: Search) -> Iterator[dict[str, Any]]:
+    locked = {order.recording for order in Erasures(index.database).open_orders()}
+    known = (row for row in index.each(search) if knows(person, row))
+    for row in itertools.islice(known, search.limit):
+        yield {**row_to_json(shown(person, row)), "locked": row.id in locked}
 
 
 def permitted_search(home: Home, person: Person, search: Search) -> Search:
@@ -253,23 +240,16 @@ _PARTICIPANTS = [
 ]
 
 
-def show(
-    recording: IdArgument,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
+def show(context: PersonJsonContext, recording: IdArgument) -> None:
     """Show one call: its outcome, its notice, its segments."""
-    place, config = load_home(home)
-    person = sign_in(place, name, password_file, "a recording's details")
-    row = _row_seen(place, config, person, recording)
-    with opened_index(place, config) as index:
+    person = context.sign_in("a recording's details")
+    row = _row_seen(context, person, recording)
+    with opened_index(context) as index:
         orders = Erasures(index.database).of_recording(row.id)
         orders = [one for one in orders if not is_withheld(row, one.start_s, one.end_s)]
         copies = [copy_to_json(copy) for copy in CopyList(index.database).of_recording(row.id)]
     fields = {**row_to_json(row), "locked": any(map(is_open, orders))}
-    if json:
+    if context.json:
         print_json({**fields, "erasures": [order_to_json(order) for order in orders], "copies": copies})
         return
     facts = [{"key": key, "value": value} for key, value in fields.items() if key not in _TABLES]
@@ -285,29 +265,28 @@ def show(
         print_table(copies, COPY_COLUMNS, empty="")
 
 
-def _row_seen(home: Home, config: Config, person: Person, recording: str) -> RecordingRow:
+def _row_seen(context: CommandContext, person: Person, recording: str) -> RecordingRow:
     """Return a row as somebody may see it, audited first; what is not theirs gets the words of what is not there."""
-    row, leave = row_known(home, config, person, recording, Act.VIEW)
-    audit(home, AuditNote(act=Act.VIEW.value, subject=row.id), actor=person.actor)
+    row, leave = row_known(context, person, recording, Act.VIEW)
+    audit(context.home, AuditNote(act=Act.VIEW.value, subject=row.id), actor=person.actor)
     return shown(person, row, leave)
 
 
 def row_known(
-    home: Home, config: Config, person: Person, recording: str, act: Act
+    context: CommandContext, person: Person, recording: str, act: Act
 ) -> tuple[RecordingRow, AccessRequest | None]:
     """Return the row of an id, or of its beginning, that somebody may know of, and the leave by which they may hear it.
 
     Whoever may not know of it leaves with the words of what is not there; what they tried is in the audit log.
 
     Args:
-        home: The recorder's folder.
-        config: Its configuration.
+        context: The command that asks.
         person: Who asks.
         recording: What they typed.
         act: What for.
     """
-    requests = requests_of(home)
-    with opened_index(home, config) as index:
+    requests = requests_of(context.home)
+    with opened_index(context) as index:
         try:
             row = index.get(recording)
         except NotFoundError:
@@ -321,17 +300,19 @@ def row_known(
         decision = may(person, Act.VIEW, operator=operator, team=team, has_leave=leave is not None)
     is_known = knows_all(person)
     if isinstance(decision, Refused):
-        refuse(home, act, person, decision.reason, subject=row.id if row else "", said=None if is_known else _NONE)
+        refuse(
+            context.home, act, person, decision.reason, subject=row.id if row else "", said=None if is_known else _NONE
+        )
     if row is None:
         if is_known or leave is not None:  # that it was deleted is no news to who had leave to hear it
-            return row_of(home, config, recording), leave
+            return row_of(context, recording), leave
         fail(_NONE)
     return row, leave
 
 
-def row_of(home: Home, config: Config, recording: str) -> RecordingRow:
+def row_of(context: CommandContext, recording: str) -> RecordingRow:
     """Return the row of an id or of its beginning, or leave with a sentence."""
-    with opened_index(home, config) as index:
+    with opened_index(context) as index:
         try:
             return index.get(recording)
         except NotFoundError as error:

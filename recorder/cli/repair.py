@@ -7,20 +7,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from json import dumps
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from recorder.cli.context import CommandContext, PersonJsonContext
 from recorder.cli.records import opened_index
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PasswordOption,
     fail,
-    is_by_token,
-    load_home,
     messages,
     note_unnamed,
     permit,
@@ -28,12 +22,10 @@ from recorder.cli.shared import (
     print_table,
     progress_bar,
     say,
-    sign_in,
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
-from recorder.config.settings import Config
 from recorder.permissions import Act, Person
 from recorder.recordings.fsck import Checker
 from recorder.recordings.mending import MENDED, Mender
@@ -49,24 +41,18 @@ from storage.vault import Vault
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what there is to be done; change nothing.")]
 
 
-def reindex(
-    dry_run: DryRunOption = False,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
+def reindex(context: PersonJsonContext, dry_run: DryRunOption = False) -> None:
     """Make the index anew from recordings and audit log: holds, deletions, orders to erase. Run it again if it was cut.
 
     A usable index is filled up, beside a running daemon. One that is missing or damaged is replaced, for which daemon
     and console have to be stopped a moment; the old file goes to lost+found. Lost are calls of which nothing was kept,
     but for what can be read of the damaged file. Afterwards nothing is deleted before `recorder reconcile`.
     """
-    place, config = load_home(home)
-    by = _repairer(place, name, password_file, "reindex", is_dry=dry_run)
+    home = context.home
+    by = _repairer(context, "reindex", is_dry=dry_run)
     try:
         made = Reindexer(
-            home=place, config=config, vault=_vault(place), audit=AuditLog(place.audit), now=utc_now, tell=say
+            home=home, config=context.config, vault=_vault(home), audit=AuditLog(home.audit), now=utc_now, tell=say
         )
         if dry_run:
             done = made.look()
@@ -75,7 +61,7 @@ def reindex(
                 done = made.run(by, progress)
     except (StorageError, OSError) as error:
         fail(str(error) if dry_run else f"{error}; what was done stands, and the sweep waits: run it again")
-    if json:
+    if context.json:
         print_json(done.as_json() | {"dry_run": dry_run})
     else:
         _print_reindexed(done, is_dry=dry_run)
@@ -95,28 +81,25 @@ def _print_reindexed(done: Reindexed, *, is_dry: bool) -> None:
 
 
 def reconcile(
+    context: PersonJsonContext,
     confirm: Annotated[bool, typer.Option("--confirm", help="You have looked: the sweep goes on. DPO only.")] = False,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What you compared, and with what.")] = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Show what there is after the index was rebuilt or a backup restored; with --confirm, let the sweep go on."""
-    place, config = load_home(home)
-    person = _dpo(place, name, password_file, reason) if confirm else None
+    home = context.home
+    person = _dpo(context, reason) if confirm else None
     try:
-        with opened_index(place, config) as index, _bar("comparing", _vault(place)) as (progress, total):
+        with opened_index(context) as index, _bar("comparing", _vault(home)) as (progress, total):
             made = Reconciler(
-                home=place, vault=_vault(place), database=index.database, audit=AuditLog(place.audit),
-                now=utc_now, is_live=_is_live(place),
+                home=home, vault=_vault(home), database=index.database, audit=AuditLog(home.audit), now=utc_now,
+                is_live=_is_live(home),
             )  # fmt: skip
             report = made.report(progress, total)
             if person is not None:
                 made.confirm(person.actor, reason, report)
     except (StorageError, OSError) as error:
         fail(str(error))
-    if json:
+    if context.json:
         print_json(report.as_json() | {"confirmed": confirm})
         return
     _print_report(report)
@@ -138,6 +121,7 @@ def _print_report(report: Report) -> None:
 
 
 def fsck(
+    context: PersonJsonContext,
     repair: Annotated[
         bool, typer.Option("--repair", help="Mend what costs no evidence; what makes room goes to lost+found.")
     ] = False,
@@ -146,20 +130,15 @@ def fsck(
         bool,
         typer.Option("--write-off-missing", help="With --repair: calls whose file is gone become ones not kept."),
     ] = False,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Compare recordings with index, keys and audit log; nothing changes without --repair. Exit 1 if some is left."""
     if write_off and not repair:
         fail("--write-off-missing goes with --repair", 2)
-    place, config = load_home(home)
-    by = _repairer(place, name, password_file, "fsck", is_dry=not repair)
+    by = _repairer(context, "fsck", is_dry=not repair)
     try:
-        with opened_index(place, config) as index:
-            looked = _Look(place, config, index, is_quick=quick, is_writing_off=write_off)
-            left = looked.run(by if repair else None, json=json)
+        with opened_index(context) as index:
+            looked = _Look(context, index, is_quick=quick, is_writing_off=write_off)
+            left = looked.run(by if repair else None)
     except (StorageError, OSError) as error:
         fail(str(error))
     if left:
@@ -170,29 +149,30 @@ def fsck(
 class _Look:
     """One run of fsck; prints while it goes on, so that nothing is kept."""
 
-    place: Home
-    config: Config
+    context: CommandContext
     index: Index
     is_quick: bool
     is_writing_off: bool
 
-    def run(self, by: str | None, *, json: bool) -> int:
+    def run(self, by: str | None) -> int:
         """Look, mend if somebody is to be named for it, print; returns how much is left."""
         counts: Counter[str] = Counter()
-        vault, audit = _vault(self.place), AuditLog(self.place.audit)
+        home = self.context.home
+        vault, audit = _vault(home), AuditLog(home.audit)
         checker = Checker(
-            home=self.place, vault=vault, database=self.index.database, audit=audit, now=utc_now,
-            is_live=_is_live(self.place), is_quick=self.is_quick, counts=counts,
+            home=home, vault=vault, database=self.index.database, audit=audit, now=utc_now,
+            is_live=_is_live(home), is_quick=self.is_quick, counts=counts,
         )  # fmt: skip
         mender = None
         if by is not None:
             mender = Mender(
-                home=self.place, config=self.config, vault=vault, database=self.index.database, audit=audit,
+                home=home, config=self.context.config, vault=vault, database=self.index.database, audit=audit,
                 now=utc_now, is_writing_off=self.is_writing_off,
             )  # fmt: skip
         found: Counter[str] = Counter()
         with _bar("comparing", vault) as (progress, total):
-            _print_found(self._mended(checker.findings(progress, total), mender, found), counts, found, json=json)
+            mended = self._mended(checker.findings(progress, total), mender, found)
+            _print_found(mended, counts, found, json=self.context.json)
         if mender is not None and found["mended"]:
             audit.append(MENDED, by or "", "", {"findings": dict(found)})
         return found["left"]
@@ -230,23 +210,23 @@ def _bar(what: str, vault: Vault) -> Iterator[tuple[Any, int]]:
         yield progress, total
 
 
-def _repairer(place: Home, name: str | None, password_file: Path | None, command: str, *, is_dry: bool) -> str:
+def _repairer(context: CommandContext, command: str, *, is_dry: bool) -> str:
     """Return who repairs, for the audit log. It takes no account: accounts may be what is gone.
 
     A name that is given is signed in, and its role counts; so is a token, while accounts can be read.
     """
     details = {"command": command, "dry_run": is_dry}
-    if name is None and not (is_by_token(password_file) and place.people.exists()):
-        note_unnamed(place, Act.REPAIR_INDEX.value, details)
+    if context.name is None and not (context.is_by_token and context.home.people.exists()):
+        note_unnamed(context.home, Act.REPAIR_INDEX.value, details)
         return f"os:{os_user()}"
-    person = sign_in(place, name, password_file, "a repair")
-    permit(place, Act.REPAIR_INDEX, person, reason="", subject="", operator=None, details=details)
+    person = context.sign_in("a repair")
+    permit(context.home, Act.REPAIR_INDEX, person, reason="", subject="", operator=None, details=details)
     return person.actor
 
 
-def _dpo(place: Home, name: str | None, password_file: Path | None, reason: str) -> Person:
-    person = sign_in(place, name, password_file, "to let the sweep go on")
-    permit(place, Act.RECONCILE, person, reason=reason, subject="", operator=None, details={})
+def _dpo(context: CommandContext, reason: str) -> Person:
+    person = context.sign_in("to let the sweep go on")
+    permit(context.home, Act.RECONCILE, person, reason=reason, subject="", operator=None, details={})
     return person
 
 

@@ -3,26 +3,19 @@
 import csv as comma_separated
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
 from recorder.access.database import AuditNote
+from recorder.cli.context import PersonJsonContext
 from recorder.cli.records import FromOption, ToOption, moment, opened_index
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PasswordOption,
     audit,
     fail,
-    load_home,
     print_json,
     print_table,
     say,
-    sign_in,
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
@@ -60,41 +53,37 @@ def _report() -> None:
 
 @report.command("pauses")
 def pauses(
+    context: PersonJsonContext,
     from_: FromOption = None,
     to: ToOption = None,
     operator: Annotated[str | None, typer.Option("--operator", metavar="X")] = None,
     team: Annotated[str | None, typer.Option("--team", metavar="T", help="Only calls at extensions of it.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values on standard output.")] = False,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Show pauses per officer: share of call time, repeats, without a payment, never resumed. Takes a person.
 
     Without --from the last 28 days. A manager sees the officers of their own teams.
     """
-    if json and csv:
+    if context.json and csv:
         fail("give either --json or --csv", 2)
-    place, config = load_home(home)
-    zone = ZoneInfo(config.site.timezone)
+    zone = context.zone
     start, end = period(moment(from_, zone, is_end=False), moment(to, zone, is_end=True), now=utc_now(), zone=zone)
     if end <= start:
         fail("--to must be after --from", 2)
     asked = ReportQuery(start=start, end=end, operator=operator, team=team)
-    person = sign_in(place, name, password_file, "a report")
-    teams = _permitted(place, person, asked)
+    person = context.sign_in("a report")
+    teams = _permitted(context.home, person, asked)
     try:
-        with opened_index(place, config) as index:
+        with opened_index(context) as index:
             found = pause_report(index, Erasures(index.database), asked, teams=teams)
     except StorageError as error:
         fail(str(error))
-    if json:
+    if context.json:
         print_json(found.as_json())
     elif csv:
         _print_csv(found.officers)
     else:
-        say(f"{start.astimezone(zone):%Y-%m-%d %H:%M} to {end.astimezone(zone):%Y-%m-%d %H:%M}, {config.site.timezone}")
+        say(f"{start.astimezone(zone):%Y-%m-%d %H:%M} to {end.astimezone(zone):%Y-%m-%d %H:%M}, {zone.key}")
         print_table([_line(officer) for officer in found.officers], COLUMNS, empty="no calls in this period")
 
 

@@ -3,29 +3,22 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from recorder.access.database import AuditNote, open_people
 from recorder.access.listening.appointments import Appointments
+from recorder.cli.context import CommandContext, LazyHomeJsonContext, PersonJsonContext
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PasswordOption,
     audit,
     fail,
-    load_home,
     people_of,
     permit,
     print_json,
     print_table,
     progress_bar,
     say,
-    sign_in,
-    tell,
 )
 from recorder.common.home import Home
 from recorder.permissions import Act, DeniedError, Person
@@ -70,52 +63,47 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 @retention.callback()
-def look(
-    context: typer.Context, dry_run: DryRunOption = False, home: HomeOption = Path(), json: JsonOption = False
-) -> None:
+def look(context: LazyHomeJsonContext, invoked: typer.Context, dry_run: DryRunOption = False) -> None:
     """Show the periods in force and how the last sweep ended; with --dry-run, what one would delete now."""
-    if context.invoked_subcommand is not None:
-        sources = [context.get_parameter_source(name) for name in context.params]
+    if invoked.invoked_subcommand is not None:
+        sources = [invoked.get_parameter_source(name) for name in invoked.params]
         if any(source is not None and source.name == "COMMANDLINE" for source in sources):
-            fail(f"write the options behind `{context.invoked_subcommand}`", 2)
+            fail(f"write the options behind `{invoked.invoked_subcommand}`", 2)
         return
-    with _sweeping(home) as (_, sweeper):
+    with _sweeping(context) as sweeper:
         if dry_run:
-            _show_plan(sweeper, sweeper.plan(), json=json)
+            _show_plan(sweeper, sweeper.plan(), json=context.json)
         else:
-            _show_state(sweeper, sweeper.file.load(), json=json)
+            _show_state(sweeper, sweeper.file.load(), json=context.json)
 
 
 @retention.command("run")
 def run(
+    context: PersonJsonContext,
     confirm_share: Annotated[
         bool, typer.Option("--confirm-share", help="Say, as one of two people, that more may go than in a day.")
     ] = False,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Sweep now: delete what is due, as the daemon does each day by itself.
 
     Where it has stopped because of how much is due, two people let it go on with --confirm-share: one of them the data
     protection officer or the deputy, neither of ICT.
     """
-    with _sweeping(home) as (place, sweeper):
+    with _sweeping(context) as sweeper:
         if confirm_share:
-            person = sign_in(place, name, password_file, "this")
+            person = context.sign_in("this")
             stopped = sweeper.plan().stopped
             if stopped is None or stopped.why is not Stop.SHARE:
                 fail(stopped.sentence if stopped else "nothing has to be confirmed: leave --confirm-share away")
-            consent = _confirmed(place, sweeper, Stop.SHARE, person, due=sweeper.plan().due_recordings)
+            consent = _confirmed(context.home, sweeper, Stop.SHARE, person, due=sweeper.plan().due_recordings)
             if consent.second_by is None:
-                _say_waits(consent, f"that {consent.due:,} recordings go", json=json)
+                _say_waits(context, consent, f"that {consent.due:,} recordings go")
                 return
         else:
-            _permit(place, Act.RUN_RETENTION, name, password_file, {"share_confirmed": False})
+            _permit(context, Act.RUN_RETENTION, {"share_confirmed": False})
         with progress_bar("deleting", 1.0) as progress:
             state = sweeper.run(progress=progress)
-    if json:
+    if context.json:
         print_json(state_to_json(state))
     else:
         _say_counts(state)
@@ -124,25 +112,19 @@ def run(
 
 
 @retention.command("confirm-shorter")
-def confirm_shorter(
-    dry_run: DryRunOption = False,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
+def confirm_shorter(context: PersonJsonContext, dry_run: DryRunOption = False) -> None:
     """Put periods into force that the configuration made shorter, and a larger share of a day; the DPO alone may.
 
     Nothing is deleted by this.
     """
-    with _sweeping(home) as (place, sweeper):
+    with _sweeping(context) as sweeper:
         if dry_run:
-            _show_plan(sweeper, sweeper.plan(is_shorter_confirmed=True), json=json)
+            _show_plan(sweeper, sweeper.plan(is_shorter_confirmed=True), json=context.json)
             return
         wanted, larger = _unconfirmed(sweeper), _larger(sweeper)
-        person = _permit(place, Act.SHORTEN_RETENTION, name, password_file, {"shorter": wanted})
+        person = _permit(context, Act.SHORTEN_RETENTION, {"shorter": wanted})
         done = sweeper.confirm_shorter(person.actor)
-    if json:
+    if context.json:
         print_json([{"key": one.name, "days": one.days, "before": one.in_force} for one in done])
         return
     if not done and not larger:
@@ -156,27 +138,22 @@ def confirm_shorter(
 
 
 @retention.command("confirm-clock")
-def confirm_clock(
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
+def confirm_clock(context: PersonJsonContext) -> None:
     """Say, as one of two people, that the clock is right now, and that what was seen later was seen by a wrong one.
 
     One of the two is the data protection officer or the deputy, and neither of them is ICT.
     """
-    with _sweeping(home) as (place, sweeper):
-        person = sign_in(place, name, password_file, "this")
+    with _sweeping(context) as sweeper:
+        person = context.sign_in("this")
         now = sweeper.now()
         until = sweeper.seen_later()
         if until is not None:
-            consent = _confirmed(place, sweeper, Stop.CLOCK, person, due=0)
+            consent = _confirmed(context.home, sweeper, Stop.CLOCK, person, due=0)
             if consent.second_by is None:
-                _say_waits(consent, f"that the clock is right: {now:%Y-%m-%d %H:%M} UTC", json=json)
+                _say_waits(context, consent, f"that the clock is right: {now:%Y-%m-%d %H:%M} UTC")
                 return
             until = sweeper.confirm_clock(consent.second_by)
-    if json:
+    if context.json:
         print_json({"now": now.isoformat(), "until": None if until is None else until.isoformat()})
     elif until is None:
         say(f"the clock says {now:%Y-%m-%d %H:%M} UTC, and nothing later was ever seen")
@@ -185,21 +162,20 @@ def confirm_clock(
 
 
 @contextmanager
-def _sweeping(root: Path) -> Iterator[tuple[Home, Sweeper]]:
+def _sweeping(context: CommandContext) -> Iterator[Sweeper]:
     """Open what the commands need; leave with a sentence for everything that storage says."""
-    home, config = load_home(root)
     try:
-        with opened_sweeper(home, config) as sweeper:
-            yield home, sweeper
+        with opened_sweeper(context.home, context.config) as sweeper:
+            yield sweeper
     except StorageError as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{error.filename or home.root}: {error.strerror}")
+        fail(f"{error.filename or context.home.root}: {error.strerror}")
 
 
-def _permit(home: Home, act: Act, name: str | None, password_file: Path | None, details: dict[str, Any]) -> Person:
-    person = sign_in(home, name, password_file, "this")
-    permit(home, act, person, reason="", subject="", operator=None, details=details)
+def _permit(context: CommandContext, act: Act, details: dict[str, Any]) -> Person:
+    person = context.sign_in("this")
+    permit(context.home, act, person, reason="", subject="", operator=None, details=details)
     return person
 
 
@@ -217,13 +193,13 @@ def _confirmed(home: Home, sweeper: Sweeper, what: Stop, person: Person, *, due:
         fail(str(error))
 
 
-def _say_waits(consent: Consent, what: str, *, json: bool) -> None:
+def _say_waits(context: CommandContext, consent: Consent, what: str) -> None:
     sentence = (
         f"you confirm {what}; now somebody else has to, within a day: "
         "one of the two is the data protection officer or the deputy, and neither is ICT. Nothing was deleted"
     )
     document = {"consent": consent.id, "what": str(consent.what), "due": consent.due, "is_enough": False}
-    tell(document, sentence, json=json)
+    context.tell(document, sentence)
 
 
 def _unconfirmed(sweeper: Sweeper) -> list[str]:

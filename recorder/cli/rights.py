@@ -1,29 +1,17 @@
 """`recorder rights`: restriction, objection and erasure: asked by data subjects, written down, decided, lifted."""
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
-from recorder.cli.case_books import case_books
+from recorder.cli.case_books import act_on_cases
+from recorder.cli.context import CommandContext, PersonContext, PersonJsonContext
 from recorder.cli.erase import whole_id
 from recorder.cli.hold import day_from
-from recorder.cli.records import act_signed_in
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
-    PasswordOption,
     ReasonOption,
     fail,
-    load_home,
-    print_json,
-    print_table,
-    tell,
 )
-from recorder.common.home import Home
-from recorder.config.settings import Config
 from recorder.data_subjects import case_deadlines, casework
 from recorder.data_subjects.case_entries import CaseBooks
 from recorder.data_subjects.casework import CaseBooks
@@ -40,7 +28,6 @@ from recorder.retention.restricting import (
     write_claim,
 )
 from recorder.retention.rights import MOST_USE_DAYS, ClaimEvent
-from storage.index import Index
 from storage.types import Claim, Right
 
 rights = typer.Typer(
@@ -61,11 +48,11 @@ _COLUMNS = [
     ("asked_by", "Written by"),
     ("decided_by", "Decided by"),
 ]
-_T = TypeVar("_T")
 
 
 @rights.command("ask")
 def ask(
+    context: PersonJsonContext,
     recording: Annotated[str, typer.Argument(metavar="ID", help="A recording's id.")],
     right: Annotated[Right, typer.Option("--right", help="What is asked.")],
     ground: GroundOption = "",
@@ -75,10 +62,6 @@ def ask(
     on: Annotated[
         str | None, typer.Option("--on", metavar="DATE", help="The day it came, 2026-11-25.", show_default="today")
     ] = None,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Write down what a data subject asks of a recording. A restriction and an objection count at once."""
     wish = ClaimWish(
@@ -89,24 +72,18 @@ def ask(
         claims = casework.claim_books(books)
         return _json(books, write_claim(claims, person, whole_id(books.hearing.index, recording), wish))
 
-    done = _act(home, name, password_file, act)
+    done = act_on_cases(context, act, what="a claim")
     restricted = "; its use is restricted" if done["is_restricted"] else ""
-    tell(done, f"claim {done['id']} on {done['recording']}{restricted}; due on {done['due_on']}", json=json)
+    context.tell(done, f"claim {done['id']} on {done['recording']}{restricted}; due on {done['due_on']}")
 
 
 def _step_command(word: str, event: ClaimEvent, words: str) -> None:
     def command(
-        claim: ClaimArgument,
-        reason: ReasonOption = "",
-        ground: GroundOption = "",
-        name: AsOption = None,
-        password_file: PasswordOption = None,
-        home: HomeOption = Path(),
-        json: JsonOption = False,
+        context: PersonJsonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = ""
     ) -> None:
         step = ClaimStep(event=event, words=reason, ground=ground)
-        done = _changed(home, name, password_file, claim, step)
-        tell(done, f"claim {claim} is {done['state']}", json=json)
+        done = _changed(context, claim, step)
+        context.tell(done, f"claim {claim} is {done['state']}")
 
     rights.command(word, help=words)(command)
 
@@ -119,82 +96,60 @@ _step_command("withdraw", ClaimEvent.WITHDRAW, "Write down that the requester to
 
 @rights.command("allow-use")
 def allow_use(
+    context: PersonJsonContext,
     claim: ClaimArgument,
     days: Annotated[int, typer.Option("--days", min=1, max=MOST_USE_DAYS, help="For how long.")],
     ground: GroundOption = "",
     reason: ReasonOption = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Let a restricted recording be used for some days by whoever has leave, on a ground of article 18(2)."""
     step = ClaimStep(event=ClaimEvent.ALLOW_USE, words=reason, ground=ground, days=days)
-    done = _changed(home, name, password_file, claim, step)
-    tell(done, f"{done['recording']} may be used until {done['use_until']}", json=json)
+    done = _changed(context, claim, step)
+    context.tell(done, f"{done['recording']} may be used until {done['use_until']}")
 
 
 @rights.command("list")
 def list_claims(
-    all_: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
+    context: PersonJsonContext, all_: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False
 ) -> None:
     """List claims from which something follows."""
 
     def act(books: CaseBooks, person: Person) -> list[dict[str, Any]]:
         return [_json(books, one) for one in read_claims(casework.claim_books(books), person, is_open=not all_)]
 
-    found = _act(home, name, password_file, act)
-    if json:
-        print_json(found)
-        return
+    found = act_on_cases(context, act, what="a claim")
     lines = [{**one, "restricted": "restricted" if one["is_restricted"] else ""} for one in found]
-    print_table(lines, _COLUMNS, empty="there are no claims" if all_ else "no claim is open")
+    context.print_rows(found, _COLUMNS, empty="there are no claims" if all_ else "no claim is open", lines=lines)
 
 
 @rights.command("letter")
 def letter(
+    context: PersonContext,
     claim: ClaimArgument,
     which: Annotated[ClaimLetter, typer.Argument(metavar="acknowledgement|decision|lifting")],
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
 ) -> None:
     """Print the text of a letter to the requester."""
-    _, config = load_home(home)
 
     def act(books: CaseBooks, person: Person) -> str:
         claims = casework.claim_books(books)
         read_claims(claims, person, is_open=True)
         found = claim_of(claims, claim)
         due = case_deadlines.claim_due(books, found)
-        return claim_letter(which, found, site=config.site.name, today=books.today, due=due)
+        return claim_letter(which, found, site=context.config.site.name, today=books.today, due=due)
 
     try:
-        typer.echo(_act(home, name, password_file, act), nl=False)
+        typer.echo(act_on_cases(context, act, what="a claim"), nl=False)
     except NotYetError as error:
         fail(str(error))
 
 
-def _changed(
-    home: Path, name: str | None, password_file: Path | None, claim: str, step: ClaimStep
-) -> dict[str, Any]:  # fmt: skip
+def _changed(context: CommandContext, claim: str, step: ClaimStep) -> dict[str, Any]:
     def act(books: CaseBooks, person: Person) -> dict[str, Any]:
         return _json(books, change_claim(casework.claim_books(books), person, claim, step))
 
-    return _act(home, name, password_file, act)
+    return act_on_cases(context, act, what="a claim")
 
 
 def _json(books: CaseBooks, claim: Claim) -> dict[str, Any]:
     due_on = case_deadlines.claim_due(books, claim).isoformat()
     return {**claim_to_json(claim, books.holds.now()), "due_on": due_on}
-
-
-def _act(home: Path, name: str | None, password_file: Path | None, act: Callable[[CaseBooks, Person], _T]) -> _T:
-    def done(place: Home, config: Config, index: Index, person: Person) -> _T:
-        return act(case_books(place, config, index), person)
-
-    return act_signed_in(home, name, password_file, "a claim", done)

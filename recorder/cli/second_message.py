@@ -1,36 +1,27 @@
 """`recorder second-message`: the caller hears how data is used, because they asked the officer for it."""
 
-from pathlib import Path
 from typing import Any
 
+from recorder.cli.context import LazyPersonJsonContext
 from recorder.cli.live import CallOption, ExtensionOption, ask, one_of, target_of
-from recorder.cli.shared import AsOption, HomeOption, JsonOption, PasswordOption, print_json, say, sign_in
-from recorder.common.home import Home
+from recorder.cli.shared import print_json, say
 from recorder.control.client import LiveClient
 
 
-def second_message(
-    call: CallOption = None,
-    extension: ExtensionOption = None,
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
-) -> None:
+def second_message(context: LazyPersonJsonContext, call: CallOption = None, extension: ExtensionOption = None) -> None:
     """Have the second message played to a caller who asks for it during the call.
 
     Until it ends the caller hears it in the officer's place; the officer goes on hearing the caller. The recording goes
     on, or stays paused, as it was.
     """
     one_of(call, extension)
-    found = Home(home.resolve())
-    person = sign_in(found, name, password_file, "to have the second message played")
+    person = context.sign_in("to have the second message played")
 
     def play(client: LiveClient) -> dict[str, Any]:
         return client.second_message(target_of(client, call, extension), person=person)
 
-    answer = ask(found, play)
-    if json:
+    answer = ask(context.home, play)
+    if context.json:
         print_json(answer.get("calls", answer))
         return
     for one in answer.get("calls", [answer]):

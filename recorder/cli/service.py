@@ -10,7 +10,8 @@ import typer
 
 from recorder.access.signing import ensure_key
 from recorder.calls.notices import NoticeError
-from recorder.cli.shared import HomeOption, fail, load_home, say
+from recorder.cli.context import HomeContext, LazyHomeContext
+from recorder.cli.shared import fail, say
 from recorder.common.hygiene import LimitError, collect_regularly, forbid_dumps, lock_memory, take_short_turns
 from recorder.common.logs import log_to_stderr
 from recorder.config.toml_tables import ConfigError
@@ -28,7 +29,7 @@ ONE_USER = (
 """Said by `recorder up`."""
 
 
-def run(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
+def run(context: LazyHomeContext, verbose: VerboseOption = False) -> None:
     """Run the daemon: SIP, media, recording. Ends on SIGTERM, reloads on SIGHUP."""
     from recorder.service import daemon  # noqa: PLC0415 - the whole daemon, which other commands need not load
 
@@ -36,19 +37,18 @@ def run(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
     collect_regularly()
     take_short_turns()
     try:
-        daemon.run(home.resolve())
+        daemon.run(context.home.root)
     except ConfigError as error:
         fail(str(error), 2)
     except (NoticeError, LimitError, StorageError, AlreadyRunningError, daemon.StartError) as error:
         fail(str(error))
 
 
-def console(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
+def console(context: HomeContext, verbose: VerboseOption = False) -> None:
     """Run the console: the pages and the HTTP interface."""
     from recorder.service.run_console import ConsoleError, serve  # noqa: PLC0415 - a web framework that other commands need not load
 
-    place, config = load_home(home)
-    if config.console.listen is None:
+    if context.config.console.listen is None:
         fail("the console is off: set listen in [console] of recorder.toml", 2)
     log_to_stderr(is_verbose=verbose)
     forbid_dumps()
@@ -56,24 +56,23 @@ def console(home: HomeOption = Path(), verbose: VerboseOption = False) -> None:
     collect_regularly()
     take_short_turns()
     try:
-        serve(place, config)
+        serve(context.home, context.config)
     except (ConsoleError, StorageError) as error:
         fail(str(error))
 
 
-def up(home: HomeOption = Path()) -> None:
+def up(context: HomeContext) -> None:
     """Run daemon and console together until Ctrl-C; if one of them ends, the other is ended too."""
-    place, config = load_home(home)
-    commands = ["run"] + (["console"] if config.console.listen else [])
+    commands = ["run"] + (["console"] if context.config.console.listen else [])
     say(ONE_USER)
-    ensure_key(place.root)
-    children = [start(place, command) for command in commands]
+    ensure_key(context.home.root)
+    children = [start(context.home, command) for command in commands]
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        wait_ready(place, children[0])
+        wait_ready(context.home, children[0])
         say(
-            f"listening for SIP on {config.sip.listen}"
-            + (f", console on {config.console.url}" if config.console.listen else "")
+            f"listening for SIP on {context.config.sip.listen}"
+            + (f", console on {context.config.console.url}" if context.config.console.listen else "")
         )
         while all(child.poll() is None for child in children):
             time.sleep(0.2)

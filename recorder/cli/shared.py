@@ -32,7 +32,6 @@ from recorder.common.home import Home
 from recorder.common.plain_text import clean, one_line
 from recorder.common.system_user import os_user
 from recorder.config.reading import read_config
-from recorder.config.settings import Config
 from recorder.config.toml_tables import ConfigError
 from recorder.permissions import Act, Allowed, Person, Refused
 from recorder.rules.authorisation import may
@@ -85,14 +84,6 @@ def print_json(document: object) -> None:
     sys.stdout.write(json.dumps(document, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False) + "\n")
 
 
-def tell(document: object, sentence: str, *, json: bool) -> None:
-    """Say what was done: as a document for programs, as a sentence for people."""
-    if json:
-        print_json(document)
-    else:
-        say(sentence)
-
-
 def print_json_list(items: Iterable[object]) -> None:
     """Print a JSON list on standard output as its items come, so that a long one needs no memory."""
     opening = "[\n" if sys.stdout.isatty() else "["
@@ -142,15 +133,6 @@ def progress_bar(what: str, total_s: float) -> Iterator[Callable[[float, float],
     with bar:
         task = bar.add_task(what, total=max(total_s, 0.1))
         yield lambda done, total: bar.update(task, completed=done, total=max(total, 0.1))
-
-
-def load_home(root: Path) -> tuple[Home, Config]:
-    """Read a home's configuration, or leave with exit code 2 and the sentence."""
-    home = Home(root.resolve())
-    try:
-        return home, read_config(home.config)
-    except ConfigError as error:
-        fail(str(error), 2)
 
 
 def read_password(path: Path | None, prompt: str, *, what: str = "password") -> str:
@@ -387,12 +369,3 @@ def append(home: Home, note: AuditNote, *, actor: str, text: str = "") -> None:
     """
     details = {**note.details, "os_user": os_user()}
     AuditLog(home.audit).append(act=note.act, actor=actor, subject=note.subject, details=details, text=text or None)
-
-
-def admin(
-    home: Home, name: str | None, password_file: Path | None, act: Act, subject: str, *, noted_as: str = ""
-) -> str:
-    """Have an administrator sign in, or leave; returns the account. ``noted_as`` is `permit`'s."""
-    person = sign_in(home, name, password_file, "a change to accounts or tokens")
-    permit(home, act, person, reason="", subject=subject, operator=None, details={}, noted_as=noted_as)
-    return person.actor

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 
 import typer
 
@@ -12,10 +11,8 @@ from recorder.access.database import open_people
 from recorder.access.deputies import named_by_one
 from recorder.access.listening.appointments import Appointments
 from recorder.calls.notices import NoticeError, NoticeStore
+from recorder.cli.context import HomeJsonContext
 from recorder.cli.shared import (
-    HomeOption,
-    JsonOption,
-    load_home,
     people_of,
     print_json,
     print_table,
@@ -59,11 +56,10 @@ MIN_PEOPLE = 2
 """Accounts that can be used: a second person decides what one alone may not."""
 
 
-def site_check(home: HomeOption = Path(), json: JsonOption = False) -> None:
+def site_check(context: HomeJsonContext) -> None:
     """Look over configuration, keys, messages, people and the machine; exit 1 if something keeps it from working."""
-    place, config = load_home(home)
-    findings = list(_findings(place, config))
-    if json:
+    findings = list(_findings(context.home, context.config))
+    if context.json:
         print_json([asdict(finding) for finding in findings])
     else:
         _print_findings(findings)

@@ -1,27 +1,20 @@
 """Commands for tokens of other systems; an admin's."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from recorder.access.database import open_people
 from recorder.access.tokens import TokenError, Tokens
+from recorder.cli.context import PersonContext, PersonJsonContext
 from recorder.cli.proposals import proposed
 from recorder.cli.shared import (
-    AsOption,
-    HomeOption,
-    JsonOption,
     NameArgument,
-    PasswordOption,
     ReasonOption,
-    admin,
     audit,
     fail,
-    load_home,
     print_json,
-    print_table,
     say,
 )
 from recorder.common.clock import utc_now
@@ -38,31 +31,29 @@ def _tokens(home: Home) -> Tokens:
 
 @tokens.command("add")
 def add_token(
+    context: PersonJsonContext,
     token: NameArgument,
     scope: Annotated[list[Scope], typer.Option("--scope", help="Repeat for several.")],
     extension: Annotated[list[str] | None, typer.Option("--extension", help="Only these; repeat for several.")] = None,
     network: Annotated[list[str] | None, typer.Option("--network", metavar="CIDR", help="Only from here.")] = None,
     days: Annotated[int | None, typer.Option("--days", min=1, help="Days until it expires.")] = None,
     reason: ReasonOption = "",
-    name: AsOption = None,
-    password_file: PasswordOption = None,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Make a token; it is shown once, and good once somebody else has confirmed it: `recorder users confirm`."""
-    place, config = load_home(home)
-    actor = admin(place, name, password_file, Act.MANAGE_TOKENS, token)
-    numbers = [known.number if (known := extension_of(config.nominated, one)) else one for one in extension or ()]
+    actor = context.admin(Act.MANAGE_TOKENS, token)
+    numbers = [
+        known.number if (known := extension_of(context.config.nominated, one)) else one for one in extension or ()
+    ]
     expires_at = utc_now() + timedelta(days=days) if days else None
     try:
-        made = _tokens(place).prepare(
+        made = _tokens(context.home).prepare(
             token, scopes=scope, extensions=numbers, networks=network or (), expires_at=expires_at
         )
         why = reason or "a new token"
-        proposed(place, actor, why, lambda known, enter: known.token(actor, made, reason=why, enter=enter))
+        proposed(context, actor, why, lambda known, enter: known.token(actor, made, reason=why, enter=enter))
     except TokenError as error:
         fail(str(error))
-    if json:
+    if context.json:
         print_json({"name": token, "token": made.secret})
     else:
         say("Keep it now, it cannot be shown again:")
@@ -70,27 +61,21 @@ def add_token(
 
 
 @tokens.command("revoke")
-def revoke_token(
-    token: NameArgument, name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path()
-) -> None:
+def revoke_token(context: PersonContext, token: NameArgument) -> None:
     """Make a token useless for good."""
-    place, _ = load_home(home)
-    actor = admin(place, name, password_file, Act.MANAGE_TOKENS, token)
+    actor = context.admin(Act.MANAGE_TOKENS, token)
     try:
-        note = _tokens(place).revoke(token)
+        note = _tokens(context.home).revoke(token)
     except TokenError as error:
         fail(str(error))
-    audit(place, note, actor=actor)
+    audit(context.home, note, actor=actor)
     say(f"token {token} is revoked")
 
 
 @tokens.command("list")
-def list_tokens(
-    name: AsOption = None, password_file: PasswordOption = None, home: HomeOption = Path(), json: JsonOption = False
-) -> None:
+def list_tokens(context: PersonJsonContext) -> None:
     """List tokens, without their secrets."""
-    place, _ = load_home(home)
-    admin(place, name, password_file, Act.MANAGE_TOKENS, "")
+    context.admin(Act.MANAGE_TOKENS, "")
     rows = [
         {
             "name": line.application.name,
@@ -101,11 +86,8 @@ def list_tokens(
             "is_revoked": line.is_revoked,
             "is_waiting": line.is_waiting,
         }
-        for line in _tokens(place).list()
+        for line in _tokens(context.home).list()
     ]
-    if json:
-        print_json(rows)
-    else:
-        columns = [("name", "Name"), ("scopes", "Scopes"), ("extensions", "Extensions"), ("is_revoked", "Revoked"),
-                   ("is_waiting", "Waits")]  # fmt: skip
-        print_table(rows, columns, empty="there are no tokens")
+    columns = [("name", "Name"), ("scopes", "Scopes"), ("extensions", "Extensions"), ("is_revoked", "Revoked"),
+               ("is_waiting", "Waits")]  # fmt: skip
+    context.print_rows(rows, columns, empty="there are no tokens")

@@ -2,20 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from recorder.cli.context import HomeJsonContext
 from recorder.cli.records import opened_index, row_of
 from recorder.cli.shared import (
-    HomeOption,
-    JsonOption,
     fail,
-    load_home,
     messages,
     note_unnamed,
-    print_json,
     print_json_list,
     print_table,
     progress_bar,
@@ -34,32 +30,28 @@ VERIFIED, RECOVERED = "recording.verified", "recording.recovered"
 
 
 def verify(
+    context: HomeJsonContext,
     recording: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every recording in the vault.")] = False,
-    home: HomeOption = Path(),
-    json: JsonOption = False,
 ) -> None:
     """Prove that recordings are as they were closed and as the index says; needs no private key."""
     if (recording is None) != all_:
         fail("give either an ID or --all", 2)
-    place, config = load_home(home)
-    note_unnamed(place, VERIFIED, {"all": all_})
+    note_unnamed(context.home, VERIFIED, {"all": all_})
     try:
-        with opened_index(place, config) as index:
-            inspector = Inspector(vault=Vault(place.root, NodeKeys.load(place.root)), index=index)
+        with opened_index(context) as index:
+            inspector = Inspector(vault=Vault(context.home.root, NodeKeys.load(context.home.root)), index=index)
             tally = _Tally()
-            found = tally.counted(
-                _inspected(inspector, None if recording is None else row_of(place, config, recording))
-            )
-            if json:
+            found = tally.counted(_inspected(inspector, None if recording is None else row_of(context, recording)))
+            if context.json:
                 print_json_list(found)
             else:
                 _print_findings(found, is_all=all_)
     except StorageError as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{error.filename or place.root}: {error.strerror}")
-    if not json:
+        fail(f"{error.filename or context.home.root}: {error.strerror}")
+    if not context.json:
         sentence = f"{tally.count - tally.wrong} of {tally.count} recordings are unchanged"
         say(sentence if tally.count else "there are no finished recordings")
     if tally.wrong:
@@ -114,22 +106,18 @@ def _print_findings(found: Iterator[dict[str, Any]], *, is_all: bool) -> None:
         print_table(listed, columns, empty="")
 
 
-def recover(home: HomeOption = Path(), json: JsonOption = False) -> None:
+def recover(context: HomeJsonContext) -> None:
     """Close what a killed daemon left open, as partial recordings; needs no private key."""
-    place, config = load_home(home)
     try:
-        with held(place), progress_bar("recovering", 0) as progress:
-            recovered = recover_all(place, config, utc_now(), progress=progress)
+        with held(context.home), progress_bar("recovering", 0) as progress:
+            recovered = recover_all(context.home, context.config, utc_now(), progress=progress)
     except AlreadyRunningError as error:
         fail(f"{error}; it recovered what was left when it started")
     except (StorageError, OSError) as error:
         fail(str(error))
-    note_unnamed(place, RECOVERED, {"closed": len(recovered)})
+    note_unnamed(context.home, RECOVERED, {"closed": len(recovered)})
     rows = [{"id": r.id, "cut_bytes": r.cut_bytes, "problem": r.problem, "ok": r.problem is None} for r in recovered]
-    if json:
-        print_json(rows)
-    else:
-        columns = [("id", "Recording"), ("ok", "Recovered"), ("cut_bytes", "Torn bytes cut"), ("problem", "Problem")]
-        print_table(rows, columns, empty="nothing was left open")
+    columns = [("id", "Recording"), ("ok", "Recovered"), ("cut_bytes", "Torn bytes cut"), ("problem", "Problem")]
+    context.print_rows(rows, columns, empty="nothing was left open")
     if any(r.problem for r in recovered):
         raise typer.Exit(1)
