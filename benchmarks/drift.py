@@ -31,8 +31,9 @@ from benchmarks.ports import PortsError, free_address, media_ports
 from benchmarks.standing import NOTICE_S
 from benchmarks.streams import DescriptorsError, delays, need_descriptors
 from recorder.common.home import Home
+from storage.epochs import EpochKeys
 from storage.errors import StorageError
-from storage.keys import EpochKeys, NodeKeys
+from storage.keys import NodeKeys
 from storage.reader import open_recording
 from storage.vault import Vault
 

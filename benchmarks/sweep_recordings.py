@@ -12,8 +12,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from storage.epochs import EpochKeys
 from storage.index import Index
-from storage.keys import EpochKeys, NodeKeys
+from storage.keys import NodeKeys
 from storage.rows import row_from_json, time_to_json
 from storage.runs import AUDIO, PCMA, pack
 from storage.types import RecordingHead, RecordingId, RecordingRow

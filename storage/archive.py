@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from storage.epochs import EpochKeys
 from storage.errors import ArchiveError
 from storage.format import ARCHIVE_VERSION, FrameType
-from storage.keys import EpochKeys
 from storage.packing import packed
 from storage.rewrite import Progress, Whole, rewrite
 from storage.rows import time_to_json

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from storage.epochs import EpochKeys
 from storage.format import FORMAT_VERSION, FrameType
-from storage.keys import EpochKeys
 from storage.reader import RecordingReader, fresh_path, open_recording
 from storage.rewrite import Progress, Whole, clear_up, path_of, rewrite
 from storage.runs import TICKS_PER_S, Run

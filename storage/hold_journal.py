@@ -13,7 +13,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from storage.audit import AuditEntry, AuditLog
+from storage.audit import AuditLog
+from storage.audit_entry import AuditEntry
 from storage.claim_journal import replay_claims
 from storage.claims import Claims
 from storage.durable import make_folder, remove, save_atomically

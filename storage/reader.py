@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from storage import crypto
+from storage.epochs import EpochKeys
 from storage.errors import DamagedError, RewrittenError
 from storage.format import STREAM_TYPES, ContainerScan, Footer, Frame, FrameType, Status, open_container
-from storage.keys import EpochKeys, SealedKeys
+from storage.keys import SealedKeys
 from storage.packing import unpacked
 from storage.types import RecordingId
 

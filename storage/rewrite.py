@@ -17,9 +17,10 @@ from typing import Any, Protocol
 
 from storage import crypto
 from storage.durable import AppendFile, remove, sync_folder
+from storage.epochs import EpochKeys, EpochPublicKey
 from storage.errors import DamagedError, WriteFailedError
 from storage.format import ContainerScan, Footer, FrameType, Prologue, RunningHash, Status, frame_header
-from storage.keys import EpochKeys, EpochPublicKey, destroy_key
+from storage.keys import destroy_key
 from storage.reader import RecordingReader, content, fresh_path, open_recording
 from storage.recording import FrameWriter, encode_json
 from storage.rows import row_to_json

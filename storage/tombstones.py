@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from storage.audit import AuditEntry, AuditLog
+from storage.audit import AuditLog
+from storage.audit_entry import AuditEntry
 from storage.beside import delete_recordings
 from storage.database import Database
 from storage.rows import time_from_json, time_to_json

@@ -14,6 +14,7 @@ from typing import Any
 
 from storage import crypto
 from storage.durable import AppendFile, make_folder, remove
+from storage.epochs import current_public
 from storage.errors import DamagedError, KeyProblemError, OutsideError, VaultError, WriteFailedError
 from storage.format import (
     FORMAT_VERSION,
@@ -25,7 +26,7 @@ from storage.format import (
     is_recording_id,
     open_container,
 )
-from storage.keys import NodeKeys, SealedKeys, current_public, destroy_key
+from storage.keys import NodeKeys, SealedKeys, destroy_key
 from storage.reader import RecordingReader, epoch_of, open_recording
 from storage.recording import FrameWriter, OpenRecording, index_context, settle
 from storage.rows import time_from_json, time_to_json

@@ -10,11 +10,11 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from benchmarks.postgres import PostgresServer
 from recorder.service.kernel_relay import obstacle, read_means
 from storage.database import Database, sqlite_url
 from tests.helpers.accounts import CHEAP, write_down_additions
 from tests.helpers.extent import IS_FULL
-from tests.helpers.postgres import PostgresServer
 from tests.helpers.temporary import leave_memory, use_memory
 from tests.helpers.units import rank
 

@@ -18,8 +18,9 @@ from typing import IO
 
 from recorder.audit import check as audit_check
 from recorder.common.plain_text import safe_cell
-from storage.audit import AuditEntry, AuditLog
+from storage.audit import AuditLog
 from storage.audit_chain import checked_lines
+from storage.audit_entry import AuditEntry
 from storage.heads import Head
 from storage.rows import time_to_json
 

@@ -10,7 +10,9 @@ from typing import Any
 from recorder.audit.anchoring import NODE_CHARACTERS
 from recorder.common.home import Home
 from storage.anchors import Anchors
-from storage.audit import AuditEntry, AuditLog, AuditState, BadEntry
+from storage.audit import AuditLog
+from storage.audit_chain import AuditState, BadEntry
+from storage.audit_entry import AuditEntry
 from storage.durable import make_folder, save_atomically
 from storage.errors import StorageError
 from storage.heads import Head

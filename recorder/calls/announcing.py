@@ -11,7 +11,8 @@ from recorder.calls.bridged import BridgedCall
 from recorder.calls.part import Part
 from recorder.calls.party import Party
 from recorder.calls.rules import call as table
-from recorder.calls.rules.call import Play, Side
+from recorder.calls.rules.call import Side
+from recorder.calls.rules.call_words import Play
 from recorder.calls.rules.transfer import Occupant
 from recorder.calls.works import Sounds
 from recorder.common.clock import utc_now

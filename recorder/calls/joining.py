@@ -9,7 +9,7 @@ from recorder.calls.bridged import BridgedCall
 from recorder.calls.keypad import Keypad
 from recorder.calls.part import Part
 from recorder.calls.recording import Recording
-from recorder.calls.rules.call import After
+from recorder.calls.rules.call_words import After
 from recorder.calls.rules.transfer import Occupant, Standing
 from recorder.calls.taping import Taping
 from recorder.rules.pausing import Final

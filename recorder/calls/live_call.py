@@ -14,7 +14,8 @@ from recorder.calls.legs import Legs
 from recorder.calls.redirects import Following, Redirection
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules import call as table
-from recorder.calls.rules.call import After, Call, Side
+from recorder.calls.rules.call import Call, Side
+from recorder.calls.rules.call_words import After
 from recorder.calls.rules.transfer import Occupant
 from recorder.calls.transferable import TransferableCall, TransferIntake
 from recorder.calls.transferring import Transfers

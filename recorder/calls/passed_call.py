@@ -7,7 +7,8 @@ from typing import Any
 
 from recorder.calls.live_call import LiveCall
 from recorder.calls.rules import call as table
-from recorder.calls.rules.call import After, Side
+from recorder.calls.rules.call import Side
+from recorder.calls.rules.call_words import After
 from recorder.rules.policy import extension_of
 from sip.events import (
     Body,

@@ -44,7 +44,8 @@ from recorder.calls.probing import SilenceProbe
 from recorder.calls.recording import CLOSING_S, Recording, silence_of
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules import call as table
-from recorder.calls.rules.call import After, Call, Side
+from recorder.calls.rules.call import Call, Side
+from recorder.calls.rules.call_words import After
 from recorder.calls.rules.identities import numbers_in, parties_of
 from recorder.calls.rules.transfer import Occupant, occupants_of
 from recorder.calls.second_message import SecondMessage

@@ -41,7 +41,9 @@ from recorder.common.system_user import os_user
 from recorder.permissions import Act, Person
 from recorder.recordings.opening import open_index
 from storage.anchors import Anchors
-from storage.audit import AuditEntry, AuditLog, AuditState
+from storage.audit import AuditLog
+from storage.audit_chain import AuditState
+from storage.audit_entry import AuditEntry
 from storage.errors import AuditUnavailableError, StorageError
 from storage.heads import AnchorsUnreadableError, Head, parse_head, read_heads
 from storage.keys import NodeKeys

@@ -29,7 +29,8 @@ from recorder.cli.shared import (
     sign_in,
 )
 from recorder.common.home import Home
-from recorder.config import Config, ConfigError
+from recorder.config.settings import Config
+from recorder.config.toml_tables import ConfigError
 from recorder.permissions import Act, Person
 
 

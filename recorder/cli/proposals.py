@@ -19,7 +19,8 @@ from recorder.cli.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.permissions import Act, Allowed, DeniedError, may
+from recorder.permissions import Act, Allowed, DeniedError
+from recorder.rules.authorisation import may
 from storage.rows import time_to_json
 
 

@@ -14,7 +14,6 @@ from recorder.cli.shared import (
 )
 from recorder.data_subjects import case_deadlines, casework
 from recorder.data_subjects.case_entries import CaseBooks
-from recorder.data_subjects.casework import CaseBooks
 from recorder.data_subjects.claim_letters import ClaimLetter, claim_letter
 from recorder.data_subjects.letters import NotYetError
 from recorder.permissions import Person

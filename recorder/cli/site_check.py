@@ -20,24 +20,15 @@ from recorder.cli.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.config import Config
+from recorder.config.settings import Config
 from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.permissions import Role
 from recorder.recordings.keyring import epoch_keys
 from recorder.service.certificates import check_tls
-from recorder.service.home_check import check_listening, check_next_hops, check_private_keys
-from recorder.service.kernel_relay import check_kernel_relay, read_means
-from recorder.service.machine import read_machine
-from recorder.service.openid_check import check_openid
-from recorder.service.peer_check import check_alarms, check_targets
-from recorder.service.site_check import (
-    Finding,
-    Level,
+from recorder.service.config_check import (
     check_accounts,
     check_anchors,
     check_answered_by,
-    check_folders,
-    check_machine,
     check_operators,
     check_pause_keys,
     check_review,
@@ -46,11 +37,18 @@ from recorder.service.site_check import (
     check_srtp,
     check_teamless,
     check_teams,
-    error,
-    warning,
 )
+from recorder.service.findings import Level, error, warning
+from recorder.service.home_check import check_folders, check_listening, check_next_hops, check_private_keys
+from recorder.service.kernel_relay import check_kernel_relay, read_means
+from recorder.service.machine import read_machine
+from recorder.service.machine_check import check_machine
+from recorder.service.openid_check import check_openid
+from recorder.service.peer_check import check_alarms, check_targets
+from storage.epochs import current_public
 from storage.errors import StorageError
-from storage.keys import NodeKeys, current_public
+from storage.fsck import Finding
+from storage.keys import NodeKeys
 
 MIN_PEOPLE = 2
 """Accounts that can be used: a second person decides what one alone may not."""

@@ -11,7 +11,7 @@ from recorder.common.problems import ProblemError
 from recorder.data_subjects.book import CaseBook, ChangedError
 from recorder.data_subjects.case_rules import check_step
 from recorder.permissions import Act, Actor, DeniedError, Person
-from recorder.retention.holding import HoldBooks
+from recorder.retention.hold_books import HoldBooks
 from recorder.rules.cases import Case, CaseEntry, Step, after
 
 

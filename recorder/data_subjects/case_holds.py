@@ -11,7 +11,6 @@ from recorder.common.problems import ProblemError
 from recorder.data_subjects.case_scope import WIDE_FOR, check_count, is_narrow
 from recorder.permissions import DeniedError, Person
 from recorder.retention.hold_books import HoldBooks, settling_books
-from recorder.retention.holding import HoldBooks, settling_books
 from recorder.rules.cases import Case, CaseKind
 from recorder.rules.fault_status import FAULT_STATUS
 from recorder.rules.holds import GRACE

@@ -30,7 +30,7 @@ from recorder.data_subjects.case_scope import in_words, is_empty, wanted
 from recorder.data_subjects.workdays import is_working_day
 from recorder.permissions import MAX_REASON_CHARACTERS, Act, Actor, DeniedError, Person
 from recorder.retention.hold_books import steady_books
-from recorder.retention.holding import place_hold, review_hold, steady_books
+from recorder.retention.holding import place_hold, review_hold
 from recorder.retention.restricting import ClaimBooks
 from recorder.rules.cases import Case, CaseEntry, CaseKind, Decision, LegalGround, Step, after, opened
 from recorder.rules.deadlines import extend_by

@@ -10,7 +10,6 @@ from recorder.data_subjects.case_holds import HOLD_KIND
 from recorder.data_subjects.case_scope import check_scoping, in_words, is_empty, wanted
 from recorder.permissions import Act, Actor, DeniedError, Person
 from recorder.retention.hold_books import steady_books
-from recorder.retention.holding import steady_books
 from recorder.rules.cases import Case, Step
 from recorder.rules.holds import GRACE
 from storage.query_holds import QueryHold

@@ -33,7 +33,8 @@ from recorder.rules.live_facts import facts_listed
 from recorder.rules.opt_out import may_decide
 from recorder.rules.requesting import Bench
 from recorder.rules.weekly import WEEK, Week, Weekday, counted, last_weekly, word_of
-from storage.audit import AuditEntry, AuditLog
+from storage.audit import AuditLog
+from storage.audit_entry import AuditEntry
 from storage.tombstones import DELETED, tombstones_of
 from storage.types import Claim, Search
 

@@ -16,13 +16,13 @@ from recorder.config.settings import Archive
 from storage.archive import archive
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
+from storage.epochs import EpochKeys
 from storage.erasures import Erasures, is_open
 from storage.errors import AuditUnavailableError, NotFoundError, StorageError
 from storage.format import ARCHIVE_VERSION, ContainerScan, open_container
 from storage.hold_journal import steady
 from storage.holds import Holds
 from storage.index import Index
-from storage.keys import EpochKeys
 from storage.reader import fresh_path
 from storage.rewrite import clear_up
 from storage.rows import archived_to_json, row_from_json

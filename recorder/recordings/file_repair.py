@@ -12,11 +12,11 @@ from recorder.recordings.reindex import row_of_container
 from recorder.recordings.returned import alone
 from storage.database import Database
 from storage.durable import make_folder, sync_folder
-from storage.erase import clear_up
 from storage.errors import StorageError
 from storage.fsck import Finding, Kind
 from storage.index import Index
 from storage.lost_found import LostFound
+from storage.rewrite import clear_up
 from storage.stored_rows import StoredRows
 from storage.vault import Vault
 

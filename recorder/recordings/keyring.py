@@ -5,9 +5,9 @@ from pathlib import Path
 from recorder.access.passwords import weakness
 from recorder.common.home import Home
 from recorder.config.settings import Config
+from storage.epochs import EpochKeys
 from storage.errors import KeyProblemError
 from storage.key_files import read_secret
-from storage.keys import EpochKeys
 
 
 def private_folder(home: Home, config: Config) -> Path:

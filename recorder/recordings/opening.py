@@ -20,8 +20,9 @@ from recorder.recordings.keyring import epoch_keys
 from recorder.recordings.returned import destroy_returned
 from recorder.rules.pausing import PauseState
 from storage.audit import AuditLog
+from storage.database import sqlite_url
 from storage.errors import DamagedError, ExportError, NotFoundError, StorageError, VaultError
-from storage.index import Index, sqlite_url
+from storage.index import Index
 from storage.keys import NodeKeys
 from storage.reader import RecordingReader, open_recording
 from storage.rows import row_from_json, row_to_json

@@ -16,8 +16,9 @@ from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
 from recorder.permissions import Act
 from recorder.recordings.returned import held_since
 from recorder.rules.cases import Step
-from storage.audit import AuditEntry, AuditLog
+from storage.audit import AuditLog
 from storage.audit_chain import checked_lines
+from storage.audit_entry import AuditEntry
 from storage.claim_journal import ACTS as CLAIM_ACTS
 from storage.claim_journal import replay_claims
 from storage.claims import Claims

@@ -15,13 +15,14 @@ from recorder.retention.erasure_books import takes_three
 from recorder.rules.holds import OrderVerdict, verdict_on
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
-from storage.erase import Preview, Progress, clear_up, erase_spans, preview
+from storage.epochs import EpochKeys
+from storage.erase import Preview, Progress, erase_spans, preview
 from storage.erasures import Erasures
 from storage.errors import AuditUnavailableError, DamagedError, KeyProblemError, NotFoundError, StorageError
 from storage.hold_journal import steady
 from storage.holds import Holds
 from storage.index import Index
-from storage.keys import EpochKeys
+from storage.rewrite import clear_up
 from storage.rows import row_from_json, time_to_json
 from storage.spans import Span
 from storage.types import ErasureOrder, ErasureState, Hold, RecordingRow, SegmentKind

@@ -9,7 +9,8 @@ from pathlib import Path
 from recorder.retention.people_leftovers import PeopleLeftovers, due_before
 from recorder.rules.retention_periods import Periods
 from recorder.rules.retention_schedule import DataClass
-from storage.audit import AuditEntry, AuditLog
+from storage.audit import AuditLog
+from storage.audit_entry import AuditEntry
 from storage.claim_journal import ACTS as CLAIM_ACTS
 from storage.claims import Claims
 from storage.durable import remove

@@ -12,7 +12,6 @@ from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Actor, DeniedError, Person, Role
 from recorder.retention.hold_books import HoldBooks, call_to_hold, settling_books, steady_books
-from recorder.retention.holding import HoldBooks, call_to_hold, settling_books, steady_books
 from recorder.retention.rights import (
     ClaimEvent,
     check_asking,

@@ -15,8 +15,9 @@ from recorder.config.toml_tables import ConfigError
 from recorder.recordings.keyring import epoch_keys
 from recorder.retention.sweep_state import IN_FORCE
 from storage.audit import AuditLog
+from storage.database import sqlite_url
 from storage.errors import AuditUnavailableError, StorageError
-from storage.index import Index, sqlite_url
+from storage.index import Index
 from storage.keys import NodeKeys
 
 

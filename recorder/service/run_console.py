@@ -26,8 +26,8 @@ from recorder.web.server import TlsFiles, server_config
 from recorder.web.wiring import open_console
 from sip.options import TlsOptions
 from sip.tls import TlsFilesError, load
+from storage.epochs import EpochKeys
 from storage.errors import StorageError
-from storage.keys import EpochKeys
 
 _log = logging.getLogger(__name__)
 

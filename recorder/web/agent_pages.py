@@ -40,7 +40,7 @@ def first_page(console: Parts, person: Person) -> str:
     if not console.renderer.can(person, Act.SEE_LIVE):
         return next((path for act, path in _ELSEWHERE if console.renderer.can(person, act)), "/account")
     try:
-        return "/agent" if console.live.extensions(person) else "/live"
+        return "/agent" if console.sign_ons.extensions(person) else "/live"
     except ProblemError:
         return "/live"
 
@@ -69,7 +69,7 @@ async def agent_changes(request: Request, console: Console) -> StreamingResponse
         return await run_in_threadpool(signed_in, request, console, is_activity=False)
 
     caller = await watching()
-    extensions = await run_in_threadpool(console.live.extensions, _person(caller))
+    extensions = await run_in_threadpool(console.sign_ons.extensions, _person(caller))
     return await console.watchers.stream(caller.actor.actor, console.pulse.watch(extensions), ask=watching)
 
 
@@ -94,7 +94,7 @@ def forgot(console: Console, caller: PageChanger, span: Ticked = "", paused_at: 
 def ask(console: Console, call: str, caller: PageChanger) -> HTMLResponse:
     """Tell the managers that the caller asks not to be recorded."""
     try:
-        console.live.ask_opt_out(caller.actor, call, "")
+        console.opt_outs.ask(caller.actor, call, "")
     except ProblemError as error:
         return _page(console, caller, problem=error.detail, status=error.status)
     return _page(console, caller, said="A manager has been asked. The call is recorded until one of them decides.")
@@ -118,7 +118,7 @@ def sign_on(console: Console, caller: PageChanger, extension: Number = "") -> HT
         return _page(console, caller, problem="Give the extension of the phone that you sit at.", status=422)
     try:
         is_anothers = is_anothers_extension(console.deps.people, _person(caller), number)
-        answer = console.live.sign_on(caller.actor, number, is_anothers=is_anothers)
+        answer = console.sign_ons.sign_on(caller.actor, number, is_anothers=is_anothers)
     except ProblemError as error:
         return _page(console, caller, problem=error.detail, status=error.status)
     if "code" in answer:
@@ -132,7 +132,7 @@ def sign_on(console: Console, caller: PageChanger, extension: Number = "") -> HT
 def sign_off(console: Console, caller: PageChanger, extension: Number = "") -> HTMLResponse:
     """Sit at an extension no longer."""
     try:
-        console.live.sign_off(caller.actor, extension.strip())
+        console.sign_ons.sign_off(caller.actor, extension.strip())
     except ProblemError as error:
         return _page(console, caller, problem=error.detail, status=error.status)
     return _page(console, caller, said=f"You are signed off from extension {extension.strip()}.")
@@ -166,7 +166,7 @@ def _acted(console: Parts, caller: Caller, do: Callable[[str], dict[str, Any]], 
     """Do something to every phone that they sit at, and show how the calls stand afterwards."""
     try:
         person = _person(caller)
-        _each(console.live.extensions(person, console.live.calls(person)), do)
+        _each(console.sign_ons.extensions(person, console.live.calls(person)), do)
     except ProblemError as error:
         return _page(console, caller, problem=error.detail, status=error.status)
     return _page(console, caller, said=said)
@@ -200,9 +200,9 @@ def _page(
     takeovers: list[dict[str, Any]] = []
     misnamed: list[MisnamedOperator] = []
     try:
-        phone, signed_on = _phone(console, caller), console.live.signed_on(_person(caller))
-        takeovers = console.live.takeovers(_person(caller))
-        misnamed = console.live.misnamed(_person(caller), usable_people(console.deps.people))
+        phone, signed_on = _phone(console, caller), console.sign_ons.signed_on(_person(caller))
+        takeovers = console.sign_ons.takeovers(_person(caller))
+        misnamed = console.sign_ons.misnamed(_person(caller), usable_people(console.deps.people))
     except ProblemError as error:
         if error.status == 403:
             raise
@@ -221,7 +221,7 @@ def _page(
 def _phone(console: Parts, caller: Caller) -> Phone:
     person = _person(caller)
     calls = console.live.calls(person)
-    return phone_of(console.live.extensions(person, calls), calls)
+    return phone_of(console.sign_ons.extensions(person, calls), calls)
 
 
 def _person(caller: Caller) -> Person:

@@ -47,16 +47,19 @@ from recorder.web import (
 )
 from recorder.web.auth import Gatekeeper
 from recorder.web.board import Board
+from recorder.web.daemon_access import DaemonAccess
 from recorder.web.deps import ConsoleDeps
 from recorder.web.desk import Desk
-from recorder.web.live_desk import LiveDesk
+from recorder.web.live_call_service import LiveCallService
 from recorder.web.middleware import Guard, security_headers
+from recorder.web.opt_out_service import OptOutService
 from recorder.web.parts import Parts, SignInNeededError
 from recorder.web.pulse import Pulse
 from recorder.web.rates import RateLimits
 from recorder.web.render import HERE, Renderer
 from recorder.web.route_access import check_routes
 from recorder.web.rules import Rules
+from recorder.web.sign_on_service import SignOnService
 from recorder.web.watchers import Watchers
 
 _log = logging.getLogger(__name__)
@@ -130,10 +133,14 @@ def _parts(deps: ConsoleDeps, limits: RateLimits, renderer: Renderer) -> Parts:
         deps.books.audit, deps.hold_books.state / CONSOLE_FOLDER, alarm=_alarm, now=deps.now, clock=time.monotonic
     )
     rules, pulse = Rules(deps.audit, late), Pulse(deps.beats)
+    daemon = DaemonAccess(deps.live, rules)
+    live = LiveCallService(daemon, managed=deps.managed, now=deps.now)
     return Parts(
         deps=deps,
         rules=rules,
-        live=LiveDesk(deps.live, rules, managed=deps.managed, now=deps.now),
+        live=live,
+        opt_outs=OptOutService(daemon, live),
+        sign_ons=SignOnService(daemon),
         desk=Desk(deps, rules),
         gate=Gatekeeper(deps, rules, limits),
         renderer=renderer,

@@ -16,7 +16,6 @@ from recorder.access.sessions import Sessions
 from recorder.access.tokens import Tokens
 from recorder.control.client import OptOutGrant
 from recorder.data_subjects.case_entries import CaseBooks
-from recorder.data_subjects.casework import CaseBooks
 from recorder.data_subjects.transcripts import Transcripts
 from recorder.exports.copy_orders import CopyBooks
 from recorder.notifications.watch import WatchBooks

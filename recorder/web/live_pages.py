@@ -13,8 +13,9 @@ from recorder.control.client import OptOutGrant
 from recorder.web.auth import Caller
 from recorder.web.board_stream import BoardStream, Watcher
 from recorder.web.conversations import by_conversation
-from recorder.web.live_desk import LiveDesk
+from recorder.web.live_call_service import LiveCallService
 from recorder.web.live_rows import LiveRow, row_of
+from recorder.web.opt_out_service import OptOutService
 from recorder.web.parts import Console, PageChanger, PageReader, PageWatcher, Parts, Text, signed_in
 
 router = APIRouter(include_in_schema=False)
@@ -49,7 +50,7 @@ def live_rows(console: Console, caller: PageWatcher) -> HTMLResponse:
 @router.get("/live/requests")
 def live_requests(console: Console, caller: PageWatcher) -> HTMLResponse:
     """Return the requests to opt out, for the page's script."""
-    return console.renderer.page("live_requests.html", caller, requests=_requests(console.live, caller))
+    return console.renderer.page("live_requests.html", caller, requests=_requests(console.opt_outs, caller))
 
 
 @router.get("/live/changes")
@@ -72,7 +73,7 @@ async def live_changes(request: Request, console: Console) -> StreamingResponse:
 def ask(console: Console, call: str, caller: PageChanger) -> HTMLResponse:
     """Tell the managers that the caller asks not to be recorded."""
     said = "A manager of the team has been asked. The call is recorded until one of them decides."
-    return _acted(console, caller, lambda: console.live.ask_opt_out(caller.actor, call, ""), lambda _: said)
+    return _acted(console, caller, lambda: console.opt_outs.ask(caller.actor, call, ""), lambda _: said)
 
 
 @router.get("/live/{call}/opt-out")
@@ -94,7 +95,7 @@ def opt_out(  # noqa: PLR0917 - FastAPI passes them by name
     """End the recording of a call for good."""
     grant = _grant(caller_asked, distress_judged, erase_before, reason)
     try:
-        answer = console.live.opt_out(caller.actor, call, grant)
+        answer = console.opt_outs.opt_out(caller.actor, call, grant)
     except ProblemError as error:
         return _decision_page(console, caller, _call(console, caller, call), None, grant=grant, problem=error)
     return _live_page(console, caller, said=_ended(answer))
@@ -124,11 +125,11 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
     grant = _grant(caller_asked, distress_judged, erase_before, reason)
     try:
         if decision == "decline":
-            console.live.decline_opt_out(caller.actor, request_id, reason)
+            console.opt_outs.decline(caller.actor, request_id, reason)
             return _live_page(console, caller, said="The request is declined. The call is still recorded.")
-        return _live_page(console, caller, said=_ended(console.live.grant_opt_out(caller.actor, request_id, grant)))
+        return _live_page(console, caller, said=_ended(console.opt_outs.grant(caller.actor, request_id, grant)))
     except ProblemError as error:
-        request = next((one for one in _requests(console.live, caller) if one["id"] == request_id), None)
+        request = next((one for one in _requests(console.opt_outs, caller) if one["id"] == request_id), None)
         if request is None:  # its call has ended, or it is not theirs to see
             return _live_page(console, caller, problem=error.detail, status=error.status)
         call = _call(console, caller, str(request.get("call")))
@@ -218,7 +219,7 @@ def _live_page(console: Parts, caller: Caller, *, said: str = "", problem: str =
     rows: list[LiveRow] | None = None
     requests: list[dict[str, Any]] = []
     try:
-        rows, requests = _rows(console.live, caller), _requests(console.live, caller)
+        rows, requests = _rows(console.live, caller), _requests(console.opt_outs, caller)
     except ProblemError as error:
         if error.status == 403:
             raise
@@ -251,22 +252,22 @@ def _decision_page(
     )
 
 
-def _rows(desk: LiveDesk, caller: Caller, *, is_shared: bool = False) -> list[LiveRow]:
+def _rows(live: LiveCallService, caller: Caller, *, is_shared: bool = False) -> list[LiveRow]:
     person = caller.person
     assert person is not None, "pages know sessions only, and those are people's"
-    calls = by_conversation(desk.calls(person, is_shared=is_shared))
+    calls = by_conversation(live.calls(person, is_shared=is_shared))
     return [row_of(call) for call in calls.values()]
 
 
-def _requests(desk: LiveDesk, caller: Caller) -> list[dict[str, Any]]:
+def _requests(opt_outs: OptOutService, caller: Caller) -> list[dict[str, Any]]:
     """Return the requests that this person sees, each with whether it is theirs to decide."""
     person = caller.person
     assert person is not None, "pages know sessions only, and those are people's"
-    return desk.opt_outs(person)
+    return opt_outs.requests(person)
 
 
 def _request(console: Parts, caller: Caller, request_id: str) -> dict[str, Any]:
-    for request in _requests(console.live, caller):
+    for request in _requests(console.opt_outs, caller):
         if request["id"] == request_id:
             return request
     raise ProblemError(404, "There is no such request of a call in progress.")

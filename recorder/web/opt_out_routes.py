@@ -42,28 +42,28 @@ class OptOuts(BaseModel):
 @router.get("/opt-outs")
 def opt_outs(console: Console, caller: ApiReader) -> OptOuts:
     """Requests of the calls in progress that you are on or answer for, decided ones too."""
-    return OptOuts(opt_outs=console.live.opt_outs(caller.actor))
+    return OptOuts(opt_outs=console.opt_outs.requests(caller.actor))
 
 
 @router.post("/calls/{call}/opt-out-request")
 def ask(console: Console, call: CallPath, caller: ApiChanger, why: Why | None = None) -> dict[str, Any]:
     """Ask that a call be recorded no longer; a manager of its team decides."""
-    return console.live.ask_opt_out(caller.actor, call, why.reason if why else "")
+    return console.opt_outs.ask(caller.actor, call, why.reason if why else "")
 
 
 @router.post("/calls/{call}/opt-out")
 def opt_out(console: Console, call: CallPath, caller: ApiChanger, order: GrantOrder) -> dict[str, Any]:
     """Stop recording for the rest of a call: raised and granted in one, by a manager who may grant it."""
-    return console.live.opt_out(caller.actor, call, order.grant())
+    return console.opt_outs.opt_out(caller.actor, call, order.grant())
 
 
 @router.post("/opt-outs/{request_id}/grant")
 def grant(console: Console, request_id: RequestPath, caller: ApiChanger, order: GrantOrder) -> dict[str, Any]:
     """Grant a request: recording ends for the rest of its call; takes both statements and a reason."""
-    return console.live.grant_opt_out(caller.actor, request_id, order.grant())
+    return console.opt_outs.grant(caller.actor, request_id, order.grant())
 
 
 @router.post("/opt-outs/{request_id}/decline")
 def decline(console: Console, request_id: RequestPath, caller: ApiChanger, why: Why) -> dict[str, Any]:
     """Decline a request, for a reason."""
-    return console.live.decline_opt_out(caller.actor, request_id, why.reason)
+    return console.opt_outs.decline(caller.actor, request_id, why.reason)

@@ -11,10 +11,12 @@ from recorder.web.auth import CSRF_HEADER, Caller, Gatekeeper
 from recorder.web.board import Board
 from recorder.web.deps import ConsoleDeps
 from recorder.web.desk import Desk
-from recorder.web.live_desk import LiveDesk
+from recorder.web.live_call_service import LiveCallService
+from recorder.web.opt_out_service import OptOutService
 from recorder.web.pulse import Pulse
 from recorder.web.render import Renderer
 from recorder.web.rules import Rules
+from recorder.web.sign_on_service import SignOnService
 from recorder.web.watchers import Watchers
 
 Text = Annotated[str, Form(max_length=1000)]
@@ -30,7 +32,9 @@ class Parts:
 
     deps: ConsoleDeps
     rules: Rules
-    live: LiveDesk
+    live: LiveCallService
+    opt_outs: OptOutService
+    sign_ons: SignOnService
     desk: Desk
     gate: Gatekeeper
     renderer: Renderer

@@ -48,10 +48,12 @@ from recorder.retention.people_leftovers import PeopleSweep
 from recorder.web.deps import ConsoleDeps
 from recorder.web.pulse import BEAT_S, SILENCE_S
 from storage.audit import AuditLog
+from storage.database import sqlite_url
+from storage.epochs import EpochKeys
 from storage.erasures import Erasures
 from storage.holds import Holds
-from storage.index import Index, sqlite_url
-from storage.keys import EpochKeys, NodeKeys
+from storage.index import Index
+from storage.keys import NodeKeys
 from storage.reader import open_recording
 from storage.rows import row_to_json
 from storage.vault import Vault

@@ -7,7 +7,8 @@ import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
-from storage.audit import REPAIRED, AuditLog
+from storage.audit import AuditLog
+from storage.audit_chain import REPAIRED
 from tests.crash.vault_acts import Speaker, recover
 from tests.crash.vault_site import opened
 

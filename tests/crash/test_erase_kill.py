@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from audio.analysis import speech_seconds
-from storage.erase import erase_spans, fresh_path
+from storage.erase import erase_spans
 from storage.errors import StorageError
-from storage.reader import RecordingReader, epoch_of
+from storage.reader import RecordingReader, epoch_of, fresh_path
 from storage.rows import row_from_json
 from storage.runs import AUDIO, parse
 from storage.spans import Span

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from nacl.pwhash import argon2id
 
-from storage.keys import EpochKeys
+from storage.epochs import EpochKeys
 from storage.vault import recover
 from storage.verify import verify
 from tests.crash.counted import Steps

@@ -24,10 +24,11 @@ from recorder.rules.policy import Service
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url
 from storage.deletion import Shredder
+from storage.epochs import EpochKeys
 from storage.erasures import Erasures
 from storage.holds import Holds
 from storage.index import Index
-from storage.keys import EpochKeys, NodeKeys
+from storage.keys import NodeKeys
 from storage.old_calls import OldCalls
 from storage.runs import ANCHOR, AUDIO, PCMA, TICKS_PER_S, pack
 from storage.tombstones import Deletions

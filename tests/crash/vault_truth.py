@@ -9,7 +9,7 @@ from typing import Any
 
 from recorder.recordings.fsck import Checker
 from recorder.recordings.inspection import Inspector
-from storage.audit import AuditState
+from storage.audit_chain import AuditState
 from storage.errors import StorageError
 from storage.fsck import Kind
 from storage.reader import open_recording

@@ -39,8 +39,10 @@ from recorder.web.auth import Gatekeeper
 from recorder.web.deps import ConsoleDeps
 from recorder.web.server import server_config
 from recorder.web.wiring import open_console
-from storage.audit import AuditEntry, AuditLog
-from storage.index import Index, sqlite_url
+from storage.audit import AuditLog
+from storage.audit_entry import AuditEntry
+from storage.database import sqlite_url
+from storage.index import Index
 from storage.reader import open_recording
 from storage.rows import row_from_json
 from tests.helpers.accounts import CHEAP, MAKER, PASSWORD, appoint_deputy

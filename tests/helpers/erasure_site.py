@@ -9,10 +9,12 @@ from recorder.permissions import Person, Role
 from recorder.retention.eraser import Eraser
 from recorder.retention.erasure_books import ErasureBooks
 from recorder.retention.hold_books import HoldBooks
-from storage.audit import AuditEntry, AuditLog
+from storage.audit import AuditLog
+from storage.audit_entry import AuditEntry
+from storage.database import sqlite_url
 from storage.erasures import Erasures
 from storage.holds import Holds, new_hold_id
-from storage.index import Index, sqlite_url
+from storage.index import Index
 from storage.rows import row_from_json
 from storage.types import Hold, HoldKind, RecordingRow
 from tests.helpers.storage_home import ID, Site, row

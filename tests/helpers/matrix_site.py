@@ -31,9 +31,10 @@ from recorder.web.auth import Caller
 from recorder.web.deps import ConsoleDeps
 from recorder.web.render import Renderer
 from storage.claims import Claims, new_claim_id
+from storage.database import sqlite_url
 from storage.erasures import new_order_id
 from storage.holds import new_hold_id
-from storage.index import Index, sqlite_url
+from storage.index import Index
 from storage.types import (
     Claim,
     ClaimState,

@@ -4,7 +4,8 @@ from typing import Any
 
 import httpx
 
-from storage.audit import AuditEntry, AuditLog
+from storage.audit import AuditLog
+from storage.audit_entry import AuditEntry
 from tests.helpers.exchange import Talk
 
 REASON = "caller is very upset"

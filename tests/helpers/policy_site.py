@@ -29,7 +29,8 @@ from recorder.config.reading import read_config
 from recorder.permissions import Role
 from recorder.recordings.opening import open_index
 from recorder.retention.sweep_process import opened_sweeper
-from storage.audit import AuditEntry, AuditLog
+from storage.audit import AuditLog
+from storage.audit_entry import AuditEntry
 from storage.holds import Holds
 from storage.types import RecordingId
 from tests.helpers.console_site import Browser

@@ -5,10 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from storage.keys import EpochKeys, EpochPrivateKey, NodeKeys
+from storage.epochs import EpochKeys, EpochPrivateKey
+from storage.keys import NodeKeys
+from storage.reader import RecordingReader, epoch_of
+from storage.recording import OpenRecording
 from storage.runs import ANCHOR, AUDIO, PCMA, pack
 from storage.types import FinishedFile, RecordingHead, RecordingId
-from storage.vault import OpenRecording, RecordingReader, Vault, epoch_of, open_recording
+from storage.vault import Vault, open_recording
 
 STARTED = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 ID = RecordingId("20261124T093000Z-2001-0a1b2c")

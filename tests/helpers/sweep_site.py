@@ -20,11 +20,12 @@ from recorder.rules.retention_periods import Periods
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url
 from storage.deletion import Shredder
+from storage.epochs import EpochKeys
 from storage.erasures import Erasures
 from storage.hold_journal import PLACED, RELEASED, changed_details, placed_details
 from storage.holds import Holds, new_hold_id
 from storage.index import Index
-from storage.keys import EpochKeys, NodeKeys
+from storage.keys import NodeKeys
 from storage.old_calls import OldCalls
 from storage.rows import row_from_json
 from storage.tombstones import Deletions

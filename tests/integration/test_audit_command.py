@@ -25,8 +25,9 @@ from recorder.permissions import Role
 from storage.anchors import Anchor, Anchors
 from storage.audit import AuditLog
 from storage.audit_entry import line_of
+from storage.database import sqlite_url
 from storage.heads import Head
-from storage.index import Index, sqlite_url
+from storage.index import Index
 from storage.keys import NodeKeys
 from tests.helpers.accounts import CHEAP, PASSWORD
 

@@ -13,8 +13,10 @@ from unittest.mock import Mock
 
 import pytest
 
-from storage.audit import REPAIRED, AuditLog, AuditState, AuditUnavailableError
+from storage.audit import AuditLog
+from storage.audit_chain import REPAIRED, AuditState
 from storage.audit_entry import GENESIS, line_of
+from storage.errors import AuditUnavailableError
 from storage.heads import AnchorsUnreadableError, Head, heads_in, parse_head, read_heads
 
 AT = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)

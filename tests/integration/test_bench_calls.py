@@ -9,9 +9,10 @@ import pytest
 
 from benchmarks import calls
 from benchmarks.home import recorder_command
+from benchmarks.messages import media_address
 from benchmarks.placed import PlacedCalls
 from benchmarks.ports import free_address
-from tests.helpers.sip_peer import Answer, Caller, Media, Officer, State, media_address, parse
+from tests.helpers.sip_peer import Answer, Caller, Media, Officer, State, parse
 
 pytestmark = pytest.mark.usefixtures("begins_at_once")
 

@@ -8,7 +8,8 @@ import pytest
 from benchmarks import board, search_page
 from benchmarks.index_rows import new_row
 from recorder.common.home import Home
-from storage.index import Index, sqlite_url
+from storage.database import sqlite_url
+from storage.index import Index
 from tests.helpers.recorder_home import recorder_home
 
 

@@ -19,11 +19,11 @@ import sqlalchemy as sa
 
 from benchmarks.index import FRUITLESS, KINDS, PAGE, fill, main, searches
 from benchmarks.index_rows import made
+from benchmarks.postgres import PostgresServer
 from storage.database import Database, sqlite_url
 from storage.index import COUNTED, Index
 from storage.stored_rows import StoredRows
 from storage.tables import identities
-from tests.helpers.postgres import PostgresServer
 
 ROWS = 20_000
 SEARCHES = 10

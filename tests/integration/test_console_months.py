@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from recorder.service.run_console import keep_months
-from storage.keys import EpochKeys, current_public
+from storage.epochs import EpochKeys, current_public
 from tests.helpers.rtp import eventually
 
 START, LATER = datetime(2026, 11, 25, tzinfo=UTC), datetime(2027, 6, 1, tzinfo=UTC)

@@ -12,7 +12,8 @@ import soundfile
 
 from recorder.rules.requesting import Leave
 from recorder.rules.signing_in import SessionLimits
-from storage.index import Index, sqlite_url
+from storage.database import sqlite_url
+from storage.index import Index
 from storage.rows import row_from_json
 from storage.types import RecordingId
 from tests.helpers.accounts import PASSWORD, Clock

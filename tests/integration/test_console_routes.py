@@ -15,7 +15,8 @@ from fastapi.routing import APIRoute
 
 from recorder.permissions import Role
 from recorder.web.app import create_app
-from storage.index import Index, sqlite_url
+from storage.database import sqlite_url
+from storage.index import Index
 from storage.tombstones import Deletions, Tombstone
 from storage.types import RecordingId
 from tests.helpers.accounts import PASSWORD

@@ -13,10 +13,10 @@ from recorder.common.home import Home
 from recorder.recordings.home_rights import forbidden_in
 from recorder.recordings.returned import alone
 from recorder.service.home_sharing import share
-from storage.audit import AuditLog, AuditUnavailableError
+from storage.audit import AuditLog
 from storage.database import Database, sqlite_url
 from storage.durable import AppendFile, make_folder
-from storage.errors import DatabaseError, KeyProblemError
+from storage.errors import AuditUnavailableError, DatabaseError, KeyProblemError
 from storage.group_modes import file_mode, make_one_folder, open_file, refuse_link, touch
 from storage.index_file import state_of
 from storage.key_files import read_secret

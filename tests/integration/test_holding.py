@@ -16,11 +16,10 @@ from recorder.retention.erasure_decisions import decide_erasure
 from recorder.retention.hold_lists import hold_to_json, holds_listed, holds_shown
 from recorder.retention.holding import place_hold, reinstate_hold, release_hold, review_hold, settle_holds
 from recorder.rules.holds import HoldWish
-from storage.database import Database
+from storage.database import Database, sqlite_url
 from storage.erase import erase_spans
 from storage.hold_journal import replay_holds, steady
 from storage.holds import Holds
-from storage.index import sqlite_url
 from storage.spans import Span
 from storage.tombstones import Deletions, Tombstone
 from storage.types import ErasureKind, ErasureState, Hold, HoldKind, RecordingHead, RecordingId

@@ -11,7 +11,8 @@ import pytest
 from benchmarks.index_rows import new_row
 from recorder.common.home import Home
 from recorder.service.home_sharing import SharingError, share
-from storage.index import Index, sqlite_url
+from storage.database import sqlite_url
+from storage.index import Index
 from storage.types import Search
 
 _HOLD_OPEN = """

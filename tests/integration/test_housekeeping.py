@@ -11,9 +11,9 @@ import pytest
 
 from recorder.common.file_lock import locked
 from recorder.retention.housekeeping import keep_house
+from storage.epochs import EpochKeys, current_public
 from storage.erase import erase_spans
 from storage.errors import KeyProblemError, StorageError
-from storage.keys import EpochKeys, current_public
 from storage.reader import open_recording
 from storage.reseal import reseal
 from storage.spans import Span

@@ -6,7 +6,8 @@ import pytest
 
 from recorder.calls.filing import Filing
 from recorder.recordings.left_open import LeftOpen
-from storage.index import Index, sqlite_url
+from storage.database import sqlite_url
+from storage.index import Index
 from storage.rows import row_from_json
 from storage.types import RecordingId
 from storage.verify import verify

@@ -23,7 +23,7 @@ from tests.unit.recorder.test_live_access import EXPECTED, WHERE
 
 NUMBER = "02079460000"
 ACTS: dict[str, Act] = {route: needed.acts[0] for route, needed in API.items() if needed.subject is Subject.LIVE}
-"""What the API does to a call; the forms of pages do the same by the same methods (`LiveDesk`)."""
+"""What the API does to a call; the forms of pages do the same by the same methods (`LiveCallService`)."""
 PEOPLE = list(itertools.product(Role, Relation))
 
 

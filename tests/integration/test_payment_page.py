@@ -15,7 +15,8 @@ from recorder.access.database import open_people
 from recorder.access.tokens import Tokens
 from recorder.common.home import Home
 from recorder.permissions import Scope
-from storage.audit import AuditEntry, AuditLog
+from storage.audit import AuditLog
+from storage.audit_entry import AuditEntry
 from tests.helpers import preloaded
 from tests.helpers.accounts import add_token
 from tests.helpers.exchange import Exchange, Talk, exchange

@@ -15,8 +15,9 @@ from recorder.access.database import open_people
 from recorder.common.home import Home
 from recorder.permissions import Role
 from storage.audit import AuditLog
+from storage.database import sqlite_url
 from storage.erasures import Erasures, new_order_id
-from storage.index import Index, sqlite_url
+from storage.index import Index
 from storage.rows import row_from_json
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId, Search
 from tests.helpers.accounts import CHEAP, PASSWORD

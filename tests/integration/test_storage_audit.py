@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from storage.audit import GENESIS, REPAIRED, AuditLog, AuditUnavailableError
+from storage.audit import AuditLog
+from storage.audit_chain import REPAIRED
+from storage.audit_entry import GENESIS
+from storage.errors import AuditUnavailableError
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from audio.analysis import speech_seconds
-from storage.erase import erase_spans, fresh_path, preview
+from storage.epochs import EpochKeys
+from storage.erase import erase_spans, preview
 from storage.errors import DamagedError, KeyProblemError, RewrittenError, WriteFailedError
 from storage.export import Format, export
 from storage.format import FrameType
-from storage.keys import EpochKeys, SealedKeys
-from storage.reader import RecordingReader, epoch_of
+from storage.keys import SealedKeys
+from storage.reader import RecordingReader, epoch_of, fresh_path
 from storage.rows import row_from_json
 from storage.runs import ANCHOR, AUDIO, parse
 from storage.spans import Span

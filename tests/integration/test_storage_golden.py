@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from storage.epochs import EpochKeys
 from storage.format import ContainerScan, FrameType
-from storage.keys import EpochKeys, NodeKeys
+from storage.keys import NodeKeys
 from storage.reader import RecordingReader
 from storage.runs import ANCHOR, AUDIO, G722, PCMA, Run, pack, parse
 from storage.types import RecordingId

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from storage.audit import AuditLog
-from storage.database import Database
+from storage.database import Database, sqlite_url
 from storage.errors import AuditUnavailableError, HoldStateError, NotFoundError
 from storage.hold_journal import (
     PLACED,
@@ -25,7 +25,7 @@ from storage.hold_journal import (
     steady,
 )
 from storage.holds import TABLE, HoldEvent, Holds, check
-from storage.index import Index, sqlite_url
+from storage.index import Index
 from storage.rows import row_from_json, row_to_json
 from storage.tables import holds as table
 from storage.types import Hold, HoldKind, HoldState, RecordingId, Search

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from storage.database import Database
+from storage.database import Database, sqlite_url
 from storage.errors import NotFoundError
-from storage.index import Index, row_from_json, row_to_json, sqlite_url
+from storage.index import Index
+from storage.rows import row_from_json, row_to_json
 from storage.types import NoticeProof, Outcome, RecordingId, RecordingRow, Search, Segment, SegmentKind
 
 START = datetime(2026, 11, 24, 9, 30, 0, 250000, tzinfo=UTC)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.postgres import PostgresServer
 from storage.database import Database, sqlite_url
 from storage.index import Index
 from storage.types import Outcome, RecordingId, RecordingRow, Segment, SegmentKind
-from tests.helpers.postgres import PostgresServer
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
 ROWS = 600

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from storage.epochs import EpochKeys, current_public
 from storage.errors import DamagedError, KeyProblemError, WriteFailedError
-from storage.keys import EpochKeys, NodeKeys, current_public
+from storage.keys import NodeKeys
 from storage.tree import Tree
 from storage.vault import Vault, read_row, recover, verify
 from tests.helpers.storage_home import ID, STARTED, Site, block, head, row

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from recorder.recordings.inspection import Inspector
+from storage.database import sqlite_url
 from storage.format import CHECK_BYTES, FRAME_HEADER, ContainerScan, Frame
-from storage.index import Index, sqlite_url
+from storage.index import Index
 from storage.rows import row_from_json
 from storage.runs import AUDIO, PCMA, pack
 from storage.verify import verify

@@ -23,9 +23,10 @@ from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.config.settings import Config
 from storage import crypto
+from storage.epochs import EpochKeys
 from storage.errors import StorageError
 from storage.format import ContainerScan, FrameType
-from storage.keys import EpochKeys, NodeKeys, SealedKeys
+from storage.keys import NodeKeys, SealedKeys
 from storage.recording import index_context
 from storage.runs import AUDIO, PCMA, pack, parse
 from storage.types import RecordingId

@@ -9,7 +9,8 @@ from recorder.access.pins import Costs, PinFile
 from recorder.calls.key_acts import ACTS_WITHIN_S
 from recorder.common.home import Home
 from recorder.permissions import Person, Role
-from storage.audit import AuditEntry, AuditLog
+from storage.audit import AuditLog
+from storage.audit_entry import AuditEntry
 from tests.helpers.exactness import times_heard
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.keying import Carrier, press, put_tone

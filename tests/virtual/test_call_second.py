@@ -9,7 +9,8 @@ import pytest
 
 from audio.types import Prompt
 from recorder.calls.notices import NoticeStore
-from storage.audit import AuditEntry, AuditLog
+from storage.audit import AuditLog
+from storage.audit_entry import AuditEntry
 from tests.helpers.exactness import heard_frames, kept_of, times_heard
 from tests.helpers.exchange import Exchange, Talk, re_offer
 from tests.helpers.recorder_home import NOTICE_S, SECOND_S, eventually

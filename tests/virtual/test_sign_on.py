@@ -12,7 +12,8 @@ import pytest
 
 from audio import prompts
 from recorder.rules.sign_on import NOT_PROVEN
-from storage.audit import AuditEntry, AuditLog
+from storage.audit import AuditLog
+from storage.audit_entry import AuditEntry
 from tests.helpers.exactness import times_heard
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.keying import Carrier, press

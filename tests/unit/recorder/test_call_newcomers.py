@@ -2,13 +2,13 @@
 
 import copy
 
-from recorder.calls.rules.call import (
+from recorder.calls.rules.call import Left, Side, State
+from recorder.calls.rules.call_words import (
     After,
     DropNewcomer,
     Finish,
     HangUp,
     Join,
-    Left,
     NewcomerAnswered,
     NewcomerRefused,
     NoticeEnded,
@@ -17,8 +17,6 @@ from recorder.calls.rules.call import (
     Replace,
     SecondEnded,
     SecondWanted,
-    Side,
-    State,
     Stopped,
     StopPlaying,
     ToneEnded,

@@ -21,7 +21,8 @@ from recorder.common.clock import utc_now
 from recorder.common.plain_text import clean
 from recorder.config.reading import read_config
 from recorder.permissions import Role
-from storage.index import Index, sqlite_url
+from storage.database import sqlite_url
+from storage.index import Index
 from storage.rows import row_from_json
 from storage.types import RecordingId
 from tests.helpers.accounts import CHEAP, as_of_before

@@ -2,7 +2,8 @@
 
 import pytest
 
-from recorder.calls.rules.call import After, Side, State
+from recorder.calls.rules.call import Side, State
+from recorder.calls.rules.call_words import After
 from recorder.calls.rules.transfer import (
     TABLE,
     Occupant,

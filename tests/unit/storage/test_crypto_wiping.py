@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from storage import crypto
-from storage.keys import EpochKeys, SealedKeys, current_public
+from storage.epochs import EpochKeys, current_public
+from storage.keys import SealedKeys
 from storage.types import RecordingId
 
 BLOCK_BYTES = 1 << 20

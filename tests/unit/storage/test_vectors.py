@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 from storage import crypto
+from storage.epochs import EpochKeys
 from storage.format import Footer, FrameType, Prologue, RunningHash, Status, frame_header
-from storage.keys import EpochKeys
 
 KEY = bytes(range(32))
 ID = "20261124T093000Z-2001-0a1b2c"

@@ -1,0 +1,50 @@
+"""How the console asks the daemon: who may ask is decided first, and what the daemon answers becomes a problem."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from recorder.common.problems import ProblemError
+from recorder.control.client import DaemonRefusedError, DaemonUnavailableError
+from recorder.permissions import Act, Actor, Person
+from recorder.web.deps import Live
+from recorder.web.rules import Rules
+
+T = TypeVar("T")
+
+
+class DaemonAccess:
+    """Asks the daemon. Blocks."""
+
+    def __init__(self, live: Live, rules: Rules) -> None:
+        self._live = live
+        self.rules = rules
+
+    def ask(self, question: Callable[[Live], T]) -> T:
+        """Return the daemon's answer.
+
+        Raises:
+            ProblemError: 504, it did not confirm. What else it refuses keeps its status and sentence.
+        """
+        try:
+            return question(self._live)
+        except DaemonUnavailableError as error:
+            raise _not_confirmed(error) from error
+        except DaemonRefusedError as error:
+            if error.status == 504:
+                raise _not_confirmed(error) from error
+            status = error.status if 400 <= error.status < 500 or error.status == 503 else 502
+            raise ProblemError(status, str(error)) from error
+
+    def person(self, actor: Actor, act: Act, subject: str, reason: str) -> Person:
+        """Return the person whose role allows an act that only people have.
+
+        Raises:
+            ProblemError: 403, it does not.
+        """
+        self.rules.require(actor, act, subject, reason=reason)
+        assert isinstance(actor, Person), "the table gives these acts to nobody else"
+        return actor
+
+
+def _not_confirmed(error: Exception) -> ProblemError:
+    return ProblemError(504, str(error), title="Not confirmed", extra={"state": "not_confirmed"})
