@@ -64,7 +64,7 @@ class Sheeted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class TranscriptFile:
     """A transcript that goes with copies: its name, size and SHA-256."""
 
     file: str
@@ -98,7 +98,7 @@ class CoverSheet:
     made_by: str
     made_at: datetime
     recordings: Sequence[Sheeted]
-    transcripts: Sequence[Written] = ()
+    transcripts: Sequence[TranscriptFile] = ()
     case: str = ""
     identity: str = ""
 

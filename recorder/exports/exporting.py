@@ -11,7 +11,7 @@ from typing import Any
 from recorder.common.problems import ProblemError
 from recorder.exports.copy_orders import CaseFile, CopyBooks, CopyOrder, Ordered
 from recorder.exports.copying import GROUND_WORDS, left_out
-from recorder.exports.cover_sheet import CoverSheet, Sheeted, Written
+from recorder.exports.cover_sheet import CoverSheet, Sheeted, TranscriptFile
 from recorder.exports.pdf import PdfPrinter
 from recorder.permissions import Act, Person
 from recorder.rules.spans import in_seconds
@@ -51,7 +51,7 @@ class Copying:
         self._made_at = books.now()
         self.made: list[Sheeted] = []
         """The copies that were taken to their last byte, in order."""
-        self.written: list[Written] = []
+        self.written: list[TranscriptFile] = []
         """The transcripts that went with them."""
 
     def file_name(self, number: int) -> str:
@@ -116,7 +116,7 @@ class Copying:
         name, content = f"transcript-{number + 1:03d}.{transcript.form}", transcript.written().encode()
         sums: dict[str, str] = {}
         member = _member(name, content, sums)
-        self.written.append(Written(file=name, bytes=len(content), sha256=sums[name]))
+        self.written.append(TranscriptFile(file=name, bytes=len(content), sha256=sums[name]))
         return member
 
     def _progressed(self, done_s: float, _: float) -> None:

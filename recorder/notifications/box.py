@@ -21,7 +21,7 @@ _AT_ONCE = 20
 """Mails in one go."""
 
 
-class Mail(enum.StrEnum):
+class MailState(enum.StrEnum):
     """Where a notification's mail stands."""
 
     NONE = "none"
@@ -46,7 +46,7 @@ class Kept:
     notification: Notification
     made_at: datetime
     seen_at: datetime | None = None
-    mail: Mail = Mail.NONE
+    mail: MailState = MailState.NONE
     tries: int = 0
     problem: str = ""
 
@@ -90,7 +90,9 @@ class Box:
             {
                 "account": one.account, "key": one.key, "kind": str(one.kind), "subject": one.subject,
                 "moment": one.moment, "text": one.text, "made_s": now_s, "tries": 0, "next_try_s": now_s, "problem": "",
-                "mail": str(Mail.QUEUED if one.account in by_mail and WORDING[one.kind].mail_for else Mail.NONE),
+                "mail": str(
+                    MailState.QUEUED if one.account in by_mail and WORDING[one.kind].mail_for else MailState.NONE
+                ),
             }
             for one in told
         ]  # fmt: skip
@@ -136,12 +138,12 @@ class Box:
         """Return the mails that are due to be tried, the oldest first."""
         is_due = notifications.c.next_try_s <= self._now().timestamp()
         return self._found(
-            notifications.c.mail == str(Mail.QUEUED), is_due, order=notifications.c.made_s.asc(), limit=_AT_ONCE
+            notifications.c.mail == str(MailState.QUEUED), is_due, order=notifications.c.made_s.asc(), limit=_AT_ONCE
         )
 
     def sent(self, one: Kept) -> None:
         """Put down that a mail was taken."""
-        self._change(one, mail=str(Mail.SENT), sent_s=self._now().timestamp(), problem="")
+        self._change(one, mail=str(MailState.SENT), sent_s=self._now().timestamp(), problem="")
 
     def postpone(self, one: Kept, problem: str, *, wait: timedelta) -> None:
         """Put down that a mail was not taken, and when it is tried again."""
@@ -150,16 +152,18 @@ class Box:
 
     def give_up(self, one: Kept, problem: str) -> None:
         """Put down that a mail is not tried any more; it stands in the console."""
-        self._change(one, mail=str(Mail.GIVEN_UP), tries=one.tries + 1, problem=problem)
+        self._change(one, mail=str(MailState.GIVEN_UP), tries=one.tries + 1, problem=problem)
 
     def queue(self) -> Queue:
         """Return how the mails stand."""
         table = notifications.c
         with self._engine.begin() as connection:
             waiting, oldest_s = connection.execute(
-                select(func.count(), func.min(table.made_s)).where(table.mail == str(Mail.QUEUED))
+                select(func.count(), func.min(table.made_s)).where(table.mail == str(MailState.QUEUED))
             ).one()
-            given_up = connection.execute(select(func.count()).where(table.mail == str(Mail.GIVEN_UP))).scalar_one()
+            given_up = connection.execute(
+                select(func.count()).where(table.mail == str(MailState.GIVEN_UP))
+            ).scalar_one()
             problem = connection.execute(
                 select(table.problem).where(table.problem != "").order_by(table.next_try_s.desc()).limit(1)
             ).scalar()
@@ -167,13 +171,13 @@ class Box:
 
     def forget(self, *, before: datetime) -> int:
         """Take away what was told before a moment and does not wait to be sent; returns how much that was."""
-        is_old = (notifications.c.made_s < before.timestamp()) & (notifications.c.mail != str(Mail.QUEUED))
+        is_old = (notifications.c.made_s < before.timestamp()) & (notifications.c.mail != str(MailState.QUEUED))
         with self._engine.begin() as connection:
             return int(connection.execute(delete(notifications).where(is_old)).rowcount)
 
     def count_before(self, before: datetime) -> int:
         """Return how much `forget` would take away."""
-        is_old = (notifications.c.made_s < before.timestamp()) & (notifications.c.mail != str(Mail.QUEUED))
+        is_old = (notifications.c.made_s < before.timestamp()) & (notifications.c.mail != str(MailState.QUEUED))
         with self._engine.begin() as connection:
             return int(connection.execute(select(func.count()).where(is_old)).scalar_one())
 
@@ -203,6 +207,6 @@ def _kept(row: Any) -> Kept:  # noqa: ANN401 - a RowMapping
         text=row["text"],
     )
     return Kept(
-        notification=told, made_at=made_at, seen_at=from_s(row["seen_s"]), mail=Mail(row["mail"]), tries=row["tries"],
-        problem=row["problem"],
+        notification=told, made_at=made_at, seen_at=from_s(row["seen_s"]), mail=MailState(row["mail"]),
+        tries=row["tries"], problem=row["problem"],
     )  # fmt: skip

@@ -41,7 +41,7 @@ _OF_CASES = "case."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class LoggedAct:
     """An act, as the audit log has it.
 
     Attributes:
@@ -66,7 +66,7 @@ class Granted:
     roles: frozenset[Role]
 
 
-def heard_many(done: Iterable[Done], zone: tzinfo) -> frozenset[tuple[str, date]]:
+def heard_many(done: Iterable[LoggedAct], zone: tzinfo) -> frozenset[tuple[str, date]]:
     """Return who heard or copied `HEARD_A_DAY` recordings or more, and on which day of a time zone."""
     heard: dict[tuple[str, date], set[str]] = defaultdict(set)
     for one in done:
@@ -76,7 +76,7 @@ def heard_many(done: Iterable[Done], zone: tzinfo) -> frozenset[tuple[str, date]
 
 
 def used_at_once(
-    done: Iterable[Done], granted: Iterable[Granted], people: Mapping[str, Person]
+    done: Iterable[LoggedAct], granted: Iterable[Granted], people: Mapping[str, Person]
 ) -> frozenset[tuple[str, datetime]]:
     """Return whose role was used within `USED_WITHIN`, and when it was granted.
 

@@ -23,7 +23,7 @@ from recorder.data_subjects.case_holds import waiting_scopes
 from recorder.notifications import conduct, recipients
 from recorder.notifications.addresses import Addresses
 from recorder.notifications.box import Box
-from recorder.notifications.conduct import Done, Granted
+from recorder.notifications.conduct import Granted, LoggedAct
 from recorder.notifications.kinds import Notification, NotificationKind
 from recorder.notifications.recipients import CaseClock
 from recorder.permissions import Act, Role
@@ -231,7 +231,7 @@ def _conduct(books: WatchBooks, bench: Bench) -> list[Notification]:
     ]
 
 
-def _lately(audit: AuditLog, since: datetime) -> tuple[list[Done], list[Granted]]:
+def _lately(audit: AuditLog, since: datetime) -> tuple[list[LoggedAct], list[Granted]]:
     """Return what was done and which roles were granted since a moment."""
     done, granted = [], []
     for entry in audit.newest_first():
@@ -239,7 +239,7 @@ def _lately(audit: AuditLog, since: datetime) -> tuple[list[Done], list[Granted]
         if at < since:
             break
         act = str(entry.details.get("by_act") or entry.act)
-        done.append(Done(at=at, act=act, actor=entry.actor, subject=entry.subject))
+        done.append(LoggedAct(at=at, act=act, actor=entry.actor, subject=entry.subject))
         if given := _given(entry):
             granted.append(Granted(at=at, account=entry.subject, roles=given))
     return done, granted

@@ -7,9 +7,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from recorder.access.attempts import SignInRefused
 from recorder.access.passwords import RULES, weakness
-from recorder.web.auth import Caller
+from recorder.web.auth import ConsoleCaller
 from recorder.web.first_steps import ENROL_PAGE, in_turn, note_try, start_second
-from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text
+from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from recorder.web.sign_in_pages import signed_out
 
 router = APIRouter(include_in_schema=False)
@@ -78,7 +78,7 @@ def sign_out_everywhere(console: Console, caller: PageChanger) -> Response:
 
 
 def account_page(
-    console: Parts, caller: Caller, *, said: str = "", error: str | None = None, status: int = 200
+    console: ConsoleParts, caller: ConsoleCaller, *, said: str = "", error: str | None = None, status: int = 200
 ) -> HTMLResponse:
     """Return the page of somebody's own account."""
     factors, name = console.deps.second_factors, caller.actor.actor
@@ -88,7 +88,7 @@ def account_page(
     )  # fmt: skip
 
 
-def _openid(console: Parts, name: str) -> dict[str, Any] | None:
+def _openid(console: ConsoleParts, name: str) -> dict[str, Any] | None:
     """Return to whom an account is connected; None where there is no provider."""
     provider = console.deps.provider
     if provider is None:
@@ -97,7 +97,7 @@ def _openid(console: Parts, name: str) -> dict[str, Any] | None:
 
 
 def _password_page(
-    console: Parts, caller: Caller, *, field: str = "", error: str = "", status: int = 200
+    console: ConsoleParts, caller: ConsoleCaller, *, field: str = "", error: str = "", status: int = 200
 ) -> HTMLResponse:
     """Show the form; ``field`` is the one that ``error`` is about. No password is put into it again."""
     return console.renderer.page("password.html", caller, status=status, field=field, error=error, rules=RULES)

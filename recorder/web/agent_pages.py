@@ -13,10 +13,10 @@ from recorder.access.database import AuditNote
 from recorder.access.operator_names import MisnamedOperator
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person, Role
-from recorder.web.agent_view import Phone, Standing, phone_of
-from recorder.web.auth import Caller
+from recorder.web.agent_view import PhoneState, PhoneView, phone_of
+from recorder.web.auth import ConsoleCaller
 from recorder.web.live_pages import SECOND_PLAYS, SPANS, span_s
-from recorder.web.parts import Console, PageChanger, PageReader, PageWatcher, Parts, signed_in
+from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, PageWatcher, signed_in
 
 router = APIRouter(include_in_schema=False)
 
@@ -33,7 +33,7 @@ def home(console: Console, caller: PageReader) -> RedirectResponse:
     return RedirectResponse(first_page(console, _person(caller)), 303)
 
 
-def first_page(console: Parts, person: Person) -> str:
+def first_page(console: ConsoleParts, person: Person) -> str:
     """Return the path of the page that somebody begins with."""
     if person.extension is not None and Role.OFFICER in person.roles:
         return "/agent"
@@ -65,7 +65,7 @@ def agent_state(console: Console, caller: PageWatcher) -> HTMLResponse:
 async def agent_changes(request: Request, console: Console) -> StreamingResponse:
     """Tell the page's script that the daemon lives, and when to ask for the state again."""
 
-    async def watching() -> Caller:
+    async def watching() -> ConsoleCaller:
         return await run_in_threadpool(signed_in, request, console, is_activity=False)
 
     caller = await watching()
@@ -162,7 +162,9 @@ def act(console: Console, act: str, caller: PageChanger) -> HTMLResponse:
     return _acted(console, caller, lambda number: acts[act](caller.actor, number, ""), "")
 
 
-def _acted(console: Parts, caller: Caller, do: Callable[[str], dict[str, Any]], said: str) -> HTMLResponse:
+def _acted(
+    console: ConsoleParts, caller: ConsoleCaller, do: Callable[[str], dict[str, Any]], said: str
+) -> HTMLResponse:
     """Do something to every phone that they sit at, and show how the calls stand afterwards."""
     try:
         person = _person(caller)
@@ -187,8 +189,8 @@ def _each(extensions: list[str], do: Callable[[str], dict[str, Any]]) -> None:
 
 
 def _page(
-    console: Parts,
-    caller: Caller,
+    console: ConsoleParts,
+    caller: ConsoleCaller,
     *,
     said: str = "",
     problem: str = "",
@@ -206,7 +208,7 @@ def _page(
     except ProblemError as error:
         if error.status == 403:
             raise
-        phone = Phone(standing=Standing.NOT_CONFIRMED)
+        phone = PhoneView(standing=PhoneState.NOT_CONFIRMED)
         problem = problem or error.detail
     person, deps = _person(caller), console.deps
     told_on = deps.acknowledgements.day_of(person.name)
@@ -218,12 +220,12 @@ def _page(
     )  # fmt: skip
 
 
-def _phone(console: Parts, caller: Caller) -> Phone:
+def _phone(console: ConsoleParts, caller: ConsoleCaller) -> PhoneView:
     person = _person(caller)
     calls = console.live.calls(person)
     return phone_of(console.sign_ons.extensions(person, calls), calls)
 
 
-def _person(caller: Caller) -> Person:
+def _person(caller: ConsoleCaller) -> Person:
     assert caller.person is not None, "pages know sessions only, and those are people's"
     return caller.person

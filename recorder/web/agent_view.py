@@ -10,7 +10,7 @@ from recorder.web.conversations import by_conversation
 from recorder.web.live_rows import LiveRow, row_of
 
 
-class Standing(enum.StrEnum):
+class PhoneState(enum.StrEnum):
     """How the recording of somebody's calls stands."""
 
     NOT_CONFIRMED = "not_confirmed"
@@ -21,20 +21,20 @@ class Standing(enum.StrEnum):
     NOT_RECORDED = "not_recorded"
 
 
-WORDS: dict[Standing, str] = {
-    Standing.NOT_CONFIRMED: "Not confirmed",
-    Standing.NO_CALL: "No call",
-    Standing.BEGINNING: "Call begins",
-    Standing.RECORDING: "Recording",
-    Standing.PAUSED: "Paused",
-    Standing.NOT_RECORDED: "Not recorded",
+WORDS: dict[PhoneState, str] = {
+    PhoneState.NOT_CONFIRMED: "Not confirmed",
+    PhoneState.NO_CALL: "No call",
+    PhoneState.BEGINNING: "Call begins",
+    PhoneState.RECORDING: "Recording",
+    PhoneState.PAUSED: "Paused",
+    PhoneState.NOT_RECORDED: "Not recorded",
 }
 
 _OPEN = {"recording", "paused", "not_begun"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Phone:
+class PhoneView:
     """What is known of somebody's phone.
 
     Attributes:
@@ -47,7 +47,7 @@ class Phone:
         why: What holds the pause, or why nothing is recorded.
     """
 
-    standing: Standing
+    standing: PhoneState
     extensions: tuple[str, ...] = ()
     rows: tuple[LiveRow, ...] = ()
     since: datetime | None = None
@@ -63,12 +63,12 @@ class Phone:
     @property
     def act(self) -> str:
         """Return what the large button does now; pausing stays possible while nothing is known."""
-        return "resume" if self.standing is Standing.PAUSED else "pause"
+        return "resume" if self.standing is PhoneState.PAUSED else "pause"
 
     @property
     def can_act(self) -> bool:
         """Tell whether there is anything to pause or resume."""
-        return self.standing not in (Standing.NO_CALL, Standing.NOT_RECORDED)
+        return self.standing not in (PhoneState.NO_CALL, PhoneState.NOT_RECORDED)
 
     @property
     def may_forget(self) -> bool:
@@ -76,18 +76,18 @@ class Phone:
         return any(row.may_forget and _is_taped(row.call) for row in self.rows)
 
 
-def phone_of(extensions: Sequence[str], calls: Collection[dict[str, Any]]) -> Phone:
+def phone_of(extensions: Sequence[str], calls: Collection[dict[str, Any]]) -> PhoneView:
     """Return how somebody's phone stands, out of what the daemon answered.
 
     One call that is recorded is enough to say so: "paused" means that every call is.
     """
     theirs = [call for call in calls if _numbers(call) & set(extensions)]
     standings = {call["call"]: _standing(call) for call in theirs}
-    standing = next((one for one in _LOUDEST if one in standings.values()), Standing.NO_CALL)
+    standing = next((one for one in _LOUDEST if one in standings.values()), PhoneState.NO_CALL)
     about = [call for call in theirs if standings[call["call"]] is standing]
     pauses = [call["paused_s"] for call in about if call.get("paused_s") is not None]
-    is_paused = standing is Standing.PAUSED
-    return Phone(
+    is_paused = standing is PhoneState.PAUSED
+    return PhoneView(
         standing=standing,
         extensions=tuple(extensions),
         rows=tuple(row_of(call) for call in by_conversation(theirs).values()),
@@ -98,7 +98,7 @@ def phone_of(extensions: Sequence[str], calls: Collection[dict[str, Any]]) -> Ph
     )
 
 
-_LOUDEST = (Standing.RECORDING, Standing.BEGINNING, Standing.PAUSED, Standing.NOT_RECORDED)
+_LOUDEST = (PhoneState.RECORDING, PhoneState.BEGINNING, PhoneState.PAUSED, PhoneState.NOT_RECORDED)
 
 
 def _numbers(call: dict[str, Any]) -> set[str]:
@@ -109,13 +109,13 @@ def _is_taped(call: dict[str, Any]) -> bool:
     return bool(call.get("is_recorded", True))
 
 
-def _standing(call: dict[str, Any]) -> Standing:
+def _standing(call: dict[str, Any]) -> PhoneState:
     state, is_joined = call.get("state"), call.get("phase", "joined") == "joined"
     if state not in _OPEN or (is_joined and not _is_taped(call)):
-        return Standing.NOT_RECORDED
+        return PhoneState.NOT_RECORDED
     if state == "paused":
-        return Standing.PAUSED
-    return Standing.RECORDING if _is_taped(call) else Standing.BEGINNING
+        return PhoneState.PAUSED
+    return PhoneState.RECORDING if _is_taped(call) else PhoneState.BEGINNING
 
 
 _REASONS = {

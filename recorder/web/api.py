@@ -14,8 +14,8 @@ from recorder.exports.copy_orders import CopyOrder
 from recorder.exports.copying import Ground
 from recorder.permissions import MAX_REASON_CHARACTERS
 from recorder.retention.erasure_books import order_to_json
-from recorder.web.auth import Caller
-from recorder.web.parts import ApiChanger, ApiReader, Console, Parts
+from recorder.web.auth import ConsoleCaller
+from recorder.web.parts import ApiChanger, ApiReader, Console, ConsoleParts
 from recorder.web.streams import download
 from storage.copy_list import copy_to_json
 from storage.encoding import Format
@@ -134,12 +134,12 @@ def search(console: Console, caller: ApiChanger, order: SearchOrder) -> Recordin
     return _found(console, caller, order)
 
 
-def _found(console: Parts, caller: Caller, query: SearchQuery) -> Recordings:
+def _found(console: ConsoleParts, caller: ConsoleCaller, query: SearchQuery) -> Recordings:
     found = console.desk.search(caller.actor, query.search())
     return Recordings(total=found.total, is_more=found.is_more, recordings=_listed(console, found.rows))
 
 
-def _listed(console: Parts, rows: Iterable[RecordingRow]) -> list[dict[str, Any]]:
+def _listed(console: ConsoleParts, rows: Iterable[RecordingRow]) -> list[dict[str, Any]]:
     locked = console.desk.locked()
     return [{**console.deps.row_json(row), "locked": row.id in locked} for row in rows]
 

@@ -53,7 +53,7 @@ from recorder.web.desk import Desk
 from recorder.web.live_call_service import LiveCallService
 from recorder.web.middleware import Guard, security_headers
 from recorder.web.opt_out_service import OptOutService
-from recorder.web.parts import Parts, SignInNeededError
+from recorder.web.parts import ConsoleParts, SignInNeededError
 from recorder.web.pulse import Pulse
 from recorder.web.rates import RateLimits
 from recorder.web.render import HERE, Renderer
@@ -128,14 +128,14 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
     return app
 
 
-def _parts(deps: ConsoleDeps, limits: RateLimits, renderer: Renderer) -> Parts:
+def _parts(deps: ConsoleDeps, limits: RateLimits, renderer: Renderer) -> ConsoleParts:
     late = LateEntries(
         deps.books.audit, deps.hold_books.state / CONSOLE_FOLDER, alarm=_alarm, now=deps.now, clock=time.monotonic
     )
     rules, pulse = Rules(deps.audit, late), Pulse(deps.beats)
     daemon = DaemonAccess(deps.live, rules)
     live = LiveCallService(daemon, managed=deps.managed, now=deps.now)
-    return Parts(
+    return ConsoleParts(
         deps=deps,
         rules=rules,
         live=live,

@@ -10,9 +10,9 @@ from fastapi.responses import HTMLResponse
 
 from recorder.audit.reading import AuditQuery, entries_found, entry_to_json, last_verified
 from recorder.permissions import Act
-from recorder.web.auth import Caller
+from recorder.web.auth import ConsoleCaller
 from recorder.web.filters import Form, read_form
-from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text
+from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from storage.anchors import Anchor, Anchors
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError, DatabaseError
@@ -67,7 +67,7 @@ def search(console: Console, caller: PageChanger, sent: Annotated[dict[str, str]
     return _page(console, caller, sent)
 
 
-def _page(console: Parts, caller: Caller, sent: Mapping[str, str]) -> HTMLResponse:
+def _page(console: ConsoleParts, caller: ConsoleCaller, sent: Mapping[str, str]) -> HTMLResponse:
     console.rules.require(caller.actor, Act.VIEW_AUDIT)
     form = read_form(sent, console.deps.timezone)
     log = console.deps.books.audit
@@ -85,7 +85,7 @@ def _page(console: Parts, caller: Caller, sent: Mapping[str, str]) -> HTMLRespon
     )
 
 
-def _found(console: Parts, caller: Caller, log: AuditLog, form: Form, sent: Mapping[str, str]) -> _Found:
+def _found(console: ConsoleParts, caller: ConsoleCaller, log: AuditLog, form: Form, sent: Mapping[str, str]) -> _Found:
     """Return what is asked for, once it is written down that it was."""
     filters = {name: sent[name] or None for name in _FILTERS}
     query = AuditQuery(**filters, start=form.search.started_from, end=form.search.started_to)
@@ -108,7 +108,7 @@ def _found(console: Parts, caller: Caller, log: AuditLog, form: Form, sent: Mapp
     return _Found(entries=listed, older=start - LOOKED_AT + 1 if is_cut_short else None, is_cut_short=is_cut_short)
 
 
-def _anchors(console: Parts) -> list[Anchor]:
+def _anchors(console: ConsoleParts) -> list[Anchor]:
     try:
         newest_of = Anchors(console.deps.books.index.database).newest()
     except DatabaseError:

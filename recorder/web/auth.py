@@ -30,7 +30,7 @@ SIGN_IN_SENTENCE = "Sign in at /sign-in, or send a token as Authorization: Beare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class ConsoleCaller:
     """Who a request comes from; ``session`` is None for a token."""
 
     actor: Actor
@@ -86,7 +86,7 @@ class Gatekeeper:
         """Return the name of the cookie of a browser that is sent to the OpenID provider."""
         return f"{self.cookie}-openid"
 
-    def by_session(self, request: Request, *, is_activity: bool = True) -> Caller | None:
+    def by_session(self, request: Request, *, is_activity: bool = True) -> ConsoleCaller | None:
         """Return who is signed in in this browser, None when nobody is.
 
         Raises:
@@ -100,23 +100,23 @@ class Gatekeeper:
         if session is None or actor is None:
             self._limits.unknown(credentials_of(request, self.cookie))
             return None
-        return self._admitted(request, Caller(actor=actor, session=session))
+        return self._admitted(request, ConsoleCaller(actor=actor, session=session))
 
-    def _admitted(self, request: Request, caller: Caller) -> Caller:
+    def _admitted(self, request: Request, caller: ConsoleCaller) -> ConsoleCaller:
         setattr(request.state, IS_KNOWN, True)
         kind = kind_of(request.method, request.scope["path"])
         self._limits.known(caller.actor.actor, _host(request), kind, credentials_of(request, self.cookie))
         self._admission.check(request, caller.actor)
         return caller
 
-    def starting(self, request: Request) -> Caller | None:
+    def starting(self, request: Request) -> ConsoleCaller | None:
         """Return who has given their password in this browser and must show a second factor; None when nobody has."""
         secret = request.cookies.get(self.starting_cookie)
         session = self._deps.sessions.find(secret, kind=SessionKind.STARTING) if secret else None
         person = self._deps.people.find(session.account) if session else None
-        return None if person is None else Caller(actor=replace(person, is_proven=False), session=session)
+        return None if person is None else ConsoleCaller(actor=replace(person, is_proven=False), session=session)
 
-    def by_any(self, request: Request, *, is_activity: bool = True) -> Caller:
+    def by_any(self, request: Request, *, is_activity: bool = True) -> ConsoleCaller:
         """Return who calls the API.
 
         Raises:
@@ -130,7 +130,7 @@ class Gatekeeper:
             raise _unauthorized(SIGN_IN_SENTENCE)
         return caller
 
-    def _by_token(self, header: str, request: Request) -> Caller:
+    def _by_token(self, header: str, request: Request) -> ConsoleCaller:
         scheme, _, secret = header.partition(" ")
         if scheme.lower() != "bearer":
             raise _unauthorized(SIGN_IN_SENTENCE)
@@ -140,9 +140,9 @@ class Gatekeeper:
             self._refused_tokens.enter(known, _host(request))
             self._limits.unknown(credentials_of(request, self.cookie))
             raise _unauthorized(sentence)
-        return self._admitted(request, Caller(actor=known, session=None))
+        return self._admitted(request, ConsoleCaller(actor=known, session=None))
 
-    def check_csrf(self, caller: Caller, sent: str | None) -> None:
+    def check_csrf(self, caller: ConsoleCaller, sent: str | None) -> None:
         """Make sure that a change asked for with a cookie was asked for by our own page.
 
         Raises:

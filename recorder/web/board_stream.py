@@ -11,7 +11,7 @@ from typing import Any
 from recorder.common.problems import ProblemError
 from recorder.permissions import Person
 from recorder.rules.live_access import Around, seen
-from recorder.web.auth import Caller
+from recorder.web.auth import ConsoleCaller
 from recorder.web.board import Board, Call
 from recorder.web.conversations import by_conversation
 from recorder.web.live_rows import LiveRow, row_of
@@ -28,7 +28,7 @@ NO_CALL = "none"
 class Watcher:
     """Who watches, and what is known of them beside their account."""
 
-    caller: Caller
+    caller: ConsoleCaller
     around: Around
 
 
@@ -47,7 +47,7 @@ class BoardStream:
         pulse: Pulse,
         board: Board,
         *,
-        render: Callable[[Caller, Sequence[LiveRow]], str],
+        render: Callable[[ConsoleCaller, Sequence[LiveRow]], str],
         ask: Callable[[], Awaitable[Watcher]],
     ) -> None:
         self._pulse = pulse
@@ -87,7 +87,7 @@ class BoardStream:
             if looking is not None:
                 looking.cancel()
 
-    def _news(self, caller: Caller, calls: Mapping[str, Call]) -> bytes:
+    def _news(self, caller: ConsoleCaller, calls: Mapping[str, Call]) -> bytes:
         rows, ids = self._changed(calls), list(calls) or [NO_CALL]
         news = b""
         if rows or ids != self._ids:

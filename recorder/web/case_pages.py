@@ -17,10 +17,10 @@ from recorder.data_subjects.custody import custody_of
 from recorder.permissions import Role
 from recorder.rules.cases import LEGAL_GROUND_WORDS, Case, CaseKind, CaseState, Decision, LegalGround, Step
 from recorder.rules.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
-from recorder.web.auth import Caller
+from recorder.web.auth import ConsoleCaller
 from recorder.web.filters import read_form
 from recorder.web.pages import search_form
-from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text
+from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from storage.types import RecordingRow, Search
 
 router = APIRouter(include_in_schema=False)
@@ -214,7 +214,7 @@ def custody(console: Console, case_id: str, caller: PageReader) -> HTMLResponse:
     return console.renderer.page("custody.html", caller, custody=found, now=console.deps.now())
 
 
-def _transcripts(console: Parts) -> transcripts.TranscriptBooks:
+def _transcripts(console: ConsoleParts) -> transcripts.TranscriptBooks:
     deps = console.deps
     return transcripts.TranscriptBooks(cases=deps.cases, kept=deps.transcripts, open=deps.copy_books.open)
 
@@ -227,7 +227,7 @@ def day_typed(typed: str) -> date | None:
         raise ProblemError(422, f"{typed!r} is no date; write 2026-11-25.") from error
 
 
-def _search_in(console: Parts, sent: dict[str, str]) -> Search:
+def _search_in(console: ConsoleParts, sent: dict[str, str]) -> Search:
     """Return what somebody typed to search for; ProblemError, 422, where it cannot be read."""
     form = read_form(sent, console.deps.timezone)
     if form.errors:
@@ -242,7 +242,7 @@ def _ground(word: str) -> LegalGround | None:
         raise ProblemError(422, "Choose the legal ground from the list.") from error
 
 
-def _done(console: Parts, caller: Caller, case_id: str, act: Callable[[], None]) -> Response:
+def _done(console: ConsoleParts, caller: ConsoleCaller, case_id: str, act: Callable[[], None]) -> Response:
     try:
         act()
     except ProblemError as error:
@@ -253,7 +253,12 @@ def _done(console: Parts, caller: Caller, case_id: str, act: Callable[[], None])
 
 
 def _board(
-    console: Parts, caller: Caller, *, problem: str = "", status: int = 200, typed: dict[str, str] | None = None
+    console: ConsoleParts,
+    caller: ConsoleCaller,
+    *,
+    problem: str = "",
+    status: int = 200,
+    typed: dict[str, str] | None = None,
 ) -> HTMLResponse:
     books = console.deps.cases
     listed = [_told(console, one) for one in casework.list_cases(books, caller.actor)]
@@ -264,7 +269,7 @@ def _board(
 
 
 def _page(
-    console: Parts, caller: Caller, case_id: str, *, problem: str = "", status: int = 200,
+    console: ConsoleParts, caller: ConsoleCaller, case_id: str, *, problem: str = "", status: int = 200,
     found: list[RecordingRow] | None = None,
 ) -> HTMLResponse:  # fmt: skip
     case = casework.read_case(console.deps.cases, caller.actor, case_id)
@@ -278,7 +283,7 @@ def _page(
     )  # fmt: skip
 
 
-def _told(console: Parts, case: Case) -> dict[str, object]:
+def _told(console: ConsoleParts, case: Case) -> dict[str, object]:
     books = console.deps.cases
     return {
         "case": case,

@@ -11,7 +11,7 @@ from recorder.permissions import MAX_REASON_CHARACTERS
 from recorder.rules.cases import Case, CaseKind, LegalGround
 from recorder.rules.requesting import MOST_RECORDINGS
 from recorder.web.api import PROBLEMS, SearchOrder
-from recorder.web.parts import ApiChanger, ApiReader, Console, Parts
+from recorder.web.parts import ApiChanger, ApiReader, Console, ConsoleParts
 
 CasePath = Annotated[str, Path(description="The case's reference, SAR-2026-0001", max_length=40)]
 _Reason = Annotated[str, Field(max_length=MAX_REASON_CHARACTERS)]
@@ -134,6 +134,6 @@ def confirm_scope(console: Console, case_id: CasePath, caller: ApiChanger, said:
     return _answer(console, scoping.confirm_scope(console.deps.cases, caller.actor, case_id, said.reason))
 
 
-def _answer(console: Parts, case: Case) -> dict[str, Any]:
+def _answer(console: ConsoleParts, case: Case) -> dict[str, Any]:
     books = console.deps.cases
     return {**casework.case_to_json(books, case), "scope": scoping.scope_to_json(books, case)}

@@ -28,7 +28,7 @@ _HEADER, _BODY, _ANSWER = range(3)
 
 
 class Entered(Protocol):
-    """A connection as `Connections` sees it."""
+    """A connection as `ConsoleConnections` sees it."""
 
     @property
     def is_protected(self) -> bool:
@@ -42,7 +42,7 @@ class Entered(Protocol):
         """Close it at once."""
 
 
-class Connections:
+class ConsoleConnections:
     """Every connection of the console, in the order in which they began to wait.
 
     Args:
@@ -102,14 +102,14 @@ class Connections:
 
 
 class ConsoleProtocol(H11Protocol):
-    """uvicorn's h11 protocol with deadlines, and a place among the `Connections`.
+    """uvicorn's h11 protocol with deadlines, and a place among the `ConsoleConnections`.
 
     Args:
         connections: The console's.
         more: As uvicorn makes its protocol.
     """
 
-    def __init__(self, *, connections: Connections, **more: Any) -> None:  # noqa: ANN401 - uvicorn's own
+    def __init__(self, *, connections: ConsoleConnections, **more: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(**more)
         self._connections = connections
         self._phase = _HEADER
@@ -191,7 +191,7 @@ class TlsEntrance(asyncio.Protocol):
     def __init__(
         self,
         context: ssl.SSLContext,
-        connections: Connections,
+        connections: ConsoleConnections,
         make: Callable[[], ConsoleProtocol],
         loop: asyncio.AbstractEventLoop,
     ) -> None:

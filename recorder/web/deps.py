@@ -31,7 +31,7 @@ from recorder.rules.signing_in import SignInRules
 from storage.types import RecordingRow, Search
 
 
-class Index(Protocol):
+class RecordingIndex(Protocol):
     """Finds recordings; blocks, safe from several threads."""
 
     def page(self, search: Search, /) -> tuple[Sequence[RecordingRow], int]:
@@ -159,7 +159,7 @@ class ConsoleDeps:
     sign_in: SignInRules
     rates: Rates
     connection_limits: ConnectionLimits
-    index: Index
+    index: RecordingIndex
     audit: Audit
     live: Live
     events: Callable[[str], AsyncGenerator[bytes]]

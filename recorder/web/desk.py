@@ -39,7 +39,7 @@ LISTEN_FOR = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class SearchPage:
     """One page of a search.
 
     Attributes:
@@ -84,14 +84,14 @@ class Desk:
         self._rules = rules
         self.listens = Listens(rules.note_late, deps.now)
 
-    def search(self, actor: Actor, search: Search) -> Found:
+    def search(self, actor: Actor, search: Search) -> SearchPage:
         """Find recordings."""
         self._rules.require(actor, Act.SEARCH, extension=search.extension)
         search = self._narrow(actor, search)
         self._rules.note(actor.actor, Act.SEARCH, "", text=typed(search), **describe(search))
         rows, counted = self._deps.index.page(search)
         found = [shown(actor, row) for row in rows if knows(actor, row)]
-        return Found(rows=found, total=min(counted, COUNTED), is_more=counted > COUNTED)
+        return SearchPage(rows=found, total=min(counted, COUNTED), is_more=counted > COUNTED)
 
     def _narrow(self, actor: Actor, search: Search) -> Search:
         try:

@@ -12,10 +12,10 @@ from recorder.permissions import Act
 from recorder.retention.erasing import forgot_recording, order_erasure
 from recorder.retention.erasure_decisions import decide_erasure
 from recorder.rules.erasing import position_from
-from recorder.web.auth import Caller
+from recorder.web.auth import ConsoleCaller
 from recorder.web.erasures import orders_for, three_of
 from recorder.web.pages import again, recording_page
-from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text
+from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from storage.types import ErasureKind, ErasureState
 
 router = APIRouter(include_in_schema=False)
@@ -110,7 +110,12 @@ def decide(console: Console, order_id: str, decision: str, caller: PageChanger, 
 
 
 def _page(
-    console: Parts, caller: Caller, *, problem: str = "", status: int = 200, audio: tuple[str, str] | None = None
+    console: ConsoleParts,
+    caller: ConsoleCaller,
+    *,
+    problem: str = "",
+    status: int = 200,
+    audio: tuple[str, str] | None = None,
 ) -> HTMLResponse:
     orders = orders_for(console, caller.actor)
     return console.renderer.page(

@@ -9,7 +9,7 @@ from recorder.reports.reports import teams_seen_by
 from recorder.retention.erasure_approvals import Approval
 from recorder.rules.call_parts import owners_of
 from recorder.rules.erasing import SpanFacts, facts_of, span_of
-from recorder.web.parts import Parts
+from recorder.web.parts import ConsoleParts
 from storage.errors import NotFoundError
 from storage.types import ErasureOrder, ErasureState
 
@@ -17,7 +17,7 @@ SHOWN = 200
 """Orders, newest first."""
 
 
-def orders_for(console: Parts, actor: Actor) -> list[ErasureOrder]:
+def orders_for(console: ConsoleParts, actor: Actor) -> list[ErasureOrder]:
     """Return the newest orders, for whoever may confirm some; a manager's are those of calls of their teams.
 
     Raises:
@@ -31,7 +31,7 @@ def orders_for(console: Parts, actor: Actor) -> list[ErasureOrder]:
     return orders if seen is None else [order for order in orders if _team_of(console, order) in seen]
 
 
-def three_of(console: Parts, orders: Iterable[ErasureOrder]) -> dict[str, tuple[Approval, SpanFacts]]:
+def three_of(console: ConsoleParts, orders: Iterable[ErasureOrder]) -> dict[str, tuple[Approval, SpanFacts]]:
     """Return, of the orders that wait and take three people, how far each is and what is known of its span."""
     found = {}
     for order in orders:
@@ -52,7 +52,7 @@ def approval_to_json(approval: Approval, facts: SpanFacts) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _team_of(console: Parts, order: ErasureOrder) -> str | None:
+def _team_of(console: ConsoleParts, order: ErasureOrder) -> str | None:
     try:
         row = console.deps.index.get(order.recording)
     except NotFoundError:

@@ -16,7 +16,7 @@ from recorder.access.sessions import SessionKind
 from recorder.access.totp import new_secret
 from recorder.permissions import Person
 from recorder.web.agent_pages import first_page
-from recorder.web.parts import Console, Parts
+from recorder.web.parts import Console, ConsoleParts
 
 CODE_PAGE, ENROL_PAGE = "/sign-in/code", "/sign-in/authenticator"
 
@@ -38,7 +38,7 @@ def see_other(page: str) -> Response:
     return RedirectResponse(page, 303)
 
 
-def sign_in_page(console: Parts, *, name: str = "", error: str | None = None, status: int = 200) -> Response:
+def sign_in_page(console: ConsoleParts, *, name: str = "", error: str | None = None, status: int = 200) -> Response:
     """Return the form, tied to this browser."""
     secret = secrets.token_urlsafe(32)
     provider = console.deps.provider
@@ -50,7 +50,7 @@ def sign_in_page(console: Parts, *, name: str = "", error: str | None = None, st
     return page
 
 
-def out_of_date(request: Request, console: Parts, csrf: str, *, name: str = "") -> Response | None:
+def out_of_date(request: Request, console: ConsoleParts, csrf: str, *, name: str = "") -> Response | None:
     """Return the form anew when what was sent is not of the one that this browser was given; else None."""
     tied = request.cookies.get(console.gate.sign_in_cookie, "")
     if tied and hmac.compare_digest(tied.encode(), csrf.encode()):
@@ -58,7 +58,7 @@ def out_of_date(request: Request, console: Parts, csrf: str, *, name: str = "") 
     return sign_in_page(console, name=name, error="The sign-in page was out of date. Try again.", status=403)
 
 
-def after_first_factor(console: Parts, person: Person, *, takes_code: bool, lead: Lead = see_other) -> Response:
+def after_first_factor(console: ConsoleParts, person: Person, *, takes_code: bool, lead: Lead = see_other) -> Response:
     """Ask for the second factor, have it set up, or begin the session without."""
     if takes_code:
         return start_second(console, person, CODE_PAGE, lead=lead)
@@ -67,7 +67,7 @@ def after_first_factor(console: Parts, person: Person, *, takes_code: bool, lead
     return begin(console, person, is_proven=False, lead=lead)
 
 
-def start_second(console: Parts, person: Person, page: str, *, lead: Lead = see_other) -> Response:
+def start_second(console: ConsoleParts, person: Person, page: str, *, lead: Lead = see_other) -> Response:
     """Begin the session that is good for the second factor alone."""
     enrolling = new_secret() if page == ENROL_PAGE else None
     secret = console.deps.sessions.start(person.name, kind=SessionKind.STARTING, enrolling=enrolling)
@@ -76,14 +76,14 @@ def start_second(console: Parts, person: Person, page: str, *, lead: Lead = see_
     return answer
 
 
-def begin(console: Parts, person: Person, *, is_proven: bool, lead: Lead = see_other) -> Response:
+def begin(console: ConsoleParts, person: Person, *, is_proven: bool, lead: Lead = see_other) -> Response:
     """Begin the session."""
     answer = lead(first_page(console, person))
     console.gate.set_cookie(answer, console.deps.sessions.start(person.name, is_proven=is_proven))
     return answer
 
 
-def note_try(request: Request, console: Parts, note: AuditNote) -> None:
+def note_try(request: Request, console: ConsoleParts, note: AuditNote) -> None:
     """Write down that a sign-in, a password or a code was right, or that it was refused.
 
     Whoever is to pause must get in though the log cannot be written; nothing but live calls is shown to them then.

@@ -16,9 +16,9 @@ from recorder.retention.hold_books import HoldBooks
 from recorder.retention.hold_lists import check_of, holds_listed
 from recorder.retention.holding import place_hold, reinstate_hold, release_hold, review_hold
 from recorder.rules.holds import HoldWish
-from recorder.web.auth import Caller
+from recorder.web.auth import ConsoleCaller
 from recorder.web.pages import again, recording_page
-from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text
+from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from storage.types import Hold, HoldKind, HoldState
 
 router = APIRouter(include_in_schema=False)
@@ -155,7 +155,7 @@ def _known(act: str) -> tuple[Callable[[HoldBooks, Actor, str, _Change], Hold], 
     return _ACTS[act]
 
 
-def _page(console: Parts, caller: Caller, *, problem: str = "", status: int = 200) -> HTMLResponse:
+def _page(console: ConsoleParts, caller: ConsoleCaller, *, problem: str = "", status: int = 200) -> HTMLResponse:
     now = console.deps.now()
     listed = [(hold, hold.state_at(now)) for hold in holds_listed(console.deps.hold_books, caller.actor, is_due=False)]
     due = [hold for hold, state in listed if state is HoldState.STANDING and hold.review_on <= now.date()]

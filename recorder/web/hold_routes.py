@@ -11,7 +11,7 @@ from recorder.retention.hold_lists import hold_to_json, holds_listed, holds_show
 from recorder.retention.holding import place_hold, reinstate_hold, release_hold, review_hold
 from recorder.rules.holds import HoldWish
 from recorder.web.api import PROBLEMS, RecordingPath
-from recorder.web.parts import ApiChanger, ApiReader, Console, Parts
+from recorder.web.parts import ApiChanger, ApiReader, Console, ConsoleParts
 from storage.types import Hold, HoldKind
 
 HoldPath = Annotated[str, Path(description="The hold's id, from GET /api/holds", max_length=40)]
@@ -109,9 +109,9 @@ def review(console: Console, hold_id: HoldPath, caller: ApiChanger, why: Review)
     return _one(console, done)
 
 
-def _one(console: Parts, hold: Hold) -> dict[str, Any]:
+def _one(console: ConsoleParts, hold: Hold) -> dict[str, Any]:
     return hold_to_json(hold, console.deps.now())
 
 
-def _answer(console: Parts, holds: list[Hold]) -> HoldsAnswer:
+def _answer(console: ConsoleParts, holds: list[Hold]) -> HoldsAnswer:
     return HoldsAnswer(holds=[_one(console, hold) for hold in holds])

@@ -5,12 +5,12 @@ from typing import Any
 from recorder.permissions import Refused
 from recorder.retention.hold_lists import holds_shown
 from recorder.rules.holds import held_call, may_place, may_reinstate, may_release, may_review
-from recorder.web.auth import Caller
-from recorder.web.parts import Parts
+from recorder.web.auth import ConsoleCaller
+from recorder.web.parts import ConsoleParts
 from storage.types import Hold, HoldKind, HoldState, RecordingRow
 
 
-def holds_on_page(console: Parts, caller: Caller, row: RecordingRow) -> dict[str, Any]:
+def holds_on_page(console: ConsoleParts, caller: ConsoleCaller, row: RecordingRow) -> dict[str, Any]:
     """Return the holds that somebody may see, each with its state and what they may do to it, and what they may place.
 
     Raises:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from recorder.common.problems import ProblemError
 from recorder.rules.limits import ConnectionLimits
-from recorder.web.rates import Kind
+from recorder.web.rates import RequestKind
 
 
 class InProgress:
@@ -25,7 +25,7 @@ class InProgress:
         self._others = 0
         self._of: Counter[bytes] = Counter()
 
-    def refusal(self, kind: Kind, credentials: bytes) -> ProblemError | None:
+    def refusal(self, kind: RequestKind, credentials: bytes) -> ProblemError | None:
         """Return what refuses one more request, None where there is room.
 
         Acts on calls have their rate, and no other limit.
@@ -34,7 +34,7 @@ class InProgress:
             kind: What is asked for.
             credentials: Of the session or token that asks; see `rates.credentials_of`.
         """
-        if kind is Kind.ACT:
+        if kind is RequestKind.ACT:
             return None
         if self._of[credentials] >= self._limits.most_per_session:
             return _refusal(429, f"You have {self._limits.most_per_session} requests in progress: wait for one to end.")
@@ -43,9 +43,9 @@ class InProgress:
         return None
 
     @contextmanager
-    def counted(self, kind: Kind, credentials: bytes) -> Iterator[None]:
+    def counted(self, kind: RequestKind, credentials: bytes) -> Iterator[None]:
         """Count a request from here to its end."""
-        if kind is Kind.ACT:
+        if kind is RequestKind.ACT:
             yield
             return
         self._others += 1

@@ -10,13 +10,13 @@ from starlette.concurrency import run_in_threadpool
 
 from recorder.common.problems import ProblemError
 from recorder.control.client import OptOutGrant
-from recorder.web.auth import Caller
+from recorder.web.auth import ConsoleCaller
 from recorder.web.board_stream import BoardStream, Watcher
 from recorder.web.conversations import by_conversation
 from recorder.web.live_call_service import LiveCallService
 from recorder.web.live_rows import LiveRow, row_of
 from recorder.web.opt_out_service import OptOutService
-from recorder.web.parts import Console, PageChanger, PageReader, PageWatcher, Parts, Text, signed_in
+from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, PageWatcher, Text, signed_in
 
 router = APIRouter(include_in_schema=False)
 
@@ -170,7 +170,10 @@ def live_act(console: Console, call: str, act: str, caller: PageChanger) -> HTML
 
 
 def _acted(
-    console: Parts, caller: Caller, act: Callable[[], dict[str, Any]], say: Callable[[dict[str, Any]], str]
+    console: ConsoleParts,
+    caller: ConsoleCaller,
+    act: Callable[[], dict[str, Any]],
+    say: Callable[[dict[str, Any]], str],
 ) -> HTMLResponse:
     try:
         answer = act()
@@ -215,7 +218,9 @@ def _grant(caller_asked: str, distress_judged: str, erase_before: str, reason: s
 # What the pages show
 
 
-def _live_page(console: Parts, caller: Caller, *, said: str = "", problem: str = "", status: int = 200) -> HTMLResponse:
+def _live_page(
+    console: ConsoleParts, caller: ConsoleCaller, *, said: str = "", problem: str = "", status: int = 200
+) -> HTMLResponse:
     rows: list[LiveRow] | None = None
     requests: list[dict[str, Any]] = []
     try:
@@ -230,8 +235,8 @@ def _live_page(console: Parts, caller: Caller, *, said: str = "", problem: str =
 
 
 def _decision_page(
-    console: Parts,
-    caller: Caller,
+    console: ConsoleParts,
+    caller: ConsoleCaller,
     call: dict[str, Any],
     request: dict[str, Any] | None,
     *,
@@ -252,28 +257,28 @@ def _decision_page(
     )
 
 
-def _rows(live: LiveCallService, caller: Caller, *, is_shared: bool = False) -> list[LiveRow]:
+def _rows(live: LiveCallService, caller: ConsoleCaller, *, is_shared: bool = False) -> list[LiveRow]:
     person = caller.person
     assert person is not None, "pages know sessions only, and those are people's"
     calls = by_conversation(live.calls(person, is_shared=is_shared))
     return [row_of(call) for call in calls.values()]
 
 
-def _requests(opt_outs: OptOutService, caller: Caller) -> list[dict[str, Any]]:
+def _requests(opt_outs: OptOutService, caller: ConsoleCaller) -> list[dict[str, Any]]:
     """Return the requests that this person sees, each with whether it is theirs to decide."""
     person = caller.person
     assert person is not None, "pages know sessions only, and those are people's"
     return opt_outs.requests(person)
 
 
-def _request(console: Parts, caller: Caller, request_id: str) -> dict[str, Any]:
+def _request(console: ConsoleParts, caller: ConsoleCaller, request_id: str) -> dict[str, Any]:
     for request in _requests(console.opt_outs, caller):
         if request["id"] == request_id:
             return request
     raise ProblemError(404, "There is no such request of a call in progress.")
 
 
-def _call(console: Parts, caller: Caller, call_id: str) -> dict[str, Any]:
+def _call(console: ConsoleParts, caller: ConsoleCaller, call_id: str) -> dict[str, Any]:
     for call in console.live.calls(caller.actor):
         if call.get("call") == call_id:
             return call

@@ -13,7 +13,7 @@ from recorder.permissions import MAX_REASON_CHARACTERS, Act, Actor, Allowed, App
 from recorder.rules.authorisation import may
 from recorder.rules.live_access import Around, seen
 from recorder.web.api import PROBLEMS
-from recorder.web.parts import ApiChanger, ApiKnock, ApiReader, Console, Parts
+from recorder.web.parts import ApiChanger, ApiKnock, ApiReader, Console, ConsoleParts
 from recorder.web.seen_events import SeenEvents
 
 router = APIRouter(prefix="/api", responses={**PROBLEMS, 409: PROBLEMS[403]})
@@ -112,7 +112,7 @@ async def events(request: Request, console: Console) -> StreamingResponse:
 class _Watched:
     """Who reads a stream of events, and what they may see; looked at again and again while it is open."""
 
-    def __init__(self, request: Request, console: Parts) -> None:
+    def __init__(self, request: Request, console: ConsoleParts) -> None:
         self._request = request
         self._console = console
         self._who: tuple[Actor, Around] | None = None

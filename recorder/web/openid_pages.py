@@ -25,7 +25,7 @@ from recorder.config.openid_options import CALLBACK_PATH
 from recorder.rules.signing_in import SECOND_FACTOR_ROLES, OpenIdIdentity
 from recorder.web.account_pages import NOT_RIGHT, account_page
 from recorder.web.first_steps import after_first_factor, begin, note_try, out_of_date
-from recorder.web.parts import Console, PageChanger, Parts, Text
+from recorder.web.parts import Console, ConsoleParts, PageChanger, Text
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ async def leave(request: Request, console: Console, csrf: Text = "") -> Response
     return await _to_provider(console, provider, Start())
 
 
-class Answer(BaseModel):
+class ProviderAnswer(BaseModel):
     """What a provider sends a browser back with: a code, or an error."""
 
     state: str = Field(default="", max_length=200)
@@ -94,7 +94,7 @@ class Answer(BaseModel):
 
 
 @router.get(CALLBACK_PATH)
-async def come_back(request: Request, console: Console, answer: Annotated[Answer, Query()]) -> Response:
+async def come_back(request: Request, console: Console, answer: Annotated[ProviderAnswer, Query()]) -> Response:
     """Take a browser back from the provider, and sign its owner in, or connect their account."""
     provider = _provider(console)
     cookie = request.cookies.get(console.gate.openid_cookie)
@@ -133,13 +133,13 @@ async def connect(request: Request, console: Console, caller: PageChanger, passw
     return await _to_provider(console, provider, Start(account=name, session=session.key))
 
 
-def _provider(console: Parts) -> Provider:
+def _provider(console: ConsoleParts) -> Provider:
     if console.deps.provider is None:
         raise ProblemError(404, "Signing in by an OpenID provider is not configured: [openid] issuer.")
     return console.deps.provider
 
 
-async def _to_provider(console: Parts, provider: Provider, start: Start) -> Response:
+async def _to_provider(console: ConsoleParts, provider: Provider, start: Start) -> Response:
     try:
         address = await provider.address(start)
     except ProviderDownError as problem:
@@ -150,7 +150,7 @@ async def _to_provider(console: Parts, provider: Provider, start: Start) -> Resp
     return answer
 
 
-def _sign_in(request: Request, console: Parts, start: Start, identity: OpenIdIdentity) -> Response:
+def _sign_in(request: Request, console: ConsoleParts, start: Start, identity: OpenIdIdentity) -> Response:
     result = console.deps.identities.recognise(identity)
     if isinstance(result, SignInRefused):
         note_try(request, console, result.note)
@@ -165,7 +165,7 @@ def _sign_in(request: Request, console: Parts, start: Start, identity: OpenIdIde
     return _arrived(console, answer)
 
 
-def _connect(request: Request, console: Parts, start: Start, identity: OpenIdIdentity) -> Response:
+def _connect(request: Request, console: ConsoleParts, start: Start, identity: OpenIdIdentity) -> Response:
     assert start.account is not None
     assert start.session is not None
     if not console.deps.sessions.lasts(start.session):
@@ -178,30 +178,30 @@ def _connect(request: Request, console: Parts, start: Start, identity: OpenIdIde
     return _arrived(console, _lead(console, "/account"))
 
 
-def _not_taken(request: Request, console: Parts, why: str, words: tuple[str, str]) -> Response:
+def _not_taken(request: Request, console: ConsoleParts, why: str, words: tuple[str, str]) -> Response:
     details = {"why": why, "by": "openid"}
     note_try(request, console, AuditNote(act="people.sign_in_refused", subject="unknown", details=details))
     return _stopped(console, words, status=403)
 
 
-def _down(console: Parts, problem: ProviderDownError) -> Response:
+def _down(console: ConsoleParts, problem: ProviderDownError) -> Response:
     issuer = console.deps.provider.options.issuer if console.deps.provider else None
     _log.error("nobody can sign in by the OpenID provider %s: %s; ask it with recorder site-check", issuer, problem)
     return _stopped(console, _DOWN, status=503)
 
 
-def _stopped(console: Parts, words: tuple[str, str], *, status: int, subject: str = "") -> Response:
+def _stopped(console: ConsoleParts, words: tuple[str, str], *, status: int, subject: str = "") -> Response:
     title, detail = words
     return console.renderer.page(
         "sign_in_stopped.html", None, status=status, title=title, detail=detail, subject=subject
     )
 
 
-def _lead(console: Parts, address: str) -> Response:
+def _lead(console: ConsoleParts, address: str) -> Response:
     return console.renderer.page("lead_on.html", None, address=address)
 
 
-def _arrived(console: Parts, answer: Response) -> Response:
+def _arrived(console: ConsoleParts, answer: Response) -> Response:
     """Take away the cookies of the way."""
     console.gate.clear_cookie(answer, console.gate.openid_cookie)
     console.gate.clear_cookie(answer, console.gate.sign_in_cookie)

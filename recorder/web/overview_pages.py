@@ -17,8 +17,8 @@ from recorder.notifications.watch import week_until
 from recorder.permissions import Act
 from recorder.retention.sweep_state import NAME, SweepState, read_state
 from recorder.rules.cases import Case
-from recorder.web.auth import Caller
-from recorder.web.parts import Console, PageChanger, PageReader, Parts
+from recorder.web.auth import ConsoleCaller
+from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader
 from storage.types import ErasureState
 
 router = APIRouter(include_in_schema=False)
@@ -47,7 +47,7 @@ def figures(console: Console, caller: PageChanger) -> HTMLResponse:
     return _page(console, caller, week=week_until(console.deps.watch, console.deps.now()).lines())
 
 
-def _page(console: Parts, caller: Caller, **values: Any) -> HTMLResponse:  # noqa: ANN401 - of the template
+def _page(console: ConsoleParts, caller: ConsoleCaller, **values: Any) -> HTMLResponse:  # noqa: ANN401 - of the template
     console.rules.require(caller.actor, Act.ACKNOWLEDGE)
     console.rules.note(caller.actor.actor, Act.REPORT, "", report="overview")
     person, deps = caller.person, console.deps
@@ -74,7 +74,7 @@ def _page(console: Parts, caller: Caller, **values: Any) -> HTMLResponse:  # noq
     )  # fmt: skip
 
 
-def deadlines(console: Parts) -> list[Deadline]:
+def deadlines(console: ConsoleParts) -> list[Deadline]:
     """Return the open cases, those first that are due first; what does not run yet comes last."""
     books = console.deps.cases
     found = []
@@ -87,7 +87,7 @@ def deadlines(console: Parts) -> list[Deadline]:
     return sorted(found, key=lambda one: (one.left is None, one.left or 0, one.case.id))
 
 
-def _retention(console: Parts) -> SweepState:
+def _retention(console: ConsoleParts) -> SweepState:
     """Return where retention stands: from its file, so that it is known while the daemon is away."""
     try:
         return read_state(console.deps.hold_books.state / NAME) or SweepState()

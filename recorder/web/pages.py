@@ -12,11 +12,11 @@ from recorder.permissions import Act, Person, Refused
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import is_part, withheld_of
 from recorder.rules.requesting import Category, Leave
-from recorder.web.auth import Caller
+from recorder.web.auth import ConsoleCaller
 from recorder.web.copies import CopyForm
 from recorder.web.filters import FIELDS, PAGE_SIZE, read_form
 from recorder.web.holds import holds_on_page
-from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text
+from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from recorder.web.recording_parts import parts_on_page
 from recorder.web.streams import download, played
 from storage.encoding import Format
@@ -113,12 +113,12 @@ def export(
         return again(console, caller, recording_id, error, Act.EXPORT)
 
 
-def _person(caller: Caller) -> Person:
+def _person(caller: ConsoleCaller) -> Person:
     assert caller.person is not None, "pages know sessions only, and those are people's"
     return caller.person
 
 
-def _listing(console: Parts, caller: Caller, sent: dict[str, str]) -> HTMLResponse:
+def _listing(console: ConsoleParts, caller: ConsoleCaller, sent: dict[str, str]) -> HTMLResponse:
     form = read_form(sent, console.deps.timezone)
     found = None if form.errors else console.desk.search(caller.actor, form.search)
     pages = max(1, -(-found.total // PAGE_SIZE)) if found and not found.is_more else None
@@ -137,8 +137,8 @@ def _listing(console: Parts, caller: Caller, sent: dict[str, str]) -> HTMLRespon
 
 
 def recording_page(
-    console: Parts, caller: Caller, recording_id: str, *, status: int = 200, problem: str = "", audio: str = "",
-    said: str = "",
+    console: ConsoleParts, caller: ConsoleCaller, recording_id: str, *, status: int = 200, problem: str = "",
+    audio: str = "", said: str = "",
 ) -> HTMLResponse:  # fmt: skip
     """Return a recording's page.
 
@@ -168,7 +168,9 @@ def recording_page(
     )  # fmt: skip
 
 
-def again(console: Parts, caller: Caller, recording_id: str, error: ProblemError, act: Act) -> HTMLResponse:
+def again(
+    console: ConsoleParts, caller: ConsoleCaller, recording_id: str, error: ProblemError, act: Act
+) -> HTMLResponse:
     """Show the recording's page with what was wrong with the form; any other error stays what it is."""
     is_theirs = not isinstance(may(caller.actor, act, reason="asked elsewhere", has_leave=True), Refused)
     if not is_theirs or error.status not in (403, 409, 422):

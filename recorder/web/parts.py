@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Form, Header, Request
 
 from recorder.access.openid.starts import Starts
-from recorder.web.auth import CSRF_HEADER, Caller, Gatekeeper
+from recorder.web.auth import CSRF_HEADER, ConsoleCaller, Gatekeeper
 from recorder.web.board import Board
 from recorder.web.deps import ConsoleDeps
 from recorder.web.desk import Desk
@@ -23,7 +23,7 @@ Text = Annotated[str, Form(max_length=1000)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class ConsoleParts:
     """The parts of one console; kept as ``app.state.parts``.
 
     Attributes:
@@ -49,17 +49,17 @@ class SignInNeededError(Exception):
     """Nobody is signed in in this browser; the answer is the sign-in page."""
 
 
-async def parts_of(request: Request) -> Parts:
+async def parts_of(request: Request) -> ConsoleParts:
     """Return the parts of the console that serves a request; async, because FastAPI gives the rest to a thread."""
     parts = request.app.state.parts
-    assert isinstance(parts, Parts)
+    assert isinstance(parts, ConsoleParts)
     return parts
 
 
-Console = Annotated[Parts, Depends(parts_of)]
+Console = Annotated[ConsoleParts, Depends(parts_of)]
 
 
-def signed_in(request: Request, parts: Parts, *, is_activity: bool) -> Caller:
+def signed_in(request: Request, parts: ConsoleParts, *, is_activity: bool) -> ConsoleCaller:
     """Return who is signed in in this browser.
 
     Raises:
@@ -71,19 +71,19 @@ def signed_in(request: Request, parts: Parts, *, is_activity: bool) -> Caller:
     return caller
 
 
-def _api_reader(request: Request, parts: Console) -> Caller:
+def _api_reader(request: Request, parts: Console) -> ConsoleCaller:
     return parts.gate.by_any(request)
 
 
-def _page_reader(request: Request, parts: Console) -> Caller:
+def _page_reader(request: Request, parts: Console) -> ConsoleCaller:
     return signed_in(request, parts, is_activity=True)
 
 
-def _page_watcher(request: Request, parts: Console) -> Caller:
+def _page_watcher(request: Request, parts: Console) -> ConsoleCaller:
     return signed_in(request, parts, is_activity=False)
 
 
-def _page_changer(request: Request, parts: Console, csrf: Text = "") -> Caller:
+def _page_changer(request: Request, parts: Console, csrf: Text = "") -> ConsoleCaller:
     caller = signed_in(request, parts, is_activity=True)
     parts.gate.check_csrf(caller, csrf)
     return caller
@@ -97,10 +97,10 @@ class Knock:
     """
 
     request: Request
-    parts: Parts
+    parts: ConsoleParts
     csrf: str | None
 
-    def caller(self) -> Caller:
+    def caller(self) -> ConsoleCaller:
         """Return who asks; blocks.
 
         Raises:
@@ -117,19 +117,19 @@ async def _knock(
     return Knock(request=request, parts=parts, csrf=token)
 
 
-def _api_changer(knock: Annotated[Knock, Depends(_knock)]) -> Caller:
+def _api_changer(knock: Annotated[Knock, Depends(_knock)]) -> ConsoleCaller:
     return knock.caller()
 
 
-ApiReader = Annotated[Caller, Depends(_api_reader)]
+ApiReader = Annotated[ConsoleCaller, Depends(_api_reader)]
 """Session or token."""
-ApiChanger = Annotated[Caller, Depends(_api_changer)]
+ApiChanger = Annotated[ConsoleCaller, Depends(_api_changer)]
 """Session with the CSRF header, or token."""
 ApiKnock = Annotated[Knock, Depends(_knock)]
 """The same, not looked at yet."""
-PageReader = Annotated[Caller, Depends(_page_reader)]
+PageReader = Annotated[ConsoleCaller, Depends(_page_reader)]
 """Session; keeps it alive."""
-PageWatcher = Annotated[Caller, Depends(_page_watcher)]
+PageWatcher = Annotated[ConsoleCaller, Depends(_page_watcher)]
 """Session; what a page asks by itself, which does not keep it alive."""
-PageChanger = Annotated[Caller, Depends(_page_changer)]
+PageChanger = Annotated[ConsoleCaller, Depends(_page_changer)]
 """Session with the form's CSRF field."""

@@ -14,8 +14,8 @@ from recorder.access.proposals import Enter
 from recorder.permissions import Act, DeniedError, Person, Refused, Role
 from recorder.rules.authorisation import may
 from recorder.rules.fault_status import FAULT_STATUS
-from recorder.web.auth import Caller
-from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text
+from recorder.web.auth import ConsoleCaller
+from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 
 router = APIRouter(include_in_schema=False)
 
@@ -68,7 +68,9 @@ def decide(console: Console, proposal: str, decision: str, caller: PageChanger) 
     return _page(console, caller, said="It is so now." if decision == "confirm" else "Declined: nothing was changed.")
 
 
-def _asked(console: Parts, caller: Caller, ask: Callable[[], tuple[AuditNote, Proposal | None]]) -> HTMLResponse:
+def _asked(
+    console: ConsoleParts, caller: ConsoleCaller, ask: Callable[[], tuple[AuditNote, Proposal | None]]
+) -> HTMLResponse:
     try:
         _, proposal = ask()
     except DeniedError as error:
@@ -79,13 +81,15 @@ def _asked(console: Parts, caller: Caller, ask: Callable[[], tuple[AuditNote, Pr
     return _page(console, caller, said=said)
 
 
-def _enter(console: Parts, caller: Caller, text: str = "") -> Enter:
+def _enter(console: ConsoleParts, caller: ConsoleCaller, text: str = "") -> Enter:
     """Return what writes a change to the audit log before it is so."""
     by = caller.actor.actor
     return lambda note: console.rules.note(by, note.act, note.subject, text=text or None, **note.details)
 
 
-def _page(console: Parts, caller: Caller, *, said: str = "", problem: str = "", status: int = 200) -> HTMLResponse:
+def _page(
+    console: ConsoleParts, caller: ConsoleCaller, *, said: str = "", problem: str = "", status: int = 200
+) -> HTMLResponse:
     person = _person(caller)
     if isinstance(may(person, Act.MANAGE_PEOPLE), Refused):
         console.rules.require(person, Act.CONFIRM_GRANT)
@@ -105,6 +109,6 @@ def _page(console: Parts, caller: Caller, *, said: str = "", problem: str = "", 
     )  # fmt: skip
 
 
-def _person(caller: Caller) -> Person:
+def _person(caller: ConsoleCaller) -> Person:
     assert caller.person is not None, "pages know sessions only, and those are people's"
     return caller.person

@@ -32,7 +32,7 @@ _API = "/api/"
 """Where tokens are taken, and before cookies."""
 
 
-class Kind(enum.Enum):
+class RequestKind(enum.Enum):
     """What a request asks for."""
 
     ACT = "acts_per_s"
@@ -43,12 +43,12 @@ class Kind(enum.Enum):
     """A file of the pages: to refuse one costs as much as to send it, and a page needs several."""
 
 
-def kind_of(method: str, path: str) -> Kind:
+def kind_of(method: str, path: str) -> RequestKind:
     """Return what a request asks for."""
     if path.startswith(_FREE):
-        return Kind.FREE
+        return RequestKind.FREE
     is_act = method not in ("GET", "HEAD") and any(path == one or path.startswith(f"{one}/") for one in _LIVE)
-    return Kind.ACT if is_act else Kind.OTHER
+    return RequestKind.ACT if is_act else RequestKind.OTHER
 
 
 def session_cookie(*, is_tls: bool) -> str:
@@ -79,12 +79,12 @@ class RateLimits:
     """
 
     def __init__(self, rates: Rates, clock: Callable[[], float] = time.monotonic) -> None:
-        self._a_second = {Kind.ACT: rates.acts_per_s, Kind.OTHER: rates.requests_per_s}
+        self._a_second = {RequestKind.ACT: rates.acts_per_s, RequestKind.OTHER: rates.requests_per_s}
         self._addresses = {kind: _throttle(clock, rate * PEOPLE_AT_AN_ADDRESS) for kind, rate in self._a_second.items()}
         self._callers = {kind: _throttle(clock, rate) for kind, rate in self._a_second.items()}
         self._were_known = _WereKnown(clock)
 
-    def arrived(self, host: str, kind: Kind, credentials: bytes = b"") -> ProblemError | None:
+    def arrived(self, host: str, kind: RequestKind, credentials: bytes = b"") -> ProblemError | None:
         """Count a request of an address; returns its refusal where that is one too many.
 
         Args:
@@ -92,14 +92,14 @@ class RateLimits:
             kind: What is asked for.
             credentials: From `credentials_of`; whose were good when last looked at is not refused here.
         """
-        if kind is Kind.FREE:
+        if kind is RequestKind.FREE:
             return None
         wait_s = self._addresses[kind].take(source_of(host))
         if wait_s and credentials in self._were_known:
             return None
         return self._refusal(wait_s, kind, "From this address", PEOPLE_AT_AN_ADDRESS)
 
-    def known(self, who: str, host: str, kind: Kind, credentials: bytes = b"") -> None:
+    def known(self, who: str, host: str, kind: RequestKind, credentials: bytes = b"") -> None:
         """Count a request of a person or token that was found behind it.
 
         Raises:
@@ -107,7 +107,7 @@ class RateLimits:
         """
         if credentials:
             self._were_known.add(credentials)
-        if kind is Kind.FREE:
+        if kind is RequestKind.FREE:
             return
         refusal = self._refusal(self._callers[kind].take(who), kind, "As you", 1)
         if refusal is not None:
@@ -122,7 +122,7 @@ class RateLimits:
         """Forget credentials: nobody is behind them any more."""
         self._were_known.drop(credentials)
 
-    def _refusal(self, wait_s: float, kind: Kind, whose: str, times: int) -> ProblemError | None:
+    def _refusal(self, wait_s: float, kind: RequestKind, whose: str, times: int) -> ProblemError | None:
         if not wait_s:
             return None
         return ProblemError(

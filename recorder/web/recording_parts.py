@@ -4,8 +4,8 @@ from typing import Any
 
 from recorder.audit.history import Deed, history_of
 from recorder.recordings.journey import journey_of
-from recorder.web.auth import Caller
-from recorder.web.parts import Parts
+from recorder.web.auth import ConsoleCaller
+from recorder.web.parts import ConsoleParts
 from recorder.web.waveform import waveform_of
 from storage.audit_search import entries_about
 from storage.errors import AuditUnavailableError
@@ -15,7 +15,7 @@ SHOWN = 100
 """Lines of a history on a page; the audit log's page has the rest."""
 
 
-def parts_on_page(console: Parts, caller: Caller, row: RecordingRow) -> dict[str, Any]:
+def parts_on_page(console: ConsoleParts, caller: ConsoleCaller, row: RecordingRow) -> dict[str, Any]:
     """Return them as the template names them; a history of None could not be read."""
     try:
         history = _history(console, caller, row)
@@ -28,7 +28,7 @@ def parts_on_page(console: Parts, caller: Caller, row: RecordingRow) -> dict[str
     }  # fmt: skip
 
 
-def _history(console: Parts, caller: Caller, row: RecordingRow) -> list[Deed]:
+def _history(console: ConsoleParts, caller: ConsoleCaller, row: RecordingRow) -> list[Deed]:
     person = caller.person
     if person is None:
         return []

@@ -16,7 +16,7 @@ from recorder.permissions import Act, Person, Refused
 from recorder.rules.authorisation import may
 from recorder.rules.requesting import CATEGORY_WORDS, Category
 from recorder.rules.spans import in_seconds
-from recorder.web.auth import Caller
+from recorder.web.auth import ConsoleCaller
 from recorder.web.deps import ConsoleDeps
 from recorder.web.live_rows import LiveRow
 from storage.types import HoldKind
@@ -82,7 +82,7 @@ class Renderer:
         """Tell whether a person's role alone allows an act; hearing takes leave, which pages are told of apart."""
         return not isinstance(may(person, act, reason="shown"), Refused)
 
-    def page(self, template: str, caller: Caller | None, *, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401
+    def page(self, template: str, caller: ConsoleCaller | None, *, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401
         """Return a page; ``caller`` decides what its navigation offers."""
         person = caller.person if caller else None
         can = {act.name: person is not None and self.can(person, act) for act in Act}
@@ -97,11 +97,11 @@ class Renderer:
         )
         return HTMLResponse(html, status_code=status)
 
-    def live_rows(self, caller: Caller, rows: Sequence[LiveRow]) -> str:
+    def live_rows(self, caller: ConsoleCaller, rows: Sequence[LiveRow]) -> str:
         """Return rows of the board of live calls, or the one that says that there is no call."""
         return self._templates.get_template("live_rows.html").render(live_row=self._rows_of(caller), rows=rows)
 
-    def _rows_of(self, caller: Caller | None) -> Callable[[LiveRow], Markup]:
+    def _rows_of(self, caller: ConsoleCaller | None) -> Callable[[LiveRow], Markup]:
         return partial(self._live_row, caller.csrf if caller else "")
 
     def _live_row(self, csrf: str, row: LiveRow) -> Markup:

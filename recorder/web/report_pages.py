@@ -10,9 +10,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person
 from recorder.reports.reports import PauseReport, ReportQuery, ReportRefusedError, pause_report, period, teams_of
-from recorder.web.auth import Caller
+from recorder.web.auth import ConsoleCaller
 from recorder.web.filters import read_form
-from recorder.web.parts import ApiReader, Console, PageReader, Parts
+from recorder.web.parts import ApiReader, Console, ConsoleParts, PageReader
 from storage.types import Search
 
 router = APIRouter()
@@ -54,7 +54,7 @@ def pauses_page(console: Console, caller: PageReader, typed: Annotated[PausesFor
     )
 
 
-def _report(console: Parts, caller: Caller, search: Search, team: str | None) -> PauseReport:
+def _report(console: ConsoleParts, caller: ConsoleCaller, search: Search, team: str | None) -> PauseReport:
     deps, rules = console.deps, console.rules
     zone = ZoneInfo(deps.timezone)
     start, end = period(search.started_from, search.started_to, now=deps.now(), zone=zone)

@@ -13,9 +13,9 @@ from recorder.access.listening.appointing import acknowledge, mark_absent
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person
 from recorder.rules.requesting import LEAVE_DAYS, MOST_LEAVE_DAYS, Category, Leave, RequestState, RequestWish
-from recorder.web.auth import Caller
+from recorder.web.auth import ConsoleCaller
 from recorder.web.pages import again, recording_page
-from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text
+from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from storage.types import RecordingId
 
 router = APIRouter(include_in_schema=False)
@@ -93,7 +93,7 @@ def come_back(console: Console, account: str, caller: PageChanger) -> Response:
 
 
 def _ask(  # noqa: PLR0917 - as they are sent
-    console: Parts, caller: Caller, recordings: list[RecordingId], category: str, leave: str, reason: str,
+    console: ConsoleParts, caller: ConsoleCaller, recordings: list[RecordingId], category: str, leave: str, reason: str,
     reference: str,
 ) -> None:  # fmt: skip
     try:
@@ -114,7 +114,7 @@ def _days(typed: str) -> int | None:
     return int(typed)
 
 
-def _done(console: Parts, caller: Caller, act: Callable[[], object]) -> Response:
+def _done(console: ConsoleParts, caller: ConsoleCaller, act: Callable[[], object]) -> Response:
     try:
         act()
     except ProblemError as error:
@@ -124,7 +124,7 @@ def _done(console: Parts, caller: Caller, act: Callable[[], object]) -> Response
     return RedirectResponse("/requests", 303)
 
 
-def _page(console: Parts, caller: Caller, *, problem: str = "", status: int = 200) -> HTMLResponse:
+def _page(console: ConsoleParts, caller: ConsoleCaller, *, problem: str = "", status: int = 200) -> HTMLResponse:
     hearing, person = console.deps.hearing, _person(caller)
     everybodys = asking.seen(hearing, person)
     mine = hearing.requests.of_account(person.name)
@@ -141,6 +141,6 @@ def _page(console: Parts, caller: Caller, *, problem: str = "", status: int = 20
     )  # fmt: skip
 
 
-def _person(caller: Caller) -> Person:
+def _person(caller: ConsoleCaller) -> Person:
     assert caller.person is not None, "pages know sessions only, and those are people's"
     return caller.person

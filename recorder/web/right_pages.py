@@ -15,9 +15,9 @@ from recorder.permissions import Act
 from recorder.retention import rights
 from recorder.retention.restricting import ClaimStep, ClaimWish, change_claim, claim_of, read_claims, write_claim
 from recorder.retention.rights import ClaimEvent
-from recorder.web.auth import Caller
+from recorder.web.auth import ConsoleCaller
 from recorder.web.case_pages import day_typed
-from recorder.web.parts import Console, PageChanger, PageReader, Parts, Text
+from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from storage.types import Claim, Right
 
 router = APIRouter(include_in_schema=False)
@@ -96,7 +96,7 @@ def _right(word: str) -> Right:
         raise ProblemError(422, "Choose what is asked.") from error
 
 
-def _done(console: Parts, caller: Caller, act: Callable[[], None]) -> Response:
+def _done(console: ConsoleParts, caller: ConsoleCaller, act: Callable[[], None]) -> Response:
     try:
         act()
     except ProblemError as error:
@@ -106,7 +106,7 @@ def _done(console: Parts, caller: Caller, act: Callable[[], None]) -> Response:
     return RedirectResponse("/rights", 303)
 
 
-def _page(console: Parts, caller: Caller, *, problem: str = "", status: int = 200) -> HTMLResponse:
+def _page(console: ConsoleParts, caller: ConsoleCaller, *, problem: str = "", status: int = 200) -> HTMLResponse:
     books = console.deps.cases
     found = read_claims(casework.claim_books(books), caller.actor, is_open=False)
     assert caller.person is not None, "pages know sessions only, and those are people's"
@@ -119,7 +119,7 @@ def _page(console: Parts, caller: Caller, *, problem: str = "", status: int = 20
     )  # fmt: skip
 
 
-def _shown(console: Parts, caller: Caller, claim: Claim, deciders: frozenset[str]) -> dict[str, object]:
+def _shown(console: ConsoleParts, caller: ConsoleCaller, claim: Claim, deciders: frozenset[str]) -> dict[str, object]:
     """Return a claim as the page shows it, with what this person may let happen to it."""
     assert caller.person is not None
     books = console.deps.cases

@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from recorder.rules.limits import ConnectionLimits
-from recorder.web.connections import Connections, ConsoleProtocol, TlsEntrance
+from recorder.web.connections import ConsoleConnections, ConsoleProtocol, TlsEntrance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ def server_config(
         tls: Files for HTTPS; None is plain HTTP, for loopback or behind a TLS proxy on the same machine.
         limits: How many connections there may be, and how long they are waited for.
     """
-    connections = Connections(limits or ConnectionLimits())
+    connections = ConsoleConnections(limits or ConnectionLimits())
     return uvicorn.Config(
         app,
         host=host,
@@ -56,7 +56,7 @@ def server_config(
     )
 
 
-def _protocols(connections: Connections, tls: TlsFiles | None) -> Callable[..., asyncio.Protocol]:
+def _protocols(connections: ConsoleConnections, tls: TlsFiles | None) -> Callable[..., asyncio.Protocol]:
     """Return what makes the protocol of a connection."""
     if tls is None:
         return partial(ConsoleProtocol, connections=connections)

@@ -5,7 +5,7 @@ from pydantic import BaseModel, Field
 
 from recorder.common.problems import ProblemError
 from recorder.web.api import PROBLEMS
-from recorder.web.auth import SIGN_IN_SENTENCE, Caller
+from recorder.web.auth import SIGN_IN_SENTENCE, ConsoleCaller
 from recorder.web.parts import ApiChanger, Console
 
 router = APIRouter(prefix="/api", responses=PROBLEMS)
@@ -30,7 +30,7 @@ def keep_session(caller: ApiChanger) -> SessionLeft:
     return _left(caller)
 
 
-def _left(caller: Caller) -> SessionLeft:
+def _left(caller: ConsoleCaller) -> SessionLeft:
     if caller.session is None:
         raise ProblemError(404, f"A token has no session. {SIGN_IN_SENTENCE}")
     return SessionLeft(idle_left_s=caller.session.idle_left_s, left_s=caller.session.left_s)

@@ -16,7 +16,7 @@ from recorder.access.qr import svg_of
 from recorder.access.second_factor import WRONG_CODE_SENTENCE
 from recorder.access.totp import address_of, spaced
 from recorder.web.agent_pages import first_page
-from recorder.web.auth import Caller
+from recorder.web.auth import ConsoleCaller
 from recorder.web.first_steps import (
     CODE_PAGE,
     ENROL_PAGE,
@@ -27,7 +27,7 @@ from recorder.web.first_steps import (
     out_of_date,
     sign_in_page,
 )
-from recorder.web.parts import Console, PageChanger, Parts, SignInNeededError, Text
+from recorder.web.parts import Console, ConsoleParts, PageChanger, SignInNeededError, Text
 
 router = APIRouter(include_in_schema=False)
 
@@ -61,20 +61,22 @@ def sign_in(request: Request, console: Console, name: Text = "", password: Text 
 # The second factor
 
 
-def _starting(request: Request, console: Console) -> Caller:
+def _starting(request: Request, console: Console) -> ConsoleCaller:
     caller = console.gate.starting(request)
     if caller is None:
         raise SignInNeededError
     return caller
 
 
-def _starting_changer(console: Console, caller: Annotated[Caller, Depends(_starting)], csrf: Text = "") -> Caller:
+def _starting_changer(
+    console: Console, caller: Annotated[ConsoleCaller, Depends(_starting)], csrf: Text = ""
+) -> ConsoleCaller:
     console.gate.check_csrf(caller, csrf)
     return caller
 
 
-Starting = Annotated[Caller, Depends(_starting)]
-StartingChanger = Annotated[Caller, Depends(_starting_changer)]
+Starting = Annotated[ConsoleCaller, Depends(_starting)]
+StartingChanger = Annotated[ConsoleCaller, Depends(_starting_changer)]
 
 
 @router.get(CODE_PAGE)
@@ -97,7 +99,7 @@ def code(request: Request, console: Console, caller: StartingChanger, code: Text
     return answer
 
 
-def _wrong(console: Parts, caller: Caller, result: SignInRefused, page: str, **about: Any) -> Response:  # noqa: ANN401
+def _wrong(console: ConsoleParts, caller: ConsoleCaller, result: SignInRefused, page: str, **about: Any) -> Response:  # noqa: ANN401
     """Show the form again; whoever has no more tries begins anew, so that a password alone is not worth many codes."""
     assert caller.session is not None
     if result.refusal is SignInRefusal.WRONG_CODE:
@@ -122,7 +124,7 @@ def authenticator_form(console: Console, caller: Starting) -> Response:
     )
 
 
-def _secret(console: Parts, caller: Caller) -> dict[str, Any]:
+def _secret(console: ConsoleParts, caller: ConsoleCaller) -> dict[str, Any]:
     assert caller.session is not None
     assert caller.session.enrolling is not None
     secret, account = caller.session.enrolling, caller.session.account
@@ -166,7 +168,7 @@ def sign_out(console: Console, caller: PageChanger) -> Response:
     return signed_out(console)
 
 
-def signed_out(console: Parts) -> Response:
+def signed_out(console: ConsoleParts) -> Response:
     """Go to the sign-in; the session has ended."""
     answer = RedirectResponse("/sign-in", 303)
     console.gate.clear_cookie(answer, console.gate.cookie)

@@ -13,8 +13,8 @@ from recorder.common.problems import ProblemError
 from recorder.notifications.watch import disagreements_of
 from recorder.permissions import Act
 from recorder.rules.alarms import Advice, advice_on
-from recorder.web.auth import Caller
-from recorder.web.parts import Console, PageReader, Parts
+from recorder.web.auth import ConsoleCaller
+from recorder.web.parts import Console, ConsoleParts, PageReader
 from storage.audit_entry import AuditEntry
 from storage.errors import AuditUnavailableError
 
@@ -46,7 +46,7 @@ ACCOUNTS_CHANGED = "accounts_changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class ConfigChange:
     """A change as the page shows it: ``what`` was changed, in words."""
 
     at: str
@@ -99,7 +99,7 @@ def changes(console: Console, caller: PageReader) -> HTMLResponse:
     return console.renderer.page("changes.html", caller, changes=found[: -SHOWN - 1 : -1], has_more=len(found) > SHOWN)
 
 
-def change_of(entry: AuditEntry) -> Change:
+def change_of(entry: AuditEntry) -> ConfigChange:
     """Return an entry of the audit log as a change, in words."""
     details = entry.details
     if entry.act == "config.reload":
@@ -110,16 +110,16 @@ def change_of(entry: AuditEntry) -> Change:
         facts = details.get("periods", details)
         what = ", ".join(f"{key}: {value}" for key, value in facts.items() if key != "where") if facts else ""
     sha256 = str(details.get("sha256") or "")
-    return Change(at=entry.at, by=entry.actor, kind=CHANGES[entry.act], what=what, sha256=sha256)
+    return ConfigChange(at=entry.at, by=entry.actor, kind=CHANGES[entry.act], what=what, sha256=sha256)
 
 
-def _allow(console: Parts, caller: Caller, page: str) -> None:
+def _allow(console: ConsoleParts, caller: ConsoleCaller, page: str) -> None:
     console.rules.require(caller.actor, Act.SEE_SYSTEM)
     # Whoever mends the recorder must see how it is though its log cannot be written.
     console.rules.note_late(caller.actor.actor, Act.SEE_SYSTEM, "", page=page)
 
 
-def _health(console: Parts) -> tuple[dict[str, Any] | None, str]:
+def _health(console: ConsoleParts) -> tuple[dict[str, Any] | None, str]:
     """Return what the daemon says of itself, or None and why it does not."""
     try:
         return console.live.health(), ""

@@ -27,7 +27,7 @@ from recorder.rules.live_access import Relation
 from recorder.rules.policy import Extension
 from recorder.rules.requesting import Category, Leave, RequestWish
 from recorder.web.app import create_app
-from recorder.web.auth import Caller
+from recorder.web.auth import ConsoleCaller
 from recorder.web.deps import ConsoleDeps
 from recorder.web.render import Renderer
 from storage.claims import Claims, new_claim_id
@@ -236,7 +236,7 @@ def _wish(*recordings: str) -> RequestWish:
 
 
 def plain_page(
-    self: Renderer, template: str, caller: Caller | None, *, status: int = 200, **values: Any
+    self: Renderer, template: str, caller: ConsoleCaller | None, *, status: int = 200, **values: Any
 ) -> HTMLResponse:
     """Stand for `Renderer.page` with status, problem and address of audio: to draw a page is half of what it costs."""
     said = [values.get(name) for name in ("problem", "error", "detail", "audio")]

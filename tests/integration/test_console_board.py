@@ -17,7 +17,7 @@ from recorder.control.client import DaemonUnavailableError
 from recorder.permissions import Person, Role, Scope
 from recorder.rules.live_access import Around
 from recorder.web import board, board_stream, watchers
-from recorder.web.auth import Caller
+from recorder.web.auth import ConsoleCaller
 from recorder.web.board import Board
 from recorder.web.board_stream import BoardStream, Watcher
 from recorder.web.live_rows import LiveRow
@@ -73,7 +73,7 @@ class Source:
 
 
 def _watcher(person: Person) -> Watcher:
-    return Watcher(caller=Caller(actor=person, session=None), around=Around())
+    return Watcher(caller=ConsoleCaller(actor=person, session=None), around=Around())
 
 
 class Page:
@@ -104,7 +104,7 @@ class Page:
         return _watcher(self.person)
 
     @staticmethod
-    def _render(_caller: Caller, rows: Sequence[LiveRow]) -> str:
+    def _render(_caller: ConsoleCaller, rows: Sequence[LiveRow]) -> str:
         return " ".join(f"{row.call['call']}:{row.call['state']}:{row.may_opt_out:d}" for row in rows) or "no calls"
 
 

@@ -16,7 +16,7 @@ from recorder.access.totp import new_secret
 from recorder.config.mail_options import MailOptions
 from recorder.data_subjects import case_deadlines, casework
 from recorder.notifications import recipients
-from recorder.notifications.box import Mail
+from recorder.notifications.box import MailState
 from recorder.notifications.kinds import NotificationKind
 from recorder.notifications.mail_health import MailHealth
 from recorder.notifications.postman import KEPT_FOR, Postman
@@ -329,10 +329,10 @@ def test_after_a_day_ict_is_told_and_after_five_it_is_given_up(
     waits = [
         one for one in down.books.box.of_account("lead") if one.notification.kind is NotificationKind.REQUEST_WAITS
     ]
-    assert [one.mail for one in waits] == [Mail.GIVEN_UP]
+    assert [one.mail for one in waits] == [MailState.GIVEN_UP]
     clock.time += KEPT_FOR
     down.run_once()
-    assert not [one for one in down.books.box.of_account("lead") if one.mail is Mail.GIVEN_UP], "and forgotten"
+    assert not [one for one in down.books.box.of_account("lead") if one.mail is MailState.GIVEN_UP], "and forgotten"
 
 
 def test_mail_that_fails_is_an_alarm_of_health(console: Console, certificates: Certificates, clock: Clock) -> None:

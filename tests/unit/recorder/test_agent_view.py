@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from recorder.web.agent_view import Standing, phone_of
+from recorder.web.agent_view import PhoneState, phone_of
 
 
 def call(state: str, *, name: str = "a", **changes: Any) -> dict[str, Any]:
@@ -23,35 +23,35 @@ PAUSED: dict[str, Any] = {"paused_s": 12.0, "reasons": ["agent"]}
 @pytest.mark.parametrize(
     ("calls", "standing"),
     [
-        ([], Standing.NO_CALL),
-        ([call("recording")], Standing.RECORDING),
-        ([call("paused", **PAUSED)], Standing.PAUSED),
-        ([call("recording", phase="notice", is_recorded=False)], Standing.BEGINNING),
-        ([call("not_begun", phase="notice", is_recorded=False)], Standing.BEGINNING),
-        ([call("fax_suspected")], Standing.NOT_RECORDED),
-        ([call("failed", is_recorded=False)], Standing.NOT_RECORDED),
-        ([call("paused", phase="notice", is_recorded=False)], Standing.PAUSED),
-        ([call("recording", is_recorded=False)], Standing.NOT_RECORDED),
-        ([call("paused", is_recorded=False)], Standing.NOT_RECORDED),
-        *[([call(state)], Standing.NOT_RECORDED) for state in ("opted_out", "discarded", "blocked", "new word", "")],
-        ([call("recording", extensions_now=["2002"])], Standing.NO_CALL),
-        ([call("recording", extensions_now=["2002", "2001"])], Standing.RECORDING),
-        ([call("recording", extensions_now=[], extension="2001")], Standing.RECORDING),
+        ([], PhoneState.NO_CALL),
+        ([call("recording")], PhoneState.RECORDING),
+        ([call("paused", **PAUSED)], PhoneState.PAUSED),
+        ([call("recording", phase="notice", is_recorded=False)], PhoneState.BEGINNING),
+        ([call("not_begun", phase="notice", is_recorded=False)], PhoneState.BEGINNING),
+        ([call("fax_suspected")], PhoneState.NOT_RECORDED),
+        ([call("failed", is_recorded=False)], PhoneState.NOT_RECORDED),
+        ([call("paused", phase="notice", is_recorded=False)], PhoneState.PAUSED),
+        ([call("recording", is_recorded=False)], PhoneState.NOT_RECORDED),
+        ([call("paused", is_recorded=False)], PhoneState.NOT_RECORDED),
+        *[([call(state)], PhoneState.NOT_RECORDED) for state in ("opted_out", "discarded", "blocked", "new word", "")],
+        ([call("recording", extensions_now=["2002"])], PhoneState.NO_CALL),
+        ([call("recording", extensions_now=["2002", "2001"])], PhoneState.RECORDING),
+        ([call("recording", extensions_now=[], extension="2001")], PhoneState.RECORDING),
     ],
 )
-def test_what_is_shown_of_one_call(calls: list[dict[str, Any]], standing: Standing) -> None:
+def test_what_is_shown_of_one_call(calls: list[dict[str, Any]], standing: PhoneState) -> None:
     phone = phone_of(["2001"], calls)
     assert phone.standing is standing
-    assert phone.act == ("resume" if standing is Standing.PAUSED else "pause")
-    assert phone.can_act is (standing not in (Standing.NO_CALL, Standing.NOT_RECORDED))
+    assert phone.act == ("resume" if standing is PhoneState.PAUSED else "pause")
+    assert phone.can_act is (standing not in (PhoneState.NO_CALL, PhoneState.NOT_RECORDED))
 
 
 def test_paused_is_said_only_where_no_call_is_recorded() -> None:
     states = ("recording", "paused", "opted_out", "blocked")
     for first, second in itertools.product(states, states):
         phone = phone_of(["2001"], [call(first, name="a"), call(second, name="b")])
-        assert (phone.standing is Standing.RECORDING) is ("recording" in (first, second))
-        if phone.standing is Standing.PAUSED:
+        assert (phone.standing is PhoneState.RECORDING) is ("recording" in (first, second))
+        if phone.standing is PhoneState.PAUSED:
             assert "recording" not in (first, second)
 
 

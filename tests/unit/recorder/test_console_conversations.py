@@ -3,7 +3,7 @@
 from typing import Any
 
 from recorder.permissions import Person, Role
-from recorder.web.agent_view import Standing, phone_of
+from recorder.web.agent_view import PhoneState, phone_of
 from recorder.web.conversations import by_conversation
 
 OFFICER = Person(name="bob", display_name="Bob", roles=frozenset({Role.OFFICER}), extension="2002")
@@ -39,7 +39,7 @@ def test_an_open_request_of_either_is_shown() -> None:
 
 def test_the_agents_page_has_one_line_and_the_loudest_state() -> None:
     phone = phone_of(["2002"], [call("a", "a", "paused"), call("b", "a")])
-    assert phone.standing is Standing.RECORDING
+    assert phone.standing is PhoneState.RECORDING
     assert [row.call["call"] for row in phone.rows] == ["a"]
 
 

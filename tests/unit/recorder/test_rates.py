@@ -7,7 +7,7 @@ import pytest
 from recorder.access.tokens import TokenRefused
 from recorder.common.problems import ProblemError
 from recorder.rules.limits import Rates
-from recorder.web.rates import KNOWN_FOR_S, Kind, RateLimits, kind_of
+from recorder.web.rates import KNOWN_FOR_S, RateLimits, RequestKind, kind_of
 from recorder.web.refused_tokens import EACH, MOST, WINDOW_S, RefusedTokens
 from recorder.web.throttle import MOST_BUCKETS, source_of
 
@@ -28,7 +28,7 @@ def limits(clock: Seconds, **rates: float) -> RateLimits:
     return RateLimits(Rates(**{"requests_per_s": 2.0, "acts_per_s": 2.0, **rates}), clock)
 
 
-def asks(limited: RateLimits, who: str, kind: Kind, host: str = HOST) -> int | None:
+def asks(limited: RateLimits, who: str, kind: RequestKind, host: str = HOST) -> int | None:
     """Ask once as a request does; returns the status of its refusal, None for none."""
     refusal = limited.arrived(host, kind)
     if refusal is not None:
@@ -44,47 +44,49 @@ def asks(limited: RateLimits, who: str, kind: Kind, host: str = HOST) -> int | N
 @pytest.mark.parametrize(
     ("method", "path", "kind"),
     [
-        ("POST", "/api/calls/x/pause", Kind.ACT), ("POST", "/api/extensions/2001/resume", Kind.ACT),
-        ("POST", "/agent/pause", Kind.ACT), ("POST", "/live/x/pause", Kind.ACT),
-        ("POST", "/opt-outs/x/grant", Kind.ACT),
-        ("POST", "/api/opt-outs/x/decline", Kind.ACT), ("POST", "/api/session", Kind.ACT),
-        ("GET", "/api/calls", Kind.OTHER), ("GET", "/agent/state", Kind.OTHER), ("HEAD", "/live", Kind.OTHER),
-        ("POST", "/api/recordings/search", Kind.OTHER), ("POST", "/recordings", Kind.OTHER),
-        ("POST", "/liver", Kind.OTHER), ("GET", "/static/live.js", Kind.FREE), ("GET", "/api/events", Kind.OTHER),
+        ("POST", "/api/calls/x/pause", RequestKind.ACT), ("POST", "/api/extensions/2001/resume", RequestKind.ACT),
+        ("POST", "/agent/pause", RequestKind.ACT), ("POST", "/live/x/pause", RequestKind.ACT),
+        ("POST", "/opt-outs/x/grant", RequestKind.ACT),
+        ("POST", "/api/opt-outs/x/decline", RequestKind.ACT), ("POST", "/api/session", RequestKind.ACT),
+        ("GET", "/api/calls", RequestKind.OTHER), ("GET", "/agent/state", RequestKind.OTHER),
+        ("HEAD", "/live", RequestKind.OTHER),
+        ("POST", "/api/recordings/search", RequestKind.OTHER), ("POST", "/recordings", RequestKind.OTHER),
+        ("POST", "/liver", RequestKind.OTHER), ("GET", "/static/live.js", RequestKind.FREE),
+        ("GET", "/api/events", RequestKind.OTHER),
     ],
 )  # fmt: skip
-def test_what_a_request_asks_for(method: str, path: str, kind: Kind) -> None:
+def test_what_a_request_asks_for(method: str, path: str, kind: RequestKind) -> None:
     assert kind_of(method, path) is kind
 
 
 def test_ten_seconds_worth_at_once_and_then_as_it_comes_back() -> None:
     clock = Seconds()
     limited = limits(clock)
-    assert [asks(limited, "ann", Kind.OTHER) for _ in range(21)] == [None] * 20 + [429]
-    assert asks(limited, "bob", Kind.OTHER) is None, "another person has their own"
+    assert [asks(limited, "ann", RequestKind.OTHER) for _ in range(21)] == [None] * 20 + [429]
+    assert asks(limited, "bob", RequestKind.OTHER) is None, "another person has their own"
     clock.now_s += 1
-    assert [asks(limited, "ann", Kind.OTHER) for _ in range(3)] == [None, None, 429]
+    assert [asks(limited, "ann", RequestKind.OTHER) for _ in range(3)] == [None, None, 429]
 
 
 def test_no_flood_of_searches_stops_a_pause_and_files_are_free() -> None:
     limited = limits(Seconds())
-    assert 429 in [asks(limited, f"p{n % 40}", Kind.OTHER) for n in range(1000)]
-    assert limited.arrived(HOST, Kind.OTHER) is not None, "the address has had its share of listings"
-    assert [asks(limited, "ann", Kind.ACT) for _ in range(20)] == [None] * 20
-    assert [asks(limited, "ann", Kind.FREE) for _ in range(5000)] == [None] * 5000
+    assert 429 in [asks(limited, f"p{n % 40}", RequestKind.OTHER) for n in range(1000)]
+    assert limited.arrived(HOST, RequestKind.OTHER) is not None, "the address has had its share of listings"
+    assert [asks(limited, "ann", RequestKind.ACT) for _ in range(20)] == [None] * 20
+    assert [asks(limited, "ann", RequestKind.FREE) for _ in range(5000)] == [None] * 5000
 
 
 def test_one_program_that_runs_wild_does_not_use_up_its_address() -> None:
     limited = limits(Seconds())
-    assert [asks(limited, "token:wild", Kind.OTHER) for _ in range(5000)].count(None) == 20
-    assert asks(limited, "ann", Kind.OTHER) is None
+    assert [asks(limited, "token:wild", RequestKind.OTHER) for _ in range(5000)].count(None) == 20
+    assert asks(limited, "ann", RequestKind.OTHER) is None
 
 
 def test_strangers_use_up_their_address_only() -> None:
     limited = limits(Seconds())
-    answers = [limited.arrived(HOST, Kind.OTHER) for _ in range(201)]
+    answers = [limited.arrived(HOST, RequestKind.OTHER) for _ in range(201)]
     assert [one is None for one in answers] == [True] * 200 + [False]
-    assert limited.arrived("192.0.2.2", Kind.OTHER) is None
+    assert limited.arrived("192.0.2.2", RequestKind.OTHER) is None
 
 
 @pytest.mark.parametrize(
@@ -151,18 +153,18 @@ def test_many_addresses_are_counted_together_and_nothing_grows_without_end() -> 
 def test_who_was_known_a_moment_ago_is_not_stopped_by_others_at_their_address() -> None:
     clock = Seconds()
     limited = limits(clock)
-    limited.known("ann", HOST, Kind.ACT, b"hers")
-    while limited.arrived(HOST, Kind.ACT) is None:
+    limited.known("ann", HOST, RequestKind.ACT, b"hers")
+    while limited.arrived(HOST, RequestKind.ACT) is None:
         pass
-    assert limited.arrived(HOST, Kind.ACT, b"hers") is None
-    assert limited.arrived(HOST, Kind.ACT, b"made up") is not None
+    assert limited.arrived(HOST, RequestKind.ACT, b"hers") is None
+    assert limited.arrived(HOST, RequestKind.ACT, b"made up") is not None
     clock.now_s += KNOWN_FOR_S
-    while limited.arrived(HOST, Kind.ACT) is None:
+    while limited.arrived(HOST, RequestKind.ACT) is None:
         pass
-    assert limited.arrived(HOST, Kind.ACT, b"hers") is not None, "it may be that they are known no more"
+    assert limited.arrived(HOST, RequestKind.ACT, b"hers") is not None, "it may be that they are known no more"
     for number in range(MOST_BUCKETS + 1):
-        limited.known("bob", HOST, Kind.FREE, str(number).encode())
-    assert limited.arrived(HOST, Kind.ACT, b"0") is not None, "so many are remembered"
-    assert limited.arrived(HOST, Kind.ACT, b"1") is None
+        limited.known("bob", HOST, RequestKind.FREE, str(number).encode())
+    assert limited.arrived(HOST, RequestKind.ACT, b"0") is not None, "so many are remembered"
+    assert limited.arrived(HOST, RequestKind.ACT, b"1") is None
     limited.unknown(b"1")
-    assert limited.arrived(HOST, Kind.ACT, b"1") is not None, "nobody is behind it any more"
+    assert limited.arrived(HOST, RequestKind.ACT, b"1") is not None, "nobody is behind it any more"
