@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Annotated, Any, get_args
 from zoneinfo import ZoneInfo
 
-from recorder import config as configuration
 from recorder.cli.shared import (
     AsOption,
     HomeOption,
@@ -29,6 +28,7 @@ from recorder.cli.shared import (
     sign_in,
 )
 from recorder.common.home import Home
+from recorder.config.reading import read_config
 from recorder.config.settings import Config
 from recorder.config.toml_tables import ConfigError
 from recorder.permissions import Act, Person
@@ -64,7 +64,7 @@ class CommandContext:
     def config(self) -> Config:
         """The home's configuration; where it cannot be read, leaves with exit code 2 and the sentence."""
         try:
-            return configuration.read(self.home.config)
+            return read_config(self.home.config)
         except ConfigError as error:
             fail(str(error), 2)
 

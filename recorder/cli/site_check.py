@@ -38,7 +38,7 @@ from recorder.service.config_check import (
     check_teamless,
     check_teams,
 )
-from recorder.service.findings import Level, error, warning
+from recorder.service.findings import Level, SiteFinding, error, warning
 from recorder.service.home_check import check_folders, check_listening, check_next_hops, check_private_keys
 from recorder.service.kernel_relay import check_kernel_relay, read_means
 from recorder.service.machine import read_machine
@@ -47,7 +47,6 @@ from recorder.service.openid_check import check_openid
 from recorder.service.peer_check import check_alarms, check_targets
 from storage.epochs import current_public
 from storage.errors import StorageError
-from storage.fsck import Finding
 from storage.keys import NodeKeys
 
 MIN_PEOPLE = 2
@@ -65,7 +64,7 @@ def site_check(context: HomeJsonContext) -> None:
         raise typer.Exit(1)
 
 
-def _print_findings(findings: list[Finding]) -> None:
+def _print_findings(findings: list[SiteFinding]) -> None:
     rows = [asdict(finding) for finding in findings]
     print_table(rows, [("level", ""), ("what", "Checked"), ("says", "Found")], empty="")
     for finding in findings:
@@ -73,9 +72,9 @@ def _print_findings(findings: list[Finding]) -> None:
             say(f"{finding.level.value}: {finding.what}: {finding.why}; {finding.do}")
 
 
-def _findings(home: Home, config: Config) -> Iterator[Finding]:
+def _findings(home: Home, config: Config) -> Iterator[SiteFinding]:
     says = f"{len(config.extension)} nominated extensions, {len(config.route)} routes"
-    yield Finding(level=Level.OK, what="configuration", says=f"{says}, times in {config.site.timezone}")
+    yield SiteFinding(level=Level.OK, what="configuration", says=f"{says}, times in {config.site.timezone}")
     yield from _check_keys(home, config)
     yield from _check_messages(home, config)
     yield from _check_people(home)
@@ -116,7 +115,7 @@ def _alarms_of(home: Home) -> dict[str, int] | None:
         return None
 
 
-def _check_messages(home: Home, config: Config) -> Iterator[Finding]:
+def _check_messages(home: Home, config: Config) -> Iterator[SiteFinding]:
     for name in filter(None, (config.notice.first, config.notice.second)):
         what = f"message {name}"
         try:
@@ -125,10 +124,10 @@ def _check_messages(home: Home, config: Config) -> Iterator[Finding]:
             yield error(what, str(problem), why="nobody is recorded who was not told", do="`recorder notice set`")
             continue
         says = f"version {message.version}, {message.prompt.duration_s:.1f} s"
-        yield Finding(level=Level.OK, what=what, says=says)
+        yield SiteFinding(level=Level.OK, what=what, says=says)
 
 
-def _check_people(home: Home) -> Iterator[Finding]:
+def _check_people(home: Home) -> Iterator[SiteFinding]:
     if not home.people.exists():
         why = "nobody can sign in"
         yield error("people", f"{home.people} is missing", why=why, do="restore it, or run `recorder users add`")
@@ -167,10 +166,10 @@ def _check_people(home: Home) -> Iterator[Finding]:
         why = "one person holds every power: what needs a second person cannot be done, and nobody sees what they do"
         yield warning("people", "one account can be used", why=why, do="add a second with `recorder users add`")
     else:
-        yield Finding(level=Level.OK, what="people", says=f"{people} accounts")
+        yield SiteFinding(level=Level.OK, what="people", says=f"{people} accounts")
 
 
-def _check_keys(home: Home, config: Config) -> Iterator[Finding]:
+def _check_keys(home: Home, config: Config) -> Iterator[SiteFinding]:
     try:
         NodeKeys.load(home.root)
         epoch = current_public(home.root / "keys" / "epochs", datetime.now(UTC))
@@ -182,7 +181,7 @@ def _check_keys(home: Home, config: Config) -> Iterator[Finding]:
             why = "the key holder has made no key for this month"
             yield warning("keys", says, why=why, do="start the console, which makes the keys of coming months")
         else:
-            yield Finding(level=Level.OK, what="keys", says=says)
+            yield SiteFinding(level=Level.OK, what="keys", says=says)
     try:
         yield from check_private_keys(epoch_keys(home, config))
     except StorageError as problem:
