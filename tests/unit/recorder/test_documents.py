@@ -11,6 +11,9 @@ from recorder.cli.cli import app
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+GUIDES = (ROOT / "CONTRIBUTING.md", ROOT / "docs" / "glossary.md")
+"""Pages that say where something is in the code."""
+_PATH = re.compile(r"`((?:audio|benchmarks|docs|recorder|sip|storage|tests)/[\w./-]+)`")
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 _COMMAND = re.compile(
     r"(?:`|^|bin/|\| )recorder ([a-z]+(?:-[a-z]+)*)(?: ([a-z]+(?:-[a-z]+)*))?([^`\n|]*)", re.MULTILINE
@@ -43,6 +46,13 @@ def test_commands_and_their_options_exist(page: Path) -> None:
         known = {option for parameter in command.params for option in parameter.opts} | {"-h", "--help"}
         wrong += [f"recorder {name}: {option}" for option in _OPTION.findall(rest) if option not in known]
     assert wrong == []
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=name_of)
+def test_files_that_guides_name_exist(page: Path) -> None:
+    paths = _PATH.findall(page.read_text())
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
 def test_commands_are_found_in_the_first_page_at_all() -> None:
