@@ -2,13 +2,11 @@
 
 from abc import abstractmethod
 
-from recorder.calls.party import Party
+from recorder.calls.parties import Parties
 from recorder.calls.recordable import RecordableCall
 from recorder.calls.rules.call import Side
 from recorder.calls.rules.transfer import Occupant
-from sip.events import Body, CallOffered
 from sip.options import Address
-from sip.sdes import Srtp
 
 
 class BridgedCall(RecordableCall):
@@ -21,7 +19,7 @@ class BridgedCall(RecordableCall):
         far: Where B was dialled.
     """
 
-    parties: dict[Side, Party]
+    parties: Parties
     people: dict[Side, Occupant]
     dialled: str
     far: Address | None
@@ -33,19 +31,3 @@ class BridgedCall(RecordableCall):
     @abstractmethod
     def bridge(self, *, is_early: bool = False) -> None:
         """Let the sides hear one another."""
-
-    @abstractmethod
-    def new_party(self, name: str) -> Party:
-        """Return a party of this call, without media yet."""
-
-    @abstractmethod
-    def take_offer_of(self, party: Party, event: CallOffered) -> None:
-        """Take what somebody's INVITE offers, and open a party's ports for it."""
-
-    @abstractmethod
-    def offer_by(self, party: Party, wanted: Srtp, other: Party) -> Body:
-        """Open a party's ports, and return the offer to it of what can be bridged to another."""
-
-    @abstractmethod
-    def media_refused(self, party: Party) -> None:
-        """Say that the far side does not take what a party was offered."""

@@ -236,7 +236,7 @@ class NewCalls:
     def _first_obstacle(self, call: RecordedCall) -> tuple[int, str] | None:
         """Return the status that refuses a call, and why, or None when it can be served."""
         try:
-            call.accept_offer()
+            call.parties.accept(call.offered)
         except MediaError as error:
             _log.warning("call %s refused with 488, before any message: %s", call.id, error)
             is_address = isinstance(error, UnreachableError)

@@ -9,6 +9,8 @@ from audio.types import PortsExhaustedError
 from recorder.calls.bridged import BridgedCall
 from recorder.calls.part import Part
 from recorder.calls.party import MediaError, Party
+from recorder.calls.rules.call import Side
+from recorder.calls.transfer_media import TransferMedia
 from recorder.calls.transferring import Transfers
 from sip.events import Body, CallOffered
 from sip.offer_answer import LocalStream
@@ -17,7 +19,7 @@ from sip.sdes import Srtp
 _log = logging.getLogger(__name__)
 
 
-class Newcomer(Part[BridgedCall]):
+class Newcomer(Part[BridgedCall], TransferMedia):
     """The newcomer's media, while there is one.
 
     Args:
@@ -33,12 +35,12 @@ class Newcomer(Part[BridgedCall]):
         self._transfers = transfers
         self.party: Party | None = None
 
-    def offer(self, host: str | None, srtp: Srtp, session: LocalStream | None) -> Body:
+    def offer(self, host: str | None, srtp: Srtp, session: LocalStream | None = None) -> Body:
         """Offer what can be bridged to the one who stays, from a leg of its own."""
-        self.party = party = self._call.new_party("newcomer")
+        self.party = party = self._call.parties.new("newcomer")
         party.continues = session
         party.signals_from = host
-        return self._call.offer_by(party, srtp, self._staying)
+        return self._call.parties.offer_by(party, srtp, self._staying)
 
     def answered(self, body: Body | None) -> None:
         """Take the newcomer's answer."""
@@ -49,7 +51,7 @@ class Newcomer(Part[BridgedCall]):
                 party.take_answer(body)
         except MediaError as error:
             _log.info("call %s: %s", call.id, error)
-            call.media_refused(party)
+            call.parties.refused(party)
             self._transfers.failed(488)
         else:
             self._transfers.ready()
@@ -57,9 +59,9 @@ class Newcomer(Part[BridgedCall]):
     def called(self, event: CallOffered) -> None:
         """Answer one who calls; their offer has to fit the one who stays."""
         call = self._call
-        self.party = party = call.new_party("newcomer")
+        self.party = party = call.parties.new("newcomer")
         try:
-            call.take_offer_of(party, event)
+            call.parties.take_offer_of(party, event)
             answer = party.answer_first(self._staying.usable)
         except (MediaError, PortsExhaustedError) as error:
             _log.info("call %s: %s", call.id, error)
@@ -73,6 +75,20 @@ class Newcomer(Part[BridgedCall]):
         """Return the media, which is the caller's from here on, or None."""
         party, self.party = self.party, None
         return party
+
+    def drop(self) -> None:
+        """Close the newcomer's media."""
+        party = self.take()
+        if party is not None:
+            party.close()
+
+    def srtp_of(self, side: Side) -> Srtp:
+        """Return whether a side's audio is encrypted."""
+        return Srtp.REQUIRED if self._call.parties[side].is_secure else Srtp.OFF
+
+    def session_of(self, side: Side) -> LocalStream | None:
+        """Return what our descriptions to a side are."""
+        return self._call.parties[side].session
 
     @property
     def _staying(self) -> Party:

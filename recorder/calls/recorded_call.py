@@ -37,9 +37,10 @@ from recorder.calls.hold_rule import HoldRule
 from recorder.calls.joining import Joining
 from recorder.calls.keypad import Keypad, card_rule
 from recorder.calls.live_call import LiveCall
-from recorder.calls.negotiation import offer_to_second, still_bridged
+from recorder.calls.negotiation import still_bridged
 from recorder.calls.newcomer import Newcomer
-from recorder.calls.party import MediaError, Party, source_refused
+from recorder.calls.parties import Parties
+from recorder.calls.party import MediaError, source_refused
 from recorder.calls.probing import SilenceProbe
 from recorder.calls.recording import CLOSING_S, Recording, silence_of
 from recorder.calls.registry import CallRegistry
@@ -53,7 +54,6 @@ from recorder.calls.transferable import TransferableCall, TransferIntake
 from recorder.calls.works import Works
 from recorder.rules.outcome import MEDIA_REFUSALS, Facts
 from recorder.rules.policy import Extension, Nomination, recording_id
-from recorder.rules.routing import find_peer
 from sip.events import (
     Body,
     CallOffered,
@@ -68,9 +68,6 @@ from sip.events import (
     OfferRefused,
 )
 from sip.header_policy import identity_in
-from sip.offer_answer import LocalStream
-from sip.options import TransportKind
-from sip.sdes import Srtp
 from storage.types import NoticeProof
 
 _log = logging.getLogger(__name__)
@@ -106,12 +103,11 @@ class RecordedCall(LiveCall, BridgedCall):
         self.gate = GateActs(recording, card.forget)
         self.keypad = Keypad(self, self.gate, groups, card)
         self._groups = groups
-        self._thread = thread
         self._asked: set[Side] = set()
         self._far_headers: tuple[Header, ...] = ()
         self._is_told = False
-        self.parties = {side: self.new_party(side.value) for side in Side}
-        self._newcomer = Newcomer(self, self.transfers)
+        self.parties = Parties(self, board, thread)
+        self.media: Newcomer = Newcomer(self, self.transfers)
         self._answering = Answering(self, plan)
         self._joining = Joining(self, recording, self.keypad)
         self.announcer = Announcer(self, recording.sounds)
@@ -121,41 +117,12 @@ class RecordedCall(LiveCall, BridgedCall):
         self._hold_rule = HoldRule(self.gate)
         self._fax = FaxWatch(self, self.gate)
 
-    def new_party(self, name: str) -> Party:
-        """Return a party of this call, without media yet."""
-        return Party(self.works, name, self._thread)
-
-    # --- before the table: can this offer be served?
-
-    def accept_offer(self) -> None:
-        """Read A's offer and open its media leg; keep ports for B, or the caller would be answered and hear nobody.
-
-        Raises:
-            MediaError: Nothing in it can be recorded (488).
-            PortsExhaustedError: No ports are left (503).
-        """
-        self.take_offer_of(self.parties[Side.A], self.offered)
-        self.parties[Side.B].reserve()
-
-    def take_offer_of(self, party: Party, event: CallOffered) -> None:
-        """Take what somebody's INVITE offers, and open a party's ports for it."""
-        peer = find_peer(self.works.config.peer, event.source.host)
-        party.srtp = peer.srtp if peer is not None else Srtp.OPTIONAL
-        party.take_offer(event.body)  # first: what is refused must not use up ports
-        party.signals_from = event.source.host
-        if party.is_secure and event.source.transport is not TransportKind.TLS:
-            _log.info("call %s: the key of a side came over SIP in the clear", self.id)
-        self._open(party, offers_srtp=event.body is None and party.srtp is Srtp.REQUIRED)
-
-    def _open(self, party: Party, *, offers_srtp: bool = False) -> None:
-        self.board.adopt_media(party.open(offers_srtp=offers_srtp), self)
-
     # --- SIP events
 
     def rang(self, event: LegRang) -> None:
         """Let A hear B's early media, if it has any."""
         self._answering.rang()
-        has_media = event.body is not None and self._try_answer(Side.B, event.body)
+        has_media = event.body is not None and self.parties.take_answer(Side.B, event.body)
         self._far_headers = event.headers
         self.goes_by(*numbers_in(event.headers), is_claim=True)
         self.apply(table.Rang(has_media=has_media))
@@ -166,10 +133,10 @@ class RecordedCall(LiveCall, BridgedCall):
         self._far_headers = event.headers
         self.goes_by(self.dialled, event.asserted_user or "")
         self.goes_by(*numbers_in(event.headers), is_claim=True)
-        if (event.body is None and party.is_settled) or self._try_answer(Side.B, event.body):
+        if (event.body is None and party.is_settled) or self.parties.take_answer(Side.B, event.body):
             self.apply(self._answering.answered(event))
         else:
-            self.media_refused(party)
+            self.parties.refused(party)
             self._hang_up(table.HangUp(Side.B))
             self.leg_ended(Side.B)
             self.apply(table.Refused(488))
@@ -178,12 +145,7 @@ class RecordedCall(LiveCall, BridgedCall):
         """Say so where it is our offer that was refused: callers have heard the notice by then."""
         super().note_refusal(event)
         if event.status in MEDIA_REFUSALS:
-            self.media_refused(self._newcomer.party or self.parties[Side.B])
-
-    def media_refused(self, party: Party) -> None:
-        """Say that the far side does not take what a party was offered; the alarm says what to do."""
-        _log.warning("call %s: the far side does not take the audio that we offer it: %s", self.id, party.offered_words)
-        self.works.alarm("media_refused")
+            self.parties.refused(self.media.party or self.parties[Side.B])
 
     def leg_ended(self, side: Side) -> None:
         """Close the media of a target that came to nothing: the next one gets its own, for which ports are kept."""
@@ -209,7 +171,7 @@ class RecordedCall(LiveCall, BridgedCall):
 
     def offer_answered(self, side: Side, event: OfferAnswered) -> None:
         """Take the answer to an offer of ours."""
-        if event.body is not None and not self._try_answer(side, event.body):
+        if event.body is not None and not self.parties.take_answer(side, event.body):
             _log.warning("call %s: side %s answered an offer with media that cannot be bridged", self.id, side.value)
         if not self.parties[side].is_settled:
             self.stop("no_media")  # a delayed offer that was never answered: nobody would ever hear anything
@@ -243,7 +205,7 @@ class RecordedCall(LiveCall, BridgedCall):
 
     def receive_media(self, event: MediaEvent, leg: MediaLegId) -> None:
         """Take what the media core saw on one of the call's legs."""
-        side = next((side for side, party in self.parties.items() if party.media_leg == leg), None)
+        side = self.parties.side_of(leg)
         if side is None:
             return
         match event:
@@ -282,32 +244,13 @@ class RecordedCall(LiveCall, BridgedCall):
         else:
             self.transfers.renamed(side, event)
 
-    def offer_to_newcomer(self, host: str | None, srtp: Srtp, *, session: LocalStream | None = None) -> Body | None:
-        """Offer what can be bridged to the one who stays, from a leg of its own."""
-        return self._newcomer.offer(host, srtp, session)
-
-    def join_newcomer(self, body: Body | None) -> None:
-        """Take the newcomer's answer."""
-        self._newcomer.answered(body)
-
-    def join_offered(self, event: CallOffered) -> None:
-        """Answer one who calls; their offer has to fit the one who stays."""
-        self._newcomer.called(event)
-
-    def drop_newcomer(self) -> None:
-        """Close the newcomer's media."""
-        party = self._newcomer.take()
-        if party is not None:
-            party.close()
-
     def replaced(self, side: Side, after: After) -> None:
         """Put the newcomer's media in the place of the side's."""
-        party = self._newcomer.take()
+        party = self.media.take()
         assert party is not None
         self.second.cut_off()
         self._joining.replaced(after)
-        self.parties[side].close()
-        self.parties[side] = party
+        self.parties.put(side, party)
 
     def goes_by(self, *numbers: str, is_claim: bool = False) -> None:
         """Note numbers that the recording is to be found by."""
@@ -324,14 +267,6 @@ class RecordedCall(LiveCall, BridgedCall):
         if occupant.number != self.people[side].number:
             self.recording.identity_changed_s = time.monotonic()
         super().seat(side, occupant)
-
-    def srtp_of(self, side: Side) -> Srtp:
-        """Return whether a side's audio is encrypted."""
-        return Srtp.REQUIRED if self.parties[side].is_secure else Srtp.OFF
-
-    def session_of(self, side: Side) -> LocalStream | None:
-        """Return what our descriptions to a side are."""
-        return self.parties[side].session
 
     @property
     def numbers(self) -> frozenset[str]:
@@ -363,7 +298,7 @@ class RecordedCall(LiveCall, BridgedCall):
     @property
     def is_held(self) -> bool:
         """Tell whether one of the sides is on hold."""
-        return any(party.is_held for party in self.parties.values())
+        return self.parties.is_held
 
     def tell_officer(self, sound: Prompt, side: Side | None = None) -> None:
         """Play a confirmation to an officer; before the joining they hear other things, and nobody is told."""
@@ -383,13 +318,7 @@ class RecordedCall(LiveCall, BridgedCall):
         self._answering.dialled()
         party = self.parties[Side.B]
         party.signals_from = self.far.host if self.far is not None else None
-        return self.offer_by(party, self.way.route.srtp, self.parties[Side.A])
-
-    def offer_by(self, party: Party, wanted: Srtp, other: Party) -> Body:
-        """Open a party's ports, and return the offer to it of what can be bridged to another."""
-        party.srtp = Srtp.REQUIRED if wanted is Srtp.REQUIRED else Srtp.OPTIONAL
-        self._open(party, offers_srtp=wanted is Srtp.REQUIRED or (wanted is Srtp.OPTIONAL and other.is_secure))
-        return party.make_offer(offer_to_second(other.usable))
+        return self.parties.offer_by(party, self.way.route.srtp, self.parties[Side.A])
 
     def do(self, command: table.Command) -> None:
         """Do what has to do with media."""
@@ -401,8 +330,7 @@ class RecordedCall(LiveCall, BridgedCall):
             case table.PlayTo():
                 self.announcer.play(command)
             case table.StopPlaying():
-                for party in self.parties.values():
-                    party.stop_playing()
+                self.parties.stop_playing()
             case table.JoinEarly():
                 self.bridge(is_early=True)
             case table.Join():
@@ -434,14 +362,7 @@ class RecordedCall(LiveCall, BridgedCall):
 
         Nothing is recorded before the answer, so that both would talk unrecorded where it only rings, with media.
         """
-        a, b = self.parties[Side.A], self.parties[Side.B]
-        a.stop_playing()
-        for one, other in ((a, b), (b, a)):
-            one.prefer(still_bridged(one.codecs, other.codecs))
-        assert a.media_leg is not None
-        assert b.media_leg is not None
-        self.works.relay.mute(a.media_leg, is_early and self.people[Side.B].extension is not None)
-        self.works.relay.bridge(a.media_leg, b.media_leg)
+        self.parties.bridge(is_a_mute=is_early and self.people[Side.B].extension is not None)
 
     def _join(self) -> None:
         recording = self.recording
@@ -478,21 +399,12 @@ class RecordedCall(LiveCall, BridgedCall):
         self.announcer.session_changed(side)
         self._hold_rule.look()
 
-    def _try_answer(self, side: Side, body: Body | None) -> bool:
-        try:
-            self.parties[side].take_answer(body)
-        except MediaError as error:
-            _log.info("call %s: side %s: %s", self.id, side.value, error)
-            return False
-        return True
-
     # --- the end
 
     def finish(self, end: str) -> None:
         """Be silent; close media after the last packets, then the recording."""
         self.second.cut_off()
-        for party in self.parties.values():
-            party.stop_playing()
+        self.parties.stop_playing()
         self.gate.end()
         self.works.scheduler.call_later(CLOSING_S, self.close, end)
 
@@ -502,8 +414,7 @@ class RecordedCall(LiveCall, BridgedCall):
         outside, officer = (self.parties[side].codec_name for side in (self.call.outside, self.call.officer))
         legs = [party.media_leg for party in self.parties.values()]
         silent_s = silence_of(self.works.relay, legs) if was_cut_off else 0.0
-        for party in self.parties.values():
-            party.close()
+        self.parties.close()
         facts = Facts(
             end=end,
             was_joined=self.call.was_joined,

@@ -9,11 +9,10 @@ from recorder.calls.rules import call as table
 from recorder.calls.rules.call import Call, Side
 from recorder.calls.rules.transfer import Occupant
 from recorder.calls.sip_call import SipCall
+from recorder.calls.transfer_media import TransferMedia
 from recorder.calls.works import Works
 from recorder.rules.routing import Route
-from sip.events import Body, CallOffered, LegId, LegRefused, ReferReceived
-from sip.offer_answer import LocalStream
-from sip.sdes import Srtp
+from sip.events import CallOffered, LegId, LegRefused, ReferReceived
 
 _log = logging.getLogger(__name__)
 
@@ -35,11 +34,13 @@ class TransferableCall(SipCall):
         works: The daemon's parts.
         call: The table's view of it.
         offered: The INVITE.
+        media: Offers to and answers of newcomers.
     """
 
     works: Works
     call: Call
     offered: CallOffered
+    media: TransferMedia
 
     @abstractmethod
     def apply(self, event: table.Event) -> None:
@@ -91,39 +92,6 @@ class TransferableCall(SipCall):
     def is_reliable(self) -> bool:
         """Tell whether B may send provisional responses that are acknowledged (RFC 3262)."""
         return True
-
-    @abstractmethod
-    def offer_to_newcomer(self, host: str | None, srtp: Srtp, *, session: LocalStream | None = None) -> Body | None:
-        """Return the offer to a newcomer, None to have them make it.
-
-        Args:
-            host: Where their signalling comes from; None where it is not known.
-            srtp: Whether their audio is to be encrypted; OPTIONAL is as that of the one who stays.
-            session: What our descriptions on their leg were so far, where another call lends it: they go on.
-
-        Raises:
-            PortsExhaustedError: No ports are left.
-        """
-
-    @abstractmethod
-    def join_newcomer(self, body: Body | None) -> None:
-        """Take the newcomer's answer, or the offer we asked for; `Transfers.ready` or `Transfers.failed` follows."""
-
-    @abstractmethod
-    def join_offered(self, event: CallOffered) -> None:
-        """Take the offer of a newcomer who calls, and answer; `Transfers.ready` or `Transfers.failed` follows."""
-
-    @abstractmethod
-    def drop_newcomer(self) -> None:
-        """Give back what a newcomer who will not be joined had."""
-
-    def srtp_of(self, side: Side) -> Srtp:
-        """Return whether a side's audio is encrypted; what does not come here is not known to be."""
-        return Srtp.OFF
-
-    def session_of(self, side: Side) -> LocalStream | None:
-        """Return what our descriptions to a side are; None where they are not ours."""
-        return None
 
     def relate(self, other: "TransferableCall") -> None:
         """Note that another call and this one belong together; only recordings have anything to note."""

@@ -61,7 +61,7 @@ class TransferredInCall(RecordedCall):
         self.parties[Side.A].signals_from = None
         self.parties[Side.B].reserve()
         try:
-            self._open(self.parties[Side.A])
+            self.parties.open(self.parties[Side.A])
         except PortsExhaustedError:
             self.parties[Side.B].close()
             raise
@@ -78,7 +78,7 @@ class TransferredInCall(RecordedCall):
         party, self.legs.b = self.parties[Side.B], picker.leg
         self.board.adopt(picker.leg, self)
         try:
-            self.take_offer_of(party, picker)
+            self.parties.take_offer_of(party, picker)
             answer = party.answer_first(())
         except MediaError as error:
             _log.info("call %s: %s", self.id, error)

@@ -161,7 +161,7 @@ class Transfers(Part[TransferableCall]):
         assert leg is not None
         self._begin(Transfer(side=side, newcomer=lender.occupant(theirs), teller=teller, lender=(lender, theirs)))
         try:
-            body = self._call.offer_to_newcomer(None, lender.srtp_of(theirs), session=lender.session_of(theirs))
+            body = self._call.media.offer(None, lender.media.srtp_of(theirs), session=lender.media.session_of(theirs))
         except PortsExhaustedError:
             self.failed(503)
             return
@@ -182,7 +182,7 @@ class Transfers(Part[TransferableCall]):
             return self._intake.pick_up(self._call, side, event)
         self._begin(Transfer(side=side, newcomer=newcomer, is_offered=True))
         self._adopt(event.leg)
-        self._call.join_offered(event)
+        self._call.media.called(event)
         return None
 
     def renamed(self, side: Side, event: IdentityChanged) -> None:
@@ -233,7 +233,7 @@ class Transfers(Part[TransferableCall]):
         assert now.way is not None
         target = now.way.targets[now.target]
         try:
-            body = call.offer_to_newcomer(target.host, now.way.route.srtp)
+            body = call.media.offer(target.host, now.way.route.srtp)
         except PortsExhaustedError as error:
             _log.error("a transfer failed: %s", error)
             call.works.alarm("ports_exhausted")
@@ -269,7 +269,7 @@ class Transfers(Part[TransferableCall]):
             case LegEnded():
                 self._left(is_lost=event.cause == "timeout")
             case OfferAnswered():
-                self._call.join_newcomer(event.body)
+                self._call.media.answered(event.body)
             case OfferRefused():
                 self.failed(event.status)
             case IdentityChanged() if self._now is not None and self._plan.is_inside(event.source):
@@ -291,13 +291,13 @@ class Transfers(Part[TransferableCall]):
             now.newcomer = answering_for(now.newcomer, self._plan.occupant(number))  # not who was called counts
             if now.newcomer.extension is not None and not self._call.call.is_nominated:
                 self._call.works.alarm("nominated_passed")
-        self._call.join_newcomer(event.body)
+        self._call.media.answered(event.body)
 
     def _refused(self, event: LegRefused) -> None:
         now = self._now
         assert now is not None
         self._call.note_refusal(event)
-        self._call.drop_newcomer()
+        self._call.media.drop()
         if now.way is not None and event.status in FAILOVER and now.target + 1 < len(now.way.targets):
             now.target, now.early = now.target + 1, None
             self._dial()
@@ -361,7 +361,7 @@ class Transfers(Part[TransferableCall]):
     def _let_go(self, status: int) -> Transfer | None:
         now, self._now = self._now, None
         leg, self._call.legs.newcomer = self._call.legs.newcomer, None
-        self._call.drop_newcomer()
+        self._call.media.drop()
         if now is None or leg is None:
             return now
         if now.lender is not None:
