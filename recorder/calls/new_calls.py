@@ -8,8 +8,8 @@ from audio.types import PortsExhaustedError
 from recorder.calls.dial_plan import DialPlan, Way
 from recorder.calls.group_acts import GroupActs
 from recorder.calls.live_call import LiveCall
+from recorder.calls.media_errors import MediaError, UnreachableError
 from recorder.calls.opt_out_acts import OptOutActs
-from recorder.calls.party import MediaError, UnreachableError
 from recorder.calls.passed_call import PassedCall
 from recorder.calls.peer_calls import Handling, PeerCalls
 from recorder.calls.recorded_call import RecordedCall

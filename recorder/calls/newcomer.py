@@ -7,8 +7,9 @@ import logging
 
 from audio.types import PortsExhaustedError
 from recorder.calls.bridged import BridgedCall
+from recorder.calls.media_errors import MediaError
 from recorder.calls.part import Part
-from recorder.calls.party import MediaError, Party
+from recorder.calls.party import Party
 from recorder.calls.rules.call import Side
 from recorder.calls.transfer_media import TransferMedia
 from recorder.calls.transferring import Transfers

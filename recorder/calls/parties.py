@@ -7,9 +7,10 @@ import logging
 from collections.abc import ItemsView, ValuesView
 
 from audio.types import LegId as MediaLegId
+from recorder.calls.media_errors import MediaError
 from recorder.calls.negotiation import offer_to_second, still_bridged
 from recorder.calls.part import Part
-from recorder.calls.party import MediaError, Party
+from recorder.calls.party import Party
 from recorder.calls.recordable import RecordableCall
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call import Side

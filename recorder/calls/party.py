@@ -8,8 +8,9 @@ import dataclasses
 import secrets
 from ipaddress import ip_address
 
-from audio.types import Codec, DtmfPolicy, Format, LegMedia, MediaAddress, PortsExhaustedError, Prompt, SourceRefused
+from audio.types import Codec, DtmfPolicy, Format, LegMedia, MediaAddress, PortsExhaustedError, Prompt
 from audio.types import LegId as MediaLegId
+from recorder.calls.media_errors import MediaError, UnreachableError
 from recorder.calls.negotiation import PREFERENCE, answer_to_first, can_bridge
 from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
 from recorder.calls.works import Works
@@ -21,14 +22,6 @@ Direction = tuple[bool, bool]
 """Whether the peer sends, and whether it receives."""
 
 BOTH: Direction = (True, True)
-
-
-class MediaError(Exception):
-    """What a peer offered or answered cannot be bridged and recorded; a sentence. 488 is the answer to it."""
-
-
-class UnreachableError(MediaError):
-    """What a peer offered names no address that we send to: of another IP version, of a group, or with a zone."""
 
 
 class Party:
@@ -383,15 +376,6 @@ def _bridgeable(other: Codec) -> tuple[Codec, ...]:
 def _unlike(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
     """Return those of a side's codecs that cannot be converted to its first: the other side has to take them too."""
     return tuple(codec for codec in codecs if not can_bridge(codec, codecs[0]))
-
-
-def source_refused(event: SourceRefused) -> str:
-    """Return what a log says of packets from a source that is not heard."""
-    ip = f"[{event.ip}]" if ":" in event.ip else event.ip
-    return (
-        f"{event.packets} packets from elsewhere so far are dropped, the last from {ip}:{event.port}; if that is the"
-        " party of this call, have its PBX, SBC or NAT signal the address that it sends from"
-    )
 
 
 def formats_for_core(media: offer_answer.Media) -> tuple[Format, ...]:

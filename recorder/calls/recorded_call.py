@@ -37,10 +37,10 @@ from recorder.calls.hold_rule import HoldRule
 from recorder.calls.joining import Joining
 from recorder.calls.keypad import Keypad, card_rule
 from recorder.calls.live_call import LiveCall
+from recorder.calls.media_errors import MediaError, source_refused
 from recorder.calls.negotiation import still_bridged
 from recorder.calls.newcomer import Newcomer
 from recorder.calls.parties import Parties
-from recorder.calls.party import MediaError, source_refused
 from recorder.calls.probing import SilenceProbe
 from recorder.calls.recording import CLOSING_S, Recording, silence_of
 from recorder.calls.registry import CallRegistry

@@ -11,13 +11,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
-from audio.analysis import ChannelTotals, is_one_way
 from audio.types import TICKS_PER_S, LegId, TapId, TapOptions
 from audio.writer import WriterFullError
 from audio.written import FinishedRecording
 from recorder.calls.container import Container, fault_of
+from recorder.calls.measurements import measured
 from recorder.calls.rules.reminding import is_watched
-from recorder.calls.rules.siprec import Remark
 from recorder.calls.works import Works
 from recorder.common.clerk import after
 from recorder.rules.outcome import Facts, settle
@@ -359,7 +358,7 @@ class Taping:
             fault=self._fault,
         )
         if finished is not None and not facts.discarded:
-            row, facts = _measured(row, facts, finished)
+            row, facts = measured(row, facts, finished)
         outcome, reason = settle(facts)
         row = replace(row, outcome=outcome, reason=reason)
         if self._container is not None:
@@ -394,24 +393,3 @@ def _made() -> "Future[None]":
     made: Future[None] = Future()
     made.set_result(None)
     return made
-
-
-def _names_of(totals: ChannelTotals) -> str:
-    """Return the codecs of what was kept of a channel, as the row has them."""
-    return "+".join(codec.name for codec in totals.codecs)
-
-
-def _measured(row: RecordingRow, facts: Facts, finished: FinishedRecording) -> tuple[RecordingRow, Facts]:
-    """Add what the writer measured."""
-    left, right = finished.left, finished.right
-    # One side that sent nothing at all is one-way however short the call was.
-    one_way = is_one_way(left, right) or (left.recorded_s > 0) != (right.recorded_s > 0)
-    one_way = one_way and Remark.MIXED not in row.remarks  # both voices are in the one channel
-    row = replace(
-        row,
-        speech_s=(round(left.speech_s, 1), round(right.speech_s, 1)),
-        is_one_way=one_way,
-        peaks=(left.peaks, right.peaks),
-        codecs=(_names_of(left) or row.codecs[0], _names_of(right) or row.codecs[1]),
-    )
-    return row, replace(facts, kept_s=max(left.recorded_s, right.recorded_s), is_one_way=one_way)

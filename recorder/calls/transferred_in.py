@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from audio.types import PortsExhaustedError
-from recorder.calls.party import MediaError
+from recorder.calls.media_errors import MediaError
 from recorder.calls.passed_call import PassedCall
 from recorder.calls.recorded_call import RecordedCall
 from recorder.calls.rules import call as table

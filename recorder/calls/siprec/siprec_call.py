@@ -28,7 +28,7 @@ from recorder.calls.group_acts import GroupActs
 from recorder.calls.hold_rule import HoldRule
 from recorder.calls.keypad import INFO_MASK_AFTER_S, INFO_MASK_BEFORE_S, Keypad, card_rule
 from recorder.calls.legs import Legs
-from recorder.calls.party import MediaError, source_refused
+from recorder.calls.media_errors import MediaError, source_refused
 from recorder.calls.recording import CLOSING_S, Recording, silence_of
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call import Call, Side, State

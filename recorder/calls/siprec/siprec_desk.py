@@ -8,7 +8,7 @@ import secrets
 
 from audio.types import PortsExhaustedError
 from recorder.calls.group_acts import GroupActs
-from recorder.calls.party import MediaError
+from recorder.calls.media_errors import MediaError
 from recorder.calls.registry import CallRegistry
 from recorder.calls.siprec.siprec_call import SiprecCall
 from recorder.calls.siprec.siprec_links import Links

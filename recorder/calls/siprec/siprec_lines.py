@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 
 from audio.types import Codec, LegMedia, MediaAddress
 from audio.types import LegId as MediaLegId
+from recorder.calls.media_errors import MediaError
 from recorder.calls.part import Part
-from recorder.calls.party import MediaError, formats_for_core
+from recorder.calls.party import formats_for_core
 from recorder.calls.recordable import RecordableCall
 from recorder.calls.registry import CallRegistry
 from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others

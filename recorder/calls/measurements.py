@@ -1,0 +1,30 @@
+"""What the writer measured of a recording, for its row. Pure."""
+
+from dataclasses import replace
+
+from audio.analysis import ChannelTotals, is_one_way
+from audio.written import FinishedRecording
+from recorder.calls.rules.siprec import Remark
+from recorder.rules.outcome import Facts
+from storage.types import RecordingRow
+
+
+def measured(row: RecordingRow, facts: Facts, finished: FinishedRecording) -> tuple[RecordingRow, Facts]:
+    """Return row and facts with what the writer measured."""
+    left, right = finished.left, finished.right
+    # One side that sent nothing at all is one-way however short the call was.
+    one_way = is_one_way(left, right) or (left.recorded_s > 0) != (right.recorded_s > 0)
+    one_way = one_way and Remark.MIXED not in row.remarks  # both voices are in the one channel
+    row = replace(
+        row,
+        speech_s=(round(left.speech_s, 1), round(right.speech_s, 1)),
+        is_one_way=one_way,
+        peaks=(left.peaks, right.peaks),
+        codecs=(_names_of(left) or row.codecs[0], _names_of(right) or row.codecs[1]),
+    )
+    return row, replace(facts, kept_s=max(left.recorded_s, right.recorded_s), is_one_way=one_way)
+
+
+def _names_of(totals: ChannelTotals) -> str:
+    """Return the codecs of what was kept of a channel, as the row has them."""
+    return "+".join(codec.name for codec in totals.codecs)
