@@ -17,7 +17,7 @@ from recorder.calls.lateness import Lateness
 from recorder.calls.notices import Message
 from recorder.calls.opt_outs import OptOutRegister
 from recorder.calls.pauses import PauseRegister
-from recorder.calls.siprec.siprec_sessions import SessionRegister
+from recorder.calls.session_register import SessionRegister
 from recorder.common.clerk import Clerk
 from recorder.config.settings import Config
 from sip.endpoint import Endpoint, SipStatus

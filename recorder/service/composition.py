@@ -20,8 +20,8 @@ from recorder.audit.late_entries import LateEntries
 from recorder.calls.filing import FOLDER, Filing
 from recorder.calls.opt_outs import OptOutRegister
 from recorder.calls.pauses import REGISTER, PauseRegister
-from recorder.calls.siprec.siprec_sessions import REGISTER as SESSIONS
-from recorder.calls.siprec.siprec_sessions import SessionRegister
+from recorder.calls.session_register import REGISTER as SESSIONS
+from recorder.calls.session_register import SessionRegister
 from recorder.calls.works import Works
 from recorder.common.clerk import Clerk
 from recorder.common.clock import utc_now

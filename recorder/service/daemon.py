@@ -16,7 +16,7 @@ from audio.port_memory import PortMemory
 from recorder.access.signing import Verifier
 from recorder.audit.anchoring import LAST_TIMEOUT_S
 from recorder.calls.control import Control
-from recorder.calls.siprec.siprec_sessions import REGISTER as SESSIONS
+from recorder.calls.session_register import REGISTER as SESSIONS
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.hygiene import forbid_dumps, leave_out_what_is_there, lock_memory, raise_descriptors

@@ -4,7 +4,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, cast
 
-from recorder.calls.siprec.siprec_sessions import KEPT_S, MOST, Left, SessionRegister
+from recorder.calls.session_register import KEPT_S, MOST, Left, SessionRegister
 from recorder.common.clerk import Clerk
 from recorder.rules.pausing import Final, PauseState
 
