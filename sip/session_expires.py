@@ -5,9 +5,6 @@ from dataclasses import dataclass
 
 from sip.message import RawMessage
 
-LEAST_S = 90
-"""No peer need take a shorter session (RFC 4028 section 4)."""
-
 _SECONDS = re.compile(r"\s*(\d{1,9})")
 _REFRESHER = re.compile(r";\s*refresher\s*=\s*(uac|uas)", re.IGNORECASE)
 

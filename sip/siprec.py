@@ -19,9 +19,6 @@ MAX_DEPTH = 3
 """Multiparts inside one another."""
 _MAX_HEADERS = 32
 
-METADATA_TYPE = "application/rs-metadata+xml"
-"""As RFC 9806 registers it; ``application/rs-metadata`` is RFC 7866's name for the same."""
-
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r|\Z)")
 _HEADER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*:[ \t]*(.*)", re.DOTALL)
 _BOUNDARY = re.compile(r";\s*boundary\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"?|([^;\s]+))", re.IGNORECASE)

@@ -23,7 +23,7 @@ _Seconds = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 _THIRD = "The account of who approves beside the DPO, where over 60 s of a held recording go"
 
 
-class Forgotten(BaseModel):
+class ErasureRequest(BaseModel):
     """What should have been paused: the last seconds, or a span; without either, all of it."""
 
     model_config = ConfigDict(extra="forbid")
@@ -69,7 +69,7 @@ router = APIRouter(prefix="/api", responses=PROBLEMS)
 
 
 @router.post("/recordings/{recording_id}/forgot")
-def forgot(console: Console, recording_id: RecordingPath, caller: ApiChanger, what: Forgotten) -> dict[str, Any]:
+def forgot(console: Console, recording_id: RecordingPath, caller: ApiChanger, what: ErasureRequest) -> dict[str, Any]:
     """Have what should have been paused in a finished recording erased; the recording is locked until it is."""
     order = forgot_recording(
         console.deps.books,

@@ -19,7 +19,7 @@ _Name = Annotated[str, Field(max_length=100)]
 _Reason = Annotated[str, Field(max_length=MAX_REASON_CHARACTERS)]
 
 
-class Wish(BaseModel):
+class NewHold(BaseModel):
     """A hold to place."""
 
     model_config = ConfigDict(extra="forbid")
@@ -31,7 +31,7 @@ class Wish(BaseModel):
     against: list[_Name] = Field(default=[], max_length=20, description="Whom a complaint is about")
 
 
-class Why(BaseModel):
+class HoldReason(BaseModel):
     """Why a hold is released, or its release is taken back."""
 
     model_config = ConfigDict(extra="forbid")
@@ -65,7 +65,7 @@ def of_recording(console: Console, recording_id: RecordingPath, caller: ApiReade
 
 
 @router.post("/recordings/{recording_id}/holds")
-def place(console: Console, recording_id: RecordingPath, caller: ApiChanger, wish: Wish) -> dict[str, Any]:
+def place(console: Console, recording_id: RecordingPath, caller: ApiChanger, wish: NewHold) -> dict[str, Any]:
     """Keep a recording, be it finished or in progress; takes a signed-in person and a reason."""
     wanted = HoldWish(
         kind=wish.kind,
@@ -89,13 +89,13 @@ def holds(
 
 
 @router.post("/holds/{hold_id}/release")
-def release(console: Console, hold_id: HoldPath, caller: ApiChanger, why: Why) -> dict[str, Any]:
+def release(console: Console, hold_id: HoldPath, caller: ApiChanger, why: HoldReason) -> dict[str, Any]:
     """Release a hold; its recording is kept for 14 days more, in which that can be taken back."""
     return _one(console, release_hold(console.deps.hold_books, caller.actor, hold_id, reason=why.reason))
 
 
 @router.post("/holds/{hold_id}/reinstate")
-def reinstate(console: Console, hold_id: HoldPath, caller: ApiChanger, why: Why) -> dict[str, Any]:
+def reinstate(console: Console, hold_id: HoldPath, caller: ApiChanger, why: HoldReason) -> dict[str, Any]:
     """Take a release back, within its 14 days."""
     return _one(console, reinstate_hold(console.deps.hold_books, caller.actor, hold_id, reason=why.reason))
 

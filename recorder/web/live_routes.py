@@ -22,14 +22,14 @@ CallPath = Annotated[str, Path(description="The call's id, from GET /api/calls",
 Number = Annotated[str, Path(description="A nominated extension's number", max_length=40)]
 
 
-class Why(BaseModel):
+class ActReason(BaseModel):
     """Why something is done."""
 
     model_config = ConfigDict(extra="forbid")
     reason: str = Field(default="", max_length=MAX_REASON_CHARACTERS)
 
 
-class Forgotten(Why):
+class ForgottenPause(ActReason):
     """A pause that was forgotten."""
 
     seconds: float | None = Field(gt=0, le=86_400, description="How far back it should have begun; null: always")
@@ -48,50 +48,52 @@ def calls(console: Console, caller: ApiReader) -> Calls:
 
 
 @router.post("/calls/{call}/pause")
-def pause(console: Console, call: CallPath, knock: ApiKnock, why: Why | None = None) -> dict[str, Any]:
+def pause(console: Console, call: CallPath, knock: ApiKnock, why: ActReason | None = None) -> dict[str, Any]:
     """Pause one call's recording; answered once both channels are gated."""
     return console.live.pause(knock.caller().actor, call, why.reason if why else "")
 
 
 @router.post("/calls/{call}/resume")
-def resume(console: Console, call: CallPath, knock: ApiKnock, why: Why | None = None) -> dict[str, Any]:
+def resume(console: Console, call: CallPath, knock: ApiKnock, why: ActReason | None = None) -> dict[str, Any]:
     """Resume one call's recording, as far as the caller may."""
     return console.live.resume(knock.caller().actor, call, why.reason if why else "")
 
 
 @router.post("/calls/{call}/forgot")
-def forgot(console: Console, call: CallPath, caller: ApiChanger, span: Forgotten) -> dict[str, Any]:
+def forgot(console: Console, call: CallPath, caller: ApiChanger, span: ForgottenPause) -> dict[str, Any]:
     """Pause, and have what was recorded of the last seconds erased; takes a person."""
     return console.live.forgot(caller.actor, call, span.seconds, span.reason)
 
 
 @router.post("/calls/{call}/second-message")
-def second_message(console: Console, call: CallPath, caller: ApiChanger, why: Why | None = None) -> dict[str, Any]:
+def second_message(
+    console: Console, call: CallPath, caller: ApiChanger, why: ActReason | None = None
+) -> dict[str, Any]:
     """Have the second message played to the caller, who hears it and not the officer until it ends; takes a person."""
     return console.live.second_message(caller.actor, call, why.reason if why else "")
 
 
 @router.post("/extensions/{number}/pause")
-def pause_extension(console: Console, number: Number, knock: ApiKnock, why: Why | None = None) -> dict[str, Any]:
+def pause_extension(console: Console, number: Number, knock: ApiKnock, why: ActReason | None = None) -> dict[str, Any]:
     """Pause every call of an extension."""
     return console.live.pause_extension(knock.caller().actor, number, why.reason if why else "")
 
 
 @router.post("/extensions/{number}/resume")
-def resume_extension(console: Console, number: Number, knock: ApiKnock, why: Why | None = None) -> dict[str, Any]:
+def resume_extension(console: Console, number: Number, knock: ApiKnock, why: ActReason | None = None) -> dict[str, Any]:
     """Resume every call of an extension."""
     return console.live.resume_extension(knock.caller().actor, number, why.reason if why else "")
 
 
 @router.post("/extensions/{number}/forgot")
-def forgot_extension(console: Console, number: Number, caller: ApiChanger, span: Forgotten) -> dict[str, Any]:
+def forgot_extension(console: Console, number: Number, caller: ApiChanger, span: ForgottenPause) -> dict[str, Any]:
     """Do so for every call of an extension."""
     return console.live.forgot_extension(caller.actor, number, span.seconds, span.reason)
 
 
 @router.post("/extensions/{number}/second-message")
 def second_message_extension(
-    console: Console, number: Number, caller: ApiChanger, why: Why | None = None
+    console: Console, number: Number, caller: ApiChanger, why: ActReason | None = None
 ) -> dict[str, Any]:
     """Do so in every call of an extension."""
     return console.live.second_message_extension(caller.actor, number, why.reason if why else "")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from recorder.control.client import OptOutGrant
 from recorder.permissions import MAX_REASON_CHARACTERS
 from recorder.web.api import PROBLEMS
-from recorder.web.live_routes import CallPath, Why
+from recorder.web.live_routes import ActReason, CallPath
 from recorder.web.parts import ApiChanger, ApiReader, Console
 
 router = APIRouter(prefix="/api", responses={**PROBLEMS, 409: PROBLEMS[403]})
@@ -46,7 +46,7 @@ def opt_outs(console: Console, caller: ApiReader) -> OptOuts:
 
 
 @router.post("/calls/{call}/opt-out-request")
-def ask(console: Console, call: CallPath, caller: ApiChanger, why: Why | None = None) -> dict[str, Any]:
+def ask(console: Console, call: CallPath, caller: ApiChanger, why: ActReason | None = None) -> dict[str, Any]:
     """Ask that a call be recorded no longer; a manager of its team decides."""
     return console.opt_outs.ask(caller.actor, call, why.reason if why else "")
 
@@ -64,6 +64,6 @@ def grant(console: Console, request_id: RequestPath, caller: ApiChanger, order: 
 
 
 @router.post("/opt-outs/{request_id}/decline")
-def decline(console: Console, request_id: RequestPath, caller: ApiChanger, why: Why) -> dict[str, Any]:
+def decline(console: Console, request_id: RequestPath, caller: ApiChanger, why: ActReason) -> dict[str, Any]:
     """Decline a request, for a reason."""
     return console.opt_outs.decline(caller.actor, request_id, why.reason)

@@ -25,7 +25,7 @@ _Reason = Annotated[str, Field(max_length=MAX_REASON_CHARACTERS)]
 router = APIRouter(prefix="/api/requests", responses=PROBLEMS)
 
 
-class Wish(BaseModel):
+class NewAccessRequest(BaseModel):
     """What somebody asks to hear."""
 
     model_config = ConfigDict(extra="forbid")
@@ -66,7 +66,7 @@ def requests(console: Console, caller: ApiReader) -> RequestsAnswer:
 
 
 @router.post("")
-def ask(console: Console, caller: ApiChanger, wish: Wish) -> dict[str, Any]:
+def ask(console: Console, caller: ApiChanger, wish: NewAccessRequest) -> dict[str, Any]:
     """Ask to hear recordings; takes a signed-in person."""
     wanted = RequestWish(
         recordings=tuple(map(RecordingId, wish.recordings)), category=wish.category, reason=wish.reason,

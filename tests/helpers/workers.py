@@ -206,6 +206,7 @@ def _become(config: pytest.Config, line: "Connection[Any, Any]", number: int) ->
     """Take leave of what belongs to the first process: terminal, captured output, temporary folder, last acts."""
     atexit._clear()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    gc.set_threshold(50_000, 20, 50)  # a run is short, and looking for garbage was a fortieth of its CPU
     os.environ[_NAME] = str(number)
     random.seed()
     plugins = config.pluginmanager
