@@ -184,7 +184,7 @@ class Connection(asyncio.Protocol):
         return str(found[0]).split("%", 1)[0] if found else ""
 
     def authenticate(self, names: Collection[str]) -> str | None:
-        """Take it that the peer is who its certificate says, if that has one of some names; returns why not."""
+        """Authenticate the peer by its certificate, which must have one of some names; return why not, or None."""
         if not is_named(self.certificate, names):
             shown = ", ".join(sorted(identities(self.certificate))) or "nobody"
             return f"its certificate is of {shown}, not of {' or '.join(names)}"

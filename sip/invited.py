@@ -85,7 +85,7 @@ class Invited:
             self.invite.reply(status, reason=reason, headers=headers)
 
     def overtaken(self) -> None:
-        """Take it that the peer has our 200, since it goes on to another offer; its ACK is late or lost.
+        """Confirm the dialog without its ACK: the peer has our 200, since it goes on to another offer.
 
         Where the ACK has to bring the answer to an offer of ours there is nothing to go on from yet.
         """

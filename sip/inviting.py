@@ -112,7 +112,7 @@ class Inviting:
             self._dropped()
 
     def _dropped(self) -> None:
-        """Take it that the INVITE was given up before it was sent again: there is nothing to cancel."""
+        """Fail: the INVITE was given up before it was sent again, so there is nothing to cancel."""
         self._sent = None
         self._dialog.move(Move.FAILURE)
 

@@ -1,6 +1,6 @@
-"""Acts on a recording, from the deed to its last signature: done, on disk, in the audit log - in this order told.
+"""Acts on a recording: each is applied, persisted and entered in the audit log before it is answered.
 
-What is not wanted is stopped at once and written down after; what lets recording go on is written down first.
+An act that stops recording is applied first. An act that lets recording go on is persisted first.
 """
 
 import errno

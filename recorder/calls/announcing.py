@@ -79,7 +79,7 @@ class Announcer(Part[BridgedCall]):
             self._call.stop("no_media")
 
     def session_changed(self, side: Side) -> None:
-        """Take it that a side holds now, or no longer does."""
+        """Note that a side holds now, or no longer does."""
         if side is self._call.call.outside and self._call.parties[side].is_held:
             self._was_held = True
         else:

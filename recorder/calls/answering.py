@@ -40,7 +40,7 @@ class Answering(Part[BridgedCall]):
         self._early = None
 
     def rang(self) -> None:
-        """Take it that it rings."""
+        """Note when B began to ring."""
         self._rang_s = time.monotonic() if self._rang_s is None else self._rang_s
 
     def named(self, event: IdentityChanged) -> None:

@@ -26,7 +26,7 @@ class BridgedCall(RecordableCall):
 
     @abstractmethod
     def seat(self, side: Side, occupant: Occupant) -> None:
-        """Take it that somebody is on a side."""
+        """Put a party on a side."""
 
     @abstractmethod
     def bridge(self, *, is_early: bool = False) -> None:

@@ -90,7 +90,7 @@ class Control:
             self._works.alarm("registration_failed")
 
     def _misbehaved(self, event: SourceMisbehaved) -> None:
-        """Take it that a peer sends what is refused; said once a kind and source, whatever it sends."""
+        """Log that a peer sends what is refused. The SIP side limits how often it reports a kind and source."""
         _log.warning("from %s: %s", event.source, MISBEHAVIOUR[event.kind])
         self._works.publish({"event": "source", "kind": event.kind, "source": event.source})
         if event.kind in ALARMING:
@@ -98,7 +98,7 @@ class Control:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Return how many calls there were, by what became of them, and how many failed by a fault of ours."""
+        """Return how many calls there were, by what became of them, and how many internal errors ended one."""
         return {**self._new_calls.counts, "faults": self._registry.faults}
 
     # --- what people ask for
@@ -130,7 +130,7 @@ class Control:
         return found
 
     def recording_failed(self, call_id: str, error: Exception) -> None:
-        """Take it that the writer can no longer write a recording."""
+        """Handle a failed writer: the recording stops, and its row says why."""
         call = self._new_calls.recorded.get(call_id)
         _log.error("recording %s can no longer be written: %s", call_id, error)
         if call is not None and call.recording.taping is not None:

@@ -49,7 +49,7 @@ class DialPlan:
         self._dead: set[Address] = set()
 
     def target_changed(self, event: TargetChanged) -> None:
-        """Take it that a target answers, or does not."""
+        """Note that a target answers, or does not."""
         word = "answers again" if event.is_alive else "does not answer"
         _log.warning("target %s %s", event.target, word)
         (self._dead.discard if event.is_alive else self._dead.add)(event.target)

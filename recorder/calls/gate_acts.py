@@ -355,7 +355,7 @@ class GateActs:
         return position_s
 
     def changed(self) -> None:
-        """Take it that how the recording stands may have changed: look whom to remind, and tell those who watch."""
+        """Start or stop reminders and publish the state, after the recording's state may have changed."""
         self.watch.look()
         if self.recording.book.state is not self._state:
             self._state, self.state_since = self.recording.book.state, utc_now()

@@ -197,7 +197,7 @@ class LiveCall(TransferableCall):
         return self.people[side]
 
     def seat(self, side: Side, occupant: Occupant) -> None:
-        """Take it that somebody is on a side."""
+        """Put a party on a side."""
         self.goes_by(occupant.number)
         self.people[side] = occupant
 

@@ -1,8 +1,8 @@
-"""What the parts of a call have in common: each knows its call, and does not keep it.
+"""The base of a call's parts: each holds a weak reference to its call.
 
-A call owns its parts. A reference back would make a ring of them all, which only a look of Python's collector could
-free: all of the daemon waits for that, and what was signalled lies in memory until then. So the reference back is a
-weak one. The switchboard keeps a call until it has ended, and its filing until its row is filed.
+A call owns its parts. A strong reference back would make a reference cycle, which only Python's cyclic collector frees:
+the daemon stands still while it runs, and the call's signalling stays in memory until then. The registry of calls holds
+a call until it has ended, and its filing until its row is filed.
 """
 
 import weakref

@@ -27,16 +27,16 @@ from sip.events import (
 class PassedCall(LiveCall):
     """Joins two legs by handing each one's bodies to the other."""
 
-    def __init__(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 - as `LiveCall`
-        super().__init__(*args, **more)
-        self.media: PassedMedia = PassedMedia(self, self.transfers)
-
     _body: Body | None = None
     _early: Body | None = None
     _status: int = 180
     _headers: tuple[Header, ...] = ()
     _nominated: frozenset[str] = frozenset()
     """Nominated extensions that were named, each alarmed once."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 - as `LiveCall`
+        super().__init__(*args, **more)
+        self.media: PassedMedia = PassedMedia(self, self.transfers)
 
     def rang(self, event: LegRang) -> None:
         """Pass the provisional response on, early media's SDP and all."""

@@ -67,7 +67,7 @@ class PauseRegister:
             return self._submit(call, fields)
 
     def set_undecided(self, call: str, *, is_undecided: bool) -> None:
-        """Take it that what is put of a call from now on may yet turn out to be discarded: then recovery decides."""
+        """Mark a call whose recording may turn out to be discarded: after a crash, recovery decides from its state."""
         with self._lock:
             (self._undecided.add if is_undecided else self._undecided.discard)(call)
 

@@ -64,7 +64,7 @@ class PeerCalls:
             self._counts[peer.name, handling] += 1
 
     def end(self, call: SipCall) -> None:
-        """Take it that a call has ended; one that was not counted is left alone."""
+        """Count a call that has ended no longer; one that was not counted changes nothing."""
         counted = self._calls.pop(call, None)
         if counted is not None:
             self._counts[counted] -= 1

@@ -21,14 +21,14 @@ class SilenceProbe(Part[BridgedCall]):
         self._is_probing = False
 
     def fell_silent(self, side: Side) -> None:
-        """Take it that a side is not heard any more."""
+        """Note that no media arrives from a side any more."""
         self._silent.add(side)
         if self._is_silence and not self._is_probing:
             self._is_probing = True
             self._wait()
 
     def heard(self, side: Side) -> None:
-        """Take it that a side is heard again."""
+        """Note that media arrives from a side again."""
         self._silent.discard(side)
 
     @property

@@ -263,7 +263,7 @@ class RecordedCall(LiveCall, BridgedCall):
             other.recording.relates_to(self.id)
 
     def seat(self, side: Side, occupant: Occupant) -> None:
-        """Take it that somebody is on a side."""
+        """Put a party on a side."""
         if occupant.number != self.people[side].number:
             self.recording.identity_changed_s = time.monotonic()
         super().seat(side, occupant)

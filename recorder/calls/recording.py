@@ -99,16 +99,16 @@ class Recording(Part[RecordableCall]):
 
     @property
     def numbers(self) -> frozenset[str]:
-        """Return the nominated extensions that are on the call now."""
+        """Return the numbers of the nominated extensions that are on the call now."""
         return self._call.numbers
 
     @property
     def extensions(self) -> list[Extension]:
-        """Return the same as extensions."""
-        known = self._nominated
-        if not self.numbers <= known.keys():  # rarely: every call in progress is listed, and there may be many
-            known = {**self.works.config.extensions, **known}
-        return [known[number] for number in self.numbers if number in known]
+        """Return the nominated extensions that are on the call now, as they are configured."""
+        numbers, configured = self.numbers, self._nominated
+        if not numbers <= configured.keys():  # rarely: every call in progress is listed, and there may be many
+            configured = {**self.works.config.extensions, **configured}
+        return [configured[number] for number in numbers if number in configured]
 
     @property
     def officers(self) -> tuple[Officer, ...]:
@@ -130,7 +130,7 @@ class Recording(Part[RecordableCall]):
         return {one.number: one for one in both if one is not None}
 
     def hand_to(self, extension: Extension) -> None:
-        """Take it that the call is this extension's now."""
+        """Assign the call to this extension from now on."""
         self.nomination = replace(self.nomination, extension=extension)
         if self.taping is None:
             self.crew.open(extension)
@@ -139,7 +139,7 @@ class Recording(Part[RecordableCall]):
         self.operator = self.crew.now
 
     def become(self, nomination: Nomination, service: Service) -> None:
-        """Take it that the call is the extension's that a client names; a tape keeps the rules that it began with."""
+        """Assign the call to the extension that a client names; a tape keeps the rules that it began with."""
         self.nomination = nomination
         if self.taping is None:
             self.crew = Crew(self.works.sign_ons.seat_of, nomination)

@@ -23,7 +23,7 @@ class CallRegistry:
         works: The daemon's parts.
 
     Attributes:
-        faults: How often a call failed by a fault of ours.
+        faults: How many internal errors ended a call or refused it.
         when_ended: Called with each call that has ended.
     """
 
@@ -79,7 +79,7 @@ class CallRegistry:
         except Exception:  # noqa: BLE001 - the boundary between calls: a bug of one ends here
             self.faults += 1
             self._works.alarm("call_fault")
-            _log.exception("a call failed by a fault of ours; it is ended, the others go on")
+            _log.exception("%s: internal error, %s", _described(call), "call refused" if call is None else "call ended")
             if call is not None:
                 self._abandon(call)
             if otherwise is not None:
@@ -89,8 +89,15 @@ class CallRegistry:
         try:
             call.stop("internal_error")
         except Exception:  # noqa: BLE001 - as above
-            _log.exception("the call could not be ended cleanly either")
+            _log.exception("%s: internal error while it was ended; its legs are forgotten", _described(call))
         if any(self._calls.get(leg) is call for leg in call.legs.every):  # it failed on its way out
             self.ended(call)
             with contextlib.suppress(Exception):
                 call.finish("internal_error")
+
+
+def _described(call: SipCall | None) -> str:
+    """Return what the log calls a call; one that is not recorded has no id."""
+    if call is None:
+        return "new call"
+    return f"call {call.id}" if isinstance(call, RecordableCall) else "call that is not recorded"

@@ -113,7 +113,7 @@ class SecondMessage(Part[BridgedCall]):
         return event.tag > _FIRST_TAG
 
     def cut_off(self) -> None:
-        """Take it that whoever heard it is gone, or that the call is over."""
+        """Stop: the caller who heard it is gone, or the call is over."""
         self._end(is_complete=False)
 
     def _end(self, *, is_complete: bool) -> None:

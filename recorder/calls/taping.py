@@ -253,7 +253,7 @@ class Taping:
             self._works.filing.submit(self._container.update, self._snapshot())
 
     def describe(self, row: RecordingRow) -> None:
-        """Take it that more is known of the call."""
+        """Take over what the row says of operators, numbers and related recordings."""
         self._row = replace(
             self._row,
             operators=row.operators,

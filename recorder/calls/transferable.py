@@ -52,7 +52,7 @@ class TransferableCall(SipCall):
 
     @abstractmethod
     def seat(self, side: Side, occupant: Occupant) -> None:
-        """Take it that somebody is on a side."""
+        """Put a party on a side."""
 
     @property
     @abstractmethod
@@ -76,7 +76,7 @@ class TransferableCall(SipCall):
         """Return what to dial: the route's form of a number."""
 
     def goes_by(self, *numbers: str, is_claim: bool = False) -> None:
-        """Take it that somebody on the call goes by these numbers; only recordings have a use for them.
+        """Note numbers that a party of the call goes by; only recordings have a use for them.
 
         Args:
             numbers: The numbers.

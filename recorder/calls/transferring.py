@@ -186,7 +186,7 @@ class Transfers(Part[TransferableCall]):
         return None
 
     def renamed(self, side: Side, event: IdentityChanged) -> None:
-        """Take it that another party is on a side's leg, if one who may say so says so."""
+        """Put another party on a side, where a peer that may name parties says that its leg changed hands."""
         known = self._call.occupant(side)
         if not self._plan.is_inside(event.source) or is_same_number(known.number, event.user):
             return
@@ -308,7 +308,7 @@ class Transfers(Part[TransferableCall]):
             self.failed(event.status, event.phrase)
 
     def _left(self, *, is_lost: bool) -> None:
-        """Take it that the newcomer hung up; a call that lent them has lost its party too."""
+        """Handle the newcomer's hang-up; a call that lent them has lost its party too."""
         now, self._call.legs.newcomer = self._now, None
         self.failed(487)
         if now is not None and now.lender is not None:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from recorder.access.signing import Signer
-from recorder.common.problems import ProblemError
 from recorder.control.client import SERVICE, DaemonUnavailableError, LiveClient
 
 DAEMON_S = 1.8
@@ -16,7 +15,7 @@ def opt_outs_of(socket: Path, signer: Signer) -> list[dict[str, Any]]:
     try:
         with LiveClient(socket, signer=signer, timeout_s=DAEMON_S) as live:
             return live.opt_outs(actor=SERVICE)
-    except (DaemonUnavailableError, ProblemError):
+    except DaemonUnavailableError:
         return []
 
 
@@ -25,5 +24,5 @@ def takeovers_of(socket: Path, signer: Signer) -> list[dict[str, Any]]:
     try:
         with LiveClient(socket, signer=signer, timeout_s=DAEMON_S) as live:
             return live.takeovers()
-    except (DaemonUnavailableError, ProblemError):
+    except DaemonUnavailableError:
         return []

@@ -24,11 +24,11 @@ _log = logging.getLogger(__name__)
 
 TIMEOUT_S = 10.0
 EVERY_S = 10.0
-"""From one look at what waits for somebody to the next."""
+"""Interval between two polls for notifications about stored changes."""
 SLOWLY_EVERY = timedelta(minutes=5)
-"""From one look at what time brought to the next."""
+"""Interval between two polls for notifications that are due by the calendar."""
 KEPT_FOR = timedelta(days=90)
-"""What was told is taken away after so long."""
+"""How long notifications are kept."""
 
 Send = Callable[[SmtpServer, EmailMessage, list[str]], None]
 
@@ -59,14 +59,14 @@ class Postman:
     _noted: Queue | None = field(default=None, init=False)
 
     def keep(self, stopping: threading.Event, *, every_s: float = EVERY_S) -> None:
-        """Go on until told to stop; what fails is logged, and tried again."""
+        """Send notifications until told to stop. A failure is logged, and tried again after ``every_s`` seconds."""
         while not stopping.wait(every_s):
             try:
                 self.run_once(stopping)
             except (StorageError, OSError) as error:
-                _log.error("people were not told what waits for them: %s", error)
+                _log.error("sending notifications failed, retrying in %g s: %s", every_s, error)
             except Exception:  # noqa: BLE001 - a bug here must not end the notifications of a console that lives for months
-                _log.exception("people were not told what waits for them")
+                _log.exception("sending notifications failed, retrying in %g s", every_s)
 
     def run_once(self, stopping: threading.Event | None = None) -> None:
         """Look once at what there is to be told, and send what is due."""

@@ -1,7 +1,7 @@
-"""Looks at the books for what people are to be told, and keeps it. It only reads them: no act waits for it.
+"""Derives notifications from the stored state, and stores them. It only reads that state, so no act waits for it.
 
-What is so is worked out from what is kept, not handed over by each act: what the shell did, what a killed process left
-and what time alone brought are told alike, and nothing is told twice.
+No act sends a notification itself. So changes by a command, by a process that was killed later and by a date that has
+passed are all reported, and each is reported once.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Which recordings somebody may know of at all: whatever else is asked about gets the answer of one that is not there.
+"""Which recordings a person may see. The answer for any other is 404, the same as for an id that does not exist.
 
 An id says when which extension was called. So nobody learns from a refusal which ids exist.
 """

@@ -9,12 +9,22 @@ class CallTarget:
 
     call: str
 
+    @property
+    def subject(self) -> str:
+        """Return the subject of its entries in the audit log."""
+        return self.call
+
 
 @dataclass(frozen=True, slots=True)
 class ExtensionTarget:
     """Every call of an extension, by its number."""
 
     number: str
+
+    @property
+    def subject(self) -> str:
+        """Return the subject of its entries in the audit log."""
+        return self.number
 
 
 Target = CallTarget | ExtensionTarget

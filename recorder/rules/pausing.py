@@ -149,14 +149,14 @@ class PauseBook:
         return PauseState.FAX_SUSPECTED if self.is_fax_suspected else PauseState.RECORDING
 
     def suspect_fax(self) -> bool:
-        """Take it that a fax is on the line; tell whether that stops recording. It never touches a pause or an end."""
+        """Suspect a fax; tell whether that stops recording. A pause and an end stay as they are."""
         if self.state is not PauseState.RECORDING:
             return False
         self.is_fax_suspected = True
         return True
 
     def clear_suspicion(self) -> bool:
-        """Take it that it is no fax; tell whether recording goes on by that."""
+        """Suspect a fax no longer; tell whether recording goes on by that."""
         was_suspected, self.is_fax_suspected = self.state is PauseState.FAX_SUSPECTED, False
         return was_suspected
 
@@ -203,7 +203,7 @@ class PauseBook:
         return any(given and given <= acts for reason, given in self.acts.items() if reason in self.reasons)
 
     def withdraw(self, acts: frozenset[str]) -> None:
-        """Take it that acts no longer hold the reasons that other acts hold as well."""
+        """Withdraw acts from the reasons that other acts hold as well."""
         self.acts = {reason: given if given <= acts else given - acts for reason, given in self.acts.items()}
 
     def left_after(
@@ -243,7 +243,7 @@ class PauseBook:
         return self.final in AWAY
 
     def leave_scope(self, final: Final = Final.OUT_OF_SCOPE) -> bool:
-        """Take it that the call went to somebody whose calls are not recorded; tell whether that changes anything.
+        """Note that the call went to somebody whose calls are not recorded; tell whether that changes anything.
 
         What holds the pause is kept for the case that the call comes back: only people resume.
         """
@@ -253,7 +253,7 @@ class PauseBook:
         return True
 
     def enter_scope(self) -> bool:
-        """Take it that the call is back with somebody whose calls are recorded; tell whether it was away."""
+        """Note that the call is back with somebody whose calls are recorded; tell whether it was away."""
         if not self.is_away:
             return False
         self.final = None

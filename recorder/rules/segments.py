@@ -58,7 +58,7 @@ class SegmentList:
             self.begin(start_s, last.kind, reason=last.reason, by=by)
 
     def belongs_to(self, operator: str, extension: str, officers: tuple[Officer, ...] = ()) -> None:
-        """Take it that the segments that begin from here on are somebody else's; by default nobody's."""
+        """Set whose the segments are that begin from here on."""
         self.operator, self.extension, self.officers = operator, extension, officers
 
     def add_reason(self, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""How long the call thread was kept from its work: for so long SIP, keys and commands waited."""
+"""How long the call thread was blocked: SIP, keys and commands waited for that time."""
 
 import logging
 import sys

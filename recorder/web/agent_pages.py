@@ -13,6 +13,7 @@ from recorder.access.database import AuditNote
 from recorder.access.operator_names import MisnamedOperator
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person, Role
+from recorder.rules.call_target import CallTarget, ExtensionTarget
 from recorder.web.agent_view import PhoneState, PhoneView, phone_of
 from recorder.web.auth import ConsoleCaller
 from recorder.web.live_pages import SECOND_PLAYS, SPANS, span_s
@@ -78,7 +79,7 @@ def forgot(console: Console, caller: PageChanger, span: Ticked = "", paused_at: 
     """Pause at once and ask how far back; with an answer, have that much erased."""
     now_s, actor = console.deps.now().timestamp(), caller.actor
     if span not in dict(SPANS):
-        page = _acted(console, caller, lambda number: console.live.pause_extension(actor, number, ""), "")
+        page = _acted(console, caller, lambda target: console.live.pause(actor, target, ""), "")
         if page.status_code >= 400:
             return page
         return console.renderer.page(
@@ -87,7 +88,7 @@ def forgot(console: Console, caller: PageChanger, span: Ticked = "", paused_at: 
         )  # fmt: skip
     seconds = span_s(span, paused_at, now_s)
     said = "Your call is paused. What you chose is erased once the call has ended; a long span needs a second person."
-    return _acted(console, caller, lambda number: console.live.forgot_extension(actor, number, seconds, ""), said)
+    return _acted(console, caller, lambda target: console.live.forgot(actor, target, seconds, ""), said)
 
 
 @router.post("/agent/calls/{call}/opt-out-request")
@@ -104,7 +105,7 @@ def ask(console: Console, call: str, caller: PageChanger) -> HTMLResponse:
 def second_message(console: Console, call: str, caller: PageChanger) -> HTMLResponse:
     """Have the second message played to the caller."""
     try:
-        console.live.second_message(caller.actor, call, "")
+        console.live.second_message(caller.actor, CallTarget(call), "")
     except ProblemError as error:
         return _page(console, caller, problem=error.detail, status=error.status)
     return _page(console, caller, said=SECOND_PLAYS)
@@ -156,14 +157,14 @@ def told(console: Console, caller: PageChanger) -> HTMLResponse:
 @router.post("/agent/{act}")
 def act(console: Console, act: str, caller: PageChanger) -> HTMLResponse:
     """Pause or resume without the page's script."""
-    acts = {"pause": console.live.pause_extension, "resume": console.live.resume_extension}
+    acts = {"pause": console.live.pause, "resume": console.live.resume}
     if act not in acts:
         raise ProblemError(404, "There is no such page.")
-    return _acted(console, caller, lambda number: acts[act](caller.actor, number, ""), "")
+    return _acted(console, caller, lambda target: acts[act](caller.actor, target, ""), "")
 
 
 def _acted(
-    console: ConsoleParts, caller: ConsoleCaller, do: Callable[[str], dict[str, Any]], said: str
+    console: ConsoleParts, caller: ConsoleCaller, do: Callable[[ExtensionTarget], dict[str, Any]], said: str
 ) -> HTMLResponse:
     """Do something to every phone that they sit at, and show how the calls stand afterwards."""
     try:
@@ -174,12 +175,12 @@ def _acted(
     return _page(console, caller, said=said)
 
 
-def _each(extensions: list[str], do: Callable[[str], dict[str, Any]]) -> None:
+def _each(extensions: list[str], do: Callable[[ExtensionTarget], dict[str, Any]]) -> None:
     """Do it to each: one without a call is no error while another has one, one that fails keeps no other from it."""
     done, failed = 0, ProblemError(404, "You sit at no extension that is recorded.")
     for number in extensions:
         try:
-            do(number)
+            do(ExtensionTarget(number))
         except ProblemError as error:
             failed = error if failed.status == 404 else failed
         else:

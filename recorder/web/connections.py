@@ -81,7 +81,7 @@ class ConsoleConnections:
             del self._of[source]
 
     def waits_anew(self, one: Entered) -> None:
-        """Take it that a connection begins to wait for something else: it is the youngest again."""
+        """Note that a connection begins to wait for something else: it is the youngest again."""
         source = self._all.pop(one, None)
         if source is not None:
             self._all[one] = source

@@ -193,9 +193,8 @@ class Desk:
         """
         listen = self.listens.find(person.name, recording_id, secret)
         if listen is None:
-            raise self._rules.refuse(
-                person.actor, Act.PLAY, recording_id, "Leave to listen is over: give your reason again."
-            )
+            ended = "Your permission to listen has ended. Ask for a new one on the recording's page."
+            raise self._rules.refuse(person.actor, Act.PLAY, recording_id, ended)
         row = self._check_listen(person, listen, recording_id)
         copy = self._opened(listen, row)
         part = wanted_bytes(wanted, copy.size_bytes)

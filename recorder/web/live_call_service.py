@@ -13,7 +13,7 @@ from typing import Any
 from recorder.control.client import SERVICE
 from recorder.permissions import Act, Actor, Allowed, Person, Role
 from recorder.rules.authorisation import may
-from recorder.rules.call_target import CallTarget, ExtensionTarget
+from recorder.rules.call_target import ExtensionTarget, Target
 from recorder.rules.live_access import NOTHING_KNOWN, Around, seen
 from recorder.rules.seats import colleagues_of
 from recorder.web.daemon_access import DaemonAccess
@@ -71,46 +71,26 @@ class LiveCallService:
         """Return what the daemon says of itself, to whoever was allowed to see it."""
         return self._daemon.ask(lambda live: live.health())
 
-    def pause(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
-        """Pause a call. The daemon writes the audit log; that it cannot never stops a pause."""
-        self._daemon.rules.require(actor, Act.PAUSE, call)
-        return self._daemon.ask(lambda live: live.pause(CallTarget(call), actor=actor, reason=reason))
+    def pause(self, actor: Actor, target: Target, reason: str) -> dict[str, Any]:
+        """Pause a call, or every call of an extension. The daemon does so even where it cannot write the audit log."""
+        self._require(actor, Act.PAUSE, target)
+        return self._daemon.ask(lambda live: live.pause(target, actor=actor, reason=reason))
 
-    def resume(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
-        """Resume a call, as far as this actor may."""
-        self._daemon.rules.require(actor, Act.RESUME, call)
-        return self._daemon.ask(lambda live: live.resume(CallTarget(call), actor=actor, reason=reason))
+    def resume(self, actor: Actor, target: Target, reason: str) -> dict[str, Any]:
+        """Resume a call, or every call of an extension, as far as this actor may."""
+        self._require(actor, Act.RESUME, target)
+        return self._daemon.ask(lambda live: live.resume(target, actor=actor, reason=reason))
 
-    def pause_extension(self, actor: Actor, number: str, reason: str) -> dict[str, Any]:
-        """Pause every call of an extension."""
-        self._daemon.rules.require(actor, Act.PAUSE, number, extension=number)
-        return self._daemon.ask(lambda live: live.pause(ExtensionTarget(number), actor=actor, reason=reason))
+    def forgot(self, actor: Actor, target: Target, seconds: float | None, reason: str) -> dict[str, Any]:
+        """Pause, and order what was recorded of the last seconds to be erased."""
+        person = self._daemon.person(actor, Act.FORGOT, target.subject, reason)
+        return self._daemon.ask(lambda live: live.forgot(target, person=person, seconds=seconds, reason=reason))
 
-    def resume_extension(self, actor: Actor, number: str, reason: str) -> dict[str, Any]:
-        """Resume every call of an extension."""
-        self._daemon.rules.require(actor, Act.RESUME, number, extension=number)
-        return self._daemon.ask(lambda live: live.resume(ExtensionTarget(number), actor=actor, reason=reason))
-
-    def forgot(self, actor: Actor, call: str, seconds: float | None, reason: str) -> dict[str, Any]:
-        """Pause a call, and order what was recorded of its last seconds to be erased."""
-        person = self._daemon.person(actor, Act.FORGOT, call, reason)
-        return self._daemon.ask(
-            lambda live: live.forgot(CallTarget(call), person=person, seconds=seconds, reason=reason)
-        )
-
-    def forgot_extension(self, actor: Actor, number: str, seconds: float | None, reason: str) -> dict[str, Any]:
-        """Do so for every call of an extension."""
-        person = self._daemon.person(actor, Act.FORGOT, number, reason)
-        return self._daemon.ask(
-            lambda live: live.forgot(ExtensionTarget(number), person=person, seconds=seconds, reason=reason)
-        )
-
-    def second_message(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
+    def second_message(self, actor: Actor, target: Target, reason: str) -> dict[str, Any]:
         """Have the second message played to the caller."""
-        person = self._daemon.person(actor, Act.SECOND_MESSAGE, call, reason)
-        return self._daemon.ask(lambda live: live.second_message(CallTarget(call), person=person, reason=reason))
+        person = self._daemon.person(actor, Act.SECOND_MESSAGE, target.subject, reason)
+        return self._daemon.ask(lambda live: live.second_message(target, person=person, reason=reason))
 
-    def second_message_extension(self, actor: Actor, number: str, reason: str) -> dict[str, Any]:
-        """Do so in every call of an extension."""
-        person = self._daemon.person(actor, Act.SECOND_MESSAGE, number, reason)
-        return self._daemon.ask(lambda live: live.second_message(ExtensionTarget(number), person=person, reason=reason))
+    def _require(self, actor: Actor, act: Act, target: Target) -> None:
+        extension = target.number if isinstance(target, ExtensionTarget) else None
+        self._daemon.rules.require(actor, act, target.subject, extension=extension)

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from recorder.common.problems import ProblemError
 from recorder.control.client import OptOutGrant
+from recorder.rules.call_target import CallTarget
 from recorder.web.auth import ConsoleCaller
 from recorder.web.board_stream import BoardStream, Watcher
 from recorder.web.conversations import by_conversation
@@ -139,7 +140,9 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
 @router.post("/live/{call}/second-message")
 def second_message(console: Console, call: str, caller: PageChanger) -> HTMLResponse:
     """Have the second message played to the caller."""
-    return _acted(console, caller, lambda: console.live.second_message(caller.actor, call, ""), lambda _: SECOND_PLAYS)
+    return _acted(
+        console, caller, lambda: console.live.second_message(caller.actor, CallTarget(call), ""), lambda _: SECOND_PLAYS
+    )
 
 
 @router.post("/live/{call}/forgot")
@@ -148,7 +151,7 @@ def forgot(console: Console, call: str, caller: PageChanger, span: Ticked = "", 
     now_s = console.deps.now().timestamp()
     if span not in dict(SPANS):
         try:
-            console.live.pause(caller.actor, call, "")
+            console.live.pause(caller.actor, CallTarget(call), "")
         except ProblemError as error:
             return _live_page(console, caller, problem=error.detail, status=error.status)
         row = _call(console, caller, call)
@@ -157,7 +160,7 @@ def forgot(console: Console, call: str, caller: PageChanger, span: Ticked = "", 
             whose=row.get("operator") or row.get("extension", ""), spans=SPANS, paused_at=int(now_s),
         )  # fmt: skip
     seconds = span_s(span, paused_at, now_s)
-    return _acted(console, caller, lambda: console.live.forgot(caller.actor, call, seconds, ""), _forgotten)
+    return _acted(console, caller, lambda: console.live.forgot(caller.actor, CallTarget(call), seconds, ""), _forgotten)
 
 
 @router.post("/live/{call}/{act}")
@@ -166,7 +169,7 @@ def live_act(console: Console, call: str, act: str, caller: PageChanger) -> HTML
     acts = {"pause": console.live.pause, "resume": console.live.resume}
     if act not in acts:
         raise ProblemError(404, "There is no such page.")
-    return _acted(console, caller, lambda: acts[act](caller.actor, call, ""), _now)
+    return _acted(console, caller, lambda: acts[act](caller.actor, CallTarget(call), ""), _now)
 
 
 def _acted(

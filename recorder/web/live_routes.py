@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from recorder.permissions import MAX_REASON_CHARACTERS, Act, Actor, Allowed, Application
 from recorder.rules.authorisation import may
+from recorder.rules.call_target import CallTarget, ExtensionTarget
 from recorder.rules.live_access import Around, seen
 from recorder.web.api import PROBLEMS
 from recorder.web.parts import ApiChanger, ApiKnock, ApiReader, Console, ConsoleParts
@@ -50,19 +51,19 @@ def calls(console: Console, caller: ApiReader) -> Calls:
 @router.post("/calls/{call}/pause")
 def pause(console: Console, call: CallPath, knock: ApiKnock, why: ActReason | None = None) -> dict[str, Any]:
     """Pause one call's recording; answered once both channels are gated."""
-    return console.live.pause(knock.caller().actor, call, why.reason if why else "")
+    return console.live.pause(knock.caller().actor, CallTarget(call), why.reason if why else "")
 
 
 @router.post("/calls/{call}/resume")
 def resume(console: Console, call: CallPath, knock: ApiKnock, why: ActReason | None = None) -> dict[str, Any]:
     """Resume one call's recording, as far as the caller may."""
-    return console.live.resume(knock.caller().actor, call, why.reason if why else "")
+    return console.live.resume(knock.caller().actor, CallTarget(call), why.reason if why else "")
 
 
 @router.post("/calls/{call}/forgot")
 def forgot(console: Console, call: CallPath, caller: ApiChanger, span: ForgottenPause) -> dict[str, Any]:
     """Pause, and have what was recorded of the last seconds erased; takes a person."""
-    return console.live.forgot(caller.actor, call, span.seconds, span.reason)
+    return console.live.forgot(caller.actor, CallTarget(call), span.seconds, span.reason)
 
 
 @router.post("/calls/{call}/second-message")
@@ -70,25 +71,25 @@ def second_message(
     console: Console, call: CallPath, caller: ApiChanger, why: ActReason | None = None
 ) -> dict[str, Any]:
     """Have the second message played to the caller, who hears it and not the officer until it ends; takes a person."""
-    return console.live.second_message(caller.actor, call, why.reason if why else "")
+    return console.live.second_message(caller.actor, CallTarget(call), why.reason if why else "")
 
 
 @router.post("/extensions/{number}/pause")
 def pause_extension(console: Console, number: Number, knock: ApiKnock, why: ActReason | None = None) -> dict[str, Any]:
     """Pause every call of an extension."""
-    return console.live.pause_extension(knock.caller().actor, number, why.reason if why else "")
+    return console.live.pause(knock.caller().actor, ExtensionTarget(number), why.reason if why else "")
 
 
 @router.post("/extensions/{number}/resume")
 def resume_extension(console: Console, number: Number, knock: ApiKnock, why: ActReason | None = None) -> dict[str, Any]:
     """Resume every call of an extension."""
-    return console.live.resume_extension(knock.caller().actor, number, why.reason if why else "")
+    return console.live.resume(knock.caller().actor, ExtensionTarget(number), why.reason if why else "")
 
 
 @router.post("/extensions/{number}/forgot")
 def forgot_extension(console: Console, number: Number, caller: ApiChanger, span: ForgottenPause) -> dict[str, Any]:
     """Do so for every call of an extension."""
-    return console.live.forgot_extension(caller.actor, number, span.seconds, span.reason)
+    return console.live.forgot(caller.actor, ExtensionTarget(number), span.seconds, span.reason)
 
 
 @router.post("/extensions/{number}/second-message")
@@ -96,7 +97,7 @@ def second_message_extension(
     console: Console, number: Number, caller: ApiChanger, why: ActReason | None = None
 ) -> dict[str, Any]:
     """Do so in every call of an extension."""
-    return console.live.second_message_extension(caller.actor, number, why.reason if why else "")
+    return console.live.second_message(caller.actor, ExtensionTarget(number), why.reason if why else "")
 
 
 @router.get("/events", response_class=StreamingResponse)

@@ -19,7 +19,7 @@ def notifications(console: Console, caller: PageReader) -> HTMLResponse:
 
 @router.post("/notifications/seen")
 def mark_seen(console: Console, caller: PageChanger) -> Response:
-    """Take it that this person has seen everything they were told."""
+    """Mark all notifications of this person as seen."""
     assert caller.person is not None
     console.deps.watch.box.mark_seen(caller.person.name)
     return RedirectResponse("/notifications", 303)

@@ -28,6 +28,7 @@ from typing import Any, TextIO
 
 from recorder.__main__ import main
 from recorder.common.hygiene import put_off_collecting, wiping_environment
+from recorder.control.peercred import peer_of
 
 ROOT = Path(__file__).parents[2]
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -272,7 +273,7 @@ def serve() -> list[str] | None:
 
 
 def fork_for_each_connection(listener: socket.socket) -> bool:
-    """Fork for each connection until standard input ends.
+    """Fork for each connection of this user until standard input ends.
 
     Returns:
         In a child: True; its standard input and output are the connection. In the parent: False.
@@ -283,6 +284,9 @@ def fork_for_each_connection(listener: socket.socket) -> bool:
         if sys.stdin in ready:
             return False
         connection, _ = listener.accept()
+        if not is_ours(connection):
+            connection.close()
+            continue
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             listener.close()
@@ -291,6 +295,12 @@ def fork_for_each_connection(listener: socket.socket) -> bool:
             connection.close()
             return True
         connection.close()
+
+
+def is_ours(connection: socket.socket) -> bool:
+    """Tell whether this user connected: an abstract address has no mode, so every user of the machine can."""
+    uid, _ = peer_of(connection)
+    return uid == os.getuid()
 
 
 def become(uid: int, gid: int) -> None:

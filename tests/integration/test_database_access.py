@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from benchmarks.postgres import PostgresServer
+from benchmarks.postgres import PASSWORD, PostgresServer
 from recorder.calls.filing import Filing
 from storage import database
 from storage.database import Database, sqlite_url
@@ -19,7 +19,6 @@ from storage.errors import DatabaseError
 from storage.index import Index
 from storage.migrations import VERSION_TABLE
 from storage.rows import row_from_json
-from tests.helpers.postgres import PASSWORD
 from tests.helpers.recorder_home import RecorderHome, recorder_home, run
 from tests.helpers.storage_home import ID, row
 

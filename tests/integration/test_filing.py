@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.postgres import PostgresServer
+from benchmarks.postgres import PASSWORD, PostgresServer
 from recorder.calls.filing import RETRY_S, Filing
 from storage import tables
 from storage.database import Database
@@ -19,7 +19,6 @@ from storage.index import Index
 from storage.rows import row_from_json
 from storage.types import Outcome, RecordingId, RecordingRow, Search
 from tests.helpers.exchange import Exchange, exchange
-from tests.helpers.postgres import PASSWORD
 from tests.helpers.recorder_home import eventually
 from tests.helpers.storage_home import ID, STARTED, row
 

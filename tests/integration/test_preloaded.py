@@ -1,7 +1,9 @@
 """Daemons of tests are forked from a loaded one in whatever test, but not where a test changes the environment."""
 
+import json
 import os
 import resource
+import socket
 import subprocess
 from pathlib import Path
 
@@ -23,6 +25,35 @@ def test_it_is_forked_unless_the_environment_was_changed(
     assert process.wait(60) == 0
     assert isinstance(process, kind)
     assert log.read_text().strip()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becoming another user takes root")
+@pytest.mark.parametrize(("uid", "answers"), [(0, 1), (65_534, 0)], ids=["root", "nobody"])
+def test_only_the_user_of_the_tests_has_commands_run(uid: int, answers: int) -> None:
+    """The address is abstract: every user of the machine can connect, and what is run runs as root."""
+    address = preloaded.load().address
+    child = os.fork()
+    if child == 0:
+        code = 2
+        try:
+            code = _answers(address, uid)
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == answers
+
+
+def _answers(address: bytes, uid: int) -> int:
+    """Ask for a command as a user; return how many process ids were answered."""
+    os.setuid(uid)
+    request = {"words": ["--help"], "files": [os.devnull] * 3}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(address)
+        try:
+            for document in (dict(os.environ), request):
+                connection.sendall(json.dumps(document).encode() + b"\n")
+            return len(connection.makefile("rb").readline().split())
+        except (BrokenPipeError, ConnectionResetError):
+            return 0
 
 
 def test_a_command_is_waited_for_by_whoever_has_a_thousand_descriptors() -> None:

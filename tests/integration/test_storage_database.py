@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from benchmarks.postgres import PostgresServer
+from benchmarks.postgres import PASSWORD, PostgresServer
 from storage import tables
 from storage.database import Database, sqlite_url
 from storage.errors import DatabaseError
-from tests.helpers.postgres import PASSWORD
 
 
 def tombstone(connection: sa.Connection, name: str = "one") -> None:

@@ -2,13 +2,15 @@
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
 
 from recorder.calls.dial_plan import Way
+from recorder.calls.new_calls import NewCalls
 from recorder.calls.passed_call import PassedCall
+from recorder.calls.recorded_call import RecordedCall
 from recorder.calls.rules.call import Call, Side, State
 from recorder.calls.works import Works
 from recorder.config.reading import read_config
@@ -104,3 +106,76 @@ def test_offers_that_cross_through_a_passed_call_do_not_wait_for_one_another(lin
     passed.receive(OfferReceived(leg=LegId(2), body=second), LegId(2))
     assert endpoint.asked[-1] == ("offer", LegId(1), second), "the next one has its turn"
     assert passed.legs.side_of(LegId(2)) is Side.B
+
+
+# --- an internal error in one call
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> Callable[[type, str, str], None]:
+    """Have a method of calls fail in one call, by its id."""
+
+    def break_method(owner: type, name: str, call_id: str) -> None:
+        usual = getattr(owner, name)
+
+        def failing(call: Any, *args: Any) -> Any:
+            if call.id == call_id:
+                raise ValueError(f"{name} fails in this test")
+            return usual(call, *args)
+
+        monkeypatch.setattr(owner, name, failing)
+
+    return break_method
+
+
+def test_an_internal_error_ends_its_call_and_no_other(
+    lines: Exchange, broken: Callable[[type, str, str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    failing, other = lines.call(), lines.call("2002")
+    call, other_call = failing.join(), other.join()
+    before = lines.home.health()["counts"]["faults"]
+    failing.talk_for(0.5)
+    broken(RecordedCall, "reoffered", call)
+    failing.first.offer(failing.left.media(version=2))
+    failing.first.wait_ended()
+    failing.wait_second().wait_ended()
+    failing.left.hush()
+    failing.right.hush()
+    row = lines.home.row_of(failing.number)
+    assert (row["id"], row["outcome"], row["reason"]) == (call, "recorded", "internal_error")
+    health = lines.home.health()
+    assert health["counts"]["faults"] == before + 1
+    assert "call_fault" in health["alarms"]
+    assert f"call {call}: internal error, call ended" in caplog.messages
+    other.talk_for(0.5)
+    assert other.live is not None and other.live["id"] == other_call
+    assert other.hang_up()["outcome"] == "recorded"
+
+
+def test_a_call_that_fails_while_it_is_ended_is_filed_and_forgotten(
+    lines: Exchange, broken: Callable[[type, str, str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    talk = lines.call()
+    call = talk.join()
+    talk.talk_for(0.5)
+    broken(RecordedCall, "reoffered", call)
+    broken(RecordedCall, "stop", call)
+    talk.first.offer(talk.left.media(version=2))
+    row = lines.home.row_of(talk.number)
+    talk.left.hush()
+    talk.right.hush()
+    assert (row["id"], row["outcome"], row["reason"]) == (call, "recorded", "internal_error")
+    assert talk.live is None
+    assert f"call {call}: internal error while it was ended; its legs are forgotten" in caplog.messages
+
+
+def test_a_call_that_cannot_be_taken_for_an_internal_error_gets_500(
+    lines: Exchange, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(*_: Any) -> None:
+        raise ValueError("it fails in this test")
+
+    monkeypatch.setattr(NewCalls, "offered", failing)
+    talk = lines.call()
+    talk.first.wait_for(lambda one: one.replies_to("INVITE")[-1:] == [500])
+    assert "new call: internal error, call refused" in caplog.messages

@@ -89,7 +89,7 @@ __all__ = [
 
 
 class UndecidedError(Exception):
-    """An event came in a state that the table does not know: a bug of ours."""
+    """An event came in a state that the table does not know: a defect of the recorder."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -136,7 +136,7 @@ class NewcomerRefused:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """We end the call: the daemon stops, or a fault of ours leaves no other way."""
+    """We end the call: the daemon stops, or an internal error leaves no other way."""
 
     reason: str
 

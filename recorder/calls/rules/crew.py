@@ -24,16 +24,16 @@ class Crew:
             self._seats.setdefault(nomination.second.number, seat_of(nomination.second))
 
     def add(self, extension: Extension) -> None:
-        """Take it that the call is this extension's now; whoever sat there before keeps their part in it."""
+        """Assign the call to this extension; the officer before keeps their part in it."""
         self._seats.setdefault(extension.number, self._seat_of(extension))
         self.now = self._seats[extension.number].operator
 
     def take_part(self, extension: Extension) -> None:
-        """Take it that an extension is on the call too, whoever's call it is."""
+        """Add an extension that is on the call too, whoever's call it is."""
         self._seats.setdefault(extension.number, self._seat_of(extension))
 
     def open(self, extension: Extension) -> None:
-        """Take it that recording begins now, as the call of an extension: it is filed under whoever answered.
+        """Begin the recording as the call of an extension: it is filed under whoever answered.
 
         An officer who was dialled, and whose call another one answered, took no part in it.
         """
@@ -55,7 +55,7 @@ class Crew:
         )
 
     def prove(self, extension: str, operator: str) -> None:
-        """Take it that a code was keyed at a phone; a call stays whose it was."""
+        """Note that a code was keyed at a phone; the call's owner does not change."""
         seat = self._seats.get(extension)
         if seat is not None and seat.operator == operator:
             self._seats[extension] = Seat(operator=operator, is_proven=True)

@@ -27,4 +27,4 @@ class CopiedCall(RecordableCall):
 
     @abstractmethod
     def decided(self, verdict: Verdict) -> None:
-        """Take it that the call is the extension's that a verdict names."""
+        """Assign the call to the extension that a verdict names."""

@@ -214,7 +214,7 @@ class SiprecCall(CopiedCall):
         return self.recording.blocked is None or self._course.verdict.nomination is not None
 
     def decided(self, verdict: Verdict) -> None:
-        """Take it that the call is the extension's that a verdict names."""
+        """Assign the call to the extension that a verdict names."""
         assert verdict.nomination is not None
         self.call.direction = verdict.nomination.direction
         self.recording.become(verdict.nomination, rules_of(self.works.config, verdict.nomination.extension))

@@ -22,7 +22,7 @@ class Links:
         self._twins: dict[RecordingId, frozenset[str]] = {}
 
     def name(self, gate: GateActs, sessions: Iterable[str], groups: Iterable[str]) -> None:
-        """Take it that a call has these names; it and those that share one are told of each other."""
+        """Note the names of a call, and relate its recording to those of calls that share one."""
         mine = gate.recording
         self._live[mine.id] = gate
         sessions = frozenset(sessions)
@@ -43,7 +43,7 @@ class Links:
         return [self._live[other] for other, names in self._twins.items() if other != gate.id and mine & names]
 
     def end(self, gate: GateActs) -> None:
-        """Take it that a call is over; its names are remembered for those that follow."""
+        """Note that a call is over; its names are remembered for the calls that follow."""
         self._live.pop(gate.id, None)
         self._twins.pop(gate.id, None)
 
