@@ -35,7 +35,7 @@ class AudioRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Anchor:
+class ClockAnchor:
     """Ties three clocks: at ``arrival_ns`` since the tap opened, RTP ``timestamp`` was at ``position``."""
 
     channel: Channel
@@ -54,7 +54,7 @@ class LostRange:
     ticks: int
 
 
-Record = AudioRun | Anchor | LostRange
+Record = AudioRun | ClockAnchor | LostRange
 
 
 def encode_record(record: Record) -> bytes:
@@ -64,7 +64,7 @@ def encode_record(record: Record) -> bytes:
             case AudioRun():
                 head = HEADER.pack(KIND_AUDIO, record.channel, record.codec, 0, len(record.payload), record.start, 0)
                 return head + bytes(record.payload)
-            case Anchor():
+            case ClockAnchor():
                 return HEADER.pack(
                     KIND_ANCHOR, record.channel, record.codec, 0, record.timestamp, record.position, record.arrival_ns
                 )
@@ -103,7 +103,9 @@ def decode_block(block: bytes | bytearray | memoryview) -> Iterator[Record]:
             yield AudioRun(channel=Channel(channel), codec=Codec(codec), start=start, payload=payload)
             body += length
         elif kind == KIND_ANCHOR:
-            yield Anchor(channel=Channel(channel), codec=Codec(codec), timestamp=length, position=start, arrival_ns=aux)
+            yield ClockAnchor(
+                channel=Channel(channel), codec=Codec(codec), timestamp=length, position=start, arrival_ns=aux
+            )
         elif kind == KIND_LOST:
             yield LostRange(channel=Channel(channel), start=start, ticks=length)
         else:

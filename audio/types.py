@@ -106,7 +106,7 @@ class SrtpKeys:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
+class PayloadFormat:
     """A codec beside the first, with its payload types on packets that we send and that the peer sends."""
 
     codec: Codec
@@ -151,7 +151,7 @@ class LegMedia:
     also_from: str | None = None
     expected: MediaAddress | None = None
     networks: tuple[str, ...] = ()
-    more: tuple[Format, ...] = ()
+    more: tuple[PayloadFormat, ...] = ()
     srtp: SrtpKeys | None = None
 
 

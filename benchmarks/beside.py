@@ -31,7 +31,7 @@ from benchmarks.ports import PortsError, media_ports
 from benchmarks.standing import NOTICE_S, StandingCalls
 from benchmarks.streams import DescriptorsError, need_descriptors
 from storage.database import sqlite_url
-from storage.encoding import Format
+from storage.encoding import CopyFormat
 from storage.errors import StorageError
 from storage.index import Index
 from storage.types import Search
@@ -120,7 +120,7 @@ def index_of(rows: int, path: Path | None) -> Iterator[str]:
 
 
 def measure(
-    *, calls: int, seconds: float, rounds: int, rate: float, rows: int, url: str, export_s: int, form: Format
+    *, calls: int, seconds: float, rounds: int, rate: float, rows: int, url: str, export_s: int, form: CopyFormat
 ) -> dict[str, Any]:
     """Run the phases in turn while the calls stand, and return the document.
 
@@ -128,21 +128,21 @@ def measure(
         HomeError: The recorder or what runs beside it failed.
     """
     results: dict[str, list[PathResult]] = {phase: [] for phase in PHASES}
-    works: dict[str, Done] = {phase: [] for phase in PHASES}
+    services: dict[str, Done] = {phase: [] for phase in PHASES}
     tell(f"{calls} calls are set up")
     with StandingCalls(calls, rate=rate, media_ports=media_ports(calls), daemon=_DAEMON) as standing:
         begin: dict[str, Callable[[], AbstractContextManager[None]]] = {
-            "nothing": lambda: _nothing(works["nothing"]),
-            "collection": lambda: _collecting(standing, works["collection"]),
-            "search": lambda: _working(["search", url, str(rows)], works["search"]),
-            "export": lambda: _working(["export", str(export_s), str(form)], works["export"]),
+            "nothing": lambda: _nothing(services["nothing"]),
+            "collection": lambda: _collecting(standing, services["collection"]),
+            "search": lambda: _working(["search", url, str(rows)], services["search"]),
+            "export": lambda: _working(["export", str(export_s), str(form)], services["export"]),
         }
         for turn in range(rounds):
             for phase in PHASES:
                 tell(f"round {turn + 1} of {rounds}: {phase}")
                 with begin[phase]():
                     results[phase].append(standing.run(seconds=seconds))
-    phases = {phase: {**summary(of_phase), "work": works[phase]} for phase, of_phase in results.items()}
+    phases = {phase: {**summary(of_phase), "work": services[phase]} for phase, of_phase in results.items()}
     about = {"calls": calls, "seconds": seconds, "rounds": rounds, "rows": rows, "export_s": export_s}
     return {"phases": phases, "added": added(phases), **about, "format": str(form), "notice_s": NOTICE_S}
 
@@ -164,7 +164,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=100_000, help="calls in the index that is searched")
     parser.add_argument("--index", type=Path, help="SQLite file with so many rows; filled if there is none, and stays")
     parser.add_argument("--export-s", type=int, default=3600, help="length of the call that is exported")
-    parser.add_argument("--format", type=Format, default=Format.OPUS, choices=list(Format), help="of the copy")
+    parser.add_argument(
+        "--format", type=CopyFormat, default=CopyFormat.OPUS, choices=list(CopyFormat), help="of the copy"
+    )
     parser.add_argument("--json", action="store_true", help="one document on standard output")
     options = parser.parse_args(arguments)
     if min(options.calls, options.rounds, options.export_s) < 1 or min(options.seconds, options.rate) <= 0:

@@ -15,7 +15,7 @@ from contextlib import closing
 
 from benchmarks.export import LongCall
 from benchmarks.index import KINDS, searches
-from storage.encoding import Format
+from storage.encoding import CopyFormat
 from storage.export import prepare
 from storage.index import Index
 
@@ -28,7 +28,7 @@ def _searches(url: str, rows: int) -> Iterator[bool]:
             yield True
 
 
-def _exports(seconds: int, form: Format) -> Iterator[bool]:
+def _exports(seconds: int, form: CopyFormat) -> Iterator[bool]:
     while True:
         for _ in prepare(LongCall(seconds), form, duration_s=float(seconds)).chunks():
             yield False
@@ -38,7 +38,7 @@ def _exports(seconds: int, form: Format) -> Iterator[bool]:
 def main() -> None:
     """Work until standard input ends; yields that are true count as done."""
     kind, first, second = sys.argv[1:]
-    steps = _searches(first, int(second)) if kind == "search" else _exports(int(first), Format(second))
+    steps = _searches(first, int(second)) if kind == "search" else _exports(int(first), CopyFormat(second))
     done, longest_s, began = 0, 0.0, time.monotonic()
     print("ready", flush=True)
     for is_done in steps:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import measured_here, peak_kib
-from storage.encoding import Format
+from storage.encoding import CopyFormat
 from storage.export import Copy, prepare
 from storage.runs import ANCHOR, AUDIO, PCMA, TICKS_PER_S, pack
 from storage.types import Channels, Redaction
@@ -45,12 +45,12 @@ class LongCall:
             yield block
 
 
-def _copy(seconds: int, form: Format) -> Copy:
+def _copy(seconds: int, form: CopyFormat) -> Copy:
     silent = Redaction(start_s=1.0, end_s=seconds / 2, channels=Channels.LEFT, reason="half of it")
     return prepare(LongCall(seconds), form, redactions=[silent], duration_s=float(seconds))
 
 
-def measure(form: Format, seconds: int) -> dict[str, Any]:
+def measure(form: CopyFormat, seconds: int) -> dict[str, Any]:
     """Return what one copy costs, in this process."""
     for _ in _copy(WARM_S, form).chunks():
         pass
@@ -67,7 +67,7 @@ def measure(form: Format, seconds: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _measured_apart(form: Format, seconds: int) -> dict[str, Any]:
+def _measured_apart(form: CopyFormat, seconds: int) -> dict[str, Any]:
     words = [sys.executable, "-m", "benchmarks.export", "--one", str(form), "--seconds", str(seconds)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
@@ -78,10 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line and run; 1 if memory grew more than it may."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=3600, help="length of the call")
-    parser.add_argument("--formats", type=Format, nargs="+", default=list(Format), metavar="FORMAT")
+    parser.add_argument("--formats", type=CopyFormat, nargs="+", default=list(CopyFormat), metavar="FORMAT")
     parser.add_argument("--most-kib", type=int, default=16_384, help="how much memory may grow")
     parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.add_argument("--one", type=Format, help=argparse.SUPPRESS)
+    parser.add_argument("--one", type=CopyFormat, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.one is not None:
         print(json.dumps(measure(options.one, options.seconds)))

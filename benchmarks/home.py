@@ -24,7 +24,7 @@ from recorder.config.reading import read_config
 from recorder.config.toml_tables import ConfigError
 from recorder.control.client import signed_headers
 from recorder.control.headers import ACTOR_HEADER
-from recorder.recordings.opening import open_index
+from recorder.recordings.home_stores import open_index
 from storage.audit import AuditLog
 from storage.errors import StorageError
 from storage.rows import row_to_json

@@ -34,7 +34,7 @@ from audio.writer import PausableWriter
 from benchmarks.ports import media_ports
 from benchmarks.streams import need_descriptors
 from benchmarks.sweep_recordings import prepare, row_of
-from recorder.calls.container import Container
+from recorder.calls.container import SharedContainer
 from storage.keys import NodeKeys
 from storage.types import RecordingHead, RecordingId
 from storage.vault import Vault
@@ -110,7 +110,7 @@ def _written(relay: Relay, taps: Sequence[TapId]) -> Iterator[Callable[[], None]
             recording = RecordingId(f"{now:%Y%m%dT%H%M%SZ}-{2000 + number}-{number:06x}")
             row = row_of(recording, now, now + timedelta(hours=1), number)
             head = RecordingHead(id=recording, started_at=now, operator_key=row["operator_key"], index_row=row)
-            containers.append(Container(vault.create(head)))
+            containers.append(SharedContainer(vault.create(head)))
             writer.add(recording, tap, containers[-1])
         yield lambda: None
         writer.close()

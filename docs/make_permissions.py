@@ -84,7 +84,7 @@ def table() -> str:
             f"`{SCOPE_OF[act]}`" if act in SCOPE_OF else "",
         ]
         for act in Act
-        if act not in LIVE_ACTS or act is Act.FORGOT
+        if act not in LIVE_ACTS or act is Act.RETROACTIVE_PAUSE
     ]
     return _rows(["to", *_roles(), "token with scope"], rows)
 

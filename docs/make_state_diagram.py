@@ -19,20 +19,20 @@ from recorder.calls.rules.call import (
     Answered,
     Begin,
     Call,
+    CallState,
     Event,
     Left,
-    NewcomerAnswered,
-    NewcomerRefused,
     NoticeEnded,
     Rang,
     Refused,
     SecondEnded,
     SecondWanted,
     Side,
-    State,
     Stopped,
     ToneEnded,
     TransferBegan,
+    TransferTargetAnswered,
+    TransferTargetRefused,
 )
 from recorder.rules.policy import Direction, NoticeWhen
 
@@ -55,13 +55,13 @@ PROBES: tuple[Event, ...] = (
     SecondEnded(),
     ToneEnded(),
     *(TransferBegan(side) for side in Side),
-    *(NewcomerAnswered(after, officer) for after in After for officer in Side),
-    NewcomerRefused(486),
+    *(TransferTargetAnswered(after, officer) for after in After for officer in Side),
+    TransferTargetRefused(486),
     Stopped("daemon_stopped"),
 )
 """Every event, in every form that the table tells apart."""
 
-Arrow = tuple[State, str, State]
+Arrow = tuple[CallState, str, CallState]
 
 
 def beginnings() -> Iterator[Call]:
@@ -87,7 +87,7 @@ class Reached:
         arrows: Every change of state.
     """
 
-    first: Mapping[State, Call]
+    first: Mapping[CallState, Call]
     arrows: frozenset[Arrow]
 
 
@@ -100,10 +100,10 @@ def reachable() -> Reached:
     """
     names = [field.name for field in dataclasses.fields(Call)]
     fields_of = operator.attrgetter(*names)
-    events = {state: [event for event in PROBES if (state, type(event)) not in IGNORED] for state in State}
+    events = {state: [event for event in PROBES if (state, type(event)) not in IGNORED] for state in CallState}
     waiting = [fields_of(call) for call in beginnings()]
     seen = set(waiting)
-    first: dict[State, Call] = {}
+    first: dict[CallState, Call] = {}
     arrows: set[Arrow] = set()
     while waiting:
         fields = waiting.pop()
@@ -123,7 +123,7 @@ def reachable() -> Reached:
 
 def arrows() -> list[Arrow]:
     """Return every change of state, in the order of the states and events."""
-    order = {state: number for number, state in enumerate(State)}
+    order = {state: number for number, state in enumerate(CallState)}
     return sorted(reachable().arrows, key=lambda arrow: (order[arrow[0]], order[arrow[2]], arrow[1]))
 
 
@@ -131,19 +131,19 @@ def mermaid() -> str:
     """Return the diagram as a fenced Mermaid block."""
     everywhere = {name for name in ("Left", "Stopped") if _ends_every_state(name)}
     lines = ["```mermaid", "stateDiagram-v2", "    [*] --> OFFERED"]
-    lines += [f'    state "{state.value}" as {state.name}' for state in State if state is not State.ENDED]
+    lines += [f'    state "{state.value}" as {state.name}' for state in CallState if state is not CallState.ENDED]
     drawn = [arrow for arrow in arrows() if arrow[1] not in everywhere]
     for (start, end), group in itertools.groupby(drawn, key=lambda arrow: (arrow[0], arrow[2])):
         label = ", ".join(name for _, name, _ in group)
-        lines.append(f"    {start.name} --> {'[*]' if end is State.ENDED else end.name} : {label}")
+        lines.append(f"    {start.name} --> {'[*]' if end is CallState.ENDED else end.name} : {label}")
     lines.append("```")
     note = f"\n{' and '.join(sorted(everywhere))} end a call in every state; those arrows are left out.\n"
     return "\n".join(lines) + "\n" + note
 
 
 def _ends_every_state(event: str) -> bool:
-    left = {start for start, name, end in arrows() if name == event and end is State.ENDED}
-    return left == set(State) - {State.ENDED}
+    left = {start for start, name, end in arrows() if name == event and end is CallState.ENDED}
+    return left == set(CallState) - {CallState.ENDED}
 
 
 def updated(text: str) -> str:

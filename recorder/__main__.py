@@ -2,7 +2,7 @@
 
 import sys
 
-from recorder.common.hygiene import put_off_collecting, wipe_freed_memory
+from recorder.common.process_hardening import put_off_collecting, wipe_freed_memory
 
 LASTING = ("run", "console")
 """Commands that live for months: what they free must not lie about in their memory."""

@@ -35,7 +35,7 @@ class Act(enum.StrEnum):
     OPT_OUT = "call.opt_out"
     DECLINE_OPT_OUT = "opt_out.decline"
     SECOND_MESSAGE = "call.second_message"
-    FORGOT = "recording.forgot"
+    RETROACTIVE_PAUSE = "recording.forgot"
     SEARCH = "recording.search"
     VIEW = "recording.view"
     PLAY = "recording.play"
@@ -160,7 +160,7 @@ class Allowed:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Refusal:
     """The act may not go on; the reason is a sentence for the person who tried."""
 
     reason: str
@@ -198,10 +198,10 @@ _ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _YES, Act.VIEW: _YES, Act.REPORT: _Y
 _TEAM_ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _TEAM, Act.VIEW: _TEAM, Act.REPORT: _TEAM}
 _HEAR: Mapping[Act, Allowed] = {Act.ASK: _YES, Act.PLAY: _LEAVE, Act.EXPORT: _LEAVE}
 _OPT_OUT: Mapping[Act, Allowed] = {Act.OPT_OUT: _YES, Act.DECLINE_OPT_OUT: _YES}
-_ERASE: Mapping[Act, Allowed] = {Act.FORGOT: _YES, Act.ERASE: _YES, Act.CONFIRM_ERASURE: _YES}
+_ERASE: Mapping[Act, Allowed] = {Act.RETROACTIVE_PAUSE: _YES, Act.ERASE: _YES, Act.CONFIRM_ERASURE: _YES}
 _HOLDS: Mapping[Act, Allowed] = {Act.PLACE_HOLD: _YES, Act.RELEASE_HOLD: _YES}
 _OF_TEAM: Mapping[Act, Allowed] = {
-    **dict.fromkeys((*_HOLDS, *_ERASE, Act.ASK), _TEAM), Act.FORGOT: _OWN_AND_TEAM,
+    **dict.fromkeys((*_HOLDS, *_ERASE, Act.ASK), _TEAM), Act.RETROACTIVE_PAUSE: _OWN_AND_TEAM,
 }  # fmt: skip
 """What a manager does about recordings of their teams; what they forgot to pause themselves may be of any call."""
 _UPKEEP: Mapping[Act, Allowed] = {Act.RUN_RETENTION: _YES, Act.REPAIR_INDEX: _YES}
@@ -231,7 +231,7 @@ TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
             Act.SEARCH: _OWN,
             Act.VIEW: _OWN,
             Act.SIGN_ON: _YES,
-            Act.FORGOT: _OWN,
+            Act.RETROACTIVE_PAUSE: _OWN,
         },
         Role.MANAGER: {**_LIVE, **_AT_A_PHONE, **_TEAM_ROWS, **_HEAR, **_OPT_OUT, **_OF_TEAM},
         Role.TEAM_LEADER: {**_LIVE, **_AT_A_PHONE, **_ROWS, **_HEAR, **_DECIDE, **_OPT_OUT, **_ERASE, **_HOLDS},
@@ -305,7 +305,7 @@ VERBS: Mapping[Act, str] = {
     Act.OPT_OUT: "grant an opt-out",
     Act.DECLINE_OPT_OUT: "decline an opt-out",
     Act.SECOND_MESSAGE: "have the second message played to a caller",
-    Act.FORGOT: "mark a span that should have been paused",
+    Act.RETROACTIVE_PAUSE: "mark a span that should have been paused",
     Act.SEARCH: "search recordings",
     Act.VIEW: "see a recording's details",
     Act.PLAY: "listen to a recording",

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from sippy.Time.MonoTime import MonoTime
 
 from sip.connection import Connection
-from sip.limits import Admission, Backlog, DialogMatch, Intake
+from sip.limits import Backlog, DialogMatch, Intake, MessageVerdict
 from sip.message import (
     MalformedMessageError,
     RawMessage,
@@ -24,7 +24,7 @@ from sip.message import (
 from sip.message_parser import parse_message
 from sip.options import Address, TransportKind
 from sip.reactor import Sippy
-from sip.readable import check_readable, mended
+from sip.sanity import check_readable, mended
 from sip.stream_server import Outlet, ReplyServer
 from sip.streams import Streams
 from sip.transactions import Arrival, Transactions
@@ -36,9 +36,9 @@ MAX_STRANGERS = 100
 """Sources without a peer that are named in the log."""
 
 _Answer = tuple[int, str, tuple[tuple[str, str], ...]]
-_REFUSALS: dict[Admission, _Answer] = {
-    Admission.BUSY: (503, "Service Unavailable", (("Retry-After", "5"),)),
-    Admission.FORBID: (403, "Forbidden", ()),
+_REFUSALS: dict[MessageVerdict, _Answer] = {
+    MessageVerdict.BUSY: (503, "Service Unavailable", (("Retry-After", "5"),)),
+    MessageVerdict.FORBID: (403, "Forbidden", ()),
 }
 
 MatchHook = Callable[[RawMessage, Address], DialogMatch]
@@ -149,7 +149,7 @@ class Arrivals:
             return
         match = DialogMatch.KNOWN if self.transactions.has(message) else self._match(message, source)
         admission = self._intake.decide(message, match, source.host, time.monotonic())
-        if admission is Admission.ADMIT:
+        if admission is MessageVerdict.ADMIT:
             if flow is not None and message.status is None:
                 server = ReplyServer(self._outlet, self._reply_to(flow, message), flow)
             self.transactions.take(Arrival(message=message, source=source, flow=flow), server, rtime)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from sip.message import one_line
-from sip.metadata import Metadata, Participant, Session, Stream
+from sip.metadata import CommunicationSession, Metadata, MetadataStream, SessionParticipant
 
 LABEL = "1"
 """Stands for the label of the one m-line, which has none."""
@@ -38,13 +38,13 @@ def read(origin: str) -> BridgeCall | None:
     if not conversation or ("x-nearend" not in parameters and "x-farend" not in parameters):
         return None
     cluster = parameters.get("x-nearendclusterid", "")
-    session = Session(id=f"x-refci:{conversation}@{cluster}")
+    session = CommunicationSession(id=f"x-refci:{conversation}@{cluster}")
     people = {
-        _NEAR: Participant(id=_NEAR, aors=(near,) if near else (), name=""),
-        _FAR: Participant(id=_FAR, aors=(far,) if (far := parameters.get("x-farendaddr", "")) else ()),
+        _NEAR: SessionParticipant(id=_NEAR, aors=(near,) if near else (), name=""),
+        _FAR: SessionParticipant(id=_FAR, aors=(far,) if (far := parameters.get("x-farendaddr", "")) else ()),
     }
     sender = _FAR if "x-farend" in parameters else _NEAR
-    stream = Stream(id=LABEL, label=LABEL, session=session.id)
+    stream = MetadataStream(id=LABEL, label=LABEL, session=session.id)
     return BridgeCall(
         metadata=Metadata(
             sessions={session.id: session},

@@ -34,7 +34,7 @@ ResponseHook = Callable[[Sippy, Sippy], None]
 
 
 @dataclass(slots=True)
-class Sent:
+class SentRequest:
     """A request of ours on its way; an answer to a challenge makes it another transaction."""
 
     request: Sippy
@@ -209,7 +209,7 @@ class Dialog:
         *,
         is_wanted: Callable[[], bool] = lambda: True,
         on_dropped: Callable[[], None] | None = None,
-    ) -> Sent:
+    ) -> SentRequest:
         """Send a request and retransmit it until answered; a challenge is answered by sending it again.
 
         Args:
@@ -218,11 +218,11 @@ class Dialog:
             is_wanted: Asked before it is sent again: it may have been given up meanwhile.
             on_dropped: Called when it was.
         """
-        sent = Sent(request, on_response, is_wanted, on_dropped)
+        sent = SentRequest(request, on_response, is_wanted, on_dropped)
         self._transmit(sent)
         return sent
 
-    def _transmit(self, sent: Sent) -> None:
+    def _transmit(self, sent: SentRequest) -> None:
         request, transactions = sent.request, self.services.transactions
         address = request.getTarget()[0]
         account = self.account or self.services.account_of(address[0].strip("[]"))
@@ -238,7 +238,7 @@ class Dialog:
             signed = [h for h in request.headers if h.name in ("authorization", "proxy-authorization")]
             sent.transaction.ack.appendHeaders(signed)
 
-    def _take_response(self, sent: Sent, response: Sippy, transaction: Sippy) -> None:
+    def _take_response(self, sent: SentRequest, response: Sippy, transaction: Sippy) -> None:
         status, message = response.getSCode()[0], self.services.transactions.current_or_none
         may_answer = sent.has_account and sent.tries < MAX_TRIES and message is not None and sent.is_wanted()
         if is_challenge(status) and may_answer and message is not None and self.authorization.take(status, message):
@@ -248,7 +248,7 @@ class Dialog:
         elif sent.on_response is not None:
             sent.on_response(response, transaction)
 
-    def _answer_challenge(self, sent: Sent) -> None:
+    def _answer_challenge(self, sent: SentRequest) -> None:
         if not sent.is_wanted():
             if sent.on_dropped is not None:
                 sent.on_dropped()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sip.events import Body, Header, LegEnded, OfferAnswered
 from sip.leg_dialog import LegDialog
-from sip.leg_state import Move, State
+from sip.leg_state import LegState, Move
 from sip.message import RawMessage
 from sip.message_io import ALLOW, RELIABLY, SUPPORTED, body_of
 from sip.negotiation import Negotiation
@@ -48,7 +48,7 @@ class Invited:
     def ring(self, status: int, body: Body | None, headers: Sequence[Header]) -> None:
         """Send a provisional response: reliably when the peer requires it, or when it makes the offer."""
         message = self.invite.message
-        if self._dialog.state is not State.OFFERED or message is None:
+        if self._dialog.state is not LegState.OFFERED or message is None:
             return
         is_offer, required = not message.body and body is not None, message.option_tags("require")
         is_known = RELIABLY in (*message.option_tags("supported"), *required)
@@ -90,7 +90,7 @@ class Invited:
         Where the ACK has to bring the answer to an offer of ours there is nothing to go on from yet.
         """
         dialog = self._dialog
-        if dialog.state is State.CONFIRMING and not self.invite.is_offer_ours and dialog.move(Move.ACKED):
+        if dialog.state is LegState.CONFIRMING and not self.invite.is_offer_ours and dialog.move(Move.ACKED):
             self.invite.let_go()
             dialog.services.transactions.afterwards(self._offers.next)  # ours come after the one that is being taken
 
@@ -106,7 +106,7 @@ class Invited:
 
     def _on_ack(self, _request: Sippy) -> None:
         dialog = self._dialog
-        is_leaving = dialog.state is State.LEAVING
+        is_leaving = dialog.state is LegState.LEAVING
         if not dialog.move(Move.ACKED):
             return
         self.invite.let_go()
@@ -120,7 +120,7 @@ class Invited:
 
     def _on_unacked(self) -> None:
         dialog = self._dialog
-        is_leaving = dialog.state is State.LEAVING
+        is_leaving = dialog.state is LegState.LEAVING
         if dialog.is_recorder and not is_leaving and not self.invite.is_offer_ours and dialog.move(Move.ACKED):
             self.invite.let_go()
             dialog.probe()  # what the client sends would be lost if it were there after all

@@ -9,13 +9,13 @@ from sippy.SipFrom import SipFrom
 from sippy.SipTo import SipTo
 from sippy.SipURL import SipURL
 
-from sip.dialog import Sent
+from sip.dialog import SentRequest
 from sip.endpoint import OutgoingCall
 from sip.events import Header, LegAnswered, LegRang, LegRefused
 from sip.header_policy import MARKER, passed_on
 from sip.identity import Identity
 from sip.leg_dialog import LegDialog
-from sip.leg_state import Move, State
+from sip.leg_state import LegState, Move
 from sip.message import RawMessage, one_line
 from sip.message_io import ALLOW, MAX_FORKS, RELIABLY, SUPPORTED, body_of, parameter, phrase, raw_header, strip_route
 from sip.negotiation import Negotiation
@@ -42,14 +42,14 @@ class Inviting:
         self._session_timer = session_timer
         self._received = received
         self._call: OutgoingCall | None = None
-        self._sent: Sent | None = None
+        self._sent: SentRequest | None = None
         self._was_cancelled = False
         self._strays: set[str] = set()
 
     def begin(self, call: OutgoingCall) -> None:
         """Begin a leg with an INVITE of ours."""
         dialog = self._dialog
-        dialog.state = State.DIALLING
+        dialog.state = LegState.DIALLING
         dialog.owns_call_id = True
         dialog.identity = Identity(claimed=call.request_user)
         dialog.sippy_call_id = SipCallId()
@@ -117,14 +117,14 @@ class Inviting:
         self._dialog.move(Move.FAILURE)
 
     def _is_wanted(self) -> bool:
-        return self._dialog.state in (State.DIALLING, State.RINGING)
+        return self._dialog.state in (LegState.DIALLING, LegState.RINGING)
 
     def _on_progress(self, status: int, response: Sippy, transaction: Sippy) -> None:
         dialog = self._dialog
-        was_first = dialog.state is State.DIALLING
+        was_first = dialog.state is LegState.DIALLING
         if was_first:
             dialog.stop_timers()  # somebody is there
-        if dialog.state is State.CANCELLING:
+        if dialog.state is LegState.CANCELLING:
             self._send_cancel(transaction)
             return
         call = self._call
@@ -149,7 +149,7 @@ class Inviting:
             dialog.remote.setTag(dialog.remote_tag)
         dialog.learn_routes(response)
         dialog.learn_target(response, is_required=False)
-        is_cancelled = dialog.state is State.CANCELLING
+        is_cancelled = dialog.state is LegState.CANCELLING
         if not dialog.move(Move.SUCCESS):
             return
         self._sent = None  # there is nothing to cancel any more: a call that stands has some hundred objects fewer

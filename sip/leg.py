@@ -20,7 +20,7 @@ from sip.identity import display_number, is_display_update
 from sip.invited import Invited
 from sip.inviting import Inviting
 from sip.leg_dialog import LegDialog
-from sip.leg_state import Move, State
+from sip.leg_state import LegState, Move
 from sip.message import RawMessage
 from sip.message_io import ALLOW, RECORDING_TYPES, SUPPORTED, body_of, phrase
 from sip.negotiation import Negotiation
@@ -66,12 +66,12 @@ class Leg:
         """End the leg with what fits its state."""
         dialog = self.dialog
         was = dialog.state
-        if was in (State.DIALLING, State.RINGING):
+        if was in (LegState.DIALLING, LegState.RINGING):
             self.inviting.cancel(reason)
         elif dialog.move(Move.HANG_UP):
-            if was is State.OFFERED:
+            if was is LegState.OFFERED:
                 self.invited.invite.reply(480, headers=[("Reason", reason)] if reason else [])
-            elif was is State.CONFIRMING:
+            elif was is LegState.CONFIRMING:
                 dialog.parting_reason = reason
             else:
                 self.offers.close()
@@ -81,9 +81,9 @@ class Leg:
     def close(self) -> None:
         """End the leg because we go away."""
         dialog = self.dialog
-        if dialog.state is State.OFFERED:
+        if dialog.state is LegState.OFFERED:
             self.invited.refuse(503, phrase(503), [("Retry-After", "30")])
-        elif dialog.state is State.CONFIRMING:
+        elif dialog.state is LegState.CONFIRMING:
             dialog.move(Move.LOST)
             dialog.send_bye(None)
         else:
@@ -100,7 +100,7 @@ class Leg:
         dialog.remote_cseq = message.cseq
         dialog.heard += 1
         dialog.learn_abilities(message)
-        if dialog.state is State.ENDED:
+        if dialog.state is LegState.ENDED:
             dialog.respond(request, transaction, 200 if message.method == "BYE" else 481)
             if message.method == "BYE":
                 self.referrals.has_parted()
@@ -135,8 +135,8 @@ class Leg:
 
     def _on_bye(self, request: Sippy, transaction: Sippy, message: RawMessage) -> None:
         dialog = self.dialog
-        is_offered = dialog.state is State.OFFERED
-        is_leaving = dialog.state is State.LEAVING
+        is_offered = dialog.state is LegState.OFFERED
+        is_leaving = dialog.state is LegState.LEAVING
         dialog.respond(request, transaction, 200)
         if dialog.move(Move.PEER_BYE):
             if is_offered:
@@ -180,13 +180,13 @@ class Leg:
 
     def identify(self, headers: Sequence[Header]) -> None:
         """Tell the peer who it talks to now (RFC 4916's purpose, by RFC 3325's header), if it takes UPDATE."""
-        if self.dialog.state is State.CONNECTED and "UPDATE" in self.dialog.allows:
+        if self.dialog.state is LegState.CONNECTED and "UPDATE" in self.dialog.allows:
             self._session_timer.update(headers)
 
     def send_info(self, body: Body) -> None:
         """Send an INFO."""
         dialog = self.dialog
-        if dialog.state is State.CONNECTED:
+        if dialog.state is LegState.CONNECTED:
             dialog.start(dialog.new_request("INFO", body=body), dialog.end_if_unknown)
 
     # -- what concerns all parts (sip.leg_dialog.LegParts)

@@ -9,7 +9,7 @@ from sip.dialog import Dialog
 from sip.endpoint_services import EndpointServices
 from sip.events import LegEnded, LegId, SipEvent
 from sip.identity import Identity
-from sip.leg_state import TRANSITIONS, Move, State
+from sip.leg_state import TRANSITIONS, LegState, Move
 from sip.reactor import Cancellable, Sippy
 
 
@@ -41,7 +41,7 @@ class LegDialog(Dialog):
     def __init__(self, leg_id: LegId, services: EndpointServices, parts: LegParts) -> None:
         super().__init__(services)
         self.id = leg_id
-        self.state: State
+        self.state: LegState
         self.owns_call_id = False
         self.parting_reason: str | None = None
         self.timers: list[Cancellable] = []
@@ -54,7 +54,7 @@ class LegDialog(Dialog):
         if state is None:
             return False
         self.state = state
-        if state is State.ENDED:
+        if state is LegState.ENDED:
             self.stop_timers()
             self._parts.stop()
         return True
@@ -78,7 +78,7 @@ class LegDialog(Dialog):
 
     def probe(self) -> None:
         """Ask whether the peer still knows the dialog (RFC 3261 section 12.2.1.2)."""
-        if self.state is State.CONNECTED:
+        if self.state is LegState.CONNECTED:
             self.start(self.new_request("OPTIONS", headers=[("Accept", "application/sdp")]), self.end_if_unknown)
 
     def end_if_unknown(self, response: Sippy, _transaction: Sippy) -> None:

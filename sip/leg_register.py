@@ -6,7 +6,7 @@ from collections.abc import Collection
 from sip.endpoint_services import EndpointServices
 from sip.events import LegId
 from sip.leg import Leg
-from sip.leg_state import State
+from sip.leg_state import LegState
 from sip.message import RawMessage
 from sip.reactor import Reactor
 from sip.transfer import Replaces
@@ -34,7 +34,7 @@ class LegRegister:
     def add(self, leg: Leg) -> None:
         """Enter a leg, unless it has ended already."""
         dialog = leg.dialog
-        if dialog.state is State.ENDED:
+        if dialog.state is LegState.ENDED:
             return
         self._legs[dialog.id] = leg
         self._dialogs[dialog.call_id, dialog.local_tag] = leg

@@ -3,7 +3,7 @@
 import enum
 
 
-class State(enum.Enum):
+class LegState(enum.Enum):
     """Where a leg stands."""
 
     OFFERED = "offered"
@@ -32,33 +32,33 @@ class Move(enum.Enum):
     LOST = "lost"
 
 
-TRANSITIONS: dict[tuple[State, Move], State] = {
-    (State.OFFERED, Move.ANSWER): State.CONFIRMING,
-    (State.OFFERED, Move.REFUSE): State.ENDED,
-    (State.OFFERED, Move.PEER_CANCEL): State.ENDED,
-    (State.OFFERED, Move.PEER_BYE): State.ENDED,
-    (State.OFFERED, Move.HANG_UP): State.ENDED,
-    (State.CONFIRMING, Move.ACKED): State.CONNECTED,
-    (State.CONFIRMING, Move.UNACKED): State.ENDED,
-    (State.CONFIRMING, Move.PEER_BYE): State.ENDED,
-    (State.CONFIRMING, Move.HANG_UP): State.LEAVING,
-    (State.CONFIRMING, Move.LOST): State.ENDED,
-    (State.LEAVING, Move.ACKED): State.ENDED,
-    (State.LEAVING, Move.UNACKED): State.ENDED,
-    (State.LEAVING, Move.PEER_BYE): State.ENDED,
-    (State.DIALLING, Move.PROGRESS): State.RINGING,
-    (State.DIALLING, Move.SUCCESS): State.CONNECTED,
-    (State.DIALLING, Move.FAILURE): State.ENDED,
-    (State.DIALLING, Move.HANG_UP): State.CANCELLING,
-    (State.RINGING, Move.PROGRESS): State.RINGING,
-    (State.RINGING, Move.SUCCESS): State.CONNECTED,
-    (State.RINGING, Move.FAILURE): State.ENDED,
-    (State.RINGING, Move.HANG_UP): State.CANCELLING,
-    (State.CANCELLING, Move.PROGRESS): State.CANCELLING,
-    (State.CANCELLING, Move.SUCCESS): State.ENDED,
-    (State.CANCELLING, Move.FAILURE): State.ENDED,
-    (State.CONNECTED, Move.PEER_BYE): State.ENDED,
-    (State.CONNECTED, Move.HANG_UP): State.ENDED,
-    (State.CONNECTED, Move.LOST): State.ENDED,
+TRANSITIONS: dict[tuple[LegState, Move], LegState] = {
+    (LegState.OFFERED, Move.ANSWER): LegState.CONFIRMING,
+    (LegState.OFFERED, Move.REFUSE): LegState.ENDED,
+    (LegState.OFFERED, Move.PEER_CANCEL): LegState.ENDED,
+    (LegState.OFFERED, Move.PEER_BYE): LegState.ENDED,
+    (LegState.OFFERED, Move.HANG_UP): LegState.ENDED,
+    (LegState.CONFIRMING, Move.ACKED): LegState.CONNECTED,
+    (LegState.CONFIRMING, Move.UNACKED): LegState.ENDED,
+    (LegState.CONFIRMING, Move.PEER_BYE): LegState.ENDED,
+    (LegState.CONFIRMING, Move.HANG_UP): LegState.LEAVING,
+    (LegState.CONFIRMING, Move.LOST): LegState.ENDED,
+    (LegState.LEAVING, Move.ACKED): LegState.ENDED,
+    (LegState.LEAVING, Move.UNACKED): LegState.ENDED,
+    (LegState.LEAVING, Move.PEER_BYE): LegState.ENDED,
+    (LegState.DIALLING, Move.PROGRESS): LegState.RINGING,
+    (LegState.DIALLING, Move.SUCCESS): LegState.CONNECTED,
+    (LegState.DIALLING, Move.FAILURE): LegState.ENDED,
+    (LegState.DIALLING, Move.HANG_UP): LegState.CANCELLING,
+    (LegState.RINGING, Move.PROGRESS): LegState.RINGING,
+    (LegState.RINGING, Move.SUCCESS): LegState.CONNECTED,
+    (LegState.RINGING, Move.FAILURE): LegState.ENDED,
+    (LegState.RINGING, Move.HANG_UP): LegState.CANCELLING,
+    (LegState.CANCELLING, Move.PROGRESS): LegState.CANCELLING,
+    (LegState.CANCELLING, Move.SUCCESS): LegState.ENDED,
+    (LegState.CANCELLING, Move.FAILURE): LegState.ENDED,
+    (LegState.CONNECTED, Move.PEER_BYE): LegState.ENDED,
+    (LegState.CONNECTED, Move.HANG_UP): LegState.ENDED,
+    (LegState.CONNECTED, Move.LOST): LegState.ENDED,
 }
 """Every pair that is not here is ignored: the leg's end is on its way or has been reported."""

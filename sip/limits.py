@@ -41,7 +41,7 @@ class DialogMatch(enum.Enum):
     NEW = "new"  # of none
 
 
-class Admission(enum.Enum):
+class MessageVerdict(enum.Enum):
     """What becomes of a message."""
 
     ADMIT = "admit"
@@ -144,23 +144,23 @@ class Intake:
         self._reports = Bucket(REPORTS_PER_S, REPORTS_BURST)
         self.counters: Counter[str] = Counter()
 
-    def decide(self, message: RawMessage, match: DialogMatch, source: str, now_s: float) -> Admission:
+    def decide(self, message: RawMessage, match: DialogMatch, source: str, now_s: float) -> MessageVerdict:
         """Say what becomes of a message from a trusted source (an IP literal)."""
         if match is DialogMatch.KNOWN:
-            return Admission.ADMIT
+            return MessageVerdict.ADMIT
         buckets = self._buckets(source)
         if match is DialogMatch.FOREIGN:
             return self._foreign(message, buckets, source, now_s)
         if message.status is not None or message.method == "ACK":
             if buckets.strays.takes(now_s):
-                return Admission.ADMIT
-            return self._refused("stray", Admission.DROP, source, now_s)
+                return MessageVerdict.ADMIT
+            return self._refused("stray", MessageVerdict.DROP, source, now_s)
         is_call = message.method == "INVITE" and message.tag("to") is None
         if is_call and self.is_urgent(message.start_line):
-            return Admission.ADMIT
+            return MessageVerdict.ADMIT
         if (buckets.calls if is_call else buckets.requests).takes(now_s):
-            return Admission.ADMIT
-        admission = Admission.BUSY if buckets.refusals.takes(now_s) else Admission.DROP
+            return MessageVerdict.ADMIT
+        admission = MessageVerdict.BUSY if buckets.refusals.takes(now_s) else MessageVerdict.DROP
         return self._refused("rate_limited", admission, source, now_s)
 
     def answers_malformed(self, source: str, now_s: float) -> bool:
@@ -183,11 +183,11 @@ class Intake:
         self._reported[kind, source] = now_s
         self._report(kind, source)
 
-    def _foreign(self, message: RawMessage, buckets: _Buckets, source: str, now_s: float) -> Admission:
+    def _foreign(self, message: RawMessage, buckets: _Buckets, source: str, now_s: float) -> MessageVerdict:
         is_answered = message.method != "ACK" and message.status is None and buckets.refusals.takes(now_s)
-        return self._refused("foreign", Admission.FORBID if is_answered else Admission.DROP, source, now_s)
+        return self._refused("foreign", MessageVerdict.FORBID if is_answered else MessageVerdict.DROP, source, now_s)
 
-    def _refused(self, kind: str, admission: Admission, source: str, now_s: float) -> Admission:
+    def _refused(self, kind: str, admission: MessageVerdict, source: str, now_s: float) -> MessageVerdict:
         self.counters[kind] += 1
         self.report(kind, source, now_s)
         return admission

@@ -25,7 +25,7 @@ class MetadataError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Participant:
+class SessionParticipant:
     """Somebody in a recorded session (RFC 7865 section 6.5).
 
     Attributes:
@@ -49,7 +49,7 @@ class Participant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
+class MetadataStream:
     """A media stream of a recorded session (RFC 7865 section 6.6); ``label`` is a=label of its m-line."""
 
     id: str
@@ -58,7 +58,7 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class CommunicationSession:
     """A communication session that is recorded (RFC 7865 section 6.3).
 
     Attributes:
@@ -90,20 +90,20 @@ class Metadata:
     """
 
     is_partial: bool = False
-    sessions: Mapping[str, Session] = field(default_factory=dict)
-    participants: Mapping[str, Participant] = field(default_factory=dict)
-    streams: Mapping[str, Stream] = field(default_factory=dict)
+    sessions: Mapping[str, CommunicationSession] = field(default_factory=dict)
+    participants: Mapping[str, SessionParticipant] = field(default_factory=dict)
+    streams: Mapping[str, MetadataStream] = field(default_factory=dict)
     sends: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
     callers: frozenset[str] = frozenset()
     is_repaired: bool = False
 
     @property
-    def present(self) -> tuple[Participant, ...]:
+    def present(self) -> tuple[SessionParticipant, ...]:
         """Return the participants who have not left, in order."""
         return tuple(one for one in self.participants.values() if one.left_at is None)
 
-    def senders(self, label: str) -> tuple[Participant, ...]:
+    def senders(self, label: str) -> tuple[SessionParticipant, ...]:
         """Return the present participants whose voice is on the m-line of a label: several of a mixed one."""
         streams = {stream.id for stream in self.streams.values() if label and stream.label == label}
         return tuple(one for one in self.present if streams.intersection(self.sends.get(one.id, ())))
@@ -160,9 +160,9 @@ def user_of(aor: str) -> str:
     return user_part(text)[:MAX_TEXT]
 
 
-def _participant_after(old: Participant, new: Participant) -> Participant:
+def _participant_after(old: SessionParticipant, new: SessionParticipant) -> SessionParticipant:
     is_timed = new.joined_at is not None or new.left_at is not None
-    return Participant(
+    return SessionParticipant(
         id=old.id,
         aors=new.aors or old.aors,
         name=new.name or old.name,
@@ -171,18 +171,18 @@ def _participant_after(old: Participant, new: Participant) -> Participant:
     )
 
 
-def _participant_after_repaired(old: Participant, new: Participant) -> Participant:
+def _participant_after_repaired(old: SessionParticipant, new: SessionParticipant) -> SessionParticipant:
     """Return the same after a document that was damaged: an address in it may be wrong, so the earlier ones stay."""
     aors = tuple(dict.fromkeys((*old.aors, *new.aors)))[:MAX_AORS]
     return replace(_participant_after(old, new), aors=aors)
 
 
-def _stream_after(old: Stream, new: Stream) -> Stream:
-    return Stream(id=old.id, label=new.label or old.label, session=new.session or old.session)
+def _stream_after(old: MetadataStream, new: MetadataStream) -> MetadataStream:
+    return MetadataStream(id=old.id, label=new.label or old.label, session=new.session or old.session)
 
 
-def _session_after(old: Session, new: Session) -> Session:
-    return Session(
+def _session_after(old: CommunicationSession, new: CommunicationSession) -> CommunicationSession:
+    return CommunicationSession(
         id=old.id,
         sip_ids=tuple(dict.fromkeys((*old.sip_ids, *new.sip_ids)))[:MAX_AORS],
         group=new.group or old.group,

@@ -19,11 +19,11 @@ from sip.metadata import (
     MAX_AORS,
     MAX_OBJECTS,
     MAX_TEXT,
+    CommunicationSession,
     Metadata,
     MetadataError,
-    Participant,
-    Session,
-    Stream,
+    MetadataStream,
+    SessionParticipant,
     bounded,
     user_of,
 )
@@ -97,14 +97,14 @@ class _Reading:
             is_repaired=self._is_repaired or any(map(_has_strange_name_id, self._all("participant"))),
         )
 
-    def _callers(self, participants: Mapping[str, Participant]) -> frozenset[str]:
+    def _callers(self, participants: Mapping[str, SessionParticipant]) -> frozenset[str]:
         """Return who is said to have called: by a mark in the participant, or by their number somewhere else."""
         marked = {_id(node, "participant") for node in self._all("participant") if _is_calling(node)}
         said = {_digits(one.text) for node in self._root.within("callingpartynumber") if (one := node).text}
         by_number = {one.id for one in participants.values() if said.intersection(map(_digits, one.aors)) - {""}}
         return frozenset((marked - {""}) or by_number)
 
-    def _associated(self, participants: dict[str, Participant]) -> dict[str, Participant]:
+    def _associated(self, participants: dict[str, SessionParticipant]) -> dict[str, SessionParticipant]:
         """Add when participants came and went: somebody has left who has left every session."""
         times: dict[str, list[tuple[datetime | None, datetime | None]]] = {}
         for node in self._all("participantsessionassoc"):
@@ -116,7 +116,7 @@ class _Reading:
             joined = [start for start, _ in spans if start is not None]
             left = [end for _, end in spans if end is not None]
             found[key] = replace(
-                found.get(key) or Participant(id=key),
+                found.get(key) or SessionParticipant(id=key),
                 joined_at=min(joined) if joined else None,
                 left_at=max(left) if len(left) == len(spans) else None,
             )
@@ -193,7 +193,7 @@ def _digits(address: str) -> str:
     return re.sub(r"\D", "", user_of(address))
 
 
-def _participant(node: Node) -> Participant:
+def _participant(node: Node) -> SessionParticipant:
     aors: list[str] = []
     names: list[str] = []
     for name_id in (*node.named("nameid"), *(one for one in _name_ids(node) if plain(one.name) != "nameid"), node):
@@ -203,7 +203,7 @@ def _participant(node: Node) -> Participant:
         others = [one for one in name_id.children if plain(one.name).startswith("na") and one not in spelled]
         names += [one.text for one in (*spelled, *(others if name_id is not node else ()))]
     known = tuple(dict.fromkeys(aor[:MAX_TEXT] for aor in aors if aor))
-    return Participant(
+    return SessionParticipant(
         id=_id(node, "participant"),
         aors=known[:MAX_AORS],
         name=_first(names),
@@ -216,14 +216,14 @@ def _first(texts: Iterable[str]) -> str:
     return one_line(next(filter(None, texts), ""))[:MAX_TEXT]
 
 
-def _stream(node: Node) -> Stream:
+def _stream(node: Node) -> MetadataStream:
     label = node.attributes.get("label") or _first(one.text for one in node.named("label"))
-    return Stream(id=_id(node, "stream"), label=label, session=node.attributes.get("sessionid", "")[:MAX_TEXT])
+    return MetadataStream(id=_id(node, "stream"), label=label, session=node.attributes.get("sessionid", "")[:MAX_TEXT])
 
 
-def _session(node: Node) -> Session:
+def _session(node: Node) -> CommunicationSession:
     sip_ids = (one.text.split(";", 1)[0].strip()[:MAX_TEXT] for one in node.named("sipsessionid"))
-    return Session(
+    return CommunicationSession(
         id=_id(node, "session"),
         sip_ids=tuple(dict.fromkeys(filter(None, sip_ids)))[:MAX_AORS],
         group=_id_of_group(node),

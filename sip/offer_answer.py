@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from sip import sdes
 from sip.sdes import Crypto, KeyPair, Srtp
-from sip.sdp import DIRECTIONS, G722, NOWHERE, PCMA, PCMU, SPELLED, Description, Stream, UnacceptableError
+from sip.sdp import DIRECTIONS, G722, NOWHERE, PCMA, PCMU, SPELLED, Description, MediaDescription, UnacceptableError
 
 PREFERENCE = (PCMA, PCMU, G722)
 """G.711 first, so that an officer's phone that knows nothing else can always be joined; A-law is Europe's."""
@@ -20,7 +20,7 @@ _EVENT_PT = 101
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
+class NegotiatedFormat:
     """A codec that was settled beside the first, with its payload types on packets that we send and receive."""
 
     codec: int
@@ -29,7 +29,7 @@ class Format:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Media:
+class NegotiatedMedia:
     """What an exchange settled for our one audio stream; directions as seen by us.
 
     Attributes:
@@ -63,7 +63,7 @@ class Media:
     is_hold: bool
     ptime_ms: int | None
     srtp: KeyPair | None = None
-    more: tuple[Format, ...] = ()
+    more: tuple[NegotiatedFormat, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +124,7 @@ class TakenStream:
 
     lines: list[str] = field(repr=False)
     local: LocalStream
-    media: Media
+    media: NegotiatedMedia
 
 
 def local_offer(local: LocalStream) -> Written:
@@ -138,7 +138,7 @@ def local_offer(local: LocalStream) -> Written:
 
 def answer(
     offer: Description, local: LocalStream, *, preference: Sequence[int] = PREFERENCE, more: Sequence[int] = ()
-) -> tuple[Written, Media]:
+) -> tuple[Written, NegotiatedMedia]:
     """Answer an offer: its first usable audio stream is taken, every other m-line rejected in its place.
 
     The codec is the first of ``preference`` that is offered, under the payload types of the offer; after it those of
@@ -162,7 +162,7 @@ def answer(
 
 def answer_stream(
     offer: Description,
-    stream: Stream,
+    stream: MediaDescription,
     local: LocalStream,
     *,
     preference: Sequence[int] = PREFERENCE,
@@ -191,19 +191,19 @@ def answer_stream(
             pts=(pt, pt),
             event_pts=(event_pt, event_pt),
             srtp=keys,
-            more=tuple(Format(codec=codec, send_pt=pt, receive_pt=pt) for pt, codec in others),
+            more=tuple(NegotiatedFormat(codec=codec, send_pt=pt, receive_pt=pt) for pt, codec in others),
         ),
     )
 
 
-def _unused_event_pt(stream: Stream, wanted: int | None) -> int | None:
+def _unused_event_pt(stream: MediaDescription, wanted: int | None) -> int | None:
     """Return a payload type for telephone-event that means nothing else to the peer; None where none is wanted."""
     if wanted is None or str(wanted) not in stream.formats:
         return wanted
     return next((pt for pt in range(127, 95, -1) if str(pt) not in stream.formats), None)
 
 
-def _answer_keys(stream: Stream, local: LocalStream) -> KeyPair | None:
+def _answer_keys(stream: MediaDescription, local: LocalStream) -> KeyPair | None:
     if not stream.is_secure:
         return None
     theirs = stream.cryptos[0]
@@ -212,7 +212,7 @@ def _answer_keys(stream: Stream, local: LocalStream) -> KeyPair | None:
     return KeyPair(ours=ours, theirs=theirs)
 
 
-def answered(local: LocalStream, reply: Description) -> Media:
+def answered(local: LocalStream, reply: Description) -> NegotiatedMedia:
     """Read the answer to an offer that `local_offer` wrote.
 
     Raises:
@@ -234,12 +234,13 @@ def answered(local: LocalStream, reply: Description) -> Media:
         event_pts=(send_event, local.event_pt if send_event is not None else None),
         srtp=keys,
         more=tuple(
-            Format(codec=codec, send_pt=pt, receive_pt=codec) for pt, codec in _others(stream, codec, local.codecs)
+            NegotiatedFormat(codec=codec, send_pt=pt, receive_pt=codec)
+            for pt, codec in _others(stream, codec, local.codecs)
         ),
     )
 
 
-def _answered_keys(stream: Stream, local: LocalStream) -> KeyPair:
+def _answered_keys(stream: MediaDescription, local: LocalStream) -> KeyPair:
     for theirs in stream.cryptos:
         for ours in local.cryptos:
             if (ours.tag, ours.suite) == (theirs.tag, theirs.suite):
@@ -249,18 +250,18 @@ def _answered_keys(stream: Stream, local: LocalStream) -> KeyPair:
 
 def _media(
     description: Description,
-    stream: Stream,
+    stream: MediaDescription,
     local: LocalStream,
     *,
     codec: int,
     pts: tuple[int, int],
     event_pts: tuple[int | None, int | None],
     srtp: KeyPair | None,
-    more: tuple[Format, ...],
-) -> Media:
+    more: tuple[NegotiatedFormat, ...],
+) -> NegotiatedMedia:
     """Put together what was settled; ``pts`` and ``event_pts`` are the pair to send and to receive."""
     is_nowhere = stream.ip in NOWHERE
-    return Media(
+    return NegotiatedMedia(
         remote_ip=None if is_nowhere else stream.ip,
         remote_rtp_port=stream.port,
         remote_rtcp_port=stream.rtcp_port,
@@ -278,7 +279,7 @@ def _media(
     )
 
 
-def _first_usable(description: Description, srtp: Srtp) -> tuple[int, Stream]:
+def _first_usable(description: Description, srtp: Srtp) -> tuple[int, MediaDescription]:
     for index, stream in enumerate(description.streams):
         if stream.suits(srtp):
             return index, stream
@@ -290,7 +291,7 @@ def _first_usable(description: Description, srtp: Srtp) -> tuple[int, Stream]:
     raise UnacceptableError(f"no audio stream over {profiles[srtp]} with PCMA, PCMU or G.722")
 
 
-def _choose(stream: Stream, preference: Sequence[int]) -> tuple[int, int]:
+def _choose(stream: MediaDescription, preference: Sequence[int]) -> tuple[int, int]:
     for wanted in preference:
         for pt, codec in stream.codecs:
             if codec == wanted:
@@ -298,7 +299,7 @@ def _choose(stream: Stream, preference: Sequence[int]) -> tuple[int, int]:
     raise UnacceptableError("none of the codecs allowed is offered")
 
 
-def _others(stream: Stream, chosen: int, allowed: Sequence[int]) -> list[tuple[int, int]]:
+def _others(stream: MediaDescription, chosen: int, allowed: Sequence[int]) -> list[tuple[int, int]]:
     """Return payload type and codec of the stream's other codecs that are allowed, each once, in its order."""
     found: dict[int, int] = {}
     for pt, codec in stream.codecs:
@@ -329,7 +330,7 @@ def _audio_lines(
     return lines
 
 
-def rejected(stream: Stream) -> list[str]:
+def rejected(stream: MediaDescription) -> list[str]:
     """Return the section that rejects a stream in its place (RFC 3264 section 6)."""
     formats = " ".join(stream.formats) or "0"
     return [f"m={stream.kind} 0 {stream.protocol} {formats}"]

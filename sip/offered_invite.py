@@ -11,7 +11,7 @@ from sippy.SipTo import SipTo
 from sip.events import Body, Header
 from sip.identity import Identity
 from sip.leg_dialog import LegDialog
-from sip.leg_state import State
+from sip.leg_state import LegState
 from sip.message import RawMessage
 from sip.message_io import ALLOW, body_of
 from sip.negotiation import Negotiation
@@ -44,7 +44,7 @@ class OfferedInvite:
         """
         dialog = self._dialog
         dialog.learn_target(request)
-        dialog.state = State.OFFERED
+        dialog.state = LegState.OFFERED
         dialog.call_id = message.call_id
         dialog.remote_tag = message.tag("from")
         dialog.identity = Identity.of(message)

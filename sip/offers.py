@@ -10,7 +10,7 @@ from sippy.SipHeader import SipHeader
 
 from sip.events import Body, OfferAnswered, OfferReceived, OfferRefused
 from sip.leg_dialog import LegDialog
-from sip.leg_state import State
+from sip.leg_state import LegState
 from sip.message import RawMessage
 from sip.message_io import ALLOW, SUPPORTED, body_of, raw_body, strip_route
 from sip.negotiation import Negotiation
@@ -81,7 +81,7 @@ class Offers:
             retry_after = ("Retry-After", str(random.SystemRandom().randrange(11)))
             self._dialog.respond(request, transaction, 500, headers=[retry_after])
             return None, None, None
-        if self._dialog.state is not State.CONNECTED or self._is_ours_open:
+        if self._dialog.state is not LegState.CONNECTED or self._is_ours_open:
             self._dialog.respond(request, transaction, 491)
             return None, None, None
         if refusal := self._session_timer.refusal(message):
@@ -98,7 +98,7 @@ class Offers:
         if refusal := self._session_timer.refusal(message):
             self._dialog.respond(request, transaction, 422, headers=refusal)
         elif not message.body:
-            is_connected = self._dialog.state is State.CONNECTED  # a session that does not exist yet has no timer
+            is_connected = self._dialog.state is LegState.CONNECTED  # a session that does not exist yet has no timer
             headers = [("Allow", ALLOW), *(self._session_timer.agree(message) if is_connected else [])]
             self._dialog.respond(request, transaction, 200, headers=headers, contact=self._dialog.contact())
         elif self._theirs is not None:
@@ -123,8 +123,8 @@ class Offers:
 
     @property
     def _is_open_for_offers(self) -> bool:
-        is_early = self._dialog.state in (State.OFFERED, State.RINGING) and self._negotiation.is_early_settled
-        return self._dialog.state is State.CONNECTED or is_early
+        is_early = self._dialog.state in (LegState.OFFERED, LegState.RINGING) and self._negotiation.is_early_settled
+        return self._dialog.state is LegState.CONNECTED or is_early
 
     def answer(self, body: Body | None) -> None:
         """Answer the peer's open offer: with 200, or in the ACK when a 2xx brought it."""
@@ -137,10 +137,10 @@ class Offers:
             self._received.answer(body)
             return
         offer, self._theirs = self._theirs, None
-        if offer is None or self._dialog.state not in (State.CONNECTED, State.OFFERED, State.RINGING):
+        if offer is None or self._dialog.state not in (LegState.CONNECTED, LegState.OFFERED, LegState.RINGING):
             return
         headers = [("Allow", ALLOW), ("Supported", SUPPORTED)]
-        if self._dialog.state is State.CONNECTED:
+        if self._dialog.state is LegState.CONNECTED:
             headers += self._session_timer.agree(offer.message)
         self._negotiation.local, self._negotiation.remote = (
             body or self._negotiation.local,
@@ -170,13 +170,13 @@ class Offers:
             self._dialog.lost()
             return
         offer, self._theirs = self._theirs, None
-        if offer is not None and self._dialog.state is not State.ENDED:
+        if offer is not None and self._dialog.state is not LegState.ENDED:
             self._dialog.respond(offer.request, offer.transaction, status)
             self.next()
 
     def offer(self, body: Body | None) -> None:
         """Send a re-INVITE, as soon as no other offer is open on the leg."""
-        if self._dialog.state in (State.CONNECTED, State.CONFIRMING):
+        if self._dialog.state in (LegState.CONNECTED, LegState.CONFIRMING):
             self._waiting.append(_OurOffer(body))
             self.next()
 
@@ -190,14 +190,14 @@ class Offers:
     def next(self) -> None:
         """Send the next waiting offer, if none is open."""
         is_open = self._theirs or self._ours or self._delayed or self._negotiation.late_answer or self._unacked
-        if self._waiting and not is_open and self._dialog.state is State.CONNECTED:
+        if self._waiting and not is_open and self._dialog.state is LegState.CONNECTED:
             self._ours = self._waiting.pop(0)
             if self._ours.is_refresh:
                 self._ours.body = self._negotiation.local  # it may have changed while it waited
             headers = [("Allow", ALLOW), ("Supported", SUPPORTED), *self._session_timer.request_headers]
             request = self._dialog.new_request("INVITE", body=self._ours.body, headers=headers)
             self._dialog.start(
-                request, self._on_reinvite_response, is_wanted=lambda: self._dialog.state is State.CONNECTED
+                request, self._on_reinvite_response, is_wanted=lambda: self._dialog.state is LegState.CONNECTED
             )
 
     def _on_reinvite_response(self, response: Sippy, transaction: Sippy) -> None:
@@ -254,7 +254,7 @@ class Offers:
 
     def _retry(self, ours: _OurOffer) -> None:
         self._delayed = None
-        if self._dialog.state is State.CONNECTED:
+        if self._dialog.state is LegState.CONNECTED:
             self._waiting.insert(0, ours)
             self.next()
 
@@ -266,7 +266,7 @@ class Offers:
     def _on_reinvite_acked(self, number: int) -> None:
         self._dialog.heard += 1
         acked = self._unacked.pop(number, None)
-        if acked is not None and self._dialog.state is State.CONNECTED:
+        if acked is not None and self._dialog.state is LegState.CONNECTED:
             if acked.is_empty:
                 self._negotiation.remote = (
                     body_of(self._dialog.services.transactions.current) or self._negotiation.remote

@@ -11,7 +11,7 @@ Timers may be made on the call thread only; `Reactor.submit` is the one door for
 This module, `sip.transport`, `sip.arrivals`, `sip.transactions`, `sip.stream_server`, `sip.endpoint_services`,
 `sip.message_io`, `sip.dialog`, `sip.leg_dialog`, `sip.negotiation`, `sip.offered_invite`, `sip.invited`,
 `sip.inviting`, `sip.offers`, `sip.reliable_uas`, `sip.reliable_uac`, `sip.session_timer`, `sip.referral`, `sip.leg`,
-`sip.authorization`, `sip.registration`, `sip.watch`, `sip.readable`, `sip.uas_core` are the only ones behind the wall:
+`sip.authorization`, `sip.registration`, `sip.watch`, `sip.sanity`, `sip.uas_core` are the only ones behind the wall:
 no sippy object leaves them.
 """
 

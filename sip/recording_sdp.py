@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sip import offer_answer
-from sip.offer_answer import LocalStream, Media
-from sip.sdp import Description, Stream, UnacceptableError
+from sip.offer_answer import LocalStream, NegotiatedMedia
+from sip.sdp import Description, MediaDescription, UnacceptableError
 
 MAX_LINES = 4
 """m-lines of one session that get a port: two are recorded, others may become one of the two by a later update."""
@@ -28,9 +28,9 @@ class Line:
         media: What was settled; None where it is rejected.
     """
 
-    stream: Stream
+    stream: MediaDescription
     local: LocalStream | None = None
-    media: Media | None = None
+    media: NegotiatedMedia | None = None
 
     @property
     def is_active(self) -> bool:
@@ -91,5 +91,5 @@ def answer(
     return RecordingAnswer(content=written.content, session=written.local, lines=tuple(lines))
 
 
-def _label(stream: Stream) -> list[str]:
+def _label(stream: MediaDescription) -> list[str]:
     return [f"a=label:{stream.label}"] if stream.label else []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sip.events import Body, ReferReceived
 from sip.leg_dialog import LegDialog
-from sip.leg_state import State
+from sip.leg_state import LegState
 from sip.message import RawMessage
 from sip.message_io import phrase
 from sip.reactor import Cancellable, Sippy
@@ -43,7 +43,7 @@ class Referrals:
 
     def on_refer(self, request: Sippy, transaction: Sippy, message: RawMessage) -> Sippy:
         """Take a REFER of the peer; the application accepts or refuses it, at once or later."""
-        if self._now is not None or self._dialog.state is not State.CONNECTED:
+        if self._now is not None or self._dialog.state is not LegState.CONNECTED:
             self._dialog.respond(request, transaction, 491)
             return None
         try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sip.events import Body, Header, LegEnded, OfferAnswered
 from sip.leg_dialog import LegDialog
-from sip.leg_state import Move, State
+from sip.leg_state import LegState, Move
 from sip.message import RawMessage
 from sip.message_io import RELIABLY, body_of
 from sip.negotiation import Negotiation
@@ -117,5 +117,5 @@ class SentReliably:
         return None
 
     def _go_on(self) -> None:
-        if self._waiting and self._dialog.state is State.OFFERED:
+        if self._waiting and self._dialog.state is LegState.OFFERED:
             self.send(*self._waiting.pop(0))

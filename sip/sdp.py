@@ -45,7 +45,7 @@ class UnacceptableError(SdpError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
+class MediaDescription:
     """One m-line, in its place.
 
     Attributes:
@@ -128,7 +128,7 @@ class Description:
 
     session_id: str
     version: int
-    streams: tuple[Stream, ...]
+    streams: tuple[MediaDescription, ...]
 
     def reachable_from(self, ip: str) -> "Description":
         """Return it as a socket at an address can use it: an address of another IP version, or with a zone, is none.
@@ -138,7 +138,7 @@ class Description:
         return dataclasses.replace(self, streams=tuple(_reachable_from(ip, stream) for stream in self.streams))
 
 
-def _reachable_from(ip: str, stream: Stream) -> Stream:
+def _reachable_from(ip: str, stream: MediaDescription) -> MediaDescription:
     if stream.ip is None or stream.ip in NOWHERE:
         return stream
     is_reachable = "%" not in stream.ip and (":" in stream.ip) == (":" in ip)
@@ -220,7 +220,7 @@ def _number(text: str, what: str, limit: int) -> int:
     return int(text)
 
 
-def _stream(lines: list[tuple[str, str]], session: list[tuple[str, str]]) -> Stream:
+def _stream(lines: list[tuple[str, str]], session: list[tuple[str, str]]) -> MediaDescription:
     fields = lines[0][1].split()
     if len(fields) < 3:
         raise SdpError("m= is not a medium, a port and a protocol")
@@ -229,7 +229,7 @@ def _stream(lines: list[tuple[str, str]], session: list[tuple[str, str]]) -> Str
     formats = tuple(fields[3:])
     codecs, events = _codecs(formats, attributes) if "RTP" in fields[2].upper() else ((), ())
     sends, receives = _direction(attributes) or _direction(general) or (True, True)
-    return Stream(
+    return MediaDescription(
         kind=fields[0].lower(),
         port=port,
         protocol=fields[2],

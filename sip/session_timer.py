@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sip import session_expires
 from sip.events import Header
 from sip.leg_dialog import LegDialog, LegParts
-from sip.leg_state import State
+from sip.leg_state import LegState
 from sip.message import RawMessage
 from sip.message_io import ALLOW, SUPPORTED
 from sip.reactor import Cancellable, Sippy
@@ -113,7 +113,7 @@ class SessionTimer:
     # -- refreshing
 
     def _send(self) -> None:
-        if self._dialog.state is not State.CONNECTED:
+        if self._dialog.state is not LegState.CONNECTED:
             self._try_later()
         elif "UPDATE" in self._dialog.allows:
             self.update(())

@@ -11,7 +11,7 @@ from sip.events import CallOffered, Header, LegId
 from sip.header_policy import MARKER, passed_on
 from sip.identity import asserted_user
 from sip.leg_register import LegRegister
-from sip.leg_state import State
+from sip.leg_state import LegState
 from sip.limits import DialogMatch
 from sip.message import RawMessage, display_name, strip_quoted, user_part
 from sip.message_io import ALLOW, RECORDING_TYPES, SIPREC, SUPPORTED, body_of
@@ -137,9 +137,9 @@ class UasCore:
         leg = self._legs.named_by(replaces)
         if leg is None:
             return (481, []), None
-        if leg.dialog.state is State.ENDED:
+        if leg.dialog.state is LegState.ENDED:
             return (603, []), None
-        if leg.dialog.state not in (State.CONNECTED, State.CONFIRMING):
+        if leg.dialog.state not in (LegState.CONNECTED, LegState.CONFIRMING):
             return (481, []), None
         return ((486, []), None) if replaces.is_early_only else (None, leg.dialog.id)
 

@@ -28,7 +28,7 @@ class CopyMade:
         recording: Of what.
         made_by: Who made it, as the audit log names them.
         made_at: When it was begun, UTC.
-        format: `storage.export.Format`'s word.
+        format: `storage.export.CopyFormat`'s word.
         start_s: Where in the recording it begins, seconds.
         end_s: Where it ends.
         redactions: How many spans were silenced in it.

@@ -29,7 +29,7 @@ WAVE_HEAD_BYTES = _WAVE.size + 8
 """Of a file of 16-bit samples."""
 
 
-class Format(enum.StrEnum):
+class CopyFormat(enum.StrEnum):
     """What a copy can be."""
 
     G711 = "g711"
@@ -39,22 +39,28 @@ class Format(enum.StrEnum):
     OPUS = "opus"
 
 
-SUFFIXES = {Format.G711: "wav", Format.WAV: "wav", Format.FLAC: "flac", Format.MP3: "mp3", Format.OPUS: "opus"}
+SUFFIXES = {
+    CopyFormat.G711: "wav",
+    CopyFormat.WAV: "wav",
+    CopyFormat.FLAC: "flac",
+    CopyFormat.MP3: "mp3",
+    CopyFormat.OPUS: "opus",
+}
 """Of a file's name, without the dot."""
 MEDIA_TYPES = {
-    Format.G711: "audio/wav",
-    Format.WAV: "audio/wav",
-    Format.FLAC: "audio/flac",
-    Format.MP3: "audio/mpeg",
-    Format.OPUS: "audio/ogg",
+    CopyFormat.G711: "audio/wav",
+    CopyFormat.WAV: "audio/wav",
+    CopyFormat.FLAC: "audio/flac",
+    CopyFormat.MP3: "audio/mpeg",
+    CopyFormat.OPUS: "audio/ogg",
 }
 
 _SOUNDFILE = {
-    Format.FLAC: ("FLAC", "PCM_16"),
-    Format.MP3: ("MP3", "MPEG_LAYER_III"),
-    Format.OPUS: ("OGG", "OPUS"),
+    CopyFormat.FLAC: ("FLAC", "PCM_16"),
+    CopyFormat.MP3: ("MP3", "MPEG_LAYER_III"),
+    CopyFormat.OPUS: ("OGG", "OPUS"),
 }
-ROUNDS = {Format.FLAC: 2, Format.MP3: 2}
+ROUNDS = {CopyFormat.FLAC: 2, CopyFormat.MP3: 2}
 """How often the samples are asked for; once where nothing is said."""
 
 
@@ -73,7 +79,7 @@ def wave_head(frames: int, rate_hz: int, *, law: int | None = None) -> bytes:
     )  # fmt: skip
 
 
-def encoded(chunks: Callable[[], Chunks], form: Format, rate_hz: int) -> Iterator[bytes]:
+def encoded(chunks: Callable[[], Chunks], form: CopyFormat, rate_hz: int) -> Iterator[bytes]:
     """Yield a FLAC, MP3 or Ogg Opus file front to back.
 
     Args:
@@ -101,7 +107,7 @@ def encoded(chunks: Callable[[], Chunks], form: Format, rate_hz: int) -> Iterato
         left_out = max(left_out - len(some), 0)
 
 
-def _encode(chunks: Chunks, outlet: "_Outlet", form: Format, rate_hz: int) -> Iterator[None]:
+def _encode(chunks: Chunks, outlet: "_Outlet", form: CopyFormat, rate_hz: int) -> Iterator[None]:
     """Encode chunk by chunk into an outlet; each step is a moment to drain it, the last one is after the end."""
     container, subtype = _SOUNDFILE[form]
     try:

@@ -15,16 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.alignment import Alignment
-from storage.encoding import ROUNDS, WAVE_HEAD_BYTES, Format, encoded, wave_head
+from storage.encoding import ROUNDS, WAVE_HEAD_BYTES, CopyFormat, encoded, wave_head
 from storage.errors import ExportError
 from storage.g711 import SILENCE
 from storage.new_file import write_new
 from storage.redaction import Silenced
 from storage.runs import ANCHOR, AUDIO, G722, PCMA, TICKS_PER_S, parse
-from storage.sides import CHUNK_TICKS, CONTEXT_TICKS, WINDOW_TICKS, Blocks, DecodedSide, ExactSide, Side, ready_spans
+from storage.sides import (
+    CHUNK_TICKS,
+    CONTEXT_TICKS,
+    WINDOW_TICKS,
+    Blocks,
+    ChannelAudio,
+    DecodedSide,
+    ExactSide,
+    ready_spans,
+)
 from storage.types import Redaction
 
-__all__ = ["Blocks", "Copy", "Exported", "Format", "Progress", "export", "prepare"]
+__all__ = ["Blocks", "Copy", "CopyFormat", "Exported", "Progress", "export", "prepare"]
 
 _LARGEST_WAV_BYTES = (1 << 32) - 4096
 _WAV_FRAME_BYTES = 4
@@ -87,9 +96,9 @@ class _Survey:
         """How far from its time a tick may lie in the file."""
         return max(alignment.largest_ticks for alignment in self.alignments) + 2 * CONTEXT_TICKS
 
-    def end(self, form: Format) -> int:
+    def end(self, form: CopyFormat) -> int:
         """Return where a copy ends, ticks."""
-        if form is Format.G711:
+        if form is CopyFormat.G711:
             return max(self.ends)
         return max(alignment.end_time(end) for alignment, end in zip(self.alignments, self.ends, strict=True))
 
@@ -104,7 +113,7 @@ class Copy:
         codecs: Codecs found per channel, in order of appearance.
     """
 
-    def __init__(self, source: Blocks, survey: _Survey, form: Format, span: tuple[int, int]) -> None:
+    def __init__(self, source: Blocks, survey: _Survey, form: CopyFormat, span: tuple[int, int]) -> None:
         self.form = form
         self.span_s = span[0] / TICKS_PER_S, span[1] / TICKS_PER_S
         self.rate_hz = 2 * TICKS_PER_S if survey.is_wide else TICKS_PER_S
@@ -138,10 +147,10 @@ class Copy:
             ExportError: The recording cannot be read, or not be encoded.
             DamagedError: The recording is not what was written.
         """
-        if self.form is Format.G711:
+        if self.form is CopyFormat.G711:
             yield wave_head(self.frames, self.rate_hz, law=self._survey.law)
             yield from (chunk.tobytes() for chunk in self._rendered(progress))
-        elif self.form is Format.WAV:
+        elif self.form is CopyFormat.WAV:
             yield wave_head(self.frames, self.rate_hz)
             yield from (chunk.astype("<i2", copy=False).tobytes() for chunk in self._rendered(progress))
         else:
@@ -151,7 +160,7 @@ class Copy:
     @property
     def size_bytes(self) -> int:
         """Size of the file, where it is a WAV file: the only one whose size is known before it is made."""
-        assert self.form is Format.WAV, "other files have to be made to know how long they are"
+        assert self.form is CopyFormat.WAV, "other files have to be made to know how long they are"
         return WAVE_HEAD_BYTES + self.frames * _WAV_FRAME_BYTES
 
     def part(self, first: int, end: int) -> Iterator[bytes]:
@@ -195,10 +204,10 @@ class Copy:
         except OSError as error:
             raise ExportError(f"the recording cannot be read: {error.strerror}") from error
 
-    def _sides(self) -> tuple[tuple[Side, Side], int]:
+    def _sides(self) -> tuple[tuple[ChannelAudio, ChannelAudio], int]:
         """Return both sides as they are at the beginning, and the reach round the span, ticks."""
         survey, begin = self._survey, self._span[0]
-        if self.form is Format.G711:
+        if self.form is CopyFormat.G711:
             return (ExactSide(survey.law, begin), ExactSide(survey.law, begin)), 0
         left, right = (
             DecodedSide(alignment, codecs, self.rate_hz, span=self._span, begin=max(begin - survey.reach, 0))
@@ -209,7 +218,7 @@ class Copy:
 
 def prepare(
     source: Blocks,
-    form: Format,
+    form: CopyFormat,
     *,
     span_s: tuple[float, float] | None = None,
     redactions: Sequence[Redaction] = (),
@@ -231,9 +240,9 @@ def prepare(
     if redactions:
         source = Silenced(source, redactions)
     survey = _Survey(source)
-    if form is Format.G711 and survey.is_wide:
+    if form is CopyFormat.G711 and survey.is_wide:
         raise ExportError("the recording holds G.722, which g711 cannot: ask for wav")
-    if form is not Format.G711 and survey.reach > WINDOW_TICKS // 4:
+    if form is not CopyFormat.G711 and survey.reach > WINDOW_TICKS // 4:
         raise ExportError(f"the channels' clocks differ by {survey.reach / TICKS_PER_S:.0f} s: ask for g711")
     span = _span(span_s, max(survey.end(form), round(duration_s * TICKS_PER_S)))
     copy = Copy(source, survey, form, span)
@@ -244,7 +253,7 @@ def prepare(
 def export(
     source: Blocks,
     target: Path,
-    form: Format,
+    form: CopyFormat,
     *,
     span_s: tuple[float, float] | None = None,
     redactions: Sequence[Redaction] = (),
@@ -305,6 +314,6 @@ def _span(span_s: tuple[float, float] | None, end: int) -> tuple[int, int]:
 
 
 def _check_length(copy: Copy) -> None:
-    frame_bytes = {Format.G711: 2, Format.WAV: _WAV_FRAME_BYTES}.get(copy.form, 0)
+    frame_bytes = {CopyFormat.G711: 2, CopyFormat.WAV: _WAV_FRAME_BYTES}.get(copy.form, 0)
     if copy.frames * frame_bytes > _LARGEST_WAV_BYTES:
         raise ExportError("the copy would be longer than a WAV file can be: ask for flac, or for a span")

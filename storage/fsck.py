@@ -111,7 +111,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Container:
+class ScannedContainer:
     """A finished file, as far as it was looked into.
 
     Attributes:
@@ -138,7 +138,11 @@ _NOT_COMPARED = frozenset({"holds", "peaks", "path"})
 
 
 def compare_recording(
-    recording: RecordingId, stored: StoredRow | None, containers: Sequence[Container], *, is_filed_later: bool = False
+    recording: RecordingId,
+    stored: StoredRow | None,
+    containers: Sequence[ScannedContainer],
+    *,
+    is_filed_later: bool = False,
 ) -> Iterator[Finding]:
     """Compare what there is of one recording.
 
@@ -175,7 +179,7 @@ def compare_recording(
             yield from _compare_row(row, known)
 
 
-def _compare_places(row: RecordingRow | None, container: Container, recording: RecordingId) -> Iterator[Finding]:
+def _compare_places(row: RecordingRow | None, container: ScannedContainer, recording: RecordingId) -> Iterator[Finding]:
     if container.expected_path is not None and container.expected_path != container.path:
         what = f"it belongs at {container.expected_path}"
         yield _found(Kind.MISPLACED, f"recordings/{container.path}", what, recording)
@@ -185,7 +189,7 @@ def _compare_places(row: RecordingRow | None, container: Container, recording: R
         yield _found(Kind.ROW, recording, what, recording)
 
 
-def _compare_row(row: RecordingRow, container: Container) -> Iterator[Finding]:
+def _compare_row(row: RecordingRow, container: ScannedContainer) -> Iterator[Finding]:
     if container.problem is not None:
         return
     if container.row is None:

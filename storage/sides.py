@@ -64,7 +64,7 @@ class _Window:
             self._base = upto
 
 
-class Side(Protocol):
+class ChannelAudio(Protocol):
     """One channel of a copy."""
 
     window: _Window
@@ -84,12 +84,12 @@ class ExactSide:
         self.window = _Window(silence=SILENCE[law], dtype=np.uint8, per_tick=1, begin=begin)
 
     def take(self, run: Run) -> None:
-        """See `Side`."""
+        """See `ChannelAudio`."""
         codes = np.frombuffer(run.payload, np.uint8)
         self.window.write(run.start, codes if run.codec == self._law else TRANSCODE[run.codec, self._law][codes])
 
     def render(self, begin: int, end: int) -> NDArray[np.generic]:
-        """See `Side`: one byte a tick."""
+        """See `ChannelAudio`: one byte a tick."""
         return self.window.read(np.arange(begin, end))
 
 
@@ -107,14 +107,14 @@ class DecodedSide:
         self.window = _Window(silence=0, dtype=np.int16, per_tick=per_tick, begin=begin)
 
     def take(self, run: Run) -> None:
-        """See `Side`."""
+        """See `ChannelAudio`."""
         samples = self._decoder.decode(run.codec, run.payload)
         if self.window.per_tick == 2 and run.codec != G722:  # the codec changed within the channel
             samples = soxr.resample(samples, 8000, 16000)
         self.window.write(run.start, samples)
 
     def render(self, begin: int, end: int) -> NDArray[np.generic]:
-        """See `Side`: one or two samples a tick, by the rate."""
+        """See `ChannelAudio`: one or two samples a tick, by the rate."""
         if self.window.per_tick * TICKS_PER_S == self._rate_hz:
             return self._read(begin, end)
         wide = self._read(begin - CONTEXT_TICKS, end + CONTEXT_TICKS)
@@ -131,7 +131,7 @@ class DecodedSide:
 
 
 def ready_spans(
-    source: Blocks, sides: tuple[Side, Side], span: tuple[int, int], reach: int
+    source: Blocks, sides: tuple[ChannelAudio, ChannelAudio], span: tuple[int, int], reach: int
 ) -> Iterator[tuple[int, int]]:
     """Feed both sides and yield spans [from, to) that are ready to be rendered, in order.
 
@@ -153,6 +153,6 @@ def ready_spans(
         _forget(sides, at - reach)
 
 
-def _forget(sides: tuple[Side, Side], before: int) -> None:
+def _forget(sides: tuple[ChannelAudio, ChannelAudio], before: int) -> None:
     for side in sides:
         side.window.forget(max(before, 0))

@@ -207,7 +207,7 @@ class Recovered:
 
 
 @dataclass(slots=True)
-class _Survey:
+class _VaultSurvey:
     """What a pass over a container without its key says."""
 
     scan: ContainerScan
@@ -217,9 +217,9 @@ class _Survey:
     status: Status | None = None
 
 
-def _survey(path: Path, node: NodeKeys) -> _Survey:
+def _survey(path: Path, node: NodeKeys) -> _VaultSurvey:
     with open_container(path) as file:
-        survey = _Survey(ContainerScan(file), os.fstat(file.fileno()).st_size)
+        survey = _VaultSurvey(ContainerScan(file), os.fstat(file.fileno()).st_size)
         recording = survey.scan.prologue.id
         try:
             for frame in survey.scan.frames():

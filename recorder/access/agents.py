@@ -29,7 +29,7 @@ class _SignOnsKept:
 class SignOns:
     """Sign-ons by extension, kept in a file so that they survive a restart.
 
-    Read from any thread; changed on the clerk's.
+    Read from any thread; changed on the executor's thread.
 
     Args:
         path: The file; its folder exists.

@@ -22,8 +22,8 @@ from typing import Any, Protocol
 
 from argon2.low_level import Type, hash_secret_raw
 
-from recorder.common.clerk import Clerk
-from recorder.permissions import Act, Person, Refused, Role
+from recorder.common.serial_executor import SerialExecutor
+from recorder.permissions import Act, Person, Refusal, Role
 from recorder.rules.authorisation import may
 from recorder.rules.live_facts import CallFacts
 from recorder.rules.opt_out import may_decide
@@ -54,7 +54,7 @@ class PinAnswer:
 
 
 class PinCheck(Protocol):
-    """What the keypad needs of PINs; `Pins` (``works.pins``) is the real one."""
+    """What the keypad needs of PINs; `Pins` (``services.pins``) is the real one."""
 
     def check(self, pin: str, facts: CallFacts, *, extension: str) -> "Future[PinAnswer]":
         """Tell whose PIN was keyed on an extension's phone; never blocks, and the future never fails."""
@@ -117,7 +117,7 @@ class PinFile:
             PinError: They may not grant opt-outs, it is too easy to guess, or another manager has it.
             OSError: The file can be neither read nor written.
         """
-        if isinstance(may(person, Act.OPT_OUT, reason="a PIN is set"), Refused):
+        if isinstance(may(person, Act.OPT_OUT, reason="a PIN is set"), Refusal):
             raise PinError(f"{person.name} may not grant opt-outs, so a PIN would be of no use.")
         problem = weakness(pin)
         if problem:
@@ -218,28 +218,34 @@ def _content_of(document: dict[str, Any]) -> _PinTable:
 
 
 class Pins:
-    """Tries of PINs on the officers' phones; what must take its time runs on a clerk of their own.
+    """Tries of PINs on the officers' phones; checking a PIN takes time and runs on an executor of its own.
 
     Args:
         file: The managers' PINs.
-        clerk: Not one that somebody who pauses waits for.
+        executor: Not one that somebody who pauses waits for.
         locks: Where wrong tries are kept, so that a restart of the daemon does not give new ones.
         now: Returns the time, aware, UTC.
         on_failure: Told that PINs or locks cannot be read or written; nobody's PIN is right then.
     """
 
     def __init__(
-        self, file: PinFile, clerk: Clerk, *, locks: Path, now: Callable[[], datetime], on_failure: Callable[[], None]
+        self,
+        file: PinFile,
+        executor: SerialExecutor,
+        *,
+        locks: Path,
+        now: Callable[[], datetime],
+        on_failure: Callable[[], None],
     ) -> None:
         self._file = file
-        self._clerk = clerk
+        self._executor = executor
         self._wrong = _WrongTries(locks)
         self._now = now
         self._on_failure = on_failure
 
     def check(self, pin: str, facts: CallFacts, *, extension: str) -> "Future[PinAnswer]":
         """Tell whose PIN was keyed on an extension's phone; never blocks, and the future never fails."""
-        return self._clerk.submit(self._check, pin, facts, extension)
+        return self._executor.submit(self._check, pin, facts, extension)
 
     def _check(self, pin: str, facts: CallFacts, extension: str) -> PinAnswer:
         try:

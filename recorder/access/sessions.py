@@ -30,7 +30,7 @@ class SessionKind(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class SignInSession:
     """Somebody who is signed in.
 
     Attributes:
@@ -92,7 +92,9 @@ class Sessions:
             connection.execute(insert(sessions).values(**row))
         return secret
 
-    def find(self, secret: str, *, kind: SessionKind = SessionKind.BROWSER, is_activity: bool = True) -> Session | None:
+    def find(
+        self, secret: str, *, kind: SessionKind = SessionKind.BROWSER, is_activity: bool = True
+    ) -> SignInSession | None:
         """Return the session of a secret; None when there is none of this kind or it is over.
 
         Args:
@@ -114,7 +116,7 @@ class Sessions:
         if is_activity:
             seen_s = now_s
         left_s = row["created_s"] + self.limits.longest.total_seconds() - now_s
-        return Session(
+        return SignInSession(
             key=key,
             account=row["account"],
             csrf=row["csrf"],

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from recorder.permissions import Act, Person, Refused
+from recorder.permissions import Act, Person, Refusal
 from recorder.rules.authorisation import may
 from storage.audit_entry import AuditEntry
 
@@ -74,7 +74,7 @@ def _is_known(person: Person, entry: AuditEntry, own_requests: Collection[str]) 
 
 
 def _can(person: Person, act: Act) -> bool:
-    return not isinstance(may(person, act), Refused)
+    return not isinstance(may(person, act), Refusal)
 
 
 Details = Mapping[str, Any]

@@ -123,7 +123,7 @@ class LateEntries:
     def _settle(self, soon: Callable[[Callable[[], None]], object]) -> None:
         try:
             soon(self._audit.settle)
-        except RuntimeError:  # the clerk takes nothing more: the process is being ended
+        except RuntimeError:  # the executor takes nothing more: the process is being ended
             self._audit.settle()
 
     def _path(self, name: str) -> Path:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recorder.common.problems import ProblemError
-from recorder.permissions import Act, Actor, DeniedError, Person, Refused
+from recorder.permissions import Act, Actor, DeniedError, Person, Refusal
 from recorder.rules.authorisation import may
 from recorder.rules.fault_status import FAULT_STATUS
-from recorder.rules.requesting import Bench
+from recorder.rules.requesting import Approvers
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError
 
@@ -74,13 +74,13 @@ class Ledger:
             ProblemError: 403: it does not, or it is no person; that is written down.
         """
         decision = may(actor, act, reason=reason, has_leave=has_leave)
-        if isinstance(decision, Refused):
+        if isinstance(decision, Refusal):
             raise self.refusal(actor, act, subject, decision.reason)
         if not isinstance(actor, Person):
             raise self.refusal(actor, act, subject, "This takes a person with an account.")
         return actor
 
-    def require_protector(self, actor: Actor, act: Act, subject: str, bench: Bench) -> Person:
+    def require_protector(self, actor: Actor, act: Act, subject: str, approvers: Approvers) -> Person:
         """Return the person whose role allows an act, or who stands in for the data protection officer.
 
         A deputy may be an officer, who signs in without a second factor; they do not stand in then.
@@ -88,7 +88,7 @@ class Ledger:
         Raises:
             ProblemError: 403, as `require`.
         """
-        if not isinstance(actor, Person) or actor.name not in bench.deputies:
+        if not isinstance(actor, Person) or actor.name not in approvers.deputies:
             return self.require(actor, act, subject)
         if not actor.is_proven:
             raise self.refusal(actor, act, subject, DEPUTY_UNPROVEN)

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
-from recorder.calls.works import Works
+from recorder.calls.call_services import CallServices
 from recorder.rules.pausing import PauseState
 from storage.errors import AuditUnavailableError, StorageError
 from storage.types import ErasureOrder
@@ -118,7 +118,7 @@ class Signature:
         return replace(self, subject=subject)
 
 
-def signed(works: Works, act: Act, signature: Signature) -> "Future[PauseAnswer]":
+def signed(services: CallServices, act: Act, signature: Signature) -> "Future[PauseAnswer]":
     """Return the answer of an act once it is in the audit log as well, whether or not somebody still waits for it.
 
     What is done already is written down while its state is being stored. An act that could not be stored is audited as
@@ -126,42 +126,42 @@ def signed(works: Works, act: Act, signature: Signature) -> "Future[PauseAnswer]
     stops for it (design section 6), and its entry comes later.
     """
     told: Future[PauseAnswer] = Future()
-    begun = entered(works, signature, act.answer.as_json()) if isinstance(act, DoneAct) else None
+    begun = entered(services, signature, act.answer.as_json()) if isinstance(act, DoneAct) else None
 
     def on_disk(stored: Act) -> None:
         error = stored.exception()
         if error is not None:
-            works.alarm("pause_state_not_stored")
+            services.alarm("pause_state_not_stored")
             not_stored = replace(signature, act=f"{signature.act}.not_stored")
-            entered(works, not_stored).add_done_callback(lambda _: told.set_exception(error))
+            entered(services, not_stored).add_done_callback(lambda _: told.set_exception(error))
             return
         answer = stored.result()
-        entry = begun or entered(works, signature, answer.as_json())
+        entry = begun or entered(services, signature, answer.as_json())
         entry.add_done_callback(lambda _: told.set_result(answer))
 
     act.add_done_callback(on_disk)
     return told
 
 
-def written(works: Works, signature: Signature) -> "Future[None]":
+def written(services: CallServices, signature: Signature) -> "Future[None]":
     """Write a signature down by itself; AuditUnavailableError, and an alarm, when the audit log cannot be written."""
 
     def append() -> None:
         try:
-            works.audit.append(**_fields(signature, {}))
+            services.audit.append(**_fields(signature, {}))
         except AuditUnavailableError:
-            works.alarm("audit_unavailable")
+            services.alarm("audit_unavailable")
             raise
 
-    return works.clerk.submit(append)
+    return services.act_writer.submit(append)
 
 
-def refused(works: Works, signature: Signature, why: str) -> "Future[None]":
+def refused(services: CallServices, signature: Signature, why: str) -> "Future[None]":
     """Write down that an act was refused; the future is done when that is in the audit log, or kept for it."""
-    return entered(works, replace(signature, act=f"{signature.act}.refused"), {"why": why})
+    return entered(services, replace(signature, act=f"{signature.act}.refused"), {"why": why})
 
 
-def placed(works: Works, order: ErasureOrder) -> "Future[None]":
+def placed(services: CallServices, order: ErasureOrder) -> "Future[None]":
     """Store an order to erase; the future is done when it is on disk, and an OSError when it is not.
 
     Nobody may be told that a span will be erased before that.
@@ -169,17 +169,17 @@ def placed(works: Works, order: ErasureOrder) -> "Future[None]":
 
     def place() -> None:
         try:
-            works.erasures.place(order)
+            services.erasures.place(order)
         except StorageError as error:
-            works.alarm("erasure_not_placed")
+            services.alarm("erasure_not_placed")
             raise OSError(errno.EIO, f"the order to erase was not stored ({error})") from error
 
-    return works.orders.submit(place)
+    return services.orders.submit(place)
 
 
-def entered(works: Works, signature: Signature, also: Mapping[str, Any] | None = None) -> "Future[None]":
+def entered(services: CallServices, signature: Signature, also: Mapping[str, Any] | None = None) -> "Future[None]":
     """Write a signature down, with more details; the future is done when it is in the audit log, or kept for it."""
-    return works.clerk.submit(works.late.enter, **_fields(signature, also or {}))
+    return services.act_writer.submit(services.late.enter, **_fields(signature, also or {}))
 
 
 def _fields(signature: Signature, also: Mapping[str, Any]) -> dict[str, Any]:

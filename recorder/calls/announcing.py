@@ -8,13 +8,13 @@ from datetime import datetime
 
 from audio.types import DtmfPolicy, Prompt, PromptEnded
 from recorder.calls.bridged import BridgedCall
-from recorder.calls.part import Part
-from recorder.calls.party import Party
+from recorder.calls.call_services import Sounds
+from recorder.calls.component import Component
+from recorder.calls.party_media import PartyMedia
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import Side
 from recorder.calls.rules.call_words import Play
-from recorder.calls.rules.transfer import Occupant
-from recorder.calls.works import Sounds
+from recorder.calls.rules.transfer import Party
 from recorder.common.clock import utc_now
 from storage.types import NoticeProof
 
@@ -25,7 +25,7 @@ MOST_HELD_S = 300.0
 """How long the notice waits for the end of a hold: the call has a place and ports, and nobody notices who is gone."""
 
 
-class Announcer(Part[BridgedCall]):
+class Announcer(Component[BridgedCall]):
     """Plays to the parties of one call.
 
     Args:
@@ -41,7 +41,7 @@ class Announcer(Part[BridgedCall]):
         super().__init__(call)
         self._sounds = sounds
         self._waiting: dict[Side, table.PlayTo] = {}
-        self._hearer: Occupant | None = None
+        self._hearer: Party | None = None
         """Who was there when the notice began: another who comes meanwhile has not heard all of it."""
         self._was_held = False
         """The hearer held the call since the notice began, so that a part of it went nowhere."""
@@ -50,12 +50,12 @@ class Announcer(Part[BridgedCall]):
 
     def play(self, command: table.PlayTo) -> None:
         """Play something to a side, as soon as it is known where to; the notice, as soon as it can be heard."""
-        party = self._call.parties[command.side]
+        party = self._call.sides[command.side]
         if not party.is_settled or self._must_wait(command, party):  # a delayed offer says where to with the ACK
             self._waiting[command.side] = command
             if party.is_settled:
                 end = self._kept(self._end_if_held)
-                self._call.works.scheduler.call_later(MOST_HELD_S, end, command)
+                self._call.services.scheduler.call_later(MOST_HELD_S, end, command)
             return
         party.unbridge()
         if command.what is Play.NOTICE:
@@ -65,7 +65,7 @@ class Announcer(Part[BridgedCall]):
             self._listen(party)
         party.play(self._sound(command.what), tag=_TAGS[command.what], loop=command.what in (Play.RINGBACK, Play.HOLD))
 
-    def _must_wait(self, command: table.PlayTo, party: Party) -> bool:
+    def _must_wait(self, command: table.PlayTo, party: PartyMedia) -> bool:
         """Tell whether the notice waits for the end of a hold: who holds must not get past it.
 
         Whom we called may answer like this for good, as announcement services do: there it is played to nobody.
@@ -80,7 +80,7 @@ class Announcer(Part[BridgedCall]):
 
     def session_changed(self, side: Side) -> None:
         """Note that a side holds now, or no longer does."""
-        if side is self._call.call.outside and self._call.parties[side].is_held:
+        if side is self._call.call.outside and self._call.sides[side].is_held:
             self._was_held = True
         else:
             self.settled(side)
@@ -93,7 +93,7 @@ class Announcer(Part[BridgedCall]):
 
     def listen_for_keys(self) -> None:
         """Look for the key of the second message in what the outside party sends; nobody else gets its digits."""
-        self._listen(self._call.parties[self._call.call.outside])
+        self._listen(self._call.sides[self._call.call.outside])
 
     def ended(self, side: Side, event: PromptEnded) -> table.Event | None:
         """Take the end of a prompt; return what that means for the call, if anything."""
@@ -127,8 +127,8 @@ class Announcer(Part[BridgedCall]):
             second_message=second_message,
         )
 
-    def _listen(self, party: Party) -> None:
-        party.listen(DtmfPolicy.SWALLOW, tones=self._call.works.config.media.detect_tones)
+    def _listen(self, party: PartyMedia) -> None:
+        party.listen(DtmfPolicy.SWALLOW, tones=self._call.services.config.media.detect_tones)
 
     def _sound(self, what: Play) -> Prompt:
         sounds = self._sounds
@@ -141,10 +141,10 @@ class Announcer(Part[BridgedCall]):
         }[what]
 
     def _was_received(self, side: Side, event: PromptEnded) -> bool:
-        lost = self._call.parties[side].remote_lost
+        lost = self._call.sides[side].remote_lost
         return lost is None or lost <= event.packets_due * FEW_LOST
 
 
-_ANNOUNCING = (table.State.NOTICE, table.State.NOTICE_HELD)
+_ANNOUNCING = (table.CallState.NOTICE, table.CallState.NOTICE_HELD)
 _TAGS = {play: number for number, play in enumerate(Play, 1)}
 _PLAY_OF = {number: play for play, number in _TAGS.items()}

@@ -8,14 +8,14 @@ import logging
 import time
 
 from recorder.calls.bridged import BridgedCall
+from recorder.calls.component import Component
 from recorder.calls.dial_plan import DialPlan
-from recorder.calls.part import Part
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import Side
 from recorder.calls.rules.transfer import (
     TABLE,
-    Occupant,
-    Standing,
+    Party,
+    PartyStatus,
     answering_for,
     is_same_line,
     officer_after,
@@ -26,7 +26,7 @@ from sip.events import IdentityChanged, LegAnswered
 _log = logging.getLogger(__name__)
 
 
-class Answering(Part[BridgedCall]):
+class Answering(Component[BridgedCall]):
     """The party whom one call rings and who answers it."""
 
     def __init__(self, call: BridgedCall, plan: DialPlan) -> None:
@@ -57,25 +57,25 @@ class Answering(Part[BridgedCall]):
         is_known = self._plan.is_known
         number = who_answered(call.dialled, early=self._early, answering=answering, is_known=is_known)
         is_expected = number == expected.number or (not is_known(number) and is_same_line(expected.number, number))
-        party = expected if is_expected else self._plan.occupant(number)
+        party = expected if is_expected else self._plan.party_at(number)
         if self._is_mailbox(number):
-            party = Occupant(number=number, is_mailbox=True)
+            party = Party(number=number, is_mailbox=True)
         party = answering_for(expected, party)
         call.seat(Side.B, party)
         stays = call.people[Side.A]
-        if party.standing is Standing.NOMINATED and stays.standing is Standing.UNTOLD and call.call.notice_complete:
+        if party.status is PartyStatus.NOMINATED and stays.status is PartyStatus.UNTOLD and call.call.notice_complete:
             return table.Answered(table.After.ANNOUNCE)  # whoever heard the notice is not there any more
-        if party.standing is expected.standing:
+        if party.status is expected.status:
             return table.Answered()
-        after = TABLE[stays.standing, party.standing]
+        after = TABLE[stays.status, party.status]
         if after is table.After.OUT_OF_SCOPE and not party.is_mailbox:
             _log.info("call %s: somebody answered whose calls are not recorded", call.id)
-            call.works.alarm("answered_elsewhere")
-        officer = officer_after(stays.standing, party.standing, newcomer=Side.B, officer=call.call.officer)
+            call.services.alarm("answered_elsewhere")
+        officer = officer_after(stays.status, party.status, target=Side.B, officer=call.call.officer)
         return table.Answered(after, officer)
 
     def _is_mailbox(self, number: str) -> bool:
         """Tell whether a mailbox answered, by its number or because it took so long: it looks like an officer."""
-        after_s = self._call.works.config.voicemail.after_s
+        after_s = self._call.services.config.voicemail.after_s
         rang_s = 0.0 if self._rang_s is None else time.monotonic() - self._rang_s
-        return self._plan.occupant(number).is_mailbox or (after_s is not None and rang_s >= after_s)
+        return self._plan.party_at(number).is_mailbox or (after_s is not None and rang_s >= after_s)

@@ -2,10 +2,10 @@
 
 from abc import abstractmethod
 
-from recorder.calls.parties import Parties
+from recorder.calls.call_media import CallMedia
 from recorder.calls.recordable import RecordableCall
 from recorder.calls.rules.call import Side
-from recorder.calls.rules.transfer import Occupant
+from recorder.calls.rules.transfer import Party
 from sip.options import Address
 
 
@@ -13,19 +13,19 @@ class BridgedCall(RecordableCall):
     """A call whose sides talk through the media core.
 
     Attributes:
-        parties: The media of each side.
+        sides: The media of each side.
         people: Who is on its sides.
         dialled: Whom B was dialled as.
         far: Where B was dialled.
     """
 
-    parties: Parties
-    people: dict[Side, Occupant]
+    sides: CallMedia
+    people: dict[Side, Party]
     dialled: str
     far: Address | None
 
     @abstractmethod
-    def seat(self, side: Side, occupant: Occupant) -> None:
+    def seat(self, side: Side, party: Party) -> None:
         """Put a party on a side."""
 
     @abstractmethod

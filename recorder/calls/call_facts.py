@@ -10,9 +10,9 @@ def segment_of(recording: Recording) -> CurrentOfficers:
     return CurrentOfficers(
         teams=frozenset(one.team for one in there or [recording.nomination.extension]),
         extensions=recording.numbers,
-        operators=recording.crew.at(recording.numbers),
-        configured=frozenset(one.number for one in there if recording.crew.at((one.number,)) <= {one.operator}),
-        proven=recording.crew.proven_at(recording.numbers),
+        operators=recording.operators.at(recording.numbers),
+        configured=frozenset(one.number for one in there if recording.operators.at((one.number,)) <= {one.operator}),
+        proven=recording.operators.proven_at(recording.numbers),
     )
 
 
@@ -21,8 +21,8 @@ def facts_of(recording: Recording) -> CallFacts:
     return CallFacts(
         call=recording.id,
         team=recording.nomination.extension.team,
-        extensions=frozenset(recording.crew.extensions),
-        operators=frozenset(recording.crew.operators),
+        extensions=frozenset(recording.operators.extensions),
+        operators=frozenset(recording.operators.names),
         erase_on_opt_out=recording.service.erase_on_opt_out,
         segment=segment_of(recording),
     )

@@ -9,8 +9,8 @@ from storage.errors import VaultError, WriteFailedError
 from storage.recording import OpenRecording
 
 
-class Container:
-    """A container shared by the writer thread and the filing clerk, one at a time.
+class SharedContainer:
+    """A container shared by the writer thread and the filing thread, one at a time.
 
     The writer knows only OSError: what the vault says of a failing disk becomes one.
     """

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from audio.types import AudioLost, ControlPressed, DigitPressed, MediaEvent, SecretEntered, StreamReanchored
+from recorder.calls.call_services import CallServices
 from recorder.calls.container import fault_of
 from recorder.calls.dial_plan import DialPlan
 from recorder.calls.new_calls import NewCalls, Recorded
-from recorder.calls.passed_call import PassedCall
+from recorder.calls.passthrough_call import PassthroughCall
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules import call as table
-from recorder.calls.works import Works
 from sip.events import CallOffered, LegId, RegistrationChanged, SipEvent, SourceMisbehaved, TargetChanged
 
 _log = logging.getLogger(__name__)
@@ -44,15 +44,15 @@ class Control:
     """Every call in progress.
 
     Args:
-        works: The daemon's parts.
+        services: The daemon's parts.
         loop_mark: What this recorder writes into the marker header; its own mark coming back is a loop.
     """
 
-    def __init__(self, works: Works, loop_mark: str) -> None:
-        self._works = works
-        self._plan = DialPlan(works, loop_mark)
-        self._registry = CallRegistry(works)
-        self._new_calls = NewCalls(works, self._plan, self._registry)
+    def __init__(self, services: CallServices, loop_mark: str) -> None:
+        self._services = services
+        self._plan = DialPlan(services, loop_mark)
+        self._registry = CallRegistry(services)
+        self._new_calls = NewCalls(services, self._plan, self._registry)
         self.group_acts = self._new_calls.groups
 
     # --- events
@@ -79,7 +79,7 @@ class Control:
             call = self._registry.call_of_media(event.leg)
             if call is not None:
                 keyed_ns = event.at_ns if isinstance(event, DigitPressed | ControlPressed | SecretEntered) else 0
-                with self._works.lateness.since(keyed_ns):
+                with self._services.lateness.since(keyed_ns):
                     self._registry.guard(call, call.receive_media, event, event.leg)
 
     def _registration_changed(self, event: RegistrationChanged) -> None:
@@ -87,14 +87,14 @@ class Control:
             _log.info("registered at %s", event.name)
         else:
             _log.error("registration at %s failed with %d; it is tried again", event.name, event.status)
-            self._works.alarm("registration_failed")
+            self._services.alarm("registration_failed")
 
     def _misbehaved(self, event: SourceMisbehaved) -> None:
         """Log that a peer sends what is refused. The SIP side limits how often it reports a kind and source."""
         _log.warning("from %s: %s", event.source, MISBEHAVIOUR[event.kind])
-        self._works.publish({"event": "source", "kind": event.kind, "source": event.source})
+        self._services.publish({"event": "source", "kind": event.kind, "source": event.source})
         if event.kind in ALARMING:
-            self._works.alarm(f"source_{event.kind}")
+            self._services.alarm(f"source_{event.kind}")
 
     @property
     def counts(self) -> dict[str, int]:
@@ -133,8 +133,8 @@ class Control:
         """Handle a failed writer: the recording stops, and its row says why."""
         call = self._new_calls.recorded.get(call_id)
         _log.error("recording %s can no longer be written: %s", call_id, error)
-        if call is not None and call.recording.taping is not None:
-            call.recording.taping.fail(fault_of(error))
+        if call is not None and call.recording.in_progress is not None:
+            call.recording.in_progress.fail(fault_of(error))
 
     def stop(self) -> None:
         """End every call but those that talk without us; new ones are refused, emergency calls go on being passed."""
@@ -148,7 +148,7 @@ class Control:
         return frozenset(
             leg
             for leg, call in self._registry.legs.items()
-            if isinstance(call, PassedCall) and call.call.state is table.State.THROUGH_JOINED
+            if isinstance(call, PassthroughCall) and call.call.state is table.CallState.THROUGH_JOINED
         )
 
     @property

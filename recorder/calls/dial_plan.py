@@ -4,10 +4,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from recorder.calls.rules.transfer import Occupant, Standing
-from recorder.calls.works import Works
+from recorder.calls.call_services import CallServices
+from recorder.calls.rules.transfer import Party, PartyStatus
 from recorder.rules.policy import extension_of
-from recorder.rules.routing import NumberKind, Peer, Route, find_peer, find_route, in_order, routes_to_newcomer
+from recorder.rules.routing import NumberKind, Peer, Route, find_peer, find_route, in_order, routes_to_transfer_target
 from sip.events import CallOffered, TargetChanged
 from sip.options import Address
 
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class RouteChoice:
     """How a call goes on: its route, and the targets in the order in which they are tried."""
 
     route: Route
@@ -29,7 +29,7 @@ class Way:
         dead: frozenset[Address],
         loop_mark: str,
         locate: Callable[[Address], tuple[Address, ...]],
-    ) -> "Way":
+    ) -> "RouteChoice":
         """Return the way that a route gives: where its targets' names lead, with dead ones last."""
         found = dict.fromkeys(address for target in route.targets for address in locate(target))
         return cls(route=route, targets=in_order(tuple(found), dead), loop_mark=loop_mark)
@@ -39,12 +39,12 @@ class DialPlan:
     """Routes, peers and numbers, as they are configured now.
 
     Args:
-        works: The daemon's parts.
+        services: The daemon's parts.
         loop_mark: What this recorder writes into the marker header; its own mark coming back is a loop.
     """
 
-    def __init__(self, works: Works, loop_mark: str) -> None:
-        self._works = works
+    def __init__(self, services: CallServices, loop_mark: str) -> None:
+        self._services = services
         self.loop_mark = loop_mark
         self._dead: set[Address] = set()
 
@@ -57,7 +57,7 @@ class DialPlan:
     def peer(self, address: Address) -> Peer | None:
         """Return the peer at an address, or None."""
         try:
-            return find_peer(self._works.config.peer, address.host)
+            return find_peer(self._services.config.peer, address.host)
         except ValueError:  # a host name: nothing is known of it
             return None
 
@@ -66,17 +66,17 @@ class DialPlan:
         peer = self.peer(address)
         return peer is not None and peer.is_inside
 
-    def way_to(self, number: str, source: Address) -> Way | None:
+    def route_to(self, number: str, source: Address) -> RouteChoice | None:
         """Return how a number is reached by somebody at an address, or None: nothing leads there."""
         peer = self.peer(source)
-        route = find_route(self._works.config.route, peer=peer.name if peer else None, number=number)
+        route = find_route(self._services.config.route, peer=peer.name if peer else None, number=number)
         return self._way(route) if route else None
 
-    def ways_to_newcomer(self, number: str, source: Address) -> tuple[Way, ...]:
+    def routes_to_target(self, number: str, source: Address) -> tuple[RouteChoice, ...]:
         """Return how somebody is called into a call at the wish of a peer, best first; none: nothing leads there."""
-        peer, there = self.peer(source), self.occupant(number)
-        routes = routes_to_newcomer(
-            self._works.config.route,
+        peer, there = self.peer(source), self.party_at(number)
+        routes = routes_to_transfer_target(
+            self._services.config.route,
             peer=peer.name if peer else None,
             number=number,
             kind=self._kind_of(there),
@@ -86,10 +86,10 @@ class DialPlan:
 
     def may_transfer_to(self, number: str, route: Route) -> bool:
         """Tell whether a transfer or redirection may dial a number on a route; one that may not raises an alarm."""
-        if self._is_ours_as_written(number) or self._works.config.transfers.may_dial(number, route):
+        if self._is_ours_as_written(number) or self._services.config.transfers.may_dial(number, route):
             return True
         _log.warning("a transfer to a number that is denied on route %s is refused", route.name)
-        self._works.alarm("transfer_denied")
+        self._services.alarm("transfer_denied")
         return False
 
     def _is_ours_as_written(self, number: str) -> bool:
@@ -97,28 +97,28 @@ class DialPlan:
 
         What a PBX makes of separators is for it to say, so that one with them is looked up in what may not be dialled.
         """
-        config = self._works.config
+        config = self._services.config
         return config.emergency.has(number) or number in config.extensions or number in config.voicemail.numbers
 
-    def _kind_of(self, there: Occupant) -> NumberKind:
+    def _kind_of(self, there: Party) -> NumberKind:
         if there.is_emergency:
             return NumberKind.EMERGENCY
         return NumberKind.OURS if there.extension is not None or there.is_mailbox else NumberKind.UNKNOWN
 
-    def _way(self, route: Route) -> Way:
-        return Way.on(route, frozenset(self._dead), self.loop_mark, self._works.locate)
+    def _way(self, route: Route) -> RouteChoice:
+        return RouteChoice.on(route, frozenset(self._dead), self.loop_mark, self._services.locate)
 
-    def occupant(self, number: str) -> Occupant:
+    def party_at(self, number: str) -> Party:
         """Return who is at a number, as one who has heard no notice."""
-        config = self._works.config
+        config = self._services.config
         is_emergency = config.emergency.has(number)
         extension = None if is_emergency else extension_of(config.nominated, number)
         is_mailbox = not is_emergency and extension is None and config.voicemail.has(number)
-        return Occupant(number=number, extension=extension, is_emergency=is_emergency, is_mailbox=is_mailbox)
+        return Party(number=number, extension=extension, is_emergency=is_emergency, is_mailbox=is_mailbox)
 
     def is_known(self, number: str) -> bool:
         """Tell whether a number, however it is written, is that of an extension, a mailbox or an emergency service."""
-        return self.occupant(number).standing is not Standing.UNTOLD
+        return self.party_at(number).status is not PartyStatus.UNTOLD
 
     def rung_inside(self, event: CallOffered) -> str | None:
         """Return the number that rings, as the route writes it, where a target of that is a peer inside; else None.
@@ -126,7 +126,7 @@ class DialPlan:
         One is enough: which target answers shows later, and a call too many that is recorded hears the notice.
         """
         peer, number = self.peer(event.source), event.request_user
-        route = find_route(self._works.config.route, peer=peer.name if peer else None, number=number)
+        route = find_route(self._services.config.route, peer=peer.name if peer else None, number=number)
         may_ring_inside = route is not None and any(map(self.is_inside, self._targets_of(route)))
         return route.dialled(number) if route is not None and may_ring_inside else None
 

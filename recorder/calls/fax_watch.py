@@ -9,9 +9,9 @@ import time
 
 from audio.types import FaxHeard, Prompt, VoiceHeard
 from recorder.calls.bridged import BridgedCall
-from recorder.calls.gate_acts import GateActs
-from recorder.calls.part import Part
-from recorder.calls.rules.call import Side, State
+from recorder.calls.component import Component
+from recorder.calls.recording_controls import RecordingControls
+from recorder.calls.rules.call import CallState, Side
 from recorder.calls.rules.fax import QUIET_S, FaxRule
 from recorder.rules.pausing import PauseState
 
@@ -24,18 +24,18 @@ _LOOK_LATER_S = 0.1
 """A voice that is heard at the end of the quiet is reported by then."""
 
 
-class FaxWatch(Part[BridgedCall]):
+class FaxWatch(Component[BridgedCall]):
     """The fax rule of one call.
 
     Args:
         call: The call.
-        gate: What is done to its recording.
+        controls: What is done to its recording.
     """
 
-    def __init__(self, call: BridgedCall, gate: GateActs) -> None:
+    def __init__(self, call: BridgedCall, controls: RecordingControls) -> None:
         super().__init__(call)
-        self._gate = gate
-        self._recording = gate.recording
+        self._controls = controls
+        self._recording = controls.recording
         self._rule = FaxRule()
         self._is_listening = False
         self._is_by_officer = False
@@ -54,35 +54,35 @@ class FaxWatch(Part[BridgedCall]):
 
     def _heard(self, side: Side, kind: str) -> None:
         call = self._call
-        if self._recording.taping is None or self._recording.book.state is not PauseState.RECORDING:
+        if self._recording.in_progress is None or self._recording.pause_reasons.state is not PauseState.RECORDING:
             return
         if self._rule.heard(kind, time.monotonic()) and not self._is_listening:
             self._is_by_officer = side is call.call.officer
             self._listen(is_on=True)
-            call.works.scheduler.call_later(QUIET_S + _LOOK_LATER_S, self._kept(self._look))
+            call.services.scheduler.call_later(QUIET_S + _LOOK_LATER_S, self._kept(self._look))
 
     def _spoken(self) -> None:
         """Go on recording since somebody speaks, unless something else has ended it."""
         self._rule.spoken()
         self._listen(is_on=False)
         call = self._call
-        if self._recording.taping is not None and self._recording.book.state is PauseState.FAX_SUSPECTED:
-            self._changed(self._recording.taping.clear_suspicion(BY))
+        if self._recording.in_progress is not None and self._recording.pause_reasons.state is PauseState.FAX_SUSPECTED:
+            self._changed(self._recording.in_progress.clear_suspicion(BY))
             self._tell(self._recording.sounds.resumed)
             _log.info("call %s: somebody speaks, so that it is recorded again", call.id)
 
     def _look(self) -> None:
         """Stop recording if nobody has spoken; called once they have had the time to."""
         call = self._call
-        if call.call.state is State.ENDED or not self._rule.is_fax(time.monotonic()):
+        if call.call.state is CallState.ENDED or not self._rule.is_fax(time.monotonic()):
             return
-        if self._recording.taping is None or self._recording.book.state is not PauseState.RECORDING:
+        if self._recording.in_progress is None or self._recording.pause_reasons.state is not PauseState.RECORDING:
             self._rule.spoken()
             self._listen(is_on=False)
             return
-        self._changed(self._recording.taping.suspect_fax(BY))
-        call.works.alarm(SUSPECTED)
-        call.works.publish({"event": "alarm", "alarm": SUSPECTED, "id": call.id})
+        self._changed(self._recording.in_progress.suspect_fax(BY))
+        call.services.alarm(SUSPECTED)
+        call.services.publish({"event": "alarm", "alarm": SUSPECTED, "id": call.id})
         _log.warning("call %s: tones of a fax, and nobody speaks: not recorded until somebody does", call.id)
         self._tell(self._recording.sounds.paused)
 
@@ -90,13 +90,13 @@ class FaxWatch(Part[BridgedCall]):
         if is_on is self._is_listening:
             return
         self._is_listening = is_on
-        for party in self._call.parties.values():
+        for party in self._call.sides.values():
             party.report_voice(is_on=is_on)
 
     def _changed(self, position_s: float) -> None:
-        book = self._recording.book
-        self._recording.keep_state(book.state, sorted(book.reasons), position_s)
-        self._gate.changed()
+        pause_reasons = self._recording.pause_reasons
+        self._recording.keep_state(pause_reasons.state, sorted(pause_reasons.reasons), position_s)
+        self._controls.changed()
 
     def _tell(self, sound: Prompt) -> None:
         if not self._is_by_officer:

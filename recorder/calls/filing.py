@@ -2,7 +2,7 @@
 
 A call that was recorded has its row in its container as well; one that was not has it nowhere else. A row is in a file
 before anybody is told that it is filed, and the file goes when the index has it; on a disk that takes no file it stays
-in memory until there is room. Everything here runs on one thread, the filing clerk's, but for `Filing.waiting`.
+in memory until there is room. Everything here runs on one thread, the filing thread, but for `Filing.waiting`.
 """
 
 import json

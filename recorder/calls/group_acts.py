@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from recorder.calls.acts import Act, PauseAnswer, Signature, new_act_id, signed
-from recorder.calls.gate_acts import GateActs
+from recorder.calls.call_services import CallServices
+from recorder.calls.recording_controls import RecordingControls
 from recorder.calls.rules.conversation import Match, Passage, match
-from recorder.calls.works import Works
 from recorder.rules.pausing import AGENT, HOLD, Authority, Final, RefusedError
 from storage.types import RecordingId
 
@@ -23,7 +23,7 @@ BY = "rule:same_conversation"
 """Who shuts a recording because another one of the same conversation is shut."""
 
 One = TypeVar("One")
-Done = list[tuple[GateActs, Act]]
+Done = list[tuple[RecordingControls, Act]]
 """What was done to which call, the ones it was asked of first."""
 
 
@@ -34,7 +34,7 @@ class GroupActs:
         recorded: Returns the calls with a recording that are in progress.
     """
 
-    def __init__(self, recorded: Callable[[], Collection[GateActs]]) -> None:
+    def __init__(self, recorded: Callable[[], Collection[RecordingControls]]) -> None:
         self._recorded = recorded
         self._noticed: defaultdict[RecordingId, set[RecordingId]] = defaultdict(set)
         """Symmetric: recordings that were found to be of one conversation. Those that have ended are left out."""
@@ -43,7 +43,7 @@ class GroupActs:
 
     def pause(
         self,
-        asked: Sequence[GateActs],
+        asked: Sequence[RecordingControls],
         reason: str,
         by: str,
         *,
@@ -69,10 +69,12 @@ class GroupActs:
         meant = self._meant(asked)
         return each(
             [*asked, *self._beside(asked, at)],
-            lambda gate: gate.pause(reason, by, acts=acts, may_discard=may_discard and gate in meant),
+            lambda controls: controls.pause(reason, by, acts=acts, may_discard=may_discard and controls in meant),
         )
 
-    def resume(self, asked: Sequence[GateActs], authority: Authority, by: str, *, token: str | None = None) -> Done:
+    def resume(
+        self, asked: Sequence[RecordingControls], authority: Authority, by: str, *, token: str | None = None
+    ) -> Done:
         """Resume calls, and take from others at their extensions what the same acts closed there.
 
         Of several calls those that talk are meant, not those on hold.
@@ -81,20 +83,22 @@ class GroupActs:
             RefusedError: Nothing to clear, or not for this authority.
         """
         asked = _talking(asked)
-        acts = frozenset[str]().union(*(gate.recording.book.acts_of(authority, token=token) for gate in asked))
-        done = each(asked, lambda gate: gate.resume(authority, by, token=token))
+        acts = frozenset[str]().union(
+            *(controls.recording.pause_reasons.acts_of(authority, token=token) for controls in asked)
+        )
+        done = each(asked, lambda controls: controls.resume(authority, by, token=token))
         others = self._beside(asked, is_joined=False)
-        closed = [gate for gate in others if gate.recording.book.is_closed_by(acts)]
-        for gate in others:
-            gate.recording.book.withdraw(acts)
+        closed = [controls for controls in others if controls.recording.pause_reasons.is_closed_by(acts)]
+        for controls in others:
+            controls.recording.pause_reasons.withdraw(acts)
         if closed:
             done += each(
-                closed, lambda gate: gate.resume(authority, by, token=token, acts=acts), is_refused_quietly=True
+                closed, lambda controls: controls.resume(authority, by, token=token, acts=acts), is_refused_quietly=True
             )
         return done
 
-    def forgot(
-        self, asked: Sequence[GateActs], seconds: float | None, by: str, *, may_erase_alone: bool = True
+    def pause_retroactively(
+        self, asked: Sequence[RecordingControls], seconds: float | None, by: str, *, may_erase_alone: bool = True
     ) -> Done:
         """Order the last seconds of a conversation to be erased; every other call at the extension is paused only.
 
@@ -109,25 +113,26 @@ class GroupActs:
         """
         acts = (new_act_id(),)
         meant = self._meant(asked)
-        others = [gate for gate in self._beside(asked) if gate not in meant]
+        others = [controls for controls in self._beside(asked) if controls not in meant]
         done = each(
-            [gate for gate in asked if gate in meant] + [gate for gate in meant if gate not in asked],
-            lambda gate: gate.forgot(seconds, by, acts=acts, may_erase_alone=may_erase_alone),
+            [controls for controls in asked if controls in meant]
+            + [controls for controls in meant if controls not in asked],
+            lambda controls: controls.pause_retroactively(seconds, by, acts=acts, may_erase_alone=may_erase_alone),
             is_passed_on=lambda before, one: one in before.twins,
         )
-        rest = [gate for gate in asked if gate not in meant] + others
+        rest = [controls for controls in asked if controls not in meant] + others
         return done + each(
-            rest, lambda gate: gate.pause(AGENT, by, acts=acts, may_discard=False), is_refused_quietly=True
+            rest, lambda controls: controls.pause(AGENT, by, acts=acts, may_discard=False), is_refused_quietly=True
         )
 
-    def one_conversation(self, calls: Sequence[GateActs]) -> list[GateActs]:
+    def one_conversation(self, calls: Sequence[RecordingControls]) -> list[RecordingControls]:
         """Return the calls of an extension that an act without a way back is of: the conversation that talks.
 
         Raises:
             RefusedError: There are several.
         """
         calls = _talking(calls)
-        names = {self.conversation(gate) for gate in calls}
+        names = {self.conversation(controls) for controls in calls}
         if len(names) > 1:
             raise RefusedError(
                 f"{len(names)} conversations are at this extension, and this cannot be undone; say which call is meant"
@@ -136,81 +141,83 @@ class GroupActs:
 
     # --- which calls
 
-    def same_conversation(self, gate: GateActs) -> list[GateActs]:
+    def same_conversation(self, controls: RecordingControls) -> list[RecordingControls]:
         """Return the other recordings in progress of the same conversation."""
-        noticed = self._noticed.get(gate.id)
+        noticed = self._noticed.get(controls.id)
         if not noticed:
             return []
-        return [one for one in self._recorded() if one.id in noticed and _match(gate, one) is Match.SAME]
+        return [one for one in self._recorded() if one.id in noticed and _match(controls, one) is Match.SAME]
 
-    def conversation(self, gate: GateActs) -> RecordingId:
+    def conversation(self, controls: RecordingControls) -> RecordingId:
         """Return the oldest recording in progress of the same conversation."""
-        same = [gate, *self.same_conversation(gate), *gate.twins]
+        same = [controls, *self.same_conversation(controls), *controls.twins]
         return min(same, key=_began_s).id
 
-    def credit(self, gate: GateActs, reason: str) -> None:
+    def credit(self, controls: RecordingControls, reason: str) -> None:
         """Have a reason that holds the conversation's pause given once more: it outlives what gave it before."""
         act = (new_act_id(),)
-        for one in (gate, *self.same_conversation(gate)):
-            if reason in one.recording.book.reasons:
-                one.recording.book.credit(reason, act)
+        for one in (controls, *self.same_conversation(controls)):
+            if reason in one.recording.pause_reasons.reasons:
+                one.recording.pause_reasons.credit(reason, act)
 
-    def _meant(self, asked: Sequence[GateActs]) -> list[GateActs]:
+    def _meant(self, asked: Sequence[RecordingControls]) -> list[RecordingControls]:
         """Return the calls that are of the conversation an act was asked of."""
         found = list(_talking(asked))
-        for gate in tuple(found):
-            found += [one for one in (*self.same_conversation(gate), *gate.twins) if one not in found]
+        for controls in tuple(found):
+            found += [one for one in (*self.same_conversation(controls), *controls.twins) if one not in found]
         return found
 
-    def _beside(self, asked: Sequence[GateActs], at: Collection[str] = (), *, is_joined: bool = True) -> list[GateActs]:
+    def _beside(
+        self, asked: Sequence[RecordingControls], at: Collection[str] = (), *, is_joined: bool = True
+    ) -> list[RecordingControls]:
         """Return the other calls at the same extensions; without those to which an act is passed on anyhow."""
-        numbers = frozenset(at or [number for gate in asked for number in gate.recording.numbers])
-        known = [one for gate in asked for one in (gate, *gate.twins)]
+        numbers = frozenset(at or [number for controls in asked for number in controls.recording.numbers])
+        known = [one for controls in asked for one in (controls, *controls.twins)]
         return [
-            gate
-            for gate in self._recorded()
-            if gate not in known
-            and not numbers.isdisjoint(gate.recording.numbers)
-            and (gate.recording.table.was_joined or not is_joined)
+            controls
+            for controls in self._recorded()
+            if controls not in known
+            and not numbers.isdisjoint(controls.recording.numbers)
+            and (controls.recording.table.was_joined or not is_joined)
         ]
 
     # --- what changes by itself
 
-    def joined(self, gate: GateActs) -> None:
+    def joined(self, controls: RecordingControls) -> None:
         """Look whether a call whose sides were joined is a conversation that is recorded already.
 
         Both recordings go on. What holds a pause of one holds it in the other, and what ended one for good ends the
         other.
         """
-        before = self._noticed.get(gate.id, set())
+        before = self._noticed.get(controls.id, set())
         for other in list(self._recorded()):
-            if other is gate or gate.recording.identity_changed_s is other.recording.identity_changed_s is None:
+            if other is controls or controls.recording.identity_changed_s is other.recording.identity_changed_s is None:
                 continue  # nearly all: this is asked of every call in progress, whenever one is joined
-            found = _match(gate, other)
+            found = _match(controls, other)
             if found is Match.SAME and other.id not in before:
-                self._relate(gate, other)
+                self._relate(controls, other)
             if found is not Match.NONE:
-                _carry_over(gate, other, found)
-                _carry_over(other, gate, found)
+                _carry_over(controls, other, found)
+                _carry_over(other, controls, found)
             if found is Match.SAME or other.id in before:
                 other.recording.call.tell()
 
-    def ended(self, gate: GateActs) -> None:
+    def ended(self, controls: RecordingControls) -> None:
         """Forget a call."""
-        noticed = self._noticed.pop(gate.id, set())
+        noticed = self._noticed.pop(controls.id, set())
         for other in noticed:
-            self._noticed[other].discard(gate.id)
+            self._noticed[other].discard(controls.id)
         if noticed:
             for one in self._recorded():
                 if one.id in noticed:
                     one.recording.call.tell()
 
-    def _relate(self, gate: GateActs, other: GateActs) -> None:
-        self._noticed[gate.id].add(other.id)
-        self._noticed[other.id].add(gate.id)
-        gate.recording.relates_to(other.id)
-        other.recording.relates_to(gate.id)
-        older, newer = sorted((gate, other), key=_began_s)
+    def _relate(self, controls: RecordingControls, other: RecordingControls) -> None:
+        self._noticed[controls.id].add(other.id)
+        self._noticed[other.id].add(controls.id)
+        controls.recording.relates_to(other.id)
+        other.recording.relates_to(controls.id)
+        older, newer = sorted((controls, other), key=_began_s)
         _log.warning(
             "calls %s and %s are one conversation, recorded twice: the PBX passes its transfers through the recorder",
             newer.id,
@@ -218,15 +225,18 @@ class GroupActs:
         )
 
 
-def _began_s(gate: GateActs) -> float:
-    return gate.recording.clock.began_s
+def _began_s(controls: RecordingControls) -> float:
+    return controls.recording.clock.began_s
 
 
-def signatures(works: Works, done: Done, signature: Signature) -> "list[Future[PauseAnswer]]":
+def signatures(services: CallServices, done: Done, signature: Signature) -> "list[Future[PauseAnswer]]":
     """Sign an act for each call that it reached; those that it was not asked of are told through which it came."""
     first = done[0][0].id
     through = replace(signature, details={**signature.details, "through": first})
-    return [signed(works, act, (signature if gate.id == first else through).of(gate.id)) for gate, act in done]
+    return [
+        signed(services, act, (signature if controls.id == first else through).of(controls.id))
+        for controls, act in done
+    ]
 
 
 def gathered(told: "Sequence[Future[PauseAnswer]]") -> "Future[PauseAnswer]":
@@ -285,50 +295,50 @@ def each(
     return done
 
 
-def _talking(calls: Sequence[GateActs]) -> Sequence[GateActs]:
+def _talking(calls: Sequence[RecordingControls]) -> Sequence[RecordingControls]:
     """Return the calls that are not on hold; all of them where every one is."""
-    return [gate for gate in calls if not gate.recording.call.is_held] or calls
+    return [controls for controls in calls if not controls.recording.call.is_held] or calls
 
 
-def _passage(gate: GateActs) -> Passage | None:
-    ends = gate.recording.call.ends
-    if ends is None or not gate.recording.table.was_joined:
+def _passage(controls: RecordingControls) -> Passage | None:
+    ends = controls.recording.call.ends
+    if ends is None or not controls.recording.table.was_joined:
         return None
     outside, officer = ends
     return Passage(
-        began_s=gate.recording.clock.began_s,
-        identity_changed_s=gate.recording.identity_changed_s,
+        began_s=controls.recording.clock.began_s,
+        identity_changed_s=controls.recording.identity_changed_s,
         outside=outside.number,
         is_claimed=outside.is_claimed,
         officer=officer.number,
-        officers=frozenset(gate.recording.crew.extensions),
+        officers=frozenset(controls.recording.operators.extensions),
     )
 
 
-def _match(one: GateActs, other: GateActs) -> Match:
+def _match(one: RecordingControls, other: RecordingControls) -> Match:
     if one.recording.numbers.isdisjoint(other.recording.numbers):
         return Match.NONE
     mine, theirs = _passage(one), _passage(other)
     return Match.NONE if mine is None or theirs is None else match(mine, theirs)
 
 
-def _carry_over(shut: GateActs, other: GateActs, found: Match) -> None:
+def _carry_over(shut: RecordingControls, other: RecordingControls, found: Match) -> None:
     """Shut a recording as another one of the same conversation is shut."""
-    for reason in sorted(shut.recording.book.reasons - other.recording.book.reasons - {HOLD}):
-        acts = shut.recording.book.acts.get(reason) or (new_act_id(),)
-        shut.recording.book.credit(reason, acts)
+    for reason in sorted(shut.recording.pause_reasons.reasons - other.recording.pause_reasons.reasons - {HOLD}):
+        acts = shut.recording.pause_reasons.acts.get(reason) or (new_act_id(),)
+        shut.recording.pause_reasons.credit(reason, acts)
         _sign(shut, other, "call.pause", lambda r=reason, a=acts: other.pause(r, BY, acts=a, may_discard=False))  # type: ignore[misc]
-    if found is not Match.SAME or other.recording.book.final is not None:
+    if found is not Match.SAME or other.recording.pause_reasons.final is not None:
         return
-    if shut.recording.book.final is Final.OPTED_OUT:
+    if shut.recording.pause_reasons.final is Final.OPTED_OUT:
         _sign(shut, other, "call.opt_out", lambda: other.opt_out("opt_out", BY))
-    elif shut.recording.book.final is Final.DISCARDED:
+    elif shut.recording.pause_reasons.final is Final.DISCARDED:
         _sign(shut, other, "call.pause", lambda: other.pause(AGENT, BY))
 
 
-def _sign(shut: GateActs, other: GateActs, name: str, act: Callable[[], Act]) -> None:
+def _sign(shut: RecordingControls, other: RecordingControls, name: str, act: Callable[[], Act]) -> None:
     signature = Signature(act=name, actor=BY, subject=other.id, details={"through": shut.id})
     try:
-        signed(other.recording.works, act(), signature)
+        signed(other.recording.services, act(), signature)
     except RefusedError as error:
         _log.debug("call %s: %s", other.id, error)

@@ -7,7 +7,7 @@ import logging
 from concurrent.futures import Future
 from typing import Any
 
-from recorder.calls.gate_acts import GateActs
+from recorder.calls.recording_controls import RecordingControls
 from recorder.rules.pausing import HOLD, Authority, RefusedError
 
 _log = logging.getLogger(__name__)
@@ -22,27 +22,27 @@ class HoldRule:
     """The rule for one call's recording.
 
     Args:
-        gate: What is done to it.
+        controls: What is done to it.
     """
 
-    def __init__(self, gate: GateActs) -> None:
-        self._gate = gate
+    def __init__(self, controls: RecordingControls) -> None:
+        self._controls = controls
         self._is_ending = False
         """The end of a hold is being stored; another act may overtake it, and then it has done nothing."""
 
     def look(self) -> None:
         """Pause or resume as the sides now stand."""
-        gate, recording = self._gate, self._gate.recording
-        if recording.service.record_hold or recording.taping is None or recording.is_over:
+        controls, recording = self._controls, self._controls.recording
+        if recording.service.record_hold or recording.in_progress is None or recording.is_over:
             return
-        is_held, is_paused = recording.call.is_held, HOLD in recording.book.reasons
+        is_held, is_paused = recording.call.is_held, HOLD in recording.pause_reasons.reasons
         try:
             if is_held and (not is_paused or self._is_ending):
-                gate.pause(HOLD, BY)
+                controls.pause(HOLD, BY)
             elif not is_held and is_paused and not self._is_ending:
-                act = gate.resume(Authority.RULE, BY)
+                act = controls.resume(Authority.RULE, BY)
                 self._is_ending, ended = True, recording.keep(self._ended)
-                act.add_done_callback(lambda done: recording.works.scheduler.submit(ended, done))
+                act.add_done_callback(lambda done: recording.services.scheduler.submit(ended, done))
         except RefusedError:
             _log.debug("call %s: recording has ended, hold changes nothing", recording.id)
 
@@ -51,5 +51,5 @@ class HoldRule:
         if done.exception() is None:
             self.look()
         else:
-            recording = self._gate.recording
-            recording.works.scheduler.call_later(AGAIN_S, recording.keep(self.look))
+            recording = self._controls.recording
+            recording.services.scheduler.call_later(AGAIN_S, recording.keep(self.look))

@@ -6,12 +6,12 @@ Whatever has to be shut is shut before anybody new can be heard. Call thread onl
 from audio.types import DtmfPolicy
 from audio.types import LegId as MediaLegId
 from recorder.calls.bridged import BridgedCall
+from recorder.calls.component import Component
 from recorder.calls.keypad import Keypad
-from recorder.calls.part import Part
 from recorder.calls.recording import Recording
+from recorder.calls.recording_in_progress import RecordingInProgress
 from recorder.calls.rules.call_words import After
-from recorder.calls.rules.transfer import Occupant, Standing
-from recorder.calls.taping import Taping
+from recorder.calls.rules.transfer import Party, PartyStatus
 from recorder.rules.pausing import Final
 
 BY = "rule:transfer"
@@ -21,7 +21,7 @@ _NOTED = (Final.VOICEMAIL, Final.OUT_OF_SCOPE)
 """Why nothing is kept of a call that is joined all the same."""
 
 
-class Joining(Part[BridgedCall]):
+class Joining(Component[BridgedCall]):
     """The joinings of one call.
 
     Args:
@@ -38,8 +38,8 @@ class Joining(Part[BridgedCall]):
     @property
     def is_in_scope(self) -> bool:
         """Tell whether somebody's calls are recorded who is on it, and neither emergency services nor a mailbox are."""
-        standings = {occupant.standing for occupant in self._call.people.values()}
-        return Standing.NOMINATED in standings and Standing.EXEMPT not in standings
+        statuses = {party.status for party in self._call.people.values()}
+        return PartyStatus.NOMINATED in statuses and PartyStatus.EXEMPT not in statuses
 
     def replaced(self, after: After) -> None:
         """Somebody else is on a side, and cannot be heard yet: stop, if they may not be recorded yet."""
@@ -53,95 +53,95 @@ class Joining(Part[BridgedCall]):
         call = self._call
         if not self.is_in_scope:
             self._stop(TRANSFERRED)
-            for party in call.parties.values():
-                party.listen(DtmfPolicy.PASS, tones=False)
+            for media in call.sides.values():
+                media.listen(DtmfPolicy.PASS, tones=False)
             call.bridge()
             self._note()
             return
         if call.people[call.call.officer].extension is None:
             # During the notice somebody came who is not nominated, so that the officer is the one who heard it.
             call.call.keys, call.call.notice_complete = call.call.outside, False
-        if self._outside.standing is Standing.UNTOLD:
+        if self._outside.status is PartyStatus.UNTOLD:
             call.call.notice_complete = False  # somebody heard it, who is not there any more
         officer = call.people[call.call.officer].extension
         if officer is not None:
             self._recording.hand_to(officer)
-        for occupant in call.people.values():
-            if occupant.extension is not None:
-                self._recording.crew.take_part(occupant.extension)
+        for party in call.people.values():
+            if party.extension is not None:
+                self._recording.operators.take_part(party.extension)
         self._listen()
-        if self._recording.taping is not None:
-            self._go_on(self._recording.taping)
+        if self._recording.in_progress is not None:
+            self._go_on(self._recording.in_progress)
             call.bridge()
         else:
             self._begin()  # first, so that nothing is heard that is not kept
             call.bridge()
 
     @property
-    def _outside(self) -> Occupant:
+    def _outside(self) -> Party:
         return self._call.people[self._call.call.outside]
 
     def _stop(self, reason: str) -> None:
-        taping, book = self._recording.taping, self._recording.book
-        is_mailbox = any(occupant.is_mailbox for occupant in self._call.people.values())
+        in_progress, pause_reasons = self._recording.in_progress, self._recording.pause_reasons
+        is_mailbox = any(party.is_mailbox for party in self._call.people.values())
         final = Final.VOICEMAIL if is_mailbox else Final.OUT_OF_SCOPE
-        if taping is None:
-            book.leave_scope(final)
-        elif book.final is None:
-            self._keep(taping.leave_scope(reason, BY, final))
+        if in_progress is None:
+            pause_reasons.leave_scope(final)
+        elif pause_reasons.final is None:
+            self._keep(in_progress.leave_scope(reason, BY, final))
 
     def _note(self) -> None:
         """Begin a recording of which nothing is kept, of a call that is joined like this: its row says why."""
         recording = self._recording
-        if recording.taping is None and recording.blocked is None and recording.book.final in _NOTED:
+        if recording.in_progress is None and recording.blocked is None and recording.pause_reasons.final in _NOTED:
             recording.open_tap(*self._media)
 
     def _keep(self, position_s: float) -> None:
         """Have recovery know, should we die: what a container says of its end may be older."""
-        book = self._recording.book
-        self._recording.keep_state(book.state, sorted(book.reasons), position_s)
+        pause_reasons = self._recording.pause_reasons
+        self._recording.keep_state(pause_reasons.state, sorted(pause_reasons.reasons), position_s)
 
     def _listen(self) -> None:
         call = self._call
-        tones = call.works.config.media.detect_tones
+        tones = call.services.config.media.detect_tones
         masked = DtmfPolicy.MASK if self._recording.service.mask_card_digits else DtmfPolicy.PASS
         keypad = self._keypad
-        for side, party in call.parties.items():
+        for side, party in call.sides.items():
             if call.has_keys(side):
                 keys, secret = keypad.control_keys, keypad.secret_keys
                 party.listen(DtmfPolicy.HOLD_STAR, tones=tones, control=keys, secret=secret)
             else:
                 party.listen(masked, tones=tones)
 
-    def _go_on(self, taping: Taping) -> None:
+    def _go_on(self, in_progress: RecordingInProgress) -> None:
         call = self._call
-        taping.retarget(*self._media)
+        in_progress.retarget(*self._media)
         if call.call.notice_complete:
             extension = call.people[call.call.officer].extension
             number = extension.number if extension is not None else ""
-            self._keep(taping.enter_scope(self._recording.operator, number, self._recording.officers, BY))
-            taping.describe(self._recording.row())
+            self._keep(in_progress.enter_scope(self._recording.operator, number, self._recording.officers, BY))
+            in_progress.describe(self._recording.row())
         else:  # whoever is new has not heard it in full
             self._stop(NOT_HEARD)
             call.tell_officer(self._recording.sounds.refused)
 
     def _begin(self) -> None:
         call = self._call
-        self._recording.book.enter_scope()
+        self._recording.pause_reasons.enter_scope()
         self._note()
-        if self._recording.taping is not None:
+        if self._recording.in_progress is not None:
             return
         if not call.call.notice_complete:
             self._recording.blocked = NOT_HEARD
             call.tell_officer(self._recording.sounds.refused)  # they should know that nothing of this is kept
-        elif self._recording.book.final is None:
+        elif self._recording.pause_reasons.final is None:
             self._recording.open_tap(*self._media)
 
     @property
     def _media(self) -> tuple[MediaLegId, MediaLegId]:
         """Return the media legs of the outside party and the officer."""
         call = self._call
-        outside, officer = call.parties[call.call.outside].media_leg, call.parties[call.call.officer].media_leg
+        outside, officer = call.sides[call.call.outside].media_leg, call.sides[call.call.officer].media_leg
         assert outside is not None
         assert officer is not None
         return outside, officer

@@ -15,12 +15,12 @@ from recorder.access.pins import PinAnswer
 from recorder.access.sign_on_codes import SignOnCode
 from recorder.calls.acts import PauseAnswer, Signature, refused
 from recorder.calls.call_facts import facts_of
-from recorder.calls.gate_acts import GateActs
+from recorder.calls.component import Component
 from recorder.calls.group_acts import Done, GroupActs, gathered, signatures
 from recorder.calls.opt_out_acts import OptOutActs
-from recorder.calls.part import Part
 from recorder.calls.recordable import RecordableCall
-from recorder.calls.rules.call import Side, State
+from recorder.calls.recording_controls import RecordingControls
+from recorder.calls.rules.call import CallState, Side
 from recorder.calls.signing_on import SIGN_ON, sign_on
 from recorder.rules.limits import RateLimit
 from recorder.rules.live_access import Permit, Source, permit_of
@@ -42,29 +42,29 @@ CARD_PAUSES = 3
 """So many of one call raise it; somebody who mistypes a card number pauses twice."""
 
 
-class KeyActs(Part[RecordableCall]):
+class KeyActs(Component[RecordableCall]):
     """The acts of the keys on one side of a call: an internal one has an officer on either.
 
     Args:
         call: The call.
-        gate: What is done to its recording.
+        controls: What is done to its recording.
         groups: Acts on more than one recording.
         side: Where the keys are.
     """
 
-    def __init__(self, call: RecordableCall, gate: GateActs, groups: GroupActs, side: Side) -> None:
+    def __init__(self, call: RecordableCall, controls: RecordingControls, groups: GroupActs, side: Side) -> None:
         super().__init__(call)
-        self._gate = gate
+        self._controls = controls
         self._groups = groups
         self._side = side
-        self._sounds = call.works.sounds
+        self._sounds = call.services.sounds
         self._limit = RateLimit(MOST_ACTS, ACTS_WITHIN_S)
         self._card_pauses = 0
         """Pauses by the caller's digits since a payment was last made."""
 
     def pause(self) -> None:
         """Pause for the officer. A pause is never refused for being asked too often, only not written down again."""
-        if self._is_flooded() and AGENT in self._gate.lasting_reasons:
+        if self._is_flooded() and AGENT in self._controls.lasting_reasons:
             return
         permit = permit_of(Source.OFFICER_KEYS, access.Act.PAUSE)
         at = (self._call.extension_on(self._side),)
@@ -74,16 +74,16 @@ class KeyActs(Part[RecordableCall]):
         """Resume for the officer."""
         if not self._is_flooded():
             permit = permit_of(Source.OFFICER_KEYS, access.Act.RESUME)
-            resume = partial(self._groups.resume, [self._gate], permit.authority)
+            resume = partial(self._groups.resume, [self._controls], permit.authority)
             self._by_officer(RESUME, resume, self._sounds.resumed)
 
     def _pause(self, reason: str, by: str, permit: Permit, at: Collection[str] = ()) -> Done:
-        return self._groups.pause([self._gate], reason, by, at=at, may_discard=permit.may_discard)
+        return self._groups.pause([self._controls], reason, by, at=at, may_discard=permit.may_discard)
 
     def pause_for_card(self) -> None:
         """Pause: the outside party keyed what looks like a card number."""
-        if CARD_DIGITS in self._gate.lasting_reasons:
-            self._groups.credit(self._gate, CARD_DIGITS)
+        if CARD_DIGITS in self._controls.lasting_reasons:
+            self._groups.credit(self._controls, CARD_DIGITS)
             return
         by = "rule:card_digits"
         try:
@@ -96,13 +96,13 @@ class KeyActs(Part[RecordableCall]):
         self._confirm(self._signed(done, PAUSE, by), self._sounds.paused)
 
     def _count_card_pause(self) -> None:
-        call, book = self._call, self._gate.recording.book
-        if book.was_paid:
-            self._card_pauses, book.was_paid = 0, False
+        call, pause_reasons = self._call, self._controls.recording.pause_reasons
+        if pause_reasons.was_paid:
+            self._card_pauses, pause_reasons.was_paid = 0, False
         self._card_pauses += 1
         if self._card_pauses >= CARD_PAUSES:
-            call.works.alarm(CARD_REPEATED)
-            call.works.publish({"event": "alarm", "alarm": CARD_REPEATED, "id": call.id})
+            call.services.alarm(CARD_REPEATED)
+            call.services.publish({"event": "alarm", "alarm": CARD_REPEATED, "id": call.id})
             _log.warning(
                 "call %s: the caller's digits have paused it %d times, and no payment was made",
                 call.id,
@@ -115,19 +115,21 @@ class KeyActs(Part[RecordableCall]):
             self._call.tell_officer(self._sounds.refused, self._side)
             return
         call = self._call
-        checked = call.works.pins.check(pin, facts_of(self._gate.recording), extension=call.extension_on(self._side))
+        checked = call.services.pins.check(
+            pin, facts_of(self._controls.recording), extension=call.extension_on(self._side)
+        )
         is_checked = self._kept(self._pin_checked)
-        checked.add_done_callback(lambda done: call.works.scheduler.submit(is_checked, done.result()))
+        checked.add_done_callback(lambda done: call.services.scheduler.submit(is_checked, done.result()))
 
     def _pin_checked(self, answer: PinAnswer) -> None:
         if answer.manager is None:
             self._refuse(OPT_OUT, self._officer, "the keys are locked" if answer.is_locked else "the PIN is wrong")
             return
-        if self._call.call.state is not State.JOINED:
+        if self._call.call.state is not CallState.JOINED:
             self._refuse(OPT_OUT, answer.manager, "the call has ended")
             return
         try:
-            done = OptOutActs(self._call.works, self._groups).grant_by_keys(self._gate, answer.manager)
+            done = OptOutActs(self._call.services, self._groups).grant_by_keys(self._controls, answer.manager)
         except RefusedError as error:
             self._refuse(OPT_OUT, answer.manager, str(error))
             return
@@ -139,26 +141,26 @@ class KeyActs(Part[RecordableCall]):
             self._call.tell_officer(self._sounds.refused, self._side)
             return
         call, number = self._call, self._call.extension_on(self._side)
-        extension = call.works.config.extensions.get(number)
+        extension = call.services.config.extensions.get(number)
         if extension is None or number not in call.numbers:  # the call is with somebody who is not nominated
             self._refuse(SIGN_ON, self._officer, "this is not the phone of a nominated extension")
             return
-        code = call.works.sign_on_codes.take(number, keyed)
+        code = call.services.sign_on_codes.take(number, keyed)
         if code is None:
             self._refuse(SIGN_ON, self._officer, f"no such code waits for extension {number}")
             return
         details = {"carrier": "keys", "call": call.id}
         done = sign_on(
-            call.works, extension, account=code.account, operator=code.operator, is_proven=True, details=details
+            call.services, extension, account=code.account, operator=code.operator, is_proven=True, details=details
         )
         told = self._kept(self._signed_on)
-        done.add_done_callback(lambda one: call.works.scheduler.submit(told, code, one.exception()))
+        done.add_done_callback(lambda one: call.services.scheduler.submit(told, code, one.exception()))
 
     def _signed_on(self, code: SignOnCode, error: BaseException | None) -> None:
         if error is not None:
             self._refuse(SIGN_ON, code.account, "it could not be stored")
             return
-        self._gate.recording.crew.prove(code.extension, code.operator)
+        self._controls.recording.operators.prove(code.extension, code.operator)
         self._call.tell_officer(self._sounds.signed_on, self._side)
 
     def refuse_info(self, why: str, *, is_outside: bool) -> None:
@@ -170,17 +172,17 @@ class KeyActs(Part[RecordableCall]):
         """
         by = "caller" if is_outside else self._officer
         refused(
-            self._call.works, Signature(act=INFO, actor=by, subject=self._call.id, details={"carrier": "info"}), why
+            self._call.services, Signature(act=INFO, actor=by, subject=self._call.id, details={"carrier": "info"}), why
         )
 
     # --- refusals and confirmations
 
     @property
     def _officer(self) -> str:
-        recording = self._gate.recording
+        recording = self._controls.recording
         if self._side is self._call.call.officer:
             return f"officer:{recording.operator}"
-        there = recording.crew.at((self._call.extension_on(self._side),))
+        there = recording.operators.at((self._call.extension_on(self._side),))
         return f"officer:{min(there, default=recording.operator)}"
 
     def _is_flooded(self) -> bool:
@@ -200,19 +202,19 @@ class KeyActs(Part[RecordableCall]):
 
     def _signed(self, done: Done, name: str, by: str) -> "Future[PauseAnswer]":
         """Return the answer of an act once it is stored, and in the audit log, for each call that it reached."""
-        return gathered(signatures(self._call.works, done, self._signature(name, by)))
+        return gathered(signatures(self._call.services, done, self._signature(name, by)))
 
     def _signature(self, name: str, by: str) -> Signature:
         return Signature(act=name, actor=by, subject=self._call.id, details={"carrier": "keys"})
 
     def _refuse(self, name: str, by: str, why: str) -> None:
-        refused(self._call.works, self._signature(name, by), why)
+        refused(self._call.services, self._signature(name, by), why)
         self._call.tell_officer(self._sounds.refused, self._side)
 
     def _confirm(self, told: "Future[PauseAnswer]", sound: Prompt) -> None:
         """Tell the officer once the act is on disk and in the log: a tone that is heard is a promise."""
-        works, tell = self._call.works, self._kept(self._tell)
-        told.add_done_callback(lambda done: works.scheduler.submit(tell, done, sound))
+        services, tell = self._call.services, self._kept(self._tell)
+        told.add_done_callback(lambda done: services.scheduler.submit(tell, done, sound))
 
     def _tell(self, done: "Future[PauseAnswer]", sound: Prompt) -> None:
         if done.exception() is not None:

@@ -13,11 +13,11 @@ from collections.abc import Callable
 
 from audio.dtmf import SAME_PRESS_NS, CardRule, ControlAction, ControlMatcher, InfoDigitError, parse_info_digit
 from audio.types import DigitSource
-from recorder.calls.gate_acts import GateActs
+from recorder.calls.component import Component
 from recorder.calls.group_acts import GroupActs
 from recorder.calls.key_acts import KeyActs
-from recorder.calls.part import Part
 from recorder.calls.recordable import RecordableCall
+from recorder.calls.recording_controls import RecordingControls
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import Side
 from recorder.config.settings import Pause
@@ -47,22 +47,22 @@ def card_rule(settings: Pause) -> CardRule:
     return CardRule(digits=settings.card_digits, within_s=settings.card_window_s)
 
 
-class Keypad(Part[RecordableCall]):
+class Keypad(Component[RecordableCall]):
     """The keys of one call.
 
     Args:
         call: The call.
-        gate: What is done to its recording.
+        controls: What is done to its recording.
         groups: Acts on more than one recording.
         card: Counts the outside party's digits.
     """
 
-    def __init__(self, call: RecordableCall, gate: GateActs, groups: GroupActs, card: CardRule) -> None:
+    def __init__(self, call: RecordableCall, controls: RecordingControls, groups: GroupActs, card: CardRule) -> None:
         super().__init__(call)
-        self._recording = gate.recording
-        self._acts = {side: KeyActs(call, gate, groups, side) for side in Side}
+        self._recording = controls.recording
+        self._acts = {side: KeyActs(call, controls, groups, side) for side in Side}
         self._card = card
-        config = call.works.config
+        config = call.services.config
         self._second_key = config.notice.second_key
         self._control: dict[str, Callable[[KeyActs], None]] = {
             config.pause.pause_keys: KeyActs.pause,
@@ -96,7 +96,7 @@ class Keypad(Part[RecordableCall]):
                 self._call.apply(table.SecondWanted())
             return
         heard = digit if carrier is DigitSource.INBAND else None
-        if self._card.count(self._call.works.lateness.asked_ns, carrier, heard=heard):
+        if self._card.count(self._call.services.lateness.asked_ns, carrier, heard=heard):
             self._acts[self._call.call.officer].pause_for_card()
 
     def control(self, keys: str, carrier: DigitSource, side: Side) -> None:
@@ -174,7 +174,7 @@ class Keypad(Part[RecordableCall]):
             self._call.pass_info(side, body)
         if action in (ControlAction.HOLD, ControlAction.REPLAY_AND_HOLD):
             release = self._kept(self._release_star)
-            self._call.works.scheduler.call_later(STAR_WAIT_S, release, side, body.content_type)
+            self._call.services.scheduler.call_later(STAR_WAIT_S, release, side, body.content_type)
 
     def _release_star(self, side: Side, content_type: str) -> None:
         if ControlAction.REPLAY in self._matchers[side].wait(time.monotonic_ns()):
@@ -198,7 +198,7 @@ class Keypad(Part[RecordableCall]):
 
     def _look_later(self, side: Side) -> None:
         self._looking.add(side)
-        self._call.works.scheduler.call_later(SECRET_LOOK_S, self._kept(self._look_at_secret), side)
+        self._call.services.scheduler.call_later(SECRET_LOOK_S, self._kept(self._look_at_secret), side)
 
     def _look_at_secret(self, side: Side) -> None:
         self._looking.discard(side)

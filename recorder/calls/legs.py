@@ -10,12 +10,12 @@ from sip.events import LegId
 class Legs:
     """The SIP legs of a call by side; None before a side exists and after it has ended.
 
-    ``newcomer`` is the leg of somebody who is to take the place of a side.
+    ``target`` is the leg of somebody who is to take the place of a side.
     """
 
     a: LegId | None
     b: LegId | None = None
-    newcomer: LegId | None = None
+    target: LegId | None = None
     every: list[LegId] = field(default_factory=list)
 
     def of(self, side: Side) -> LegId | None:

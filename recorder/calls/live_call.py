@@ -9,17 +9,17 @@ from typing import Any
 
 from audio.types import PortsExhaustedError
 from recorder.calls.call_clock import CallClock
-from recorder.calls.dial_plan import DialPlan, Way
+from recorder.calls.call_services import CallServices
+from recorder.calls.dial_plan import DialPlan, RouteChoice
 from recorder.calls.legs import Legs
 from recorder.calls.redirects import Following, Redirection
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import Call, Side
 from recorder.calls.rules.call_words import After
-from recorder.calls.rules.transfer import Occupant
+from recorder.calls.rules.transfer import Party
 from recorder.calls.transferable import TransferableCall, TransferIntake
 from recorder.calls.transferring import Transfers
-from recorder.calls.works import Works
 from recorder.rules.routing import Route, find_peer
 from sip.endpoint import OutgoingCall
 from sip.events import (
@@ -52,10 +52,10 @@ class LiveCall(TransferableCall):
     """One call from its offer to its end.
 
     Args:
-        works: The daemon's parts.
+        services: The daemon's parts.
         offered: The INVITE.
         call: The table's view of it.
-        way: Where it goes.
+        choice: Where it goes.
         people: Who is on its sides.
         board: Who gets which event.
         plan: Where numbers lead.
@@ -64,21 +64,21 @@ class LiveCall(TransferableCall):
 
     def __init__(
         self,
-        works: Works,
+        services: CallServices,
         offered: CallOffered,
         call: Call,
-        way: Way,
+        choice: RouteChoice,
         *,
-        people: dict[Side, Occupant],
+        people: dict[Side, Party],
         board: CallRegistry,
         plan: DialPlan,
         intake: TransferIntake,
     ) -> None:
         self.clock = CallClock()
-        self.works = works
+        self.services = services
         self.offered = offered
         self.call = call
-        self.way = way
+        self.choice = choice
         self.legs = Legs(a=offered.leg)
         self.people = people
         self.board = board
@@ -101,7 +101,7 @@ class LiveCall(TransferableCall):
 
     def receive(self, event: SipEvent, leg: LegId) -> None:
         """Take what happened on one of the call's legs."""
-        if leg == self.legs.newcomer:
+        if leg == self.legs.target:
             self.transfers.receive(event)
             return
         side = self.legs.side_of(leg)
@@ -183,8 +183,10 @@ class LiveCall(TransferableCall):
     def note_refusal(self, event: LegRefused) -> None:
         """Raise the alarm where a refusal speaks of a setting, not of the person called."""
         if event.status in ACCOUNT_REFUSALS:
-            self.works.alarm("account_refused")
-            _log.error("route %s refused a call with %d: no account, or a wrong one", self.way.route.name, event.status)
+            self.services.alarm("account_refused")
+            _log.error(
+                "route %s refused a call with %d: no account, or a wrong one", self.choice.route.name, event.status
+            )
 
     def leg_ended(self, side: Side) -> None:
         """Give back what belonged to a leg that is gone while the call goes on; signalling alone has nothing."""
@@ -192,24 +194,24 @@ class LiveCall(TransferableCall):
 
     # --- somebody takes the place of a side
 
-    def occupant(self, side: Side) -> Occupant:
+    def party_at(self, side: Side) -> Party:
         """Return who is on a side."""
         return self.people[side]
 
-    def seat(self, side: Side, occupant: Occupant) -> None:
+    def seat(self, side: Side, party: Party) -> None:
         """Put a party on a side."""
-        self.goes_by(occupant.number)
-        self.people[side] = occupant
+        self.goes_by(party.number)
+        self.people[side] = party
 
     @property
     def is_talking(self) -> bool:
         """Tell whether the sides are joined, nobody is about to be replaced, and nobody is lent to another call."""
-        is_joined = self.call.state in (table.State.JOINED, table.State.THROUGH_JOINED)
+        is_joined = self.call.state in (table.CallState.JOINED, table.CallState.THROUGH_JOINED)
         return is_joined and None not in (self.legs.a, self.legs.b)
 
     def _is_followed(self, event: LegRefused) -> bool:
         """Tell whether B is dialled again where a 3xx leads."""
-        if event.status // 100 != 3 or not self.way.route.follow_redirects:
+        if event.status // 100 != 3 or not self.choice.route.follow_redirects:
             return False
         found = self._following.next(event.headers, self._is_peer)
         while found is not None and not self._may_follow(found):
@@ -223,18 +225,18 @@ class LiveCall(TransferableCall):
     def _may_follow(self, found: Redirection) -> bool:
         """Tell whether a redirection may be dialled: it leads to the number that was called, or to one that may be."""
         called = self.offered.request_user
-        if found.user in (called, self.number_on(self.way.route, called)):
+        if found.user in (called, self.number_on(self.choice.route, called)):
             return True
-        return self.plan.may_transfer_to(found.user, self.way.route)
+        return self.plan.may_transfer_to(found.user, self.choice.route)
 
     def _is_peer(self, host: str) -> bool:
-        return find_peer(self.works.config.peer, host) is not None
+        return find_peer(self.services.config.peer, host) is not None
 
     def identify(self, side: Side, headers: tuple[Header, ...]) -> None:
         """Tell a side who is at the other end now."""
         leg, said = self.legs.of(side), self.as_told_to(side, headers)
         if leg is not None and said and self.call.was_joined:
-            self.works.endpoint.identify(leg, said)
+            self.services.endpoint.identify(leg, said)
 
     def as_told_to(self, side: Side, headers: tuple[Header, ...]) -> tuple[Header, ...]:
         """Return the headers of one side as the other may have them: who asks for privacy is not named outside."""
@@ -247,16 +249,16 @@ class LiveCall(TransferableCall):
 
     @abstractmethod
     def replaced(self, side: Side, after: After) -> None:
-        """A newcomer is on a side now."""
+        """A transfer target is on a side now."""
 
     def _replace(self, command: table.Replace) -> None:
-        occupant, leg = self.transfers.take()
+        party, leg = self.transfers.take()
         if leg is not None:
             gone = self.legs.of(command.side)
             self.legs.put(command.side, leg)
             if gone is not None:
-                self.works.endpoint.hang_up(gone)
-        self.seat(command.side, occupant)
+                self.services.endpoint.hang_up(gone)
+        self.seat(command.side, party)
         if leg is not None:
             self.replaced(command.side, command.after)
 
@@ -272,7 +274,7 @@ class LiveCall(TransferableCall):
                 self._refuse(command.status)
             case table.Replace():
                 self._replace(command)
-            case table.DropNewcomer():
+            case table.DropTransferTarget():
                 self.transfers.drop()
             case table.Finish():
                 self.finish(command.end)
@@ -291,12 +293,12 @@ class LiveCall(TransferableCall):
     def number_on(self, route: Route, number: str) -> str:
         """Return what to dial: the route's form of a number, but no rule of a route may spoil an emergency number."""
         dialled = route.dialled(number)
-        is_emergency = self.works.config.emergency.has
+        is_emergency = self.services.config.emergency.has
         return number if is_emergency(number) and not is_emergency(dialled) else dialled
 
     def _dial(self, index: int) -> None:
         self.dialled = self.offered.request_user
-        self._dial_at(self.way.targets[index], self.number_on(self.way.route, self.offered.request_user))
+        self._dial_at(self.choice.targets[index], self.number_on(self.choice.route, self.offered.request_user))
 
     def _dial_at(self, target: Address, user: str) -> None:
         self.far = target
@@ -304,7 +306,7 @@ class LiveCall(TransferableCall):
             body = self.offer_to_b()
         except PortsExhaustedError as error:
             _log.error("a call is ended: %s", error)
-            self.works.alarm("ports_exhausted")
+            self.services.alarm("ports_exhausted")
             self.stop("ports_exhausted")
             return
         outgoing = OutgoingCall(
@@ -314,14 +316,14 @@ class LiveCall(TransferableCall):
             from_display=self.offered.from_display,
             headers=self.offered.headers,
             max_forwards=self.offered.max_forwards - 1,
-            loop_mark=self.way.loop_mark,
+            loop_mark=self.choice.loop_mark,
             loop_marks=self.offered.loop_marks,
             body=body,
-            no_reply_s=self.works.config.sip.no_reply_s,
+            no_reply_s=self.services.config.sip.no_reply_s,
             ring_s=self.ring_s,
             is_reliable=self.is_reliable,
         )
-        self.legs.b = self.works.endpoint.dial(outgoing)
+        self.legs.b = self.services.endpoint.dial(outgoing)
         self.board.adopt(self.legs.b, self)
 
     def _hang_up(self, command: table.HangUp) -> None:
@@ -329,7 +331,7 @@ class LiveCall(TransferableCall):
         if leg is not None:
             self.legs.end(command.side)
             # Why one side ended the call is told to the other (RFC 3326).
-            self.works.endpoint.hang_up(leg, reason=command.reason or self._parting_reason)
+            self.services.endpoint.hang_up(leg, reason=command.reason or self._parting_reason)
 
     def _refuse(self, status: int, headers: tuple[Header, ...] = ()) -> None:
         """Refuse A; what the far side said is passed on in its own words."""
@@ -340,18 +342,18 @@ class LiveCall(TransferableCall):
             status, phrase = 403, "Forbidden"
         elif self._refusal is not None and self._refusal.status == status:
             phrase, headers = self._refusal.phrase or phrase, self._refusal.headers
-        self.works.endpoint.refuse(self.legs.a, status, phrase, headers=headers)
+        self.services.endpoint.refuse(self.legs.a, status, phrase, headers=headers)
         self.legs.end(Side.A)
 
     def stop(self, reason: str) -> None:
         """End the call from our side."""
-        if self.call.state is not table.State.ENDED:
+        if self.call.state is not table.CallState.ENDED:
             self.apply(table.Stopped(reason))
 
     def refuse_offer(self, status: int, end: str) -> None:
         """End an offer that cannot be served before anything was begun; ``end`` is why, for the record."""
         self._refuse(status, (("Retry-After", "5"),) if status == 503 else ())
-        self.call.state, self.call.end = table.State.ENDED, end
+        self.call.state, self.call.end = table.CallState.ENDED, end
 
     @abstractmethod
     def as_json(self) -> dict[str, Any]:

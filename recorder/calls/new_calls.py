@@ -5,25 +5,25 @@ import logging
 import secrets
 
 from audio.types import PortsExhaustedError
-from recorder.calls.dial_plan import DialPlan, Way
+from recorder.calls.call_services import CallServices
+from recorder.calls.dial_plan import DialPlan, RouteChoice
 from recorder.calls.group_acts import GroupActs
 from recorder.calls.live_call import LiveCall
 from recorder.calls.media_errors import MediaError, UnreachableError
 from recorder.calls.opt_out_acts import OptOutActs
-from recorder.calls.passed_call import PassedCall
+from recorder.calls.passthrough_call import PassthroughCall
 from recorder.calls.peer_calls import Handling, PeerCalls
 from recorder.calls.recorded_call import RecordedCall
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import Call, Side
-from recorder.calls.rules.mentions import mentions
-from recorder.calls.rules.transfer import occupants_of
+from recorder.calls.rules.nomination_hints import has_nomination_hint
+from recorder.calls.rules.transfer import parties_of
 from recorder.calls.sip_call import SipCall
 from recorder.calls.siprec.siprec_call import SiprecCall
-from recorder.calls.siprec.siprec_desk import SiprecDesk
+from recorder.calls.siprec.siprec_service import SiprecService
 from recorder.calls.transferable import TransferableCall
 from recorder.calls.transferred_in import TransferredInCall, offer_in_place
-from recorder.calls.works import Works
 from recorder.rules.policy import Direction, Nomination, NoticeWhen, nominate
 from recorder.rules.routing import Peer
 from sip.events import CallOffered, LegId, ReferReceived
@@ -38,7 +38,7 @@ class NewCalls:
     """Takes calls in, and knows those that are recorded.
 
     Args:
-        works: The daemon's parts.
+        services: The daemon's parts.
         plan: Where numbers lead.
         registry: Gets the legs of each call.
 
@@ -49,31 +49,31 @@ class NewCalls:
         counts: How many calls there were, by what became of them.
     """
 
-    def __init__(self, works: Works, plan: DialPlan, registry: CallRegistry) -> None:
-        self._works = works
+    def __init__(self, services: CallServices, plan: DialPlan, registry: CallRegistry) -> None:
+        self._services = services
         self._plan = plan
         self._registry = registry
         self.recorded: dict[str, Recorded] = {}
-        self.groups = GroupActs(lambda: [call.gate for call in self.recorded.values()])
+        self.groups = GroupActs(lambda: [call.controls for call in self.recorded.values()])
         self.is_draining = False
         self.counts = dict.fromkeys(("offered", "recorded", "passed", "refused", "emergency", "over_peer_limit"), 0)
-        self._passed: set[PassedCall] = set()
-        self._peer_calls = PeerCalls(works)
-        self._siprec = SiprecDesk(works)
-        self._threads = itertools.cycle(range(works.config.media.threads))
-        self._max_calls = works.config.limits.max_calls
+        self._passed: set[PassthroughCall] = set()
+        self._peer_calls = PeerCalls(services)
+        self._siprec = SiprecService(services)
+        self._threads = itertools.cycle(range(services.config.media.threads))
+        self._max_calls = services.config.limits.max_calls
         """What the writer and locked memory were made for at the start: a reload does not change it."""
         registry.when_ended.append(self._forget)
 
     def _forget(self, call: SipCall) -> None:
         self._peer_calls.end(call)
-        if isinstance(call, PassedCall):
+        if isinstance(call, PassthroughCall):
             self._passed.discard(call)
         elif isinstance(call, RecordedCall | SiprecCall):
             self.recorded.pop(call.id, None)
-            self.groups.ended(call.gate)
-            OptOutActs(self._works, self.groups).call_ended(call.id)
-            self._works.publish({"event": "ended", "id": call.id})
+            self.groups.ended(call.controls)
+            OptOutActs(self._services, self.groups).call_ended(call.id)
+            self._services.publish({"event": "ended", "id": call.id})
 
     @property
     def _is_full(self) -> bool:
@@ -83,7 +83,7 @@ class NewCalls:
     def offered(self, event: CallOffered) -> None:
         """Take a new call."""
         self.counts["offered"] += 1
-        config = self._works.config
+        config = self._services.config
         if self._siprec.is_ours(event):
             self._begin_session(event)
             return
@@ -110,8 +110,8 @@ class NewCalls:
             elif len(self._passed) >= config.limits.max_passed:
                 self.refuse(event, 503)
             else:
-                if mentions(event, config.nominated):
-                    self._works.alarm("nominated_passed")
+                if has_nomination_hint(event, config.nominated):
+                    self._services.alarm("nominated_passed")
                 self._begin_passed(event, self._plan.peer(event.source))
 
     def _refused_for_peer(self, event: CallOffered, handling: Handling) -> bool:
@@ -161,26 +161,26 @@ class NewCalls:
         """Refuse a call before anything was begun."""
         self.counts["refused"] += 1
         headers = (("Retry-After", "5"),) if status == 503 else ()
-        self._works.endpoint.refuse(event.leg, status, "", headers=headers)
+        self._services.endpoint.refuse(event.leg, status, "", headers=headers)
 
     def _begin_passed(self, event: CallOffered, peer: Peer | None = None) -> None:
         """Pass a call through; ``peer`` is whose it counts as, None for an emergency call."""
-        way = self._plan.way_to(event.request_user, event.source)
-        if way is None:
+        choice = self._plan.route_to(event.request_user, event.source)
+        if choice is None:
             self.refuse(event, 404)
             return
         state = Call(
             is_nominated=False,
             direction=Direction.INBOUND,
             notice_when=NoticeWhen.BEFORE_RING,
-            targets=len(way.targets),
+            targets=len(choice.targets),
         )
-        call = PassedCall(
-            self._works,
+        call = PassthroughCall(
+            self._services,
             event,
             state,
-            way,
-            people=occupants_of(None, calling=event.asserted_user or event.from_user, called=event.request_user),
+            choice,
+            people=parties_of(None, calling=event.asserted_user or event.from_user, called=event.request_user),
             board=self._registry,
             plan=self._plan,
             intake=self,
@@ -192,22 +192,26 @@ class NewCalls:
         self._registry.guard(call, call.apply, table.Begin())
 
     def _begin_recorded(self, event: CallOffered, nomination: Nomination) -> None:
-        way = self._plan.way_to(event.request_user, event.source)
-        service = self._works.config.service_of(nomination.extension)
+        choice = self._plan.route_to(event.request_user, event.source)
+        service = self._services.config.service_of(nomination.extension)
         state = Call(
             is_nominated=True,
             direction=nomination.direction,
             notice_when=service.notice_when,
-            targets=len(way.targets) if way else 0,
-            has_second=self._works.sounds.second is not None,
+            targets=len(choice.targets) if choice else 0,
+            has_second=self._services.sounds.second is not None,
         )
-        nowhere = Way(route=self._works.config.route[0], targets=(), loop_mark="") if self._works.config.route else None
-        chosen = way or nowhere
+        nowhere = (
+            RouteChoice(route=self._services.config.route[0], targets=(), loop_mark="")
+            if self._services.config.route
+            else None
+        )
+        chosen = choice or nowhere
         if chosen is None:
             self.refuse(event, 404)
             return
         call = RecordedCall(
-            self._works,
+            self._services,
             event,
             state,
             chosen,
@@ -219,7 +223,7 @@ class NewCalls:
             intake=self,
             groups=self.groups,
         )
-        refusal = (404, "no_route") if way is None else self._first_obstacle(call)
+        refusal = (404, "no_route") if choice is None else self._first_obstacle(call)
         if refusal is not None:
             self.counts["refused"] += 1
             call.refuse_offer(*refusal)
@@ -236,56 +240,56 @@ class NewCalls:
     def _first_obstacle(self, call: RecordedCall) -> tuple[int, str] | None:
         """Return the status that refuses a call, and why, or None when it can be served."""
         try:
-            call.parties.accept(call.offered)
+            call.sides.accept(call.offered)
         except MediaError as error:
             _log.warning("call %s refused with 488, before any message: %s", call.id, error)
             is_address = isinstance(error, UnreachableError)
-            self._works.alarm("caller_address_refused" if is_address else "caller_media_refused")
+            self._services.alarm("caller_address_refused" if is_address else "caller_media_refused")
             return 488, "address_refused" if is_address else "codec_refused"
         except PortsExhaustedError as error:
             _log.warning("call %s refused: %s", call.id, error)
-            self._works.alarm("ports_exhausted")
+            self._services.alarm("ports_exhausted")
             return 503, "ports_exhausted"
         return None
 
-    def transfer_in(self, call: TransferableCall, side: Side, event: ReferReceived, way: Way) -> int | None:
+    def transfer_in(self, call: TransferableCall, side: Side, event: ReferReceived, choice: RouteChoice) -> int | None:
         """Have a call that is passed on go to a nominated extension; return the status that refuses it, if any."""
-        return self._become_recorded(call, side, event.user, way, teller=event.leg)
+        return self._become_recorded(call, side, event.user, choice, teller=event.leg)
 
     def pick_up(self, call: TransferableCall, side: Side, event: CallOffered) -> int | None:
         """Have a nominated extension take the place of a side of a call that is passed on."""
         number = event.asserted_user or event.from_user
-        assert isinstance(call, PassedCall)
-        return self._become_recorded(call, side, number, call.way, picker=event)
+        assert isinstance(call, PassthroughCall)
+        return self._become_recorded(call, side, number, call.choice, picker=event)
 
     def _become_recorded(
         self,
         call: TransferableCall,
         side: Side,
         number: str,
-        way: Way,
+        choice: RouteChoice,
         *,
         teller: LegId | None = None,
         picker: CallOffered | None = None,
     ) -> int | None:
-        newcomer = self._plan.occupant(number)
-        assert newcomer.extension is not None
-        assert isinstance(call, PassedCall)
+        target = self._plan.party_at(number)
+        assert target.extension is not None
+        assert isinstance(call, PassthroughCall)
         if self._is_full:
             return 503
-        nomination = Nomination(direction=Direction.INBOUND, extension=newcomer.extension)
+        nomination = Nomination(direction=Direction.INBOUND, extension=target.extension)
         state = Call(
             is_nominated=True,
             direction=Direction.INBOUND,
             notice_when=NoticeWhen.AFTER_ANSWER,
-            targets=len(way.targets),
-            has_second=self._works.sounds.second is not None,
+            targets=len(choice.targets),
+            has_second=self._services.sounds.second is not None,
         )
         inward = TransferredInCall(
-            self._works,
+            self._services,
             offer_in_place(call, side.other, number),
             state,
-            way,
+            choice,
             nomination,
             random_hex=secrets.token_hex(3),
             thread=next(self._threads),
@@ -299,10 +303,10 @@ class NewCalls:
         try:
             inward.open_first()
         except PortsExhaustedError:
-            self._works.alarm("ports_exhausted")
+            self._services.alarm("ports_exhausted")
             return 503
         self.counts["recorded"] += 1
         self.recorded[inward.id] = inward
-        call.transfers.become(side, newcomer, inward, teller)
+        call.transfers.become(side, target, inward, teller)
         self._registry.guard(inward, inward.apply, table.Begin())
         return None

@@ -12,10 +12,10 @@ from typing import Any
 
 from recorder.calls.acts import Act, PauseAnswer, Signature, placed, signed, written
 from recorder.calls.call_facts import facts_of
-from recorder.calls.gate_acts import GateActs
+from recorder.calls.call_services import CallServices
 from recorder.calls.group_acts import GroupActs, gathered
 from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
-from recorder.calls.works import Works
+from recorder.calls.recording_controls import RecordingControls
 from recorder.common.clock import utc_now
 from recorder.permissions import DeniedError, Fault, Person
 from recorder.rules.live_access import NOTHING_KNOWN, Around
@@ -61,32 +61,37 @@ class Order:
 
 
 class OptOutActs:
-    """The steps; keeps nothing itself: requests are in ``works.opt_outs``."""
+    """The steps; keeps nothing itself: requests are in ``services.opt_outs``."""
 
-    def __init__(self, works: Works, groups: GroupActs) -> None:
-        self._works = works
+    def __init__(self, services: CallServices, groups: GroupActs) -> None:
+        self._services = services
         self._groups = groups
 
     def ask(
-        self, gate: GateActs, person: Person, reason: str, details: dict[str, Any], around: Around = NOTHING_KNOWN
+        self,
+        controls: RecordingControls,
+        person: Person,
+        reason: str,
+        details: dict[str, Any],
+        around: Around = NOTHING_KNOWN,
     ) -> "Future[OptOutRequest]":
         """Raise a request; the answer comes, and managers are told, once it is stored.
 
         Raises:
             DeniedError: They may not, one is open already, or recording has ended for good.
         """
-        check_raise(person, facts_of(gate.recording), around)
-        if gate.recording.book.final is not None:
+        check_raise(person, facts_of(controls.recording), around)
+        if controls.recording.pause_reasons.final is not None:
             raise DeniedError(Fault.TOO_LATE, "Recording of this call has ended for good already.")
-        if any(self._works.opt_outs.open_of(one.id) for one in self._conversation(gate)):
+        if any(self._services.opt_outs.open_of(one.id) for one in self._conversation(controls)):
             raise DeniedError(Fault.TOO_LATE, "This has been asked for already; a manager has yet to decide.")
-        request = _new_request(facts_of(gate.recording), person, reason)
+        request = _new_request(facts_of(controls.recording), person, reason)
         return self._stored(request, RAISED, person.actor, reason, details, undo=lambda: self._forget(request))
 
     def decline(
         self,
         request_id: str,
-        gate: GateActs,
+        controls: RecordingControls,
         person: Person,
         *,
         reason: str,
@@ -99,75 +104,75 @@ class OptOutActs:
             UnknownRequestError: There is no such request.
             DeniedError: They may not, or it is decided already.
         """
-        request = self._works.opt_outs.get(request_id)
-        check_decline(person, facts_of(gate.recording), reason, around)
+        request = self._services.opt_outs.get(request_id)
+        check_decline(person, facts_of(controls.recording), reason, around)
         declined = request.after(OptOutStep.DECLINE, at=utc_now(), by=person.actor)
         return self._stored(declined, DECLINED, person.actor, reason, details, undo=lambda: self._restore(request))
 
-    def grant(self, request: OptOutRequest, gate: GateActs, person: Person, order: Order) -> Answer:
+    def grant(self, request: OptOutRequest, controls: RecordingControls, person: Person, order: Order) -> Answer:
         """Grant a request: recording ends at once, for the rest of the call.
 
         Raises:
             DeniedError: They may not, something is missing, or it is decided already.
             RefusedError: Recording has ended for good already.
         """
-        self.check(gate, person, order)
-        return self._grant(request, gate, person.actor, order)
+        self.check(controls, person, order)
+        return self._grant(request, controls, person.actor, order)
 
-    def check(self, gate: GateActs, person: Person, order: Order) -> None:
+    def check(self, controls: RecordingControls, person: Person, order: Order) -> None:
         """Make sure that somebody may grant an opt-out of a call.
 
         Raises:
             DeniedError: They may not, or something is missing.
         """
-        for one in self._conversation(gate):  # nobody decides on a conversation that they are in
+        for one in self._conversation(controls):  # nobody decides on a conversation that they are in
             check_grant(person, facts_of(one.recording), order.statements, order.reason, order.around)
 
-    def grant_directly(self, gate: GateActs, person: Person, order: Order) -> Answer:
+    def grant_directly(self, controls: RecordingControls, person: Person, order: Order) -> Answer:
         """Grant what nobody has raised, or what is open of the call: raised and granted in one.
 
         Raises:
             DeniedError: They may not, or something is missing.
             RefusedError: Recording has ended for good already.
         """
-        open_request = self._works.opt_outs.open_of(gate.id)
-        request = open_request or _new_request(facts_of(gate.recording), person, order.reason)
-        return self.grant(request, gate, person, order)
+        open_request = self._services.opt_outs.open_of(controls.id)
+        request = open_request or _new_request(facts_of(controls.recording), person, order.reason)
+        return self.grant(request, controls, person, order)
 
-    def grant_by_keys(self, gate: GateActs, manager: str) -> Answer:
+    def grant_by_keys(self, controls: RecordingControls, manager: str) -> Answer:
         """Grant an opt-out on the word of a manager whose PIN was right: `people.pins` has asked the same rules.
 
         Raises:
             RefusedError: Recording has ended for good already.
         """
-        open_request = self._works.opt_outs.open_of(gate.id)
+        open_request = self._services.opt_outs.open_of(controls.id)
         request = open_request or OptOutRequest(
-            id=secrets.token_hex(4), facts=facts_of(gate.recording), raised_by=manager, raised_at=utc_now()
+            id=secrets.token_hex(4), facts=facts_of(controls.recording), raised_by=manager, raised_at=utc_now()
         )
         order = Order(statements=KEYS, reason="", erase_before=None, details={"carrier": "keys"})
-        return self._grant(request, gate, manager, order)
+        return self._grant(request, controls, manager, order)
 
     def call_ended(self, call: RecordingId) -> None:
         """Let what is open of a call lapse, and forget the call's requests."""
-        for request in self._works.opt_outs.of_call(call):
-            self._works.opt_outs.drop(request.id)
+        for request in self._services.opt_outs.of_call(call):
+            self._services.opt_outs.drop(request.id)
             if request.state is OptOutState.RAISED:
                 lapsed = request.after(OptOutStep.LAPSE, at=utc_now())
                 self._write(lapsed, LAPSED, "recorder", "", {"why": "call_ended"})
                 self._publish(lapsed)
-                self._works.opt_outs.save()
+                self._services.opt_outs.save()
 
-    def _conversation(self, gate: GateActs) -> list[GateActs]:
+    def _conversation(self, controls: RecordingControls) -> list[RecordingControls]:
         """Return a recording and the others in progress of the same conversation."""
-        return [gate, *self._groups.same_conversation(gate), *gate.twins]
+        return [controls, *self._groups.same_conversation(controls), *controls.twins]
 
     # --- done, stored, told
 
-    def _grant(self, request: OptOutRequest, gate: GateActs, by: str, order: Order) -> Answer:
+    def _grant(self, request: OptOutRequest, controls: RecordingControls, by: str, order: Order) -> Answer:
         granted = request.after(OptOutStep.GRANT, at=utc_now(), by=by)
         is_erasing = request.facts.erase_on_opt_out if order.erase_before is None else order.erase_before
-        act = gate.opt_out_only("opt_out", by)  # of this one only: its twins have an erasure of their own
-        self._works.opt_outs.put(granted)
+        act = controls.opt_out_only("opt_out", by)  # of this one only: its twins have an erasure of their own
+        self._services.opt_outs.put(granted)
         details = {
             **order.details,
             "request": request.id,
@@ -176,30 +181,30 @@ class OptOutActs:
             "distress_judged": order.statements.distress_judged,
             "erase_before": is_erasing,
         }
-        signature = Signature(act=GRANTED, actor=by, subject=gate.id, details=details, text=order.reason)
-        acts = [(gate.id, act), *self._on_others(gate, by)]
+        signature = Signature(act=GRANTED, actor=by, subject=controls.id, details=details, text=order.reason)
+        acts = [(controls.id, act), *self._on_others(controls, by)]
         told = gathered(
             [
-                signed(self._works, self._with_erasure(one, of, by) if is_erasing else one, _through(signature, of))
+                signed(self._services, self._with_erasure(one, of, by) if is_erasing else one, _through(signature, of))
                 for of, one in acts
             ]
         )
-        told.add_done_callback(lambda _: self._works.scheduler.submit(self._decided, granted))
+        told.add_done_callback(lambda _: self._services.scheduler.submit(self._decided, granted))
         return told
 
-    def _on_others(self, gate: GateActs, by: str) -> list[tuple[RecordingId, Act]]:
+    def _on_others(self, controls: RecordingControls, by: str) -> list[tuple[RecordingId, Act]]:
         """Stop the other recordings of the conversation: whoever asked is not to be recorded by those either."""
         acts = []
-        for other in self._conversation(gate)[1:]:
+        for other in self._conversation(controls)[1:]:
             with contextlib.suppress(RefusedError):  # it has ended for good already
                 acts.append((other.id, other.opt_out_only("opt_out", by)))
-            asked = self._works.opt_outs.open_of(other.id)
+            asked = self._services.opt_outs.open_of(other.id)
             if asked is not None:  # the same wish, raised before it was known to be one conversation
-                self._works.opt_outs.put(asked.after(OptOutStep.GRANT, at=utc_now(), by=by))
+                self._services.opt_outs.put(asked.after(OptOutStep.GRANT, at=utc_now(), by=by))
         return acts
 
     def _decided(self, request: OptOutRequest) -> None:
-        self._works.opt_outs.save()
+        self._services.opt_outs.save()
         self._publish(request)
 
     def _with_erasure(self, act: Act, call: RecordingId, by: str) -> Act:
@@ -217,7 +222,7 @@ class OptOutActs:
                 return
             order = _erasure(call, answer.position_s, by)
             passed_on = replace(answer, erasure=order)
-            placed(self._works, order).add_done_callback(lambda one: _pass_on(one, done, passed_on))
+            placed(self._services, order).add_done_callback(lambda one: _pass_on(one, done, passed_on))
 
         act.add_done_callback(stopped)
         return done
@@ -233,41 +238,41 @@ class OptOutActs:
         undo: Callable[[], None],
     ) -> "Future[OptOutRequest]":
         """Return a request once it is in the audit log and in the file; undone where it could not be written."""
-        self._works.opt_outs.put(request)
+        self._services.opt_outs.put(request)
         told: Future[OptOutRequest] = Future()
 
         def on_disk(entry: "Future[None]") -> None:
             error = entry.exception()
             if error is not None:
-                self._works.scheduler.submit(undo)
+                self._services.scheduler.submit(undo)
                 told.set_exception(error)
             else:
-                self._works.scheduler.submit(self._publish, request)
+                self._services.scheduler.submit(self._publish, request)
                 told.set_result(request)
 
-        self._works.opt_outs.save()
+        self._services.opt_outs.save()
         self._write(request, act, by, reason, details).add_done_callback(on_disk)
         return told
 
     def _forget(self, request: OptOutRequest) -> None:
-        self._works.opt_outs.drop(request.id)
-        self._works.opt_outs.save()
+        self._services.opt_outs.drop(request.id)
+        self._services.opt_outs.save()
 
     def _restore(self, request: OptOutRequest) -> None:
-        if any(one.id == request.id for one in self._works.opt_outs.all()):  # else the call has ended meanwhile
-            self._works.opt_outs.put(request)
-            self._works.opt_outs.save()
+        if any(one.id == request.id for one in self._services.opt_outs.all()):  # else the call has ended meanwhile
+            self._services.opt_outs.put(request)
+            self._services.opt_outs.save()
 
     def _write(self, request: OptOutRequest, act: str, by: str, reason: str, details: dict[str, Any]) -> "Future[None]":
         facts = {"request": request.id, "raised_by": request.raised_by, "team": request.facts.team, **details}
         return written(
-            self._works, Signature(act=act, actor=by, subject=request.facts.call, details=facts, text=reason)
+            self._services, Signature(act=act, actor=by, subject=request.facts.call, details=facts, text=reason)
         )
 
     def _publish(self, request: OptOutRequest) -> None:
         """Tell listeners that a request has changed. Why is not theirs to know: the stream goes to everybody."""
         facts = request.facts
-        self._works.publish(
+        self._services.publish(
             {"event": "opt_out", "id": request.id, "call": facts.call, "state": request.state.value, "team": facts.team}
         )
 

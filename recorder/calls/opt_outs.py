@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from pathlib import Path
 
-from recorder.common.clerk import Clerk
+from recorder.common.serial_executor import SerialExecutor
 from recorder.rules.opt_out import OptOutRequest, OptOutState
 from storage.audit import AuditLog
 from storage.durable import save_atomically
@@ -31,12 +31,12 @@ class OptOutRegister:
 
     Args:
         path: The file of what is open.
-        clerk: Writes it.
+        executor: Writes it.
     """
 
-    def __init__(self, path: Path, clerk: Clerk) -> None:
+    def __init__(self, path: Path, executor: SerialExecutor) -> None:
         self._path = path
-        self._clerk = clerk
+        self._executor = executor
         self._requests: dict[str, OptOutRequest] = {}
 
     def all(self) -> list[OptOutRequest]:
@@ -73,7 +73,7 @@ class OptOutRegister:
     def save(self) -> "Future[None]":
         """Write what is open now; the future is done when it is on disk."""
         waiting = {one.id: one.facts.call for one in self._requests.values() if one.state is OptOutState.RAISED}
-        return self._clerk.submit(save_atomically, self._path, json.dumps(waiting).encode())
+        return self._executor.submit(save_atomically, self._path, json.dumps(waiting).encode())
 
     def lapse_left_behind(self, audit: AuditLog) -> int:
         """Write into the audit log that requests lapsed whose daemon died, and their calls with it; return how many.

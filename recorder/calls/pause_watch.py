@@ -34,7 +34,7 @@ class PauseWatch:
 
     def look(self) -> None:
         """Begin or end the watch as the call's pause now stands; a pause that goes on is not begun again."""
-        if not is_watched(self._recording.book):
+        if not is_watched(self._recording.pause_reasons):
             self.stop()
         elif self._vigil is None:
             self._vigil = PauseVigil(reminder_s=self._settings.reminder_s, max_s=self._settings.max_s)
@@ -63,7 +63,7 @@ class PauseWatch:
         self._timer = (
             None
             if seconds is None
-            else self._recording.works.scheduler.call_later(seconds, self._recording.keep(self._tick))
+            else self._recording.services.scheduler.call_later(seconds, self._recording.keep(self._tick))
         )
 
     def _tick(self) -> None:
@@ -79,8 +79,8 @@ class PauseWatch:
 
     def _alarm(self) -> None:
         recording = self._recording
-        recording.works.alarm(OVER_MAXIMUM)
-        recording.works.publish(
+        recording.services.alarm(OVER_MAXIMUM)
+        recording.services.publish(
             {"event": "alarm", "alarm": OVER_MAXIMUM, "id": recording.id, "max_s": self._settings.max_s}
         )
         _log.warning(

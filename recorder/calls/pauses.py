@@ -1,6 +1,7 @@
 """Which calls are paused, on disk: a pause is acknowledged only when it would survive the process.
 
-One small journal holds the state of every live call. Writing is a clerk's; requests that wait together share one write.
+One small journal holds the state of every live call. A serial executor writes it, and requests that wait
+together share one write.
 """
 
 import threading
@@ -8,7 +9,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from recorder.common.clerk import Clerk
+from recorder.common.serial_executor import SerialExecutor
 from storage import journal
 
 REGISTER = "pauses.journal"
@@ -35,17 +36,17 @@ def write_states(path: Path, states: States) -> None:
 
 
 class PauseRegister:
-    """The file of pauses. ``put`` and ``drop`` may come from any thread; the write happens on the clerk's.
+    """The file of pauses. ``put`` and ``drop`` may come from any thread; the write happens on the executor's thread.
 
     What a daemon before us left in it, and recovery did not settle, stays in it.
 
     Args:
         path: The file.
-        clerk: Writes; for the sake of who waits it should have nothing slower to do.
+        executor: Writes; for the sake of who waits it should have nothing slower to do.
     """
 
-    def __init__(self, path: Path, clerk: Clerk) -> None:
-        self._clerk = clerk
+    def __init__(self, path: Path, executor: SerialExecutor) -> None:
+        self._executor = executor
         self._lock = threading.Lock()
         self._states = read_states(path)
         self._undecided: set[str] = set()
@@ -81,7 +82,7 @@ class PauseRegister:
         """Have a change written; under the lock, so that changes are written in their order."""
         self._changes[call] = change
         self._version += 1
-        return self._clerk.submit(self._write, self._version)
+        return self._executor.submit(self._write, self._version)
 
     def _write(self, version: int) -> None:
         with self._lock:

@@ -9,8 +9,8 @@ import logging
 import time
 from collections import Counter
 
+from recorder.calls.call_services import CallServices
 from recorder.calls.sip_call import SipCall
-from recorder.calls.works import Works
 from recorder.rules.limits import RateLimit
 from recorder.rules.routing import Peer
 
@@ -29,11 +29,11 @@ class PeerCalls:
     """The calls of each peer.
 
     Args:
-        works: The daemon's parts.
+        services: The daemon's parts.
     """
 
-    def __init__(self, works: Works) -> None:
-        self._works = works
+    def __init__(self, services: CallServices) -> None:
+        self._services = services
         self._calls: dict[SipCall, tuple[str, Handling]] = {}
         self._counts: Counter[tuple[str, Handling]] = Counter()
         self._saying = RateLimit(1, _SAY_EVERY_S)
@@ -42,11 +42,11 @@ class PeerCalls:
         """Tell whether one more call of a peer is one too many, and raise the alarm if so."""
         if peer is None:
             return False
-        limits = self._works.config.limits
+        limits = self._services.config.limits
         most = peer.most_calls(limits.max_calls if handling is Handling.RECORDED else limits.max_passed)
         if self._counts[peer.name, handling] < most:
             return False
-        self._works.alarm("peer_calls_full")
+        self._services.alarm("peer_calls_full")
         if self._saying.allows(time.monotonic_ns()):
             _log.warning(
                 "peer %s has %d calls in progress that are %s, and more are answered 503: find out what calls, or raise"

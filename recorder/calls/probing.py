@@ -5,14 +5,14 @@ A BYE may be lost with the PBX that sent it. Silence is no hang-up, but a side t
 """
 
 from recorder.calls.bridged import BridgedCall
-from recorder.calls.part import Part
-from recorder.calls.rules.call import Side, State
+from recorder.calls.component import Component
+from recorder.calls.rules.call import CallState, Side
 
 PROBE_AFTER = 5
 """A call in which nobody is heard is probed after so many times the silence that is reported."""
 
 
-class SilenceProbe(Part[BridgedCall]):
+class SilenceProbe(Component[BridgedCall]):
     """Asks both sides whether they are still there, as long as neither is heard."""
 
     def __init__(self, call: BridgedCall) -> None:
@@ -36,16 +36,16 @@ class SilenceProbe(Part[BridgedCall]):
         return len(self._silent) == len(Side)
 
     def _wait(self) -> None:
-        works = self._call.works
-        works.scheduler.call_later(PROBE_AFTER * works.config.media.dead_rtp_s, self._kept(self._probe))
+        services = self._call.services
+        services.scheduler.call_later(PROBE_AFTER * services.config.media.dead_rtp_s, self._kept(self._probe))
 
     def _probe(self) -> None:
         call = self._call
-        if call.call.state is not State.JOINED or not self._is_silence:
+        if call.call.state is not CallState.JOINED or not self._is_silence:
             self._is_probing = False
             return
-        for side, party in call.parties.items():
+        for side, party in call.sides.items():
             leg = call.legs.of(side)
             if leg is not None:
-                call.works.endpoint.offer(leg, party.make_reoffer(party.told, party.codecs))
+                call.services.endpoint.offer(leg, party.make_reoffer(party.told, party.codecs))
         self._wait()

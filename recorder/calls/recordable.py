@@ -5,11 +5,11 @@ from concurrent.futures import Future
 
 from audio.types import LegId as MediaLegId
 from audio.types import MediaEvent, Prompt
+from recorder.calls.call_services import CallServices
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import Call, Side
-from recorder.calls.rules.transfer import Occupant
+from recorder.calls.rules.transfer import Party
 from recorder.calls.sip_call import SipCall
-from recorder.calls.works import Works
 from recorder.rules.pausing import PauseState
 from recorder.rules.policy import Extension
 from sip.events import Body
@@ -21,12 +21,12 @@ class RecordableCall(SipCall):
 
     Attributes:
         id: Of its recording.
-        works: The daemon's parts.
+        services: The daemon's parts.
         call: The table's view of it.
     """
 
     id: RecordingId
-    works: Works
+    services: CallServices
     call: Call
 
     # --- who is on it
@@ -53,7 +53,7 @@ class RecordableCall(SipCall):
 
     @property
     @abstractmethod
-    def ends(self) -> tuple[Occupant, Extension] | None:
+    def ends(self) -> tuple[Party, Extension] | None:
         """Return the outside party and the officer's extension now; None where they are not both known."""
 
     @property

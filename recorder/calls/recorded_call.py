@@ -1,7 +1,7 @@
 """A call of a nominated extension: announced, bridged through the media core, recorded, pausable.
 
-Runs on the call thread. What SDP and media legs have to do with one another is `party`'s; what is kept is `taping`'s;
-when what happens is the table's (`recorder.calls.rules.call`).
+Runs on the call thread. `party_media` joins SDP and media legs, `recording_in_progress` keeps the audio, and the table
+of `recorder.calls.rules.call` decides what is done.
 """
 
 import logging
@@ -27,11 +27,12 @@ from audio.types import LegId as MediaLegId
 from recorder.calls.announcing import Announcer
 from recorder.calls.answering import Answering
 from recorder.calls.bridged import BridgedCall
+from recorder.calls.call_media import CallMedia
 from recorder.calls.call_row import listing_of
-from recorder.calls.dial_plan import DialPlan, Way
+from recorder.calls.call_services import CallServices
+from recorder.calls.dial_plan import DialPlan, RouteChoice
 from recorder.calls.early_info import EarlyInfo
 from recorder.calls.fax_watch import FaxWatch
-from recorder.calls.gate_acts import GateActs
 from recorder.calls.group_acts import GroupActs
 from recorder.calls.hold_rule import HoldRule
 from recorder.calls.joining import Joining
@@ -39,19 +40,18 @@ from recorder.calls.keypad import Keypad, card_rule
 from recorder.calls.live_call import LiveCall
 from recorder.calls.media_errors import MediaError, source_refused
 from recorder.calls.negotiation import still_bridged
-from recorder.calls.newcomer import Newcomer
-from recorder.calls.parties import Parties
 from recorder.calls.probing import SilenceProbe
 from recorder.calls.recording import CLOSING_S, Recording, silence_of
+from recorder.calls.recording_controls import RecordingControls
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import Call, Side
 from recorder.calls.rules.call_words import After
-from recorder.calls.rules.identities import numbers_in, parties_of
-from recorder.calls.rules.transfer import Occupant, occupants_of
+from recorder.calls.rules.identities import numbers_in, signalled_parties
+from recorder.calls.rules.transfer import Party, parties_of
 from recorder.calls.second_message import SecondMessage
+from recorder.calls.transfer_target import TransferTarget
 from recorder.calls.transferable import TransferableCall, TransferIntake
-from recorder.calls.works import Works
 from recorder.rules.outcome import MEDIA_REFUSALS, Facts
 from recorder.rules.policy import Extension, Nomination, recording_id
 from sip.events import (
@@ -78,10 +78,10 @@ class RecordedCall(LiveCall, BridgedCall):
 
     def __init__(
         self,
-        works: Works,
+        services: CallServices,
         offered: CallOffered,
         call: Call,
-        way: Way,
+        choice: RouteChoice,
         nomination: Nomination,
         *,
         random_hex: str,
@@ -93,50 +93,50 @@ class RecordedCall(LiveCall, BridgedCall):
     ) -> None:
         calling = offered.asserted_user or offered.from_user
         is_claimed = not plan.is_inside(offered.source)
-        people = occupants_of(nomination, calling=calling, called=offered.request_user, is_claimed=is_claimed)
-        super().__init__(works, offered, call, way, people=people, board=board, plan=plan, intake=intake)
+        people = parties_of(nomination, calling=calling, called=offered.request_user, is_claimed=is_claimed)
+        super().__init__(services, offered, call, choice, people=people, board=board, plan=plan, intake=intake)
         self.id = recording_id(self.clock.started_at, nomination.extension.number, random_hex)
-        self.recording = recording = Recording(self, nomination, works.config.service_of(nomination.extension))
-        recording.goes_by(parties_of(offered))
+        self.recording = recording = Recording(self, nomination, services.config.service_of(nomination.extension))
+        recording.goes_by(signalled_parties(offered))
         recording.goes_by(numbers_in(offered.headers), is_claim=True)
-        card = card_rule(works.config.pause)
-        self.gate = GateActs(recording, card.forget)
-        self.keypad = Keypad(self, self.gate, groups, card)
+        card = card_rule(services.config.pause)
+        self.controls = RecordingControls(recording, card.forget)
+        self.keypad = Keypad(self, self.controls, groups, card)
         self._groups = groups
         self._asked: set[Side] = set()
         self._far_headers: tuple[Header, ...] = ()
         self._is_told = False
-        self.parties = Parties(self, board, thread)
-        self.media: Newcomer = Newcomer(self, self.transfers)
+        self.sides = CallMedia(self, board, thread)
+        self.media: TransferTarget = TransferTarget(self, self.transfers)
         self._answering = Answering(self, plan)
         self._joining = Joining(self, recording, self.keypad)
         self.announcer = Announcer(self, recording.sounds)
         self.second = SecondMessage(self, recording)
         self._early_info = EarlyInfo()
         self._silence = SilenceProbe(self)
-        self._hold_rule = HoldRule(self.gate)
-        self._fax = FaxWatch(self, self.gate)
+        self._hold_rule = HoldRule(self.controls)
+        self._fax = FaxWatch(self, self.controls)
 
     # --- SIP events
 
     def rang(self, event: LegRang) -> None:
         """Let A hear B's early media, if it has any."""
         self._answering.rang()
-        has_media = event.body is not None and self.parties.take_answer(Side.B, event.body)
+        has_media = event.body is not None and self.sides.take_answer(Side.B, event.body)
         self._far_headers = event.headers
         self.goes_by(*numbers_in(event.headers), is_claim=True)
         self.apply(table.Rang(has_media=has_media))
 
     def answered(self, event: LegAnswered) -> None:
         """Take B's answer; one that cannot be bridged is hung up and counts as refused."""
-        party = self.parties[Side.B]
+        party = self.sides[Side.B]
         self._far_headers = event.headers
         self.goes_by(self.dialled, event.asserted_user or "")
         self.goes_by(*numbers_in(event.headers), is_claim=True)
-        if (event.body is None and party.is_settled) or self.parties.take_answer(Side.B, event.body):
+        if (event.body is None and party.is_settled) or self.sides.take_answer(Side.B, event.body):
             self.apply(self._answering.answered(event))
         else:
-            self.parties.refused(party)
+            self.sides.refused(party)
             self._hang_up(table.HangUp(Side.B))
             self.leg_ended(Side.B)
             self.apply(table.Refused(488))
@@ -145,25 +145,25 @@ class RecordedCall(LiveCall, BridgedCall):
         """Say so where it is our offer that was refused: callers have heard the notice by then."""
         super().note_refusal(event)
         if event.status in MEDIA_REFUSALS:
-            self.parties.refused(self.media.party or self.parties[Side.B])
+            self.sides.refused(self.media.party or self.sides[Side.B])
 
     def leg_ended(self, side: Side) -> None:
         """Close the media of a target that came to nothing: the next one gets its own, for which ports are kept."""
         if side is Side.B:
-            self.parties[Side.B].renew()
+            self.sides[Side.B].renew()
 
     def reoffered(self, side: Side, event: OfferReceived) -> None:
         """Answer a re-offer ourselves; hold is passed on to the other side (design section 3.5)."""
         leg = self.legs.of(side)
         assert leg is not None
-        party, other = self.parties[side], self.parties[side.other]
+        party, other = self.sides[side], self.sides[side.other]
         try:
             answer = party.answer_reoffer(event.body, other.codecs)
         except MediaError as error:
             _log.info("call %s: re-offer refused: %s", self.id, error)
-            self.works.endpoint.refuse_offer(leg, 488)
+            self.services.endpoint.refuse_offer(leg, 488)
             return
-        self.works.endpoint.answer_offer(leg, answer)
+        self.services.endpoint.answer_offer(leg, answer)
         if event.body is None:
             self._asked.add(side)  # the ACK says what it wants (RFC 3261 section 14.2)
         else:
@@ -171,9 +171,9 @@ class RecordedCall(LiveCall, BridgedCall):
 
     def offer_answered(self, side: Side, event: OfferAnswered) -> None:
         """Take the answer to an offer of ours."""
-        if event.body is not None and not self.parties.take_answer(side, event.body):
+        if event.body is not None and not self.sides.take_answer(side, event.body):
             _log.warning("call %s: side %s answered an offer with media that cannot be bridged", self.id, side.value)
-        if not self.parties[side].is_settled:
+        if not self.sides[side].is_settled:
             self.stop("no_media")  # a delayed offer that was never answered: nobody would ever hear anything
             return
         self.announcer.settled(side)
@@ -188,7 +188,7 @@ class RecordedCall(LiveCall, BridgedCall):
 
     def info(self, side: Side, event: InfoReceived) -> None:
         """Give an INFO to the keypad; where nothing is recorded no key has a meaning."""
-        if self.recording.book.is_away:
+        if self.recording.pause_reasons.is_away:
             self.pass_info(side, event.body)
         else:
             self.keypad.info(side, event.body)
@@ -199,13 +199,13 @@ class RecordedCall(LiveCall, BridgedCall):
         if not self.call.was_joined:
             self._early_info.keep(side, body)
         elif other is not None:
-            self.works.endpoint.send_info(other, body)
+            self.services.endpoint.send_info(other, body)
 
     # --- media events
 
     def receive_media(self, event: MediaEvent, leg: MediaLegId) -> None:
         """Take what the media core saw on one of the call's legs."""
-        side = self.parties.side_of(leg)
+        side = self.sides.side_of(leg)
         if side is None:
             return
         match event:
@@ -229,7 +229,7 @@ class RecordedCall(LiveCall, BridgedCall):
                 self._silence.heard(side)
             case MediaUnauthentic():
                 _log.error("call %s: %d packets of side %s are not under its key", self.id, event.packets, side.value)
-                self.works.alarm("srtp_unauthentic")
+                self.services.alarm("srtp_unauthentic")
             case SourceRefused():
                 _log.warning("call %s: side %s: %s", self.id, side.value, source_refused(event))
             case _:
@@ -239,18 +239,18 @@ class RecordedCall(LiveCall, BridgedCall):
 
     def renamed(self, side: Side, event: IdentityChanged) -> None:
         """Measure whoever is there now by the same rules as one who was called."""
-        if side is Side.B and self.call.state in (table.State.RINGING, table.State.RINGING_FIRST):
+        if side is Side.B and self.call.state in (table.CallState.RINGING, table.CallState.RINGING_FIRST):
             self._answering.named(event)
         else:
             self.transfers.renamed(side, event)
 
     def replaced(self, side: Side, after: After) -> None:
-        """Put the newcomer's media in the place of the side's."""
+        """Put the transfer target's media in the place of the side's."""
         party = self.media.take()
         assert party is not None
         self.second.cut_off()
         self._joining.replaced(after)
-        self.parties.put(side, party)
+        self.sides.put(side, party)
 
     def goes_by(self, *numbers: str, is_claim: bool = False) -> None:
         """Note numbers that the recording is to be found by."""
@@ -262,11 +262,11 @@ class RecordedCall(LiveCall, BridgedCall):
             self.recording.relates_to(other.id)
             other.recording.relates_to(self.id)
 
-    def seat(self, side: Side, occupant: Occupant) -> None:
+    def seat(self, side: Side, party: Party) -> None:
         """Put a party on a side."""
-        if occupant.number != self.people[side].number:
+        if party.number != self.people[side].number:
             self.recording.identity_changed_s = time.monotonic()
-        super().seat(side, occupant)
+        super().seat(side, party)
 
     @property
     def numbers(self) -> frozenset[str]:
@@ -289,7 +289,7 @@ class RecordedCall(LiveCall, BridgedCall):
         return there.number if there is not None else self.officer_extension
 
     @property
-    def ends(self) -> tuple[Occupant, Extension] | None:
+    def ends(self) -> tuple[Party, Extension] | None:
         """Return the outside party and the officer's extension now."""
         officer, outside = self.people[self.call.officer].extension, self.people[self.call.outside]
         is_whole = None not in (self.legs.a, self.legs.b)  # else a party of it is in another call already
@@ -298,13 +298,13 @@ class RecordedCall(LiveCall, BridgedCall):
     @property
     def is_held(self) -> bool:
         """Tell whether one of the sides is on hold."""
-        return self.parties.is_held
+        return self.sides.is_held
 
     def tell_officer(self, sound: Prompt, side: Side | None = None) -> None:
         """Play a confirmation to an officer; before the joining they hear other things, and nobody is told."""
-        if self.call.state is not table.State.JOINED:
+        if self.call.state is not table.CallState.JOINED:
             return
-        self.parties[side or self.call.officer].play(sound, tag=0)
+        self.sides[side or self.call.officer].play(sound, tag=0)
 
     # --- commands
 
@@ -316,9 +316,9 @@ class RecordedCall(LiveCall, BridgedCall):
     def offer_to_b(self) -> Body | None:
         """Offer what can be bridged to A, from a leg of its own."""
         self._answering.dialled()
-        party = self.parties[Side.B]
+        party = self.sides[Side.B]
         party.signals_from = self.far.host if self.far is not None else None
-        return self.parties.offer_by(party, self.way.route.srtp, self.parties[Side.A])
+        return self.sides.offer_by(party, self.choice.route.srtp, self.sides[Side.A])
 
     def do(self, command: table.Command) -> None:
         """Do what has to do with media."""
@@ -330,7 +330,7 @@ class RecordedCall(LiveCall, BridgedCall):
             case table.PlayTo():
                 self.announcer.play(command)
             case table.StopPlaying():
-                self.parties.stop_playing()
+                self.sides.stop_playing()
             case table.JoinEarly():
                 self.bridge(is_early=True)
             case table.Join():
@@ -339,11 +339,11 @@ class RecordedCall(LiveCall, BridgedCall):
                 raise AssertionError(f"no rule for command {command}")
 
     def _answer_a(self) -> None:
-        party, leg = self.parties[Side.A], self.legs.a
+        party, leg = self.sides[Side.A], self.legs.a
         assert leg is not None
         headers = self.as_told_to(Side.A, self._far_headers)
         self._is_told = bool(headers)
-        self.works.endpoint.answer(leg, party.answer_first(self.parties[Side.B].codecs), headers=headers)
+        self.services.endpoint.answer(leg, party.answer_first(self.sides[Side.B].codecs), headers=headers)
         self.announcer.listen_for_keys()
 
     def _ring_a(self, command: table.Ring) -> None:
@@ -351,10 +351,10 @@ class RecordedCall(LiveCall, BridgedCall):
         assert leg is not None
         headers = self.as_told_to(Side.A, self._far_headers)
         if not command.early:
-            self.works.endpoint.ring(leg, headers=headers)
+            self.services.endpoint.ring(leg, headers=headers)
             return
-        early = self.parties[Side.A].answer_first(self.parties[Side.B].codecs)
-        self.works.endpoint.ring(leg, status=183, body=early, headers=headers)
+        early = self.sides[Side.A].answer_first(self.sides[Side.B].codecs)
+        self.services.endpoint.ring(leg, status=183, body=early, headers=headers)
         self.bridge(is_early=True)
 
     def bridge(self, *, is_early: bool = False) -> None:
@@ -362,7 +362,7 @@ class RecordedCall(LiveCall, BridgedCall):
 
         Nothing is recorded before the answer, so that both would talk unrecorded where it only rings, with media.
         """
-        self.parties.bridge(is_a_mute=is_early and self.people[Side.B].extension is not None)
+        self.sides.bridge(is_a_mute=is_early and self.people[Side.B].extension is not None)
 
     def _join(self) -> None:
         recording = self.recording
@@ -377,7 +377,7 @@ class RecordedCall(LiveCall, BridgedCall):
             recording.is_joining = False
         if is_first and not self._is_told and self.plan.is_inside(self.offered.source):
             self.identify(Side.A, identity_in(self._far_headers))
-        self._groups.joined(self.gate)
+        self._groups.joined(self.controls)
         self.tell()
         self._pass_sessions_on()
         for side, body in self._early_info.take():
@@ -390,12 +390,12 @@ class RecordedCall(LiveCall, BridgedCall):
 
     def _session_changed(self, side: Side) -> None:
         """Pass a side's new direction on to the other, and have the other send nothing that the side cannot take."""
-        other_leg, other = self.legs.of(side.other), self.parties[side.other]
-        direction = self.parties[side].direction
-        codecs = still_bridged(other.codecs, self.parties[side].codecs)
+        other_leg, other = self.legs.of(side.other), self.sides[side.other]
+        direction = self.sides[side].direction
+        codecs = still_bridged(other.codecs, self.sides[side].codecs)
         is_changed = codecs != other.codecs or not other.is_told(direction)
         if other_leg is not None and self.call.was_joined and is_changed:
-            self.works.endpoint.offer(other_leg, other.make_reoffer(direction, codecs))
+            self.services.endpoint.offer(other_leg, other.make_reoffer(direction, codecs))
         self.announcer.session_changed(side)
         self._hold_rule.look()
 
@@ -404,17 +404,17 @@ class RecordedCall(LiveCall, BridgedCall):
     def finish(self, end: str) -> None:
         """Be silent; close media after the last packets, then the recording."""
         self.second.cut_off()
-        self.parties.stop_playing()
-        self.gate.end()
-        self.works.scheduler.call_later(CLOSING_S, self.close, end)
+        self.sides.stop_playing()
+        self.controls.end()
+        self.services.scheduler.call_later(CLOSING_S, self.close, end)
 
     def close(self, end: str) -> None:
         """Close the media of both sides, and the recording."""
         recording, was_cut_off = self.recording, self.call.was_cut_off
-        outside, officer = (self.parties[side].codec_name for side in (self.call.outside, self.call.officer))
-        legs = [party.media_leg for party in self.parties.values()]
-        silent_s = silence_of(self.works.relay, legs) if was_cut_off else 0.0
-        self.parties.close()
+        outside, officer = (self.sides[side].codec_name for side in (self.call.outside, self.call.officer))
+        legs = [party.media_leg for party in self.sides.values()]
+        silent_s = silence_of(self.services.relay, legs) if was_cut_off else 0.0
+        self.sides.close()
         facts = Facts(
             end=end,
             was_joined=self.call.was_joined,
@@ -423,7 +423,7 @@ class RecordedCall(LiveCall, BridgedCall):
             is_cut_off=was_cut_off,
         )
         close = partial(recording.close, facts, (outside, officer), self.clock.now, silent_s=silent_s)
-        self.gate.when_decided(recording.keep(close))
+        self.controls.when_decided(recording.keep(close))
 
     # --- what is written down
 
@@ -449,9 +449,9 @@ class RecordedCall(LiveCall, BridgedCall):
 
     def tell(self) -> None:
         """Tell those who watch how the call is now."""
-        self.works.publish({"event": "call", **self.as_json()})
+        self.services.publish({"event": "call", **self.as_json()})
 
     def as_json(self) -> dict[str, Any]:
         """Return the call as `GET /api/calls` lists it."""
-        conversation = self._groups.conversation(self.gate)
-        return listing_of(self.recording, self.gate, second=self.second.state, conversation=conversation)
+        conversation = self._groups.conversation(self.controls)
+        return listing_of(self.recording, self.controls, second=self.second.state, conversation=conversation)

@@ -1,7 +1,7 @@
 """The recording of one call: whose it is, by which rules, its tape and its row. Call thread only.
 
 To people, keys and rules a recording is the same whether we stand in the call or a client copies it to us. What is done
-to it is `recorder.calls.gate_acts`'s.
+to it is `recorder.calls.recording_controls`'s.
 """
 
 import logging
@@ -12,16 +12,16 @@ from datetime import datetime, timedelta
 
 from audio.relay import Relay
 from audio.types import LegId as MediaLegId
-from recorder.calls.part import Part, Result
+from recorder.calls.call_services import CallServices
+from recorder.calls.component import Component, Result
 from recorder.calls.recordable import RecordableCall
-from recorder.calls.rules.call import State
-from recorder.calls.rules.crew import Crew
+from recorder.calls.recording_in_progress import RecordingInProgress
+from recorder.calls.rules.call import CallState
+from recorder.calls.rules.call_operators import CallOperators
 from recorder.calls.rules.identities import Identities
-from recorder.calls.taping import Taping
-from recorder.calls.works import Works
-from recorder.common.clerk import after_all
+from recorder.common.serial_executor import after_all
 from recorder.rules.outcome import Facts, settle
-from recorder.rules.pausing import Final, PauseBook, PauseState
+from recorder.rules.pausing import Final, PauseReasons, PauseState
 from recorder.rules.policy import Extension, Nomination, Service
 from recorder.rules.retention_periods import days_of
 from recorder.rules.retention_schedule import DataClass
@@ -34,7 +34,7 @@ CLOSING_S = 0.06
 """How long media legs stay open after a hang-up: its BYE may overtake the last packets."""
 
 
-class Recording(Part[RecordableCall]):
+class Recording(Component[RecordableCall]):
     """One call's recording, from the offer of the call until its row is filed.
 
     Args:
@@ -44,15 +44,15 @@ class Recording(Part[RecordableCall]):
 
     Attributes:
         id: Of the recording.
-        works: The daemon's parts.
+        services: The daemon's parts.
         clock: Of the call.
         table: The state of the call.
-        crew: The officers, in the order in which the call came to them.
+        operators: The officers, in the order in which the call came to them.
         operator: Whose call it is now.
         identities: Numbers that it is to be found by.
         related: Other recordings that belong with it.
-        book: Its pauses.
-        taping: Its tape; None before its beginning.
+        pause_reasons: Its pauses.
+        in_progress: Its tape; None before its beginning.
         joined_at: When its sides were joined first.
         is_joining: Whether ``joined_at`` is of this turn: a tape that begins in it has its position 0 there.
         blocked: Why nothing of it may be recorded, or None.
@@ -63,18 +63,18 @@ class Recording(Part[RecordableCall]):
     def __init__(self, call: RecordableCall, nomination: Nomination, service: Service) -> None:
         super().__init__(call)
         self.id: RecordingId = call.id
-        self.works: Works = call.works
+        self.services: CallServices = call.services
         self.clock = call.clock
         self.table = call.call
         self.nomination = nomination
         self.service = service
-        self.crew = Crew(self.works.sign_ons.seat_of, nomination)
-        self.operator = self.crew.now
+        self.operators = CallOperators(self.services.sign_ons.seat_of, nomination)
+        self.operator = self.operators.now
         self.identities = Identities()
         self.related: tuple[RecordingId, ...] = ()
-        self.book = PauseBook()
-        self.taping: Taping | None = None
-        self.sounds = self.works.sounds
+        self.pause_reasons = PauseReasons()
+        self.in_progress: RecordingInProgress | None = None
+        self.sounds = self.services.sounds
         self.joined_at: datetime | None = None
         self.is_joining = False
         self.blocked: str | None = None
@@ -89,7 +89,7 @@ class Recording(Part[RecordableCall]):
     @property
     def is_over(self) -> bool:
         """Tell whether the call has ended."""
-        return self.table.state is State.ENDED
+        return self.table.state is CallState.ENDED
 
     def keep(self, fn: Callable[..., Result]) -> Callable[..., Result]:
         """Return ``fn`` for somebody who calls it later, perhaps after the call's end: the call is kept until then."""
@@ -107,7 +107,7 @@ class Recording(Part[RecordableCall]):
         """Return the nominated extensions that are on the call now, as they are configured."""
         numbers, configured = self.numbers, self._nominated
         if not numbers <= configured.keys():  # rarely: every call in progress is listed, and there may be many
-            configured = {**self.works.config.extensions, **configured}
+            configured = {**self.services.config.extensions, **configured}
         return [configured[number] for number in numbers if number in configured]
 
     @property
@@ -121,7 +121,7 @@ class Recording(Part[RecordableCall]):
         return tuple(
             Officer(extension=one.number, operator=operator, team=one.team)
             for one in sorted(there, key=lambda one: one.number)
-            for operator in self.crew.at((one.number,))
+            for operator in self.operators.at((one.number,))
         )
 
     @property
@@ -132,33 +132,33 @@ class Recording(Part[RecordableCall]):
     def hand_to(self, extension: Extension) -> None:
         """Assign the call to this extension from now on."""
         self.nomination = replace(self.nomination, extension=extension)
-        if self.taping is None:
-            self.crew.open(extension)
+        if self.in_progress is None:
+            self.operators.open(extension)
         else:
-            self.crew.add(extension)
-        self.operator = self.crew.now
+            self.operators.add(extension)
+        self.operator = self.operators.now
 
     def become(self, nomination: Nomination, service: Service) -> None:
         """Assign the call to the extension that a client names; a tape keeps the rules that it began with."""
         self.nomination = nomination
-        if self.taping is None:
-            self.crew = Crew(self.works.sign_ons.seat_of, nomination)
+        if self.in_progress is None:
+            self.operators = CallOperators(self.services.sign_ons.seat_of, nomination)
             self.service = service
         else:
             self.hand_to(nomination.extension)
-        self.operator = self.crew.now
+        self.operator = self.operators.now
 
     def goes_by(self, numbers: Iterable[str], *, is_claim: bool = False) -> None:
         """Note numbers that the recording is to be found by; see `Identities.add`."""
-        if self.identities.add(numbers, is_claim=is_claim) and self.taping is not None:
-            self.taping.describe(self.row())
+        if self.identities.add(numbers, is_claim=is_claim) and self.in_progress is not None:
+            self.in_progress.describe(self.row())
 
     def relates_to(self, other: RecordingId) -> None:
         """Note that another recording belongs with this one."""
         if other not in self.related:
             self.related = (*self.related, other)
-            if self.taping is not None:
-                self.taping.describe(self.row())
+            if self.in_progress is not None:
+                self.in_progress.describe(self.row())
 
     # --- its tape
 
@@ -166,10 +166,10 @@ class Recording(Part[RecordableCall]):
         """Begin to record what arrives on two media legs; without memory for it the call goes on unrecorded."""
         opened_ns = self.clock.moment_ns(self.joined_at) if self.is_joining and self.joined_at is not None else None
         try:
-            self.taping = Taping(
-                self.works,
+            self.in_progress = RecordingInProgress(
+                self.services,
                 self.row(),
-                self.book,
+                self.pause_reasons,
                 extension=self.nomination.extension.number,
                 officers=self.officers,
                 left=left,
@@ -179,60 +179,60 @@ class Recording(Part[RecordableCall]):
         except MemoryError as error:  # the conversation goes on: it is not to blame for our limits
             _log.error("call %s is not recorded: %s", self.id, error)
             self.fault = "memory_not_locked"
-            self.works.alarm(self.fault)
+            self.services.alarm(self.fault)
 
     def mask_lately(self, before_s: float, after_s: float) -> None:
         """Silence what was recorded around now, and since the act in progress was requested."""
-        if self.taping is not None:
-            now_s = self.taping.position_s
-            self.taping.mask(now_s - before_s - self.works.lateness.seconds, now_s + after_s)
+        if self.in_progress is not None:
+            now_s = self.in_progress.position_s
+            self.in_progress.mask(now_s - before_s - self.services.lateness.seconds, now_s + after_s)
 
     # --- what is written down
 
     def keep_state(self, state: PauseState, reasons: list[str], position_s: float) -> "Future[None]":
         """Write down how the recording stands; done when it is on disk."""
         also = self._call.kept_also(state, reasons)
-        kept = self.works.pauses.put(self.id, state=state.value, reasons=reasons, position_s=position_s)
+        kept = self.services.pauses.put(self.id, state=state.value, reasons=reasons, position_s=position_s)
         return after_all(kept, *also) if also else kept
 
     def row(self) -> RecordingRow:
         """Return the row as it stands; it starts when the sides were joined, as positions do."""
-        call, crew, started_at = self._call, self.crew, self.joined_at or self.clock.started_at
+        call, operators, started_at = self._call, self.operators, self.joined_at or self.clock.started_at
         row = RecordingRow(
             id=self.id,
             started_at=started_at,
             ended_at=None,
             direction=self.nomination.direction.value,
-            extension=crew.first.number,
-            operator=crew.opened_by,
-            operators=crew.operators,
-            extensions=crew.extensions,
+            extension=operators.first.number,
+            operator=operators.opened_by,
+            operators=operators.names,
+            extensions=operators.extensions,
             numbers=tuple(number for number in self.identities.numbers if number not in (call.caller, call.called)),
             related=self.related,
             service=self.service.name,
-            team=crew.first.team,
+            team=operators.first.team,
             caller=call.caller,
             called=call.called,
             outcome=Outcome.FAILED,
             reason="in_progress",
             notice=call.proof,
-            opted_out=self.book.final is Final.OPTED_OUT,
+            opted_out=self.pause_reasons.final is Final.OPTED_OUT,
             card_payment=self.service.card_payment.value,
             retention_due=self._due(started_at),
-            operator_key=self.works.operator_key(crew.opened_by),
-            remarks=() if crew.is_proven else (NOT_PROVEN,),
+            operator_key=self.services.operator_key(operators.opened_by),
+            remarks=() if operators.is_proven else (NOT_PROVEN,),
         )
         return call.described(row)
 
     def _due(self, ended_at: datetime) -> datetime:
         """Return when a recording that ended then is due, as things stand now; the sweep works it out anew."""
-        days = days_of(self.works.config.periods, DataClass.RECORDINGS, self.service.name)
+        days = days_of(self.services.config.periods, DataClass.RECORDINGS, self.service.name)
         return ended_at + timedelta(days=days)
 
     def file_discarded(self) -> None:
         """File the row of a call of which nothing is left: were we killed, no container could tell of it."""
         row = replace(self.row(), outcome=Outcome.BLOCKED, reason="discarded")
-        self.works.filing.submit(self.works.rows.save, row)
+        self.services.filing.submit(self.services.rows.save, row)
 
     def close(self, facts: Facts, codecs: tuple[str, str], ended_at: datetime, *, silent_s: float = 0.0) -> None:
         """End the tape, if there is one, and file the row; media legs are closed.
@@ -245,20 +245,20 @@ class Recording(Part[RecordableCall]):
         """
         ended_at -= timedelta(seconds=silent_s)
         row = replace(self.row(), ended_at=ended_at, retention_due=self._due(ended_at), codecs=codecs)
-        if self.taping is not None:
-            self.taping.finish(facts, row, self._file, silent_s=silent_s)
+        if self.in_progress is not None:
+            self.in_progress.finish(facts, row, self._file, silent_s=silent_s)
             return
-        final = self.book.final
+        final = self.pause_reasons.final
         facts = replace(facts, opted_out=final is Final.OPTED_OUT, discarded=final is Final.DISCARDED)
         outcome, reason = settle(facts)
-        self.works.filing.submit(self._file, replace(row, outcome=outcome, reason=reason))
+        self.services.filing.submit(self._file, replace(row, outcome=outcome, reason=reason))
 
     def _file(self, row: RecordingRow) -> None:
-        """File the row; on the filing clerk's thread."""
-        self.works.rows.save(row)
-        if self.taping is None or not self.taping.is_left_behind:
-            self.works.pauses.drop(self.id)
-        self.works.publish({"event": "recording", "id": row.id, "outcome": row.outcome.value, "reason": row.reason})
+        """File the row; on the filing thread."""
+        self.services.rows.save(row)
+        if self.in_progress is None or not self.in_progress.is_left_behind:
+            self.services.pauses.drop(self.id)
+        self.services.publish({"event": "recording", "id": row.id, "outcome": row.outcome.value, "reason": row.reason})
 
 
 def silence_of(relay: Relay, legs: Iterable[MediaLegId | None]) -> float:

@@ -8,9 +8,9 @@ import logging
 from collections.abc import Callable
 
 from audio.types import LegId as MediaLegId
+from recorder.calls.call_services import CallServices
 from recorder.calls.recordable import RecordableCall
 from recorder.calls.sip_call import SipCall
-from recorder.calls.works import Works
 from sip.events import LegId
 
 _log = logging.getLogger(__name__)
@@ -20,15 +20,15 @@ class CallRegistry:
     """The calls in progress by their legs.
 
     Args:
-        works: The daemon's parts.
+        services: The daemon's parts.
 
     Attributes:
         faults: How many internal errors ended a call or refused it.
         when_ended: Called with each call that has ended.
     """
 
-    def __init__(self, works: Works) -> None:
-        self._works = works
+    def __init__(self, services: CallServices) -> None:
+        self._services = services
         self._calls: dict[LegId, SipCall] = {}
         self._media: dict[MediaLegId, RecordableCall] = {}
         self.faults = 0
@@ -78,7 +78,7 @@ class CallRegistry:
             fn(*args)
         except Exception:  # noqa: BLE001 - the boundary between calls: a bug of one ends here
             self.faults += 1
-            self._works.alarm("call_fault")
+            self._services.alarm("call_fault")
             _log.exception("%s: internal error, %s", _described(call), "call refused" if call is None else "call ended")
             if call is not None:
                 self._abandon(call)

@@ -11,9 +11,9 @@ from audio.types import LegId as MediaLegId
 from audio.types import PromptEnded
 from recorder.calls.acts import Act, DoneAct, PauseAnswer, Signature, entered
 from recorder.calls.bridged import BridgedCall
-from recorder.calls.part import Part
+from recorder.calls.component import Component
 from recorder.calls.recording import Recording
-from recorder.calls.rules.call import State
+from recorder.calls.rules.call import CallState
 from recorder.rules.pausing import RefusedError
 
 ENDED = "call.second_message.ended"
@@ -52,7 +52,7 @@ class NoSecondMessage:
         raise RefusedError("this call is copied to the recorder by another system: nothing can be played in it")
 
 
-class SecondMessage(Part[BridgedCall]):
+class SecondMessage(Component[BridgedCall]):
     """The second message of one call; that it was begun is the table's to know, and to forget for another listener.
 
     Args:
@@ -85,12 +85,12 @@ class SecondMessage(Part[BridgedCall]):
             RefusedError: None is set, the sides are not joined, the call is away, that party is on hold, or it plays.
         """
         call = self._call
-        second, outside = self._recording.sounds.second, call.parties[call.call.outside]
+        second, outside = self._recording.sounds.second, call.sides[call.call.outside]
         if second is None:
             raise RefusedError("no second message is set: see [notice] second in recorder.toml")
-        if call.call.state is not State.JOINED:
+        if call.call.state is not CallState.JOINED:
             raise RefusedError("the caller and the officer are not joined, so nobody can have the message played")
-        if self._recording.book.is_away:
+        if self._recording.pause_reasons.is_away:
             raise RefusedError("this call was transferred to an extension whose calls are not recorded")
         if self._leg is not None:
             raise RefusedError("the caller is hearing the second message already")
@@ -99,8 +99,9 @@ class SecondMessage(Part[BridgedCall]):
         self._tag += 1
         self._leg, self._by, call.call.second_played = outside.media_leg, by, True
         outside.play(second.prompt, tag=self._tag)
-        if self._recording.taping is not None:
-            self._recording.taping.describe(self._recording.row())  # were we killed, the container would still say so
+        if self._recording.in_progress is not None:
+            # Were we killed, the container would still say that it was played.
+            self._recording.in_progress.describe(self._recording.row())
         call.tell()
         return self._done()
 
@@ -121,16 +122,19 @@ class SecondMessage(Part[BridgedCall]):
             return
         self._leg = None
         entered(
-            self._call.works,
+            self._call.services,
             Signature(act=ENDED, actor=self._by, subject=self._call.id, details={"complete": is_complete}),
         )
         self._call.tell()
 
     def _done(self) -> Act:
-        taping, book = self._recording.taping, self._recording.book
-        position_s = taping.position_s if taping is not None else 0.0
+        in_progress, pause_reasons = self._recording.in_progress, self._recording.pause_reasons
+        position_s = in_progress.position_s if in_progress is not None else 0.0
         answer = PauseAnswer(
-            call=self._recording.id, state=book.state, reasons=tuple(sorted(book.reasons)), position_s=position_s
+            call=self._recording.id,
+            state=pause_reasons.state,
+            reasons=tuple(sorted(pause_reasons.reasons)),
+            position_s=position_s,
         )
         act = DoneAct(answer)
         act.set_result(answer)

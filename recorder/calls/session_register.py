@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recorder.common.clerk import Clerk
+from recorder.common.serial_executor import SerialExecutor
 from recorder.rules.pausing import HOLD, Final, PauseState
 from storage import journal
 
@@ -27,7 +27,7 @@ MOST = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
+class LeftSession:
     """How a session was left.
 
     Attributes:
@@ -40,16 +40,16 @@ class Left:
 
 
 class SessionRegister:
-    """The file of sessions. Call thread, but for what the clerk writes.
+    """The file of sessions. Call thread, but the executor writes the file.
 
     Args:
         path: The file.
-        clerk: Writes; the same as the register of pauses has.
+        executor: Writes; the same as the register of pauses has.
         now: Wall clock, seconds since 1970.
     """
 
-    def __init__(self, path: Path, clerk: Clerk, *, now: Callable[[], float] = time.time) -> None:
-        self._clerk = clerk
+    def __init__(self, path: Path, executor: SerialExecutor, *, now: Callable[[], float] = time.time) -> None:
+        self._executor = executor
         self._now = now
         self.is_known = True
         """What earlier sessions were left in could be read; if not, every session begins paused."""
@@ -61,7 +61,7 @@ class SessionRegister:
         self._states = {name: one for name, one in self._states.items() if self._is_recent(one)}
         self._journal = journal.StateJournal(path)
 
-    def left(self, sessions: Iterable[str], groups: Iterable[str] = ()) -> Left:
+    def left(self, sessions: Iterable[str], groups: Iterable[str] = ()) -> LeftSession:
         """Return how a session was left that has any of these names.
 
         Args:
@@ -73,7 +73,7 @@ class SessionRegister:
         kin = [one for one in map(self._of, groups) if one is not None]
         reasons = frozenset(reason for one in own for reason in one["reasons"])
         finals = [Final(one["state"]) for one in (*own, *kin) if one["state"] in _FINAL]
-        return Left(reasons=reasons, final=max(finals, key=_FINAL.index, default=None))
+        return LeftSession(reasons=reasons, final=max(finals, key=_FINAL.index, default=None))
 
     def put(
         self, sessions: Iterable[str], groups: Iterable[str], *, state: PauseState, reasons: Iterable[str]
@@ -89,7 +89,7 @@ class SessionRegister:
             if value is not None:
                 self._states[name] = value
         changes |= self._outdated()
-        return self._clerk.submit(self._journal.save, changes, dict(self._states))
+        return self._executor.submit(self._journal.save, changes, dict(self._states))
 
     def _outdated(self) -> dict[str, None]:
         """Take away what nobody will ask for any more."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from recorder import permissions as access
 from recorder.calls.acts import Signature, entered
-from recorder.calls.works import Works
+from recorder.calls.call_services import CallServices
 from recorder.rules.policy import Extension
 from recorder.rules.sign_on import SignOn, displaced
 
@@ -16,12 +16,18 @@ SIGN_ON = access.Act.SIGN_ON.value
 
 
 def sign_on(
-    works: Works, extension: Extension, *, account: str, operator: str, is_proven: bool, details: Mapping[str, Any]
+    services: CallServices,
+    extension: Extension,
+    *,
+    account: str,
+    operator: str,
+    is_proven: bool,
+    details: Mapping[str, Any],
 ) -> "Future[SignOn]":
     """Sign an operator on at a nominated extension.
 
     Args:
-        works: The daemon's parts.
+        services: The daemon's parts.
         extension: Where.
         account: Who signs on.
         operator: The same, as calls name them.
@@ -32,12 +38,14 @@ def sign_on(
         Done when it is in the audit log and on disk. OSError: it could not be stored; SignOnClashError: somebody else
         signed on meanwhile. The phone is whose it was then.
     """
-    instead_of = displaced(operator, extension, works.sign_ons.of(extension.number))
+    instead_of = displaced(operator, extension, services.sign_ons.of(extension.number))
     if instead_of is not None:
-        works.alarm(CLASH)
-        works.publish({"event": "alarm", "alarm": CLASH, "extension": extension.number})
+        services.alarm(CLASH)
+        services.publish({"event": "alarm", "alarm": CLASH, "extension": extension.number})
     about = {"operator": operator, "is_proven": is_proven, **details}
     about |= {} if instead_of is None else {"instead_of": instead_of}
-    entered(works, Signature(act=SIGN_ON, actor=account, subject=extension.number, details=about))
-    act = works.sign_ons.sign_on
-    return works.clerk.submit(lambda: act(extension.number, operator, is_proven=is_proven, instead_of=instead_of))
+    entered(services, Signature(act=SIGN_ON, actor=account, subject=extension.number, details=about))
+    act = services.sign_ons.sign_on
+    return services.act_writer.submit(
+        lambda: act(extension.number, operator, is_proven=is_proven, instead_of=instead_of)
+    )

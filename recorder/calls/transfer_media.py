@@ -16,7 +16,7 @@ class TransferMedia(ABC):
 
     @abstractmethod
     def offer(self, host: str | None, srtp: Srtp, session: LocalStream | None = None) -> Body | None:
-        """Return the offer to a newcomer, None to have them make it.
+        """Return the offer to a transfer target, None to have them make it.
 
         Args:
             host: Where their signalling comes from; None where it is not known.
@@ -29,15 +29,15 @@ class TransferMedia(ABC):
 
     @abstractmethod
     def answered(self, body: Body | None) -> None:
-        """Take the newcomer's answer, or the offer that they were asked for."""
+        """Take the transfer target's answer, or the offer that they were asked for."""
 
     @abstractmethod
     def called(self, event: CallOffered) -> None:
-        """Take the offer of a newcomer who calls, and answer."""
+        """Take the offer of a transfer target who calls, and answer."""
 
     @abstractmethod
     def drop(self) -> None:
-        """Give back what a newcomer who will not be joined had."""
+        """Give back what a transfer target who will not be joined had."""
 
     def srtp_of(self, side: Side) -> Srtp:
         """Return whether a side's audio is encrypted; what does not come here is not known to be."""

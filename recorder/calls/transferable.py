@@ -4,13 +4,13 @@ import logging
 from abc import abstractmethod
 from typing import Protocol
 
-from recorder.calls.dial_plan import Way
+from recorder.calls.call_services import CallServices
+from recorder.calls.dial_plan import RouteChoice
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import Call, Side
-from recorder.calls.rules.transfer import Occupant
+from recorder.calls.rules.transfer import Party
 from recorder.calls.sip_call import SipCall
 from recorder.calls.transfer_media import TransferMedia
-from recorder.calls.works import Works
 from recorder.rules.routing import Route
 from sip.events import CallOffered, LegId, LegRefused, ReferReceived
 
@@ -20,7 +20,9 @@ _log = logging.getLogger(__name__)
 class TransferIntake(Protocol):
     """Takes in calls that are transferred to a nominated extension."""
 
-    def transfer_in(self, call: "TransferableCall", side: Side, event: ReferReceived, way: Way) -> int | None:
+    def transfer_in(
+        self, call: "TransferableCall", side: Side, event: ReferReceived, choice: RouteChoice
+    ) -> int | None:
         """Have a call that is passed on go to a nominated extension; return the status that refuses it, if any."""
 
     def pick_up(self, call: "TransferableCall", side: Side, event: CallOffered) -> int | None:
@@ -31,13 +33,13 @@ class TransferableCall(SipCall):
     """A call of which a side may be replaced.
 
     Attributes:
-        works: The daemon's parts.
+        services: The daemon's parts.
         call: The table's view of it.
         offered: The INVITE.
-        media: Offers to and answers of newcomers.
+        media: Offers to and answers of transfer targets.
     """
 
-    works: Works
+    services: CallServices
     call: Call
     offered: CallOffered
     media: TransferMedia
@@ -47,11 +49,11 @@ class TransferableCall(SipCall):
         """Feed the table and do what it says."""
 
     @abstractmethod
-    def occupant(self, side: Side) -> Occupant:
+    def party_at(self, side: Side) -> Party:
         """Return who is on a side."""
 
     @abstractmethod
-    def seat(self, side: Side, occupant: Occupant) -> None:
+    def seat(self, side: Side, party_at: Party) -> None:
         """Put a party on a side."""
 
     @property

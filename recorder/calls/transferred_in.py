@@ -10,7 +10,7 @@ from typing import Any
 
 from audio.types import PortsExhaustedError
 from recorder.calls.media_errors import MediaError
-from recorder.calls.passed_call import PassedCall
+from recorder.calls.passthrough_call import PassthroughCall
 from recorder.calls.recorded_call import RecordedCall
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import Side
@@ -19,7 +19,7 @@ from sip.events import CallOffered, Header, LegRang, OfferAnswered, OfferRefused
 _log = logging.getLogger(__name__)
 
 
-def offer_in_place(origin: PassedCall, stays: Side, number: str) -> CallOffered:
+def offer_in_place(origin: PassthroughCall, stays: Side, number: str) -> CallOffered:
     """Return what the party who stays would have offered us, had they called the number.
 
     Args:
@@ -33,7 +33,7 @@ def offer_in_place(origin: PassedCall, stays: Side, number: str) -> CallOffered:
     if stays is Side.A:
         return offered
     return replace(
-        offered, from_user=origin.occupant(stays).number, from_display="", asserted_user=None, headers=(), origin=""
+        offered, from_user=origin.party_at(stays).number, from_display="", asserted_user=None, headers=(), origin=""
     )
 
 
@@ -46,7 +46,7 @@ class TransferredInCall(RecordedCall):
         more: As `RecordedCall`.
     """
 
-    def __init__(self, *args: Any, origin: PassedCall, picker: CallOffered | None, **more: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, origin: PassthroughCall, picker: CallOffered | None, **more: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **more)
         self._origin = origin
         self._picker = picker
@@ -58,12 +58,12 @@ class TransferredInCall(RecordedCall):
         Raises:
             PortsExhaustedError: No ports are left.
         """
-        self.parties[Side.A].signals_from = None
-        self.parties[Side.B].reserve()
+        self.sides[Side.A].signals_from = None
+        self.sides[Side.B].reserve()
         try:
-            self.parties.open(self.parties[Side.A])
+            self.sides.open(self.sides[Side.A])
         except PortsExhaustedError:
-            self.parties[Side.B].close()
+            self.sides[Side.B].close()
             raise
 
     def rang(self, event: LegRang) -> None:
@@ -75,32 +75,32 @@ class TransferredInCall(RecordedCall):
         if picker is None:
             super()._dial(index)
             return
-        party, self.legs.b = self.parties[Side.B], picker.leg
+        party, self.legs.b = self.sides[Side.B], picker.leg
         self.board.adopt(picker.leg, self)
         try:
-            self.parties.take_offer_of(party, picker)
+            self.sides.take_offer_of(party, picker)
             answer = party.answer_first(())
         except MediaError as error:
             _log.info("call %s: %s", self.id, error)
-            self.works.endpoint.refuse(picker.leg, 488, "")
+            self.services.endpoint.refuse(picker.leg, 488, "")
             self.legs.end(Side.B)
             self.apply(table.Refused(488))
             return
-        self.works.endpoint.answer(picker.leg, answer)
+        self.services.endpoint.answer(picker.leg, answer)
         if party.is_settled:
             self.apply(table.Answered())
 
     def offer_answered(self, side: Side, event: OfferAnswered) -> None:
         """Take the answer to an offer of ours; that of an officer who took the call is their answer to it."""
-        was_settled = self.parties[side].is_settled
+        was_settled = self.sides[side].is_settled
         super().offer_answered(side, event)
-        if side is Side.B and not was_settled and self.call.state is table.State.RINGING_FIRST:
+        if side is Side.B and not was_settled and self.call.state is table.CallState.RINGING_FIRST:
             self.apply(table.Answered())
 
     def offer_refused(self, side: Side, event: OfferRefused) -> None:
         """End a call whose party does not come to us: nobody would hear anything."""
         super().offer_refused(side, event)
-        if not self.parties[side].is_settled:
+        if not self.sides[side].is_settled:
             self.stop("no_media")
 
     def _answer_a(self) -> None:
@@ -108,7 +108,7 @@ class TransferredInCall(RecordedCall):
         assert leg is not None
         self.legs.a = leg
         self.board.adopt(leg, self)
-        self.works.endpoint.offer(leg, self.parties[Side.A].answer_first(self.parties[Side.B].codecs))
+        self.services.endpoint.offer(leg, self.sides[Side.A].answer_first(self.sides[Side.B].codecs))
         self.announcer.listen_for_keys()
 
     def _refuse(self, status: int, headers: tuple[Header, ...] = ()) -> None:

@@ -39,7 +39,7 @@ from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.common.system_user import os_user
 from recorder.permissions import Act, Person
-from recorder.recordings.opening import open_index
+from recorder.recordings.home_stores import open_index
 from storage.anchors import Anchors
 from storage.audit import AuditLog
 from storage.audit_chain import AuditState

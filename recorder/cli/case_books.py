@@ -13,8 +13,8 @@ from recorder.cli.records import (
 )
 from recorder.cli.requests import hearing_books
 from recorder.common.clock import utc_now
-from recorder.data_subjects.book import CaseBook
-from recorder.data_subjects.case_entries import CaseBooks
+from recorder.data_subjects.case_entries import CaseRepositories
+from recorder.data_subjects.case_repository import CaseRepository
 from recorder.permissions import Person
 from storage.index import Index
 
@@ -22,7 +22,7 @@ CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="From `recorde
 _T = TypeVar("_T")
 
 
-def act_on_cases(context: CommandContext, act: Callable[[CaseBooks, Person], _T], *, what: str = "a case") -> _T:
+def act_on_cases(context: CommandContext, act: Callable[[CaseRepositories, Person], _T], *, what: str = "a case") -> _T:
     """Have a person sign in and do something with the cases, or leave with the sentence that says why not.
 
     Args:
@@ -37,9 +37,9 @@ def act_on_cases(context: CommandContext, act: Callable[[CaseBooks, Person], _T]
     return act_signed_in(context, what, done)
 
 
-def case_books(context: CommandContext, index: Index) -> CaseBooks:
+def case_books(context: CommandContext, index: Index) -> CaseRepositories:
     """Return what cases, and claims of data subjects, are worked on with."""
-    return CaseBooks(
-        cases=CaseBook(open_people(context.home.people), now=utc_now), hearing=hearing_books(context.home, index),
+    return CaseRepositories(
+        cases=CaseRepository(open_people(context.home.people), now=utc_now), hearing=hearing_books(context.home, index),
         holds=hold_books(context, index), timezone=context.config.site.timezone,
     )  # fmt: skip

@@ -18,7 +18,7 @@ from recorder.cli.shared import (
     ReasonOption,
 )
 from recorder.data_subjects import casework, scoping
-from recorder.data_subjects.case_entries import CaseBooks
+from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.permissions import Person
 from storage.rows import row_to_json
 from storage.types import RecordingRow, Search
@@ -39,8 +39,8 @@ def search(
     """
     wanted = searched(context, from_, to, operator, extension, number_file)
 
-    def act(books: CaseBooks, person: Person) -> list[RecordingRow]:
-        return list(casework.search_for(books, person, case, wanted))
+    def act(repos: CaseRepositories, person: Person) -> list[RecordingRow]:
+        return list(casework.search_for(repos, person, case, wanted))
 
     found = [row_to_json(row) for row in act_on_cases(context, act)]
     columns = [("id", "Recording"), ("started_at", "When"), ("operator", "Operator"), ("caller", "Caller")]
@@ -72,8 +72,8 @@ def narrow(
     """Hold less than a case was opened with; the data protection officer does. The rest is held for 14 days yet."""
     wanted = searched(context, from_, to, operator, extension, number_file)
 
-    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
-        return casework.case_to_json(books, scoping.narrow_scope(books, person, case, wanted, reason))
+    def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
+        return casework.case_to_json(repos, scoping.narrow_scope(repos, person, case, wanted, reason))
 
     done = act_on_cases(context, act)
     context.tell(done, f"case {case} holds {done['entries'][-1]['details']['found']} recordings from now on")
@@ -82,8 +82,8 @@ def narrow(
 def confirm_scope(context: PersonJsonContext, case: CaseArgument, reason: ReasonOption = "") -> None:
     """Hold all that a case was opened with until it is over; the data protection officer does."""
 
-    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
-        return casework.case_to_json(books, scoping.confirm_scope(books, person, case, reason))
+    def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
+        return casework.case_to_json(repos, scoping.confirm_scope(repos, person, case, reason))
 
     context.tell(act_on_cases(context, act), f"case {case} holds what it found until it is over")
 
@@ -97,9 +97,9 @@ def dismiss(
 ) -> None:
     """Say that recordings which were found are not what a case asks for: it holds them for 14 days yet."""
 
-    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
-        done = scoping.dismiss(books, person, case, recordings or [], reason, is_rest=rest)
-        return {**casework.case_to_json(books, done), "scope": scoping.scope_to_json(books, done)}
+    def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
+        done = scoping.dismiss(repos, person, case, recordings or [], reason, is_rest=rest)
+        return {**casework.case_to_json(repos, done), "scope": scoping.scope_to_json(repos, done)}
 
     done = act_on_cases(context, act)
     context.tell(done, f"case {case}: {len(done['scope']['undecided'])} recordings are left to match or dismiss")
@@ -112,8 +112,8 @@ def match(
 ) -> None:
     """Take recordings into a case: each is held at once."""
 
-    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
-        return casework.case_to_json(books, casework.match(books, person, case, recordings))
+    def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
+        return casework.case_to_json(repos, casework.match(repos, person, case, recordings))
 
     done = act_on_cases(context, act)
     last = done["entries"][-1]

@@ -26,12 +26,12 @@ from recorder.cli.shared import (
     say,
 )
 from recorder.data_subjects import case_deadlines, casework, scoping, transcripts
-from recorder.data_subjects.case_entries import CaseBooks
+from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.custody import custody_of, custody_to_json
 from recorder.data_subjects.letters import Letter, NotYetError, letter
 from recorder.permissions import Person
-from recorder.recordings.opening import open_reader
-from recorder.rules.cases import CaseKind, Decision, LegalGround, Step
+from recorder.recordings.home_stores import open_reader
+from recorder.rules.cases import CaseEvent, CaseKind, Decision, LegalGround
 from recorder.rules.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
 from storage.index import Index
 
@@ -52,21 +52,21 @@ _COLUMNS = [
     ("decision", "Decision"),
 ]
 _NOTABLE = {
-    "identity-asked": Step.IDENTITY_ASKED,
-    "identity-checked": Step.IDENTITY_CHECKED,
-    "identity-doubted": Step.IDENTITY_DOUBTED,
-    "fee-asked": Step.FEE_ASKED,
-    "fee-paid": Step.FEE_PAID,
-    "clarification-asked": Step.CLARIFICATION_ASKED,
-    "clarified": Step.CLARIFIED,
-    "extended": Step.EXTENDED,
-    "handed-over": Step.HANDED_OVER,
-    "passphrase-told": Step.PASSPHRASE_TOLD,
-    "received": Step.RECEIVED,
-    "returned": Step.RETURNED,
-    "destroyed": Step.DESTROYED,
-    "noted": Step.NOTED,
-    "closed": Step.CLOSED,
+    "identity-asked": CaseEvent.IDENTITY_ASKED,
+    "identity-checked": CaseEvent.IDENTITY_CHECKED,
+    "identity-doubted": CaseEvent.IDENTITY_DOUBTED,
+    "fee-asked": CaseEvent.FEE_ASKED,
+    "fee-paid": CaseEvent.FEE_PAID,
+    "clarification-asked": CaseEvent.CLARIFICATION_ASKED,
+    "clarified": CaseEvent.CLARIFIED,
+    "extended": CaseEvent.EXTENDED,
+    "handed-over": CaseEvent.HANDED_OVER,
+    "passphrase-told": CaseEvent.PASSPHRASE_TOLD,
+    "received": CaseEvent.RECEIVED,
+    "returned": CaseEvent.RETURNED,
+    "destroyed": CaseEvent.DESTROYED,
+    "noted": CaseEvent.NOTED,
+    "closed": CaseEvent.CLOSED,
 }
 
 
@@ -100,12 +100,12 @@ def open_case(
     day = day_from(on)
     wanted = searched(context, from_, to, operator, extension, number_file)
 
-    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+    def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
         case = casework.open_case(
-            books, person, kind=kind, requester=requester, form=form, text=text, received_on=day, ground=disclosure,
+            repos, person, kind=kind, requester=requester, form=form, text=text, received_on=day, ground=disclosure,
             search=wanted, expected=hold,
         )  # fmt: skip
-        return casework.case_to_json(books, case)
+        return casework.case_to_json(repos, case)
 
     done = act_on_cases(context, act)
     due = f"; due on {done['due_on']}" if done["due_on"] else ""
@@ -119,14 +119,14 @@ def _held_in_words(details: dict[str, Any]) -> str:
     return f"; {details['found']} recordings that fit are held{gone}"
 
 
-def _note_command(word: str, step: Step) -> None:
+def _note_command(word: str, step: CaseEvent) -> None:
     def command(
         context: PersonJsonContext, case: CaseArgument, reason: ReasonOption = "", on: DayOption = None
     ) -> None:
         day = day_from(on)
 
-        def act(books: CaseBooks, person: Person) -> dict[str, Any]:
-            return casework.case_to_json(books, casework.take_step(books, person, case, step, text=reason, on=day))
+        def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
+            return casework.case_to_json(repos, casework.take_step(repos, person, case, step, text=reason, on=day))
 
         done = act_on_cases(context, act)
         due = f"; due on {done['due_on']}" if done["due_on"] and done["state"] != "closed" else ""
@@ -159,9 +159,9 @@ def decide(
     """Decide a case that somebody else opened; where it is disclosed, its handler may listen and copy for 30 days."""
     details = {"decision": str(decision), "balance": balance}
 
-    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
-        done = casework.take_step(books, person, case, Step.DECIDED, text=reason, details=details)
-        return casework.case_to_json(books, done)
+    def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
+        done = casework.take_step(repos, person, case, CaseEvent.DECIDED, text=reason, details=details)
+        return casework.case_to_json(repos, done)
 
     done = act_on_cases(context, act)
     context.tell(done, f"case {case} is decided: {decision}")
@@ -182,13 +182,13 @@ def transcript(
 
     def done(index: Index, person: Person) -> str:
         engine = open_people(context.home.people)
-        books = transcripts.TranscriptBooks(
+        repos = transcripts.TranscriptRepositories(
             cases=case_books(context, index), kept=transcripts.Transcripts(engine),
             open=lambda row: open_reader(context.home, context.config, row, passphrase_file=context.passphrase_file),
         )  # fmt: skip
         if content is None:
-            return transcripts.read_of(books, person, case, recording).written()
-        transcripts.transcribe(books, person, case, recording, content=content[0], form=content[1])
+            return transcripts.read_of(repos, person, case, recording).written()
+        transcripts.transcribe(repos, person, case, recording, content=content[0], form=content[1])
         return ""
 
     text = act_signed_in(context, "a case", done)
@@ -216,10 +216,10 @@ def write_letter(
 ) -> None:
     """Print the text of a letter to the requester."""
 
-    def act(books: CaseBooks, person: Person) -> str:
-        found = casework.read_case(books, person, case)
+    def act(repos: CaseRepositories, person: Person) -> str:
+        found = casework.read_case(repos, person, case)
         return letter(
-            which, found, site=context.config.site.name, today=books.today, due=case_deadlines.due(books, found)
+            which, found, site=context.config.site.name, today=repos.today, due=case_deadlines.due(repos, found)
         )
 
     try:
@@ -238,9 +238,9 @@ def custody(
 ) -> None:
     """Show who had what of a case when, and prove it: exit code 1 when log or files are not what they were."""
 
-    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
+    def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
         try:
-            return custody_to_json(custody_of(books, person, case, file or ()))
+            return custody_to_json(custody_of(repos, person, case, file or ()))
         except OSError as error:
             fail(f"{error.filename}: {error.strerror}", 2)
 
@@ -265,8 +265,8 @@ def custody(
 def list_cases(context: PersonJsonContext) -> None:
     """List cases, those first that are due first."""
 
-    def act(books: CaseBooks, person: Person) -> list[dict[str, Any]]:
-        return [casework.case_to_json(books, case) for case in casework.list_cases(books, person)]
+    def act(repos: CaseRepositories, person: Person) -> list[dict[str, Any]]:
+        return [casework.case_to_json(repos, case) for case in casework.list_cases(repos, person)]
 
     found = act_on_cases(context, act)
     lines = [
@@ -280,9 +280,9 @@ def list_cases(context: PersonJsonContext) -> None:
 def show(context: PersonJsonContext, case: CaseArgument) -> None:
     """Show a case and everything that happened in it."""
 
-    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
-        found = casework.read_case(books, person, case)
-        return {**casework.case_to_json(books, found), "scope": scoping.scope_to_json(books, found)}
+    def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
+        found = casework.read_case(repos, person, case)
+        return {**casework.case_to_json(repos, found), "scope": scoping.scope_to_json(repos, found)}
 
     found = act_on_cases(context, act)
     if context.json:

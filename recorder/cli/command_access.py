@@ -23,7 +23,7 @@ _CASE_WORDS = (
 NAMED: Mapping[str, Requirement] = MappingProxyType(
     {
         "resume": live(Act.RESUME),
-        "forgot": live(Act.FORGOT, "of a finished call too"),
+        "forgot": live(Act.RETROACTIVE_PAUSE, "of a finished call too"),
         "second-message": live(Act.SECOND_MESSAGE),
         "opt-out": live(Act.OPT_OUT),
         "opt-outs list": takes(Act.SEE_LIVE),

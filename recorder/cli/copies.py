@@ -23,8 +23,8 @@ from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
 from recorder.exports.cover_sheet import position_words
 from recorder.permissions import Act, Allowed, Person
-from recorder.recordings.opening import open_reader
-from recorder.retention.erasure_books import refuse_locked
+from recorder.recordings.home_stores import open_reader
+from recorder.retention.erasure_repositories import refuse_locked
 from recorder.retention.restricting import refuse_restricted
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import relation, silenced, whole_for, withheld_of
@@ -33,7 +33,7 @@ from recorder.rules.spans import Spans, in_seconds
 from storage.claims import Claims
 from storage.erasures import Erasures
 from storage.errors import StorageError
-from storage.export import Format, prepare
+from storage.export import CopyFormat, prepare
 from storage.types import RecordingRow
 
 
@@ -56,7 +56,7 @@ def play(context: KeysContext, recording: IdArgument, reason: ReasonOption = "")
         say(f"silent, because it was not granted to you: {listed}")
     try:
         reader = open_reader(context.home, context.config, row, passphrase_file=context.passphrase_file)
-        copy = prepare(reader, Format.WAV, redactions=silenced(row, heard), duration_s=row.duration_s)
+        copy = prepare(reader, CopyFormat.WAV, redactions=silenced(row, heard), duration_s=row.duration_s)
         with progress_bar("playing", copy.duration_s) as progress:
             is_played = _played(player, copy.chunks(progress))
     except StorageError as error:

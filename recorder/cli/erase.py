@@ -24,7 +24,7 @@ from recorder.cli.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
 from recorder.common.system_user import os_user
-from recorder.data_subjects.book import CaseBook
+from recorder.data_subjects.case_repository import CaseRepository
 from recorder.data_subjects.telling import tell_of_erasure
 from recorder.permissions import Act, Person
 from recorder.recordings.keyring import epoch_keys
@@ -32,8 +32,8 @@ from recorder.recordings.searching import knows, shown
 from recorder.retention.eraser import Eraser
 from recorder.retention.erasing import check_order, order_erasure
 from recorder.retention.erasure_approvals import Approvals
-from recorder.retention.erasure_books import ErasureBooks, order_to_json
 from recorder.retention.erasure_decisions import decide_erasure
+from recorder.retention.erasure_repositories import ErasureRepositories, order_to_json
 from recorder.rules.authorisation import knows_all
 from recorder.rules.call_parts import is_withheld
 from recorder.rules.erasing import position_from
@@ -86,19 +86,19 @@ def erase(
         if list_:
             _list(context, index, person)
             return
-        books, eraser = parts_of(context, index)
+        repos, eraser = parts_of(context, index)
         try:
             if recording is not None:
                 span_s, found = _span(from_ or "", to or ""), whole_id(index, recording)
                 asked: dict[str, Any] = {"kind": _KINDS[kind], "reason": reason, "third": third}
                 if dry_run:
-                    row, order, _ = check_order(books, person, found, span_s, **asked)
+                    row, order, _ = check_order(repos, person, found, span_s, **asked)
                     _preview(eraser, order, row.id, json=context.json)
                     return
-                order = order_erasure(books, person, found, span_s=span_s, **asked)
+                order = order_erasure(repos, person, found, span_s=span_s, **asked)
             else:
                 decided = decline if confirm is None else confirm
-                order = decide_erasure(books, person, decided or "", confirm=confirm is not None, reason=reason)
+                order = decide_erasure(repos, person, decided or "", confirm=confirm is not None, reason=reason)
         except ProblemError as error:
             fail(error.detail)
         answer(eraser, index, order, json=context.json)
@@ -124,7 +124,7 @@ def _is_known(index: Index, order: ErasureOrder, person: Person) -> bool:
     return knows(person, row) and not is_withheld(shown(person, row), order.start_s, order.end_s)
 
 
-def parts_of(context: CommandContext, index: Index) -> tuple[ErasureBooks, Eraser]:
+def parts_of(context: CommandContext, index: Index) -> tuple[ErasureRepositories, Eraser]:
     """Open what orders are given and carried out with, or leave with a sentence."""
     try:
         vault = Vault(context.home.root, NodeKeys.load(context.home.root))
@@ -133,7 +133,7 @@ def parts_of(context: CommandContext, index: Index) -> tuple[ErasureBooks, Erase
         fail(str(error))
     erasures, audit = Erasures(index.database), AuditLog(context.home.audit)
     people, engine = people_of(context.home), open_people(context.home.people)
-    books = ErasureBooks(
+    repos = ErasureRepositories(
         index=index,
         erasures=erasures,
         audit=audit,
@@ -154,9 +154,9 @@ def parts_of(context: CommandContext, index: Index) -> tuple[ErasureBooks, Erase
         lock=context.home.erasing_lock,
         now=utc_now,
         approvals=Approvals(engine),
-        tell=partial(tell_of_erasure, CaseBook(engine, now=utc_now), audit, context.config.site.timezone),
+        tell=partial(tell_of_erasure, CaseRepository(engine, now=utc_now), audit, context.config.site.timezone),
     )
-    return books, eraser
+    return repos, eraser
 
 
 def whole_id(index: Index, recording: str) -> str:

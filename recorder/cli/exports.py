@@ -24,19 +24,19 @@ from recorder.cli.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
 from recorder.common.system_user import os_user
-from recorder.data_subjects.book import CaseBook
+from recorder.data_subjects.case_repository import CaseRepository
 from recorder.data_subjects.transcripts import Transcripts, case_file
-from recorder.exports.copy_orders import CopyBooks, CopyOrder, Ordered, check_order
+from recorder.exports.copy_orders import CopyOrder, CopyRepositories, Ordered, check_order
 from recorder.exports.copying import Ground
 from recorder.exports.cover_sheet import length_words
 from recorder.exports.exporting import Copying
 from recorder.exports.span_words import position_in, redaction_from
 from recorder.permissions import Act, Person
+from recorder.recordings.home_stores import open_reader
 from recorder.recordings.keyring import read_passphrase
-from recorder.recordings.opening import open_reader
 from recorder.recordings.searching import knows
 from storage.audit import AuditLog
-from storage.encoding import SUFFIXES, Format
+from storage.encoding import SUFFIXES, CopyFormat
 from storage.errors import NotFoundError, StorageError
 from storage.format import is_recording_id
 from storage.index import Index
@@ -49,7 +49,13 @@ from storage.vault import Vault
 MOST_RECORDINGS = 1000
 """In one package: more are several requests, or a backup."""
 _ZIP = ".zip"
-_FORMAT_OF = {".wav": Format.WAV, ".flac": Format.FLAC, ".mp3": Format.MP3, ".opus": Format.OPUS, ".ogg": Format.OPUS}
+_FORMAT_OF = {
+    ".wav": CopyFormat.WAV,
+    ".flac": CopyFormat.FLAC,
+    ".mp3": CopyFormat.MP3,
+    ".opus": CopyFormat.OPUS,
+    ".ogg": CopyFormat.OPUS,
+}
 _PROBLEMS_SHOWN = 20
 
 
@@ -67,7 +73,7 @@ def export(
         ),
     ] = None,
     format_: Annotated[
-        Format | None, typer.Option("--format", help="g711 is exact; the others are decoded.", show_default="wav")
+        CopyFormat | None, typer.Option("--format", help="g711 is exact; the others are decoded.", show_default="wav")
     ] = None,
     from_: Annotated[
         str | None, typer.Option("--from", metavar="S", help="From here: seconds, mm:ss, or time of day T14:30:05.")
@@ -124,19 +130,19 @@ def export(
             form=form, reason=reason, requester=requester, ground=ground, passphrase=sealed_by,
             destination=output.name, case=case, **_spans(rows[0], zone, from_, to, redact or [], redact_reason),
         )  # fmt: skip
-        books = _books(context, index)
-        ordered = _check(books, person, rows, order)
+        repos = _books(context, index)
+        ordered = _check(repos, person, rows, order)
         if dry_run:
             _preview(ordered, json=context.json)
             return
-        copying = _copied(books, person, order, ordered, output)
+        copying = _copied(repos, person, order, ordered, output)
     _tell(output, order, ordered, copying, json=context.json)
 
 
-def _form_of(output: Path, asked: Format | None) -> Format:
+def _form_of(output: Path, asked: CopyFormat | None) -> CopyFormat:
     named = _FORMAT_OF.get(output.suffix)
     if asked is None:
-        return named or Format.WAV
+        return named or CopyFormat.WAV
     if named is not None and SUFFIXES[asked] != SUFFIXES[named]:
         fail(f"{output.name} is no name for {asked}: let it end in .{SUFFIXES[asked]}", 2)
     return asked
@@ -225,29 +231,31 @@ def _spans(
     return {"span_s": (start, end) if from_ or to else None, "redactions": silent}
 
 
-def _books(context: CommandContext, index: Index) -> CopyBooks:
+def _books(context: CommandContext, index: Index) -> CopyRepositories:
     home = context.home
     try:
         vault = Vault(home.root, NodeKeys.load(home.root))
     except StorageError as error:
         fail(str(error))
     engine = open_people(home.people)
-    return CopyBooks(
+    return CopyRepositories(
         index=index, requests=requests_of(home), vault=vault, audit=AuditLog(home.audit), site=context.config.site.name,
         open=lambda row: open_reader(home, context.config, row, passphrase_file=context.passphrase_file),
         timezone=context.config.site.timezone, now=utc_now, origin={"where": "shell", "os_user": os_user()},
-        case_file=partial(case_file, CaseBook(engine, now=utc_now), Transcripts(engine)),
+        case_file=partial(case_file, CaseRepository(engine, now=utc_now), Transcripts(engine)),
     )  # fmt: skip
 
 
-def _check(books: CopyBooks, person: Person, rows: Sequence[RecordingRow | str], order: CopyOrder) -> list[Ordered]:
+def _check(
+    repos: CopyRepositories, person: Person, rows: Sequence[RecordingRow | str], order: CopyOrder
+) -> list[Ordered]:
     """Return what is to be copied, or leave with every sentence that speaks against it: all or nothing."""
     ordered, problems = [], []
     with progress_bar("checking", len(rows)) as progress:
         for number, row in enumerate(rows, 1):
             recording = row if isinstance(row, str) else row.id
             try:
-                ordered.append(check_order(books, person, recording, order))
+                ordered.append(check_order(repos, person, recording, order))
             except ProblemError as error:
                 problems.append(error.detail if recording in error.detail else f"{recording}: {error.detail}")
                 if error.status == 403 or len(rows) == 1:
@@ -273,12 +281,12 @@ def _preview(ordered: Sequence[Ordered], *, json: bool) -> None:
     say(f"{len(found)} copies, {length_words(sum(one.copy.duration_s for one in ordered))}; nothing was made")
 
 
-def _copied(books: CopyBooks, person: Person, order: CopyOrder, ordered: list[Ordered], output: Path) -> Copying:
+def _copied(repos: CopyRepositories, person: Person, order: CopyOrder, ordered: list[Ordered], output: Path) -> Copying:
     """Make the copies; leave with a sentence where one cannot be made."""
     try:
         with progress_bar("exporting", sum(one.copy.duration_s for one in ordered)) as progress:
-            copying = Copying(books, person, order, ordered, progress=progress)
-            _write(output, copying, order, books)
+            copying = Copying(repos, person, order, ordered, progress=progress)
+            _write(output, copying, order, repos)
     except StorageError as error:
         fail(str(error))
     except ProblemError as error:
@@ -286,9 +294,9 @@ def _copied(books: CopyBooks, person: Person, order: CopyOrder, ordered: list[Or
     return copying
 
 
-def _write(output: Path, copying: Copying, order: CopyOrder, books: CopyBooks) -> None:
+def _write(output: Path, copying: Copying, order: CopyOrder, repos: CopyRepositories) -> None:
     if output.suffix == _ZIP:
-        dated = books.now().astimezone(ZoneInfo(books.timezone))
+        dated = repos.now().astimezone(ZoneInfo(repos.timezone))
         write_zip(output, copying.package(), dated, passphrase=order.passphrase)
     elif output.suffix in _FORMAT_OF:
         write_new(output, copying.sound(0, output.name))

@@ -53,7 +53,7 @@ def forgot(
 
     def forget(client: LiveClient) -> dict[str, Any]:
         target = ExtensionTarget(extension or "") if live is None else CallTarget(live)
-        return client.forgot(target, person=person, seconds=seconds, reason=reason)
+        return client.pause_retroactively(target, person=person, seconds=seconds, reason=reason)
 
     tell(ask(context.home, forget), json=context.json)
 
@@ -72,9 +72,9 @@ def _live_call(home: Home, prefix: str) -> str | None:
 
 def _of_finished(context: CommandContext, person: Person, recording: str, seconds: float | None, reason: str) -> None:
     with opened_index(context) as index:
-        books, eraser = parts_of(context, index)
+        repos, eraser = parts_of(context, index)
         try:
-            order = forgot_recording(books, person, whole_id(index, recording), seconds=seconds, reason=reason)
+            order = forgot_recording(repos, person, whole_id(index, recording), seconds=seconds, reason=reason)
         except ProblemError as error:
             fail(error.detail)
         answer(eraser, index, order, json=context.json)

@@ -19,11 +19,11 @@ from recorder.cli.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.common.system_user import os_user
-from recorder.data_subjects.book import CaseBook
 from recorder.data_subjects.case_deadlines import needed_hold
+from recorder.data_subjects.case_repository import CaseRepository
 from recorder.permissions import Person
-from recorder.retention.hold_books import HoldBooks
 from recorder.retention.hold_lists import LISTED, hold_to_json, holds_listed, holds_of
+from recorder.retention.hold_repositories import HoldRepositories
 from recorder.retention.holding import place_hold, reinstate_hold, release_hold, review_hold
 from recorder.rules.holds import HoldWish
 from storage.audit import AuditLog
@@ -90,8 +90,8 @@ def add(
         against=(*(against or ()),),
     )
 
-    def place(books: HoldBooks, person: Person) -> Hold:
-        return place_hold(books, person, whole_id(books.index, recording), wish)
+    def place(repos: HoldRepositories, person: Person) -> Hold:
+        return place_hold(repos, person, whole_id(repos.index, recording), wish)
 
     placed = _act(context, place)
     context.tell(
@@ -103,7 +103,7 @@ def add(
 @hold.command("release")
 def release(context: PersonJsonContext, hold_id: HoldArgument, reason: ReasonOption = "") -> None:
     """Release a hold; its recording is kept for 14 days more, in which that can be taken back."""
-    done = _act(context, lambda books, person: release_hold(books, person, hold_id, reason=reason))
+    done = _act(context, lambda repos, person: release_hold(repos, person, hold_id, reason=reason))
     assert done.grace_until is not None
     sentence = f"hold {done.id} is released; it keeps {done.recording} until {done.grace_until:%Y-%m-%d}"
     context.tell(hold_to_json(done, utc_now()), f"{sentence}, and can be taken back until then")
@@ -112,7 +112,7 @@ def release(context: PersonJsonContext, hold_id: HoldArgument, reason: ReasonOpt
 @hold.command("reinstate")
 def reinstate(context: PersonJsonContext, hold_id: HoldArgument, reason: ReasonOption = "") -> None:
     """Take a release back, within its 14 days."""
-    done = _act(context, lambda books, person: reinstate_hold(books, person, hold_id, reason=reason))
+    done = _act(context, lambda repos, person: reinstate_hold(repos, person, hold_id, reason=reason))
     context.tell(hold_to_json(done, utc_now()), f"hold {done.id} stands again: {done.recording} is kept")
 
 
@@ -127,8 +127,8 @@ def review(
     """Say that a hold is still needed and why, when to look at it again, and who does."""
     day = day_from(review)
 
-    def say_so(books: HoldBooks, person: Person) -> Hold:
-        return review_hold(books, person, hold_id, reason=reason, review_on=day, owner=owner)
+    def say_so(repos: HoldRepositories, person: Person) -> Hold:
+        return review_hold(repos, person, hold_id, reason=reason, review_on=day, owner=owner)
 
     done = _act(context, say_so)
     context.tell(
@@ -148,10 +148,10 @@ def list_holds(
     now = utc_now()
 
     def listed(index: Index, person: Person) -> list[Hold]:
-        books = hold_books(context, index)
+        repos = hold_books(context, index)
         if recording is None:
-            return holds_listed(books, person, is_due=due, limit=MOST_ROWS if context.json else LISTED)
-        found = holds_of(books, person, whole_id(index, recording))
+            return holds_listed(repos, person, is_due=due, limit=MOST_ROWS if context.json else LISTED)
+        found = holds_of(repos, person, whole_id(index, recording))
         return [one for one in found if not due or (one.released_at is None and one.review_on <= now.date())]
 
     found = act_signed_in(context, "a list of holds", listed)
@@ -162,19 +162,19 @@ def list_holds(
     )
 
 
-def _act(context: CommandContext, act: Callable[[HoldBooks, Person], Hold]) -> Hold:
+def _act(context: CommandContext, act: Callable[[HoldRepositories, Person], Hold]) -> Hold:
     return act_signed_in(context, "a hold", lambda index, person: act(hold_books(context, index), person))
 
 
-def hold_books(context: CommandContext, index: Index) -> HoldBooks:
+def hold_books(context: CommandContext, index: Index) -> HoldRepositories:
     """Return what holds are placed and released with, or leave with a sentence."""
     try:
         vault = Vault(context.home.root, NodeKeys.load(context.home.root))
     except StorageError as error:
         fail(str(error))
     people = people_of(context.home)
-    cases = CaseBook(open_people(context.home.people), now=utc_now)
-    return HoldBooks(
+    cases = CaseRepository(open_people(context.home.people), now=utc_now)
+    return HoldRepositories(
         index=index,
         holds=Holds(index.database),
         audit=AuditLog(context.home.audit),

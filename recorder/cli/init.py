@@ -12,7 +12,7 @@ from recorder.cli.shared import PasswordOption, fail, read_password, say
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
 from recorder.config import config_file
-from recorder.config.carriage import parse_address
+from recorder.config.sip_transports import parse_address
 from recorder.recordings.keyring import new_passphrase
 from recorder.rules.policy import CardPayment, Extension, NoticeWhen
 from recorder.service.new_home import NewHomeError, make_home

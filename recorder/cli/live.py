@@ -26,7 +26,7 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
 from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
-from recorder.permissions import Act, LocalUser, Person, Refused
+from recorder.permissions import Act, LocalUser, Person, Refusal
 from recorder.rules.authorisation import may
 from recorder.rules.call_target import CallTarget, ExtensionTarget, Target
 from recorder.rules.live_access import Around, seen
@@ -155,7 +155,7 @@ def sign_in_for(context: CommandContext, act: Act, what: str, *, subject: str, r
     """Have a person sign in whose role allows an act at all; or leave with a sentence that is audited."""
     person = context.sign_in(what)
     decision = may(person, act, reason=reason)
-    if isinstance(decision, Refused):
+    if isinstance(decision, Refusal):
         refuse(context.home, act, person, decision.reason, subject=subject, text=reason)
     return person
 

@@ -26,10 +26,10 @@ from recorder.cli.shared import (
 )
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
-from recorder.permissions import Act, DeniedError, Person, Refused
-from recorder.recordings.opening import open_index
+from recorder.permissions import Act, DeniedError, Person, Refusal
+from recorder.recordings.home_stores import open_index
 from recorder.recordings.searching import describe, findable, knows, shown, typed
-from recorder.retention.erasure_books import order_to_json
+from recorder.retention.erasure_repositories import order_to_json
 from recorder.rules.authorisation import knows_all, may
 from recorder.rules.call_parts import is_withheld, relation
 from recorder.rules.requesting import AccessRequest, Leave
@@ -299,7 +299,7 @@ def row_known(
         operator, team = relation(person, row)
         decision = may(person, Act.VIEW, operator=operator, team=team, has_leave=leave is not None)
     is_known = knows_all(person)
-    if isinstance(decision, Refused):
+    if isinstance(decision, Refusal):
         refuse(
             context.home, act, person, decision.reason, subject=row.id if row else "", said=None if is_known else _NONE
         )

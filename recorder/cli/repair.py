@@ -28,9 +28,9 @@ from recorder.common.home import Home
 from recorder.common.system_user import os_user
 from recorder.permissions import Act, Person
 from recorder.recordings.fsck import Checker
-from recorder.recordings.mending import MENDED, Mender
 from recorder.recordings.reconcile import Reconciler, Report
 from recorder.recordings.reindex import Reindexed, Reindexer
+from recorder.recordings.repair import MENDED, Repair
 from storage.audit import AuditLog
 from storage.errors import StorageError
 from storage.fsck import Finding
@@ -165,7 +165,7 @@ class _Look:
         )  # fmt: skip
         mender = None
         if by is not None:
-            mender = Mender(
+            mender = Repair(
                 home=home, config=self.context.config, vault=vault, database=self.index.database, audit=audit,
                 now=utc_now, is_writing_off=self.is_writing_off,
             )  # fmt: skip
@@ -178,7 +178,7 @@ class _Look:
         return found["left"]
 
     @staticmethod
-    def _mended(findings: Iterator[Finding], mender: Mender | None, found: Counter[str]) -> Iterator[dict[str, Any]]:
+    def _mended(findings: Iterator[Finding], mender: Repair | None, found: Counter[str]) -> Iterator[dict[str, Any]]:
         for finding in findings:
             said = mender.mend(finding) if mender is not None else ""
             found["mended" if said else "left"] += 1

@@ -8,7 +8,7 @@ import typer
 from recorder.access.database import open_people
 from recorder.access.listening import asking
 from recorder.access.listening.appointing import acknowledge, end_deputy, mark_absent, to_acknowledge
-from recorder.access.listening.books import HearingBooks
+from recorder.access.listening.repositories import AccessRepositories
 from recorder.audit.ledger import Ledger
 from recorder.cli.context import CommandContext, PersonContext, PersonJsonContext
 from recorder.cli.erase import whole_id
@@ -61,10 +61,10 @@ def ask(
 ) -> None:
     """Ask to hear recordings; the team leader decides, in their absence the data protection officer."""
 
-    def act(books: HearingBooks, person: Person) -> AccessRequest:
-        ids = tuple(RecordingId(whole_id(books.index, one)) for one in recordings)
+    def act(repos: AccessRepositories, person: Person) -> AccessRequest:
+        ids = tuple(RecordingId(whole_id(repos.index, one)) for one in recordings)
         wish = RequestWish(recordings=ids, category=category, reason=reason, leave=leave, reference=reference)
-        return asking.ask(books, person, wish)
+        return asking.ask(repos, person, wish)
 
     asked = _act(context, act)
     context.tell(asking.request_to_json(asked), f"request {asked.id} is on its way")
@@ -82,8 +82,8 @@ def grant(
 ) -> None:
     """Grant a request: of each call what was asked for, which for officers and managers is their part of it."""
 
-    def act(books: HearingBooks, person: Person) -> AccessRequest:
-        return asking.decide(books, person, request, granted=True, words=reason, days=days, is_whole=whole_call)
+    def act(repos: AccessRepositories, person: Person) -> AccessRequest:
+        return asking.decide(repos, person, request, granted=True, words=reason, days=days, is_whole=whole_call)
 
     done = _act(context, act)
     assert done.until is not None
@@ -94,8 +94,8 @@ def grant(
 def decline(context: PersonJsonContext, request: RequestArgument, reason: ReasonOption = "") -> None:
     """Decline a request; takes a reason, which whoever asked can read."""
 
-    def act(books: HearingBooks, person: Person) -> AccessRequest:
-        return asking.decide(books, person, request, granted=False, words=reason)
+    def act(repos: AccessRepositories, person: Person) -> AccessRequest:
+        return asking.decide(repos, person, request, granted=False, words=reason)
 
     done = _act(context, act)
     context.tell(asking.request_to_json(done), f"request {request} is declined")
@@ -104,7 +104,7 @@ def decline(context: PersonJsonContext, request: RequestArgument, reason: Reason
 @requests.command("withdraw")
 def withdraw(context: PersonContext, request: RequestArgument) -> None:
     """Take a request of one's own back."""
-    _act(context, lambda books, person: asking.withdraw(books, person, request))
+    _act(context, lambda repos, person: asking.withdraw(repos, person, request))
     say(f"request {request} is withdrawn")
 
 
@@ -124,14 +124,14 @@ def list_requests(
 @requests.command("absent")
 def absent(context: PersonContext, account: AccountArgument) -> None:
     """Mark a team leader absent: while all are, requests go to the data protection officer."""
-    _act(context, lambda books, person: mark_absent(books, person, account, is_absent=True))
+    _act(context, lambda repos, person: mark_absent(repos, person, account, is_absent=True))
     say(f"{account} is absent")
 
 
 @requests.command("back")
 def back(context: PersonContext, account: AccountArgument) -> None:
     """Mark a team leader present again."""
-    _act(context, lambda books, person: mark_absent(books, person, account, is_absent=False))
+    _act(context, lambda repos, person: mark_absent(repos, person, account, is_absent=False))
     say(f"{account} is present")
 
 
@@ -173,16 +173,16 @@ def acknowledge_one(
     emergency: Annotated[str, typer.Argument(metavar="EMERGENCY", help="From `recorder requests emergencies`.")],
 ) -> None:
     """Take note of a recording that was heard without approval; the data protection officer's."""
-    _act(context, lambda books, person: acknowledge(books, person, emergency))
+    _act(context, lambda repos, person: acknowledge(repos, person, emergency))
     say(f"{emergency} is acknowledged")
 
 
-def hearing_books(home: Home, index: Index) -> HearingBooks:
+def hearing_books(home: Home, index: Index) -> AccessRepositories:
     """Return what requests are kept in."""
     people = people_of(home)
     ledger = Ledger(audit=AuditLog(home.audit), origin={"where": "shell", "os_user": os_user()})
-    return HearingBooks.on(open_people(home.people), index, people, ledger, utc_now)
+    return AccessRepositories.on(open_people(home.people), index, people, ledger, utc_now)
 
 
-def _act(context: CommandContext, act: Callable[[HearingBooks, Person], _T]) -> _T:
+def _act(context: CommandContext, act: Callable[[AccessRepositories, Person], _T]) -> _T:
     return act_signed_in(context, "a request", lambda index, person: act(hearing_books(context.home, index), person))

@@ -182,10 +182,15 @@ def _permit(context: CommandContext, act: Act, details: dict[str, Any]) -> Perso
 def _confirmed(home: Home, sweeper: Sweeper, what: Stop, person: Person, *, due: int) -> Consent:
     """Have a person confirm that a sweep goes on, or leave with the sentence that says why they may not."""
     engine = open_people(home.people)
-    bench = Appointments(engine, now=sweeper.now).bench(people_of(home))
+    approvers = Appointments(engine, now=sweeper.now).approvers(people_of(home))
     try:
         return Consents(engine).give(
-            person, bench, what, due=due, now=sweeper.now(), enter=lambda note: audit(home, note, actor=person.actor)
+            person,
+            approvers,
+            what,
+            due=due,
+            now=sweeper.now(),
+            enter=lambda note: audit(home, note, actor=person.actor),
         )
     except DeniedError as error:
         refused = AuditNote(act=f"{Act.CONFIRM_SWEEP}.refused", subject="", details={"what": str(what)})

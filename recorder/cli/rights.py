@@ -13,7 +13,7 @@ from recorder.cli.shared import (
     fail,
 )
 from recorder.data_subjects import case_deadlines, casework
-from recorder.data_subjects.case_entries import CaseBooks
+from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.claim_letters import ClaimLetter, claim_letter
 from recorder.data_subjects.letters import NotYetError
 from recorder.permissions import Person
@@ -67,9 +67,9 @@ def ask(
         right=right, ground=ground, requester=requester, reason=reason, case_reference=case, received_on=day_from(on)
     )
 
-    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
-        claims = casework.claim_books(books)
-        return _json(books, write_claim(claims, person, whole_id(books.hearing.index, recording), wish))
+    def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
+        claims = casework.claim_books(repos)
+        return _json(repos, write_claim(claims, person, whole_id(repos.hearing.index, recording), wish))
 
     done = act_on_cases(context, act, what="a claim")
     restricted = "; its use is restricted" if done["is_restricted"] else ""
@@ -113,8 +113,8 @@ def list_claims(
 ) -> None:
     """List claims from which something follows."""
 
-    def act(books: CaseBooks, person: Person) -> list[dict[str, Any]]:
-        return [_json(books, one) for one in read_claims(casework.claim_books(books), person, is_open=not all_)]
+    def act(repos: CaseRepositories, person: Person) -> list[dict[str, Any]]:
+        return [_json(repos, one) for one in read_claims(casework.claim_books(repos), person, is_open=not all_)]
 
     found = act_on_cases(context, act, what="a claim")
     lines = [{**one, "restricted": "restricted" if one["is_restricted"] else ""} for one in found]
@@ -129,12 +129,12 @@ def letter(
 ) -> None:
     """Print the text of a letter to the requester."""
 
-    def act(books: CaseBooks, person: Person) -> str:
-        claims = casework.claim_books(books)
+    def act(repos: CaseRepositories, person: Person) -> str:
+        claims = casework.claim_books(repos)
         read_claims(claims, person, is_open=True)
         found = claim_of(claims, claim)
-        due = case_deadlines.claim_due(books, found)
-        return claim_letter(which, found, site=context.config.site.name, today=books.today, due=due)
+        due = case_deadlines.claim_due(repos, found)
+        return claim_letter(which, found, site=context.config.site.name, today=repos.today, due=due)
 
     try:
         typer.echo(act_on_cases(context, act, what="a claim"), nl=False)
@@ -143,12 +143,12 @@ def letter(
 
 
 def _changed(context: CommandContext, claim: str, step: ClaimStep) -> dict[str, Any]:
-    def act(books: CaseBooks, person: Person) -> dict[str, Any]:
-        return _json(books, change_claim(casework.claim_books(books), person, claim, step))
+    def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
+        return _json(repos, change_claim(casework.claim_books(repos), person, claim, step))
 
     return act_on_cases(context, act, what="a claim")
 
 
-def _json(books: CaseBooks, claim: Claim) -> dict[str, Any]:
-    due_on = case_deadlines.claim_due(books, claim).isoformat()
-    return {**claim_to_json(claim, books.holds.now()), "due_on": due_on}
+def _json(repos: CaseRepositories, claim: Claim) -> dict[str, Any]:
+    due_on = case_deadlines.claim_due(repos, claim).isoformat()
+    return {**claim_to_json(claim, repos.holds.now()), "due_on": due_on}

@@ -12,11 +12,11 @@ from recorder.access.signing import ensure_key
 from recorder.calls.notices import NoticeError
 from recorder.cli.context import HomeContext, LazyHomeContext
 from recorder.cli.shared import fail, say
-from recorder.common.hygiene import LimitError, collect_regularly, forbid_dumps, lock_memory, take_short_turns
 from recorder.common.logs import log_to_stderr
+from recorder.common.process_hardening import LimitError, collect_regularly, forbid_dumps, lock_memory, take_short_turns
 from recorder.config.toml_tables import ConfigError
 from recorder.demo.phones.kinds import PhoneKind
-from recorder.recordings.opening import AlreadyRunningError
+from recorder.recordings.home_lock import AlreadyRunningError
 from recorder.service.processes import NotReadyError, start, stop, wait_ready
 from storage.errors import StorageError
 

@@ -10,8 +10,8 @@ from recorder.cli.command_access import WITHOUT_ACCOUNT
 from recorder.cli.context import HomeContext
 from recorder.cli.shared import audit, fail, say
 from recorder.common.system_user import os_user
+from recorder.recordings.home_lock import AlreadyRunningError, held
 from recorder.recordings.home_rights import given_away
-from recorder.recordings.opening import AlreadyRunningError, held
 from recorder.service.home_sharing import SharingError
 from recorder.service.home_sharing import share as give_rights
 from storage.errors import StorageError

@@ -33,7 +33,7 @@ from recorder.common.plain_text import clean, one_line
 from recorder.common.system_user import os_user
 from recorder.config.reading import read_config
 from recorder.config.toml_tables import ConfigError
-from recorder.permissions import Act, Allowed, Person, Refused
+from recorder.permissions import Act, Allowed, Person, Refusal
 from recorder.rules.authorisation import may
 from recorder.rules.requirement import UnlistedError, missing_act
 from recorder.rules.signing_in import SignInRules
@@ -205,11 +205,11 @@ def _check_role(home: Home, person: Person) -> None:
     if needed is None or act is None:
         return
     if needed.is_deputys:
-        bench = Appointments(open_people(home.people), now=utc_now).bench(people_of(home))
-        if person.name in bench.deputies:
+        approvers = Appointments(open_people(home.people), now=utc_now).approvers(people_of(home))
+        if person.name in approvers.deputies:
             return
     decision = may(person, act, reason="asked elsewhere", has_leave=True)
-    assert isinstance(decision, Refused), "their role has not got it"
+    assert isinstance(decision, Refusal), "their role has not got it"
     refuse(home, act, person, decision.reason, details={"command": command})
 
 
@@ -327,7 +327,7 @@ def permit(
     The entry is of ``noted_as`` where one of the act itself would say that it is done.
     """
     decision = may(person, act, reason=reason, operator=operator, has_leave=has_leave)
-    if isinstance(decision, Refused):
+    if isinstance(decision, Refusal):
         refuse(home, act, person, decision.reason, subject=subject, details=details, text=reason)
     assert isinstance(decision, Allowed)
     note = AuditNote(

@@ -18,8 +18,9 @@ from recorder.cli.shared import (
     say,
 )
 from recorder.common.clock import utc_now
+from recorder.recordings.home_lock import AlreadyRunningError, held
 from recorder.recordings.inspection import Inspector
-from recorder.recordings.opening import AlreadyRunningError, held, recover_all
+from recorder.recordings.recovery import recover_all
 from storage.errors import StorageError
 from storage.keys import NodeKeys
 from storage.types import RecordingRow, Verification

@@ -6,8 +6,8 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from recorder.config.carriage import WILDCARDS, mistakes, parse_address
 from recorder.config.settings import Config
+from recorder.config.sip_transports import WILDCARDS, mistakes, parse_address
 from recorder.config.toml_tables import Reader
 from recorder.rules.retention_schedule import SCHEDULE, UNREACHED
 from recorder.rules.transfer_targets import is_pattern

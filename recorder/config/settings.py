@@ -57,7 +57,7 @@ class Sip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Media:
+class MediaSettings:
     """Ports and threads of the media core."""
 
     address: str = ""
@@ -249,7 +249,7 @@ class Config:
     register: tuple[RegisterOptions, ...] = ()
     emergency: EmergencyNumbers = field(default_factory=EmergencyNumbers)
     transfers: TransferRules = field(default_factory=TransferRules)
-    media: Media = field(default_factory=Media)
+    media: MediaSettings = field(default_factory=MediaSettings)
     notice: Notice = field(default_factory=Notice)
     service: tuple[Service, ...] = ()
     extension: tuple[Extension, ...] = ()

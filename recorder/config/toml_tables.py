@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from recorder.config.carriage import parse_address, parse_target
+from recorder.config.sip_transports import parse_address, parse_target
 from sip.options import Address
 
 DEFAULT_PORTS = {"listen_tls": 5061}

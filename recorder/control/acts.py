@@ -9,12 +9,12 @@ from fastapi import FastAPI
 
 from recorder import permissions as access
 from recorder.calls.acts import PauseAnswer, Signature, signed
+from recorder.calls.call_services import CallServices
 from recorder.calls.control import Control, UnknownCallError
 from recorder.calls.group_acts import each, signatures
 from recorder.calls.new_calls import Recorded
 from recorder.calls.opt_out_acts import OptOutActs
-from recorder.calls.works import Works
-from recorder.control.bodies import ActBody, ForgotBody, GrantBody, PersonalBody, SocketCaller, WhoCalls
+from recorder.control.bodies import ActBody, GrantBody, PersonalBody, RetroactivePauseBody, SocketCaller, WhoCalls
 from recorder.control.call_thread_gateway import CallThreadGateway, subject_of
 from recorder.control.permits import Permits
 from recorder.rules.call_target import CallTarget, ExtensionTarget, Target
@@ -31,19 +31,19 @@ _HOLDS = {
     access.Act.PAUSE: "Recording has stopped, but the state could not be stored:",
     access.Act.OPT_OUT: "Recording has ended, but not everything about it could be stored:",
     access.Act.SECOND_MESSAGE: "The second message plays, but:",
-    access.Act.FORGOT: "Recording has stopped, but what is to be erased could not be stored:",
+    access.Act.RETROACTIVE_PAUSE: "Recording has stopped, but what is to be erased could not be stored:",
 }
 
 
 class LiveActs:
     """The routes of acts."""
 
-    def __init__(self, works: Works, control: Control, gateway: CallThreadGateway) -> None:
-        self._works = works
+    def __init__(self, services: CallServices, control: Control, gateway: CallThreadGateway) -> None:
+        self._services = services
         self._control = control
         self._gateway = gateway
-        self._permits = Permits(works)
-        self._opt_outs = OptOutActs(works, control.group_acts)
+        self._permits = Permits(services)
+        self._opt_outs = OptOutActs(services, control.group_acts)
 
     def install(self, app: FastAPI) -> None:
         """Add the routes to an application."""
@@ -53,8 +53,8 @@ class LiveActs:
         app.post("/api/extensions/{number}/resume")(self.resume_extension)
         app.post("/api/calls/{call_id}/opt-out")(self.opt_out)
         app.post("/api/extensions/{number}/opt-out")(self.opt_out_extension)
-        app.post("/api/calls/{call_id}/forgot")(self.forgot)
-        app.post("/api/extensions/{number}/forgot")(self.forgot_extension)
+        app.post("/api/calls/{call_id}/forgot")(self.retroactive_pause)
+        app.post("/api/extensions/{number}/forgot")(self.retroactive_pause_extension)
         app.post("/api/calls/{call_id}/second-message")(self.second_message)
         app.post("/api/extensions/{number}/second-message")(self.second_message_extension)
 
@@ -74,11 +74,13 @@ class LiveActs:
         """Resume the calls of an extension that are not on hold, and of others what the same acts had paused."""
         return {"calls": await self._resume(self._found(ExtensionTarget(number)), body, who)}
 
-    async def forgot(self, call_id: str, body: ForgotBody, who: WhoCalls) -> dict[str, Any]:
+    async def retroactive_pause(self, call_id: str, body: RetroactivePauseBody, who: WhoCalls) -> dict[str, Any]:
         """Pause one call, and order what was recorded of its last seconds to be erased."""
         return _as_one(await self._forgot(self._found(CallTarget(call_id)), body, who))
 
-    async def forgot_extension(self, number: str, body: ForgotBody, who: WhoCalls) -> dict[str, Any]:
+    async def retroactive_pause_extension(
+        self, number: str, body: RetroactivePauseBody, who: WhoCalls
+    ) -> dict[str, Any]:
         """Do so for the calls of an extension that are not on hold; the others are paused."""
         return {"calls": await self._forgot(self._found(ExtensionTarget(number)), body, who)}
 
@@ -92,8 +94,8 @@ class LiveActs:
         def find() -> list[Recorded]:
             calls = self._control.calls_of(number)
             self._check_opt_out(calls, body, who)  # who may not grant it learns nothing of the calls
-            meant = self._control.group_acts.one_conversation([call.gate for call in calls])
-            return [call for call in calls if call.gate in meant]
+            meant = self._control.group_acts.one_conversation([call.controls for call in calls])
+            return [call for call in calls if call.controls in meant]
 
         (answer,) = await self._opt_out(_at(number, find), body, who)
         return {"calls": [answer, *answer.pop("also", ())]}
@@ -129,7 +131,7 @@ class LiveActs:
             may_discard = theirs.permit.may_discard
             act = self._control.group_acts.pause
             done = act(theirs.gates, reason, signature.actor, at=body.extensions, may_discard=may_discard)
-            return signatures(self._works, done, signature)
+            return signatures(self._services, done, signature)
 
         return await self._each(pause, signature, found)
 
@@ -140,22 +142,22 @@ class LiveActs:
             theirs = self._permits.of(found.calls(), access.Act.RESUME, body, who)
             act = self._control.group_acts.resume
             done = act(theirs.gates, theirs.permit.authority, signature.actor, token=_token(body))
-            return signatures(self._works, done, signature)
+            return signatures(self._services, done, signature)
 
         return await self._each(resume, signature, found)
 
-    async def _forgot(self, found: "FoundCalls", body: ForgotBody, who: SocketCaller) -> list[dict[str, Any]]:
-        signature = _signature(access.Act.FORGOT, found, body, who)
+    async def _forgot(self, found: "FoundCalls", body: RetroactivePauseBody, who: SocketCaller) -> list[dict[str, Any]]:
+        signature = _signature(access.Act.RETROACTIVE_PAUSE, found, body, who)
 
-        def forgot() -> list[Answer]:
+        def retroactive_pause() -> list[Answer]:
             body.person_of(who)
-            theirs = self._permits.of(found.calls(), access.Act.FORGOT, body, who)
+            theirs = self._permits.of(found.calls(), access.Act.RETROACTIVE_PAUSE, body, who)
             may_alone = theirs.permit.may_erase_alone
-            act = self._control.group_acts.forgot
+            act = self._control.group_acts.pause_retroactively
             done = act(theirs.gates, body.seconds, signature.actor, may_erase_alone=may_alone)
-            return signatures(self._works, done, signature)
+            return signatures(self._services, done, signature)
 
-        return await self._each(forgot, signature, found)
+        return await self._each(retroactive_pause, signature, found)
 
     async def _second_message(self, found: "FoundCalls", body: PersonalBody, who: SocketCaller) -> list[dict[str, Any]]:
         signature = _signature(access.Act.SECOND_MESSAGE, found, body, who)
@@ -164,7 +166,7 @@ class LiveActs:
             body.person_of(who)
             theirs = self._permits.of(found.calls(), access.Act.SECOND_MESSAGE, body, who)
             done = each(theirs.calls, lambda call: call.second.play(signature.actor))
-            return [signed(self._works, act, signature.of(call.id)) for call, act in done]
+            return [signed(self._services, act, signature.of(call.id)) for call, act in done]
 
         return await self._each(play, signature, found)
 
@@ -176,8 +178,10 @@ class LiveActs:
             calls = found.calls()
             person = self._check_opt_out(calls, body, who)
             order = body.order(details, self._permits.around(person, body))
-            gates = [call.gate for call in calls]
-            return [act for _, act in each(gates, lambda gate: self._opt_outs.grant_directly(gate, person, order))]
+            gates = [call.controls for call in calls]
+            return [
+                act for _, act in each(gates, lambda controls: self._opt_outs.grant_directly(controls, person, order))
+            ]
 
         return await self._each(grant, signature, found)
 
@@ -185,7 +189,7 @@ class LiveActs:
         person = body.person_of(who)
         order = body.order({}, self._permits.around(person, body))
         for call in calls:
-            self._opt_outs.check(call.gate, person, order)
+            self._opt_outs.check(call.controls, person, order)
         return person
 
     async def _each(

@@ -13,9 +13,9 @@ from fastapi import FastAPI, Query
 from fastapi.responses import StreamingResponse
 
 from recorder.access.signing import Verifier
+from recorder.calls.call_services import CallServices
 from recorder.calls.control import Control
 from recorder.calls.opt_outs import newest
-from recorder.calls.works import Works
 from recorder.common import problem_answers
 from recorder.common.web import application, patterns_of
 from recorder.control.acts import LiveActs
@@ -35,7 +35,7 @@ class LiveApi:
 
     def __init__(
         self,
-        works: Works,
+        services: CallServices,
         control: Control,
         broadcast: Broadcast,
         *,
@@ -43,13 +43,13 @@ class LiveApi:
         call_thread: Callable[[], dict[str, Any]],
         verifier: Verifier,
     ) -> None:
-        self._works = works
+        self._services = services
         self._control = control
         self._broadcast = broadcast
         self._reload = reload
         self._call_thread = call_thread
         self._verifier = verifier
-        self._gateway = CallThreadGateway(works)
+        self._gateway = CallThreadGateway(services)
 
     def app(self) -> FastAPI:
         """Return the application."""
@@ -59,42 +59,42 @@ class LiveApi:
         app.get("/api/health")(self.health)
         app.get("/api/calls")(self.calls)
         app.get("/api/events")(self.events)
-        LiveActs(self._works, self._control, self._gateway).install(app)
-        LiveOptOuts(self._works, self._control, self._gateway).install(app)
-        LiveSignOns(self._works, self._gateway).install(app)
+        LiveActs(self._services, self._control, self._gateway).install(app)
+        LiveOptOuts(self._services, self._control, self._gateway).install(app)
+        LiveSignOns(self._services, self._gateway).install(app)
         app.post("/api/reload")(self.reload)
         check_socket(patterns_of(app.routes))
         return app
 
     async def health(self) -> dict[str, Any]:
         """Return how the daemon is."""
-        works = self._works
-        retention = await asyncio.to_thread(works.retention)
-        mail = await asyncio.to_thread(works.mail)
-        carriage = works.carriage()
-        failing = works.failing_names()
-        review_on = works.config.site.policy_review_on
-        alarms = {**works.alarms, **retention.pop("alarms"), **carriage.pop("alarms"), **mail.pop("alarms")}
+        services = self._services
+        retention = await asyncio.to_thread(services.retention)
+        mail = await asyncio.to_thread(services.mail)
+        transports = services.transports()
+        failing = services.failing_names()
+        review_on = services.config.site.policy_review_on
+        alarms = {**services.alarms, **retention.pop("alarms"), **transports.pop("alarms"), **mail.pop("alarms")}
         if failing:
             alarms["names_not_resolved"] = len(failing)
         return {
             "status": "alarm" if alarms else "ok",
             "alarms": alarms,
-            "sip": str(works.sip_status.address),
-            "carriage": carriage,
+            "sip": str(services.sip_status.address),
+            "carriage": transports,
             "calls": await self._gateway.on_call_thread(lambda: self._control.live),
             "counts": dict(self._control.counts),
             "call_thread": self._call_thread(),
-            "signalling": works.sip_status.counters,
+            "signalling": services.sip_status.counters,
             "names_not_resolved": failing,
-            "registrations": await self._gateway.on_call_thread(lambda: works.sip_status.registrations),
-            "media": works.relay.counters(),
+            "registrations": await self._gateway.on_call_thread(lambda: services.sip_status.registrations),
+            "media": services.relay.counters(),
             "dropped_events": self._broadcast.dropped,
-            "audit": {"late_entries": works.late.waiting, "anchors": works.anchoring.as_json()},
+            "audit": {"late_entries": services.late.waiting, "anchors": services.anchoring.as_json()},
             "retention": retention,
             "mail": mail,
             "policy": {"review_on": None if review_on is None else review_on.isoformat()},
-            "notices": [one.as_json() for one in (works.sounds.first, works.sounds.second) if one is not None],
+            "notices": [one.as_json() for one in (services.sounds.first, services.sounds.second) if one is not None],
         }
 
     async def calls(self, who: WhoCalls) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class LiveApi:
         return [{**row, "opt_out": self._opt_out_of(row)} for row in self._control.calls()]
 
     def _opt_out_of(self, row: dict[str, Any]) -> dict[str, str] | None:
-        request = newest(self._works.opt_outs.of_call(row["id"]))
+        request = newest(self._services.opt_outs.of_call(row["id"]))
         return None if request is None else {"id": request.id, "state": request.state.value}
 
     async def events(

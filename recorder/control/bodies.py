@@ -167,7 +167,7 @@ class GrantBody(PersonalBody):
         )
 
 
-class ForgotBody(PersonalBody):
+class RetroactivePauseBody(PersonalBody):
     """A pause that was forgotten: how far back it should have begun, None from the joining."""
 
     seconds: Annotated[float | None, Field(gt=0, le=_LONGEST_S)] = None

@@ -8,9 +8,9 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from recorder.calls.acts import Signature, refused
+from recorder.calls.call_services import CallServices
 from recorder.calls.control import UnknownCallError
 from recorder.calls.opt_outs import UnknownRequestError
-from recorder.calls.works import Works
 from recorder.common.problems import ProblemError
 from recorder.control.bodies import SocketCaller
 from recorder.permissions import DeniedError
@@ -29,8 +29,8 @@ _SUBJECT = re.compile(r"[0-9A-Za-z+*#._-]{1,64}\Z")
 class CallThreadGateway:
     """Takes acts to the call thread; what is refused there is in the audit log before it is answered."""
 
-    def __init__(self, works: Works) -> None:
-        self._works = works
+    def __init__(self, services: CallServices) -> None:
+        self._services = services
 
     async def on_call_thread(self, fn: Callable[[], _T]) -> _T:
         """Return what a function gives on the call thread.
@@ -47,12 +47,12 @@ class CallThreadGateway:
 
         def run() -> None:
             try:
-                with self._works.lateness.since(asked_ns):
+                with self._services.lateness.since(asked_ns):
                     fn(future)
             except Exception as error:  # noqa: BLE001 - goes to whoever asked
                 future.set_exception(error)
 
-        self._works.scheduler.submit(run)
+        self._services.scheduler.submit(run)
         return await self.confirm(future)
 
     async def ended(
@@ -130,13 +130,18 @@ class CallThreadGateway:
         """Write an entry; that it cannot be written now is an alarm and no refusal."""
         details = {**details, "os_user": who.os_user}
         await self.confirm(
-            self._works.clerk.submit(
-                self._works.late.enter, act=act, actor=who.actor, subject=subject, details=details, text=reason or None
+            self._services.act_writer.submit(
+                self._services.late.enter,
+                act=act,
+                actor=who.actor,
+                subject=subject,
+                details=details,
+                text=reason or None,
             )
         )
 
     async def _refused(self, status: int, sentence: str, signature: Signature) -> ProblemError:
-        await self.confirm(refused(self._works, signature, sentence))
+        await self.confirm(refused(self._services, signature, sentence))
         return ProblemError(status, sentence)
 
 

@@ -215,7 +215,9 @@ class LiveClient:
         """Take away the reasons that whoever asks may clear."""
         return self._daemon.act(_path(target, "resume"), actor, reason)
 
-    def forgot(self, target: Target, *, person: Person, seconds: float | None, reason: str = "") -> dict[str, Any]:
+    def pause_retroactively(
+        self, target: Target, *, person: Person, seconds: float | None, reason: str = ""
+    ) -> dict[str, Any]:
         """Pause recording, and order the last seconds to be erased; None is everything so far."""
         return self._daemon.personal(_path(target, "forgot"), person, seconds=seconds, reason=reason)
 

@@ -6,10 +6,10 @@ from typing import Any
 from fastapi import FastAPI
 
 from recorder.calls.acts import Signature
+from recorder.calls.call_services import CallServices
 from recorder.calls.control import Control, UnknownCallError
 from recorder.calls.opt_out_acts import Answer, OptOutActs
 from recorder.calls.opt_outs import UnknownRequestError
-from recorder.calls.works import Works
 from recorder.control.bodies import ActBody, GrantBody, PersonalBody, SocketCaller, WhoCalls
 from recorder.control.call_thread_gateway import CallThreadGateway, subject_of
 from recorder.control.permits import Permits, require_named
@@ -25,12 +25,12 @@ _GRANTED = "Recording has ended, but not everything about it could be stored:"
 class LiveOptOuts:
     """The routes of the workflow."""
 
-    def __init__(self, works: Works, control: Control, gateway: CallThreadGateway) -> None:
-        self._works = works
+    def __init__(self, services: CallServices, control: Control, gateway: CallThreadGateway) -> None:
+        self._services = services
         self._control = control
         self._gateway = gateway
-        self._permits = Permits(works)
-        self._acts = OptOutActs(works, control.group_acts)
+        self._permits = Permits(services)
+        self._acts = OptOutActs(services, control.group_acts)
 
     def install(self, app: FastAPI) -> None:
         """Add the routes to an application."""
@@ -47,7 +47,7 @@ class LiveOptOuts:
     def _listed(self) -> list[dict[str, Any]]:
         """Return the requests, each with who has its call now: it may have been handed over since it was raised."""
         now = {call["id"]: call for call in self._control.calls()}
-        listed = [request.as_json() for request in self._works.opt_outs.all()]
+        listed = [request.as_json() for request in self._services.opt_outs.all()]
         return [one | {key: now.get(one["call"], one)[key] for key in _OF_NOW} for one in listed]
 
     async def ask(self, call_id: str, body: PersonalBody, who: WhoCalls) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class LiveOptOuts:
         def do() -> "Future[OptOutRequest]":
             person = body.person_of(who)
             around = self._permits.around(person, body)
-            return self._acts.ask(self._control.call(call_id).gate, person, body.reason, signature.details, around)
+            return self._acts.ask(self._control.call(call_id).controls, person, body.reason, signature.details, around)
 
         raised = await self._gateway.act(do, signature, missing=UnknownCallError.of_id(call_id))
         return (await self._gateway.stored(raised, _NOT_RAISED)).as_json()
@@ -68,9 +68,9 @@ class LiveOptOuts:
         details = {**signature.details, "way": "request"}
 
         def do() -> Answer:
-            person, request = body.person_of(who), self._works.opt_outs.get(request_id)
+            person, request = body.person_of(who), self._services.opt_outs.get(request_id)
             order = body.order(details, self._permits.around(person, body))
-            return self._acts.grant(request, self._control.call(request.facts.call).gate, person, order)
+            return self._acts.grant(request, self._control.call(request.facts.call).controls, person, order)
 
         granted = await self._gateway.act(do, signature, missing=UnknownRequestError())
         answer = (await self._gateway.stored(granted, _GRANTED)).as_json()
@@ -81,8 +81,8 @@ class LiveOptOuts:
         signature = _signature(Act.DECLINE_OPT_OUT, request_id, body, who)
 
         def do() -> "Future[OptOutRequest]":
-            person, request = body.person_of(who), self._works.opt_outs.get(request_id)
-            call, around = self._control.call(request.facts.call).gate, self._permits.around(person, body)
+            person, request = body.person_of(who), self._services.opt_outs.get(request_id)
+            call, around = self._control.call(request.facts.call).controls, self._permits.around(person, body)
             decline, details = self._acts.decline, signature.details
             return decline(request_id, call, person, reason=body.reason, details=details, around=around)
 

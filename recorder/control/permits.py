@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recorder.calls.call_facts import facts_of
-from recorder.calls.gate_acts import GateActs
+from recorder.calls.call_services import CallServices
 from recorder.calls.new_calls import Recorded
-from recorder.calls.works import Works
+from recorder.calls.recording_controls import RecordingControls
 from recorder.common.problems import ProblemError
 from recorder.control.bodies import ActBody, SocketCaller
 from recorder.permissions import Act, Actor, DeniedError, Person
@@ -29,16 +29,16 @@ class Permitted:
     permit: Permit
 
     @property
-    def gates(self) -> list[GateActs]:
+    def gates(self) -> list[RecordingControls]:
         """Return what is done to their recordings."""
-        return [call.gate for call in self.calls]
+        return [call.controls for call in self.calls]
 
 
 class Permits:
     """Finds out what somebody may do."""
 
-    def __init__(self, works: Works) -> None:
-        self._works = works
+    def __init__(self, services: CallServices) -> None:
+        self._services = services
 
     def of(self, calls: Sequence[Recorded], act: Act, body: ActBody, who: SocketCaller) -> Permitted:
         """Return those of some calls that somebody may act on: all at an extension may not be theirs.
@@ -60,8 +60,8 @@ class Permits:
             raise next((error for error in denied if not isinstance(error, HiddenError)), denied[0])
         permits = [permit for _, permit in may_act]
         if any(permit.is_alarmed for permit in permits):
-            self._works.alarm(WITHOUT_ACCOUNT)
-            self._works.publish({"event": "alarm", "alarm": WITHOUT_ACCOUNT, "id": may_act[0][0].id})
+            self._services.alarm(WITHOUT_ACCOUNT)
+            self._services.publish({"event": "alarm", "alarm": WITHOUT_ACCOUNT, "id": may_act[0][0].id})
         return Permitted([call for call, _ in may_act], _narrowest(permits))
 
     def around(self, actor: Actor, body: ActBody) -> Around:
@@ -70,7 +70,7 @@ class Permits:
 
     def _teams(self, person: Person) -> frozenset[str]:
         """Return the teams of the phones that are configured as somebody's; where they signed on does not count."""
-        return own_teams(person, self._works.config.extension)
+        return own_teams(person, self._services.config.extension)
 
 
 def require_named(who: SocketCaller, what: str = "This shows who calls: it") -> None:

@@ -7,17 +7,17 @@ from fastapi import FastAPI
 
 from recorder.access.agents import SignOnClashError
 from recorder.calls.acts import Signature
+from recorder.calls.call_services import CallServices
 from recorder.calls.control import UnknownCallError
 from recorder.calls.signing_on import SIGN_ON, sign_on
-from recorder.calls.works import Works
 from recorder.common.problems import ProblemError
 from recorder.control.bodies import PersonalBody, SignOnBody, SocketCaller, WhoCalls
 from recorder.control.call_thread_gateway import CallThreadGateway, subject_of
-from recorder.permissions import Act, DeniedError, Fault, Person, Refused
+from recorder.permissions import Act, DeniedError, Fault, Person, Refusal
 from recorder.rules.authorisation import may
 from recorder.rules.policy import Extension
 from recorder.rules.seats import own_teams
-from recorder.rules.sign_on import SignOn, SignOnWay, displaced, is_own_phone, way_to
+from recorder.rules.sign_on import SignOn, SignOnWay, displaced, is_own_phone, route_to
 
 CODE = "agent.sign_on.code"
 """A code to be keyed at a phone was shown; the entry does not hold it."""
@@ -28,8 +28,8 @@ _WITHOUT_PEOPLE = ("extension", "service", "team", "is_signed_on")
 class LiveSignOns:
     """The routes."""
 
-    def __init__(self, works: Works, gateway: CallThreadGateway) -> None:
-        self._works = works
+    def __init__(self, services: CallServices, gateway: CallThreadGateway) -> None:
+        self._services = services
         self._gateway = gateway
 
     def install(self, app: FastAPI) -> None:
@@ -40,7 +40,7 @@ class LiveSignOns:
 
     async def agents(self, who: WhoCalls) -> dict[str, Any]:
         """List who is at which extension, and who took one over lately; whoever gives no name is told of no people."""
-        listed = [self._listed(one) for one in self._works.config.extension]
+        listed = [self._listed(one) for one in self._services.config.extension]
         if not who.name:
             return {"agents": [{key: one[key] for key in _WITHOUT_PEOPLE} for one in listed], "takeovers": []}
         takeovers = [
@@ -50,12 +50,12 @@ class LiveSignOns:
                 "instead_of": one.instead_of,
                 "at": _iso(one.at),
             }
-            for one in self._works.sign_ons.takeovers()
+            for one in self._services.sign_ons.takeovers()
         ]
         return {"agents": listed, "takeovers": takeovers}
 
     def _listed(self, extension: Extension) -> dict[str, Any]:
-        there = self._works.sign_ons.of(extension.number)
+        there = self._services.sign_ons.of(extension.number)
         return {
             "extension": extension.number,
             "operator": extension.operator if there is None else there.operator,
@@ -68,7 +68,7 @@ class LiveSignOns:
         }
 
     def _until(self, there: SignOn) -> str:
-        return _iso(self._works.sign_ons.until(there))
+        return _iso(self._services.sign_ons.until(there))
 
     async def sign_on(self, extension: str, body: SignOnBody, who: WhoCalls) -> dict[str, Any]:
         """Sign a person on at an extension, or give them the code that they have to key at that phone.
@@ -81,12 +81,12 @@ class LiveSignOns:
         person = await self._gateway.act(
             lambda: self._check(extension, body, who), signature, missing=UnknownCallError.of_extension(extension)
         )
-        found, there = self._works.config.extensions[extension], self._works.sign_ons.of(extension)
+        found, there = self._services.config.extensions[extension], self._services.sign_ons.of(extension)
         teams = self._teams_of(person)
-        if way_to(person, found, there, teams=teams, is_anothers=body.is_anothers) is SignOnWay.BY_CODE:
+        if route_to(person, found, there, teams=teams, is_anothers=body.is_anothers) is SignOnWay.BY_CODE:
             return await self._by_code(person, found, there, who)
         done = sign_on(
-            self._works,
+            self._services,
             found,
             account=person.name,
             operator=person.display_name,
@@ -106,10 +106,10 @@ class LiveSignOns:
 
     def _check(self, extension: str, body: SignOnBody, who: SocketCaller) -> Person:
         person = body.person_of(who)
-        if extension not in self._works.config.extensions:
+        if extension not in self._services.config.extensions:
             raise ProblemError(404, f"Extension {extension} is not nominated; see [[extension]] in recorder.toml.")
         decision = may(person, Act.SIGN_ON)
-        if isinstance(decision, Refused):
+        if isinstance(decision, Refusal):
             raise DeniedError(Fault.NOT_ALLOWED, decision.reason)
         if not person.display_name:
             raise DeniedError(Fault.NOT_ALLOWED, "Calls could not be filed under your name: you have none.")
@@ -117,12 +117,12 @@ class LiveSignOns:
 
     def _teams_of(self, person: Person) -> frozenset[str]:
         """Return the teams that somebody is in: their account's, and those of the phones that are theirs."""
-        return frozenset(person.teams) | own_teams(person, self._works.config.extension)
+        return frozenset(person.teams) | own_teams(person, self._services.config.extension)
 
     async def _by_code(
         self, person: Person, extension: Extension, there: SignOn | None, who: SocketCaller
     ) -> dict[str, Any]:
-        keys, operator = self._works.config.sign_on_keys, person.display_name
+        keys, operator = self._services.config.sign_on_keys, person.display_name
         before = displaced(operator, extension, there)
         details = {"operator": operator} | ({} if before is None else {"instead_of": before})
         if keys is None:
@@ -132,7 +132,7 @@ class LiveSignOns:
                 f"Extension {extension.number} takes a code that is keyed at the phone, and `[sign_on] keys` is off: "
                 "ask who runs this system.",
             )
-        made = self._works.sign_on_codes.issue(extension.number, account=person.name, operator=operator)
+        made = self._services.sign_on_codes.issue(extension.number, account=person.name, operator=operator)
         await self._gateway.audit(CODE, who, extension.number, details, "")
         return {
             "extension": extension.number,
@@ -150,12 +150,12 @@ class LiveSignOns:
         missing = UnknownCallError.of_extension(extension)
         person = await self._gateway.act(lambda: self._there(extension, body, who), signature, missing=missing)
         await self._gateway.audit(SIGN_OFF, who, extension, {"operator": person.display_name}, "")
-        act = self._works.sign_ons.sign_off
-        await self._gateway.confirm(self._works.clerk.submit(act, extension, person.display_name))
+        act = self._services.sign_ons.sign_off
+        await self._gateway.confirm(self._services.act_writer.submit(act, extension, person.display_name))
         return {"extension": extension, "operator": person.display_name}
 
     def _there(self, extension: str, body: PersonalBody, who: SocketCaller) -> Person:
-        person, there = body.person_of(who), self._works.sign_ons.of(extension)
+        person, there = body.person_of(who), self._services.sign_ons.of(extension)
         if there is None or there.operator != person.display_name:
             raise ProblemError(409, f"You are not signed on at extension {extension}.")
         return person

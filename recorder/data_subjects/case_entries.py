@@ -6,17 +6,17 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from recorder.access.listening.books import HearingBooks
+from recorder.access.listening.repositories import AccessRepositories
 from recorder.common.problems import ProblemError
-from recorder.data_subjects.book import CaseBook, ChangedError
+from recorder.data_subjects.case_repository import CaseRepository, ChangedError
 from recorder.data_subjects.case_rules import check_step
 from recorder.permissions import Act, Actor, DeniedError, Person
-from recorder.retention.hold_books import HoldBooks
-from recorder.rules.cases import Case, CaseEntry, Step, after
+from recorder.retention.hold_repositories import HoldRepositories
+from recorder.rules.cases import Case, CaseEntry, CaseEvent, after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CaseBooks:
+class CaseRepositories:
     """What cases are worked on with.
 
     Attributes:
@@ -26,9 +26,9 @@ class CaseBooks:
         timezone: IANA name of the council's zone: its days count.
     """
 
-    cases: CaseBook
-    hearing: HearingBooks
-    holds: HoldBooks
+    cases: CaseRepository
+    hearing: AccessRepositories
+    holds: HoldRepositories
     timezone: str
 
     @property
@@ -37,21 +37,21 @@ class CaseBooks:
         return self.cases.now().astimezone(ZoneInfo(self.timezone)).date()
 
 
-def at_work(books: CaseBooks, actor: Actor, case_id: str) -> tuple[Person, Case]:
+def at_work(repos: CaseRepositories, actor: Actor, case_id: str) -> tuple[Person, Case]:
     """Return who works on a case, and the case.
 
     Raises:
         ProblemError: Not allowed, or there is none.
     """
-    person = books.hearing.ledger.require(actor, Act.WORK_ON_CASES, case_id)
-    case = books.cases.get(case_id)
+    person = repos.hearing.ledger.require(actor, Act.WORK_ON_CASES, case_id)
+    case = repos.cases.get(case_id)
     if case is None:
         raise ProblemError(404, f"There is no case {case_id!r}: see `recorder sar list`.")
     return person, case
 
 
 def write_step(
-    books: CaseBooks, person: Person, case: Case, step: Step, details: Mapping[str, Any], *, text: str = ""
+    repos: CaseRepositories, person: Person, case: Case, step: CaseEvent, details: Mapping[str, Any], *, text: str = ""
 ) -> Case:
     """Write down that something happened in a case, of which its own act knows the details.
 
@@ -59,38 +59,38 @@ def write_step(
         ProblemError: Refused, with a sentence; nothing was kept.
     """
     entry = CaseEntry(
-        step=step, at=books.cases.now(), by=person.name, on=books.today, text=text.strip(), details=dict(details)
+        step=step, at=repos.cases.now(), by=person.name, on=repos.today, text=text.strip(), details=dict(details)
     )
-    check_entry(books, person, case, entry)
-    write_entry(books, person, case.id, len(case.entries), entry)
+    check_entry(repos, person, case, entry)
+    write_entry(repos, person, case.id, len(case.entries), entry)
     return after(case, entry)
 
 
-def check_entry(books: CaseBooks, person: Person, case: Case, entry: CaseEntry) -> None:
+def check_entry(repos: CaseRepositories, person: Person, case: Case, entry: CaseEntry) -> None:
     """Make sure that a person may write an entry into a case as it stands.
 
     Raises:
         ProblemError: Refused, with a sentence.
     """
     try:
-        check_step(case, person, entry, books.today)
+        check_step(case, person, entry, repos.today)
     except DeniedError as error:
-        raise books.hearing.ledger.denied(person, Act.WORK_ON_CASES, case.id, error) from error
+        raise repos.hearing.ledger.denied(person, Act.WORK_ON_CASES, case.id, error) from error
 
 
-def write_entry(books: CaseBooks, person: Person, case_id: str, number: int, entry: CaseEntry) -> None:
+def write_entry(repos: CaseRepositories, person: Person, case_id: str, number: int, entry: CaseEntry) -> None:
     """Do as `keep_entry`, and give the answer to whoever came second.
 
     Raises:
         ProblemError: 409, somebody else wrote into the case meanwhile; nothing was kept.
     """
     try:
-        keep_entry(books, person, case_id, number, entry)
+        keep_entry(repos, person, case_id, number, entry)
     except ChangedError as error:
         raise ProblemError(409, f"Somebody else wrote into {case_id} in this moment: look at it and retry.") from error
 
 
-def keep_entry(books: CaseBooks, person: Person, case_id: str, number: int, entry: CaseEntry) -> None:
+def keep_entry(repos: CaseRepositories, person: Person, case_id: str, number: int, entry: CaseEntry) -> None:
     """Write an entry to the audit log, then keep it.
 
     Raises:
@@ -99,12 +99,12 @@ def keep_entry(books: CaseBooks, person: Person, case_id: str, number: int, entr
     # A requester's name and words may expire, so they are text there.
     details = {key: value for key, value in entry.details.items() if key not in ("requester", "balance")}
     words = [entry.details.get("requester"), entry.text, entry.details.get("balance")]
-    books.hearing.ledger.note(
+    repos.hearing.ledger.note(
         f"case.{entry.step}", person.actor, case_id, {**details, "on": entry.on.isoformat()},
         text="; ".join(str(word) for word in words if word),
     )  # fmt: skip
     try:
-        books.cases.append(case_id, number, entry)
+        repos.cases.append(case_id, number, entry)
     except ChangedError:
-        books.hearing.ledger.note(f"case.{entry.step}.not_stored", person.actor, case_id, {})
+        repos.hearing.ledger.note(f"case.{entry.step}.not_stored", person.actor, case_id, {})
         raise

@@ -10,7 +10,7 @@ from datetime import datetime
 from recorder.common.problems import ProblemError
 from recorder.data_subjects.case_scope import WIDE_FOR, check_count, is_narrow
 from recorder.permissions import DeniedError, Person
-from recorder.retention.hold_books import HoldBooks, settling_books
+from recorder.retention.hold_repositories import HoldRepositories, settling_books
 from recorder.rules.cases import Case, CaseKind
 from recorder.rules.fault_status import FAULT_STATUS
 from recorder.rules.holds import GRACE
@@ -28,7 +28,7 @@ _AT_ONCE = 250
 
 
 def place(
-    books: HoldBooks,
+    repos: HoldRepositories,
     person: Person,
     case: Case,
     kind: HoldKind,
@@ -39,7 +39,7 @@ def place(
     """Hold all that fits a search, for a case; the caller keeps holds as they are.
 
     Args:
-        books: Where holds are kept.
+        repos: Where holds are kept.
         person: Who has it held.
         case: For which case.
         kind: As which kind of hold.
@@ -49,85 +49,87 @@ def place(
     Returns:
         The hold.
     """
-    now = books.now()
+    now = repos.now()
     ends_at = None if is_confirmed or is_narrow(search) else now + WIDE_FOR
     query = QueryHold(
         id=new_hold_id(), case_reference=case.id, kind=kind, owner=case.handler, placed_by=person.actor, placed_at=now,
         started_from=search.started_from, started_to=search.started_to, operator=search.operator,
         extension=search.extension, number=search.number, ends_at=ends_at,
     )  # fmt: skip
-    with settling_books(books):
-        books.ledger.note(PLACED, person.actor, case.id, placed_details(query), text=query.number or "")
-        _queries(books).save([query])
+    with settling_books(repos):
+        repos.ledger.note(PLACED, person.actor, case.id, placed_details(query), text=query.number or "")
+        _queries(repos).save([query])
     return query
 
 
-def place_found(books: HoldBooks, person: Person, case: Case, kind: HoldKind, search: Search) -> QueryHold:
+def place_found(repos: HoldRepositories, person: Person, case: Case, kind: HoldKind, search: Search) -> QueryHold:
     """Hold what a search found, and what of it goes on now: calls that begin later are not what was found."""
-    now = books.now()
+    now = repos.now()
     until = now if search.started_to is None else min(search.started_to, now)
-    return place(books, person, case, kind, replace(search, started_to=until), is_confirmed=True)
+    return place(repos, person, case, kind, replace(search, started_to=until), is_confirmed=True)
 
 
-def counted(books: HoldBooks, search: Search, expected: int | None) -> dict[str, int]:
+def counted(repos: HoldRepositories, search: Search, expected: int | None) -> dict[str, int]:
     """Return how much fits what a case is opened with, and how much of that time was deleted already.
 
     Raises:
         ProblemError: 409, somebody has to confirm first that so much is held.
     """
-    found = fitting(books, search)
+    found = fitting(repos, search)
     try:
         check_count(search, found, expected)
     except DeniedError as error:
         raise ProblemError(FAULT_STATUS[error.fault], str(error)) from error
-    return {"found": found, "deleted": deleted_of(books.index.database, search)}
+    return {"found": found, "deleted": deleted_of(repos.index.database, search)}
 
 
-def check_settled(books: HoldBooks, case: Case) -> None:
+def check_settled(repos: HoldRepositories, case: Case) -> None:
     """Make sure that somebody has matched or dismissed everything that a case found.
 
     Raises:
         ProblemError: 409, they have not.
     """
-    left = undecided(books, case)
+    left = undecided(repos, case)
     if left:
         raise ProblemError(
             409, f"{len(left)} recordings that fit this case are neither matched nor dismissed, {left[0]} first."
         )
 
 
-def end(books: HoldBooks, person: Person, queries: Sequence[QueryHold], ends_at: datetime | None) -> None:
+def end(repos: HoldRepositories, person: Person, queries: Sequence[QueryHold], ends_at: datetime | None) -> None:
     """Set when holds by search end; None is not before their case is over. The caller keeps holds as they are."""
     changed = [replace(query, ends_at=ends_at) for query in queries if query.ends_at != ends_at]
-    with settling_books(books):
+    with settling_books(repos):
         for query in changed:
-            details = changed_details(query, books.now())
-            books.ledger.note(CHANGED, person.actor, query.case_reference, details)
-        _queries(books).save(changed)
+            details = changed_details(query, repos.now())
+            repos.ledger.note(CHANGED, person.actor, query.case_reference, details)
+        _queries(repos).save(changed)
 
 
-def release(books: HoldBooks, person: Person, case: Case, recordings: Sequence[RecordingId], reason: str) -> None:
+def release(
+    repos: HoldRepositories, person: Person, case: Case, recordings: Sequence[RecordingId], reason: str
+) -> None:
     """Have a case hold recordings no more, after the days of grace; the caller keeps holds as they are."""
-    now = books.now()
+    now = repos.now()
     releases = [
         Release(case_reference=case.id, recording=one, grace_until=now + GRACE) for one in dict.fromkeys(recordings)
     ]
-    with settling_books(books):
+    with settling_books(repos):
         for start in range(0, len(releases), _AT_ONCE):
             some = releases[start : start + _AT_ONCE]
-            books.ledger.note(RELEASED, person.actor, case.id, released_details(some, now), text=reason)
-        _queries(books).save((), releases)
+            repos.ledger.note(RELEASED, person.actor, case.id, released_details(some, now), text=reason)
+        _queries(repos).save((), releases)
 
 
-def standing(books: HoldBooks, case_id: str) -> list[QueryHold]:
+def standing(repos: HoldRepositories, case_id: str) -> list[QueryHold]:
     """Return what a case holds by search now, oldest first."""
-    now = books.now()
-    return [query for query in _queries(books).of_case(case_id) if query.stands_at(now)]
+    now = repos.now()
+    return [query for query in _queries(repos).of_case(case_id) if query.stands_at(now)]
 
 
-def waiting_scopes(books: HoldBooks) -> list[tuple[str, datetime]]:
+def waiting_scopes(repos: HoldRepositories) -> list[tuple[str, datetime]]:
     """Return the cases whose wide hold nobody has confirmed or narrowed yet, with the moment at which it ends."""
-    found = _queries(books).standing(books.now())
+    found = _queries(repos).standing(repos.now())
     return [
         (query.case_reference, query.ends_at)
         for query in found
@@ -135,16 +137,16 @@ def waiting_scopes(books: HoldBooks) -> list[tuple[str, datetime]]:
     ]
 
 
-def undecided(books: HoldBooks, case: Case) -> list[RecordingId]:
+def undecided(repos: HoldRepositories, case: Case) -> list[RecordingId]:
     """Return the recordings that a case holds by search and that nobody has matched or dismissed, by id."""
-    settled = {*case.recordings, *_queries(books).released(case.id)}
-    fitting = {row.id for query in standing(books, case.id) for row in books.index.each(query.search) if row.path}
+    settled = {*case.recordings, *_queries(repos).released(case.id)}
+    fitting = {row.id for query in standing(repos, case.id) for row in repos.index.each(query.search) if row.path}
     return sorted(fitting - settled)
 
 
-def fitting(books: HoldBooks, search: Search) -> int:
+def fitting(repos: HoldRepositories, search: Search) -> int:
     """Return how many recordings fit a search."""
-    return sum(row.path is not None for row in books.index.each(search))
+    return sum(row.path is not None for row in repos.index.each(search))
 
 
 def deleted_of(database: Database, search: Search) -> int:
@@ -158,5 +160,5 @@ def deleted_of(database: Database, search: Search) -> int:
     return sum(search.extension in (None, recording[17:-7]) for recording in gone)
 
 
-def _queries(books: HoldBooks) -> QueryHolds:
-    return QueryHolds(books.index.database)
+def _queries(repos: HoldRepositories) -> QueryHolds:
+    return QueryHolds(repos.index.database)

@@ -6,25 +6,27 @@ from types import MappingProxyType
 from typing import Any
 
 from recorder.permissions import MAX_REASON_CHARACTERS, DeniedError, Fault, Person, Role
-from recorder.rules.cases import Case, CaseEntry, CaseKind, CaseState, Decision, Step
+from recorder.rules.cases import Case, CaseEntry, CaseEvent, CaseKind, CaseState, Decision
 
-_AFTERWARDS = frozenset({Step.PASSPHRASE_TOLD, Step.RECEIVED, Step.RETURNED, Step.DESTROYED})
+_AFTERWARDS = frozenset({CaseEvent.PASSPHRASE_TOLD, CaseEvent.RECEIVED, CaseEvent.RETURNED, CaseEvent.DESTROYED})
 """What becomes of what was handed over."""
-_WORK = frozenset(Step) - {Step.OPENED, Step.HANDED_OVER, Step.CLOSED} - _AFTERWARDS
-STEPS: Mapping[CaseState, frozenset[Step]] = MappingProxyType(
+_WORK = frozenset(CaseEvent) - {CaseEvent.OPENED, CaseEvent.HANDED_OVER, CaseEvent.CLOSED} - _AFTERWARDS
+STEPS: Mapping[CaseState, frozenset[CaseEvent]] = MappingProxyType(
     {
         CaseState.OPEN: _WORK,
-        CaseState.DECIDED: frozenset({Step.TRANSCRIBED, Step.HANDED_OVER, Step.NOTED, Step.DISMISSED, Step.CLOSED})
+        CaseState.DECIDED: frozenset(
+            {CaseEvent.TRANSCRIBED, CaseEvent.HANDED_OVER, CaseEvent.NOTED, CaseEvent.DISMISSED, CaseEvent.CLOSED}
+        )
         | _AFTERWARDS,
-        CaseState.CLOSED: frozenset({Step.NOTED}) | _AFTERWARDS,
+        CaseState.CLOSED: frozenset({CaseEvent.NOTED}) | _AFTERWARDS,
     }
 )
 """What can happen in which state."""
 
 _SAR_ONLY = frozenset(
     {
-        Step.IDENTITY_ASKED, Step.FEE_ASKED, Step.FEE_PAID, Step.CLARIFICATION_ASKED, Step.CLARIFIED, Step.EXTENDED,
-        Step.IDENTITY_DOUBTED,
+        CaseEvent.IDENTITY_ASKED, CaseEvent.FEE_ASKED, CaseEvent.FEE_PAID, CaseEvent.CLARIFICATION_ASKED,
+        CaseEvent.CLARIFIED, CaseEvent.EXTENDED, CaseEvent.IDENTITY_DOUBTED,
     }
 )  # fmt: skip
 WORKERS = frozenset({Role.TEAM_LEADER, Role.DPO})
@@ -71,25 +73,25 @@ def check_step(case: Case, person: Person, entry: CaseEntry, today: date) -> Non
     problem = _ORDER.get(entry.step, _anything)(case, entry)
     if problem is not None:
         raise DeniedError(Fault.TOO_LATE, problem)
-    if entry.step is Step.DECIDED:
+    if entry.step is CaseEvent.DECIDED:
         _check_decision(case, person, entry)
 
 
-_NEEDS_WORDS: Mapping[Step, str] = MappingProxyType(
+_NEEDS_WORDS: Mapping[CaseEvent, str] = MappingProxyType(
     {
-        Step.IDENTITY_CHECKED: "Say what was checked - not its number, and no copy of it.",
-        Step.IDENTITY_DOUBTED: "Say what is in doubt.",
-        Step.CLARIFICATION_ASKED: "Say what was asked.",
-        Step.EXTENDED: "Say why: the requester is told the reasons.",
-        Step.NOTED: "Say what is to be noted.",
-        Step.DISMISSED: "Say why they are not asked for.",
-        Step.NARROWED: "Say why that is enough.",
-        Step.SCOPE_CONFIRMED: "Say why so much has to be held.",
-        Step.HANDED_OVER: "Say how it was handed over, and to whom.",
-        Step.PASSPHRASE_TOLD: "Say by which way they were told the passphrase - never the passphrase.",
-        Step.RECEIVED: "Say who acknowledged it, and how.",
-        Step.RETURNED: "Say what came back, and from whom.",
-        Step.DESTROYED: "Say what was destroyed, and who says so.",
+        CaseEvent.IDENTITY_CHECKED: "Say what was checked - not its number, and no copy of it.",
+        CaseEvent.IDENTITY_DOUBTED: "Say what is in doubt.",
+        CaseEvent.CLARIFICATION_ASKED: "Say what was asked.",
+        CaseEvent.EXTENDED: "Say why: the requester is told the reasons.",
+        CaseEvent.NOTED: "Say what is to be noted.",
+        CaseEvent.DISMISSED: "Say why they are not asked for.",
+        CaseEvent.NARROWED: "Say why that is enough.",
+        CaseEvent.SCOPE_CONFIRMED: "Say why so much has to be held.",
+        CaseEvent.HANDED_OVER: "Say how it was handed over, and to whom.",
+        CaseEvent.PASSPHRASE_TOLD: "Say by which way they were told the passphrase - never the passphrase.",
+        CaseEvent.RECEIVED: "Say who acknowledged it, and how.",
+        CaseEvent.RETURNED: "Say what came back, and from whom.",
+        CaseEvent.DESTROYED: "Say what was destroyed, and who says so.",
     }
 )
 
@@ -144,14 +146,14 @@ def _closed(case: Case, entry: CaseEntry) -> str | None:
 
 _ORDER = MappingProxyType(
     {
-        Step.FEE_PAID: _fee,
-        Step.CLARIFIED: _clarified,
-        Step.CLARIFICATION_ASKED: _one_question,
-        Step.IDENTITY_ASKED: _once_asked,
-        Step.EXTENDED: _once_extended,
-        Step.MATCHED: _new_match,
-        Step.HANDED_OVER: _handed,
-        Step.CLOSED: _closed,
+        CaseEvent.FEE_PAID: _fee,
+        CaseEvent.CLARIFIED: _clarified,
+        CaseEvent.CLARIFICATION_ASKED: _one_question,
+        CaseEvent.IDENTITY_ASKED: _once_asked,
+        CaseEvent.EXTENDED: _once_extended,
+        CaseEvent.MATCHED: _new_match,
+        CaseEvent.HANDED_OVER: _handed,
+        CaseEvent.CLOSED: _closed,
         **dict.fromkeys(_AFTERWARDS, _afterwards),
     }
 )

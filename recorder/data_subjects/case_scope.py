@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from recorder.permissions import Act, DeniedError, Fault, Person, Refused
+from recorder.permissions import Act, DeniedError, Fault, Person, Refusal
 from recorder.rules.authorisation import may
 from storage.rows import time_to_json
 from storage.types import Search
@@ -57,7 +57,7 @@ def check_scoping(person: Person) -> None:
     Raises:
         DeniedError: They may not.
     """
-    if isinstance(may(person, Act.SCOPE_CASE), Refused):
+    if isinstance(may(person, Act.SCOPE_CASE), Refusal):
         raise DeniedError(Fault.NOT_ALLOWED, "The data protection officer narrows or confirms what a case holds.")
 
 

@@ -14,10 +14,9 @@ from typing import Any
 from recorder.access.listening.asking import GRANTED
 from recorder.common.problems import ProblemError
 from recorder.data_subjects import case_holds
-from recorder.data_subjects.book import ChangedError
 from recorder.data_subjects.case_deadlines import COMPLAINT_WINDOW, due, is_pressing
 from recorder.data_subjects.case_entries import (
-    CaseBooks,
+    CaseRepositories,
     at_work,
     check_entry,
     keep_entry,
@@ -25,14 +24,15 @@ from recorder.data_subjects.case_entries import (
     write_step,
 )
 from recorder.data_subjects.case_holds import HOLD_KIND, check_settled, counted
+from recorder.data_subjects.case_repository import ChangedError
 from recorder.data_subjects.case_rules import check_opening
 from recorder.data_subjects.case_scope import in_words, is_empty, wanted
 from recorder.data_subjects.workdays import is_working_day
 from recorder.permissions import MAX_REASON_CHARACTERS, Act, Actor, DeniedError, Person
-from recorder.retention.hold_books import steady_books
+from recorder.retention.hold_repositories import steady_books
 from recorder.retention.holding import place_hold, review_hold
-from recorder.retention.restricting import ClaimBooks
-from recorder.rules.cases import Case, CaseEntry, CaseKind, Decision, LegalGround, Step, after, opened
+from recorder.retention.restricting import ClaimRepositories
+from recorder.rules.cases import Case, CaseEntry, CaseEvent, CaseKind, Decision, LegalGround, after, opened
 from recorder.rules.deadlines import extend_by
 from recorder.rules.holds import HoldWish
 from recorder.rules.requesting import Category, Leave, RequestState, RequestWish
@@ -50,7 +50,7 @@ _CATEGORY = {CaseKind.SUBJECT_ACCESS: Category.SUBJECT_ACCESS, CaseKind.DISCLOSU
 
 
 def open_case(
-    books: CaseBooks,
+    repos: CaseRepositories,
     actor: Actor,
     *,
     kind: CaseKind,
@@ -65,7 +65,7 @@ def open_case(
     """Open a case, and hold what fits what its requester gave.
 
     Args:
-        books: Where it is kept.
+        repos: Where it is kept.
         actor: Who opens it, and works on it from now on.
         kind: What it is about.
         requester: Who asks.
@@ -80,46 +80,46 @@ def open_case(
         ProblemError: Refused, with a sentence; nothing was kept. 409, how many recordings fit, where that is to be
             confirmed first.
     """
-    person = books.hearing.ledger.require(actor, Act.WORK_ON_CASES, "")
+    person = repos.hearing.ledger.require(actor, Act.WORK_ON_CASES, "")
     details = {
         "kind": str(kind), "requester": requester.strip(), "form": form.strip(),
         "ground": str(ground) if ground else None,
     }  # fmt: skip
-    on = received_on or books.today
+    on = received_on or repos.today
     try:
-        check_opening(person, details, text, on, books.today)
+        check_opening(person, details, text, on, repos.today)
     except DeniedError as error:
-        raise books.hearing.ledger.denied(person, Act.WORK_ON_CASES, "", error) from error
+        raise repos.hearing.ledger.denied(person, Act.WORK_ON_CASES, "", error) from error
     if search is None or is_empty(search):
-        return _opened(books, person, CaseEntry(**_opening(books, person, on, text), details=details))
-    with steady_books(books.holds):
-        found = counted(books.holds, search, expected)
+        return _opened(repos, person, CaseEntry(**_opening(repos, person, on, text), details=details))
+    with steady_books(repos.holds):
+        found = counted(repos.holds, search, expected)
         text = "; ".join(filter(None, (text, in_words(search))))
-        entry = CaseEntry(**_opening(books, person, on, text), details={**details, **wanted(search), **found})
-        case = _opened(books, person, entry)
-        case_holds.place(books.holds, person, case, HOLD_KIND[kind], search)
+        entry = CaseEntry(**_opening(repos, person, on, text), details={**details, **wanted(search), **found})
+        case = _opened(repos, person, entry)
+        case_holds.place(repos.holds, person, case, HOLD_KIND[kind], search)
     return case
 
 
-def _opening(books: CaseBooks, person: Person, on: date, text: str) -> dict[str, Any]:
-    return {"step": Step.OPENED, "at": books.cases.now(), "by": person.name, "on": on, "text": text}
+def _opening(repos: CaseRepositories, person: Person, on: date, text: str) -> dict[str, Any]:
+    return {"step": CaseEvent.OPENED, "at": repos.cases.now(), "by": person.name, "on": on, "text": text}
 
 
-def _opened(books: CaseBooks, person: Person, entry: CaseEntry) -> Case:
+def _opened(repos: CaseRepositories, person: Person, entry: CaseEntry) -> Case:
     kind = CaseKind(entry.details["kind"])
     for _ in range(_OPENINGS):
-        case_id = books.cases.next_id(kind, books.today.year)
+        case_id = repos.cases.next_id(kind, repos.today.year)
         with suppress(ChangedError):  # somebody has just opened another one under that reference: this is the next
-            keep_entry(books, person, case_id, 0, entry)
+            keep_entry(repos, person, case_id, 0, entry)
             return opened(case_id, entry)
     raise ProblemError(409, "Others are opening cases in this moment, one after another: try again.")
 
 
 def take_step(
-    books: CaseBooks,
+    repos: CaseRepositories,
     actor: Actor,
     case_id: str,
-    step: Step,
+    step: CaseEvent,
     *,
     text: str = "",
     on: date | None = None,
@@ -128,7 +128,7 @@ def take_step(
     """Write down that something happened in a case, with what follows from it.
 
     Args:
-        books: Where it is kept.
+        repos: Where it is kept.
         actor: Who writes it down.
         case_id: Which case.
         step: What happened; searches and matches have functions of their own.
@@ -139,28 +139,28 @@ def take_step(
     Raises:
         ProblemError: Refused, with a sentence; nothing was kept.
     """
-    person, case = at_work(books, actor, case_id)
-    details = {**(details or {}), **_closing(books, case, step)}
+    person, case = at_work(repos, actor, case_id)
+    details = {**(details or {}), **_closing(repos, case, step)}
     entry = CaseEntry(
-        step=step, at=books.cases.now(), by=person.name, on=on or books.today, text=text.strip(), details=details
+        step=step, at=repos.cases.now(), by=person.name, on=on or repos.today, text=text.strip(), details=details
     )
-    check_entry(books, person, case, entry)
-    if step is Step.DECIDED and details.get("decision") != Decision.REFUSE:
-        check_settled(books.holds, case)
-    if step is Step.EXTENDED:
-        last = extend_by(case.course, books.today, is_working_day)
+    check_entry(repos, person, case, entry)
+    if step is CaseEvent.DECIDED and details.get("decision") != Decision.REFUSE:
+        check_settled(repos.holds, case)
+    if step is CaseEvent.EXTENDED:
+        last = extend_by(case.course, repos.today, is_working_day)
         if last is not None and entry.on > last:
             raise ProblemError(409, f"The extension had to be told by {last:%d/%m/%Y}.")
-    write_entry(books, person, case.id, len(case.entries), entry)
+    write_entry(repos, person, case.id, len(case.entries), entry)
     case = after(case, entry)
-    if step is Step.DECIDED and case.decision is not Decision.REFUSE:
-        _give_leave(books, person, case)
-    if step is Step.CLOSED:
-        _keep_on(books, person, case)
+    if step is CaseEvent.DECIDED and case.decision is not Decision.REFUSE:
+        _give_leave(repos, person, case)
+    if step is CaseEvent.CLOSED:
+        _keep_on(repos, person, case)
     return case
 
 
-def search_for(books: CaseBooks, actor: Actor, case_id: str, search: Search) -> Sequence[RecordingRow]:
+def search_for(repos: CaseRepositories, actor: Actor, case_id: str, search: Search) -> Sequence[RecordingRow]:
     """Search for a case: what was looked for and how much was found goes into its log, and what was found is held.
 
     It is held until somebody matches or dismisses it. Calls that go on now are held too.
@@ -170,21 +170,21 @@ def search_for(books: CaseBooks, actor: Actor, case_id: str, search: Search) -> 
     """
     if is_empty(search):
         raise ProblemError(422, "Say what to look for: a date, an operator, an extension or a number.")
-    person, case = at_work(books, actor, case_id)
-    with steady_books(books.holds):
-        found = [row for row in books.hearing.index.find(replace(search, limit=MOST_FOUND)) if row.path is not None]
-        gone = case_holds.deleted_of(books.hearing.index.database, search)
+    person, case = at_work(repos, actor, case_id)
+    with steady_books(repos.holds):
+        found = [row for row in repos.hearing.index.find(replace(search, limit=MOST_FOUND)) if row.path is not None]
+        gone = case_holds.deleted_of(repos.hearing.index.database, search)
         entry = CaseEntry(
-            step=Step.SEARCHED, at=books.cases.now(), by=person.name, on=books.today, text=in_words(search),
+            step=CaseEvent.SEARCHED, at=repos.cases.now(), by=person.name, on=repos.today, text=in_words(search),
             details={**wanted(search), "found": len(found), "deleted": gone},
         )  # fmt: skip
-        check_entry(books, person, case, entry)
-        write_entry(books, person, case.id, len(case.entries), entry)
-        case_holds.place_found(books.holds, person, case, HOLD_KIND[case.kind], search)
+        check_entry(repos, person, case, entry)
+        write_entry(repos, person, case.id, len(case.entries), entry)
+        case_holds.place_found(repos.holds, person, case, HOLD_KIND[case.kind], search)
     return found
 
 
-def match(books: CaseBooks, actor: Actor, case_id: str, recordings: Sequence[str]) -> Case:
+def match(repos: CaseRepositories, actor: Actor, case_id: str, recordings: Sequence[str]) -> Case:
     """Take recordings into a case: each is held at once, and by that kept until the case is over.
 
     Those that were deleted already are noted in the case, and the rest is taken.
@@ -192,60 +192,64 @@ def match(books: CaseBooks, actor: Actor, case_id: str, recordings: Sequence[str
     Raises:
         ProblemError: Refused, with a sentence; those before the one that it names are in.
     """
-    person, case = at_work(books, actor, case_id)
+    person, case = at_work(repos, actor, case_id)
     wish = HoldWish(kind=HOLD_KIND[case.kind], reason=f"case {case.id}", case_reference=case.id, owner=case.handler)
     gone: dict[str, ProblemError] = {}
     taken = 0
     for recording in dict.fromkeys(recordings):
         entry = CaseEntry(
-            step=Step.MATCHED, at=books.cases.now(), by=person.name, on=books.today, details={"recording": recording}
+            step=CaseEvent.MATCHED,
+            at=repos.cases.now(),
+            by=person.name,
+            on=repos.today,
+            details={"recording": recording},
         )
-        check_entry(books, person, case, entry)
+        check_entry(repos, person, case, entry)
         try:
-            hold = place_hold(books.holds, person, recording, wish)
+            hold = place_hold(repos.holds, person, recording, wish)
         except ProblemError as error:
             if error.status != 409:  # it is not there any more; all else is refused
                 raise
             gone[recording] = error
             continue
         entry = replace(entry, details={"recording": recording, "hold": hold.id})
-        write_entry(books, person, case.id, len(case.entries), entry)
+        write_entry(repos, person, case.id, len(case.entries), entry)
         case, taken = after(case, entry), taken + 1
     if gone and not taken:
         raise next(iter(gone.values()))
     if gone:
         text = "; ".join(f"{recording}: {error.detail}" for recording, error in gone.items())
-        case = write_step(books, person, case, Step.NOTED, {"gone": list(gone)}, text=text[:MAX_REASON_CHARACTERS])
+        case = write_step(repos, person, case, CaseEvent.NOTED, {"gone": list(gone)}, text=text[:MAX_REASON_CHARACTERS])
     return case
 
 
-def read_case(books: CaseBooks, actor: Actor, case_id: str) -> Case:
+def read_case(repos: CaseRepositories, actor: Actor, case_id: str) -> Case:
     """Return a case, for whoever works on cases.
 
     Raises:
         ProblemError: Not allowed, or there is none.
     """
-    return at_work(books, actor, case_id)[1]
+    return at_work(repos, actor, case_id)[1]
 
 
-def list_cases(books: CaseBooks, actor: Actor) -> list[Case]:
+def list_cases(repos: CaseRepositories, actor: Actor) -> list[Case]:
     """Return every case, those first that are due first; closed ones last, the newest first.
 
     Raises:
         ProblemError: Not allowed.
     """
-    books.hearing.ledger.require(actor, Act.WORK_ON_CASES, "")
-    return sorted(books.cases.all(), key=lambda case: (case.closed_on is not None, due(books, case) or date.max))
+    repos.hearing.ledger.require(actor, Act.WORK_ON_CASES, "")
+    return sorted(repos.cases.all(), key=lambda case: (case.closed_on is not None, due(repos, case) or date.max))
 
 
-def claim_books(books: CaseBooks) -> ClaimBooks:
+def claim_books(repos: CaseRepositories) -> ClaimRepositories:
     """Return what claims of data subjects are written down and decided with."""
-    return ClaimBooks(holds=books.holds, bench=books.hearing.bench, today=books.today)
+    return ClaimRepositories(holds=repos.holds, approvers=repos.hearing.approvers, today=repos.today)
 
 
-def case_to_json(books: CaseBooks, case: Case) -> dict[str, Any]:
+def case_to_json(repos: CaseRepositories, case: Case) -> dict[str, Any]:
     """Return a case as commands and HTTP give it."""
-    day = due(books, case)
+    day = due(repos, case)
     return {
         "id": case.id,
         "kind": str(case.kind),
@@ -254,7 +258,7 @@ def case_to_json(books: CaseBooks, case: Case) -> dict[str, Any]:
         "handler": case.handler,
         "received_on": case.course.received_on.isoformat(),
         "due_on": day.isoformat() if day else None,
-        "is_pressing": is_pressing(books, case),
+        "is_pressing": is_pressing(repos, case),
         "is_identified": case.is_identified,
         "is_in_doubt": case.is_in_doubt,
         "ground": str(case.ground) if case.ground else None,
@@ -272,11 +276,11 @@ def case_to_json(books: CaseBooks, case: Case) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _give_leave(books: CaseBooks, person: Person, case: Case) -> None:
+def _give_leave(repos: CaseRepositories, person: Person, case: Case) -> None:
     """Give whoever works on a decided case leave to listen to what is in it, and to copy."""
     if not case.recordings:
         return
-    requests = books.hearing.requests
+    requests = repos.hearing.requests
     wish = RequestWish(
         recordings=case.recordings, category=_CATEGORY[case.kind], reason=f"case {case.id}", leave=Leave.COPY,
         reference=case.id,
@@ -284,28 +288,28 @@ def _give_leave(books: CaseBooks, person: Person, case: Case) -> None:
     request = requests.new(case.handler, wish)
     until = request.asked_at + LEAVE_FOR
     details = {"account": case.handler, "until": time_to_json(until), "case": case.id}
-    books.hearing.ledger.note(GRANTED, person.actor, request.id, details)
+    repos.hearing.ledger.note(GRANTED, person.actor, request.id, details)
     requests.keep(request)
     requests.settle(request, RequestState.GRANTED, by=person.name, words=f"decision in {case.id}", until=until)
 
 
-def _keep_on(books: CaseBooks, person: Person, case: Case) -> None:
+def _keep_on(repos: CaseRepositories, person: Person, case: Case) -> None:
     """Have the holds of a closed case looked at when the time to complain is over, and no earlier."""
-    held = {entry.details["hold"] for entry in case.entries if entry.step is Step.MATCHED}
+    held = {entry.details["hold"] for entry in case.entries if entry.step is CaseEvent.MATCHED}
     for hold_id in held:
-        if books.holds.holds.get(hold_id).released_at is None:
-            review_on = books.today + COMPLAINT_WINDOW
-            review_hold(books.holds, person, hold_id, reason=f"case {case.id} is closed", review_on=review_on)
-    with steady_books(books.holds):
-        lasting = [query for query in case_holds.standing(books.holds, case.id) if query.ends_at is None]
-        case_holds.end(books.holds, person, lasting, books.cases.now() + COMPLAINT_WINDOW)
+        if repos.holds.holds.get(hold_id).released_at is None:
+            review_on = repos.today + COMPLAINT_WINDOW
+            review_hold(repos.holds, person, hold_id, reason=f"case {case.id} is closed", review_on=review_on)
+    with steady_books(repos.holds):
+        lasting = [query for query in case_holds.standing(repos.holds, case.id) if query.ends_at is None]
+        case_holds.end(repos.holds, person, lasting, repos.cases.now() + COMPLAINT_WINDOW)
 
 
-def _closing(books: CaseBooks, case: Case, step: Step) -> dict[str, Any]:
+def _closing(repos: CaseRepositories, case: Case, step: CaseEvent) -> dict[str, Any]:
     """Return of which recordings a case that is to be closed has given nobody a copy."""
-    if step is not Step.CLOSED or case.decision in (None, Decision.REFUSE):
+    if step is not CaseEvent.CLOSED or case.decision in (None, Decision.REFUSE):
         return {}
-    copies, since = CopyList(books.hearing.index.database), case.decided_at
+    copies, since = CopyList(repos.hearing.index.database), case.decided_at
     made = {one.recording for recording in case.recordings for one in copies.of_recording(recording)
             if one.sha256 is not None and since is not None and one.made_at >= since}  # fmt: skip
     without = [recording for recording in case.recordings if recording not in made]

@@ -8,9 +8,9 @@ from typing import Any
 
 from recorder.audit.reading import problems_of
 from recorder.common.problems import ProblemError
-from recorder.data_subjects.case_entries import CaseBooks, at_work
+from recorder.data_subjects.case_entries import CaseRepositories, at_work
 from recorder.data_subjects.custody_rules import READ, Hand, chain_of
-from recorder.permissions import Act, Actor, Person, Refused
+from recorder.permissions import Act, Actor, Person, Refusal
 from recorder.recordings.inspection import Inspector
 from recorder.rules.authorisation import may
 from recorder.rules.cases import Case
@@ -60,11 +60,11 @@ class Proof:
     sha256: str = ""
 
 
-def custody_of(books: CaseBooks, actor: Actor, case_id: str, files: Sequence[Path] = ()) -> Custody:
+def custody_of(repos: CaseRepositories, actor: Actor, case_id: str, files: Sequence[Path] = ()) -> Custody:
     """Return the chain of custody of a case; that it was read is written down. Reads log and recordings through.
 
     Args:
-        books: What cases are worked on with.
+        repos: What cases are worked on with.
         actor: Who asks.
         case_id: Of which case.
         files: Copies to be told again, as they were handed over.
@@ -73,11 +73,11 @@ def custody_of(books: CaseBooks, actor: Actor, case_id: str, files: Sequence[Pat
         ProblemError: 403, 404; 503: the audit log cannot be read or written.
         OSError: A file cannot be read.
     """
-    person, case = at_work(books, actor, case_id)
-    books.hearing.ledger.note(READ, person.actor, case.id, {"recordings": len(case.recordings)})
-    log = books.holds.audit
+    person, case = at_work(repos, actor, case_id)
+    repos.hearing.ledger.note(READ, person.actor, case.id, {"recordings": len(case.recordings)})
+    log = repos.holds.audit
     try:
-        hands = _hands(books, log, person, case)
+        hands = _hands(repos, log, person, case)
         state = log.verify()
     except AuditUnavailableError as error:
         raise ProblemError(503, "The audit log cannot be read. Ask ICT to look at the recorder.") from error
@@ -87,7 +87,7 @@ def custody_of(books: CaseBooks, actor: Actor, case_id: str, files: Sequence[Pat
         entries=state.entries,
         head=state.head,
         log_problems=problems_of(state),
-        recordings={one: _recording(books, one) for one in case.recordings},
+        recordings={one: _recording(repos, one) for one in case.recordings},
         copies={str(path): _copy(path, hands) for path in files},
     )
 
@@ -105,16 +105,16 @@ def custody_to_json(custody: Custody) -> dict[str, Any]:
     }
 
 
-def _hands(books: CaseBooks, log: AuditLog, person: Person, case: Case) -> list[Hand]:
+def _hands(repos: CaseRepositories, log: AuditLog, person: Person, case: Case) -> list[Hand]:
     since = case.entries[0].at
     subjects = [case.id, *case.recordings]
     for recording in case.recordings:
-        subjects += [request.id for request in books.hearing.requests.of_recording(recording)]
+        subjects += [request.id for request in repos.hearing.requests.of_recording(recording)]
         try:
-            since = min(since, books.holds.index.get(recording).started_at)
+            since = min(since, repos.holds.index.get(recording).started_at)
         except NotFoundError:
             continue  # it is gone; what was done since the case began stays
-    sees_all = not isinstance(may(person, Act.VIEW_AUDIT), Refused)
+    sees_all = not isinstance(may(person, Act.VIEW_AUDIT), Refusal)
 
     def text(entry: AuditEntry) -> str | None:
         return log.text(entry) if sees_all or case.id in (entry.subject, entry.details.get("case")) else None
@@ -122,14 +122,14 @@ def _hands(books: CaseBooks, log: AuditLog, person: Person, case: Case) -> list[
     return chain_of(entries_about(log.path, subjects, since=since), text)
 
 
-def _recording(books: CaseBooks, recording: RecordingId) -> Proof:
+def _recording(repos: CaseRepositories, recording: RecordingId) -> Proof:
     try:
-        row = books.holds.index.get(recording)
+        row = repos.holds.index.get(recording)
     except NotFoundError:
         return Proof(is_good=True, words="deleted since; the entries above are what is left")
     if row.path is None:
         return Proof(is_good=True, words="nothing of its sound was kept")
-    problem = Inspector(vault=books.holds.vault, index=books.holds.index).one(row).problem
+    problem = Inspector(vault=repos.holds.vault, index=repos.holds.index).one(row).problem
     if problem is not None:
         return Proof(is_good=False, words=f"not what was recorded: {problem}")
     return Proof(is_good=True, words="the file is what was recorded and signed", sha256=row.sha256 or "")

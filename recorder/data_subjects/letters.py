@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from types import MappingProxyType
 
-from recorder.rules.cases import Case, Decision, Step
+from recorder.rules.cases import Case, CaseEvent, Decision
 
 ROUTES = """If you are not content with this, you can ask the council's data protection officer to look at it again.
 You can complain to the Information Commissioner: Wycliffe House, Water Lane, Wilmslow, Cheshire SK9 5AF,
@@ -48,7 +48,7 @@ def _acknowledged(case: Case, due: date | None) -> str:
         return f"{received} Before the time for our answer begins we need what we asked you for: {_asked(case)}."
     awaited = [wait for wait in case.course.clarifications if wait.came_on is None]
     if awaited:
-        return f"{received} We need to know more before we can go on: {_words(case, Step.CLARIFICATION_ASKED)}"
+        return f"{received} We need to know more before we can go on: {_words(case, CaseEvent.CLARIFICATION_ASKED)}"
     return f"{received} We answer by {in_words(due)}. What you asked for is kept until then and for three months after."
 
 
@@ -65,15 +65,14 @@ def _extended(case: Case, due: date | None) -> str:
     if not case.course.is_extended or due is None:
         raise NotYetError(f"{case.id} was not extended.")
     told = f"We need more time for your request, and answer by {in_words(due)}."
-    return f"{told} The reasons: {_words(case, Step.EXTENDED)}\n\n{ROUTES}"
+    return f"{told} The reasons: {_words(case, CaseEvent.EXTENDED)}\n\n{ROUTES}"
 
 
 def _refused(case: Case, _due: date | None) -> str:
     if case.decision is not Decision.REFUSE:
         raise NotYetError(f"{case.id} was not refused.")
-    return (
-        f"We do not give you the recordings that you asked for. The reasons: {_words(case, Step.DECIDED)}\n\n{ROUTES}"
-    )
+    reasons = _words(case, CaseEvent.DECIDED)
+    return f"We do not give you the recordings that you asked for. The reasons: {reasons}\n\n{ROUTES}"
 
 
 def _disclosed(case: Case, _due: date | None) -> str:
@@ -84,7 +83,7 @@ def _disclosed(case: Case, _due: date | None) -> str:
     if count:
         copies = "a copy of a recorded call" if count == 1 else f"copies of {count} recorded calls"
         what = f"With this letter you get {copies}. The cover sheet says what is in them."
-    partly = f" Some of it is left out: {_words(case, Step.DECIDED)}" if case.decision is Decision.PARTLY else ""
+    partly = f" Some of it is left out: {_words(case, CaseEvent.DECIDED)}" if case.decision is Decision.PARTLY else ""
     return f"{what}{partly}\n\n{ROUTES}"
 
 
@@ -98,7 +97,7 @@ _BODIES: Mapping[Letter, Callable[[Case, date | None], str]] = MappingProxyType(
 )
 
 
-def _words(case: Case, step: Step) -> str:
+def _words(case: Case, step: CaseEvent) -> str:
     return next((entry.text for entry in reversed(case.entries) if entry.step is step), "")
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from zoneinfo import ZoneInfo
 
-from recorder.data_subjects.book import CaseBook, ChangedError
-from recorder.rules.cases import CaseEntry, Step
+from recorder.data_subjects.case_repository import CaseRepository, ChangedError
+from recorder.rules.cases import CaseEntry, CaseEvent
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
 from storage.types import ErasureOrder, Hold
@@ -14,7 +14,7 @@ _TRIES = 20
 
 
 def tell_of_erasure(
-    cases: CaseBook, audit: AuditLog, timezone: str, order: ErasureOrder, holds: Iterable[Hold]
+    cases: CaseRepository, audit: AuditLog, timezone: str, order: ErasureOrder, holds: Iterable[Hold]
 ) -> None:
     """Write into each case that holds a recording that card data was erased from it.
 
@@ -35,15 +35,20 @@ def tell_of_erasure(
         if cases.get(reference) is None:
             continue
         entry = CaseEntry(
-            step=Step.NOTED, at=now, by=RECORDER, on=now.astimezone(ZoneInfo(timezone)).date(), text=text, details={}
+            step=CaseEvent.NOTED,
+            at=now,
+            by=RECORDER,
+            on=now.astimezone(ZoneInfo(timezone)).date(),
+            text=text,
+            details={},
         )
         audit.append(
-            act=f"case.{Step.NOTED}", actor=RECORDER, subject=reference, details={"order": order.id}, text=text
+            act=f"case.{CaseEvent.NOTED}", actor=RECORDER, subject=reference, details={"order": order.id}, text=text
         )
         _append(cases, reference, entry)
 
 
-def _append(cases: CaseBook, reference: str, entry: CaseEntry) -> None:
+def _append(cases: CaseRepository, reference: str, entry: CaseEntry) -> None:
     for _ in range(_TRIES):
         case = cases.get(reference)
         assert case is not None, "no case is ever taken away"

@@ -12,15 +12,15 @@ from sqlalchemy import Engine, func, insert, select
 
 from recorder.access.tables import transcripts as _table
 from recorder.common.problems import ProblemError
-from recorder.data_subjects.book import CaseBook
-from recorder.data_subjects.case_entries import CaseBooks, at_work, write_step
+from recorder.data_subjects.case_entries import CaseRepositories, at_work, write_step
+from recorder.data_subjects.case_repository import CaseRepository
 from recorder.data_subjects.letters import in_words
 from recorder.exports.copy_orders import CaseFile
 from recorder.permissions import Act, Actor, Person
-from recorder.retention.erasure_books import refuse_locked
+from recorder.retention.erasure_repositories import refuse_locked
 from recorder.retention.restricting import refuse_restricted
 from recorder.rules.call_parts import withheld_of
-from recorder.rules.cases import Case, Decision, Step
+from recorder.rules.cases import Case, CaseEvent, Decision
 from recorder.rules.requesting import Leave
 from recorder.rules.transcripts import (
     OVERHANG_S,
@@ -64,7 +64,7 @@ class Transcripts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TranscriptBooks:
+class TranscriptRepositories:
     """What transcripts are written with.
 
     Attributes:
@@ -73,49 +73,49 @@ class TranscriptBooks:
         open: Opens a container with the private key; StorageError if it cannot.
     """
 
-    cases: CaseBooks
+    cases: CaseRepositories
     kept: Transcripts
     open: Open
 
 
 def transcribe(
-    books: TranscriptBooks, actor: Actor, case_id: str, recording: str, *, content: bytes, form: TranscriptForm
+    repos: TranscriptRepositories, actor: Actor, case_id: str, recording: str, *, content: bytes, form: TranscriptForm
 ) -> Case:
     """Take a transcript of a recording into a case.
 
     Raises:
         ProblemError: Refused, with a sentence; nothing was kept.
     """
-    person, case, row = _heard(books.cases, actor, case_id, recording)
+    person, case, row = _heard(repos.cases, actor, case_id, recording)
     try:
         transcript = read_transcript(content, form, duration_s=row.duration_s)
     except TranscriptError as error:
         raise ProblemError(422, str(error)) from error
-    reader = _opened(books.open, row)
+    reader = _opened(repos.open, row)
     details = {"recording": row.id, "form": str(form), "characters": transcript.characters}
-    case = write_step(books.cases, person, case, Step.TRANSCRIBED, details)
-    books.kept.keep(case.id, row.id, form, reader.seal_beside(transcript.written().encode(), _bound(case.id, form)))
+    case = write_step(repos.cases, person, case, CaseEvent.TRANSCRIBED, details)
+    repos.kept.keep(case.id, row.id, form, reader.seal_beside(transcript.written().encode(), _bound(case.id, form)))
     return case
 
 
-def read_of(books: TranscriptBooks, actor: Actor, case_id: str, recording: str) -> Transcript:
+def read_of(repos: TranscriptRepositories, actor: Actor, case_id: str, recording: str) -> Transcript:
     """Return the newest transcript of a recording, for whoever may hear the recording; that is written down.
 
     Raises:
         ProblemError: Not allowed, or there is none.
     """
-    person, case, row = _heard(books.cases, actor, case_id, recording)
-    found = books.kept.newest(case.id).get(row.id)
+    person, case, row = _heard(repos.cases, actor, case_id, recording)
+    found = repos.kept.newest(case.id).get(row.id)
     if found is None:
         raise ProblemError(404, f"There is no transcript of {row.id} in {case.id}.")
-    transcript = _audible(books, person, row, opened_transcript(_opened(books.open, row), case.id, row, *found))
-    books.cases.hearing.ledger.note(READ, person.actor, case.id, {"recording": row.id})
+    transcript = _audible(repos, person, row, opened_transcript(_opened(repos.open, row), case.id, row, *found))
+    repos.cases.hearing.ledger.note(READ, person.actor, case.id, {"recording": row.id})
     return transcript
 
 
-def _audible(books: TranscriptBooks, person: Person, row: RecordingRow, transcript: Transcript) -> Transcript:
+def _audible(repos: TranscriptRepositories, person: Person, row: RecordingRow, transcript: Transcript) -> Transcript:
     """Return a transcript without what whoever reads it may not hear of the call."""
-    leave = books.cases.hearing.requests.leave(person.name, row.id, Leave.LISTEN)
+    leave = repos.cases.hearing.requests.leave(person.name, row.id, Leave.LISTEN)
     silent = withheld_of(row, () if leave is None else leave.heard(row.id))
     if not silent:
         return transcript
@@ -142,7 +142,7 @@ def opened_transcript(
     return read_transcript(content, form, duration_s=row.duration_s)
 
 
-def case_file(cases: CaseBook, kept: Transcripts, case_id: str) -> CaseFile:
+def case_file(cases: CaseRepository, kept: Transcripts, case_id: str) -> CaseFile:
     """Return what of a case goes with copies.
 
     Raises:
@@ -153,7 +153,7 @@ def case_file(cases: CaseBook, kept: Transcripts, case_id: str) -> CaseFile:
         raise ProblemError(404, f"There is no case {case_id!r}: see `recorder sar list`.")
     if case.decision in (None, Decision.REFUSE):
         raise ProblemError(409, f"{case.id} is not decided so that anything is handed over.")
-    checked = next((entry for entry in reversed(case.entries) if entry.step is Step.IDENTITY_CHECKED), None)
+    checked = next((entry for entry in reversed(case.entries) if entry.step is CaseEvent.IDENTITY_CHECKED), None)
     identity = f"Checked on {in_words(checked.on)}" if checked else ""
     if not identity and case.is_in_doubt:
         identity = "In doubt; the data protection officer decided"
@@ -167,19 +167,19 @@ def _opened_of(
     return opened_transcript(reader, case_id, row, *found)
 
 
-def _heard(books: CaseBooks, actor: Actor, case_id: str, recording: str) -> tuple[Person, Case, RecordingRow]:
+def _heard(repos: CaseRepositories, actor: Actor, case_id: str, recording: str) -> tuple[Person, Case, RecordingRow]:
     """Return who works on a case with a recording of it that they may hear."""
-    person, case = at_work(books, actor, case_id)
+    person, case = at_work(repos, actor, case_id)
     if recording not in case.recordings:
         raise ProblemError(404, f"There is no recording {recording!r} in {case.id}.")
     found = RecordingId(recording)
-    if books.hearing.requests.leave(person.name, found, Leave.LISTEN) is None:
+    if repos.hearing.requests.leave(person.name, found, Leave.LISTEN) is None:
         sentence = f"To work on a transcript takes leave to hear {recording}: `recorder requests ask`."
-        raise books.hearing.ledger.refusal(person, Act.PLAY, recording, sentence)
-    refuse_locked(Erasures(books.holds.index.database), found)
-    refuse_restricted(Claims(books.holds.index.database), found, books.cases.now())
+        raise repos.hearing.ledger.refusal(person, Act.PLAY, recording, sentence)
+    refuse_locked(Erasures(repos.holds.index.database), found)
+    refuse_restricted(Claims(repos.holds.index.database), found, repos.cases.now())
     try:
-        return person, case, books.holds.index.get(found)
+        return person, case, repos.holds.index.get(found)
     except NotFoundError as error:
         raise ProblemError(404, f"{recording} is gone.") from error
 

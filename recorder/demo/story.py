@@ -26,13 +26,13 @@ from recorder.demo.checks import RATE, DemoClaim, claims, draw
 from recorder.demo.phones.kinds import PhoneKind, choose
 from recorder.demo.phones.messages import PhoneError
 from recorder.demo.phones.phone import Phone
-from recorder.recordings.opening import open_index, open_reader
+from recorder.recordings.home_stores import open_index, open_reader
 from recorder.rules.policy import Extension
 from recorder.service.new_home import make_home
 from recorder.service.processes import NotReadyError, start, stop, wait_ready
 from sip.options import Address
 from storage.errors import StorageError
-from storage.export import Format, export
+from storage.export import CopyFormat, export
 from storage.rows import row_to_json
 from storage.types import RecordingRow, Search
 
@@ -260,7 +260,7 @@ def _copy(home: Home, row: RecordingRow, output: Path, story: Story) -> Path:
     target = output / "recording.wav"
     target.unlink(missing_ok=True)
     reader = open_reader(home, read_config(home.config), row)
-    copy = export(reader, target, Format.WAV, duration_s=row.duration_s)
+    copy = export(reader, target, CopyFormat.WAV, duration_s=row.duration_s)
     story.tell(f"stereo copy: {target}, {copy.duration_s:.1f} s, caller left, officer right")
     return target
 

@@ -18,7 +18,7 @@ from recorder.exports.cover_sheet import length_words, position_words
 from recorder.exports.span_words import OVERHANG_S
 from recorder.permissions import Act, Actor, Person
 from recorder.recordings.inspection import Inspector
-from recorder.retention.erasure_books import refuse_locked
+from recorder.retention.erasure_repositories import refuse_locked
 from recorder.retention.restricting import refuse_restricted
 from recorder.rules.call_parts import is_silent, narrowed, silenced, whole_for
 from recorder.rules.requesting import Leave
@@ -27,7 +27,7 @@ from recorder.rules.transcripts import Transcript, TranscriptError, for_copy
 from storage.audit import AuditLog
 from storage.claims import Claims
 from storage.copy_list import CopyList
-from storage.encoding import Format
+from storage.encoding import CopyFormat
 from storage.erasures import Erasures
 from storage.errors import NotFoundError, StorageError
 from storage.export import Copy, prepare
@@ -58,7 +58,7 @@ class CopyOrder:
         case: The case whose transcripts go with it, and whose identity check the cover sheet tells; empty is none.
     """
 
-    form: Format
+    form: CopyFormat
     reason: str
     span_s: tuple[float, float | None] | None = None
     redactions: tuple[Redaction, ...] = ()
@@ -91,7 +91,7 @@ def _no_cases(case_id: str) -> CaseFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CopyBooks:
+class CopyRepositories:
     """What copies are made from and written down in.
 
     Attributes:
@@ -152,11 +152,11 @@ class Ordered:
     case: CaseFile | None = None
 
 
-def check_order(books: CopyBooks, actor: Actor, recording: str, order: CopyOrder) -> Ordered:
+def check_order(repos: CopyRepositories, actor: Actor, recording: str, order: CopyOrder) -> Ordered:
     """Return the copy that an order asks for; the container is verified and looked through once.
 
     Args:
-        books: From what.
+        repos: From what.
         actor: Who asks.
         recording: A whole id.
         order: What for.
@@ -165,20 +165,20 @@ def check_order(books: CopyBooks, actor: Actor, recording: str, order: CopyOrder
         ProblemError: Refused, with a sentence.
     """
     _check_words(order)
-    person = books.ledger.require(actor, Act.EXPORT, recording, reason=order.reason, has_leave=True)
-    request = books.requests.leave(person.name, RecordingId(recording), Leave.COPY)
-    books.ledger.require(actor, Act.EXPORT, recording, reason=order.reason, has_leave=request is not None)
+    person = repos.ledger.require(actor, Act.EXPORT, recording, reason=order.reason, has_leave=True)
+    request = repos.requests.leave(person.name, RecordingId(recording), Leave.COPY)
+    repos.ledger.require(actor, Act.EXPORT, recording, reason=order.reason, has_leave=request is not None)
     assert request is not None, "nobody copies without leave"
-    row = _row_of(books, recording)
-    _refuse_locked(books, person, row.id)
+    row = _row_of(repos, recording)
+    _refuse_locked(repos, person, row.id)
     heard, span_s = whole_for(row, request.heard(row.id)), _span(order, row)
     if is_silent(heard, *(span_s or (0.0, row.duration_s))):
-        raise books.ledger.refusal(person, Act.EXPORT, row.id, f"Nothing of this part of {row.id} was granted to you.")
-    copy = prepared(books, row, order.form, heard=heard, span_s=span_s, redactions=order.redactions)
+        raise repos.ledger.refusal(person, Act.EXPORT, row.id, f"Nothing of this part of {row.id} was granted to you.")
+    copy = prepared(repos, row, order.form, heard=heard, span_s=span_s, redactions=order.redactions)
     is_whole = copy.span_s[0] == 0 and copy.span_s[1] >= row.duration_s
-    case = books.case_file(order.case) if order.case else None
+    case = repos.case_file(order.case) if order.case else None
     transcript = (
-        None if case is None else _transcript(books, case, row, copy, [*order.redactions, *silenced(row, heard)])
+        None if case is None else _transcript(repos, case, row, copy, [*order.redactions, *silenced(row, heard)])
     )
     return Ordered(
         row=narrowed(row, heard), copy=copy, is_whole=is_whole, request=request.id, heard=heard, transcript=transcript,
@@ -187,7 +187,7 @@ def check_order(books: CopyBooks, actor: Actor, recording: str, order: CopyOrder
 
 
 def _transcript(
-    books: CopyBooks, case: CaseFile, row: RecordingRow, copy: Copy, redactions: Sequence[Redaction]
+    repos: CopyRepositories, case: CaseFile, row: RecordingRow, copy: Copy, redactions: Sequence[Redaction]
 ) -> Transcript | None:
     """Return the transcript that goes with a copy of a recording of a case, or None."""
     if row.id not in case.recordings:
@@ -197,7 +197,7 @@ def _transcript(
         return None
     silent = [(one.start_s, one.end_s) for one in redactions]
     with _saying("The recording cannot be opened"):
-        written = opener(books.open(row), row)
+        written = opener(repos.open(row), row)
     try:
         return for_copy(written, span_s=copy.span_s, silent=silent)
     except TranscriptError as error:
@@ -205,9 +205,9 @@ def _transcript(
 
 
 def prepared(
-    books: CopyBooks,
+    repos: CopyRepositories,
     row: RecordingRow,
-    form: Format,
+    form: CopyFormat,
     *,
     heard: Spans | None,
     span_s: tuple[float, float] | None = None,
@@ -216,7 +216,7 @@ def prepared(
     """Return a copy of a recording whose container was verified and looked through; see `storage.export.prepare`.
 
     Args:
-        books: From what.
+        repos: From what.
         row: The recording.
         form: Its format.
         heard: What may be heard of it; the rest is silent. None is all of it.
@@ -227,10 +227,10 @@ def prepared(
         ProblemError: 409: it is damaged or gone, cannot be opened, or cannot be copied like this.
     """
     with _saying("The recording cannot be opened"):
-        problem = Inspector(vault=books.vault, index=books.index).one(row).problem
+        problem = Inspector(vault=repos.vault, index=repos.index).one(row).problem
         if problem is not None:
             raise ProblemError(409, f"The recording is not what was recorded: {problem}.")
-        reader = books.open(row)
+        reader = repos.open(row)
     with _saying("The recording cannot be copied like this"):
         silent = [*redactions, *silenced(row, heard)]
         return prepare(reader, form, span_s=span_s, redactions=silent, duration_s=row.duration_s)
@@ -248,18 +248,18 @@ def _check_words(order: CopyOrder) -> None:
             raise ProblemError(422, f"The package cannot be sealed: {error}.") from error
 
 
-def _row_of(books: CopyBooks, recording: str) -> RecordingRow:
+def _row_of(repos: CopyRepositories, recording: str) -> RecordingRow:
     """Return the row of a finished recording of which something was kept and is still there."""
     if not is_recording_id(recording):
         raise ProblemError(404, "There is no such recording.")
     with _saying("The recording cannot be found"):
-        tombstone = Deletions(books.index.database).get(RecordingId(recording))
+        tombstone = Deletions(repos.index.database).get(RecordingId(recording))
         if tombstone is not None:
             raise ProblemError(410, f"{tombstone.sentence}.")
         try:
-            row = books.index.get(recording)
+            row = repos.index.get(recording)
         except NotFoundError as error:
-            if books.vault.files_of(RecordingId(recording)):
+            if repos.vault.files_of(RecordingId(recording)):
                 raise ProblemError(
                     409, f"{recording} goes on or is not filed yet: copy it once it has ended."
                 ) from error
@@ -269,12 +269,12 @@ def _row_of(books: CopyBooks, recording: str) -> RecordingRow:
     return row
 
 
-def _refuse_locked(books: CopyBooks, person: Person, recording: RecordingId) -> None:
+def _refuse_locked(repos: CopyRepositories, person: Person, recording: RecordingId) -> None:
     try:
-        refuse_locked(Erasures(books.index.database), recording)
-        refuse_restricted(Claims(books.index.database), recording, books.now())
+        refuse_locked(Erasures(repos.index.database), recording)
+        refuse_restricted(Claims(repos.index.database), recording, repos.now())
     except ProblemError as error:
-        books.ledger.refusal(person, Act.EXPORT, recording, error.detail)
+        repos.ledger.refusal(person, Act.EXPORT, recording, error.detail)
         raise
 
 

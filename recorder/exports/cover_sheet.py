@@ -10,27 +10,27 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from recorder.exports.copying import LeftOut
-from storage.encoding import Format
+from storage.encoding import CopyFormat
 from storage.types import RecordingRow
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
-_FORMATS: Mapping[Format, str] = MappingProxyType(
+_FORMATS: Mapping[CopyFormat, str] = MappingProxyType(
     {
-        Format.G711: "WAV with G.711, the sound exactly as it came over the telephone line",
-        Format.WAV: "WAV (PCM), without loss",
-        Format.FLAC: "FLAC, without loss",
-        Format.MP3: "MP3",
-        Format.OPUS: "Ogg Opus",
+        CopyFormat.G711: "WAV with G.711, the sound exactly as it came over the telephone line",
+        CopyFormat.WAV: "WAV (PCM), without loss",
+        CopyFormat.FLAC: "FLAC, without loss",
+        CopyFormat.MP3: "MP3",
+        CopyFormat.OPUS: "Ogg Opus",
     }
 )
-_PLAYERS: Mapping[Format, str] = MappingProxyType(
+_PLAYERS: Mapping[CopyFormat, str] = MappingProxyType(
     {
-        Format.G711: "Most players open the sound files, among them Windows Media Player and VLC.",
-        Format.WAV: "Every player opens the sound files: a double click is enough on most computers.",
-        Format.FLAC: "Most players open the sound files, among them those of Windows and macOS, and VLC.",
-        Format.MP3: "Every player and every telephone opens the sound files: a double click is enough.",
-        Format.OPUS: "Web browsers and VLC open the sound files.",
+        CopyFormat.G711: "Most players open the sound files, among them Windows Media Player and VLC.",
+        CopyFormat.WAV: "Every player opens the sound files: a double click is enough on most computers.",
+        CopyFormat.FLAC: "Most players open the sound files, among them those of Windows and macOS, and VLC.",
+        CopyFormat.MP3: "Every player and every telephone opens the sound files: a double click is enough.",
+        CopyFormat.OPUS: "Web browsers and VLC open the sound files.",
     }
 )
 _DIRECTIONS: Mapping[str, str] = MappingProxyType(
@@ -55,7 +55,7 @@ class Sheeted:
 
     row: RecordingRow
     file: str
-    form: Format
+    form: CopyFormat
     span_s: tuple[float, float]
     is_whole: bool
     left_out: Sequence[LeftOut]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from recorder.common.problems import ProblemError
-from recorder.exports.copy_orders import CaseFile, CopyBooks, CopyOrder, Ordered
+from recorder.exports.copy_orders import CaseFile, CopyOrder, CopyRepositories, Ordered
 from recorder.exports.copying import GROUND_WORDS, left_out
 from recorder.exports.cover_sheet import CoverSheet, Sheeted, TranscriptFile
 from recorder.exports.pdf import PdfPrinter
@@ -30,7 +30,7 @@ class Copying:
     """The making of what one order asks for.
 
     Args:
-        books: From what.
+        repos: From what.
         person: Who makes the copies.
         order: What for.
         ordered: What `recorder.exports.copy_orders.check_order` gave for each recording.
@@ -38,17 +38,17 @@ class Copying:
     """
 
     def __init__(
-        self, books: CopyBooks, person: Person, order: CopyOrder, ordered: Sequence[Ordered],
+        self, repos: CopyRepositories, person: Person, order: CopyOrder, ordered: Sequence[Ordered],
         *, progress: Progress | None = None,
     ) -> None:  # fmt: skip
-        self._books = books
+        self._books = repos
         self._person = person
         self._order = order
         self._ordered = ordered
         self._progress = progress
         self._total_s = sum(one.copy.duration_s for one in ordered)
         self._done_s = 0.0
-        self._made_at = books.now()
+        self._made_at = repos.now()
         self.made: list[Sheeted] = []
         """The copies that were taken to their last byte, in order."""
         self.written: list[TranscriptFile] = []

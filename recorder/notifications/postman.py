@@ -16,7 +16,7 @@ from recorder.notifications.kinds import WORDING, Notification, NotificationKind
 from recorder.notifications.mail_health import note_queue
 from recorder.notifications.mail_retries import STUCK_AFTER, retry_after
 from recorder.notifications.mails import mail_of
-from recorder.notifications.watch import WatchBooks, tell_now, tell_what_time_brought
+from recorder.notifications.watch import WatchRepositories, tell_now, tell_what_time_brought
 from recorder.permissions import Role
 from storage.errors import StorageError
 
@@ -42,14 +42,14 @@ class Postman:
     """Sends the mails of a box.
 
     Attributes:
-        books: What is told, and to whom.
+        repos: What is told, and to whom.
         options: How mails are sent.
         site: Name of the council.
         state: The home's folder of states, where health finds how the mails stand.
         send: Has a mail taken, or raises MailError.
     """
 
-    books: WatchBooks
+    repos: WatchRepositories
     options: MailOptions
     site: str
     state: Path
@@ -70,12 +70,12 @@ class Postman:
 
     def run_once(self, stopping: threading.Event | None = None) -> None:
         """Look once at what there is to be told, and send what is due."""
-        tell_now(self.books)
-        now = self.books.now
+        tell_now(self.repos)
+        now = self.repos.now
         if self._next_slow is None or now >= self._next_slow:
             self._next_slow = now + SLOWLY_EVERY
-            tell_what_time_brought(self.books)
-            self.books.box.forget(before=now - KEPT_FOR)
+            tell_what_time_brought(self.repos)
+            self.repos.box.forget(before=now - KEPT_FOR)
         try:
             self.send_due(stopping)
         finally:
@@ -83,23 +83,23 @@ class Postman:
 
     def _note(self) -> None:
         """Have the daemon's health know how the mails stand, where that is another than before."""
-        queue = self.books.box.queue()
+        queue = self.repos.box.queue()
         if queue != self._noted:
             note_queue(self.state, queue)
             self._noted = queue
 
     def send_due(self, stopping: threading.Event | None = None) -> int:
         """Send the mails that are due; returns how many were taken. After a server that failed the rest waits."""
-        server, box, sent = self.options.server, self.books.box, 0
+        server, box, sent = self.options.server, self.repos.box, 0
         if server is None:
             return 0
-        addresses = self.books.addresses.all()
+        addresses = self.repos.addresses.all()
         for one in box.to_send():
             if stopping is not None and stopping.is_set():
                 break
             address = addresses.get(one.notification.account)
             worth = WORDING[one.notification.kind].mail_for
-            if address is None or worth is None or self.books.now - one.made_at > worth:
+            if address is None or worth is None or self.repos.now - one.made_at > worth:
                 box.give_up(
                     one, "the account has no address any more" if address is None else one.problem or "too late"
                 )
@@ -120,7 +120,7 @@ class Postman:
         assert self.options.sender is not None, "the section was checked"
         return mail_of(
             one.notification, address, sender=self.options.sender, site=self.site,
-            console_url=self.options.console_url, now=self.books.now,
+            console_url=self.options.console_url, now=self.repos.now,
         )  # fmt: skip
 
     def _failed(self, box: Box, one: Kept, error: MailError) -> None:
@@ -132,7 +132,7 @@ class Postman:
 
     def _look_for_stuck(self, box: Box) -> None:
         """Raise the alarm, once, when mails have not left for a day, and tell ICT in the console."""
-        queue, now = box.queue(), self.books.now
+        queue, now = box.queue(), self.repos.now
         was_stuck, self._is_stuck = self._is_stuck, queue.oldest_at is not None and now - queue.oldest_at >= STUCK_AFTER
         if not self._is_stuck or queue.oldest_at is None:
             return
@@ -142,7 +142,7 @@ class Postman:
         told = [
             Notification(kind=NotificationKind.MAIL_STUCK, account=one, moment=moment)
             for role in (Role.ICT, Role.ADMIN)
-            for one in sorted(self.books.bench.with_role(role))
+            for one in sorted(self.repos.approvers.with_role(role))
         ]
         box.tell(told, by_mail=frozenset())
 

@@ -11,7 +11,7 @@ from recorder.access.granting import PasswordSet, Proposal, confirmers
 from recorder.notifications.kinds import Notification, NotificationKind
 from recorder.permissions import Person, Role
 from recorder.retention import rights
-from recorder.rules.requesting import AccessRequest, Bench, RequestState, deciders
+from recorder.rules.requesting import AccessRequest, Approvers, RequestState, deciders
 from storage.types import Claim, ClaimState, Hold
 
 TOLD_FOR = timedelta(days=7)
@@ -32,14 +32,14 @@ class CaseClock:
     is_pressing: bool
 
 
-def of_requests(waiting: Iterable[AccessRequest], bench: Bench) -> list[Notification]:
+def of_requests(waiting: Iterable[AccessRequest], approvers: Approvers) -> list[Notification]:
     """Return what whoever must decide is to be told, as things stand: absences move it to somebody else."""
-    known = {person.name: person for person in bench.people}
+    known = {person.name: person for person in approvers.people}
     return [
         Notification(kind=NotificationKind.REQUEST_WAITS, account=account, subject=request.id)
         for request in waiting
         if request.state is RequestState.WAITING and request.account in known
-        for account in sorted(deciders(known[request.account], bench))
+        for account in sorted(deciders(known[request.account], approvers))
     ]
 
 
@@ -55,9 +55,9 @@ def of_decisions(requests: Iterable[AccessRequest], now: datetime) -> list[Notif
     ]
 
 
-def of_emergencies(ids: Iterable[str], bench: Bench) -> list[Notification]:
+def of_emergencies(ids: Iterable[str], approvers: Approvers) -> list[Notification]:
     """Return what the data protection officers and their deputy are told of recordings heard without approval."""
-    officers = sorted(bench.protectors)
+    officers = sorted(approvers.protectors)
     return [
         Notification(kind=NotificationKind.EMERGENCY, account=account, subject=one)
         for one in ids
@@ -65,14 +65,14 @@ def of_emergencies(ids: Iterable[str], bench: Bench) -> list[Notification]:
     ]
 
 
-def of_disagreements(found: Iterable[str], bench: Bench) -> list[Notification]:
+def of_disagreements(found: Iterable[str], approvers: Approvers) -> list[Notification]:
     """Return what administrators, data protection officers and their deputy are told of changes past the recorder.
 
     Args:
         found: A mark of each that stays the same while it is there; holds no name.
-        bench: Who there is.
+        approvers: Who there is.
     """
-    told = sorted({*bench.protectors, *(one.name for one in bench.people if Role.ADMIN in one.roles)})
+    told = sorted({*approvers.protectors, *(one.name for one in approvers.people if Role.ADMIN in one.roles)})
     return [
         Notification(kind=NotificationKind.ACCOUNTS_CHANGED, account=account, subject=one)
         for one in found
@@ -81,7 +81,7 @@ def of_disagreements(found: Iterable[str], bench: Bench) -> list[Notification]:
 
 
 def of_conduct(
-    heard: Iterable[tuple[str, date]], used: Iterable[tuple[str, datetime]], bench: Bench
+    heard: Iterable[tuple[str, date]], used: Iterable[tuple[str, datetime]], approvers: Approvers
 ) -> list[Notification]:
     """Return what is told of conduct that may be an account in the wrong hands; never to whom it is about.
 
@@ -90,47 +90,47 @@ def of_conduct(
     Args:
         heard: Who heard very many recordings, and on which day.
         used: Whose role was used at once, and when it was granted.
-        bench: Who there is.
+        approvers: Who there is.
     """
     found = [(NotificationKind.HEARD_MANY, account, day.isoformat()) for account, day in heard]
     found += [(NotificationKind.ROLE_USED_AT_ONCE, account, at.isoformat()) for account, at in used]
     return [
         Notification(kind=kind, account=told, subject=about, moment=moment)
         for kind, about, moment in sorted(found)
-        for told in sorted(bench.protectors - {about} or bench.with_role(Role.ADMIN) - {about})
+        for told in sorted(approvers.protectors - {about} or approvers.with_role(Role.ADMIN) - {about})
     ]
 
 
-def of_notices(changed: Iterable[tuple[str, str, datetime]], bench: Bench) -> list[Notification]:
+def of_notices(changed: Iterable[tuple[str, str, datetime]], approvers: Approvers) -> list[Notification]:
     """Return what the data protection officers and their deputy are told of messages to callers that were changed (P5).
 
     Args:
         changed: Who changed one, which, and when.
-        bench: Who there is.
+        approvers: Who there is.
     """
     return [
         Notification(kind=NotificationKind.NOTICE_CHANGED, account=told, subject=message, moment=at.isoformat())
         for by, message, at in changed
-        for told in sorted(bench.protectors - {by})
+        for told in sorted(approvers.protectors - {by})
     ]
 
 
-def of_proposals(waiting: Iterable[Proposal], bench: Bench) -> list[Notification]:
+def of_proposals(waiting: Iterable[Proposal], approvers: Approvers) -> list[Notification]:
     """Return what whoever may confirm a change to an account is to be told."""
     return [
         Notification(kind=NotificationKind.GRANT_WAITS, account=account, subject=one.id)
         for one in waiting
-        for account in sorted(_confirming(one, bench))
+        for account in sorted(_confirming(one, approvers))
     ]
 
 
-def _confirming(one: Proposal, bench: Bench) -> frozenset[str]:
-    return confirmers(bench.people, proposer=one.proposed_by, account=one.account, change=one.change)
+def _confirming(one: Proposal, approvers: Approvers) -> frozenset[str]:
+    return confirmers(approvers.people, proposer=one.proposed_by, account=one.account, change=one.change)
 
 
-def of_deputy(named_by_one: str | None, bench: Bench) -> list[Notification]:
+def of_deputy(named_by_one: str | None, approvers: Approvers) -> list[Notification]:
     """Return what administrators are told of a deputy of before it took two people to name one."""
-    told = sorted(bench.with_role(Role.ADMIN)) if named_by_one is not None else []
+    told = sorted(approvers.with_role(Role.ADMIN)) if named_by_one is not None else []
     return [
         Notification(kind=NotificationKind.DEPUTY_BY_ONE, account=account, subject=str(named_by_one))
         for account in told
@@ -154,10 +154,10 @@ def of_passwords(done: Iterable[PasswordSet]) -> list[Notification]:
     ]
 
 
-def of_cases(cases: Iterable[CaseClock], bench: Bench, today: date) -> list[Notification]:
+def of_cases(cases: Iterable[CaseClock], approvers: Approvers, today: date) -> list[Notification]:
     """Return what handlers of open cases are to be told, and of what is overdue the data protection officers too."""
     told = []
-    officers = bench.with_role(Role.DPO)
+    officers = approvers.with_role(Role.DPO)
     for case in cases:
         kind = _of_case(case, today)
         if kind is not None and case.due_on is not None:
@@ -177,12 +177,12 @@ def _of_case(case: CaseClock, today: date) -> NotificationKind | None:
     return NotificationKind.CASE_PRESSING if case.is_pressing else None
 
 
-def of_claims(claims: Iterable[tuple[Claim, date]], bench: Bench, today: date) -> list[Notification]:
+def of_claims(claims: Iterable[tuple[Claim, date]], approvers: Approvers, today: date) -> list[Notification]:
     """Return what whoever decides claims is to be told: those that wait, and once more when a month has passed.
 
     Args:
         claims: Each with the day on which it is due.
-        bench: Who there is.
+        approvers: Who there is.
         today: The council's day.
     """
     return [
@@ -190,23 +190,23 @@ def of_claims(claims: Iterable[tuple[Claim, date]], bench: Bench, today: date) -
         for claim, due in claims
         if claim.state is ClaimState.ASKED
         for kind in (NotificationKind.CLAIM_WAITS, *([NotificationKind.CLAIM_OVERDUE] if today > due else []))
-        for account in sorted(rights.deciders(claim, bench))
+        for account in sorted(rights.deciders(claim, approvers))
     ]
 
 
-def of_scopes(waiting: Iterable[tuple[str, datetime]], bench: Bench, now: datetime) -> list[Notification]:
+def of_scopes(waiting: Iterable[tuple[str, datetime]], approvers: Approvers, now: datetime) -> list[Notification]:
     """Return what data protection officers are to be told of cases that hold much until they say so.
 
     Args:
         waiting: The cases, each with the moment at which its hold ends.
-        bench: Who there is.
+        approvers: Who there is.
         now: Aware.
     """
     return [
         Notification(kind=NotificationKind.SCOPE_WAITS, account=account, subject=case, moment=moment)
         for case, ends_at in waiting
         for moment in ("", *(["again"] if now >= ends_at - SCOPE_AGAIN_FOR else []))
-        for account in sorted(bench.with_role(Role.DPO))
+        for account in sorted(approvers.with_role(Role.DPO))
     ]
 
 
@@ -234,7 +234,7 @@ def of_released_holds(holds: Iterable[Hold]) -> list[Notification]:
     ]
 
 
-def of_policy(review_on: date | None, bench: Bench, today: date) -> list[Notification]:
+def of_policy(review_on: date | None, approvers: Approvers, today: date) -> list[Notification]:
     """Return the reminder of the policy's review (P24): when it is near, and again when its day has come.
 
     Where nobody has said when the last one was, the officers are told so each month.
@@ -243,14 +243,14 @@ def of_policy(review_on: date | None, bench: Bench, today: date) -> list[Notific
         month = f"{today:%Y-%m}"
         return [
             Notification(kind=NotificationKind.POLICY_UNDATED, account=account, moment=month)
-            for account in sorted(bench.with_role(Role.DPO))
+            for account in sorted(approvers.with_role(Role.DPO))
         ]
     if today < review_on - REVIEW_REMINDED_FOR:
         return []
     when = "due" if today >= review_on else "near"
     return [
         Notification(kind=NotificationKind.POLICY_REVIEW, account=account, moment=f"{review_on.isoformat()} {when}")
-        for account in sorted(bench.with_role(Role.DPO))
+        for account in sorted(approvers.with_role(Role.DPO))
     ]
 
 

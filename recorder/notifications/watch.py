@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
-from recorder.access.listening.books import HearingBooks
+from recorder.access.listening.repositories import AccessRepositories
 from recorder.access.proposals import Proposals
 from recorder.access.seals import ADDED, GRANTED, roles_in
 from recorder.config.settings import Config
 from recorder.data_subjects import case_deadlines, casework
-from recorder.data_subjects.case_entries import CaseBooks
+from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.case_holds import waiting_scopes
 from recorder.notifications import conduct, recipients
 from recorder.notifications.addresses import Addresses
@@ -31,7 +31,7 @@ from recorder.rules.cases import Case
 from recorder.rules.live_access import Around
 from recorder.rules.live_facts import facts_listed
 from recorder.rules.opt_out import may_decide
-from recorder.rules.requesting import Bench
+from recorder.rules.requesting import Approvers
 from recorder.rules.weekly import WEEK, Week, Weekday, counted, last_weekly, word_of
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
@@ -43,7 +43,7 @@ Takeovers = Callable[[], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WatchBooks:
+class WatchRepositories:
     """What there is to look at.
 
     Attributes:
@@ -59,7 +59,7 @@ class WatchBooks:
         policy_review_on: The day of the policy's next review, or None.
     """
 
-    cases: CaseBooks
+    cases: CaseRepositories
     audit: AuditLog
     proposals: Proposals
     box: Box
@@ -71,9 +71,9 @@ class WatchBooks:
     policy_review_on: date | None
 
     @property
-    def bench(self) -> Bench:
+    def approvers(self) -> Approvers:
         """Who there is."""
-        return self.cases.hearing.bench
+        return self.cases.hearing.approvers
 
     @property
     def now(self) -> datetime:
@@ -82,8 +82,8 @@ class WatchBooks:
 
 
 def watch_books(
-    engine: Engine, cases: CaseBooks, audit: AuditLog, config: Config, *, opt_outs: OptOuts, takeovers: Takeovers
-) -> WatchBooks:
+    engine: Engine, cases: CaseRepositories, audit: AuditLog, config: Config, *, opt_outs: OptOuts, takeovers: Takeovers
+) -> WatchRepositories:
     """Return what there is to look at in one file of people.
 
     Args:
@@ -94,7 +94,7 @@ def watch_books(
         opt_outs: Returns the requests to opt out of the calls in progress.
         takeovers: Returns who took a phone over from whom lately.
     """
-    return WatchBooks(
+    return WatchRepositories(
         cases=cases, audit=audit, proposals=Proposals(engine, now=cases.cases.now),
         box=Box(engine, now=cases.cases.now), addresses=Addresses(engine),
         opt_outs=opt_outs, takeovers=takeovers, is_mail_on=config.mail.smtp is not None,
@@ -102,30 +102,30 @@ def watch_books(
     )  # fmt: skip
 
 
-def tell_now(books: WatchBooks) -> int:
+def tell_now(repos: WatchRepositories) -> int:
     """Tell what waits for somebody; returns how much of it was new. For every few seconds."""
-    hearing, bench = books.cases.hearing, books.bench
+    hearing, approvers = repos.cases.hearing, repos.approvers
     emergencies = [one.id for one in hearing.emergencies.open()]
     return _keep(
-        books,
-        bench,
+        repos,
+        approvers,
         [
-            *recipients.of_requests(hearing.requests.waiting(), bench),
-            *recipients.of_decisions(hearing.requests.decided_since(books.now - recipients.TOLD_FOR), books.now),
-            *recipients.of_emergencies(emergencies, bench),
-            *recipients.of_disagreements(disagreements_of(hearing), bench),
-            *recipients.of_proposals(books.proposals.waiting(), bench),
-            *recipients.of_resets(books.proposals.resets_since(books.now - recipients.TOLD_FOR)),
-            *recipients.of_passwords(hearing.people.passwords_set_since(books.now - recipients.TOLD_FOR)),
-            *of_opt_outs(books.opt_outs(), bench),
-            *of_takeovers(books.takeovers(), bench),
-            *recipients.of_claims(_claims(books.cases), bench, books.cases.today),
-            *recipients.of_scopes(waiting_scopes(books.cases.holds), bench, books.now),
+            *recipients.of_requests(hearing.requests.waiting(), approvers),
+            *recipients.of_decisions(hearing.requests.decided_since(repos.now - recipients.TOLD_FOR), repos.now),
+            *recipients.of_emergencies(emergencies, approvers),
+            *recipients.of_disagreements(disagreements_of(hearing), approvers),
+            *recipients.of_proposals(repos.proposals.waiting(), approvers),
+            *recipients.of_resets(repos.proposals.resets_since(repos.now - recipients.TOLD_FOR)),
+            *recipients.of_passwords(hearing.people.passwords_set_since(repos.now - recipients.TOLD_FOR)),
+            *of_opt_outs(repos.opt_outs(), approvers),
+            *of_takeovers(repos.takeovers(), approvers),
+            *recipients.of_claims(_claims(repos.cases), approvers, repos.cases.today),
+            *recipients.of_scopes(waiting_scopes(repos.cases.holds), approvers, repos.now),
         ],
     )
 
 
-def disagreements_of(hearing: HearingBooks) -> list[str]:
+def disagreements_of(hearing: AccessRepositories) -> list[str]:
     """Return a mark of each thing of the file of people that the audit log does not explain."""
     roles = [f"{name}: {','.join(sorted(of))}" for name, of in sorted(hearing.people.unexplained().items())]
     deputy = hearing.appointments.unexplained(hearing.people)
@@ -133,21 +133,21 @@ def disagreements_of(hearing: HearingBooks) -> list[str]:
     return [hashlib.sha256(one.encode()).hexdigest()[:8] for one in found]
 
 
-def tell_what_time_brought(books: WatchBooks) -> int:
+def tell_what_time_brought(repos: WatchRepositories) -> int:
     """Tell what a day brought - dues, reviews, the week; returns how much of it was new. For every few minutes."""
-    cases, bench = books.cases, books.bench
+    cases, approvers = repos.cases, repos.approvers
     clocks = [_clock_of(cases, one) for one in cases.cases.all() if one.closed_on is None and one.decision is None]
     return _keep(
-        books,
-        bench,
+        repos,
+        approvers,
         [
-            *recipients.of_cases(clocks, bench, cases.today),
+            *recipients.of_cases(clocks, approvers, cases.today),
             *recipients.of_holds(cases.holds.holds.due_for_review(cases.today)),
-            *recipients.of_released_holds(cases.holds.holds.in_grace(books.now)),
-            *recipients.of_deputy(cases.hearing.appointments.deputy_named_by_one(), bench),
-            *recipients.of_policy(books.policy_review_on, bench, cases.today),
-            *_conduct(books, bench),
-            *_weekly(books, bench),
+            *recipients.of_released_holds(cases.holds.holds.in_grace(repos.now)),
+            *recipients.of_deputy(cases.hearing.appointments.deputy_named_by_one(), approvers),
+            *recipients.of_policy(repos.policy_review_on, approvers, cases.today),
+            *_conduct(repos, approvers),
+            *_weekly(repos, approvers),
         ],
     )
 
@@ -156,12 +156,12 @@ _UNMANAGED = Around(managed=frozenset())
 """Team leaders are told too: they decide if no manager of the team is signed in by then."""
 
 
-def of_opt_outs(found: Iterable[Mapping[str, Any]], bench: Bench) -> list[Notification]:
+def of_opt_outs(found: Iterable[Mapping[str, Any]], approvers: Approvers) -> list[Notification]:
     """Return what managers are to be told of calls in progress, and officers of what was decided.
 
     Args:
         found: As the daemon lists them.
-        bench: Who there is.
+        approvers: Who there is.
     """
     told = []
     for one in found:
@@ -169,7 +169,7 @@ def of_opt_outs(found: Iterable[Mapping[str, Any]], bench: Bench) -> list[Notifi
         if one["state"] == "raised":
             told += [
                 Notification(kind=NotificationKind.OPT_OUT_WAITS, account=person.name, subject=one["id"])
-                for person in bench.people
+                for person in approvers.people
                 if may_decide(person, facts, _UNMANAGED)
             ]
         elif one["state"] in ("granted", "declined") and one["decided_by"] != one["raised_by"]:
@@ -179,55 +179,55 @@ def of_opt_outs(found: Iterable[Mapping[str, Any]], bench: Bench) -> list[Notifi
     return told
 
 
-def of_takeovers(found: Iterable[Mapping[str, Any]], bench: Bench) -> list[Notification]:
+def of_takeovers(found: Iterable[Mapping[str, Any]], approvers: Approvers) -> list[Notification]:
     """Return that a phone was taken over, for the two whom that concerns.
 
     Args:
         found: As the daemon lists them.
-        bench: Who there is.
+        approvers: Who there is.
     """
     return [
         Notification(kind=NotificationKind.TAKEN_OVER, account=person.name, moment=str(one["at"]))
         for one in found
-        for person in bench.people
+        for person in approvers.people
         if person.display_name and person.display_name in (one["operator"], one["instead_of"])
     ]
 
 
-def week_until(books: WatchBooks, end: datetime) -> Week:
+def week_until(repos: WatchRepositories, end: datetime) -> Week:
     """Return the figures of the seven days before a moment."""
-    cases, start = books.cases, (end - WEEK).astimezone(UTC)
+    cases, start = repos.cases, (end - WEEK).astimezone(UTC)
     search = Search(started_from=start, started_to=end.astimezone(UTC))
-    acts, deleted = _acts(books.audit, start, end)
+    acts, deleted = _acts(repos.audit, start, end)
     open_cases = [one for one in cases.cases.all() if one.closed_on is None]
     return Week(
         start=end - WEEK, end=end, calls=counted(cases.holds.index.each(search)), acts=acts, deleted=deleted,
         holds_due=len(cases.holds.holds.due_for_review(cases.today)),
         emergencies=len(cases.hearing.emergencies.open()), cases_open=len(open_cases),
-        cases_overdue=sum(_is_overdue(cases, one) for one in open_cases), review_on=books.policy_review_on,
+        cases_overdue=sum(_is_overdue(cases, one) for one in open_cases), review_on=repos.policy_review_on,
     )  # fmt: skip
 
 
-def _weekly(books: WatchBooks, bench: Bench) -> list[Notification]:
-    officers = sorted(bench.with_role(Role.DPO))
-    if books.weekly_on is None or not officers:
+def _weekly(repos: WatchRepositories, approvers: Approvers) -> list[Notification]:
+    officers = sorted(approvers.with_role(Role.DPO))
+    if repos.weekly_on is None or not officers:
         return []
-    end = last_weekly(books.now, books.weekly_on, ZoneInfo(books.cases.timezone))
+    end = last_weekly(repos.now, repos.weekly_on, ZoneInfo(repos.cases.timezone))
     told = [Notification(kind=NotificationKind.WEEK, account=one, moment=end.date().isoformat()) for one in officers]
-    if not books.box.is_new(told):
+    if not repos.box.is_new(told):
         return []
-    text = "\n".join(f"{what}: {count}" for what, count in week_until(books, end).lines())
+    text = "\n".join(f"{what}: {count}" for what, count in week_until(repos, end).lines())
     return [Notification(kind=NotificationKind.WEEK, account=one.account, moment=one.moment, text=text) for one in told]
 
 
-def _conduct(books: WatchBooks, bench: Bench) -> list[Notification]:
-    done, granted = _lately(books.audit, books.now - conduct.LOOKED_AT)
-    people = {person.name: person for person in bench.people}
-    heard = conduct.heard_many(done, ZoneInfo(books.cases.timezone))
+def _conduct(repos: WatchRepositories, approvers: Approvers) -> list[Notification]:
+    done, granted = _lately(repos.audit, repos.now - conduct.LOOKED_AT)
+    people = {person.name: person for person in approvers.people}
+    heard = conduct.heard_many(done, ZoneInfo(repos.cases.timezone))
     notices = [(one.actor, one.subject, one.at) for one in done if one.act == Act.SET_NOTICE]
     return [
-        *recipients.of_conduct(heard, conduct.used_at_once(done, granted, people), bench),
-        *recipients.of_notices(notices, bench),
+        *recipients.of_conduct(heard, conduct.used_at_once(done, granted, people), approvers),
+        *recipients.of_notices(notices, approvers),
     ]
 
 
@@ -253,17 +253,17 @@ def _given(entry: AuditEntry) -> frozenset[Role]:
     return roles - {Role.OFFICER} if entry.act == ADDED else roles
 
 
-def _claims(cases: CaseBooks) -> list[tuple[Claim, date]]:
+def _claims(cases: CaseRepositories) -> list[tuple[Claim, date]]:
     claims = casework.claim_books(cases).claims.open()
     return [(claim, case_deadlines.claim_due(cases, claim)) for claim in claims]
 
 
-def _clock_of(cases: CaseBooks, one: Case) -> CaseClock:
+def _clock_of(cases: CaseRepositories, one: Case) -> CaseClock:
     due_on, is_pressing = case_deadlines.due(cases, one), case_deadlines.is_pressing(cases, one)
     return CaseClock(id=one.id, handler=one.handler, due_on=due_on, is_pressing=is_pressing)
 
 
-def _is_overdue(cases: CaseBooks, one: Case) -> bool:
+def _is_overdue(cases: CaseRepositories, one: Case) -> bool:
     day = case_deadlines.due(cases, one)
     return one.decision is None and day is not None and day < cases.today
 
@@ -284,6 +284,6 @@ def _acts(audit: AuditLog, start: datetime, end: datetime) -> tuple[dict[str, in
     return counts, deleted
 
 
-def _keep(books: WatchBooks, bench: Bench, told: Iterable[Notification]) -> int:
-    by_mail = frozenset(books.addresses.all()) if books.is_mail_on else frozenset()
-    return books.box.tell(recipients.usable(told, bench.people), by_mail=by_mail)
+def _keep(repos: WatchRepositories, approvers: Approvers, told: Iterable[Notification]) -> int:
+    by_mail = frozenset(repos.addresses.all()) if repos.is_mail_on else frozenset()
+    return repos.box.tell(recipients.usable(told, approvers.people), by_mail=by_mail)

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from recorder.recordings.returned import alone
+from recorder.recordings.resurrection_guard import alone
 from storage.agreement import Agreement
 from storage.audit import AuditLog
 from storage.database import Database

@@ -9,7 +9,7 @@ from recorder.recordings.finding import REC
 from recorder.recordings.home_rights import forbidden_in
 from recorder.recordings.keyring import epoch_keys
 from recorder.recordings.reindex import row_of_container
-from recorder.recordings.returned import alone
+from recorder.recordings.resurrection_guard import alone
 from storage.database import Database
 from storage.durable import make_folder, sync_folder
 from storage.errors import StorageError

@@ -9,7 +9,7 @@ from recorder.audit.late_entries import CONSOLE_FOLDER as LATE_CONSOLE_ENTRIES
 from recorder.audit.late_entries import FOLDER as LATE_ENTRIES
 from recorder.recordings.finding import deleted
 from recorder.recordings.replay import COPY_ACTS, ORDER_ACTS, copies_of, orders_of, readable
-from recorder.recordings.returned import held_since
+from recorder.recordings.resurrection_guard import held_since
 from storage.audit import AuditLog
 from storage.claim_journal import ACTS as CLAIM_ACTS
 from storage.claim_journal import journalled as journalled_claims

@@ -13,7 +13,7 @@ from storage.database import Database
 from storage.erasures import Erasures
 from storage.errors import DamagedError
 from storage.format import is_recording_id
-from storage.fsck import Container, Finding, Kind, compare_recording
+from storage.fsck import Finding, Kind, ScannedContainer, compare_recording
 from storage.rows import row_from_json
 from storage.stored_rows import StoredRow, StoredRows
 from storage.tombstones import Deletions
@@ -121,20 +121,22 @@ class RecordingCheck:
         again = {(one.kind, one.where) for one in self._compared(recording, stored, finished)}
         yield from (one for one in found if (one.kind, one.where) in again)
 
-    def _container(self, path: Path, stored: StoredRow | None) -> Container | None:
+    def _container(self, path: Path, stored: StoredRow | None) -> ScannedContainer | None:
         where = path.relative_to(self.vault.root).as_posix()
         try:
             size = path.stat().st_size
             if self.is_quick:
                 row = stored.row if stored is not None else None
-                return Container(path=where, bytes=size, expected_path=self._belongs(row, path))
+                return ScannedContainer(path=where, bytes=size, expected_path=self._belongs(row, path))
             try:
                 row = _plain(read_row(self.vault, path))
             except (DamagedError, KeyError, TypeError, ValueError) as error:
                 is_ours = self._is_ours(path)
-                return Container(path=where, bytes=size, problem=str(error), is_ours=is_ours)
+                return ScannedContainer(path=where, bytes=size, problem=str(error), is_ours=is_ours)
             problem = verify(path, self.vault.node.sign_public).problem
-            return Container(path=where, bytes=size, row=row, expected_path=self._belongs(row, path), problem=problem)
+            return ScannedContainer(
+                path=where, bytes=size, row=row, expected_path=self._belongs(row, path), problem=problem
+            )
         except FileNotFoundError:
             return None
 

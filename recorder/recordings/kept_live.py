@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from recorder.recordings.known import begun_row
+from recorder.recordings.visibility import begun_row
 from storage.audit import AuditLog
 from storage.claims import OPEN, Claims
 from storage.database import Database

@@ -23,7 +23,7 @@ FAULTS = ("disk_full", "disk_read_only", "storage_fault")
 
 
 class LeftOpen:
-    """Looks for them and closes them. On the filing clerk's thread, but for `notice`.
+    """Looks for them and closes them. On the filing thread, but for `notice`.
 
     Args:
         vault: Where containers lie.

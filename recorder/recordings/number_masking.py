@@ -7,7 +7,7 @@ which only the last three digits are left (P11). A role that is somebody's besid
 import re
 from dataclasses import replace
 
-from recorder.permissions import Act, Actor, Allowed, Person, Refused, Role
+from recorder.permissions import Act, Actor, Allowed, Person, Refusal, Role
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import relation
 from storage.types import Participant, RecordingRow
@@ -20,13 +20,13 @@ def masked(number: str) -> str:
     return _ALL_BUT_THREE.sub("*", number)
 
 
-def may_search_numbers(actor: Actor) -> Allowed | Refused:
+def may_search_numbers(actor: Actor) -> Allowed | Refusal:
     """Decide whether somebody may find calls by their number, and which: as without the role ICT."""
     if not isinstance(actor, Person):
         return may(actor, Act.SEARCH)
     decision = may(_without_ict(actor), Act.SEARCH)
-    if isinstance(decision, Refused) and Role.ICT in actor.roles:
-        return Refused("ICT does not see telephone numbers, so it finds no call by one.")
+    if isinstance(decision, Refusal) and Role.ICT in actor.roles:
+        return Refusal("ICT does not see telephone numbers, so it finds no call by one.")
     return decision
 
 

@@ -24,9 +24,10 @@ from recorder.calls.filing import FOLDER
 from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.recordings.agreement import set_mark
-from recorder.recordings.opening import AlreadyRunningError, held, open_index
+from recorder.recordings.home_lock import AlreadyRunningError, held
+from recorder.recordings.home_stores import open_index
 from recorder.recordings.replay import Replayed, replay, survey
-from recorder.recordings.returned import LOCK, SweepBusyError, alone, catch_up
+from recorder.recordings.resurrection_guard import LOCK, SweepBusyError, alone, catch_up
 from storage.audit import AuditLog
 from storage.database import SQLITE, Database, parse_url, sqlite_url
 from storage.deletion import Shredder

@@ -14,8 +14,8 @@ from typing import Any
 
 from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
 from recorder.permissions import Act
-from recorder.recordings.returned import held_since
-from recorder.rules.cases import Step
+from recorder.recordings.resurrection_guard import held_since
+from recorder.rules.cases import CaseEvent
 from storage.audit import AuditLog
 from storage.audit_chain import checked_lines
 from storage.audit_entry import AuditEntry
@@ -39,8 +39,8 @@ from storage.vault import bare_row
 ORDERED, CONFIRMED, REFUSED, DONE, FAILED, SENT_BACK = (
     f"erasure.{word}" for word in ("ordered", "confirmed", "declined", "done", "failed", "sent_back")
 )
-FORGOT, OPTED_OUT = str(Act.FORGOT), str(Act.OPT_OUT)
-LIVE_ACTS = (GRANTED, OPTED_OUT, FORGOT, str(Act.PAUSE), str(Act.RESUME))
+RETROACTIVE_PAUSE, OPTED_OUT = str(Act.RETROACTIVE_PAUSE), str(Act.OPT_OUT)
+LIVE_ACTS = (GRANTED, OPTED_OUT, RETROACTIVE_PAUSE, str(Act.PAUSE), str(Act.RESUME))
 """Acts on calls in progress: they say what state the call was left in, and may have placed an order."""
 ORDER_ACTS = (ORDERED, CONFIRMED, REFUSED, DONE, FAILED, SENT_BACK, *LIVE_ACTS)
 
@@ -119,7 +119,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "request.granted": _PEOPLE,
         "request.declined": _PEOPLE,
         "request.withdrawn": _PEOPLE,
-        **{f"case.{step}": _PEOPLE for step in Step},
+        **{f"case.{step}": _PEOPLE for step in CaseEvent},
         "home.shared": "rights on files, no row",
         "recorder.init": "the first entry",
         "recording.archived": "what it did is in the container, its row too",
@@ -283,7 +283,7 @@ def _ordered(entry: AuditEntry) -> ErasureOrder | None:
         placed = details.get("erasure")
         if placed is None:
             return None
-        kind, at = ErasureKind.CARD_DATA if entry.act == FORGOT else ErasureKind.OPT_OUT, entry.at
+        kind, at = ErasureKind.CARD_DATA if entry.act == RETROACTIVE_PAUSE else ErasureKind.OPT_OUT, entry.at
     elif entry.act == ORDERED:
         placed, kind, at = {**details, "id": details["order"]}, ErasureKind(details["kind"]), details["at"]
     else:

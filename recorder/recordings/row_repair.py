@@ -6,7 +6,7 @@ from pathlib import Path
 from recorder.common.home import Home
 from recorder.recordings.finding import REC
 from recorder.recordings.reindex import row_of_container
-from recorder.recordings.returned import alone
+from recorder.recordings.resurrection_guard import alone
 from storage.database import Database
 from storage.fsck import Finding, Kind
 from storage.index import Index

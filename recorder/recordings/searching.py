@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from recorder.permissions import Act, Actor, Allowed, DeniedError, Fault, Person, Refused
+from recorder.permissions import Act, Actor, Allowed, DeniedError, Fault, Person, Refusal
 from recorder.recordings.number_masking import may_search_numbers, shown_to
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import narrowed, relation, seen_by
@@ -27,7 +27,7 @@ def findable(actor: Actor, search: Search) -> Search:
     decision = may(actor, Act.SEARCH, extension=search.extension)
     if isinstance(decision, Allowed) and search.number is not None:
         decision = may_search_numbers(actor)
-    if isinstance(decision, Refused):
+    if isinstance(decision, Refusal):
         raise DeniedError(Fault.NOT_ALLOWED, decision.reason)
     if not decision.is_part or not isinstance(actor, Person):
         return search
@@ -43,7 +43,7 @@ def knows(actor: Actor, row: RecordingRow) -> bool:
     if not isinstance(actor, Person):
         return True
     operator, team = relation(actor, row)
-    return not isinstance(may(actor, Act.VIEW, operator=operator, team=team), Refused)
+    return not isinstance(may(actor, Act.VIEW, operator=operator, team=team), Refusal)
 
 
 def shown(actor: Actor, row: RecordingRow, leave: AccessRequest | None = None) -> RecordingRow:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from recorder.permissions import Act, Person, Refused, Role
+from recorder.permissions import Act, Person, Refusal, Role
 from recorder.reports.pause_report import OfficerPauses, pauses_per_officer
 from recorder.rules.authorisation import may
 from storage.types import ErasureKind, RecordingId, RecordingRow, Search
@@ -80,7 +80,7 @@ def teams_of(person: Person, team: str | None) -> frozenset[str] | None:
         ReportRefusedError: They may not see reports, or not of that team.
     """
     decision = may(person, Act.REPORT)
-    if isinstance(decision, Refused):
+    if isinstance(decision, Refusal):
         raise ReportRefusedError(decision.reason)
     seen = teams_seen_by(person)
     if team is None:

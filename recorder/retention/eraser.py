@@ -11,7 +11,7 @@ from typing import Any
 from audio.analysis import speech_seconds
 from recorder.common.file_lock import locked
 from recorder.retention.erasure_approvals import Approvals
-from recorder.retention.erasure_books import takes_three
+from recorder.retention.erasure_repositories import takes_three
 from recorder.rules.holds import OrderVerdict, verdict_on
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER

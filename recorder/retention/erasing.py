@@ -7,8 +7,8 @@ import math
 from dataclasses import replace
 
 from recorder.common.problems import ProblemError
-from recorder.permissions import Act, Actor, Refused
-from recorder.retention.erasure_books import ErasureBooks, about_row, row_of, storage_problems
+from recorder.permissions import Act, Actor, Refusal
+from recorder.retention.erasure_repositories import ErasureRepositories, about_row, row_of, storage_problems
 from recorder.rules.call_parts import officers_throughout, owners_of
 from recorder.rules.erasing import (
     STATE_AT_ORDER,
@@ -28,7 +28,7 @@ OVERHANG_S = 1.0
 
 
 def forgot_recording(
-    books: ErasureBooks,
+    repos: ErasureRepositories,
     person: Actor,
     recording: str,
     *,
@@ -40,7 +40,7 @@ def forgot_recording(
     """Have what should have been paused in a finished recording erased.
 
     Args:
-        books: Where orders are kept.
+        repos: Where orders are kept.
         person: Who forgot; a token or somebody at the shell is refused.
         recording: Its id.
         seconds: How much before the end; None is all of it. Not looked at when there is a span.
@@ -54,16 +54,23 @@ def forgot_recording(
     if span_s is None:
         if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
             raise ProblemError(422, "The number of seconds must be over 0.")
-        known = books.ledger.require(person, Act.FORGOT, recording)
-        row = row_of(books, known, Act.FORGOT, recording)
+        known = repos.ledger.require(person, Act.RETROACTIVE_PAUSE, recording)
+        row = row_of(repos, known, Act.RETROACTIVE_PAUSE, recording)
         span_s = (0.0 if seconds is None else max(row.duration_s - seconds, 0.0), None)
     return _order(
-        books, person, recording, span_s, kind=ErasureKind.CARD_DATA, reason=reason, act=Act.FORGOT, third=third
+        repos,
+        person,
+        recording,
+        span_s,
+        kind=ErasureKind.CARD_DATA,
+        reason=reason,
+        act=Act.RETROACTIVE_PAUSE,
+        third=third,
     )
 
 
 def order_erasure(
-    books: ErasureBooks,
+    repos: ErasureRepositories,
     person: Actor,
     recording: str,
     *,
@@ -77,11 +84,11 @@ def order_erasure(
     Raises:
         ProblemError: Refused, with a sentence; nothing was changed.
     """
-    return _order(books, person, recording, span_s, kind=kind, reason=reason, act=Act.ERASE, third=third)
+    return _order(repos, person, recording, span_s, kind=kind, reason=reason, act=Act.ERASE, third=third)
 
 
 def check_order(
-    books: ErasureBooks,
+    repos: ErasureRepositories,
     person: Actor,
     recording: str,
     span_s: tuple[float, float | None],
@@ -96,21 +103,21 @@ def check_order(
     Raises:
         ProblemError: Refused, with a sentence.
     """
-    person = books.ledger.require(person, act, recording, reason=reason)
-    row = row_of(books, person, act, recording)
+    person = repos.ledger.require(person, act, recording, reason=reason)
+    row = row_of(repos, person, act, recording)
     start_s, end_s = _checked(span_s, row)
-    about = about_row(row, books.now())
+    about = about_row(row, repos.now())
     operators, team = owners_of(row, start_s, row.duration_s if end_s is None else end_s)
     decision = may_order(person, kind, replace(about, operators=operators, team=team), act=act, reason=reason)
-    if isinstance(decision, Refused):
-        raise books.ledger.refusal(person, act, row.id, decision.reason)
+    if isinstance(decision, Refusal):
+        raise repos.ledger.refusal(person, act, row.id, decision.reason)
     with storage_problems():
-        before = books.erasures.of_recording(row.id)
+        before = repos.erasures.of_recording(row.id)
     span_s = (start_s, row.duration_s if end_s is None else end_s)
     length_s = alone_s(before, span_s, duration_s=row.duration_s)
     held_s = card_s(before, duration_s=row.duration_s, span_s=span_s)
     theirs = replace(about, operators=officers_throughout(row, *span_s))
-    needed = confirmation_for(kind, theirs, person, length_s=length_s, forgot_s=books.forgot_s, held_s=held_s)
+    needed = confirmation_for(kind, theirs, person, length_s=length_s, forgot_s=repos.forgot_s, held_s=held_s)
     assert needed is not Confirmation.NEVER, "refused above"
     order = ErasureOrder(
         id=new_order_id(),
@@ -119,29 +126,29 @@ def check_order(
         end_s=end_s,
         kind=kind,
         ordered_by=person.actor,
-        ordered_at=books.now(),
+        ordered_at=repos.now(),
         state=STATE_AT_ORDER[needed],
     )
     if needed is Confirmation.THREE:
-        problem = check_third(books.person(third) if third else None, order, replace(about, team=team))
+        problem = check_third(repos.person(third) if third else None, order, replace(about, team=team))
         if problem is not None:
-            raise books.ledger.refusal(person, act, row.id, problem)
+            raise repos.ledger.refusal(person, act, row.id, problem)
     return row, order, needed
 
 
 def _order(
-    books: ErasureBooks, person: Actor, recording: str, span_s: tuple[float, float | None], *, kind: ErasureKind,
+    repos: ErasureRepositories, person: Actor, recording: str, span_s: tuple[float, float | None], *, kind: ErasureKind,
     reason: str, act: Act, third: str,
 ) -> ErasureOrder:  # fmt: skip
-    with books.ordering:
-        return _ordered(books, person, recording, span_s, kind=kind, reason=reason, act=act, third=third)
+    with repos.ordering:
+        return _ordered(repos, person, recording, span_s, kind=kind, reason=reason, act=act, third=third)
 
 
 def _ordered(
-    books: ErasureBooks, person: Actor, recording: str, span_s: tuple[float, float | None], *, kind: ErasureKind,
+    repos: ErasureRepositories, person: Actor, recording: str, span_s: tuple[float, float | None], *, kind: ErasureKind,
     reason: str, act: Act, third: str,
 ) -> ErasureOrder:  # fmt: skip
-    _, order, needed = check_order(books, person, recording, span_s, kind=kind, reason=reason, act=act, third=third)
+    _, order, needed = check_order(repos, person, recording, span_s, kind=kind, reason=reason, act=act, third=third)
     is_for_three = needed is Confirmation.THREE
     details = {
         "order": order.id,
@@ -153,12 +160,12 @@ def _ordered(
         "by_act": str(act),
         **({"third": third} if is_for_three else {}),
     }
-    books.ledger.note("erasure.ordered", order.ordered_by, order.recording, details, text=reason)
+    repos.ledger.note("erasure.ordered", order.ordered_by, order.recording, details, text=reason)
     if is_for_three:
-        assert books.approvals is not None, "nobody is known who could be named"
-        books.approvals.name_third(order.id, ordered_by=order.ordered_by, third=third)
+        assert repos.approvals is not None, "nobody is known who could be named"
+        repos.approvals.name_third(order.id, ordered_by=order.ordered_by, third=third)
     with storage_problems():
-        books.erasures.place(order)
+        repos.erasures.place(order)
     return order
 
 

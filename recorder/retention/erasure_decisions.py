@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from recorder.common.problems import ProblemError
-from recorder.permissions import MAX_REASON_CHARACTERS, MIN_REASON_CHARACTERS, Act, Actor, DeniedError, Person, Refused
-from recorder.recordings.known import none_such
+from recorder.permissions import MAX_REASON_CHARACTERS, MIN_REASON_CHARACTERS, Act, Actor, DeniedError, Person, Refusal
+from recorder.recordings.visibility import none_such
 from recorder.retention.erasure_approvals import Approval
-from recorder.retention.erasure_books import (
-    ErasureBooks,
+from recorder.retention.erasure_repositories import (
+    ErasureRepositories,
     about_row,
     check_known_row,
     knows_unfiled,
@@ -25,69 +25,69 @@ APPROVED = "erasure.approved"
 
 
 def decide_erasure(
-    books: ErasureBooks, person: Actor, order_id: str, *, confirm: bool, reason: str = ""
+    repos: ErasureRepositories, person: Actor, order_id: str, *, confirm: bool, reason: str = ""
 ) -> ErasureOrder:
     """Confirm or decline an order that waits, or decline one that failed.
 
     Raises:
         ProblemError: Refused, with a sentence; nothing was changed.
     """
-    person, order, row = _known_order(books, person, order_id)
-    about, approval = _about_order(books, order, row), books.approvals.get(order.id) if books.approvals else None
+    person, order, row = _known_order(repos, person, order_id)
+    about, approval = _about_order(repos, order, row), repos.approvals.get(order.id) if repos.approvals else None
     decision = may_decide(person, order, about, confirm=confirm, third=approval.third if approval else None)
-    if isinstance(decision, Refused):
-        raise books.ledger.refusal(person, Act.CONFIRM_ERASURE, order.recording, decision.reason)
+    if isinstance(decision, Refusal):
+        raise repos.ledger.refusal(person, Act.CONFIRM_ERASURE, order.recording, decision.reason)
     if order.state is not ErasureState.WAITING and (confirm or order.state is not ErasureState.FAILED):
         raise ProblemError(409, f"The order does not wait for anybody: it is {order.state}.")
     if confirm and not MIN_REASON_CHARACTERS <= len(reason.strip()) <= MAX_REASON_CHARACTERS:
         raise ProblemError(422, "Say why it is to be erased for good, in words that can be checked later.")
-    if confirm and about.is_held and takes_three(books.erasures, row) and not _approved(books, person, order, approval):
+    if confirm and about.is_held and takes_three(repos.erasures, row) and not _approved(repos, person, order, approval):
         return order
     act = "erasure.confirmed" if confirm else "erasure.declined"
-    at = books.now()
-    books.ledger.note(act, person.actor, order.recording, {"order": order.id, "at": time_to_json(at)}, text=reason)
+    at = repos.now()
+    repos.ledger.note(act, person.actor, order.recording, {"order": order.id, "at": time_to_json(at)}, text=reason)
     with storage_problems():
         try:
-            return books.erasures.decide(order.id, by=person.actor, at=at, confirm=confirm)
+            return repos.erasures.decide(order.id, by=person.actor, at=at, confirm=confirm)
         except ErasureStateError as error:
             raise ProblemError(409, f"{error}.") from error
 
 
-def order_to_hear(books: ErasureBooks, person: Actor, order_id: str) -> tuple[ErasureOrder, RecordingRow]:
+def order_to_hear(repos: ErasureRepositories, person: Actor, order_id: str) -> tuple[ErasureOrder, RecordingRow]:
     """Return an order whose span somebody may hear: one of the two who approve it, while it waits.
 
     Raises:
         ProblemError: Refused, with a sentence; that is in the audit log.
     """
-    person, order, row = _known_order(books, person, order_id)
-    approval = books.approvals.get(order.id) if books.approvals else None
+    person, order, row = _known_order(repos, person, order_id)
+    approval = repos.approvals.get(order.id) if repos.approvals else None
     if approval is None or order.state is not ErasureState.WAITING:
         raise ProblemError(409, "The span of an order that takes three people is heard, while it waits; no other.")
-    decision = may_decide(person, order, _about_order(books, order, row), confirm=True, third=approval.third)
-    if isinstance(decision, Refused):
-        raise books.ledger.refusal(person, Act.PLAY, row.id, decision.reason)
+    decision = may_decide(person, order, _about_order(repos, order, row), confirm=True, third=approval.third)
+    if isinstance(decision, Refusal):
+        raise repos.ledger.refusal(person, Act.PLAY, row.id, decision.reason)
     return order, row
 
 
-def _about_order(books: ErasureBooks, order: ErasureOrder, row: RecordingRow) -> About:
+def _about_order(repos: ErasureRepositories, order: ErasureOrder, row: RecordingRow) -> About:
     """Return what the rules have to know of an order's recording: the team is that of its span."""
     _, team = owners_of(row, *span_of(order, row.duration_s))
-    return replace(about_row(row, books.now()), team=team)
+    return replace(about_row(row, repos.now()), team=team)
 
 
-def _known_order(books: ErasureBooks, actor: Actor, order_id: str) -> tuple[Person, ErasureOrder, RecordingRow]:
+def _known_order(repos: ErasureRepositories, actor: Actor, order_id: str) -> tuple[Person, ErasureOrder, RecordingRow]:
     """Return who is about to decide, and an order of which they may know, with its recording."""
-    person = books.ledger.require(actor, Act.CONFIRM_ERASURE, order_id)
+    person = repos.ledger.require(actor, Act.CONFIRM_ERASURE, order_id)
     with storage_problems():
         try:
-            order = books.erasures.get(order_id)
+            order = repos.erasures.get(order_id)
         except NotFoundError as error:
             raise none_such("order") from error
         try:
-            row = books.index.get(order.recording)
-            check_known_row(books, person, Act.CONFIRM_ERASURE, row, what="order")
+            row = repos.index.get(order.recording)
+            check_known_row(repos, person, Act.CONFIRM_ERASURE, row, what="order")
         except NotFoundError as error:
-            if not knows_unfiled(books, person, order.recording):
+            if not knows_unfiled(repos, person, order.recording):
                 raise none_such("order") from error
             raise ProblemError(
                 409, "The call goes on or is not filed yet: the order can be decided once it is."
@@ -95,9 +95,9 @@ def _known_order(books: ErasureBooks, actor: Actor, order_id: str) -> tuple[Pers
     return person, order, row
 
 
-def _approved(books: ErasureBooks, person: Person, order: ErasureOrder, approval: Approval | None) -> bool:
+def _approved(repos: ErasureRepositories, person: Person, order: ErasureOrder, approval: Approval | None) -> bool:
     """Approve an order that takes three people; tells whether that was the last approval."""
-    if approval is None or books.approvals is None:
+    if approval is None or repos.approvals is None:
         raise ProblemError(
             409,
             f"More than {HELD_ALONE_S:.0f} s of a held recording go as card data, and the order names no third person: "
@@ -105,13 +105,13 @@ def _approved(books: ErasureBooks, person: Person, order: ErasureOrder, approval
         )
     if approval.is_complete:  # whoever was the last ended before the order itself was confirmed
         return True
-    at = books.now()
+    at = repos.now()
     details = {"order": order.id, "at": time_to_json(at), "is_third": person.name == approval.third}
 
     def enter() -> None:
-        books.ledger.note(APPROVED, person.actor, order.recording, details)
+        repos.ledger.note(APPROVED, person.actor, order.recording, details)
 
     try:
-        return books.approvals.approve(order.id, person.name, at, enter=enter).is_complete
+        return repos.approvals.approve(order.id, person.name, at, enter=enter).is_complete
     except DeniedError as error:
         raise ProblemError(409, str(error)) from error

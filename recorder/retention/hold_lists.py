@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from recorder.permissions import Act, Actor, Person
-from recorder.recordings.known import none_such
-from recorder.retention.hold_books import HoldBooks, known_call, known_hold, storage_problems
+from recorder.recordings.visibility import none_such
+from recorder.retention.hold_repositories import HoldRepositories, known_call, known_hold, storage_problems
 from recorder.rules.holds import held_call, may_see
 from storage.rows import time_to_json
 from storage.types import Hold, RecordingId, RecordingRow
@@ -34,7 +34,7 @@ def hold_to_json(hold: Hold, now: datetime) -> dict[str, Any]:
     }
 
 
-def holds_shown(books: HoldBooks, actor: Actor, row: RecordingRow) -> list[Hold]:
+def holds_shown(repos: HoldRepositories, actor: Actor, row: RecordingRow) -> list[Hold]:
     """Return the holds of a recording that somebody may see, those that are over too; none for most roles.
 
     Raises:
@@ -43,14 +43,14 @@ def holds_shown(books: HoldBooks, actor: Actor, row: RecordingRow) -> list[Hold]
     if not isinstance(actor, Person):
         return []
     with storage_problems():
-        return [hold for hold in books.holds.of_recording(row.id) if may_see(actor, hold, held_call(row))]
+        return [hold for hold in repos.holds.of_recording(row.id) if may_see(actor, hold, held_call(row))]
 
 
-def holds_listed(books: HoldBooks, actor: Actor, *, is_due: bool, limit: int = LISTED) -> list[Hold]:
+def holds_listed(repos: HoldRepositories, actor: Actor, *, is_due: bool, limit: int = LISTED) -> list[Hold]:
     """Return the holds that somebody may see, by the day of their review; that they looked is written down.
 
     Args:
-        books: Where holds are kept.
+        repos: Where holds are kept.
         actor: Who asks.
         is_due: Only those that somebody must review.
         limit: The most.
@@ -58,35 +58,35 @@ def holds_listed(books: HoldBooks, actor: Actor, *, is_due: bool, limit: int = L
     Raises:
         ProblemError: 403: not theirs to see. 503: the audit log or the database does not answer.
     """
-    person = books.ledger.require(actor, Act.PLACE_HOLD, "")
-    books.ledger.note("hold.view", person.actor, "", {"due": is_due})
-    now = books.now()
+    person = repos.ledger.require(actor, Act.PLACE_HOLD, "")
+    repos.ledger.note("hold.view", person.actor, "", {"due": is_due})
+    now = repos.now()
     with storage_problems():
         if is_due:
-            holds = books.holds.due_for_review(now.date(), limit=limit)
+            holds = repos.holds.due_for_review(now.date(), limit=limit)
         else:
-            holds = books.holds.all_standing(now, limit=limit)
-        return [hold for hold in holds if may_see(person, hold, known_call(books, hold))]
+            holds = repos.holds.all_standing(now, limit=limit)
+        return [hold for hold in holds if may_see(person, hold, known_call(repos, hold))]
 
 
-def holds_of(books: HoldBooks, actor: Actor, recording: str) -> list[Hold]:
+def holds_of(repos: HoldRepositories, actor: Actor, recording: str) -> list[Hold]:
     """Return the holds of one recording that somebody may see, those over too; that they looked is written down.
 
     Raises:
         ProblemError: 403: not theirs to see. 503: the audit log or the database does not answer.
     """
-    person = books.ledger.require(actor, Act.PLACE_HOLD, recording)
-    books.ledger.note("hold.view", person.actor, recording, {})
+    person = repos.ledger.require(actor, Act.PLACE_HOLD, recording)
+    repos.ledger.note("hold.view", person.actor, recording, {})
     with storage_problems():
-        found = books.holds.of_recording(RecordingId(recording))
-        return [hold for hold in found if may_see(person, hold, known_call(books, hold))]
+        found = repos.holds.of_recording(RecordingId(recording))
+        return [hold for hold in found if may_see(person, hold, known_call(repos, hold))]
 
 
-def check_of(books: HoldBooks, hold_id: str, recording: str) -> None:
+def check_of(repos: HoldRepositories, hold_id: str, recording: str) -> None:
     """Make sure that a hold is one of a recording.
 
     Raises:
         ProblemError: 404: it is not, or there is none; 503: the database does not answer.
     """
-    if known_hold(books, hold_id).recording != recording:
+    if known_hold(repos, hold_id).recording != recording:
         raise none_such("hold")

@@ -10,9 +10,9 @@ from datetime import date, datetime
 from pathlib import Path
 
 from recorder.common.problems import ProblemError
-from recorder.permissions import Act, Actor, Allowed, Person, Refused
-from recorder.retention.hold_books import (
-    HoldBooks,
+from recorder.permissions import Act, Actor, Allowed, Person, Refusal
+from recorder.retention.hold_repositories import (
+    HoldRepositories,
     call_to_hold,
     check_call_known,
     known_call,
@@ -43,26 +43,26 @@ from storage.types import Hold, HoldKind, RecordingId
 _log = logging.getLogger(__name__)
 
 
-def place_hold(books: HoldBooks, actor: Actor, recording: str, wish: HoldWish) -> Hold:
+def place_hold(repos: HoldRepositories, actor: Actor, recording: str, wish: HoldWish) -> Hold:
     """Keep a recording, be it finished or in progress.
 
     Raises:
         ProblemError: 403, 404, 409 or 422: refused, with a sentence, and nothing was changed. 503: nothing was changed,
             or the hold is in the audit log and will stand as soon as the database answers; the sentence says which.
     """
-    person = books.ledger.require(actor, Act.PLACE_HOLD, recording, reason=wish.reason)
-    call = call_to_hold(books, recording, person)
-    _allow(books, person, Act.PLACE_HOLD, recording, may_place(person, wish.kind, call, reason=wish.reason))
-    hold = _wished(books, person, RecordingId(recording), wish, call)
-    with steady_books(books):
-        call_to_hold(books, recording)  # it may have been deleted meanwhile; from here on it cannot
-        with settling_books(books):
-            books.ledger.note(PLACED, person.actor, recording, placed_details(hold), text=hold.reason)
-            books.holds.place(hold)
+    person = repos.ledger.require(actor, Act.PLACE_HOLD, recording, reason=wish.reason)
+    call = call_to_hold(repos, recording, person)
+    _allow(repos, person, Act.PLACE_HOLD, recording, may_place(person, wish.kind, call, reason=wish.reason))
+    hold = _wished(repos, person, RecordingId(recording), wish, call)
+    with steady_books(repos):
+        call_to_hold(repos, recording)  # it may have been deleted meanwhile; from here on it cannot
+        with settling_books(repos):
+            repos.ledger.note(PLACED, person.actor, recording, placed_details(hold), text=hold.reason)
+            repos.holds.place(hold)
     return hold
 
 
-def release_hold(books: HoldBooks, actor: Actor, hold_id: str, *, reason: str) -> Hold:
+def release_hold(repos: HoldRepositories, actor: Actor, hold_id: str, *, reason: str) -> Hold:
     """Release a hold: its recording is kept for 14 days more, in which that can be taken back.
 
     Raises:
@@ -70,15 +70,15 @@ def release_hold(books: HoldBooks, actor: Actor, hold_id: str, *, reason: str) -
     """
 
     def released(hold: Hold, at: datetime, person: Person) -> Hold:
-        if sentence := books.needed(hold) or _needed_by_claim(books, hold):
-            raise books.ledger.refusal(person, Act.RELEASE_HOLD, hold.recording, sentence)
+        if sentence := repos.needed(hold) or _needed_by_claim(repos, hold):
+            raise repos.ledger.refusal(person, Act.RELEASE_HOLD, hold.recording, sentence)
         return replace(hold, released_by=person.actor, released_at=at, grace_until=at + GRACE)
 
     change = _HoldChange(RELEASED, Act.RELEASE_HOLD, HoldEvent.RELEASE, may_release, released)
-    return _changed(books, actor, hold_id, change, reason)
+    return _changed(repos, actor, hold_id, change, reason)
 
 
-def reinstate_hold(books: HoldBooks, actor: Actor, hold_id: str, *, reason: str) -> Hold:
+def reinstate_hold(repos: HoldRepositories, actor: Actor, hold_id: str, *, reason: str) -> Hold:
     """Take a release back, within its days of grace.
 
     Raises:
@@ -89,16 +89,16 @@ def reinstate_hold(books: HoldBooks, actor: Actor, hold_id: str, *, reason: str)
         return replace(hold, released_by=None, released_at=None, grace_until=None)
 
     change = _HoldChange(REINSTATED, Act.PLACE_HOLD, HoldEvent.REINSTATE, may_reinstate, reinstated)
-    return _changed(books, actor, hold_id, change, reason)
+    return _changed(repos, actor, hold_id, change, reason)
 
 
 def review_hold(
-    books: HoldBooks, actor: Actor, hold_id: str, *, reason: str, review_on: date | None = None, owner: str = ""
+    repos: HoldRepositories, actor: Actor, hold_id: str, *, reason: str, review_on: date | None = None, owner: str = ""
 ) -> Hold:
     """Say that a hold is still needed, and when to look at it again.
 
     Args:
-        books: Where holds are kept.
+        repos: Where holds are kept.
         actor: Who reviewed it.
         hold_id: The hold.
         reason: Why it is still needed.
@@ -111,10 +111,10 @@ def review_hold(
 
     def reviewed(hold: Hold, at: datetime, _person: Person) -> Hold:
         hold = replace(hold, review_on=_day(hold, review_on, at))
-        return replace(hold, owner=_owner(books, owner, hold, known_call(books, hold))) if owner else hold
+        return replace(hold, owner=_owner(repos, owner, hold, known_call(repos, hold))) if owner else hold
 
     change = _HoldChange(REVIEWED, Act.PLACE_HOLD, HoldEvent.REVIEW, may_review, reviewed)
-    return _changed(books, actor, hold_id, change, reason)
+    return _changed(repos, actor, hold_id, change, reason)
 
 
 def settle_holds(state: Path, holds: Holds, audit: AuditLog) -> None:
@@ -126,11 +126,11 @@ def settle_holds(state: Path, holds: Holds, audit: AuditLog) -> None:
         _log.error("holds that are in the audit log alone cannot be put into their table: %s", error)
 
 
-def _wished(books: HoldBooks, person: Person, recording: RecordingId, wish: HoldWish, call: HeldCall) -> Hold:
+def _wished(repos: HoldRepositories, person: Person, recording: RecordingId, wish: HoldWish, call: HeldCall) -> Hold:
     problem = problem_with(wish)
     if problem is not None:
         raise ProblemError(422, problem)
-    now = books.now()
+    now = repos.now()
     hold = Hold(
         id=new_hold_id(),
         recording=recording,
@@ -141,15 +141,15 @@ def _wished(books: HoldBooks, person: Person, recording: RecordingId, wish: Hold
         placed_by=person.actor,
         placed_at=now,
         review_on=now.date(),
-        against=tuple(_against(books, name, call) for name in wish.against),
+        against=tuple(_against(repos, name, call) for name in wish.against),
     )
     hold = replace(hold, review_on=_day(hold, wish.review_on, now))
-    return replace(hold, owner=_owner(books, wish.owner or person.name, hold, call))
+    return replace(hold, owner=_owner(repos, wish.owner or person.name, hold, call))
 
 
-def _against(books: HoldBooks, name: str, call: HeldCall) -> str:
+def _against(repos: HoldRepositories, name: str, call: HeldCall) -> str:
     """Return by which name somebody is known here; a name that nobody has would bar nobody."""
-    account = _account(books, name)
+    account = _account(repos, name)
     if account is not None:
         return account.name
     for operator in call.operators:
@@ -158,8 +158,8 @@ def _against(books: HoldBooks, name: str, call: HeldCall) -> str:
     raise ProblemError(422, "Whoever the complaint is against must have an account, or be the operator of the call.")
 
 
-def _owner(books: HoldBooks, name: str, hold: Hold, call: HeldCall) -> str:
-    account = _account(books, name)
+def _owner(repos: HoldRepositories, name: str, hold: Hold, call: HeldCall) -> str:
+    account = _account(repos, name)
     if account is None:
         raise ProblemError(422, "The owner of a hold must have an account here.")
     problem = problem_with_owner(account, hold, call)
@@ -168,9 +168,9 @@ def _owner(books: HoldBooks, name: str, hold: Hold, call: HeldCall) -> str:
     return account.name
 
 
-def _account(books: HoldBooks, name: str) -> Person | None:
+def _account(repos: HoldRepositories, name: str) -> Person | None:
     wanted = name.strip().casefold()
-    found = [p for p in books.people() if wanted in (p.name.casefold(), p.display_name.casefold())]
+    found = [p for p in repos.people() if wanted in (p.name.casefold(), p.display_name.casefold())]
     return next((p for p in found if p.name.casefold() == wanted), found[0] if found else None)
 
 
@@ -184,11 +184,11 @@ def _day(hold: Hold, wished: date | None, now: datetime) -> date:
 # --- how a hold is changed
 
 
-def _needed_by_claim(books: HoldBooks, hold: Hold) -> str | None:
+def _needed_by_claim(repos: HoldRepositories, hold: Hold) -> str | None:
     """Say which claim keeps a recording, so that it decides and not whoever releases its hold. None: none does."""
     if hold.kind is not HoldKind.RESTRICTION:
         return None
-    found = [one for one in Claims(books.index.database).of_recording(hold.recording) if one.hold == hold.id]
+    found = [one for one in Claims(repos.index.database).of_recording(hold.recording) if one.hold == hold.id]
     if any(keeps(one) for one in found):
         return f"Claim {found[0].id} keeps this recording: decide or lift that (`recorder rights`)."
     return None
@@ -201,30 +201,30 @@ class _HoldChange:
     name: str
     act: Act
     event: HoldEvent
-    rule: Callable[..., Allowed | Refused]
+    rule: Callable[..., Allowed | Refusal]
     apply: Callable[[Hold, datetime, Person], Hold]
 
 
-def _changed(books: HoldBooks, actor: Actor, hold_id: str, change: _HoldChange, reason: str) -> Hold:
-    person = books.ledger.require(actor, change.act, hold_id, reason=reason)
-    with steady_books(books):
-        hold = known_hold(books, hold_id)
-        call = known_call(books, hold)
-        check_call_known(books, person, change.act, hold.recording, call, what="hold")
+def _changed(repos: HoldRepositories, actor: Actor, hold_id: str, change: _HoldChange, reason: str) -> Hold:
+    person = repos.ledger.require(actor, change.act, hold_id, reason=reason)
+    with steady_books(repos):
+        hold = known_hold(repos, hold_id)
+        call = known_call(repos, hold)
+        check_call_known(repos, person, change.act, hold.recording, call, what="hold")
         decision = change.rule(person, hold, call, reason=reason)
-        _allow(books, person, change.act, hold.recording, decision)
-        now = books.now()
+        _allow(repos, person, change.act, hold.recording, decision)
+        now = repos.now()
         try:
             check(hold, change.event, now)
         except HoldStateError as error:
             raise ProblemError(409, str(error)) from error
         after = change.apply(hold, now, person)
-        with settling_books(books):
-            books.ledger.note(change.name, person.actor, hold.recording, changed_details(hold, after, now), text=reason)
-            books.holds.save([after])
+        with settling_books(repos):
+            repos.ledger.note(change.name, person.actor, hold.recording, changed_details(hold, after, now), text=reason)
+            repos.holds.save([after])
     return after
 
 
-def _allow(books: HoldBooks, person: Person, act: Act, subject: str, decision: Allowed | Refused) -> None:
-    if isinstance(decision, Refused):
-        raise books.ledger.refusal(person, act, subject, decision.reason)
+def _allow(repos: HoldRepositories, person: Person, act: Act, subject: str, decision: Allowed | Refusal) -> None:
+    if isinstance(decision, Refusal):
+        raise repos.ledger.refusal(person, act, subject, decision.reason)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, delete, func, or_, select, update
 
 from recorder.access.tables import case_entries, requests, transcripts
-from recorder.rules.cases import Step
+from recorder.rules.cases import CaseEvent
 
 _WRITTEN = ("requester", "balance")
 """Details of an entry of a case that somebody wrote in words."""
@@ -69,7 +69,7 @@ def _is_past(before: datetime) -> ColumnElement[bool]:
 
 
 def _closed(before: datetime) -> Select[tuple[str]]:
-    is_closed = and_(case_entries.c.step == str(Step.CLOSED), case_entries.c.at_s < before.timestamp())
+    is_closed = and_(case_entries.c.step == str(CaseEvent.CLOSED), case_entries.c.at_s < before.timestamp())
     return select(case_entries.c.case).where(is_closed)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Actor, DeniedError, Person, Role
-from recorder.retention.hold_books import HoldBooks, call_to_hold, settling_books, steady_books
+from recorder.retention.hold_repositories import HoldRepositories, call_to_hold, settling_books, steady_books
 from recorder.retention.rights import (
     ClaimEvent,
     check_asking,
@@ -23,7 +23,7 @@ from recorder.retention.rights import (
     why_restricted,
 )
 from recorder.rules.holds import GRACE, REVIEW_AFTER
-from recorder.rules.requesting import Bench
+from recorder.rules.requesting import Approvers
 from storage.claim_journal import ACT_OF, ASKED, USE_ALLOWED, asked_details, asked_text, changed_details
 from storage.claims import OPEN, Claims, new_claim_id
 from storage.errors import NotFoundError, StorageError
@@ -35,17 +35,17 @@ from storage.types import Claim, ClaimState, Hold, HoldKind, HoldState, Recordin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimBooks:
+class ClaimRepositories:
     """What claims are written down and decided with.
 
     Attributes:
         holds: Holds, and through them the index, the audit log and the clock.
-        bench: Who there is to decide.
+        approvers: Who there is to decide.
         today: The council's day.
     """
 
-    holds: HoldBooks
-    bench: Bench
+    holds: HoldRepositories
+    approvers: Approvers
     today: date
 
     @property
@@ -95,89 +95,95 @@ def refuse_restricted(claims: Claims, recording: RecordingId, now: datetime) -> 
         raise ProblemError(409, why, extra={"restricted": True})
 
 
-def write_claim(books: ClaimBooks, actor: Actor, recording: str, wish: ClaimWish) -> Claim:
+def write_claim(repos: ClaimRepositories, actor: Actor, recording: str, wish: ClaimWish) -> Claim:
     """Write down what a data subject asks of a recording; a restriction and an objection count at once.
 
     Raises:
         ProblemError: Refused, with a sentence; nothing was changed.
     """
-    person = books.ledger.require(actor, Act.WRITE_CLAIM, recording)
-    now = books.holds.now()
+    person = repos.ledger.require(actor, Act.WRITE_CLAIM, recording)
+    now = repos.holds.now()
     claim = Claim(
         id=new_claim_id(), recording=RecordingId(recording), right=wish.right, ground=wish.ground,
-        received_on=wish.received_on or books.today, asked_by=person.actor, asked_at=now,
+        received_on=wish.received_on or repos.today, asked_by=person.actor, asked_at=now,
         requester=wish.requester.strip(), reason=wish.reason.strip(), case_reference=wish.case_reference.strip(),
     )  # fmt: skip
     try:
-        check_asking(claim, books.today)
+        check_asking(claim, repos.today)
     except DeniedError as error:
-        raise books.ledger.denied(person, Act.WRITE_CLAIM, recording, error) from error
-    call_to_hold(books.holds, recording)
-    hold = _hold_of(books, claim, person) if keeps(claim) else None
+        raise repos.ledger.denied(person, Act.WRITE_CLAIM, recording, error) from error
+    call_to_hold(repos.holds, recording)
+    hold = _hold_of(repos, claim, person) if keeps(claim) else None
     claim = replace(claim, hold=hold.id if hold else "")
-    with steady_books(books.holds):
-        call_to_hold(books.holds, recording)  # it may have been deleted meanwhile; from here on it cannot
-        with settling_books(books.holds):
-            books.ledger.note(ASKED, person.actor, recording, asked_details(claim), text=asked_text(claim))
+    with steady_books(repos.holds):
+        call_to_hold(repos.holds, recording)  # it may have been deleted meanwhile; from here on it cannot
+        with settling_books(repos.holds):
+            repos.ledger.note(ASKED, person.actor, recording, asked_details(claim), text=asked_text(claim))
             if hold is not None:
-                books.ledger.note(PLACED, person.actor, recording, placed_details(hold), text=hold.reason)
-                books.holds.holds.place(hold)
-            books.claims.save([claim])
+                repos.ledger.note(PLACED, person.actor, recording, placed_details(hold), text=hold.reason)
+                repos.holds.holds.place(hold)
+            repos.claims.save([claim])
     return claim
 
 
-def change_claim(books: ClaimBooks, actor: Actor, claim_id: str, step: ClaimStep) -> Claim:
+def change_claim(repos: ClaimRepositories, actor: Actor, claim_id: str, step: ClaimStep) -> Claim:
     """Let something happen to a claim: decided, lifted, withdrawn, or its recording's use allowed for a time.
 
     Raises:
         ProblemError: Refused, with a sentence; nothing was changed.
     """
     act = Act.WRITE_CLAIM if step.event is ClaimEvent.WITHDRAW else Act.DECIDE_CLAIM
-    person = _decider(books, actor, claim_id) if act is Act.DECIDE_CLAIM else books.ledger.require(actor, act, claim_id)
-    with steady_books(books.holds):
-        claim = claim_of(books, claim_id)
+    person = _decider(repos, actor, claim_id) if act is Act.DECIDE_CLAIM else repos.ledger.require(actor, act, claim_id)
+    with steady_books(repos.holds):
+        claim = claim_of(repos, claim_id)
         try:
             check_event(
-                person, claim, step.event, ground=step.ground, words=step.words, days=step.days, bench=books.bench
+                person,
+                claim,
+                step.event,
+                ground=step.ground,
+                words=step.words,
+                days=step.days,
+                approvers=repos.approvers,
             )
         except DeniedError as error:
-            raise books.ledger.denied(person, act, claim.recording, error) from error
+            raise repos.ledger.denied(person, act, claim.recording, error) from error
         if act is Act.DECIDE_CLAIM:
-            _refuse_own(books, person, claim)
-        now = books.holds.now()
+            _refuse_own(repos, person, claim)
+        now = repos.holds.now()
         after = _after(claim, step, person, now)
         if is_to_destroy(after) and not is_to_destroy(claim):
-            _refuse_held(books, claim, now)
-        with settling_books(books.holds):
+            _refuse_held(repos, claim, now)
+        with settling_books(repos.holds):
             name = USE_ALLOWED if step.event is ClaimEvent.ALLOW_USE else ACT_OF[after.state]
-            books.ledger.note(name, person.actor, claim.recording, changed_details(after, now), text=after.words)
+            repos.ledger.note(name, person.actor, claim.recording, changed_details(after, now), text=after.words)
             if claim.hold and keeps(claim) and not keeps(after):
-                _release(books, claim, person, now)
-            books.claims.save([after])
+                _release(repos, claim, person, now)
+            repos.claims.save([after])
     return after
 
 
-def claim_of(books: ClaimBooks, claim_id: str) -> Claim:
+def claim_of(repos: ClaimRepositories, claim_id: str) -> Claim:
     """Return a claim.
 
     Raises:
         ProblemError: There is none.
     """
     try:
-        return books.claims.get(claim_id)
+        return repos.claims.get(claim_id)
     except NotFoundError as error:
         raise ProblemError(404, f"There is no claim {claim_id!r}: see `recorder rights list`.") from error
 
 
-def read_claims(books: ClaimBooks, actor: Actor, *, is_open: bool) -> list[Claim]:
+def read_claims(repos: ClaimRepositories, actor: Actor, *, is_open: bool) -> list[Claim]:
     """Return claims, for whoever writes them down or decides them; open ones oldest first, else the newest first.
 
     Raises:
         ProblemError: Not theirs to see.
     """
-    books.ledger.require_protector(actor, Act.WRITE_CLAIM, "", books.bench)
-    books.ledger.note("claim.view", actor.actor, "", {"open": is_open})
-    return books.claims.open() if is_open else books.claims.newest()
+    repos.ledger.require_protector(actor, Act.WRITE_CLAIM, "", repos.approvers)
+    repos.ledger.note("claim.view", actor.actor, "", {"open": is_open})
+    return repos.claims.open() if is_open else repos.claims.newest()
 
 
 def claim_to_json(claim: Claim, now: datetime) -> dict[str, Any]:
@@ -210,10 +216,10 @@ def _after(claim: Claim, step: ClaimStep, person: Person, now: datetime) -> Clai
     return replace(claim, state=state, words=words, over_at=over_at)
 
 
-def _hold_of(books: ClaimBooks, claim: Claim, person: Person) -> Hold:
+def _hold_of(repos: ClaimRepositories, claim: Claim, person: Person) -> Hold:
     """Return the hold that keeps the recording of a claim; the data protection officer looks after it."""
-    owner = min(books.bench.with_role(Role.DPO), default=person.name)
-    review_on = books.today + REVIEW_AFTER[HoldKind.RESTRICTION]
+    owner = min(repos.approvers.with_role(Role.DPO), default=person.name)
+    review_on = repos.today + REVIEW_AFTER[HoldKind.RESTRICTION]
     return Hold(
         id=new_hold_id(), recording=claim.recording, kind=HoldKind.RESTRICTION, reason=f"claim {claim.id}",
         case_reference=claim.case_reference or claim.id, owner=owner, placed_by=person.actor, placed_at=claim.asked_at,
@@ -221,19 +227,19 @@ def _hold_of(books: ClaimBooks, claim: Claim, person: Person) -> Hold:
     )  # fmt: skip
 
 
-def _release(books: ClaimBooks, claim: Claim, person: Person, now: datetime) -> None:
-    hold = books.holds.holds.get(claim.hold)
+def _release(repos: ClaimRepositories, claim: Claim, person: Person, now: datetime) -> None:
+    hold = repos.holds.holds.get(claim.hold)
     if hold.released_at is not None:
         return
     after = replace(hold, released_by=person.actor, released_at=now, grace_until=now + GRACE)
-    books.ledger.note(RELEASED, person.actor, hold.recording, changed_hold(hold, after, now), text=f"claim {claim.id}")
-    books.holds.holds.save([after])
+    repos.ledger.note(RELEASED, person.actor, hold.recording, changed_hold(hold, after, now), text=f"claim {claim.id}")
+    repos.holds.holds.save([after])
 
 
-def _refuse_own(books: ClaimBooks, person: Person, claim: Claim) -> None:
+def _refuse_own(repos: ClaimRepositories, person: Person, claim: Claim) -> None:
     """Refuse whoever was in the call; of one that is gone nobody can tell, and nothing is left to decide about."""
     try:
-        call = call_to_hold(books.holds, claim.recording)
+        call = call_to_hold(repos.holds, claim.recording)
     except ProblemError as error:
         if error.status == 503:
             raise
@@ -241,14 +247,14 @@ def _refuse_own(books: ClaimBooks, person: Person, claim: Claim) -> None:
     named = {operator.casefold() for operator in call.operators}
     if person.display_name.casefold() in named or person.extension in call.extensions:
         sentence = "This is your own call: somebody else has to decide."
-        raise books.ledger.refusal(person, Act.DECIDE_CLAIM, claim.recording, sentence)
+        raise repos.ledger.refusal(person, Act.DECIDE_CLAIM, claim.recording, sentence)
 
 
-def _refuse_held(books: ClaimBooks, claim: Claim, now: datetime) -> None:
+def _refuse_held(repos: ClaimRepositories, claim: Claim, now: datetime) -> None:
     """Refuse to decide that a recording goes while somebody else needs it."""
     others = [
         hold
-        for hold in books.holds.holds.standing(claim.recording, now)
+        for hold in repos.holds.holds.standing(claim.recording, now)
         if hold.id != claim.hold and hold.state_at(now) is HoldState.STANDING
     ]
     if others:
@@ -259,6 +265,6 @@ def _refuse_held(books: ClaimBooks, claim: Claim, now: datetime) -> None:
         )
 
 
-def _decider(books: ClaimBooks, actor: Actor, claim_id: str) -> Person:
+def _decider(repos: ClaimRepositories, actor: Actor, claim_id: str) -> Person:
     """Return who is about to decide: by their role, or because they are the deputy."""
-    return books.ledger.require_protector(actor, Act.DECIDE_CLAIM, claim_id, books.bench)
+    return repos.ledger.require_protector(actor, Act.DECIDE_CLAIM, claim_id, repos.approvers)

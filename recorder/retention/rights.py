@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
 from recorder.permissions import MAX_REASON_CHARACTERS, MIN_REASON_CHARACTERS, DeniedError, Fault, Person, Role
-from recorder.rules.requesting import Bench
+from recorder.rules.requesting import Approvers
 from storage.types import Claim, ClaimState, Right
 
 MOST_USE_DAYS = 30
@@ -179,7 +179,7 @@ def check_asking(claim: Claim, today: date) -> None:
 
 
 def check_event(
-    person: Person, claim: Claim, event: ClaimEvent, *, ground: str, words: str, days: int | None, bench: Bench
+    person: Person, claim: Claim, event: ClaimEvent, *, ground: str, words: str, days: int | None, approvers: Approvers
 ) -> None:
     """Decide whether somebody may let this happen to a claim now.
 
@@ -190,14 +190,14 @@ def check_event(
         ground: Of a refusal or of a use.
         words: What they say.
         days: For how long use is allowed.
-        bench: Who there is to decide.
+        approvers: Who there is to decide.
 
     Raises:
         DeniedError: They may not, something is missing, or it is too late.
     """
     state_after(claim, event)
     if event in _DECIDED:
-        _check_decider(person, claim, event, bench)
+        _check_decider(person, claim, event, approvers)
     _check_words(words, "Say why: the requester is told it.")
     if event is ClaimEvent.DECLINE and ground not in REFUSALS[claim.right]:
         raise DeniedError(Fault.INCOMPLETE, f"Say on which ground it is declined: {', '.join(REFUSALS[claim.right])}.")
@@ -214,13 +214,13 @@ def use_until(now: datetime, days: int | None) -> datetime:
     return now + timedelta(days=days)
 
 
-def deciders(claim: Claim, bench: Bench) -> frozenset[str]:
+def deciders(claim: Claim, approvers: Approvers) -> frozenset[str]:
     """Return the accounts that may decide a claim: the data protection officers and their deputy, less who wrote it."""
-    return (bench.with_role(Role.DPO) | bench.deputies) - {claim.asked_by}
+    return (approvers.with_role(Role.DPO) | approvers.deputies) - {claim.asked_by}
 
 
-def _check_decider(person: Person, claim: Claim, event: ClaimEvent, bench: Bench) -> None:
-    if person.name not in bench.with_role(Role.DPO) | bench.deputies:
+def _check_decider(person: Person, claim: Claim, event: ClaimEvent, approvers: Approvers) -> None:
+    if person.name not in approvers.with_role(Role.DPO) | approvers.deputies:
         raise DeniedError(Fault.NOT_ALLOWED, "The data protection officer decides claims, or their deputy.")
     if person.name == claim.asked_by and event is not ClaimEvent.LIFT:
         raise DeniedError(

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Protocol
 
 from recorder.recordings.agreement import read_mark
-from recorder.recordings.returned import LOCK, alone, catch_up
+from recorder.recordings.resurrection_guard import LOCK, alone, catch_up
+from recorder.retention.account_expiry import AccountExpiry
 from recorder.retention.call_deletion import RULE, CallDeletion, Progress
 from recorder.retention.claims_due import carry_out_claims, count_claims, kinds_keeping
 from recorder.retention.due_calls import due_at, earliest_start
-from recorder.retention.former import Former
-from recorder.retention.leftovers import Leftovers
-from recorder.retention.people_leftovers import PeopleLeftovers, note_swept
+from recorder.retention.expiry import Expiry
+from recorder.retention.people_expiry import PeopleExpiry, note_swept
 from recorder.retention.sweep_clock import SweepClock
 from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_plan import Plan, PlanLine, candidate_of, damage_sentence
@@ -94,7 +94,7 @@ class Sweeper:
     shredder: Shredder
     holds: Holds
     erasures: Erasures
-    former: Former | None
+    former: AccountExpiry | None
     audit: AuditLog
     state: Path
     erasing_lock: Path
@@ -110,10 +110,10 @@ class Sweeper:
         return SweepFile(self.state, self.audit)
 
     @property
-    def leftovers(self) -> Leftovers:
+    def leftovers(self) -> Expiry:
         """Return what sweeps the other classes of data."""
-        people = None if self.former is None else PeopleLeftovers(self.former)
-        return Leftovers(self.audit, self.holds, self.calls, self.shredder.deletions, people)
+        people = None if self.former is None else PeopleExpiry(self.former)
+        return Expiry(self.audit, self.holds, self.calls, self.shredder.deletions, people)
 
     @property
     def _clock(self) -> SweepClock:

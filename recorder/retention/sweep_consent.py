@@ -7,10 +7,10 @@ ICT. Whoever sets the machine's clock forward, or lets much fall due at once, ca
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from recorder.permissions import Act, DeniedError, Fault, Person, Refused, Role
+from recorder.permissions import Act, DeniedError, Fault, Person, Refusal, Role
 from recorder.retention.sweep_stops import MANY, Stop
 from recorder.rules.authorisation import may
-from recorder.rules.requesting import Bench
+from recorder.rules.requesting import Approvers
 
 STANDS_FOR = timedelta(days=1)
 """How long a confirmation is good, by the recorder's clock."""
@@ -41,12 +41,12 @@ class Consent:
         return self.first_at <= now < self.first_at + STANDS_FOR and due <= self.due + MANY
 
 
-def check_consent(person: Person, bench: Bench, first: Consent | None) -> None:
+def check_consent(person: Person, approvers: Approvers, first: Consent | None) -> None:
     """Decide whether somebody may say that a sweep goes on.
 
     Args:
         person: Who.
-        bench: Who there is.
+        approvers: Who there is.
         first: What somebody confirmed already, or None.
 
     Raises:
@@ -59,11 +59,11 @@ def check_consent(person: Person, bench: Bench, first: Consent | None) -> None:
             "the data protection officer or the deputy does, and somebody else.",
         )
     decision = may(person, Act.CONFIRM_SWEEP)
-    if isinstance(decision, Refused) and not bench.is_deputy(person):
+    if isinstance(decision, Refusal) and not approvers.is_deputy(person):
         raise DeniedError(Fault.NOT_ALLOWED, decision.reason)
     if first is None:
         return
     if first.first_by == person.name:
         raise DeniedError(Fault.NOT_ALLOWED, "You have confirmed it already: now somebody else has to.")
-    if not bench.protectors & {first.first_by, person.name}:
+    if not approvers.protectors & {first.first_by, person.name}:
         raise DeniedError(Fault.NOT_ALLOWED, "One of the two who confirm is the data protection officer or the deputy.")

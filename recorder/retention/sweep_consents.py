@@ -12,7 +12,7 @@ from recorder.access.tables import sweep_consents
 from recorder.permissions import Person
 from recorder.retention.sweep_consent import Consent, check_consent
 from recorder.retention.sweep_stops import Stop
-from recorder.rules.requesting import Bench
+from recorder.rules.requesting import Approvers
 
 CONFIRMED = "retention.confirmed"
 """As the audit log has it."""
@@ -29,13 +29,20 @@ class Consents:
         self._engine = engine
 
     def give(
-        self, person: Person, bench: Bench, what: Stop, *, due: int, now: datetime, enter: Callable[[AuditNote], None]
+        self,
+        person: Person,
+        approvers: Approvers,
+        what: Stop,
+        *,
+        due: int,
+        now: datetime,
+        enter: Callable[[AuditNote], None],
     ) -> Consent:
         """Confirm that a sweep goes on: as the first, or beside who was first.
 
         Args:
             person: Who confirms.
-            bench: Who there is.
+            approvers: Who there is.
             what: Why the sweep stopped.
             due: How many recordings are due.
             now: The recorder's clock, UTC.
@@ -47,7 +54,7 @@ class Consents:
         with self._engine.begin() as connection:
             waiting = [one for one in _unused(connection, what) if one.second_by is None and one.stands(due, now)]
             first = next(iter(waiting), None)
-            check_consent(person, bench, first)
+            check_consent(person, approvers, first)
             if first is None:
                 given = Consent(id=secrets.token_hex(4), what=what, due=due, first_by=person.name, first_at=now)
                 connection.execute(insert(sweep_consents).values(**_columns(given)))

@@ -16,15 +16,15 @@ from pathlib import Path
 from recorder.access.database import open_people
 from recorder.common.clock import since_boot, utc_now
 from recorder.common.home import Home
-from recorder.common.hygiene import forbid_dumps
 from recorder.common.logs import log_to_stderr
+from recorder.common.process_hardening import forbid_dumps
 from recorder.config.reading import read_config
 from recorder.config.settings import Config
 from recorder.config.toml_tables import ConfigError
 from recorder.recordings.agreement import look
-from recorder.recordings.opening import open_index
-from recorder.recordings.returned import LOCK, SweepBusyError, alone
-from recorder.retention.former import Former
+from recorder.recordings.home_stores import open_index
+from recorder.recordings.resurrection_guard import LOCK, SweepBusyError, alone
+from recorder.retention.account_expiry import AccountExpiry
 from recorder.retention.sweep import Sweeper, SweepStoppedError
 from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_consents import Consents
@@ -77,7 +77,7 @@ def opened_sweeper(
             shredder=Shredder(vault, Deletions(database), audit),
             holds=Holds(database),
             erasures=Erasures(database),
-            former=None if people is None else Former(people),
+            former=None if people is None else AccountExpiry(people),
             audit=audit,
             state=home.state,
             erasing_lock=home.erasing_lock,

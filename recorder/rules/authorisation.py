@@ -20,7 +20,7 @@ from recorder.permissions import (
     Application,
     LocalUser,
     Person,
-    Refused,
+    Refusal,
     Role,
 )
 
@@ -53,7 +53,7 @@ def may(
     team: str | None = None,
     extension: str | None = None,
     has_leave: bool = False,
-) -> Allowed | Refused:
+) -> Allowed | Refusal:
     """Decide whether somebody may do something.
 
     Args:
@@ -73,7 +73,7 @@ def may(
     if isinstance(actor, LocalUser):
         if act in LOCAL_ACTS:
             return Allowed()
-        return Refused(f"To {VERBS[act]} takes a person with an account: give --as NAME.")
+        return Refusal(f"To {VERBS[act]} takes a person with an account: give --as NAME.")
     return _person(actor, act, reason, RecordingFacts(operator=operator, team=team), has_leave=has_leave)
 
 
@@ -112,39 +112,39 @@ def operator_for(actor: Actor, first: str, everybody: Collection[str]) -> str:
     return actor.display_name if isinstance(actor, Person) and is_own else first
 
 
-def _application(actor: Application, act: Act, extension: str | None) -> Allowed | Refused:
+def _application(actor: Application, act: Act, extension: str | None) -> Allowed | Refusal:
     if act not in SCOPE_OF:
-        return Refused(f"To {VERBS[act]} takes a person; a token cannot.")
+        return Refusal(f"To {VERBS[act]} takes a person; a token cannot.")
     if SCOPE_OF[act] not in actor.scopes:
-        return Refused(f"Token {actor.name} lacks the scope {SCOPE_OF[act]}, which it takes to {VERBS[act]}.")
+        return Refusal(f"Token {actor.name} lacks the scope {SCOPE_OF[act]}, which it takes to {VERBS[act]}.")
     if extension is not None and actor.extensions and extension not in actor.extensions:
-        return Refused(f"Token {actor.name} is not good for this extension.")
+        return Refusal(f"Token {actor.name} is not good for this extension.")
     return Allowed()
 
 
-def _person(person: Person, act: Act, reason: str, about: RecordingFacts, *, has_leave: bool) -> Allowed | Refused:
+def _person(person: Person, act: Act, reason: str, about: RecordingFacts, *, has_leave: bool) -> Allowed | Refusal:
     grants = [TABLE[role][act] for role in person.roles if act in TABLE[role]]
     if not grants:
-        return Refused(f"Your role does not allow you to {VERBS[act]}. Roles that do: {_roles_for(act)}.")
+        return Refusal(f"Your role does not allow you to {VERBS[act]}. Roles that do: {_roles_for(act)}.")
     if act in HEARS and combines_admin(person.roles):
-        return Refused(f"An administrator may not {VERBS[act]}: the role admin excludes every role that hears.")
+        return Refusal(f"An administrator may not {VERBS[act]}: the role admin excludes every role that hears.")
     if act in WATCHES_ICT and Role.ICT in person.roles:
-        return Refused(f"To {VERBS[act]} takes somebody who is not ICT: that role runs the recorder.")
+        return Refusal(f"To {VERBS[act]} takes somebody who is not ICT: that role runs the recorder.")
     if act in HEARS and not person.is_proven:
-        return Refused(f"To {VERBS[act]} takes a second factor: set an authenticator up under Your account.")
+        return Refusal(f"To {VERBS[act]} takes a second factor: set an authenticator up under Your account.")
     is_by_leave = has_leave and any(grant.needs_leave for grant in grants)
     grants = [Allowed()] if is_by_leave else [grant for grant in grants if not grant.needs_leave]
     if not grants:
-        return Refused(f"To {VERBS[act]} takes leave that is asked for and granted: `recorder requests ask`.")
+        return Refusal(f"To {VERBS[act]} takes leave that is asked for and granted: `recorder requests ask`.")
     part = _part(grants)
     if part.is_part and not has_leave and about.is_known and not about.lies_within(part, person):
-        return Refused(_PART_SENTENCES[part.own_only, part.team_only])
+        return Refusal(_PART_SENTENCES[part.own_only, part.team_only])
     is_glass = any(grant.break_glass for grant in grants)
     if act in NEEDS_REASON or is_glass:
         if len(reason.strip()) < MIN_REASON_CHARACTERS:
-            return Refused(f"To {VERBS[act]} takes a reason: say why, in words that can be checked later.")
+            return Refusal(f"To {VERBS[act]} takes a reason: say why, in words that can be checked later.")
         if len(reason) > MAX_REASON_CHARACTERS:
-            return Refused(f"The reason is longer than {MAX_REASON_CHARACTERS} characters.")
+            return Refusal(f"The reason is longer than {MAX_REASON_CHARACTERS} characters.")
     return replace(part, break_glass=is_glass)
 
 

@@ -41,7 +41,7 @@ LEGAL_GROUND_WORDS: Mapping[LegalGround, str] = MappingProxyType(
 )
 
 
-class Step(enum.StrEnum):
+class CaseEvent(enum.StrEnum):
     """What can happen in a case; the audit log says ``case.`` and this."""
 
     OPENED = "opened"
@@ -98,7 +98,7 @@ class CaseEntry:
         details: What belongs to the step: ``recording``, ``decision``, ``found``, ...
     """
 
-    step: Step
+    step: CaseEvent
     at: datetime
     by: str
     on: date
@@ -221,21 +221,23 @@ def _decided(_case: Case, entry: CaseEntry) -> Changes:
     return {"decision": Decision(entry.details["decision"]), "decided_by": entry.by, "decided_at": entry.at}
 
 
-_EFFECTS: Mapping[Step, Callable[[Case, CaseEntry], Changes]] = MappingProxyType(
+_EFFECTS: Mapping[CaseEvent, Callable[[Case, CaseEntry], Changes]] = MappingProxyType(
     {
-        Step.IDENTITY_ASKED: lambda case, entry: {"course": replace(case.course, identity=Wait(asked_on=entry.on))},
-        Step.IDENTITY_CHECKED: _checked,
-        Step.IDENTITY_DOUBTED: lambda _case, _entry: {"is_in_doubt": True},
-        Step.FEE_ASKED: lambda case, entry: {"course": replace(case.course, fee=Wait(asked_on=entry.on))},
-        Step.FEE_PAID: _paid,
-        Step.CLARIFICATION_ASKED: _asked,
-        Step.CLARIFIED: _clarified,
-        Step.EXTENDED: lambda case, _entry: {"course": replace(case.course, is_extended=True)},
-        Step.SEARCHED: lambda case, _entry: {"searches": case.searches + 1},
-        Step.MATCHED: _matched,
-        Step.DECIDED: _decided,
-        Step.HANDED_OVER: lambda case, _entry: {"handed_over": case.handed_over + 1},
-        Step.CLOSED: lambda _case, entry: {"closed_on": entry.on},
+        CaseEvent.IDENTITY_ASKED: lambda case, entry: {
+            "course": replace(case.course, identity=Wait(asked_on=entry.on))
+        },
+        CaseEvent.IDENTITY_CHECKED: _checked,
+        CaseEvent.IDENTITY_DOUBTED: lambda _case, _entry: {"is_in_doubt": True},
+        CaseEvent.FEE_ASKED: lambda case, entry: {"course": replace(case.course, fee=Wait(asked_on=entry.on))},
+        CaseEvent.FEE_PAID: _paid,
+        CaseEvent.CLARIFICATION_ASKED: _asked,
+        CaseEvent.CLARIFIED: _clarified,
+        CaseEvent.EXTENDED: lambda case, _entry: {"course": replace(case.course, is_extended=True)},
+        CaseEvent.SEARCHED: lambda case, _entry: {"searches": case.searches + 1},
+        CaseEvent.MATCHED: _matched,
+        CaseEvent.DECIDED: _decided,
+        CaseEvent.HANDED_OVER: lambda case, _entry: {"handed_over": case.handed_over + 1},
+        CaseEvent.CLOSED: lambda _case, entry: {"closed_on": entry.on},
     }
 )
 """What each step changes; what is not here changes nothing."""

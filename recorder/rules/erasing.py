@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from recorder.permissions import Act, Allowed, Person, Refused, Role
+from recorder.permissions import Act, Allowed, Person, Refusal, Role
 from recorder.rules.authorisation import may, operator_for
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingRow, SegmentKind
 
@@ -147,7 +147,7 @@ def position_from(text: str) -> float:
     return total
 
 
-def may_order(person: Person, kind: ErasureKind, about: About, *, act: Act, reason: str) -> Allowed | Refused:
+def may_order(person: Person, kind: ErasureKind, about: About, *, act: Act, reason: str) -> Allowed | Refusal:
     """Decide whether somebody may order an erasure.
 
     Args:
@@ -161,21 +161,21 @@ def may_order(person: Person, kind: ErasureKind, about: About, *, act: Act, reas
     if isinstance(decision, Allowed) and decision.own_only and not decision.team_only:
         operator = operator_for(person, min(about.operators, default=""), about.operators)
         decision = may(person, act, reason=reason, operator=operator)
-    if isinstance(decision, Refused):
+    if isinstance(decision, Refusal):
         return decision
-    if act is Act.FORGOT and kind is not ErasureKind.CARD_DATA:
-        return Refused("What was forgotten to pause is card data; anything else is erased by its own act.")
-    is_own = act is Act.FORGOT and person.display_name in about.operators
+    if act is Act.RETROACTIVE_PAUSE and kind is not ErasureKind.CARD_DATA:
+        return Refusal("What was forgotten to pause is card data; anything else is erased by its own act.")
+    is_own = act is Act.RETROACTIVE_PAUSE and person.display_name in about.operators
     if not is_own and not _answers_for(person, about.team):
-        return Refused("This is a call of a team that is not yours.")
+        return Refusal("This is a call of a team that is not yours.")
     if about.is_held and kind is not ErasureKind.CARD_DATA:
-        return Refused("The recording is held, so nothing but card data may be erased from it. Ask the DPO.")
+        return Refusal("The recording is held, so nothing but card data may be erased from it. Ask the DPO.")
     return decision
 
 
 def may_decide(
     person: Person, order: ErasureOrder, about: About, *, confirm: bool, third: str | None = None
-) -> Allowed | Refused:
+) -> Allowed | Refusal:
     """Decide whether somebody may confirm or decline an order: a second person, who was not in the call.
 
     Args:
@@ -186,18 +186,18 @@ def may_decide(
         third: The person whom an order names that takes three.
     """
     decision = may(person, Act.CONFIRM_ERASURE)
-    if isinstance(decision, Refused):
+    if isinstance(decision, Refusal):
         return decision
     if order.ordered_by == person.actor:
-        return Refused("You gave this order yourself: it takes a second person.")
+        return Refusal("You gave this order yourself: it takes a second person.")
     if person.display_name in about.operators or person.extension in about.extensions:
-        return Refused("This is your own call: somebody else has to decide.")
+        return Refusal("This is your own call: somebody else has to decide.")
     if not _answers_for(person, about.team):
-        return Refused("This is a call of a team that is not yours.")
+        return Refusal("This is a call of a team that is not yours.")
     if about.is_held and confirm and order.kind is not ErasureKind.CARD_DATA:
-        return Refused("The recording is held, so nothing but card data may be erased from it.")
+        return Refusal("The recording is held, so nothing but card data may be erased from it.")
     if about.is_held and Role.DPO not in person.roles and person.name != third:
-        return Refused("The recording is held: only the DPO decides what is erased from it.")
+        return Refusal("The recording is held: only the DPO decides what is erased from it.")
     return decision
 
 

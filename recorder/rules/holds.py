@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from types import MappingProxyType
 
-from recorder.permissions import Act, Actor, Allowed, Person, Refused, Role
+from recorder.permissions import Act, Actor, Allowed, Person, Refusal, Role
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import officers_on
 from storage.types import ErasureKind, ErasureOrder, Hold, HoldKind, RecordingRow
@@ -143,36 +143,36 @@ def review_day(kind: HoldKind, wished: date | None, *, today: date) -> date | st
     return day
 
 
-def may_place(person: Person, kind: HoldKind, call: HeldCall, *, reason: str) -> Allowed | Refused:
+def may_place(person: Person, kind: HoldKind, call: HeldCall, *, reason: str) -> Allowed | Refusal:
     """Decide whether somebody may place a hold."""
     if kind is HoldKind.RESTRICTION:
-        return Refused("What keeps a restricted recording comes with the claim: `recorder rights ask`.")
+        return Refusal("What keeps a restricted recording comes with the claim: `recorder rights ask`.")
     decision = may(person, Act.PLACE_HOLD, reason=reason)
-    if isinstance(decision, Refused):
+    if isinstance(decision, Refusal):
         return decision
     return _refusal(person, PLACERS, kind, call, "place") or decision
 
 
-def may_release(person: Person, hold: Hold, call: HeldCall, *, reason: str) -> Allowed | Refused:
+def may_release(person: Person, hold: Hold, call: HeldCall, *, reason: str) -> Allowed | Refusal:
     """Decide whether somebody may release a hold."""
     decision = may(person, Act.RELEASE_HOLD, reason=reason)
-    if isinstance(decision, Refused):
+    if isinstance(decision, Refusal):
         return decision
     return _refusal(person, RELEASERS, hold.kind, call, "release") or _partial(person, hold, call) or decision
 
 
-def may_review(person: Person, hold: Hold, call: HeldCall, *, reason: str) -> Allowed | Refused:
+def may_review(person: Person, hold: Hold, call: HeldCall, *, reason: str) -> Allowed | Refusal:
     """Decide whether somebody may set a hold's next review, and who owns it."""
     decision = may(person, Act.PLACE_HOLD, reason=reason)
-    if isinstance(decision, Refused):
+    if isinstance(decision, Refusal):
         return decision
     return _refusal(person, KEEPERS, hold.kind, call, "review") or _partial(person, hold, call) or decision
 
 
-def may_reinstate(person: Person, hold: Hold, call: HeldCall, *, reason: str) -> Allowed | Refused:
+def may_reinstate(person: Person, hold: Hold, call: HeldCall, *, reason: str) -> Allowed | Refusal:
     """Decide whether somebody may take a release back: whoever keeps does no harm, be they in the call or not."""
     decision = may(person, Act.PLACE_HOLD, reason=reason)
-    if isinstance(decision, Refused):
+    if isinstance(decision, Refusal):
         return decision
     return _refusal(person, KEEPERS, hold.kind, call, "take back the release of") or decision
 
@@ -239,22 +239,22 @@ def verdict_on(order: ErasureOrder, holds: Iterable[Hold]) -> OrderVerdict:
 
 def _refusal(
     person: Person, allowed: Mapping[HoldKind, frozenset[Role]], kind: HoldKind, call: HeldCall, verb: str
-) -> Refused | None:
+) -> Refusal | None:
     roles = person.roles & allowed[kind]
     if not roles:
         names = ", ".join(role for role in Role if role in allowed[kind])
-        return Refused(f"Your role does not allow you to {verb} a hold of kind {kind}. Roles that do: {names}.")
+        return Refusal(f"Your role does not allow you to {verb} a hold of kind {kind}. Roles that do: {names}.")
     if roles == {Role.MANAGER} and {call.team, *call.teams}.isdisjoint(person.teams):
-        return Refused("This is a call of a team that is not yours.")
+        return Refusal("This is a call of a team that is not yours.")
     return None
 
 
-def _partial(person: Person, hold: Hold, call: HeldCall) -> Refused | None:
+def _partial(person: Person, hold: Hold, call: HeldCall) -> Refusal | None:
     """Refuse whoever is a party to it."""
     if is_named(person, hold):
-        return Refused("This complaint is about you: somebody else has to decide about its hold.")
+        return Refusal("This complaint is about you: somebody else has to decide about its hold.")
     if _was_on(person, call):
-        return Refused("This is your own call: somebody else has to decide about its holds.")
+        return Refusal("This is your own call: somebody else has to decide about its holds.")
     return None
 
 

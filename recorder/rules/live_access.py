@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from recorder.permissions import VERBS, Act, Actor, Application, DeniedError, Fault, LocalUser, Person, Refused, Role
+from recorder.permissions import VERBS, Act, Actor, Application, DeniedError, Fault, LocalUser, Person, Refusal, Role
 from recorder.rules.authorisation import may
 from recorder.rules.live_facts import CallFacts, facts_listed, is_at_own_phone, is_theirs, was_on
 from recorder.rules.pausing import Authority
@@ -95,7 +95,7 @@ class HiddenError(DeniedError):
 
 _NONE: frozenset[Act] = frozenset()
 _SEE = frozenset({Act.SEE_LIVE, Act.SEE_NUMBERS})
-_OWN = _SEE | {Act.PAUSE, Act.DISCARD, Act.RESUME, Act.FORGOT, Act.RAISE_OPT_OUT, Act.SECOND_MESSAGE}
+_OWN = _SEE | {Act.PAUSE, Act.DISCARD, Act.RESUME, Act.RETROACTIVE_PAUSE, Act.RAISE_OPT_OUT, Act.SECOND_MESSAGE}
 _TEAM = _SEE | {Act.PAUSE, Act.RESUME, Act.OPT_OUT, Act.DECLINE_OPT_OUT, Act.SECOND_MESSAGE}
 _STATE = frozenset({Act.SEE_LIVE})
 
@@ -148,7 +148,7 @@ _WHO_MAY: Mapping[Act, str] = MappingProxyType(
         Act.PAUSE: "its officer, an officer or manager of their team, a team leader and the DPO",
         Act.DISCARD: "its officer",
         Act.RESUME: "its officer, a manager of its team and the DPO",
-        Act.FORGOT: "its officer; a manager orders an erasure once the call is over",
+        Act.RETROACTIVE_PAUSE: "its officer; a manager orders an erasure once the call is over",
         Act.RAISE_OPT_OUT: "its officer",
         Act.OPT_OUT: "a manager of its team",
         Act.DECLINE_OPT_OUT: "a manager of its team",
@@ -290,7 +290,7 @@ def _is_unmanaged(call: CallFacts, around: Around) -> bool:
 
 def _of_token(token: Application, act: Act, call: CallFacts) -> Permit | LiveRefusal:
     decision = may(token, act)
-    if isinstance(decision, Refused):
+    if isinstance(decision, Refusal):
         return LiveRefusal(reason=decision.reason, is_hidden=False)
     if token.extensions and token.extensions.isdisjoint(call.now.extensions):
         return LiveRefusal(reason=f"Token {token.name} is not good for this extension.", is_hidden=True)

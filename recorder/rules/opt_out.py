@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from recorder.permissions import Act, DeniedError, Fault, Person, Refused
+from recorder.permissions import Act, DeniedError, Fault, Person, Refusal
 from recorder.rules.authorisation import may
 from recorder.rules.live_access import NOTHING_KNOWN, Around, Permit, decide, require
 from recorder.rules.live_facts import CallFacts, was_on
@@ -167,11 +167,11 @@ def _check_decision(person: Person, act: Act, facts: CallFacts, reason: str, aro
     _check_role(person, act)
     require(person, act, facts, around)
     decision = may(person, act, reason=reason)
-    if isinstance(decision, Refused):
+    if isinstance(decision, Refusal):
         raise DeniedError(Fault.INCOMPLETE, decision.reason)
 
 
 def _check_role(person: Person, act: Act) -> None:
     decision = may(person, act, reason="not looked at yet")
-    if isinstance(decision, Refused):
+    if isinstance(decision, Refusal):
         raise DeniedError(Fault.NOT_ALLOWED, decision.reason)

@@ -123,7 +123,7 @@ class RefusedError(Exception):
 
 
 @dataclass(slots=True)
-class PauseBook:
+class PauseReasons:
     """The reasons that hold one call's recording, and the acts that gave them.
 
     An act may give its reason to several calls at once; then a resume of one of them takes it from all of them, and

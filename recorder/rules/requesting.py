@@ -146,7 +146,7 @@ class AccessRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class Approvers:
     """Who there is to decide.
 
     Attributes:
@@ -190,26 +190,26 @@ def may_be_deputy(roles: frozenset[Role]) -> bool:
     return not roles & {Role.ICT, Role.ADMIN}
 
 
-def deciders(requester: Person, bench: Bench) -> frozenset[str]:
+def deciders(requester: Person, approvers: Approvers) -> frozenset[str]:
     """Return the accounts that may decide a person's request now (P14).
 
     The team leader; while every team leader is absent, the data protection officer or their deputy. A team leader's own
     go to the data protection officer, and the data protection officer's to the deputy. Nobody decides their own.
     """
-    leaders = bench.leaders
+    leaders = approvers.leaders
     if Role.DPO in requester.roles:
-        chosen = bench.deputies
+        chosen = approvers.deputies
     elif requester.name in leaders:
-        chosen = bench.with_role(Role.DPO)
-    elif leaders - bench.absent:
-        chosen = leaders - bench.absent
+        chosen = approvers.with_role(Role.DPO)
+    elif leaders - approvers.absent:
+        chosen = leaders - approvers.absent
     else:
-        chosen = bench.protectors
+        chosen = approvers.protectors
     return chosen - {requester.name}
 
 
 def check_wish(
-    requester: Person, wish: RequestWish, rows: Iterable[RecordingRow], bench: Bench
+    requester: Person, wish: RequestWish, rows: Iterable[RecordingRow], approvers: Approvers
 ) -> dict[RecordingId, Spans]:
     """Decide whether a person may ask for this, and for how much of it (P10, P12, P13, P15).
 
@@ -217,7 +217,7 @@ def check_wish(
         requester: Who asks.
         wish: For what.
         rows: Those of the recordings asked for of which something was kept.
-        bench: Who there is to decide.
+        approvers: Who there is to decide.
 
     Returns:
         What is asked for of recordings of which it is not all.
@@ -233,7 +233,7 @@ def check_wish(
             raise DeniedError(
                 Fault.NOT_ALLOWED, f"There is no recording {recording} that you may ask for: {_limits(requester)}."
             )
-    if not deciders(requester, bench):
+    if not deciders(requester, approvers):
         raise DeniedError(
             Fault.NOT_ALLOWED,
             "There is nobody who may decide your request: `recorder requests deputy NAME` proposes somebody for that.",
@@ -294,7 +294,7 @@ def check_decision(
     decider: Person,
     request: AccessRequest,
     requester: Person | None,
-    bench: Bench,
+    approvers: Approvers,
     *,
     granted: bool,
     words: str,
@@ -306,7 +306,7 @@ def check_decision(
         decider: Who decides.
         request: What.
         requester: Who asked; None when their account is gone.
-        bench: Who there is to decide.
+        approvers: Who there is to decide.
         granted: How.
         words: What they say; demanded of a refusal, and of whoever grants more than was asked for.
         is_whole: Whether all of each call is granted, whatever part was asked for.
@@ -318,7 +318,7 @@ def check_decision(
         raise DeniedError(Fault.TOO_LATE, f"Request {request.id} is {request.state} already.")
     if decider.name == request.account:
         raise DeniedError(Fault.NOT_ALLOWED, "Nobody decides their own request.")
-    allowed: Collection[str] = deciders(requester, bench) if requester else bench.with_role(Role.DPO)
+    allowed: Collection[str] = deciders(requester, approvers) if requester else approvers.with_role(Role.DPO)
     if decider.name not in allowed:
         raise DeniedError(Fault.NOT_ALLOWED, f"Request {request.id} is for {_names(allowed)} to decide.")
     if granted and requester is None:

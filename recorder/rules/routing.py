@@ -184,7 +184,7 @@ class NumberKind(enum.Enum):
     UNKNOWN = "any other"
 
 
-def routes_to_newcomer(
+def routes_to_transfer_target(
     routes: Sequence[Route],
     *,
     peer: str | None,

@@ -77,7 +77,7 @@ class SignOnWay(enum.Enum):
     """By a code that is keyed at the phone."""
 
 
-def way_to(
+def route_to(
     person: Person,
     extension: Extension,
     there: SignOn | None,

@@ -7,8 +7,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Protocol
 
-from recorder.config.carriage import tls_options
 from recorder.config.settings import Config
+from recorder.config.sip_transports import tls_options
 from recorder.service.findings import SiteFinding, error, ok, warning
 from sip.options import Address, TlsOptions, TransportKind
 from sip.tls import TlsFilesError, days_left, load

@@ -17,18 +17,18 @@ from recorder.audit import late_entries
 from recorder.audit.anchor_targets import targets_of
 from recorder.audit.anchoring import NODE_CHARACTERS, Anchoring
 from recorder.audit.late_entries import LateEntries
+from recorder.calls.call_services import CallServices
 from recorder.calls.filing import FOLDER, Filing
 from recorder.calls.opt_outs import OptOutRegister
 from recorder.calls.pauses import REGISTER, PauseRegister
 from recorder.calls.session_register import REGISTER as SESSIONS
 from recorder.calls.session_register import SessionRegister
-from recorder.calls.works import Works
-from recorder.common.clerk import Clerk
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.common.hygiene import can_lock
-from recorder.config.carriage import parse_address
+from recorder.common.process_hardening import can_lock
+from recorder.common.serial_executor import SerialExecutor
 from recorder.config.settings import Config
+from recorder.config.sip_transports import parse_address
 from recorder.control.broadcast import Broadcast
 from recorder.notifications.mail_health import MailHealth
 from recorder.recordings.kept_live import Discards
@@ -55,8 +55,9 @@ class Clerks:
     """The threads that wait for disks and databases in the place of the call thread."""
 
     def __init__(self) -> None:
-        self.clerk, self.opening, self.filing = Clerk("clerk"), Clerk("opening"), Clerk("filing")
-        self.pauses, self.orders, self.pins = Clerk("pauses"), Clerk("orders"), Clerk("pins")
+        self.act_writer = SerialExecutor("act-writer")
+        self.opening, self.filing = SerialExecutor("opening"), SerialExecutor("filing")
+        self.pauses, self.orders, self.pins = SerialExecutor("pauses"), SerialExecutor("orders"), SerialExecutor("pins")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ class DaemonParts:
     Attributes:
         home: The recorder's home.
         node: This node's keys.
-        clerks: Threads that wait for disks and databases.
+        executors: Threads that wait for disks and databases.
         index: The database.
         reactor: The call thread's loop.
         endpoint: SIP.
@@ -96,7 +97,7 @@ class DaemonParts:
 
     home: Home
     node: NodeKeys
-    clerks: Clerks
+    executors: Clerks
     index: Index
     reactor: Reactor
     endpoint: SipEndpoint
@@ -147,15 +148,15 @@ def make_resolver(config: Config, on_change: Callable[[], None]) -> Resolver:
     )
 
 
-def make_works(config: Config, parts: DaemonParts) -> Works:
+def make_works(config: Config, parts: DaemonParts) -> CallServices:
     """Return what every call is given.
 
     Raises:
         NoticeError: A message is missing or unreadable.
     """
-    home, clerks, database = parts.home, parts.clerks, parts.index.database
+    home, executors, database = parts.home, parts.executors, parts.index.database
     audit, vault = AuditLog(home.audit, lock_s=AUDIT_LOCK_S), Vault(home.root, parts.node)
-    return Works(
+    return CallServices(
         config=config,
         sounds=load_sounds(home, config),
         endpoint=parts.endpoint.commands,
@@ -169,16 +170,16 @@ def make_works(config: Config, parts: DaemonParts) -> Works:
         audit=audit,
         late=_late_entries(audit, parts),
         anchoring=_anchoring(audit, parts),
-        pauses=PauseRegister(home.state / REGISTER, clerks.pauses),
+        pauses=PauseRegister(home.state / REGISTER, executors.pauses),
         sign_ons=SignOns(home.state / "agents.json", now=utc_now, lasts=lambda: parts.config().sign_on.lasts),
         sign_on_codes=SignOnCodes(utc_now),
-        sessions=SessionRegister(home.state / SESSIONS, clerks.pauses),
-        opt_outs=OptOutRegister(home.state / "opt_outs.json", clerks.clerk),
+        sessions=SessionRegister(home.state / SESSIONS, executors.pauses),
+        opt_outs=OptOutRegister(home.state / "opt_outs.json", executors.act_writer),
         pins=_pins(parts),
-        clerk=clerks.clerk,
-        opening=clerks.opening,
-        filing=clerks.filing,
-        orders=clerks.orders,
+        act_writer=executors.act_writer,
+        opening=executors.opening,
+        filing=executors.filing,
+        orders=executors.orders,
         operator_key=lambda operator: operator_key(parts.node, operator),
         publish=parts.broadcast.publish,
         discards=Discards(home.state, database, audit, vault, now=utc_now),
@@ -186,7 +187,7 @@ def make_works(config: Config, parts: DaemonParts) -> Works:
         mail=MailHealth(home.state, config.mail, utc_now).look,
         locate=parts.resolver.expand,
         failing_names=lambda: parts.resolver.failing,
-        carriage=lambda: certificates.health(parts.endpoint, utc_now()),
+        transports=lambda: certificates.health(parts.endpoint, utc_now()),
     )
 
 
@@ -197,7 +198,7 @@ def _late_entries(audit: AuditLog, parts: DaemonParts) -> LateEntries:
         alarm=parts.alarm,
         now=utc_now,
         clock=time.monotonic,
-        soon=parts.clerks.clerk.submit,
+        soon=parts.executors.act_writer.submit,
     )
 
 
@@ -216,7 +217,7 @@ def _anchoring(audit: AuditLog, parts: DaemonParts) -> Anchoring:
 def _pins(parts: DaemonParts) -> Pins:
     return Pins(
         PinFile(parts.home.pins),
-        parts.clerks.pins,
+        parts.executors.pins,
         locks=parts.home.state / "wrong_pins.json",
         now=utc_now,
         on_failure=lambda: parts.alarm("pins_unreadable"),

@@ -1,9 +1,9 @@
 """`recorder run`: puts the parts together and takes them apart again.
 
 Threads: the call thread is the main thread and runs the reactor; media threads live in the core; `writer` seals and
-appends; `clerk`, `opening`, `filing` and `orders` wait for disks; `media-events` and `socket` bring events to the call
-thread; `anchors` has heads of the audit log noted elsewhere; `names` keeps targets' names resolved; `sweeping` starts
-the retention sweep, a process of its own.
+appends; `act-writer`, `opening`, `filing` and `orders` wait for disks; `media-events` and `socket` bring events to the
+call thread; `anchors` has heads of the audit log noted elsewhere; `names` keeps targets' names resolved; `sweeping`
+starts the retention sweep, a process of its own.
 """
 
 import logging
@@ -19,16 +19,18 @@ from recorder.calls.control import Control
 from recorder.calls.session_register import REGISTER as SESSIONS
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.common.hygiene import forbid_dumps, leave_out_what_is_there, lock_memory, raise_descriptors
-from recorder.config.carriage import sip_options
+from recorder.common.process_hardening import forbid_dumps, leave_out_what_is_there, lock_memory, raise_descriptors
 from recorder.config.reading import read_config
 from recorder.config.settings import Config
 from recorder.config.sip_accounts import AccountError, accounts, registrars
+from recorder.config.sip_transports import sip_options
 from recorder.control.api import LiveApi
 from recorder.control.broadcast import Broadcast
 from recorder.control.socket_server import PathTooLongError, SocketServer
+from recorder.recordings.home_lock import held
+from recorder.recordings.home_stores import open_index
 from recorder.recordings.left_open import LeftOpen
-from recorder.recordings.opening import held, open_index, recover_all
+from recorder.recordings.recovery import recover_all
 from recorder.retention.sweeping import Sweeping
 from recorder.service import certificates
 from recorder.service.composition import (
@@ -77,10 +79,10 @@ class Daemon:
         self._home = home
         self._reactor = Reactor()
         node = NodeKeys.load(home.root)
-        self._clerks = Clerks()
+        self._executors = Clerks()
         self._index = open_index(home, config, is_deferred=True)
-        self._sweeping = Sweeping(home, lambda: self._works.config)
-        self._port_memory = PortMemory(home.state / "ports", self._clerks.opening.submit)
+        self._sweeping = Sweeping(home, lambda: self._services.config)
+        self._port_memory = PortMemory(home.state / "ports", self._executors.opening.submit)
         media = open_media(config, self._port_memory)
         self._relay = media.relay
         self._writer = make_writer(
@@ -94,21 +96,21 @@ class Daemon:
         self._resolver = make_resolver(config, on_change=lambda: self._reactor.submit(self._watch_targets))
         broadcast = Broadcast()
         parts = DaemonParts(
-            home=home, node=node, clerks=self._clerks, index=self._index, reactor=self._reactor,
+            home=home, node=node, executors=self._executors, index=self._index, reactor=self._reactor,
             endpoint=self._endpoint, relay=self._relay, writer=self._writer, resolver=self._resolver,
-            sweeping=self._sweeping, broadcast=broadcast, config=lambda: self._works.config, alarm=self._raise_alarm,
+            sweeping=self._sweeping, broadcast=broadcast, config=lambda: self._services.config, alarm=self._raise_alarm,
         )  # fmt: skip
-        self._works = make_works(config, parts)
+        self._services = make_works(config, parts)
         self._raise_alarms_of_start(media)
         self._left_open = LeftOpen(
-            self._works.vault, self._index, self._works.rows,
-            is_live=self._works.open_recordings.__contains__, settled=self._settled, now=utc_now,
+            self._services.vault, self._index, self._services.rows,
+            is_live=self._services.open_recordings.__contains__, settled=self._settled, now=utc_now,
         )  # fmt: skip
-        self._reloader = Reloader(home, self._works, self._reactor, self._endpoint, self._resolver)
-        self._control = Control(self._works, loop_mark(home))
+        self._reloader = Reloader(home, self._services, self._reactor, self._endpoint, self._resolver)
+        self._control = Control(self._services, loop_mark(home))
         self._stalls = Stalls(self._reactor)
         api = LiveApi(
-            self._works, self._control, broadcast, reload=self._reloader.reload, call_thread=self._stalls.as_json,
+            self._services, self._control, broadcast, reload=self._reloader.reload, call_thread=self._stalls.as_json,
             verifier=Verifier(home.root),
         )  # fmt: skip
         self._socket = SocketServer(api.app(), home.socket)
@@ -117,7 +119,7 @@ class Daemon:
         )
         self._is_written_out = threading.Event()
         self._anchors = threading.Thread(
-            target=self._works.anchoring.keep, args=(self._is_written_out,), name="anchors", daemon=True
+            target=self._services.anchoring.keep, args=(self._is_written_out,), name="anchors", daemon=True
         )
 
     def run(self) -> None:
@@ -125,7 +127,7 @@ class Daemon:
         self._relay.start()
         self._writer.start()
         self._media_events.start()
-        self._resolver.want(target for route in self._works.config.route for target in route.targets)
+        self._resolver.want(target for route in self._services.config.route for target in route.targets)
         self._resolver.start(NAMES_S)
         self._watch_targets()
         for registrar in self._registrars:
@@ -134,7 +136,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._reactor.submit(self._stop))
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.submit(self._reloader.reload_by_signal))
-        self._clerks.clerk.submit(self._works.opt_outs.lapse_left_behind, self._works.audit)
+        self._executors.act_writer.submit(self._services.opt_outs.lapse_left_behind, self._services.audit)
         self._socket.start()
         self._anchors.start()
         self._sweeping.start()
@@ -150,18 +152,18 @@ class Daemon:
 
     def _settled(self, recording: str) -> None:
         """Forget what was to become of a recording that a failing disk had left open: it needs nothing any more."""
-        self._works.pauses.drop(recording)
-        self._works.discards.settle(RecordingId(recording))
+        self._services.pauses.drop(recording)
+        self._services.discards.settle(RecordingId(recording))
 
     def _on_sip(self, event: SipEvent) -> None:
         self._control.receive(event)
 
     def _is_emergency(self, number: str) -> bool:
-        return self._works.config.emergency.has(number)
+        return self._services.config.emergency.has(number)
 
     def _watch_targets(self) -> None:
         """Ask targets for their health where there is another one to turn to."""
-        for route in self._works.config.route:
+        for route in self._services.config.route:
             targets = [address for target in route.targets for address in self._resolver.expand(target)]
             if len(targets) > 1:
                 for target in targets:
@@ -178,36 +180,36 @@ class Daemon:
 
     def _raise_alarms_of_start(self, media: MediaCore) -> None:
         """Raise an alarm for what was asked for and cannot be had, and for what cannot be read."""
-        if self._works.config.media.lock_memory and not media.is_lockable:
+        if self._services.config.media.lock_memory and not media.is_lockable:
             # A recording that may reach swap is better than none; but somebody has to know.
             _log.error(
                 "LimitMEMLOCK is too low for max_calls: audio in memory may reach swap; see `recorder site-check`"
             )
-            self._works.alarm("memory_not_locked")
+            self._services.alarm("memory_not_locked")
         if media.kernel_obstacle is not None:
-            self._works.alarm("kernel_relay_off")
-        if not self._works.sessions.is_known:
+            self._services.alarm("kernel_relay_off")
+        if not self._services.sessions.is_known:
             _log.error("%s cannot be read: every recording session begins paused", self._home.state / SESSIONS)
-            self._works.alarm("sessions_unreadable")
+            self._services.alarm("sessions_unreadable")
 
     def _raise_alarm(self, what: str) -> None:
-        self._works.alarm(what)
+        self._services.alarm(what)
 
     def _file_late(self) -> None:
         """Have filed what found the database down, or the audit log, now and again."""
-        if self._works.rows.waiting:
-            self._clerks.filing.submit(self._works.rows.catch_up)
-        if self._left_open.notice(self._works.alarms):
-            self._clerks.filing.submit(self._left_open.close)
-        if self._works.late.waiting:
-            self._clerks.clerk.submit(self._works.late.catch_up)
+        if self._services.rows.waiting:
+            self._executors.filing.submit(self._services.rows.catch_up)
+        if self._left_open.notice(self._services.alarms):
+            self._executors.filing.submit(self._left_open.close)
+        if self._services.late.waiting:
+            self._executors.act_writer.submit(self._services.late.catch_up)
         self._reactor.call_later(LATE_LOOK_S, self._file_late)
 
     # --- the end
 
     def _stop(self) -> None:
         _log.info("stopping: %d calls are ended", self._control.live)
-        is_busy = self._control.live or self._works.open_recordings or self._registrars
+        is_busy = self._control.live or self._services.open_recordings or self._registrars
         self._control.stop()
         self._reactor.call_later(SETTLE_S if is_busy else 0.0, self._reactor.stop)
 
@@ -216,21 +218,23 @@ class Daemon:
         # First of all: a socket that takes an INVITE which nobody answers keeps its caller from another way out.
         self._endpoint.close(keep=self._control.left_alone())
         deadline = time.monotonic() + FILING_S
-        while self._works.open_recordings and time.monotonic() < deadline:
+        while self._services.open_recordings and time.monotonic() < deadline:
             time.sleep(0.02)
-        if self._works.open_recordings:
-            _log.error("%d recordings were not filed; the next start recovers them", len(self._works.open_recordings))
+        if self._services.open_recordings:
+            _log.error(
+                "%d recordings were not filed; the next start recovers them", len(self._services.open_recordings)
+            )
         self._writer.close()
         self._sweeping.close()
         self._resolver.close()
-        self._clerks.opening.close()
+        self._executors.opening.close()
         self._port_memory.close()
-        self._clerks.filing.close()
-        self._clerks.orders.close()
-        self._clerks.pins.close()
-        self._clerks.pauses.close()
-        self._clerks.clerk.submit(self._works.late.catch_up)
-        self._clerks.clerk.close()
+        self._executors.filing.close()
+        self._executors.orders.close()
+        self._executors.pins.close()
+        self._executors.pauses.close()
+        self._executors.act_writer.submit(self._services.late.catch_up)
+        self._executors.act_writer.close()
         self._is_written_out.set()
         self._anchors.join(ANCHORS_S)
         self._media_events.close()

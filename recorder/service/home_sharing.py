@@ -13,7 +13,7 @@ from pathlib import Path
 
 from recorder.access.signing import ensure_key, public_path, secret_path
 from recorder.common.home import Home
-from recorder.recordings import agreement, returned
+from recorder.recordings import agreement, resurrection_guard
 from storage.durable import sync_folder
 from storage.group_modes import COMMON, touch
 from storage.hold_journal import LOCK as HOLDS_LOCK
@@ -32,7 +32,7 @@ class SharingError(Exception):
 
 def _locks(home: Home) -> tuple[Path, ...]:
     """Return what either user opens first: made here, so that neither waits for the other one's first time."""
-    names = (HOLDS_LOCK, returned.LOCK, agreement.LOCK)
+    names = (HOLDS_LOCK, resurrection_guard.LOCK, agreement.LOCK)
     return (home.lock, home.erasing_lock, *(home.state / name for name in names), home.common / f"{_INDEX}-lock")
 
 

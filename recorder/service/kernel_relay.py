@@ -15,8 +15,8 @@ from pathlib import Path
 from audio.port_memory import PortMemory
 from audio.relay import Relay
 from audio.types import RelayOptions
-from recorder.config.carriage import WILDCARDS
 from recorder.config.settings import Config
+from recorder.config.sip_transports import WILDCARDS
 from recorder.service.findings import SiteFinding, ok, warning
 
 _log = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from recorder.common.hygiene import descriptors_needed, locked_bytes
+from recorder.common.process_hardening import descriptors_needed, locked_bytes
 from recorder.config.settings import Config
 from recorder.service.findings import SiteFinding, error, ok, warning
 from recorder.service.machine import Machine, Process

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from recorder.common.home import Home
-from recorder.common.hygiene import wiping_environment
+from recorder.common.process_hardening import wiping_environment
 
 
 class NotReadyError(Exception):

@@ -4,8 +4,8 @@ import logging
 from dataclasses import fields
 from typing import Any
 
+from recorder.calls.call_services import CallServices, Sounds
 from recorder.calls.notices import NoticeError
-from recorder.calls.works import Sounds, Works
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.config.reading import read_config
@@ -31,21 +31,23 @@ class Reloader:
 
     Args:
         home: The recorder's home.
-        works: Holds the configuration in force, and the sounds.
+        services: Holds the configuration in force, and the sounds.
         reactor: The call thread's loop.
         endpoint: Reads its certificates anew.
         resolver: Keeps the names of the routes' targets resolved.
     """
 
-    def __init__(self, home: Home, works: Works, reactor: Reactor, endpoint: SipEndpoint, resolver: Resolver) -> None:
+    def __init__(
+        self, home: Home, services: CallServices, reactor: Reactor, endpoint: SipEndpoint, resolver: Resolver
+    ) -> None:
         self._home = home
-        self._works = works
+        self._services = services
         self._reactor = reactor
         self._endpoint = endpoint
         self._resolver = resolver
 
     def reload_by_signal(self) -> None:
-        """Have the file read on the clerk's thread; what is wrong with it is logged."""
+        """Have the file read on the executor's thread; what is wrong with it is logged."""
 
         def reload() -> None:
             try:
@@ -53,7 +55,7 @@ class Reloader:
             except ProblemError as error:
                 _log.error("the configuration stays as it was: %s", error.detail)
 
-        self._works.clerk.submit(reload)
+        self._services.act_writer.submit(reload)
 
     def reload(self, by: str) -> dict[str, Any]:
         """Bring a changed file into force for new calls; reads files, so never on the call thread.
@@ -61,7 +63,7 @@ class Reloader:
         Raises:
             ProblemError: It cannot be used; everything stays as it was.
         """
-        old = self._works.config
+        old = self._services.config
         try:
             new = read_config(self._home.config)
             sounds = load_sounds(self._home, new)
@@ -70,14 +72,14 @@ class Reloader:
             raise ProblemError(409, f"{error}.", title="Configuration refused") from error
         changed = changes(old, new)
         details = {"sha256": new.sha256, "before": old.sha256, "changed": changed}
-        self._works.late.enter(act="config.reload", actor=by, subject="", details=details)
+        self._services.late.enter(act="config.reload", actor=by, subject="", details=details)
         self._reactor.submit(self._use, new, sounds)
         needs_restart = [name for name in changed if {name, name.split(".")[0]} & NEEDS_RESTART]
         _log.info("configuration reloaded, changed: %s", ", ".join(changed) or "nothing")
         return {"sha256": new.sha256, "changed": changed, "needs_restart": needs_restart}
 
     def _use(self, config: Config, sounds: Sounds) -> None:
-        self._works.config, self._works.sounds = config, sounds
+        self._services.config, self._services.sounds = config, sounds
         self._resolver.want(target for route in config.route for target in route.targets)
 
 

@@ -12,7 +12,7 @@ from recorder.access.accounts import People, combining_admin
 from recorder.access.listening.appointments import Appointments
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.common.hygiene import LimitError, raise_descriptors
+from recorder.common.process_hardening import LimitError, raise_descriptors
 from recorder.config.settings import Config
 from recorder.notifications.postman import Postman
 from recorder.permissions import Role
@@ -77,7 +77,7 @@ def serve(home: Home, config: Config) -> None:
             raise ConsoleError(f"cannot listen on {config.console.url}: is another program using it?") from error
         finally:
             stopping.set()
-            app.state.parts.desk.listens.close()
+            app.state.parts.recording_service.listens.close()
             app.state.parts.gate.close()
             for thread in workers:
                 thread.join(STOP_S)  # what is cut off is finished by the next start
@@ -107,7 +107,7 @@ def _start_workers(
         rule=config.archive,
         now=utc_now,
     )
-    postman = Postman(books=deps.watch, options=config.mail, site=config.site.name, state=home.state)
+    postman = Postman(repos=deps.watch, options=config.mail, site=config.site.name, state=home.state)
     workers = [
         threading.Thread(target=keep_erasing, args=(eraser, stopping), name="erasing", daemon=True),
         threading.Thread(

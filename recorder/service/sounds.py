@@ -1,8 +1,8 @@
 """Loads the messages and tones that the daemon plays."""
 
 from audio import prompts
+from recorder.calls.call_services import Sounds
 from recorder.calls.notices import NoticeStore
-from recorder.calls.works import Sounds
 from recorder.common.home import Home
 from recorder.config.settings import Config
 

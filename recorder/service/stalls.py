@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from recorder.calls.works import Scheduler
+from recorder.calls.call_services import Scheduler
 
 _log = logging.getLogger(__name__)
 

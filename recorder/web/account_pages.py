@@ -47,7 +47,7 @@ def change_password(  # noqa: PLR0917 - FastAPI passes them by name
         return _password_page(console, caller, field="new", error="That is the password of now.", status=422)
     console.rules.note(name, "people.set_password", name)
     people.set_password(name, new)  # ends every session, this one too
-    console.desk.listens.close(name)
+    console.recording_service.listens.close(name)
     assert caller.session is not None
     answer = RedirectResponse("/account?changed=password", 303)
     console.gate.set_cookie(answer, console.deps.sessions.start(name, is_proven=caller.session.is_proven))
@@ -72,7 +72,7 @@ def sign_out_everywhere(console: Console, caller: PageChanger) -> Response:
     """End every session of whoever asks, at the shell too."""
     name = caller.actor.actor
     ended = console.deps.sessions.end_all(name)
-    console.desk.listens.close(name)
+    console.recording_service.listens.close(name)
     console.rules.note_late(name, "people.sign_out_everywhere", name, sessions=ended)
     return signed_out(console)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from starlette.requests import Request
 
 from recorder.common.problems import ProblemError
-from recorder.permissions import Act, Actor, Application, Person, Refused
+from recorder.permissions import Act, Actor, Application, Person, Refusal
 from recorder.rules.authorisation import may
 from recorder.rules.requirement import missing_act
 from recorder.web.path_ids import id_in_path
@@ -47,5 +47,5 @@ class Admission:
 
     def _refusal(self, request: Request, actor: Actor, act: Act) -> ProblemError:
         decision = may(actor, act, reason="asked elsewhere", has_leave=True)
-        sentence = decision.reason if isinstance(decision, Refused) else "This is for people, not for tokens."
+        sentence = decision.reason if isinstance(decision, Refusal) else "This is for people, not for tokens."
         return self._rules.refuse(actor.actor, act, id_in_path(request.path_params), sentence)

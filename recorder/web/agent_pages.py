@@ -88,7 +88,7 @@ def forgot(console: Console, caller: PageChanger, span: Ticked = "", paused_at: 
         )  # fmt: skip
     seconds = span_s(span, paused_at, now_s)
     said = "Your call is paused. What you chose is erased once the call has ended; a long span needs a second person."
-    return _acted(console, caller, lambda target: console.live.forgot(actor, target, seconds, ""), said)
+    return _acted(console, caller, lambda target: console.live.pause_retroactively(actor, target, seconds, ""), said)
 
 
 @router.post("/agent/calls/{call}/opt-out-request")

@@ -13,12 +13,12 @@ from recorder.common.problem_answers import MEDIA_TYPE
 from recorder.exports.copy_orders import CopyOrder
 from recorder.exports.copying import Ground
 from recorder.permissions import MAX_REASON_CHARACTERS
-from recorder.retention.erasure_books import order_to_json
+from recorder.retention.erasure_repositories import order_to_json
 from recorder.web.auth import ConsoleCaller
 from recorder.web.parts import ApiChanger, ApiReader, Console, ConsoleParts
 from recorder.web.streams import download
 from storage.copy_list import copy_to_json
-from storage.encoding import Format
+from storage.encoding import CopyFormat
 from storage.erasures import is_open
 from storage.types import Channels, Outcome, RecordingRow, Redaction, Search
 
@@ -50,7 +50,7 @@ class ExportOrder(BaseModel):
     """A copy to take away."""
 
     model_config = ConfigDict(extra="forbid")
-    format: Format = Field(description="g711 holds the exact bytes; the others are decoded")
+    format: CopyFormat = Field(description="g711 holds the exact bytes; the others are decoded")
     reason: str = Field(max_length=MAX_REASON_CHARACTERS)
     start_s: float = Field(default=0.0, description="From here, seconds of the call")
     end_s: float | None = Field(default=None, description="Up to here; left out, it is the end")
@@ -135,22 +135,22 @@ def search(console: Console, caller: ApiChanger, order: SearchOrder) -> Recordin
 
 
 def _found(console: ConsoleParts, caller: ConsoleCaller, query: SearchQuery) -> Recordings:
-    found = console.desk.search(caller.actor, query.search())
+    found = console.recording_service.search(caller.actor, query.search())
     return Recordings(total=found.total, is_more=found.is_more, recordings=_listed(console, found.rows))
 
 
 def _listed(console: ConsoleParts, rows: Iterable[RecordingRow]) -> list[dict[str, Any]]:
-    locked = console.desk.locked()
+    locked = console.recording_service.locked()
     return [{**console.deps.row_json(row), "locked": row.id in locked} for row in rows]
 
 
 @router.get("/recordings/{recording_id}")
 def recording(console: Console, recording_id: RecordingPath, caller: ApiReader) -> dict[str, Any]:
     """One recording's details."""
-    row = console.desk.view(caller.actor, recording_id)
-    orders = console.desk.orders(row)
+    row = console.recording_service.view(caller.actor, recording_id)
+    orders = console.recording_service.orders(row)
     erasures = [order_to_json(order) for order in orders]
-    copies = [copy_to_json(copy) for copy in console.desk.copies(row)]
+    copies = [copy_to_json(copy) for copy in console.recording_service.copies(row)]
     return {
         **console.deps.row_json(row), "locked": any(map(is_open, orders)), "erasures": erasures, "copies": copies,
     }  # fmt: skip
@@ -159,5 +159,5 @@ def recording(console: Console, recording_id: RecordingPath, caller: ApiReader) 
 @router.post("/recordings/{recording_id}/export", response_class=StreamingResponse)
 def export(console: Console, recording_id: RecordingPath, caller: ApiChanger, order: ExportOrder) -> StreamingResponse:
     """Make a copy to take away; takes a signed-in person and a reason."""
-    copy = console.desk.export(caller.actor, recording_id, order.order(), is_package=order.package)
+    copy = console.recording_service.export(caller.actor, recording_id, order.order(), is_package=order.package)
     return download(copy, recording_id)

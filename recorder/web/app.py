@@ -49,13 +49,13 @@ from recorder.web.auth import Gatekeeper
 from recorder.web.board import Board
 from recorder.web.daemon_access import DaemonAccess
 from recorder.web.deps import ConsoleDeps
-from recorder.web.desk import Desk
 from recorder.web.live_call_service import LiveCallService
 from recorder.web.middleware import Guard, security_headers
 from recorder.web.opt_out_service import OptOutService
 from recorder.web.parts import ConsoleParts, SignInNeededError
 from recorder.web.pulse import Pulse
 from recorder.web.rates import RateLimits
+from recorder.web.recording_service import RecordingService
 from recorder.web.render import HERE, Renderer
 from recorder.web.route_access import check_routes
 from recorder.web.rules import Rules
@@ -130,7 +130,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
 
 def _parts(deps: ConsoleDeps, limits: RateLimits, renderer: Renderer) -> ConsoleParts:
     late = LateEntries(
-        deps.books.audit, deps.hold_books.state / CONSOLE_FOLDER, alarm=_alarm, now=deps.now, clock=time.monotonic
+        deps.repos.audit, deps.hold_books.state / CONSOLE_FOLDER, alarm=_alarm, now=deps.now, clock=time.monotonic
     )
     rules, pulse = Rules(deps.audit, late), Pulse(deps.beats)
     daemon = DaemonAccess(deps.live, rules)
@@ -141,7 +141,7 @@ def _parts(deps: ConsoleDeps, limits: RateLimits, renderer: Renderer) -> Console
         live=live,
         opt_outs=OptOutService(daemon, live),
         sign_ons=SignOnService(daemon),
-        desk=Desk(deps, rules),
+        recording_service=RecordingService(deps, rules),
         gate=Gatekeeper(deps, rules, limits),
         renderer=renderer,
         pulse=pulse,

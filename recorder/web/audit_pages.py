@@ -70,7 +70,7 @@ def search(console: Console, caller: PageChanger, sent: Annotated[dict[str, str]
 def _page(console: ConsoleParts, caller: ConsoleCaller, sent: Mapping[str, str]) -> HTMLResponse:
     console.rules.require(caller.actor, Act.VIEW_AUDIT)
     form = read_form(sent, console.deps.timezone)
-    log = console.deps.books.audit
+    log = console.deps.repos.audit
     found = None if form.errors else _found(console, caller, log, form, sent)
     return console.renderer.page(
         "audit.html",
@@ -110,7 +110,7 @@ def _found(console: ConsoleParts, caller: ConsoleCaller, log: AuditLog, form: Fo
 
 def _anchors(console: ConsoleParts) -> list[Anchor]:
     try:
-        newest_of = Anchors(console.deps.books.index.database).newest()
+        newest_of = Anchors(console.deps.repos.index.database).newest()
     except DatabaseError:
         return []
     return sorted(newest_of.values(), key=lambda anchor: anchor.target)

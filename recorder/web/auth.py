@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from recorder.access.openid.starts import WAIT_S
-from recorder.access.sessions import STARTING_FOR, Session, SessionKind
+from recorder.access.sessions import STARTING_FOR, SessionKind, SignInSession
 from recorder.access.tokens import TokenRefused
 from recorder.common.problems import ProblemError
 from recorder.permissions import Actor, Person
@@ -34,7 +34,7 @@ class ConsoleCaller:
     """Who a request comes from; ``session`` is None for a token."""
 
     actor: Actor
-    session: Session | None
+    session: SignInSession | None
 
     @property
     def person(self) -> Person | None:
@@ -59,7 +59,7 @@ class Gatekeeper:
         self._rules = rules
         self._limits = limits
         self._refused_tokens = RefusedTokens(rules, time.monotonic)
-        self._admission = Admission(rules, lambda: deps.hearing.bench.deputies)
+        self._admission = Admission(rules, lambda: deps.hearing.approvers.deputies)
         self.turns = asyncio.Semaphore(_CHECKED_AT_ONCE)
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from recorder.data_subjects import case_deadlines, casework, scoping, transcript
 from recorder.data_subjects.case_rules import STEPS
 from recorder.data_subjects.custody import custody_of
 from recorder.permissions import Role
-from recorder.rules.cases import LEGAL_GROUND_WORDS, Case, CaseKind, CaseState, Decision, LegalGround, Step
+from recorder.rules.cases import LEGAL_GROUND_WORDS, Case, CaseEvent, CaseKind, CaseState, Decision, LegalGround
 from recorder.rules.transcripts import MOST_BYTES, TranscriptError, TranscriptForm, uploaded
 from recorder.web.auth import ConsoleCaller
 from recorder.web.filters import read_form
@@ -28,8 +28,8 @@ _Word = Annotated[str, Form(max_length=40)]
 
 _FORMS = frozenset(
     {
-        Step.OPENED, Step.SEARCHED, Step.MATCHED, Step.DISMISSED, Step.NARROWED, Step.SCOPE_CONFIRMED,
-        Step.TRANSCRIBED, Step.DECIDED,
+        CaseEvent.OPENED, CaseEvent.SEARCHED, CaseEvent.MATCHED, CaseEvent.DISMISSED, CaseEvent.NARROWED,
+        CaseEvent.SCOPE_CONFIRMED, CaseEvent.TRANSCRIBED, CaseEvent.DECIDED,
     }
 )  # fmt: skip
 """Steps that have a form of their own."""
@@ -75,9 +75,9 @@ def take_step(  # noqa: PLR0917 - FastAPI passes them by name
     """Write down that something happened."""
 
     def act() -> None:
-        if step not in {*Step} - _FORMS:
+        if step not in {*CaseEvent} - _FORMS:
             raise ProblemError(422, "Choose what happened.")
-        casework.take_step(console.deps.cases, caller.actor, case_id, Step(step), text=text, on=day_typed(on))
+        casework.take_step(console.deps.cases, caller.actor, case_id, CaseEvent(step), text=text, on=day_typed(on))
 
     return _done(console, caller, case_id, act)
 
@@ -151,7 +151,7 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
         if decision not in {*Decision}:
             raise ProblemError(422, "Choose how to decide.")
         details = {"decision": decision, "balance": balance}
-        casework.take_step(console.deps.cases, caller.actor, case_id, Step.DECIDED, text=text, details=details)
+        casework.take_step(console.deps.cases, caller.actor, case_id, CaseEvent.DECIDED, text=text, details=details)
 
     return _done(console, caller, case_id, act)
 
@@ -214,9 +214,9 @@ def custody(console: Console, case_id: str, caller: PageReader) -> HTMLResponse:
     return console.renderer.page("custody.html", caller, custody=found, now=console.deps.now())
 
 
-def _transcripts(console: ConsoleParts) -> transcripts.TranscriptBooks:
+def _transcripts(console: ConsoleParts) -> transcripts.TranscriptRepositories:
     deps = console.deps
-    return transcripts.TranscriptBooks(cases=deps.cases, kept=deps.transcripts, open=deps.copy_books.open)
+    return transcripts.TranscriptRepositories(cases=deps.cases, kept=deps.transcripts, open=deps.copy_books.open)
 
 
 def day_typed(typed: str) -> date | None:
@@ -260,8 +260,8 @@ def _board(
     status: int = 200,
     typed: dict[str, str] | None = None,
 ) -> HTMLResponse:
-    books = console.deps.cases
-    listed = [_told(console, one) for one in casework.list_cases(books, caller.actor)]
+    repos = console.deps.cases
+    listed = [_told(console, one) for one in casework.list_cases(repos, caller.actor)]
     return console.renderer.page(
         "cases.html", caller, status=status, problem=problem, cases=listed, grounds=LEGAL_GROUND_WORDS,
         typed=defaultdict(str, typed or {}),
@@ -273,7 +273,7 @@ def _page(
     found: list[RecordingRow] | None = None,
 ) -> HTMLResponse:  # fmt: skip
     case = casework.read_case(console.deps.cases, caller.actor, case_id)
-    steps = [step for step in Step if step in STEPS[case.state] - _FORMS]
+    steps = [step for step in CaseEvent if step in STEPS[case.state] - _FORMS]
     return console.renderer.page(
         "case.html", caller, status=status, problem=problem, steps=steps, found=found, decisions=list(Decision),
         written=console.deps.transcripts.newest(case.id), may_write=case.state is not CaseState.CLOSED,
@@ -284,9 +284,9 @@ def _page(
 
 
 def _told(console: ConsoleParts, case: Case) -> dict[str, object]:
-    books = console.deps.cases
+    repos = console.deps.cases
     return {
         "case": case,
-        "due": case_deadlines.due(books, case),
-        "is_pressing": case_deadlines.is_pressing(books, case),
+        "due": case_deadlines.due(repos, case),
+        "is_pressing": case_deadlines.is_pressing(repos, case),
     }

@@ -56,7 +56,7 @@ class Narrowing(BaseModel):
     reason: _Reason
 
 
-class Confirmation(BaseModel):
+class ConfirmationBody(BaseModel):
     """That a case holds all that it was opened with."""
 
     model_config = ConfigDict(extra="forbid")
@@ -78,8 +78,8 @@ class FoundAnswer(BaseModel):
 @router.get("")
 def cases(console: Console, caller: ApiReader) -> CasesAnswer:
     """Every case; for whoever works on cases."""
-    books = console.deps.cases
-    return CasesAnswer(cases=[casework.case_to_json(books, one) for one in casework.list_cases(books, caller.actor)])
+    repos = console.deps.cases
+    return CasesAnswer(cases=[casework.case_to_json(repos, one) for one in casework.list_cases(repos, caller.actor)])
 
 
 @router.post("")
@@ -116,8 +116,8 @@ def match(console: Console, case_id: CasePath, caller: ApiChanger, found: Matche
 @router.post("/{case_id}/dismiss")
 def dismiss(console: Console, case_id: CasePath, caller: ApiChanger, said: Dismissal) -> dict[str, Any]:
     """Say that recordings are not what a case asks for: it holds them for 14 days yet."""
-    books = console.deps.cases
-    done = scoping.dismiss(books, caller.actor, case_id, said.recordings, said.reason, is_rest=said.rest)
+    repos = console.deps.cases
+    done = scoping.dismiss(repos, caller.actor, case_id, said.recordings, said.reason, is_rest=said.rest)
     return _answer(console, done)
 
 
@@ -129,11 +129,11 @@ def narrow(console: Console, case_id: CasePath, caller: ApiChanger, said: Narrow
 
 
 @router.post("/{case_id}/confirm-scope")
-def confirm_scope(console: Console, case_id: CasePath, caller: ApiChanger, said: Confirmation) -> dict[str, Any]:
+def confirm_scope(console: Console, case_id: CasePath, caller: ApiChanger, said: ConfirmationBody) -> dict[str, Any]:
     """Hold all that a case was opened with until it is over; the data protection officer does."""
     return _answer(console, scoping.confirm_scope(console.deps.cases, caller.actor, case_id, said.reason))
 
 
 def _answer(console: ConsoleParts, case: Case) -> dict[str, Any]:
-    books = console.deps.cases
-    return {**casework.case_to_json(books, case), "scope": scoping.scope_to_json(books, case)}
+    repos = console.deps.cases
+    return {**casework.case_to_json(repos, case), "scope": scoping.scope_to_json(repos, case)}

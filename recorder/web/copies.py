@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from recorder.common.problems import ProblemError
-from recorder.exports.copy_orders import CopyBooks, CopyOrder, Ordered
+from recorder.exports.copy_orders import CopyOrder, CopyRepositories, Ordered
 from recorder.exports.copying import Ground
 from recorder.exports.exporting import Copying
 from recorder.exports.span_words import position_in, redaction_from
 from recorder.permissions import Person
 from recorder.web.deps import AudioFile
-from storage.encoding import MEDIA_TYPES, SUFFIXES, Format
+from storage.encoding import MEDIA_TYPES, SUFFIXES, CopyFormat
 from storage.package import zipped
 from storage.types import RecordingRow
 
@@ -21,7 +21,7 @@ class CopyForm:
     """A copy as it is asked for on a page: what people typed.
 
     Attributes:
-        audio_format: A word of `Format`.
+        audio_format: A word of `CopyFormat`.
         reason: Why.
         start: From where, seconds, ``mm:ss`` or ``T14:30:05``; nothing is the beginning.
         end: Up to where; nothing is the end.
@@ -76,12 +76,12 @@ class CopyForm:
         )
 
 
-def format_of(word: str) -> Format:
+def format_of(word: str) -> CopyFormat:
     """Return a format by its word; ProblemError, 422, if there is none."""
     try:
-        return Format(word)
+        return CopyFormat(word)
     except ValueError as error:
-        raise ProblemError(422, f"The format must be one of {', '.join(Format)}.") from error
+        raise ProblemError(422, f"The format must be one of {', '.join(CopyFormat)}.") from error
 
 
 def _ground(word: str) -> Ground | None:
@@ -91,11 +91,13 @@ def _ground(word: str) -> Ground | None:
         raise ProblemError(422, f"The ground must be one of {', '.join(Ground)}.") from error
 
 
-def taken(books: CopyBooks, person: Person, order: CopyOrder, ordered: Ordered, *, is_package: bool) -> AudioFile:
+def taken(
+    repos: CopyRepositories, person: Person, order: CopyOrder, ordered: Ordered, *, is_package: bool
+) -> AudioFile:
     """Return a copy to be taken away: the sound alone, or an archive with a cover sheet and hashes."""
-    copying = Copying(books, person, order, [ordered])
+    copying = Copying(repos, person, order, [ordered])
     if is_package:
-        dated = books.now().astimezone(ZoneInfo(books.timezone))
+        dated = repos.now().astimezone(ZoneInfo(repos.timezone))
         chunks: Iterator[bytes] = zipped(copying.package(), dated, passphrase=order.passphrase)
         return AudioFile(media_type="application/zip", suffix="zip", chunks=chunks)
     suffix = SUFFIXES[order.form]

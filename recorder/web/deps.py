@@ -8,22 +8,22 @@ from typing import Any, Protocol
 from recorder.access.accounts import People
 from recorder.access.acknowledgements import Acknowledgements
 from recorder.access.identities import ConnectedIdentities
-from recorder.access.listening.books import HearingBooks
+from recorder.access.listening.repositories import AccessRepositories
 from recorder.access.openid.provider import Provider
 from recorder.access.proposals import Proposals
 from recorder.access.second_factor import SecondFactors
 from recorder.access.sessions import Sessions
 from recorder.access.tokens import Tokens
 from recorder.control.client import OptOutGrant
-from recorder.data_subjects.case_entries import CaseBooks
+from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.transcripts import Transcripts
-from recorder.exports.copy_orders import CopyBooks
-from recorder.notifications.watch import WatchBooks
+from recorder.exports.copy_orders import CopyRepositories
+from recorder.notifications.watch import WatchRepositories
 from recorder.permissions import Actor, Person
 from recorder.retention.eraser import Eraser
-from recorder.retention.erasure_books import ErasureBooks
-from recorder.retention.hold_books import HoldBooks
-from recorder.retention.people_leftovers import PeopleSweep
+from recorder.retention.erasure_repositories import ErasureRepositories
+from recorder.retention.hold_repositories import HoldRepositories
+from recorder.retention.people_expiry import PeopleSweep
 from recorder.rules.call_target import Target
 from recorder.rules.limits import ConnectionLimits, Rates
 from recorder.rules.live_access import Around
@@ -62,7 +62,9 @@ class Live(Protocol):
     def resume(self, target: Target, *, actor: Actor, reason: str = "") -> dict[str, Any]:
         """Resume one call, or every call of an extension."""
 
-    def forgot(self, target: Target, *, person: Person, seconds: float | None, reason: str = "") -> dict[str, Any]:
+    def pause_retroactively(
+        self, target: Target, *, person: Person, seconds: float | None, reason: str = ""
+    ) -> dict[str, Any]:
         """Pause calls, and order their last seconds to be erased."""
 
     def second_message(self, target: Target, *, person: Person, reason: str = "") -> dict[str, Any]:
@@ -131,7 +133,7 @@ class ConsoleDeps:
         events: Opens the daemon's server-sent events for an actor.
         beats: Opens the one that all pages share: it never is silent for long while the daemon lives.
         copy_books: What copies are made from and written down in.
-        books: Orders to erase: given and decided.
+        repos: Orders to erase: given and decided.
         hold_books: Holds: placed and released.
         eraser: Carries out orders to erase.
         people_sweep: Deletes what is due in the file of people.
@@ -164,15 +166,15 @@ class ConsoleDeps:
     live: Live
     events: Callable[[str], AsyncGenerator[bytes]]
     beats: Callable[[], AsyncGenerator[bytes]]
-    copy_books: CopyBooks
-    books: ErasureBooks
-    hold_books: HoldBooks
+    copy_books: CopyRepositories
+    repos: ErasureRepositories
+    hold_books: HoldRepositories
     eraser: Eraser
     people_sweep: PeopleSweep
-    hearing: HearingBooks
-    cases: CaseBooks
+    hearing: AccessRepositories
+    cases: CaseRepositories
     transcripts: Transcripts
-    watch: WatchBooks
+    watch: WatchRepositories
     notices: Callable[[], list[dict[str, Any]]]
     row_json: Callable[[RecordingRow], dict[str, Any]]
     site: str

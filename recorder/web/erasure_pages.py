@@ -55,11 +55,11 @@ def forgot(console: Console, recording_id: str, caller: PageChanger, form: SpanF
     """Mark what should have been paused."""
     try:
         order = forgot_recording(
-            console.deps.books, caller.actor, recording_id, span_s=form.span_s(), reason=form.reason,
+            console.deps.repos, caller.actor, recording_id, span_s=form.span_s(), reason=form.reason,
             third=form.third,
         )  # fmt: skip
     except ProblemError as error:
-        return again(console, caller, recording_id, error, Act.FORGOT)
+        return again(console, caller, recording_id, error, Act.RETROACTIVE_PAUSE)
     return recording_page(console, caller, recording_id, said=_SAID[order.state])
 
 
@@ -68,7 +68,7 @@ def erase(console: Console, recording_id: str, caller: PageChanger, form: SpanFo
     """Order a span to be erased for another reason."""
     try:
         order = order_erasure(
-            console.deps.books,
+            console.deps.repos,
             caller.actor,
             recording_id,
             span_s=form.span_s(),
@@ -91,7 +91,7 @@ def listen(console: Console, order_id: str, caller: PageChanger) -> HTMLResponse
     """Let one of the two who approve an order that takes three people hear its span."""
     assert caller.person is not None, "pages know sessions only, and those are people's"
     try:
-        recording, secret = console.desk.grant_span(caller.person, order_id)
+        recording, secret = console.recording_service.grant_span(caller.person, order_id)
     except ProblemError as error:
         return _page(console, caller, problem=error.detail, status=error.status)
     return _page(console, caller, audio=(order_id, f"/recordings/{recording}/audio/{secret}"))
@@ -103,7 +103,7 @@ def decide(console: Console, order_id: str, decision: str, caller: PageChanger, 
     if decision not in ("confirm", "decline"):
         raise ProblemError(404, "There is no such page.")
     try:
-        decide_erasure(console.deps.books, caller.actor, order_id, confirm=decision == "confirm", reason=reason)
+        decide_erasure(console.deps.repos, caller.actor, order_id, confirm=decision == "confirm", reason=reason)
     except ProblemError as error:
         return _page(console, caller, problem=error.detail, status=error.status)
     return RedirectResponse("/erasures", 303)

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from recorder.permissions import MAX_REASON_CHARACTERS, Act, Refused
+from recorder.permissions import MAX_REASON_CHARACTERS, Act, Refusal
 from recorder.retention.eraser import alarms_of
 from recorder.retention.erasing import forgot_recording, order_erasure
-from recorder.retention.erasure_books import order_to_json
 from recorder.retention.erasure_decisions import decide_erasure
+from recorder.retention.erasure_repositories import order_to_json
 from recorder.rules.authorisation import may
 from recorder.web.api import PROBLEMS, RecordingPath
 from recorder.web.erasures import approval_to_json, orders_for, three_of
@@ -52,14 +52,14 @@ class Erasing(BaseModel):
     third: str = Field(default="", max_length=40, description=_THIRD)
 
 
-class Decision(BaseModel):
+class DecisionBody(BaseModel):
     """Why an order is confirmed or declined."""
 
     model_config = ConfigDict(extra="forbid")
     reason: str = Field(default="", max_length=MAX_REASON_CHARACTERS)
 
 
-class Erasures(BaseModel):
+class ErasureList(BaseModel):
     """Orders to erase, newest first."""
 
     erasures: list[dict[str, Any]]
@@ -72,7 +72,7 @@ router = APIRouter(prefix="/api", responses=PROBLEMS)
 def forgot(console: Console, recording_id: RecordingPath, caller: ApiChanger, what: ErasureRequest) -> dict[str, Any]:
     """Have what should have been paused in a finished recording erased; the recording is locked until it is."""
     order = forgot_recording(
-        console.deps.books,
+        console.deps.repos,
         caller.actor,
         recording_id,
         seconds=what.seconds,
@@ -87,7 +87,7 @@ def forgot(console: Console, recording_id: RecordingPath, caller: ApiChanger, wh
 def erase(console: Console, recording_id: RecordingPath, caller: ApiChanger, what: Erasing) -> dict[str, Any]:
     """Order a span of a finished recording to be erased; takes a signed-in person and a reason."""
     order = order_erasure(
-        console.deps.books,
+        console.deps.repos,
         caller.actor,
         recording_id,
         span_s=(what.from_s, what.to_s),
@@ -99,30 +99,34 @@ def erase(console: Console, recording_id: RecordingPath, caller: ApiChanger, wha
 
 
 @router.get("/erasures")
-def erasures(console: Console, caller: ApiReader) -> Erasures:
+def erasures(console: Console, caller: ApiReader) -> ErasureList:
     """The newest orders to erase, for whoever may confirm some."""
     orders = orders_for(console, caller.actor)
     approvals = {one: approval_to_json(*known) for one, known in three_of(console, orders).items()}
-    return Erasures(erasures=[{**order_to_json(order), "approval": approvals.get(order.id)} for order in orders])
+    return ErasureList(erasures=[{**order_to_json(order), "approval": approvals.get(order.id)} for order in orders])
 
 
 @router.post("/erasures/{order_id}/confirm")
-def confirm(console: Console, order_id: OrderPath, caller: ApiChanger, why: Decision | None = None) -> dict[str, Any]:
+def confirm(
+    console: Console, order_id: OrderPath, caller: ApiChanger, why: DecisionBody | None = None
+) -> dict[str, Any]:
     """Confirm an order, as a second person."""
     reason = why.reason if why else ""
-    return order_to_json(decide_erasure(console.deps.books, caller.actor, order_id, confirm=True, reason=reason))
+    return order_to_json(decide_erasure(console.deps.repos, caller.actor, order_id, confirm=True, reason=reason))
 
 
 @router.post("/erasures/{order_id}/decline")
-def decline(console: Console, order_id: OrderPath, caller: ApiChanger, why: Decision | None = None) -> dict[str, Any]:
+def decline(
+    console: Console, order_id: OrderPath, caller: ApiChanger, why: DecisionBody | None = None
+) -> dict[str, Any]:
     """Decline an order, as a second person; nothing is erased."""
     reason = why.reason if why else ""
-    return order_to_json(decide_erasure(console.deps.books, caller.actor, order_id, confirm=False, reason=reason))
+    return order_to_json(decide_erasure(console.deps.repos, caller.actor, order_id, confirm=False, reason=reason))
 
 
 @router.get("/health")
 def health(console: Console, caller: ApiReader) -> dict[str, Any]:
     """What the console has to say of itself: alarms by name, empty when all is well."""
-    if isinstance(may(caller.actor, Act.SEE_SYSTEM), Refused):
+    if isinstance(may(caller.actor, Act.SEE_SYSTEM), Refusal):
         console.rules.require(caller.actor, Act.SEE_LIVE)
-    return {"alarms": alarms_of(console.deps.books.erasures)}
+    return {"alarms": alarms_of(console.deps.repos.erasures)}

@@ -25,7 +25,7 @@ def orders_for(console: ConsoleParts, actor: Actor) -> list[ErasureOrder]:
     """
     console.rules.require(actor, Act.CONFIRM_ERASURE)
     console.rules.note(actor.actor, "erasure.view", "")
-    orders = console.deps.books.erasures.newest(SHOWN)
+    orders = console.deps.repos.erasures.newest(SHOWN)
     assert isinstance(actor, Person), "no token may confirm anything"
     seen = teams_seen_by(actor)
     return orders if seen is None else [order for order in orders if _team_of(console, order) in seen]
@@ -35,11 +35,11 @@ def three_of(console: ConsoleParts, orders: Iterable[ErasureOrder]) -> dict[str,
     """Return, of the orders that wait and take three people, how far each is and what is known of its span."""
     found = {}
     for order in orders:
-        approvals = console.deps.books.approvals
+        approvals = console.deps.repos.approvals
         approval = approvals.get(order.id) if approvals and order.state is ErasureState.WAITING else None
         if approval is not None:
             with suppress(NotFoundError):
-                found[order.id] = approval, facts_of(console.deps.books.index.get(order.recording), order)
+                found[order.id] = approval, facts_of(console.deps.repos.index.get(order.recording), order)
     return found
 
 

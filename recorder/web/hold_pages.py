@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Actor
-from recorder.retention.hold_books import HoldBooks
 from recorder.retention.hold_lists import check_of, holds_listed
+from recorder.retention.hold_repositories import HoldRepositories
 from recorder.retention.holding import place_hold, reinstate_hold, release_hold, review_hold
 from recorder.rules.holds import HoldWish
 from recorder.web.auth import ConsoleCaller
@@ -39,19 +39,19 @@ def _change(reason: Text = "", review_on: Text = "") -> _Change:
 Change = Annotated[_Change, Depends(_change)]
 
 
-def _release(books: HoldBooks, actor: Actor, hold_id: str, change: _Change) -> Hold:
-    return release_hold(books, actor, hold_id, reason=change.reason)
+def _release(repos: HoldRepositories, actor: Actor, hold_id: str, change: _Change) -> Hold:
+    return release_hold(repos, actor, hold_id, reason=change.reason)
 
 
-def _reinstate(books: HoldBooks, actor: Actor, hold_id: str, change: _Change) -> Hold:
-    return reinstate_hold(books, actor, hold_id, reason=change.reason)
+def _reinstate(repos: HoldRepositories, actor: Actor, hold_id: str, change: _Change) -> Hold:
+    return reinstate_hold(repos, actor, hold_id, reason=change.reason)
 
 
-def _review(books: HoldBooks, actor: Actor, hold_id: str, change: _Change) -> Hold:
-    return review_hold(books, actor, hold_id, reason=change.reason, review_on=_day(change.review_on))
+def _review(repos: HoldRepositories, actor: Actor, hold_id: str, change: _Change) -> Hold:
+    return review_hold(repos, actor, hold_id, reason=change.reason, review_on=_day(change.review_on))
 
 
-_ACTS: MappingProxyType[str, tuple[Callable[[HoldBooks, Actor, str, _Change], Hold], str]] = MappingProxyType(
+_ACTS: MappingProxyType[str, tuple[Callable[[HoldRepositories, Actor, str, _Change], Hold], str]] = MappingProxyType(
     {
         "release": (_release, "The hold is released. The recording is kept for 14 days more, until then take it back."),
         "reinstate": (_reinstate, "The hold stands again."),
@@ -149,7 +149,7 @@ def change_here(console: Console, hold_id: str, act: str, caller: PageChanger, c
     return RedirectResponse("/holds", 303)
 
 
-def _known(act: str) -> tuple[Callable[[HoldBooks, Actor, str, _Change], Hold], str]:
+def _known(act: str) -> tuple[Callable[[HoldRepositories, Actor, str, _Change], Hold], str]:
     if act not in _ACTS:
         raise ProblemError(404, "There is no such page.")
     return _ACTS[act]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from recorder.permissions import Refused
+from recorder.permissions import Refusal
 from recorder.retention.hold_lists import holds_shown
 from recorder.rules.holds import held_call, may_place, may_reinstate, may_release, may_review
 from recorder.web.auth import ConsoleCaller
@@ -26,8 +26,8 @@ def holds_on_page(console: ConsoleParts, caller: ConsoleCaller, row: RecordingRo
             HoldState.STANDING: {"release": may_release, "review": may_review},
             HoldState.GRACE: {"reinstate": may_reinstate},
         }.get(hold.state_at(now), {})
-        return [act for act, rule in rules.items() if not isinstance(rule(person, hold, call, reason="shown"), Refused)]
+        return [act for act, rule in rules.items() if not isinstance(rule(person, hold, call, reason="shown"), Refusal)]
 
     shown = [(hold, hold.state_at(now), offered(hold)) for hold in holds_shown(console.deps.hold_books, person, row)]
-    kinds = [kind for kind in HoldKind if not isinstance(may_place(person, kind, call, reason="shown"), Refused)]
+    kinds = [kind for kind in HoldKind if not isinstance(may_place(person, kind, call, reason="shown"), Refusal)]
     return {"holds": shown, "kinds": kinds if row.path is not None else []}

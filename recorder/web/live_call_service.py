@@ -81,10 +81,12 @@ class LiveCallService:
         self._require(actor, Act.RESUME, target)
         return self._daemon.ask(lambda live: live.resume(target, actor=actor, reason=reason))
 
-    def forgot(self, actor: Actor, target: Target, seconds: float | None, reason: str) -> dict[str, Any]:
+    def pause_retroactively(self, actor: Actor, target: Target, seconds: float | None, reason: str) -> dict[str, Any]:
         """Pause, and order what was recorded of the last seconds to be erased."""
-        person = self._daemon.person(actor, Act.FORGOT, target.subject, reason)
-        return self._daemon.ask(lambda live: live.forgot(target, person=person, seconds=seconds, reason=reason))
+        person = self._daemon.person(actor, Act.RETROACTIVE_PAUSE, target.subject, reason)
+        return self._daemon.ask(
+            lambda live: live.pause_retroactively(target, person=person, seconds=seconds, reason=reason)
+        )
 
     def second_message(self, actor: Actor, target: Target, reason: str) -> dict[str, Any]:
         """Have the second message played to the caller."""

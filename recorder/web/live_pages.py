@@ -160,7 +160,12 @@ def forgot(console: Console, call: str, caller: PageChanger, span: Ticked = "", 
             whose=row.get("operator") or row.get("extension", ""), spans=SPANS, paused_at=int(now_s),
         )  # fmt: skip
     seconds = span_s(span, paused_at, now_s)
-    return _acted(console, caller, lambda: console.live.forgot(caller.actor, CallTarget(call), seconds, ""), _forgotten)
+    return _acted(
+        console,
+        caller,
+        lambda: console.live.pause_retroactively(caller.actor, CallTarget(call), seconds, ""),
+        _forgotten,
+    )
 
 
 @router.post("/live/{call}/{act}")

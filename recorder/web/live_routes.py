@@ -63,7 +63,7 @@ def resume(console: Console, call: CallPath, knock: ApiKnock, why: ActReason | N
 @router.post("/calls/{call}/forgot")
 def forgot(console: Console, call: CallPath, caller: ApiChanger, span: ForgottenPause) -> dict[str, Any]:
     """Pause, and have what was recorded of the last seconds erased; takes a person."""
-    return console.live.forgot(caller.actor, CallTarget(call), span.seconds, span.reason)
+    return console.live.pause_retroactively(caller.actor, CallTarget(call), span.seconds, span.reason)
 
 
 @router.post("/calls/{call}/second-message")
@@ -89,7 +89,7 @@ def resume_extension(console: Console, number: Number, knock: ApiKnock, why: Act
 @router.post("/extensions/{number}/forgot")
 def forgot_extension(console: Console, number: Number, caller: ApiChanger, span: ForgottenPause) -> dict[str, Any]:
     """Do so for every call of an extension."""
-    return console.live.forgot(caller.actor, ExtensionTarget(number), span.seconds, span.reason)
+    return console.live.pause_retroactively(caller.actor, ExtensionTarget(number), span.seconds, span.reason)
 
 
 @router.post("/extensions/{number}/second-message")

@@ -44,7 +44,7 @@ def row_of(call: dict[str, Any]) -> LiveRow:
         may_resume=Act.RESUME in may,
         may_ask=is_open and not has_request and Act.RAISE_OPT_OUT in may,
         may_opt_out=is_open and Act.OPT_OUT in may,
-        may_forget=is_open and Act.FORGOT in may,
+        may_forget=is_open and Act.RETROACTIVE_PAUSE in may,
         may_play_second=_has_second(call) and Act.SECOND_MESSAGE in may,
     )
 

@@ -52,7 +52,7 @@ def _page(console: ConsoleParts, caller: ConsoleCaller, **values: Any) -> HTMLRe
     console.rules.note(caller.actor.actor, Act.REPORT, "", report="overview")
     person, deps = caller.person, console.deps
     assert person is not None, "the rules give this to people only"
-    hearing, bench, today = deps.hearing, deps.hearing.bench, deps.cases.today
+    hearing, approvers, today = deps.hearing, deps.hearing.approvers, deps.cases.today
     told = deps.watch.box.of_account(person.name)
     review_on = deps.watch.policy_review_on
     return console.renderer.page(
@@ -61,29 +61,29 @@ def _page(console: ConsoleParts, caller: ConsoleCaller, **values: Any) -> HTMLRe
         emergencies=hearing.emergencies.open(),
         to_decide=asking.to_decide(hearing, person),
         waiting=len(hearing.requests.waiting()),
-        erasures=[one for one in deps.books.erasures.open_orders() if one.state is ErasureState.WAITING],
-        failed=[one for one in deps.books.erasures.open_orders() if one.state is ErasureState.FAILED],
+        erasures=[one for one in deps.repos.erasures.open_orders() if one.state is ErasureState.WAITING],
+        failed=[one for one in deps.repos.erasures.open_orders() if one.state is ErasureState.FAILED],
         holds_due=deps.hold_books.holds.due_for_review(today),
         deadlines=deadlines(console),
-        leaders=sorted(bench.leaders), absent=bench.absent, deputies=sorted(bench.deputies),
+        leaders=sorted(approvers.leaders), absent=approvers.absent, deputies=sorted(approvers.deputies),
         retention=_retention(console),
         verified=last_verified(deps.hold_books.state),
         last_week=next((one for one in told if one.notification.kind is NotificationKind.WEEK), None),
-        not_told=not_acknowledged(bench.people, deps.acknowledgements.days(), today),
+        not_told=not_acknowledged(approvers.people, deps.acknowledgements.days(), today),
         review_on=review_on, is_review_near=review_on is not None and today >= review_on - REVIEW_REMINDED_FOR,
     )  # fmt: skip
 
 
 def deadlines(console: ConsoleParts) -> list[Deadline]:
     """Return the open cases, those first that are due first; what does not run yet comes last."""
-    books = console.deps.cases
+    repos = console.deps.cases
     found = []
-    for case in books.cases.all():
+    for case in repos.cases.all():
         if case.closed_on is not None:
             continue
-        due = case_deadlines.due(books, case)
-        left = None if due is None or case.decision is not None else (due - books.today).days
-        found.append(Deadline(case=case, due=due, left=left, is_pressing=case_deadlines.is_pressing(books, case)))
+        due = case_deadlines.due(repos, case)
+        left = None if due is None or case.decision is not None else (due - repos.today).days
+        found.append(Deadline(case=case, due=due, left=left, is_pressing=case_deadlines.is_pressing(repos, case)))
     return sorted(found, key=lambda one: (one.left is None, one.left or 0, one.case.id))
 
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from recorder.common.problems import ProblemError
 from recorder.exports.copying import GROUND_WORDS
-from recorder.permissions import Act, Person, Refused
+from recorder.permissions import Act, Person, Refusal
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import is_part, withheld_of
 from recorder.rules.requesting import Category, Leave
@@ -19,7 +19,7 @@ from recorder.web.holds import holds_on_page
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
 from recorder.web.recording_parts import parts_on_page
 from recorder.web.streams import download, played
-from storage.encoding import Format
+from storage.encoding import CopyFormat
 from storage.erasures import is_open
 from storage.types import Outcome
 
@@ -69,7 +69,7 @@ def recording(console: Console, recording_id: str, caller: PageReader) -> HTMLRe
 def play(console: Console, recording_id: str, caller: PageChanger, reason: Text = "") -> HTMLResponse:
     """Give leave to listen, for a reason."""
     try:
-        secret = console.desk.grant_play(_person(caller), recording_id, reason)
+        secret = console.recording_service.grant_play(_person(caller), recording_id, reason)
     except ProblemError as error:
         return again(console, caller, recording_id, error, Act.PLAY)
     return recording_page(console, caller, recording_id, audio=f"/recordings/{recording_id}/audio/{secret}")
@@ -80,7 +80,7 @@ def audio(request: Request, console: Console, recording_id: str, secret: str, ca
     """Stream the decoded audio, or the part of it that a player asks for, to whom leave was given."""
     # What If-Range names is never the same file: none of ours has a validator.
     wanted = None if "if-range" in request.headers else request.headers.get("range")
-    return played(console.desk.play(_person(caller), recording_id, secret, wanted))
+    return played(console.recording_service.play(_person(caller), recording_id, secret, wanted))
 
 
 def _copy_form(  # noqa: PLR0917 - FastAPI passes them by name
@@ -108,7 +108,7 @@ def export(
 ) -> Response:
     """Make a copy to take away, for a reason."""
     try:
-        return download(console.desk.export(caller.actor, recording_id, form), recording_id)
+        return download(console.recording_service.export(caller.actor, recording_id, form), recording_id)
     except ProblemError as error:
         return again(console, caller, recording_id, error, Act.EXPORT)
 
@@ -120,7 +120,7 @@ def _person(caller: ConsoleCaller) -> Person:
 
 def _listing(console: ConsoleParts, caller: ConsoleCaller, sent: dict[str, str]) -> HTMLResponse:
     form = read_form(sent, console.deps.timezone)
-    found = None if form.errors else console.desk.search(caller.actor, form.search)
+    found = None if form.errors else console.recording_service.search(caller.actor, form.search)
     pages = max(1, -(-found.total // PAGE_SIZE)) if found and not found.is_more else None
     has_next = found is not None and (len(found.rows) == PAGE_SIZE if pages is None else form.page < pages)
     status = 422 if form.errors else 200
@@ -154,14 +154,16 @@ def recording_page(
     Raises:
         ProblemError: It may not be shown.
     """
-    row = console.desk.view(caller.actor, recording_id)
-    orders = console.desk.orders(row)
-    leave, copying = (console.desk.leave(caller.actor, row.id, wanted) for wanted in (Leave.LISTEN, Leave.COPY))
+    service = console.recording_service
+    row = service.view(caller.actor, recording_id)
+    orders = service.orders(row)
+    leave, copying = (service.leave(caller.actor, row.id, wanted) for wanted in (Leave.LISTEN, Leave.COPY))
     withheld, not_copied = (withheld_of(row, one.heard(row.id)) if one is not None else [] for one in (leave, copying))
     return console.renderer.page(
-        "recording.html", caller, status=status, row=row, formats=list(Format), grounds=GROUND_WORDS, problem=problem,
-        audio=audio, said=said, orders=orders, copies=console.desk.copies(row), is_locked=any(map(is_open, orders)),
-        restricted=console.desk.restriction(row),
+        "recording.html", caller, status=status, row=row, formats=list(CopyFormat), grounds=GROUND_WORDS,
+        problem=problem,
+        audio=audio, said=said, orders=orders, copies=service.copies(row), is_locked=any(map(is_open, orders)),
+        restricted=service.restriction(row),
         leave=leave, may_copy=copying is not None, withheld=withheld, not_copied=not_copied, is_part=is_part(row),
         categories=list(Category), **holds_on_page(console, caller, row),
         **parts_on_page(console, caller, row),
@@ -172,7 +174,7 @@ def again(
     console: ConsoleParts, caller: ConsoleCaller, recording_id: str, error: ProblemError, act: Act
 ) -> HTMLResponse:
     """Show the recording's page with what was wrong with the form; any other error stays what it is."""
-    is_theirs = not isinstance(may(caller.actor, act, reason="asked elsewhere", has_leave=True), Refused)
+    is_theirs = not isinstance(may(caller.actor, act, reason="asked elsewhere", has_leave=True), Refusal)
     if not is_theirs or error.status not in (403, 409, 422):
         raise error
     return recording_page(console, caller, recording_id, status=error.status, problem=error.detail)

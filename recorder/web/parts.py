@@ -10,10 +10,10 @@ from recorder.access.openid.starts import Starts
 from recorder.web.auth import CSRF_HEADER, ConsoleCaller, Gatekeeper
 from recorder.web.board import Board
 from recorder.web.deps import ConsoleDeps
-from recorder.web.desk import Desk
 from recorder.web.live_call_service import LiveCallService
 from recorder.web.opt_out_service import OptOutService
 from recorder.web.pulse import Pulse
+from recorder.web.recording_service import RecordingService
 from recorder.web.render import Renderer
 from recorder.web.rules import Rules
 from recorder.web.sign_on_service import SignOnService
@@ -35,7 +35,7 @@ class ConsoleParts:
     live: LiveCallService
     opt_outs: OptOutService
     sign_ons: SignOnService
-    desk: Desk
+    recording_service: RecordingService
     gate: Gatekeeper
     renderer: Renderer
     pulse: Pulse

@@ -11,7 +11,7 @@ from recorder.access.accounts import combining_admin, usable_people
 from recorder.access.database import AuditNote
 from recorder.access.granting import POWERFUL, Proposal, confirmers, who_confirms
 from recorder.access.proposals import Enter
-from recorder.permissions import Act, DeniedError, Person, Refused, Role
+from recorder.permissions import Act, DeniedError, Person, Refusal, Role
 from recorder.rules.authorisation import may
 from recorder.rules.fault_status import FAULT_STATUS
 from recorder.web.auth import ConsoleCaller
@@ -91,7 +91,7 @@ def _page(
     console: ConsoleParts, caller: ConsoleCaller, *, said: str = "", problem: str = "", status: int = 200
 ) -> HTMLResponse:
     person = _person(caller)
-    if isinstance(may(person, Act.MANAGE_PEOPLE), Refused):
+    if isinstance(may(person, Act.MANAGE_PEOPLE), Refusal):
         console.rules.require(person, Act.CONFIRM_GRANT)
     usable = usable_people(console.deps.people)
     waiting = [
@@ -102,7 +102,7 @@ def _page(
         "people.html", caller, status=status, said=said, problem=problem, accounts=console.deps.people.list(),
         waiting=waiting, lately_set=console.deps.proposals.lately_set(), roles=list(Role), powerful=sorted(POWERFUL),
         unexplained=console.deps.people.unexplained(),
-        deputies=console.deps.hearing.bench.deputies,
+        deputies=console.deps.hearing.approvers.deputies,
         deputy_unexplained=console.deps.hearing.appointments.unexplained(console.deps.people),
         deputy_by_one=console.deps.hearing.appointments.deputy_named_by_one(),
         combined={one.name for one in combining_admin(console.deps.people)},

@@ -3,7 +3,7 @@
 from typing import Any
 
 from recorder.audit.history import Deed, history_of
-from recorder.recordings.journey import journey_of
+from recorder.recordings.call_timeline import timeline_of
 from recorder.web.auth import ConsoleCaller
 from recorder.web.parts import ConsoleParts
 from recorder.web.waveform import waveform_of
@@ -22,7 +22,7 @@ def parts_on_page(console: ConsoleParts, caller: ConsoleCaller, row: RecordingRo
     except AuditUnavailableError:
         history = None
     return {
-        "waveform": waveform_of(row), "journey": journey_of(row),
+        "waveform": waveform_of(row), "journey": timeline_of(row),
         "history": history if history is None else history[:SHOWN],
         "has_more_history": history is not None and len(history) > SHOWN,
     }  # fmt: skip

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from recorder.permissions import Act, Person, Refused
+from recorder.permissions import Act, Person, Refusal
 from recorder.rules.authorisation import may
 from recorder.rules.requesting import CATEGORY_WORDS, Category
 from recorder.rules.spans import in_seconds
@@ -80,7 +80,7 @@ class Renderer:
     @staticmethod
     def can(person: Person, act: Act) -> bool:
         """Tell whether a person's role alone allows an act; hearing takes leave, which pages are told of apart."""
-        return not isinstance(may(person, act, reason="shown"), Refused)
+        return not isinstance(may(person, act, reason="shown"), Refusal)
 
     def page(self, template: str, caller: ConsoleCaller | None, *, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401
         """Return a page; ``caller`` decides what its navigation offers."""

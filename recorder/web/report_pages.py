@@ -68,4 +68,4 @@ def _report(console: ConsoleParts, caller: ConsoleCaller, search: Search, team: 
     except ReportRefusedError as error:
         raise rules.refuse(caller.actor.actor, Act.REPORT, "", str(error)) from error
     rules.note(caller.actor.actor, Act.REPORT, "", report="pauses", **asked.as_json())
-    return pause_report(deps.books.index, deps.books.erasures, asked, teams=teams)
+    return pause_report(deps.repos.index, deps.repos.erasures, asked, teams=teams)

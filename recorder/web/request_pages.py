@@ -129,15 +129,16 @@ def _page(console: ConsoleParts, caller: ConsoleCaller, *, problem: str = "", st
     everybodys = asking.seen(hearing, person)
     mine = hearing.requests.of_account(person.name)
     now = console.deps.now()
-    bench = hearing.bench
-    is_protector = person.is_proven and person.name in bench.protectors
+    approvers = hearing.approvers
+    is_protector = person.is_proven and person.name in approvers.protectors
     return console.renderer.page(
         "requests.html", caller, status=status, problem=problem, mine=mine, categories=list(Category),
         to_decide=asking.to_decide(hearing, person), days=LEAVE_DAYS, most_days=MOST_LEAVE_DAYS,
         others=[one for one in everybodys if one.account != person.name and one.state is not RequestState.WAITING],
         good=frozenset(one.id for one in mine if one.gives(Leave.LISTEN, now)),
         emergencies=hearing.emergencies.open() if is_protector else [],
-        leaders=sorted(bench.leaders) if console.renderer.can(person, Act.MARK_ABSENT) else [], absent=bench.absent,
+        leaders=sorted(approvers.leaders) if console.renderer.can(person, Act.MARK_ABSENT) else [],
+        absent=approvers.absent,
     )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ class Grant(BaseModel):
     whole_call: bool = Field(default=False, description="All of each call, for a complaint; `words` say why")
 
 
-class Refusal(BaseModel):
+class RefusalBody(BaseModel):
     """That a request is declined, and why."""
 
     model_config = ConfigDict(extra="forbid")
@@ -86,7 +86,7 @@ def grant(console: Console, request_id: RequestPath, caller: ApiChanger, said: G
 
 
 @router.post("/{request_id}/decline")
-def decline(console: Console, request_id: RequestPath, caller: ApiChanger, said: Refusal) -> dict[str, Any]:
+def decline(console: Console, request_id: RequestPath, caller: ApiChanger, said: RefusalBody) -> dict[str, Any]:
     """Decline a request, with the reason."""
     done = asking.decide(console.deps.hearing, caller.actor, request_id, granted=False, words=said.words)
     return asking.request_to_json(done)

@@ -71,18 +71,18 @@ def change(  # noqa: PLR0917 - FastAPI passes them by name
 @router.get("/rights/{claim_id}/letter/{which}")
 def letter(console: Console, claim_id: str, which: str, caller: PageReader) -> Response:
     """Show the text of a letter to the requester."""
-    books = console.deps.cases
+    repos = console.deps.cases
     if which not in {*ClaimLetter}:
         raise ProblemError(404, "There is no such page.")
-    read_claims(casework.claim_books(books), caller.actor, is_open=True)
-    claim = claim_of(casework.claim_books(books), claim_id)
+    read_claims(casework.claim_books(repos), caller.actor, is_open=True)
+    claim = claim_of(casework.claim_books(repos), claim_id)
     try:
         text = claim_letter(
             ClaimLetter(which),
             claim,
             site=console.deps.site,
-            today=books.today,
-            due=case_deadlines.claim_due(books, claim),
+            today=repos.today,
+            due=case_deadlines.claim_due(repos, claim),
         )
     except NotYetError as error:
         raise ProblemError(409, str(error)) from error
@@ -107,11 +107,11 @@ def _done(console: ConsoleParts, caller: ConsoleCaller, act: Callable[[], None])
 
 
 def _page(console: ConsoleParts, caller: ConsoleCaller, *, problem: str = "", status: int = 200) -> HTMLResponse:
-    books = console.deps.cases
-    found = read_claims(casework.claim_books(books), caller.actor, is_open=False)
+    repos = console.deps.cases
+    found = read_claims(casework.claim_books(repos), caller.actor, is_open=False)
     assert caller.person is not None, "pages know sessions only, and those are people's"
-    bench = books.hearing.bench
-    shown = [_shown(console, caller, one, rights.deciders(one, bench)) for one in found]
+    approvers = repos.hearing.approvers
+    shown = [_shown(console, caller, one, rights.deciders(one, approvers)) for one in found]
     return console.renderer.page(
         "rights.html", caller, status=status, problem=problem, claims=shown, grounds=rights.GROUNDS,
         refusals=rights.REFUSALS, uses=rights.USES, most_days=rights.MOST_USE_DAYS,
@@ -122,7 +122,7 @@ def _page(console: ConsoleParts, caller: ConsoleCaller, *, problem: str = "", st
 def _shown(console: ConsoleParts, caller: ConsoleCaller, claim: Claim, deciders: frozenset[str]) -> dict[str, object]:
     """Return a claim as the page shows it, with what this person may let happen to it."""
     assert caller.person is not None
-    books = console.deps.cases
+    repos = console.deps.cases
     is_decider = caller.person.name in deciders
     offered = [
         event
@@ -130,7 +130,7 @@ def _shown(console: ConsoleParts, caller: ConsoleCaller, claim: Claim, deciders:
         if state is claim.state and event is not ClaimEvent.CARRY_OUT and (is_decider or event is ClaimEvent.WITHDRAW)
     ]
     return {
-        "claim": claim, "due": case_deadlines.claim_due(books, claim), "offered": offered,
+        "claim": claim, "due": case_deadlines.claim_due(repos, claim), "offered": offered,
         "is_restricted": rights.why_restricted([claim], console.deps.now()) is not None,
         "is_used": rights.allows_use(claim, console.deps.now()),
     }  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 
 from recorder.audit.late_entries import LateEntries
 from recorder.common.problems import ProblemError
-from recorder.permissions import Act, Actor, Allowed, Refused
+from recorder.permissions import Act, Actor, Allowed, Refusal
 from recorder.rules.authorisation import may
 from recorder.web.deps import Audit
 
@@ -57,6 +57,6 @@ class Rules:
     def require(self, actor: Actor, act: Act, subject: str = "", **about: Any) -> Allowed:  # noqa: ANN401 - of `may`
         """Return what is allowed, or raise the refusal."""
         decision = may(actor, act, **about)
-        if isinstance(decision, Refused):
+        if isinstance(decision, Refusal):
             raise self.refuse(actor.actor, act, subject, decision.reason)
         return decision

@@ -163,7 +163,7 @@ def sign_out(console: Console, caller: PageChanger) -> Response:
     """End the session."""
     assert caller.session is not None
     console.deps.sessions.end(caller.session.key)
-    console.desk.listens.close(caller.actor.actor)
+    console.recording_service.listens.close(caller.actor.actor)
     console.rules.note_late(caller.actor.actor, "people.sign_out", caller.actor.actor)
     return signed_out(console)
 

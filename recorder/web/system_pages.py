@@ -93,7 +93,7 @@ def changes(console: Console, caller: PageReader) -> HTMLResponse:
     """Show what was changed in the configuration, when and by whom."""
     _allow(console, caller, "changes")
     try:
-        found = [change_of(entry) for entry in console.deps.books.audit.of_act(*CHANGES)]
+        found = [change_of(entry) for entry in console.deps.repos.audit.of_act(*CHANGES)]
     except AuditUnavailableError as error:
         raise ProblemError(503, "The audit log cannot be read. Ask ICT to look at the recorder.") from error
     return console.renderer.page("changes.html", caller, changes=found[: -SHOWN - 1 : -1], has_more=len(found) > SHOWN)

@@ -13,7 +13,7 @@ from recorder.access.accounts import People, usable_people
 from recorder.access.acknowledgements import Acknowledgements
 from recorder.access.database import open_people
 from recorder.access.identities import ConnectedIdentities
-from recorder.access.listening.books import HearingBooks
+from recorder.access.listening.repositories import AccessRepositories
 from recorder.access.openid.provider import Provider
 from recorder.access.proposals import Proposals
 from recorder.access.seals import Seals
@@ -29,22 +29,22 @@ from recorder.config.settings import Config
 from recorder.control import client as live_client
 from recorder.control.client import LiveClient
 from recorder.control.daemon_lists import opt_outs_of, takeovers_of
-from recorder.data_subjects.book import CaseBook
 from recorder.data_subjects.case_deadlines import needed_hold
-from recorder.data_subjects.case_entries import CaseBooks
+from recorder.data_subjects.case_entries import CaseRepositories
+from recorder.data_subjects.case_repository import CaseRepository
 from recorder.data_subjects.telling import tell_of_erasure
 from recorder.data_subjects.transcripts import Transcripts, case_file
-from recorder.exports.copy_orders import CopyBooks
-from recorder.notifications.watch import WatchBooks, watch_books
+from recorder.exports.copy_orders import CopyRepositories
+from recorder.notifications.watch import WatchRepositories, watch_books
 from recorder.recordings.keyring import epoch_keys
-from recorder.recordings.returned import destroy_returned
+from recorder.recordings.resurrection_guard import destroy_returned
+from recorder.retention.account_expiry import AccountExpiry
 from recorder.retention.eraser import Eraser
 from recorder.retention.erasure_approvals import Approvals
-from recorder.retention.erasure_books import ErasureBooks
-from recorder.retention.former import Former
-from recorder.retention.hold_books import HoldBooks
+from recorder.retention.erasure_repositories import ErasureRepositories
+from recorder.retention.hold_repositories import HoldRepositories
 from recorder.retention.holding import settle_holds
-from recorder.retention.people_leftovers import PeopleSweep
+from recorder.retention.people_expiry import PeopleSweep
 from recorder.web.deps import ConsoleDeps
 from recorder.web.pulse import BEAT_S, SILENCE_S
 from storage.audit import AuditLog
@@ -80,8 +80,8 @@ class _Opened:
     index: Index
     audit: AuditLog
     people: People
-    hearing: HearingBooks
-    cases: CaseBook
+    hearing: AccessRepositories
+    cases: CaseRepository
     now: Callable[[], datetime]
 
 
@@ -145,8 +145,8 @@ def _opened(
         index=index,
         audit=audit,
         people=people,
-        hearing=HearingBooks.on(engine, index, people, Ledger(audit=audit, origin=_ORIGIN), now),
-        cases=CaseBook(engine, now=now),
+        hearing=AccessRepositories.on(engine, index, people, Ledger(audit=audit, origin=_ORIGIN), now),
+        cases=CaseRepository(engine, now=now),
         now=now,
     )
 
@@ -155,7 +155,9 @@ def _console_deps(opened: _Opened, live: LiveClient, signer: Signer, *, is_tls: 
     config, engine, now = opened.config, opened.engine, opened.now
     sessions = Sessions(engine, now=now, limits=config.console.sign_in.limits)
     hold_books = _hold_books(opened)
-    cases = CaseBooks(cases=opened.cases, hearing=opened.hearing, holds=hold_books, timezone=config.site.timezone)
+    cases = CaseRepositories(
+        cases=opened.cases, hearing=opened.hearing, holds=hold_books, timezone=config.site.timezone
+    )
     return ConsoleDeps(
         people=opened.people,
         tokens=Tokens(engine, now=now),
@@ -176,7 +178,7 @@ def _console_deps(opened: _Opened, live: LiveClient, signer: Signer, *, is_tls: 
         beats=partial(_beats, opened.home, signer),
         copy_books=_copy_books(opened),
         transcripts=Transcripts(engine),
-        books=_erasure_books(opened),
+        repos=_erasure_books(opened),
         hold_books=hold_books,
         cases=cases,
         watch=_watch(opened, cases, signer),
@@ -203,8 +205,8 @@ def _beats(home: Home, signer: Signer) -> AsyncGenerator[bytes]:
     )
 
 
-def _hold_books(opened: _Opened) -> HoldBooks:
-    return HoldBooks(
+def _hold_books(opened: _Opened) -> HoldRepositories:
+    return HoldRepositories(
         index=opened.index,
         holds=Holds(opened.index.database),
         audit=opened.audit,
@@ -217,9 +219,9 @@ def _hold_books(opened: _Opened) -> HoldBooks:
     )
 
 
-def _copy_books(opened: _Opened) -> CopyBooks:
+def _copy_books(opened: _Opened) -> CopyRepositories:
     vault = opened.vault
-    return CopyBooks(
+    return CopyRepositories(
         index=opened.index,
         requests=opened.hearing.requests,
         vault=vault,
@@ -233,8 +235,8 @@ def _copy_books(opened: _Opened) -> CopyBooks:
     )
 
 
-def _erasure_books(opened: _Opened) -> ErasureBooks:
-    return ErasureBooks(
+def _erasure_books(opened: _Opened) -> ErasureRepositories:
+    return ErasureRepositories(
         index=opened.index,
         erasures=Erasures(opened.index.database),
         audit=opened.audit,
@@ -264,7 +266,7 @@ def _eraser(opened: _Opened) -> Eraser:
 
 def _people_sweep(opened: _Opened) -> PeopleSweep:
     return PeopleSweep(
-        former=Former(opened.engine),
+        former=AccountExpiry(opened.engine),
         audit=opened.audit,
         state=opened.home.state,
         periods=opened.config.periods,
@@ -272,7 +274,7 @@ def _people_sweep(opened: _Opened) -> PeopleSweep:
     )
 
 
-def _watch(opened: _Opened, cases: CaseBooks, signer: Signer) -> WatchBooks:
+def _watch(opened: _Opened, cases: CaseRepositories, signer: Signer) -> WatchRepositories:
     socket = opened.home.socket
     return watch_books(
         opened.engine, cases, opened.audit, opened.config,

@@ -165,7 +165,7 @@ def test_forgetting_to_pause_has_what_was_said_erased(site: Site, alice: Page) -
     expect(alice.locator("#agent-said")).to_contain_text("The span is erased once the call has ended")
     expect(alice.locator("#agent-spans")).to_be_hidden()
     talk.hang_up()
-    orders = [one for one in site.deps.books.erasures.open_orders() if one.recording == recording]
+    orders = [one for one in site.deps.repos.erasures.open_orders() if one.recording == recording]
     assert [(one.ordered_by, one.start_s) for one in orders] == [("alice", 0.0)]
 
 
@@ -209,7 +209,7 @@ def test_whoever_signs_on_has_the_calls_that_begin_after(site: Site, browser: Br
         expect(bob.locator("body")).to_contain_text("Carol took extension 2001 over from you")
         carol.get_by_role("button", name="Sign off from 2001").click()
         expect(carol.locator("#agent-said")).to_contain_text("You are signed off")
-    log = [entry for entry in site.deps.books.audit.entries() if entry.act.startswith("agent.")]
+    log = [entry for entry in site.deps.repos.audit.entries() if entry.act.startswith("agent.")]
     assert [(entry.act, entry.actor, entry.details.get("instead_of")) for entry in log] == [
         ("agent.sign_on.code", "bob", "alice"), ("agent.sign_on", "bob", "alice"),
         ("agent.sign_on.code", "carol", "Bob Benefits"), ("agent.sign_on", "carol", "Bob Benefits"),

@@ -66,7 +66,7 @@ class Desk:
         page.wait_for_url("**/sign-in")
 
     def acts(self, *nouns: str) -> list[tuple[str, str]]:
-        return [(one.act, one.actor) for one in self.deps.books.audit.entries() if one.act.startswith(nouns)]
+        return [(one.act, one.actor) for one in self.deps.repos.audit.entries() if one.act.startswith(nouns)]
 
 
 @pytest.fixture

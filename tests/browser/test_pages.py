@@ -50,7 +50,7 @@ def run_the_recorder(console: Console) -> None:
     played = [{"name": "first", "version": 1}]
     console.daemon.said |= {"alarms": {"disk_full": 2}, "notices": played}
     details = {"sha256": "ab" * 32, "changed": ["pause.max_s", "extension.2001"]}
-    console.deps.books.audit.append("config.reload", "os:root", "", details)
+    console.deps.repos.audit.append("config.reload", "os:root", "", details)
 
 
 def run_its_course(console: Console) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from recorder.recordings import opening
+from recorder.recordings import recovery
 from recorder.retention.eraser import Eraser
 from storage.audit_entry import RECORDER
 from storage.deletion import Done, Shredder
@@ -32,7 +32,7 @@ def files_unsynced() -> None:
 
 def returned_unnoticed() -> None:
     """A start does not look whether anything that was deleted is there."""
-    _put(opening, "destroy_returned", lambda *_: [])
+    _put(recovery, "destroy_returned", lambda *_: [])
 
 
 def tombstone_last() -> None:

@@ -27,7 +27,7 @@ sys.modules["tests"] = tests
 import sqlalchemy as sa  # noqa: E402
 
 from recorder.recordings.fsck import Checker  # noqa: E402
-from recorder.recordings.mending import Mender  # noqa: E402
+from recorder.recordings.repair import Repair  # noqa: E402
 from recorder.retention.sweep_process import opened_sweeper  # noqa: E402
 from storage.audit import AuditLog  # noqa: E402
 from storage.errors import StorageError  # noqa: E402
@@ -72,7 +72,7 @@ def run(act: str, folder: Path) -> None:
         site.database.close()
         site.reindexer(LATER).run("dora")
         return
-    mender = Mender(
+    mender = Repair(
         home=site.home, config=site.config, vault=site.vault, database=site.database, audit=AuditLog(site.home.audit),
         now=lambda: LATER,
     )  # fmt: skip

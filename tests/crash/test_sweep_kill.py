@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.recordings.returned import destroy_returned
+from recorder.recordings.resurrection_guard import destroy_returned
 from storage.erasures import Erasures, is_open
 from storage.old_calls import OldCalls
 from storage.tombstones import Deletions

@@ -13,7 +13,7 @@ from typing import Any
 from recorder.calls.filing import FOLDER, Filing
 from recorder.calls.pauses import REGISTER, read_states, write_states
 from recorder.common.problems import ProblemError
-from recorder.recordings.opening import recover_all
+from recorder.recordings.recovery import recover_all
 from recorder.retention.holding import place_hold, release_hold, settle_holds
 from recorder.rules.holds import HoldWish
 from recorder.rules.pausing import PauseState

@@ -14,9 +14,9 @@ from recorder.access.database import open_people
 from recorder.common.home import Home
 from recorder.config.settings import Config, Retention
 from recorder.permissions import Person, Role
+from recorder.retention.account_expiry import AccountExpiry
 from recorder.retention.eraser import Eraser
-from recorder.retention.former import Former
-from recorder.retention.hold_books import HoldBooks
+from recorder.retention.hold_repositories import HoldRepositories
 from recorder.retention.housekeeping import KeyHolder
 from recorder.retention.sweep import Sweeper
 from recorder.retention.sweep_state import SweepFile
@@ -104,7 +104,8 @@ class VaultSite:
         return Sweeper(
             vault=self.vault, calls=OldCalls(self.database),
             shredder=Shredder(self.vault, self.deletions, self.audit), holds=self.holds, erasures=self.erasures,
-            former=Former(self.people), audit=self.audit, state=self.home.state, erasing_lock=self.home.erasing_lock,
+            former=AccountExpiry(self.people), audit=self.audit, state=self.home.state,
+            erasing_lock=self.home.erasing_lock,
             consents=Agreed(), periods=CONFIG.periods, most_share=100.0, now=lambda: self.now,
         )  # fmt: skip
 
@@ -123,8 +124,8 @@ class VaultSite:
         )  # fmt: skip
 
     @property
-    def hold_books(self) -> HoldBooks:
-        return HoldBooks(
+    def hold_books(self) -> HoldRepositories:
+        return HoldRepositories(
             index=self.index, holds=self.holds, audit=self.audit, vault=self.vault, people=lambda: [DORA],
             state=self.home.state, now=lambda: self.now,
         )  # fmt: skip

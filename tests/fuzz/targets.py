@@ -29,7 +29,7 @@ from sip.message import (
 )
 from sip.message_parser import parse_message
 from sip.offer_answer import LocalStream
-from sip.readable import check_readable
+from sip.sanity import check_readable
 from sip.sdp import SdpError, UnacceptableError
 from sip.transfer import TransferError, parse_refer
 from storage import journal, runs
@@ -232,7 +232,7 @@ def targets() -> Iterable[Target]:
             seeds=seeds.SIP,
             run=_stack,
             errors=malformed,
-            files=("/sip/readable", "/sippy/"),
+            files=("/sip/sanity", "/sippy/"),
             tokens=seeds.SIP_TOKENS,
         ),
         Target(

@@ -9,7 +9,7 @@ from typing import Any
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.reading import read_config
-from recorder.recordings.opening import open_index
+from recorder.recordings.home_stores import open_index
 from storage.epochs import EpochKeys
 from storage.keys import NodeKeys
 from storage.rows import row_from_json, time_to_json

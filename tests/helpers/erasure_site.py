@@ -7,8 +7,8 @@ from typing import Any
 
 from recorder.permissions import Person, Role
 from recorder.retention.eraser import Eraser
-from recorder.retention.erasure_books import ErasureBooks
-from recorder.retention.hold_books import HoldBooks
+from recorder.retention.erasure_repositories import ErasureRepositories
+from recorder.retention.hold_repositories import HoldRepositories
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
 from storage.database import sqlite_url
@@ -53,12 +53,12 @@ class ErasureSite(Site):
             self.row = self.save(path=finished.path, bytes=finished.bytes, sha256=finished.sha256)
         else:
             self.path, self.row = left, self.index.get(ID)
-        self.books = ErasureBooks(
+        self.repos = ErasureRepositories(
             index=self.index, erasures=self.erasures, audit=self.audit, vault=self.vault, forgot_s=300.0,
             now=lambda: self.now,
         )  # fmt: skip
         self.people = [OLIVE, MONA, LEA, DORA]
-        self.hold_books = HoldBooks(
+        self.hold_books = HoldRepositories(
             index=self.index, holds=self.holds, audit=self.audit, vault=self.vault, people=lambda: self.people,
             state=self.home / "state", now=lambda: self.now,
         )  # fmt: skip

@@ -3,25 +3,25 @@
 from datetime import datetime
 
 from recorder.access.listening.asking import ask, decide
-from recorder.access.listening.books import HearingBooks
+from recorder.access.listening.repositories import AccessRepositories
 from recorder.access.listening.requests import Requests
 from recorder.rules.requesting import AccessRequest, Category, Leave, RequestState, RequestWish, deciders
 from storage.types import RecordingId
 
 
 def give_leave(
-    books: HearingBooks, account: str, *recordings: str, leave: Leave = Leave.COPY, days: int | None = None
+    repos: AccessRepositories, account: str, *recordings: str, leave: Leave = Leave.COPY, days: int | None = None
 ) -> AccessRequest:
     """Have somebody ask, and have whoever decides grant it."""
-    person = books.people.find(account)
+    person = repos.people.find(account)
     assert person is not None
     wish = RequestWish(
         recordings=tuple(map(RecordingId, recordings)), category=Category.COMPLAINT, reason="complaint 17", leave=leave
     )
-    request = ask(books, person, wish)
-    decider = books.people.find(min(deciders(person, books.bench)))
+    request = ask(repos, person, wish)
+    decider = repos.people.find(min(deciders(person, repos.approvers)))
     assert decider is not None
-    return decide(books, decider, request.id, granted=True, days=days)
+    return decide(repos, decider, request.id, granted=True, days=days)
 
 
 def keep_leave(requests: Requests, account: str, *recordings: str, until: datetime) -> None:

@@ -155,7 +155,7 @@ class MatrixSite:
             id=new_order_id(), recording=recording, start_s=0.0, end_s=1.0, kind=ErasureKind.CARD_DATA,
             ordered_by="lead", ordered_at=self.deps.now(), state=ErasureState.WAITING,
         )  # fmt: skip
-        self.deps.books.erasures.place(order)
+        self.deps.repos.erasures.place(order)
         return order.id
 
     def request(self, things: Things) -> str:
@@ -178,7 +178,7 @@ class MatrixSite:
             asked_by="lead", asked_at=now, requester="J. Doe", reason="they say so", case_reference="",
             state=state,
         )  # fmt: skip
-        Claims(self.deps.books.index.database).save([claim])
+        Claims(self.deps.repos.index.database).save([claim])
         return claim.id
 
     def _case(self, account: str) -> str:

@@ -27,7 +27,7 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.permissions import Role
-from recorder.recordings.opening import open_index
+from recorder.recordings.home_stores import open_index
 from recorder.retention.sweep_process import opened_sweeper
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from recorder.__main__ import main
-from recorder.common.hygiene import put_off_collecting, wiping_environment
+from recorder.common.process_hardening import put_off_collecting, wiping_environment
 from recorder.control.peercred import peer_of
 
 ROOT = Path(__file__).parents[2]

@@ -39,8 +39,8 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.permissions import Role
-from recorder.recordings.opening import open_index, open_reader
-from storage.export import Format, export
+from recorder.recordings.home_stores import open_index, open_reader
+from storage.export import CopyFormat, export
 from storage.index import Index
 from storage.rows import row_to_json
 from storage.types import Search
@@ -449,7 +449,7 @@ class RecorderHome:
             reader = open_reader(Home(self.root), settings, index.get(recording))
         finally:
             index.close()
-        export(reader, path, Format.G711)
+        export(reader, path, CopyFormat.G711)
         return wave_channels(path.read_bytes())
 
 

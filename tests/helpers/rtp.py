@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 
 from audio.blocks import AudioRun, decode_block
 from audio.relay import Relay
-from audio.types import Channel, Codec, Format, LegId, LegMedia, MediaAddress, MediaEvent, TapId
+from audio.types import Channel, Codec, LegId, LegMedia, MediaAddress, MediaEvent, PayloadFormat, TapId
 from tests.helpers.srtp import Far
 from tests.reference.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp, parse_rtp
 
@@ -67,7 +67,7 @@ class Peer:
         receives: bool = True,
         events: int | None = EVENT_PT,
         networks: tuple[str, ...] = (),
-        more: tuple[Format, ...] = (),
+        more: tuple[PayloadFormat, ...] = (),
     ) -> None:
         """Tell the relay where this party is and what it talks."""
         address = MediaAddress(

@@ -100,8 +100,10 @@ class RuledCalls:
     def resume(self, target: Target, *, actor: Actor, reason: str = "") -> dict[str, Any]:
         return self._act_on(target, Act.RESUME, actor)
 
-    def forgot(self, target: Target, *, person: Person, seconds: float | None, reason: str = "") -> dict[str, Any]:
-        return self._act_on(target, Act.FORGOT, person)
+    def pause_retroactively(
+        self, target: Target, *, person: Person, seconds: float | None, reason: str = ""
+    ) -> dict[str, Any]:
+        return self._act_on(target, Act.RETROACTIVE_PAUSE, person)
 
     def second_message(self, target: Target, *, person: Person, reason: str = "") -> dict[str, Any]:
         return self._act_on(target, Act.SECOND_MESSAGE, person)

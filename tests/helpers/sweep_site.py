@@ -9,7 +9,7 @@ from typing import Any
 from recorder.access.database import open_people
 from recorder.common.home import Home
 from recorder.config.settings import Config, Retention
-from recorder.retention.former import Former
+from recorder.retention.account_expiry import AccountExpiry
 from recorder.retention.sweep import Sweeper
 from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_consents import Consents
@@ -142,7 +142,8 @@ class SweepSite:
         return Sweeper(
             vault=self.vault, calls=OldCalls(self.database),
             shredder=Shredder(self.vault, self.deletions, self.audit), holds=self.holds, erasures=self.erasures,
-            former=Former(self.people), audit=self.audit, state=self.home.state, erasing_lock=self.home.erasing_lock,
+            former=AccountExpiry(self.people), audit=self.audit, state=self.home.state,
+            erasing_lock=self.home.erasing_lock,
             consents=Consents(self.people), periods=periods or config.periods, most_share=most_share, now=lambda: now,
         )  # fmt: skip
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from recorder.recordings.agreement import DOUBTED, MARK, NOTED, NUMBERS, agree, look, read_mark, set_mark
-from recorder.recordings.opening import recover_all
 from recorder.recordings.reconcile import RECONCILED, NothingToReconcileError, Reconciler
+from recorder.recordings.recovery import recover_all
 from recorder.retention.sweep import SweepStoppedError
 from recorder.retention.sweep_process import opened_sweeper
 from storage.agreement import Agreement

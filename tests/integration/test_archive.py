@@ -13,7 +13,7 @@ from recorder.retention.housekeeping import KeyHolder, keep_house
 from storage.archive import archive
 from storage.erase import erase_spans
 from storage.errors import ArchiveError, DamagedError
-from storage.export import Format, export
+from storage.export import CopyFormat, export
 from storage.format import ContainerScan, FrameType
 from storage.g711 import DECODE
 from storage.packing import packed, unpacked
@@ -128,7 +128,7 @@ def test_silence_stays_silence_and_a_copy_can_be_made(tmp_path: Path, form: Arch
     site.record_spoken()
     site.archiver.run()
     copy = tmp_path / "copy.wav"
-    export(site.open(site.path), copy, Format.WAV, duration_s=5.0)
+    export(site.open(site.path), copy, CopyFormat.WAV, duration_s=5.0)
     frames = np.frombuffer(copy.read_bytes()[44:], np.int16).reshape(-1, 2)
     assert len(frames) == 5 * 16_000
     for second in range(5):
@@ -280,7 +280,7 @@ def test_g711_export_of_a_flac_archive_is_byte_for_byte_the_same(tmp_path: Path)
     site = ArchiveSite(tmp_path)  # G.711 only
     copies = []
     for name in ("before", "after"):
-        export(site.open(site.path), tmp_path / name, Format.G711, duration_s=5.0)
+        export(site.open(site.path), tmp_path / name, CopyFormat.G711, duration_s=5.0)
         copies.append(wave_channels((tmp_path / name).read_bytes()))
         site.archiver.run()
     assert copies[0] == copies[1]

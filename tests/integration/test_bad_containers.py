@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from recorder.cli.cli import app
 from recorder.common.home import Home
 from recorder.config.reading import read_config
-from recorder.recordings.opening import open_index
+from recorder.recordings.home_stores import open_index
 from storage.keys import NodeKeys
 from storage.rows import row_from_json
 from storage.types import RecordingHead, RecordingRow

@@ -8,7 +8,7 @@ import httpx
 
 from recorder.common.home import Home
 from recorder.config.reading import read_config
-from recorder.recordings.opening import open_index
+from recorder.recordings.home_stores import open_index
 from storage.audit import AuditLog
 from storage.erasures import Erasures
 from storage.types import ErasureState

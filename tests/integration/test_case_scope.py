@@ -17,8 +17,8 @@ from recorder.data_subjects import casework, scoping
 from recorder.data_subjects.case_deadlines import COMPLAINT_WINDOW
 from recorder.data_subjects.case_holds import waiting_scopes
 from recorder.notifications.recipients import of_scopes
-from recorder.rules.cases import Case, CaseKind, Step
-from recorder.rules.requesting import Bench
+from recorder.rules.cases import Case, CaseEvent, CaseKind
+from recorder.rules.requesting import Approvers
 from storage.query_holds import QueryHolds
 from storage.tombstones import Deletions, Tombstone
 from storage.types import RecordingId, Search
@@ -57,7 +57,7 @@ def opened(console: Console, search: Search | None = None, expected: int | None 
     )  # fmt: skip
 
 
-def step(console: Console, case: Case, what: Step, by: str = "lead", text: str = "in words", **more: Any) -> Case:
+def step(console: Console, case: Case, what: CaseEvent, by: str = "lead", text: str = "in words", **more: Any) -> Case:
     return casework.take_step(console.deps.cases, console.person(by), case.id, what, text=text, **more)
 
 
@@ -98,59 +98,59 @@ def test_anything_wider_is_a_count_first_and_held_for_14_days(console: Console, 
 
 def test_the_dpo_alone_confirms_what_is_wide(console: Console, clock: Clock) -> None:
     case = opened(console, THAT_DAY, 1)
-    books = console.deps.cases
+    repos = console.deps.cases
     with is_refused(403, "data protection officer"):
-        scoping.confirm_scope(books, console.person("lead"), case.id, "all of that day")
+        scoping.confirm_scope(repos, console.person("lead"), case.id, "all of that day")
     with is_refused(422):
-        scoping.confirm_scope(books, console.person("dpo"), case.id, " ")
-    scoping.confirm_scope(books, console.person("dpo"), case.id, "they do not remember when")
+        scoping.confirm_scope(repos, console.person("dpo"), case.id, " ")
+    scoping.confirm_scope(repos, console.person("dpo"), case.id, "they do not remember when")
     with is_refused(409):
-        scoping.confirm_scope(books, console.person("dpo"), case.id, "again")
+        scoping.confirm_scope(repos, console.person("dpo"), case.id, "again")
     clock.time += 60 * DAY
     assert held(console) == ("sar",)
 
 
 def test_the_dpo_alone_narrows_what_is_wide_and_the_rest_is_kept_for_14_days(console: Console, clock: Clock) -> None:
     case = opened(console, THAT_DAY, 1)
-    books, other = console.deps.cases, Search(number="020 7946 0999")
+    repos, other = console.deps.cases, Search(number="020 7946 0999")
     with is_refused(403, "data protection officer"):
-        scoping.narrow_scope(books, console.person("lead"), case.id, other, "that number")
+        scoping.narrow_scope(repos, console.person("lead"), case.id, other, "that number")
     with is_refused(422):
-        scoping.narrow_scope(books, console.person("dpo"), case.id, Search(), "nothing")
+        scoping.narrow_scope(repos, console.person("dpo"), case.id, Search(), "nothing")
     clock.time += 10 * DAY
-    scoping.narrow_scope(books, console.person("dpo"), case.id, other, "they gave their number")
+    scoping.narrow_scope(repos, console.person("dpo"), case.id, other, "they gave their number")
     clock.time += timedelta(days=14, seconds=-1)
     assert held(console) == ("sar",)
     clock.time += timedelta(seconds=1)
     assert held(console) == ()
-    (lasting,) = (one for one in scoping.scope_to_json(books, case)["holds"])
+    (lasting,) = (one for one in scoping.scope_to_json(repos, case)["holds"])
     assert (lasting["by_number"], lasting["until"]) == (True, None)
 
 
 def test_searching_holds_what_was_found_until_a_person_matches_or_dismisses_it(console: Console, clock: Clock) -> None:
-    books, lead = console.deps.cases, console.person("lead")
+    repos, lead = console.deps.cases, console.person("lead")
     case = opened(console)
     assert held(console) == ()
-    casework.search_for(books, lead, case.id, Search(operator="Olive Officer"))
+    casework.search_for(repos, lead, case.id, Search(operator="Olive Officer"))
     assert held(console) == ("sar",)
-    step(console, case, Step.IDENTITY_CHECKED)
+    step(console, case, CaseEvent.IDENTITY_CHECKED)
     for decision in ("disclose", "partly"):
         with is_refused(409, "neither matched nor dismissed"):
-            step(console, case, Step.DECIDED, by="dpo", details={"decision": decision})
+            step(console, case, CaseEvent.DECIDED, by="dpo", details={"decision": decision})
     with is_refused(409, "not among"):
-        scoping.dismiss(books, lead, case.id, [GONE], "another caller")
+        scoping.dismiss(repos, lead, case.id, [GONE], "another caller")
     with is_refused(422):
-        scoping.dismiss(books, lead, case.id, [ID], "")
-    scoping.dismiss(books, lead, case.id, [ID], "another caller")
+        scoping.dismiss(repos, lead, case.id, [ID], "")
+    scoping.dismiss(repos, lead, case.id, [ID], "another caller")
     with is_refused(409, "not among"):
-        scoping.dismiss(books, lead, case.id, [ID], "another caller")
-    casework.search_for(books, lead, case.id, Search(extension="2001"))
-    assert scoping.scope_to_json(books, case)["undecided"] == [], "what was dismissed is not asked about again"
+        scoping.dismiss(repos, lead, case.id, [ID], "another caller")
+    casework.search_for(repos, lead, case.id, Search(extension="2001"))
+    assert scoping.scope_to_json(repos, case)["undecided"] == [], "what was dismissed is not asked about again"
     clock.time += timedelta(days=14, seconds=-1)
     assert held(console) == ("sar",)
     clock.time += timedelta(seconds=1)
     assert held(console) == ()
-    step(console, case, Step.DECIDED, by="dpo", details={"decision": "disclose"})
+    step(console, case, CaseEvent.DECIDED, by="dpo", details={"decision": "disclose"})
 
 
 def test_a_search_holds_no_call_that_begins_later(console: Console, clock: Clock) -> None:
@@ -167,8 +167,8 @@ def test_a_search_holds_no_call_that_begins_later(console: Console, clock: Clock
 def test_what_was_found_outlasts_a_refusal_by_the_time_to_complain(console: Console, clock: Clock) -> None:
     case = opened(console, Search(number=CALLER))
     casework.search_for(console.deps.cases, console.person("lead"), case.id, Search(number=CALLER))
-    step(console, case, Step.DECIDED, by="dpo", text="they are somebody else", details={"decision": "refuse"})
-    step(console, case, Step.CLOSED, text="")
+    step(console, case, CaseEvent.DECIDED, by="dpo", text="they are somebody else", details={"decision": "refuse"})
+    step(console, case, CaseEvent.CLOSED, text="")
     clock.time += COMPLAINT_WINDOW - timedelta(seconds=1)
     assert held(console) == ("sar",)
     clock.time += timedelta(seconds=1)
@@ -176,38 +176,38 @@ def test_what_was_found_outlasts_a_refusal_by_the_time_to_complain(console: Cons
 
 
 def test_a_request_that_spans_a_deleted_recording_is_taken_for_the_rest(console: Console) -> None:
-    books, lead = console.deps.cases, console.person("lead")
+    repos, lead = console.deps.cases, console.person("lead")
     Deletions(console.deps.hold_books.index.database).settle(
         [Tombstone(id=GONE, deleted_at=BEGAN + 90 * DAY, rule="retention")]
     )
     case = opened(console, THAT_DAY, 1)
     assert case.entries[0].details["deleted"] == 1
-    casework.search_for(books, lead, case.id, THAT_DAY)
+    casework.search_for(repos, lead, case.id, THAT_DAY)
     with is_refused(409, "was deleted"):
-        casework.match(books, lead, case.id, [GONE])
-    case = casework.match(books, lead, case.id, [GONE, ID])
+        casework.match(repos, lead, case.id, [GONE])
+    case = casework.match(repos, lead, case.id, [GONE, ID])
     assert case.recordings == (ID,)
     note = case.entries[-1]
-    assert (note.step, note.details["gone"]) == (Step.NOTED, [GONE])
+    assert (note.step, note.details["gone"]) == (CaseEvent.NOTED, [GONE])
     assert f"{GONE}: The recording was deleted on" in note.text
 
 
 def test_a_case_does_not_close_after_one_copy_of_two_without_a_word(console: Console, clock: Clock) -> None:
-    books, lead, index = console.deps.cases, console.person("lead"), console.deps.hold_books.index
+    repos, lead, index = console.deps.cases, console.person("lead"), console.deps.hold_books.index
     second = RecordingId("20261124T100000Z-2001-0000bb")
     index.save(replace(index.get(ID), id=second, started_at=BEGAN + timedelta(minutes=30)))
     case = opened(console, Search(number=CALLER))
-    step(console, case, Step.IDENTITY_CHECKED)
-    casework.search_for(books, lead, case.id, Search(number=CALLER))
-    casework.match(books, lead, case.id, [ID, second])
-    step(console, case, Step.DECIDED, by="dpo", details={"decision": "disclose"})
+    step(console, case, CaseEvent.IDENTITY_CHECKED)
+    casework.search_for(repos, lead, case.id, Search(number=CALLER))
+    casework.match(repos, lead, case.id, [ID, second])
+    step(console, case, CaseEvent.DECIDED, by="dpo", details={"decision": "disclose"})
     with console.browser() as browser:
         browser.sign_in("lead")
         assert browser.submit(f"/recordings/{ID}/export", format="flac", reason=case.id, ground="sar").content
-    step(console, case, Step.HANDED_OVER, text="by recorded post")
+    step(console, case, CaseEvent.HANDED_OVER, text="by recorded post")
     with is_refused(409, f"No copy was made of {second} since the decision"):
-        step(console, case, Step.CLOSED, text=" ")
-    closed = step(console, case, Step.CLOSED, text="they heard the second one in our office")
+        step(console, case, CaseEvent.CLOSED, text=" ")
+    closed = step(console, case, CaseEvent.CLOSED, text="they heard the second one in our office")
     assert closed.entries[-1].details == {"without_copy": [second]}
 
 
@@ -276,11 +276,11 @@ def test_at_the_shell(home: RecorderHome, tmp_path: Path) -> None:
 
 
 def test_the_dpo_is_told_of_what_is_wide_and_again_before_it_ends(console: Console, clock: Clock) -> None:
-    bench = Bench(people=(console.person("dpo"), console.person("lead")))
+    approvers = Approvers(people=(console.person("dpo"), console.person("lead")))
 
     def told() -> list[tuple[str, str, str]]:
         waiting = waiting_scopes(console.deps.hold_books)
-        return [(one.account, one.subject, one.moment) for one in of_scopes(waiting, bench, clock.time)]
+        return [(one.account, one.subject, one.moment) for one in of_scopes(waiting, approvers, clock.time)]
 
     opened(console, Search(number=CALLER))
     assert told() == []

@@ -15,10 +15,10 @@ from typer.testing import CliRunner, Result
 from recorder.cli.cli import app
 from recorder.common.problems import ProblemError
 from recorder.data_subjects import case_deadlines, case_entries, casework
-from recorder.data_subjects.book import CaseBook
 from recorder.data_subjects.case_deadlines import COMPLAINT_WINDOW
+from recorder.data_subjects.case_repository import CaseRepository
 from recorder.retention.holding import release_hold
-from recorder.rules.cases import Case, CaseKind, LegalGround, Step
+from recorder.rules.cases import Case, CaseEvent, CaseKind, LegalGround
 from storage.types import RecordingId, Search
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import Console, console_site, signed_in
@@ -44,11 +44,11 @@ def opened(console: Console, **changes: Any) -> Case:
     return casework.open_case(console.deps.cases, console.person("lead"), **how)
 
 
-def step(console: Console, case: Case, what: Step, by: str = "lead", text: str = "in words", **more: Any) -> Case:
+def step(console: Console, case: Case, what: CaseEvent, by: str = "lead", text: str = "in words", **more: Any) -> Case:
     return casework.take_step(console.deps.cases, console.person(by), case.id, what, text=text, **more)
 
 
-def refused(console: Console, case: Case, what: Step, status: int, **how: Any) -> str:
+def refused(console: Console, case: Case, what: CaseEvent, status: int, **how: Any) -> str:
     with pytest.raises(ProblemError) as caught:
         step(console, case, what, **how)
     assert caught.value.status == status
@@ -56,27 +56,27 @@ def refused(console: Console, case: Case, what: Step, status: int, **how: Any) -
 
 
 def test_from_the_request_to_the_copy_and_after(console: Console, clock: Clock) -> None:
-    books, lead = console.deps.cases, console.person("lead")
+    repos, lead = console.deps.cases, console.person("lead")
     case = opened(console)
     assert case.id == "SAR-2026-0001"
-    assert case_deadlines.due(books, case) == date(2026, 12, 29)  # Christmas, a weekend, a bank holiday
-    step(console, case, Step.IDENTITY_CHECKED, text="council tax account and date of birth")
-    assert casework.search_for(books, lead, case.id, Search(number="020 7946 0999")) == []
-    (found,) = casework.search_for(books, lead, case.id, Search(operator="Olive Officer"))
-    case = casework.match(books, lead, case.id, [found.id])
+    assert case_deadlines.due(repos, case) == date(2026, 12, 29)  # Christmas, a weekend, a bank holiday
+    step(console, case, CaseEvent.IDENTITY_CHECKED, text="council tax account and date of birth")
+    assert casework.search_for(repos, lead, case.id, Search(number="020 7946 0999")) == []
+    (found,) = casework.search_for(repos, lead, case.id, Search(operator="Olive Officer"))
+    case = casework.match(repos, lead, case.id, [found.id])
     (hold,) = console.deps.hold_books.holds.of_recording(ID)
     assert (str(hold.kind), hold.case_reference, hold.owner) == ("sar", case.id, "lead")
     assert console.deps.hearing.requests.newest() == []
-    refused(console, case, Step.DECIDED, 403, details={"decision": "disclose"})
-    step(console, case, Step.DECIDED, by="dpo", details={"decision": "disclose"})
+    refused(console, case, CaseEvent.DECIDED, 403, details={"decision": "disclose"})
+    step(console, case, CaseEvent.DECIDED, by="dpo", details={"decision": "disclose"})
     (leave,) = console.deps.hearing.requests.newest()
     assert (leave.account, leave.decided_by, leave.wish.recordings) == ("lead", "dpo", (RecordingId(ID),))
     with console.browser() as browser:
         browser.sign_in("lead")
         copy = browser.submit(f"/recordings/{ID}/export", format="flac", reason=case.id, ground="sar", package="yes")
         assert copy.content[:2] == b"PK"
-    step(console, case, Step.HANDED_OVER, text="by recorded post")
-    case = step(console, case, Step.CLOSED, text="")
+    step(console, case, CaseEvent.HANDED_OVER, text="by recorded post")
+    case = step(console, case, CaseEvent.CLOSED, text="")
     console_hold = console.deps.hold_books.holds.get(hold.id)
     assert console_hold.review_on == clock.time.date() + COMPLAINT_WINDOW
     held = console.deps.hold_books
@@ -112,33 +112,33 @@ def test_while_the_case_goes_on_its_hold_stands(console: Console) -> None:
 
 
 def test_time_and_its_warnings(console: Console, clock: Clock) -> None:
-    books = console.deps.cases
-    case = step(console, opened(console), Step.IDENTITY_ASKED)
-    assert case_deadlines.due(books, case) is None
+    repos = console.deps.cases
+    case = step(console, opened(console), CaseEvent.IDENTITY_ASKED)
+    assert case_deadlines.due(repos, case) is None
     clock.time += timedelta(days=3)
-    case = step(console, case, Step.IDENTITY_CHECKED)
-    assert case_deadlines.due(books, case) == date(2026, 12, 29)
+    case = step(console, case, CaseEvent.IDENTITY_CHECKED)
+    assert case_deadlines.due(repos, case) == date(2026, 12, 29)
     clock.time = datetime(2026, 12, 25, 9, 0, tzinfo=UTC)
-    assert not case_deadlines.is_pressing(books, case)
+    assert not case_deadlines.is_pressing(repos, case)
     clock.time = datetime(2026, 12, 26, 9, 0, tzinfo=UTC)
-    assert case_deadlines.is_pressing(books, case)
+    assert case_deadlines.is_pressing(repos, case)
     other = opened(console, received_on=date(2026, 10, 1))
-    assert "had to be told by 02/11/2026" in refused(console, other, Step.EXTENDED, 409)
-    extended = step(console, other, Step.EXTENDED, on=date(2026, 10, 20))
-    assert case_deadlines.due(books, extended) == date(2027, 1, 4)
-    listed = casework.list_cases(books, console.person("dpo"))
+    assert "had to be told by 02/11/2026" in refused(console, other, CaseEvent.EXTENDED, 409)
+    extended = step(console, other, CaseEvent.EXTENDED, on=date(2026, 10, 20))
+    assert case_deadlines.due(repos, extended) == date(2027, 1, 4)
+    listed = casework.list_cases(repos, console.person("dpo"))
     assert [one.id for one in listed] == [case.id, extended.id]
 
 
 def test_a_disclosure(console: Console) -> None:
-    books, lead = console.deps.cases, console.person("lead")
+    repos, lead = console.deps.cases, console.person("lead")
     case = opened(console, kind=CaseKind.DISCLOSURE, requester="Police, PC 17", ground=LegalGround.CRIME)
     assert case.id == "DIS-2026-0001"
-    casework.search_for(books, lead, case.id, Search(extension="2001"))
-    casework.match(books, lead, case.id, [ID])
+    casework.search_for(repos, lead, case.id, Search(extension="2001"))
+    casework.match(repos, lead, case.id, [ID])
     assert console.deps.hold_books.holds.of_recording(ID)[0].kind == "disclosure"
-    assert case_deadlines.due(books, case) is None
-    step(console, case, Step.DECIDED, by="dpo", details={"decision": "partly"})
+    assert case_deadlines.due(repos, case) is None
+    step(console, case, CaseEvent.DECIDED, by="dpo", details={"decision": "partly"})
     assert console.deps.hearing.requests.newest()[0].wish.reference == case.id
 
 
@@ -154,21 +154,21 @@ def test_who_does_not_work_on_cases_sees_none(console: Console) -> None:
 
 
 def test_numbers_go_on_and_two_at_once_do_not_write_over_one_another(console: Console) -> None:
-    books = console.deps.cases
+    repos = console.deps.cases
     first, second = opened(console), opened(console)
     assert (first.id, second.id) == ("SAR-2026-0001", "SAR-2026-0002")
     with pytest.raises(ProblemError) as caught:
-        case_entries.write_entry(books, console.person("lead"), first.id, 0, first.entries[0])
+        case_entries.write_entry(repos, console.person("lead"), first.id, 0, first.entries[0])
     assert caught.value.status == 409
     assert [e.subject for e in console.entries("case.opened.not_stored")] == [first.id]
-    assert casework.read_case(books, console.person("lead"), first.id) == first
+    assert casework.read_case(repos, console.person("lead"), first.id) == first
 
 
 def test_who_open_a_case_in_the_same_moment_get_one_each(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     cases, together, asked = console.deps.cases.cases, threading.Barrier(3), set[int]()
     next_id = type(cases).next_id
 
-    def asked_together(book: CaseBook, kind: CaseKind, year: int) -> str:
+    def asked_together(book: CaseRepository, kind: CaseKind, year: int) -> str:
         found = next_id(book, kind, year)
         if threading.get_ident() not in asked:
             asked.add(threading.get_ident())

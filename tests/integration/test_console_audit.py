@@ -23,7 +23,7 @@ def console(tmp_path: Path) -> Iterator[Console]:
 
 
 def test_the_dpo_sees_the_newest_entries_and_that_is_one(console: Console) -> None:
-    log = console.deps.books.audit
+    log = console.deps.repos.audit
     for number in range(PAGE_SIZE + 5):
         log.append("call.pause", "olive", f"call-{number}", {"state": "<b>"}, f"reason {number}")
     with console.browser() as dpo:
@@ -45,11 +45,11 @@ def test_the_dpo_sees_the_newest_entries_and_that_is_one(console: Console) -> No
 
 
 def test_it_says_when_the_log_was_verified_and_noted_elsewhere(console: Console) -> None:
-    log = console.deps.books.audit
+    log = console.deps.repos.audit
     first = log.append("call.pause", "olive", "call-1")
     number, before = first.number, log.path.read_bytes().rindex(b"{", 0, log.path.read_bytes().index(b"call-1"))
     before = log.path.read_bytes().rindex(b"\n", 0, before) + 1
-    Anchors(console.deps.books.index.database).note(Anchor(target="mail", number=number, hash=first.hash, at=AT))
+    Anchors(console.deps.repos.index.database).note(Anchor(target="mail", number=number, hash=first.hash, at=AT))
     note_verified(console.home.state, log.verify(), AT)
     with console.browser() as dpo:
         dpo.sign_in()
@@ -89,7 +89,7 @@ def late_acts(console: Console) -> list[str]:
 
 
 def test_without_the_log_nothing_is_shown_and_pausing_goes_on(console: Console) -> None:
-    (row,) = console.deps.books.index.find(Search())
+    (row,) = console.deps.repos.index.find(Search())
     console.give_leave()
     with console.browser() as dpo, console.browser() as officer:
         dpo.sign_in()
@@ -136,4 +136,4 @@ def test_without_the_log_nothing_is_shown_and_pausing_goes_on(console: Console) 
     assert late_acts(console) == [
         "access.refused", "people.sign_out", "people.sign_in", "live.view", "people.sign_in_refused",
     ]  # fmt: skip
-    assert console.deps.books.audit.verify().problems == []
+    assert console.deps.repos.audit.verify().problems == []

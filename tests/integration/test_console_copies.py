@@ -13,7 +13,7 @@ from recorder.exports.copy_orders import CopyOrder, check_order
 from recorder.exports.exporting import Copying
 from recorder.permissions import Person, Role
 from recorder.recordings.replay import copies_of
-from storage.encoding import Format
+from storage.encoding import CopyFormat
 from storage.errors import ExportError
 from tests.helpers.console_site import Browser, Console, console_site
 from tests.helpers.leave import keep_leave
@@ -110,15 +110,15 @@ def test_refusals_are_on_the_page(
 
 def test_a_copy_that_breaks_off_stays_on_the_list(console: Console, browser: Browser) -> None:
     """Whoever took half of it has that half."""
-    books = console.deps.copy_books
-    order = CopyOrder(form=Format.WAV, reason="complaint 17")
-    copying = Copying(books, DORA, order, [check_order(books, DORA, ID, order)])
+    repos = console.deps.copy_books
+    order = CopyOrder(form=CopyFormat.WAV, reason="complaint 17")
+    copying = Copying(repos, DORA, order, [check_order(repos, DORA, ID, order)])
     chunks = copying.sound(0, "copy.wav")
-    assert books.copies.of_recording(ID) == []
+    assert repos.copies.of_recording(ID) == []
     next(chunks)
     assert len(console.entries("recording.export")) == 1
     chunks.close()  # type: ignore[attr-defined]
-    (listed,) = books.copies.of_recording(ID)
+    (listed,) = repos.copies.of_recording(ID)
     assert listed.sha256 is None
     (broken,) = console.entries("recording.export.broken_off")
     assert broken.details["copy"] == listed.id
@@ -145,10 +145,10 @@ def test_without_a_typesetter_it_is_said_before_the_first_byte(
     console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("recorder.exports.pdf.sys.executable", "/bin/false")
-    books = console.deps.copy_books
-    order = CopyOrder(form=Format.WAV, reason="complaint 17")
-    keep_leave(books.requests, DORA.name, ID, until=books.now() + timedelta(days=1))
-    copying = Copying(replace(books, site="x"), DORA, order, [check_order(books, DORA, ID, order)])
+    repos = console.deps.copy_books
+    order = CopyOrder(form=CopyFormat.WAV, reason="complaint 17")
+    keep_leave(repos.requests, DORA.name, ID, until=repos.now() + timedelta(days=1))
+    copying = Copying(replace(repos, site="x"), DORA, order, [check_order(repos, DORA, ID, order)])
     with pytest.raises(ExportError, match="PDF cannot be made here"):
         next(copying.package())
     assert console.entries("recording.export") == []

@@ -90,7 +90,7 @@ def test_a_second_person_confirms_on_the_page(console: Console, clock: Clock) ->
         assert "second person" in officer.submit(f"{PATH}/forgot", start="1", end="").text
         assert officer.get("/erasures").status_code == 403
         assert 'href="/erasures"' not in officer.get("/recordings").text
-    order = console.deps.books.erasures.newest(1)[0]
+    order = console.deps.repos.erasures.newest(1)[0]
     with signed_in(console, "lead") as lead:
         page = lead.get("/erasures").text
         assert f"/erasures/{order.id}/confirm" in page
@@ -161,7 +161,7 @@ def test_bad_input_is_a_sentence_and_changes_nothing(console: Console) -> None:
             refused(browser.post(f"{API}/erase", json={"from_s": 0, "to_s": 1, **WHY}), 403)
             refused(browser.post("/api/erasures/ffffffff/confirm"), 403)
             assert browser.get("/erasures").status_code == 403
-    assert console.deps.books.erasures.newest(9) == []
+    assert console.deps.repos.erasures.newest(9) == []
     assert acts(console) == []
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from benchmarks.ports import free_port
-from recorder.common.hygiene import COLLECT_EVERY_S, wiping_environment
+from recorder.common.process_hardening import COLLECT_EVERY_S, wiping_environment
 from tests.helpers.process_memory import can_search, search
 from tests.helpers.recorder_home import ROOT, RecorderHome, eventually
 

@@ -12,7 +12,7 @@ from tests.helpers.accounts import PASSWORD, Clock, add_token
 from tests.helpers.console_site import CALL, Browser, Console, console_site
 
 ASK = f'action="/live/{CALL}/opt-out-request"'
-FORGOT = f'action="/live/{CALL}/forgot"'
+RETROACTIVE_PAUSE = f'action="/live/{CALL}/forgot"'
 SECOND = f'action="/live/{CALL}/second-message"'
 DIRECT = f'href="/live/{CALL}/opt-out"'
 GRANT = {"caller_asked": "yes", "distress_judged": "yes", "reason": "caller is very upset"}
@@ -65,7 +65,7 @@ def test_each_sees_what_they_may_do(
     with console.browser() as browser:
         browser.sign_in(name)
         page = browser.get("/live").text
-        assert (ASK in page, FORGOT in page, DIRECT in page) == (may_ask, may_forget, may_opt_out)
+        assert (ASK in page, RETROACTIVE_PAUSE in page, DIRECT in page) == (may_ask, may_forget, may_opt_out)
         assert (SECOND in page) == may_play_second
 
 
@@ -99,7 +99,7 @@ def test_an_officer_asks_and_the_manager_of_the_team_grants(console: Console, an
         "person": {"display_name": "Rhea Revenues", "roles": ["manager"], "teams": ["Revenues"], "extension": None},
     }  # fmt: skip
     page = ann.get("/live").text
-    assert (ASK in page, FORGOT in page) == (False, False)
+    assert (ASK in page, RETROACTIVE_PAUSE in page) == (False, False)
 
 
 def test_a_request_is_declined_for_a_reason(console: Console, ann: Browser, manager: Browser) -> None:

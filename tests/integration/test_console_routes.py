@@ -104,7 +104,7 @@ def test_nobody_gets_anything_of_what_is_not_theirs(console: Console, name: str)
             assert missing.status_code in {403, 404, 422}, (method, path, missing.status_code)
     assert console.deps.copy_books.copies.of_recording(ID) == []
     assert console.deps.hold_books.holds.of_recording(ID) == []
-    assert console.deps.books.erasures.of_recording(ID) == []
+    assert console.deps.repos.erasures.of_recording(ID) == []
 
 
 def told(browser: httpx.Client, method: str, path: str, recording: str) -> tuple[int, str]:

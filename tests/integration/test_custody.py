@@ -13,10 +13,10 @@ from typer.testing import CliRunner, Result
 from recorder.cli.cli import app
 from recorder.common.problems import ProblemError
 from recorder.data_subjects import casework
-from recorder.data_subjects.case_entries import CaseBooks
+from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.custody import NO_COPY, Custody, custody_of, custody_to_json
 from recorder.permissions import Actor
-from recorder.rules.cases import CaseKind, Step
+from recorder.rules.cases import CaseEvent, CaseKind
 from recorder.web import case_pages
 from storage.types import Search
 from tests.helpers.console_site import Browser, Console, console_site, signed_in
@@ -36,19 +36,19 @@ def console(tmp_path: Path) -> Iterator[Console]:
 
 def disclosed(console: Console) -> str:
     """Take a case from the request to what became of the copy; returns its reference."""
-    books, lead, dpo = console.deps.cases, console.person("lead"), console.person("dpo")
+    repos, lead, dpo = console.deps.cases, console.person("lead"), console.person("dpo")
     case = casework.open_case(
-        books, lead, kind=CaseKind.SUBJECT_ACCESS, requester="J. Doe", form="letter", text="my call"
+        repos, lead, kind=CaseKind.SUBJECT_ACCESS, requester="J. Doe", form="letter", text="my call"
     )
 
-    def step(what: Step, text: str, **details: str) -> None:
-        who = dpo if what is Step.DECIDED else lead
-        casework.take_step(books, who, case.id, what, text=text, details=details)
+    def step(what: CaseEvent, text: str, **details: str) -> None:
+        who = dpo if what is CaseEvent.DECIDED else lead
+        casework.take_step(repos, who, case.id, what, text=text, details=details)
 
-    step(Step.IDENTITY_CHECKED, "tax account")
-    list(casework.search_for(books, lead, case.id, Search(operator="Olive Officer")))
-    casework.match(books, lead, case.id, [ID])
-    step(Step.DECIDED, "it is hers", decision="disclose")
+    step(CaseEvent.IDENTITY_CHECKED, "tax account")
+    list(casework.search_for(repos, lead, case.id, Search(operator="Olive Officer")))
+    casework.match(repos, lead, case.id, [ID])
+    step(CaseEvent.DECIDED, "it is hers", decision="disclose")
     return case.id
 
 
@@ -71,9 +71,9 @@ def test_who_has_many_chains_proven_takes_one_thread_and_not_all(
 ) -> None:
     case, is_over = disclosed(console), threading.Event()
 
-    def slowly(books: CaseBooks, actor: Actor, case_id: str) -> Custody:
+    def slowly(repos: CaseRepositories, actor: Actor, case_id: str) -> Custody:
         assert is_over.wait(30)
-        return custody_of(books, actor, case_id)
+        return custody_of(repos, actor, case_id)
 
     monkeypatch.setattr(case_pages, "custody_of", slowly)
     sent = threading.Semaphore(0)

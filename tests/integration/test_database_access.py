@@ -124,14 +124,14 @@ def test_while_a_file_is_locked_rows_wait(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(DatabaseError, match="another process has been writing for too long") as caught:
         index.save(ROW)
     assert caught.value.is_passing
-    clerk, alarms, now = filing(index, tmp_path)
-    clerk.save(ROW)
-    assert (clerk.waiting, alarms) == (1, ["index_unavailable"])
+    rows, alarms, now = filing(index, tmp_path)
+    rows.save(ROW)
+    assert (rows.waiting, alarms) == (1, ["index_unavailable"])
     other.execute("COMMIT")
     other.close()
     now[0] = 60.0
-    clerk.catch_up()
-    assert clerk.waiting == 0
+    rows.catch_up()
+    assert rows.waiting == 0
     assert index.get(ID) == ROW
     index.close()
 
@@ -144,14 +144,14 @@ def test_while_its_disk_is_full_rows_wait(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match="the disk is full") as caught:
         index.save(LONG)
     assert caught.value.is_passing
-    clerk, alarms, now = filing(index, tmp_path)
-    clerk.save(LONG)
-    assert (clerk.waiting, alarms) == (1, ["index_unavailable"])
+    rows, alarms, now = filing(index, tmp_path)
+    rows.save(LONG)
+    assert (rows.waiting, alarms) == (1, ["index_unavailable"])
     with index.database.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
     now[0] = 60.0
-    clerk.catch_up()
-    assert clerk.waiting == 0
+    rows.catch_up()
+    assert rows.waiting == 0
     assert index.get(ID) == LONG
     index.close()
 

@@ -68,9 +68,9 @@ def test_what_a_deputy_does_takes_the_second_factor_everywhere(console: Console)
             act(unproven)
         assert denied.value.status == 403
     with pytest.raises(DeniedError):
-        check_consent(unproven, hearing.bench, None)
+        check_consent(unproven, hearing.approvers, None)
     assert claim_to_json(claims.claims.get(claim.id), console.deps.now())["state"] == "asked"
     assert (to_decide(hearing, unproven), [one.id for one in to_decide(hearing, deputy)][-1:]) == ([], [waiting.id])
-    check_consent(deputy, hearing.bench, None)
+    check_consent(deputy, hearing.approvers, None)
     assert decide(hearing, deputy, waiting.id, granted=True).state is RequestState.GRANTED
     assert to_acknowledge(hearing, deputy) == []

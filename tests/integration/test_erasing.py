@@ -13,8 +13,8 @@ from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Application, LocalUser, Person, Scope
 from recorder.retention.eraser import alarms_of, keep_erasing
 from recorder.retention.erasing import forgot_recording, order_erasure
-from recorder.retention.erasure_books import refuse_locked
 from recorder.retention.erasure_decisions import decide_erasure
+from recorder.retention.erasure_repositories import refuse_locked
 from storage.erasures import new_order_id
 from storage.runs import AUDIO, parse
 from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId, SegmentKind
@@ -43,7 +43,7 @@ def audio_ticks(site: ErasureSite, begin_s: float, end_s: float) -> int:
 
 
 def test_forgotten_a_moment_ago_it_goes_at_once(site: ErasureSite) -> None:
-    order = forgot_recording(site.books, OLIVE, ID, span_s=(1.0, 2.0), reason="card number read out")
+    order = forgot_recording(site.repos, OLIVE, ID, span_s=(1.0, 2.0), reason="card number read out")
     assert (order.state, order.start_s, order.end_s, order.kind) == (ErasureState.CONFIRMED, 1.0, 2.0, CARD)
     (done,) = site.eraser.carry_out_due()
     assert (done.id, done.state, done.done_at) == (order.id, ErasureState.DONE, site.now)
@@ -66,15 +66,15 @@ def test_how_loud_it_was_is_in_no_byte_of_the_database(site: ErasureSite) -> Non
         return [path.name for path in site.home.glob("index.sqlite*") if b"CARDNUMBER" in path.read_bytes()]
 
     assert files_with_it(), "it would not be found"
-    forgot_recording(site.books, OLIVE, ID, span_s=(1.0, 2.0))
+    forgot_recording(site.repos, OLIVE, ID, span_s=(1.0, 2.0))
     site.eraser.carry_out_due()
     assert files_with_it() == []
     assert site.index.get(ID).peaks[0].startswith(b"before....\0\0")
 
 
 def test_the_audit_log_has_what_it_takes_to_replay(site: ErasureSite) -> None:
-    order = order_erasure(site.books, LEA, ID, span_s=(0.5, None), kind=OTHER, reason="somebody else's call")
-    decide_erasure(site.books, DORA, order.id, confirm=True, reason="agreed")
+    order = order_erasure(site.repos, LEA, ID, span_s=(0.5, None), kind=OTHER, reason="somebody else's call")
+    decide_erasure(site.repos, DORA, order.id, confirm=True, reason="agreed")
     site.eraser.carry_out_due()
     ordered, confirmed, done = site.entries("erasure.")
     assert (ordered.act, ordered.actor, ordered.subject) == ("erasure.ordered", "lea", ID)
@@ -94,7 +94,7 @@ def test_the_audit_log_has_what_it_takes_to_replay(site: ErasureSite) -> None:
 
 def test_later_or_longer_it_waits_for_a_second_person_and_is_locked(site: ErasureSite) -> None:
     site.now = ENDED + timedelta(minutes=16)
-    order = forgot_recording(site.books, OLIVE, ID, span_s=(1.0, 2.0))
+    order = forgot_recording(site.repos, OLIVE, ID, span_s=(1.0, 2.0))
     assert order.state is ErasureState.WAITING
     assert site.eraser.carry_out_due() == []
     with refused(409, "locked"):
@@ -102,27 +102,27 @@ def test_later_or_longer_it_waits_for_a_second_person_and_is_locked(site: Erasur
     before = site.snapshot()
     for who, status, why in ((OLIVE, 403, "role"), (replace(MONA, teams=("Benefits",)), 404, "no such order")):
         with refused(status, why):
-            decide_erasure(site.books, who, order.id, confirm=True, reason="agreed")
+            decide_erasure(site.repos, who, order.id, confirm=True, reason="agreed")
     with refused(403, "own call"):
-        decide_erasure(site.books, replace(DORA, display_name="Olive Officer"), order.id, confirm=True, reason="agreed")
+        decide_erasure(site.repos, replace(DORA, display_name="Olive Officer"), order.id, confirm=True, reason="agreed")
     assert site.snapshot() == before
     assert not site.entries("erasure.confirmed")
     assert len(site.entries("access.refused")) == 3
-    decided = decide_erasure(site.books, MONA, order.id, confirm=True, reason="agreed")
+    decided = decide_erasure(site.repos, MONA, order.id, confirm=True, reason="agreed")
     assert (decided.decided_by, decided.decided_at) == ("mona", site.now)
     site.eraser.carry_out_due()
     assert audio_ticks(site, 1.0, 2.0) == 0
     refuse_locked(site.erasures, ID)
     with refused(409, "done"):
-        decide_erasure(site.books, MONA, order.id, confirm=False)
+        decide_erasure(site.repos, MONA, order.id, confirm=False)
 
 
 def test_declined_nothing_goes_and_the_lock_is_off(site: ErasureSite) -> None:
     before = site.snapshot()
-    order = order_erasure(site.books, MONA, ID, span_s=(0.0, None), kind=OTHER, reason="caller wants it gone")
+    order = order_erasure(site.repos, MONA, ID, span_s=(0.0, None), kind=OTHER, reason="caller wants it gone")
     with refused(403, "yourself"):
-        decide_erasure(site.books, MONA, order.id, confirm=False)
-    decide_erasure(site.books, LEA, order.id, confirm=False, reason="we need it")
+        decide_erasure(site.repos, MONA, order.id, confirm=False)
+    decide_erasure(site.repos, LEA, order.id, confirm=False, reason="we need it")
     assert site.eraser.carry_out_due() == []
     refuse_locked(site.erasures, ID)
     assert site.snapshot()[:3] == before[:3]
@@ -130,9 +130,9 @@ def test_declined_nothing_goes_and_the_lock_is_off(site: ErasureSite) -> None:
 
 
 def test_the_last_seconds_and_all_of_it(site: ErasureSite) -> None:
-    assert forgot_recording(site.books, OLIVE, ID, seconds=1.5).start_s == 3.5
-    assert forgot_recording(site.books, OLIVE, ID, seconds=99).start_s == 0
-    whole = forgot_recording(site.books, OLIVE, ID)
+    assert forgot_recording(site.repos, OLIVE, ID, seconds=1.5).start_s == 3.5
+    assert forgot_recording(site.repos, OLIVE, ID, seconds=99).start_s == 0
+    whole = forgot_recording(site.repos, OLIVE, ID)
     assert (whole.start_s, whole.end_s) == (0.0, None)
     site.eraser.carry_out_due()
     assert audio_ticks(site, 0.0, 99.0) == 0
@@ -144,26 +144,26 @@ def test_the_last_seconds_and_all_of_it(site: ErasureSite) -> None:
 def test_a_held_recording_loses_only_card_data_and_only_by_the_dpo(site: ErasureSite) -> None:
     site.hold()
     with refused(403, "held"):
-        order_erasure(site.books, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="tidying up")
-    order = forgot_recording(site.books, OLIVE, ID, span_s=(1.0, 2.0))
+        order_erasure(site.repos, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="tidying up")
+    order = forgot_recording(site.repos, OLIVE, ID, span_s=(1.0, 2.0))
     assert order.state is ErasureState.WAITING
     for who in (MONA, LEA):
         with refused(403, "DPO"):
-            decide_erasure(site.books, who, order.id, confirm=True, reason="agreed")
-    decide_erasure(site.books, DORA, order.id, confirm=True, reason="agreed")
+            decide_erasure(site.repos, who, order.id, confirm=True, reason="agreed")
+    decide_erasure(site.repos, DORA, order.id, confirm=True, reason="agreed")
     assert site.eraser.carry_out_due()[0].state is ErasureState.DONE
     assert site.index.get(ID).holds == ("complaint",)
 
 
 def test_a_hold_that_came_after_the_order_stops_it(site: ErasureSite) -> None:
-    order = order_erasure(site.books, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="caller wants it gone")
-    decide_erasure(site.books, DORA, order.id, confirm=True, reason="agreed")
+    order = order_erasure(site.repos, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="caller wants it gone")
+    decide_erasure(site.repos, DORA, order.id, confirm=True, reason="agreed")
     site.hold()
     before = site.snapshot()
     (failed,) = site.eraser.carry_out_due()
     assert (failed.state, "held" in failed.problem) == (ErasureState.FAILED, True)
     assert site.snapshot() == before
-    decide_erasure(site.books, DORA, order.id, confirm=False)
+    decide_erasure(site.repos, DORA, order.id, confirm=False)
     refuse_locked(site.erasures, ID)
 
 
@@ -188,9 +188,9 @@ def test_bad_input_changes_nothing(
 ) -> None:
     before, audited = site.snapshot(), len(list(site.audit.entries()))
     with refused(status, match):
-        order_erasure(site.books, LEA, recording, span_s=span_s, kind=CARD, reason="card number")
+        order_erasure(site.repos, LEA, recording, span_s=span_s, kind=CARD, reason="card number")
     with refused(status, match):
-        forgot_recording(site.books, LEA, recording, span_s=span_s)
+        forgot_recording(site.repos, LEA, recording, span_s=span_s)
     assert site.snapshot() == before
     assert len(list(site.audit.entries())) == audited
 
@@ -200,26 +200,26 @@ def test_who_may_not_order_is_refused_and_audited(site: ErasureSite) -> None:
     token = Application(name="payments", scopes=frozenset(Scope))
     for who in (LocalUser(name="root"), token, replace(OLIVE, display_name="Otto Other")):
         with refused(404 if isinstance(who, Person) else 403, "."):  # not his to know of
-            forgot_recording(site.books, who, ID, span_s=(1.0, 2.0))
+            forgot_recording(site.repos, who, ID, span_s=(1.0, 2.0))
         with refused(403, "."):
-            order_erasure(site.books, who, ID, span_s=(1.0, 2.0), kind=CARD, reason="card number")
+            order_erasure(site.repos, who, ID, span_s=(1.0, 2.0), kind=CARD, reason="card number")
     with refused(403, "reason"):
-        order_erasure(site.books, LEA, ID, span_s=(1.0, 2.0), kind=CARD, reason="x")
+        order_erasure(site.repos, LEA, ID, span_s=(1.0, 2.0), kind=CARD, reason="x")
     for seconds in (0, -5, float("nan"), float("inf")):
         with refused(422, "over 0"):
-            forgot_recording(site.books, OLIVE, ID, seconds=seconds)
+            forgot_recording(site.repos, OLIVE, ID, seconds=seconds)
     with refused(404, "no such order"):
-        decide_erasure(site.books, LEA, "ffffffff", confirm=True, reason="agreed")
+        decide_erasure(site.repos, LEA, "ffffffff", confirm=True, reason="agreed")
     assert site.snapshot() == before
     assert {entry.act for entry in site.audit.entries()} == {"access.refused"}
-    assert site.entries("access.refused")[0].details["act"] == str(Act.FORGOT)
+    assert site.entries("access.refused")[0].details["act"] == str(Act.RETROACTIVE_PAUSE)
 
 
 def test_what_cannot_be_audited_is_not_ordered(site: ErasureSite) -> None:
     before = site.snapshot()
     (site.home / "audit").write_text("in the way")
     with refused(503, "audit log"):
-        forgot_recording(site.books, OLIVE, ID, span_s=(1.0, 2.0))
+        forgot_recording(site.repos, OLIVE, ID, span_s=(1.0, 2.0))
     assert site.snapshot() == before
 
 
@@ -230,7 +230,7 @@ def test_of_what_is_not_there_nothing_can_be_erased(site: ErasureSite, change: s
     else:
         site.save(path=None, outcome="blocked", reason="discarded")
     with refused(409, match):
-        forgot_recording(site.books, OLIVE, ID, span_s=(1.0, 2.0))
+        forgot_recording(site.repos, OLIVE, ID, span_s=(1.0, 2.0))
     assert site.erasures.newest(9) == []
 
 
@@ -279,8 +279,8 @@ def test_a_damaged_recording_stays_as_it_is_and_can_be_unlocked(site: ErasureSit
     assert "not what was recorded" in failed.problem
     assert site.snapshot() == before
     with refused(409, "failed"):
-        decide_erasure(site.books, DORA, order.id, confirm=True, reason="agreed")
-    decide_erasure(site.books, DORA, order.id, confirm=False, reason="beyond repair")
+        decide_erasure(site.repos, DORA, order.id, confirm=True, reason="agreed")
+    decide_erasure(site.repos, DORA, order.id, confirm=False, reason="beyond repair")
     refuse_locked(site.erasures, ID)
 
 

@@ -19,30 +19,30 @@ def site(tmp_path: Path) -> ErasureSite:
 
 
 def test_small_orders_add_up(site: ErasureSite) -> None:
-    books = replace(site.books, forgot_s=2.0)
-    first = forgot_recording(books, OLIVE, ID, span_s=(1.0, 2.0))
-    again = forgot_recording(books, OLIVE, ID, span_s=(1.0, 2.0))
-    second = forgot_recording(books, OLIVE, ID, span_s=(3.0, 4.0))
+    repos = replace(site.repos, forgot_s=2.0)
+    first = forgot_recording(repos, OLIVE, ID, span_s=(1.0, 2.0))
+    again = forgot_recording(repos, OLIVE, ID, span_s=(1.0, 2.0))
+    second = forgot_recording(repos, OLIVE, ID, span_s=(3.0, 4.0))
     assert {order.state for order in (first, again, second)} == {ErasureState.CONFIRMED}
     site.eraser.carry_out_due()
-    more = forgot_recording(books, OLIVE, ID, span_s=(2.0, 2.5))
+    more = forgot_recording(repos, OLIVE, ID, span_s=(2.0, 2.5))
     assert more.state is ErasureState.WAITING, "piece by piece, nobody erases a whole call alone"
     assert (
-        order_erasure(books, MONA, ID, span_s=(4.0, 4.5), kind=ErasureKind.CARD_DATA, reason="a card").state
+        order_erasure(repos, MONA, ID, span_s=(4.0, 4.5), kind=ErasureKind.CARD_DATA, reason="a card").state
         is ErasureState.WAITING
     )
-    decide_erasure(books, MONA, more.id, confirm=True, reason="agreed")
+    decide_erasure(repos, MONA, more.id, confirm=True, reason="agreed")
     site.eraser.carry_out_due()
-    rest = forgot_recording(books, OLIVE, ID, span_s=(1.5, 2.0))
+    rest = forgot_recording(repos, OLIVE, ID, span_s=(1.5, 2.0))
     assert rest.state is ErasureState.CONFIRMED, "what others have agreed to does not count"
 
 
 def test_small_orders_given_at_once_add_up_too(site: ErasureSite) -> None:
-    books = replace(site.books, forgot_s=1.0)
+    repos = replace(site.repos, forgot_s=1.0)
     found: list[ErasureState] = []
 
     def forget(second: int) -> None:
-        found.append(forgot_recording(books, OLIVE, ID, span_s=(second, second + 1.0)).state)
+        found.append(forgot_recording(repos, OLIVE, ID, span_s=(second, second + 1.0)).state)
 
     threads = [threading.Thread(target=forget, args=(second,)) for second in range(SECONDS)]
     for thread in threads:
@@ -76,4 +76,4 @@ def test_of_a_call_that_was_handed_over_their_own_part_goes_alone_and_no_other(
         path=site.row.path, bytes=site.row.bytes, sha256=site.row.sha256, segments=segments,
         operators=["Olive Officer", "Bob"], extensions=["2001", "2002"],
     )  # fmt: skip
-    assert forgot_recording(site.books, OLIVE, ID, span_s=span_s).state is state
+    assert forgot_recording(site.repos, OLIVE, ID, span_s=span_s).state is state

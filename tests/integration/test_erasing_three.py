@@ -66,7 +66,7 @@ def test_two_people_alone_do_not_erase_what_a_request_asks_for(console: Console)
         assert "third person" in order(lead, status=403)
         for nobody in ("lead", "officer", "ict", "nobody", "housing"):
             order(lead, third=nobody, status=403)
-    assert console.deps.books.erasures.newest(10) == []
+    assert console.deps.repos.erasures.newest(10) == []
 
 
 def address_of(page: str) -> str:
@@ -78,7 +78,7 @@ def address_of(page: str) -> str:
 
 def is_heard(console: Console, one: str, by: str) -> None:
     """Wait until all that was sent is noted: the answer is there a little before."""
-    approvals = console.deps.books.approvals
+    approvals = console.deps.repos.approvals
     assert approvals is not None
     eventually(lambda: (found := approvals.get(one)) and found.heard_by == by, f"{by} was sent all of the span")
 
@@ -175,7 +175,7 @@ def test_the_third_person_alone_is_not_enough_and_a_dpo_is_not_both(console: Con
 def test_an_order_whose_last_approval_was_cut_short_goes_on(console: Console) -> None:
     with signed_in(console, "lead") as lead, signed_in(console, "dpo") as dpo:
         one = order(lead, third="revenues")
-        approvals, now = console.deps.books.approvals, console.deps.now()
+        approvals, now = console.deps.repos.approvals, console.deps.now()
         assert approvals is not None
         approvals.heard(one, "dpo", now)
         for name in ("dpo", "revenues"):  # and then the console was killed
@@ -186,7 +186,7 @@ def test_an_order_whose_last_approval_was_cut_short_goes_on(console: Console) ->
 def test_what_was_confirmed_elsewhere_is_not_carried_out(console: Console) -> None:
     """As by an older version, or by who writes into the index: the key holder looks for three people itself."""
     now = console.deps.now()
-    console.deps.books.erasures.place(
+    console.deps.repos.erasures.place(
         ErasureOrder(
             id="0a0a0a0a",
             recording=ID,

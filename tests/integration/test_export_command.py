@@ -18,7 +18,7 @@ from recorder.cli.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.reading import read_config
-from recorder.recordings.opening import open_index
+from recorder.recordings.home_stores import open_index
 from storage.tombstones import Deletions, Tombstone
 from tests.helpers.export_shell import PASSPHRASE, SECONDS, Shell
 from tests.helpers.recorder_home import recorder_home, wave_channels

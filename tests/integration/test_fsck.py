@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from recorder.access.signing import ensure_key, public_path, secret_path
 from recorder.recordings.agreement import look, read_mark
 from recorder.recordings.fsck import Checker
-from recorder.recordings.mending import Mender
+from recorder.recordings.repair import Repair
 from recorder.recordings.replay import COPY_ACTS, copies_of
 from recorder.recordings.row_repair import MISSING
 from recorder.retention.call_deletion import RULE
@@ -84,7 +84,7 @@ def kinds(findings: list[Finding]) -> list[Kind]:
 
 
 def mended(site: RebuildSite, *, is_writing_off: bool = False) -> list[str]:
-    mender = Mender(
+    mender = Repair(
         home=site.home, config=site.config, vault=site.vault, database=site.database,
         audit=AuditLog(site.home.audit), now=lambda: LATER, is_writing_off=is_writing_off,
     )  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 
 from recorder.common.home import Home
 from recorder.recordings.home_rights import forbidden_in
-from recorder.recordings.returned import alone
+from recorder.recordings.resurrection_guard import alone
 from recorder.service.home_sharing import share
 from storage.audit import AuditLog
 from storage.database import Database, sqlite_url

@@ -10,7 +10,7 @@ import pytest
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.reading import read_config
-from recorder.recordings.opening import open_index
+from recorder.recordings.home_stores import open_index
 from storage.holds import Holds
 from storage.keys import NodeKeys
 from storage.rows import row_from_json, time_to_json

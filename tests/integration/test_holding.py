@@ -279,34 +279,34 @@ def test_no_hold_slips_in_between_a_look_and_a_deletion(site: ErasureSite) -> No
 def test_of_a_held_recording_only_card_data_goes_and_only_by_the_dpo(site: ErasureSite) -> None:
     hold = place(site)
     with refused(403, "held"):
-        order_erasure(site.books, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="tidying up")
-    order = forgot_recording(site.books, OLIVE, ID, span_s=(1.0, 2.0))
+        order_erasure(site.repos, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="tidying up")
+    order = forgot_recording(site.repos, OLIVE, ID, span_s=(1.0, 2.0))
     assert order.state is ErasureState.WAITING
     for who in (MONA, LEA):
         with refused(403, "DPO"):
-            decide_erasure(site.books, who, order.id, confirm=True, reason="agreed")
-    decide_erasure(site.books, DORA, order.id, confirm=True, reason="agreed")
+            decide_erasure(site.repos, who, order.id, confirm=True, reason="agreed")
+    decide_erasure(site.repos, DORA, order.id, confirm=True, reason="agreed")
     assert site.eraser.carry_out_due()[0].state is ErasureState.DONE
     release(site, LEA, hold)
     with refused(403, "held"):
-        order_erasure(site.books, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="tidying up")
+        order_erasure(site.repos, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="tidying up")
     site.now += timedelta(days=14)
-    assert order_erasure(site.books, LEA, ID, span_s=(3.0, 4.0), kind=OTHER, reason="tidying up")
+    assert order_erasure(site.repos, LEA, ID, span_s=(3.0, 4.0), kind=OTHER, reason="tidying up")
 
 
 def test_a_hold_between_order_and_carrying_out_stops_what_is_no_card_data(site: ErasureSite) -> None:
-    order = order_erasure(site.books, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="caller wants it gone")
-    decide_erasure(site.books, DORA, order.id, confirm=True, reason="agreed")
+    order = order_erasure(site.repos, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="caller wants it gone")
+    decide_erasure(site.repos, DORA, order.id, confirm=True, reason="agreed")
     place(site)
     before = site.snapshot()
     (failed,) = site.eraser.carry_out_due()
     assert (failed.state, "held" in failed.problem) == (ErasureState.FAILED, True)
     assert site.snapshot() == before
-    decide_erasure(site.books, DORA, order.id, confirm=False)
+    decide_erasure(site.repos, DORA, order.id, confirm=False)
 
 
 def test_a_hold_between_order_and_carrying_out_asks_the_dpo_about_card_data(site: ErasureSite) -> None:
-    order = forgot_recording(site.books, OLIVE, ID, span_s=(1.0, 2.0))
+    order = forgot_recording(site.repos, OLIVE, ID, span_s=(1.0, 2.0))
     assert order.state is ErasureState.CONFIRMED, "a moment ago it needed nobody"
     site.now += timedelta(seconds=1)
     place(site)
@@ -317,15 +317,15 @@ def test_a_hold_between_order_and_carrying_out_asks_the_dpo_about_card_data(site
     assert site.entries("erasure.sent_back")[0].details["order"] == order.id
     assert site.eraser.carry_out_due() == []
     with refused(403, "DPO"):
-        decide_erasure(site.books, LEA, order.id, confirm=True, reason="agreed")
-    decide_erasure(site.books, DORA, order.id, confirm=True, reason="agreed")
+        decide_erasure(site.repos, LEA, order.id, confirm=True, reason="agreed")
+    decide_erasure(site.repos, DORA, order.id, confirm=True, reason="agreed")
     assert site.eraser.carry_out_due()[0].state is ErasureState.DONE
     assert site.index.get(ID).recorded_s == 4.0
 
 
 @pytest.mark.parametrize("is_saved", [False, True])
 def test_what_was_erased_before_the_hold_is_not_asked_for_again(site: ErasureSite, is_saved: bool) -> None:
-    order = forgot_recording(site.books, OLIVE, ID, span_s=(1.0, 2.0))
+    order = forgot_recording(site.repos, OLIVE, ID, span_s=(1.0, 2.0))
     span = Span(start_s=1.0, end_s=2.0, reason="card_data", by="olive")
     erased = erase_spans(site.vault, site.epochs, site.row, [span], speech=lambda _: 0.0)  # and was killed
     if is_saved:
@@ -344,8 +344,8 @@ def test_what_was_erased_before_the_hold_is_not_asked_for_again(site: ErasureSit
 def test_a_hold_that_only_the_audit_log_has_stops_an_erasure_too(
     site: ErasureSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order = order_erasure(site.books, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="caller wants it gone")
-    decide_erasure(site.books, DORA, order.id, confirm=True, reason="agreed")
+    order = order_erasure(site.repos, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="caller wants it gone")
+    decide_erasure(site.repos, DORA, order.id, confirm=True, reason="agreed")
     monkeypatch.setattr(site.holds, "place", fails)
     with refused(503, "by itself"):
         place(site)
@@ -355,7 +355,7 @@ def test_a_hold_that_only_the_audit_log_has_stops_an_erasure_too(
 
 
 def test_of_a_call_of_which_nothing_was_kept_a_hold_stops_no_order(site: ErasureSite) -> None:
-    order = order_erasure(site.books, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="caller wants it gone")
+    order = order_erasure(site.repos, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="caller wants it gone")
     place(site)
     site.path.unlink()
     site.save(path=None, outcome="blocked", reason="discarded")

@@ -9,7 +9,7 @@ import pytest
 
 from recorder.common.problems import ProblemError
 from recorder.recordings.kept_live import FOLDER, Discards, is_kept
-from recorder.retention.hold_books import steady_books
+from recorder.retention.hold_repositories import steady_books
 from recorder.retention.holding import place_hold
 from recorder.rules.holds import HoldWish
 from storage.claims import Claims

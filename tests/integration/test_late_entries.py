@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from recorder.audit.late_entries import FOLDER, RETRY_S, LateEntries
-from recorder.common.clerk import Clerk
+from recorder.common.serial_executor import SerialExecutor
 from storage.audit import AuditLog
 
 NOW = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
@@ -72,9 +72,9 @@ def test_texts_are_settled_behind_whoever_waits(site: Site) -> None:
 
 
 def test_a_text_of_a_process_that_ends_is_settled_at_once(site: Site) -> None:
-    clerk = Clerk("clerk")
-    clerk.close()
-    site.open_for_who_waits(clerk.submit).enter("call.pause", "jo", "call-1", {}, "card")
+    executor = SerialExecutor("act-writer")
+    executor.close()
+    site.open_for_who_waits(executor.submit).enter("call.pause", "jo", "call-1", {}, "card")
     assert (site.unsettled(), site.audit.verify().texts, site.alarms) == (0, 1, {})
 
 

@@ -57,7 +57,7 @@ def test_what_a_role_never_may_is_refused_and_the_rest_is_the_daemons_to_decide(
             path = path.replace("{call}", CALL).replace("{number}", "2001").replace("{request_id}", "ffffffff")
             console.daemon.heard.clear()
             body: dict[str, object] = {"reason": "the caller is in distress"}
-            if act is Act.FORGOT:
+            if act is Act.RETROACTIVE_PAUSE:
                 body["seconds"] = 5
             answer = browser.post(path, json=body)
             if not any(may(role, act, one) for one in Relation):

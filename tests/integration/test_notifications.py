@@ -21,7 +21,7 @@ from recorder.notifications.kinds import NotificationKind
 from recorder.notifications.mail_health import MailHealth
 from recorder.notifications.postman import KEPT_FOR, Postman
 from recorder.retention.holding import place_hold, release_hold
-from recorder.rules.cases import CaseKind, Step
+from recorder.rules.cases import CaseEvent, CaseKind
 from recorder.rules.holds import HoldWish
 from recorder.rules.weekly import Weekday, last_weekly
 from storage.audit import AuditLog
@@ -65,7 +65,7 @@ def postman(console: Console, mail: MailOptions) -> Postman:
     for account in ("officer", "lead", "dpo", "revenues", "housing", "ict"):
         watch.addresses.save(account, f"{account}@council.example")
     assert mail.problem is None
-    return Postman(books=watch, options=mail, site="Test Council", state=console.home.state)
+    return Postman(repos=watch, options=mail, site="Test Council", state=console.home.state)
 
 
 def kinds(console: Console, account: str) -> list[NotificationKind]:
@@ -167,13 +167,13 @@ def test_a_new_password_and_a_lost_phone_are_told_to_whose_they_are(
 def test_cases_and_holds_fall_due(console: Console, certificates: Certificates, clock: Clock) -> None:
     with mail_server(certificates.context) as mailbox:
         post = postman(console, options(mailbox.port, certificates))
-        books, lead = console.deps.cases, console.person("lead")
+        repos, lead = console.deps.cases, console.person("lead")
         case = casework.open_case(
-            books, lead, kind=CaseKind.SUBJECT_ACCESS, requester="J. Doe", form="letter", text=SECRET
+            repos, lead, kind=CaseKind.SUBJECT_ACCESS, requester="J. Doe", form="letter", text=SECRET
         )
         wish = HoldWish(kind=HoldKind.COMPLAINT, reason=SECRET, case_reference="C 1")
         hold = place_hold(console.deps.hold_books, lead, ID, wish)
-        due = case_deadlines.due(books, case)
+        due = case_deadlines.due(repos, case)
         assert due is not None
         for day in (clock.time.date() + timedelta(days=28), due, due + timedelta(days=1), hold.review_on):
             clock.time = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
@@ -183,7 +183,7 @@ def test_cases_and_holds_fall_due(console: Console, certificates: Certificates, 
             ("dpo", "A case is overdue"), ("lead", "A case is due today"), ("lead", "A case is overdue"),
             ("lead", "A hold is due for review"), ("lead", "Time runs out for a case"),
         ]  # fmt: skip
-        casework.take_step(books, lead, case.id, Step.NOTED, text="answered by telephone")
+        casework.take_step(repos, lead, case.id, CaseEvent.NOTED, text="answered by telephone")
         post.run_once()
         assert len(kinds(console, "lead")) == 4, "a day later nothing is told again"
 
@@ -254,22 +254,22 @@ def test_an_account_that_somebody_makes_and_uses_at_once_is_told(console: Consol
 
 def test_a_hold_that_somebody_else_releases_is_told_to_its_owner(console: Console, certificates: Certificates) -> None:
     """A manager could release what another one keeps as evidence, and it would be gone in two weeks without a word."""
-    books = console.deps.hold_books
-    books.index.save(replace(books.index.get(RecordingId(ID)), team="Revenues"))
+    repos = console.deps.hold_books
+    repos.index.save(replace(repos.index.get(RecordingId(ID)), team="Revenues"))
     manager, lead = console.person("revenues"), console.person("lead")
     evidence = HoldWish(kind=HoldKind.EVIDENCE, reason="threats", case_reference="E 1")
-    mine, theirs = (place_hold(books, manager, ID, evidence) for _ in range(2))
-    release_hold(books, manager, mine.id, reason="not needed")
+    mine, theirs = (place_hold(repos, manager, ID, evidence) for _ in range(2))
+    release_hold(repos, manager, mine.id, reason="not needed")
     with mail_server(certificates.context) as mailbox:
         post = postman(console, options(mailbox.port, certificates))
         post.run_once()
         assert subjects(mailbox) == [], "nobody is told of what they did themselves"
-    release_hold(books, lead, theirs.id, reason="no longer needed")
-    told = recipients.of_released_holds(books.holds.in_grace(console.deps.now()))
+    release_hold(repos, lead, theirs.id, reason="no longer needed")
+    told = recipients.of_released_holds(repos.holds.in_grace(console.deps.now()))
     assert [(one.kind, one.account, one.subject) for one in told] == [
         (NotificationKind.HOLD_RELEASED, "revenues", theirs.id)
     ]
-    assert recipients.of_released_holds(books.holds.in_grace(console.deps.now() + timedelta(days=15))) == []
+    assert recipients.of_released_holds(repos.holds.in_grace(console.deps.now() + timedelta(days=15))) == []
     with mail_server(certificates.context) as mailbox:
         postman(console, options(mailbox.port, certificates)).run_once()
         assert subjects(mailbox) == [("revenues", "A hold of yours was released by somebody else")]
@@ -300,7 +300,7 @@ def test_a_server_that_is_down_holds_nothing_up_and_gets_it_later(
             officer.post("/api/requests", json={"recordings": [ID], **ASKED})
         down.run_once()
         (first, *others) = [
-            one for one in post.books.box.to_send() if one.notification.kind is NotificationKind.REQUEST_WAITS
+            one for one in post.repos.box.to_send() if one.notification.kind is NotificationKind.REQUEST_WAITS
         ]
         assert len(others) == 1, "after one failure the rest of the round is left alone, and the one tried waits"
         assert first.tries == 0
@@ -327,12 +327,12 @@ def test_after_a_day_ict_is_told_and_after_five_it_is_given_up(
     clock.time += timedelta(days=5)
     down.run_once()
     waits = [
-        one for one in down.books.box.of_account("lead") if one.notification.kind is NotificationKind.REQUEST_WAITS
+        one for one in down.repos.box.of_account("lead") if one.notification.kind is NotificationKind.REQUEST_WAITS
     ]
     assert [one.mail for one in waits] == [MailState.GIVEN_UP]
     clock.time += KEPT_FOR
     down.run_once()
-    assert not [one for one in down.books.box.of_account("lead") if one.mail is MailState.GIVEN_UP], "and forgotten"
+    assert not [one for one in down.repos.box.of_account("lead") if one.mail is MailState.GIVEN_UP], "and forgotten"
 
 
 def test_mail_that_fails_is_an_alarm_of_health(console: Console, certificates: Certificates, clock: Clock) -> None:
@@ -369,7 +369,7 @@ def test_a_refused_mailbox_stops_nobody_elses_mail(console: Console, certificate
             officer.post("/api/requests", json={"recordings": [ID], **ASKED})
         post.run_once()
         assert subjects(mailbox) == [("lead", "A request waits for your decision")]
-        assert post.books.box.queue().given_up == 2, "the emergency, and the week"
+        assert post.repos.box.queue().given_up == 2, "the emergency, and the week"
         assert kinds(console, "dpo") == [NotificationKind.EMERGENCY], "it stands in the console"
 
 
@@ -379,7 +379,7 @@ def test_a_certificate_that_is_not_good_gets_no_mail(console: Console, certifica
         officer.post("/api/requests", json={"recordings": [ID], **ASKED})
         post.run_once()
         assert mailbox.mails == []
-        assert "certificate is not good" in post.books.box.queue().problem
+        assert "certificate is not good" in post.repos.box.queue().problem
 
 
 def test_pages_are_ones_own(console: Console) -> None:

@@ -45,59 +45,59 @@ def home(tmp_path: Path) -> RecorderHome:
 
 
 @pytest.fixture
-def desk(home: RecorderHome) -> Desk:
+def recording_service(home: RecorderHome) -> Desk:
     home.edit('issuer = "off"', f'issuer = "{ISSUER}"')
     home.edit('client_id = "off"', 'client_id = "recorder"')
     home.edit('console_url = "off"          #', 'console_url = "http://127.0.0.1:8080"          #')
-    desk = Desk(home)
-    desk.add("ann")
-    desk.add("bob")
-    return desk
+    recording_service = Desk(home)
+    recording_service.add("ann")
+    recording_service.add("bob")
+    return recording_service
 
 
-def test_an_administrator_connects_and_disconnects(desk: Desk) -> None:
-    sessions = Sessions(desk.engine, now=utc_now)
+def test_an_administrator_connects_and_disconnects(recording_service: Desk) -> None:
+    sessions = Sessions(recording_service.engine, now=utc_now)
     secret = sessions.start("ann")
-    assert desk("connect", "ann", "--subject", "0815") == ""
+    assert recording_service("connect", "ann", "--subject", "0815") == ""
     assert sessions.find(secret) is None, "whoever was in is asked who they are"
-    connected = desk.identities.of("ann")
+    connected = recording_service.identities.of("ann")
     assert connected is not None
     assert (connected.issuer, connected.subject, connected.by) == (ISSUER, "0815", ADMIN)
-    listed = {row["name"]: row["is_connected"] for row in desk.home.json("users", "list")}
+    listed = {row["name"]: row["is_connected"] for row in recording_service.home.json("users", "list")}
     assert (listed["ann"], listed["bob"]) == (True, False)
-    assert "connected already" in desk("connect", "ann", "--subject", "4711")
-    assert "Another account" in desk("connect", "bob", "--subject", "0815")
-    assert desk("disconnect", "ann") == ""
-    assert desk.identities.of("ann") is None
-    assert "not connected" in desk("disconnect", "ann")
-    assert desk("connect", "bob", "--subject", "0815") == ""
-    found = AuditLog(Home(desk.home.root).audit).entries()
+    assert "connected already" in recording_service("connect", "ann", "--subject", "4711")
+    assert "Another account" in recording_service("connect", "bob", "--subject", "0815")
+    assert recording_service("disconnect", "ann") == ""
+    assert recording_service.identities.of("ann") is None
+    assert "not connected" in recording_service("disconnect", "ann")
+    assert recording_service("connect", "bob", "--subject", "0815") == ""
+    found = AuditLog(Home(recording_service.home.root).audit).entries()
     acts = [(entry.act, entry.actor, entry.subject) for entry in found if "connected" in entry.act]
     assert acts == [
         ("people.connected", ADMIN, "ann"), ("people.disconnected", ADMIN, "ann"), ("people.connected", ADMIN, "bob"),
     ]  # fmt: skip
 
 
-def test_one_person_alone_connects_no_power(desk: Desk) -> None:
-    assert desk("grant", "ann", "--role", "dpo", "--reason", "the new one, as decided") == ""
-    assert "they connect their account themselves" in desk("connect", "ann", "--subject", "0815")
-    assert desk.identities.of("ann") is None
-    assert "There is no account" in desk("connect", "nobody", "--subject", "0815")
+def test_one_person_alone_connects_no_power(recording_service: Desk) -> None:
+    assert recording_service("grant", "ann", "--role", "dpo", "--reason", "the new one, as decided") == ""
+    assert "they connect their account themselves" in recording_service("connect", "ann", "--subject", "0815")
+    assert recording_service.identities.of("ann") is None
+    assert "There is no account" in recording_service("connect", "nobody", "--subject", "0815")
 
 
 def test_without_a_provider_there_is_nobody_to_connect_to(home: RecorderHome) -> None:
     assert "set issuer in [openid]" in Desk(home)("connect", ADMIN, "--subject", "0815")
 
 
-def test_one_person_alone_connects_no_deputy(desk: Desk) -> None:
-    appointments = Appointments(desk.engine, now=utc_now)
-    assert desk("connect", "ann", "--subject", "0815") == ""
+def test_one_person_alone_connects_no_deputy(recording_service: Desk) -> None:
+    appointments = Appointments(recording_service.engine, now=utc_now)
+    assert recording_service("connect", "ann", "--subject", "0815") == ""
     assert appoint_deputy(appointments, "ann")
-    assert desk.identities.of("ann") is None, "an administrator said who ann is at the provider"
-    assert "they connect their account themselves" in desk("connect", "ann", "--subject", "0815")
+    assert recording_service.identities.of("ann") is None, "an administrator said who ann is at the provider"
+    assert "they connect their account themselves" in recording_service("connect", "ann", "--subject", "0815")
     somebody = OpenIdIdentity(issuer=ISSUER, subject="0815", account="ann", has_second_factor=True)
-    refused = desk.identities.recognise(somebody)
+    refused = recording_service.identities.recognise(somebody)
     assert isinstance(refused, SignInRefused)
-    assert desk.identities.of("ann") is None
+    assert recording_service.identities.of("ann") is None
     assert appointments.end_deputy()
-    assert desk("connect", "ann", "--subject", "0815") == ""
+    assert recording_service("connect", "ann", "--subject", "0815") == ""

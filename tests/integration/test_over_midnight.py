@@ -9,15 +9,15 @@ import pytest
 from recorder.access.database import open_people
 from recorder.access.listening.requests import Requests
 from recorder.common.problems import ProblemError
-from recorder.exports.copy_orders import CopyBooks, CopyOrder, check_order
+from recorder.exports.copy_orders import CopyOrder, CopyRepositories, check_order
 from recorder.permissions import Act
 from recorder.recordings.inspection import Inspector
 from recorder.retention.eraser import Eraser
-from recorder.retention.erasure_books import ErasureBooks, row_of
-from recorder.retention.hold_books import HoldBooks
+from recorder.retention.erasure_repositories import ErasureRepositories, row_of
+from recorder.retention.hold_repositories import HoldRepositories
 from recorder.retention.holding import place_hold
 from recorder.rules.holds import HoldWish
-from storage.encoding import Format
+from storage.encoding import CopyFormat
 from storage.erasures import new_order_id
 from storage.reader import open_recording
 from storage.rows import row_from_json
@@ -64,9 +64,9 @@ def going_on(site: RebuildSite) -> Iterator[RecordingId]:
     opened.discard()
 
 
-def copy_books(site: RebuildSite) -> CopyBooks:
+def copy_books(site: RebuildSite) -> CopyRepositories:
     requests = Requests(open_people(site.home.people), now=lambda: site.now)
-    return CopyBooks(
+    return CopyRepositories(
         index=site.index, requests=requests, vault=site.vault, audit=site.audit, site="Council",
         timezone="Europe/London",
         open=lambda one: open_recording(site.vault.locate(str(one.path)), site.home.root, site.epochs),
@@ -74,8 +74,8 @@ def copy_books(site: RebuildSite) -> CopyBooks:
     )  # fmt: skip
 
 
-def erasure_books(site: RebuildSite) -> ErasureBooks:
-    return ErasureBooks(
+def erasure_books(site: RebuildSite) -> ErasureRepositories:
+    return ErasureRepositories(
         index=site.index, erasures=site.erasures, audit=site.audit, vault=site.vault, forgot_s=300.0,
         now=lambda: site.now,
     )  # fmt: skip
@@ -93,12 +93,12 @@ def test_it_is_verified(site: RebuildSite, recording: RecordingId) -> None:
 def test_it_is_copied_and_while_it_goes_on_that_is_said(
     site: RebuildSite, recording: RecordingId, going_on: RecordingId
 ) -> None:
-    order = CopyOrder(form=Format.WAV, reason="asked for")
-    books = copy_books(site)
-    keep_leave(books.requests, DORA.name, recording, going_on, until=site.now + timedelta(days=1))
-    assert check_order(books, DORA, recording, order).row.id == recording
+    order = CopyOrder(form=CopyFormat.WAV, reason="asked for")
+    repos = copy_books(site)
+    keep_leave(repos.requests, DORA.name, recording, going_on, until=site.now + timedelta(days=1))
+    assert check_order(repos, DORA, recording, order).row.id == recording
     with pytest.raises(ProblemError, match="goes on or is not filed yet"):
-        check_order(books, DORA, going_on, order)
+        check_order(repos, DORA, going_on, order)
 
 
 def test_part_of_it_is_erased_and_while_it_goes_on_that_is_said(
@@ -122,12 +122,12 @@ def test_part_of_it_is_erased_and_while_it_goes_on_that_is_said(
 
 
 def test_it_is_held_while_it_goes_on(site: RebuildSite, going_on: RecordingId) -> None:
-    books = HoldBooks(
+    repos = HoldRepositories(
         index=site.index, holds=site.holds, audit=site.audit, vault=site.vault, people=lambda: [LEA],
         state=site.home.state, now=lambda: site.now,
     )  # fmt: skip
     wish = HoldWish(kind=HoldKind.COMPLAINT, reason="complaint 17", case_reference="C-17")
-    assert place_hold(books, LEA, going_on, wish).recording == going_on
+    assert place_hold(repos, LEA, going_on, wish).recording == going_on
 
 
 def test_it_is_swept(site: RebuildSite, recording: RecordingId) -> None:

@@ -19,8 +19,8 @@ from recorder.config.mail_options import MailOptions
 from recorder.config.settings import Config, Console
 from recorder.notifications.mail_health import MailHealth
 from recorder.retention import sweep_process
-from recorder.retention.former import Former
-from recorder.retention.people_leftovers import NAME, OVERDUE_ALARM, PEOPLE_SWEPT, PeopleSweep, alarms_of
+from recorder.retention.account_expiry import AccountExpiry
+from recorder.retention.people_expiry import NAME, OVERDUE_ALARM, PEOPLE_SWEPT, PeopleSweep, alarms_of
 from recorder.retention.sweep import SweepStoppedError
 from recorder.retention.sweep_process import NothingConfirmed, opened_sweeper, sweeps_people
 from recorder.retention.sweep_state import SweepFile
@@ -46,7 +46,11 @@ def site(tmp_path: Path) -> Iterator[SweepSite]:
 def apart(site: SweepSite) -> PeopleSweep:
     """Return the console's part."""
     return PeopleSweep(
-        former=Former(site.people), audit=site.audit, state=site.home.state, periods=Config().periods, now=lambda: NOW
+        former=AccountExpiry(site.people),
+        audit=site.audit,
+        state=site.home.state,
+        periods=Config().periods,
+        now=lambda: NOW,
     )
 
 

@@ -72,7 +72,7 @@ def test_the_deputy_is_confirmed_there_by_somebody_who_is_no_data_protection_off
         assert dpo.submit(path).status_code == 403
     with signed_in(console, "ada") as ada:
         assert "It is so now" in ada.submit(path).text
-    assert console.deps.hearing.bench.deputies == {"lead"}
+    assert console.deps.hearing.approvers.deputies == {"lead"}
     assert [(entry.actor, entry.subject) for entry in console.entries("people.deputy")] == [("ada", "lead")]
 
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from recorder.cli.cli import app
 from recorder.common.home import Home
 from recorder.config.reading import read_config
-from recorder.recordings.opening import open_index
+from recorder.recordings.home_stores import open_index
 from storage.types import Officer, RecordingId, Segment, SegmentKind
 from tests.helpers.export_shell import SECONDS, Shell
 from tests.helpers.recorder_home import recorder_home

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from recorder.recordings.agreement import MARK, agree, read_mark
-from recorder.recordings.opening import held
+from recorder.recordings.home_lock import held
 from recorder.recordings.reindex import ReindexRefusedError
 from recorder.retention.call_deletion import RULE
 from recorder.retention.sweep import SweepStoppedError

@@ -16,11 +16,11 @@ from audio.ports import PortPool
 from audio.relay import Relay
 from audio.types import (
     Codec,
-    Format,
     LegMedia,
     MediaAddress,
     MediaResumed,
     MediaStopped,
+    PayloadFormat,
     PortsExhaustedError,
     Prompt,
     PromptEnded,
@@ -86,7 +86,7 @@ def test_a_peer_may_change_between_the_codecs_that_were_settled(relay: Relay, co
     other = Codec.PCMU if codec is Codec.PCMA else Codec.PCMA
     table = bytes(ALAW_TO_MULAW if other is Codec.PCMA else MULAW_TO_ALAW)
     with Peer(relay, codec) as a, Peer(relay, codec) as b:
-        a.configure(more=(Format(codec=other, send_pt=int(other), receive_pt=96),))
+        a.configure(more=(PayloadFormat(codec=other, send_pt=int(other), receive_pt=96),))
         relay.bridge(a.leg, b.leg)
         tap = relay.open_tap(a.leg, b.leg, TapOptions(look_back_s=0.5))
         payload = bytes(range(160))
@@ -108,7 +108,7 @@ def test_a_peer_may_change_between_the_codecs_that_were_settled(relay: Relay, co
 
 def test_what_cannot_be_converted_goes_on_as_it_is_where_the_other_side_takes_it(relay: Relay) -> None:
     with Peer(relay) as a, Peer(relay) as b:
-        wide = (Format(codec=Codec.G722, send_pt=9, receive_pt=9),)
+        wide = (PayloadFormat(codec=Codec.G722, send_pt=9, receive_pt=9),)
         a.configure(more=wide)
         relay.bridge(a.leg, b.leg)
         a.snd(1, 160, b"\x2a" * 160, pt=9)

@@ -285,7 +285,7 @@ def test_asking_for_another_deputy_at_the_shell_changes_nothing_yet(home: Record
         people = People(engine, now=utc_now, seals=Seals(AuditLog(home.root / "audit")))
         appointments = Appointments(engine, now=utc_now)
         assert appointments.unexplained(people) is None
-        return appointments.bench(people).deputies
+        return appointments.approvers(people).deputies
 
     first = propose("olive")
     assert deputies() == frozenset(), "one alone names nobody"

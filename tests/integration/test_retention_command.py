@@ -17,8 +17,8 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.permissions import Role
-from recorder.recordings.opening import open_index
-from recorder.recordings.returned import LOCK, alone
+from recorder.recordings.home_stores import open_index
+from recorder.recordings.resurrection_guard import LOCK, alone
 from recorder.retention.sweep_process import opened_sweeper
 from storage.audit import AuditLog
 from storage.hold_journal import PLACED, placed_details

@@ -17,7 +17,7 @@ from recorder.permissions import Role
 from recorder.recordings.replay import replay
 from recorder.retention.erasing import order_erasure
 from recorder.retention.holding import place_hold, release_hold
-from recorder.retention.restricting import ClaimBooks, ClaimStep, ClaimWish, change_claim, write_claim
+from recorder.retention.restricting import ClaimRepositories, ClaimStep, ClaimWish, change_claim, write_claim
 from recorder.retention.rights import ClaimEvent
 from recorder.rules.holds import GRACE, HoldWish
 from storage.claim_journal import asked_details, asked_text, changed_details
@@ -47,12 +47,12 @@ def console(tmp_path: Path, clock: Clock) -> Iterator[Console]:
         yield running
 
 
-def books(console: Console) -> ClaimBooks:
+def repos(console: Console) -> ClaimRepositories:
     return casework.claim_books(console.deps.cases)
 
 
 def only(console: Console) -> Claim:
-    (claim,) = books(console).claims.of_recording(RecordingId(ID))
+    (claim,) = repos(console).claims.of_recording(RecordingId(ID))
     return claim
 
 
@@ -62,7 +62,7 @@ def wish(right: Right = Right.RESTRICTION, ground: str = "accuracy", **more: str
 
 def changed(console: Console, claim: Claim, event: ClaimEvent, by: str = "dpo", **how: object) -> Claim:
     step = ClaimStep(event=event, words="looked into it", **how)  # type: ignore[arg-type]
-    return change_claim(books(console), console.person(by), claim.id, step)
+    return change_claim(repos(console), console.person(by), claim.id, step)
 
 
 def refused(act: Callable[[], object], status: int) -> str:
@@ -118,25 +118,25 @@ def test_a_restriction_from_the_request_to_its_end(console: Console, clock: Cloc
 
 
 def test_ict_does_not_break_the_glass_of_what_is_restricted(console: Console) -> None:
-    write_claim(books(console), console.person("lead"), ID, wish())
+    write_claim(repos(console), console.person("lead"), ID, wish())
     with signed_in(console, "ict") as ict:
         assert ict.submit(f"/recordings/{ID}/play", reason="is it silent?").status_code == 409
     assert console.deps.hearing.emergencies.open() == []
 
 
 def test_nothing_is_erased_of_it_but_card_data_by_the_officer(console: Console) -> None:
-    write_claim(books(console), console.person("lead"), ID, wish())
+    write_claim(repos(console), console.person("lead"), ID, wish())
 
     def order(kind: ErasureKind) -> ErasureOrder:
         by = console.person("lead")
-        return order_erasure(console.deps.books, by, ID, span_s=(0.0, 1.0), kind=kind, reason="asked for")
+        return order_erasure(console.deps.repos, by, ID, span_s=(0.0, 1.0), kind=kind, reason="asked for")
 
     assert "held" in refused(lambda: order(ErasureKind.OTHER), 403)
     assert str(order(ErasureKind.CARD_DATA).state) == "waiting"
 
 
 def test_its_hold_is_released_by_the_decision_and_not_by_hand(console: Console) -> None:
-    claim = write_claim(books(console), console.person("lead"), ID, wish())
+    claim = write_claim(repos(console), console.person("lead"), ID, wish())
     holds, dpo = console.deps.hold_books, console.person("dpo")
     assert claim.id in refused(lambda: release_hold(holds, dpo, claim.hold, reason="by hand"), 403)
     by_hand = HoldWish(kind=HoldKind.RESTRICTION, reason="by hand", case_reference="C 1")
@@ -146,14 +146,14 @@ def test_its_hold_is_released_by_the_decision_and_not_by_hand(console: Console) 
 
 
 def test_who_writes_it_down_does_not_decide_it(console: Console) -> None:
-    claim = write_claim(books(console), console.person("dpo"), ID, wish())
+    claim = write_claim(repos(console), console.person("dpo"), ID, wish())
     assert "deputy" in refused(lambda: changed(console, claim, ClaimEvent.UPHOLD), 403)
     appoint_deputy(console.deps.hearing.appointments, "revenues")
     assert changed(console, claim, ClaimEvent.UPHOLD, by="revenues").decided_by == "revenues"
 
 
 def test_nobody_decides_about_their_own_call(console: Console) -> None:
-    claim = write_claim(books(console), console.person("lead"), ID, wish())
+    claim = write_claim(repos(console), console.person("lead"), ID, wish())
     console.people.add("dpo2", PASSWORD, roles={Role.DPO}, extension="2001")
     assert "own call" in refused(lambda: changed(console, claim, ClaimEvent.UPHOLD, by="dpo2"), 403)
 
@@ -163,10 +163,10 @@ def test_an_erasure_waits_for_holds_and_an_objection_restricts_meanwhile(console
     hold = place_hold(
         console.deps.hold_books, lead, ID, HoldWish(kind=HoldKind.COMPLAINT, reason="a complaint", case_reference="C 1")
     )
-    erase = write_claim(books(console), lead, ID, wish(Right.ERASURE, "no_longer_needed"))
+    erase = write_claim(repos(console), lead, ID, wish(Right.ERASURE, "no_longer_needed"))
     assert erase.hold == ""
     assert "complaint" in refused(lambda: changed(console, erase, ClaimEvent.UPHOLD), 409)
-    objection = write_claim(books(console), lead, ID, wish(Right.OBJECTION, "own_situation"))
+    objection = write_claim(repos(console), lead, ID, wish(Right.OBJECTION, "own_situation"))
     assert console.deps.index.get(ID).holds == ("complaint", "restriction")
     release_hold(console.deps.hold_books, lead, hold.id, reason="procedure is over")
     assert "restriction" in refused(lambda: changed(console, erase, ClaimEvent.UPHOLD), 409), "not while it is decided"
@@ -176,7 +176,7 @@ def test_an_erasure_waits_for_holds_and_an_objection_restricts_meanwhile(console
 
 def test_of_two_who_decide_at_once_one_does(console: Console) -> None:
     console.people.add("dpo2", PASSWORD, roles={Role.DPO})
-    claim = write_claim(books(console), console.person("lead"), ID, wish())
+    claim = write_claim(repos(console), console.person("lead"), ID, wish())
     said: list[str] = []
     start = threading.Barrier(2, timeout=20)
 
@@ -215,7 +215,7 @@ def test_bad_forms_are_refused_and_leave_nothing(shared: Console, name: str, val
         answer = lead.submit("/rights", **{**FORM, name: value})
         assert answer.status_code in (403, 404, 409, 422), answer.text
         assert "<script>" not in answer.text
-    assert books(shared).claims.newest() == []
+    assert repos(shared).claims.newest() == []
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +244,7 @@ def test_nobody_else_sees_or_decides(shared: Console) -> None:
 
 def test_what_somebody_typed_is_text(console: Console) -> None:
     evil = "<script>alert(1)</script>"
-    write_claim(books(console), console.person("lead"), ID, wish(requester=evil, reason=evil))
+    write_claim(repos(console), console.person("lead"), ID, wish(requester=evil, reason=evil))
     with signed_in(console, "dpo") as dpo:
         page = dpo.get("/rights").text
         assert evil not in page
@@ -256,7 +256,7 @@ def test_what_somebody_typed_is_text(console: Console) -> None:
 
 
 def test_what_a_kill_left_in_the_log_alone_restricts_as_soon_as_anybody_acts(console: Console) -> None:
-    claim = write_claim(books(console), console.person("lead"), ID, wish())
+    claim = write_claim(repos(console), console.person("lead"), ID, wish())
     upheld = replace(claim, state=ClaimState.UPHELD, decided_by="dpo", decided_at=claim.asked_at, words="it is so")
     (console.deps.hold_books.state / UNSETTLED).write_bytes(b"")
     console.deps.hold_books.audit.append(

@@ -130,9 +130,9 @@ def test_a_log_that_is_not_there_explains_nothing(book: Book) -> None:
 def test_a_deputy_whom_nobody_named_is_none(book: Book) -> None:
     appointments = Appointments(open_people(book.path), now=lambda: datetime.now(UTC))
     book.write("INSERT INTO deputies (account, since_s, named_by, confirmed_by) VALUES ('anna', 0, 'x', 'y')")
-    assert appointments.bench(book.people).deputies == frozenset()
+    assert appointments.approvers(book.people).deputies == frozenset()
     book.audit.append("people.deputy", "dora", "anna")
-    assert appointments.bench(book.people).deputies == {"anna"}
+    assert appointments.approvers(book.people).deputies == {"anna"}
 
 
 def test_an_entry_of_one_person_names_no_deputy_once_two_have(book: Book) -> None:

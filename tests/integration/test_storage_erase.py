@@ -12,7 +12,7 @@ from audio.analysis import speech_seconds
 from storage.epochs import EpochKeys
 from storage.erase import erase_spans, preview
 from storage.errors import DamagedError, KeyProblemError, RewrittenError, WriteFailedError
-from storage.export import Format, export
+from storage.export import CopyFormat, export
 from storage.format import FrameType
 from storage.keys import SealedKeys
 from storage.reader import RecordingReader, epoch_of, fresh_path
@@ -51,7 +51,7 @@ def erase(site: Site, found: RecordingRow, *spans: Span) -> RecordingRow:
 
 def channels(site: Site, path: Path, tmp_path: Path, name: str) -> tuple[bytes, bytes]:
     target = tmp_path / f"{name}.wav"
-    export(site.open(path), target, Format.G711, duration_s=SECONDS)
+    export(site.open(path), target, CopyFormat.G711, duration_s=SECONDS)
     left, right, _ = wave_channels(target.read_bytes())
     return left, right
 

@@ -11,7 +11,7 @@ from G722 import G722
 
 from storage import runs
 from storage.errors import ExportError
-from storage.export import Format, export, prepare
+from storage.export import CopyFormat, export, prepare
 from storage.g711 import DECODE, TRANSCODE
 from storage.runs import ANCHOR, AUDIO, PCMA, PCMU, pack
 from tests.helpers.storage_home import Site, block
@@ -39,7 +39,7 @@ def test_g711_holds_the_stored_bytes_and_silence(tmp_path: Path) -> None:
     path, _ = site.record(seconds=3)
     done: list[tuple[float, float]] = []
     made = export(
-        site.open(path), tmp_path / "a.wav", Format.G711, duration_s=4.0, progress=lambda *at: done.append(at)
+        site.open(path), tmp_path / "a.wav", CopyFormat.G711, duration_s=4.0, progress=lambda *at: done.append(at)
     )
     tag, left, right = g711(tmp_path / "a.wav")
     assert tag == 6
@@ -54,7 +54,7 @@ def test_g711_holds_the_stored_bytes_and_silence(tmp_path: Path) -> None:
 def test_one_sided_gaps_and_a_long_pause(tmp_path: Path) -> None:
     late = 3600 * 8000 + 17
     source = Source(pack(AUDIO, 1, PCMU, 5, payload=b"abc"), pack(AUDIO, 1, PCMU, late, payload=b"de"))
-    export(source, tmp_path / "a.wav", Format.G711)
+    export(source, tmp_path / "a.wav", CopyFormat.G711)
     tag, left, right = g711(tmp_path / "a.wav")
     assert tag == 7
     assert left == b"\xff" * (late + 2)
@@ -64,7 +64,7 @@ def test_one_sided_gaps_and_a_long_pause(tmp_path: Path) -> None:
 def test_laws_are_made_the_left_ones(tmp_path: Path) -> None:
     every = bytes(range(256))
     source = Source(pack(AUDIO, 0, PCMU, 0, payload=every) + pack(AUDIO, 1, PCMA, 0, payload=every))
-    export(source, tmp_path / "a.wav", Format.G711)
+    export(source, tmp_path / "a.wav", CopyFormat.G711)
     tag, left, right = g711(tmp_path / "a.wav")
     assert (tag, left) == (7, every)
     assert right == TRANSCODE[PCMA, PCMU].tobytes()
@@ -74,11 +74,11 @@ def test_laws_are_made_the_left_ones(tmp_path: Path) -> None:
 
 def test_span(tmp_path: Path) -> None:
     source = Source(block(0), block(1), block(2))
-    export(source, tmp_path / "a.wav", Format.G711, span_s=(0.5, 1.25))
+    export(source, tmp_path / "a.wav", CopyFormat.G711, span_s=(0.5, 1.25))
     _, left, _ = g711(tmp_path / "a.wav")
     assert left == bytes(i * 7 % 251 for i in range(4000, 10000))
     with pytest.raises(ExportError, match="holds nothing"):
-        export(source, tmp_path / "b.wav", Format.G711, span_s=(3.5, 4.0))
+        export(source, tmp_path / "b.wav", CopyFormat.G711, span_s=(3.5, 4.0))
     assert not (tmp_path / "b.wav").exists()
 
 
@@ -93,7 +93,7 @@ def test_any_part_of_a_wav_file_is_that_of_the_whole(tmp_path: Path) -> None:
                 pack(AUDIO, channel, codec, second * 8000 + ahead, payload=payload)
                 + pack(ANCHOR, channel, codec, second * 8000 + ahead, aux=second * 1_000_000_000)
             )
-    copy = prepare(Source(*blocks), Format.WAV, duration_s=6.5)
+    copy = prepare(Source(*blocks), CopyFormat.WAV, duration_s=6.5)
     whole = b"".join(copy.chunks())
     assert len(whole) == copy.size_bytes
     firsts = (0, 1, 43, 44, 45, 32043, 32044, 100_001, copy.size_bytes - 3, copy.size_bytes - 1)
@@ -103,8 +103,8 @@ def test_any_part_of_a_wav_file_is_that_of_the_whole(tmp_path: Path) -> None:
                 assert b"".join(copy.part(first, end)) == whole[first:end], (first, end)
 
 
-@pytest.mark.parametrize("form", [Format.WAV, Format.FLAC, Format.MP3, Format.OPUS])
-def test_formats_play_each_side_in_its_channel(tmp_path: Path, form: Format) -> None:
+@pytest.mark.parametrize("form", [CopyFormat.WAV, CopyFormat.FLAC, CopyFormat.MP3, CopyFormat.OPUS])
+def test_formats_play_each_side_in_its_channel(tmp_path: Path, form: CopyFormat) -> None:
     times = np.arange(3 * 16000) / 16000
     wide = np.rint(8000 * np.sin(2 * np.pi * 1000 * times)).astype(np.int16)
     narrow = np.abs(
@@ -143,7 +143,7 @@ def test_drifting_clocks_are_aligned(tmp_path: Path) -> None:
                 pack(AUDIO, channel, PCMA, second * 8000 + lead, payload=bytes(payload))
                 + pack(ANCHOR, channel, PCMA, second * 8000 + lead, aux=second * 1_000_000_000)
             )
-    export(Source(*blocks), tmp_path / "a.wav", Format.WAV)
+    export(Source(*blocks), tmp_path / "a.wav", CopyFormat.WAV)
     samples, rate = soundfile.read(tmp_path / "a.wav", dtype="int16")
     assert rate == 8000
     for minute in range(10):
@@ -157,10 +157,10 @@ def test_refusals_leave_nothing(tmp_path: Path) -> None:
     there = tmp_path / "there"
     there.write_text("mine")
     with pytest.raises(ExportError, match="exists"):
-        export(Source(block(0)), there, Format.WAV)
+        export(Source(block(0)), there, CopyFormat.WAV)
     assert there.read_text() == "mine"
     with pytest.raises(ExportError, match="ask for wav"):
-        export(Source(pack(AUDIO, 0, runs.G722, 0, payload=b"x")), tmp_path / "no", Format.G711)
+        export(Source(pack(AUDIO, 0, runs.G722, 0, payload=b"x")), tmp_path / "no", CopyFormat.G711)
 
     class Broken(Source):
         reads = 0
@@ -172,5 +172,5 @@ def test_refusals_leave_nothing(tmp_path: Path) -> None:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        export(Broken(), tmp_path / "no", Format.FLAC)
+        export(Broken(), tmp_path / "no", CopyFormat.FLAC)
     assert not (tmp_path / "no").exists()

@@ -11,7 +11,7 @@ import soundfile
 from G722 import G722
 
 from storage import runs
-from storage.encoding import Format
+from storage.encoding import CopyFormat
 from storage.export import export, prepare
 from storage.g711 import DECODE, SILENCE
 from storage.runs import ANCHOR, AUDIO, PCMA, PCMU, pack
@@ -75,7 +75,7 @@ def source(seed: int, *, codec: int = PCMA, secret_hz: float | None = None, ppm:
     return Source(*blocks)
 
 
-def copy(made: Source, form: Format, *redactions: Redaction) -> bytes:
+def copy(made: Source, form: CopyFormat, *redactions: Redaction) -> bytes:
     return b"".join(prepare(made, form, redactions=redactions, duration_s=float(SECONDS)).chunks())
 
 
@@ -89,13 +89,18 @@ HIDDEN = Redaction(start_s=2.0, end_s=3.0, reason="card number")
 
 @pytest.mark.parametrize(
     ("form", "codec"),
-    [(form, codec) for form in Format for codec in (PCMA, runs.G722) if (form, codec) != (Format.G711, runs.G722)],
+    [
+        (form, codec)
+        for form in CopyFormat
+        for codec in (PCMA, runs.G722)
+        if (form, codec) != (CopyFormat.G711, runs.G722)
+    ],
 )
-def test_a_copy_is_the_same_whatever_was_said_in_it(form: Format, codec: int) -> None:
+def test_a_copy_is_the_same_whatever_was_said_in_it(form: CopyFormat, codec: int) -> None:
     """Two calls that differ in the silenced second only give one and the same copy: nothing of it can be there."""
     first, second = (copy(source(seed, codec=codec), form, HIDDEN) for seed in (1, 2))
     open_first, open_second = (copy(source(seed, codec=codec), form) for seed in (1, 2))
-    if form is Format.OPUS:  # each Ogg stream has a number of its own
+    if form is CopyFormat.OPUS:  # each Ogg stream has a number of its own
         assert np.array_equal(sound(first)[0], sound(second)[0])
         assert not np.array_equal(sound(open_first)[0], sound(open_second)[0])
     else:
@@ -103,8 +108,8 @@ def test_a_copy_is_the_same_whatever_was_said_in_it(form: Format, codec: int) ->
         assert open_first != open_second
 
 
-@pytest.mark.parametrize("form", Format)
-def test_the_silenced_tone_is_found_nowhere(form: Format) -> None:
+@pytest.mark.parametrize("form", CopyFormat)
+def test_the_silenced_tone_is_found_nowhere(form: CopyFormat) -> None:
     def strongest(content: bytes) -> float:
         samples, rate = sound(content)
         window = np.hanning(rate // 20)
@@ -117,7 +122,7 @@ def test_the_silenced_tone_is_found_nowhere(form: Format) -> None:
 
 def test_one_side_is_silenced_with_its_margin_and_every_other_byte_stays() -> None:
     made = source(1)
-    before, after = (copy(made, Format.G711, *some)[58:] for some in ((), (
+    before, after = (copy(made, CopyFormat.G711, *some)[58:] for some in ((), (
         Redaction(start_s=1.0, end_s=1.5, channels=Channels.RIGHT, reason="a neighbour"),)))  # fmt: skip
     margin = 400  # 0.05 s either side
     begin, end = 8000 - margin, 12_000 + margin
@@ -129,9 +134,11 @@ def test_one_side_is_silenced_with_its_margin_and_every_other_byte_stays() -> No
 def test_what_is_silenced_is_where_it_is_heard_when_clocks_differ() -> None:
     """The left clock runs 2 % fast: its second 2 to 3 lies 40 to 60 ms later in the file."""
     made = source(1, secret_hz=SECRET_HZ, ppm=20_000)
-    first, second = (copy(source(seed, ppm=20_000), form, HIDDEN) for seed, form in ((1, Format.WAV), (2, Format.WAV)))
+    first, second = (
+        copy(source(seed, ppm=20_000), form, HIDDEN) for seed, form in ((1, CopyFormat.WAV), (2, CopyFormat.WAV))
+    )
     assert first == second
-    left = copy(made, Format.G711, HIDDEN)[58::2]
+    left = copy(made, CopyFormat.G711, HIDDEN)[58::2]
     tone = np.abs(DECODE[PCMA][np.frombuffer(left, np.uint8)].astype(int))
     assert tone.max() < 6000
 
@@ -147,24 +154,24 @@ def test_g711_of_a_span_is_the_stored_bytes(tmp_path: Path, law: int) -> None:
             stored[run.channel] += run.payload
     finished = opened.close(row(ID, ended_at="2026-11-24T09:30:04Z"), is_complete=True)
     reader = site.open(site.vault.root / finished.path)
-    export(reader, tmp_path / "span.wav", Format.G711, span_s=(0.7501, 2.2))
+    export(reader, tmp_path / "span.wav", CopyFormat.G711, span_s=(0.7501, 2.2))
     content = (tmp_path / "span.wav").read_bytes()
     assert content[58::2] == bytes(stored[0][6001:17600])
     assert content[59::2] == bytes(stored[1][6001:17600])
     assert content[20:22] == {PCMA: b"\x06\x00", PCMU: b"\x07\x00"}[law]
 
 
-@pytest.mark.parametrize("form", [Format.FLAC, Format.MP3])
-def test_a_stream_is_what_a_file_would_be(form: Format) -> None:
+@pytest.mark.parametrize("form", [CopyFormat.FLAC, CopyFormat.MP3])
+def test_a_stream_is_what_a_file_would_be(form: CopyFormat) -> None:
     """An encoder that may go back in its file gives the same bytes: heads are complete though nothing is sought."""
     made = source(1)
-    samples = np.frombuffer(copy(made, Format.WAV)[44:], "<i2").reshape(-1, 2)
+    samples = np.frombuffer(copy(made, CopyFormat.WAV)[44:], "<i2").reshape(-1, 2)
     file = io.BytesIO()
-    container, subtype = {Format.FLAC: ("FLAC", "PCM_16"), Format.MP3: ("MP3", "MPEG_LAYER_III")}[form]
+    container, subtype = {CopyFormat.FLAC: ("FLAC", "PCM_16"), CopyFormat.MP3: ("MP3", "MPEG_LAYER_III")}[form]
     with soundfile.SoundFile(file, "w", 8000, 2, subtype=subtype, format=container) as written:
         for at in range(0, len(samples), 8000):
             some = samples[at : at + 8000]
-            written.write(some if form is Format.FLAC else some.astype(np.float32) / 32768)
+            written.write(some if form is CopyFormat.FLAC else some.astype(np.float32) / 32768)
     assert copy(made, form) == file.getvalue()
     assert sound(copy(made, form))[0].shape[0] >= SECONDS * 8000
 
@@ -172,11 +179,13 @@ def test_a_stream_is_what_a_file_would_be(form: Format) -> None:
 def test_what_lies_outside_a_span_is_not_in_the_copy() -> None:
     def of_span(seed: int) -> bytes:
         made = source(seed, codec=runs.G722)
-        return b"".join(prepare(made, Format.WAV, span_s=(0.5, 2.0)).chunks())
+        return b"".join(prepare(made, CopyFormat.WAV, span_s=(0.5, 2.0)).chunks())
 
     narrow = [
         b"".join(
-            prepare(Source(*(b"".join(source(seed).blocks()),), *g722_right()), Format.WAV, span_s=(0.5, 2.0)).chunks()
+            prepare(
+                Source(*(b"".join(source(seed).blocks()),), *g722_right()), CopyFormat.WAV, span_s=(0.5, 2.0)
+            ).chunks()
         )
         for seed in (1, 2)
     ]
@@ -190,4 +199,4 @@ def g722_right() -> list[bytes]:
 
 
 def test_opus_heads_are_not_completed_later() -> None:
-    assert re.match(rb"OggS", copy(source(1), Format.OPUS))
+    assert re.match(rb"OggS", copy(source(1), CopyFormat.OPUS))

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from recorder.recordings.agreement import MARK
-from recorder.recordings.returned import LOCK, SweepBusyError, alone
+from recorder.recordings.resurrection_guard import LOCK, SweepBusyError, alone
 from recorder.retention.sweep import SweepStoppedError
 from recorder.retention.sweep_state import alarms_of
 from recorder.retention.sweep_stops import Stop

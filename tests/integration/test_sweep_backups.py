@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from recorder.config.reading import read_config
-from recorder.recordings.opening import recover_all
-from recorder.recordings.returned import destroy_returned
+from recorder.recordings.recovery import recover_all
+from recorder.recordings.resurrection_guard import destroy_returned
 from recorder.retention.call_deletion import RULE
 from storage.deletion import Shredder
 from storage.tombstones import Tombstone

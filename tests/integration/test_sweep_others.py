@@ -15,9 +15,9 @@ from recorder.access.listening.emergencies import Emergencies, Emergency
 from recorder.access.listening.requests import Requests
 from recorder.access.tables import metadata
 from recorder.access.tokens import Tokens
-from recorder.data_subjects.book import CaseBook
+from recorder.data_subjects.case_repository import CaseRepository
 from recorder.permissions import Role, Scope
-from recorder.rules.cases import CaseEntry, Step
+from recorder.rules.cases import CaseEntry, CaseEvent
 from recorder.rules.requesting import BREAK_GLASS_FOR, Category, RequestState, RequestWish
 from recorder.rules.retention_schedule import DataClass
 from storage.claim_journal import asked_details, asked_text
@@ -135,23 +135,23 @@ def test_what_was_written_in_requests_goes_and_who_asked_stays(site: SweepSite) 
 
 
 def test_what_was_written_in_a_closed_case_goes_and_its_steps_stay(site: SweepSite) -> None:
-    book = CaseBook(site.people, now=lambda: site.now)
+    book = CaseRepository(site.people, now=lambda: site.now)
     details = {"kind": "sar", "requester": "Jane Doe-Smith", "form": "letter"}
 
-    def write(case: str, number: int, step: Step, at: datetime, text: str = "", **more: str) -> None:
+    def write(case: str, number: int, step: CaseEvent, at: datetime, text: str = "", **more: str) -> None:
         entry = CaseEntry(step=step, at=at, by="lena", on=at.date(), text=text, details=more)
         book.append(case, number, entry)
 
     for case in ("SAR-2026-0001", "SAR-2026-0002"):
-        write(case, 0, Step.OPENED, NOW, "her call about the arrears", **details)
-    write("SAR-2026-0001", 1, Step.DECIDED, NOW, "so it is", decision="refuse", balance="her privacy counts more")
-    write("SAR-2026-0001", 2, Step.CLOSED, NOW + 30 * DAY)
+        write(case, 0, CaseEvent.OPENED, NOW, "her call about the arrears", **details)
+    write("SAR-2026-0001", 1, CaseEvent.DECIDED, NOW, "so it is", decision="refuse", balance="her privacy counts more")
+    write("SAR-2026-0001", 2, CaseEvent.CLOSED, NOW + 30 * DAY)
     check_goes(site, DataClass.CASES, NOW + 1126 * DAY + SECOND)
     closed, open_one = book.get("SAR-2026-0001"), book.get("SAR-2026-0002")
     assert closed is not None
     assert open_one is not None
     assert [(entry.step, entry.text) for entry in closed.entries] == [
-        (Step.OPENED, ""), (Step.DECIDED, ""), (Step.CLOSED, ""),
+        (CaseEvent.OPENED, ""), (CaseEvent.DECIDED, ""), (CaseEvent.CLOSED, ""),
     ]  # fmt: skip
     assert (closed.requester, str(closed.decision), closed.entries[1].details["balance"]) == ("", "refuse", "")
     assert (open_one.requester, open_one.entries[0].text) == ("Jane Doe-Smith", "her call about the arrears")

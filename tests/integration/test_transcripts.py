@@ -16,7 +16,7 @@ from recorder.data_subjects import casework, transcripts
 from recorder.retention.erasing import forgot_recording
 from recorder.retention.restricting import ClaimStep, ClaimWish, change_claim, write_claim
 from recorder.retention.rights import ClaimEvent
-from recorder.rules.cases import Case, CaseKind, Step
+from recorder.rules.cases import Case, CaseEvent, CaseKind
 from recorder.rules.transcripts import TranscriptForm
 from storage.types import RecordingId, Right
 from tests.helpers.accounts import Clock
@@ -36,14 +36,14 @@ def console(tmp_path: Path) -> Iterator[Console]:
 
 def decided(console: Console) -> Case:
     """Return a case of the team leader's that the data protection officer decided: its handler may hear and copy."""
-    books, lead = console.deps.cases, console.person("lead")
-    case = casework.open_case(books, lead, kind=CaseKind.SUBJECT_ACCESS, requester="J. Doe", form="", text="my call")
-    casework.take_step(books, lead, case.id, Step.IDENTITY_CHECKED, text="account and date of birth")
-    casework.take_step(books, lead, case.id, Step.SEARCHED, details={"found": 1})
-    casework.match(books, lead, case.id, [ID])
+    repos, lead = console.deps.cases, console.person("lead")
+    case = casework.open_case(repos, lead, kind=CaseKind.SUBJECT_ACCESS, requester="J. Doe", form="", text="my call")
+    casework.take_step(repos, lead, case.id, CaseEvent.IDENTITY_CHECKED, text="account and date of birth")
+    casework.take_step(repos, lead, case.id, CaseEvent.SEARCHED, details={"found": 1})
+    casework.match(repos, lead, case.id, [ID])
     details = {"decision": "partly", "balance": ""}
     return casework.take_step(
-        books, console.person("dpo"), case.id, Step.DECIDED, text="a neighbour's name", details=details
+        repos, console.person("dpo"), case.id, CaseEvent.DECIDED, text="a neighbour's name", details=details
     )
 
 
@@ -192,20 +192,20 @@ def test_a_restricted_recording_is_not_written_down(console: Console) -> None:
     claims = casework.claim_books(console.deps.cases)
     wish = ClaimWish(right=Right.RESTRICTION, ground="accuracy", requester="J. Doe", reason="not what I said")
     claim = write_claim(claims, console.person("lead"), ID, wish)
-    books = transcripts.TranscriptBooks(
+    repos = transcripts.TranscriptRepositories(
         cases=console.deps.cases, kept=console.deps.transcripts, open=console.deps.copy_books.open
     )
 
     def write() -> Case:
         lead = console.person("lead")
-        return transcripts.transcribe(books, lead, case.id, ID, content=b"She said so.", form=TranscriptForm.TEXT)
+        return transcripts.transcribe(repos, lead, case.id, ID, content=b"She said so.", form=TranscriptForm.TEXT)
 
     with pytest.raises(ProblemError) as caught:
         write()
     assert caught.value.status == 409
     change_claim(claims, console.person("dpo"), claim.id, ClaimStep(event=ClaimEvent.UPHOLD, words="it is contested"))
     change_claim(claims, console.person("dpo"), claim.id, ClaimStep(event=ClaimEvent.LIFT, words="looked into it"))
-    assert write().entries[-1].step is Step.TRANSCRIBED
+    assert write().entries[-1].step is CaseEvent.TRANSCRIBED
     assert RecordingId(ID) in console.deps.transcripts.newest(case.id)
 
 
@@ -214,7 +214,7 @@ def test_of_a_recording_of_which_part_is_to_be_erased_nothing_is_read_or_written
     address, form = f"/cases/{case.id}/transcript", {"recording": ID, "form": "txt", "transcript": "The card is 4929."}
     with signed_in(console, "lead") as lead:
         assert lead.submit(address, **form).status_code == 303
-        forgot_recording(console.deps.books, console.person("officer"), ID, span_s=(1.0, 2.0), reason="card read out")
+        forgot_recording(console.deps.repos, console.person("officer"), ID, span_s=(1.0, 2.0), reason="card read out")
         read = lead.get(f"/cases/{case.id}/transcripts/{ID}")
         assert read.status_code == 409
         assert "4929" not in read.text

@@ -18,8 +18,8 @@ import pytest
 from recorder.access.signing import secret_path
 from recorder.common.home import Home
 from recorder.recordings.home_rights import given_away
-from recorder.recordings.returned import LOCK as SWEEP_LOCK
-from recorder.recordings.returned import alone
+from recorder.recordings.resurrection_guard import LOCK as SWEEP_LOCK
+from recorder.recordings.resurrection_guard import alone
 from recorder.retention import sweep_process
 from recorder.service.findings import Level
 from recorder.service.home_check import check_folders

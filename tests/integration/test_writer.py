@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from audio._relay import peaks, survey
-from audio.blocks import Anchor, AudioRun, LostRange, Record, decode_block, encode_block
+from audio.blocks import AudioRun, ClockAnchor, LostRange, Record, decode_block, encode_block
 from audio.codecs import encode
 from audio.types import Channel, Codec, TapId
 from audio.writer import PausableWriter, WriterFullError, WriterOptions, reference_peaks
@@ -142,25 +142,25 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    bench.writer.start()
-    yield bench
-    assert bench.writer.close()
+def approvers() -> Iterator[Bench]:
+    approvers = Bench()
+    approvers.writer.start()
+    yield approvers
+    assert approvers.writer.close()
 
 
-def test_what_is_said_is_written_and_summed_up(bench: Bench, tmp_path: Path) -> None:
-    tap, sink = bench.taps.open(1), FileSink(tmp_path / "a")
-    bench.writer.add("a", tap, sink)
+def test_what_is_said_is_written_and_summed_up(approvers: Bench, tmp_path: Path) -> None:
+    tap, sink = approvers.taps.open(1), FileSink(tmp_path / "a")
+    approvers.writer.add("a", tap, sink)
     for packet in range(300):
-        bench.taps.speak(tap, Channel.LEFT, packet)
+        approvers.taps.speak(tap, Channel.LEFT, packet)
         if packet < 20:
-            bench.taps.speak(tap, Channel.RIGHT, packet)
+            approvers.taps.speak(tap, Channel.RIGHT, packet)
         if packet % 100 == 99:
-            seen = len(bench.taps.drains)
-            wait_until(lambda seen=seen: len(bench.taps.drains) > seen)  # type: ignore[misc]
+            seen = len(approvers.taps.drains)
+            wait_until(lambda seen=seen: len(approvers.taps.drains) > seen)  # type: ignore[misc]
     wait_until(lambda: sink.syncs > 0)
-    finished = bench.finish("a")
+    finished = approvers.finish("a")
     runs = [record for record in decode_block(sink.path.read_bytes()) if isinstance(record, AudioRun)]
     left = b"".join(bytes(run.payload) for run in runs if run.channel is Channel.LEFT)
     assert left == SPEECH * 300
@@ -170,14 +170,14 @@ def test_what_is_said_is_written_and_summed_up(bench: Bench, tmp_path: Path) -> 
     assert max(finished.left.peaks) == 8064 // 128
     assert not finished.is_failed
     assert finished.lost == ()
-    assert bench.taps.released == [tap]
-    assert bench.taps.threads == {"writer"}
-    assert bytes(bench.taps.last_out) == bytes(len(bench.taps.last_out)), "plaintext is wiped"
-    assert bench.writer.counters.recordings == 0
-    assert bench.writer.counters.bytes == sink.path.stat().st_size
+    assert approvers.taps.released == [tap]
+    assert approvers.taps.threads == {"writer"}
+    assert bytes(approvers.taps.last_out) == bytes(len(approvers.taps.last_out)), "plaintext is wiped"
+    assert approvers.writer.counters.recordings == 0
+    assert approvers.writer.counters.bytes == sink.path.stat().st_size
 
 
-def test_peaks_of_the_core_are_those_of_the_reference_and_g722_has_some(bench: Bench, tmp_path: Path) -> None:
+def test_peaks_of_the_core_are_those_of_the_reference_and_g722_has_some(approvers: Bench, tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     runs = [
         AudioRun(channel=channel, codec=codec, start=start, payload=rng.bytes(length))
@@ -187,13 +187,13 @@ def test_peaks_of_the_core_are_those_of_the_reference_and_g722_has_some(bench: B
     block = encode_block(runs)
     for channel in Channel:
         assert flat(peaks(block, channel)) == flat(reference_peaks(block, channel))
-    tap = bench.taps.open(1)
+    tap = approvers.taps.open(1)
     loud = encode(Codec.G722, (16000 * np.sin(np.arange(320) / 4)).astype(np.int16))
-    bench.taps.taps[tap].receive(
+    approvers.taps.taps[tap].receive(
         Channel.LEFT, ssrc=1, sequence=0, timestamp=0, payload=loud, codec=Codec.G722, arrival_ns=0
     )
-    bench.writer.add("a", tap, FileSink(tmp_path / "a"))
-    assert max(bench.finish("a").left.peaks) > 60
+    approvers.writer.add("a", tap, FileSink(tmp_path / "a"))
+    assert max(approvers.finish("a").left.peaks) > 60
 
 
 def test_a_survey_of_a_block_is_what_its_records_say() -> None:
@@ -205,7 +205,7 @@ def test_a_survey_of_a_block_is_what_its_records_say() -> None:
             start, length = int(rng.integers(1 << 40)), int(rng.integers(300))
             records += (
                 AudioRun(channel=channel, codec=codec, start=start, payload=rng.bytes(length)),
-                Anchor(channel=channel, codec=codec, timestamp=start % 7, position=start + 999, arrival_ns=5),
+                ClockAnchor(channel=channel, codec=codec, timestamp=start % 7, position=start + 999, arrival_ns=5),
                 LostRange(channel=channel, start=start + 10, ticks=length),
             )[rng.integers(3) :]
         audio = [record for record in records if isinstance(record, AudioRun)]
@@ -247,38 +247,38 @@ def flat(slots: list[tuple[int, bytes]]) -> dict[int, int]:
 
 
 def test_a_failing_sink_is_told_once_and_stops_nobody_else(
-    bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    approvers: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     sinks = {"full": FullSink(tmp_path / "f"), "broken": BrokenSink(tmp_path / "b"), "good": FileSink(tmp_path / "g")}
-    taps = {key: bench.taps.open(i) for i, key in enumerate(sinks)}
+    taps = {key: approvers.taps.open(i) for i, key in enumerate(sinks)}
     for key, sink in sinks.items():
-        bench.writer.add(key, taps[key], sink)
+        approvers.writer.add(key, taps[key], sink)
     for packet in range(5):
         for tap in taps.values():
-            bench.taps.speak(tap, Channel.LEFT, packet)
-        seen = len(bench.taps.drains)
-        wait_until(lambda seen=seen: len(bench.taps.drains) > seen + 6)  # type: ignore[misc]
-    results = {key: bench.finish(key) for key in sinks}
-    assert sorted(key for key, _error in bench.failures) == ["broken", "full"]
-    assert dict(bench.failures)["full"].errno == errno.ENOSPC  # type: ignore[attr-defined]
+            approvers.taps.speak(tap, Channel.LEFT, packet)
+        seen = len(approvers.taps.drains)
+        wait_until(lambda seen=seen: len(approvers.taps.drains) > seen + 6)  # type: ignore[misc]
+    results = {key: approvers.finish(key) for key in sinks}
+    assert sorted(key for key, _error in approvers.failures) == ["broken", "full"]
+    assert dict(approvers.failures)["full"].errno == errno.ENOSPC  # type: ignore[attr-defined]
     assert [results[key].is_failed for key in sinks] == [True, True, False]
     assert results["good"].left.recorded_s == 0.1
     assert "broken" in caplog.text
-    assert bench.writer.counters.failures == 2
+    assert approvers.writer.counters.failures == 2
 
 
 def test_a_sink_that_takes_blocks_again_is_written_again_and_what_it_refused_is_lost(
-    bench: Bench, tmp_path: Path
+    approvers: Bench, tmp_path: Path
 ) -> None:
-    tap, sink = bench.taps.open(1), NarrowSink(tmp_path / "a")
-    bench.writer.add("a", tap, sink)
+    tap, sink = approvers.taps.open(1), NarrowSink(tmp_path / "a")
+    approvers.writer.add("a", tap, sink)
 
     def speak(packets: range) -> None:
         for packet in packets:
             for channel in Channel:
-                bench.taps.speak(tap, channel, packet)
-        seen = len(bench.taps.drains)
-        wait_until(lambda: len(bench.taps.drains) > seen + 1)
+                approvers.taps.speak(tap, channel, packet)
+        seen = len(approvers.taps.drains)
+        wait_until(lambda: len(approvers.taps.drains) > seen + 1)
 
     speak(range(50))
     sink.is_full = True
@@ -286,8 +286,8 @@ def test_a_sink_that_takes_blocks_again_is_written_again_and_what_it_refused_is_
         speak(range(start, start + 50))
     sink.is_full = False
     speak(range(250, 300))
-    finished = bench.finish("a")
-    assert [error.errno for _key, error in bench.failures] == [errno.ENOSPC]  # type: ignore[attr-defined]
+    finished = approvers.finish("a")
+    assert [error.errno for _key, error in approvers.failures] == [errno.ENOSPC]  # type: ignore[attr-defined]
     assert not finished.is_failed
     assert {lost.channel for lost in finished.lost} == set(Channel)
     (start, ticks) = {(lost.start, lost.ticks) for lost in finished.lost}.pop()
@@ -298,71 +298,71 @@ def test_a_sink_that_takes_blocks_again_is_written_again_and_what_it_refused_is_
     assert finished.left.recorded_s == len(kept) / 8000
 
 
-def test_a_sink_whose_sync_failed_is_left_alone(bench: Bench, tmp_path: Path) -> None:
-    tap, sink = bench.taps.open(1), UnsyncedSink(tmp_path / "a")
-    bench.writer.add("a", tap, sink)
-    bench.taps.speak(tap, Channel.LEFT, 0)
-    bench.taps.speak(tap, Channel.LEFT, 20)
-    wait_until(lambda: bool(bench.failures))
+def test_a_sink_whose_sync_failed_is_left_alone(approvers: Bench, tmp_path: Path) -> None:
+    tap, sink = approvers.taps.open(1), UnsyncedSink(tmp_path / "a")
+    approvers.writer.add("a", tap, sink)
+    approvers.taps.speak(tap, Channel.LEFT, 0)
+    approvers.taps.speak(tap, Channel.LEFT, 20)
+    wait_until(lambda: bool(approvers.failures))
     size = sink.path.stat().st_size
     for packet in range(21, 60):
-        bench.taps.speak(tap, Channel.LEFT, packet)
-    assert bench.finish("a").is_failed
+        approvers.taps.speak(tap, Channel.LEFT, packet)
+    assert approvers.finish("a").is_failed
     assert sink.path.stat().st_size == size
 
 
-def test_lost_ranges_reach_the_end(bench: Bench, tmp_path: Path) -> None:
-    tap = bench.taps.open(1, ring_ticks=1024)
+def test_lost_ranges_reach_the_end(approvers: Bench, tmp_path: Path) -> None:
+    tap = approvers.taps.open(1, ring_ticks=1024)
     for packet in range(10):
-        bench.taps.speak(tap, Channel.RIGHT, packet)
-    bench.writer.add("a", tap, FileSink(tmp_path / "a"))
-    (lost,) = bench.finish("a").lost
+        approvers.taps.speak(tap, Channel.RIGHT, packet)
+    approvers.writer.add("a", tap, FileSink(tmp_path / "a"))
+    (lost,) = approvers.finish("a").lost
     assert isinstance(lost, LostRange)
     assert (lost.channel, lost.start, lost.ticks) == (Channel.RIGHT, 1024, 576)
 
 
-def test_misuse_is_refused(bench: Bench, tmp_path: Path) -> None:
+def test_misuse_is_refused(approvers: Bench, tmp_path: Path) -> None:
     sink = FileSink(tmp_path / "a")
-    bench.writer.add("a", bench.taps.open(1), sink)
+    approvers.writer.add("a", approvers.taps.open(1), sink)
     with pytest.raises(ValueError, match="already"):
-        bench.writer.add("a", bench.taps.open(2), sink)
+        approvers.writer.add("a", approvers.taps.open(2), sink)
     with pytest.raises(KeyError):
-        bench.writer.finish("b", lambda _finished: None)
-    bench.finish("a")
+        approvers.writer.finish("b", lambda _finished: None)
+    approvers.finish("a")
     with pytest.raises(KeyError):
-        bench.writer.finish("a", lambda _finished: None)
+        approvers.writer.finish("a", lambda _finished: None)
 
 
 def test_a_callback_that_fails_stops_nobody_else(
-    bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    approvers: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number, key in enumerate("ab"):
-        bench.writer.add(key, bench.taps.open(number), FileSink(tmp_path / key))
-    bench.writer.finish("a", lambda _finished: bench.taps.threads.remove("nobody"))
-    assert not bench.finish("b").is_failed
+        approvers.writer.add(key, approvers.taps.open(number), FileSink(tmp_path / key))
+    approvers.writer.finish("a", lambda _finished: approvers.taps.threads.remove("nobody"))
+    assert not approvers.finish("b").is_failed
     assert "end of recording a" in caplog.text
 
 
 def test_close_drains_and_syncs_what_was_never_finished(tmp_path: Path) -> None:
-    bench = Bench()
-    tap, sink = bench.taps.open(1), FileSink(tmp_path / "a")
-    bench.taps.speak(tap, Channel.LEFT, 0)
-    bench.writer.add("a", tap, sink)
-    bench.writer.start()
-    assert bench.writer.close()
+    approvers = Bench()
+    tap, sink = approvers.taps.open(1), FileSink(tmp_path / "a")
+    approvers.taps.speak(tap, Channel.LEFT, 0)
+    approvers.writer.add("a", tap, sink)
+    approvers.writer.start()
+    assert approvers.writer.close()
     assert sink.path.stat().st_size > 160
     assert sink.syncs == 1
-    assert bench.taps.released == [tap]
+    assert approvers.taps.released == [tap]
 
 
-def test_a_thousand_taps_each_get_their_turn_spread_over_the_period(bench: Bench, tmp_path: Path) -> None:
+def test_a_thousand_taps_each_get_their_turn_spread_over_the_period(approvers: Bench, tmp_path: Path) -> None:
     for number in range(1000):
-        bench.writer.add(str(number), bench.taps.open(number), FileSink(tmp_path / "none"))
+        approvers.writer.add(str(number), approvers.taps.open(number), FileSink(tmp_path / "none"))
     with pytest.raises(WriterFullError, match="1000"):
-        bench.writer.add("one more", TapId(1000), FileSink(tmp_path / "none"))
-    bench.taps.drains.clear()
-    wait_until(lambda: len(bench.taps.drains) >= 3000, seconds=20)
-    drains = list(bench.taps.drains[:3000])
-    assert {tap for _at, tap in drains[:1100]} == set(bench.taps.taps)
+        approvers.writer.add("one more", TapId(1000), FileSink(tmp_path / "none"))
+    approvers.taps.drains.clear()
+    wait_until(lambda: len(approvers.taps.drains) >= 3000, seconds=20)
+    drains = list(approvers.taps.drains[:3000])
+    assert {tap for _at, tap in drains[:1100]} == set(approvers.taps.taps)
     most_in_a_slot = max(sum(abs(at - start) < 0.005 for at, _tap in drains[:1000]) for start, _tap in drains[:1000:50])
     assert most_in_a_slot < 600, "not all at once"

@@ -14,8 +14,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from recorder.recordings.opening import open_index, open_reader
-from storage.export import Format, export
+from recorder.recordings.home_stores import open_index, open_reader
+from storage.export import CopyFormat, export
 from storage.reader import RecordingReader, open_recording
 from storage.types import Search
 from tests.helpers.recorder_home import wave_channels
@@ -94,7 +94,7 @@ def check(
     for ring in chosen:
         row = rows[ring.plan.caller]
         templates = list(_templates(ring))
-        for form in Format:
+        for form in CopyFormat:
             found, size = _exported(open_reader(home, settings, row), form, finder, templates, row.duration_s)
             leak = None
             for what, offset, length in found:
@@ -109,13 +109,13 @@ def check(
 
 
 def _exported(
-    reader: RecordingReader, form: Format, finder: Finder, templates: list[tuple[int, Samples]], duration_s: float
+    reader: RecordingReader, form: CopyFormat, finder: Finder, templates: list[tuple[int, Samples]], duration_s: float
 ) -> tuple[list[tuple[str, int, int]], int]:
     with tempfile.TemporaryDirectory(prefix="recorder-leak-export-") as folder:
         path = Path(folder) / f"copy.{form.value}"
         export(reader, path, form, duration_s=duration_s)
         size = path.stat().st_size
-        if form is Format.G711:
+        if form is CopyFormat.G711:
             left, right, _ = wave_channels(path.read_bytes())
             return [
                 (f"secret {hit.voice}/{hit.index}", hit.offset, hit.length)
@@ -143,8 +143,8 @@ def prove(scene: Scene, audio: bytes) -> dict[str, bool]:
         (1, LINEAR[PCMA][symbols[at : at + TEMPLATE]] / 32768) for at in range(0, len(audio) - TEMPLATE, TEMPLATE)
     ]
     proven = {}
-    for form in Format:
+    for form in CopyFormat:
         reader = open_recording(path, scene.home.root, scene.epochs)
         found, _ = _exported(reader, form, finder, templates[:4], len(audio) / 8000)
-        proven[form.value] = len(found) >= (1 if form is Format.G711 else 4)
+        proven[form.value] = len(found) >= (1 if form is CopyFormat.G711 else 4)
     return proven

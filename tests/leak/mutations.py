@@ -128,10 +128,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         calls=("socket/hang_up",), finds="memory of the processes.*linear16", sinks=("memory of the processes",),
     ),
     Mutation(
-        name="a pause is acknowledged before the gate is shut", file="recorder/calls/taping.py",
-        old="        position_s = self._works.relay.close_gate(self._tap, erase_s)\n",
+        name="a pause is acknowledged before the gate is shut", file="recorder/calls/recording_in_progress.py",
+        old="        position_s = self._services.relay.close_gate(self._tap, erase_s)\n",
         new="        position_s = self.position_s\n"
-            "        self._works.scheduler.call_later(0.4, lambda: self._works.relay.close_gate(self._tap, 0.0))\n",
+            "        close = self._services.relay.close_gate\n"
+            "        self._services.scheduler.call_later(0.4, lambda: close(self._tap, 0.0))\n",
         calls=("socket/plain", "key_relay/plain"), finds="secret audio, spoken",
     ),
     Mutation(
@@ -142,14 +143,14 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         name="a pause acts on one recording of the two", file="recorder/calls/group_acts.py",
-        old="            [*asked, *self._beside(asked, at)],\n            lambda gate: gate.pause(",
-        new="            asked,\n            lambda gate: gate.pause(",
+        old="            [*asked, *self._beside(asked, at)],\n            lambda controls: controls.pause(",
+        new="            asked,\n            lambda controls: controls.pause(",
         calls=("socket/passed_twice", "key_rfc4733/passed_twice", "card_relay/passed_twice"),
         finds=r"x passed_twice.*secret audio, spoken",
     ),
     Mutation(
         name="the end of a hold clears the officer's pause", file="recorder/calls/hold_rule.py",
-        old="gate.resume(Authority.RULE, BY)", new="gate.resume(Authority.MANAGER, BY)",
+        old="controls.resume(Authority.RULE, BY)", new="controls.resume(Authority.MANAGER, BY)",
         calls=("socket/held", "key_rfc4733/held"), finds=r"x held.*secret audio, spoken \+",
     ),
     Mutation(

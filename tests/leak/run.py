@@ -20,7 +20,7 @@ import httpx
 
 from recorder.common.home import Home
 from recorder.config.reading import read_config
-from recorder.recordings.opening import open_index, open_reader
+from recorder.recordings.home_stores import open_index, open_reader
 from storage.index import Index
 from storage.types import RecordingRow, Search
 from tests.helpers.starvation import noting_starvation

@@ -6,7 +6,7 @@ CLOCK_MONOTONIC nanoseconds and never go back.
 
 from dataclasses import dataclass, field
 
-from audio.blocks import Anchor, LostRange, Record, encode_block
+from audio.blocks import ClockAnchor, LostRange, Record, encode_block
 from audio.types import TICKS_PER_S, Channel, Codec
 from tests.reference.gate import DOUBT, GUARD, PACKET, Arrivals, ClosedSpans, Span
 from tests.reference.ring import Ring
@@ -54,8 +54,8 @@ class _Track:
     opened_at: int | None = None
     blocked_until: int = 0
     doubt: _Doubt | None = None
-    anchors: list[Anchor] = field(default_factory=list)
-    best: tuple[int, Anchor] | None = None
+    anchors: list[ClockAnchor] = field(default_factory=list)
+    best: tuple[int, ClockAnchor] | None = None
     anchored_here: int | None = None
 
     @property
@@ -138,7 +138,7 @@ class ReferenceTap:
         if has_jumped and self._opened_gate_here is not None:
             self._block(track, self._opened_gate_here, here)
         self._mask_arriving(track, placed.position, len(payload), here, has_jumped=has_jumped)
-        anchor = Anchor(
+        anchor = ClockAnchor(
             channel=channel,
             codec=codec,
             timestamp=timestamp,
@@ -298,7 +298,7 @@ class ReferenceTap:
         return [LostRange(channel=channel, start=low, ticks=high - low)]
 
     @staticmethod
-    def _note_anchor(track: _Track, lead: int, here: int, anchor: Anchor) -> None:
+    def _note_anchor(track: _Track, lead: int, here: int, anchor: ClockAnchor) -> None:
         if anchor.position < 0:
             return
         if track.best is None or lead > track.best[0]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recorder.common.home import Home
 from recorder.config.reading import read_config
-from recorder.recordings.opening import open_index, open_reader
+from recorder.recordings.home_stores import open_index, open_reader
 from storage.runs import AUDIO, parse
 from tests.helpers.exactness import PACKET_S, SILENT_ULAW, Kept, heard_frames, is_gapless, kept_of
 from tests.helpers.exchange import Exchange

@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import pytest
 
-from recorder.calls.dial_plan import Way
+from recorder.calls.call_services import CallServices
+from recorder.calls.dial_plan import RouteChoice
 from recorder.calls.new_calls import NewCalls
-from recorder.calls.passed_call import PassedCall
+from recorder.calls.passthrough_call import PassthroughCall
 from recorder.calls.recorded_call import RecordedCall
-from recorder.calls.rules.call import Call, Side, State
-from recorder.calls.works import Works
+from recorder.calls.rules.call import Call, CallState, Side
 from recorder.config.reading import read_config
 from recorder.rules.policy import Direction, NoticeWhen
 from recorder.rules.routing import Route
@@ -75,18 +75,18 @@ class _Works:
 
 def test_offers_that_cross_through_a_passed_call_do_not_wait_for_one_another(lines: Exchange) -> None:
     endpoint = _Endpoint()
-    works = cast("Works", _Works(endpoint, read_config(lines.home.config)))
+    services = cast("CallServices", _Works(endpoint, read_config(lines.home.config)))
     offered = CallOffered(
         leg=LegId(1), source=Address(host="127.0.0.1"), request_user="5555", to_user="5555", from_user="1",
         from_display="", asserted_user=None, sip_call_id="x", headers=(), max_forwards=70, loop_marks=(),
         body=Body(content=b"v=0"),
     )  # fmt: skip
     target = Address(host="127.0.0.1", port=5080)
-    way = Way(route=Route(name="r", targets=(target,)), targets=(target,), loop_mark="m")
+    way = RouteChoice(route=Route(name="r", targets=(target,)), targets=(target,), loop_mark="m")
     call = Call(is_nominated=False, direction=Direction.INBOUND, notice_when=NoticeWhen.BEFORE_RING, targets=1)
-    call.state = State.THROUGH_RINGING
-    passed = PassedCall(
-        works,
+    call.state = CallState.THROUGH_RINGING
+    passed = PassthroughCall(
+        services,
         offered,
         call,
         way,

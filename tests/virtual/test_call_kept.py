@@ -11,7 +11,8 @@ import pytest
 from audio import prompts
 from recorder.common.home import Home
 from recorder.config.reading import read_config
-from recorder.recordings.opening import open_index, recover_all
+from recorder.recordings.home_stores import open_index
+from recorder.recordings.recovery import recover_all
 from storage.audit import AuditLog
 from storage.holds import Holds, new_hold_id
 from storage.types import Hold, HoldKind, RecordingId
@@ -126,7 +127,7 @@ def test_a_stranger_neither_pauses_nor_resumes(lines: Exchange, who: str) -> Non
 
 
 class Orders:
-    """A clerk whose database does not answer before the test says so."""
+    """A filing executor whose database does not answer before the test says so."""
 
     def __init__(self) -> None:
         self.answer: Future[bool] = Future()
@@ -140,7 +141,7 @@ def call_while_the_database_hangs(lines: Exchange, monkeypatch: pytest.MonkeyPat
     call = talk.join()
     talk.talk_for(WRITTEN_S)
     assert isinstance(lines.home, TurnedHome)
-    monkeypatch.setattr(lines.home.daemon_now.works, "orders", orders)
+    monkeypatch.setattr(lines.home.daemon_now.services, "orders", orders)
     return talk, call, orders
 
 

@@ -68,8 +68,10 @@ def test_a_pause_counts_from_when_it_was_asked_for(
     way: Callable[[Talk], Callable[[], float]],
     erase_s: float,
 ) -> None:
-    works = home.daemon_now.works
-    monkeypatch.setattr(works, "config", replace(works.config, pause=replace(works.config.pause, erase_s=erase_s)))
+    services = home.daemon_now.services
+    monkeypatch.setattr(
+        services, "config", replace(services.config, pause=replace(services.config.pause, erase_s=erase_s))
+    )
     talk = lines.call()
     recording = talk.join()
     talk.talk_for(ERASE_S + 0.6)

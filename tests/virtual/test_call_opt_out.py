@@ -7,7 +7,7 @@ import pytest
 
 from recorder.common.home import Home
 from recorder.config.reading import read_config
-from recorder.recordings.opening import open_index
+from recorder.recordings.home_stores import open_index
 from storage.erasures import Erasures
 from tests.helpers.exchange import Exchange
 from tests.helpers.opt_outs import EDITS, MANAGER, REASON, acts, ask, decide, detail, entries, requests

@@ -9,7 +9,7 @@ import pytest
 from audio.blocks import AudioRun, decode_block
 from recorder.common.home import Home
 from recorder.config.reading import read_config
-from recorder.recordings.opening import open_index, open_reader
+from recorder.recordings.home_stores import open_index, open_reader
 from tests.helpers.exactness import PACKET_S
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.recorder_home import eventually

@@ -104,7 +104,7 @@ def test_every_act_by_the_socket(talk: Talk, request_id: str, role: Role, relati
         path = route.removeprefix("POST ")
         path = path.replace("{call_id}", call).replace("{number}", "2001").replace("{request_id}", request_id)
         body: dict[str, Any] = {"person": person, "reason": ""}  # an opt-out without a reason comes to nothing
-        if act is Act.FORGOT:
+        if act is Act.RETROACTIVE_PAUSE:
             body["seconds"] = 0.1
         answer = talk.home.live.post(path, json=body, headers={"X-Recorder-Actor": "x"})
         if may(role, act, relation):
@@ -135,7 +135,7 @@ def test_nobody_unnamed_does_more_than_pause_nor_sees_a_number(talk: Talk, reque
             continue
         path = route.removeprefix("POST ")
         path = path.replace("{call_id}", call).replace("{number}", "2001").replace("{request_id}", request_id)
-        body = {"seconds": 0.1} if act is Act.FORGOT else {}
+        body = {"seconds": 0.1} if act is Act.RETROACTIVE_PAUSE else {}
         assert talk.home.live.post(path, json=body).status_code == 403, route
     assert talk.number not in talk.home.live.get("/api/calls").text
     for path in ("/api/events", "/api/opt-outs"):

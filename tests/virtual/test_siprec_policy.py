@@ -8,7 +8,7 @@ import pytest
 
 from recorder.common.home import Home
 from recorder.config.reading import read_config
-from recorder.recordings.opening import open_reader
+from recorder.recordings.home_stores import open_reader
 from storage.rows import row_from_json
 from tests.helpers.exactness import kept_of
 from tests.helpers.recorder_home import eventually

@@ -7,7 +7,7 @@ import pytest
 
 from recorder.common.home import Home
 from recorder.config.reading import read_config
-from recorder.recordings.opening import open_index
+from recorder.recordings.home_stores import open_index
 from storage.erasures import Erasures
 from storage.types import ErasureKind, ErasureOrder, RecordingId
 from tests.helpers.opt_outs import REASON

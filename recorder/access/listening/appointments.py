@@ -8,7 +8,7 @@ from sqlalchemy import Engine, delete, insert, select
 from recorder.access.accounts import People, usable_people
 from recorder.access.deputies import named_by_one
 from recorder.access.tables import absences, accounts, deputies
-from recorder.rules.requesting import Bench
+from recorder.rules.requesting import Approvers
 
 
 class Appointments:
@@ -74,7 +74,7 @@ class Appointments:
             is_there = accounts.c.name == explained.deputy
             return row or connection.execute(select(accounts.c.name).where(is_there)).scalar()
 
-    def bench(self, people: People) -> Bench:
+    def approvers(self, people: People) -> Approvers:
         """Return who there is to decide; a deputy whom the audit log does not know is none."""
         deputy = self.deputy() if people.seals is None else people.seals.sealed_deputy(self.deputy())
-        return Bench(people=tuple(usable_people(people)), absent=self.absent(), deputy=deputy)
+        return Approvers(people=tuple(usable_people(people)), absent=self.absent(), deputy=deputy)

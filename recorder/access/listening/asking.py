@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from recorder.access.listening.books import HearingBooks
+from recorder.access.listening.repositories import AccessRepositories
 from recorder.common.problems import ProblemError
-from recorder.permissions import Act, Actor, DeniedError, Fault, Person, Refused
+from recorder.permissions import Act, Actor, DeniedError, Fault, Person, Refusal
 from recorder.rules.authorisation import may
 from recorder.rules.requesting import (
     AccessRequest,
@@ -35,34 +35,34 @@ MOST_WAITING = 50
 """Requests of one person that may wait at once: whoever decides is told of each, by mail too, and sees so many only."""
 
 
-def ask(books: HearingBooks, actor: Actor, wish: RequestWish) -> AccessRequest:
+def ask(repos: AccessRepositories, actor: Actor, wish: RequestWish) -> AccessRequest:
     """Ask to hear recordings.
 
     Raises:
         ProblemError: Refused, with a sentence; nothing was kept but the refusal.
     """
-    person = books.ledger.require(actor, Act.ASK, "")
+    person = repos.ledger.require(actor, Act.ASK, "")
     wish = replace(
         wish, recordings=tuple(dict.fromkeys(wish.recordings)), reason=wish.reason.strip(),
         reference=wish.reference.strip(),
     )  # fmt: skip
     try:
-        _check_waiting(books, person)
-        spans = check_wish(person, wish, _rows(books.index, wish.recordings), books.bench)
+        _check_waiting(repos, person)
+        spans = check_wish(person, wish, _rows(repos.index, wish.recordings), repos.approvers)
     except DeniedError as error:
-        raise books.ledger.denied(person, Act.ASK, "", error) from error
-    request = replace(books.requests.new(person.name, wish), spans=spans)
+        raise repos.ledger.denied(person, Act.ASK, "", error) from error
+    request = replace(repos.requests.new(person.name, wish), spans=spans)
     details = {
         "recordings": [*wish.recordings], "category": str(wish.category), "leave": str(wish.leave),
         "reference": wish.reference, **_spans_noted(spans),
     }  # fmt: skip
-    books.ledger.note(Act.ASK, person.actor, request.id, details, text=wish.reason)
-    books.requests.keep(request)
+    repos.ledger.note(Act.ASK, person.actor, request.id, details, text=wish.reason)
+    repos.requests.keep(request)
     return request
 
 
 def decide(
-    books: HearingBooks,
+    repos: AccessRepositories,
     actor: Actor,
     request_id: str,
     *,
@@ -74,7 +74,7 @@ def decide(
     """Grant or decline a request.
 
     Args:
-        books: Where it is kept.
+        repos: Where it is kept.
         actor: Who decides.
         request_id: What.
         granted: How.
@@ -85,59 +85,59 @@ def decide(
     Raises:
         ProblemError: Refused, with a sentence; nothing changed.
     """
-    person = _decider(books, actor)
-    request = _request(books, request_id)
+    person = _decider(repos, actor)
+    request = _request(repos, request_id)
     try:
-        requester = books.people.find(request.account)
-        check_decision(person, request, requester, books.bench, granted=granted, words=words, is_whole=is_whole)
-        until = leave_until(books.now(), days) if granted else None
+        requester = repos.people.find(request.account)
+        check_decision(person, request, requester, repos.approvers, granted=granted, words=words, is_whole=is_whole)
+        until = leave_until(repos.now(), days) if granted else None
         spans: dict[RecordingId, Spans] | None = {} if granted and is_whole else None
         if granted and not is_whole:
             assert requester is not None, "nothing is granted to an account that is gone"
-            spans = granted_spans(requester, request, _rows(books.index, request.wish.recordings))
+            spans = granted_spans(requester, request, _rows(repos.index, request.wish.recordings))
     except DeniedError as error:
-        raise books.ledger.denied(person, Act.DECIDE, request.id, error) from error
+        raise repos.ledger.denied(person, Act.DECIDE, request.id, error) from error
     state = RequestState.GRANTED if granted else RequestState.DECLINED
     details = {"account": request.account, "until": time_to_json(until) if until else None, **_spans_noted(spans or {})}
     details |= {"whole_call": True} if is_whole and granted else {}
-    books.ledger.note(GRANTED if granted else DECLINED, person.actor, request.id, details, text=words.strip())
-    return _settled(books, request, state, by=person.name, words=words.strip(), until=until, spans=spans)
+    repos.ledger.note(GRANTED if granted else DECLINED, person.actor, request.id, details, text=words.strip())
+    return _settled(repos, request, state, by=person.name, words=words.strip(), until=until, spans=spans)
 
 
-def withdraw(books: HearingBooks, actor: Actor, request_id: str) -> AccessRequest:
+def withdraw(repos: AccessRepositories, actor: Actor, request_id: str) -> AccessRequest:
     """Take one's own request back while nobody has decided it.
 
     Raises:
         ProblemError: It is somebody else's, or decided.
     """
-    person = books.ledger.require(actor, Act.ASK, request_id)
-    request = _request(books, request_id)
+    person = repos.ledger.require(actor, Act.ASK, request_id)
+    request = _request(repos, request_id)
     if request.account != person.name:
-        books.ledger.refusal(person, Act.ASK, request_id, "It is somebody else's request.")
+        repos.ledger.refusal(person, Act.ASK, request_id, "It is somebody else's request.")
         raise _none_such(request_id)
-    books.ledger.note(WITHDRAWN, person.actor, request.id, {})
-    return _settled(books, request, RequestState.WITHDRAWN, by=person.name)
+    repos.ledger.note(WITHDRAWN, person.actor, request.id, {})
+    return _settled(repos, request, RequestState.WITHDRAWN, by=person.name)
 
 
-def to_decide(books: HearingBooks, person: Person) -> list[AccessRequest]:
+def to_decide(repos: AccessRepositories, person: Person) -> list[AccessRequest]:
     """Return the requests that wait for this person, the oldest first; none for whoever decides nothing."""
-    bench = books.bench
-    if isinstance(may(person, Act.DECIDE), Refused) and not bench.is_deputy(person):
+    approvers = repos.approvers
+    if isinstance(may(person, Act.DECIDE), Refusal) and not approvers.is_deputy(person):
         return []
-    known = {one.name: one for one in bench.people}
+    known = {one.name: one for one in approvers.people}
     return [
         one
-        for one in books.requests.waiting()
-        if one.account in known and person.name in deciders(known[one.account], bench)
+        for one in repos.requests.waiting()
+        if one.account in known and person.name in deciders(known[one.account], approvers)
     ]
 
 
-def seen(books: HearingBooks, actor: Actor) -> list[AccessRequest]:
+def seen(repos: AccessRepositories, actor: Actor) -> list[AccessRequest]:
     """Return the requests that somebody may see, newest first: their own, or everybody's for whoever decides."""
-    person = books.ledger.require(actor, Act.ASK, "")
-    if isinstance(may(person, Act.DECIDE), Refused) and not books.bench.is_deputy(person):
-        return books.requests.of_account(person.name)
-    return books.requests.newest()
+    person = repos.ledger.require(actor, Act.ASK, "")
+    if isinstance(may(person, Act.DECIDE), Refusal) and not repos.approvers.is_deputy(person):
+        return repos.requests.of_account(person.name)
+    return repos.requests.newest()
 
 
 def request_to_json(request: AccessRequest) -> dict[str, Any]:
@@ -166,17 +166,17 @@ def _spans_noted(spans: Mapping[RecordingId, Spans]) -> dict[str, Any]:
     return {"spans": {one: [[*part] for part in in_seconds(of)] for one, of in spans.items()}} if spans else {}
 
 
-def _check_waiting(books: HearingBooks, person: Person) -> None:
-    waiting = [one for one in books.requests.of_account(person.name) if one.state is RequestState.WAITING]
+def _check_waiting(repos: AccessRepositories, person: Person) -> None:
+    waiting = [one for one in repos.requests.of_account(person.name) if one.state is RequestState.WAITING]
     if len(waiting) >= MOST_WAITING:
         raise DeniedError(
             Fault.TOO_LATE, f"{len(waiting)} requests of yours wait to be decided: wait, or take some of them back."
         )
 
 
-def _decider(books: HearingBooks, actor: Actor) -> Person:
+def _decider(repos: AccessRepositories, actor: Actor) -> Person:
     """Return who is about to decide: by their role, or because they are the deputy."""
-    return books.ledger.require_protector(actor, Act.DECIDE, "", books.bench)
+    return repos.ledger.require_protector(actor, Act.DECIDE, "", repos.approvers)
 
 
 def _rows(index: Index, recordings: Sequence[RecordingId]) -> Iterator[RecordingRow]:
@@ -189,8 +189,8 @@ def _rows(index: Index, recordings: Sequence[RecordingId]) -> Iterator[Recording
             yield row
 
 
-def _request(books: HearingBooks, request_id: str) -> AccessRequest:
-    found = books.requests.get(request_id)
+def _request(repos: AccessRepositories, request_id: str) -> AccessRequest:
+    found = repos.requests.get(request_id)
     if found is None:
         raise _none_such(request_id)
     return found
@@ -201,7 +201,7 @@ def _none_such(request_id: str) -> ProblemError:
 
 
 def _settled(
-    books: HearingBooks,
+    repos: AccessRepositories,
     request: AccessRequest,
     state: RequestState,
     *,
@@ -210,9 +210,9 @@ def _settled(
     until: datetime | None = None,
     spans: Mapping[RecordingId, Spans] | None = None,
 ) -> AccessRequest:
-    if not books.requests.settle(request, state, by=by, words=words, until=until, spans=spans):
-        books.ledger.note(f"request.{state}.not_stored", by, request.id, {})
+    if not repos.requests.settle(request, state, by=by, words=words, until=until, spans=spans):
+        repos.ledger.note(f"request.{state}.not_stored", by, request.id, {})
         raise ProblemError(409, f"Request {request.id} was decided by somebody else in this moment.")
-    done = books.requests.get(request.id)
+    done = repos.requests.get(request.id)
     assert done is not None, "requests are never taken away"
     return done

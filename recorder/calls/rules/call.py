@@ -16,17 +16,16 @@ from recorder.calls.rules.call_words import (
     AnswerA,
     Answered,
     Begin,
+    CallState,
     Command,
     Dial,
-    DropNewcomer,
+    DropTransferTarget,
     Event,
     Finish,
     HangUp,
     Join,
     JoinEarly,
     Left,
-    NewcomerAnswered,
-    NewcomerRefused,
     NoticeEnded,
     Play,
     PlayTo,
@@ -38,11 +37,12 @@ from recorder.calls.rules.call_words import (
     SecondEnded,
     SecondWanted,
     Side,
-    State,
     Stopped,
     StopPlaying,
     ToneEnded,
     TransferBegan,
+    TransferTargetAnswered,
+    TransferTargetRefused,
 )
 from recorder.rules.outcome import refusal_reason
 from recorder.rules.policy import Direction, NoticeWhen
@@ -57,17 +57,16 @@ __all__ = [
     "Answered",
     "Begin",
     "Call",
+    "CallState",
     "Command",
     "Dial",
-    "DropNewcomer",
+    "DropTransferTarget",
     "Event",
     "Finish",
     "HangUp",
     "Join",
     "JoinEarly",
     "Left",
-    "NewcomerAnswered",
-    "NewcomerRefused",
     "NoticeEnded",
     "Play",
     "PlayTo",
@@ -79,11 +78,12 @@ __all__ = [
     "SecondEnded",
     "SecondWanted",
     "Side",
-    "State",
     "StopPlaying",
     "Stopped",
     "ToneEnded",
     "TransferBegan",
+    "TransferTargetAnswered",
+    "TransferTargetRefused",
     "UndecidedError",
 ]
 
@@ -110,7 +110,7 @@ class Call:
         notice_complete: The notice was heard in full; None until it ended.
         was_joined: The sides were connected.
         was_cut_off: It ended since a side did not answer any more.
-        transferor: The side whose place a newcomer is to take, while one is called.
+        transferor: The side whose place a transfer target is to take, while one is called.
         alone: Who is left when an attempt has failed, and hears so.
         keys: The side that has the keys, once a transfer has settled it; by the direction until then.
         end: How it ended.
@@ -121,7 +121,7 @@ class Call:
     notice_when: NoticeWhen
     targets: int
     has_second: bool = True
-    state: State = State.OFFERED
+    state: CallState = CallState.OFFERED
     target: int = 0
     second_wanted: bool = False
     second_played: bool = False
@@ -166,12 +166,12 @@ Step = Callable[[Call, "Event"], list[Command]]
 
 def _begin(call: Call, _event: Event) -> list[Command]:
     if not call.is_nominated:
-        call.state = State.THROUGH_RINGING
+        call.state = CallState.THROUGH_RINGING
         return [Dial(0)]
     if call.direction is Direction.OUTBOUND or call.notice_when is NoticeWhen.AFTER_ANSWER:
-        call.state = State.RINGING_FIRST
+        call.state = CallState.RINGING_FIRST
         return [Dial(0)]
-    call.state = State.NOTICE
+    call.state = CallState.NOTICE
     return [AnswerA(), PlayTo(Side.A, Play.NOTICE)]
 
 
@@ -187,7 +187,7 @@ def _play_second(call: Call) -> list[Command]:
 
 
 def _dial_officer(call: Call) -> list[Command]:
-    call.state = State.RINGING
+    call.state = CallState.RINGING
     return [PlayTo(Side.A, Play.RINGBACK), Dial(0)]
 
 
@@ -195,7 +195,7 @@ def _notice_ended(call: Call, event: Event) -> list[Command]:
     assert isinstance(event, NoticeEnded)
     call.notice_complete = event.complete
     if call.second_wanted:
-        call.state = State.SECOND
+        call.state = CallState.SECOND
         return _play_second(call)
     return _dial_officer(call)
 
@@ -230,7 +230,7 @@ def _rang_first(_call: Call, event: Event) -> list[Command]:
 
 
 def _join(call: Call) -> list[Command]:
-    call.state, call.was_joined = State.JOINED, True
+    call.state, call.was_joined = CallState.JOINED, True
     return [StopPlaying(), Join()]
 
 
@@ -243,7 +243,7 @@ def _take_keys(call: Call, event: Event) -> After:
 
 def _announce_again(call: Call) -> list[Command]:
     """Play the notice to the outside party, who has not heard it, while the officer is held."""
-    call.state, call.notice_complete = State.NOTICE_HELD, None
+    call.state, call.notice_complete = CallState.NOTICE_HELD, None
     call.second_wanted = call.second_played = call.is_second_playing = False
     return [PlayTo(call.outside, Play.NOTICE), PlayTo(call.officer, Play.HOLD)]
 
@@ -252,14 +252,14 @@ def _answered_after_notice(call: Call, event: Event) -> list[Command]:
     if _take_keys(call, event) is After.ANNOUNCE:
         return [StopPlaying(), *_announce_again(call)]
     if call.is_second_playing:
-        call.state = State.SECOND_HELD
+        call.state = CallState.SECOND_HELD
         return [PlayTo(Side.B, Play.HOLD)]
     return _join(call)
 
 
 def _answered_first(call: Call, event: Event) -> list[Command]:
     _take_keys(call, event)
-    call.state = State.NOTICE_HELD
+    call.state = CallState.NOTICE_HELD
     return [AnswerA(), PlayTo(call.outside, Play.NOTICE), PlayTo(call.officer, Play.HOLD)]
 
 
@@ -267,7 +267,7 @@ def _held_notice_ended(call: Call, event: Event) -> list[Command]:
     assert isinstance(event, NoticeEnded)
     call.notice_complete = event.complete
     if call.second_wanted:
-        call.state = State.SECOND_HELD
+        call.state = CallState.SECOND_HELD
         return _play_second(call)
     return _join(call)
 
@@ -297,7 +297,7 @@ def _refused_after_notice(call: Call, event: Event) -> list[Command]:
     again = _next_target(call, event.status)
     if again is not None:
         return [*_ring_again(call), *again]
-    call.state, call.end = State.CLEARING, refusal_reason(event.status)
+    call.state, call.end = CallState.CLEARING, refusal_reason(event.status)
     return [PlayTo(Side.A, Play.FAILED)]
 
 
@@ -316,18 +316,18 @@ def _pass_rang(_call: Call, event: Event) -> list[Command]:
 
 
 def _pass_answered(call: Call, _event: Event) -> list[Command]:
-    call.state, call.was_joined = State.THROUGH_JOINED, True
+    call.state, call.was_joined = CallState.THROUGH_JOINED, True
     return [AnswerA()]
 
 
 def _transfer_began(call: Call, event: Event) -> list[Command]:
     assert isinstance(event, TransferBegan)
-    call.state, call.transferor = State.TRANSFERRING, event.side
+    call.state, call.transferor = CallState.TRANSFERRING, event.side
     return []
 
 
-def _newcomer_answered(call: Call, event: Event) -> list[Command]:
-    assert isinstance(event, NewcomerAnswered)
+def _transfer_target_answered(call: Call, event: Event) -> list[Command]:
+    assert isinstance(event, TransferTargetAnswered)
     side = _end_transfer(call)
     replace = Replace(side, event.after)
     if not call.is_nominated:
@@ -338,16 +338,16 @@ def _newcomer_answered(call: Call, event: Event) -> list[Command]:
     return [StopPlaying(), replace, *_announce_again(call)]
 
 
-def _newcomer_refused(call: Call, event: Event) -> list[Command]:
-    assert isinstance(event, NewcomerRefused)
-    was_left = call.state is State.LEFT_ALONE
+def _transfer_target_refused(call: Call, event: Event) -> list[Command]:
+    assert isinstance(event, TransferTargetRefused)
+    was_left = call.state is CallState.LEFT_ALONE
     stays = _end_transfer(call).other
     if not was_left:
         return []  # everything is as it was
     reason = refusal_reason(event.status)
     if not call.is_nominated:
         return _finish(call, reason, HangUp(stays))
-    call.state, call.end, call.alone = State.CLEARING, reason, stays
+    call.state, call.end, call.alone = CallState.CLEARING, reason, stays
     return [PlayTo(stays, Play.FAILED)]
 
 
@@ -355,15 +355,15 @@ def _end_transfer(call: Call) -> Side:
     """Be joined again, and return the side whose place was to be taken."""
     side, call.transferor = call.transferor, None
     assert side is not None
-    call.state = State.JOINED if call.is_nominated else State.THROUGH_JOINED
+    call.state = CallState.JOINED if call.is_nominated else CallState.THROUGH_JOINED
     return side
 
 
 def _left_transferring(call: Call, event: Event) -> list[Command]:
     assert isinstance(event, Left)
     if event.side is not call.transferor:
-        return _finish(call, _leaving(call, event), DropNewcomer(), HangUp(event.side.other))
-    call.state = State.LEFT_ALONE
+        return _finish(call, _leaving(call, event), DropTransferTarget(), HangUp(event.side.other))
+    call.state = CallState.LEFT_ALONE
     return [PlayTo(event.side.other, Play.RINGBACK)] if call.is_nominated else []
 
 
@@ -371,11 +371,11 @@ def _left_alone(call: Call, event: Event) -> list[Command]:
     assert isinstance(event, Left)
     if event.side is call.transferor:
         return []  # they have left already
-    return _finish(call, _leaving(call, event), DropNewcomer())
+    return _finish(call, _leaving(call, event), DropTransferTarget())
 
 
 def _finish(call: Call, end: str, *commands: Command) -> list[Command]:
-    call.state, call.end = State.ENDED, end
+    call.state, call.end = CallState.ENDED, end
     return [*commands, Finish(end)]
 
 
@@ -389,75 +389,79 @@ def _leaving(call: Call, event: Left) -> str:
     if event.is_lost and call.state not in _UNANSWERED:
         call.was_cut_off = True
         return f"{party}_unreachable"
-    if call.state in (State.JOINED, State.THROUGH_JOINED, State.TRANSFERRING, State.LEFT_ALONE):
+    if call.state in (CallState.JOINED, CallState.THROUGH_JOINED, CallState.TRANSFERRING, CallState.LEFT_ALONE):
         return f"{party}_hung_up"
-    if call.state is State.CLEARING:
+    if call.state is CallState.CLEARING:
         return call.end
     during = {
-        State.NOTICE: "during_notice",
-        State.NOTICE_HELD: "during_notice",
-        State.SECOND: "during_second_message",
-        State.SECOND_HELD: "during_second_message",
+        CallState.NOTICE: "during_notice",
+        CallState.NOTICE_HELD: "during_notice",
+        CallState.SECOND: "during_second_message",
+        CallState.SECOND_HELD: "during_second_message",
     }.get(call.state, "while_ringing")
     return f"{party}_gave_up_{during}"
 
 
-_UNANSWERED = (State.OFFERED, State.RINGING_FIRST, State.THROUGH_RINGING, State.CLEARING)
+_UNANSWERED = (CallState.OFFERED, CallState.RINGING_FIRST, CallState.THROUGH_RINGING, CallState.CLEARING)
 """There the caller has no answer yet, and an INVITE that expires is given up; or the call has failed already."""
 
 
 def _stopped(call: Call, event: Event) -> list[Command]:
     assert isinstance(event, Stopped)
-    a_is_open = call.state in (State.OFFERED, State.RINGING_FIRST, State.THROUGH_RINGING)
+    a_is_open = call.state in (CallState.OFFERED, CallState.RINGING_FIRST, CallState.THROUGH_RINGING)
     first: Command = RefuseA(503) if a_is_open else HangUp(Side.A)
-    newcomer = [DropNewcomer()] if call.transferor is not None else []
-    return _finish(call, event.reason, *newcomer, first, HangUp(Side.B))
+    target = [DropTransferTarget()] if call.transferor is not None else []
+    return _finish(call, event.reason, *target, first, HangUp(Side.B))
 
 
-_CALLING = (State.TRANSFERRING, State.LEFT_ALONE)
-_LIVE = tuple(state for state in State if state is not State.ENDED)
+_CALLING = (CallState.TRANSFERRING, CallState.LEFT_ALONE)
+_LIVE = tuple(state for state in CallState if state is not CallState.ENDED)
 
-TABLE: dict[tuple[State, type[Event]], Step] = {
-    (State.OFFERED, Begin): _begin,
-    (State.NOTICE, NoticeEnded): _notice_ended,
-    (State.NOTICE, SecondWanted): _remember_second,
-    (State.SECOND, SecondEnded): _second_ended,
-    (State.RINGING, Rang): _rang_after_notice,
-    (State.RINGING, SecondWanted): _second_while_ringing,
-    (State.RINGING, SecondEnded): _second_ended_ringing,
-    (State.RINGING, Answered): _answered_after_notice,
-    (State.RINGING, Refused): _refused_after_notice,
-    (State.RINGING_FIRST, Rang): _rang_first,
-    (State.RINGING_FIRST, Answered): _answered_first,
-    (State.RINGING_FIRST, Refused): _refused_first,
-    (State.NOTICE_HELD, NoticeEnded): _held_notice_ended,
-    (State.NOTICE_HELD, SecondWanted): _remember_second,
-    (State.SECOND_HELD, SecondEnded): _held_second_ended,
-    (State.CLEARING, ToneEnded): _tone_ended,
-    (State.THROUGH_RINGING, Rang): _pass_rang,
-    (State.THROUGH_RINGING, Answered): _pass_answered,
-    (State.THROUGH_RINGING, Refused): _refused_first,
+TABLE: dict[tuple[CallState, type[Event]], Step] = {
+    (CallState.OFFERED, Begin): _begin,
+    (CallState.NOTICE, NoticeEnded): _notice_ended,
+    (CallState.NOTICE, SecondWanted): _remember_second,
+    (CallState.SECOND, SecondEnded): _second_ended,
+    (CallState.RINGING, Rang): _rang_after_notice,
+    (CallState.RINGING, SecondWanted): _second_while_ringing,
+    (CallState.RINGING, SecondEnded): _second_ended_ringing,
+    (CallState.RINGING, Answered): _answered_after_notice,
+    (CallState.RINGING, Refused): _refused_after_notice,
+    (CallState.RINGING_FIRST, Rang): _rang_first,
+    (CallState.RINGING_FIRST, Answered): _answered_first,
+    (CallState.RINGING_FIRST, Refused): _refused_first,
+    (CallState.NOTICE_HELD, NoticeEnded): _held_notice_ended,
+    (CallState.NOTICE_HELD, SecondWanted): _remember_second,
+    (CallState.SECOND_HELD, SecondEnded): _held_second_ended,
+    (CallState.CLEARING, ToneEnded): _tone_ended,
+    (CallState.THROUGH_RINGING, Rang): _pass_rang,
+    (CallState.THROUGH_RINGING, Answered): _pass_answered,
+    (CallState.THROUGH_RINGING, Refused): _refused_first,
     **{(state, Left): _left for state in _LIVE},
-    (State.JOINED, TransferBegan): _transfer_began,
-    (State.THROUGH_JOINED, TransferBegan): _transfer_began,
-    **{(state, NewcomerAnswered): _newcomer_answered for state in _CALLING},
-    **{(state, NewcomerRefused): _newcomer_refused for state in _CALLING},
-    (State.TRANSFERRING, Left): _left_transferring,
-    (State.LEFT_ALONE, Left): _left_alone,
+    (CallState.JOINED, TransferBegan): _transfer_began,
+    (CallState.THROUGH_JOINED, TransferBegan): _transfer_began,
+    **{(state, TransferTargetAnswered): _transfer_target_answered for state in _CALLING},
+    **{(state, TransferTargetRefused): _transfer_target_refused for state in _CALLING},
+    (CallState.TRANSFERRING, Left): _left_transferring,
+    (CallState.LEFT_ALONE, Left): _left_alone,
     **{(state, Stopped): _stopped for state in _LIVE},
 }
 """What each event does in each state."""
 
-IGNORED: frozenset[tuple[State, type[Event]]] = frozenset(
+IGNORED: frozenset[tuple[CallState, type[Event]]] = frozenset(
     # A prompt that was stopped reports its end after the state has moved on; a key may be pressed at any time.
-    {(state, event) for state in State for event in (NoticeEnded, SecondWanted, SecondEnded, ToneEnded)}
+    {(state, event) for state in CallState for event in (NoticeEnded, SecondWanted, SecondEnded, ToneEnded)}
     # B's answers may cross what we did to B; B does not exist before it is dialled, so these are late ones.
-    | {(state, event) for state in State for event in (Rang, Answered, Refused)}
-    # Nobody is transferred before the sides are joined, nor twice at once; a newcomer who was given up comes too late.
-    | {(state, event) for state in State for event in (TransferBegan, NewcomerAnswered, NewcomerRefused)}
+    | {(state, event) for state in CallState for event in (Rang, Answered, Refused)}
+    # Nobody is transferred before the sides are joined, nor twice at once; a transfer target that was given up is late.
+    | {
+        (state, event)
+        for state in CallState
+        for event in (TransferBegan, TransferTargetAnswered, TransferTargetRefused)
+    }
     # A call begins once.
-    | {(state, Begin) for state in State if state is not State.OFFERED}
+    | {(state, Begin) for state in CallState if state is not CallState.OFFERED}
     # After the end nothing matters.
-    | {(State.ENDED, event) for event in EVENTS}
+    | {(CallState.ENDED, event) for event in EVENTS}
 ) - frozenset(TABLE)
 """Pairs that are right to ignore."""

@@ -20,7 +20,7 @@ class Side(enum.Enum):
         return Side.B if self is Side.A else Side.A
 
 
-class State(enum.Enum):
+class CallState(enum.Enum):
     """Where a call is."""
 
     OFFERED = "offered"
@@ -120,16 +120,16 @@ class TransferBegan:
 
 
 @dataclass(frozen=True, slots=True)
-class NewcomerAnswered:
-    """The newcomer can be joined; ``officer`` is the side that has the keys from then on."""
+class TransferTargetAnswered:
+    """The transfer target can be joined; ``officer`` is the side that has the keys from then on."""
 
     after: After
     officer: Side
 
 
 @dataclass(frozen=True, slots=True)
-class NewcomerRefused:
-    """The newcomer came to nothing."""
+class TransferTargetRefused:
+    """The transfer target came to nothing."""
 
     status: int
 
@@ -152,13 +152,13 @@ Event = (
     | SecondEnded
     | ToneEnded
     | TransferBegan
-    | NewcomerAnswered
-    | NewcomerRefused
+    | TransferTargetAnswered
+    | TransferTargetRefused
     | Stopped
 )
 EVENTS: tuple[type[Event], ...] = (
     Begin, Rang, Answered, Refused, Left, NoticeEnded, SecondWanted, SecondEnded, ToneEnded,
-    TransferBegan, NewcomerAnswered, NewcomerRefused, Stopped,
+    TransferBegan, TransferTargetAnswered, TransferTargetRefused, Stopped,
 )  # fmt: skip
 
 
@@ -226,15 +226,15 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """Put the newcomer in the place of a side, and hang up on whoever was there."""
+    """Put the transfer target in the place of a side, and hang up on whoever was there."""
 
     side: Side
     after: After
 
 
 @dataclass(frozen=True, slots=True)
-class DropNewcomer:
-    """Give the newcomer up: there is nobody any more to join them with."""
+class DropTransferTarget:
+    """Give the transfer target up: there is nobody any more to join them with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,5 +253,16 @@ class Finish:
 
 
 Command = (
-    PlayTo | StopPlaying | Ring | JoinEarly | AnswerA | RefuseA | Dial | Join | Replace | DropNewcomer | HangUp | Finish
+    PlayTo
+    | StopPlaying
+    | Ring
+    | JoinEarly
+    | AnswerA
+    | RefuseA
+    | Dial
+    | Join
+    | Replace
+    | DropTransferTarget
+    | HangUp
+    | Finish
 )

@@ -56,14 +56,14 @@ class Identities:
         return latest is not None
 
 
-def parties_of(offered: CallOffered) -> tuple[str, ...]:
+def signalled_parties(offered: CallOffered) -> tuple[str, ...]:
     """Return who calls and who was dialled, by an INVITE."""
     return (offered.request_user, offered.to_user, offered.from_user, offered.asserted_user or "")
 
 
 def numbers_of(offered: CallOffered) -> Iterator[str]:
     """Yield every number that an INVITE names: who calls, who was dialled, and who was dialled before."""
-    yield from parties_of(offered)
+    yield from signalled_parties(offered)
     yield from numbers_in(offered.headers)
 
 

@@ -6,7 +6,7 @@ Never a resume: only people resume.
 import enum
 from dataclasses import dataclass
 
-from recorder.rules.pausing import HOLD, PauseBook, PauseState
+from recorder.rules.pausing import HOLD, PauseReasons, PauseState
 
 
 class Due(enum.Enum):
@@ -16,9 +16,9 @@ class Due(enum.Enum):
     ALARM = "alarm"
 
 
-def is_watched(book: PauseBook) -> bool:
+def is_watched(pause_reasons: PauseReasons) -> bool:
     """Tell whether somebody has to be reminded: of a pause, but not of a hold by rule, which ends with the hold."""
-    return book.state is PauseState.PAUSED and book.reasons != {HOLD}
+    return pause_reasons.state is PauseState.PAUSED and pause_reasons.reasons != {HOLD}
 
 
 @dataclass(slots=True, kw_only=True)

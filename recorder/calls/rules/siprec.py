@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from recorder.rules.policy import Direction, Extension, Nomination
 from recorder.rules.routing import EmergencyNumbers
-from sip.metadata import Metadata, Participant
+from sip.metadata import Metadata, SessionParticipant
 from storage.rows import normalise_number
 
 
@@ -93,7 +93,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class SentLines:
     """Which lines the client sends on.
 
     Attributes:
@@ -111,7 +111,7 @@ def judge(
     *,
     dialled: tuple[str, str],
     terms: Terms,
-    sent: Sent | None = None,
+    sent: SentLines | None = None,
 ) -> Verdict:
     """Decide about a session.
 
@@ -147,7 +147,7 @@ def judge(
 
 
 def _closed(
-    people: Sequence[Participant], dialled: tuple[str, str], nomination: Nomination | None, terms: Terms
+    people: Sequence[SessionParticipant], dialled: tuple[str, str], nomination: Nomination | None, terms: Terms
 ) -> str | None:
     if any(terms.emergency.has(user) for user in (*dialled, *(user for one in people for user in one.users))):
         return "emergency"
@@ -158,16 +158,16 @@ def _closed(
     return None
 
 
-def _people(metadata: Metadata | None) -> tuple[Participant, ...]:
+def _people(metadata: Metadata | None) -> tuple[SessionParticipant, ...]:
     return tuple(one for one in metadata.present if one.users) if metadata is not None else ()
 
 
-def _from_headers(dialled: tuple[str, str]) -> tuple[Participant, ...]:
+def _from_headers(dialled: tuple[str, str]) -> tuple[SessionParticipant, ...]:
     """Return the parties as From and To name them: a guess that is good enough only where all sessions are recorded."""
-    return tuple(Participant(id=f"header:{user}", aors=(user,)) for user in dialled if user)
+    return tuple(SessionParticipant(id=f"header:{user}", aors=(user,)) for user in dialled if user)
 
 
-def extension_of(participant: Participant, extensions: Mapping[str, Extension]) -> Extension | None:
+def extension_of(participant: SessionParticipant, extensions: Mapping[str, Extension]) -> Extension | None:
     """Return the nominated extension that one of somebody's addresses is: as written, or as E.164."""
     by_e164 = {normalise_number(number): extension for number, extension in extensions.items()}
     for user in participant.users:
@@ -178,8 +178,8 @@ def extension_of(participant: Participant, extensions: Mapping[str, Extension]) 
 
 
 def _in_order(
-    people: Sequence[Participant], dialled: tuple[str, str], callers: frozenset[str]
-) -> tuple[Participant | None, Participant | None]:
+    people: Sequence[SessionParticipant], dialled: tuple[str, str], callers: frozenset[str]
+) -> tuple[SessionParticipant | None, SessionParticipant | None]:
     """Return who called and who was called.
 
     RFC 7865 has no word for it. Some clients have, in elements of their own; else whoever stands in From or To of the
@@ -197,21 +197,24 @@ def _in_order(
     return first, second
 
 
-def _numbers(participant: Participant) -> set[str]:
+def _numbers(participant: SessionParticipant) -> set[str]:
     return {normalise_number(user) for user in participant.users}
 
 
-def _number(participant: Participant | None) -> str:
+def _number(participant: SessionParticipant | None) -> str:
     return participant.users[0] if participant is not None else ""
 
 
-def _officer(officers: Sequence[Participant], caller: Participant | None) -> Participant | None:
+def _officer(officers: Sequence[SessionParticipant], caller: SessionParticipant | None) -> SessionParticipant | None:
     """Return whose call it is: of two nominated extensions the one that was called, as for every other call."""
     return next((one for one in officers if one is not caller), officers[0] if officers else None)
 
 
 def _nomination(
-    officer: Participant | None, officers: Sequence[Participant], caller: Participant | None, terms: Terms
+    officer: SessionParticipant | None,
+    officers: Sequence[SessionParticipant],
+    caller: SessionParticipant | None,
+    terms: Terms,
 ) -> Nomination | None:
     extension = extension_of(officer, terms.extensions) if officer is not None else None
     if extension is None:
@@ -230,16 +233,16 @@ def _nomination(
 def _sides(
     metadata: Metadata | None,
     labels: Sequence[str | None],
-    officer: Participant | None,
-    people: Sequence[Participant],
-    sent: Sent | None,
+    officer: SessionParticipant | None,
+    people: Sequence[SessionParticipant],
+    sent: SentLines | None,
 ) -> Sides:
     """Return which lines are recorded: the officer's on the right, the first other party's on the left.
 
     A line that the client sends on goes before one that it holds, so that nobody is missed who talks.
     """
     usable = [at for at, label in enumerate(labels) if label is not None]
-    sent = sent or Sent(now=frozenset(usable))
+    sent = sent or SentLines(now=frozenset(usable))
     whose = {at: metadata.senders(labels[at] or "") if metadata is not None else () for at in usable}
     if len(usable) == 1:
         return _one_line(usable[0], whose[usable[0]], officer)
@@ -264,8 +267,8 @@ def _unless_idle(line: int | None, now: frozenset[int], spare: int) -> int | Non
 
 def _others_line(
     ranked: Sequence[int],
-    whose: Mapping[int, Sequence[Participant]],
-    others: Sequence[Participant],
+    whose: Mapping[int, Sequence[SessionParticipant]],
+    others: Sequence[SessionParticipant],
     now: frozenset[int],
 ) -> int | None:
     """Return the line of the first other party who has one that is sent, else of the first who has one at all."""
@@ -273,7 +276,7 @@ def _others_line(
     return next((at for at in lines if at in now), lines[0] if lines else None)
 
 
-def _one_line(line: int, senders: Sequence[Participant], officer: Participant | None) -> Sides:
+def _one_line(line: int, senders: Sequence[SessionParticipant], officer: SessionParticipant | None) -> Sides:
     """Return the sides of a session of one line.
 
     One that both speak on goes to the left, where what is keyed is silenced; the officer's alone to the right.
@@ -286,9 +289,9 @@ def _one_line(line: int, senders: Sequence[Participant], officer: Participant | 
 
 def _by_place(
     ranked: Sequence[int],
-    whose: Mapping[int, Sequence[Participant]],
-    officer: Participant | None,
-    people: Sequence[Participant],
+    whose: Mapping[int, Sequence[SessionParticipant]],
+    officer: SessionParticipant | None,
+    people: Sequence[SessionParticipant],
     now: frozenset[int],
 ) -> tuple[int | None, int | None, bool] | None:
     """Take two lines that nobody is known on for those of the two who take part, each in their place."""
@@ -301,7 +304,7 @@ def _by_place(
 
 
 def _by_order(
-    ranked: Sequence[int], whose: Mapping[int, Sequence[Participant]], left: int | None, right: int | None
+    ranked: Sequence[int], whose: Mapping[int, Sequence[SessionParticipant]], left: int | None, right: int | None
 ) -> tuple[int | None, int | None, bool]:
     """Fill the sides that nobody is known on with the likeliest lines that are left; tell whether that was a guess."""
     spare = [at for at in ranked if at not in (left, right)]
@@ -327,7 +330,7 @@ class Stage(enum.Enum):
     ENDED = "ended"
 
 
-class Step(enum.Enum):
+class SessionAction(enum.Enum):
     """What a verdict asks to be done."""
 
     NOTHING = "nothing"
@@ -337,14 +340,14 @@ class Step(enum.Enum):
     RETURN = "go on recording"
 
 
-STEPS: Mapping[tuple[Stage, bool], tuple[Stage, Step]] = MappingProxyType({
-    (Stage.WAITING, True): (Stage.RECORDED, Step.OPEN),
-    (Stage.WAITING, False): (Stage.WAITING, Step.NOTHING),
-    (Stage.RECORDED, True): (Stage.RECORDED, Step.FOLLOW),
-    (Stage.RECORDED, False): (Stage.AWAY, Step.LEAVE),
-    (Stage.AWAY, True): (Stage.RECORDED, Step.RETURN),
-    (Stage.AWAY, False): (Stage.AWAY, Step.NOTHING),
-    (Stage.ENDED, True): (Stage.ENDED, Step.NOTHING),
-    (Stage.ENDED, False): (Stage.ENDED, Step.NOTHING),
+STEPS: Mapping[tuple[Stage, bool], tuple[Stage, SessionAction]] = MappingProxyType({
+    (Stage.WAITING, True): (Stage.RECORDED, SessionAction.OPEN),
+    (Stage.WAITING, False): (Stage.WAITING, SessionAction.NOTHING),
+    (Stage.RECORDED, True): (Stage.RECORDED, SessionAction.FOLLOW),
+    (Stage.RECORDED, False): (Stage.AWAY, SessionAction.LEAVE),
+    (Stage.AWAY, True): (Stage.RECORDED, SessionAction.RETURN),
+    (Stage.AWAY, False): (Stage.AWAY, SessionAction.NOTHING),
+    (Stage.ENDED, True): (Stage.ENDED, SessionAction.NOTHING),
+    (Stage.ENDED, False): (Stage.ENDED, SessionAction.NOTHING),
 })  # fmt: skip
 """What follows from a verdict, by where the session is and whether recording is permitted: every pair is decided."""

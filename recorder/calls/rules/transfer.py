@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from recorder.calls.rules.call_words import After, Side, State
+from recorder.calls.rules.call_words import After, CallState, Side
 from recorder.rules.policy import AnsweredBy, Direction, Extension, Nomination
 from recorder.rules.written_numbers import is_spelled_alike
 
 
-class Standing(enum.Enum):
+class PartyStatus(enum.Enum):
     """What a party is to the rules."""
 
     NOMINATED = "at a nominated extension"
@@ -24,10 +24,10 @@ class Standing(enum.Enum):
     EXEMPT = "emergency services, or a mailbox"
 
 
-_N, _T, _U, _E = Standing.NOMINATED, Standing.TOLD, Standing.UNTOLD, Standing.EXEMPT
+_N, _T, _U, _E = PartyStatus.NOMINATED, PartyStatus.TOLD, PartyStatus.UNTOLD, PartyStatus.EXEMPT
 _RECORD, _ANNOUNCE, _OUT = After.RECORD, After.ANNOUNCE, After.OUT_OF_SCOPE
 _COLUMNS = (_N, _T, _U, _E)
-_ROWS: Mapping[Standing, tuple[After, After, After, After]] = {
+_ROWS: Mapping[PartyStatus, tuple[After, After, After, After]] = {
     # who stays; who comes: nominated told    untold     exempt
     _N:                    (_RECORD,   _RECORD, _ANNOUNCE, _OUT),
     _T:                    (_RECORD,   _OUT,    _OUT,      _OUT),
@@ -35,7 +35,7 @@ _ROWS: Mapping[Standing, tuple[After, After, After, After]] = {
     _E:                    (_OUT,      _OUT,    _OUT,      _OUT),
 }  # fmt: skip
 
-TABLE: Mapping[tuple[Standing, Standing], After] = MappingProxyType(
+TABLE: Mapping[tuple[PartyStatus, PartyStatus], After] = MappingProxyType(
     {(stays, comes): after for stays, row in _ROWS.items() for comes, after in zip(_COLUMNS, row, strict=True)}
 )
 """What follows, by who stays and who comes in. Emergency services and mailboxes hear no notice and are never
@@ -43,7 +43,7 @@ recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Occupant:
+class Party:
     """Who is on a side of a call.
 
     Attributes:
@@ -63,18 +63,18 @@ class Occupant:
     is_claimed: bool = False
 
     @property
-    def standing(self) -> Standing:
+    def status(self) -> PartyStatus:
         """Return what they are to the rules."""
         if self.is_emergency or self.is_mailbox:
-            return Standing.EXEMPT
+            return PartyStatus.EXEMPT
         if self.extension is not None:
-            return Standing.NOMINATED
-        return Standing.TOLD if self.is_told else Standing.UNTOLD
+            return PartyStatus.NOMINATED
+        return PartyStatus.TOLD if self.is_told else PartyStatus.UNTOLD
 
 
-def occupants_of(
+def parties_of(
     nomination: Nomination | None, *, calling: str, called: str, is_claimed: bool = False
-) -> dict[Side, Occupant]:
+) -> dict[Side, Party]:
     """Return who is on the sides of a call that begins.
 
     Args:
@@ -88,38 +88,38 @@ def occupants_of(
     if nomination is not None and nomination.direction is Direction.OUTBOUND:
         first, second = second, first
     return {
-        Side.A: Occupant(number=calling, extension=second, is_claimed=is_claimed),
-        Side.B: Occupant(number=called, extension=first),
+        Side.A: Party(number=calling, extension=second, is_claimed=is_claimed),
+        Side.B: Party(number=called, extension=first),
     }
 
 
-def answering_for(called: Occupant, party: Occupant) -> Occupant:
+def answering_for(called: Party, party: Party) -> Party:
     """Return what a party is who answers a call to another number.
 
     Somebody who is not nominated is taken for the extension that was called, where that one is ``answered_by``
     anybody: a member of a queue. This ends with the first name, so that a member can hand the call to somebody else.
     """
     queue = called.extension
-    if queue is None or queue.answered_by is not AnsweredBy.ANYBODY or party.standing is not Standing.UNTOLD:
+    if queue is None or queue.answered_by is not AnsweredBy.ANYBODY or party.status is not PartyStatus.UNTOLD:
         return party
     return replace(party, extension=queue) if is_spelled_alike(called.number, queue.number) else party
 
 
-def officer_after(stays: Standing, comes: Standing, *, newcomer: Side, officer: Side) -> Side:
+def officer_after(stays: PartyStatus, comes: PartyStatus, *, target: Side, officer: Side) -> Side:
     """Return the side that has the keys once somebody was replaced.
 
     Args:
         stays: What the one is who stays.
-        comes: What the newcomer is.
-        newcomer: The side that they come in on.
+        comes: What the transfer target is.
+        target: The side that they come in on.
         officer: Who had the keys until now: it stays so where both are nominated, or neither.
     """
-    if (stays is Standing.NOMINATED) is (comes is Standing.NOMINATED):
+    if (stays is PartyStatus.NOMINATED) is (comes is PartyStatus.NOMINATED):
         return officer
-    return newcomer if comes is Standing.NOMINATED else newcomer.other
+    return target if comes is PartyStatus.NOMINATED else target.other
 
 
-def why_refused(*, is_inside: bool, state: State) -> int | None:
+def why_refused(*, is_inside: bool, state: CallState) -> int | None:
     """Return the status that refuses a request for a transfer, or None when it may be tried.
 
     Args:
@@ -130,7 +130,7 @@ def why_refused(*, is_inside: bool, state: State) -> int | None:
     """
     if not is_inside:
         return 603
-    return None if state in (State.JOINED, State.THROUGH_JOINED) else 491
+    return None if state in (CallState.JOINED, CallState.THROUGH_JOINED) else 491
 
 
 SHORTEST = 3

@@ -2,10 +2,10 @@
 
 from abc import abstractmethod
 
-from recorder.calls.gate_acts import GateActs
 from recorder.calls.keypad import Keypad
 from recorder.calls.recordable import RecordableCall
 from recorder.calls.recording import Recording
+from recorder.calls.recording_controls import RecordingControls
 from recorder.calls.rules.siprec import Verdict
 from sip.events import CallOffered
 
@@ -16,13 +16,13 @@ class CopiedCall(RecordableCall):
     Attributes:
         offered: The INVITE of its session.
         recording: Its recording.
-        gate: What is done to that.
+        controls: What is done to that.
         keypad: Its keys.
     """
 
     offered: CallOffered
     recording: Recording
-    gate: GateActs
+    controls: RecordingControls
     keypad: Keypad
 
     @abstractmethod

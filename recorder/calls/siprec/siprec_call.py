@@ -24,6 +24,7 @@ from audio.types import (
 from audio.types import LegId as MediaLegId
 from recorder.calls.call_clock import CallClock
 from recorder.calls.call_row import listing_of
+from recorder.calls.call_services import CallServices
 from recorder.calls.group_acts import GroupActs
 from recorder.calls.hold_rule import HoldRule
 from recorder.calls.keypad import INFO_MASK_AFTER_S, INFO_MASK_BEFORE_S, Keypad, card_rule
@@ -31,17 +32,16 @@ from recorder.calls.legs import Legs
 from recorder.calls.media_errors import MediaError, source_refused
 from recorder.calls.recording import CLOSING_S, Recording, silence_of
 from recorder.calls.registry import CallRegistry
-from recorder.calls.rules.call import Call, Side, State
+from recorder.calls.rules.call import Call, CallState, Side
 from recorder.calls.rules.siprec import Stage, Verdict
 from recorder.calls.second_message import NoSecondMessage
 from recorder.calls.siprec.session import CopiedCall
-from recorder.calls.siprec.session_gate import SessionGate
+from recorder.calls.siprec.session_controls import SessionGate
 from recorder.calls.siprec.siprec_course import Course
 from recorder.calls.siprec.siprec_lines import Lines
 from recorder.calls.siprec.siprec_links import Links
 from recorder.calls.siprec.siprec_names import Names, parts_of
 from recorder.calls.siprec.siprec_rows import further_numbers, participants_of, proof_of, provisional, rules_of
-from recorder.calls.works import Works
 from recorder.rules.outcome import Facts
 from recorder.rules.pausing import PauseState
 from recorder.rules.policy import NoticeWhen, recording_id
@@ -73,7 +73,7 @@ class SiprecCall(CopiedCall):
 
     def __init__(
         self,
-        works: Works,
+        services: CallServices,
         offered: CallOffered,
         peer: Peer,
         links: Links,
@@ -84,7 +84,7 @@ class SiprecCall(CopiedCall):
         groups: GroupActs,
     ) -> None:
         self.clock = CallClock()
-        self.works = works
+        self.services = services
         self.offered = offered
         self.legs = Legs(a=offered.leg)
         self._peer = peer
@@ -96,18 +96,18 @@ class SiprecCall(CopiedCall):
         self._names = Names(offered)
         self._lines = Lines(self, board, thread, peer.media_from, peer.srtp)
         self._course = Course(self, peer, self._names, self._lines, self._parts.metadata)
-        nomination = self._course.verdict.nomination or provisional(works.config, peer)
+        nomination = self._course.verdict.nomination or provisional(services.config, peer)
         self.call = Call(
             is_nominated=True, direction=nomination.direction, notice_when=NoticeWhen.BEFORE_RING, targets=0
         )
         self.id = recording_id(self.clock.started_at, nomination.extension.number, random_hex)
-        self.recording = recording = Recording(self, nomination, rules_of(works.config, nomination.extension))
+        self.recording = recording = Recording(self, nomination, rules_of(services.config, nomination.extension))
         recording.blocked = self._course.verdict.closed
-        card = card_rule(works.config.pause)
-        self.gate = SessionGate(recording, card.forget, links)
-        self.keypad = Keypad(self, self.gate, groups, card)
+        card = card_rule(services.config.pause)
+        self.controls = SessionGate(recording, card.forget, links)
+        self.keypad = Keypad(self, self.controls, groups, card)
         self.second = NoSecondMessage()
-        self._hold_rule = HoldRule(self.gate)
+        self._hold_rule = HoldRule(self.controls)
         self._is_offer_ours = False
 
     # --- SIP events
@@ -121,13 +121,13 @@ class SiprecCall(CopiedCall):
         """
         if self.offered.body is None:
             self._is_offer_ours = True
-            self.works.endpoint.answer(self._leg, self._lines.offer(), is_recorder=True)
+            self.services.endpoint.answer(self._leg, self._lines.offer(), is_recorder=True)
             self._probe_later()
             return
         if self._parts.sdp is None:
             raise MediaError("a recording session without a session description")
         answer = self._lines.take(Body(content=self._parts.sdp), self._course.record_state)
-        self.works.endpoint.answer(self._leg, answer, is_recorder=True)
+        self.services.endpoint.answer(self._leg, answer, is_recorder=True)
         self._look()
         self._probe_later()
 
@@ -145,13 +145,13 @@ class SiprecCall(CopiedCall):
             case InfoReceived():
                 self._info(event.body)
             case ReferReceived():
-                self.works.endpoint.refuse_refer(self._leg, 603)
+                self.services.endpoint.refuse_refer(self._leg, 603)
             case _:
                 _log.debug("event %s has no place in a recording session", type(event).__name__)
 
     def _reoffered(self, body: Body | None) -> None:
         """Take a re-INVITE or UPDATE: of lines, of metadata, of both; an empty one gets the lines as they are."""
-        endpoint = self.works.endpoint
+        endpoint = self.services.endpoint
         if body is None:
             endpoint.answer_offer(self._leg, Body(content=self._lines.content))
             return
@@ -203,7 +203,7 @@ class SiprecCall(CopiedCall):
     def _look(self) -> None:
         """Do what follows from who takes part and from the lines as they are now."""
         self._course.look()
-        self._links.name(self.gate, self._names.sessions, self._names.groups)
+        self._links.name(self.controls, self._names.sessions, self._names.groups)
         self._lines.drop_idle()
         self._hold_rule.look()
         self.tell()
@@ -217,7 +217,7 @@ class SiprecCall(CopiedCall):
         """Assign the call to the extension that a verdict names."""
         assert verdict.nomination is not None
         self.call.direction = verdict.nomination.direction
-        self.recording.become(verdict.nomination, rules_of(self.works.config, verdict.nomination.extension))
+        self.recording.become(verdict.nomination, rules_of(self.services.config, verdict.nomination.extension))
 
     # --- media events
 
@@ -239,7 +239,7 @@ class SiprecCall(CopiedCall):
                 self.keypad.secret(event.prefix, digits, event.source, self.call.officer)
             case MediaUnauthentic():
                 _log.error("recording session %s: %d packets of a line are not under its key", self.id, event.packets)
-                self.works.alarm("srtp_unauthentic")
+                self.services.alarm("srtp_unauthentic")
             case SourceRefused():
                 _log.warning("recording session %s: %s", self.id, source_refused(event))
             case _:
@@ -247,7 +247,7 @@ class SiprecCall(CopiedCall):
 
     def kept_also(self, state: PauseState, reasons: list[str]) -> "list[Future[None]]":
         """Write down how the recording stands by the names of the session too."""
-        return [self.works.sessions.put(self._names.sessions, self._names.groups, state=state, reasons=reasons)]
+        return [self.services.sessions.put(self._names.sessions, self._names.groups, state=state, reasons=reasons)]
 
     def tell_officer(self, sound: Prompt, side: Side | None = None) -> None:
         """Do nothing: nobody hears us. The console shows how the recording stands."""
@@ -268,34 +268,34 @@ class SiprecCall(CopiedCall):
     def stop(self, reason: str) -> None:
         """End the session from our side."""
         if self._course.stage is not Stage.ENDED:
-            self.works.endpoint.hang_up(self._leg)
+            self.services.endpoint.hang_up(self._leg)
             self._over(reason)
 
     def refuse(self, status: int, end: str) -> None:
         """Refuse the INVITE, and file that nothing came of it."""
         headers = (("Retry-After", "5"),) if status == 503 else ()
-        self.works.endpoint.refuse(self._leg, status, "", headers=headers)
+        self.services.endpoint.refuse(self._leg, status, "", headers=headers)
         self.recording.blocked = None
         self._over(end)
 
     def _over(self, end: str) -> None:
         self._course.stage = Stage.ENDED
-        self.call.state, self.call.end = State.ENDED, end
+        self.call.state, self.call.end = CallState.ENDED, end
         self.finish(end)
-        self._links.end(self.gate)
+        self._links.end(self.controls)
         self._board.ended(self)
 
     def finish(self, end: str) -> None:
         """Close the lines after their last packets, then the recording."""
-        self.gate.end()
-        self.works.scheduler.call_later(CLOSING_S, self.close, end)
+        self.controls.end()
+        self.services.scheduler.call_later(CLOSING_S, self.close, end)
 
     def close(self, end: str) -> None:
         """Close the lines, and the recording."""
         sides = self._course.verdict.sides
         codecs = (self._lines.codec_name(sides.left), self._lines.codec_name(sides.right))
         was_cut_off = end == LOST
-        silent_s = silence_of(self.works.relay, self._lines.legs) if was_cut_off else 0.0
+        silent_s = silence_of(self.services.relay, self._lines.legs) if was_cut_off else 0.0
         self._lines.close()
         recording = self.recording
         facts = Facts(
@@ -306,17 +306,17 @@ class SiprecCall(CopiedCall):
             is_cut_off=was_cut_off,
         )
         close = partial(recording.close, facts, codecs, self.clock.now, silent_s=silent_s)
-        self.gate.when_decided(recording.keep(close))
+        self.controls.when_decided(recording.keep(close))
 
     def _probe_later(self) -> None:
-        self.works.scheduler.call_later(PROBE_AFTER * self.works.config.media.dead_rtp_s, self._probe)
+        self.services.scheduler.call_later(PROBE_AFTER * self.services.config.media.dead_rtp_s, self._probe)
 
     def _probe(self) -> None:
         """Ask the client whether it is still there, if nothing has come for long: a BYE may have been lost."""
         if self._course.stage is Stage.ENDED:
             return
         if self._lines.was_silent():
-            self.works.endpoint.probe(self._leg)
+            self.services.endpoint.probe(self._leg)
         self._probe_later()
 
     # --- what is written down
@@ -340,7 +340,7 @@ class SiprecCall(CopiedCall):
     def numbers(self) -> frozenset[str]:
         """Return the nominated extensions that are on the call now."""
         recording = self.recording
-        if recording.book.is_away:
+        if recording.pause_reasons.is_away:
             return frozenset()
         both = (recording.nomination.extension, recording.nomination.second)
         return frozenset(one.number for one in both if one is not None)
@@ -357,25 +357,25 @@ class SiprecCall(CopiedCall):
 
     def described(self, row: RecordingRow) -> RecordingRow:
         """Return a row with who took part."""
-        names, extensions = self._names, self.works.config.extensions
+        names, extensions = self._names, self.services.config.extensions
         labels = names.labels(self._lines.labels)
         everyone = names.everyone.values() if self.is_listed else ()
-        crew = self.recording.crew
+        operators = self.recording.operators
         return replace(
             row,
             participants=participants_of(everyone, names.metadata, self._course.verdict, labels, extensions),
             numbers=further_numbers(everyone),
             remarks=tuple(sorted({*self._course.remarks, *row.remarks})),
-            operators=tuple(filter(None, crew.operators)),
-            extensions=tuple(filter(None, crew.extensions)),
+            operators=tuple(filter(None, operators.names)),
+            extensions=tuple(filter(None, operators.extensions)),
         )
 
     def tell(self) -> None:
         """Tell those who watch how the call is now, if people may see it."""
         if self.is_listed:
-            self.works.publish({"event": "call", **self.as_json()})
+            self.services.publish({"event": "call", **self.as_json()})
 
     def as_json(self) -> dict[str, Any]:
         """Return the call as `GET /api/calls` lists it."""
-        conversation = self._groups.conversation(self.gate)
-        return listing_of(self.recording, self.gate, second=self.second.state, conversation=conversation)
+        conversation = self._groups.conversation(self.controls)
+        return listing_of(self.recording, self.controls, second=self.second.state, conversation=conversation)

@@ -9,9 +9,9 @@ import logging
 
 from audio.types import DtmfPolicy
 from audio.types import LegId as MediaLegId
-from recorder.calls.part import Part
-from recorder.calls.rules.call import State
-from recorder.calls.rules.siprec import STEPS, Remark, Sent, Stage, Step, Terms, Verdict, judge
+from recorder.calls.component import Component
+from recorder.calls.rules.call import CallState
+from recorder.calls.rules.siprec import STEPS, Remark, SentLines, SessionAction, Stage, Terms, Verdict, judge
 from recorder.calls.siprec.session import CopiedCall
 from recorder.calls.siprec.siprec_lines import Lines
 from recorder.calls.siprec.siprec_names import Names
@@ -25,11 +25,11 @@ RETURNED = "rule:session_returned"
 HANDED_OVER = "rule:siprec_metadata"
 
 
-class Course(Part[CopiedCall]):
+class Course(Component[CopiedCall]):
     """The course of one session.
 
     Args:
-        call: The session's call; of one that is being made only ``works`` and ``offered`` are looked at.
+        call: The session's call; of one that is being made only ``services`` and ``offered`` are looked at.
         peer: Its client.
         names: What is known of it.
         lines: Its lines.
@@ -70,19 +70,19 @@ class Course(Part[CopiedCall]):
         if remark not in self.remarks:
             self.remarks.add(remark)
             _log.warning("recording session from %s: %s", self._peer.name, remark.value)
-            self._call.works.alarm("siprec_metadata")
+            self._call.services.alarm("siprec_metadata")
 
     def _keep(self, document: bytes) -> None:
         """Have a document sealed with the audio, as it came; before there is any it waits."""
-        taping = None if self.stage is Stage.WAITING else self._call.recording.taping
-        if taping is None:
+        in_progress = None if self.stage is Stage.WAITING else self._call.recording.in_progress
+        if in_progress is None:
             self._documents.append(document)
             return
         text = document.decode("utf-8", "backslashreplace")
-        taping.mark({"kind": "siprec_metadata", "at_s": round(taping.position_s, 3), "xml": text})
+        in_progress.mark({"kind": "siprec_metadata", "at_s": round(in_progress.position_s, 3), "xml": text})
 
     def _judged(self, labels: tuple[str | None, ...]) -> Verdict:
-        config, offered = self._call.works.config, self._call.offered
+        config, offered = self._call.services.config, self._call.offered
         fallback = Extension(number="", operator=self._peer.name, service=self._peer.siprec_service)
         terms = Terms(
             extensions=config.extensions,
@@ -91,7 +91,7 @@ class Course(Part[CopiedCall]):
             fallback=fallback if self._peer.all_sessions_nominated else None,
         )
         dialled = (offered.asserted_user or offered.from_user, offered.to_user)
-        sent = Sent(now=self._lines.sent, before=self._before)
+        sent = SentLines(now=self._lines.sent, before=self._before)
         return judge(self._names.metadata, self._names.labels(labels), dialled=dialled, terms=terms, sent=sent)
 
     @property
@@ -104,10 +104,10 @@ class Course(Part[CopiedCall]):
         call = self._call
         if "record-aware" not in call.offered.supported:
             return None
-        if self._judged(labels).closed is not None or call.recording.book.final is not None:
+        if self._judged(labels).closed is not None or call.recording.pause_reasons.final is not None:
             return "off"
-        left = call.works.sessions.left(self._names.sessions, self._names.groups)
-        return "paused" if call.recording.book.reasons or left.reasons else "on"
+        left = call.services.sessions.left(self._names.sessions, self._names.groups)
+        return "paused" if call.recording.pause_reasons.reasons or left.reasons else "on"
 
     def look(self) -> None:
         """Do what follows from who takes part and from the lines as they are now."""
@@ -116,25 +116,31 @@ class Course(Part[CopiedCall]):
         self.remarks |= verdict.remarks
         self.stage, step = STEPS[self.stage, verdict.closed is None]
         match step:
-            case Step.OPEN:
+            case SessionAction.OPEN:
                 self._open()
-            case Step.FOLLOW | Step.RETURN:
+            case SessionAction.FOLLOW | SessionAction.RETURN:
                 self._come_back()
                 self._follow()
-            case Step.LEAVE:
+            case SessionAction.LEAVE:
                 self._leave()
-            case Step.NOTHING if self.stage is Stage.WAITING:
+            case SessionAction.NOTHING if self.stage is Stage.WAITING:
                 self._call.recording.blocked = verdict.closed
                 if verdict.nomination is not None:
                     self._call.decided(verdict)
-            case Step.NOTHING:
+            case SessionAction.NOTHING:
                 pass
 
     def _name(self) -> None:
         """Write down how the session stands under names that have just become known, too."""
-        names, book = frozenset(self._names.sessions), self._call.recording.book
-        if names != self._known_by and self._known_by and (book.reasons - {HOLD} or book.final is not None):
-            self._call.works.sessions.put(names, self._names.groups, state=book.state, reasons=book.reasons)
+        names, pause_reasons = frozenset(self._names.sessions), self._call.recording.pause_reasons
+        if (
+            names != self._known_by
+            and self._known_by
+            and (pause_reasons.reasons - {HOLD} or pause_reasons.final is not None)
+        ):
+            self._call.services.sessions.put(
+                names, self._names.groups, state=pause_reasons.state, reasons=pause_reasons.reasons
+            )
         self._known_by = names
 
     def _open(self) -> None:
@@ -142,62 +148,62 @@ class Course(Part[CopiedCall]):
         call, sides = self._call, self.verdict.sides
         call.decided(self.verdict)
         call.recording.blocked, call.recording.joined_at = None, call.clock.now
-        call.call.state, call.call.was_joined = State.JOINED, True
-        register = call.works.sessions
+        call.call.state, call.call.was_joined = CallState.JOINED, True
+        register = call.services.sessions
         left = register.left(self._names.sessions, self._names.groups)
         reasons = left.reasons if register.is_known else left.reasons | {AGENT}
         if reasons or left.final is not None:
             self.remarks.add(Remark.RETURNED)
-        call.recording.book.reasons |= reasons
-        call.recording.book.final = call.recording.book.final or left.final
+        call.recording.pause_reasons.reasons |= reasons
+        call.recording.pause_reasons.final = call.recording.pause_reasons.final or left.final
         self._listen()
-        if call.recording.book.final is None:
+        if call.recording.pause_reasons.final is None:
             call.recording.is_joining = True
             call.recording.open_tap(self._lines.leg(sides.left), self._lines.leg(sides.right))
             call.recording.is_joining = False
         waiting, self._documents = self._documents, []
         for document in waiting:
             self._keep(document)
-        call.gate.begun()
+        call.controls.begun()
 
     def _come_back(self) -> None:
         """Pause, if a name that has just become known is of a session that was left paused."""
         call = self._call
-        left = call.works.sessions.left(self._names.sessions, self._names.groups)
+        left = call.services.sessions.left(self._names.sessions, self._names.groups)
         with contextlib.suppress(RefusedError):
-            if left.final is Final.OPTED_OUT and call.recording.book.final is None:
-                call.gate.opt_out("the session had been opted out before it came back", RETURNED)
-            elif left.final is Final.DISCARDED and call.recording.book.final is None:
-                call.gate.pause(AGENT, RETURNED)  # which discards, where the service wants that
-            for reason in sorted(left.reasons - call.recording.book.reasons):
+            if left.final is Final.OPTED_OUT and call.recording.pause_reasons.final is None:
+                call.controls.opt_out("the session had been opted out before it came back", RETURNED)
+            elif left.final is Final.DISCARDED and call.recording.pause_reasons.final is None:
+                call.controls.pause(AGENT, RETURNED)  # which discards, where the service wants that
+            for reason in sorted(left.reasons - call.recording.pause_reasons.reasons):
                 self.remarks.add(Remark.RETURNED)
-                call.gate.pause(reason, RETURNED)
+                call.controls.pause(reason, RETURNED)
 
     def _follow(self) -> None:
         """Record the lines, and for the officer, as they are now."""
-        call, verdict, taping = self._call, self.verdict, self._call.recording.taping
+        call, verdict, in_progress = self._call, self.verdict, self._call.recording.in_progress
         assert verdict.nomination is not None
         call.decided(verdict)
         is_moved = self._listen()
-        if taping is None:
+        if in_progress is None:
             return
         if is_moved:
-            taping.retarget(self._lines.leg(verdict.sides.left), self._lines.leg(verdict.sides.right))
-        taping.enter_scope(
+            in_progress.retarget(self._lines.leg(verdict.sides.left), self._lines.leg(verdict.sides.right))
+        in_progress.enter_scope(
             call.recording.operator, verdict.nomination.extension.number, call.recording.officers, HANDED_OVER
         )
-        taping.describe(call.recording.row())
+        in_progress.describe(call.recording.row())
 
     def _leave(self) -> None:
         """Stop: whoever takes part now is not recorded. A later update may bring the call back."""
-        taping = self._call.recording.taping
-        if taping is not None:
-            taping.leave_scope(self.verdict.closed or "", HANDED_OVER)
-            taping.describe(self._call.recording.row())
+        in_progress = self._call.recording.in_progress
+        if in_progress is not None:
+            in_progress.leave_scope(self.verdict.closed or "", HANDED_OVER)
+            in_progress.describe(self._call.recording.row())
 
     def _listen(self) -> bool:
         """Listen for keys on the lines that are recorded; tells whether that are others than before."""
-        sides, relay = self.verdict.sides, self._call.works.relay
+        sides, relay = self.verdict.sides, self._call.services.relay
         left, right = self._lines.leg(sides.left), self._lines.leg(sides.right)
         if (left, right, self.has_officers_keys) == self._on:
             return False  # what is being keyed is not to be broken off
@@ -210,7 +216,7 @@ class Course(Part[CopiedCall]):
         elif right is not None:
             relay.set_dtmf(right, DtmfPolicy.SWALLOW)
         for leg in filter(None, (left, right)):
-            relay.detect_tones(leg, is_on=self._call.works.config.media.detect_tones)
+            relay.detect_tones(leg, is_on=self._call.services.config.media.detect_tones)
         return True
 
     @property

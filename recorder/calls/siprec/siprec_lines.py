@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 from audio.types import Codec, LegMedia, MediaAddress
 from audio.types import LegId as MediaLegId
+from recorder.calls.component import Component
 from recorder.calls.media_errors import MediaError
-from recorder.calls.part import Part
-from recorder.calls.party import formats_for_core
+from recorder.calls.party_media import formats_for_core
 from recorder.calls.recordable import RecordableCall
 from recorder.calls.registry import CallRegistry
 from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
@@ -24,7 +24,7 @@ from sip.sdes import Crypto, Srtp
 _log = logging.getLogger(__name__)
 
 
-class Lines(Part[RecordableCall]):
+class Lines(Component[RecordableCall]):
     """The lines of one session.
 
     Args:
@@ -39,7 +39,7 @@ class Lines(Part[RecordableCall]):
         self, call: RecordableCall, board: CallRegistry, thread: int, networks: Sequence[str], srtp: Srtp
     ) -> None:
         super().__init__(call)
-        self._works = call.works
+        self._services = call.services
         self._board = board
         self._thread = thread
         self._networks = tuple(networks)
@@ -121,11 +121,11 @@ class Lines(Part[RecordableCall]):
         try:
             for at in usable:
                 if at not in self._legs:
-                    self._legs[at] = self._works.relay.open_leg(self._thread)
+                    self._legs[at] = self._services.relay.open_leg(self._thread)
                     opened.append(at)
         except BaseException:
             for at in opened:
-                self._works.relay.close_leg(self._legs.pop(at))
+                self._services.relay.close_leg(self._legs.pop(at))
             raise
         for at in opened:
             self._board.adopt_media(self._legs[at], self._call)
@@ -133,8 +133,8 @@ class Lines(Part[RecordableCall]):
 
     def _local(self, at: int) -> offer_answer.LocalStream:
         known = self._lines[at].local if at < len(self._lines) else None
-        address = self._works.relay.local_address(self._legs[at])
-        ip = self._works.config.media.advertised or address.ip
+        address = self._services.relay.local_address(self._legs[at])
+        ip = self._services.config.media.advertised or address.ip
         self._session = dataclasses.replace(self._session, ip=ip)
         return known or offer_answer.LocalStream(ip=ip, rtp_port=address.rtp_port, session_id=0)
 
@@ -143,7 +143,7 @@ class Lines(Part[RecordableCall]):
         if before is not None:
             wipe_others(before.cryptos, kept)
 
-    def _listen(self, leg: MediaLegId, media: offer_answer.Media) -> None:
+    def _listen(self, leg: MediaLegId, media: offer_answer.NegotiatedMedia) -> None:
         expected = _signalled(media)
         listening = LegMedia(
             remote=None,
@@ -158,7 +158,7 @@ class Lines(Part[RecordableCall]):
             srtp=for_core(media.srtp),
             more=formats_for_core(media),
         )
-        self._works.relay.set_media(leg, listening)
+        self._services.relay.set_media(leg, listening)
 
     @property
     def labels(self) -> tuple[str | None, ...]:
@@ -190,11 +190,11 @@ class Lines(Part[RecordableCall]):
         for at in [one for one in self._legs if self._lines[one : one + 1] == () or self._lines[one].media is None]:
             leg = self._legs.pop(at)
             self._heard.pop(leg, None)
-            self._works.relay.close_leg(leg)
+            self._services.relay.close_leg(leg)
 
     def was_silent(self) -> bool:
         """Tell whether nothing has arrived on any line since this was last asked."""
-        received = {leg: self._works.relay.statistics(leg).received for leg in self._legs.values()}
+        received = {leg: self._services.relay.statistics(leg).received for leg in self._legs.values()}
         is_silent = all(count == self._heard.get(leg, -1) for leg, count in received.items())
         self._heard = received
         return is_silent
@@ -207,13 +207,13 @@ class Lines(Part[RecordableCall]):
     def close(self) -> None:
         """Close every leg."""
         for leg in self._legs.values():
-            self._works.relay.close_leg(leg)
+            self._services.relay.close_leg(leg)
         self._legs.clear()
         for at in range(len(self._lines)):
             self._wipe_old(at, ())
 
 
-def _signalled(media: offer_answer.Media) -> MediaAddress | None:
+def _signalled(media: offer_answer.NegotiatedMedia) -> MediaAddress | None:
     """Return where the client says that it sends from, or None; an address with a zone is of its host alone."""
     if media.remote_ip is None or "%" in media.remote_ip:
         return None

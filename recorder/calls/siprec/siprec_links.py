@@ -6,7 +6,7 @@ is a session of its own, and their recordings name one another.
 
 from collections.abc import Iterable
 
-from recorder.calls.gate_acts import GateActs
+from recorder.calls.recording_controls import RecordingControls
 from storage.types import RecordingId
 
 MOST = 2000
@@ -18,13 +18,13 @@ class Links:
 
     def __init__(self) -> None:
         self._names: dict[str, list[RecordingId]] = {}
-        self._live: dict[RecordingId, GateActs] = {}
+        self._live: dict[RecordingId, RecordingControls] = {}
         self._twins: dict[RecordingId, frozenset[str]] = {}
 
-    def name(self, gate: GateActs, sessions: Iterable[str], groups: Iterable[str]) -> None:
+    def name(self, controls: RecordingControls, sessions: Iterable[str], groups: Iterable[str]) -> None:
         """Note the names of a call, and relate its recording to those of calls that share one."""
-        mine = gate.recording
-        self._live[mine.id] = gate
+        mine = controls.recording
+        self._live[mine.id] = controls
         sessions = frozenset(sessions)
         self._twins[mine.id] = sessions
         for name in (*sorted(sessions), *groups):
@@ -37,15 +37,15 @@ class Links:
             self._names[name] = known if mine.id in known else [*known, mine.id]
         self._forget_old()
 
-    def twins(self, gate: GateActs) -> list[GateActs]:
+    def twins(self, controls: RecordingControls) -> list[RecordingControls]:
         """Return the other calls in progress that are the same session: what is done to one is done to all."""
-        mine = self._twins.get(gate.id, frozenset())
-        return [self._live[other] for other, names in self._twins.items() if other != gate.id and mine & names]
+        mine = self._twins.get(controls.id, frozenset())
+        return [self._live[other] for other, names in self._twins.items() if other != controls.id and mine & names]
 
-    def end(self, gate: GateActs) -> None:
+    def end(self, controls: RecordingControls) -> None:
         """Note that a call is over; its names are remembered for the calls that follow."""
-        self._live.pop(gate.id, None)
-        self._twins.pop(gate.id, None)
+        self._live.pop(controls.id, None)
+        self._twins.pop(controls.id, None)
 
     def _forget_old(self) -> None:
         for name in list(self._names)[: max(len(self._names) - MOST, 0)]:

@@ -7,7 +7,7 @@ import logging
 
 from sip import built_in_bridge, siprec
 from sip.events import Body, CallOffered
-from sip.metadata import Metadata, MetadataError, Participant
+from sip.metadata import Metadata, MetadataError, SessionParticipant
 from sip.metadata_parser import parse
 
 _log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Names:
         self.metadata: Metadata | None = bridge.metadata if bridge is not None else None
         self._is_bridge = bridge is not None
         self.is_unreadable = self.is_repaired = False
-        self.everyone: dict[str, Participant] = {}
+        self.everyone: dict[str, SessionParticipant] = {}
         self._documents = 0
         self._last = b""
         self._dialog = tuple(filter(None, (offered.session_id, f"call-id:{offered.sip_call_id}")))

@@ -44,7 +44,7 @@ def proof_of(peer: Peer) -> NoticeProof:
 
 
 def participants_of(
-    everyone: Iterable[metadata.Participant],
+    everyone: Iterable[metadata.SessionParticipant],
     known: Metadata | None,
     verdict: Verdict,
     labels: Sequence[str | None],
@@ -63,7 +63,7 @@ def participants_of(
     )
 
 
-def further_numbers(everyone: Iterable[metadata.Participant]) -> tuple[str, ...]:
+def further_numbers(everyone: Iterable[metadata.SessionParticipant]) -> tuple[str, ...]:
     """Return the numbers of those who took part beside what `participants_of` gives: whoever has one is found by it.
 
     Those of people whom it leaves out come first.
@@ -75,7 +75,7 @@ def further_numbers(everyone: Iterable[metadata.Participant]) -> tuple[str, ...]
 
 
 def _written(
-    one: metadata.Participant, verdict: Verdict, channel: str, extensions: Mapping[str, Extension]
+    one: metadata.SessionParticipant, verdict: Verdict, channel: str, extensions: Mapping[str, Extension]
 ) -> Participant:
     number = one.users[0] if one.users else ""
     roles = {verdict.caller: "caller", verdict.called: "called"}

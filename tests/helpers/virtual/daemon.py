@@ -20,17 +20,17 @@ import recorder.service.daemon
 from audio.port_memory import PortMemory
 from audio.types import RelayOptions
 from audio.writer import PausableWriter
-from recorder.calls.works import Works
-from recorder.common.clerk import Clerk
+from recorder.calls.call_services import CallServices
 from recorder.common.home import Home
 from recorder.common.logs import MaskingFormatter
+from recorder.common.serial_executor import SerialExecutor
 from recorder.config.reading import read_config
 from tests.helpers.virtual.media import TurnedRelay
 from tests.helpers.virtual.world import NEVER_NS, NS_PER_S, World
 
 
-class TurnedClerk(Clerk):
-    """A clerk whose work is done in the world, one piece after another, never within the callback that asked for it."""
+class TurnedExecutor(SerialExecutor):
+    """Does its work in the world, one piece after another, never within the callback that asked for it."""
 
     def __init__(self, name: str, world: World) -> None:
         self._name = name
@@ -152,7 +152,7 @@ class TurnedDaemon:
             return _App(app, path)
 
         with (
-            patch.object(recorder.service.composition, "Clerk", lambda name: TurnedClerk(name, world)),
+            patch.object(recorder.service.composition, "SerialExecutor", lambda name: TurnedExecutor(name, world)),
             patch.object(recorder.service.composition, "PausableWriter", writer_of),
             patch.object(recorder.service.composition, "open_relay", relay_of),
             patch.object(recorder.service.daemon, "SocketServer", served),
@@ -171,26 +171,26 @@ class TurnedDaemon:
         self._world.turn(recorder.service.daemon.SETTLE_S)
         daemon._socket.close()
         daemon._endpoint.close(keep=daemon._control.left_alone())
-        self._world.wait_for(lambda: not daemon._works.open_recordings, recorder.service.daemon.FILING_S)
-        assert not daemon._works.open_recordings, "a recording was not filed"
+        self._world.wait_for(lambda: not daemon._services.open_recordings, recorder.service.daemon.FILING_S)
+        assert not daemon._services.open_recordings, "a recording was not filed"
         self._world.leave(self)
         daemon._writer.close()
-        clerks = daemon._clerks
-        for clerk in (clerks.opening, clerks.filing, clerks.orders, clerks.pins, clerks.pauses):
-            clerk.close()
+        executors = daemon._executors
+        for act_writer in (executors.opening, executors.filing, executors.orders, executors.pins, executors.pauses):
+            act_writer.close()
         daemon._port_memory.close()
-        clerks.clerk.submit(daemon._works.late.catch_up)
-        clerks.clerk.close()
+        executors.act_writer.submit(daemon._services.late.catch_up)
+        executors.act_writer.close()
         daemon._media_events.close()
         daemon._relay.close()
         daemon._index.close()
         self._stack.close()
 
     @property
-    def works(self) -> Works:
+    def services(self) -> CallServices:
         """What its calls are given."""
         assert self._daemon is not None
-        return self._daemon._works
+        return self._daemon._services
 
     def ask_for_reload(self) -> None:
         """Do what SIGHUP does."""

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio.blocks import Anchor, AudioRun, LostRange, MalformedBlockError, Record, decode_block, encode_block
+from audio.blocks import AudioRun, ClockAnchor, LostRange, MalformedBlockError, Record, decode_block, encode_block
 from audio.types import Channel, Codec
 
 channels, codecs = st.sampled_from(Channel), st.sampled_from(Codec)
 u32, u63 = st.integers(0, (1 << 32) - 1), st.integers(0, (1 << 63) - 1)
 records = st.lists(
     st.builds(AudioRun, channel=channels, codec=codecs, start=u63, payload=st.binary(max_size=50))
-    | st.builds(Anchor, channel=channels, codec=codecs, timestamp=u32, position=u63, arrival_ns=u63)
+    | st.builds(ClockAnchor, channel=channels, codec=codecs, timestamp=u32, position=u63, arrival_ns=u63)
     | st.builds(LostRange, channel=channels, start=u63, ticks=u32),
     max_size=5,
 )
@@ -25,7 +25,7 @@ def test_records_survive(values: list[Record]) -> None:
 def test_the_byte_table() -> None:
     run = AudioRun(channel=Channel.RIGHT, codec=Codec.PCMA, start=0x0102, payload=b"ab")
     assert encode_block([run]).hex() == "01010800" + "02000000" + "0201000000000000" + "00" * 8 + "6162"
-    anchor = Anchor(channel=Channel.LEFT, codec=Codec.G722, timestamp=5, position=6, arrival_ns=7)
+    anchor = ClockAnchor(channel=Channel.LEFT, codec=Codec.G722, timestamp=5, position=6, arrival_ns=7)
     assert encode_block([anchor]).hex() == "02000900" + "05000000" + "06" + "00" * 7 + "07" + "00" * 7
     lost = LostRange(channel=Channel.LEFT, start=8, ticks=9)
     assert encode_block([lost]).hex() == "03000000" + "09000000" + "08" + "00" * 7 + "00" * 8

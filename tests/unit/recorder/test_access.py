@@ -13,7 +13,7 @@ from recorder.permissions import (
     Application,
     LocalUser,
     Person,
-    Refused,
+    Refusal,
     Role,
     Scope,
 )
@@ -35,7 +35,7 @@ EXPECTED = {
     Act.OPT_OUT: "- - y y y - -",
     Act.DECLINE_OPT_OUT: "- - y y y - -",
     Act.SECOND_MESSAGE: "- y y y y - -",
-    Act.FORGOT: "- o b y y - -",
+    Act.RETROACTIVE_PAUSE: "- o b y y - -",
     Act.SEARCH: "- o t y y y -",
     Act.VIEW: "- o t y y y l",
     Act.PLAY: "- l l l l g l",
@@ -90,11 +90,11 @@ def test_role_and_act(role: Role, act: Act, mark: str) -> None:
         "g": Allowed(break_glass=True),
     }.get(mark)
     if mark == "l":
-        assert isinstance(decision, Refused)
+        assert isinstance(decision, Refusal)
         assert "leave" in decision.reason
         assert may(person(role), act, reason=REASON, has_leave=True) == Allowed()
     elif expected is None:
-        assert isinstance(decision, Refused)
+        assert isinstance(decision, Refusal)
         assert "role" in decision.reason
         assert may(person(role), act, reason=REASON, has_leave=True) == decision
     else:
@@ -108,27 +108,27 @@ def test_the_documented_matrix_is_that_of_the_table() -> None:
 
 @pytest.mark.parametrize("act", list(Act))
 def test_nobody_without_a_role_does_anything(act: Act) -> None:
-    assert isinstance(may(person(), act, reason=REASON), Refused)
+    assert isinstance(may(person(), act, reason=REASON), Refusal)
 
 
 def test_admin_and_officer_together_do_not_listen() -> None:
-    assert isinstance(may(person(Role.ADMIN, Role.OFFICER), Act.PLAY, reason=REASON), Refused)
-    assert isinstance(may(person(Role.ADMIN), Act.PLAY, reason=REASON, has_leave=True), Refused)
+    assert isinstance(may(person(Role.ADMIN, Role.OFFICER), Act.PLAY, reason=REASON), Refusal)
+    assert isinstance(may(person(Role.ADMIN), Act.PLAY, reason=REASON, has_leave=True), Refusal)
 
 
 @pytest.mark.parametrize("act", sorted(WATCHES_ICT))
 def test_nobody_of_ict_watches_over_ict(act: Act) -> None:
     assert isinstance(may(person(Role.DPO), act, reason=REASON), Allowed)
     for roles in ((Role.DPO, Role.ICT), (Role.ICT,), (Role.DPO, Role.TEAM_LEADER, Role.ICT)):
-        assert isinstance(may(person(*roles), act, reason=REASON), Refused)
+        assert isinstance(may(person(*roles), act, reason=REASON), Refusal)
 
 
 def test_leave_is_no_break_glass() -> None:
     both = person(Role.ICT, Role.MANAGER)
     assert may(both, Act.PLAY, reason=REASON) == Allowed(break_glass=True)
     assert may(both, Act.PLAY, has_leave=True) == Allowed()
-    assert isinstance(may(person(Role.ICT), Act.PLAY), Refused)
-    assert isinstance(may(person(Role.ICT), Act.EXPORT, reason=REASON, has_leave=True), Refused)
+    assert isinstance(may(person(Role.ICT), Act.PLAY), Refusal)
+    assert isinstance(may(person(Role.ICT), Act.EXPORT, reason=REASON, has_leave=True), Refusal)
 
 
 def test_roles_add_up() -> None:
@@ -139,13 +139,13 @@ def test_roles_add_up() -> None:
 @pytest.mark.parametrize("reason", ["", "   ", "ab", "x" * 1001])
 def test_a_reason_is_demanded(act: Act, reason: str) -> None:
     decision = may(person(Role.DPO), act, reason=reason, has_leave=True)
-    assert isinstance(decision, Refused)
+    assert isinstance(decision, Refusal)
     assert "reason" in decision.reason
 
 
 def test_officer_sees_own_calls_only() -> None:
     assert may(person(Role.OFFICER), Act.VIEW, operator="Pat Example") == Allowed(own_only=True)
-    assert isinstance(may(person(Role.OFFICER), Act.VIEW, operator="Sam Example"), Refused)
+    assert isinstance(may(person(Role.OFFICER), Act.VIEW, operator="Sam Example"), Refusal)
 
 
 @pytest.mark.parametrize("act", list(Act))
@@ -168,7 +168,7 @@ def test_token_does_what_its_scope_says(act: Act, scope: Scope) -> None:
 def test_token_stays_on_its_extensions() -> None:
     token = Application(name="crm", scopes=frozenset(Scope), extensions=frozenset({"2001"}))
     assert may(token, Act.PAUSE, extension="2001") == Allowed()
-    assert isinstance(may(token, Act.PAUSE, extension="2002"), Refused)
+    assert isinstance(may(token, Act.PAUSE, extension="2002"), Refusal)
 
 
 def test_actors_cannot_be_mistaken_for_one_another() -> None:
@@ -189,9 +189,9 @@ def test_a_manager_sees_their_teams(act: Act) -> None:
     assert may(mary, act) == Allowed(team_only=True)
     assert may(mary, act, operator="Ann", team="South") == Allowed(team_only=True)
     for team in ("East", "", "north", "North "):
-        assert isinstance(may(mary, act, operator="Ann", team=team), Refused), team
-    assert isinstance(may(manager(), act, operator="Mary", team=""), Refused), "of no team, so of no call"
-    assert isinstance(may(mary, act, operator="Mary", team="East"), Refused), "a manager's own calls take the role"
+        assert isinstance(may(mary, act, operator="Ann", team=team), Refusal), team
+    assert isinstance(may(manager(), act, operator="Mary", team=""), Refusal), "of no team, so of no call"
+    assert isinstance(may(mary, act, operator="Mary", team="East"), Refusal), "a manager's own calls take the role"
 
 
 def test_roles_add_up_to_teams_and_own_calls() -> None:
@@ -200,7 +200,7 @@ def test_roles_add_up_to_teams_and_own_calls() -> None:
     assert may(both, Act.VIEW) == wide
     assert may(both, Act.VIEW, operator="Mary", team="East") == wide
     assert may(both, Act.VIEW, operator="Ann", team="North") == wide
-    assert isinstance(may(both, Act.VIEW, operator="Ann", team="East"), Refused)
+    assert isinstance(may(both, Act.VIEW, operator="Ann", team="East"), Refusal)
     whole = manager("North", roles=frozenset({Role.MANAGER, Role.ICT}))
     assert may(whole, Act.VIEW, operator="Ann", team="East") == Allowed()
 

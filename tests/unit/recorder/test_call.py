@@ -13,13 +13,13 @@ from recorder.calls.rules.call import (
     IGNORED,
     TABLE,
     Call,
+    CallState,
     Command,
     Event,
     Left,
     Refused,
     Ring,
     Side,
-    State,
     UndecidedError,
 )
 from recorder.calls.rules.call_words import (
@@ -50,14 +50,14 @@ from tests.helpers.call_scripts import make, play
 A, B = Side.A, Side.B
 HEARD, CUT = NoticeEnded(complete=True), NoticeEnded(complete=False)
 NOTICE, SECOND, RINGBACK, HOLD, FAILED = Play.NOTICE, Play.SECOND, Play.RINGBACK, Play.HOLD, Play.FAILED
-PAIRS = [(state, event) for state in State for event in EVENTS]
+PAIRS = [(state, event) for state in CallState for event in EVENTS]
 
 
 def after_answer(**changes: Any) -> Call:
     return make(notice_when=NoticeWhen.AFTER_ANSWER, **changes)
 
 
-def to(state: State) -> Call:
+def to(state: CallState) -> Call:
     """Return some call that has really come to a state."""
     return copy.copy(reachable().first[state])
 
@@ -66,7 +66,7 @@ def to(state: State) -> Call:
 
 
 @pytest.mark.parametrize(("state", "event"), PAIRS, ids=lambda value: getattr(value, "name", None) or value.__name__)
-def test_every_pair_is_decided_once(state: State, event: type[Event]) -> None:
+def test_every_pair_is_decided_once(state: CallState, event: type[Event]) -> None:
     assert ((state, event) in TABLE) != ((state, event) in IGNORED)
 
 
@@ -75,9 +75,9 @@ def test_the_tables_hold_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "probe"), [(state, probe) for state in State for probe in PROBES if (state, type(probe)) in IGNORED]
+    ("state", "probe"), [(state, probe) for state in CallState for probe in PROBES if (state, type(probe)) in IGNORED]
 )
-def test_what_is_ignored_changes_nothing(state: State, probe: Event) -> None:
+def test_what_is_ignored_changes_nothing(state: CallState, probe: Event) -> None:
     call = to(state)
     before = copy.copy(call)
     assert call.handle(probe) == []
@@ -89,11 +89,11 @@ def test_every_event_is_probed() -> None:
 
 
 def test_every_state_can_be_reached() -> None:
-    assert set(reachable().first) == set(State)
+    assert set(reachable().first) == set(CallState)
 
 
 def test_a_pair_that_nobody_decided_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(TABLE, (State.OFFERED, Begin))
+    monkeypatch.delitem(TABLE, (CallState.OFFERED, Begin))
     call = make()
     with pytest.raises(UndecidedError, match="no rule for Begin in state OFFERED"):
         call.handle(Begin())
@@ -120,20 +120,26 @@ def test_before_ring_from_the_offer_to_the_hang_up() -> None:
 
 
 def test_the_officer_hangs_up() -> None:
-    call = make(state=State.JOINED)
+    call = make(state=CallState.JOINED)
     play(call, [(Left(B), [HangUp(A), Finish("officer_hung_up")])])
 
 
-@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("state", CallState)
 @pytest.mark.parametrize("side", Side)
-def test_nobody_hangs_up_who_does_not_answer_any_more(state: State, side: Side) -> None:
+def test_nobody_hangs_up_who_does_not_answer_any_more(state: CallState, side: Side) -> None:
     """But an INVITE that expires before it is answered is given up."""
     call = to(state)
     call.end, transferor = "busy", call.transferor
     call.handle(Left(side, is_lost=True))
-    if state in (State.OFFERED, State.RINGING_FIRST, State.THROUGH_RINGING, State.CLEARING, State.ENDED):
+    if state in (
+        CallState.OFFERED,
+        CallState.RINGING_FIRST,
+        CallState.THROUGH_RINGING,
+        CallState.CLEARING,
+        CallState.ENDED,
+    ):
         assert not call.was_cut_off
-    elif call.state is State.ENDED:
+    elif call.state is CallState.ENDED:
         assert call.was_cut_off
         assert call.end == ("caller_unreachable" if side is call.outside else "officer_unreachable")
     else:
@@ -141,13 +147,13 @@ def test_nobody_hangs_up_who_does_not_answer_any_more(state: State, side: Side) 
 
 
 def test_a_notice_that_was_cut_short_is_remembered() -> None:
-    call = make(state=State.NOTICE)
+    call = make(state=CallState.NOTICE)
     play(call, [(CUT, [PlayTo(A, RINGBACK), Dial(0)]), (Answered(), [StopPlaying(), Join()])])
     assert call.notice_complete is False
 
 
 def test_somebody_else_answers_who_hears_the_notice_first() -> None:
-    call = make(state=State.RINGING, direction=Direction.INTERNAL, notice_complete=True)
+    call = make(state=CallState.RINGING, direction=Direction.INTERNAL, notice_complete=True)
     play(
         call,
         [
@@ -155,11 +161,11 @@ def test_somebody_else_answers_who_hears_the_notice_first() -> None:
             (HEARD, [StopPlaying(), Join()]),
         ],
     )
-    assert (call.officer, call.state, call.notice_complete) == (A, State.JOINED, True)
+    assert (call.officer, call.state, call.notice_complete) == (A, CallState.JOINED, True)
 
 
 def test_second_message_asked_for_during_the_notice() -> None:
-    call = make(state=State.NOTICE)
+    call = make(state=CallState.NOTICE)
     play(
         call,
         [
@@ -175,7 +181,7 @@ def test_second_message_asked_for_during_the_notice() -> None:
 
 
 def test_second_message_asked_for_while_it_rings() -> None:
-    call = make(state=State.RINGING)
+    call = make(state=CallState.RINGING)
     play(
         call,
         [
@@ -189,7 +195,7 @@ def test_second_message_asked_for_while_it_rings() -> None:
 
 
 def test_the_officer_answers_during_the_second_message_and_is_held() -> None:
-    call = make(state=State.RINGING)
+    call = make(state=CallState.RINGING)
     play(
         call,
         [
@@ -201,18 +207,18 @@ def test_the_officer_answers_during_the_second_message_and_is_held() -> None:
 
 
 def test_without_a_second_message_its_key_does_nothing() -> None:
-    call = make(has_second=False, state=State.NOTICE)
+    call = make(has_second=False, state=CallState.NOTICE)
     play(call, [(SecondWanted(), []), (HEARD, [PlayTo(A, RINGBACK), Dial(0)]), (SecondWanted(), [])])
     assert not call.second_played
 
 
 def test_early_media_after_the_notice_is_heard() -> None:
-    play(make(state=State.RINGING), [(Rang(has_media=True), [JoinEarly()]), (Answered(), [StopPlaying(), Join()])])
+    play(make(state=CallState.RINGING), [(Rang(has_media=True), [JoinEarly()]), (Answered(), [StopPlaying(), Join()])])
 
 
 @pytest.mark.parametrize("status", [408, 500, 501, 502, 503, 504])
 def test_the_next_target_is_tried_when_one_fails(status: int) -> None:
-    call = make(state=State.RINGING, targets=3)
+    call = make(state=CallState.RINGING, targets=3)
     play(
         call,
         [
@@ -224,7 +230,7 @@ def test_the_next_target_is_tried_when_one_fails(status: int) -> None:
 
 
 def test_after_early_media_of_a_failed_target_the_caller_hears_ringing_again() -> None:
-    call = make(state=State.RINGING, targets=2)
+    call = make(state=CallState.RINGING, targets=2)
     play(
         call,
         [
@@ -236,7 +242,7 @@ def test_after_early_media_of_a_failed_target_the_caller_hears_ringing_again() -
 
 
 def test_busy_is_not_tried_elsewhere_and_the_caller_hears_so() -> None:
-    call = make(state=State.RINGING, targets=2)
+    call = make(state=CallState.RINGING, targets=2)
     play(
         call,
         [
@@ -247,7 +253,7 @@ def test_busy_is_not_tried_elsewhere_and_the_caller_hears_so() -> None:
 
 
 def test_a_caller_who_hangs_up_during_the_tone_leaves_the_reason() -> None:
-    call = make(state=State.RINGING)
+    call = make(state=CallState.RINGING)
     play(call, [(Refused(480), [PlayTo(A, FAILED)]), (Left(A), [HangUp(B), Finish("no_answer")])])
 
 
@@ -271,7 +277,7 @@ def test_after_answer_from_the_offer_to_the_hang_up() -> None:
 
 
 def test_after_answer_without_the_second_message() -> None:
-    call = after_answer(state=State.NOTICE_HELD)
+    call = after_answer(state=CallState.NOTICE_HELD)
     play(call, [(CUT, [StopPlaying(), Join()])])
     assert call.notice_complete is False
 
@@ -337,32 +343,32 @@ def test_a_passed_call_fails_over_and_is_refused_in_the_last_targets_words() -> 
 
 # --- hang-ups and stops in every state
 
-ENDS: dict[State, tuple[str, Command]] = {
-    State.OFFERED: ("while_ringing", RefuseA(503)),
-    State.NOTICE: ("during_notice", HangUp(A)),
-    State.SECOND: ("during_second_message", HangUp(A)),
-    State.RINGING: ("while_ringing", HangUp(A)),
-    State.RINGING_FIRST: ("while_ringing", RefuseA(503)),
-    State.NOTICE_HELD: ("during_notice", HangUp(A)),
-    State.SECOND_HELD: ("during_second_message", HangUp(A)),
-    State.THROUGH_RINGING: ("while_ringing", RefuseA(503)),
+ENDS: dict[CallState, tuple[str, Command]] = {
+    CallState.OFFERED: ("while_ringing", RefuseA(503)),
+    CallState.NOTICE: ("during_notice", HangUp(A)),
+    CallState.SECOND: ("during_second_message", HangUp(A)),
+    CallState.RINGING: ("while_ringing", HangUp(A)),
+    CallState.RINGING_FIRST: ("while_ringing", RefuseA(503)),
+    CallState.NOTICE_HELD: ("during_notice", HangUp(A)),
+    CallState.SECOND_HELD: ("during_second_message", HangUp(A)),
+    CallState.THROUGH_RINGING: ("while_ringing", RefuseA(503)),
 }
 
 
 @pytest.mark.parametrize("side", Side)
 @pytest.mark.parametrize("state", ENDS)
-def test_giving_up_before_the_joining(state: State, side: Side) -> None:
+def test_giving_up_before_the_joining(state: CallState, side: Side) -> None:
     party = "caller" if side is A else "officer"
     play(make(state=state), [(Left(side), [HangUp(side.other), Finish(f"{party}_gave_up_{ENDS[state][0]}")])])
 
 
 def test_giving_up_of_an_outbound_call_names_the_parties_the_other_way_round() -> None:
-    call = make(direction=Direction.OUTBOUND, state=State.NOTICE_HELD)
+    call = make(direction=Direction.OUTBOUND, state=CallState.NOTICE_HELD)
     play(call, [(Left(B), [HangUp(A), Finish("caller_gave_up_during_notice")])])
 
 
-@pytest.mark.parametrize("state", [state for state in State if state is not State.ENDED])
-def test_a_stop_ends_both_sides(state: State) -> None:
+@pytest.mark.parametrize("state", [state for state in CallState if state is not CallState.ENDED])
+def test_a_stop_ends_both_sides(state: CallState) -> None:
     first = ENDS[state][1] if state in ENDS else HangUp(A)
     commands: list[Command] = [first, HangUp(B), Finish("daemon_stopped")]
     play(make(state=state), [(Stopped("daemon_stopped"), commands)])
@@ -380,7 +386,7 @@ def test_in_any_order_of_events(call: Call, events: list[Event]) -> None:
     done: list[Command] = []
     untold = False  # somebody answered who has to hear the notice, which the caller has heard
     for event in [Begin(), *events, Stopped("test")]:
-        untold |= call.state is State.RINGING and isinstance(event, Answered) and event.after is After.ANNOUNCE
+        untold |= call.state is CallState.RINGING and isinstance(event, Answered) and event.after is After.ANNOUNCE
         commands = call.handle(event)
         done += commands
         if Join() in commands:

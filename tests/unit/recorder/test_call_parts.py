@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from recorder.permissions import Application, LocalUser, Person, Role
-from recorder.recordings.journey import journey_of
+from recorder.recordings.call_timeline import timeline_of
 from recorder.rules.call_parts import (
     TAIL_US,
     is_part,
@@ -208,7 +208,7 @@ def test_what_is_shown_of_a_row_is_ones_own_part() -> None:
     assert shown.peaks == ((blank + heard + b"\x00" * 100),) * 2, "a tenth of which something is hidden is blank"
     assert is_part(shown)
     assert not is_part(whole)
-    assert "Alice" not in " ".join(step.what for step in journey_of(shown))
+    assert "Alice" not in " ".join(step.what for step in timeline_of(shown))
     assert [is_withheld(shown, *span) for span in ((0.0, 12.0), (11.0, 13.0), (31.0, None), (0.0, None))] == [
         True, False, True, False,
     ]  # fmt: skip

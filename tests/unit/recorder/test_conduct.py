@@ -9,7 +9,7 @@ from recorder.notifications.conduct import HEARD_A_DAY, USED_WITHIN, Granted, Lo
 from recorder.notifications.kinds import NotificationKind
 from recorder.notifications.recipients import of_conduct
 from recorder.permissions import Act, Person, Role
-from recorder.rules.requesting import Bench
+from recorder.rules.requesting import Approvers
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 LONDON = ZoneInfo("Europe/London")
@@ -107,11 +107,11 @@ def test_it_is_no_use_of_the_role_if_somebody_else_does_it_or_the_account_is_gon
 def test_who_protects_data_is_told_and_never_whom_it_is_about() -> None:
     people = (person("dora", Role.DPO), person("dan", Role.DPO), person("ann", Role.ADMIN))
     day = date(2026, 7, 1)
-    told = of_conduct({("dora", day)}, {("ian", NOON)}, Bench(people=people))
+    told = of_conduct({("dora", day)}, {("ian", NOON)}, Approvers(people=people))
     assert [(one.kind, one.account, one.subject) for one in told] == [
         (NotificationKind.HEARD_MANY, "dan", "dora"),
         (NotificationKind.ROLE_USED_AT_ONCE, "dan", "ian"),
         (NotificationKind.ROLE_USED_AT_ONCE, "dora", "ian"),
     ]
-    alone = of_conduct({("dora", day)}, (), Bench(people=(people[0], people[2])))
+    alone = of_conduct({("dora", day)}, (), Approvers(people=(people[0], people[2])))
     assert [one.account for one in alone] == ["ann"]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from recorder.config.carriage import parse_address, parse_target, sip_options
 from recorder.config.reading import read_config
 from recorder.config.settings import Config, Voicemail
+from recorder.config.sip_transports import parse_address, parse_target, sip_options
 from recorder.config.toml_tables import ConfigError
 from recorder.rules.policy import CardPayment, NoticeWhen, extension_of
 from sip.options import Address, TlsOptions

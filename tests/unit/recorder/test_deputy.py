@@ -20,7 +20,7 @@ from recorder.access.totp import code_of, new_secret, step_of
 from recorder.notifications.kinds import NotificationKind
 from recorder.notifications.recipients import of_deputy, of_proposals
 from recorder.permissions import Act, DeniedError, Fault, Role
-from recorder.rules.requesting import Bench
+from recorder.rules.requesting import Approvers
 from tests.helpers.accounts import CHEAP, PASSWORD, Clock, as_of_before
 
 WHY = "she decides on what the officer asks for"
@@ -56,8 +56,8 @@ class Book:
         return Path(str(self.engine.url.database))
 
     @property
-    def bench(self) -> Bench:
-        return self.appointments.bench(self.people)
+    def approvers(self) -> Approvers:
+        return self.appointments.approvers(self.people)
 
 
 @pytest.fixture
@@ -86,8 +86,10 @@ def test_a_data_protection_officer_neither_proposes_nor_confirms_nor_declines(bo
             book.decide("dora", proposal, is_confirmed=is_confirmed)
         assert denied.value.fault is Fault.NOT_ALLOWED
     assert book.appointments.deputy() is None
-    assert "dora" not in confirmers(book.bench.people, proposer="ada", account="olive", change=ProposedChange.DEPUTY)
-    assert {one.account for one in of_proposals([proposal], book.bench)} == {"bob"}
+    assert "dora" not in confirmers(
+        book.approvers.people, proposer="ada", account="olive", change=ProposedChange.DEPUTY
+    )
+    assert {one.account for one in of_proposals([proposal], book.approvers)} == {"bob"}
 
 
 def test_nor_does_an_administrator_of_before_who_is_one_too(book: Book) -> None:
@@ -196,12 +198,12 @@ def test_a_deputy_of_before_stays_and_administrators_are_told(book: Book) -> Non
     connection.close()
     appointments = Appointments(open_people(book.path), now=book.clock)
     assert appointments.deputy() == "olive"
-    assert appointments.bench(book.people).deputies == {"olive"}
-    told = of_deputy(appointments.deputy_named_by_one(), book.bench)
+    assert appointments.approvers(book.people).deputies == {"olive"}
+    told = of_deputy(appointments.deputy_named_by_one(), book.approvers)
     assert {(one.kind, one.account) for one in told} == {
         (NotificationKind.DEPUTY_BY_ONE, "ada"),
         (NotificationKind.DEPUTY_BY_ONE, "bob"),
     }
     book.decide("bob", book.propose("ada", "olive"))
     assert appointments.deputy_named_by_one() is None
-    assert of_deputy(None, book.bench) == []
+    assert of_deputy(None, book.approvers) == []

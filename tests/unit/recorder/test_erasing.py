@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from recorder.permissions import Act, Allowed, Person, Refused, Role
+from recorder.permissions import Act, Allowed, Person, Refusal, Role
 from recorder.rules.erasing import (
     GRACE_S,
     HELD_ALONE_S,
@@ -116,19 +116,19 @@ MAY_ERASE = {"mona", "lea", "dora"}
 
 @pytest.mark.parametrize("who", EVERYBODY, ids=lambda p: p.name)
 @pytest.mark.parametrize("kind", ErasureKind)
-@pytest.mark.parametrize("act", [Act.FORGOT, Act.ERASE])
+@pytest.mark.parametrize("act", [Act.RETROACTIVE_PAUSE, Act.ERASE])
 @pytest.mark.parametrize("is_held", [False, True])
 def test_who_may_order(who: Person, kind: ErasureKind, act: Act, is_held: bool) -> None:
-    expected = who.name in (MAY_FORGET if act is Act.FORGOT else MAY_ERASE)
+    expected = who.name in (MAY_FORGET if act is Act.RETROACTIVE_PAUSE else MAY_ERASE)
     expected = expected and (kind is CARD or (act is Act.ERASE and not is_held))
     found = may_order(who, kind, about(is_held=is_held), act=act, reason="read out the card")
-    assert isinstance(found, Allowed if expected else Refused), found
+    assert isinstance(found, Allowed if expected else Refusal), found
 
 
 def test_an_erasure_takes_a_reason_and_a_known_team() -> None:
-    assert isinstance(may_order(LEAD, OTHER, about(), act=Act.ERASE, reason=" "), Refused)
-    assert isinstance(may_order(OLIVE, CARD, about(), act=Act.FORGOT, reason=""), Allowed)
-    assert isinstance(may_order(MANAGER, CARD, about(team=""), act=Act.ERASE, reason="card"), Refused)
+    assert isinstance(may_order(LEAD, OTHER, about(), act=Act.ERASE, reason=" "), Refusal)
+    assert isinstance(may_order(OLIVE, CARD, about(), act=Act.RETROACTIVE_PAUSE, reason=""), Allowed)
+    assert isinstance(may_order(MANAGER, CARD, about(team=""), act=Act.ERASE, reason="card"), Refusal)
     assert isinstance(may_order(LEAD, CARD, about(team=""), act=Act.ERASE, reason="card"), Allowed)
 
 
@@ -149,7 +149,7 @@ def test_who_may_decide(who: Person, kind: ErasureKind, by: str, is_held: bool, 
     expected = of_held if is_held else who in (MANAGER, LEAD, DPO)
     expected = expected and who.name != by
     found = may_decide(who, order(kind, by), about(is_held=is_held), confirm=confirm)
-    assert isinstance(found, Allowed if expected else Refused), found
+    assert isinstance(found, Allowed if expected else Refusal), found
 
 
 def test_nobody_decides_on_their_own_call() -> None:
@@ -163,8 +163,8 @@ def test_nobody_decides_on_their_own_call() -> None:
     assert "DPO" in _reason(may_decide(LEAD, order(CARD), about(is_held=True), confirm=True))
 
 
-def _reason(found: Allowed | Refused) -> str:
-    assert isinstance(found, Refused)
+def _reason(found: Allowed | Refusal) -> str:
+    assert isinstance(found, Refusal)
     return found.reason
 
 

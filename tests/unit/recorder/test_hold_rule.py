@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import pytest
 
-from recorder.calls.gate_acts import GateActs
 from recorder.calls.hold_rule import AGAIN_S, HoldRule
-from recorder.calls.rules.call import State
-from recorder.rules.pausing import AGENT, HOLD, Authority, Final, PauseBook, PauseState
+from recorder.calls.recording_controls import RecordingControls
+from recorder.calls.rules.call import CallState
+from recorder.rules.pausing import AGENT, HOLD, Authority, Final, PauseReasons, PauseState
 
 RESUMED, STUCK = frozenset[str](), frozenset({HOLD})
 
@@ -54,23 +54,23 @@ class Clock:
 
 
 class Tape:
-    """Keeps the book of a recording, and no audio."""
+    """Keeps the pause_reasons of a recording, and no audio."""
 
     position_s = 0.0
 
-    def __init__(self, book: PauseBook) -> None:
-        self.book = book
+    def __init__(self, pause_reasons: PauseReasons) -> None:
+        self.pause_reasons = pause_reasons
 
     def pause(self, reason: str, _by: str) -> float:
-        self.book.pause(reason)
+        self.pause_reasons.pause(reason)
         return self.position_s
 
     def resume(self, authority: Authority, _by: str, **more: Any) -> float:
-        self.book.resume(authority, **more)
+        self.pause_reasons.resume(authority, **more)
         return self.position_s
 
     def end(self, final: Final, _reason: str, _by: str) -> float:
-        self.book.end(final)
+        self.pause_reasons.end(final)
         return self.position_s
 
 
@@ -82,22 +82,22 @@ class HeldCall:
     def __init__(self) -> None:
         self.disk, self.clock = Disk(), Clock()
         settings = SimpleNamespace(reminder_s=None, max_s=600.0, forgot_s=300.0)
-        self.works = cast(Any, SimpleNamespace(
+        self.services = cast(Any, SimpleNamespace(
             config=SimpleNamespace(pause=settings), pauses=self.disk, scheduler=self.clock, publish=lambda _: None,
         ))  # fmt: skip
-        self.table = cast(Any, SimpleNamespace(state=State.JOINED))
+        self.table = cast(Any, SimpleNamespace(state=CallState.JOINED))
         self.call = self
         self.service = cast(Any, SimpleNamespace(record_hold=False, card_payment=None))
-        self.book, self.is_held = PauseBook(), False
-        self.taping = Tape(self.book)
+        self.pause_reasons, self.is_held = PauseReasons(), False
+        self.in_progress = Tape(self.pause_reasons)
         self.reopened: list[None] = []
-        self.gate = GateActs(cast(Any, self), lambda: self.reopened.append(None))
+        self.gate = RecordingControls(cast(Any, self), lambda: self.reopened.append(None))
         self.rule = HoldRule(self.gate)
         self.told = 0
 
     @property
     def is_over(self) -> bool:
-        return bool(self.table.state is State.ENDED)
+        return bool(self.table.state is CallState.ENDED)
 
     def keep(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         return fn
@@ -118,16 +118,16 @@ def held() -> HeldCall:
     call = HeldCall()
     call.hold(is_held=True)
     call.disk.settle()
-    assert call.book.reasons == {HOLD}
+    assert call.pause_reasons.reasons == {HOLD}
     return call
 
 
 def test_the_end_of_a_hold_resumes(held: HeldCall) -> None:
     held.hold(is_held=False)
-    assert held.book.reasons == {HOLD}, "not before it is stored"
+    assert held.pause_reasons.reasons == {HOLD}, "not before it is stored"
     told = held.told
     held.disk.settle()
-    assert held.book.reasons == RESUMED
+    assert held.pause_reasons.reasons == RESUMED
     assert held.told > told, "who watches"
 
 
@@ -135,35 +135,35 @@ def test_an_end_that_a_pause_overtook_is_not_forgotten(held: HeldCall) -> None:
     held.hold(is_held=False)
     held.gate.pause(AGENT, "olive")
     held.disk.settle()
-    assert held.book.reasons == {AGENT}, "else the hold would keep the call from being recorded to its end"
+    assert held.pause_reasons.reasons == {AGENT}, "else the hold would keep the call from being recorded to its end"
 
 
 def test_a_hold_that_comes_back_overtakes_its_end(held: HeldCall) -> None:
     held.hold(is_held=False)
     held.hold(is_held=True)
     held.disk.settle()
-    assert held.book.reasons == STUCK
+    assert held.pause_reasons.reasons == STUCK
     assert not held.reopened, "not for a moment"
     held.hold(is_held=False)
     held.disk.settle()
-    assert held.book.reasons == RESUMED
+    assert held.pause_reasons.reasons == RESUMED
 
 
 def test_an_end_that_cannot_be_stored_is_tried_again_and_not_at_once(held: HeldCall) -> None:
     held.hold(is_held=False)
     held.disk.turn(OSError(28, "disk full"))
-    assert held.book.reasons == STUCK
+    assert held.pause_reasons.reasons == STUCK
     assert not held.disk.waiting
     ((seconds, again),) = held.clock.later
     assert seconds == AGAIN_S
     again()
     held.disk.settle()
-    assert held.book.reasons == RESUMED
+    assert held.pause_reasons.reasons == RESUMED
 
 
 @pytest.mark.parametrize("final", Final)
 def test_what_has_ended_for_good_stays_so(held: HeldCall, final: Final) -> None:
-    held.book.end(final)
+    held.pause_reasons.end(final)
     held.hold(is_held=False)
     held.hold(is_held=True)
     assert not held.disk.waiting
@@ -171,7 +171,7 @@ def test_what_has_ended_for_good_stays_so(held: HeldCall, final: Final) -> None:
 
 def test_after_the_end_of_the_call_nothing_is_done(held: HeldCall) -> None:
     held.hold(is_held=False)
-    held.table.state = State.ENDED
+    held.table.state = CallState.ENDED
     held.disk.settle()
-    assert held.book.reasons == STUCK
+    assert held.pause_reasons.reasons == STUCK
     assert not held.clock.later

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from recorder.permissions import Allowed, Person, Refused, Role
+from recorder.permissions import Allowed, Person, Refusal, Role
 from recorder.rules.holds import (
     GRACE,
     REVIEW_AFTER,
@@ -57,8 +57,8 @@ def hold(
     )  # fmt: skip
 
 
-def is_allowed(decision: Allowed | Refused) -> bool:
-    if isinstance(decision, Refused):
+def is_allowed(decision: Allowed | Refusal) -> bool:
+    if isinstance(decision, Refusal):
         assert decision.reason.endswith(".")
     return isinstance(decision, Allowed)
 
@@ -107,7 +107,7 @@ def test_roles_add_up() -> None:
 def test_whoever_a_complaint_is_about_has_no_say(role: Role, name: str) -> None:
     who, held = person(role), hold(against=("somebody", name))
     for decision in (may_release(who, held, CALL, reason=WHY), may_review(who, held, CALL, reason=WHY)):
-        assert isinstance(decision, Refused)
+        assert isinstance(decision, Refusal)
         assert "about you" in decision.reason
     assert not may_see(who, held, CALL)
     assert problem_with_owner(who, held, CALL) is not None
@@ -124,7 +124,7 @@ def test_nobody_releases_a_hold_of_their_own_call(kind: HoldKind, own: tuple[str
     call = HeldCall(operators=frozenset({operator}), extensions=frozenset({extension}), team="Revenues")
     who = person(Role.TEAM_LEADER, Role.DPO, extension=own_extension)
     for decision in (may_release(who, hold(kind), call, reason=WHY), may_review(who, hold(kind), call, reason=WHY)):
-        assert isinstance(decision, Refused)
+        assert isinstance(decision, Refusal)
         assert "own call" in decision.reason
     assert not may_see(who, hold(kind), call)
     assert is_allowed(may_place(who, kind, call, reason=WHY)) == (kind is not HoldKind.RESTRICTION)
@@ -140,7 +140,7 @@ def test_a_reason_is_demanded(reason: str) -> None:
         may_review(who, hold(), CALL, reason=reason),
         may_reinstate(who, hold(), CALL, reason=reason),
     ):
-        assert isinstance(decision, Refused)
+        assert isinstance(decision, Refusal)
         assert "reason" in decision.reason
 
 

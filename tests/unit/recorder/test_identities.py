@@ -2,7 +2,7 @@
 
 from recorder.calls.rules.identities import MOST, Identities, numbers_in
 from recorder.calls.siprec.siprec_rows import further_numbers
-from sip.metadata import MAX_OBJECTS, Participant
+from sip.metadata import MAX_OBJECTS, SessionParticipant
 
 
 def test_each_number_is_kept_once_and_in_order() -> None:
@@ -59,7 +59,8 @@ def test_headers_name_parties() -> None:
 
 def test_everybody_in_a_large_conference_is_found() -> None:
     everyone = [
-        Participant(id=f"p{at}", aors=(f"sip:{3000 + at}@pbx", f"tel:+44163296{at:04d}")) for at in range(MAX_OBJECTS)
+        SessionParticipant(id=f"p{at}", aors=(f"sip:{3000 + at}@pbx", f"tel:+44163296{at:04d}"))
+        for at in range(MAX_OBJECTS)
     ]
     numbers = further_numbers(everyone)
     assert len(numbers) == MAX_OBJECTS
@@ -69,5 +70,5 @@ def test_everybody_in_a_large_conference_is_found() -> None:
 
 
 def test_every_address_of_a_participant_is_found() -> None:
-    someone = Participant(id="p1", aors=("sip:2001@pbx", "tel:+441632960201", "sip:07700900123@pbx"), name="Ann")
+    someone = SessionParticipant(id="p1", aors=("sip:2001@pbx", "tel:+441632960201", "sip:07700900123@pbx"), name="Ann")
     assert further_numbers([someone, someone]) == ("+441632960201", "07700900123")

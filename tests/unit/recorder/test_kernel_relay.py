@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from recorder.config.settings import Config, Media
+from recorder.config.settings import Config, MediaSettings
 from recorder.service.findings import Level, SiteFinding
 from recorder.service.kernel_relay import Means, check_kernel_relay, obstacle, read_means
 
 ABLE = Means(kernel=(6, 6), may_relay=True, may_ask_routes=True, interfaces=frozenset({"lo", "eth0", "eth1"}))
-ON = Config(media=Media(address="192.0.2.10", kernel_interfaces=("eth0", "eth1")))
+ON = Config(media=MediaSettings(address="192.0.2.10", kernel_interfaces=("eth0", "eth1")))
 CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_BPF = 1 << 12, 1 << 21, 1 << 39
 
 LACKING = [
@@ -40,13 +40,13 @@ def test_what_is_lacking_is_said_with_what_to_do(change: dict[str, object], says
 
 @pytest.mark.parametrize("address", ["2001:db8::1", "::", "0.0.0.0"])
 def test_media_that_the_kernel_does_not_relay(address: str) -> None:
-    finding = found(ABLE, Config(media=Media(address=address, kernel_interfaces=("eth0",))))
+    finding = found(ABLE, Config(media=MediaSettings(address=address, kernel_interfaces=("eth0",))))
     assert finding.level is Level.WARNING
     assert f"media goes by {address}" in finding.says
 
 
 def test_off_is_no_warning_and_says_whether_it_could_be_on() -> None:
-    off = Config(media=Media(address="192.0.2.10"))
+    off = Config(media=MediaSettings(address="192.0.2.10"))
     assert found(ABLE, off).says == "off; [media] kernel_interfaces would turn it on"
     old = found(replace(ABLE, kernel=(5, 15)), off)
     assert (old.level, "not to be had here: the kernel is 5.15" in old.says) == (Level.OK, True)

@@ -4,12 +4,12 @@ from typing import Any, cast
 
 import pytest
 
-from recorder.calls.dial_plan import DialPlan, Way
-from recorder.calls.passed_call import PassedCall
+from recorder.calls.call_services import CallServices
+from recorder.calls.dial_plan import DialPlan, RouteChoice
+from recorder.calls.passthrough_call import PassthroughCall
 from recorder.calls.registry import CallRegistry
-from recorder.calls.rules.call import Call, Side, State
-from recorder.calls.rules.transfer import Occupant
-from recorder.calls.works import Works
+from recorder.calls.rules.call import Call, CallState, Side
+from recorder.calls.rules.transfer import Party
 from recorder.config.settings import Config
 from recorder.rules.policy import Direction, NoticeWhen
 from recorder.rules.routing import Route
@@ -37,18 +37,18 @@ class Board:
     """Knows which leg is whose."""
 
     def __init__(self) -> None:
-        self.calls: dict[LegId, PassedCall] = {}
+        self.calls: dict[LegId, PassthroughCall] = {}
 
-    def adopt(self, leg: LegId, call: PassedCall) -> None:
+    def adopt(self, leg: LegId, call: PassthroughCall) -> None:
         self.calls[leg] = call
 
-    def call_of(self, leg: LegId) -> PassedCall | None:
+    def call_of(self, leg: LegId) -> PassthroughCall | None:
         return self.calls.get(leg)
 
     def is_inside(self, address: Address) -> bool:
         return address == PBX
 
-    def ended(self, call: PassedCall) -> None:
+    def ended(self, call: PassthroughCall) -> None:
         self.calls = {leg: one for leg, one in self.calls.items() if one is not call}
 
     def deliver(self, event: Any) -> None:
@@ -65,20 +65,20 @@ def board() -> Board:
     return Board()
 
 
-def joined(endpoint: Endpoint, board: Board, a: int, b: int) -> PassedCall:
+def joined(endpoint: Endpoint, board: Board, a: int, b: int) -> PassthroughCall:
     """Return a call whose sides talk on two legs."""
     offered = CallOffered(
         leg=LegId(a), source=PBX, request_user="5555", to_user="5555", from_user="1", from_display="",
         asserted_user=None, sip_call_id="x", headers=(), max_forwards=70, loop_marks=(), body=None,
     )  # fmt: skip
     state = Call(is_nominated=False, direction=Direction.INBOUND, notice_when=NoticeWhen.BEFORE_RING, targets=1)
-    state.state = State.THROUGH_JOINED
-    call = PassedCall(
-        cast("Works", endpoint),
+    state.state = CallState.THROUGH_JOINED
+    call = PassthroughCall(
+        cast("CallServices", endpoint),
         offered,
         state,
-        Way(route=Route(name="r", targets=(PBX,)), targets=(PBX,), loop_mark="m"),
-        people={side: Occupant(number=str(side)) for side in Side},
+        RouteChoice(route=Route(name="r", targets=(PBX,)), targets=(PBX,), loop_mark="m"),
+        people={side: Party(number=str(side)) for side in Side},
         board=cast("CallRegistry", board),
         plan=cast("DialPlan", board),
         intake=cast(Any, None),
@@ -97,11 +97,11 @@ def refer(leg: int) -> ReferReceived:
 def test_a_lender_ends_when_the_party_hangs_up_on_the_way(endpoint: Endpoint, board: Board) -> None:
     mine, lender = joined(endpoint, board, 1, 2), joined(endpoint, board, ASKED, TARGET)
     board.deliver(refer(2))
-    assert (mine.legs.newcomer, mine.call.state) == (TARGET, State.TRANSFERRING)
+    assert (mine.legs.target, mine.call.state) == (TARGET, CallState.TRANSFERRING)
     board.deliver(LegEnded(leg=TARGET, cause="bye", reason=None))
     assert ("notify", LegId(2), 487, "") in endpoint.asked
-    assert mine.call.state is State.THROUGH_JOINED, "they talk as before"
-    assert lender.call.state is State.ENDED, "there is nobody left to talk to"
+    assert mine.call.state is CallState.THROUGH_JOINED, "they talk as before"
+    assert lender.call.state is CallState.ENDED, "there is nobody left to talk to"
     assert ("hang_up", ASKED) in endpoint.asked
 
 
@@ -111,10 +111,10 @@ def test_nobody_is_lent_twice(endpoint: Endpoint, board: Board) -> None:
     board.deliver(refer(2))
     board.deliver(refer(6))
     assert endpoint.asked[-1] == ("refuse_refer", LegId(6), 603)
-    assert (mine.legs.newcomer, other.call.state) == (TARGET, State.THROUGH_JOINED)
+    assert (mine.legs.target, other.call.state) == (TARGET, CallState.THROUGH_JOINED)
     board.deliver(ReferReceived(leg=ASKED, source=PBX, user="7", replaces=None, replaced_leg=LegId(5)))
     assert endpoint.asked[-1] == ("refuse_refer", ASKED, 491), "whose party is away cannot be transferred"
     board.deliver(LegEnded(leg=LegId(1), cause="bye", reason=None))
     assert lender.legs.b == TARGET, "they are given back"
     board.deliver(refer(6))
-    assert other.legs.newcomer == TARGET
+    assert other.legs.target == TARGET

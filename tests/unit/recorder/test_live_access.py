@@ -49,7 +49,7 @@ EXPECTED = {
     Act.OPT_OUT:          "-   -   t   t   t   -   -",
     Act.DECLINE_OPT_OUT:  "-   -   t   t   t   -   -",
     Act.SECOND_MESSAGE:   "-   o   ot  otx ot  -   -",
-    Act.FORGOT:           "-   o   o   o   o   -   -",
+    Act.RETROACTIVE_PAUSE:           "-   o   o   o   o   -   -",
 }  # fmt: skip
 WHERE = {Relation.OWN: "o", Relation.TEAM: "t", Relation.OTHER: "x"}
 CELLS = [
@@ -111,12 +111,12 @@ def test_a_sign_on_that_is_not_proven_at_the_phone_drops_nothing_and_erases_noth
     unproven = replace(CALL, segment=replace(CALL.now, configured=frozenset(), proven=frozenset()))
     assert relation_of(ann, unproven) is Relation.OWN
     assert isinstance(decide(ann, Act.DISCARD, unproven), LiveRefusal)
-    for act in (Act.PAUSE, Act.RESUME, Act.FORGOT, Act.RAISE_OPT_OUT):
+    for act in (Act.PAUSE, Act.RESUME, Act.RETROACTIVE_PAUSE, Act.RAISE_OPT_OUT):
         assert decide(ann, act, unproven) == Permit(authority=Authority.OFFICER), "the call is theirs all the same"
     proven = replace(unproven, segment=replace(unproven.now, proven=frozenset({"Ann"})))
-    assert decide(ann, Act.FORGOT, proven) == OFFICER
+    assert decide(ann, Act.RETROACTIVE_PAUSE, proven) == OFFICER
     elsewhere = replace(ann, display_name="Pat", extension="2001")
-    assert decide(elsewhere, Act.FORGOT, CALL) == OFFICER, "the phone is configured as theirs"
+    assert decide(elsewhere, Act.RETROACTIVE_PAUSE, CALL) == OFFICER, "the phone is configured as theirs"
     assert facts_listed({"call": "c", **unproven.now.as_json()}).now.proven == frozenset()
 
 

@@ -7,26 +7,26 @@ from pathlib import Path
 import pytest
 
 from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, OptOutRegister
-from recorder.common.clerk import Clerk
+from recorder.common.serial_executor import SerialExecutor
 from storage.audit import AuditLog
 
 
 @pytest.fixture
-def clerk() -> Iterator[Clerk]:
-    clerk = Clerk("clerk")
-    yield clerk
-    clerk.close()
+def executor() -> Iterator[SerialExecutor]:
+    executor = SerialExecutor("act-writer")
+    yield executor
+    executor.close()
 
 
-def test_only_what_was_never_decided_lapses_and_only_once(tmp_path: Path, clerk: Clerk) -> None:
+def test_only_what_was_never_decided_lapses_and_only_once(tmp_path: Path, executor: SerialExecutor) -> None:
     path, audit = tmp_path / "opt_outs.json", AuditLog(tmp_path / "audit")
     left = ["granted", "declined", "lapsed", "not stored", "open"]
     path.write_text(json.dumps({request: f"call of {request}" for request in left}))
     for act, request in ((GRANTED, "granted"), (DECLINED, "declined"), (LAPSED, "lapsed")):
         audit.append(act=act, actor="mary", subject="x", details={"request": request})
     audit.append(act=f"{DECLINED}.not_stored", actor="mary", subject="x", details={"request": "not stored"})
-    assert OptOutRegister(path, clerk).lapse_left_behind(audit) == 2
-    assert OptOutRegister(path, clerk).lapse_left_behind(audit) == 0
+    assert OptOutRegister(path, executor).lapse_left_behind(audit) == 2
+    assert OptOutRegister(path, executor).lapse_left_behind(audit) == 0
     new = [(e.act, e.actor, e.subject, e.details) for e in audit.entries()][4:]
     assert new == [
         (LAPSED, "recorder", f"call of {request}", {"request": request, "why": "daemon_died"})
@@ -35,9 +35,9 @@ def test_only_what_was_never_decided_lapses_and_only_once(tmp_path: Path, clerk:
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "null", "[]"])
-def test_a_file_that_says_nothing_lapses_nothing(tmp_path: Path, clerk: Clerk, content: str | None) -> None:
+def test_a_file_that_says_nothing_lapses_nothing(tmp_path: Path, executor: SerialExecutor, content: str | None) -> None:
     path, audit = tmp_path / "opt_outs.json", AuditLog(tmp_path / "audit")
     if content is not None:
         path.write_text(content)
-    assert OptOutRegister(path, clerk).lapse_left_behind(audit) == 0
+    assert OptOutRegister(path, executor).lapse_left_behind(audit) == 0
     assert list(audit.entries()) == []

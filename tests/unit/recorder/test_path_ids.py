@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from recorder.data_subjects.book import PREFIXES
+from recorder.data_subjects.case_repository import PREFIXES
 from recorder.web.path_ids import WORDS, id_in_path
 from recorder.web.route_access import ROUTES
 from storage.claims import new_claim_id

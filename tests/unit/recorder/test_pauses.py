@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from recorder.calls.pauses import PauseRegister, read_states, write_states
-from recorder.common.clerk import Clerk
+from recorder.common.serial_executor import SerialExecutor
 from storage import journal
 
 PAUSED = {"state": "paused", "reasons": ["agent"], "position_s": 1.5}
 
 
 @pytest.fixture
-def clerk() -> Iterator[Clerk]:
-    made = Clerk("test-clerk")
+def executor() -> Iterator[SerialExecutor]:
+    made = SerialExecutor("test-executor")
     yield made
     made.close()
 
@@ -23,18 +23,18 @@ def clerk() -> Iterator[Clerk]:
 on_disk = journal.read_states
 
 
-def test_done_means_on_the_disk(tmp_path: Path, clerk: Clerk) -> None:
+def test_done_means_on_the_disk(tmp_path: Path, executor: SerialExecutor) -> None:
     path = tmp_path / "pauses.journal"
-    register = PauseRegister(path, clerk)
+    register = PauseRegister(path, executor)
     register.put("call-1", state="paused", reasons=["agent"], position_s=1.5).result(5)
     assert on_disk(path) == {"call-1": PAUSED}
     register.put("call-1", state="recording", reasons=[], position_s=9).result(5)
     assert on_disk(path) == {"call-1": {"state": "recording", "reasons": [], "position_s": 9}}
 
 
-def test_one_pause_holds_from_its_first_position(tmp_path: Path, clerk: Clerk) -> None:
+def test_one_pause_holds_from_its_first_position(tmp_path: Path, executor: SerialExecutor) -> None:
     path = tmp_path / "pauses.json"
-    register = PauseRegister(path, clerk)
+    register = PauseRegister(path, executor)
     register.put("call-1", state="paused", reasons=["agent"], position_s=4.0)
     register.put("call-1", state="paused", reasons=["agent", "hold"], position_s=6.0).result(5)
     assert on_disk(path) == {"call-1": {"state": "paused", "reasons": ["agent", "hold"], "position_s": 4.0}}
@@ -43,9 +43,9 @@ def test_one_pause_holds_from_its_first_position(tmp_path: Path, clerk: Clerk) -
     assert on_disk(path) == {"call-1": {"state": "paused", "reasons": ["agent"], "position_s": 9.0}}
 
 
-def test_a_call_that_ended_is_forgotten(tmp_path: Path, clerk: Clerk) -> None:
+def test_a_call_that_ended_is_forgotten(tmp_path: Path, executor: SerialExecutor) -> None:
     path = tmp_path / "pauses.journal"
-    register = PauseRegister(path, clerk)
+    register = PauseRegister(path, executor)
     register.put("call-1", state="paused", reasons=["agent"], position_s=1.5)
     register.drop("call-1")
     register.drop("call-1")
@@ -53,11 +53,11 @@ def test_a_call_that_ended_is_forgotten(tmp_path: Path, clerk: Clerk) -> None:
     assert list(on_disk(path)) == ["call-2"]
 
 
-def test_what_waits_together_is_one_write_and_none_is_missing(tmp_path: Path, clerk: Clerk) -> None:
+def test_what_waits_together_is_one_write_and_none_is_missing(tmp_path: Path, executor: SerialExecutor) -> None:
     path = tmp_path / "pauses.journal"
-    register = PauseRegister(path, clerk)
+    register = PauseRegister(path, executor)
     go_on = threading.Event()
-    clerk.submit(go_on.wait, 5)
+    executor.submit(go_on.wait, 5)
     waiting = [register.put(f"call-{n}", state="paused", reasons=["agent"], position_s=1.5) for n in range(50)]
     assert not path.exists()
     go_on.set()
@@ -69,27 +69,27 @@ def test_what_waits_together_is_one_write_and_none_is_missing(tmp_path: Path, cl
     assert path.stat().st_mtime_ns == written_at
 
 
-def test_a_disk_that_refuses_is_said(tmp_path: Path, clerk: Clerk) -> None:
-    register = PauseRegister(tmp_path / "gone" / "pauses.journal", clerk)
+def test_a_disk_that_refuses_is_said(tmp_path: Path, executor: SerialExecutor) -> None:
+    register = PauseRegister(tmp_path / "gone" / "pauses.journal", executor)
     with pytest.raises(OSError, match="gone"):
         register.put("call-1", state="paused", reasons=["agent"], position_s=1.5).result(5)
-    assert clerk.failures == 1
+    assert executor.failures == 1
 
 
-def test_after_a_refusal_the_next_write_holds_everything(tmp_path: Path, clerk: Clerk) -> None:
+def test_after_a_refusal_the_next_write_holds_everything(tmp_path: Path, executor: SerialExecutor) -> None:
     folder = tmp_path / "later"
-    register = PauseRegister(folder / "pauses.journal", clerk)
+    register = PauseRegister(folder / "pauses.journal", executor)
     assert isinstance(register.put("call-1", state="paused", reasons=["agent"], position_s=1.5).exception(5), OSError)
     folder.mkdir()
     register.put("call-2", state="paused", reasons=["manager"], position_s=0.0).result(5)
     assert set(on_disk(folder / "pauses.journal")) == {"call-1", "call-2"}
 
 
-def test_what_a_dead_daemon_left_and_nobody_settled_stays(tmp_path: Path, clerk: Clerk) -> None:
+def test_what_a_dead_daemon_left_and_nobody_settled_stays(tmp_path: Path, executor: SerialExecutor) -> None:
     path = tmp_path / "pauses.journal"
-    PauseRegister(path, clerk).put("call-1", state="paused", reasons=["agent"], position_s=1.5).result(5)
+    PauseRegister(path, executor).put("call-1", state="paused", reasons=["agent"], position_s=1.5).result(5)
     assert read_states(path) == {"call-1": PAUSED}
-    PauseRegister(path, clerk).put("call-2", state="paused", reasons=["agent"], position_s=1.5).result(5)
+    PauseRegister(path, executor).put("call-2", state="paused", reasons=["agent"], position_s=1.5).result(5)
     assert read_states(path) == {"call-1": PAUSED, "call-2": PAUSED}
 
 
@@ -101,16 +101,16 @@ def test_nothing_left_or_nothing_readable(tmp_path: Path, content: str | None) -
     assert read_states(path) == {}
 
 
-def test_what_recovery_leaves_is_what_the_next_daemon_begins_with(tmp_path: Path, clerk: Clerk) -> None:
+def test_what_recovery_leaves_is_what_the_next_daemon_begins_with(tmp_path: Path, executor: SerialExecutor) -> None:
     path = tmp_path / "pauses.journal"
     write_states(path, {"call-1": PAUSED})
-    PauseRegister(path, clerk).put("call-2", state="paused", reasons=["agent"], position_s=1.5).result(5)
+    PauseRegister(path, executor).put("call-2", state="paused", reasons=["agent"], position_s=1.5).result(5)
     assert read_states(path) == {"call-1": PAUSED, "call-2": PAUSED}
 
 
-def test_changes_that_come_while_another_is_written_are_all_there(tmp_path: Path, clerk: Clerk) -> None:
+def test_changes_that_come_while_another_is_written_are_all_there(tmp_path: Path, executor: SerialExecutor) -> None:
     path = tmp_path / "pauses.journal"
-    register = PauseRegister(path, clerk)
+    register = PauseRegister(path, executor)
 
     def press(call: str) -> None:
         for second in range(50):

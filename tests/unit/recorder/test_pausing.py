@@ -13,8 +13,8 @@ from recorder.rules.pausing import (
     MAY_CLEAR,
     Authority,
     Final,
-    PauseBook,
     PauseKind,
+    PauseReasons,
     PauseState,
     RefusedError,
     kind_of,
@@ -56,7 +56,7 @@ def test_every_kind_of_reason_and_every_authority_is_decided() -> None:
 
 @pytest.mark.parametrize("reason", [AGENT, CARD_DIGITS, MANAGER, SHOP])
 def test_a_rule_resumes_nothing_but_its_hold(reason: str) -> None:
-    book = PauseBook({reason, HOLD})
+    book = PauseReasons({reason, HOLD})
     assert not book.resume(Authority.RULE), "nothing resumes by time or by SIP"
     assert book.reasons == {reason}
     with pytest.raises(RefusedError, match="which rule may not clear"):
@@ -76,7 +76,7 @@ def test_what_means_a_card_payment(reason: str, is_card: bool) -> None:
 
 
 def test_only_the_first_reason_shuts_the_gate() -> None:
-    book = PauseBook()
+    book = PauseReasons()
     assert book.pause(AGENT)
     assert not book.pause(AGENT)
     assert not book.pause(CARD_DIGITS)
@@ -84,7 +84,7 @@ def test_only_the_first_reason_shuts_the_gate() -> None:
 
 
 def test_recording_goes_on_when_the_last_reason_is_gone() -> None:
-    book = PauseBook({AGENT, SHOP})
+    book = PauseReasons({AGENT, SHOP})
     assert not book.resume(Authority.OFFICER)
     assert book.reasons == {SHOP}
     assert book.resume(Authority.TOKEN, token="shop")
@@ -92,7 +92,7 @@ def test_recording_goes_on_when_the_last_reason_is_gone() -> None:
 
 
 def test_a_resume_by_acts_leaves_what_other_acts_gave() -> None:
-    book = PauseBook()
+    book = PauseReasons()
     for reason, act in ((AGENT, "one"), (CARD_DIGITS, "two")):
         book.credit(reason, (act,))
         book.pause(reason)
@@ -105,7 +105,7 @@ def test_a_resume_by_acts_leaves_what_other_acts_gave() -> None:
 
 
 def test_a_reason_that_two_acts_gave_needs_both_to_be_taken_back() -> None:
-    book = PauseBook()
+    book = PauseReasons()
     book.credit(AGENT, ("one", "two"))
     book.pause(AGENT)
     one, two = frozenset({"one"}), frozenset({"two"})
@@ -118,7 +118,7 @@ def test_a_reason_that_two_acts_gave_needs_both_to_be_taken_back() -> None:
 
 
 def test_a_reason_of_no_known_act_is_cleared_by_a_person_only() -> None:
-    book = PauseBook({AGENT})
+    book = PauseReasons({AGENT})
     assert not book.is_closed_by(frozenset({"one"}))
     with pytest.raises(RefusedError):
         book.resume(Authority.OFFICER, acts=frozenset({"one"}))
@@ -126,29 +126,29 @@ def test_a_reason_of_no_known_act_is_cleared_by_a_person_only() -> None:
 
 
 def test_a_manager_clears_all() -> None:
-    book = PauseBook(set(REASONS))
+    book = PauseReasons(set(REASONS))
     assert book.resume(Authority.MANAGER)
     assert book.reasons == set()
 
 
 def test_a_refusal_names_what_holds_and_changes_nothing() -> None:
-    book = PauseBook({SHOP, MANAGER})
+    book = PauseReasons({SHOP, MANAGER})
     with pytest.raises(RefusedError, match="held by manager, payment_app:shop, which officer may not clear"):
         book.resume(Authority.OFFICER)
     assert book.reasons == {SHOP, MANAGER}
 
 
 def test_a_call_begins_recording() -> None:
-    assert PauseBook().state is PauseState.RECORDING
+    assert PauseReasons().state is PauseState.RECORDING
 
 
 def test_resuming_what_is_not_paused_is_refused() -> None:
     with pytest.raises(RefusedError, match="not paused"):
-        PauseBook().resume(Authority.MANAGER)
+        PauseReasons().resume(Authority.MANAGER)
 
 
 def test_a_call_that_is_away_keeps_its_pause_and_may_come_back() -> None:
-    book = PauseBook({AGENT})
+    book = PauseReasons({AGENT})
     assert book.leave_scope()
     assert not book.leave_scope(), "once"
     assert (book.state, book.reasons) == (PauseState.OUT_OF_SCOPE, {AGENT})
@@ -162,11 +162,11 @@ def test_a_call_that_is_away_keeps_its_pause_and_may_come_back() -> None:
 
 @pytest.mark.parametrize("final", [Final.OPTED_OUT, Final.DISCARDED])
 def test_an_end_that_people_decided_survives_a_transfer(final: Final) -> None:
-    book = PauseBook()
+    book = PauseReasons()
     book.end(final)
     assert not book.leave_scope()
     assert not book.enter_scope()
-    away = PauseBook()
+    away = PauseReasons()
     away.leave_scope()
     away.end(final)
     assert not away.enter_scope()
@@ -175,7 +175,7 @@ def test_an_end_that_people_decided_survives_a_transfer(final: Final) -> None:
 
 @pytest.mark.parametrize("final", [Final.OPTED_OUT, Final.DISCARDED])
 def test_an_end_is_final(final: Final) -> None:
-    book = PauseBook({AGENT})
+    book = PauseReasons({AGENT})
     book.end(final)
     assert book.state.value == final.value
     sentence = f"ended for good: {final.value.replace('_', ' ')}"
@@ -189,7 +189,7 @@ def test_an_end_is_final(final: Final) -> None:
 
 
 def test_a_suspicion_of_a_fax_stops_recording_until_it_is_cleared() -> None:
-    book = PauseBook()
+    book = PauseReasons()
     assert book.suspect_fax()
     assert not book.suspect_fax(), "it has stopped already"
     assert book.state.value == "fax_suspected"
@@ -198,16 +198,16 @@ def test_a_suspicion_of_a_fax_stops_recording_until_it_is_cleared() -> None:
     assert book.state.value == "recording"
 
 
-def paused_book() -> PauseBook:
-    return PauseBook({AGENT})
+def paused_book() -> PauseReasons:
+    return PauseReasons({AGENT})
 
 
-def ended_book() -> PauseBook:
-    return PauseBook(final=Final.OPTED_OUT)
+def ended_book() -> PauseReasons:
+    return PauseReasons(final=Final.OPTED_OUT)
 
 
 @pytest.mark.parametrize("made", [paused_book, ended_book])
-def test_a_suspicion_never_touches_what_somebody_closed(made: Callable[[], PauseBook]) -> None:
+def test_a_suspicion_never_touches_what_somebody_closed(made: Callable[[], PauseReasons]) -> None:
     book, before = made(), made()
     assert not book.suspect_fax()
     assert book == before
@@ -215,9 +215,11 @@ def test_a_suspicion_never_touches_what_somebody_closed(made: Callable[[], Pause
     assert book == before
 
 
-@pytest.mark.parametrize("close", [lambda b: b.pause(AGENT), lambda b: b.end(Final.OPTED_OUT), PauseBook.leave_scope])
-def test_what_closes_a_suspected_call_is_not_reopened_by_a_voice(close: Callable[[PauseBook], object]) -> None:
-    book = PauseBook()
+@pytest.mark.parametrize(
+    "close", [lambda b: b.pause(AGENT), lambda b: b.end(Final.OPTED_OUT), PauseReasons.leave_scope]
+)
+def test_what_closes_a_suspected_call_is_not_reopened_by_a_voice(close: Callable[[PauseReasons], object]) -> None:
+    book = PauseReasons()
     book.suspect_fax()
     close(book)
     state = book.state
@@ -228,7 +230,7 @@ def test_what_closes_a_suspected_call_is_not_reopened_by_a_voice(close: Callable
 
 def test_people_who_hear_that_it_is_no_fax_may_resume() -> None:
     for authority, may in [(Authority.OFFICER, True), (Authority.MANAGER, True), (Authority.TOKEN, False)]:
-        book = PauseBook()
+        book = PauseReasons()
         book.suspect_fax()
         if may:
             assert book.resume(authority)

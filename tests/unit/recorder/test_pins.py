@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from recorder.access.pins import LOCKED_FOR, WITHIN, Costs, PinAnswer, PinError, PinFile, Pins, weakness
-from recorder.common.clerk import Clerk
+from recorder.common.serial_executor import SerialExecutor
 from recorder.permissions import Person, Role
 from recorder.rules.live_facts import CallFacts
 from storage.types import RecordingId
@@ -28,15 +28,15 @@ LOCKED = PinAnswer(manager=None, is_locked=True)
 class Phone:
     """What the keypad has of PINs."""
 
-    def __init__(self, folder: Path, clock: Clock, clerk: Clerk) -> None:
-        self.path, self.locks, self.clock, self.clerk = folder / "pins.json", folder / "wrong.json", clock, clerk
+    def __init__(self, folder: Path, clock: Clock, executor: SerialExecutor) -> None:
+        self.path, self.locks, self.clock, self.executor = folder / "pins.json", folder / "wrong.json", clock, executor
         self.file = PinFile(self.path, costs=CHEAP)
         self.failures: list[None] = []
         self.start()
 
     def start(self) -> None:
         self.pins = Pins(
-            self.file, self.clerk, locks=self.locks, now=self.clock, on_failure=lambda: self.failures.append(None)
+            self.file, self.executor, locks=self.locks, now=self.clock, on_failure=lambda: self.failures.append(None)
         )
 
     def key(self, pin: str, facts: CallFacts = FACTS, extension: str = "2001") -> PinAnswer:
@@ -45,9 +45,9 @@ class Phone:
 
 @pytest.fixture
 def phone(tmp_path: Path) -> Iterator[Phone]:
-    clerk = Clerk("pins")
-    yield Phone(tmp_path, Clock(), clerk)
-    clerk.close()
+    executor = SerialExecutor("pins")
+    yield Phone(tmp_path, Clock(), executor)
+    executor.close()
 
 
 def test_a_right_pin_names_its_manager(phone: Phone) -> None:

@@ -22,7 +22,7 @@ from recorder.notifications.recipients import (
 )
 from recorder.notifications.watch import of_opt_outs, of_takeovers
 from recorder.permissions import Person, Role
-from recorder.rules.requesting import AccessRequest, Bench, Category, RequestState, RequestWish
+from recorder.rules.requesting import AccessRequest, Approvers, Category, RequestState, RequestWish
 from recorder.rules.weekly import CallTotals, Week, Weekday, counted, last_weekly, review_day, word_of
 from storage.types import Outcome, RecordingId
 
@@ -42,7 +42,7 @@ PEOPLE = (
     person("lena", Role.TEAM_LEADER),
     person("dora", Role.DPO),
 )
-BENCH = Bench(people=PEOPLE)
+BENCH = Approvers(people=PEOPLE)
 REQUEST = AccessRequest(
     id="1a2b3c4d", account="olive", asked_at=NOW,
     wish=RequestWish(recordings=(RecordingId("x"),), category=Category.COMPLAINT, reason="about Mrs Example"),

@@ -3,18 +3,18 @@
 import pytest
 
 from recorder.calls.rules.reminding import Due, PauseVigil, is_watched
-from recorder.rules.pausing import AGENT, CARD_DIGITS, HOLD, MANAGER, Final, PauseBook, payment_app
+from recorder.rules.pausing import AGENT, CARD_DIGITS, HOLD, MANAGER, Final, PauseReasons, payment_app
 
 REMIND, ALARM = Due.REMIND, Due.ALARM
 
 
 @pytest.mark.parametrize("reason", [AGENT, CARD_DIGITS, MANAGER, payment_app("shop")])
 def test_a_pause_is_watched_and_a_hold_alone_is_not(reason: str) -> None:
-    assert is_watched(PauseBook({reason}))
-    assert is_watched(PauseBook({reason, HOLD}))
-    assert not is_watched(PauseBook({HOLD}))
-    assert not is_watched(PauseBook())
-    assert not is_watched(PauseBook({reason}, final=Final.OPTED_OUT)), "nothing is left to be resumed"
+    assert is_watched(PauseReasons({reason}))
+    assert is_watched(PauseReasons({reason, HOLD}))
+    assert not is_watched(PauseReasons({HOLD}))
+    assert not is_watched(PauseReasons())
+    assert not is_watched(PauseReasons({reason}, final=Final.OPTED_OUT)), "nothing is left to be resumed"
 
 
 def test_reminders_come_in_their_time_and_one_alarm_between_them() -> None:

@@ -12,7 +12,7 @@ from recorder.rules.requesting import (
     MOST_LEAVE_DAYS,
     MOST_RECORDINGS,
     AccessRequest,
-    Bench,
+    Approvers,
     Category,
     Leave,
     RequestState,
@@ -54,14 +54,14 @@ IAN = person("ian", Role.ICT)
 ADA = person("ada", Role.ADMIN)
 MIA = person("mia", Role.MEMBER)
 EVERYBODY = (OLIVE, OTTO, RHEA, HUGO, LENA, LEO, DORA, IAN, ADA, MIA)
-BENCH = Bench(people=EVERYBODY, deputy="rhea")
+BENCH = Approvers(people=EVERYBODY, deputy="rhea")
 WISH = RequestWish(recordings=(ID,), category=Category.COMPLAINT, reason="complaint 17")
 MEMBERS = replace(WISH, category=Category.AUTHORISED, reference="letter of 1 November")
 
 
-def refusal(requester: Person, wish: RequestWish, *subjects: RecordingRow, bench: Bench = BENCH) -> DeniedError:
+def refusal(requester: Person, wish: RequestWish, *subjects: RecordingRow, approvers: Approvers = BENCH) -> DeniedError:
     with pytest.raises(DeniedError) as caught:
-        check_wish(requester, wish, subjects, bench)
+        check_wish(requester, wish, subjects, approvers)
     return caught.value
 
 
@@ -172,21 +172,21 @@ def test_an_elected_member_asks_on_two_grounds_only_and_with_a_reference(categor
     ids=lambda one: getattr(one, "name", one),
 )
 def test_who_decides(who: Person, absent: str, expected: str) -> None:
-    bench = replace(BENCH, absent=frozenset(absent.split()))
-    assert deciders(who, bench) == set(expected.split())
+    approvers = replace(BENCH, absent=frozenset(absent.split()))
+    assert deciders(who, approvers) == set(expected.split())
 
 
 def test_nobody_decides_their_own_however_it_comes_about() -> None:
     for who in EVERYBODY:
         for absent in ((), ("lena",), ("lena", "leo")):
             for deputy in (None, *(one.name for one in EVERYBODY)):
-                bench = Bench(people=EVERYBODY, absent=frozenset(absent), deputy=deputy)
-                assert who.name not in deciders(who, bench)
+                approvers = Approvers(people=EVERYBODY, absent=frozenset(absent), deputy=deputy)
+                assert who.name not in deciders(who, approvers)
 
 
 def test_without_anybody_to_decide_nothing_is_asked() -> None:
-    assert "deputy" in str(refusal(DORA, WISH, SUBJECT, bench=replace(BENCH, deputy=None)))
-    assert refusal(DORA, WISH, SUBJECT, bench=replace(BENCH, deputy="gone")).fault is Fault.NOT_ALLOWED
+    assert "deputy" in str(refusal(DORA, WISH, SUBJECT, approvers=replace(BENCH, deputy=None)))
+    assert refusal(DORA, WISH, SUBJECT, approvers=replace(BENCH, deputy="gone")).fault is Fault.NOT_ALLOWED
 
 
 REQUEST = AccessRequest(id="0a1b2c3d", account="olive", wish=WISH, asked_at=NOW)

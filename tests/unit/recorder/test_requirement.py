@@ -19,7 +19,7 @@ BY_HAND = [
     #                                                       admin officer manager leader dpo ict member
     (live(Act.PAUSE),                                       "-   ot  ot  otx otx -   -"),
     (kept(Act.VIEW),                                        "-   o   ot  otx otx otx -"),
-    (kept(Act.FORGOT),                                      "-   o   ot  otx otx -   -"),
+    (kept(Act.RETROACTIVE_PAUSE),                                      "-   o   ot  otx otx -   -"),
     (kept(Act.ERASE),                                       "-   -   ot  otx otx -   -"),
     (kept(Act.CONFIRM_ERASURE, others=True),                "-   -   t   tx  tx  -   -"),
     (kept(Act.PLACE_HOLD),                                  "-   -   ot  otx otx -   -"),

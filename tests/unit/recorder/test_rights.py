@@ -24,7 +24,7 @@ from recorder.retention.rights import (
     state_after,
     why_restricted,
 )
-from recorder.rules.requesting import Bench
+from recorder.rules.requesting import Approvers
 from storage.types import Claim, ClaimState, RecordingId, Right
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
@@ -32,7 +32,7 @@ TODAY = NOW.date()
 DORA = Person(name="dora", display_name="Dora", roles=frozenset({Role.DPO}))
 LENA = Person(name="lena", display_name="Lena", roles=frozenset({Role.TEAM_LEADER}))
 DAN = Person(name="dan", display_name="Dan", roles=frozenset({Role.OFFICER}))
-BENCH = Bench(people=(DORA, LENA, DAN), deputy="dan")
+BENCH = Approvers(people=(DORA, LENA, DAN), deputy="dan")
 CLAIM = Claim(
     id="1a2b3c4d", recording=RecordingId("20261124T093000Z-2001-0a1b2c"), right=Right.RESTRICTION, ground="accuracy",
     received_on=TODAY, asked_by="lena", asked_at=NOW, requester="J. Doe", reason="that is not what I said",
@@ -118,7 +118,7 @@ def test_what_cannot_be_written_down(changes: dict[str, object], words: str) -> 
 
 def decide(person: Person, event: ClaimEvent, claim: Claim = CLAIM, **how: object) -> None:
     given = {"ground": "", "words": "because", "days": None, **how}
-    check_event(person, claim, event, bench=BENCH, **given)  # type: ignore[arg-type]
+    check_event(person, claim, event, approvers=BENCH, **given)  # type: ignore[arg-type]
 
 
 def test_the_officer_decides_and_the_deputy_but_not_who_wrote_it_down() -> None:

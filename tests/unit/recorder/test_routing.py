@@ -11,7 +11,7 @@ from recorder.rules.routing import (
     find_peer,
     find_route,
     in_order,
-    routes_to_newcomer,
+    routes_to_transfer_target,
 )
 from sip.options import Address
 
@@ -75,17 +75,20 @@ def test_a_newcomer_who_may_be_inside_is_called_there(
     def leads_inside(route: Route) -> bool:
         return PBX.has(route.targets[0].host)
 
-    found = routes_to_newcomer([OUT, IN], peer="pbx", number=number, kind=kind, leads_inside=leads_inside)
+    found = routes_to_transfer_target([OUT, IN], peer="pbx", number=number, kind=kind, leads_inside=leads_inside)
     assert found == expected
 
 
 def test_one_way_for_all_is_the_way_to_a_newcomer() -> None:
     only = Route(name="default", targets=(ONE,), strip=1)
-    found = routes_to_newcomer(
+    found = routes_to_transfer_target(
         [OUT, only], peer="other", number="2002", kind=NumberKind.OURS, leads_inside=lambda route: route is only
     )
     assert found == (only,), "its rules are for the numbers of whoever asks"
-    assert routes_to_newcomer([], peer="pbx", number="2002", kind=NumberKind.OURS, leads_inside=lambda _: True) == ()
+    assert (
+        routes_to_transfer_target([], peer="pbx", number="2002", kind=NumberKind.OURS, leads_inside=lambda _: True)
+        == ()
+    )
 
 
 def test_what_is_dialled() -> None:

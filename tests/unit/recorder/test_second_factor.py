@@ -16,7 +16,7 @@ from recorder.access.database import open_people
 from recorder.access.second_factor import RECOVERY_CODES, Enrolled, Proven, SecondFactors, remove_factor
 from recorder.access.sessions import KEPT_FOR, STARTING_FOR, SessionKind, Sessions
 from recorder.access.totp import code_of, new_secret, step_of
-from recorder.permissions import Act, Allowed, Person, Refused, Role
+from recorder.permissions import Act, Allowed, Person, Refusal, Role
 from recorder.rules.authorisation import may
 from recorder.rules.signing_in import SecondFactor, SessionLimits, SignInRules
 from tests.helpers.accounts import CHEAP, PASSWORD, Clock
@@ -188,7 +188,7 @@ def test_what_a_password_alone_lets_them_act_as() -> None:
 def test_nobody_hears_on_a_password_alone(act: Act) -> None:
     for role in Role:
         unproven = Person(name="pat", display_name="Pat", roles=frozenset({role}), is_proven=False)
-        assert isinstance(may(unproven, act, reason="complaint 17", has_leave=True), Refused)
+        assert isinstance(may(unproven, act, reason="complaint 17", has_leave=True), Refusal)
     officer = Person(name="pat", display_name="Pat", roles=frozenset({Role.OFFICER}), is_proven=False)
     assert isinstance(may(officer, Act.PAUSE), Allowed)
 

@@ -7,7 +7,7 @@ import pytest
 from recorder.access.sign_on_codes import GOOD_FOR, MAX_WRONG, MOST_CODES, SignOnCodes
 from recorder.permissions import Person, Role
 from recorder.rules.policy import Extension
-from recorder.rules.sign_on import SignOn, SignOnWay, displaced, way_to
+from recorder.rules.sign_on import SignOn, SignOnWay, displaced, route_to
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 ALICES = Extension(number="2001", operator="Alice", service="Desk", team="Revenues")
@@ -24,7 +24,7 @@ def officer(name: str = "Mallory", extension: str | None = None) -> Person:
 def way(
     extension: Extension, *, who: Person | None = None, there: SignOn | None = None, is_anothers: bool = False
 ) -> SignOnWay:
-    return way_to(who or officer(), extension, there, teams=("Revenues",), is_anothers=is_anothers)
+    return route_to(who or officer(), extension, there, teams=("Revenues",), is_anothers=is_anothers)
 
 
 def test_from_the_page_only_at_a_phone_of_ones_team_that_is_nobodys() -> None:

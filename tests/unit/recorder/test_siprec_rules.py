@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from recorder.calls.rules.call_words import After
-from recorder.calls.rules.siprec import STEPS, Remark, Sent, Stage, Step, Terms, Verdict, judge
-from recorder.calls.rules.transfer import TABLE, Standing
+from recorder.calls.rules.siprec import STEPS, Remark, SentLines, SessionAction, Stage, Terms, Verdict, judge
+from recorder.calls.rules.transfer import TABLE, PartyStatus
 from recorder.rules.policy import Direction, Extension
 from recorder.rules.routing import EmergencyNumbers, Peer, PeerNotice
 from sip.built_in_bridge import read
-from sip.metadata import Metadata, Participant, Stream
+from sip.metadata import Metadata, MetadataStream, SessionParticipant
 from sip.metadata_parser import parse
 from tests.helpers.siprec_shapes import Call, Who, rfc
 
@@ -117,14 +117,14 @@ def test_the_lines_that_are_sent_are_the_ones_recorded(count: int) -> None:
     known = between("01632960001", "2001")
     for speakers in itertools.product(("", "1", "2"), repeat=count):
         labels = tuple(f"l{at}" for at in range(count))
-        streams = {label: Stream(id=label, label=label) for label in labels}
+        streams = {label: MetadataStream(id=label, label=label) for label in labels}
         sends = {
             f"p-{who}": tuple(label for label, one in zip(labels, speakers, strict=True) if one == who) for who in "12"
         }
         metadata = replace(known, streams=streams, sends=sends)
         for held in itertools.product((False, True), repeat=count):
             now = frozenset(at for at in range(count) if not held[at])
-            verdict = judge(metadata, labels, dialled=HEADERS, terms=TERMS, sent=Sent(now=now))
+            verdict = judge(metadata, labels, dialled=HEADERS, terms=TERMS, sent=SentLines(now=now))
             sides = [at for at in (verdict.sides.left, verdict.sides.right) if at is not None]
             assert len(set(sides)) == len(sides) == min(count, 2)
             on_air = [speakers[at] for at in now]
@@ -136,14 +136,14 @@ def test_the_lines_that_are_sent_are_the_ones_recorded(count: int) -> None:
 def test_a_held_line_keeps_its_side() -> None:
     unknown = replace(between("01632960001", "2001"), sends={})
     for now in ({2, 3}, {2}, {3}, set()):
-        sent = Sent(now=frozenset(now), before=frozenset({2, 3}))
+        sent = SentLines(now=frozenset(now), before=frozenset({2, 3}))
         found = judge(unknown, ("a", "b", "c", "d"), dialled=HEADERS, terms=TERMS, sent=sent).sides
         assert (found.left, found.right) == (2, 3)
 
 
 def test_one_line() -> None:
-    people = {"a": Participant(id="a", aors=("1",)), "b": Participant(id="b", aors=("2001",))}
-    streams = {"s": Stream(id="s", label="1")}
+    people = {"a": SessionParticipant(id="a", aors=("1",)), "b": SessionParticipant(id="b", aors=("2001",))}
+    streams = {"s": MetadataStream(id="s", label="1")}
     for senders, sides, remark in (
         (("a", "b"), (0, None), Remark.MIXED),
         (("a",), (0, None), Remark.ONE_LINE),
@@ -174,14 +174,14 @@ def test_a_built_in_bridge_says_it_in_from() -> None:
 
 def test_every_stage_and_verdict_is_decided() -> None:
     assert set(STEPS) == set(itertools.product(Stage, (True, False)))
-    assert {step for _, step in STEPS.values()} == set(Step)
-    assert all(STEPS[Stage.ENDED, one] == (Stage.ENDED, Step.NOTHING) for one in (True, False))
+    assert {step for _, step in STEPS.values()} == set(SessionAction)
+    assert all(STEPS[Stage.ENDED, one] == (Stage.ENDED, SessionAction.NOTHING) for one in (True, False))
 
 
 def test_a_change_of_who_takes_part_is_judged_as_a_transfer_is() -> None:
     """Everybody in an attested session was told, so the rules of transfers leave two cases."""
-    comes = {Standing.NOMINATED: "2001", Standing.TOLD: "01632960002", Standing.EXEMPT: "999"}
-    for stays, user in ((Standing.NOMINATED, "+441632962002"), (Standing.TOLD, "01632960001")):
+    comes = {PartyStatus.NOMINATED: "2001", PartyStatus.TOLD: "01632960002", PartyStatus.EXEMPT: "999"}
+    for stays, user in ((PartyStatus.NOMINATED, "+441632962002"), (PartyStatus.TOLD, "01632960001")):
         for standing, newcomer in comes.items():
             is_recorded = of(user, newcomer).closed is None
             assert is_recorded is (TABLE[stays, standing] is After.RECORD), (stays, standing)

@@ -4,13 +4,13 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, cast
 
-from recorder.calls.session_register import KEPT_S, MOST, Left, SessionRegister
-from recorder.common.clerk import Clerk
+from recorder.calls.session_register import KEPT_S, MOST, LeftSession, SessionRegister
+from recorder.common.serial_executor import SerialExecutor
 from recorder.rules.pausing import Final, PauseState
 
 
 class AtOnce:
-    """A clerk who works while you wait."""
+    """An executor that runs at once what it is given."""
 
     def submit(self, work: Any, *args: Any) -> Future[None]:
         done: Future[None] = Future()
@@ -26,15 +26,15 @@ class Clock:
 
 
 def register(folder: Path, clock: Clock) -> SessionRegister:
-    return SessionRegister(folder / "sessions.journal", cast(Clerk, AtOnce()), now=clock)
+    return SessionRegister(folder / "sessions.journal", cast(SerialExecutor, AtOnce()), now=clock)
 
 
 def test_a_pause_is_found_under_every_name_and_after_a_restart(tmp_path: Path) -> None:
     clock = Clock()
     register(tmp_path, clock).put(["a", "b"], ["g"], state=PauseState.PAUSED, reasons=["agent", "hold"])
     for again in (register(tmp_path, clock), register(tmp_path, clock)):
-        assert again.left(["b", "c"]) == Left(reasons=frozenset({"agent"}))
-        assert again.left(["c"], ["g"]) == Left(), "a pause is of a session, not of its group"
+        assert again.left(["b", "c"]) == LeftSession(reasons=frozenset({"agent"}))
+        assert again.left(["c"], ["g"]) == LeftSession(), "a pause is of a session, not of its group"
 
 
 def test_an_opt_out_is_the_groups(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_what_was_resumed_or_only_held_is_forgotten(tmp_path: Path) -> None:
     found.put(["a"], [], state=PauseState.PAUSED, reasons=["agent"])
     found.put(["a"], [], state=PauseState.RECORDING, reasons=[])
     found.put(["h"], [], state=PauseState.PAUSED, reasons=["hold"])
-    assert found.left(["a", "h"]) == Left()
+    assert found.left(["a", "h"]) == LeftSession()
 
 
 def test_a_day_later_nobody_asks(tmp_path: Path) -> None:
@@ -63,14 +63,14 @@ def test_a_day_later_nobody_asks(tmp_path: Path) -> None:
     found = register(tmp_path, clock)
     found.put(["a"], [], state=PauseState.PAUSED, reasons=["agent"])
     clock.now += KEPT_S + 1
-    assert found.left(["a"]) == Left()
+    assert found.left(["a"]) == LeftSession()
 
 
 def test_the_oldest_go_when_there_are_too_many(tmp_path: Path) -> None:
     found = register(tmp_path, Clock())
     for i in range(0, MOST + 100, 50):
         found.put([f"s{j}" for j in range(i, i + 50)], [], state=PauseState.PAUSED, reasons=["agent"])
-    assert found.left(["s0"]) == Left()
+    assert found.left(["s0"]) == LeftSession()
     assert found.left([f"s{MOST + 99}"]).reasons == {"agent"}
 
 

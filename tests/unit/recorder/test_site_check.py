@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from recorder.common.home import Home
-from recorder.common.hygiene import locked_bytes
+from recorder.common.process_hardening import locked_bytes
 from recorder.config.anchor_options import AnchorOptions
 from recorder.config.reading import read_config
-from recorder.config.settings import Config, Console, Limits, Media, Pause, Site
+from recorder.config.settings import Config, Console, Limits, MediaSettings, Pause, Site
 from recorder.permissions import Person, Role
 from recorder.rules.policy import Extension
 from recorder.rules.routing import Peer, PeerNotice, Route
@@ -47,7 +47,7 @@ FIT = Machine(
     is_clock_synchronised=True,
     has_glibc=True,
 )
-CONFIG = Config(limits=Limits(max_calls=200), media=Media(ports=(30000, 33999)))
+CONFIG = Config(limits=Limits(max_calls=200), media=MediaSettings(ports=(30000, 33999)))
 
 
 def found(what: str, machine: Machine = FIT, config: Config = CONFIG) -> SiteFinding:
@@ -105,14 +105,14 @@ def test_what_may_be_locked_is_counted_for_the_calls_and_the_look_back() -> None
     assert found("locked memory", replace(FIT, memlock_bytes=0, may_lock_all=True)).level is Level.OK
     longer = replace(CONFIG, pause=Pause(look_back_s=30.0))
     assert found("locked memory", replace(FIT, memlock_bytes=needed), longer).level is Level.WARNING
-    off = replace(CONFIG, media=Media(ports=(30000, 33999), lock_memory=False))
+    off = replace(CONFIG, media=MediaSettings(ports=(30000, 33999), lock_memory=False))
     assert found("locked memory", config=off).level is Level.WARNING
 
 
 def test_ports_for_fewer_calls_than_configured() -> None:
-    few = replace(CONFIG, media=Media(ports=(30000, 30399)))
+    few = replace(CONFIG, media=MediaSettings(ports=(30000, 30399)))
     assert "carry 100 calls, max_calls is 200" in found("media ports", config=few).says
-    enough = replace(CONFIG, media=Media(ports=(30000, 30799)))
+    enough = replace(CONFIG, media=MediaSettings(ports=(30000, 30799)))
     assert found("media ports", config=enough).level is Level.OK
 
 

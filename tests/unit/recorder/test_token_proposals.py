@@ -16,7 +16,7 @@ from recorder.access.proposals import Enter, Proposals
 from recorder.access.tokens import TokenError, TokenRefused, Tokens
 from recorder.cli.cli import app
 from recorder.permissions import Application, DeniedError, Role, Scope
-from recorder.retention.former import Former
+from recorder.retention.account_expiry import AccountExpiry
 from storage.errors import AuditUnavailableError
 from tests.helpers.accounts import CHEAP, PASSWORD, Clock
 from tests.helpers.recorder_home import recorder_home
@@ -130,7 +130,7 @@ def test_what_cannot_be_audited_leaves_no_token(site: Site, act: str) -> None:
 
 def test_one_that_nobody_confirmed_is_swept(site: Site, engine: Engine, clock: Clock) -> None:
     site.propose()
-    former, over = Former(engine), clock.time + STANDS_FOR
+    former, over = AccountExpiry(engine), clock.time + STANDS_FOR
     assert former.count(before=over) == 0
     assert former.count(before=over + timedelta(seconds=1)) == 2, "the token, and its proposal"
     former.forget(before=over + timedelta(seconds=1))

@@ -2,16 +2,16 @@
 
 import pytest
 
-from recorder.calls.rules.call import Side, State
+from recorder.calls.rules.call import CallState, Side
 from recorder.calls.rules.call_words import After
 from recorder.calls.rules.transfer import (
     TABLE,
-    Occupant,
-    Standing,
+    Party,
+    PartyStatus,
     is_same_line,
     is_same_number,
-    occupants_of,
     officer_after,
+    parties_of,
     who_answered,
     why_refused,
 )
@@ -19,7 +19,7 @@ from recorder.rules.policy import Direction, Extension, Nomination
 
 ALICE = Extension(number="2001", operator="alice", service="Revenues")
 BOB = Extension(number="2002", operator="bob", service="Revenues")
-N, T, U, E = Standing.NOMINATED, Standing.TOLD, Standing.UNTOLD, Standing.EXEMPT
+N, T, U, E = PartyStatus.NOMINATED, PartyStatus.TOLD, PartyStatus.UNTOLD, PartyStatus.EXEMPT
 RECORD, ANNOUNCE, OUT = After.RECORD, After.ANNOUNCE, After.OUT_OF_SCOPE
 
 
@@ -32,16 +32,16 @@ RECORD, ANNOUNCE, OUT = After.RECORD, After.ANNOUNCE, After.OUT_OF_SCOPE
         (T, E, OUT), (U, E, OUT), (N, E, OUT), (E, E, OUT),
     ],
 )  # fmt: skip
-def test_the_table(stays: Standing, comes: Standing, after: After) -> None:
+def test_the_table(stays: PartyStatus, comes: PartyStatus, after: After) -> None:
     assert TABLE[stays, comes] is after
 
 
 def test_every_pair_is_decided() -> None:
-    assert set(TABLE) == {(stays, comes) for stays in Standing for comes in Standing}
+    assert set(TABLE) == {(stays, comes) for stays in PartyStatus for comes in PartyStatus}
 
 
 @pytest.mark.parametrize(("stays", "comes"), list(TABLE))
-def test_nobody_is_recorded_who_was_not_told_and_nobody_elses_calls_are(stays: Standing, comes: Standing) -> None:
+def test_nobody_is_recorded_who_was_not_told_and_nobody_elses_calls_are(stays: PartyStatus, comes: PartyStatus) -> None:
     after, both = TABLE[stays, comes], {stays, comes}
     if after is RECORD:
         assert N in both
@@ -51,20 +51,20 @@ def test_nobody_is_recorded_who_was_not_told_and_nobody_elses_calls_are(stays: S
 
 
 @pytest.mark.parametrize(("stays", "comes"), list(TABLE))
-@pytest.mark.parametrize("newcomer", Side)
+@pytest.mark.parametrize("target", Side)
 @pytest.mark.parametrize("officer", Side)
-def test_the_keys_are_on_a_nominated_side(stays: Standing, comes: Standing, newcomer: Side, officer: Side) -> None:
-    found = officer_after(stays, comes, newcomer=newcomer, officer=officer)
+def test_the_keys_are_on_a_nominated_side(stays: PartyStatus, comes: PartyStatus, target: Side, officer: Side) -> None:
+    found = officer_after(stays, comes, target=target, officer=officer)
     if (stays is N) is (comes is N):
         assert found is officer
     else:
-        assert (comes if found is newcomer else stays) is N
+        assert (comes if found is target else stays) is N
 
 
-@pytest.mark.parametrize("state", State)
-def test_only_our_side_may_ask_and_only_when_the_sides_are_joined(state: State) -> None:
+@pytest.mark.parametrize("state", CallState)
+def test_only_our_side_may_ask_and_only_when_the_sides_are_joined(state: CallState) -> None:
     assert why_refused(is_inside=False, state=state) == 603
-    is_joined = state in (State.JOINED, State.THROUGH_JOINED)
+    is_joined = state in (CallState.JOINED, CallState.THROUGH_JOINED)
     assert why_refused(is_inside=True, state=state) == (None if is_joined else 491)
 
 
@@ -137,19 +137,19 @@ def test_whoever_was_named_last_answered(early: str | None, answering: str | Non
 
 
 def test_standings() -> None:
-    assert Occupant(number="2001", extension=ALICE, is_told=True).standing is N
-    assert Occupant(number="1", is_told=True).standing is T
-    assert Occupant(number="1").standing is U
-    assert Occupant(number="999", extension=ALICE, is_emergency=True).standing is E
-    assert Occupant(number="5000", is_told=True, is_mailbox=True).standing is E
+    assert Party(number="2001", extension=ALICE, is_told=True).status is N
+    assert Party(number="1", is_told=True).status is T
+    assert Party(number="1").status is U
+    assert Party(number="999", extension=ALICE, is_emergency=True).status is E
+    assert Party(number="5000", is_told=True, is_mailbox=True).status is E
 
 
 def test_who_is_on_a_call_that_begins() -> None:
-    inbound = occupants_of(Nomination(direction=Direction.INBOUND, extension=ALICE), calling="1", called="2001")
+    inbound = parties_of(Nomination(direction=Direction.INBOUND, extension=ALICE), calling="1", called="2001")
     assert (inbound[Side.A].extension, inbound[Side.B].extension) == (None, ALICE)
-    outbound = occupants_of(Nomination(direction=Direction.OUTBOUND, extension=ALICE), calling="2001", called="1")
+    outbound = parties_of(Nomination(direction=Direction.OUTBOUND, extension=ALICE), calling="2001", called="1")
     assert (outbound[Side.A].extension, outbound[Side.B].extension) == (ALICE, None)
     internal = Nomination(direction=Direction.INTERNAL, extension=ALICE, second=BOB)
-    both = occupants_of(internal, calling="2002", called="2001")
+    both = parties_of(internal, calling="2002", called="2001")
     assert (both[Side.A].extension, both[Side.B].extension) == (BOB, ALICE)
-    assert {one.extension for one in occupants_of(None, calling="1", called="2").values()} == {None}
+    assert {one.extension for one in parties_of(None, calling="1", called="2").values()} == {None}

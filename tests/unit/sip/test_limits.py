@@ -9,11 +9,11 @@ from sip.limits import (
     REPORT_AGAIN_S,
     REPORTS_BURST,
     URGENT_RESERVE,
-    Admission,
     Backlog,
     Bucket,
     DialogMatch,
     Intake,
+    MessageVerdict,
     Peers,
 )
 from sip.message import RawMessage, refusal, reply_port
@@ -53,7 +53,7 @@ class Watcher:
         *,
         source: str = "192.0.2.1",
         match: DialogMatch = DialogMatch.NEW,
-    ) -> Admission:
+    ) -> MessageVerdict:
         return self.intake.decide(message, match, source, now_s)
 
 
@@ -69,12 +69,12 @@ def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
 def test_calls_over_the_limit_are_answered_503_then_dropped_and_said_once() -> None:
     watcher = Watcher()
     verdicts = [watcher.decide(request()) for _ in range(14)]
-    assert verdicts == [Admission.ADMIT] * 10 + [Admission.BUSY] * 2 + [Admission.DROP] * 2
+    assert verdicts == [MessageVerdict.ADMIT] * 10 + [MessageVerdict.BUSY] * 2 + [MessageVerdict.DROP] * 2
     assert watcher.said == [("rate_limited", "192.0.2.1")]
     assert watcher.intake.counters["rate_limited"] == 4
-    assert watcher.decide(request(), 100.6) is Admission.ADMIT, "tokens come back"
-    assert watcher.decide(request(), source="192.0.2.2") is Admission.ADMIT, "each address has its own"
-    assert watcher.decide(request(), 101.0 + REPORT_AGAIN_S, source="192.0.2.1") is Admission.ADMIT
+    assert watcher.decide(request(), 100.6) is MessageVerdict.ADMIT, "tokens come back"
+    assert watcher.decide(request(), source="192.0.2.2") is MessageVerdict.ADMIT, "each address has its own"
+    assert watcher.decide(request(), 101.0 + REPORT_AGAIN_S, source="192.0.2.1") is MessageVerdict.ADMIT
 
 
 def test_a_flood_of_requests_takes_no_tokens_of_calls() -> None:
@@ -83,7 +83,7 @@ def test_a_flood_of_requests_takes_no_tokens_of_calls() -> None:
         watcher.decide(request("OPTIONS"))
         watcher.decide(request("BYE", to_tag="gone"))
         watcher.decide(request("INVITE", to_tag="gone"))
-    assert watcher.decide(request()) is Admission.ADMIT
+    assert watcher.decide(request()) is MessageVerdict.ADMIT
 
 
 def test_what_is_ours_is_never_limited_nor_is_an_emergency_call() -> None:
@@ -91,17 +91,17 @@ def test_what_is_ours_is_never_limited_nor_is_an_emergency_call() -> None:
     for _ in range(100):
         watcher.decide(request())
     assert all(
-        watcher.decide(request("BYE", to_tag="1"), match=DialogMatch.KNOWN) is Admission.ADMIT for _ in range(500)
+        watcher.decide(request("BYE", to_tag="1"), match=DialogMatch.KNOWN) is MessageVerdict.ADMIT for _ in range(500)
     )
-    assert all(watcher.decide(request(number="999")) is Admission.ADMIT for _ in range(500))
-    assert watcher.decide(request(number="9991")) is Admission.DROP
+    assert all(watcher.decide(request(number="999")) is MessageVerdict.ADMIT for _ in range(500))
+    assert watcher.decide(request(number="9991")) is MessageVerdict.DROP
 
 
 def test_acts_of_another_peer_are_forbidden_counted_and_said_once() -> None:
     watcher = Watcher()
     verdicts = [watcher.decide(request("BYE", to_tag="1"), match=DialogMatch.FOREIGN) for _ in range(5)]
-    assert verdicts == [Admission.FORBID] * 2 + [Admission.DROP] * 3
-    assert watcher.decide(request("ACK", to_tag="1"), 200.0, match=DialogMatch.FOREIGN) is Admission.DROP
+    assert verdicts == [MessageVerdict.FORBID] * 2 + [MessageVerdict.DROP] * 3
+    assert watcher.decide(request("ACK", to_tag="1"), 200.0, match=DialogMatch.FOREIGN) is MessageVerdict.DROP
     assert watcher.intake.counters["foreign"] == 6
     assert watcher.said == [("foreign", "192.0.2.1")]
 
@@ -112,7 +112,7 @@ def test_a_flood_of_acks_and_responses_to_nothing_is_never_answered() -> None:
         b"SIP/2.0 200 OK\r\nVia: x\r\nFrom: a;tag=1\r\nTo: b;tag=2\r\nCall-ID: c\r\nCSeq: 1 BYE\r\n\r\n"
     )
     verdicts = {watcher.decide(message) for message in [stray, request("ACK", to_tag="1")] * 20}
-    assert verdicts == {Admission.ADMIT, Admission.DROP}
+    assert verdicts == {MessageVerdict.ADMIT, MessageVerdict.DROP}
     assert watcher.intake.counters["stray"] == 35
 
 

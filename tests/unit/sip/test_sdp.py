@@ -18,7 +18,7 @@ def parse(text: str) -> sdp.Description:
     return sdp.parse(text.encode())
 
 
-def audio(lines: str, head: str = HEAD) -> sdp.Stream:
+def audio(lines: str, head: str = HEAD) -> sdp.MediaDescription:
     return parse(head + lines).streams[0]
 
 
@@ -190,14 +190,14 @@ def test_every_codec_of_an_answer_that_we_offered_may_come() -> None:
     reply = parse(HEAD + "m=audio 4 RTP/AVP 0 9 96 8 18\r\na=rtpmap:96 PCMA/8000\r\n")
     media = offer_answer.answered(offer.local, reply)
     assert (media.codec, media.send_pt, media.receive_pt) == (0, 0, 0)
-    assert media.more == (offer_answer.Format(codec=8, send_pt=96, receive_pt=8),)
+    assert media.more == (offer_answer.NegotiatedFormat(codec=8, send_pt=96, receive_pt=8),)
 
 
 def test_an_answer_takes_more_codecs_only_where_asked_to() -> None:
     offer = parse(HEAD + "m=audio 4 RTP/AVP 9 97 0\r\na=rtpmap:97 PCMA/8000\r\n")
     written, media = offer_answer.answer(offer, LOCAL, more=(8, 9, 8))
     assert b"m=audio 30000 RTP/AVP 97 9\r\na=rtpmap:97 PCMA/8000\r\na=rtpmap:9 G722/8000\r\n" in written.content
-    assert media.more == (offer_answer.Format(codec=9, send_pt=9, receive_pt=9),)
+    assert media.more == (offer_answer.NegotiatedFormat(codec=9, send_pt=9, receive_pt=9),)
     _, single = offer_answer.answer(offer, LOCAL)
     assert single.more == ()
 

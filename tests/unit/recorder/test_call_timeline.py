@@ -8,7 +8,7 @@ import pytest
 
 from recorder.audit.history import history_of
 from recorder.permissions import Person, Role
-from recorder.recordings.journey import journey_of
+from recorder.recordings.call_timeline import timeline_of
 from recorder.web.waveform import WIDTH, waveform_of
 from storage.audit_entry import AuditEntry
 from storage.rows import row_from_json
@@ -40,7 +40,7 @@ def test_who_had_the_call_and_what_became_of_the_recording() -> None:
         span(20, 30, "recording"), span(30, 40, "recording", "Bob", "2002"), span(40, 45, "out_of_scope", "", ""),
         span(45, 50, "recording", "Bob", "2002"),
     )  # fmt: skip
-    steps = journey_of(replace(of, notice=notice))
+    steps = timeline_of(replace(of, notice=notice))
     assert [((step.at or BEGAN) - BEGAN).total_seconds() for step in steps] == [
         -9,
         -1,
@@ -95,7 +95,7 @@ def test_nobody_is_transferred_to_where_it_is_not_known_who_had_the_call(
     spans: tuple[Any, ...], told: list[str]
 ) -> None:
     words = ("Joined", "Transferred", "With", "Back")
-    assert [step.what for step in journey_of(call(*spans)) if step.what.startswith(words)] == told
+    assert [step.what for step in timeline_of(call(*spans)) if step.what.startswith(words)] == told
 
 
 def test_a_notice_that_was_not_heard_and_a_call_of_which_nothing_was_kept() -> None:
@@ -104,7 +104,7 @@ def test_a_notice_that_was_not_heard_and_a_call_of_which_nothing_was_kept() -> N
         proof="none",
     )  # fmt: skip
     of = replace(call(outcome="blocked", reason="notice_not_heard"), notice=notice, ended_at=BEGAN)
-    assert [step.what for step in journey_of(of)] == [
+    assert [step.what for step in timeline_of(of)] == [
         "The notice began", "The call ended: blocked, notice not heard", "The notice ended, not heard in full",
     ]  # fmt: skip
 

@@ -8,7 +8,7 @@ from storage.types import NoticeProof, RecordingRow, Segment, SegmentKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TimelineStep:
+class TimelineEvent:
     """One step of a call.
 
     Attributes:
@@ -37,38 +37,38 @@ _BEGINS = {
 }
 
 
-def journey_of(row: RecordingRow) -> list[TimelineStep]:
+def timeline_of(row: RecordingRow) -> list[TimelineEvent]:
     """Return the steps of a call, in order."""
     steps = [*_notice(row.notice), *_spans(row), *_others(row)]
     if row.ended_at is not None:
         ending = f"The call ended: {str(row.outcome).replace('_', ' ')}"
         reason = row.reason.replace("_", " ")
-        steps.append(TimelineStep(at=row.ended_at, what=ending + (f", {reason}" if reason else "")))
+        steps.append(TimelineEvent(at=row.ended_at, what=ending + (f", {reason}" if reason else "")))
     return sorted(steps, key=lambda step: step.at or row.started_at)
 
 
-def _notice(notice: NoticeProof | None) -> Iterator[TimelineStep]:
+def _notice(notice: NoticeProof | None) -> Iterator[TimelineEvent]:
     if notice is None:
         return
     if notice.proof == "attested":
-        yield TimelineStep(at=notice.started_at, what="The notice was played elsewhere, as that system attests")
+        yield TimelineEvent(at=notice.started_at, what="The notice was played elsewhere, as that system attests")
         return
     if notice.started_at is not None:
-        yield TimelineStep(at=notice.started_at, what="The notice began")
+        yield TimelineEvent(at=notice.started_at, what="The notice began")
     second = "; the second message was played" if notice.second_message else ""
     heard = "heard in full" if notice.complete else "not heard in full"
     if notice.ended_at is not None:
-        yield TimelineStep(at=notice.ended_at, what=f"The notice ended, {heard}{second}")
+        yield TimelineEvent(at=notice.ended_at, what=f"The notice ended, {heard}{second}")
 
 
-def _spans(row: RecordingRow) -> Iterator[TimelineStep]:
+def _spans(row: RecordingRow) -> Iterator[TimelineEvent]:
     before: Segment | None = None
     whose = _Whose()
     for span in row.segments:
         if span.kind is SegmentKind.SILENCED:
             continue  # recording went on; how long its digits were, the segments say
         for what in (*_handover(before, whose, span), *_recording(before, span)):
-            yield TimelineStep(at=row.started_at + timedelta(seconds=span.start_s), what=what, at_s=span.start_s)
+            yield TimelineEvent(at=row.started_at + timedelta(seconds=span.start_s), what=what, at_s=span.start_s)
         before, whose = span, whose.after(span)
 
 
@@ -118,11 +118,11 @@ def _who(span: Segment) -> str:
     return f"{span.operator} ({span.extension})" if span.extension else span.operator
 
 
-def _others(row: RecordingRow) -> Iterator[TimelineStep]:
+def _others(row: RecordingRow) -> Iterator[TimelineEvent]:
     """Yield who came and went, as far as a SIPREC client said so."""
     for one in row.participants:
         name = one.name or one.number or one.address
         if one.joined_at is not None:
-            yield TimelineStep(at=one.joined_at, what=f"{name} came in")
+            yield TimelineEvent(at=one.joined_at, what=f"{name} came in")
         if one.left_at is not None:
-            yield TimelineStep(at=one.left_at, what=f"{name} left")
+            yield TimelineEvent(at=one.left_at, what=f"{name} left")

@@ -5,18 +5,18 @@ from collections.abc import Callable, Collection, Sequence
 
 from recorder import permissions as access
 from recorder.calls.acts import Act, Signature, signed, together
-from recorder.calls.gate_acts import GateActs
 from recorder.calls.recording import Recording
+from recorder.calls.recording_controls import RecordingControls
 from recorder.calls.siprec.siprec_links import Links
 from recorder.rules.pausing import HOLD, Authority, RefusedError
 
 
-class SessionGate(GateActs):
+class SessionGate(RecordingControls):
     """What people and rules do to the recording of one session and its twins.
 
     Args:
         recording: The recording.
-        on_reopened: As for `GateActs`.
+        on_reopened: As for `RecordingControls`.
         links: Knows which sessions are twins.
     """
 
@@ -25,15 +25,15 @@ class SessionGate(GateActs):
         self._links = links
 
     @property
-    def twins(self) -> Sequence[GateActs]:
+    def twins(self) -> Sequence[RecordingControls]:
         """Return those of the other sessions that are the same conversation."""
         return self._links.twins(self)
 
     def pause(self, reason: str, by: str, *, acts: Collection[str] = (), may_discard: bool = True) -> Act:
         """Pause the recording of this session and of its twins."""
 
-        def shut(one: GateActs) -> Act:
-            return GateActs.pause(one, reason, by, acts=acts, may_discard=may_discard)
+        def shut(one: RecordingControls) -> Act:
+            return RecordingControls.pause(one, reason, by, acts=acts, may_discard=may_discard)
 
         return shut(self) if reason == HOLD else together(shut(self), self._on_twins(access.Act.PAUSE, by, shut))
 
@@ -42,8 +42,8 @@ class SessionGate(GateActs):
     ) -> Act:
         """Take away what an authority may clear, of this session and of its twins."""
 
-        def clear(one: GateActs) -> Act:
-            return GateActs.resume(one, authority, by, token=token, acts=acts)
+        def clear(one: RecordingControls) -> Act:
+            return RecordingControls.resume(one, authority, by, token=token, acts=acts)
 
         if authority is Authority.RULE:
             return clear(self)
@@ -52,22 +52,22 @@ class SessionGate(GateActs):
     def opt_out(self, reason: str, by: str) -> Act:
         """Stop recording this session and its twins."""
 
-        def end(one: GateActs) -> Act:
+        def end(one: RecordingControls) -> Act:
             return one.opt_out_only(reason, by)
 
         return together(end(self), self._on_twins(access.Act.OPT_OUT, by, end))
 
-    def forgot(
+    def pause_retroactively(
         self, seconds: float | None, by: str, *, acts: Collection[str] = (), may_erase_alone: bool = True
     ) -> Act:
         """Pause, and order the last seconds to be erased, of this session and of its twins."""
 
-        def forget(one: GateActs) -> Act:
-            return GateActs.forgot(one, seconds, by, acts=acts, may_erase_alone=may_erase_alone)
+        def forget(one: RecordingControls) -> Act:
+            return RecordingControls.pause_retroactively(one, seconds, by, acts=acts, may_erase_alone=may_erase_alone)
 
-        return together(forget(self), self._on_twins(access.Act.FORGOT, by, forget))
+        return together(forget(self), self._on_twins(access.Act.RETROACTIVE_PAUSE, by, forget))
 
-    def _on_twins(self, name: access.Act, by: str, act: Callable[[GateActs], Act]) -> list[Act]:
+    def _on_twins(self, name: access.Act, by: str, act: Callable[[RecordingControls], Act]) -> list[Act]:
         """Do the same to the twins; each has an entry of its own in the audit log, which names this call."""
         acts = []
         for twin in self.twins:
@@ -75,5 +75,5 @@ class SessionGate(GateActs):
                 acts.append(act(twin))
                 details = {"as_twin_of": self.recording.id}
                 signature = Signature(act=name.value, actor=by, subject=twin.recording.id, details=details)
-                signed(self.recording.works, acts[-1], signature)
+                signed(self.recording.services, acts[-1], signature)
         return acts

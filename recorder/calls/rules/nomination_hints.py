@@ -7,6 +7,6 @@ from recorder.rules.policy import Extension, extension_of
 from sip.events import CallOffered
 
 
-def mentions(offered: CallOffered, extensions: Mapping[str, Extension]) -> bool:
+def has_nomination_hint(offered: CallOffered, extensions: Mapping[str, Extension]) -> bool:
     """Tell whether To, From or an identity header of a call names a nominated extension, however it is written."""
     return any(extension_of(extensions, number) is not None for number in numbers_of(offered))

@@ -6,7 +6,7 @@ No media port, no notice, no gate, no limit. The two ends talk to one another; w
 from typing import Any
 
 from recorder.calls.live_call import LiveCall
-from recorder.calls.passed_media import PassedMedia
+from recorder.calls.passthrough_media import PassthroughMedia
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import Side
 from recorder.calls.rules.call_words import After
@@ -24,7 +24,7 @@ from sip.events import (
 )
 
 
-class PassedCall(LiveCall):
+class PassthroughCall(LiveCall):
     """Joins two legs by handing each one's bodies to the other."""
 
     _body: Body | None = None
@@ -36,7 +36,7 @@ class PassedCall(LiveCall):
 
     def __init__(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 - as `LiveCall`
         super().__init__(*args, **more)
-        self.media: PassedMedia = PassedMedia(self, self.transfers)
+        self.media: PassthroughMedia = PassthroughMedia(self, self.transfers)
 
     def rang(self, event: LegRang) -> None:
         """Pass the provisional response on, early media's SDP and all."""
@@ -67,7 +67,7 @@ class PassedCall(LiveCall):
         """Pass an INFO on."""
         other = self.legs.of(side.other)
         if other is not None:
-            self.works.endpoint.send_info(other, event.body)
+            self.services.endpoint.send_info(other, event.body)
 
     # --- somebody takes the place of a side: each end is handed the other's words (RFC 3725 section 4.1)
 
@@ -76,9 +76,9 @@ class PassedCall(LiveCall):
         self._look_at(event.user)
 
     def _look_at(self, number: str) -> None:
-        if extension_of(self.works.config.nominated, number) is not None and number not in self._nominated:
+        if extension_of(self.services.config.nominated, number) is not None and number not in self._nominated:
             self._nominated |= {number}
-            self.works.alarm("nominated_passed")
+            self.services.alarm("nominated_passed")
 
     def replaced(self, side: Side, after: After) -> None:
         """Go on; whoever was there may have left an offer open."""
@@ -100,9 +100,9 @@ class PassedCall(LiveCall):
             return
         headers = self.as_told_to(Side.A, self._headers)
         if isinstance(command, table.Ring):
-            self.works.endpoint.ring(self.legs.a, status=self._status, body=self._body, headers=headers)
+            self.services.endpoint.ring(self.legs.a, status=self._status, body=self._body, headers=headers)
         elif isinstance(command, table.AnswerA):
-            self.works.endpoint.answer(self.legs.a, self._body, headers=headers)
+            self.services.endpoint.answer(self.legs.a, self._body, headers=headers)
 
     def finish(self, end: str) -> None:
         """Leave nothing behind."""

@@ -1,8 +1,7 @@
-"""Opening what lies in a home: its lock, index, vault, and - on the key holder - recordings."""
+"""Recovery: closes and files what a daemon that died left open. Needs no private key."""
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,76 +9,23 @@ from typing import Any
 from recorder.calls.left_behind import amended, is_discarded, is_undecided
 from recorder.calls.pauses import REGISTER, States, read_states, write_states
 from recorder.common.clock import utc_now
-from recorder.common.file_lock import locked
 from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.permissions import Act
 from recorder.recordings.agreement import look
+from recorder.recordings.home_stores import open_index
 from recorder.recordings.kept_live import Discards, settle
-from recorder.recordings.keyring import epoch_keys
-from recorder.recordings.returned import destroy_returned
+from recorder.recordings.resurrection_guard import destroy_returned
 from recorder.rules.pausing import PauseState
 from storage.audit import AuditLog
-from storage.database import sqlite_url
-from storage.errors import DamagedError, ExportError, NotFoundError, StorageError, VaultError
+from storage.errors import DamagedError, NotFoundError, StorageError
 from storage.index import Index
 from storage.keys import NodeKeys
-from storage.reader import RecordingReader, open_recording
 from storage.rows import row_from_json, row_to_json
-from storage.types import Outcome, RecordingId, RecordingRow
+from storage.types import Outcome, RecordingId
 from storage.vault import Progress, Recovered, Vault, bare_row, destroy, read_row, recover
 
 _log = logging.getLogger(__name__)
-
-
-class AlreadyRunningError(Exception):
-    """Another daemon holds this home."""
-
-
-@contextlib.contextmanager
-def held(home: Home) -> Iterator[None]:
-    """Hold a home's lock for as long as the daemon runs.
-
-    Raises:
-        AlreadyRunningError: Another process holds it.
-    """
-    with locked(home.lock, wait=False) as is_ours:
-        if not is_ours:
-            raise AlreadyRunningError(f"a daemon is running in {home.root} already")
-        yield
-
-
-def open_index(home: Home, config: Config, *, is_deferred: bool = False) -> Index:
-    """Open the index that the configuration names; deferred, a database that is down is no reason not to start."""
-    return Index(config.storage.index_url or sqlite_url(home.index), is_deferred=is_deferred)
-
-
-def open_reader(
-    home: Home, config: Config, row: RecordingRow, *, passphrase_file: Path | None = None
-) -> RecordingReader:
-    """Open a recording's container with the private key of its epoch.
-
-    Args:
-        home: The recorder's home.
-        config: Its configuration.
-        row: The recording.
-        passphrase_file: Of the private keys, instead of the one that is configured.
-
-    Raises:
-        StorageError: Nothing was kept, or the key or the file is missing or damaged.
-    """
-    if row.path is None:
-        raise ExportError(f"nothing was kept of {row.id}: {row.outcome}, {row.reason}")
-    path = Vault(home.root, NodeKeys.load(home.root)).locate(row.path)
-    try:
-        return open_recording(path, home.root, epoch_keys(home, config, passphrase_file))
-    except OSError as error:
-        raise VaultError(f"recording {row.id} cannot be read: {error.strerror}; {_NEXT.format(id=row.id)}") from error
-    except DamagedError as error:
-        raise DamagedError(f"recording {row.id} cannot be opened: {error}; {_NEXT.format(id=row.id)}") from error
-
-
-_NEXT = "`recorder verify {id}` says what is wrong, and a backup may have the file as it was"
 
 
 LATELY = timedelta(days=2)

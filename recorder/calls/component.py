@@ -14,7 +14,7 @@ Whole = TypeVar("Whole")
 Result = TypeVar("Result")
 
 
-class Part(Generic[Whole]):
+class Component(Generic[Whole]):
     """A part of a call; ``Whole`` is what it has to know of the call."""
 
     def __init__(self, call: Whole) -> None:

@@ -15,8 +15,8 @@ from recorder.calls.acts import Act, DoneAct, PauseAnswer, Signature, new_act_id
 from recorder.calls.pause_watch import PauseWatch
 from recorder.calls.pending_discard import PendingDiscard, hand_on
 from recorder.calls.recording import Recording
-from recorder.common.clerk import after, after_all
 from recorder.common.clock import utc_now
+from recorder.common.serial_executor import after, after_all
 from recorder.rules.erasing import alone_s
 from recorder.rules.pausing import AGENT, CARD_TRIGGERS, Authority, Final, PauseState, RefusedError, kind_of
 from recorder.rules.policy import CardPayment
@@ -32,7 +32,7 @@ DECIDE_S = 0.5
 """How long a pause that may discard the recording waits to be answered until the database says whether it does."""
 
 
-class GateActs:
+class RecordingControls:
     """What people and rules do to one call's recording.
 
     Args:
@@ -43,11 +43,11 @@ class GateActs:
     def __init__(self, recording: Recording, on_reopened: Callable[[], None]) -> None:
         self.recording = recording
         self._on_reopened = on_reopened
-        self._settings = recording.works.config.pause  # a call keeps what it began with
+        self._settings = recording.services.config.pause  # a call keeps what it began with
         self.watch = PauseWatch(recording, self._settings)
         self.state_since: datetime | None = None
         """When the state last changed, UTC; None: it never has."""
-        self._state = recording.book.state
+        self._state = recording.pause_reasons.state
         self._acts = 0
         self._orders: list[ErasureOrder] = []
         self._resuming = 0
@@ -60,14 +60,14 @@ class GateActs:
         return self.recording.id
 
     @property
-    def twins(self) -> "Sequence[GateActs]":
+    def twins(self) -> "Sequence[RecordingControls]":
         """Return those of other recordings to which this one passes every act by itself."""
         return ()
 
     @property
     def lasting_reasons(self) -> frozenset[str]:
         """Return what holds the pause; none while a resume is under way, which a new pause has to overtake."""
-        return frozenset() if self._resuming else frozenset(self.recording.book.reasons)
+        return frozenset() if self._resuming else frozenset(self.recording.pause_reasons.reasons)
 
     def pause(self, reason: str, by: str, *, acts: Collection[str] = (), may_discard: bool = True) -> Act:
         """Pause the recording, or discard it where the service wants that; the gate is shut when this returns.
@@ -81,11 +81,11 @@ class GateActs:
         Raises:
             RefusedError: The recording has ended for good.
         """
-        self.recording.book.check_open()
+        self.recording.pause_reasons.check_open()
         acts = acts or (new_act_id(),)
         if may_discard and self._discards(reason):
             return self._discard_unless_kept(reason, by, acts, lambda paused: paused, answers_by=DECIDE_S)
-        self.recording.book.credit(reason, acts)
+        self.recording.pause_reasons.credit(reason, acts)
         return self._stored(self._shut(reason, by))
 
     def opt_out(self, reason: str, by: str) -> Act:
@@ -102,13 +102,13 @@ class GateActs:
         Raises:
             RefusedError: The recording has ended for good already.
         """
-        taping = self.recording.taping
-        if taping is not None:
-            return self._stored(taping.end(Final.OPTED_OUT, reason, by))
-        self.recording.book.end(Final.OPTED_OUT)
+        in_progress = self.recording.in_progress
+        if in_progress is not None:
+            return self._stored(in_progress.end(Final.OPTED_OUT, reason, by))
+        self.recording.pause_reasons.end(Final.OPTED_OUT)
         return self._stored(0.0)
 
-    def forgot(
+    def pause_retroactively(
         self, seconds: float | None, by: str, *, acts: Collection[str] = (), may_erase_alone: bool = True
     ) -> Act:
         """Pause now, and order what was kept of the last seconds to be erased: the officer forgot to pause.
@@ -130,24 +130,26 @@ class GateActs:
             RefusedError: Nothing of this call is recorded.
         """
         recording = self.recording
-        if may_erase_alone and recording.book.final is None and self._discards(AGENT):
+        if may_erase_alone and recording.pause_reasons.final is None and self._discards(AGENT):
             acts = acts or (new_act_id(),)
-            return self._discard_unless_kept(AGENT, by, acts, lambda _: self._forgot(seconds, by, acts))
-        return self._forgot(seconds, by, acts, may_erase_alone=may_erase_alone)
+            return self._discard_unless_kept(AGENT, by, acts, lambda _: self._pause_retroactively(seconds, by, acts))
+        return self._pause_retroactively(seconds, by, acts, may_erase_alone=may_erase_alone)
 
-    def _forgot(self, seconds: float | None, by: str, acts: Collection[str], *, may_erase_alone: bool = True) -> Act:
+    def _pause_retroactively(
+        self, seconds: float | None, by: str, acts: Collection[str], *, may_erase_alone: bool = True
+    ) -> Act:
         recording = self.recording
-        taping = recording.taping
-        if taping is None or recording.book.final is Final.DISCARDED:
+        in_progress = recording.in_progress
+        if in_progress is None or recording.pause_reasons.final is Final.DISCARDED:
             raise RefusedError("nothing of this call is recorded, so there is nothing to erase")
-        now_s = taping.position_s
-        if recording.book.final is None:
-            recording.book.credit(AGENT, acts or (new_act_id(),))
+        now_s = in_progress.position_s
+        if recording.pause_reasons.final is None:
+            recording.pause_reasons.credit(AGENT, acts or (new_act_id(),))
             position_s = self._shut(AGENT, by)
         else:
             position_s = now_s
-        order = self._order(now_s, seconds, by, alone_from_s=taping.theirs_since_s if may_erase_alone else None)
-        return self._stored(position_s, lambda: placed(recording.works, order), erasure=order)
+        order = self._order(now_s, seconds, by, alone_from_s=in_progress.theirs_since_s if may_erase_alone else None)
+        return self._stored(position_s, lambda: placed(recording.services, order), erasure=order)
 
     def resume(
         self, authority: Authority, by: str, *, token: str | None = None, acts: frozenset[str] | None = None
@@ -160,7 +162,7 @@ class GateActs:
         Raises:
             RefusedError: Nothing to clear, or not for this authority.
         """
-        left = self.recording.book.left_after(authority, token=token, acts=acts)
+        left = self.recording.pause_reasons.left_after(authority, token=token, acts=acts)
         state = PauseState.PAUSED if left else PauseState.RECORDING
         acts_before, done = self._acts, Act()
         self._resuming += 1
@@ -176,10 +178,10 @@ class GateActs:
                     position_s = self._reopen(authority, by, token, acts)
             done.set_result(self._answer(position_s))
 
-        works, settled = self.recording.works, self.recording.keep(settle)
+        services, settled = self.recording.services, self.recording.keep(settle)
 
         def on_disk(stored: "Future[None]") -> None:
-            works.scheduler.submit(settled, stored.exception())
+            services.scheduler.submit(settled, stored.exception())
 
         self._put(state, sorted(left), self._position_s).add_done_callback(on_disk)
         return done
@@ -196,10 +198,10 @@ class GateActs:
 
     def _shut(self, reason: str, by: str) -> float:
         """Shut the gate; return the position from which nothing is kept."""
-        taping = self.recording.taping
-        if taping is not None:
-            return taping.pause(reason, by)
-        self.recording.book.pause(reason)
+        in_progress = self.recording.in_progress
+        if in_progress is not None:
+            return in_progress.pause(reason, by)
+        self.recording.pause_reasons.pause(reason)
         return 0.0
 
     def _discards(self, reason: str) -> bool:
@@ -226,24 +228,24 @@ class GateActs:
             answers_by: After how long the answer is the pause, and a discard follows; None: it waits for the decision.
         """
         recording = self.recording
-        if recording.taping is None:  # there is nothing that could be kept
+        if recording.in_progress is None:  # there is nothing that could be kept
             return self._discard(reason, by)
-        was_held = reason in recording.book.reasons
-        recording.book.credit(reason, acts)
+        was_held = reason in recording.pause_reasons.reasons
+        recording.pause_reasons.credit(reason, acts)
         at_s = self._shut(reason, by)
         self._count_undecided(1)
         pending = PendingDiscard(
             reason=reason, by=by, was_held=was_held, at_s=at_s, paused=self._stored(at_s), if_kept=if_kept
         )
         if answers_by is not None:  # whoever pauses is told in time that nothing more is recorded
-            recording.works.scheduler.call_later(answers_by, hand_on, pending.paused, pending.done)
+            recording.services.scheduler.call_later(answers_by, hand_on, pending.paused, pending.done)
         self._ask_whether_kept(pending)
         return pending.done
 
     def _ask_whether_kept(self, pending: PendingDiscard) -> None:
-        works, decided = self.recording.works, self.recording.keep(self._decided)
-        may_go = works.orders.submit(works.discards.decide, self.recording.id)
-        may_go.add_done_callback(lambda answer: works.scheduler.submit(decided, pending, answer))
+        services, decided = self.recording.services, self.recording.keep(self._decided)
+        may_go = services.orders.submit(services.discards.decide, self.recording.id)
+        may_go.add_done_callback(lambda answer: services.scheduler.submit(decided, pending, answer))
 
     def _decided(self, pending: PendingDiscard, may_go: "Future[bool]") -> None:
         """Do what was decided; where it could not be found out nothing is destroyed."""
@@ -252,7 +254,7 @@ class GateActs:
         try:
             if unknown is not None or not may_go.result():
                 self._keep_paused(pending, unknown)
-            elif self.recording.book.final is not None:  # ended for good by another act meanwhile
+            elif self.recording.pause_reasons.final is not None:  # ended for good by another act meanwhile
                 self._settle_discard()
                 pending.end_as(pending.paused)
             else:
@@ -264,36 +266,36 @@ class GateActs:
 
     def _count_undecided(self, more: int) -> None:
         self._deciding += more
-        self.recording.works.pauses.set_undecided(self.recording.id, is_undecided=self._deciding > 0)
+        self.recording.services.pauses.set_undecided(self.recording.id, is_undecided=self._deciding > 0)
 
     def _keep_paused(self, pending: PendingDiscard, unknown: BaseException | None) -> None:
-        book = self.recording.book
-        self._put(book.state, sorted(book.reasons), pending.at_s)
+        pause_reasons = self.recording.pause_reasons
+        self._put(pause_reasons.state, sorted(pause_reasons.reasons), pending.at_s)
         self._tell_kept(unknown)
         pending.end_as(pending.if_kept(pending.paused), is_kept=True)
 
     def _discard_pending(self, pending: PendingDiscard) -> None:
         recording = self.recording
-        recording.book.reasons -= set() if pending.was_held else {pending.reason}
+        recording.pause_reasons.reasons -= set() if pending.was_held else {pending.reason}
         discarded, is_late = self._discard(pending.reason, pending.by), pending.done.done()
         if is_late:  # its first entry says that it was paused
             signature = Signature(act=PAUSE, actor=pending.by, subject=recording.id, details={"decided_late": True})
-            signed(recording.works, discarded, signature)
+            signed(recording.services, discarded, signature)
         pending.end_as(discarded)
         settle = self.recording.keep(self._settle_discard)
         discarded.add_done_callback(lambda act: settle() if act.exception() is None else None)
 
     def _settle_discard(self) -> None:
-        works = self.recording.works
-        with contextlib.suppress(RuntimeError):  # the clerk takes nothing more: the daemon is being ended
-            works.orders.submit(works.discards.settle, self.recording.id)
+        services = self.recording.services
+        with contextlib.suppress(RuntimeError):  # the executor takes nothing more: the daemon is being ended
+            services.orders.submit(services.discards.settle, self.recording.id)
 
     def _tell_kept(self, unknown: BaseException | None) -> None:
         recording = self.recording
-        recording.works.alarm(KEPT)
+        recording.services.alarm(KEPT)
         why = "is held or claimed" if unknown is None else f"may be held or claimed: the index does not say ({unknown})"
         _log.warning("call %s: its recording %s, so it is paused and not discarded", recording.id, why)
-        recording.works.publish({"event": "alarm", "alarm": KEPT, "id": recording.id})
+        recording.services.publish({"event": "alarm", "alarm": KEPT, "id": recording.id})
 
     def when_decided(self, close: Callable[[], None]) -> None:
         """Close the recording once it is known whether it is discarded."""
@@ -308,11 +310,11 @@ class GateActs:
 
     def _discard(self, reason: str, by: str) -> Act:
         """Drop the recording of the whole call, and tell the officer: nobody else will look for it."""
-        taping = self.recording.taping
-        if taping is not None:
-            act = self._stored(taping.end(Final.DISCARDED, reason, by), taping.destroy)
+        in_progress = self.recording.in_progress
+        if in_progress is not None:
+            act = self._stored(in_progress.end(Final.DISCARDED, reason, by), in_progress.destroy)
         else:
-            self.recording.book.end(Final.DISCARDED)
+            self.recording.pause_reasons.end(Final.DISCARDED)
             act = self._stored(0.0)
         self.recording.file_discarded()
         tell = self.recording.keep(self._tell_discarded)
@@ -322,10 +324,10 @@ class GateActs:
     def _tell_discarded(self, is_stored: bool) -> None:
         recording, sounds = self.recording, self.recording.sounds
         sound = sounds.ended if is_stored else sounds.refused
-        recording.works.scheduler.submit(recording.call.tell_officer, sound)
+        recording.services.scheduler.submit(recording.call.tell_officer, sound)
 
     def _order(self, now_s: float, seconds: float | None, by: str, *, alone_from_s: float | None) -> ErasureOrder:
-        late_s = self.recording.works.lateness.seconds
+        late_s = self.recording.services.lateness.seconds
         start_s = 0.0 if seconds is None else max(now_s - seconds - late_s, 0.0)
         is_own = alone_from_s is not None and start_s >= alone_from_s  # before that it was somebody else's call
         is_small = alone_s(self._orders, (start_s, now_s), duration_s=now_s) <= self._settings.forgot_s + late_s
@@ -344,12 +346,12 @@ class GateActs:
 
     def _reopen(self, authority: Authority, by: str, token: str | None, acts: frozenset[str] | None) -> float:
         recording = self.recording
-        if recording.taping is not None:
-            position_s = recording.taping.resume(authority, by, token=token, acts=acts)
+        if recording.in_progress is not None:
+            position_s = recording.in_progress.resume(authority, by, token=token, acts=acts)
         else:
-            recording.book.resume(authority, token=token, acts=acts)
+            recording.pause_reasons.resume(authority, token=token, acts=acts)
             position_s = 0.0
-        if recording.book.state is PauseState.RECORDING:
+        if recording.pause_reasons.state is PauseState.RECORDING:
             self._on_reopened()
         self.changed()
         return position_s
@@ -357,8 +359,8 @@ class GateActs:
     def changed(self) -> None:
         """Start or stop reminders and publish the state, after the recording's state may have changed."""
         self.watch.look()
-        if self.recording.book.state is not self._state:
-            self._state, self.state_since = self.recording.book.state, utc_now()
+        if self.recording.pause_reasons.state is not self._state:
+            self._state, self.state_since = self.recording.pause_reasons.state, utc_now()
         self.recording.call.tell()
 
     # --- what is stored
@@ -387,13 +389,13 @@ class GateActs:
         return self.recording.keep_state(state, reasons, position_s)
 
     def _answer(self, position_s: float, erasure: ErasureOrder | None = None) -> PauseAnswer:
-        book = self.recording.book
-        reasons = tuple(sorted(book.reasons))
+        pause_reasons = self.recording.pause_reasons
+        reasons = tuple(sorted(pause_reasons.reasons))
         return PauseAnswer(
-            call=self.recording.id, state=book.state, reasons=reasons, position_s=position_s, erasure=erasure
+            call=self.recording.id, state=pause_reasons.state, reasons=reasons, position_s=position_s, erasure=erasure
         )
 
     @property
     def _position_s(self) -> float:
-        taping = self.recording.taping
-        return taping.position_s if taping is not None and not self.recording.is_over else 0.0
+        in_progress = self.recording.in_progress
+        return in_progress.position_s if in_progress is not None and not self.recording.is_over else 0.0

@@ -1,6 +1,6 @@
 """A thread of our own for work that may block on a disk, with its results as futures.
 
-The call thread never waits for a disk. It hands the work to a clerk: the *clerk* proper writes pauses and audit
+The call thread never waits for a disk. It hands the work to one of these: *act-writer* writes pauses and audit
 entries, which somebody is waiting for; *opening* makes containers, before the ring of a new call is full; *filing*
 closes them and writes the index, which may take its time; *orders* places orders to erase, in a database that may be
 far away.
@@ -16,7 +16,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class Clerk:
+class SerialExecutor:
     """Does one thing after another, in order, on one thread."""
 
     def __init__(self, name: str) -> None:

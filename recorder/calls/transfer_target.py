@@ -7,9 +7,9 @@ import logging
 
 from audio.types import PortsExhaustedError
 from recorder.calls.bridged import BridgedCall
+from recorder.calls.component import Component
 from recorder.calls.media_errors import MediaError
-from recorder.calls.part import Part
-from recorder.calls.party import Party
+from recorder.calls.party_media import PartyMedia
 from recorder.calls.rules.call import Side
 from recorder.calls.transfer_media import TransferMedia
 from recorder.calls.transferring import Transfers
@@ -20,8 +20,8 @@ from sip.sdes import Srtp
 _log = logging.getLogger(__name__)
 
 
-class Newcomer(Part[BridgedCall], TransferMedia):
-    """The newcomer's media, while there is one.
+class TransferTarget(Component[BridgedCall], TransferMedia):
+    """The transfer target's media, while there is one.
 
     Args:
         call: The call.
@@ -34,17 +34,17 @@ class Newcomer(Part[BridgedCall], TransferMedia):
     def __init__(self, call: BridgedCall, transfers: Transfers) -> None:
         super().__init__(call)
         self._transfers = transfers
-        self.party: Party | None = None
+        self.party: PartyMedia | None = None
 
     def offer(self, host: str | None, srtp: Srtp, session: LocalStream | None = None) -> Body:
         """Offer what can be bridged to the one who stays, from a leg of its own."""
-        self.party = party = self._call.parties.new("newcomer")
+        self.party = party = self._call.sides.new("transfer target")
         party.continues = session
         party.signals_from = host
-        return self._call.parties.offer_by(party, srtp, self._staying)
+        return self._call.sides.offer_by(party, srtp, self._staying)
 
     def answered(self, body: Body | None) -> None:
-        """Take the newcomer's answer."""
+        """Take the transfer target's answer."""
         call, party = self._call, self.party
         assert party is not None
         try:
@@ -52,7 +52,7 @@ class Newcomer(Part[BridgedCall], TransferMedia):
                 party.take_answer(body)
         except MediaError as error:
             _log.info("call %s: %s", call.id, error)
-            call.parties.refused(party)
+            call.sides.refused(party)
             self._transfers.failed(488)
         else:
             self._transfers.ready()
@@ -60,39 +60,39 @@ class Newcomer(Part[BridgedCall], TransferMedia):
     def called(self, event: CallOffered) -> None:
         """Answer one who calls; their offer has to fit the one who stays."""
         call = self._call
-        self.party = party = call.parties.new("newcomer")
+        self.party = party = call.sides.new("transfer target")
         try:
-            call.parties.take_offer_of(party, event)
+            call.sides.take_offer_of(party, event)
             answer = party.answer_first(self._staying.usable)
         except (MediaError, PortsExhaustedError) as error:
             _log.info("call %s: %s", call.id, error)
             self._transfers.failed(488 if isinstance(error, MediaError) else 503)
             return
-        call.works.endpoint.answer(event.leg, answer)
+        call.services.endpoint.answer(event.leg, answer)
         if party.is_settled:
             self._transfers.ready()
 
-    def take(self) -> Party | None:
+    def take(self) -> PartyMedia | None:
         """Return the media, which is the caller's from here on, or None."""
         party, self.party = self.party, None
         return party
 
     def drop(self) -> None:
-        """Close the newcomer's media."""
+        """Close the transfer target's media."""
         party = self.take()
         if party is not None:
             party.close()
 
     def srtp_of(self, side: Side) -> Srtp:
         """Return whether a side's audio is encrypted."""
-        return Srtp.REQUIRED if self._call.parties[side].is_secure else Srtp.OFF
+        return Srtp.REQUIRED if self._call.sides[side].is_secure else Srtp.OFF
 
     def session_of(self, side: Side) -> LocalStream | None:
         """Return what our descriptions to a side are."""
-        return self._call.parties[side].session
+        return self._call.sides[side].session
 
     @property
-    def _staying(self) -> Party:
+    def _staying(self) -> PartyMedia:
         call = self._call
         assert call.call.transferor is not None
-        return call.parties[call.call.transferor.other]
+        return call.sides[call.call.transferor.other]

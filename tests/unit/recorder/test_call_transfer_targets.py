@@ -2,15 +2,13 @@
 
 import copy
 
-from recorder.calls.rules.call import Left, Side, State
+from recorder.calls.rules.call import CallState, Left, Side
 from recorder.calls.rules.call_words import (
     After,
-    DropNewcomer,
+    DropTransferTarget,
     Finish,
     HangUp,
     Join,
-    NewcomerAnswered,
-    NewcomerRefused,
     NoticeEnded,
     Play,
     PlayTo,
@@ -21,6 +19,8 @@ from recorder.calls.rules.call_words import (
     StopPlaying,
     ToneEnded,
     TransferBegan,
+    TransferTargetAnswered,
+    TransferTargetRefused,
 )
 from recorder.rules.policy import Direction
 from tests.helpers.call_scripts import make, play
@@ -31,28 +31,28 @@ NOTICE, SECOND, RINGBACK, HOLD, FAILED = Play.NOTICE, Play.SECOND, Play.RINGBACK
 
 
 def test_a_newcomer_takes_the_officers_place() -> None:
-    call = make(state=State.JOINED, notice_complete=True)
+    call = make(state=CallState.JOINED, notice_complete=True)
     play(
         call,
         [
             (TransferBegan(B), []),
             (TransferBegan(A), []),  # one at a time
-            (NewcomerAnswered(After.RECORD, B), [StopPlaying(), Replace(B, After.RECORD), Join()]),
+            (TransferTargetAnswered(After.RECORD, B), [StopPlaying(), Replace(B, After.RECORD), Join()]),
             (TransferBegan(B), []),
-            (NewcomerAnswered(After.OUT_OF_SCOPE, B), [StopPlaying(), Replace(B, After.OUT_OF_SCOPE), Join()]),
+            (TransferTargetAnswered(After.OUT_OF_SCOPE, B), [StopPlaying(), Replace(B, After.OUT_OF_SCOPE), Join()]),
             (Left(A), [HangUp(B), Finish("caller_hung_up")]),
         ],
     )
 
 
 def test_a_newcomer_who_was_not_told_hears_the_notice_and_the_keys_go_to_the_other_side() -> None:
-    call = make(state=State.JOINED, direction=Direction.INTERNAL, notice_complete=True, second_played=True)
+    call = make(state=CallState.JOINED, direction=Direction.INTERNAL, notice_complete=True, second_played=True)
     play(
         call,
         [
             (TransferBegan(B), []),
             (
-                NewcomerAnswered(After.ANNOUNCE, A),
+                TransferTargetAnswered(After.ANNOUNCE, A),
                 [StopPlaying(), Replace(B, After.ANNOUNCE), PlayTo(B, NOTICE), PlayTo(A, HOLD)],
             ),
             (TransferBegan(A), []),  # not during a notice
@@ -65,21 +65,21 @@ def test_a_newcomer_who_was_not_told_hears_the_notice_and_the_keys_go_to_the_oth
 
 
 def test_a_transfer_that_fails_changes_nothing() -> None:
-    call = make(state=State.JOINED, notice_complete=True)
+    call = make(state=CallState.JOINED, notice_complete=True)
     before = copy.copy(call)
-    play(call, [(TransferBegan(B), []), (NewcomerRefused(486), [])])
+    play(call, [(TransferBegan(B), []), (TransferTargetRefused(486), [])])
     assert call == before
 
 
 def test_a_transferor_who_leaves_first_leaves_ringing_behind() -> None:
-    call = make(state=State.JOINED, notice_complete=True)
+    call = make(state=CallState.JOINED, notice_complete=True)
     play(
         call,
         [
             (TransferBegan(B), []),
             (Left(B), [PlayTo(A, RINGBACK)]),
             (Left(B), []),
-            (NewcomerRefused(486), [PlayTo(A, FAILED)]),
+            (TransferTargetRefused(486), [PlayTo(A, FAILED)]),
             (ToneEnded(), [HangUp(A), Finish("busy")]),
         ],
     )
@@ -87,49 +87,49 @@ def test_a_transferor_who_leaves_first_leaves_ringing_behind() -> None:
 
 def test_the_one_who_stays_may_leave_while_a_newcomer_is_called() -> None:
     play(
-        make(state=State.JOINED),
-        [(TransferBegan(B), []), (Left(A), [DropNewcomer(), HangUp(B), Finish("caller_hung_up")])],
+        make(state=CallState.JOINED),
+        [(TransferBegan(B), []), (Left(A), [DropTransferTarget(), HangUp(B), Finish("caller_hung_up")])],
     )
     play(
-        make(state=State.JOINED),
+        make(state=CallState.JOINED),
         [
             (TransferBegan(A), []),
             (Left(A), [PlayTo(B, RINGBACK)]),
-            (Left(B), [DropNewcomer(), Finish("officer_hung_up")]),
+            (Left(B), [DropTransferTarget(), Finish("officer_hung_up")]),
         ],
     )
 
 
 def test_a_failed_tone_goes_to_whoever_is_left() -> None:
-    call = make(state=State.JOINED)
+    call = make(state=CallState.JOINED)
     play(
         call,
         [
             (TransferBegan(A), []),
             (Left(A), [PlayTo(B, RINGBACK)]),
-            (NewcomerRefused(480), [PlayTo(B, FAILED)]),
+            (TransferTargetRefused(480), [PlayTo(B, FAILED)]),
             (ToneEnded(), [HangUp(B), Finish("no_answer")]),
         ],
     )
 
 
 def test_a_transfer_of_a_passed_call_touches_no_media() -> None:
-    call = make(is_nominated=False, state=State.THROUGH_JOINED)
+    call = make(is_nominated=False, state=CallState.THROUGH_JOINED)
     play(
         call,
         [
             (TransferBegan(B), []),
             (Left(B), []),
-            (NewcomerAnswered(After.OUT_OF_SCOPE, B), [Replace(B, After.OUT_OF_SCOPE)]),
+            (TransferTargetAnswered(After.OUT_OF_SCOPE, B), [Replace(B, After.OUT_OF_SCOPE)]),
             (TransferBegan(B), []),
             (Left(B), []),
-            (NewcomerRefused(486), [HangUp(A), Finish("busy")]),
+            (TransferTargetRefused(486), [HangUp(A), Finish("busy")]),
         ],
     )
 
 
 def test_a_stop_gives_the_newcomer_up() -> None:
     play(
-        make(state=State.JOINED),
-        [(TransferBegan(B), []), (Stopped("x"), [DropNewcomer(), HangUp(A), HangUp(B), Finish("x")])],
+        make(state=CallState.JOINED),
+        [(TransferBegan(B), []), (Stopped("x"), [DropTransferTarget(), HangUp(A), HangUp(B), Finish("x")])],
     )

@@ -14,9 +14,10 @@ from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.recordings.agreement import look, set_mark
 from recorder.recordings.file_repair import FileRepair
-from recorder.recordings.opening import AlreadyRunningError, held, recover_all
+from recorder.recordings.home_lock import AlreadyRunningError, held
+from recorder.recordings.recovery import recover_all
 from recorder.recordings.replay import replay
-from recorder.recordings.returned import LOCK, alone, catch_up
+from recorder.recordings.resurrection_guard import LOCK, alone, catch_up
 from recorder.recordings.row_repair import RowRepair
 from storage.audit import AuditLog
 from storage.database import Database
@@ -39,7 +40,7 @@ _DOUBTS = {
 
 
 @dataclass(slots=True, kw_only=True)
-class Mender:
+class Repair:
     """Mends one home.
 
     Attributes:

@@ -10,10 +10,10 @@ from recorder.access.listening.appointing import break_glass
 from recorder.access.listening.emergencies import Emergency
 from recorder.common.problems import ProblemError
 from recorder.exports.copy_orders import CopyOrder, check_order, prepared
-from recorder.permissions import Act, Actor, Application, DeniedError, Person, Refused
+from recorder.permissions import Act, Actor, Application, DeniedError, Person, Refusal
 from recorder.recordings.searching import describe, findable, knows, shown, typed
-from recorder.retention.erasure_books import refuse_locked
 from recorder.retention.erasure_decisions import order_to_hear
+from recorder.retention.erasure_repositories import refuse_locked
 from recorder.retention.restricting import refuse_restricted
 from recorder.retention.rights import why_restricted
 from recorder.rules.authorisation import may
@@ -27,7 +27,7 @@ from recorder.web.ranges import wanted_bytes
 from recorder.web.rules import Rules
 from storage.claims import Claims
 from storage.copy_list import CopyMade
-from storage.encoding import MEDIA_TYPES, SUFFIXES, Format
+from storage.encoding import MEDIA_TYPES, SUFFIXES, CopyFormat
 from storage.errors import NotFoundError, StorageError
 from storage.export import Copy
 from storage.format import is_recording_id
@@ -72,7 +72,7 @@ class Sound:
     is_part: bool
 
 
-class Desk:
+class RecordingService:
     """Does what callers ask, by the rules of `recorder.permissions`.
 
     Every method blocks and raises ProblemError: 403 refused, 404 no such thing, 503 the audit log cannot be written
@@ -150,7 +150,7 @@ class Desk:
         Returns:
             The recording, and the secret part of an address of audio.
         """
-        order, row = order_to_hear(self._deps.books, person, order_id)
+        order, row = order_to_hear(self._deps.repos, person, order_id)
         self._rules.require(person, Act.PLAY, row.id, has_leave=True)
         self.listens.check_room()
         span_s, now = span_of(order, row.duration_s), self._deps.now()
@@ -169,15 +169,15 @@ class Desk:
         has_leave = bool(listen.request or listen.order)
         row = self._row(person, Act.PLAY, recording_id, reason=listen.reason, has_leave=has_leave)
         if listen.order:
-            order_to_hear(self._deps.books, person, listen.order)
+            order_to_hear(self._deps.repos, person, listen.order)
         else:
             self._refuse_locked(person, Act.PLAY, row)
         return row
 
     def _note_heard(self, order: str, account: str, length: timedelta, begun_at: datetime) -> None:
         """Keep that all of a span was sent to somebody: they can have heard it once so much time has passed."""
-        if self._deps.books.approvals is not None:
-            self._deps.books.approvals.heard(order, account, begun_at + length)
+        if self._deps.repos.approvals is not None:
+            self._deps.repos.approvals.heard(order, account, begun_at + length)
 
     def _note_opened(self, person: Person, listen: Listen) -> None:
         self._rules.note(person.actor, OPENED, listen.recording, text=listen.reason, **listen.marks)
@@ -202,7 +202,7 @@ class Desk:
         first, end = part or (0, copy.size_bytes)
         audio = _begun(
             AudioFile(
-                media_type=MEDIA_TYPES[Format.WAV], suffix=SUFFIXES[Format.WAV],
+                media_type=MEDIA_TYPES[CopyFormat.WAV], suffix=SUFFIXES[CopyFormat.WAV],
                 chunks=self.listens.sent(listen, copy.part(first, end), first),
             )
         )  # fmt: skip
@@ -215,7 +215,7 @@ class Desk:
         if listen.file is None or listen.file[0] != row.sha256:
             listen.file = (
                 row.sha256,
-                prepared(self._deps.copy_books, row, Format.WAV, heard=listen.heard, span_s=listen.span_s),
+                prepared(self._deps.copy_books, row, CopyFormat.WAV, heard=listen.heard, span_s=listen.span_s),
             )
         return listen.file[1]
 
@@ -230,14 +230,14 @@ class Desk:
             wanted: An order, or a page's form, which knows itself whether it is for a package.
             is_package: Whether an order is for one.
         """
-        books = self._deps.copy_books
+        repos = self._deps.copy_books
         leave = self.leave(actor, recording_id, Leave.COPY)
         row = self._row(actor, Act.EXPORT, recording_id, reason=wanted.reason, has_leave=leave is not None)
         if isinstance(wanted, CopyForm):
             is_package, wanted = wanted.is_package, wanted.order(row, ZoneInfo(self._deps.timezone))
-        ordered = check_order(books, actor, row.id, wanted)
+        ordered = check_order(repos, actor, row.id, wanted)
         assert isinstance(actor, Person), "nobody else passes the check"
-        return _begun(taken(books, actor, wanted, ordered, is_package=is_package))
+        return _begun(taken(repos, actor, wanted, ordered, is_package=is_package))
 
     def copies(self, row: RecordingRow) -> list[CopyMade]:
         """Return the copies that were made of a recording, for whoever may see it; oldest first."""
@@ -249,22 +249,22 @@ class Desk:
         Args:
             row: As it is shown to them: orders that are about what is withheld are left out.
         """
-        orders = self._deps.books.erasures.of_recording(row.id)
+        orders = self._deps.repos.erasures.of_recording(row.id)
         return [one for one in orders if not is_withheld(row, one.start_s, one.end_s)]
 
     def restriction(self, row: RecordingRow) -> str | None:
         """Return why nobody may use a recording now, or None: a restriction or an objection stands."""
-        claims = Claims(self._deps.books.index.database).of_recording(row.id)
+        claims = Claims(self._deps.repos.index.database).of_recording(row.id)
         return why_restricted(claims, self._deps.now())
 
     def locked(self) -> frozenset[RecordingId]:
         """Return the recordings that nobody can listen to, because part of them is to be erased."""
-        return frozenset(order.recording for order in self._deps.books.erasures.open_orders())
+        return frozenset(order.recording for order in self._deps.repos.erasures.open_orders())
 
     def _refuse_locked(self, actor: Actor, act: Act, row: RecordingRow) -> None:
         try:
-            refuse_locked(self._deps.books.erasures, row.id)
-            refuse_restricted(Claims(self._deps.books.index.database), row.id, self._deps.now())
+            refuse_locked(self._deps.repos.erasures, row.id)
+            refuse_restricted(Claims(self._deps.repos.index.database), row.id, self._deps.now())
         except ProblemError as error:
             self._rules.refuse(actor.actor, act, row.id, error.detail)
             raise
@@ -285,7 +285,7 @@ class Desk:
         decision = may(
             actor, act, reason=reason, operator=operator, team=team, extension=row.extension, has_leave=has_leave
         )
-        if isinstance(decision, Refused):  # the same words as for one that is not there: ids are not to be guessed at
+        if isinstance(decision, Refusal):  # the same words as for one that is not there: ids are not to be guessed at
             self._rules.refuse(actor.actor, act, row.id, decision.reason)
             raise ProblemError(404, "There is no such recording.")
         return row

@@ -17,7 +17,7 @@ _BESIDE = [table for table in metadata.sorted_tables if "account" in table.c and
 """What else there is of somebody: it goes with the account."""
 
 
-class Former:
+class AccountExpiry:
     """The file of people, as the sweep sees it. What it deletes leaves nothing in the file's free pages.
 
     Args:

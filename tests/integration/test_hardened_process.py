@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.common.hygiene import locked_bytes, locked_bytes_per_call, wiping_environment
+from recorder.common.process_hardening import locked_bytes, locked_bytes_per_call, wiping_environment
 from tests.helpers.exchange import Exchange, Talk, exchange
 from tests.helpers.process_memory import can_search, search
 from tests.helpers.recorder_home import RecorderHome, eventually
@@ -176,6 +176,6 @@ def test_no_digits_in_any_file_of_the_home_and_numbers_only_in_metadata(lines: E
 
 def test_a_rootless_container_may_not_lock_more_than_its_limit() -> None:
     limited = ("unshare", "--user", "--map-root-user", "prlimit", "--memlock=65536:65536")
-    program = "from recorder.common.hygiene import can_lock; print(can_lock(10, 5.0))"
+    program = "from recorder.common.process_hardening import can_lock; print(can_lock(10, 5.0))"
     said = subprocess.run([*limited, sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert said.stdout == "False\n"

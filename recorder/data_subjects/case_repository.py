@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from recorder.access.database import from_s
 from recorder.access.tables import case_entries
-from recorder.rules.cases import Case, CaseEntry, CaseKind, Step, told
+from recorder.rules.cases import Case, CaseEntry, CaseEvent, CaseKind, told
 
 PREFIXES = {CaseKind.SUBJECT_ACCESS: "SAR", CaseKind.DISCLOSURE: "DIS"}
 
@@ -20,7 +20,7 @@ class ChangedError(Exception):
     """Somebody else wrote into the case meanwhile; nothing was kept."""
 
 
-class CaseBook:
+class CaseRepository:
     """The cases of one file of people; safe to use from several threads and processes.
 
     Args:
@@ -82,6 +82,6 @@ def _entry(row: Any) -> CaseEntry:  # noqa: ANN401 - a RowMapping
     at = from_s(row["at_s"])
     assert at is not None
     return CaseEntry(
-        step=Step(row["step"]), at=at, by=row["by"], on=date.fromisoformat(row["on_day"]), text=row["text"],
+        step=CaseEvent(row["step"]), at=at, by=row["by"], on=date.fromisoformat(row["on_day"]), text=row["text"],
         details=json.loads(row["details"]),
     )  # fmt: skip

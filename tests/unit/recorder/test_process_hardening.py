@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audio.relay import ring_ticks
-from recorder.common.hygiene import (
+from recorder.common.process_hardening import (
     LimitError,
     descriptors_needed,
     is_freed_memory_wiped,
@@ -80,7 +80,7 @@ def test_freed_objects_are_gone_from_memory_when_it_is_wiped(is_wiping: bool) ->
 
 _DUMPED = """
 import ctypes, os, resource
-from recorder.common.hygiene import forbid_dumps, is_dumpable
+from recorder.common.process_hardening import forbid_dumps, is_dumpable
 if os.getuid() == 0:
     os.setresuid(65534, 65534, 65534)
 ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
@@ -120,7 +120,7 @@ def test_a_thread_waits_half_a_millisecond_for_the_interpreter() -> None:
 def test_only_the_collector_looks_at_everything() -> None:
     program = """
 import gc
-from recorder.common.hygiene import collect_regularly, put_off_collecting
+from recorder.common.process_hardening import collect_regularly, put_off_collecting
 gc.set_threshold(10, 2, 2)
 put_off_collecting()
 loaded = [one["collections"] for one in gc.get_stats()]
@@ -140,7 +140,7 @@ assert after[2] == before[2], "it was looked at everything"
 def test_what_is_there_when_calls_may_come_is_never_looked_at_again() -> None:
     program = """
 import gc
-from recorder.common.hygiene import leave_out_what_is_there
+from recorder.common.process_hardening import leave_out_what_is_there
 made_at_the_start = [[] for _ in range(10_000)]
 leave_out_what_is_there()
 assert len(gc.get_objects()) < 1_000

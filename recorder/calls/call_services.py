@@ -18,7 +18,7 @@ from recorder.calls.notices import Message
 from recorder.calls.opt_outs import OptOutRegister
 from recorder.calls.pauses import PauseRegister
 from recorder.calls.session_register import SessionRegister
-from recorder.common.clerk import Clerk
+from recorder.common.serial_executor import SerialExecutor
 from recorder.config.settings import Config
 from sip.endpoint import Endpoint, SipStatus
 from sip.options import Address
@@ -37,7 +37,7 @@ class Scheduler(Protocol):
         """Run a function on the call thread after a delay; returns something with ``cancel()``."""
 
 
-class OrderBook(Protocol):
+class ErasureOrders(Protocol):
     """Where orders to erase are placed; `storage.erasures.Erasures` is the real one."""
 
     def place(self, order: ErasureOrder) -> None:
@@ -72,7 +72,7 @@ class DiscardChecks(Protocol):
 
 
 @dataclass(slots=True, kw_only=True)
-class Works:
+class CallServices:
     """The parts of the daemon. ``config`` and ``sounds`` are replaced by a reload, the rest stays."""
 
     config: Config
@@ -96,12 +96,12 @@ class Works:
     sessions: SessionRegister
     """How recording sessions of SIPREC clients were left."""
     pins: PinCheck
-    clerk: Clerk
-    opening: Clerk
-    filing: Clerk
-    orders: Clerk
+    act_writer: SerialExecutor
+    opening: SerialExecutor
+    filing: SerialExecutor
+    orders: SerialExecutor
     """Places orders to erase: a database that is slow must not keep pauses waiting."""
-    erasures: OrderBook
+    erasures: ErasureOrders
     operator_key: Callable[[str], str]
     publish: Callable[[dict[str, Any]], None]
     discards: DiscardChecks
@@ -115,7 +115,7 @@ class Works:
     """How retention stands, with alarms for as long as something is wrong; may wait for a disk."""
     mail: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
     """The same of the mails that tell people what waits for them."""
-    carriage: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
+    transports: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
     """How SIP is carried, with alarms for as long as something is wrong."""
     lateness: Lateness = field(default_factory=Lateness)
     open_recordings: set[str] = field(default_factory=set)

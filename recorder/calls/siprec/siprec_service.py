@@ -7,24 +7,24 @@ import logging
 import secrets
 
 from audio.types import PortsExhaustedError
+from recorder.calls.call_services import CallServices
 from recorder.calls.group_acts import GroupActs
 from recorder.calls.media_errors import MediaError
 from recorder.calls.registry import CallRegistry
 from recorder.calls.siprec.siprec_call import SiprecCall
 from recorder.calls.siprec.siprec_links import Links
 from recorder.calls.siprec.siprec_names import is_recording_session
-from recorder.calls.works import Works
 from recorder.rules.routing import Peer, find_peer
 from sip.events import CallOffered
 
 _log = logging.getLogger(__name__)
 
 
-class SiprecDesk:
+class SiprecService:
     """Takes recording sessions in."""
 
-    def __init__(self, works: Works) -> None:
-        self._works = works
+    def __init__(self, services: CallServices) -> None:
+        self._services = services
         self._links = Links()
 
     def is_ours(self, event: CallOffered) -> bool:
@@ -33,7 +33,7 @@ class SiprecDesk:
         return "siprec" in event.required or (peer is not None and peer.siprec and is_recording_session(event))
 
     def _peer(self, event: CallOffered) -> Peer | None:
-        return find_peer(self._works.config.peer, event.source.host)
+        return find_peer(self._services.config.peer, event.source.host)
 
     def refuse_stranger(self, event: CallOffered) -> bool:
         """Refuse a session of a peer that is declared as no SIPREC client; tells whether it was one."""
@@ -42,8 +42,8 @@ class SiprecDesk:
             return False
         name = peer.name if peer is not None else event.source.host
         _log.warning("a recording session from %s is refused: its [[peer]] does not say siprec = true", name)
-        self._works.alarm("siprec_undeclared")
-        self._works.endpoint.refuse(event.leg, 420, "", headers=(("Unsupported", "siprec"),))
+        self._services.alarm("siprec_undeclared")
+        self._services.endpoint.refuse(event.leg, 420, "", headers=(("Unsupported", "siprec"),))
         return True
 
     def make(
@@ -58,7 +58,7 @@ class SiprecDesk:
         peer = self._peer(event)
         assert peer is not None
         return SiprecCall(
-            self._works,
+            self._services,
             event,
             peer,
             self._links,
@@ -77,7 +77,7 @@ class SiprecDesk:
             call.refuse(488, "codec_refused")
         except PortsExhaustedError as error:
             _log.warning("recording session %s refused: %s", call.id, error)
-            self._works.alarm("ports_exhausted")
+            self._services.alarm("ports_exhausted")
             call.refuse(503, "ports_exhausted")
         else:
             return True

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from recorder.retention.former import Former
+from recorder.retention.account_expiry import AccountExpiry
 from recorder.retention.past_texts import PastTexts
 from recorder.retention.sweep_state import SweepFile
 from recorder.retention.sweep_times import OVERDUE
@@ -28,14 +28,14 @@ NAME = "people-sweep.json"
 OVERDUE_ALARM = "people_overdue"
 
 
-class PeopleLeftovers:
+class PeopleExpiry:
     """What is due of one file of people.
 
     Args:
         former: Those who may do nothing any more, with the file.
     """
 
-    def __init__(self, former: Former) -> None:
+    def __init__(self, former: AccountExpiry) -> None:
         self._former = former
         self._past = PastTexts(former.engine)
 
@@ -78,7 +78,7 @@ class PeopleSweep:
         now: The clock, UTC.
     """
 
-    former: Former
+    former: AccountExpiry
     audit: AuditLog
     state: Path
     periods: Periods
@@ -96,7 +96,7 @@ class PeopleSweep:
             return {}
         moment = min(state.last_success, self.now())  # the file is the daemon's to write
         found, _ = put_into_force(self.periods, state.in_force, is_confirmed=False)
-        leftovers = PeopleLeftovers(self.former)
+        leftovers = PeopleExpiry(self.former)
         due = leftovers.count(found, moment)
         if any(due.values()):  # in the log before it is done: what is deleted is not found a second time
             details = {"counts": {str(data): count for data, count in due.items()}, "at": time_to_json(moment)}

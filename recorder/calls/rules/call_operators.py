@@ -6,7 +6,7 @@ from recorder.rules.policy import Extension, Nomination
 from recorder.rules.sign_on import Seat
 
 
-class Crew:
+class CallOperators:
     """The officers of one call, in the order in which it came to them.
 
     Args:
@@ -66,7 +66,7 @@ class Crew:
         return all(seat.is_proven for seat in self._seats.values())
 
     @property
-    def operators(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         """Return everybody whose call it was, each once, the first one first."""
         return tuple(dict.fromkeys(seat.operator for seat in self._seats.values()))
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from recorder.retention.people_leftovers import PeopleLeftovers, due_before
+from recorder.retention.people_expiry import PeopleExpiry, due_before
 from recorder.rules.retention_periods import Periods
 from recorder.rules.retention_schedule import DataClass
 from storage.audit import AuditLog
@@ -29,7 +29,7 @@ from storage.types import HoldState, RecordingId
 _AT_ONCE = 500
 
 
-class Leftovers:
+class Expiry:
     """What is due of the other classes of data.
 
     Args:
@@ -41,7 +41,7 @@ class Leftovers:
     """
 
     def __init__(
-        self, audit: AuditLog, holds: Holds, calls: OldCalls, deletions: Deletions, people: PeopleLeftovers | None
+        self, audit: AuditLog, holds: Holds, calls: OldCalls, deletions: Deletions, people: PeopleExpiry | None
     ) -> None:
         self._audit = audit
         self._holds = holds

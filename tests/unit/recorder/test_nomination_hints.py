@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from recorder.calls.rules.mentions import mentions
+from recorder.calls.rules.nomination_hints import has_nomination_hint
 from recorder.rules.policy import Extension
 from sip.events import CallOffered, LegId
 from sip.options import Address
@@ -23,7 +23,7 @@ def offered(**changes: Any) -> CallOffered:
 
 
 def test_a_number_elsewhere_is_no_identity() -> None:
-    assert not mentions(offered(), NOMINATED)
+    assert not has_nomination_hint(offered(), NOMINATED)
 
 
 @pytest.mark.parametrize(
@@ -42,4 +42,4 @@ def test_a_number_elsewhere_is_no_identity() -> None:
     ],
 )
 def test_it_is_seen_in_every_header_that_names_somebody(change: dict[str, Any]) -> None:
-    assert mentions(offered(**change), NOMINATED)
+    assert has_nomination_hint(offered(**change), NOMINATED)

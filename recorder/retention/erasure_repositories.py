@@ -11,7 +11,7 @@ from typing import Any
 from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person
-from recorder.recordings.known import begun_row, check_known, none_such
+from recorder.recordings.visibility import begun_row, check_known, none_such
 from recorder.retention.erasure_approvals import Approvals
 from recorder.rules.authorisation import knows_all, knows_of
 from recorder.rules.call_parts import relation
@@ -34,7 +34,7 @@ LOCKED = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ErasureBooks:
+class ErasureRepositories:
     """What orders are given and decided with.
 
     Attributes:
@@ -108,7 +108,7 @@ def takes_three(erasures: Erasures, row: RecordingRow) -> bool:
     return card_s(erasures.of_recording(row.id), duration_s=row.duration_s) > HELD_ALONE_S
 
 
-def row_of(books: ErasureBooks, person: Person, act: Act, recording: str) -> RecordingRow:
+def row_of(repos: ErasureRepositories, person: Person, act: Act, recording: str) -> RecordingRow:
     """Return the row of a finished recording of which something was kept.
 
     Raises:
@@ -118,20 +118,20 @@ def row_of(books: ErasureBooks, person: Person, act: Act, recording: str) -> Rec
         raise none_such()
     with storage_problems():
         try:
-            row = books.index.get(recording)
-            check_known_row(books, person, act, row)
+            row = repos.index.get(recording)
+            check_known_row(repos, person, act, row)
         except NotFoundError as error:
-            if not knows_unfiled(books, person, RecordingId(recording)):
+            if not knows_unfiled(repos, person, RecordingId(recording)):
                 raise none_such() from error
-            if (tombstone := Deletions(books.index.database).get(RecordingId(recording))) is not None:
+            if (tombstone := Deletions(repos.index.database).get(RecordingId(recording))) is not None:
                 raise ProblemError(410, f"{tombstone.sentence}.") from error
-            if books.vault.files_of(RecordingId(recording)):
+            if repos.vault.files_of(RecordingId(recording)):
                 raise ProblemError(409, "The call is in progress or not filed yet: mark it there.") from error
             raise none_such() from error
     if row.path is None:
         raise ProblemError(409, f"Nothing was kept of this call: {row.outcome}, {row.reason}.")
     try:
-        is_there = books.vault.locate(row.path).exists()
+        is_there = repos.vault.locate(row.path).exists()
     except OutsideError as error:
         raise ProblemError(409, f"The recording cannot be touched: {error}.") from error
     if not is_there:
@@ -139,21 +139,23 @@ def row_of(books: ErasureBooks, person: Person, act: Act, recording: str) -> Rec
     return row
 
 
-def check_known_row(books: ErasureBooks, person: Person, act: Act, row: RecordingRow, what: str = "recording") -> None:
+def check_known_row(
+    repos: ErasureRepositories, person: Person, act: Act, row: RecordingRow, what: str = "recording"
+) -> None:
     """Make sure that somebody may know of a recording; an attempt of who may not is in the audit log.
 
     Raises:
         ProblemError: 404: they may not; it says that there is no such ``what``.
     """
     operator, team = relation(person, row)
-    check_known(books.ledger, person, act, row.id, operators=(operator,), team=team, what=what)
+    check_known(repos.ledger, person, act, row.id, operators=(operator,), team=team, what=what)
 
 
-def knows_unfiled(books: ErasureBooks, person: Person, recording: RecordingId) -> bool:
+def knows_unfiled(repos: ErasureRepositories, person: Person, recording: RecordingId) -> bool:
     """Tell whether somebody may know of a recording without a row: it goes on, or was deleted, or never was."""
     if knows_all(person):
         return True
-    row = begun_row(books.vault, recording)
+    row = begun_row(repos.vault, recording)
     if row is None:
         return False
     operator, team = relation(person, row)

@@ -10,7 +10,7 @@ from recorder.audit.ledger import Ledger
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person
 from recorder.recordings.kept_live import is_being_discarded
-from recorder.recordings.known import begun_row, check_known, none_such
+from recorder.recordings.visibility import begun_row, check_known, none_such
 from recorder.rules.authorisation import knows_all
 from recorder.rules.holds import HeldCall, held_call
 from storage.audit import AuditLog
@@ -25,7 +25,7 @@ from storage.vault import Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HoldBooks:
+class HoldRepositories:
     """What holds are placed and released with.
 
     Attributes:
@@ -56,11 +56,11 @@ class HoldBooks:
         return Ledger(audit=self.audit, origin=self.origin)
 
 
-def call_to_hold(books: HoldBooks, recording: str, person: Person | None = None) -> HeldCall:
+def call_to_hold(repos: HoldRepositories, recording: str, person: Person | None = None) -> HeldCall:
     """Return the call of a recording that can be held.
 
     Args:
-        books: Where holds are kept.
+        repos: Where holds are kept.
         recording: Its id.
         person: Who wants to hold it; None where it is known already that they may know of it.
 
@@ -72,46 +72,46 @@ def call_to_hold(books: HoldBooks, recording: str, person: Person | None = None)
         raise none_such()
     with storage_problems():
         try:
-            row = books.index.get(recording)
+            row = repos.index.get(recording)
         except NotFoundError as error:
-            begun = begun_row(books.vault, RecordingId(recording))
+            begun = begun_row(repos.vault, RecordingId(recording))
             if begun is not None:
-                _check_known(books, person, recording, held_call(begun))
-                if is_being_discarded(books.state, recording):
+                _check_known(repos, person, recording, held_call(begun))
+                if is_being_discarded(repos.state, recording):
                     raise ProblemError(
                         409, "The recording is being discarded for a card payment, so it cannot be held."
                     ) from error
                 return held_call(begun)
             if person is not None and not knows_all(person):
                 raise none_such() from error
-            tombstone = Deletions(books.index.database).get(RecordingId(recording))
+            tombstone = Deletions(repos.index.database).get(RecordingId(recording))
             if tombstone is not None:
                 raise ProblemError(
                     409, f"The recording was deleted on {tombstone.deleted_at:%Y-%m-%d}, so it cannot be held."
                 ) from error
             raise none_such() from error
-    _check_known(books, person, recording, held_call(row))
+    _check_known(repos, person, recording, held_call(row))
     if row.path is None:
         raise ProblemError(409, f"Nothing was kept of this call ({row.outcome}, {row.reason}), so it cannot be held.")
-    if not _is_there(books, row.path):
+    if not _is_there(repos, row.path):
         raise ProblemError(409, "The recording was deleted: its file is gone, so it cannot be held.")
     return held_call(row)
 
 
-def _is_there(books: HoldBooks, path: str) -> bool:
+def _is_there(repos: HoldRepositories, path: str) -> bool:
     try:
-        return books.vault.locate(path).exists()
+        return repos.vault.locate(path).exists()
     except OutsideError:
         return True  # somebody changed the row: all the more reason to keep what there is
 
 
-def _check_known(books: HoldBooks, person: Person | None, recording: str, call: HeldCall) -> None:
+def _check_known(repos: HoldRepositories, person: Person | None, recording: str, call: HeldCall) -> None:
     if person is not None:
-        check_call_known(books, person, Act.PLACE_HOLD, recording, call)
+        check_call_known(repos, person, Act.PLACE_HOLD, recording, call)
 
 
 def check_call_known(
-    books: HoldBooks, person: Person, act: Act, recording: str, call: HeldCall, *, what: str = "recording"
+    repos: HoldRepositories, person: Person, act: Act, recording: str, call: HeldCall, *, what: str = "recording"
 ) -> None:
     """Make sure that somebody may know of a call; an attempt of who may not is in the audit log.
 
@@ -119,10 +119,10 @@ def check_call_known(
         ProblemError: 404: they may not; it says that there is no such ``what``.
     """
     team = min(call.teams.intersection(person.teams), default=call.team)
-    check_known(books.ledger, person, act, recording, operators=call.operators, team=team, what=what)
+    check_known(repos.ledger, person, act, recording, operators=call.operators, team=team, what=what)
 
 
-def known_hold(books: HoldBooks, hold_id: str) -> Hold:
+def known_hold(repos: HoldRepositories, hold_id: str) -> Hold:
     """Return a hold by its id.
 
     Raises:
@@ -130,32 +130,32 @@ def known_hold(books: HoldBooks, hold_id: str) -> Hold:
     """
     with storage_problems():
         try:
-            return books.holds.get(hold_id)
+            return repos.holds.get(hold_id)
         except NotFoundError as error:
             raise none_such("hold") from error
 
 
-def known_call(books: HoldBooks, hold: Hold) -> HeldCall:
+def known_call(repos: HoldRepositories, hold: Hold) -> HeldCall:
     """Return the call of a hold; one that nobody knows any more is nobody's, and of no team."""
     with storage_problems():
         try:
-            return held_call(books.index.get(hold.recording))
+            return held_call(repos.index.get(hold.recording))
         except NotFoundError:
-            row = begun_row(books.vault, hold.recording)
+            row = begun_row(repos.vault, hold.recording)
             return HeldCall(operators=frozenset(), extensions=frozenset(), team="") if row is None else held_call(row)
 
 
 @contextlib.contextmanager
-def steady_books(books: HoldBooks) -> Iterator[None]:
+def steady_books(repos: HoldRepositories) -> Iterator[None]:
     """Keep the table of holds as it is but for this act, and say it where nothing could be done."""
-    with storage_problems(), steady(books.state, books.holds, books.audit):
+    with storage_problems(), steady(repos.state, repos.holds, repos.audit):
         yield
 
 
 @contextlib.contextmanager
-def settling_books(books: HoldBooks) -> Iterator[None]:
+def settling_books(repos: HoldRepositories) -> Iterator[None]:
     """Say what became of an act that is in the audit log and could not be put into the table."""
-    with settling(books.state):
+    with settling(repos.state):
         try:
             yield
         except (StorageError, OSError) as error:

@@ -1,16 +1,16 @@
 """The media of both sides of a call that we stand in. Call thread only.
 
-What SDP and a media leg have to do with one another is `recorder.calls.party`'s.
+What SDP and a media leg have to do with one another is `recorder.calls.party_media`'s.
 """
 
 import logging
 from collections.abc import ItemsView, ValuesView
 
 from audio.types import LegId as MediaLegId
+from recorder.calls.component import Component
 from recorder.calls.media_errors import MediaError
 from recorder.calls.negotiation import offer_to_second, still_bridged
-from recorder.calls.part import Part
-from recorder.calls.party import Party
+from recorder.calls.party_media import PartyMedia
 from recorder.calls.recordable import RecordableCall
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call import Side
@@ -22,7 +22,7 @@ from sip.sdes import Srtp
 _log = logging.getLogger(__name__)
 
 
-class Parties(Part[RecordableCall]):
+class CallMedia(Component[RecordableCall]):
     """The parties of one call by side.
 
     Args:
@@ -35,26 +35,26 @@ class Parties(Part[RecordableCall]):
         super().__init__(call)
         self._board = board
         self._thread = thread
-        self._works = call.works
+        self._services = call.services
         self._sides = {side: self.new(side.value) for side in Side}
 
-    def __getitem__(self, side: Side) -> Party:
+    def __getitem__(self, side: Side) -> PartyMedia:
         """Return the party of a side."""
         return self._sides[side]
 
-    def items(self) -> ItemsView[Side, Party]:
+    def items(self) -> ItemsView[Side, PartyMedia]:
         """Return the sides and their parties."""
         return self._sides.items()
 
-    def values(self) -> ValuesView[Party]:
+    def values(self) -> ValuesView[PartyMedia]:
         """Return the parties."""
         return self._sides.values()
 
-    def new(self, name: str) -> Party:
+    def new(self, name: str) -> PartyMedia:
         """Return a party of this call, without media yet."""
-        return Party(self._works, name, self._thread)
+        return PartyMedia(self._services, name, self._thread)
 
-    def put(self, side: Side, party: Party) -> None:
+    def put(self, side: Side, party: PartyMedia) -> None:
         """Close the media of a side, and put another party in its place."""
         self._sides[side].close()
         self._sides[side] = party
@@ -75,9 +75,9 @@ class Parties(Part[RecordableCall]):
         self.take_offer_of(self[Side.A], offered)
         self[Side.B].reserve()
 
-    def take_offer_of(self, party: Party, event: CallOffered) -> None:
+    def take_offer_of(self, party: PartyMedia, event: CallOffered) -> None:
         """Take what somebody's INVITE offers, and open a party's ports for it."""
-        peer = find_peer(self._works.config.peer, event.source.host)
+        peer = find_peer(self._services.config.peer, event.source.host)
         party.srtp = peer.srtp if peer is not None else Srtp.OPTIONAL
         party.take_offer(event.body)  # first: what is refused must not use up ports
         party.signals_from = event.source.host
@@ -85,11 +85,11 @@ class Parties(Part[RecordableCall]):
             _log.info("call %s: the key of a side came over SIP in the clear", self._call.id)
         self.open(party, offers_srtp=event.body is None and party.srtp is Srtp.REQUIRED)
 
-    def open(self, party: Party, *, offers_srtp: bool = False) -> None:
+    def open(self, party: PartyMedia, *, offers_srtp: bool = False) -> None:
         """Open a party's ports."""
         self._board.adopt_media(party.open(offers_srtp=offers_srtp), self._call)
 
-    def offer_by(self, party: Party, wanted: Srtp, other: Party) -> Body:
+    def offer_by(self, party: PartyMedia, wanted: Srtp, other: PartyMedia) -> Body:
         """Open a party's ports, and return the offer to it of what can be bridged to another."""
         party.srtp = Srtp.REQUIRED if wanted is Srtp.REQUIRED else Srtp.OPTIONAL
         self.open(party, offers_srtp=wanted is Srtp.REQUIRED or (wanted is Srtp.OPTIONAL and other.is_secure))
@@ -104,11 +104,11 @@ class Parties(Part[RecordableCall]):
             return False
         return True
 
-    def refused(self, party: Party) -> None:
+    def refused(self, party: PartyMedia) -> None:
         """Say that the far side does not take what a party was offered; the alarm says what to do."""
         call = self._call.id
         _log.warning("call %s: the far side does not take the audio that we offer it: %s", call, party.offered_words)
-        self._works.alarm("media_refused")
+        self._services.alarm("media_refused")
 
     # --- what they hear
 
@@ -120,8 +120,8 @@ class Parties(Part[RecordableCall]):
             one.prefer(still_bridged(one.codecs, other.codecs))
         assert a.media_leg is not None
         assert b.media_leg is not None
-        self._works.relay.mute(a.media_leg, is_a_mute)
-        self._works.relay.bridge(a.media_leg, b.media_leg)
+        self._services.relay.mute(a.media_leg, is_a_mute)
+        self._services.relay.bridge(a.media_leg, b.media_leg)
 
     @property
     def is_held(self) -> bool:

@@ -8,12 +8,12 @@ import dataclasses
 import secrets
 from ipaddress import ip_address
 
-from audio.types import Codec, DtmfPolicy, Format, LegMedia, MediaAddress, PortsExhaustedError, Prompt
+from audio.types import Codec, DtmfPolicy, LegMedia, MediaAddress, PayloadFormat, PortsExhaustedError, Prompt
 from audio.types import LegId as MediaLegId
+from recorder.calls.call_services import CallServices
 from recorder.calls.media_errors import MediaError, UnreachableError
 from recorder.calls.negotiation import PREFERENCE, answer_to_first, can_bridge
 from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
-from recorder.calls.works import Works
 from sip import offer_answer, sdes, sdp
 from sip.events import Body
 from sip.sdes import Srtp
@@ -24,17 +24,17 @@ Direction = tuple[bool, bool]
 BOTH: Direction = (True, True)
 
 
-class Party:
+class PartyMedia:
     """A side of a recorded call.
 
     Args:
-        works: The daemon's parts.
+        services: The daemon's parts.
         name: For error messages.
         thread: The media thread that the call lives on; the same for both sides.
     """
 
-    def __init__(self, works: Works, name: str, thread: int) -> None:
-        self._works = works
+    def __init__(self, services: CallServices, name: str, thread: int) -> None:
+        self._services = services
         self._name = name
         self._thread = thread
         self.media_leg: MediaLegId | None = None
@@ -47,7 +47,7 @@ class Party:
         """Whether the party's audio has to be encrypted; OPTIONAL is as the party offers it."""
         self.continues: offer_answer.LocalStream | None = None
         """What our descriptions on the party's leg were before, in another call: RFC 3264 section 8."""
-        self._settled: offer_answer.Media | None = None
+        self._settled: offer_answer.NegotiatedMedia | None = None
         self._own: Direction = BOTH
         self.codec_name = ""
 
@@ -59,7 +59,7 @@ class Party:
         Raises:
             PortsExhaustedError: There is no pair of ports left.
         """
-        self._reserved = self._works.relay.reserve_ports()
+        self._reserved = self._services.relay.reserve_ports()
 
     def open(self, *, offers_srtp: bool = False) -> MediaLegId:
         """Open the media leg and return it; ``offers_srtp``: our first offer has keys.
@@ -67,11 +67,11 @@ class Party:
         Raises:
             PortsExhaustedError: There is no pair of ports left.
         """
-        relay = self._works.relay
+        relay = self._services.relay
         reserved, self._reserved = self._reserved, None
         leg = self.media_leg = relay.open_leg(self._thread, reserved=reserved)
         address = relay.local_address(leg)
-        ip, port = self._works.config.media.advertised or address.ip, address.rtp_port
+        ip, port = self._services.config.media.advertised or address.ip, address.rtp_port
         local = self.continues or offer_answer.LocalStream(ip=ip, rtp_port=port, session_id=secrets.randbelow(2**31))
         cryptos = sdes.offered() if offers_srtp else ()
         self._local = dataclasses.replace(
@@ -82,10 +82,10 @@ class Party:
     def close(self) -> None:
         """Close the media leg, give back ports that were kept; the party can be opened again for another target."""
         if self._reserved is not None:
-            self._works.relay.release_ports(self._reserved)
+            self._services.relay.release_ports(self._reserved)
             self._reserved = None
         if self.media_leg is not None:
-            self._works.relay.close_leg(self.media_leg)
+            self._services.relay.close_leg(self.media_leg)
         if self._local is not None:
             wipe_others(self._local.cryptos, kept=())
         self.media_leg = self._local = self._offer = self._settled = None
@@ -100,17 +100,17 @@ class Party:
     def play(self, prompt: Prompt, *, tag: int, loop: bool = False) -> None:
         """Play something to the party; a party that is gone hears nothing."""
         if self.media_leg is not None:
-            self._works.relay.play(self.media_leg, prompt, tag=tag, loop=loop)
+            self._services.relay.play(self.media_leg, prompt, tag=tag, loop=loop)
 
     def stop_playing(self) -> None:
         """Stop what is played."""
         if self.media_leg is not None:
-            self._works.relay.stop(self.media_leg)
+            self._services.relay.stop(self.media_leg)
 
     def unbridge(self) -> None:
         """Take the party out of a bridge, if it is in one."""
         if self.media_leg is not None:
-            self._works.relay.unbridge(self.media_leg)
+            self._services.relay.unbridge(self.media_leg)
 
     def listen(
         self, policy: DtmfPolicy, *, tones: bool, control: tuple[str, ...] = (), secret: tuple[str, ...] = ()
@@ -118,18 +118,18 @@ class Party:
         """Set what becomes of the party's digits, and whether tones are looked for in its audio."""
         if self.media_leg is None:
             return
-        self._works.relay.set_dtmf(self.media_leg, policy, control, secret)
-        self._works.relay.detect_tones(self.media_leg, is_on=tones)
+        self._services.relay.set_dtmf(self.media_leg, policy, control, secret)
+        self._services.relay.detect_tones(self.media_leg, is_on=tones)
 
     def report_voice(self, *, is_on: bool) -> None:
         """Have it reported while the party speaks."""
         if self.media_leg is not None:
-            self._works.relay.report_voice(self.media_leg, is_on=is_on)
+            self._services.relay.report_voice(self.media_leg, is_on=is_on)
 
     @property
     def remote_lost(self) -> int | None:
         """Return the packets that the party last reported lost, or None."""
-        return self._works.relay.statistics(self.media_leg).remote_lost if self.media_leg is not None else None
+        return self._services.relay.statistics(self.media_leg).remote_lost if self.media_leg is not None else None
 
     # --- what was settled
 
@@ -310,7 +310,9 @@ class Party:
             return
         chosen = next((one for one in settled.more if one.codec in codecs), None)
         if chosen is not None:
-            first = offer_answer.Format(codec=settled.codec, send_pt=settled.send_pt, receive_pt=settled.receive_pt)
+            first = offer_answer.NegotiatedFormat(
+                codec=settled.codec, send_pt=settled.send_pt, receive_pt=settled.receive_pt
+            )
             more = (first, *(one for one in settled.more if one is not chosen))
             changed = dataclasses.replace(
                 settled, codec=chosen.codec, send_pt=chosen.send_pt, receive_pt=chosen.receive_pt, more=more
@@ -320,9 +322,9 @@ class Party:
 
     def _parse(self, body: Body) -> sdp.Description:
         """Read a description; what our sockets cannot send to has no address in it."""
-        return _read(body).reachable_from(self._works.config.media_address)
+        return _read(body).reachable_from(self._services.config.media_address)
 
-    def _settle(self, media: offer_answer.Media, local: offer_answer.LocalStream) -> None:
+    def _settle(self, media: offer_answer.NegotiatedMedia, local: offer_answer.LocalStream) -> None:
         codec = Codec(media.codec)
         remote = None
         if media.remote_ip is not None:
@@ -344,7 +346,7 @@ class Party:
             srtp=for_core(media.srtp),
         )
         try:
-            self._works.relay.set_media(self.media_leg, leg_media)
+            self._services.relay.set_media(self.media_leg, leg_media)
         except (OSError, ValueError) as error:  # an address that is of our IP version, and yet none to send to
             raise MediaError(f"side {self._name}: {error}") from error
         if self._local is not None:
@@ -363,7 +365,7 @@ class Party:
             source, there = ip_address(self.signals_from), ip_address(remote.ip)
         except ValueError:
             return None  # a host name
-        own = ip_address(self._works.relay.local_address(self.media_leg).ip)
+        own = ip_address(self._services.relay.local_address(self.media_leg).ip)
         if own.is_loopback and not source.is_loopback:
             source = own  # whoever reaches us there is on this machine, and its system may choose this source
         return str(source) if source.version == there.version else None
@@ -378,9 +380,11 @@ def _unlike(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
     return tuple(codec for codec in codecs if not can_bridge(codec, codecs[0]))
 
 
-def formats_for_core(media: offer_answer.Media) -> tuple[Format, ...]:
+def formats_for_core(media: offer_answer.NegotiatedMedia) -> tuple[PayloadFormat, ...]:
     """Return the further codecs of a settled stream as the media core takes them."""
-    return tuple(Format(codec=Codec(one.codec), send_pt=one.send_pt, receive_pt=one.receive_pt) for one in media.more)
+    return tuple(
+        PayloadFormat(codec=Codec(one.codec), send_pt=one.send_pt, receive_pt=one.receive_pt) for one in media.more
+    )
 
 
 def _read(body: Body) -> sdp.Description:

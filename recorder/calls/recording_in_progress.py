@@ -1,6 +1,6 @@
 """The recording of one live call: tap, pauses, segments and container.
 
-Runs on the call thread; what may block goes to the filing clerk. The gate is shut first and everything else follows:
+Runs on the call thread; what may block goes to the filing thread. The gate is shut first and everything else follows:
 an acknowledgement waits until the pause is on disk, the audio does not.
 """
 
@@ -14,13 +14,13 @@ from typing import Any
 from audio.types import TICKS_PER_S, LegId, TapId, TapOptions
 from audio.writer import WriterFullError
 from audio.written import FinishedRecording
-from recorder.calls.container import Container, fault_of
+from recorder.calls.call_services import CallServices
+from recorder.calls.container import SharedContainer, fault_of
 from recorder.calls.measurements import measured
 from recorder.calls.rules.reminding import is_watched
-from recorder.calls.works import Works
-from recorder.common.clerk import after
+from recorder.common.serial_executor import after
 from recorder.rules.outcome import Facts, settle
-from recorder.rules.pausing import HOLD, Authority, Final, PauseBook, PauseState
+from recorder.rules.pausing import HOLD, Authority, Final, PauseReasons, PauseState
 from recorder.rules.segments import OVERRUN, SegmentList, joined, seconds_of
 from storage.errors import VaultError
 from storage.recording import OpenRecording
@@ -51,13 +51,13 @@ class _Ending:
     done: Callable[[RecordingRow], None]
 
 
-class Taping:
+class RecordingInProgress:
     """One recording in the making.
 
     Args:
-        works: The daemon's parts.
+        services: The daemon's parts.
         row: What is known of the call when its sides are joined.
-        book: The pauses of the call; it may be paused before it is joined.
+        pause_reasons: The pauses of the call; it may be paused before it is joined.
         extension: The one whose call it is, which is not always the one that was dialled.
         officers: Everybody on the call whose calls are recorded.
         left: Media leg of the caller or called party outside; None while there is none.
@@ -67,9 +67,9 @@ class Taping:
 
     def __init__(
         self,
-        works: Works,
+        services: CallServices,
         row: RecordingRow,
-        book: PauseBook,
+        pause_reasons: PauseReasons,
         *,
         extension: str,
         officers: tuple[Officer, ...],
@@ -77,35 +77,35 @@ class Taping:
         right: LegId | None,
         opened_ns: int | None = None,
     ) -> None:
-        self._works = works
+        self._services = services
         self._row = row
-        self._book = book
+        self._book = pause_reasons
         self._segments = SegmentList()
-        if not book.is_away and row.operator:
+        if not pause_reasons.is_away and row.operator:
             self._segments.belongs_to(row.operator, extension, officers)
-        self._container: Container | None = None
+        self._container: SharedContainer | None = None
         self._fault: str | None = None
         self._is_ending = False
         self.is_left_behind = False
         """The container could be neither closed nor destroyed: what is known of the call must stay for recovery."""
-        self._pause = works.config.pause  # a reload must not promise more erasing than this tap's look-back holds
-        is_closed = book.state is not PauseState.RECORDING
+        self._pause = services.config.pause  # a reload must not promise more erasing than this tap's look-back holds
+        is_closed = pause_reasons.state is not PauseState.RECORDING
         options = TapOptions(look_back_s=self._pause.look_back_s)
-        self._tap: TapId = works.relay.open_tap(left, right, options, is_closed=is_closed, opened_ns=opened_ns)
-        if book.final is not None:
-            self._segments.begin(0.0, _FINAL_KIND[book.final], reason=book.final.value)
+        self._tap: TapId = services.relay.open_tap(left, right, options, is_closed=is_closed, opened_ns=opened_ns)
+        if pause_reasons.final is not None:
+            self._segments.begin(0.0, _FINAL_KIND[pause_reasons.final], reason=pause_reasons.final.value)
         elif is_closed:
-            self._segments.begin(0.0, SegmentKind.PAUSED, reason=joined(book.reasons))
+            self._segments.begin(0.0, SegmentKind.PAUSED, reason=joined(pause_reasons.reasons))
         else:
             self._segments.begin(0.0, SegmentKind.RECORDING)
-        works.open_recordings.add(row.id)
-        self._created = works.opening.submit(self._create, self._snapshot())
-        self._created.add_done_callback(lambda _: works.scheduler.submit(self._refresh))
+        services.open_recordings.add(row.id)
+        self._created = services.opening.submit(self._create, self._snapshot())
+        self._created.add_done_callback(lambda _: services.scheduler.submit(self._refresh))
 
     @property
     def position_s(self) -> float:
         """Return where the recording is now, seconds on the call's clock."""
-        return self._works.relay.position_s(self._tap)
+        return self._services.relay.position_s(self._tap)
 
     @property
     def theirs_since_s(self) -> float:
@@ -133,8 +133,8 @@ class Taping:
         """Shut the gate; erase from ``before_s`` before the request on, within the look-back. None erases nothing."""
         erase_s = 0.0
         if before_s is not None:
-            erase_s = max(before_s, min(before_s + self._works.lateness.seconds, self._pause.look_back_s))
-        position_s = self._works.relay.close_gate(self._tap, erase_s)
+            erase_s = max(before_s, min(before_s + self._services.lateness.seconds, self._pause.look_back_s))
+        position_s = self._services.relay.close_gate(self._tap, erase_s)
         self._begin(position_s, kind, reason or joined(self._book.reasons), by)
         return position_s
 
@@ -179,7 +179,7 @@ class Taping:
 
     def retarget(self, left: LegId | None, right: LegId | None) -> None:
         """Record other media legs from now on, on the same time line; the gate stays as it is."""
-        self._works.relay.retarget_tap(self._tap, left, right)
+        self._services.relay.retarget_tap(self._tap, left, right)
 
     def leave_scope(self, reason: str, by: str, final: Final = Final.OUT_OF_SCOPE) -> float:
         """Stop: the call goes to somebody whose calls are not recorded; return from where. What was kept stays."""
@@ -204,15 +204,15 @@ class Taping:
 
     def destroy(self) -> "Future[None]":
         """Destroy the container's key and file; done when nothing of them is left. OSError if the disk refused."""
-        return after(self._created, lambda: self._works.opening.submit(self._destroy))
+        return after(self._created, lambda: self._services.opening.submit(self._destroy))
 
     def mask(self, from_s: float, to_s: float) -> None:
         """Silence a span of both channels: a digit came by another way than the media."""
-        self._works.relay.mask(self._tap, max(from_s, 0.0), to_s)
+        self._services.relay.mask(self._tap, max(from_s, 0.0), to_s)
 
     def mark(self, fields: dict[str, Any]) -> None:
         """Have something sealed with the audio, for whoever may open the recording."""
-        self._created.add_done_callback(lambda _: self._works.filing.submit(self._mark, fields))
+        self._created.add_done_callback(lambda _: self._services.filing.submit(self._mark, fields))
 
     def finish(
         self, facts: Facts, row: RecordingRow, done: Callable[[RecordingRow], None], *, silent_s: float = 0.0
@@ -222,24 +222,24 @@ class Taping:
         Args:
             facts: How the call ended.
             row: What is known of it.
-            done: Gets the final row, on the filing clerk's thread.
+            done: Gets the final row, on the filing thread.
             silent_s: How long ago the recording ended; nothing has arrived since.
         """
         facts = replace(facts, ended_paused=is_watched(self._book))
         self._is_ending = True
         ending = _Ending(facts=facts, row=row, end_s=max(self.position_s - silent_s, 0.0), done=done)
-        self._created.add_done_callback(lambda _: self._works.filing.submit(self._drain, ending))
+        self._created.add_done_callback(lambda _: self._services.filing.submit(self._drain, ending))
 
     def fail(self, fault: str) -> None:
         """Note that nothing more can be written; the call goes on."""
         if self._fault is None:
             self._fault = fault
-            self._works.alarm(fault)
+            self._services.alarm(fault)
 
     # --- on the call thread
 
     def _go_on(self, by: str) -> float:
-        position_s = self._works.relay.open_gate(self._tap)
+        position_s = self._services.relay.open_gate(self._tap)
         self._begin(position_s, SegmentKind.RECORDING, "", by)
         return position_s
 
@@ -250,7 +250,7 @@ class Taping:
     def _refresh(self) -> None:
         """Tell the container how the row stands, for recovery; also what changed while it was being made."""
         if self._container is not None and not self._is_ending:
-            self._works.filing.submit(self._container.update, self._snapshot())
+            self._services.filing.submit(self._container.update, self._snapshot())
 
     def describe(self, row: RecordingRow) -> None:
         """Take over what the row says of operators, numbers and related recordings."""
@@ -279,21 +279,21 @@ class Taping:
             )
         )
 
-    # --- on the filing clerk's thread
+    # --- on the filing thread
 
     def _create(self, row: dict[str, Any]) -> None:
         head = RecordingHead(
             id=self._row.id, started_at=self._row.started_at, operator_key=self._row.operator_key, index_row=row
         )
         try:
-            recording = self._works.vault.create(head)
+            recording = self._services.vault.create(head)
         except (OSError, VaultError) as error:
             _log.error("recording %s cannot be kept: %s", self._row.id, error)
             self.fail(fault_of(error))
             return
-        container = Container(recording)
+        container = SharedContainer(recording)
         try:
-            self._works.writer.add(self._row.id, self._tap, container)
+            self._services.writer.add(self._row.id, self._tap, container)
         except WriterFullError as error:
             _log.error("recording %s cannot be kept: %s", self._row.id, error)
             self.fail("writer_full")
@@ -311,26 +311,26 @@ class Taping:
                 self.fail(fault_of(error))
 
     def _destroy(self) -> None:
-        # Not on the clerk's thread: it waits for a write in progress, and pauses of other calls must not.
+        # Not on the executor's thread: it waits for a write in progress, and pauses of other calls must not.
         if self._container is not None:
             self._container.destroy()
 
     def _drain(self, ending: _Ending) -> None:
         if self._container is None:
-            self._works.relay.release_tap(self._tap)
+            self._services.relay.release_tap(self._tap)
             self._file(None, ending)
         else:
-            self._works.writer.finish(ending.row.id, lambda finished: self._hand_over(finished, ending))
+            self._services.writer.finish(ending.row.id, lambda finished: self._hand_over(finished, ending))
 
     def _hand_over(self, finished: FinishedRecording, ending: _Ending) -> None:
         """On the writer thread: it must not wait for a disk."""
-        self._works.filing.submit(self._file, finished, ending)
+        self._services.filing.submit(self._file, finished, ending)
 
     def _file(self, finished: FinishedRecording | None, ending: _Ending) -> None:
         try:
             ending.done(self._settled(finished, ending))
         finally:
-            self._works.open_recordings.discard(ending.row.id)
+            self._services.open_recordings.discard(ending.row.id)
             self._created = _made()  # what waited for the other refers to us, and so to all of the call
 
     def _settled(self, finished: FinishedRecording | None, ending: _Ending) -> RecordingRow:
@@ -381,7 +381,7 @@ class Taping:
         except (OSError, VaultError) as error:
             _log.error("recording %s is left to `recorder recover`: %s", row.id, error)
             self.is_left_behind = True
-            self._works.alarm(fault_of(error))
+            self._services.alarm(fault_of(error))
             if row.outcome is Outcome.BLOCKED:
                 return replace(row, recorded_s=0.0)  # recovery destroys it: nothing will have been kept
             kept = Outcome.FAILED if row.outcome is Outcome.FAILED else Outcome.PARTIAL

@@ -11,12 +11,12 @@ from recorder.access.listening.appointments import Appointments
 from recorder.access.listening.emergencies import Emergencies
 from recorder.access.listening.requests import Requests
 from recorder.audit.ledger import Ledger
-from recorder.rules.requesting import Bench
+from recorder.rules.requesting import Approvers
 from storage.index import Index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HearingBooks:
+class AccessRepositories:
     """What requests are checked against and kept in.
 
     Attributes:
@@ -38,9 +38,9 @@ class HearingBooks:
     now: Callable[[], datetime]
 
     @property
-    def bench(self) -> Bench:
+    def approvers(self) -> Approvers:
         """Who there is to decide."""
-        return self.appointments.bench(self.people)
+        return self.appointments.approvers(self.people)
 
     @property
     def contradicted(self) -> list[str]:
@@ -51,7 +51,7 @@ class HearingBooks:
     @classmethod
     def on(
         cls, engine: Engine, index: Index, people: People, ledger: Ledger, now: Callable[[], datetime]
-    ) -> "HearingBooks":
+    ) -> "AccessRepositories":
         """Return the books of one file of people."""
         return cls(
             index=index, people=people, requests=Requests(engine, now=now), ledger=ledger, now=now,

@@ -1,6 +1,6 @@
 """Offers and answers that are handed on from one side of a passed call to the other (RFC 3725 section 4.1)."""
 
-from recorder.calls.part import Part
+from recorder.calls.component import Component
 from recorder.calls.rules import call as table
 from recorder.calls.rules.call import Side
 from recorder.calls.transfer_media import TransferMedia
@@ -11,7 +11,7 @@ from sip.offer_answer import LocalStream
 from sip.sdes import Srtp
 
 
-class PassedMedia(Part[TransferableCall], TransferMedia):
+class PassthroughMedia(Component[TransferableCall], TransferMedia):
     """Hands on the descriptions of one passed call.
 
     Args:
@@ -24,9 +24,9 @@ class PassedMedia(Part[TransferableCall], TransferMedia):
         self._transfers = transfers
         self._offering: Side | None = None
         self._is_joining = False
-        """The side that stays was sent a newcomer's offer, and has not answered."""
+        """The side that stays was sent a transfer target's offer, and has not answered."""
         self._invited: CallOffered | None = None
-        """The INVITE of a newcomer that is not answered yet."""
+        """The INVITE of a transfer target that is not answered yet."""
 
     # --- between the sides
 
@@ -36,14 +36,14 @@ class PassedMedia(Part[TransferableCall], TransferMedia):
         Two offers that cross would wait for one another for ever: the second is refused, as RFC 3261 section 14.2
         has it where they meet on one leg.
         """
-        call, endpoint = self._call, self._call.works.endpoint
+        call, endpoint = self._call, self._call.services.endpoint
         own, other = call.legs.of(side), call.legs.of(side.other)
         if own is None or other is None:
             return
         if self._offering is side.other or self._is_joining:
             endpoint.refuse_offer(own, 491)
             return
-        if call.call.state is not table.State.THROUGH_JOINED:
+        if call.call.state is not table.CallState.THROUGH_JOINED:
             # It cannot be asked of the other side yet (RFC 3311 section 5.2).
             endpoint.refuse_offer(own, 504)
             return
@@ -58,7 +58,7 @@ class PassedMedia(Part[TransferableCall], TransferMedia):
         self._offer_over(side)
         other = self._call.legs.of(side.other)
         if other is not None:
-            self._call.works.endpoint.answer_offer(other, event.body)
+            self._call.services.endpoint.answer_offer(other, event.body)
 
     def offer_refused(self, side: Side, event: OfferRefused) -> None:
         """Pass a refusal back."""
@@ -69,7 +69,7 @@ class PassedMedia(Part[TransferableCall], TransferMedia):
         self._offer_over(side)
         other = self._call.legs.of(side.other)
         if other is not None:
-            self._call.works.endpoint.refuse_offer(other, event.status)
+            self._call.services.endpoint.refuse_offer(other, event.status)
 
     def _offer_over(self, answered_by: Side) -> None:
         if self._offering is answered_by.other:
@@ -79,21 +79,21 @@ class PassedMedia(Part[TransferableCall], TransferMedia):
         """Go on; whoever was there may have left an offer open."""
         self._offering = None
 
-    # --- with a newcomer
+    # --- with a transfer target
 
     def offer(self, host: str | None, srtp: Srtp, session: LocalStream | None = None) -> Body | None:
-        """Have the newcomer make the offer, for the one who stays."""
+        """Have the transfer target make the offer, for the one who stays."""
         return None
 
     def answered(self, body: Body | None) -> None:
-        """Hand the newcomer's offer to the one who stays."""
+        """Hand the transfer target's offer to the one who stays."""
         call = self._call
         stays = call.legs.of(Side.A if call.call.transferor is Side.B else Side.B)
         if body is None or stays is None or self._offering is not None or self._is_joining:
             self._transfers.failed(488)
             return
         self._is_joining = True
-        call.works.endpoint.offer(stays, body)
+        call.services.endpoint.offer(stays, body)
 
     def called(self, event: CallOffered) -> None:
         """Hand the offer of one who calls to the one who stays."""
@@ -102,13 +102,13 @@ class PassedMedia(Part[TransferableCall], TransferMedia):
 
     def _joined(self, answer: Body | None) -> None:
         self._is_joining, invited = False, self._invited
-        leg, self._invited = self._call.legs.newcomer, None
+        leg, self._invited = self._call.legs.target, None
         if leg is None:
             return
         if invited is not None:
-            self._call.works.endpoint.answer(leg, answer)
+            self._call.services.endpoint.answer(leg, answer)
         else:
-            self._call.works.endpoint.answer_offer(leg, answer)
+            self._call.services.endpoint.answer_offer(leg, answer)
         self._transfers.ready()
 
     def drop(self) -> None:

@@ -1,0 +1,24 @@
+"""The lock of a home: one daemon at a time holds it."""
+
+import contextlib
+from collections.abc import Iterator
+
+from recorder.common.file_lock import locked
+from recorder.common.home import Home
+
+
+class AlreadyRunningError(Exception):
+    """Another daemon holds this home."""
+
+
+@contextlib.contextmanager
+def held(home: Home) -> Iterator[None]:
+    """Hold a home's lock for as long as the daemon runs.
+
+    Raises:
+        AlreadyRunningError: Another process holds it.
+    """
+    with locked(home.lock, wait=False) as is_ours:
+        if not is_ours:
+            raise AlreadyRunningError(f"a daemon is running in {home.root} already")
+        yield

@@ -1,0 +1,47 @@
+"""Opens what is stored in a home: its index and, on the key holder, recordings."""
+
+from pathlib import Path
+
+from recorder.common.home import Home
+from recorder.config.settings import Config
+from recorder.recordings.keyring import epoch_keys
+from storage.database import sqlite_url
+from storage.errors import DamagedError, ExportError, VaultError
+from storage.index import Index
+from storage.keys import NodeKeys
+from storage.reader import RecordingReader, open_recording
+from storage.types import RecordingRow
+from storage.vault import Vault
+
+
+def open_index(home: Home, config: Config, *, is_deferred: bool = False) -> Index:
+    """Open the index that the configuration names; deferred, a database that is down is no reason not to start."""
+    return Index(config.storage.index_url or sqlite_url(home.index), is_deferred=is_deferred)
+
+
+def open_reader(
+    home: Home, config: Config, row: RecordingRow, *, passphrase_file: Path | None = None
+) -> RecordingReader:
+    """Open a recording's container with the private key of its epoch.
+
+    Args:
+        home: The recorder's home.
+        config: Its configuration.
+        row: The recording.
+        passphrase_file: Of the private keys, instead of the one that is configured.
+
+    Raises:
+        StorageError: Nothing was kept, or the key or the file is missing or damaged.
+    """
+    if row.path is None:
+        raise ExportError(f"nothing was kept of {row.id}: {row.outcome}, {row.reason}")
+    path = Vault(home.root, NodeKeys.load(home.root)).locate(row.path)
+    try:
+        return open_recording(path, home.root, epoch_keys(home, config, passphrase_file))
+    except OSError as error:
+        raise VaultError(f"recording {row.id} cannot be read: {error.strerror}; {_NEXT.format(id=row.id)}") from error
+    except DamagedError as error:
+        raise DamagedError(f"recording {row.id} cannot be opened: {error}; {_NEXT.format(id=row.id)}") from error
+
+
+_NEXT = "`recorder verify {id}` says what is wrong, and a backup may have the file as it was"
