@@ -13,12 +13,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorder.calls.rules.call import (
-    IGNORED,
+from recorder.calls.rules.call_events import (
     After,
     Answered,
     Begin,
-    Call,
     CallState,
     Event,
     Left,
@@ -34,6 +32,8 @@ from recorder.calls.rules.call import (
     TransferTargetAnswered,
     TransferTargetRefused,
 )
+from recorder.calls.rules.call_progress import CallProgress
+from recorder.calls.rules.call_table import IGNORED, handle
 from recorder.rules.policy import Direction, NoticeWhen
 
 DESIGN = Path(__file__).parent.parent / "DESIGN.md"
@@ -64,12 +64,12 @@ PROBES: tuple[Event, ...] = (
 Arrow = tuple[CallState, str, CallState]
 
 
-def beginnings() -> Iterator[Call]:
+def beginnings() -> Iterator[CallProgress]:
     """Yield every way in which a call can begin."""
     for is_nominated, direction, notice_when, targets, has_second in itertools.product(
         (True, False), Direction, NoticeWhen, (1, 2), (True, False)
     ):
-        yield Call(
+        yield CallProgress(
             is_nominated=is_nominated,
             direction=direction,
             notice_when=notice_when,
@@ -87,7 +87,7 @@ class Reached:
         arrows: Every change of state.
     """
 
-    first: Mapping[CallState, Call]
+    first: Mapping[CallState, CallProgress]
     arrows: frozenset[Arrow]
 
 
@@ -98,21 +98,21 @@ def reachable() -> Reached:
     An event that the table ignores in a state is not handed over: it leaves the call as it is. Calls that are alike are
     one, and nothing is kept of a step but its change of state: there are hundreds of thousands of steps.
     """
-    names = [field.name for field in dataclasses.fields(Call)]
+    names = [field.name for field in dataclasses.fields(CallProgress)]
     fields_of = operator.attrgetter(*names)
     events = {state: [event for event in PROBES if (state, type(event)) not in IGNORED] for state in CallState}
     waiting = [fields_of(call) for call in beginnings()]
     seen = set(waiting)
-    first: dict[CallState, Call] = {}
+    first: dict[CallState, CallProgress] = {}
     arrows: set[Arrow] = set()
     while waiting:
         fields = waiting.pop()
         values = dict(zip(names, fields, strict=True))
-        before = Call(**values)
+        before = CallProgress(**values)
         first.setdefault(before.state, before)
         for event in events[before.state]:
-            after = Call(**values)
-            after.handle(event)
+            after = CallProgress(**values)
+            handle(after, event)
             if after.state is not before.state:
                 arrows.add((before.state, type(event).__name__, after.state))
             if (found := fields_of(after)) != fields and found not in seen:

@@ -1,6 +1,6 @@
 """What is played to the parties of one call: notice, second message, ringback, hold, failure tones. Call thread only.
 
-When what plays is the table's (`recorder.calls.rules.call`); whether the notice was heard in full is known here.
+When what plays is the table's (`recorder.calls.rules.call_table`); whether the notice was heard in full is known here.
 """
 
 from dataclasses import replace
@@ -11,9 +11,7 @@ from recorder.calls.bridged import BridgedCall
 from recorder.calls.call_services import Sounds
 from recorder.calls.component import Component
 from recorder.calls.party_media import PartyMedia
-from recorder.calls.rules import call as table
-from recorder.calls.rules.call import Side
-from recorder.calls.rules.call_words import Play
+from recorder.calls.rules.call_events import CallState, Event, NoticeEnded, Play, PlayTo, SecondEnded, Side, ToneEnded
 from recorder.calls.rules.transfer import Party
 from recorder.common.clock import utc_now
 from storage.types import NoticeProof
@@ -40,7 +38,7 @@ class Announcer(Component[BridgedCall]):
     def __init__(self, call: BridgedCall, sounds: Sounds) -> None:
         super().__init__(call)
         self._sounds = sounds
-        self._waiting: dict[Side, table.PlayTo] = {}
+        self._waiting: dict[Side, PlayTo] = {}
         self._hearer: Party | None = None
         """Who was there when the notice began: another who comes meanwhile has not heard all of it."""
         self._was_held = False
@@ -48,7 +46,7 @@ class Announcer(Component[BridgedCall]):
         self.notice_began: datetime | None = None
         self.notice_ended: datetime | None = None
 
-    def play(self, command: table.PlayTo) -> None:
+    def play(self, command: PlayTo) -> None:
         """Play something to a side, as soon as it is known where to; the notice, as soon as it can be heard."""
         party = self._call.sides[command.side]
         if not party.is_settled or self._must_wait(command, party):  # a delayed offer says where to with the ACK
@@ -65,7 +63,7 @@ class Announcer(Component[BridgedCall]):
             self._listen(party)
         party.play(self._sound(command.what), tag=_TAGS[command.what], loop=command.what in (Play.RINGBACK, Play.HOLD))
 
-    def _must_wait(self, command: table.PlayTo, party: PartyMedia) -> bool:
+    def _must_wait(self, command: PlayTo, party: PartyMedia) -> bool:
         """Tell whether the notice waits for the end of a hold: who holds must not get past it.
 
         Whom we called may answer like this for good, as announcement services do: there it is played to nobody.
@@ -73,14 +71,14 @@ class Announcer(Component[BridgedCall]):
         is_caller = command.side is Side.A
         return command.what is Play.NOTICE and party.is_held and (is_caller or self._was_held)
 
-    def _end_if_held(self, command: table.PlayTo) -> None:
+    def _end_if_held(self, command: PlayTo) -> None:
         """End the call if the notice still waits for the end of the same hold."""
-        if self._waiting.get(command.side) is command and self._call.call.state in _ANNOUNCING:
+        if self._waiting.get(command.side) is command and self._call.progress.state in _ANNOUNCING:
             self._call.stop("no_media")
 
     def session_changed(self, side: Side) -> None:
         """Note that a side holds now, or no longer does."""
-        if side is self._call.call.outside and self._call.sides[side].is_held:
+        if side is self._call.progress.outside and self._call.sides[side].is_held:
             self._was_held = True
         else:
             self.settled(side)
@@ -93,30 +91,30 @@ class Announcer(Component[BridgedCall]):
 
     def listen_for_keys(self) -> None:
         """Look for the key of the second message in what the outside party sends; nobody else gets its digits."""
-        self._listen(self._call.sides[self._call.call.outside])
+        self._listen(self._call.sides[self._call.progress.outside])
 
-    def ended(self, side: Side, event: PromptEnded) -> table.Event | None:
+    def ended(self, side: Side, event: PromptEnded) -> Event | None:
         """Take the end of a prompt; return what that means for the call, if anything."""
         played = _PLAY_OF.get(event.tag)
         if played is Play.FAILED:
-            return table.ToneEnded()
-        if side is not self._call.call.outside:
+            return ToneEnded()
+        if side is not self._call.progress.outside:
             return None
         if played is Play.NOTICE:
             self.notice_ended = utc_now()
             is_complete = event.complete and self._was_received(side, event)
-            if not is_complete and self._was_held and self._call.call.state in _ANNOUNCING:
-                self.play(table.PlayTo(side, Play.NOTICE))  # nobody is connected by holding the notice away
+            if not is_complete and self._was_held and self._call.progress.state in _ANNOUNCING:
+                self.play(PlayTo(side, Play.NOTICE))  # nobody is connected by holding the notice away
                 return None
             if is_complete and self._call.people[side] is self._hearer:
                 self._call.people[side] = replace(self._hearer, is_told=True)
-            return table.NoticeEnded(complete=is_complete)
-        return table.SecondEnded() if played is Play.SECOND else None
+            return NoticeEnded(complete=is_complete)
+        return SecondEnded() if played is Play.SECOND else None
 
     def proof(self, *, second_message: bool) -> NoticeProof:
         """Return what is known of the notice; ``second_message``: the second message was begun."""
         first = self._sounds.first
-        is_complete = bool(self._call.call.notice_complete)
+        is_complete = bool(self._call.progress.notice_complete)
         return NoticeProof(
             id=f"{first.name}/{first.version}",
             sha256=first.sha256,
@@ -145,6 +143,6 @@ class Announcer(Component[BridgedCall]):
         return lost is None or lost <= event.packets_due * FEW_LOST
 
 
-_ANNOUNCING = (table.CallState.NOTICE, table.CallState.NOTICE_HELD)
+_ANNOUNCING = (CallState.NOTICE, CallState.NOTICE_HELD)
 _TAGS = {play: number for number, play in enumerate(Play, 1)}
 _PLAY_OF = {number: play for play, number in _TAGS.items()}

@@ -10,8 +10,7 @@ import time
 from recorder.calls.bridged import BridgedCall
 from recorder.calls.component import Component
 from recorder.calls.dial_plan import DialPlan
-from recorder.calls.rules import call as table
-from recorder.calls.rules.call import Side
+from recorder.calls.rules.call_events import After, Answered, Side
 from recorder.calls.rules.transfer import (
     TABLE,
     Party,
@@ -48,7 +47,7 @@ class Answering(Component[BridgedCall]):
         if self._plan.is_inside(event.source):
             self._early = event.user
 
-    def answered(self, event: LegAnswered) -> table.Answered:
+    def answered(self, event: LegAnswered) -> Answered:
         """Seat the party who answered; return what that means for the call."""
         call = self._call
         expected = call.people[Side.B]
@@ -63,16 +62,20 @@ class Answering(Component[BridgedCall]):
         party = answering_for(expected, party)
         call.seat(Side.B, party)
         stays = call.people[Side.A]
-        if party.status is PartyStatus.NOMINATED and stays.status is PartyStatus.UNTOLD and call.call.notice_complete:
-            return table.Answered(table.After.ANNOUNCE)  # whoever heard the notice is not there any more
+        if (
+            party.status is PartyStatus.NOMINATED
+            and stays.status is PartyStatus.UNTOLD
+            and call.progress.notice_complete
+        ):
+            return Answered(After.ANNOUNCE)  # whoever heard the notice is not there any more
         if party.status is expected.status:
-            return table.Answered()
+            return Answered()
         after = TABLE[stays.status, party.status]
-        if after is table.After.OUT_OF_SCOPE and not party.is_mailbox:
+        if after is After.OUT_OF_SCOPE and not party.is_mailbox:
             _log.info("call %s: somebody answered whose calls are not recorded", call.id)
             call.services.alarm("answered_elsewhere")
-        officer = officer_after(stays.status, party.status, target=Side.B, officer=call.call.officer)
-        return table.Answered(after, officer)
+        officer = officer_after(stays.status, party.status, target=Side.B, officer=call.progress.officer)
+        return Answered(after, officer)
 
     def _is_mailbox(self, number: str) -> bool:
         """Tell whether a mailbox answered, by its number or because it took so long: it looks like an officer."""

@@ -4,7 +4,7 @@ from abc import abstractmethod
 
 from recorder.calls.call_media import CallMedia
 from recorder.calls.recordable import RecordableCall
-from recorder.calls.rules.call import Side
+from recorder.calls.rules.call_events import Side
 from recorder.calls.rules.transfer import Party
 from sip.options import Address
 

@@ -13,7 +13,7 @@ from recorder.calls.negotiation import offer_to_second, still_bridged
 from recorder.calls.party_media import PartyMedia
 from recorder.calls.recordable import RecordableCall
 from recorder.calls.registry import CallRegistry
-from recorder.calls.rules.call import Side
+from recorder.calls.rules.call_events import Side
 from recorder.rules.routing import find_peer
 from sip.events import Body, CallOffered
 from sip.options import TransportKind

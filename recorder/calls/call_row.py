@@ -49,7 +49,7 @@ def listing_of(
         "team": nomination.extension.team,
         "caller": call.caller,
         "called": call.called,
-        "phase": call.call.state.value,
+        "phase": call.progress.state.value,
         "is_recorded": recording.in_progress is not None,
         "state": state_of(recording),
         "state_since": _iso(since),

@@ -11,7 +11,7 @@ from recorder.calls.dial_plan import DialPlan
 from recorder.calls.new_calls import NewCalls, Recorded
 from recorder.calls.passthrough_call import PassthroughCall
 from recorder.calls.registry import CallRegistry
-from recorder.calls.rules import call as table
+from recorder.calls.rules.call_events import CallState
 from sip.events import CallOffered, LegId, RegistrationChanged, SipEvent, SourceMisbehaved, TargetChanged
 
 _log = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ class Control:
         return frozenset(
             leg
             for leg, call in self._registry.legs.items()
-            if isinstance(call, PassthroughCall) and call.call.state is table.CallState.THROUGH_JOINED
+            if isinstance(call, PassthroughCall) and call.progress.state is CallState.THROUGH_JOINED
         )
 
     @property

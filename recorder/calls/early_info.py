@@ -2,7 +2,7 @@
 
 import logging
 
-from recorder.calls.rules.call import Side
+from recorder.calls.rules.call_events import Side
 from sip.events import Body
 
 _log = logging.getLogger(__name__)

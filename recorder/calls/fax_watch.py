@@ -11,7 +11,7 @@ from audio.types import FaxHeard, Prompt, VoiceHeard
 from recorder.calls.bridged import BridgedCall
 from recorder.calls.component import Component
 from recorder.calls.recording_controls import RecordingControls
-from recorder.calls.rules.call import CallState, Side
+from recorder.calls.rules.call_events import CallState, Side
 from recorder.calls.rules.fax import QUIET_S, FaxRule
 from recorder.rules.pausing import PauseState
 
@@ -57,7 +57,7 @@ class FaxWatch(Component[BridgedCall]):
         if self._recording.in_progress is None or self._recording.pause_reasons.state is not PauseState.RECORDING:
             return
         if self._rule.heard(kind, time.monotonic()) and not self._is_listening:
-            self._is_by_officer = side is call.call.officer
+            self._is_by_officer = side is call.progress.officer
             self._listen(is_on=True)
             call.services.scheduler.call_later(QUIET_S + _LOOK_LATER_S, self._kept(self._look))
 
@@ -74,7 +74,7 @@ class FaxWatch(Component[BridgedCall]):
     def _look(self) -> None:
         """Stop recording if nobody has spoken; called once they have had the time to."""
         call = self._call
-        if call.call.state is CallState.ENDED or not self._rule.is_fax(time.monotonic()):
+        if call.progress.state is CallState.ENDED or not self._rule.is_fax(time.monotonic()):
             return
         if self._recording.in_progress is None or self._recording.pause_reasons.state is not PauseState.RECORDING:
             self._rule.spoken()

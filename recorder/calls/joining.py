@@ -10,7 +10,7 @@ from recorder.calls.component import Component
 from recorder.calls.keypad import Keypad
 from recorder.calls.recording import Recording
 from recorder.calls.recording_in_progress import RecordingInProgress
-from recorder.calls.rules.call_words import After
+from recorder.calls.rules.call_events import After
 from recorder.calls.rules.transfer import Party, PartyStatus
 from recorder.rules.pausing import Final
 
@@ -46,7 +46,7 @@ class Joining(Component[BridgedCall]):
         if after is not After.RECORD:
             self._stop(TRANSFERRED if after is After.OUT_OF_SCOPE else NOTICE)
         elif self._outside.is_told:
-            self._call.call.notice_complete = True
+            self._call.progress.notice_complete = True
 
     def join(self) -> None:
         """Join the sides, and record them where that may be."""
@@ -58,12 +58,12 @@ class Joining(Component[BridgedCall]):
             call.bridge()
             self._note()
             return
-        if call.people[call.call.officer].extension is None:
+        if call.people[call.progress.officer].extension is None:
             # During the notice somebody came who is not nominated, so that the officer is the one who heard it.
-            call.call.keys, call.call.notice_complete = call.call.outside, False
+            call.progress.keys, call.progress.notice_complete = call.progress.outside, False
         if self._outside.status is PartyStatus.UNTOLD:
-            call.call.notice_complete = False  # somebody heard it, who is not there any more
-        officer = call.people[call.call.officer].extension
+            call.progress.notice_complete = False  # somebody heard it, who is not there any more
+        officer = call.people[call.progress.officer].extension
         if officer is not None:
             self._recording.hand_to(officer)
         for party in call.people.values():
@@ -79,7 +79,7 @@ class Joining(Component[BridgedCall]):
 
     @property
     def _outside(self) -> Party:
-        return self._call.people[self._call.call.outside]
+        return self._call.people[self._call.progress.outside]
 
     def _stop(self, reason: str) -> None:
         in_progress, pause_reasons = self._recording.in_progress, self._recording.pause_reasons
@@ -116,8 +116,8 @@ class Joining(Component[BridgedCall]):
     def _go_on(self, in_progress: RecordingInProgress) -> None:
         call = self._call
         in_progress.retarget(*self._media)
-        if call.call.notice_complete:
-            extension = call.people[call.call.officer].extension
+        if call.progress.notice_complete:
+            extension = call.people[call.progress.officer].extension
             number = extension.number if extension is not None else ""
             self._keep(in_progress.enter_scope(self._recording.operator, number, self._recording.officers, BY))
             in_progress.describe(self._recording.row())
@@ -131,7 +131,7 @@ class Joining(Component[BridgedCall]):
         self._note()
         if self._recording.in_progress is not None:
             return
-        if not call.call.notice_complete:
+        if not call.progress.notice_complete:
             self._recording.blocked = NOT_HEARD
             call.tell_officer(self._recording.sounds.refused)  # they should know that nothing of this is kept
         elif self._recording.pause_reasons.final is None:
@@ -141,7 +141,7 @@ class Joining(Component[BridgedCall]):
     def _media(self) -> tuple[MediaLegId, MediaLegId]:
         """Return the media legs of the outside party and the officer."""
         call = self._call
-        outside, officer = call.sides[call.call.outside].media_leg, call.sides[call.call.officer].media_leg
+        outside, officer = call.sides[call.progress.outside].media_leg, call.sides[call.progress.officer].media_leg
         assert outside is not None
         assert officer is not None
         return outside, officer

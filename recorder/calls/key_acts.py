@@ -20,7 +20,7 @@ from recorder.calls.group_acts import Done, GroupActs, gathered, signatures
 from recorder.calls.opt_out_acts import OptOutActs
 from recorder.calls.recordable import RecordableCall
 from recorder.calls.recording_controls import RecordingControls
-from recorder.calls.rules.call import CallState, Side
+from recorder.calls.rules.call_events import CallState, Side
 from recorder.calls.signing_on import SIGN_ON, sign_on
 from recorder.rules.limits import RateLimit
 from recorder.rules.live_access import Permit, Source, permit_of
@@ -125,7 +125,7 @@ class KeyActs(Component[RecordableCall]):
         if answer.manager is None:
             self._refuse(OPT_OUT, self._officer, "the keys are locked" if answer.is_locked else "the PIN is wrong")
             return
-        if self._call.call.state is not CallState.JOINED:
+        if self._call.progress.state is not CallState.JOINED:
             self._refuse(OPT_OUT, answer.manager, "the call has ended")
             return
         try:
@@ -180,7 +180,7 @@ class KeyActs(Component[RecordableCall]):
     @property
     def _officer(self) -> str:
         recording = self._controls.recording
-        if self._side is self._call.call.officer:
+        if self._side is self._call.progress.officer:
             return f"officer:{recording.operator}"
         there = recording.operators.at((self._call.extension_on(self._side),))
         return f"officer:{min(there, default=recording.operator)}"

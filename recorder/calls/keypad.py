@@ -18,8 +18,7 @@ from recorder.calls.group_acts import GroupActs
 from recorder.calls.key_acts import KeyActs
 from recorder.calls.recordable import RecordableCall
 from recorder.calls.recording_controls import RecordingControls
-from recorder.calls.rules import call as table
-from recorder.calls.rules.call import Side
+from recorder.calls.rules.call_events import SecondWanted, Side
 from recorder.config.settings import Pause
 from recorder.rules.limits import RateLimit
 from sip.events import Body
@@ -91,22 +90,22 @@ class Keypad(Component[RecordableCall]):
 
     def digit(self, digit: str | None, carrier: DigitSource) -> None:
         """Take a digit of the outside party; None where the media core keeps its value to itself."""
-        if not self._call.call.was_joined:
+        if not self._call.progress.was_joined:
             if digit == self._second_key:
-                self._call.apply(table.SecondWanted())
+                self._call.apply(SecondWanted())
             return
         heard = digit if carrier is DigitSource.INBAND else None
         if self._card.count(self._call.services.lateness.asked_ns, carrier, heard=heard):
-            self._acts[self._call.call.officer].pause_for_card()
+            self._acts[self._call.progress.officer].pause_for_card()
 
     def control(self, keys: str, carrier: DigitSource, side: Side) -> None:
         """Take a control sequence of the officer on a side."""
-        if self._call.call.was_joined and keys in self._control and not self._is_repeat(keys, carrier, side):
+        if self._call.progress.was_joined and keys in self._control and not self._is_repeat(keys, carrier, side):
             self._control[keys](self._acts[side])
 
     def secret(self, prefix: str, digits: str | None, carrier: DigitSource, side: Side) -> None:
         """Take what was keyed after a secret prefix by the officer on a side; None when it was broken off."""
-        if self._call.call.was_joined and prefix in self._secret and not self._is_repeat(prefix, carrier, side):
+        if self._call.progress.was_joined and prefix in self._secret and not self._is_repeat(prefix, carrier, side):
             self._entries[prefix](self._acts[side], digits)
 
     def _is_repeat(self, keys: str, carrier: DigitSource, side: Side) -> bool:
@@ -122,7 +121,7 @@ class Keypad(Component[RecordableCall]):
 
     def info(self, side: Side, body: Body) -> None:
         """Take an INFO: digits by the rules of their side, anything else is passed on."""
-        is_outside = side is self._call.call.outside
+        is_outside = side is self._call.progress.outside
         try:
             digit = parse_info_digit(body.content_type, body.content)
         except InfoDigitError as error:
@@ -134,7 +133,7 @@ class Keypad(Component[RecordableCall]):
             return
         if digit is None:
             self._call.pass_info(side, body)
-        elif is_outside and not (self._call.call.was_joined and self._call.has_keys(side)):
+        elif is_outside and not (self._call.progress.was_joined and self._call.has_keys(side)):
             self._outside_info(digit, body)
         else:
             for action in self._matchers[side].press(digit, time.monotonic_ns()):
@@ -157,9 +156,9 @@ class Keypad(Component[RecordableCall]):
 
     def _outside_info(self, digit: str, body: Body) -> None:
         self.digit(digit, DigitSource.INFO)
-        is_ours = digit == self._second_key and not self._call.call.was_joined
+        is_ours = digit == self._second_key and not self._call.progress.was_joined
         if not self._recording.service.mask_card_digits and not is_ours:
-            self._call.pass_info(self._call.call.outside, body)
+            self._call.pass_info(self._call.progress.outside, body)
 
     def _officer_info(self, side: Side, action: ControlAction, digit: str, body: Body) -> None:
         if action in _SECRET:
@@ -169,7 +168,7 @@ class Keypad(Component[RecordableCall]):
         if action in (ControlAction.REPLAY, ControlAction.REPLAY_AND_HOLD, ControlAction.REPLAY_AND_PASS):
             self._replay_star(side, body.content_type)
         if action in (ControlAction.PASS, ControlAction.REPLAY_AND_PASS):
-            if side is self._call.call.outside:
+            if side is self._call.progress.outside:
                 self.digit(digit, DigitSource.INFO)
             self._call.pass_info(side, body)
         if action in (ControlAction.HOLD, ControlAction.REPLAY_AND_HOLD):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from recorder.calls.rules.call import Side
+from recorder.calls.rules.call_events import Side
 from sip.events import LegId
 
 

@@ -14,9 +14,24 @@ from recorder.calls.dial_plan import DialPlan, RouteChoice
 from recorder.calls.legs import Legs
 from recorder.calls.redirects import Following, Redirection
 from recorder.calls.registry import CallRegistry
-from recorder.calls.rules import call as table
-from recorder.calls.rules.call import Call, Side
-from recorder.calls.rules.call_words import After
+from recorder.calls.rules.call_events import (
+    After,
+    CallState,
+    Command,
+    Dial,
+    DropTransferTarget,
+    Event,
+    Finish,
+    HangUp,
+    Left,
+    RefuseA,
+    Refused,
+    Replace,
+    Side,
+    Stopped,
+)
+from recorder.calls.rules.call_progress import CallProgress
+from recorder.calls.rules.call_table import handle
 from recorder.calls.rules.transfer import Party
 from recorder.calls.transferable import TransferableCall, TransferIntake
 from recorder.calls.transferring import Transfers
@@ -54,7 +69,7 @@ class LiveCall(TransferableCall):
     Args:
         services: The daemon's parts.
         offered: The INVITE.
-        call: The table's view of it.
+        progress: Its place in the table.
         choice: Where it goes.
         people: Who is on its sides.
         board: Who gets which event.
@@ -66,7 +81,7 @@ class LiveCall(TransferableCall):
         self,
         services: CallServices,
         offered: CallOffered,
-        call: Call,
+        progress: CallProgress,
         choice: RouteChoice,
         *,
         people: dict[Side, Party],
@@ -77,7 +92,7 @@ class LiveCall(TransferableCall):
         self.clock = CallClock()
         self.services = services
         self.offered = offered
-        self.call = call
+        self.progress = progress
         self.choice = choice
         self.legs = Legs(a=offered.leg)
         self.people = people
@@ -94,9 +109,9 @@ class LiveCall(TransferableCall):
 
     # --- events
 
-    def apply(self, event: table.Event) -> None:
+    def apply(self, event: Event) -> None:
         """Feed the table and do what it says."""
-        for command in self.call.handle(event):
+        for command in handle(self.progress, event):
             self._do(command)
 
     def receive(self, event: SipEvent, leg: LegId) -> None:
@@ -118,11 +133,11 @@ class LiveCall(TransferableCall):
                 self.legs.end(side)
                 self.leg_ended(side)
                 if not self._is_followed(event):
-                    self.apply(table.Refused(event.status))
+                    self.apply(Refused(event.status))
             case LegEnded():
                 self._parting_reason = event.reason
                 self.legs.end(side)
-                self.apply(table.Left(side, is_lost=event.cause == "timeout"))
+                self.apply(Left(side, is_lost=event.cause == "timeout"))
             case _:
                 self._receive_within(side, event)
 
@@ -206,7 +221,7 @@ class LiveCall(TransferableCall):
     @property
     def is_talking(self) -> bool:
         """Tell whether the sides are joined, nobody is about to be replaced, and nobody is lent to another call."""
-        is_joined = self.call.state in (table.CallState.JOINED, table.CallState.THROUGH_JOINED)
+        is_joined = self.progress.state in (CallState.JOINED, CallState.THROUGH_JOINED)
         return is_joined and None not in (self.legs.a, self.legs.b)
 
     def _is_followed(self, event: LegRefused) -> bool:
@@ -235,7 +250,7 @@ class LiveCall(TransferableCall):
     def identify(self, side: Side, headers: tuple[Header, ...]) -> None:
         """Tell a side who is at the other end now."""
         leg, said = self.legs.of(side), self.as_told_to(side, headers)
-        if leg is not None and said and self.call.was_joined:
+        if leg is not None and said and self.progress.was_joined:
             self.services.endpoint.identify(leg, said)
 
     def as_told_to(self, side: Side, headers: tuple[Header, ...]) -> tuple[Header, ...]:
@@ -251,7 +266,7 @@ class LiveCall(TransferableCall):
     def replaced(self, side: Side, after: After) -> None:
         """A transfer target is on a side now."""
 
-    def _replace(self, command: table.Replace) -> None:
+    def _replace(self, command: Replace) -> None:
         party, leg = self.transfers.take()
         if leg is not None:
             gone = self.legs.of(command.side)
@@ -264,26 +279,26 @@ class LiveCall(TransferableCall):
 
     # --- commands
 
-    def _do(self, command: table.Command) -> None:
+    def _do(self, command: Command) -> None:
         match command:
-            case table.Dial():
+            case Dial():
                 self._dial(command.index)
-            case table.HangUp():
+            case HangUp():
                 self._hang_up(command)
-            case table.RefuseA():
+            case RefuseA():
                 self._refuse(command.status)
-            case table.Replace():
+            case Replace():
                 self._replace(command)
-            case table.DropTransferTarget():
+            case DropTransferTarget():
                 self.transfers.drop()
-            case table.Finish():
+            case Finish():
                 self.finish(command.end)
                 self.board.ended(self)
             case _:
                 self.do(command)
 
     @abstractmethod
-    def do(self, command: table.Command) -> None:
+    def do(self, command: Command) -> None:
         """Do a command that depends on the kind of call."""
 
     @abstractmethod
@@ -326,7 +341,7 @@ class LiveCall(TransferableCall):
         self.legs.b = self.services.endpoint.dial(outgoing)
         self.board.adopt(self.legs.b, self)
 
-    def _hang_up(self, command: table.HangUp) -> None:
+    def _hang_up(self, command: HangUp) -> None:
         leg = self.legs.of(command.side)
         if leg is not None:
             self.legs.end(command.side)
@@ -347,13 +362,13 @@ class LiveCall(TransferableCall):
 
     def stop(self, reason: str) -> None:
         """End the call from our side."""
-        if self.call.state is not table.CallState.ENDED:
-            self.apply(table.Stopped(reason))
+        if self.progress.state is not CallState.ENDED:
+            self.apply(Stopped(reason))
 
     def refuse_offer(self, status: int, end: str) -> None:
         """End an offer that cannot be served before anything was begun; ``end`` is why, for the record."""
         self._refuse(status, (("Retry-After", "5"),) if status == 503 else ())
-        self.call.state, self.call.end = table.CallState.ENDED, end
+        self.progress.state, self.progress.end = CallState.ENDED, end
 
     @abstractmethod
     def as_json(self) -> dict[str, Any]:

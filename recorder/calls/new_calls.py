@@ -15,8 +15,8 @@ from recorder.calls.passthrough_call import PassthroughCall
 from recorder.calls.peer_calls import Handling, PeerCalls
 from recorder.calls.recorded_call import RecordedCall
 from recorder.calls.registry import CallRegistry
-from recorder.calls.rules import call as table
-from recorder.calls.rules.call import Call, Side
+from recorder.calls.rules.call_events import Begin, Side
+from recorder.calls.rules.call_progress import CallProgress
 from recorder.calls.rules.nomination_hints import has_nomination_hint
 from recorder.calls.rules.transfer import parties_of
 from recorder.calls.sip_call import SipCall
@@ -169,7 +169,7 @@ class NewCalls:
         if choice is None:
             self.refuse(event, 404)
             return
-        state = Call(
+        state = CallProgress(
             is_nominated=False,
             direction=Direction.INBOUND,
             notice_when=NoticeWhen.BEFORE_RING,
@@ -189,12 +189,12 @@ class NewCalls:
         self._passed.add(call)
         self._peer_calls.begin(call, peer, Handling.PASSED)
         self._registry.adopt(event.leg, call)
-        self._registry.guard(call, call.apply, table.Begin())
+        self._registry.guard(call, call.apply, Begin())
 
     def _begin_recorded(self, event: CallOffered, nomination: Nomination) -> None:
         choice = self._plan.route_to(event.request_user, event.source)
         service = self._services.config.service_of(nomination.extension)
-        state = Call(
+        state = CallProgress(
             is_nominated=True,
             direction=nomination.direction,
             notice_when=service.notice_when,
@@ -227,14 +227,14 @@ class NewCalls:
         if refusal is not None:
             self.counts["refused"] += 1
             call.refuse_offer(*refusal)
-            call.finish(call.call.end)
+            call.finish(call.progress.end)
             self._registry.ended(call)
             return
         self.counts["recorded"] += 1
         self.recorded[call.id] = call
         self._peer_calls.begin(call, self._plan.peer(event.source), Handling.RECORDED)
         self._registry.adopt(event.leg, call)
-        self._registry.guard(call, call.apply, table.Begin())
+        self._registry.guard(call, call.apply, Begin())
         call.tell()
 
     def _first_obstacle(self, call: RecordedCall) -> tuple[int, str] | None:
@@ -278,7 +278,7 @@ class NewCalls:
         if self._is_full:
             return 503
         nomination = Nomination(direction=Direction.INBOUND, extension=target.extension)
-        state = Call(
+        state = CallProgress(
             is_nominated=True,
             direction=Direction.INBOUND,
             notice_when=NoticeWhen.AFTER_ANSWER,
@@ -308,5 +308,5 @@ class NewCalls:
         self.counts["recorded"] += 1
         self.recorded[inward.id] = inward
         call.transfers.become(side, target, inward, teller)
-        self._registry.guard(inward, inward.apply, table.Begin())
+        self._registry.guard(inward, inward.apply, Begin())
         return None

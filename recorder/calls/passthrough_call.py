@@ -7,9 +7,7 @@ from typing import Any
 
 from recorder.calls.live_call import LiveCall
 from recorder.calls.passthrough_media import PassthroughMedia
-from recorder.calls.rules import call as table
-from recorder.calls.rules.call import Side
-from recorder.calls.rules.call_words import After
+from recorder.calls.rules.call_events import After, AnswerA, Answered, Command, Rang, Ring, Side
 from recorder.rules.policy import extension_of
 from sip.events import (
     Body,
@@ -42,14 +40,14 @@ class PassthroughCall(LiveCall):
         """Pass the provisional response on, early media's SDP and all."""
         self._body, self._status, self._headers = event.body, event.status, event.headers
         self._early = event.body or self._early
-        self.apply(table.Rang(has_media=event.body is not None))
+        self.apply(Rang(has_media=event.body is not None))
 
     def answered(self, event: LegAnswered) -> None:
         """Pass the answer on."""
         self._look_at(event.asserted_user or "")
         self._headers = event.headers
         self._body = event.body or self._early  # a 200 without SDP stands by what its 183 said
-        self.apply(table.Answered())
+        self.apply(Answered())
 
     def reoffered(self, side: Side, event: OfferReceived) -> None:
         """Pass an offer on."""
@@ -94,14 +92,14 @@ class PassthroughCall(LiveCall):
         """Tell whether B may acknowledge: an offer that it makes then can be passed on only to an A that can, too."""
         return self.offered.body is not None or "100rel" in (*self.offered.supported, *self.offered.required)
 
-    def do(self, command: table.Command) -> None:
+    def do(self, command: Command) -> None:
         """Ring and answer A with B's words."""
         if self.legs.a is None:
             return
         headers = self.as_told_to(Side.A, self._headers)
-        if isinstance(command, table.Ring):
+        if isinstance(command, Ring):
             self.services.endpoint.ring(self.legs.a, status=self._status, body=self._body, headers=headers)
-        elif isinstance(command, table.AnswerA):
+        elif isinstance(command, AnswerA):
             self.services.endpoint.answer(self.legs.a, self._body, headers=headers)
 
     def finish(self, end: str) -> None:
@@ -109,4 +107,4 @@ class PassthroughCall(LiveCall):
 
     def as_json(self) -> dict[str, Any]:
         """Return what may be known of a call that is not ours: that it is there."""
-        return {"state": self.call.state.value, "started_at": self.clock.started_at}
+        return {"state": self.progress.state.value, "started_at": self.clock.started_at}

@@ -1,8 +1,7 @@
 """Offers and answers that are handed on from one side of a passed call to the other (RFC 3725 section 4.1)."""
 
 from recorder.calls.component import Component
-from recorder.calls.rules import call as table
-from recorder.calls.rules.call import Side
+from recorder.calls.rules.call_events import CallState, Side
 from recorder.calls.transfer_media import TransferMedia
 from recorder.calls.transferable import TransferableCall
 from recorder.calls.transferring import Transfers
@@ -43,7 +42,7 @@ class PassthroughMedia(Component[TransferableCall], TransferMedia):
         if self._offering is side.other or self._is_joining:
             endpoint.refuse_offer(own, 491)
             return
-        if call.call.state is not table.CallState.THROUGH_JOINED:
+        if call.progress.state is not CallState.THROUGH_JOINED:
             # It cannot be asked of the other side yet (RFC 3311 section 5.2).
             endpoint.refuse_offer(own, 504)
             return
@@ -88,7 +87,7 @@ class PassthroughMedia(Component[TransferableCall], TransferMedia):
     def answered(self, body: Body | None) -> None:
         """Hand the transfer target's offer to the one who stays."""
         call = self._call
-        stays = call.legs.of(Side.A if call.call.transferor is Side.B else Side.B)
+        stays = call.legs.of(Side.A if call.progress.transferor is Side.B else Side.B)
         if body is None or stays is None or self._offering is not None or self._is_joining:
             self._transfers.failed(488)
             return

@@ -6,7 +6,7 @@ A BYE may be lost with the PBX that sent it. Silence is no hang-up, but a side t
 
 from recorder.calls.bridged import BridgedCall
 from recorder.calls.component import Component
-from recorder.calls.rules.call import CallState, Side
+from recorder.calls.rules.call_events import CallState, Side
 
 PROBE_AFTER = 5
 """A call in which nobody is heard is probed after so many times the silence that is reported."""
@@ -41,7 +41,7 @@ class SilenceProbe(Component[BridgedCall]):
 
     def _probe(self) -> None:
         call = self._call
-        if call.call.state is not CallState.JOINED or not self._is_silence:
+        if call.progress.state is not CallState.JOINED or not self._is_silence:
             self._is_probing = False
             return
         for side, party in call.sides.items():

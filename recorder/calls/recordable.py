@@ -6,8 +6,8 @@ from concurrent.futures import Future
 from audio.types import LegId as MediaLegId
 from audio.types import MediaEvent, Prompt
 from recorder.calls.call_services import CallServices
-from recorder.calls.rules import call as table
-from recorder.calls.rules.call import Call, Side
+from recorder.calls.rules.call_events import Event, Side
+from recorder.calls.rules.call_progress import CallProgress
 from recorder.calls.rules.transfer import Party
 from recorder.calls.sip_call import SipCall
 from recorder.rules.pausing import PauseState
@@ -22,12 +22,12 @@ class RecordableCall(SipCall):
     Attributes:
         id: Of its recording.
         services: The daemon's parts.
-        call: The table's view of it.
+        progress: Its place in the table.
     """
 
     id: RecordingId
     services: CallServices
-    call: Call
+    progress: CallProgress
 
     # --- who is on it
 
@@ -68,7 +68,7 @@ class RecordableCall(SipCall):
 
     def has_keys(self, side: Side) -> bool:
         """Tell whether an officer is on a side, whose keys act."""
-        return side is self.call.officer
+        return side is self.progress.officer
 
     def extension_on(self, side: Side) -> str:
         """Return the extension on a side; the one with the keys where there is none."""
@@ -96,7 +96,7 @@ class RecordableCall(SipCall):
     # --- what happens to it
 
     @abstractmethod
-    def apply(self, event: table.Event) -> None:
+    def apply(self, event: Event) -> None:
         """Feed the table."""
 
     @abstractmethod

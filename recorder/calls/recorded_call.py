@@ -1,7 +1,7 @@
 """A call of a nominated extension: announced, bridged through the media core, recorded, pausable.
 
 Runs on the call thread. `party_media` joins SDP and media legs, `recording_in_progress` keeps the audio, and the table
-of `recorder.calls.rules.call` decides what is done.
+of `recorder.calls.rules.call_table` decides what is done.
 """
 
 import logging
@@ -44,9 +44,22 @@ from recorder.calls.probing import SilenceProbe
 from recorder.calls.recording import CLOSING_S, Recording, silence_of
 from recorder.calls.recording_controls import RecordingControls
 from recorder.calls.registry import CallRegistry
-from recorder.calls.rules import call as table
-from recorder.calls.rules.call import Call, Side
-from recorder.calls.rules.call_words import After
+from recorder.calls.rules.call_events import (
+    After,
+    AnswerA,
+    CallState,
+    Command,
+    HangUp,
+    Join,
+    JoinEarly,
+    PlayTo,
+    Rang,
+    Refused,
+    Ring,
+    Side,
+    StopPlaying,
+)
+from recorder.calls.rules.call_progress import CallProgress
 from recorder.calls.rules.identities import numbers_in, signalled_parties
 from recorder.calls.rules.transfer import Party, parties_of
 from recorder.calls.second_message import SecondMessage
@@ -80,7 +93,7 @@ class RecordedCall(LiveCall, BridgedCall):
         self,
         services: CallServices,
         offered: CallOffered,
-        call: Call,
+        progress: CallProgress,
         choice: RouteChoice,
         nomination: Nomination,
         *,
@@ -94,7 +107,7 @@ class RecordedCall(LiveCall, BridgedCall):
         calling = offered.asserted_user or offered.from_user
         is_claimed = not plan.is_inside(offered.source)
         people = parties_of(nomination, calling=calling, called=offered.request_user, is_claimed=is_claimed)
-        super().__init__(services, offered, call, choice, people=people, board=board, plan=plan, intake=intake)
+        super().__init__(services, offered, progress, choice, people=people, board=board, plan=plan, intake=intake)
         self.id = recording_id(self.clock.started_at, nomination.extension.number, random_hex)
         self.recording = recording = Recording(self, nomination, services.config.service_of(nomination.extension))
         recording.goes_by(signalled_parties(offered))
@@ -125,7 +138,7 @@ class RecordedCall(LiveCall, BridgedCall):
         has_media = event.body is not None and self.sides.take_answer(Side.B, event.body)
         self._far_headers = event.headers
         self.goes_by(*numbers_in(event.headers), is_claim=True)
-        self.apply(table.Rang(has_media=has_media))
+        self.apply(Rang(has_media=has_media))
 
     def answered(self, event: LegAnswered) -> None:
         """Take B's answer; one that cannot be bridged is hung up and counts as refused."""
@@ -137,9 +150,9 @@ class RecordedCall(LiveCall, BridgedCall):
             self.apply(self._answering.answered(event))
         else:
             self.sides.refused(party)
-            self._hang_up(table.HangUp(Side.B))
+            self._hang_up(HangUp(Side.B))
             self.leg_ended(Side.B)
-            self.apply(table.Refused(488))
+            self.apply(Refused(488))
 
     def note_refusal(self, event: LegRefused) -> None:
         """Say so where it is our offer that was refused: callers have heard the notice by then."""
@@ -196,7 +209,7 @@ class RecordedCall(LiveCall, BridgedCall):
     def pass_info(self, side: Side, body: Body) -> None:
         """Send an INFO of one side on to the other, as soon as both are there."""
         other = self.legs.of(side.other)
-        if not self.call.was_joined:
+        if not self.progress.was_joined:
             self._early_info.keep(side, body)
         elif other is not None:
             self.services.endpoint.send_info(other, body)
@@ -217,7 +230,7 @@ class RecordedCall(LiveCall, BridgedCall):
                 self.keypad.control(event.keys, event.source, side)
             case SecretEntered() if self.has_keys(side):
                 self.keypad.secret(event.prefix, event.digits if event.is_complete else None, event.source, side)
-            case DigitPressed() if side is self.call.outside:
+            case DigitPressed() if side is self.progress.outside:
                 self.keypad.digit(event.digit, event.source)
             case FaxHeard() | VoiceHeard():
                 self._fax.take(side, event)
@@ -239,7 +252,7 @@ class RecordedCall(LiveCall, BridgedCall):
 
     def renamed(self, side: Side, event: IdentityChanged) -> None:
         """Measure whoever is there now by the same rules as one who was called."""
-        if side is Side.B and self.call.state in (table.CallState.RINGING, table.CallState.RINGING_FIRST):
+        if side is Side.B and self.progress.state in (CallState.RINGING, CallState.RINGING_FIRST):
             self._answering.named(event)
         else:
             self.transfers.renamed(side, event)
@@ -276,12 +289,12 @@ class RecordedCall(LiveCall, BridgedCall):
     @property
     def officer_extension(self) -> str:
         """Return the extension that is on the side with the keys now."""
-        there = self.people[self.call.officer].extension
+        there = self.people[self.progress.officer].extension
         return there.number if there is not None else self.recording.nomination.extension.number
 
     def has_keys(self, side: Side) -> bool:
         """Tell whether an officer is on a side, whose keys act: on an internal call on both."""
-        return side is self.call.officer or self.people[side].extension is not None
+        return side is self.progress.officer or self.people[side].extension is not None
 
     def extension_on(self, side: Side) -> str:
         """Return the extension on a side; the one with the keys where there is none."""
@@ -291,7 +304,7 @@ class RecordedCall(LiveCall, BridgedCall):
     @property
     def ends(self) -> tuple[Party, Extension] | None:
         """Return the outside party and the officer's extension now."""
-        officer, outside = self.people[self.call.officer].extension, self.people[self.call.outside]
+        officer, outside = self.people[self.progress.officer].extension, self.people[self.progress.outside]
         is_whole = None not in (self.legs.a, self.legs.b)  # else a party of it is in another call already
         return (outside, officer) if officer is not None and is_whole else None
 
@@ -302,9 +315,9 @@ class RecordedCall(LiveCall, BridgedCall):
 
     def tell_officer(self, sound: Prompt, side: Side | None = None) -> None:
         """Play a confirmation to an officer; before the joining they hear other things, and nobody is told."""
-        if self.call.state is not table.CallState.JOINED:
+        if self.progress.state is not CallState.JOINED:
             return
-        self.sides[side or self.call.officer].play(sound, tag=0)
+        self.sides[side or self.progress.officer].play(sound, tag=0)
 
     # --- commands
 
@@ -320,20 +333,20 @@ class RecordedCall(LiveCall, BridgedCall):
         party.signals_from = self.far.host if self.far is not None else None
         return self.sides.offer_by(party, self.choice.route.srtp, self.sides[Side.A])
 
-    def do(self, command: table.Command) -> None:
+    def do(self, command: Command) -> None:
         """Do what has to do with media."""
         match command:
-            case table.AnswerA():
+            case AnswerA():
                 self._answer_a()
-            case table.Ring():
+            case Ring():
                 self._ring_a(command)
-            case table.PlayTo():
+            case PlayTo():
                 self.announcer.play(command)
-            case table.StopPlaying():
+            case StopPlaying():
                 self.sides.stop_playing()
-            case table.JoinEarly():
+            case JoinEarly():
                 self.bridge(is_early=True)
-            case table.Join():
+            case Join():
                 self._join()
             case _:
                 raise AssertionError(f"no rule for command {command}")
@@ -346,7 +359,7 @@ class RecordedCall(LiveCall, BridgedCall):
         self.services.endpoint.answer(leg, party.answer_first(self.sides[Side.B].codecs), headers=headers)
         self.announcer.listen_for_keys()
 
-    def _ring_a(self, command: table.Ring) -> None:
+    def _ring_a(self, command: Ring) -> None:
         leg = self.legs.a
         assert leg is not None
         headers = self.as_told_to(Side.A, self._far_headers)
@@ -394,7 +407,7 @@ class RecordedCall(LiveCall, BridgedCall):
         direction = self.sides[side].direction
         codecs = still_bridged(other.codecs, self.sides[side].codecs)
         is_changed = codecs != other.codecs or not other.is_told(direction)
-        if other_leg is not None and self.call.was_joined and is_changed:
+        if other_leg is not None and self.progress.was_joined and is_changed:
             self.services.endpoint.offer(other_leg, other.make_reoffer(direction, codecs))
         self.announcer.session_changed(side)
         self._hold_rule.look()
@@ -410,14 +423,14 @@ class RecordedCall(LiveCall, BridgedCall):
 
     def close(self, end: str) -> None:
         """Close the media of both sides, and the recording."""
-        recording, was_cut_off = self.recording, self.call.was_cut_off
-        outside, officer = (self.sides[side].codec_name for side in (self.call.outside, self.call.officer))
+        recording, was_cut_off = self.recording, self.progress.was_cut_off
+        outside, officer = (self.sides[side].codec_name for side in (self.progress.outside, self.progress.officer))
         legs = [party.media_leg for party in self.sides.values()]
         silent_s = silence_of(self.services.relay, legs) if was_cut_off else 0.0
         self.sides.close()
         facts = Facts(
             end=end,
-            was_joined=self.call.was_joined,
+            was_joined=self.progress.was_joined,
             blocked=recording.blocked,
             fault=recording.fault,
             is_cut_off=was_cut_off,
@@ -440,7 +453,7 @@ class RecordedCall(LiveCall, BridgedCall):
     @property
     def proof(self) -> NoticeProof:
         """Return what is known of the notice that we played."""
-        return self.announcer.proof(second_message=self.call.second_played)
+        return self.announcer.proof(second_message=self.progress.second_played)
 
     @property
     def is_listed(self) -> bool:

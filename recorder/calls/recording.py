@@ -16,7 +16,7 @@ from recorder.calls.call_services import CallServices
 from recorder.calls.component import Component, Result
 from recorder.calls.recordable import RecordableCall
 from recorder.calls.recording_in_progress import RecordingInProgress
-from recorder.calls.rules.call import CallState
+from recorder.calls.rules.call_events import CallState
 from recorder.calls.rules.call_operators import CallOperators
 from recorder.calls.rules.identities import Identities
 from recorder.common.serial_executor import after_all
@@ -65,7 +65,7 @@ class Recording(Component[RecordableCall]):
         self.id: RecordingId = call.id
         self.services: CallServices = call.services
         self.clock = call.clock
-        self.table = call.call
+        self.table = call.progress
         self.nomination = nomination
         self.service = service
         self.operators = CallOperators(self.services.sign_ons.seat_of, nomination)

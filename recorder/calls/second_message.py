@@ -13,7 +13,7 @@ from recorder.calls.acts import Act, DoneAct, PauseAnswer, Signature, entered
 from recorder.calls.bridged import BridgedCall
 from recorder.calls.component import Component
 from recorder.calls.recording import Recording
-from recorder.calls.rules.call import CallState
+from recorder.calls.rules.call_events import CallState
 from recorder.rules.pausing import RefusedError
 
 ENDED = "call.second_message.ended"
@@ -74,9 +74,9 @@ class SecondMessage(Component[BridgedCall]):
         call = self._call
         if self._recording.sounds.second is None:
             return "off"
-        if self._leg is not None or call.call.is_second_playing:
+        if self._leg is not None or call.progress.is_second_playing:
             return "playing"
-        return "played" if call.call.second_played else "ready"
+        return "played" if call.progress.second_played else "ready"
 
     def play(self, by: str) -> Act:
         """Begin to play it; see `Second`.
@@ -85,10 +85,10 @@ class SecondMessage(Component[BridgedCall]):
             RefusedError: None is set, the sides are not joined, the call is away, that party is on hold, or it plays.
         """
         call = self._call
-        second, outside = self._recording.sounds.second, call.sides[call.call.outside]
+        second, outside = self._recording.sounds.second, call.sides[call.progress.outside]
         if second is None:
             raise RefusedError("no second message is set: see [notice] second in recorder.toml")
-        if call.call.state is not CallState.JOINED:
+        if call.progress.state is not CallState.JOINED:
             raise RefusedError("the caller and the officer are not joined, so nobody can have the message played")
         if self._recording.pause_reasons.is_away:
             raise RefusedError("this call was transferred to an extension whose calls are not recorded")
@@ -97,7 +97,7 @@ class SecondMessage(Component[BridgedCall]):
         if outside.is_held:
             raise RefusedError("the caller would not hear it: this call is on hold")
         self._tag += 1
-        self._leg, self._by, call.call.second_played = outside.media_leg, by, True
+        self._leg, self._by, call.progress.second_played = outside.media_leg, by, True
         outside.play(second.prompt, tag=self._tag)
         if self._recording.in_progress is not None:
             # Were we killed, the container would still say that it was played.
@@ -109,7 +109,7 @@ class SecondMessage(Component[BridgedCall]):
         """Take the end of a prompt; tell whether it was one of these."""
         if event.tag == self._tag:
             call = self._call
-            is_there = call.legs.of(call.call.outside) is not None  # else what was sent was heard by nobody
+            is_there = call.legs.of(call.progress.outside) is not None  # else what was sent was heard by nobody
             self._end(is_complete=event.complete and is_there)
         return event.tag > _FIRST_TAG
 

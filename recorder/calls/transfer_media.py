@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 
-from recorder.calls.rules.call import Side
+from recorder.calls.rules.call_events import Side
 from sip.events import Body, CallOffered
 from sip.offer_answer import LocalStream
 from sip.sdes import Srtp

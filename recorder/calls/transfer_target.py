@@ -10,7 +10,7 @@ from recorder.calls.bridged import BridgedCall
 from recorder.calls.component import Component
 from recorder.calls.media_errors import MediaError
 from recorder.calls.party_media import PartyMedia
-from recorder.calls.rules.call import Side
+from recorder.calls.rules.call_events import Side
 from recorder.calls.transfer_media import TransferMedia
 from recorder.calls.transferring import Transfers
 from sip.events import Body, CallOffered
@@ -94,5 +94,5 @@ class TransferTarget(Component[BridgedCall], TransferMedia):
     @property
     def _staying(self) -> PartyMedia:
         call = self._call
-        assert call.call.transferor is not None
-        return call.sides[call.call.transferor.other]
+        assert call.progress.transferor is not None
+        return call.sides[call.progress.transferor.other]

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from recorder.calls.call_services import CallServices
 from recorder.calls.dial_plan import RouteChoice
-from recorder.calls.rules import call as table
-from recorder.calls.rules.call import Call, Side
+from recorder.calls.rules.call_events import Event, Side
+from recorder.calls.rules.call_progress import CallProgress
 from recorder.calls.rules.transfer import Party
 from recorder.calls.sip_call import SipCall
 from recorder.calls.transfer_media import TransferMedia
@@ -34,18 +34,18 @@ class TransferableCall(SipCall):
 
     Attributes:
         services: The daemon's parts.
-        call: The table's view of it.
+        progress: Its place in the table.
         offered: The INVITE.
         media: Offers to and answers of transfer targets.
     """
 
     services: CallServices
-    call: Call
+    progress: CallProgress
     offered: CallOffered
     media: TransferMedia
 
     @abstractmethod
-    def apply(self, event: table.Event) -> None:
+    def apply(self, event: Event) -> None:
         """Feed the table and do what it says."""
 
     @abstractmethod

@@ -12,8 +12,7 @@ from audio.types import PortsExhaustedError
 from recorder.calls.media_errors import MediaError
 from recorder.calls.passthrough_call import PassthroughCall
 from recorder.calls.recorded_call import RecordedCall
-from recorder.calls.rules import call as table
-from recorder.calls.rules.call import Side
+from recorder.calls.rules.call_events import Answered, CallState, Refused, Side
 from sip.events import CallOffered, Header, LegRang, OfferAnswered, OfferRefused
 
 _log = logging.getLogger(__name__)
@@ -84,18 +83,18 @@ class TransferredInCall(RecordedCall):
             _log.info("call %s: %s", self.id, error)
             self.services.endpoint.refuse(picker.leg, 488, "")
             self.legs.end(Side.B)
-            self.apply(table.Refused(488))
+            self.apply(Refused(488))
             return
         self.services.endpoint.answer(picker.leg, answer)
         if party.is_settled:
-            self.apply(table.Answered())
+            self.apply(Answered())
 
     def offer_answered(self, side: Side, event: OfferAnswered) -> None:
         """Take the answer to an offer of ours; that of an officer who took the call is their answer to it."""
         was_settled = self.sides[side].is_settled
         super().offer_answered(side, event)
-        if side is Side.B and not was_settled and self.call.state is table.CallState.RINGING_FIRST:
-            self.apply(table.Answered())
+        if side is Side.B and not was_settled and self.progress.state is CallState.RINGING_FIRST:
+            self.apply(Answered())
 
     def offer_refused(self, side: Side, event: OfferRefused) -> None:
         """End a call whose party does not come to us: nobody would hear anything."""

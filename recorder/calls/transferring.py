@@ -11,8 +11,14 @@ from audio.types import PortsExhaustedError
 from recorder.calls.component import Component
 from recorder.calls.dial_plan import DialPlan, RouteChoice
 from recorder.calls.registry import CallRegistry
-from recorder.calls.rules import call as table
-from recorder.calls.rules.call import Side
+from recorder.calls.rules.call_events import (
+    CallState,
+    Left,
+    Side,
+    TransferBegan,
+    TransferTargetAnswered,
+    TransferTargetRefused,
+)
 from recorder.calls.rules.transfer import (
     TABLE,
     Party,
@@ -112,7 +118,7 @@ class Transfers(Component[TransferableCall]):
             self._call.services.endpoint.refuse_refer(event.leg, status)
 
     def _why_refused(self, source: Address) -> int | None:
-        status = why_refused(is_inside=self._plan.is_inside(source), state=self._call.call.state)
+        status = why_refused(is_inside=self._plan.is_inside(source), state=self._call.progress.state)
         return 491 if status is None and not self._call.is_talking else status
 
     def _refer_to_number(self, side: Side, event: ReferReceived) -> int | None:
@@ -124,7 +130,7 @@ class Transfers(Component[TransferableCall]):
             return 603
         choice, *others = allowed
         target = self._plan.party_at(event.user)
-        if target.extension is not None and not self._call.call.is_nominated:
+        if target.extension is not None and not self._call.progress.is_nominated:
             return self._intake.transfer_in(self._call, side, event, choice)
         self._begin(
             Transfer(
@@ -149,7 +155,7 @@ class Transfers(Component[TransferableCall]):
         there = other.legs.side_of(replaced)
         assert there is not None
         self._call.services.endpoint.accept_refer(event.leg)
-        if other.call.is_nominated and not mine.call.is_nominated:  # the recording goes on where there is one
+        if other.progress.is_nominated and not mine.progress.is_nominated:  # the recording goes on where there is one
             other.borrow(there, mine, side.other, teller=event.leg)
         else:
             self.borrow(side, other, there.other, teller=event.leg)
@@ -178,7 +184,7 @@ class Transfers(Component[TransferableCall]):
         if status is not None:
             return status
         target = self._plan.party_at(event.asserted_user or event.from_user)
-        if target.extension is not None and not self._call.call.is_nominated:
+        if target.extension is not None and not self._call.progress.is_nominated:
             return self._intake.pick_up(self._call, side, event)
         self._begin(Transfer(side=side, party=target, is_offered=True))
         self._adopt(event.leg)
@@ -195,7 +201,7 @@ class Transfers(Component[TransferableCall]):
         target = self._plan.party_at(event.user)
         if self.was_called(side):
             target = answering_for(known, target)
-        if self._call.call.state is not table.CallState.JOINED:
+        if self._call.progress.state is not CallState.JOINED:
             self._call.seat(side, target)  # it counts when the sides are joined
             return
         self._begin(Transfer(side=side, party=target, has_leg=False))
@@ -219,7 +225,7 @@ class Transfers(Component[TransferableCall]):
 
     def _begin(self, transfer: Transfer) -> None:
         self._now = transfer
-        self._call.apply(table.TransferBegan(transfer.side))
+        self._call.apply(TransferBegan(transfer.side))
 
     def _adopt(self, leg: LegId) -> None:
         self._call.legs.target = leg
@@ -289,7 +295,7 @@ class Transfers(Component[TransferableCall]):
         self._call.goes_by(now.number, event.asserted_user or "", now.early or "")
         if number != now.number:
             now.party = answering_for(now.party, self._plan.party_at(number))  # not who was called counts
-            if now.party.extension is not None and not self._call.call.is_nominated:
+            if now.party.extension is not None and not self._call.progress.is_nominated:
                 self._call.services.alarm("nominated_passed")
         self._call.media.answered(event.body)
 
@@ -313,7 +319,7 @@ class Transfers(Component[TransferableCall]):
         self.failed(487)
         if now is not None and now.lender is not None:
             lender, side = now.lender
-            lender.apply(table.Left(side, is_lost=is_lost))
+            lender.apply(Left(side, is_lost=is_lost))
 
     # --- how they end
 
@@ -322,9 +328,9 @@ class Transfers(Component[TransferableCall]):
         now = self._now
         assert now is not None
         stays, comes = self._call.party_at(now.side.other).status, now.party.status
-        officer = officer_after(stays, comes, target=now.side, officer=self._call.call.officer)
+        officer = officer_after(stays, comes, target=now.side, officer=self._call.progress.officer)
         self.tell(200)
-        self._call.apply(table.TransferTargetAnswered(TABLE[stays, comes], officer))
+        self._call.apply(TransferTargetAnswered(TABLE[stays, comes], officer))
         self._now = None
         if now.lender is not None:
             lender, _ = now.lender
@@ -337,7 +343,7 @@ class Transfers(Component[TransferableCall]):
         if now is None:
             return
         self._tell_of(now, status, phrase)
-        self._call.apply(table.TransferTargetRefused(status))
+        self._call.apply(TransferTargetRefused(status))
 
     def drop(self) -> None:
         """There is nobody any more to join the transfer target with."""
@@ -373,7 +379,7 @@ class Transfers(Component[TransferableCall]):
         return now
 
     def _give_back(self, leg: LegId, lender: TransferableCall, side: Side) -> None:
-        if lender.call.state is table.CallState.ENDED:
+        if lender.progress.state is CallState.ENDED:
             self._call.services.endpoint.hang_up(leg)
             return
         lender.legs.put(side, leg)

@@ -12,7 +12,8 @@ from recorder.calls.dial_plan import RouteChoice
 from recorder.calls.new_calls import NewCalls
 from recorder.calls.passthrough_call import PassthroughCall
 from recorder.calls.recorded_call import RecordedCall
-from recorder.calls.rules.call import Call, CallState, Side
+from recorder.calls.rules.call_events import CallState, Side
+from recorder.calls.rules.call_progress import CallProgress
 from recorder.config.reading import read_config
 from recorder.rules.policy import Direction, NoticeWhen
 from recorder.rules.routing import Route
@@ -83,7 +84,7 @@ def test_offers_that_cross_through_a_passed_call_do_not_wait_for_one_another(lin
     )  # fmt: skip
     target = Address(host="127.0.0.1", port=5080)
     way = RouteChoice(route=Route(name="r", targets=(target,)), targets=(target,), loop_mark="m")
-    call = Call(is_nominated=False, direction=Direction.INBOUND, notice_when=NoticeWhen.BEFORE_RING, targets=1)
+    call = CallProgress(is_nominated=False, direction=Direction.INBOUND, notice_when=NoticeWhen.BEFORE_RING, targets=1)
     call.state = CallState.THROUGH_RINGING
     passed = PassthroughCall(
         services,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from recorder.calls.rules.call_words import After, CallState, Side
+from recorder.calls.rules.call_events import After, CallState, Side
 from recorder.rules.policy import AnsweredBy, Direction, Extension, Nomination
 from recorder.rules.written_numbers import is_spelled_alike
 

@@ -32,7 +32,8 @@ from recorder.calls.legs import Legs
 from recorder.calls.media_errors import MediaError, source_refused
 from recorder.calls.recording import CLOSING_S, Recording, silence_of
 from recorder.calls.registry import CallRegistry
-from recorder.calls.rules.call import Call, CallState, Side
+from recorder.calls.rules.call_events import CallState, Side
+from recorder.calls.rules.call_progress import CallProgress
 from recorder.calls.rules.siprec import Stage, Verdict
 from recorder.calls.second_message import NoSecondMessage
 from recorder.calls.siprec.session import CopiedCall
@@ -97,7 +98,7 @@ class SiprecCall(CopiedCall):
         self._lines = Lines(self, board, thread, peer.media_from, peer.srtp)
         self._course = Course(self, peer, self._names, self._lines, self._parts.metadata)
         nomination = self._course.verdict.nomination or provisional(services.config, peer)
-        self.call = Call(
+        self.progress = CallProgress(
             is_nominated=True, direction=nomination.direction, notice_when=NoticeWhen.BEFORE_RING, targets=0
         )
         self.id = recording_id(self.clock.started_at, nomination.extension.number, random_hex)
@@ -196,7 +197,7 @@ class SiprecCall(CopiedCall):
             self._course.learn(parts_of(body).metadata)
             self._look()
         else:
-            self.keypad.info(self.call.outside, body)
+            self.keypad.info(self.progress.outside, body)
 
     # --- who takes part, and what follows
 
@@ -216,7 +217,7 @@ class SiprecCall(CopiedCall):
     def decided(self, verdict: Verdict) -> None:
         """Assign the call to the extension that a verdict names."""
         assert verdict.nomination is not None
-        self.call.direction = verdict.nomination.direction
+        self.progress.direction = verdict.nomination.direction
         self.recording.become(verdict.nomination, rules_of(self.services.config, verdict.nomination.extension))
 
     # --- media events
@@ -233,10 +234,10 @@ class SiprecCall(CopiedCall):
                 self.recording.mask_lately(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
                 self.keypad.digit(event.digit, event.source)
             case ControlPressed() if is_right:
-                self.keypad.control(event.keys, event.source, self.call.officer)
+                self.keypad.control(event.keys, event.source, self.progress.officer)
             case SecretEntered() if is_right:
                 digits = event.digits if event.is_complete else None
-                self.keypad.secret(event.prefix, digits, event.source, self.call.officer)
+                self.keypad.secret(event.prefix, digits, event.source, self.progress.officer)
             case MediaUnauthentic():
                 _log.error("recording session %s: %d packets of a line are not under its key", self.id, event.packets)
                 self.services.alarm("srtp_unauthentic")
@@ -280,7 +281,7 @@ class SiprecCall(CopiedCall):
 
     def _over(self, end: str) -> None:
         self._course.stage = Stage.ENDED
-        self.call.state, self.call.end = CallState.ENDED, end
+        self.progress.state, self.progress.end = CallState.ENDED, end
         self.finish(end)
         self._links.end(self.controls)
         self._board.ended(self)
@@ -300,7 +301,7 @@ class SiprecCall(CopiedCall):
         recording = self.recording
         facts = Facts(
             end=end,
-            was_joined=self.call.was_joined or recording.blocked is not None,
+            was_joined=self.progress.was_joined or recording.blocked is not None,
             blocked=recording.blocked,
             fault=recording.fault,
             is_cut_off=was_cut_off,

@@ -10,7 +10,7 @@ import logging
 from audio.types import DtmfPolicy
 from audio.types import LegId as MediaLegId
 from recorder.calls.component import Component
-from recorder.calls.rules.call import CallState
+from recorder.calls.rules.call_events import CallState
 from recorder.calls.rules.siprec import STEPS, Remark, SentLines, SessionAction, Stage, Terms, Verdict, judge
 from recorder.calls.siprec.session import CopiedCall
 from recorder.calls.siprec.siprec_lines import Lines
@@ -148,7 +148,7 @@ class Course(Component[CopiedCall]):
         call, sides = self._call, self.verdict.sides
         call.decided(self.verdict)
         call.recording.blocked, call.recording.joined_at = None, call.clock.now
-        call.call.state, call.call.was_joined = CallState.JOINED, True
+        call.progress.state, call.progress.was_joined = CallState.JOINED, True
         register = call.services.sessions
         left = register.left(self._names.sessions, self._names.groups)
         reasons = left.reasons if register.is_known else left.reasons | {AGENT}

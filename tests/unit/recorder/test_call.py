@@ -8,42 +8,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docs.make_state_diagram import DESIGN, PROBES, beginnings, reachable, updated
-from recorder.calls.rules.call import (
+from recorder.calls.rules.call_events import (
     EVENTS,
-    IGNORED,
-    TABLE,
-    Call,
-    CallState,
-    Command,
-    Event,
-    Left,
-    Refused,
-    Ring,
-    Side,
-    UndecidedError,
-)
-from recorder.calls.rules.call_words import (
     After,
     AnswerA,
     Answered,
     Begin,
+    CallState,
+    Command,
     Dial,
+    Event,
     Finish,
     HangUp,
     Join,
     JoinEarly,
+    Left,
     NoticeEnded,
     Play,
     PlayTo,
     Rang,
     RefuseA,
+    Refused,
     Replace,
+    Ring,
     SecondEnded,
     SecondWanted,
+    Side,
     Stopped,
     StopPlaying,
     ToneEnded,
 )
+from recorder.calls.rules.call_progress import CallProgress
+from recorder.calls.rules.call_table import IGNORED, TABLE, UndecidedError, handle
 from recorder.rules.policy import Direction, NoticeWhen
 from tests.helpers.call_scripts import make, play
 
@@ -53,11 +49,11 @@ NOTICE, SECOND, RINGBACK, HOLD, FAILED = Play.NOTICE, Play.SECOND, Play.RINGBACK
 PAIRS = [(state, event) for state in CallState for event in EVENTS]
 
 
-def after_answer(**changes: Any) -> Call:
+def after_answer(**changes: Any) -> CallProgress:
     return make(notice_when=NoticeWhen.AFTER_ANSWER, **changes)
 
 
-def to(state: CallState) -> Call:
+def to(state: CallState) -> CallProgress:
     """Return some call that has really come to a state."""
     return copy.copy(reachable().first[state])
 
@@ -80,7 +76,7 @@ def test_the_tables_hold_nothing_else() -> None:
 def test_what_is_ignored_changes_nothing(state: CallState, probe: Event) -> None:
     call = to(state)
     before = copy.copy(call)
-    assert call.handle(probe) == []
+    assert handle(call, probe) == []
     assert call == before
 
 
@@ -96,7 +92,7 @@ def test_a_pair_that_nobody_decided_is_an_error(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delitem(TABLE, (CallState.OFFERED, Begin))
     call = make()
     with pytest.raises(UndecidedError, match="no rule for Begin in state OFFERED"):
-        call.handle(Begin())
+        handle(call, Begin())
     assert call == make()
 
 
@@ -130,7 +126,7 @@ def test_nobody_hangs_up_who_does_not_answer_any_more(state: CallState, side: Si
     """But an INVITE that expires before it is answered is given up."""
     call = to(state)
     call.end, transferor = "busy", call.transferor
-    call.handle(Left(side, is_lost=True))
+    handle(call, Left(side, is_lost=True))
     if state in (
         CallState.OFFERED,
         CallState.RINGING_FIRST,
@@ -381,13 +377,13 @@ ANY_EVENTS = st.lists(st.sampled_from(PROBES), max_size=25)
 
 
 @given(ANY_CALL, ANY_EVENTS)
-def test_in_any_order_of_events(call: Call, events: list[Event]) -> None:
+def test_in_any_order_of_events(call: CallProgress, events: list[Event]) -> None:
     call = copy.copy(call)
     done: list[Command] = []
     untold = False  # somebody answered who has to hear the notice, which the caller has heard
     for event in [Begin(), *events, Stopped("test")]:
         untold |= call.state is CallState.RINGING and isinstance(event, Answered) and event.after is After.ANNOUNCE
-        commands = call.handle(event)
+        commands = handle(call, event)
         done += commands
         if Join() in commands:
             assert call.is_nominated

@@ -2,19 +2,21 @@
 
 import copy
 
-from recorder.calls.rules.call import CallState, Left, Side
-from recorder.calls.rules.call_words import (
+from recorder.calls.rules.call_events import (
     After,
+    CallState,
     DropTransferTarget,
     Finish,
     HangUp,
     Join,
+    Left,
     NoticeEnded,
     Play,
     PlayTo,
     Replace,
     SecondEnded,
     SecondWanted,
+    Side,
     Stopped,
     StopPlaying,
     ToneEnded,

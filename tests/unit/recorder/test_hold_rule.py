@@ -9,7 +9,7 @@ import pytest
 
 from recorder.calls.hold_rule import AGAIN_S, HoldRule
 from recorder.calls.recording_controls import RecordingControls
-from recorder.calls.rules.call import CallState
+from recorder.calls.rules.call_events import CallState
 from recorder.rules.pausing import AGENT, HOLD, Authority, Final, PauseReasons, PauseState
 
 RESUMED, STUCK = frozenset[str](), frozenset({HOLD})

@@ -8,7 +8,8 @@ from recorder.calls.call_services import CallServices
 from recorder.calls.dial_plan import DialPlan, RouteChoice
 from recorder.calls.passthrough_call import PassthroughCall
 from recorder.calls.registry import CallRegistry
-from recorder.calls.rules.call import Call, CallState, Side
+from recorder.calls.rules.call_events import CallState, Side
+from recorder.calls.rules.call_progress import CallProgress
 from recorder.calls.rules.transfer import Party
 from recorder.config.settings import Config
 from recorder.rules.policy import Direction, NoticeWhen
@@ -71,7 +72,7 @@ def joined(endpoint: Endpoint, board: Board, a: int, b: int) -> PassthroughCall:
         leg=LegId(a), source=PBX, request_user="5555", to_user="5555", from_user="1", from_display="",
         asserted_user=None, sip_call_id="x", headers=(), max_forwards=70, loop_marks=(), body=None,
     )  # fmt: skip
-    state = Call(is_nominated=False, direction=Direction.INBOUND, notice_when=NoticeWhen.BEFORE_RING, targets=1)
+    state = CallProgress(is_nominated=False, direction=Direction.INBOUND, notice_when=NoticeWhen.BEFORE_RING, targets=1)
     state.state = CallState.THROUGH_JOINED
     call = PassthroughCall(
         cast("CallServices", endpoint),
@@ -97,11 +98,11 @@ def refer(leg: int) -> ReferReceived:
 def test_a_lender_ends_when_the_party_hangs_up_on_the_way(endpoint: Endpoint, board: Board) -> None:
     mine, lender = joined(endpoint, board, 1, 2), joined(endpoint, board, ASKED, TARGET)
     board.deliver(refer(2))
-    assert (mine.legs.target, mine.call.state) == (TARGET, CallState.TRANSFERRING)
+    assert (mine.legs.target, mine.progress.state) == (TARGET, CallState.TRANSFERRING)
     board.deliver(LegEnded(leg=TARGET, cause="bye", reason=None))
     assert ("notify", LegId(2), 487, "") in endpoint.asked
-    assert mine.call.state is CallState.THROUGH_JOINED, "they talk as before"
-    assert lender.call.state is CallState.ENDED, "there is nobody left to talk to"
+    assert mine.progress.state is CallState.THROUGH_JOINED, "they talk as before"
+    assert lender.progress.state is CallState.ENDED, "there is nobody left to talk to"
     assert ("hang_up", ASKED) in endpoint.asked
 
 
@@ -111,7 +112,7 @@ def test_nobody_is_lent_twice(endpoint: Endpoint, board: Board) -> None:
     board.deliver(refer(2))
     board.deliver(refer(6))
     assert endpoint.asked[-1] == ("refuse_refer", LegId(6), 603)
-    assert (mine.legs.target, other.call.state) == (TARGET, CallState.THROUGH_JOINED)
+    assert (mine.legs.target, other.progress.state) == (TARGET, CallState.THROUGH_JOINED)
     board.deliver(ReferReceived(leg=ASKED, source=PBX, user="7", replaces=None, replaced_leg=LegId(5)))
     assert endpoint.asked[-1] == ("refuse_refer", ASKED, 491), "whose party is away cannot be transferred"
     board.deliver(LegEnded(leg=LegId(1), cause="bye", reason=None))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from recorder.calls.rules.call_words import After
+from recorder.calls.rules.call_events import After
 from recorder.calls.rules.siprec import STEPS, Remark, SentLines, SessionAction, Stage, Terms, Verdict, judge
 from recorder.calls.rules.transfer import TABLE, PartyStatus
 from recorder.rules.policy import Direction, Extension

@@ -2,8 +2,7 @@
 
 import pytest
 
-from recorder.calls.rules.call import CallState, Side
-from recorder.calls.rules.call_words import After
+from recorder.calls.rules.call_events import After, CallState, Side
 from recorder.calls.rules.transfer import (
     TABLE,
     Party,

@@ -4,13 +4,13 @@
 *officer* has the keys. Inbound and internal calls come from outside on A; outbound calls go to the outside on B.
 
 Every pair of state and event is decided: in `TABLE`, or in `IGNORED` with the reason. A miss is one error. The
-diagram in DESIGN.md is drawn from the table. The words are `recorder.calls.rules.call_words`'s.
+diagram in DESIGN.md is drawn from the table. Sides, states, events and commands are in
+`recorder.calls.rules.call_events`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from recorder.calls.rules.call_words import (
+from recorder.calls.rules.call_events import (
     EVENTS,
     After,
     AnswerA,
@@ -44,127 +44,20 @@ from recorder.calls.rules.call_words import (
     TransferTargetAnswered,
     TransferTargetRefused,
 )
+from recorder.calls.rules.call_progress import CallProgress
 from recorder.rules.outcome import refusal_reason
 from recorder.rules.policy import Direction, NoticeWhen
 from recorder.rules.routing import FAILOVER
-
-__all__ = [
-    "EVENTS",
-    "IGNORED",
-    "TABLE",
-    "After",
-    "AnswerA",
-    "Answered",
-    "Begin",
-    "Call",
-    "CallState",
-    "Command",
-    "Dial",
-    "DropTransferTarget",
-    "Event",
-    "Finish",
-    "HangUp",
-    "Join",
-    "JoinEarly",
-    "Left",
-    "NoticeEnded",
-    "Play",
-    "PlayTo",
-    "Rang",
-    "RefuseA",
-    "Refused",
-    "Replace",
-    "Ring",
-    "SecondEnded",
-    "SecondWanted",
-    "Side",
-    "StopPlaying",
-    "Stopped",
-    "ToneEnded",
-    "TransferBegan",
-    "TransferTargetAnswered",
-    "TransferTargetRefused",
-    "UndecidedError",
-]
 
 
 class UndecidedError(Exception):
     """An event came in a state that the table does not know: a defect of the recorder."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Call:
-    """What the rules need to know of one call.
-
-    Attributes:
-        is_nominated: It is announced and recorded; otherwise passed on as it is.
-        direction: Which side is ours.
-        notice_when: The service's rule.
-        targets: How many targets the route has.
-        has_second: A second message is set.
-        target: Index of the target being dialled.
-        second_wanted: The key was pressed before its message could play.
-        second_played: The second message was begun.
-        is_second_playing: It is being played now.
-        is_early_heard: A, who is connected, hears B's early media.
-        notice_complete: The notice was heard in full; None until it ended.
-        was_joined: The sides were connected.
-        was_cut_off: It ended since a side did not answer any more.
-        transferor: The side whose place a transfer target is to take, while one is called.
-        alone: Who is left when an attempt has failed, and hears so.
-        keys: The side that has the keys, once a transfer has settled it; by the direction until then.
-        end: How it ended.
-    """
-
-    is_nominated: bool
-    direction: Direction
-    notice_when: NoticeWhen
-    targets: int
-    has_second: bool = True
-    state: CallState = CallState.OFFERED
-    target: int = 0
-    second_wanted: bool = False
-    second_played: bool = False
-    is_second_playing: bool = False
-    is_early_heard: bool = False
-    notice_complete: bool | None = None
-    was_joined: bool = False
-    was_cut_off: bool = False
-    transferor: Side | None = None
-    alone: Side = Side.A
-    keys: Side | None = None
-    end: str = ""
-
-    @property
-    def outside(self) -> Side:
-        """Return the leg of the party who hears the notice."""
-        return self.officer.other
-
-    @property
-    def officer(self) -> Side:
-        """Return the leg of the party who has the keys."""
-        if self.keys is not None:
-            return self.keys
-        return Side.A if self.direction is Direction.OUTBOUND else Side.B
-
-    def handle(self, event: Event) -> list[Command]:
-        """Apply an event; return what has to be done, in order.
-
-        Raises:
-            UndecidedError: The table has no row for this state and event; the call is unchanged.
-        """
-        step = TABLE.get((self.state, type(event)))
-        if step is not None:
-            return step(self, event)
-        if (self.state, type(event)) in IGNORED:
-            return []
-        raise UndecidedError(f"no rule for {type(event).__name__} in state {self.state.name}")
+Transition = Callable[[CallProgress, "Event"], list[Command]]
 
 
-Step = Callable[[Call, "Event"], list[Command]]
-
-
-def _begin(call: Call, _event: Event) -> list[Command]:
+def _begin(call: CallProgress, _event: Event) -> list[Command]:
     if not call.is_nominated:
         call.state = CallState.THROUGH_RINGING
         return [Dial(0)]
@@ -175,23 +68,23 @@ def _begin(call: Call, _event: Event) -> list[Command]:
     return [AnswerA(), PlayTo(Side.A, Play.NOTICE)]
 
 
-def _remember_second(call: Call, _event: Event) -> list[Command]:
+def _remember_second(call: CallProgress, _event: Event) -> list[Command]:
     call.second_wanted = call.has_second
     return []
 
 
-def _play_second(call: Call) -> list[Command]:
+def _play_second(call: CallProgress) -> list[Command]:
     call.second_wanted, call.second_played, call.is_second_playing = False, True, True
     call.is_early_heard = False
     return [PlayTo(call.outside, Play.SECOND)]
 
 
-def _dial_officer(call: Call) -> list[Command]:
+def _dial_officer(call: CallProgress) -> list[Command]:
     call.state = CallState.RINGING
     return [PlayTo(Side.A, Play.RINGBACK), Dial(0)]
 
 
-def _notice_ended(call: Call, event: Event) -> list[Command]:
+def _notice_ended(call: CallProgress, event: Event) -> list[Command]:
     assert isinstance(event, NoticeEnded)
     call.notice_complete = event.complete
     if call.second_wanted:
@@ -200,23 +93,23 @@ def _notice_ended(call: Call, event: Event) -> list[Command]:
     return _dial_officer(call)
 
 
-def _second_ended(call: Call, _event: Event) -> list[Command]:
+def _second_ended(call: CallProgress, _event: Event) -> list[Command]:
     call.is_second_playing = False
     return _dial_officer(call)
 
 
-def _second_while_ringing(call: Call, _event: Event) -> list[Command]:
+def _second_while_ringing(call: CallProgress, _event: Event) -> list[Command]:
     if not call.has_second or call.second_played:
         return []
     return _play_second(call)
 
 
-def _second_ended_ringing(call: Call, _event: Event) -> list[Command]:
+def _second_ended_ringing(call: CallProgress, _event: Event) -> list[Command]:
     call.is_second_playing = False
     return [PlayTo(Side.A, Play.RINGBACK)]
 
 
-def _rang_after_notice(call: Call, event: Event) -> list[Command]:
+def _rang_after_notice(call: CallProgress, event: Event) -> list[Command]:
     assert isinstance(event, Rang)
     if not event.has_media or call.is_second_playing:
         return []
@@ -224,31 +117,31 @@ def _rang_after_notice(call: Call, event: Event) -> list[Command]:
     return [JoinEarly()]
 
 
-def _rang_first(_call: Call, event: Event) -> list[Command]:
+def _rang_first(_call: CallProgress, event: Event) -> list[Command]:
     assert isinstance(event, Rang)
     return [Ring(early=event.has_media)]
 
 
-def _join(call: Call) -> list[Command]:
+def _join(call: CallProgress) -> list[Command]:
     call.state, call.was_joined = CallState.JOINED, True
     return [StopPlaying(), Join()]
 
 
-def _take_keys(call: Call, event: Event) -> After:
+def _take_keys(call: CallProgress, event: Event) -> After:
     """Take over who has the keys with the party who answered, and return what becomes of the recording."""
     assert isinstance(event, Answered)
     call.keys = event.officer or call.keys
     return event.after
 
 
-def _announce_again(call: Call) -> list[Command]:
+def _announce_again(call: CallProgress) -> list[Command]:
     """Play the notice to the outside party, who has not heard it, while the officer is held."""
     call.state, call.notice_complete = CallState.NOTICE_HELD, None
     call.second_wanted = call.second_played = call.is_second_playing = False
     return [PlayTo(call.outside, Play.NOTICE), PlayTo(call.officer, Play.HOLD)]
 
 
-def _answered_after_notice(call: Call, event: Event) -> list[Command]:
+def _answered_after_notice(call: CallProgress, event: Event) -> list[Command]:
     if _take_keys(call, event) is After.ANNOUNCE:
         return [StopPlaying(), *_announce_again(call)]
     if call.is_second_playing:
@@ -257,13 +150,13 @@ def _answered_after_notice(call: Call, event: Event) -> list[Command]:
     return _join(call)
 
 
-def _answered_first(call: Call, event: Event) -> list[Command]:
+def _answered_first(call: CallProgress, event: Event) -> list[Command]:
     _take_keys(call, event)
     call.state = CallState.NOTICE_HELD
     return [AnswerA(), PlayTo(call.outside, Play.NOTICE), PlayTo(call.officer, Play.HOLD)]
 
 
-def _held_notice_ended(call: Call, event: Event) -> list[Command]:
+def _held_notice_ended(call: CallProgress, event: Event) -> list[Command]:
     assert isinstance(event, NoticeEnded)
     call.notice_complete = event.complete
     if call.second_wanted:
@@ -272,19 +165,19 @@ def _held_notice_ended(call: Call, event: Event) -> list[Command]:
     return _join(call)
 
 
-def _held_second_ended(call: Call, _event: Event) -> list[Command]:
+def _held_second_ended(call: CallProgress, _event: Event) -> list[Command]:
     call.is_second_playing = False
     return _join(call)
 
 
-def _next_target(call: Call, status: int) -> list[Command] | None:
+def _next_target(call: CallProgress, status: int) -> list[Command] | None:
     if status not in FAILOVER or call.target + 1 >= call.targets:
         return None
     call.target += 1
     return [Dial(call.target)]
 
 
-def _ring_again(call: Call) -> list[Command]:
+def _ring_again(call: CallProgress) -> list[Command]:
     """Give A ringback in the place of the early media of a target that is gone."""
     if not call.is_early_heard:
         return []
@@ -292,7 +185,7 @@ def _ring_again(call: Call) -> list[Command]:
     return [PlayTo(Side.A, Play.RINGBACK)]
 
 
-def _refused_after_notice(call: Call, event: Event) -> list[Command]:
+def _refused_after_notice(call: CallProgress, event: Event) -> list[Command]:
     assert isinstance(event, Refused)
     again = _next_target(call, event.status)
     if again is not None:
@@ -301,32 +194,32 @@ def _refused_after_notice(call: Call, event: Event) -> list[Command]:
     return [PlayTo(Side.A, Play.FAILED)]
 
 
-def _refused_first(call: Call, event: Event) -> list[Command]:
+def _refused_first(call: CallProgress, event: Event) -> list[Command]:
     assert isinstance(event, Refused)
     return _next_target(call, event.status) or _finish(call, refusal_reason(event.status), RefuseA(event.status))
 
 
-def _tone_ended(call: Call, _event: Event) -> list[Command]:
+def _tone_ended(call: CallProgress, _event: Event) -> list[Command]:
     return _finish(call, call.end, HangUp(call.alone))
 
 
-def _pass_rang(_call: Call, event: Event) -> list[Command]:
+def _pass_rang(_call: CallProgress, event: Event) -> list[Command]:
     assert isinstance(event, Rang)
     return [Ring(early=event.has_media)]
 
 
-def _pass_answered(call: Call, _event: Event) -> list[Command]:
+def _pass_answered(call: CallProgress, _event: Event) -> list[Command]:
     call.state, call.was_joined = CallState.THROUGH_JOINED, True
     return [AnswerA()]
 
 
-def _transfer_began(call: Call, event: Event) -> list[Command]:
+def _transfer_began(call: CallProgress, event: Event) -> list[Command]:
     assert isinstance(event, TransferBegan)
     call.state, call.transferor = CallState.TRANSFERRING, event.side
     return []
 
 
-def _transfer_target_answered(call: Call, event: Event) -> list[Command]:
+def _transfer_target_answered(call: CallProgress, event: Event) -> list[Command]:
     assert isinstance(event, TransferTargetAnswered)
     side = _end_transfer(call)
     replace = Replace(side, event.after)
@@ -338,7 +231,7 @@ def _transfer_target_answered(call: Call, event: Event) -> list[Command]:
     return [StopPlaying(), replace, *_announce_again(call)]
 
 
-def _transfer_target_refused(call: Call, event: Event) -> list[Command]:
+def _transfer_target_refused(call: CallProgress, event: Event) -> list[Command]:
     assert isinstance(event, TransferTargetRefused)
     was_left = call.state is CallState.LEFT_ALONE
     stays = _end_transfer(call).other
@@ -351,7 +244,7 @@ def _transfer_target_refused(call: Call, event: Event) -> list[Command]:
     return [PlayTo(stays, Play.FAILED)]
 
 
-def _end_transfer(call: Call) -> Side:
+def _end_transfer(call: CallProgress) -> Side:
     """Be joined again, and return the side whose place was to be taken."""
     side, call.transferor = call.transferor, None
     assert side is not None
@@ -359,7 +252,7 @@ def _end_transfer(call: Call) -> Side:
     return side
 
 
-def _left_transferring(call: Call, event: Event) -> list[Command]:
+def _left_transferring(call: CallProgress, event: Event) -> list[Command]:
     assert isinstance(event, Left)
     if event.side is not call.transferor:
         return _finish(call, _leaving(call, event), DropTransferTarget(), HangUp(event.side.other))
@@ -367,24 +260,24 @@ def _left_transferring(call: Call, event: Event) -> list[Command]:
     return [PlayTo(event.side.other, Play.RINGBACK)] if call.is_nominated else []
 
 
-def _left_alone(call: Call, event: Event) -> list[Command]:
+def _left_alone(call: CallProgress, event: Event) -> list[Command]:
     assert isinstance(event, Left)
     if event.side is call.transferor:
         return []  # they have left already
     return _finish(call, _leaving(call, event), DropTransferTarget())
 
 
-def _finish(call: Call, end: str, *commands: Command) -> list[Command]:
+def _finish(call: CallProgress, end: str, *commands: Command) -> list[Command]:
     call.state, call.end = CallState.ENDED, end
     return [*commands, Finish(end)]
 
 
-def _left(call: Call, event: Event) -> list[Command]:
+def _left(call: CallProgress, event: Event) -> list[Command]:
     assert isinstance(event, Left)
     return _finish(call, _leaving(call, event), HangUp(event.side.other))
 
 
-def _leaving(call: Call, event: Left) -> str:
+def _leaving(call: CallProgress, event: Left) -> str:
     party = "caller" if event.side is call.outside else "officer"
     if event.is_lost and call.state not in _UNANSWERED:
         call.was_cut_off = True
@@ -406,7 +299,7 @@ _UNANSWERED = (CallState.OFFERED, CallState.RINGING_FIRST, CallState.THROUGH_RIN
 """There the caller has no answer yet, and an INVITE that expires is given up; or the call has failed already."""
 
 
-def _stopped(call: Call, event: Event) -> list[Command]:
+def _stopped(call: CallProgress, event: Event) -> list[Command]:
     assert isinstance(event, Stopped)
     a_is_open = call.state in (CallState.OFFERED, CallState.RINGING_FIRST, CallState.THROUGH_RINGING)
     first: Command = RefuseA(503) if a_is_open else HangUp(Side.A)
@@ -417,7 +310,7 @@ def _stopped(call: Call, event: Event) -> list[Command]:
 _CALLING = (CallState.TRANSFERRING, CallState.LEFT_ALONE)
 _LIVE = tuple(state for state in CallState if state is not CallState.ENDED)
 
-TABLE: dict[tuple[CallState, type[Event]], Step] = {
+TABLE: dict[tuple[CallState, type[Event]], Transition] = {
     (CallState.OFFERED, Begin): _begin,
     (CallState.NOTICE, NoticeEnded): _notice_ended,
     (CallState.NOTICE, SecondWanted): _remember_second,
@@ -465,3 +358,17 @@ IGNORED: frozenset[tuple[CallState, type[Event]]] = frozenset(
     | {(CallState.ENDED, event) for event in EVENTS}
 ) - frozenset(TABLE)
 """Pairs that are right to ignore."""
+
+
+def handle(call: CallProgress, event: Event) -> list[Command]:
+    """Apply an event to a call; return what has to be done, in order.
+
+    Raises:
+        UndecidedError: The table has no row for this state and event; the call is unchanged.
+    """
+    transition = TABLE.get((call.state, type(event)))
+    if transition is not None:
+        return transition(call, event)
+    if (call.state, type(event)) in IGNORED:
+        return []
+    raise UndecidedError(f"no rule for {type(event).__name__} in state {call.state.name}")

@@ -1,7 +1,7 @@
 """The words of a call's table: its sides and states, what can happen, what has to be done. Pure.
 
 ``A`` is the leg that was offered to us, ``B`` the leg that we dialled. What follows from what is in
-`recorder.calls.rules.call`.
+`recorder.calls.rules.call_table`.
 """
 
 import enum
