@@ -11,7 +11,17 @@ from recorder.calls.bridged import BridgedCall
 from recorder.calls.call_services import Sounds
 from recorder.calls.component import Component
 from recorder.calls.party_media import PartyMedia
-from recorder.calls.rules.call_events import CallState, Event, NoticeEnded, Play, PlayTo, SecondEnded, Side, ToneEnded
+from recorder.calls.rules.call_events import (
+    CallState,
+    Event,
+    NoticeEnded,
+    Play,
+    PlayTo,
+    SecondEnded,
+    Side,
+    Stopped,
+    ToneEnded,
+)
 from recorder.calls.rules.transfer import Party
 from recorder.common.clock import utc_now
 from storage.types import NoticeProof
@@ -58,7 +68,7 @@ class Announcer(Component[BridgedCall]):
         party.unbridge()
         if command.what is Play.NOTICE:
             self.notice_began, self._was_held = utc_now(), False
-            self._hearer = self._call.people[command.side]
+            self._hearer = self._call.parties[command.side]
         if command.what in (Play.NOTICE, Play.SECOND):
             self._listen(party)
         party.play(self._sound(command.what), tag=_TAGS[command.what], loop=command.what in (Play.RINGBACK, Play.HOLD))
@@ -74,7 +84,7 @@ class Announcer(Component[BridgedCall]):
     def _end_if_held(self, command: PlayTo) -> None:
         """End the call if the notice still waits for the end of the same hold."""
         if self._waiting.get(command.side) is command and self._call.progress.state in _ANNOUNCING:
-            self._call.stop("no_media")
+            self._call.apply(Stopped("no_media"))
 
     def session_changed(self, side: Side) -> None:
         """Note that a side holds now, or no longer does."""
@@ -106,8 +116,8 @@ class Announcer(Component[BridgedCall]):
             if not is_complete and self._was_held and self._call.progress.state in _ANNOUNCING:
                 self.play(PlayTo(side, Play.NOTICE))  # nobody is connected by holding the notice away
                 return None
-            if is_complete and self._call.people[side] is self._hearer:
-                self._call.people[side] = replace(self._hearer, is_told=True)
+            if is_complete and self._call.parties[side] is self._hearer:
+                self._call.parties[side] = replace(self._hearer, is_told=True)
             return NoticeEnded(complete=is_complete)
         return SecondEnded() if played is Play.SECOND else None
 

@@ -7,9 +7,10 @@ all. Each is judged here, by one rule (`recorder.calls.rules.transfer.who_answer
 import logging
 import time
 
-from recorder.calls.bridged import BridgedCall
+from recorder.calls.call_interfaces import TransferableCall
 from recorder.calls.component import Component
 from recorder.calls.dial_plan import DialPlan
+from recorder.calls.dialling import Dialling
 from recorder.calls.rules.call_events import After, Answered, Side
 from recorder.calls.rules.transfer import (
     TABLE,
@@ -21,15 +22,25 @@ from recorder.calls.rules.transfer import (
     who_answered,
 )
 from sip.events import IdentityChanged, LegAnswered
+from storage.types import RecordingId
 
 _log = logging.getLogger(__name__)
 
 
-class Answering(Component[BridgedCall]):
-    """The party whom one call rings and who answers it."""
+class Answering(Component[TransferableCall]):
+    """The party whom one call rings and who answers it.
 
-    def __init__(self, call: BridgedCall, plan: DialPlan) -> None:
+    Args:
+        call: The call.
+        dialling: Its dialling.
+        plan: Where numbers lead.
+        recording: Its recording, for the log.
+    """
+
+    def __init__(self, call: TransferableCall, dialling: Dialling, plan: DialPlan, recording: RecordingId) -> None:
         super().__init__(call)
+        self._dialling = dialling
+        self._recording = recording
         self._plan = plan
         self._early: str | None = None
         self._rang_s: float | None = None
@@ -50,18 +61,19 @@ class Answering(Component[BridgedCall]):
     def answered(self, event: LegAnswered) -> Answered:
         """Seat the party who answered; return what that means for the call."""
         call = self._call
-        expected = call.people[Side.B]
-        is_believed = call.far is not None and self._plan.is_inside(call.far)
+        expected = call.parties[Side.B]
+        far = self._dialling.far
+        is_believed = far is not None and self._plan.is_inside(far)
         answering = event.asserted_user if is_believed else None
         is_known = self._plan.is_known
-        number = who_answered(call.dialled, early=self._early, answering=answering, is_known=is_known)
+        number = who_answered(self._dialling.dialled, early=self._early, answering=answering, is_known=is_known)
         is_expected = number == expected.number or (not is_known(number) and is_same_line(expected.number, number))
         party = expected if is_expected else self._plan.party_at(number)
         if self._is_mailbox(number):
             party = Party(number=number, is_mailbox=True)
         party = answering_for(expected, party)
         call.seat(Side.B, party)
-        stays = call.people[Side.A]
+        stays = call.parties[Side.A]
         if (
             party.status is PartyStatus.NOMINATED
             and stays.status is PartyStatus.UNTOLD
@@ -72,7 +84,7 @@ class Answering(Component[BridgedCall]):
             return Answered()
         after = TABLE[stays.status, party.status]
         if after is After.OUT_OF_SCOPE and not party.is_mailbox:
-            _log.info("call %s: somebody answered whose calls are not recorded", call.id)
+            _log.info("call %s: somebody answered whose calls are not recorded", self._recording)
             call.services.alarm("answered_elsewhere")
         officer = officer_after(stays.status, party.status, target=Side.B, officer=call.progress.officer)
         return Answered(after, officer)

@@ -12,7 +12,6 @@ from recorder.calls.media_errors import MediaError
 from recorder.calls.negotiation import offer_to_second, still_bridged
 from recorder.calls.party_media import PartyMedia
 from recorder.calls.recordable import RecordableCall
-from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import Side
 from recorder.rules.routing import find_peer
 from sip.events import Body, CallOffered
@@ -23,17 +22,15 @@ _log = logging.getLogger(__name__)
 
 
 class CallMedia(Component[RecordableCall]):
-    """The parties of one call by side.
+    """The media of both parties of one call, by side.
 
     Args:
         call: The call.
-        board: Who gets which event.
         thread: The media thread that the call lives on.
     """
 
-    def __init__(self, call: RecordableCall, board: CallRegistry, thread: int) -> None:
+    def __init__(self, call: RecordableCall, thread: int) -> None:
         super().__init__(call)
-        self._board = board
         self._thread = thread
         self._services = call.services
         self._sides = {side: self.new(side.value) for side in Side}
@@ -87,7 +84,7 @@ class CallMedia(Component[RecordableCall]):
 
     def open(self, party: PartyMedia, *, offers_srtp: bool = False) -> None:
         """Open a party's ports."""
-        self._board.adopt_media(party.open(offers_srtp=offers_srtp), self._call)
+        self._call.adopt_media(party.open(offers_srtp=offers_srtp))
 
     def offer_by(self, party: PartyMedia, wanted: Srtp, other: PartyMedia) -> Body:
         """Open a party's ports, and return the offer to it of what can be bridged to another."""

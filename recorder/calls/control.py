@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from audio.types import AudioLost, ControlPressed, DigitPressed, MediaEvent, SecretEntered, StreamReanchored
+from recorder.calls.call import Call
 from recorder.calls.call_services import CallServices
 from recorder.calls.container import fault_of
 from recorder.calls.dial_plan import DialPlan
-from recorder.calls.new_calls import NewCalls, Recorded
-from recorder.calls.passthrough_call import PassthroughCall
+from recorder.calls.new_calls import NewCalls
+from recorder.calls.recorded_part import RecordedPart
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import CallState
 from sip.events import CallOffered, LegId, RegistrationChanged, SipEvent, SourceMisbehaved, TargetChanged
@@ -77,10 +78,10 @@ class Control:
             if isinstance(event, StreamReanchored | AudioLost):
                 continue
             call = self._registry.call_of_media(event.leg)
-            if call is not None:
+            if call is not None and call.recorded is not None:
                 keyed_ns = event.at_ns if isinstance(event, DigitPressed | ControlPressed | SecretEntered) else 0
                 with self._services.lateness.since(keyed_ns):
-                    self._registry.guard(call, call.receive_media, event, event.leg)
+                    self._registry.guard(call, call.recorded.receive_media, event, event.leg)
 
     def _registration_changed(self, event: RegistrationChanged) -> None:
         if event.status == 200:
@@ -105,9 +106,9 @@ class Control:
 
     def calls(self) -> list[dict[str, Any]]:
         """Return the recorded calls in progress, oldest first."""
-        return [call.as_json() for call in self._new_calls.recorded.values() if call.is_listed]
+        return [call.listing.as_json() for call in self._new_calls.recorded.values() if call.is_listed]
 
-    def call(self, call_id: str) -> Recorded:
+    def call(self, call_id: str) -> RecordedPart:
         """Return a recorded call in progress.
 
         Raises:
@@ -118,7 +119,7 @@ class Control:
             raise UnknownCallError.of_id(call_id)
         return found
 
-    def calls_of(self, extension: str) -> list[Recorded]:
+    def calls_of(self, extension: str) -> list[RecordedPart]:
         """Return every recorded call of an extension, internal ones of the other side too.
 
         Raises:
@@ -148,7 +149,7 @@ class Control:
         return frozenset(
             leg
             for leg, call in self._registry.legs.items()
-            if isinstance(call, PassthroughCall) and call.progress.state is CallState.THROUGH_JOINED
+            if isinstance(call, Call) and call.progress.state is CallState.THROUGH_JOINED
         )
 
     @property

@@ -72,6 +72,12 @@ class DialPlan:
         route = find_route(self._services.config.route, peer=peer.name if peer else None, number=number)
         return self._way(route) if route else None
 
+    @property
+    def nowhere(self) -> RouteChoice | None:
+        """Return a choice without targets, for a call that no route takes; None where there is no route at all."""
+        routes = self._services.config.route
+        return RouteChoice(route=routes[0], targets=(), loop_mark="") if routes else None
+
     def routes_to_target(self, number: str, source: Address) -> tuple[RouteChoice, ...]:
         """Return how somebody is called into a call at the wish of a peer, best first; none: nothing leads there."""
         peer, there = self.peer(source), self.party_at(number)

@@ -38,7 +38,7 @@ class Joining(Component[BridgedCall]):
     @property
     def is_in_scope(self) -> bool:
         """Tell whether somebody's calls are recorded who is on it, and neither emergency services nor a mailbox are."""
-        statuses = {party.status for party in self._call.people.values()}
+        statuses = {party.status for party in self._call.parties}
         return PartyStatus.NOMINATED in statuses and PartyStatus.EXEMPT not in statuses
 
     def replaced(self, after: After) -> None:
@@ -55,35 +55,35 @@ class Joining(Component[BridgedCall]):
             self._stop(TRANSFERRED)
             for media in call.sides.values():
                 media.listen(DtmfPolicy.PASS, tones=False)
-            call.bridge()
+            call.sides.bridge(is_a_mute=False)
             self._note()
             return
-        if call.people[call.progress.officer].extension is None:
+        if call.parties.officer is None:
             # During the notice somebody came who is not nominated, so that the officer is the one who heard it.
             call.progress.keys, call.progress.notice_complete = call.progress.outside, False
         if self._outside.status is PartyStatus.UNTOLD:
             call.progress.notice_complete = False  # somebody heard it, who is not there any more
-        officer = call.people[call.progress.officer].extension
+        officer = call.parties.officer
         if officer is not None:
             self._recording.hand_to(officer)
-        for party in call.people.values():
+        for party in call.parties:
             if party.extension is not None:
                 self._recording.operators.take_part(party.extension)
         self._listen()
         if self._recording.in_progress is not None:
             self._go_on(self._recording.in_progress)
-            call.bridge()
+            call.sides.bridge(is_a_mute=False)
         else:
             self._begin()  # first, so that nothing is heard that is not kept
-            call.bridge()
+            call.sides.bridge(is_a_mute=False)
 
     @property
     def _outside(self) -> Party:
-        return self._call.people[self._call.progress.outside]
+        return self._call.parties.outside
 
     def _stop(self, reason: str) -> None:
         in_progress, pause_reasons = self._recording.in_progress, self._recording.pause_reasons
-        is_mailbox = any(party.is_mailbox for party in self._call.people.values())
+        is_mailbox = any(party.is_mailbox for party in self._call.parties)
         final = Final.VOICEMAIL if is_mailbox else Final.OUT_OF_SCOPE
         if in_progress is None:
             pause_reasons.leave_scope(final)
@@ -117,7 +117,7 @@ class Joining(Component[BridgedCall]):
         call = self._call
         in_progress.retarget(*self._media)
         if call.progress.notice_complete:
-            extension = call.people[call.progress.officer].extension
+            extension = call.parties.officer
             number = extension.number if extension is not None else ""
             self._keep(in_progress.enter_scope(self._recording.operator, number, self._recording.officers, BY))
             in_progress.describe(self._recording.row())

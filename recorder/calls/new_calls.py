@@ -1,37 +1,31 @@
 """What becomes of a new call: recorded, passed on, a recording session, or refused. Call thread only."""
 
-import itertools
 import logging
-import secrets
 
 from audio.types import PortsExhaustedError
+from recorder.calls.call import Call
+from recorder.calls.call_interfaces import TransferableCall
+from recorder.calls.call_making import CallMaker
 from recorder.calls.call_services import CallServices
 from recorder.calls.dial_plan import DialPlan, RouteChoice
 from recorder.calls.group_acts import GroupActs
-from recorder.calls.live_call import LiveCall
 from recorder.calls.media_errors import MediaError, UnreachableError
 from recorder.calls.opt_out_acts import OptOutActs
-from recorder.calls.passthrough_call import PassthroughCall
 from recorder.calls.peer_calls import Handling, PeerCalls
 from recorder.calls.recorded_call import RecordedCall
+from recorder.calls.recorded_part import RecordedPart
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import Begin, Side
-from recorder.calls.rules.call_progress import CallProgress
 from recorder.calls.rules.nomination_hints import has_nomination_hint
-from recorder.calls.rules.transfer import parties_of
 from recorder.calls.sip_call import SipCall
-from recorder.calls.siprec.siprec_call import SiprecCall
+from recorder.calls.siprec.recording_session import RecordingSession
 from recorder.calls.siprec.siprec_service import SiprecService
-from recorder.calls.transferable import TransferableCall
-from recorder.calls.transferred_in import TransferredInCall, offer_in_place
-from recorder.rules.policy import Direction, Nomination, NoticeWhen, nominate
+from recorder.calls.transferred_in import offer_in_place
+from recorder.rules.policy import Direction, Nomination, nominate
 from recorder.rules.routing import Peer
 from sip.events import CallOffered, LegId, ReferReceived
 
 _log = logging.getLogger(__name__)
-
-Recorded = RecordedCall | SiprecCall
-"""A call with a recording."""
 
 
 class NewCalls:
@@ -53,27 +47,28 @@ class NewCalls:
         self._services = services
         self._plan = plan
         self._registry = registry
-        self.recorded: dict[str, Recorded] = {}
+        self.recorded: dict[str, RecordedPart] = {}
         self.groups = GroupActs(lambda: [call.controls for call in self.recorded.values()])
         self.is_draining = False
         self.counts = dict.fromkeys(("offered", "recorded", "passed", "refused", "emergency", "over_peer_limit"), 0)
-        self._passed: set[PassthroughCall] = set()
+        self._passed: set[SipCall] = set()
         self._peer_calls = PeerCalls(services)
         self._siprec = SiprecService(services)
-        self._threads = itertools.cycle(range(services.config.media.threads))
+        self._maker = CallMaker(services, plan, registry, self.groups, self)
         self._max_calls = services.config.limits.max_calls
         """What the writer and locked memory were made for at the start: a reload does not change it."""
         registry.when_ended.append(self._forget)
 
     def _forget(self, call: SipCall) -> None:
         self._peer_calls.end(call)
-        if isinstance(call, PassthroughCall):
+        recorded = call.recorded
+        if recorded is None:
             self._passed.discard(call)
-        elif isinstance(call, RecordedCall | SiprecCall):
-            self.recorded.pop(call.id, None)
-            self.groups.ended(call.controls)
-            OptOutActs(self._services, self.groups).call_ended(call.id)
-            self._services.publish({"event": "ended", "id": call.id})
+            return
+        self.recorded.pop(recorded.id, None)
+        self.groups.ended(recorded.controls)
+        OptOutActs(self._services, self.groups).call_ended(recorded.id)
+        self._services.publish({"event": "ended", "id": recorded.id})
 
     @property
     def _is_full(self) -> bool:
@@ -125,11 +120,11 @@ class NewCalls:
     def _replacing(self, event: CallOffered, replaced: LegId) -> None:
         """Take an INVITE that asks to take the place of a party (RFC 3891)."""
         call = self._registry.call_of(replaced)
-        side = call.legs.side_of(replaced) if isinstance(call, LiveCall) else None
-        if not isinstance(call, LiveCall) or side is None:
+        side = call.legs.side_of(replaced) if isinstance(call, Call) else None
+        if not isinstance(call, Call) or side is None:
             self.refuse(event, 481)
             return
-        status = call.transfers.offered(side, event)
+        status = call.transfer_requests.offered(side, event)
         if status is not None:
             self.refuse(event, status)
 
@@ -145,16 +140,16 @@ class NewCalls:
             return
         call = self._siprec.make(
             event,
-            thread=next(self._threads),
-            board=self._registry,
+            thread=self._maker.next_thread(),
+            registry=self._registry,
             groups=self.groups,
         )
-        self.recorded[call.id] = call
+        self.recorded[call.recorded.id] = call.recorded
         self._peer_calls.begin(call, self._plan.peer(event.source), Handling.RECORDED)
         self._registry.adopt(event.leg, call)
         self._registry.guard(call, self._take_session, call)
 
-    def _take_session(self, call: SiprecCall) -> None:
+    def _take_session(self, call: RecordingSession) -> None:
         self.counts["recorded" if self._siprec.begin(call) else "refused"] += 1
 
     def refuse(self, event: CallOffered, status: int) -> None:
@@ -169,22 +164,7 @@ class NewCalls:
         if choice is None:
             self.refuse(event, 404)
             return
-        state = CallProgress(
-            is_nominated=False,
-            direction=Direction.INBOUND,
-            notice_when=NoticeWhen.BEFORE_RING,
-            targets=len(choice.targets),
-        )
-        call = PassthroughCall(
-            self._services,
-            event,
-            state,
-            choice,
-            people=parties_of(None, calling=event.asserted_user or event.from_user, called=event.request_user),
-            board=self._registry,
-            plan=self._plan,
-            intake=self,
-        )
+        call = self._maker.passthrough(event, choice)
         self.counts["passed"] += 1
         self._passed.add(call)
         self._peer_calls.begin(call, peer, Handling.PASSED)
@@ -193,37 +173,14 @@ class NewCalls:
 
     def _begin_recorded(self, event: CallOffered, nomination: Nomination) -> None:
         choice = self._plan.route_to(event.request_user, event.source)
-        service = self._services.config.service_of(nomination.extension)
-        state = CallProgress(
-            is_nominated=True,
-            direction=nomination.direction,
-            notice_when=service.notice_when,
-            targets=len(choice.targets) if choice else 0,
-            has_second=self._services.sounds.second is not None,
-        )
-        nowhere = (
-            RouteChoice(route=self._services.config.route[0], targets=(), loop_mark="")
-            if self._services.config.route
-            else None
-        )
-        chosen = choice or nowhere
+        chosen = choice or self._plan.nowhere
         if chosen is None:
             self.refuse(event, 404)
             return
-        call = RecordedCall(
-            self._services,
-            event,
-            state,
-            chosen,
-            nomination,
-            random_hex=secrets.token_hex(3),
-            thread=next(self._threads),
-            board=self._registry,
-            plan=self._plan,
-            intake=self,
-            groups=self.groups,
-        )
-        refusal = (404, "no_route") if choice is None else self._first_obstacle(call)
+        call = self._maker.recorded(event, nomination, chosen, targets=len(choice.targets) if choice else 0)
+        recorded = call.recorded
+        assert recorded is not None
+        refusal = (404, "no_route") if choice is None else self._first_obstacle(recorded, event)
         if refusal is not None:
             self.counts["refused"] += 1
             call.refuse_offer(*refusal)
@@ -231,16 +188,16 @@ class NewCalls:
             self._registry.ended(call)
             return
         self.counts["recorded"] += 1
-        self.recorded[call.id] = call
+        self.recorded[recorded.id] = recorded
         self._peer_calls.begin(call, self._plan.peer(event.source), Handling.RECORDED)
         self._registry.adopt(event.leg, call)
         self._registry.guard(call, call.apply, Begin())
-        call.tell()
+        recorded.tell()
 
-    def _first_obstacle(self, call: RecordedCall) -> tuple[int, str] | None:
+    def _first_obstacle(self, call: RecordedCall, event: CallOffered) -> tuple[int, str] | None:
         """Return the status that refuses a call, and why, or None when it can be served."""
         try:
-            call.sides.accept(call.offered)
+            call.sides.accept(event)
         except MediaError as error:
             _log.warning("call %s refused with 488, before any message: %s", call.id, error)
             is_address = isinstance(error, UnreachableError)
@@ -259,8 +216,8 @@ class NewCalls:
     def pick_up(self, call: TransferableCall, side: Side, event: CallOffered) -> int | None:
         """Have a nominated extension take the place of a side of a call that is passed on."""
         number = event.asserted_user or event.from_user
-        assert isinstance(call, PassthroughCall)
-        return self._become_recorded(call, side, number, call.choice, picker=event)
+        assert isinstance(call, Call)
+        return self._become_recorded(call, side, number, call.dialling.choice, picker=event)
 
     def _become_recorded(
         self,
@@ -274,39 +231,19 @@ class NewCalls:
     ) -> int | None:
         target = self._plan.party_at(number)
         assert target.extension is not None
-        assert isinstance(call, PassthroughCall)
+        assert isinstance(call, Call)
         if self._is_full:
             return 503
         nomination = Nomination(direction=Direction.INBOUND, extension=target.extension)
-        state = CallProgress(
-            is_nominated=True,
-            direction=Direction.INBOUND,
-            notice_when=NoticeWhen.AFTER_ANSWER,
-            targets=len(choice.targets),
-            has_second=self._services.sounds.second is not None,
-        )
-        inward = TransferredInCall(
-            self._services,
-            offer_in_place(call, side.other, number),
-            state,
-            choice,
-            nomination,
-            random_hex=secrets.token_hex(3),
-            thread=next(self._threads),
-            board=self._registry,
-            plan=self._plan,
-            intake=self,
-            groups=self.groups,
-            origin=call,
-            picker=picker,
-        )
+        offered = offer_in_place(call, side.other, number)
         try:
-            inward.open_first()
+            inward = self._maker.transferred_in(offered, nomination, choice, origin=call, picker=picker)
         except PortsExhaustedError:
             self._services.alarm("ports_exhausted")
             return 503
+        assert inward.recorded is not None
         self.counts["recorded"] += 1
-        self.recorded[inward.id] = inward
+        self.recorded[inward.recorded.id] = inward.recorded
         call.transfers.become(side, target, inward, teller)
         self._registry.guard(inward, inward.apply, Begin())
         return None

@@ -1,32 +1,37 @@
-"""A call as its recording sees it: who is on it, who has keys, how its officer is told something."""
+"""The recorded part of a call, as its recording sees it: who is on it, who has keys, how its officer is told something.
 
-from abc import abstractmethod
+A recorded call has one beside its media. A recording session (SIPREC) has one beside its lines.
+"""
+
+from abc import ABC, abstractmethod
 from concurrent.futures import Future
 
 from audio.types import LegId as MediaLegId
 from audio.types import MediaEvent, Prompt
+from recorder.calls.call_clock import CallClock
 from recorder.calls.call_services import CallServices
 from recorder.calls.rules.call_events import Event, Side
 from recorder.calls.rules.call_progress import CallProgress
 from recorder.calls.rules.transfer import Party
-from recorder.calls.sip_call import SipCall
 from recorder.rules.pausing import PauseState
 from recorder.rules.policy import Extension
 from sip.events import Body
 from storage.types import NoticeProof, RecordingId, RecordingRow
 
 
-class RecordableCall(SipCall):
-    """A call with a recording: one that we stand in, or a recording session that a client copies to us.
+class RecordableCall(ABC):
+    """What a recording needs to know of its call.
 
     Attributes:
-        id: Of its recording.
+        id: Of the recording.
         services: The daemon's parts.
+        clock: Of the call.
         progress: Its place in the table.
     """
 
     id: RecordingId
     services: CallServices
+    clock: CallClock
     progress: CallProgress
 
     # --- who is on it
@@ -83,7 +88,7 @@ class RecordableCall(SipCall):
 
     @abstractmethod
     def tell(self) -> None:
-        """Tell those who watch how the call is now, if people may see it."""
+        """Publish how the call is now, if people may see it."""
 
     @abstractmethod
     def tell_officer(self, sound: Prompt, side: Side | None = None) -> None:
@@ -97,11 +102,15 @@ class RecordableCall(SipCall):
 
     @abstractmethod
     def apply(self, event: Event) -> None:
-        """Feed the table."""
+        """Apply an event to the call's table."""
 
     @abstractmethod
     def receive_media(self, event: MediaEvent, leg: MediaLegId) -> None:
-        """Take what the media core saw on one of the call's legs."""
+        """Handle an event of one of the call's media legs."""
+
+    @abstractmethod
+    def adopt_media(self, leg: MediaLegId) -> None:
+        """Have the events of a media leg come to this call from now on."""
 
     @abstractmethod
     def close(self, end: str) -> None:
@@ -114,5 +123,5 @@ class RecordableCall(SipCall):
         return row
 
     def kept_also(self, state: PauseState, reasons: list[str]) -> "list[Future[None]]":
-        """Write down elsewhere how the recording stands; done when it is on disk."""
+        """Store elsewhere how the recording stands; done when it is on disk."""
         return []

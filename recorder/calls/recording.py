@@ -5,6 +5,7 @@ to it is `recorder.calls.recording_controls`'s.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -152,6 +153,12 @@ class Recording(Component[RecordableCall]):
         """Note numbers that the recording is to be found by; see `Identities.add`."""
         if self.identities.add(numbers, is_claim=is_claim) and self.in_progress is not None:
             self.in_progress.describe(self.row())
+
+    def seated(self, before: str, number: str) -> None:
+        """Note that a party is on a side, by the number that was there before and theirs."""
+        if number != before:
+            self.identity_changed_s = time.monotonic()
+        self.goes_by((number,))
 
     def relates_to(self, other: RecordingId) -> None:
         """Note that another recording belongs with this one."""

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from audio.types import LegId as MediaLegId
 from recorder.calls.call_services import CallServices
-from recorder.calls.recordable import RecordableCall
 from recorder.calls.sip_call import SipCall
 from sip.events import LegId
 
@@ -30,7 +29,7 @@ class CallRegistry:
     def __init__(self, services: CallServices) -> None:
         self._services = services
         self._calls: dict[LegId, SipCall] = {}
-        self._media: dict[MediaLegId, RecordableCall] = {}
+        self._media: dict[MediaLegId, SipCall] = {}
         self.faults = 0
         self.when_ended: list[Callable[[SipCall], None]] = []
 
@@ -43,7 +42,7 @@ class CallRegistry:
         """Return the call that a SIP leg belongs to."""
         return self._calls.get(leg)
 
-    def call_of_media(self, leg: MediaLegId) -> RecordableCall | None:
+    def call_of_media(self, leg: MediaLegId) -> SipCall | None:
         """Return the call that a media leg belongs to."""
         return self._media.get(leg)
 
@@ -52,7 +51,7 @@ class CallRegistry:
         self._calls[leg] = call
         call.legs.every.append(leg)
 
-    def adopt_media(self, leg: MediaLegId, call: RecordableCall) -> None:
+    def adopt_media(self, leg: MediaLegId, call: SipCall) -> None:
         """Have what the media core sees on a leg come to a call from now on."""
         self._media[leg] = call
 
@@ -61,7 +60,7 @@ class CallRegistry:
         for leg in call.legs.every:
             if self._calls.get(leg) is call:  # it may be another call's by now
                 del self._calls[leg]
-        if isinstance(call, RecordableCall):
+        if call.recorded is not None:
             self._media = {leg: owner for leg, owner in self._media.items() if owner is not call}
         for tell in self.when_ended:
             tell(call)
@@ -100,4 +99,4 @@ def _described(call: SipCall | None) -> str:
     """Return what the log calls a call; one that is not recorded has no id."""
     if call is None:
         return "new call"
-    return f"call {call.id}" if isinstance(call, RecordableCall) else "call that is not recorded"
+    return f"call {call.recorded.id}" if call.recorded is not None else "call that is not recorded"

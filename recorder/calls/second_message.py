@@ -5,8 +5,6 @@ officer goes on hearing them, the recording goes on or stays paused, and the not
 proven or not as it was.
 """
 
-from typing import Protocol
-
 from audio.types import LegId as MediaLegId
 from audio.types import PromptEnded
 from recorder.calls.acts import Act, DoneAct, PauseAnswer, Signature, entered
@@ -19,27 +17,6 @@ from recorder.rules.pausing import RefusedError
 ENDED = "call.second_message.ended"
 _FIRST_TAG = 1000
 """Above every tag of `recorder.calls.announcing`: the table is not told of the end of these."""
-
-
-class Second(Protocol):
-    """The second message of a call, of whatever kind."""
-
-    @property
-    def state(self) -> str:
-        """Return how it stands: ``off`` there is none, ``playing``, ``played`` or ``ready``."""
-
-    def play(self, by: str) -> Act:
-        """Begin to play it to the outside party, from its beginning.
-
-        Args:
-            by: Who asks, as the audit log names them.
-
-        Returns:
-            How the recording stands, which nothing of this changes; done already.
-
-        Raises:
-            RefusedError: It cannot be played now, or not in such a call.
-        """
 
 
 class NoSecondMessage:
@@ -70,7 +47,7 @@ class SecondMessage(Component[BridgedCall]):
 
     @property
     def state(self) -> str:
-        """Return how it stands; see `Second`."""
+        """Return how it stands; see `recorder.calls.recorded_part.Second`."""
         call = self._call
         if self._recording.sounds.second is None:
             return "off"
@@ -79,7 +56,7 @@ class SecondMessage(Component[BridgedCall]):
         return "played" if call.progress.second_played else "ready"
 
     def play(self, by: str) -> Act:
-        """Begin to play it; see `Second`.
+        """Begin to play it; see `recorder.calls.recorded_part.Second`.
 
         Raises:
             RefusedError: None is set, the sides are not joined, the call is away, that party is on hold, or it plays.

@@ -1,24 +1,31 @@
-"""A call that was passed through and goes to a nominated extension: rung first, then announced, then recorded (ADR 16).
+"""A passthrough call that goes to a nominated extension: rung first, then announced, then recorded (ADR 16).
 
-Until the officer answers, everything stays as it was; then the party who stays gets media here, by a re-INVITE, and
+Until the officer answers, everything stays as it was. Then the party who stays gets media here, by a re-INVITE, and
 hears the notice while the officer is held. Call thread only.
 """
 
 import logging
 from dataclasses import replace
-from typing import Any
 
 from audio.types import PortsExhaustedError
+from recorder.calls.bridged_media import BridgedMedia
+from recorder.calls.call import Call
+from recorder.calls.call_interfaces import TransferableCall
+from recorder.calls.dial_plan import DialPlan, RouteChoice
+from recorder.calls.dialling import Dialling
+from recorder.calls.group_acts import GroupActs
 from recorder.calls.media_errors import MediaError
-from recorder.calls.passthrough_call import PassthroughCall
 from recorder.calls.recorded_call import RecordedCall
+from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import Answered, CallState, Refused, Side
-from sip.events import CallOffered, Header, LegRang, OfferAnswered, OfferRefused
+from recorder.calls.transfer_requests import TransferRequests
+from recorder.calls.transferring import Transfers
+from sip.events import CallOffered, Header, LegRang, LegRefused, OfferAnswered, OfferRefused
 
 _log = logging.getLogger(__name__)
 
 
-def offer_in_place(origin: PassthroughCall, stays: Side, number: str) -> CallOffered:
+def offer_in_place(origin: Call, stays: Side, number: str) -> CallOffered:
     """Return what the party who stays would have offered us, had they called the number.
 
     Args:
@@ -32,24 +39,86 @@ def offer_in_place(origin: PassthroughCall, stays: Side, number: str) -> CallOff
     if stays is Side.A:
         return offered
     return replace(
-        offered, from_user=origin.party_at(stays).number, from_display="", asserted_user=None, headers=(), origin=""
+        offered, from_user=origin.parties[stays].number, from_display="", asserted_user=None, headers=(), origin=""
     )
 
 
-class TransferredInCall(RecordedCall):
-    """The call that they have from then on; A is the party who stays, B the officer.
+class PickUp(Dialling):
+    """Takes the INVITE of an officer who picks the call up, in the place of dialling B.
 
     Args:
-        origin: Their call until now.
-        picker: The INVITE of an officer who takes the call; None: the officer is called.
-        more: As `RecordedCall`.
+        call: The call that they have from then on.
+        choice: Where it goes.
+        registry: Gets B's leg.
+        plan: Where numbers lead.
+        picker: The officer's INVITE.
+        recorded: The recorded part of the call.
     """
 
-    def __init__(self, *args: Any, origin: PassthroughCall, picker: CallOffered | None, **more: Any) -> None:  # noqa: ANN401
-        super().__init__(*args, **more)
-        self._origin = origin
+    def __init__(
+        self,
+        call: TransferableCall,
+        choice: RouteChoice,
+        registry: CallRegistry,
+        plan: DialPlan,
+        *,
+        picker: CallOffered,
+        recorded: RecordedCall,
+    ) -> None:
+        super().__init__(call, choice, registry, plan)
         self._picker = picker
-        self.legs.a = None  # it is the other call's until the officer has answered
+        self._recorded = recorded
+
+    def dial(self, index: int) -> None:
+        """Answer the officer's INVITE; what cannot be bridged is refused with 488."""
+        call, picker, recorded = self._call, self._picker, self._recorded
+        party, call.legs.b = recorded.sides[Side.B], picker.leg
+        self._registry.adopt(picker.leg, call)
+        try:
+            recorded.sides.take_offer_of(party, picker)
+            answer = party.answer_first(())
+        except MediaError as error:
+            _log.info("call %s: %s", recorded.id, error)
+            call.services.endpoint.refuse(picker.leg, 488, "")
+            call.legs.end(Side.B)
+            call.apply(Refused(488))
+            return
+        call.services.endpoint.answer(picker.leg, answer)
+        if party.is_settled:
+            call.apply(Answered())
+
+
+class TransferredInMedia(BridgedMedia):
+    """The media of the call that they have from then on; A is the party who stays, B the officer.
+
+    Args:
+        call: The call.
+        recorded: Its recorded part.
+        dialling: Its dialling.
+        transfers: Its transfers.
+        requests: What is asked for of them.
+        plan: Where numbers lead.
+        groups: Acts on more than one recording.
+        origin: The party's call until now.
+        registry: Gets the leg that the other call hands over.
+    """
+
+    def __init__(
+        self,
+        call: TransferableCall,
+        recorded: RecordedCall,
+        dialling: Dialling,
+        transfers: Transfers,
+        *,
+        requests: TransferRequests,
+        plan: DialPlan,
+        groups: GroupActs,
+        origin: Call,
+        registry: CallRegistry,
+    ) -> None:
+        super().__init__(call, recorded, dialling, transfers, requests=requests, plan=plan, groups=groups)
+        self._origin = origin
+        self._registry = registry
 
     def open_first(self) -> None:
         """Open the media of the party who stays, and keep ports for the officer.
@@ -57,58 +126,40 @@ class TransferredInCall(RecordedCall):
         Raises:
             PortsExhaustedError: No ports are left.
         """
-        self.sides[Side.A].signals_from = None
-        self.sides[Side.B].reserve()
+        self._sides[Side.A].signals_from = None
+        self._sides[Side.B].reserve()
         try:
-            self.sides.open(self.sides[Side.A])
+            self._sides.open(self._sides[Side.A])
         except PortsExhaustedError:
-            self.sides[Side.B].close()
+            self._sides[Side.B].close()
             raise
 
     def rang(self, event: LegRang) -> None:
         """Tell the transferor."""
         self._origin.transfers.tell(event.status)
 
-    def _dial(self, index: int) -> None:
-        picker = self._picker
-        if picker is None:
-            super()._dial(index)
-            return
-        party, self.legs.b = self.sides[Side.B], picker.leg
-        self.board.adopt(picker.leg, self)
-        try:
-            self.sides.take_offer_of(party, picker)
-            answer = party.answer_first(())
-        except MediaError as error:
-            _log.info("call %s: %s", self.id, error)
-            self.services.endpoint.refuse(picker.leg, 488, "")
-            self.legs.end(Side.B)
-            self.apply(Refused(488))
-            return
-        self.services.endpoint.answer(picker.leg, answer)
-        if party.is_settled:
-            self.apply(Answered())
-
     def offer_answered(self, side: Side, event: OfferAnswered) -> None:
         """Take the answer to an offer of ours; that of an officer who took the call is their answer to it."""
-        was_settled = self.sides[side].is_settled
+        was_settled = self._sides[side].is_settled
         super().offer_answered(side, event)
-        if side is Side.B and not was_settled and self.progress.state is CallState.RINGING_FIRST:
-            self.apply(Answered())
+        call = self._call
+        if side is Side.B and not was_settled and call.progress.state is CallState.RINGING_FIRST:
+            call.apply(Answered())
 
     def offer_refused(self, side: Side, event: OfferRefused) -> None:
         """End a call whose party does not come to us: nobody would hear anything."""
         super().offer_refused(side, event)
-        if not self.sides[side].is_settled:
-            self.stop("no_media")
+        if not self._sides[side].is_settled:
+            self._call.stop("no_media")
 
     def _answer_a(self) -> None:
-        leg = self._origin.transfers.hand_over()
+        call, leg = self._call, self._origin.transfers.hand_over()
         assert leg is not None
-        self.legs.a = leg
-        self.board.adopt(leg, self)
-        self.services.endpoint.offer(leg, self.sides[Side.A].answer_first(self.sides[Side.B].codecs))
-        self.announcer.listen_for_keys()
+        call.legs.a = leg
+        self._registry.adopt(leg, call)
+        call.services.endpoint.offer(leg, self._sides[Side.A].answer_first(self._sides[Side.B].codecs))
+        self.recorded.announcer.listen_for_keys()
 
-    def _refuse(self, status: int, headers: tuple[Header, ...] = ()) -> None:
+    def refuse_a(self, status: int, said: LegRefused | None, headers: tuple[Header, ...] = ()) -> None:
+        """Give the transfer up: the party who stays goes on in their call."""
         self._origin.transfers.failed(status)

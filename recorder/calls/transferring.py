@@ -8,8 +8,10 @@ import logging
 from dataclasses import dataclass, field
 
 from audio.types import PortsExhaustedError
+from recorder.calls.call_interfaces import TransferableCall
 from recorder.calls.component import Component
 from recorder.calls.dial_plan import DialPlan, RouteChoice
+from recorder.calls.dialling import Dialling
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import (
     CallState,
@@ -23,17 +25,12 @@ from recorder.calls.rules.transfer import (
     TABLE,
     Party,
     answering_for,
-    is_same_number,
-    names_line,
     officer_after,
     who_answered,
-    why_refused,
 )
-from recorder.calls.transferable import TransferableCall, TransferIntake
 from recorder.rules.routing import FAILOVER, UNKNOWN_THERE
 from sip.endpoint import OutgoingCall
 from sip.events import (
-    CallOffered,
     IdentityChanged,
     LegAnswered,
     LegEnded,
@@ -43,10 +40,8 @@ from sip.events import (
     OfferAnswered,
     OfferReceived,
     OfferRefused,
-    ReferReceived,
     SipEvent,
 )
-from sip.options import Address
 
 _log = logging.getLogger(__name__)
 
@@ -90,126 +85,42 @@ class Transfer:
 
 
 class Transfers(Component[TransferableCall]):
-    """The transfers of one call, one after another."""
+    """The transfers of one call, one after another.
 
-    def __init__(self, call: TransferableCall, board: CallRegistry, plan: DialPlan, intake: TransferIntake) -> None:
+    Args:
+        call: The call.
+        dialling: Its dialling.
+        registry: Gets the transfer target's leg.
+        plan: Where numbers lead.
+    """
+
+    def __init__(self, call: TransferableCall, dialling: Dialling, registry: CallRegistry, plan: DialPlan) -> None:
         super().__init__(call)
-        self._board = board
+        self._dialling = dialling
+        self._registry = registry
         self._plan = plan
-        self._intake = intake
         self._now: Transfer | None = None
-        self._called = {Side.B}  # sides whose party was called, and did not call
-
-    def was_called(self, side: Side) -> bool:
-        """Tell whether the party on a side was called, by the caller or for a transfer."""
-        return side in self._called
-
-    # --- how they begin
-
-    def referred(self, side: Side, event: ReferReceived) -> None:
-        """Take a REFER of the party on a side."""
-        status = self._why_refused(event.source)
-        if status is None and event.replaced_leg is not None:
-            status = self._refer_to_call(side, event, event.replaced_leg)
-        elif status is None:
-            status = self._refer_to_number(side, event)
-        if status is not None:
-            _log.info("a transfer is refused with %d", status)
-            self._call.services.endpoint.refuse_refer(event.leg, status)
-
-    def _why_refused(self, source: Address) -> int | None:
-        status = why_refused(is_inside=self._plan.is_inside(source), state=self._call.progress.state)
-        return 491 if status is None and not self._call.is_talking else status
-
-    def _refer_to_number(self, side: Side, event: ReferReceived) -> int | None:
-        choices = self._plan.routes_to_target(event.user, event.source)
-        if not choices:
-            return 404
-        allowed = [choice for choice in choices if self._plan.may_transfer_to(event.user, choice.route)]
-        if not allowed:
-            return 603
-        choice, *others = allowed
-        target = self._plan.party_at(event.user)
-        if target.extension is not None and not self._call.progress.is_nominated:
-            return self._intake.transfer_in(self._call, side, event, choice)
-        self._begin(
-            Transfer(
-                side=side,
-                party=target,
-                teller=event.leg,
-                choice=choice,
-                others=others,
-                number=event.user,
-                replaces=event.replaces,
-            )
-        )
-        self._call.services.endpoint.accept_refer(event.leg)
-        self._dial()
-        return None
-
-    def _refer_to_call(self, side: Side, event: ReferReceived, replaced: LegId) -> int | None:
-        """Join this call with another of ours, the one that the transferor has asked on (attended transfer)."""
-        mine, other = self._call, self._board.call_of(replaced)
-        if not isinstance(other, TransferableCall) or other is mine or not other.is_talking:
-            return 603
-        there = other.legs.side_of(replaced)
-        assert there is not None
-        self._call.services.endpoint.accept_refer(event.leg)
-        if other.progress.is_nominated and not mine.progress.is_nominated:  # the recording goes on where there is one
-            other.borrow(there, mine, side.other, teller=event.leg)
-        else:
-            self.borrow(side, other, there.other, teller=event.leg)
-        return None
 
     def borrow(self, side: Side, lender: TransferableCall, theirs: Side, *, teller: LegId) -> None:
         """Have a party of another call take the place of a side."""
         leg = lender.legs.of(theirs)
         assert leg is not None
-        self._begin(Transfer(side=side, party=lender.party_at(theirs), teller=teller, lender=(lender, theirs)))
+        self.begin(Transfer(side=side, party=lender.parties[theirs], teller=teller, lender=(lender, theirs)))
         try:
-            body = self._call.media.offer(None, lender.media.srtp_of(theirs), session=lender.media.session_of(theirs))
+            theirs_media = lender.media.target
+            body = self._call.media.target.offer(
+                None, theirs_media.srtp_of(theirs), session=theirs_media.session_of(theirs)
+            )
         except PortsExhaustedError:
             self.failed(503)
             return
         lender.legs.end(theirs)
-        self._adopt(leg)
+        self.adopt(leg)
         self._call.services.endpoint.offer(leg, body)
-
-    def offered(self, side: Side, event: CallOffered) -> int | None:
-        """Take an INVITE that asks to take the place of a side (RFC 3891); return the status that refuses it, if any.
-
-        It is believed who calls, since only our side of the recorder may do this at all.
-        """
-        status = self._why_refused(event.source)
-        if status is not None:
-            return status
-        target = self._plan.party_at(event.asserted_user or event.from_user)
-        if target.extension is not None and not self._call.progress.is_nominated:
-            return self._intake.pick_up(self._call, side, event)
-        self._begin(Transfer(side=side, party=target, is_offered=True))
-        self._adopt(event.leg)
-        self._call.media.called(event)
-        return None
-
-    def renamed(self, side: Side, event: IdentityChanged) -> None:
-        """Put another party on a side, where a peer that may name parties says that its leg changed hands."""
-        known = self._call.party_at(side)
-        if not self._plan.is_inside(event.source) or is_same_number(known.number, event.user):
-            return
-        if known.extension is not None and not names_line(event.user, self._plan.is_known):
-            return  # a caller of another name is somebody else, who has to hear the notice
-        target = self._plan.party_at(event.user)
-        if self.was_called(side):
-            target = answering_for(known, target)
-        if self._call.progress.state is not CallState.JOINED:
-            self._call.seat(side, target)  # it counts when the sides are joined
-            return
-        self._begin(Transfer(side=side, party=target, has_leg=False))
-        self.ready()
 
     def become(self, side: Side, target: Party, inward: TransferableCall, teller: LegId | None) -> None:
         """Have a recorded call take over the one who stays, as soon as it can: it says so by `hand_over`."""
-        self._begin(Transfer(side=side, party=target, teller=teller, inward=inward))
+        self.begin(Transfer(side=side, party=target, teller=teller, inward=inward))
         if teller is not None:
             self._call.services.endpoint.accept_refer(teller)
 
@@ -223,33 +134,36 @@ class Transfers(Component[TransferableCall]):
         self._call.stop("transferred")
         return leg
 
-    def _begin(self, transfer: Transfer) -> None:
+    def begin(self, transfer: Transfer) -> None:
+        """Begin a transfer; everything stays as it is until the transfer target can be joined."""
         self._now = transfer
         self._call.apply(TransferBegan(transfer.side))
 
-    def _adopt(self, leg: LegId) -> None:
+    def adopt(self, leg: LegId) -> None:
+        """Have a leg be that of the transfer target."""
         self._call.legs.target = leg
-        self._board.adopt(leg, self._call)
+        self._registry.adopt(leg, self._call)
 
     # --- calling
 
-    def _dial(self) -> None:
+    def dial(self) -> None:
+        """Dial the transfer target."""
         now, call = self._now, self._call
         assert now is not None
         assert now.choice is not None
         target = now.choice.targets[now.target]
         try:
-            body = call.media.offer(target.host, now.choice.route.srtp)
+            body = call.media.target.offer(target.host, now.choice.route.srtp)
         except PortsExhaustedError as error:
             _log.error("a transfer failed: %s", error)
             call.services.alarm("ports_exhausted")
             self.failed(503)
             return
-        stays, offered = call.party_at(now.side.other), call.offered
+        stays, offered = call.parties[now.side.other], call.offered
         headers = offered.headers if now.side is Side.B else ()  # they are the calling party's
         outgoing = OutgoingCall(
             target=target,
-            request_user=call.number_on(now.choice.route, now.number),
+            request_user=self._dialling.number_on(now.choice.route, now.number),
             from_user=stays.number,
             headers=(*headers, *((("Replaces", now.replaces),) if now.replaces is not None else ())),
             max_forwards=offered.max_forwards - 1,
@@ -257,10 +171,10 @@ class Transfers(Component[TransferableCall]):
             loop_marks=offered.loop_marks,
             body=body,
             no_reply_s=call.services.config.sip.no_reply_s,
-            ring_s=call.ring_s or LONGEST_S,
-            is_reliable=call.is_reliable and body is not None,  # its offer in an 18x would be answered by nobody
+            ring_s=call.media.ring_s or LONGEST_S,
+            is_reliable=call.media.is_reliable and body is not None,  # its offer in an 18x would be answered by nobody
         )
-        self._adopt(call.services.endpoint.dial(outgoing))
+        self.adopt(call.services.endpoint.dial(outgoing))
 
     def receive(self, event: SipEvent) -> None:
         """Take what happened on the transfer target's leg."""
@@ -275,7 +189,7 @@ class Transfers(Component[TransferableCall]):
             case LegEnded():
                 self._left(is_lost=event.cause == "timeout")
             case OfferAnswered():
-                self._call.media.answered(event.body)
+                self._call.media.target.answered(event.body)
             case OfferRefused():
                 self.failed(event.status)
             case IdentityChanged() if self._now is not None and self._plan.is_inside(event.source):
@@ -297,19 +211,19 @@ class Transfers(Component[TransferableCall]):
             now.party = answering_for(now.party, self._plan.party_at(number))  # not who was called counts
             if now.party.extension is not None and not self._call.progress.is_nominated:
                 self._call.services.alarm("nominated_passed")
-        self._call.media.answered(event.body)
+        self._call.media.target.answered(event.body)
 
     def _refused(self, event: LegRefused) -> None:
         now = self._now
         assert now is not None
-        self._call.note_refusal(event)
-        self._call.media.drop()
+        self._dialling.note_refusal(event)
+        self._call.media.target.drop()
         if now.choice is not None and event.status in FAILOVER and now.target + 1 < len(now.choice.targets):
             now.target, now.early = now.target + 1, None
-            self._dial()
+            self.dial()
         elif event.status in UNKNOWN_THERE and now.others:
             now.choice, now.target, now.early = now.others.pop(0), 0, None
-            self._dial()
+            self.dial()
         else:
             self.failed(event.status, event.phrase)
 
@@ -327,14 +241,14 @@ class Transfers(Component[TransferableCall]):
         """The transfer target can be joined."""
         now = self._now
         assert now is not None
-        stays, comes = self._call.party_at(now.side.other).status, now.party.status
+        stays, comes = self._call.parties[now.side.other].status, now.party.status
         officer = officer_after(stays, comes, target=now.side, officer=self._call.progress.officer)
         self.tell(200)
         self._call.apply(TransferTargetAnswered(TABLE[stays, comes], officer))
         self._now = None
         if now.lender is not None:
             lender, _ = now.lender
-            self._call.relate(lender)
+            _relate(self._call, lender)
             lender.stop("transferred")
 
     def failed(self, status: int, phrase: str = "") -> None:
@@ -360,14 +274,15 @@ class Transfers(Component[TransferableCall]):
         assert now is not None
         leg, self._call.legs.target = self._call.legs.target, None
         if now.has_leg:
-            was_called = now.lender[0].was_called(now.lender[1]) if now.lender else now.choice is not None
-            (self._called.add if was_called else self._called.discard)(now.side)
+            was_called = now.lender[1] in now.lender[0].parties.called if now.lender else now.choice is not None
+            called = self._call.parties.called
+            (called.add if was_called else called.discard)(now.side)
         return now.party, leg if now.has_leg else None
 
     def _let_go(self, status: int) -> Transfer | None:
         now, self._now = self._now, None
         leg, self._call.legs.target = self._call.legs.target, None
-        self._call.media.drop()
+        self._call.media.target.drop()
         if now is None or leg is None:
             return now
         if now.lender is not None:
@@ -383,7 +298,7 @@ class Transfers(Component[TransferableCall]):
             self._call.services.endpoint.hang_up(leg)
             return
         lender.legs.put(side, leg)
-        self._board.adopt(leg, lender)
+        self._registry.adopt(leg, lender)
 
     def tell(self, status: int) -> None:
         """Tell whoever asked for the transfer how it stands."""
@@ -393,3 +308,10 @@ class Transfers(Component[TransferableCall]):
     def _tell_of(self, transfer: Transfer, status: int, phrase: str = "") -> None:
         if transfer.teller is not None:
             self._call.services.endpoint.notify(transfer.teller, status, phrase)
+
+
+def _relate(call: TransferableCall, lender: TransferableCall) -> None:
+    """Note in the recordings of two calls, if both have one, that they belong together."""
+    if call.recorded is not None and lender.recorded is not None:
+        call.recorded.recording.relates_to(lender.recorded.id)
+        lender.recorded.recording.relates_to(call.recorded.id)

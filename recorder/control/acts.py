@@ -12,15 +12,15 @@ from recorder.calls.acts import PauseAnswer, Signature, signed
 from recorder.calls.call_services import CallServices
 from recorder.calls.control import Control, UnknownCallError
 from recorder.calls.group_acts import each, signatures
-from recorder.calls.new_calls import Recorded
 from recorder.calls.opt_out_acts import OptOutActs
+from recorder.calls.recorded_part import RecordedPart
 from recorder.control.bodies import ActBody, GrantBody, PersonalBody, RetroactivePauseBody, SocketCaller, WhoCalls
 from recorder.control.call_thread_gateway import CallThreadGateway, subject_of
 from recorder.control.permits import Permits
 from recorder.rules.call_target import CallTarget, ExtensionTarget, Target
 from recorder.rules.pausing import AGENT, MANAGER, Authority, payment_app
 
-Calls = Callable[[], list[Recorded]]
+Calls = Callable[[], list[RecordedPart]]
 Answer = Future[PauseAnswer]
 
 _REASONS = {Authority.OFFICER: AGENT, Authority.MANAGER: MANAGER}
@@ -91,7 +91,7 @@ class LiveActs:
     async def opt_out_extension(self, number: str, body: GrantBody, who: WhoCalls) -> dict[str, Any]:
         """Stop recording the conversation of an extension that is not on hold; 409 where there are several."""
 
-        def find() -> list[Recorded]:
+        def find() -> list[RecordedPart]:
             calls = self._control.calls_of(number)
             self._check_opt_out(calls, body, who)  # who may not grant it learns nothing of the calls
             meant = self._control.group_acts.one_conversation([call.controls for call in calls])
@@ -185,7 +185,7 @@ class LiveActs:
 
         return await self._each(grant, signature, found)
 
-    def _check_opt_out(self, calls: list[Recorded], body: GrantBody, who: SocketCaller) -> access.Person:
+    def _check_opt_out(self, calls: list[RecordedPart], body: GrantBody, who: SocketCaller) -> access.Person:
         person = body.person_of(who)
         order = body.order({}, self._permits.around(person, body))
         for call in calls:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from recorder.calls.call_facts import facts_of
 from recorder.calls.call_services import CallServices
-from recorder.calls.new_calls import Recorded
+from recorder.calls.recorded_part import RecordedPart
 from recorder.calls.recording_controls import RecordingControls
 from recorder.common.problems import ProblemError
 from recorder.control.bodies import ActBody, SocketCaller
@@ -25,7 +25,7 @@ WITHOUT_ACCOUNT = "paused_without_account"
 class Permitted:
     """The calls that somebody may act on, and as what in all of them."""
 
-    calls: Sequence[Recorded]
+    calls: Sequence[RecordedPart]
     permit: Permit
 
     @property
@@ -40,7 +40,7 @@ class Permits:
     def __init__(self, services: CallServices) -> None:
         self._services = services
 
-    def of(self, calls: Sequence[Recorded], act: Act, body: ActBody, who: SocketCaller) -> Permitted:
+    def of(self, calls: Sequence[RecordedPart], act: Act, body: ActBody, who: SocketCaller) -> Permitted:
         """Return those of some calls that somebody may act on: all at an extension may not be theirs.
 
         Raises:
@@ -49,7 +49,7 @@ class Permits:
         """
         actor = body.actor_of(who)
         around = self.around(actor, body)
-        may_act: list[tuple[Recorded, Permit]] = []
+        may_act: list[tuple[RecordedPart, Permit]] = []
         denied: list[DeniedError] = []
         for call in calls:
             try:

@@ -13,11 +13,18 @@ import signal
 import sys
 from pathlib import Path
 
+from recorder.calls.call import Call
+from recorder.calls.party_media import PartyMedia
+from recorder.calls.recorded_call import RecordedCall
+from recorder.calls.recording_in_progress import RecordingInProgress
+from recorder.calls.siprec.copied_call import CopiedRecording
+from recorder.calls.siprec.recording_session import RecordingSession
 from sip import leg_register
+from sip.leg import Leg
 
 LINGER_S = 1.0
 FILE = "garbage.json"
-COUNTED = ("Leg", "RecordedCall", "SiprecCall", "Taping", "Party")
+COUNTED = (Leg, Call, RecordedCall, RecordingSession, CopiedRecording, RecordingInProgress, PartyMedia)
 
 
 def _name(found: object) -> str:
@@ -31,9 +38,9 @@ def _tell(path: Path) -> None:
     gc.set_debug(0)
     gc.collect()
     gc.set_debug(gc.DEBUG_SAVEALL)
-    alive = collections.Counter(type(one).__name__ for one in gc.get_objects())
+    alive = collections.Counter(map(type, gc.get_objects()))
     beside = path.with_suffix(".new")
-    beside.write_text(json.dumps({"garbage": garbage, "alive": {name: alive[name] for name in COUNTED}}))
+    beside.write_text(json.dumps({"garbage": garbage, "alive": {one.__name__: alive[one] for one in COUNTED}}))
     beside.rename(path)
 
 

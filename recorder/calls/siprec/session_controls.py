@@ -7,11 +7,11 @@ from recorder import permissions as access
 from recorder.calls.acts import Act, Signature, signed, together
 from recorder.calls.recording import Recording
 from recorder.calls.recording_controls import RecordingControls
-from recorder.calls.siprec.siprec_links import Links
+from recorder.calls.siprec.siprec_links import SessionLinks
 from recorder.rules.pausing import HOLD, Authority, RefusedError
 
 
-class SessionGate(RecordingControls):
+class SessionControls(RecordingControls):
     """What people and rules do to the recording of one session and its twins.
 
     Args:
@@ -20,7 +20,7 @@ class SessionGate(RecordingControls):
         links: Knows which sessions are twins.
     """
 
-    def __init__(self, recording: Recording, on_reopened: Callable[[], None], links: Links) -> None:
+    def __init__(self, recording: Recording, on_reopened: Callable[[], None], links: SessionLinks) -> None:
         super().__init__(recording, on_reopened)
         self._links = links
 

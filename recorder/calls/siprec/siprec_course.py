@@ -13,8 +13,8 @@ from recorder.calls.component import Component
 from recorder.calls.rules.call_events import CallState
 from recorder.calls.rules.siprec import STEPS, Remark, SentLines, SessionAction, Stage, Terms, Verdict, judge
 from recorder.calls.siprec.session import CopiedCall
-from recorder.calls.siprec.siprec_lines import Lines
-from recorder.calls.siprec.siprec_names import Names
+from recorder.calls.siprec.siprec_lines import SessionLines
+from recorder.calls.siprec.siprec_names import SessionNames
 from recorder.rules.pausing import AGENT, HOLD, Final, RefusedError
 from recorder.rules.policy import Extension
 from recorder.rules.routing import Peer
@@ -25,7 +25,7 @@ RETURNED = "rule:session_returned"
 HANDED_OVER = "rule:siprec_metadata"
 
 
-class Course(Component[CopiedCall]):
+class SessionCourse(Component[CopiedCall]):
     """The course of one session.
 
     Args:
@@ -41,7 +41,9 @@ class Course(Component[CopiedCall]):
         remarks: What a listener should know of the recording.
     """
 
-    def __init__(self, call: CopiedCall, peer: Peer, names: Names, lines: Lines, document: bytes | None) -> None:
+    def __init__(
+        self, call: CopiedCall, peer: Peer, names: SessionNames, lines: SessionLines, document: bytes | None
+    ) -> None:
         super().__init__(call)
         self._peer = peer
         self._names = names

@@ -14,7 +14,6 @@ from recorder.calls.component import Component
 from recorder.calls.media_errors import MediaError
 from recorder.calls.party_media import formats_for_core
 from recorder.calls.recordable import RecordableCall
-from recorder.calls.registry import CallRegistry
 from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
 from sip import offer_answer, recording_sdp, sdp
 from sip.events import Body
@@ -24,23 +23,19 @@ from sip.sdes import Crypto, Srtp
 _log = logging.getLogger(__name__)
 
 
-class Lines(Component[RecordableCall]):
+class SessionLines(Component[RecordableCall]):
     """The lines of one session.
 
     Args:
         call: The session.
-        board: Who gets which event.
         thread: The media thread that the session lives on.
         networks: Where its packets may come from, beside what its session descriptions name.
         srtp: Whether its audio has to be encrypted.
     """
 
-    def __init__(
-        self, call: RecordableCall, board: CallRegistry, thread: int, networks: Sequence[str], srtp: Srtp
-    ) -> None:
+    def __init__(self, call: RecordableCall, thread: int, networks: Sequence[str], srtp: Srtp) -> None:
         super().__init__(call)
         self._services = call.services
-        self._board = board
         self._thread = thread
         self._networks = tuple(networks)
         self._legs: dict[int, MediaLegId] = {}
@@ -128,7 +123,7 @@ class Lines(Component[RecordableCall]):
                 self._services.relay.close_leg(self._legs.pop(at))
             raise
         for at in opened:
-            self._board.adopt_media(self._legs[at], self._call)
+            self._call.adopt_media(self._legs[at])
         return [self._local(at) if at in usable else None for at in range(count)]
 
     def _local(self, at: int) -> offer_answer.LocalStream:

@@ -13,7 +13,7 @@ MOST = 2000
 """Names that are remembered beyond the end of their sessions; the oldest go first."""
 
 
-class Links:
+class SessionLinks:
     """The sessions in progress and their names."""
 
     def __init__(self) -> None:

@@ -11,8 +11,8 @@ from recorder.calls.call_services import CallServices
 from recorder.calls.group_acts import GroupActs
 from recorder.calls.media_errors import MediaError
 from recorder.calls.registry import CallRegistry
-from recorder.calls.siprec.siprec_call import SiprecCall
-from recorder.calls.siprec.siprec_links import Links
+from recorder.calls.siprec.recording_session import RecordingSession
+from recorder.calls.siprec.siprec_links import SessionLinks
 from recorder.calls.siprec.siprec_names import is_recording_session
 from recorder.rules.routing import Peer, find_peer
 from sip.events import CallOffered
@@ -25,7 +25,7 @@ class SiprecService:
 
     def __init__(self, services: CallServices) -> None:
         self._services = services
-        self._links = Links()
+        self._links = SessionLinks()
 
     def is_ours(self, event: CallOffered) -> bool:
         """Tell whether an INVITE begins a recording session that may come here, or claims one that may not."""
@@ -51,32 +51,32 @@ class SiprecService:
         event: CallOffered,
         *,
         thread: int,
-        board: CallRegistry,
+        registry: CallRegistry,
         groups: GroupActs,
-    ) -> SiprecCall:
+    ) -> RecordingSession:
         """Return the session of an INVITE; nothing has been answered yet."""
         peer = self._peer(event)
         assert peer is not None
-        return SiprecCall(
+        return RecordingSession(
             self._services,
             event,
             peer,
             self._links,
             random_hex=secrets.token_hex(3),
             thread=thread,
-            board=board,
+            registry=registry,
             groups=groups,
         )
 
-    def begin(self, call: SiprecCall) -> bool:
+    def begin(self, call: RecordingSession) -> bool:
         """Answer a session's INVITE; tells whether it was taken. One that was not is refused and filed."""
         try:
             call.begin()
         except MediaError as error:
-            _log.info("recording session %s refused: %s", call.id, error)
+            _log.info("recording session %s refused: %s", call.recorded.id, error)
             call.refuse(488, "codec_refused")
         except PortsExhaustedError as error:
-            _log.warning("recording session %s refused: %s", call.id, error)
+            _log.warning("recording session %s refused: %s", call.recorded.id, error)
             self._services.alarm("ports_exhausted")
             call.refuse(503, "ports_exhausted")
         else:

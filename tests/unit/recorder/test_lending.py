@@ -4,15 +4,14 @@ from typing import Any, cast
 
 import pytest
 
+from recorder.calls.call import Call
+from recorder.calls.call_making import CallMaker
 from recorder.calls.call_services import CallServices
 from recorder.calls.dial_plan import DialPlan, RouteChoice
-from recorder.calls.passthrough_call import PassthroughCall
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import CallState, Side
-from recorder.calls.rules.call_progress import CallProgress
 from recorder.calls.rules.transfer import Party
 from recorder.config.settings import Config
-from recorder.rules.policy import Direction, NoticeWhen
 from recorder.rules.routing import Route
 from sip.events import CallOffered, LegEnded, LegId, ReferReceived
 from sip.options import Address
@@ -38,18 +37,18 @@ class Board:
     """Knows which leg is whose."""
 
     def __init__(self) -> None:
-        self.calls: dict[LegId, PassthroughCall] = {}
+        self.calls: dict[LegId, Call] = {}
 
-    def adopt(self, leg: LegId, call: PassthroughCall) -> None:
+    def adopt(self, leg: LegId, call: Call) -> None:
         self.calls[leg] = call
 
-    def call_of(self, leg: LegId) -> PassthroughCall | None:
+    def call_of(self, leg: LegId) -> Call | None:
         return self.calls.get(leg)
 
     def is_inside(self, address: Address) -> bool:
         return address == PBX
 
-    def ended(self, call: PassthroughCall) -> None:
+    def ended(self, call: Call) -> None:
         self.calls = {leg: one for leg, one in self.calls.items() if one is not call}
 
     def deliver(self, event: Any) -> None:
@@ -66,24 +65,20 @@ def board() -> Board:
     return Board()
 
 
-def joined(endpoint: Endpoint, board: Board, a: int, b: int) -> PassthroughCall:
+def joined(endpoint: Endpoint, board: Board, a: int, b: int) -> Call:
     """Return a call whose sides talk on two legs."""
     offered = CallOffered(
         leg=LegId(a), source=PBX, request_user="5555", to_user="5555", from_user="1", from_display="",
         asserted_user=None, sip_call_id="x", headers=(), max_forwards=70, loop_marks=(), body=None,
     )  # fmt: skip
-    state = CallProgress(is_nominated=False, direction=Direction.INBOUND, notice_when=NoticeWhen.BEFORE_RING, targets=1)
-    state.state = CallState.THROUGH_JOINED
-    call = PassthroughCall(
-        cast("CallServices", endpoint),
-        offered,
-        state,
-        RouteChoice(route=Route(name="r", targets=(PBX,)), targets=(PBX,), loop_mark="m"),
-        people={side: Party(number=str(side)) for side in Side},
-        board=cast("CallRegistry", board),
-        plan=cast("DialPlan", board),
-        intake=cast(Any, None),
-    )
+    maker = CallMaker(
+        cast("CallServices", endpoint), cast("DialPlan", board), cast("CallRegistry", board), cast(Any, None),
+        cast(Any, None),
+    )  # fmt: skip
+    call = maker.passthrough(offered, RouteChoice(route=Route(name="r", targets=(PBX,)), targets=(PBX,), loop_mark="m"))
+    call.progress.state = CallState.THROUGH_JOINED
+    for side in Side:
+        call.parties[side] = Party(number=str(side))
     call.legs.b = LegId(b)
     for leg in (a, b):
         board.adopt(LegId(leg), call)

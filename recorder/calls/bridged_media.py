@@ -1,0 +1,288 @@
+"""Media of a recorded call: each side talks to us, and the media core joins them. Call thread only.
+
+Offers are answered here, not passed on. What SDP and a media leg have to do with one another is
+`recorder.calls.party_media`'s.
+"""
+
+import logging
+
+from recorder.calls.answering import Answering
+from recorder.calls.call_interfaces import MediaPath, TransferableCall
+from recorder.calls.dial_plan import DialPlan
+from recorder.calls.dialling import Dialling
+from recorder.calls.group_acts import GroupActs
+from recorder.calls.hold_rule import HoldRule
+from recorder.calls.joining import Joining
+from recorder.calls.media_errors import MediaError
+from recorder.calls.negotiation import still_bridged
+from recorder.calls.recorded_call import RecordedCall
+from recorder.calls.recording import CLOSING_S
+from recorder.calls.rules.call_events import (
+    After,
+    AnswerA,
+    CallState,
+    Command,
+    Join,
+    JoinEarly,
+    PlayTo,
+    Rang,
+    Refused,
+    Ring,
+    Side,
+    StopPlaying,
+)
+from recorder.calls.rules.identities import numbers_in
+from recorder.calls.transfer_requests import TransferRequests
+from recorder.calls.transfer_target import TransferTarget
+from recorder.calls.transferring import Transfers
+from recorder.rules.outcome import MEDIA_REFUSALS
+from sip.events import (
+    Body,
+    Header,
+    IdentityChanged,
+    InfoReceived,
+    LegAnswered,
+    LegRang,
+    LegRefused,
+    OfferAnswered,
+    OfferReceived,
+    OfferRefused,
+)
+from sip.header_policy import identity_in
+
+_log = logging.getLogger(__name__)
+
+
+class BridgedMedia(MediaPath):
+    """The media of one recorded call.
+
+    Args:
+        call: The call.
+        recorded: Its recorded part.
+        dialling: Its dialling.
+        transfers: Its transfers.
+        requests: What is asked for of them.
+        plan: Where numbers lead.
+        groups: Acts on more than one recording.
+    """
+
+    target: TransferTarget
+
+    def __init__(
+        self,
+        call: TransferableCall,
+        recorded: RecordedCall,
+        dialling: Dialling,
+        transfers: Transfers,
+        *,
+        requests: TransferRequests,
+        plan: DialPlan,
+        groups: GroupActs,
+    ) -> None:
+        super().__init__(call)
+        self._services = call.services
+        self.recorded = recorded
+        self._sides = recorded.sides
+        self._dialling = dialling
+        self._requests = requests
+        self._plan = plan
+        self._groups = groups
+        self.target = TransferTarget(recorded, transfers)
+        self._answering = Answering(call, dialling, plan, recorded.id)
+        self._joining = Joining(recorded, recorded.recording, recorded.keypad)
+        self._hold_rule = HoldRule(recorded.controls)
+        self._asked: set[Side] = set()
+        self._far_headers: tuple[Header, ...] = ()
+        self._is_told = False
+
+    # --- what is said to B, and what B says
+
+    @property
+    def ring_s(self) -> float | None:
+        """Return the service's time to ring."""
+        return self.recorded.recording.service.ring_s
+
+    def offer_to_b(self) -> Body | None:
+        """Offer what can be bridged to A, from a leg of its own."""
+        self._answering.dialled()
+        party, far = self._sides[Side.B], self._dialling.far
+        party.signals_from = far.host if far is not None else None
+        return self._sides.offer_by(party, self._dialling.choice.route.srtp, self._sides[Side.A])
+
+    def rang(self, event: LegRang) -> None:
+        """Let A hear B's early media, if it has any."""
+        self._answering.rang()
+        has_media = event.body is not None and self._sides.take_answer(Side.B, event.body)
+        self._far_headers = event.headers
+        self._call.goes_by(*numbers_in(event.headers), is_claim=True)
+        self._call.apply(Rang(has_media=has_media))
+
+    def answered(self, event: LegAnswered) -> None:
+        """Take B's answer; one that cannot be bridged is hung up and counts as refused."""
+        call, party = self._call, self._sides[Side.B]
+        self._far_headers = event.headers
+        call.goes_by(self._dialling.dialled, event.asserted_user or "")
+        call.goes_by(*numbers_in(event.headers), is_claim=True)
+        if (event.body is None and party.is_settled) or self._sides.take_answer(Side.B, event.body):
+            call.apply(self._answering.answered(event))
+        else:
+            self._sides.refused(party)
+            call.hang_up(Side.B)
+            self.b_ended()
+            call.apply(Refused(488))
+
+    def refused(self, event: LegRefused) -> None:
+        """Raise the alarm where it is our offer that was refused: callers have heard the notice by then."""
+        if event.status in MEDIA_REFUSALS:
+            self._sides.refused(self.target.party or self._sides[Side.B])
+
+    def b_ended(self) -> None:
+        """Close the media of a target that came to nothing: the next one gets its own, for which ports are kept."""
+        self._sides[Side.B].renew()
+
+    # --- sessions that change
+
+    def reoffered(self, side: Side, event: OfferReceived) -> None:
+        """Answer a re-offer ourselves; hold is passed on to the other side (design section 3.5)."""
+        leg = self._call.legs.of(side)
+        assert leg is not None
+        party, other = self._sides[side], self._sides[side.other]
+        try:
+            answer = party.answer_reoffer(event.body, other.codecs)
+        except MediaError as error:
+            _log.info("call %s: re-offer refused: %s", self.recorded.id, error)
+            self._services.endpoint.refuse_offer(leg, 488)
+            return
+        self._services.endpoint.answer_offer(leg, answer)
+        if event.body is None:
+            self._asked.add(side)  # the ACK says what it wants (RFC 3261 section 14.2)
+        else:
+            self._session_changed(side)
+
+    def offer_answered(self, side: Side, event: OfferAnswered) -> None:
+        """Take the answer to an offer of ours."""
+        if event.body is not None and not self._sides.take_answer(side, event.body):
+            _log.warning(
+                "call %s: side %s answered an offer with media that cannot be bridged", self.recorded.id, side.value
+            )
+        if not self._sides[side].is_settled:
+            self._call.stop("no_media")  # a delayed offer that was never answered: nobody would ever hear anything
+            return
+        self.recorded.announcer.settled(side)
+        if side in self._asked:
+            self._asked.discard(side)
+            self._session_changed(side)
+        self._hold_rule.look()
+
+    def offer_refused(self, side: Side, event: OfferRefused) -> None:
+        """Go on as before (RFC 3261 section 14.1)."""
+        _log.info("call %s: side %s refused a re-offer with %d", self.recorded.id, side.value, event.status)
+
+    def info(self, side: Side, event: InfoReceived) -> None:
+        """Give an INFO to the keypad; where nothing is recorded no key has a meaning."""
+        if self.recorded.recording.pause_reasons.is_away:
+            self.recorded.pass_info(side, event.body)
+        else:
+            self.recorded.keypad.info(side, event.body)
+
+    def _session_changed(self, side: Side) -> None:
+        """Pass a side's new direction on to the other, and have the other send nothing that the side cannot take."""
+        other_leg, other = self._call.legs.of(side.other), self._sides[side.other]
+        direction = self._sides[side].direction
+        codecs = still_bridged(other.codecs, self._sides[side].codecs)
+        is_changed = codecs != other.codecs or not other.is_told(direction)
+        if other_leg is not None and self._call.progress.was_joined and is_changed:
+            self._services.endpoint.offer(other_leg, other.make_reoffer(direction, codecs))
+        self.recorded.announcer.session_changed(side)
+        self._hold_rule.look()
+
+    # --- who is there
+
+    def renamed(self, side: Side, event: IdentityChanged) -> None:
+        """Measure whoever is there now by the same rules as one who was called."""
+        if side is Side.B and self._call.progress.state in (CallState.RINGING, CallState.RINGING_FIRST):
+            self._answering.named(event)
+        else:
+            self._requests.renamed(side, event)
+
+    def replaced(self, side: Side, after: After) -> None:
+        """Put the transfer target's media in the place of the side's."""
+        party = self.target.take()
+        assert party is not None
+        self.recorded.second.cut_off()
+        self._joining.replaced(after)
+        self._sides.put(side, party)
+
+    # --- commands of the table
+
+    def do(self, command: Command) -> None:
+        """Do a command that concerns media."""
+        match command:
+            case AnswerA():
+                self._answer_a()
+            case Ring():
+                self._ring_a(command)
+            case PlayTo():
+                self.recorded.announcer.play(command)
+            case StopPlaying():
+                self._sides.stop_playing()
+            case JoinEarly():
+                self._bridge_early()
+            case Join():
+                self._join()
+            case _:
+                raise AssertionError(f"no rule for command {command}")
+
+    def _answer_a(self) -> None:
+        party, leg = self._sides[Side.A], self._call.legs.a
+        assert leg is not None
+        headers = self._call.as_told_to(Side.A, self._far_headers)
+        self._is_told = bool(headers)
+        self._services.endpoint.answer(leg, party.answer_first(self._sides[Side.B].codecs), headers=headers)
+        self.recorded.announcer.listen_for_keys()
+
+    def _ring_a(self, command: Ring) -> None:
+        leg = self._call.legs.a
+        assert leg is not None
+        headers = self._call.as_told_to(Side.A, self._far_headers)
+        if not command.early:
+            self._services.endpoint.ring(leg, headers=headers)
+            return
+        early = self._sides[Side.A].answer_first(self._sides[Side.B].codecs)
+        self._services.endpoint.ring(leg, status=183, body=early, headers=headers)
+        self._bridge_early()
+
+    def _bridge_early(self) -> None:
+        """Let the sides hear one another; a nominated extension that has not answered is heard, and hears nobody.
+
+        Nothing is recorded before the answer, so that both would talk unrecorded where it only rings, with media.
+        """
+        self._sides.bridge(is_a_mute=self._call.parties[Side.B].extension is not None)
+
+    def _join(self) -> None:
+        call, recorded, recording = self._call, self.recorded, self.recorded.recording
+        is_first = recording.joined_at is None
+        if is_first:
+            recording.joined_at = call.clock.now
+        recorded.fax.joining()
+        recording.is_joining = is_first
+        try:
+            self._joining.join()
+        finally:
+            recording.is_joining = False
+        if is_first and not self._is_told and self._plan.is_inside(call.offered.source):
+            call.identify(Side.A, identity_in(self._far_headers))
+        self._groups.joined(recorded.controls)
+        recorded.tell()
+        for side in Side:  # either may have held before, or whoever left held the one who stays
+            self._session_changed(side)
+        for side, body in recorded.early_info.take():
+            recorded.pass_info(side, body)
+
+    def finish(self, end: str) -> None:
+        """Be silent; close media after the last packets, then the recording."""
+        recorded = self.recorded
+        recorded.second.cut_off()
+        self._sides.stop_playing()
+        recorded.controls.end()
+        self._services.scheduler.call_later(CLOSING_S, recorded.close, end)

@@ -1,0 +1,249 @@
+"""One call through the recorder, made of parts: legs, progress, parties, dialling, transfers, media, recording.
+
+Runs on the call thread. Events of the legs go to the part that they concern. The table of
+`recorder.calls.rules.call_table` decides what follows, and its commands become acts on the legs.
+"""
+
+import logging
+
+from recorder.calls.call_clock import CallClock
+from recorder.calls.call_interfaces import MediaPath, TransferableCall
+from recorder.calls.call_parties import CallParties
+from recorder.calls.call_services import CallServices
+from recorder.calls.dial_plan import DialPlan
+from recorder.calls.dialling import Dialling
+from recorder.calls.legs import Legs
+from recorder.calls.recorded_call import RecordedCall
+from recorder.calls.registry import CallRegistry
+from recorder.calls.rules.call_events import (
+    CallState,
+    Command,
+    Dial,
+    DropTransferTarget,
+    Event,
+    Finish,
+    HangUp,
+    Left,
+    RefuseA,
+    Refused,
+    Replace,
+    Side,
+    Stopped,
+)
+from recorder.calls.rules.call_progress import CallProgress
+from recorder.calls.rules.call_table import handle
+from recorder.calls.rules.transfer import Party
+from recorder.calls.transfer_requests import TransferRequests
+from recorder.calls.transferring import Transfers
+from sip.events import (
+    CallOffered,
+    Header,
+    IdentityChanged,
+    InfoReceived,
+    LegAnswered,
+    LegEnded,
+    LegId,
+    LegRang,
+    LegRefused,
+    OfferAnswered,
+    OfferReceived,
+    OfferRefused,
+    ReferReceived,
+    SipEvent,
+)
+from sip.header_policy import without_private
+
+_log = logging.getLogger(__name__)
+
+
+class Call(TransferableCall):
+    """One call from its offer to its end.
+
+    `recorder.calls.call_making` gives it its other parts.
+
+    Args:
+        services: The daemon's parts.
+        offered: The INVITE.
+        progress: Its place in the table.
+        people: Who is on its sides.
+        registry: Gets its legs.
+        plan: Where numbers lead.
+
+    Attributes:
+        dialling: Dials B.
+        transfers: Replaces its parties.
+        transfer_requests: Takes requests to do so.
+        recorded: What has its recording; None where nothing is recorded.
+    """
+
+    media: MediaPath
+    dialling: Dialling
+    transfers: Transfers
+    transfer_requests: TransferRequests
+    recorded: RecordedCall | None = None
+
+    def __init__(
+        self,
+        services: CallServices,
+        offered: CallOffered,
+        progress: CallProgress,
+        *,
+        people: dict[Side, Party],
+        registry: CallRegistry,
+        plan: DialPlan,
+    ) -> None:
+        self.clock = CallClock()
+        self.services = services
+        self.offered = offered
+        self.progress = progress
+        self.legs = Legs(a=offered.leg)
+        self.parties = CallParties(people, progress)
+        self._registry = registry
+        self._plan = plan
+        self._parting_reason: str | None = None
+        self._refusal: LegRefused | None = None
+
+    # --- events
+
+    def apply(self, event: Event) -> None:
+        """Apply an event to the table, and do what it says."""
+        for command in handle(self.progress, event):
+            self._do(command)
+
+    def receive(self, event: SipEvent, leg: LegId) -> None:
+        """Handle an event of one of the call's legs."""
+        if leg == self.legs.target:
+            self.transfers.receive(event)
+            return
+        side = self.legs.side_of(leg)
+        if side is None:
+            return
+        match event:
+            case LegRang():
+                self.media.rang(event)
+            case LegAnswered():
+                self.media.answered(event)
+            case LegRefused():
+                self._refusal = event
+                self.dialling.note_refusal(event)
+                self.legs.end(side)
+                if side is Side.B:
+                    self.media.b_ended()
+                if not self.dialling.follow(event):
+                    self.apply(Refused(event.status))
+            case LegEnded():
+                self._parting_reason = event.reason
+                self.legs.end(side)
+                self.apply(Left(side, is_lost=event.cause == "timeout"))
+            case _:
+                self._receive_within(side, event)
+
+    def _receive_within(self, side: Side, event: SipEvent) -> None:
+        """Handle what a party asks of a call that goes on."""
+        match event:
+            case OfferReceived():
+                self.media.reoffered(side, event)
+            case OfferAnswered():
+                self.media.offer_answered(side, event)
+            case OfferRefused():
+                self.media.offer_refused(side, event)
+            case InfoReceived():
+                self.media.info(side, event)
+            case ReferReceived():
+                self.transfer_requests.referred(side, event)
+            case IdentityChanged() if event.is_by_info and not self._plan.is_inside(event.source):
+                _log.info("an INFO from outside names who is to be shown; it is ignored")
+            case IdentityChanged():
+                self.goes_by(event.user, is_claim=not self._plan.is_inside(event.source))
+                self.identify(side.other, event.headers)
+                self.media.renamed(side, event)
+            case _:
+                _log.debug("event %s has no place in a call", type(event).__name__)
+
+    # --- who is there
+
+    def seat(self, side: Side, party: Party) -> None:
+        """Put a party on a side."""
+        if self.recorded is not None:
+            self.recorded.recording.seated(self.parties[side].number, party.number)
+        self.parties[side] = party
+
+    def goes_by(self, *numbers: str, is_claim: bool = False) -> None:
+        """Note numbers that a party goes by; only a recording has a use for them."""
+        if self.recorded is not None:
+            self.recorded.recording.goes_by(numbers, is_claim=is_claim)
+
+    def borrow(self, side: Side, lender: TransferableCall, theirs: Side, *, teller: LegId) -> None:
+        """Have a party of another call take the place of a side."""
+        self.transfers.borrow(side, lender, theirs, teller=teller)
+
+    @property
+    def is_talking(self) -> bool:
+        """Tell whether the sides are joined, nobody is about to be replaced, and nobody is lent to another call."""
+        is_joined = self.progress.state in (CallState.JOINED, CallState.THROUGH_JOINED)
+        return is_joined and None not in (self.legs.a, self.legs.b)
+
+    def identify(self, side: Side, headers: tuple[Header, ...]) -> None:
+        """Tell a side who is at the other end now."""
+        leg, said = self.legs.of(side), self.as_told_to(side, headers)
+        if leg is not None and said and self.progress.was_joined:
+            self.services.endpoint.identify(leg, said)
+
+    def as_told_to(self, side: Side, headers: tuple[Header, ...]) -> tuple[Header, ...]:
+        """Return the headers of one side as the other may have them: who asks for privacy is not named outside."""
+        there = self.offered.source if side is Side.A else self.dialling.far
+        return headers if there is not None and self._plan.is_inside(there) else without_private(headers)
+
+    # --- commands
+
+    def _do(self, command: Command) -> None:
+        match command:
+            case Dial():
+                self.dialling.dial(command.index)
+            case HangUp():
+                self.hang_up(command.side, command.reason)
+            case RefuseA():
+                self.media.refuse_a(command.status, self._refusal)
+            case Replace():
+                self._replace(command)
+            case DropTransferTarget():
+                self.transfers.drop()
+            case Finish():
+                self.finish(command.end)
+                self._registry.ended(self)
+            case _:
+                self.media.do(command)
+
+    def _replace(self, command: Replace) -> None:
+        party, leg = self.transfers.take()
+        if leg is not None:
+            gone = self.legs.of(command.side)
+            self.legs.put(command.side, leg)
+            if gone is not None:
+                self.services.endpoint.hang_up(gone)
+        self.seat(command.side, party)
+        if leg is not None:
+            self.media.replaced(command.side, command.after)
+
+    def hang_up(self, side: Side, reason: str | None = None) -> None:
+        """End a side's leg. Why one side ended the call is told to the other (RFC 3326)."""
+        leg = self.legs.of(side)
+        if leg is not None:
+            self.legs.end(side)
+            self.services.endpoint.hang_up(leg, reason=reason or self._parting_reason)
+
+    # --- the end
+
+    def stop(self, reason: str) -> None:
+        """End the call from our side."""
+        if self.progress.state is not CallState.ENDED:
+            self.apply(Stopped(reason))
+
+    def refuse_offer(self, status: int, end: str) -> None:
+        """End an offer that cannot be served before anything was begun; ``end`` is why, for the record."""
+        self.media.refuse_a(status, None, (("Retry-After", "5"),) if status == 503 else ())
+        self.progress.state, self.progress.end = CallState.ENDED, end
+
+    def finish(self, end: str) -> None:
+        """Release the media, and settle the recording where there is one."""
+        self.media.finish(end)

@@ -1,0 +1,111 @@
+"""Dialling B: from target to target of a route, and where a redirection leads. Call thread only."""
+
+import logging
+
+from audio.types import PortsExhaustedError
+from recorder.calls.call_interfaces import ACCOUNT_REFUSALS, TransferableCall
+from recorder.calls.component import Component
+from recorder.calls.dial_plan import DialPlan, RouteChoice
+from recorder.calls.redirects import Following, Redirection
+from recorder.calls.registry import CallRegistry
+from recorder.rules.routing import Route, find_peer
+from sip.endpoint import OutgoingCall
+from sip.events import LegRefused
+from sip.options import Address
+
+_log = logging.getLogger(__name__)
+
+
+class Dialling(Component[TransferableCall]):
+    """Dials B of one call.
+
+    Args:
+        call: The call.
+        choice: Where it goes.
+        registry: Gets B's leg.
+        plan: Where numbers lead.
+
+    Attributes:
+        far: Where B was dialled; None before.
+        dialled: Whom B was dialled as: the number that was called, or the one that a redirection named.
+    """
+
+    def __init__(self, call: TransferableCall, choice: RouteChoice, registry: CallRegistry, plan: DialPlan) -> None:
+        super().__init__(call)
+        self.choice = choice
+        self._registry = registry
+        self._plan = plan
+        self._following = Following()
+        self.far: Address | None = None
+        self.dialled = call.offered.request_user
+
+    def dial(self, index: int) -> None:
+        """Dial the number that was called, at one of the route's targets."""
+        self.dialled = called = self._call.offered.request_user
+        self._dial_at(self.choice.targets[index], self.number_on(self.choice.route, called))
+
+    def follow(self, event: LegRefused) -> bool:
+        """Dial B again where a 3xx leads, if the route follows redirections; tell whether it is dialled."""
+        if event.status // 100 != 3 or not self.choice.route.follow_redirects:
+            return False
+        found = self._following.next(event.headers, self._is_peer)
+        while found is not None and not self._may_follow(found):
+            found = self._following.next(event.headers, self._is_peer)
+        if found is not None:
+            if found.user.removeprefix("+").isdigit():  # a phone's name for itself says nothing of who it is
+                self.dialled = found.user
+            self._dial_at(found.target, found.user)
+        return found is not None
+
+    def number_on(self, route: Route, number: str) -> str:
+        """Return what to dial: the route's form of a number, but no rule of a route may spoil an emergency number."""
+        dialled = route.dialled(number)
+        is_emergency = self._call.services.config.emergency.has
+        return number if is_emergency(number) and not is_emergency(dialled) else dialled
+
+    def note_refusal(self, event: LegRefused) -> None:
+        """Raise the alarm where a refusal speaks of a setting, not of the person called."""
+        if event.status in ACCOUNT_REFUSALS:
+            self._call.services.alarm("account_refused")
+            _log.error(
+                "route %s refused a call with %d: no account, or a wrong one", self.choice.route.name, event.status
+            )
+        self._call.media.refused(event)
+
+    def _may_follow(self, found: Redirection) -> bool:
+        """Tell whether a redirection may be dialled: it leads to the number that was called, or to one that may be."""
+        called = self._call.offered.request_user
+        if found.user in (called, self.number_on(self.choice.route, called)):
+            return True
+        return self._plan.may_transfer_to(found.user, self.choice.route)
+
+    def _is_peer(self, host: str) -> bool:
+        return find_peer(self._call.services.config.peer, host) is not None
+
+    def _dial_at(self, target: Address, user: str) -> None:
+        call, media = self._call, self._call.media
+        self.far = target
+        try:
+            body = media.offer_to_b()
+        except PortsExhaustedError as error:
+            _log.error("a call is ended: %s", error)
+            call.services.alarm("ports_exhausted")
+            call.stop("ports_exhausted")
+            return
+        offered = call.offered
+        outgoing = OutgoingCall(
+            target=target,
+            request_user=user,
+            from_user=offered.from_user,
+            from_display=offered.from_display,
+            headers=offered.headers,
+            max_forwards=offered.max_forwards - 1,
+            loop_mark=self.choice.loop_mark,
+            loop_marks=offered.loop_marks,
+            body=body,
+            no_reply_s=call.services.config.sip.no_reply_s,
+            ring_s=media.ring_s,
+            is_reliable=media.is_reliable,
+        )
+        call.legs.b = call.services.endpoint.dial(outgoing)
+        self._registry.adopt(call.legs.b, call)
