@@ -65,13 +65,15 @@ class Announcer(Component[BridgedCall]):
                 end = self._kept(self._end_if_held)
                 self._call.services.scheduler.call_later(MOST_HELD_S, end, command)
             return
-        party.unbridge()
+        party.leg.unbridge()
         if command.what is Play.NOTICE:
             self.notice_began, self._was_held = utc_now(), False
             self._hearer = self._call.parties[command.side]
         if command.what in (Play.NOTICE, Play.SECOND):
             self._listen(party)
-        party.play(self._sound(command.what), tag=_TAGS[command.what], loop=command.what in (Play.RINGBACK, Play.HOLD))
+        party.leg.play(
+            self._sound(command.what), tag=_TAGS[command.what], loop=command.what in (Play.RINGBACK, Play.HOLD)
+        )
 
     def _must_wait(self, command: PlayTo, party: PartyMedia) -> bool:
         """Tell whether the notice waits for the end of a hold: who holds must not get past it.
@@ -136,7 +138,7 @@ class Announcer(Component[BridgedCall]):
         )
 
     def _listen(self, party: PartyMedia) -> None:
-        party.listen(DtmfPolicy.SWALLOW, tones=self._call.services.config.media.detect_tones)
+        party.leg.listen(DtmfPolicy.SWALLOW, tones=self._call.services.config.media.detect_tones)
 
     def _sound(self, what: Play) -> Prompt:
         sounds = self._sounds
@@ -149,7 +151,7 @@ class Announcer(Component[BridgedCall]):
         }[what]
 
     def _was_received(self, side: Side, event: PromptEnded) -> bool:
-        lost = self._call.sides[side].remote_lost
+        lost = self._call.sides[side].leg.remote_lost
         return lost is None or lost <= event.packets_due * FEW_LOST
 
 

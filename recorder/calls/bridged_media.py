@@ -192,7 +192,7 @@ class BridgedMedia(MediaPath):
         codecs = still_bridged(other.codecs, self._sides[side].codecs)
         is_changed = codecs != other.codecs or not other.is_told(direction)
         if other_leg is not None and self._call.progress.was_joined and is_changed:
-            self._services.endpoint.offer(other_leg, other.make_reoffer(direction, codecs))
+            self._services.endpoint.offer(other_leg, other.make_offer(codecs, direction))
         self.recorded.announcer.session_changed(side)
         self._hold_rule.look()
 

@@ -9,10 +9,10 @@ def segment_of(recording: Recording) -> CurrentOfficers:
     there = recording.extensions
     return CurrentOfficers(
         teams=frozenset(one.team for one in there or [recording.nomination.extension]),
-        extensions=recording.numbers,
-        operators=recording.operators.at(recording.numbers),
+        extensions=recording.call.numbers,
+        operators=recording.operators.at(recording.call.numbers),
         configured=frozenset(one.number for one in there if recording.operators.at((one.number,)) <= {one.operator}),
-        proven=recording.operators.proven_at(recording.numbers),
+        proven=recording.operators.proven_at(recording.call.numbers),
     )
 
 

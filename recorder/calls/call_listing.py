@@ -41,10 +41,10 @@ class CallListing:
     def as_json(self) -> dict[str, Any]:
         """Return the call as JSON-able values for `GET /api/calls`."""
         recording, controls = self._recording, self._controls
-        call, watch, nomination = recording.call, controls.watch, recording.nomination
+        call, watch, nomination = recording.call, controls.state.watch, recording.nomination
         started_at = recording.clock.started_at
         position_s = recording.in_progress.position_s if recording.in_progress is not None else None
-        since = controls.state_since or recording.joined_at or started_at
+        since = controls.state.since or recording.joined_at or started_at
         return {
             "id": recording.id,
             "call": recording.id,

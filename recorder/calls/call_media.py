@@ -6,6 +6,7 @@ What SDP and a media leg have to do with one another is `recorder.calls.party_me
 import logging
 from collections.abc import ItemsView, ValuesView
 
+from audio.types import Codec
 from audio.types import LegId as MediaLegId
 from recorder.calls.component import Component
 from recorder.calls.media_errors import MediaError
@@ -58,7 +59,7 @@ class CallMedia(Component[RecordableCall]):
 
     def side_of(self, leg: MediaLegId) -> Side | None:
         """Return the side of a media leg, or None for one that is history."""
-        return next((side for side, party in self._sides.items() if party.media_leg == leg), None)
+        return next((side for side, party in self._sides.items() if party.leg.id == leg), None)
 
     # --- offers and answers
 
@@ -70,7 +71,7 @@ class CallMedia(Component[RecordableCall]):
             PortsExhaustedError: No ports are left (503).
         """
         self.take_offer_of(self[Side.A], offered)
-        self[Side.B].reserve()
+        self[Side.B].leg.reserve()
 
     def take_offer_of(self, party: PartyMedia, event: CallOffered) -> None:
         """Take what somebody's INVITE offers, and open a party's ports for it."""
@@ -104,7 +105,7 @@ class CallMedia(Component[RecordableCall]):
     def refused(self, party: PartyMedia) -> None:
         """Say that the far side does not take what a party was offered; the alarm says what to do."""
         call = self._call.id
-        _log.warning("call %s: the far side does not take the audio that we offer it: %s", call, party.offered_words)
+        _log.warning("call %s: the far side does not take the audio that we offer it: %s", call, _offered_by(party))
         self._services.alarm("media_refused")
 
     # --- what they hear
@@ -112,13 +113,13 @@ class CallMedia(Component[RecordableCall]):
     def bridge(self, *, is_a_mute: bool) -> None:
         """Let the sides hear one another; what A says goes nowhere while it is mute."""
         a, b = self[Side.A], self[Side.B]
-        a.stop_playing()
+        a.leg.stop_playing()
         for one, other in ((a, b), (b, a)):
             one.prefer(still_bridged(one.codecs, other.codecs))
-        assert a.media_leg is not None
-        assert b.media_leg is not None
-        self._services.relay.mute(a.media_leg, is_a_mute)
-        self._services.relay.bridge(a.media_leg, b.media_leg)
+        assert a.leg.id is not None
+        assert b.leg.id is not None
+        self._services.relay.mute(a.leg.id, is_a_mute)
+        self._services.relay.bridge(a.leg.id, b.leg.id)
 
     @property
     def is_held(self) -> bool:
@@ -128,9 +129,18 @@ class CallMedia(Component[RecordableCall]):
     def stop_playing(self) -> None:
         """Play nothing to anybody any more."""
         for party in self.values():
-            party.stop_playing()
+            party.leg.stop_playing()
 
     def close(self) -> None:
         """Close the media of both sides."""
         for party in self.values():
             party.close()
+
+
+def _offered_by(party: PartyMedia) -> str:
+    """Return what our last offer to a party was, in words for the log."""
+    session = party.session
+    if session is None:
+        return "nothing"
+    codecs = ", ".join(Codec(codec).name for codec in session.codecs)
+    return f"{codecs} over {'SRTP' if session.cryptos else 'plain RTP'}"

@@ -135,7 +135,7 @@ class Control:
         call = self._new_calls.recorded.get(call_id)
         _log.error("recording %s can no longer be written: %s", call_id, error)
         if call is not None and call.recording.in_progress is not None:
-            call.recording.in_progress.fail(fault_of(error))
+            call.recording.in_progress.file.fail(fault_of(error))
 
     def stop(self) -> None:
         """End every call but those that talk without us; new ones are refused, emergency calls go on being passed."""

@@ -91,12 +91,12 @@ class FaxWatch(Component[BridgedCall]):
             return
         self._is_listening = is_on
         for party in self._call.sides.values():
-            party.report_voice(is_on=is_on)
+            party.leg.report_voice(is_on=is_on)
 
     def _changed(self, position_s: float) -> None:
         pause_reasons = self._recording.pause_reasons
         self._recording.keep_state(pause_reasons.state, sorted(pause_reasons.reasons), position_s)
-        self._controls.changed()
+        self._controls.state.changed()
 
     def _tell(self, sound: Prompt) -> None:
         if not self._is_by_officer:

@@ -171,13 +171,13 @@ class GroupActs:
         self, asked: Sequence[RecordingControls], at: Collection[str] = (), *, is_joined: bool = True
     ) -> list[RecordingControls]:
         """Return the other calls at the same extensions; without those to which an act is passed on anyhow."""
-        numbers = frozenset(at or [number for controls in asked for number in controls.recording.numbers])
+        numbers = frozenset(at or [number for controls in asked for number in controls.recording.call.numbers])
         known = [one for controls in asked for one in (controls, *controls.twins)]
         return [
             controls
             for controls in self._recorded()
             if controls not in known
-            and not numbers.isdisjoint(controls.recording.numbers)
+            and not numbers.isdisjoint(controls.recording.call.numbers)
             and (controls.recording.table.was_joined or not is_joined)
         ]
 
@@ -316,7 +316,7 @@ def _passage(controls: RecordingControls) -> Passage | None:
 
 
 def _match(one: RecordingControls, other: RecordingControls) -> Match:
-    if one.recording.numbers.isdisjoint(other.recording.numbers):
+    if one.recording.call.numbers.isdisjoint(other.recording.call.numbers):
         return Match.NONE
     mine, theirs = _passage(one), _passage(other)
     return Match.NONE if mine is None or theirs is None else match(mine, theirs)

@@ -54,7 +54,7 @@ class Joining(Component[BridgedCall]):
         if not self.is_in_scope:
             self._stop(TRANSFERRED)
             for media in call.sides.values():
-                media.listen(DtmfPolicy.PASS, tones=False)
+                media.leg.listen(DtmfPolicy.PASS, tones=False)
             call.sides.bridge(is_a_mute=False)
             self._note()
             return
@@ -109,9 +109,9 @@ class Joining(Component[BridgedCall]):
         for side, party in call.sides.items():
             if call.has_keys(side):
                 keys, secret = keypad.control_keys, keypad.secret_keys
-                party.listen(DtmfPolicy.HOLD_STAR, tones=tones, control=keys, secret=secret)
+                party.leg.listen(DtmfPolicy.HOLD_STAR, tones=tones, control=keys, secret=secret)
             else:
-                party.listen(masked, tones=tones)
+                party.leg.listen(masked, tones=tones)
 
     def _go_on(self, in_progress: RecordingInProgress) -> None:
         call = self._call
@@ -141,7 +141,7 @@ class Joining(Component[BridgedCall]):
     def _media(self) -> tuple[MediaLegId, MediaLegId]:
         """Return the media legs of the outside party and the officer."""
         call = self._call
-        outside, officer = call.sides[call.progress.outside].media_leg, call.sides[call.progress.officer].media_leg
+        outside, officer = call.sides[call.progress.outside].leg.id, call.sides[call.progress.officer].leg.id
         assert outside is not None
         assert officer is not None
         return outside, officer

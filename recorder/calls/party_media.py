@@ -6,12 +6,12 @@ The SIP side moves bodies, the media core moves packets; this is where one becom
 import contextlib
 import dataclasses
 import secrets
-from ipaddress import ip_address
 
-from audio.types import Codec, DtmfPolicy, LegMedia, MediaAddress, PayloadFormat, PortsExhaustedError, Prompt
+from audio.types import Codec, LegMedia, MediaAddress, PayloadFormat, PortsExhaustedError
 from audio.types import LegId as MediaLegId
 from recorder.calls.call_services import CallServices
 from recorder.calls.media_errors import MediaError, UnreachableError
+from recorder.calls.media_leg import MediaLeg
 from recorder.calls.negotiation import PREFERENCE, answer_to_first, can_bridge
 from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
 from sip import offer_answer, sdes, sdp
@@ -36,9 +36,7 @@ class PartyMedia:
     def __init__(self, services: CallServices, name: str, thread: int) -> None:
         self._services = services
         self._name = name
-        self._thread = thread
-        self.media_leg: MediaLegId | None = None
-        self._reserved: int | None = None
+        self.leg = MediaLeg(services, thread)
         self._local: offer_answer.LocalStream | None = None
         self._offer: sdp.Description | None = None
         self.signals_from: str | None = None
@@ -48,88 +46,46 @@ class PartyMedia:
         self.continues: offer_answer.LocalStream | None = None
         """What our descriptions on the party's leg were before, in another call: RFC 3264 section 8."""
         self._settled: offer_answer.NegotiatedMedia | None = None
-        self._own: Direction = BOTH
+        self.direction: Direction = BOTH
+        """Whether the peer itself sends and receives; a hold that it has only answered is not its own."""
         self.codec_name = ""
 
-    # --- the media leg
-
-    def reserve(self) -> None:
-        """Keep ports for the party, so that there are some when it comes.
-
-        Raises:
-            PortsExhaustedError: There is no pair of ports left.
-        """
-        self._reserved = self._services.relay.reserve_ports()
-
     def open(self, *, offers_srtp: bool = False) -> MediaLegId:
-        """Open the media leg and return it; ``offers_srtp``: our first offer has keys.
+        """Open the media leg, and return it; ``offers_srtp``: our first offer has keys.
 
         Raises:
             PortsExhaustedError: There is no pair of ports left.
         """
-        relay = self._services.relay
-        reserved, self._reserved = self._reserved, None
-        leg = self.media_leg = relay.open_leg(self._thread, reserved=reserved)
-        address = relay.local_address(leg)
-        ip, port = self._services.config.media.advertised or address.ip, address.rtp_port
-        local = self.continues or offer_answer.LocalStream(ip=ip, rtp_port=port, session_id=secrets.randbelow(2**31))
+        leg, address = self.leg.open(), self.leg.address
+        local = self.continues or offer_answer.LocalStream(
+            ip=address.ip, rtp_port=address.rtp_port, session_id=secrets.randbelow(2**31)
+        )
         cryptos = sdes.offered() if offers_srtp else ()
         self._local = dataclasses.replace(
-            local, ip=ip, rtp_port=port, srtp=self.srtp, cryptos=cryptos, peer_key=b"", sends=True, receives=True
+            local,
+            ip=address.ip,
+            rtp_port=address.rtp_port,
+            srtp=self.srtp,
+            cryptos=cryptos,
+            peer_key=b"",
+            sends=True,
+            receives=True,
         )
         return leg
 
     def close(self) -> None:
-        """Close the media leg, give back ports that were kept; the party can be opened again for another target."""
-        if self._reserved is not None:
-            self._services.relay.release_ports(self._reserved)
-            self._reserved = None
-        if self.media_leg is not None:
-            self._services.relay.close_leg(self.media_leg)
+        """Close the media leg, and forget what was settled; the party can be opened again for another target."""
+        self.leg.close()
         if self._local is not None:
             wipe_others(self._local.cryptos, kept=())
-        self.media_leg = self._local = self._offer = self._settled = None
-        self._own = BOTH
+        self._local = self._offer = self._settled = None
+        self.direction = BOTH
 
     def renew(self) -> None:
         """Close the media leg, and keep ports for the next target; it has just given some back."""
         self.close()
         with contextlib.suppress(PortsExhaustedError):  # the machine has no descriptors: `open` says so
-            self.reserve()
-
-    def play(self, prompt: Prompt, *, tag: int, loop: bool = False) -> None:
-        """Play something to the party; a party that is gone hears nothing."""
-        if self.media_leg is not None:
-            self._services.relay.play(self.media_leg, prompt, tag=tag, loop=loop)
-
-    def stop_playing(self) -> None:
-        """Stop what is played."""
-        if self.media_leg is not None:
-            self._services.relay.stop(self.media_leg)
-
-    def unbridge(self) -> None:
-        """Take the party out of a bridge, if it is in one."""
-        if self.media_leg is not None:
-            self._services.relay.unbridge(self.media_leg)
-
-    def listen(
-        self, policy: DtmfPolicy, *, tones: bool, control: tuple[str, ...] = (), secret: tuple[str, ...] = ()
-    ) -> None:
-        """Set what becomes of the party's digits, and whether tones are looked for in its audio."""
-        if self.media_leg is None:
-            return
-        self._services.relay.set_dtmf(self.media_leg, policy, control, secret)
-        self._services.relay.detect_tones(self.media_leg, is_on=tones)
-
-    def report_voice(self, *, is_on: bool) -> None:
-        """Have it reported while the party speaks."""
-        if self.media_leg is not None:
-            self._services.relay.report_voice(self.media_leg, is_on=is_on)
-
-    @property
-    def remote_lost(self) -> int | None:
-        """Return the packets that the party last reported lost, or None."""
-        return self._services.relay.statistics(self.media_leg).remote_lost if self.media_leg is not None else None
+            self.leg.reserve()
 
     # --- what was settled
 
@@ -142,11 +98,6 @@ class PartyMedia:
     def is_settled(self) -> bool:
         """Tell whether offer and answer are complete."""
         return self._settled is not None
-
-    @property
-    def codec(self) -> Codec | None:
-        """Return the codec of the leg, or None before it is settled."""
-        return Codec(self._settled.codec) if self._settled is not None else None
 
     @property
     def codecs(self) -> tuple[Codec, ...]:
@@ -163,22 +114,9 @@ class PartyMedia:
         return next((stream.is_secure for stream in self._offer.streams if stream.suits(self.srtp)), False)
 
     @property
-    def offered_words(self) -> str:
-        """Return what our last offer to the party was, in words for the log."""
-        if self._local is None:
-            return "nothing"
-        codecs = ", ".join(Codec(codec).name for codec in self._local.codecs)
-        return f"{codecs} over {'SRTP' if self._local.cryptos else 'plain RTP'}"
-
-    @property
     def is_held(self) -> bool:
         """Tell whether the party has put us on hold."""
         return self._settled is not None and self._settled.is_hold
-
-    @property
-    def direction(self) -> Direction:
-        """Return whether the peer itself sends and receives; a hold that it has only answered is not its own."""
-        return self._own
 
     @property
     def told(self) -> Direction:
@@ -190,7 +128,7 @@ class PartyMedia:
         return self._as_far_as_taken(direction) == self.told
 
     def _as_far_as_taken(self, direction: Direction) -> Direction:
-        sends, receives = self._own
+        sends, receives = self.direction
         return (direction[0] and receives, direction[1] and sends)
 
     @property
@@ -217,7 +155,7 @@ class PartyMedia:
         """
         if body is None:
             return
-        self._offer = self._parse(body)
+        self._offer = _read(body, self._services)
         if not self.usable:
             if any(stream.lacks_address(self.srtp) for stream in self._offer.streams):
                 raise UnreachableError(f"side {self._name} names no address that we send to in its offer")
@@ -243,22 +181,20 @@ class PartyMedia:
         except sdp.UnacceptableError as error:
             raise MediaError(f"side {self._name}: {error}") from error
         self._settle(media, written.local)
-        self._own = (media.receives, media.sends)
+        self.direction = (media.receives, media.sends)
         return Body(content=written.content)
 
-    def make_offer(self, codecs: tuple[Codec, ...]) -> Body:
-        """Return an offer of these codecs, both ways."""
-        return self._write_offer(codecs, BOTH)
+    def make_offer(self, codecs: tuple[Codec, ...], direction: Direction = BOTH) -> Body:
+        """Return an offer of codecs, PREFERENCE where there are none, in the direction of another side.
 
-    def make_reoffer(self, direction: Direction, codecs: tuple[Codec, ...]) -> Body:
-        """Return an offer of codecs in the direction of another side: what that one sends, we send."""
-        return self._write_offer(codecs or PREFERENCE, direction)
-
-    def _write_offer(self, codecs: tuple[Codec, ...], direction: Direction) -> Body:
+        What that side sends, we send.
+        """
         assert self._local is not None
         sends, receives = direction
-        local = dataclasses.replace(self._local, codecs=tuple(map(int, codecs)), sends=sends, receives=receives)
-        written = offer_answer.local_offer(local)
+        preferred = tuple(map(int, codecs or PREFERENCE))
+        written = offer_answer.local_offer(
+            dataclasses.replace(self._local, codecs=preferred, sends=sends, receives=receives)
+        )
         self._local = written.local
         return Body(content=written.content)
 
@@ -272,14 +208,14 @@ class PartyMedia:
             raise MediaError(f"side {self._name} answered without a session description")
         assert self._local is not None
         try:
-            media = offer_answer.answered(self._local, self._parse(body))
+            media = offer_answer.answered(self._local, _read(body, self._services))
         except sdp.UnacceptableError as error:
             raise MediaError(f"side {self._name}: {error}") from error
         asked_to_send, asked_to_receive = self._local.receives, self._local.sends
         self._settle(media, self._local)
         # What it was not offered it cannot have refused (RFC 3264 section 6.1): there its own word stands.
-        sends, receives = self._own
-        self._own = (media.receives if asked_to_send else sends, media.sends if asked_to_receive else receives)
+        sends, receives = self.direction
+        self.direction = (media.receives if asked_to_send else sends, media.sends if asked_to_receive else receives)
 
     def answer_reoffer(self, body: Body | None, other: tuple[Codec, ...]) -> Body:
         """Answer a re-offer, keeping the codec if it can; an empty one gets our offer, with both directions.
@@ -290,8 +226,8 @@ class PartyMedia:
         assert self._local is not None
         if body is None:
             return self.make_offer(self.usable)
-        offer = self._parse(body)
-        current = (self.codec,) if self.codec is not None else ()
+        offer = _read(body, self._services)
+        current = self.codecs[:1]
         allowed = _bridgeable(other[0]) if other else PREFERENCE
         preference = (*(c for c in current if c in allowed), *(c for c in allowed if c not in current))
         local = dataclasses.replace(self._local, sends=True, receives=True)
@@ -300,7 +236,7 @@ class PartyMedia:
         except sdp.UnacceptableError as error:
             raise MediaError(f"side {self._name}: {error}") from error
         self._settle(media, written.local)
-        self._own = (media.receives, media.sends)
+        self.direction = (media.receives, media.sends)
         return Body(content=written.content)
 
     def prefer(self, codecs: tuple[Codec, ...]) -> None:
@@ -320,16 +256,12 @@ class PartyMedia:
             assert self._local is not None
             self._settle(changed, self._local)
 
-    def _parse(self, body: Body) -> sdp.Description:
-        """Read a description; what our sockets cannot send to has no address in it."""
-        return _read(body).reachable_from(self._services.config.media_address)
-
     def _settle(self, media: offer_answer.NegotiatedMedia, local: offer_answer.LocalStream) -> None:
         codec = Codec(media.codec)
         remote = None
         if media.remote_ip is not None:
             remote = MediaAddress(ip=media.remote_ip, rtp_port=media.remote_rtp_port, rtcp_port=media.remote_rtcp_port)
-        assert self.media_leg is not None
+        assert self.leg.id is not None
         local = local.settled(media.srtp)
         leg_media = LegMedia(
             remote=remote,
@@ -341,12 +273,12 @@ class PartyMedia:
             sends=media.sends,
             # Without an address the core would take whoever sends first: right for SIPREC, an open door here.
             receives=media.receives and remote is not None,
-            also_from=self._other_source(remote),
+            also_from=self.leg.other_source(remote, self.signals_from),
             more=formats_for_core(media),
             srtp=for_core(media.srtp),
         )
         try:
-            self._services.relay.set_media(self.media_leg, leg_media)
+            self._services.relay.set_media(self.leg.id, leg_media)
         except (OSError, ValueError) as error:  # an address that is of our IP version, and yet none to send to
             raise MediaError(f"side {self._name}: {error}") from error
         if self._local is not None:
@@ -356,19 +288,6 @@ class PartyMedia:
         if self._offer is not None:
             wipe_offered(self._offer)
         self._settled, self._local, self.codec_name = media, local, codec.name
-
-    def _other_source(self, remote: MediaAddress | None) -> str | None:
-        """Return the second address that the party's packets may come from (docs/media-core.md)."""
-        if remote is None or self.signals_from is None or self.media_leg is None:
-            return None
-        try:
-            source, there = ip_address(self.signals_from), ip_address(remote.ip)
-        except ValueError:
-            return None  # a host name
-        own = ip_address(self._services.relay.local_address(self.media_leg).ip)
-        if own.is_loopback and not source.is_loopback:
-            source = own  # whoever reaches us there is on this machine, and its system may choose this source
-        return str(source) if source.version == there.version else None
 
 
 def _bridgeable(other: Codec) -> tuple[Codec, ...]:
@@ -387,10 +306,11 @@ def formats_for_core(media: offer_answer.NegotiatedMedia) -> tuple[PayloadFormat
     )
 
 
-def _read(body: Body) -> sdp.Description:
+def _read(body: Body, services: CallServices) -> sdp.Description:
+    """Read a description; what our sockets cannot send to has no address in it."""
     if not body.is_sdp():
         raise MediaError(f"a body of type {body.content_type} is no session description")
     try:
-        return sdp.parse(body.content)
+        return sdp.parse(body.content).reachable_from(services.config.media_address)
     except sdp.SdpError as error:
         raise MediaError(str(error)) from error

@@ -47,5 +47,5 @@ class SilenceProbe(Component[BridgedCall]):
         for side, party in call.sides.items():
             leg = call.legs.of(side)
             if leg is not None:
-                call.services.endpoint.offer(leg, party.make_reoffer(party.told, party.codecs))
+                call.services.endpoint.offer(leg, party.make_offer(party.codecs, party.told))
         self._wait()

@@ -189,7 +189,7 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
     def tell_officer(self, sound: Prompt, side: Side | None = None) -> None:
         """Play a confirmation to an officer; before the joining they hear other things, and nobody is told."""
         if self.progress.state is CallState.JOINED:
-            self.sides[side or self.progress.officer].play(sound, tag=0)
+            self.sides[side or self.progress.officer].leg.play(sound, tag=0)
 
     @property
     def proof(self) -> NoticeProof:
@@ -211,7 +211,7 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
         """Close the media of both sides, then the recording."""
         recording, was_cut_off = self.recording, self.progress.was_cut_off
         outside, officer = (self.sides[side].codec_name for side in (self.progress.outside, self.progress.officer))
-        legs = [party.media_leg for party in self.sides.values()]
+        legs = [party.leg.id for party in self.sides.values()]
         silent_s = silence_of(self.services.relay, legs) if was_cut_off else 0.0
         self.sides.close()
         facts = Facts(
@@ -222,4 +222,4 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
             is_cut_off=was_cut_off,
         )
         close = partial(recording.close, facts, (outside, officer), self.clock.now, silent_s=silent_s)
-        self.controls.when_decided(recording.keep(close))
+        self.controls.discard.when_decided(recording.keep(close))

@@ -16,7 +16,7 @@ from audio.types import LegId as MediaLegId
 from recorder.calls.call_services import CallServices
 from recorder.calls.component import Component, Result
 from recorder.calls.recordable import RecordableCall
-from recorder.calls.recording_in_progress import RecordingInProgress
+from recorder.calls.recording_in_progress import Gate, NotBegun, RecordingInProgress
 from recorder.calls.rules.call_events import CallState
 from recorder.calls.rules.call_operators import CallOperators
 from recorder.calls.rules.identities import Identities
@@ -99,14 +99,9 @@ class Recording(Component[RecordableCall]):
     # --- whose it is
 
     @property
-    def numbers(self) -> frozenset[str]:
-        """Return the numbers of the nominated extensions that are on the call now."""
-        return self._call.numbers
-
-    @property
     def extensions(self) -> list[Extension]:
         """Return the nominated extensions that are on the call now, as they are configured."""
-        numbers, configured = self.numbers, self._nominated
+        numbers, configured = self._call.numbers, self._nominated
         if not numbers <= configured.keys():  # rarely: every call in progress is listed, and there may be many
             configured = {**self.services.config.extensions, **configured}
         return [configured[number] for number in numbers if number in configured]
@@ -188,6 +183,11 @@ class Recording(Component[RecordableCall]):
             self.fault = "memory_not_locked"
             self.services.alarm(self.fault)
 
+    @property
+    def gate(self) -> Gate:
+        """Return what opens and shuts the recording gate; before the recording's beginning nothing is kept anyway."""
+        return self.in_progress or NotBegun(self.pause_reasons)
+
     def mask_lately(self, before_s: float, after_s: float) -> None:
         """Silence what was recorded around now, and since the act in progress was requested."""
         if self.in_progress is not None:
@@ -236,11 +236,6 @@ class Recording(Component[RecordableCall]):
         days = days_of(self.services.config.periods, DataClass.RECORDINGS, self.service.name)
         return ended_at + timedelta(days=days)
 
-    def file_discarded(self) -> None:
-        """File the row of a call of which nothing is left: were we killed, no container could tell of it."""
-        row = replace(self.row(), outcome=Outcome.BLOCKED, reason="discarded")
-        self.services.filing.submit(self.services.rows.save, row)
-
     def close(self, facts: Facts, codecs: tuple[str, str], ended_at: datetime, *, silent_s: float = 0.0) -> None:
         """End the tape, if there is one, and file the row; media legs are closed.
 
@@ -263,7 +258,7 @@ class Recording(Component[RecordableCall]):
     def _file(self, row: RecordingRow) -> None:
         """File the row; on the filing thread."""
         self.services.rows.save(row)
-        if self.in_progress is None or not self.in_progress.is_left_behind:
+        if self.in_progress is None or not self.in_progress.file.is_left_behind:
             self.services.pauses.drop(self.id)
         self.services.publish({"event": "recording", "id": row.id, "outcome": row.outcome.value, "reason": row.reason})
 

@@ -1,31 +1,23 @@
-"""The recording of one live call: tap, pauses, segments and container.
+"""The recording of one live call while it is made: tap, gate and segments. Call thread only.
 
-Runs on the call thread; what may block goes to the filing thread. The gate is shut first and everything else follows:
-an acknowledgement waits until the pause is on disk, the audio does not.
+The gate is shut first and everything else follows: an acknowledgement waits until the pause is on disk, the audio does
+not. The file is `recorder.calls.recording_file`'s.
 """
 
-import contextlib
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, Protocol
 
-from audio.types import TICKS_PER_S, LegId, TapId, TapOptions
-from audio.writer import WriterFullError
-from audio.written import FinishedRecording
+from audio.types import LegId, TapId, TapOptions
 from recorder.calls.call_services import CallServices
-from recorder.calls.container import SharedContainer, fault_of
-from recorder.calls.measurements import measured
+from recorder.calls.recording_file import ERASES_NOTHING, Ending, RecordingFile
 from recorder.calls.rules.reminding import is_watched
-from recorder.common.serial_executor import after
-from recorder.rules.outcome import Facts, settle
+from recorder.rules.outcome import Facts
 from recorder.rules.pausing import HOLD, Authority, Final, PauseReasons, PauseState
-from recorder.rules.segments import OVERRUN, SegmentList, joined, seconds_of
-from storage.errors import VaultError
-from storage.recording import OpenRecording
+from recorder.rules.segments import SegmentList, joined
 from storage.rows import row_to_json
-from storage.types import Officer, Outcome, RecordingHead, RecordingRow, SegmentKind
+from storage.types import Officer, Outcome, RecordingRow, SegmentKind
 
 _ALL_S = 1.0
 """What the position grows by, at most, while everything before it is erased."""
@@ -38,17 +30,58 @@ _FINAL_KIND = {
     Final.OUT_OF_SCOPE: SegmentKind.OUT_OF_SCOPE,
     Final.VOICEMAIL: SegmentKind.VOICEMAIL,
 }
-_ERASES_NOTHING = frozenset({Final.OUT_OF_SCOPE, Final.VOICEMAIL})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ending:
-    """What was known when the call ended, and who wants to know the rest."""
+class Gate(Protocol):
+    """Opens and shuts the recording gate of a call, before its recording has begun or after.
 
-    facts: Facts
-    row: RecordingRow
-    end_s: float
-    done: Callable[[RecordingRow], None]
+    Each method returns the position from which it counts, seconds on the call's clock.
+    """
+
+    @property
+    def position_s(self) -> float:
+        """Return where the recording is now."""
+
+    def pause(self, reason: str, by: str) -> float:
+        """Pause for a reason; RefusedError where the recording has ended for good."""
+
+    def resume(
+        self, authority: Authority, by: str, *, token: str | None = None, acts: frozenset[str] | None = None
+    ) -> float:
+        """Take away what an authority may clear; RefusedError where there is nothing, or not for it."""
+
+    def end(self, final: Final, reason: str, by: str) -> float:
+        """End the recording for good; RefusedError where it has ended already."""
+
+
+class NotBegun:
+    """The gate of a recording that has not begun: it begins as its pause reasons say.
+
+    Args:
+        pause_reasons: Of the call.
+    """
+
+    position_s = 0.0
+
+    def __init__(self, pause_reasons: PauseReasons) -> None:
+        self._pause_reasons = pause_reasons
+
+    def pause(self, reason: str, by: str) -> float:
+        """Note the reason; see `Gate`."""
+        self._pause_reasons.pause(reason)
+        return 0.0
+
+    def resume(
+        self, authority: Authority, by: str, *, token: str | None = None, acts: frozenset[str] | None = None
+    ) -> float:
+        """Clear the reasons; see `Gate`."""
+        self._pause_reasons.resume(authority, token=token, acts=acts)
+        return 0.0
+
+    def end(self, final: Final, reason: str, by: str) -> float:
+        """Note the end; see `Gate`."""
+        self._pause_reasons.end(final)
+        return 0.0
 
 
 class RecordingInProgress:
@@ -63,6 +96,9 @@ class RecordingInProgress:
         left: Media leg of the caller or called party outside; None while there is none.
         right: Media leg of the officer; likewise.
         opened_ns: Monotonic nanoseconds of position 0, not in the future; None: now.
+
+    Attributes:
+        file: Its file.
     """
 
     def __init__(
@@ -79,15 +115,10 @@ class RecordingInProgress:
     ) -> None:
         self._services = services
         self._row = row
-        self._book = pause_reasons
+        self._pause_reasons = pause_reasons
         self._segments = SegmentList()
         if not pause_reasons.is_away and row.operator:
             self._segments.belongs_to(row.operator, extension, officers)
-        self._container: SharedContainer | None = None
-        self._fault: str | None = None
-        self._is_ending = False
-        self.is_left_behind = False
-        """The container could be neither closed nor destroyed: what is known of the call must stay for recovery."""
         self._pause = services.config.pause  # a reload must not promise more erasing than this tap's look-back holds
         is_closed = pause_reasons.state is not PauseState.RECORDING
         options = TapOptions(look_back_s=self._pause.look_back_s)
@@ -98,9 +129,8 @@ class RecordingInProgress:
             self._segments.begin(0.0, SegmentKind.PAUSED, reason=joined(pause_reasons.reasons))
         else:
             self._segments.begin(0.0, SegmentKind.RECORDING)
-        services.open_recordings.add(row.id)
-        self._created = services.opening.submit(self._create, self._snapshot())
-        self._created.add_done_callback(lambda _: services.scheduler.submit(self._refresh))
+        self.file = RecordingFile(services, row, self._tap, self._snapshot())
+        self.file.when_created(self._refresh)  # what changed while it was being made
 
     @property
     def position_s(self) -> float:
@@ -118,8 +148,8 @@ class RecordingInProgress:
         Raises:
             RefusedError: The recording has ended for good; nothing changed.
         """
-        was_held_only = self._book.reasons == {HOLD}
-        is_first = self._book.pause(reason)
+        was_held_only = self._pause_reasons.reasons == {HOLD}
+        is_first = self._pause_reasons.pause(reason)
         if reason == HOLD and is_first:
             # Nobody decided that something must not be kept: what was said before the hold stays.
             return self._shut(None, SegmentKind.HOLD, by)
@@ -135,7 +165,7 @@ class RecordingInProgress:
         if before_s is not None:
             erase_s = max(before_s, min(before_s + self._services.lateness.seconds, self._pause.look_back_s))
         position_s = self._services.relay.close_gate(self._tap, erase_s)
-        self._begin(position_s, kind, reason or joined(self._book.reasons), by)
+        self._begin(position_s, kind, reason or joined(self._pause_reasons.reasons), by)
         return position_s
 
     def resume(
@@ -146,10 +176,10 @@ class RecordingInProgress:
         Raises:
             RefusedError: There is nothing to clear, or not for this authority; nothing changed.
         """
-        if self._book.resume(authority, token=token, acts=acts):
+        if self._pause_reasons.resume(authority, token=token, acts=acts):
             return self._go_on(by)
         position_s = self.position_s
-        if self._book.reasons == {HOLD}:
+        if self._pause_reasons.reasons == {HOLD}:
             self._begin(position_s, SegmentKind.HOLD, HOLD, by)  # the pause is over, the hold is not
         return position_s
 
@@ -159,21 +189,21 @@ class RecordingInProgress:
         Raises:
             RefusedError: It has ended for good already; nothing changed.
         """
-        self._book.end(final)
-        before_s = None if final in _ERASES_NOTHING else self._pause.erase_s
+        self._pause_reasons.end(final)
+        before_s = None if final in ERASES_NOTHING else self._pause.erase_s
         if final is Final.DISCARDED:
             before_s = self.position_s + _ALL_S
         return self._shut(before_s, _FINAL_KIND[final], by, reason)
 
     def suspect_fax(self, by: str) -> float:
         """Stop until somebody speaks, where nothing else has stopped it; return from where. What was kept stays."""
-        if not self._book.suspect_fax():
+        if not self._pause_reasons.suspect_fax():
             return self.position_s
         return self._shut(None, SegmentKind.FAX_SUSPECTED, by, SegmentKind.FAX_SUSPECTED.value)
 
     def clear_suspicion(self, by: str) -> float:
         """Go on after a suspicion of a fax, if it is what holds the recording; return from where."""
-        if not self._book.clear_suspicion():
+        if not self._pause_reasons.clear_suspicion():
             return self.position_s
         return self._go_on(by)
 
@@ -183,7 +213,7 @@ class RecordingInProgress:
 
     def leave_scope(self, reason: str, by: str, final: Final = Final.OUT_OF_SCOPE) -> float:
         """Stop: the call goes to somebody whose calls are not recorded; return from where. What was kept stays."""
-        if not self._book.leave_scope(final):
+        if not self._pause_reasons.leave_scope(final):
             return self.position_s
         self._segments.belongs_to("", "")
         return self._shut(0.0, _FINAL_KIND[final], by, reason)
@@ -191,28 +221,20 @@ class RecordingInProgress:
     def enter_scope(self, operator: str, extension: str, officers: tuple[Officer, ...], by: str) -> float:
         """Go on for an operator, who may be a new one; return from where. What held the pause before holds it still."""
         position_s = self.position_s
-        if not self._book.enter_scope():
+        if not self._pause_reasons.enter_scope():
             self._segments.hand_over(position_s, operator, extension, officers=officers, by=by)
             self._refresh()
             return position_s
         self._segments.belongs_to(operator, extension, officers)
-        if self._book.reasons:
-            kind = SegmentKind.HOLD if self._book.reasons == {HOLD} else SegmentKind.PAUSED
-            self._begin(position_s, kind, joined(self._book.reasons), by)
+        if self._pause_reasons.reasons:
+            kind = SegmentKind.HOLD if self._pause_reasons.reasons == {HOLD} else SegmentKind.PAUSED
+            self._begin(position_s, kind, joined(self._pause_reasons.reasons), by)
             return position_s
         return self._go_on(by)
-
-    def destroy(self) -> "Future[None]":
-        """Destroy the container's key and file; done when nothing of them is left. OSError if the disk refused."""
-        return after(self._created, lambda: self._services.opening.submit(self._destroy))
 
     def mask(self, from_s: float, to_s: float) -> None:
         """Silence a span of both channels: a digit came by another way than the media."""
         self._services.relay.mask(self._tap, max(from_s, 0.0), to_s)
-
-    def mark(self, fields: dict[str, Any]) -> None:
-        """Have something sealed with the audio, for whoever may open the recording."""
-        self._created.add_done_callback(lambda _: self._services.filing.submit(self._mark, fields))
 
     def finish(
         self, facts: Facts, row: RecordingRow, done: Callable[[RecordingRow], None], *, silent_s: float = 0.0
@@ -225,16 +247,17 @@ class RecordingInProgress:
             done: Gets the final row, on the filing thread.
             silent_s: How long ago the recording ended; nothing has arrived since.
         """
-        facts = replace(facts, ended_paused=is_watched(self._book))
-        self._is_ending = True
-        ending = _Ending(facts=facts, row=row, end_s=max(self.position_s - silent_s, 0.0), done=done)
-        self._created.add_done_callback(lambda _: self._services.filing.submit(self._drain, ending))
-
-    def fail(self, fault: str) -> None:
-        """Note that nothing more can be written; the call goes on."""
-        if self._fault is None:
-            self._fault = fault
-            self._services.alarm(fault)
+        facts = replace(facts, ended_paused=is_watched(self._pause_reasons))
+        self.file.finish(
+            Ending(
+                facts=facts,
+                row=row,
+                end_s=max(self.position_s - silent_s, 0.0),
+                segments=self._segments,
+                pause_reasons=self._pause_reasons,
+                done=done,
+            )
+        )
 
     # --- on the call thread
 
@@ -248,9 +271,9 @@ class RecordingInProgress:
         self._refresh()
 
     def _refresh(self) -> None:
-        """Tell the container how the row stands, for recovery; also what changed while it was being made."""
-        if self._container is not None and not self._is_ending:
-            self._services.filing.submit(self._container.update, self._snapshot())
+        """Store how the row stands, for recovery."""
+        if self.file.is_open:
+            self.file.update(self._snapshot())
 
     def describe(self, row: RecordingRow) -> None:
         """Take over what the row says of operators, numbers and related recordings."""
@@ -275,121 +298,6 @@ class RecordingInProgress:
                 outcome=Outcome.PARTIAL,
                 reason="daemon_stopped",
                 segments=segments,
-                opted_out=self._book.final is Final.OPTED_OUT,
+                opted_out=self._pause_reasons.final is Final.OPTED_OUT,
             )
         )
-
-    # --- on the filing thread
-
-    def _create(self, row: dict[str, Any]) -> None:
-        head = RecordingHead(
-            id=self._row.id, started_at=self._row.started_at, operator_key=self._row.operator_key, index_row=row
-        )
-        try:
-            recording = self._services.vault.create(head)
-        except (OSError, VaultError) as error:
-            _log.error("recording %s cannot be kept: %s", self._row.id, error)
-            self.fail(fault_of(error))
-            return
-        container = SharedContainer(recording)
-        try:
-            self._services.writer.add(self._row.id, self._tap, container)
-        except WriterFullError as error:
-            _log.error("recording %s cannot be kept: %s", self._row.id, error)
-            self.fail("writer_full")
-            with contextlib.suppress(VaultError):
-                recording.discard()
-            return
-        self._container = container
-
-    def _mark(self, fields: dict[str, Any]) -> None:
-        if self._container is not None:
-            try:
-                self._container.mark(fields)
-            except OSError as error:
-                _log.error("recording %s: what was said of it cannot be kept: %s", self._row.id, error)
-                self.fail(fault_of(error))
-
-    def _destroy(self) -> None:
-        # Not on the executor's thread: it waits for a write in progress, and pauses of other calls must not.
-        if self._container is not None:
-            self._container.destroy()
-
-    def _drain(self, ending: _Ending) -> None:
-        if self._container is None:
-            self._services.relay.release_tap(self._tap)
-            self._file(None, ending)
-        else:
-            self._services.writer.finish(ending.row.id, lambda finished: self._hand_over(finished, ending))
-
-    def _hand_over(self, finished: FinishedRecording, ending: _Ending) -> None:
-        """On the writer thread: it must not wait for a disk."""
-        self._services.filing.submit(self._file, finished, ending)
-
-    def _file(self, finished: FinishedRecording | None, ending: _Ending) -> None:
-        try:
-            ending.done(self._settled(finished, ending))
-        finally:
-            self._services.open_recordings.discard(ending.row.id)
-            self._created = _made()  # what waited for the other refers to us, and so to all of the call
-
-    def _settled(self, finished: FinishedRecording | None, ending: _Ending) -> RecordingRow:
-        if finished is not None and finished.is_failed and self._fault is None:
-            self.fail("storage_fault")  # it failed in the last drain, when nobody listened to the writer any more
-        lost = [(r.start / TICKS_PER_S, (r.start + r.ticks) / TICKS_PER_S) for r in finished.lost] if finished else []
-        if self._fault is not None and (finished is None or finished.is_failed):
-            lost.append((self._kept_to_s, ending.end_s))
-        silenced = [(start / TICKS_PER_S, end / TICKS_PER_S) for start, end in finished.silenced] if finished else []
-        segments = self._segments.finish(ending.end_s, lost, self._fault or OVERRUN, silenced=silenced)
-        row = replace(
-            ending.row,
-            segments=segments,
-            recorded_s=seconds_of(segments, SegmentKind.RECORDING),
-            paused_s=seconds_of(segments, SegmentKind.PAUSED),
-            duration_s=round(ending.end_s, 3),
-        )
-        facts = replace(
-            ending.facts,
-            opted_out=self._book.final is Final.OPTED_OUT,
-            discarded=self._book.final is Final.DISCARDED,
-            unrecorded=self._book.final.value if self._book.final in _ERASES_NOTHING else None,
-            lost_s=seconds_of(segments, SegmentKind.LOST),
-            is_fax_suspected=any(one.kind is SegmentKind.FAX_SUSPECTED for one in segments),
-            fault=self._fault,
-        )
-        if finished is not None and not facts.discarded:
-            row, facts = measured(row, facts, finished)
-        outcome, reason = settle(facts)
-        row = replace(row, outcome=outcome, reason=reason)
-        if self._container is not None:
-            is_whole = facts.fault is None and facts.lost_s == 0
-            row = self._close(self._container.take(), row, is_whole=is_whole)
-        return row
-
-    @property
-    def _kept_to_s(self) -> float:
-        """Return how far the container reaches, seconds."""
-        return self._container.take().ticks / TICKS_PER_S if self._container is not None else 0.0
-
-    def _close(self, container: OpenRecording, row: RecordingRow, *, is_whole: bool) -> RecordingRow:
-        try:
-            if row.outcome is Outcome.BLOCKED:
-                container.discard()
-                return replace(row, recorded_s=0.0)
-            fields = row_to_json(row, with_peaks=True)
-            finished = container.close(fields, is_complete=is_whole)
-        except (OSError, VaultError) as error:
-            _log.error("recording %s is left to `recorder recover`: %s", row.id, error)
-            self.is_left_behind = True
-            self._services.alarm(fault_of(error))
-            if row.outcome is Outcome.BLOCKED:
-                return replace(row, recorded_s=0.0)  # recovery destroys it: nothing will have been kept
-            kept = Outcome.FAILED if row.outcome is Outcome.FAILED else Outcome.PARTIAL
-            return replace(row, outcome=kept, reason=fault_of(error))
-        return replace(row, path=finished.path, bytes=finished.bytes, sha256=finished.sha256)
-
-
-def _made() -> "Future[None]":
-    made: Future[None] = Future()
-    made.set_result(None)
-    return made

@@ -74,8 +74,8 @@ class SecondMessage(Component[BridgedCall]):
         if outside.is_held:
             raise RefusedError("the caller would not hear it: this call is on hold")
         self._tag += 1
-        self._leg, self._by, call.progress.second_played = outside.media_leg, by, True
-        outside.play(second.prompt, tag=self._tag)
+        self._leg, self._by, call.progress.second_played = outside.leg.id, by, True
+        outside.leg.play(second.prompt, tag=self._tag)
         if self._recording.in_progress is not None:
             # Were we killed, the container would still say that it was played.
             self._recording.in_progress.describe(self._recording.row())

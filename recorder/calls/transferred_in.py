@@ -127,7 +127,7 @@ class TransferredInMedia(BridgedMedia):
             PortsExhaustedError: No ports are left.
         """
         self._sides[Side.A].signals_from = None
-        self._sides[Side.B].reserve()
+        self._sides[Side.B].leg.reserve()
         try:
             self._sides.open(self._sides[Side.A])
         except PortsExhaustedError:

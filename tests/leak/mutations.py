@@ -155,28 +155,28 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         name="the caller's keys count", file="recorder/calls/keypad.py",
-        old="        is_outside = side is self._call.call.outside\n", new="        is_outside = False\n",
+        old="        is_outside = side is self._call.progress.outside\n", new="        is_outside = False\n",
         calls=("socket/plain/caller_info", "key_rfc4733/plain/caller_info"), finds=r"secret audio, spoken \+",
     ),
     Mutation(
         name="a digit is logged", file="recorder/calls/keypad.py",
-        old="        if not self._call.call.was_joined:\n            if digit == self._second_key:",
+        old="        if not self._call.progress.was_joined:\n            if digit == self._second_key:",
         new="        __import__('logging').getLogger(__name__).info('digit %s', digit)\n"
-            "        if not self._call.call.was_joined:\n            if digit == self._second_key:",
+            "        if not self._call.progress.was_joined:\n            if digit == self._second_key:",
         calls=("card_rfc4733/plain", "card_inband/plain"), finds="log of the daemon.*digits one by one", sinks=_LOG,
     ),
     Mutation(
         name="bodies of INFO are logged", file="recorder/calls/keypad.py",
-        old="        is_outside = side is self._call.call.outside\n",
-        new="        is_outside = side is self._call.call.outside\n"
+        old="        is_outside = side is self._call.progress.outside\n",
+        new="        is_outside = side is self._call.progress.outside\n"
             "        __import__('logging').getLogger(__name__).info('INFO %s', body.content)\n",
         calls=("card_relay/plain", "card_info/plain"), finds="log of the daemon.*digits one by one", sinks=_LOG,
     ),
     Mutation(
-        name="the caller's number is printed", file="recorder/calls/recorded_call.py",
-        old="            recording.joined_at = self.clock.now\n",
-        new="            recording.joined_at = self.clock.now\n"
-            "            __import__('sys').stderr.write(f'{self.offered.from_user}\\n')\n",
+        name="the caller's number is printed", file="recorder/calls/bridged_media.py",
+        old="            recording.joined_at = call.clock.now\n",
+        new="            recording.joined_at = call.clock.now\n"
+            "            __import__('sys').stderr.write(f'{call.offered.from_user}\\n')\n",
         calls=("socket/plain",), finds="log of the daemon.*the caller's number", sinks=_LOG,
     ),
     Mutation(

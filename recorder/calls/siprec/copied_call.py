@@ -240,4 +240,4 @@ class CopiedRecording(Component[SipCall], CopiedCall):
             is_cut_off=was_cut_off,
         )
         close = partial(recording.close, facts, codecs, self.clock.now, silent_s=silent_s)
-        self.controls.when_decided(recording.keep(close))
+        self.controls.discard.when_decided(recording.keep(close))

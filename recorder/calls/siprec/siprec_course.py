@@ -81,7 +81,7 @@ class SessionCourse(Component[CopiedCall]):
             self._documents.append(document)
             return
         text = document.decode("utf-8", "backslashreplace")
-        in_progress.mark({"kind": "siprec_metadata", "at_s": round(in_progress.position_s, 3), "xml": text})
+        in_progress.file.mark({"kind": "siprec_metadata", "at_s": round(in_progress.position_s, 3), "xml": text})
 
     def _judged(self, labels: tuple[str | None, ...]) -> Verdict:
         config, offered = self._call.services.config, self._call.offered

@@ -89,10 +89,10 @@ class HeldCall:
         self.call = self
         self.service = cast(Any, SimpleNamespace(record_hold=False, card_payment=None))
         self.pause_reasons, self.is_held = PauseReasons(), False
-        self.in_progress = Tape(self.pause_reasons)
+        self.in_progress = self.gate = Tape(self.pause_reasons)
         self.reopened: list[None] = []
-        self.gate = RecordingControls(cast(Any, self), lambda: self.reopened.append(None))
-        self.rule = HoldRule(self.gate)
+        self.controls = RecordingControls(cast(Any, self), lambda: self.reopened.append(None))
+        self.rule = HoldRule(self.controls)
         self.told = 0
 
     @property
@@ -133,7 +133,7 @@ def test_the_end_of_a_hold_resumes(held: HeldCall) -> None:
 
 def test_an_end_that_a_pause_overtook_is_not_forgotten(held: HeldCall) -> None:
     held.hold(is_held=False)
-    held.gate.pause(AGENT, "olive")
+    held.controls.pause(AGENT, "olive")
     held.disk.settle()
     assert held.pause_reasons.reasons == {AGENT}, "else the hold would keep the call from being recorded to its end"
 

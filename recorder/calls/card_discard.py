@@ -1,0 +1,209 @@
+"""Discards a call's recording because of a card payment, unless a hold or a claim keeps it. Call thread only.
+
+Whether it is kept is in the database, for which no call waits. Until that is known the recording is paused.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+
+from recorder.calls.acts import Act, Signature, signed
+from recorder.calls.recording import Recording
+from recorder.calls.recording_state import RecordingState
+from recorder.permissions import Act as Permission
+from recorder.rules.pausing import CARD_TRIGGERS, Final, RefusedError, kind_of
+from recorder.rules.policy import CardPayment
+from storage.types import Outcome
+
+_log = logging.getLogger(__name__)
+
+KEPT = "kept_not_discarded"
+"""The alarm: what was to be dropped for a card payment is held or claimed, and was paused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingDiscard:
+    """A pause that turns into a discard unless something keeps the recording.
+
+    Attributes:
+        reason: What holds the pause until then.
+        by: Who paused, as the audit log names them.
+        was_held: The same reason held the pause before.
+        at_s: The position from which nothing is kept.
+        paused: The pause itself.
+        if_kept: What is done where the recording is kept; gets the pause.
+        done: What whoever paused waits for.
+    """
+
+    reason: str
+    by: str
+    was_held: bool
+    at_s: float
+    paused: Act
+    if_kept: Callable[[Act], Act]
+    done: Act = field(default_factory=Act)
+
+    def end_as(self, act: Act, *, is_kept: bool = False) -> None:
+        """Answer as another act is answered, unless the answer was given already."""
+        hand_on(act, self.done, is_kept=is_kept)
+
+    def refuse(self, error: BaseException) -> None:
+        """Answer with an error, unless the answer was given already."""
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+def hand_on(act: Act, done: Act, *, is_kept: bool = False) -> None:
+    """Have an act end as another one does, unless it has ended already."""
+
+    def ended(of: Act) -> None:
+        error = of.exception()
+        if done.done():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(replace(of.result(), is_kept=is_kept))
+
+    act.add_done_callback(ended)
+
+
+class CardDiscard:
+    """Discards one recording, once it is known that nothing keeps it.
+
+    Args:
+        recording: The recording.
+        state: Stores how it stands.
+    """
+
+    def __init__(self, recording: Recording, state: RecordingState) -> None:
+        self._recording = recording
+        self._state = state
+        self._deciding = 0
+        self._closing: Callable[[], None] | None = None
+
+    def is_due(self, reason: str) -> bool:
+        """Tell whether the service wants the recording discarded for this reason."""
+        return self._recording.service.card_payment is CardPayment.DISCARD and kind_of(reason) in CARD_TRIGGERS
+
+    def unless_kept(
+        self,
+        reason: str,
+        by: str,
+        acts: Collection[str],
+        if_kept: Callable[[Act], Act],
+        *,
+        answers_by: float | None = None,
+    ) -> Act:
+        """Shut the gate at once; then discard the recording, or leave it paused where it is to be kept.
+
+        Args:
+            reason: What holds the pause until then.
+            by: Who, as the audit log names them.
+            acts: The ids of the acts that this is part of.
+            if_kept: What is done where it is kept; gets the pause.
+            answers_by: After how long the answer is the pause, and a discard follows; None: it waits for the decision.
+        """
+        recording = self._recording
+        if recording.in_progress is None:  # there is nothing that could be kept
+            return self._discard(reason, by)
+        was_held = reason in recording.pause_reasons.reasons
+        recording.pause_reasons.credit(reason, acts)
+        at_s = recording.gate.pause(reason, by)
+        self._count_undecided(1)
+        pending = PendingDiscard(
+            reason=reason, by=by, was_held=was_held, at_s=at_s, paused=self._state.stored(at_s), if_kept=if_kept
+        )
+        if answers_by is not None:  # whoever pauses is told in time that nothing more is recorded
+            recording.services.scheduler.call_later(answers_by, hand_on, pending.paused, pending.done)
+        self._ask_whether_kept(pending)
+        return pending.done
+
+    def _ask_whether_kept(self, pending: PendingDiscard) -> None:
+        services, decided = self._recording.services, self._recording.keep(self._decided)
+        may_go = services.orders.submit(services.discards.decide, self._recording.id)
+        may_go.add_done_callback(lambda answer: services.scheduler.submit(decided, pending, answer))
+
+    def _decided(self, pending: PendingDiscard, may_go: "Future[bool]") -> None:
+        """Do what was decided; where it could not be found out nothing is destroyed."""
+        self._count_undecided(-1)
+        unknown = may_go.exception()
+        try:
+            if unknown is not None or not may_go.result():
+                self._keep_paused(pending, unknown)
+            elif self._recording.pause_reasons.final is not None:  # ended for good by another act meanwhile
+                self._settle()
+                pending.end_as(pending.paused)
+            else:
+                self._discard_pending(pending)
+        except RefusedError as error:
+            pending.refuse(error)
+        finally:
+            self._close_if_decided()
+
+    def _count_undecided(self, more: int) -> None:
+        self._deciding += more
+        self._recording.services.pauses.set_undecided(self._recording.id, is_undecided=self._deciding > 0)
+
+    def _keep_paused(self, pending: PendingDiscard, unknown: BaseException | None) -> None:
+        pause_reasons = self._recording.pause_reasons
+        self._recording.keep_state(pause_reasons.state, sorted(pause_reasons.reasons), pending.at_s)
+        self._tell_kept(unknown)
+        pending.end_as(pending.if_kept(pending.paused), is_kept=True)
+
+    def _discard_pending(self, pending: PendingDiscard) -> None:
+        recording = self._recording
+        recording.pause_reasons.reasons -= set() if pending.was_held else {pending.reason}
+        discarded, is_late = self._discard(pending.reason, pending.by), pending.done.done()
+        if is_late:  # its first entry says that it was paused
+            details = {"decided_late": True}
+            signature = Signature(act=Permission.PAUSE.value, actor=pending.by, subject=recording.id, details=details)
+            signed(recording.services, discarded, signature)
+        pending.end_as(discarded)
+        settle = recording.keep(self._settle)
+        discarded.add_done_callback(lambda act: settle() if act.exception() is None else None)
+
+    def _settle(self) -> None:
+        services = self._recording.services
+        with contextlib.suppress(RuntimeError):  # the executor takes nothing more: the daemon is being ended
+            services.orders.submit(services.discards.settle, self._recording.id)
+
+    def _tell_kept(self, unknown: BaseException | None) -> None:
+        recording = self._recording
+        recording.services.alarm(KEPT)
+        why = "is held or claimed" if unknown is None else f"may be held or claimed: the index does not say ({unknown})"
+        _log.warning("call %s: its recording %s, so it is paused and not discarded", recording.id, why)
+        recording.services.publish({"event": "alarm", "alarm": KEPT, "id": recording.id})
+
+    def when_decided(self, close: Callable[[], None]) -> None:
+        """Close the recording once it is known whether it is discarded."""
+        self._closing = close
+        self._close_if_decided()
+
+    def _close_if_decided(self) -> None:
+        close = self._closing
+        if close is not None and not self._deciding:
+            self._closing = None
+            close()
+
+    def _discard(self, reason: str, by: str) -> Act:
+        """Drop the recording of the whole call, and tell the officer: nobody else will look for it."""
+        in_progress = self._recording.in_progress
+        position_s = self._recording.gate.end(Final.DISCARDED, reason, by)
+        act = self._state.stored(position_s, *(() if in_progress is None else (in_progress.file.destroy,)))
+        self._file_row()
+        tell = self._recording.keep(self._tell_discarded)
+        act.add_done_callback(lambda done: tell(done.exception() is None))
+        return act
+
+    def _file_row(self) -> None:
+        """File the row of a call of which nothing is left: were we killed, no container could tell of it."""
+        row = replace(self._recording.row(), outcome=Outcome.BLOCKED, reason="discarded")
+        self._recording.services.filing.submit(self._recording.services.rows.save, row)
+
+    def _tell_discarded(self, is_stored: bool) -> None:
+        recording, sounds = self._recording, self._recording.sounds
+        sound = sounds.ended if is_stored else sounds.refused
+        recording.services.scheduler.submit(recording.call.tell_officer, sound)

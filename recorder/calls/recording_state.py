@@ -1,0 +1,72 @@
+"""How one call's recording stands: stored before an act is answered, published when it changes. Call thread only."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import datetime
+
+from recorder.calls.acts import Act, DoneAct, PauseAnswer
+from recorder.calls.pause_watch import PauseWatch
+from recorder.calls.recording import Recording
+from recorder.common.clock import utc_now
+from recorder.common.serial_executor import after, after_all
+from storage.types import ErasureOrder
+
+
+class RecordingState:
+    """Stores and publishes how one recording stands.
+
+    Args:
+        recording: The recording.
+
+    Attributes:
+        watch: Reminds the officer of a pause.
+        since: When the state last changed, UTC; None: it never has.
+        acts: How many acts have been applied.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._state = recording.pause_reasons.state
+        self.watch = PauseWatch(recording, recording.services.config.pause)
+        self.since: datetime | None = None
+        self.acts = 0
+
+    @property
+    def position_s(self) -> float:
+        """Return where the recording is now, seconds; 0 before its beginning and after the call's end."""
+        return 0.0 if self._recording.is_over else self._recording.gate.position_s
+
+    def answer(self, position_s: float, erasure: ErasureOrder | None = None) -> PauseAnswer:
+        """Return the answer to an act."""
+        pause_reasons = self._recording.pause_reasons
+        reasons = tuple(sorted(pause_reasons.reasons))
+        return PauseAnswer(
+            call=self._recording.id, state=pause_reasons.state, reasons=reasons, position_s=position_s, erasure=erasure
+        )
+
+    def stored(
+        self, position_s: float, *also: Callable[[], "Future[None]"], erasure: ErasureOrder | None = None
+    ) -> Act:
+        """Return the answer to an act that is applied already, once its state, and then ``also``, are on disk."""
+        self.acts += 1
+        answer = self.answer(position_s, erasure)
+        done = DoneAct(answer)
+
+        def on_disk(stored: "Future[None]") -> None:
+            error = stored.exception()
+            if error is not None:
+                done.set_exception(error)
+            else:
+                done.set_result(answer)
+
+        put = self._recording.keep_state(answer.state, list(answer.reasons), position_s)
+        after_all(put, *(after(put, start) for start in also)).add_done_callback(on_disk)
+        self.changed()
+        return done
+
+    def changed(self) -> None:
+        """Start or stop reminders and publish the state, after it may have changed."""
+        self.watch.look()
+        if self._recording.pause_reasons.state is not self._state:
+            self._state, self.since = self._recording.pause_reasons.state, utc_now()
+        self._recording.call.tell()
