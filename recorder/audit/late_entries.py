@@ -20,8 +20,9 @@ from storage.rows import time_to_json
 
 _log = logging.getLogger(__name__)
 
-FOLDER, CONSOLE_FOLDER = "late_entries", "late_console_entries"
-"""Of the files, in the home's folder of states: the daemon's, and the console's."""
+FOLDER, CONSOLE_FOLDER, SHELL_FOLDER = "late_entries", "late_console_entries", "late_shell_entries"
+"""Of the files, in the home's folder of states: the daemon's, the console's, and those of commands."""
+FOLDERS = (FOLDER, CONSOLE_FOLDER, SHELL_FOLDER)
 RETRY_S = 3.0
 """How long a log that failed is left in peace: each try may cost the time-out of its lock, and pauses wait for it."""
 _AT_ONCE, _AT_ONCE_BEFORE_ANOTHER = 100, 10

@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 import typer
 
 from recorder.audit.anchoring import NODE_CHARACTERS
-from recorder.audit.ledger import Ledger
 from recorder.audit.package import PackageExistsError, write_package
 from recorder.audit.reading import (
     EXPORT,
@@ -33,6 +32,7 @@ from recorder.cli.shared import (
     print_table,
     progress_bar,
     say,
+    shell_audit,
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
@@ -199,7 +199,7 @@ def _line(entry: AuditEntry, log: AuditLog, zone: ZoneInfo, with_text: bool) -> 
 def _permitted(context: CommandContext, log: AuditLog, act: str, details: dict[str, Any], typed: str = "") -> Person:
     """Return the person who may read the log, once it is written down that they do; or leave."""
     person = context.sign_in("reading the audit log")
-    ledger = Ledger(audit=log, origin={"os_user": os_user()})
+    ledger = shell_audit(context.home, origin={"os_user": os_user()})
     try:
         allowed = ledger.require(person, Act.VIEW_AUDIT, "")
         ledger.note(act, allowed.actor, "", details, text=typed)

@@ -20,10 +20,10 @@ from recorder.cli.shared import (
     print_table,
     progress_bar,
     say,
+    shell_audit,
 )
 from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
-from recorder.common.system_user import os_user
 from recorder.data_subjects.case_repository import CaseRepository
 from recorder.data_subjects.telling import tell_of_erasure
 from recorder.permissions import Act, Person
@@ -137,10 +137,10 @@ def parts_of(context: CommandContext, index: Index) -> tuple[ErasureRepositories
         index=index,
         erasures=erasures,
         audit=audit,
+        ledger=shell_audit(context.home),
         vault=vault,
         forgot_s=context.config.pause.forgot_s,
         now=utc_now,
-        origin={"where": "shell", "os_user": os_user()},
         approvals=Approvals(engine),
         person=people.find,
     )

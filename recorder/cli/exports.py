@@ -20,10 +20,10 @@ from recorder.cli.shared import (
     progress_bar,
     requests_of,
     say,
+    shell_audit,
 )
 from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
-from recorder.common.system_user import os_user
 from recorder.data_subjects.case_repository import CaseRepository
 from recorder.data_subjects.transcripts import Transcripts, case_file
 from recorder.exports.copy_orders import CopyOrder, CopyRepositories, Ordered, check_order
@@ -239,9 +239,10 @@ def _books(context: CommandContext, index: Index) -> CopyRepositories:
         fail(str(error))
     engine = open_people(home.people)
     return CopyRepositories(
-        index=index, requests=requests_of(home), vault=vault, audit=AuditLog(home.audit), site=context.config.site.name,
+        index=index, requests=requests_of(home), vault=vault, audit=AuditLog(home.audit), ledger=shell_audit(home),
+        site=context.config.site.name,
         open=lambda row: open_reader(home, context.config, row, passphrase_file=context.passphrase_file),
-        timezone=context.config.site.timezone, now=utc_now, origin={"where": "shell", "os_user": os_user()},
+        timezone=context.config.site.timezone, now=utc_now,
         case_file=partial(case_file, CaseRepository(engine, now=utc_now), Transcripts(engine)),
     )  # fmt: skip
 

@@ -16,9 +16,9 @@ from recorder.cli.shared import (
     ReasonOption,
     fail,
     people_of,
+    shell_audit,
 )
 from recorder.common.clock import utc_now
-from recorder.common.system_user import os_user
 from recorder.data_subjects.case_deadlines import needed_hold
 from recorder.data_subjects.case_repository import CaseRepository
 from recorder.permissions import Person
@@ -178,11 +178,11 @@ def hold_books(context: CommandContext, index: Index) -> HoldRepositories:
         index=index,
         holds=Holds(index.database),
         audit=AuditLog(context.home.audit),
+        ledger=shell_audit(context.home),
         vault=vault,
         people=lambda: usable_people(people),
         state=context.home.state,
         now=utc_now,
-        origin={"where": "shell", "os_user": os_user()},
         needed=partial(needed_hold, cases, context.config.site.timezone),
     )
 

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 import typer
 
 from recorder.access.database import open_people
-from recorder.audit.ledger import Ledger
 from recorder.cli.context import HomeContext, PersonContext, PersonJsonContext
 from recorder.cli.shared import (
     fail,
@@ -14,18 +13,17 @@ from recorder.cli.shared import (
     print_json,
     print_table,
     say,
+    shell_audit,
 )
 from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
 from recorder.common.smtp import MailError, send_mail
 from recorder.common.smtp_options import is_mail_address
-from recorder.common.system_user import os_user
 from recorder.notifications.addresses import Addresses, change_address
 from recorder.notifications.box import Box
 from recorder.notifications.mail_retries import STUCK_AFTER
 from recorder.notifications.mails import trial
 from recorder.permissions import Act
-from storage.audit import AuditLog
 from storage.rows import time_to_json
 
 mail = typer.Typer(no_args_is_help=True, help="Mail: to whom the recorder writes, and whether that works.")
@@ -60,12 +58,11 @@ def address(
 ) -> None:
     """Say to which address an account is written; takes who changes accounts."""
     person = context.sign_in("an address")
-    ledger = Ledger(audit=AuditLog(context.home.audit), origin={"where": "shell", "os_user": os_user()})
     try:
         change_address(
             Addresses(open_people(context.home.people)),
             people_of(context.home),
-            ledger,
+            shell_audit(context.home),
             person,
             account=account,
             address=to,

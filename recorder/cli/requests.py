@@ -9,7 +9,6 @@ from recorder.access.database import open_people
 from recorder.access.listening import asking
 from recorder.access.listening.appointing import acknowledge, end_deputy, mark_absent, to_acknowledge
 from recorder.access.listening.repositories import AccessRepositories
-from recorder.audit.ledger import Ledger
 from recorder.cli.context import CommandContext, PersonContext, PersonJsonContext
 from recorder.cli.erase import whole_id
 from recorder.cli.proposals import proposed
@@ -18,13 +17,12 @@ from recorder.cli.shared import (
     ReasonOption,
     people_of,
     say,
+    shell_audit,
 )
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.common.system_user import os_user
 from recorder.permissions import Act, Person
 from recorder.rules.requesting import LEAVE_DAYS, MOST_LEAVE_DAYS, AccessRequest, Category, Leave, RequestWish
-from storage.audit import AuditLog
 from storage.index import Index
 from storage.rows import time_to_json
 from storage.types import RecordingId
@@ -180,8 +178,7 @@ def acknowledge_one(
 def hearing_books(home: Home, index: Index) -> AccessRepositories:
     """Return what requests are kept in."""
     people = people_of(home)
-    ledger = Ledger(audit=AuditLog(home.audit), origin={"where": "shell", "os_user": os_user()})
-    return AccessRepositories.on(open_people(home.people), index, people, ledger, utc_now)
+    return AccessRepositories.on(open_people(home.people), index, people, shell_audit(home), utc_now)
 
 
 def _act(context: CommandContext, act: Callable[[AccessRepositories, Person], _T]) -> _T:

@@ -4,6 +4,7 @@ import getpass
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -26,6 +27,8 @@ from recorder.access.listening.requests import Requests
 from recorder.access.seals import Seals
 from recorder.access.second_factor import WRONG_CODE_SENTENCE, SecondFactors
 from recorder.access.sessions import SessionKind, Sessions
+from recorder.audit.audit_service import AuditService
+from recorder.audit.late_entries import SHELL_FOLDER, LateEntries
 from recorder.cli.command_access import ASKED_BY_THE_DAEMON, WITHOUT_ACCOUNT, requirement_of, takes_person
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
@@ -348,9 +351,20 @@ def refuse(
     said: str | None = None,
 ) -> NoReturn:
     """Write a refusal down and leave with its sentence, or with another one that tells less."""
-    note = AuditNote(act=f"{act.value}.refused", subject=subject, details={**details, "why": why})
-    audit(home, note, actor=person.actor, text=text)
+    service = shell_audit(home, origin={"os_user": os_user()})
+    service.note_late(f"{act.value}.refused", person.actor, subject, {**details, "why": why}, text=text or None)
     fail(said or why)
+
+
+def shell_audit(home: Home, *, origin: Mapping[str, str] | None = None) -> AuditService:
+    """Return the audit log as acts at the shell are written to it; ``origin`` None: the shell, and its user."""
+    log = AuditLog(home.audit)
+    late = LateEntries(log, home.state / SHELL_FOLDER, alarm=_late, now=utc_now, clock=time.monotonic)
+    return AuditService(audit=log, late=late, origin=origin or {"where": "shell", "os_user": os_user()})
+
+
+def _late(_alarm: str) -> None:
+    sys.stderr.write("the audit log cannot be written; the refusal is entered later\n")
 
 
 def audit(home: Home, note: AuditNote, *, actor: str, text: str = "") -> None:

@@ -175,7 +175,7 @@ def _heard(repos: CaseRepositories, actor: Actor, case_id: str, recording: str) 
     found = RecordingId(recording)
     if repos.hearing.requests.leave(person.name, found, Leave.LISTEN) is None:
         sentence = f"To work on a transcript takes leave to hear {recording}: `recorder requests ask`."
-        raise repos.hearing.ledger.refusal(person, Act.PLAY, recording, sentence)
+        raise repos.hearing.ledger.refusal(person.actor, Act.PLAY, recording, sentence)
     refuse_locked(Erasures(repos.holds.index.database), found)
     refuse_restricted(Claims(repos.holds.index.database), found, repos.cases.now())
     try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from recorder.access.listening.requests import Requests
-from recorder.audit.ledger import Ledger
+from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
 from recorder.exports.copying import Ground
 from recorder.exports.cover_sheet import length_words, position_words
@@ -99,10 +99,10 @@ class CopyRepositories:
         vault: Their containers.
         open: Opens a container with the private key; StorageError if it cannot.
         audit: The audit log.
+        ledger: The audit log as acts of people write it.
         site: Name of the council.
         timezone: IANA name of its zone.
         now: The clock, UTC.
-        origin: Facts for the audit log: from where the acts come.
         requests: Leave that was given.
         case_file: Returns what of a case goes with copies, or raises ProblemError.
     """
@@ -112,16 +112,11 @@ class CopyRepositories:
     vault: Vault
     open: Callable[[RecordingRow], RecordingReader]
     audit: AuditLog
+    ledger: AuditService
     site: str
     timezone: str
     now: Callable[[], datetime]
-    origin: Mapping[str, str] = field(default_factory=dict)
     case_file: Callable[[str], CaseFile] = _no_cases
-
-    @property
-    def ledger(self) -> Ledger:
-        """The audit log as acts are written to it."""
-        return Ledger(audit=self.audit, origin=self.origin)
 
     @property
     def copies(self) -> CopyList:
@@ -173,7 +168,9 @@ def check_order(repos: CopyRepositories, actor: Actor, recording: str, order: Co
     _refuse_locked(repos, person, row.id)
     heard, span_s = whole_for(row, request.heard(row.id)), _span(order, row)
     if is_silent(heard, *(span_s or (0.0, row.duration_s))):
-        raise repos.ledger.refusal(person, Act.EXPORT, row.id, f"Nothing of this part of {row.id} was granted to you.")
+        raise repos.ledger.refusal(
+            person.actor, Act.EXPORT, row.id, f"Nothing of this part of {row.id} was granted to you."
+        )
     copy = prepared(repos, row, order.form, heard=heard, span_s=span_s, redactions=order.redactions)
     is_whole = copy.span_s[0] == 0 and copy.span_s[1] >= row.duration_s
     case = repos.case_file(order.case) if order.case else None
@@ -274,7 +271,7 @@ def _refuse_locked(repos: CopyRepositories, person: Person, recording: Recording
         refuse_locked(Erasures(repos.index.database), recording)
         refuse_restricted(Claims(repos.index.database), recording, repos.now())
     except ProblemError as error:
-        repos.ledger.refusal(person, Act.EXPORT, recording, error.detail)
+        repos.ledger.refusal(person.actor, Act.EXPORT, recording, error.detail)
         raise
 
 

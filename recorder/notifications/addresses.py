@@ -6,7 +6,7 @@ from sqlalchemy import Engine, delete, insert, select
 
 from recorder.access.accounts import People
 from recorder.access.tables import mail_addresses
-from recorder.audit.ledger import Ledger
+from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
 from recorder.common.smtp_options import is_mail_address
 from recorder.permissions import Act, Actor
@@ -35,7 +35,7 @@ class Addresses:
 
 
 def change_address(
-    addresses: Addresses, people: People, ledger: Ledger, actor: Actor, *, account: str, address: str | None
+    addresses: Addresses, people: People, ledger: AuditService, actor: Actor, *, account: str, address: str | None
 ) -> None:
     """Say to which address an account is written; None: to none.
 

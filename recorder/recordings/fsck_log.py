@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from recorder.audit.late_entries import CONSOLE_FOLDER as LATE_CONSOLE_ENTRIES
-from recorder.audit.late_entries import FOLDER as LATE_ENTRIES
+from recorder.audit.late_entries import FOLDERS as LATE_ENTRIES
 from recorder.recordings.finding import deleted
 from recorder.recordings.replay import COPY_ACTS, ORDER_ACTS, copies_of, orders_of, readable
 from recorder.recordings.resurrection_guard import held_since
@@ -151,7 +150,7 @@ class LogCheck:
             if is_open(order) and order.id not in open_orders and not self._is_placed(order.id):
                 what = f"the order {order.id} to erase from it is open in the audit log, and not in the index"
                 yield Finding(kind=Kind.ORDER, where=order.recording, what=what, recording=order.recording)
-        if any(any((self.state / name).glob("*.json")) for name in (LATE_ENTRIES, LATE_CONSOLE_ENTRIES)):
+        if any(any((self.state / name).glob("*.json")) for name in LATE_ENTRIES):
             return  # what people said meanwhile is not in the log yet
         for order in open_orders.values():
             known = logged.get(order.id)

@@ -18,8 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from recorder.audit.late_entries import CONSOLE_FOLDER as LATE_CONSOLE_ENTRIES
-from recorder.audit.late_entries import FOLDER as LATE_ENTRIES
+from recorder.audit.late_entries import FOLDERS as LATE_ENTRIES
 from recorder.calls.filing import FOLDER
 from recorder.common.home import Home
 from recorder.config.settings import Config
@@ -191,7 +190,7 @@ class Reindexer:
         return done
 
     def _begun(self) -> Reindexed:
-        folders = [self.home.state / name for name in (LATE_ENTRIES, LATE_CONSOLE_ENTRIES)]
+        folders = [self.home.state / name for name in LATE_ENTRIES]
         late = sum(1 for folder in folders for _ in folder.glob("*.json"))
         if self._is_file:
             state, problem = state_of(self._path)

@@ -6,7 +6,7 @@ An id says when which extension was called. So nobody learns from a refusal whic
 import contextlib
 from collections.abc import Collection
 
-from recorder.audit.ledger import Ledger
+from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person
 from recorder.rules.authorisation import knows_of
@@ -22,7 +22,7 @@ def none_such(what: str = "recording") -> ProblemError:
 
 
 def check_known(
-    ledger: Ledger,
+    ledger: AuditService,
     person: Person,
     act: Act,
     recording: str,
@@ -46,7 +46,7 @@ def check_known(
         ProblemError: 404, as for one that is not there.
     """
     if not knows_of(person, operators=operators, team=team):
-        ledger.refusal(person, act, recording, "This is not a recording that they may know of.")
+        ledger.refusal(person.actor, act, recording, "This is not a recording that they may know of.")
         raise none_such(what)
 
 

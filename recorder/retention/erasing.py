@@ -110,7 +110,7 @@ def check_order(
     operators, team = owners_of(row, start_s, row.duration_s if end_s is None else end_s)
     decision = may_order(person, kind, replace(about, operators=operators, team=team), act=act, reason=reason)
     if isinstance(decision, Refusal):
-        raise repos.ledger.refusal(person, act, row.id, decision.reason)
+        raise repos.ledger.refusal(person.actor, act, row.id, decision.reason)
     with storage_problems():
         before = repos.erasures.of_recording(row.id)
     span_s = (start_s, row.duration_s if end_s is None else end_s)
@@ -132,7 +132,7 @@ def check_order(
     if needed is Confirmation.THREE:
         problem = check_third(repos.person(third) if third else None, order, replace(about, team=team))
         if problem is not None:
-            raise repos.ledger.refusal(person, act, row.id, problem)
+            raise repos.ledger.refusal(person.actor, act, row.id, problem)
     return row, order, needed
 
 

@@ -36,7 +36,7 @@ def decide_erasure(
     about, approval = _about_order(repos, order, row), repos.approvals.get(order.id) if repos.approvals else None
     decision = may_decide(person, order, about, confirm=confirm, third=approval.third if approval else None)
     if isinstance(decision, Refusal):
-        raise repos.ledger.refusal(person, Act.CONFIRM_ERASURE, order.recording, decision.reason)
+        raise repos.ledger.refusal(person.actor, Act.CONFIRM_ERASURE, order.recording, decision.reason)
     if order.state is not ErasureState.WAITING and (confirm or order.state is not ErasureState.FAILED):
         raise ProblemError(409, f"The order does not wait for anybody: it is {order.state}.")
     if confirm and not MIN_REASON_CHARACTERS <= len(reason.strip()) <= MAX_REASON_CHARACTERS:
@@ -65,7 +65,7 @@ def order_to_hear(repos: ErasureRepositories, person: Actor, order_id: str) -> t
         raise ProblemError(409, "The span of an order that takes three people is heard, while it waits; no other.")
     decision = may_decide(person, order, _about_order(repos, order, row), confirm=True, third=approval.third)
     if isinstance(decision, Refusal):
-        raise repos.ledger.refusal(person, Act.PLAY, row.id, decision.reason)
+        raise repos.ledger.refusal(person.actor, Act.PLAY, row.id, decision.reason)
     return order, row
 
 

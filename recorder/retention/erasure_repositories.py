@@ -2,13 +2,13 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from recorder.audit.ledger import Ledger
+from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person
 from recorder.recordings.visibility import begun_row, check_known, none_such
@@ -41,10 +41,10 @@ class ErasureRepositories:
         index: Recordings.
         erasures: Orders.
         audit: The audit log.
+        ledger: The audit log as acts of people write it.
         vault: Tells whether a recording is still being written.
         forgot_s: ``[pause] forgot_s``.
         now: The clock, UTC.
-        origin: Facts for the audit log: from where the acts come.
         ordering: Held from the decision on an order until it is placed: what is given at once adds up too.
         approvals: Of orders that take three people; None where they cannot be given.
         person: Returns whose account a name is, if it can be used.
@@ -53,18 +53,13 @@ class ErasureRepositories:
     index: Index
     erasures: Erasures
     audit: AuditLog
+    ledger: AuditService
     vault: Vault
     forgot_s: float
     now: Callable[[], datetime]
-    origin: Mapping[str, str] = field(default_factory=dict)
     ordering: AbstractContextManager[Any] = field(default_factory=threading.Lock)
     approvals: Approvals | None = None
     person: Callable[[str], Person | None] = lambda _name: None
-
-    @property
-    def ledger(self) -> Ledger:
-        """Return the audit log as acts of people write it."""
-        return Ledger(audit=self.audit, origin=self.origin)
 
 
 def order_to_json(order: ErasureOrder) -> dict[str, Any]:

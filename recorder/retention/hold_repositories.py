@@ -1,12 +1,12 @@
 """Where holds are kept, and what is read there before one is placed or changed."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from recorder.audit.ledger import Ledger
+from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person
 from recorder.recordings.kept_live import is_being_discarded
@@ -32,28 +32,23 @@ class HoldRepositories:
         index: Recordings.
         holds: Holds.
         audit: The audit log.
+        ledger: The audit log as acts of people write it.
         vault: Knows the calls in progress.
         people: Everybody with an account that can be used.
         state: The home's folder of states.
         now: The clock, UTC.
-        origin: Facts for the audit log: from where the acts come.
         needed: Says why a hold may not be released yet, a sentence, or None: its case goes on.
     """
 
     index: Index
     holds: Holds
     audit: AuditLog
+    ledger: AuditService
     vault: Vault
     people: Callable[[], Iterable[Person]]
     state: Path
     now: Callable[[], datetime]
-    origin: Mapping[str, str] = field(default_factory=dict)
     needed: Callable[[Hold], str | None] = lambda _hold: None
-
-    @property
-    def ledger(self) -> Ledger:
-        """Return what writes the acts down."""
-        return Ledger(audit=self.audit, origin=self.origin)
 
 
 def call_to_hold(repos: HoldRepositories, recording: str, person: Person | None = None) -> HeldCall:

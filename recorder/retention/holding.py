@@ -71,7 +71,7 @@ def release_hold(repos: HoldRepositories, actor: Actor, hold_id: str, *, reason:
 
     def released(hold: Hold, at: datetime, person: Person) -> Hold:
         if sentence := repos.needed(hold) or _needed_by_claim(repos, hold):
-            raise repos.ledger.refusal(person, Act.RELEASE_HOLD, hold.recording, sentence)
+            raise repos.ledger.refusal(person.actor, Act.RELEASE_HOLD, hold.recording, sentence)
         return replace(hold, released_by=person.actor, released_at=at, grace_until=at + GRACE)
 
     change = _HoldChange(RELEASED, Act.RELEASE_HOLD, HoldEvent.RELEASE, may_release, released)
@@ -227,4 +227,4 @@ def _changed(repos: HoldRepositories, actor: Actor, hold_id: str, change: _HoldC
 
 def _allow(repos: HoldRepositories, person: Person, act: Act, subject: str, decision: Allowed | Refusal) -> None:
     if isinstance(decision, Refusal):
-        raise repos.ledger.refusal(person, act, subject, decision.reason)
+        raise repos.ledger.refusal(person.actor, act, subject, decision.reason)

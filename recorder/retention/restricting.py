@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from recorder.audit.ledger import Ledger
+from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Actor, DeniedError, Person, Role
 from recorder.retention.hold_repositories import HoldRepositories, call_to_hold, settling_books, steady_books
@@ -54,7 +54,7 @@ class ClaimRepositories:
         return Claims(self.holds.holds.database)
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> AuditService:
         """The audit log as acts are written to it."""
         return self.holds.ledger
 
@@ -247,7 +247,7 @@ def _refuse_own(repos: ClaimRepositories, person: Person, claim: Claim) -> None:
     named = {operator.casefold() for operator in call.operators}
     if person.display_name.casefold() in named or person.extension in call.extensions:
         sentence = "This is your own call: somebody else has to decide."
-        raise repos.ledger.refusal(person, Act.DECIDE_CLAIM, claim.recording, sentence)
+        raise repos.ledger.refusal(person.actor, Act.DECIDE_CLAIM, claim.recording, sentence)
 
 
 def _refuse_held(repos: ClaimRepositories, claim: Claim, now: datetime) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection
 
 from starlette.requests import Request
 
+from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Actor, Application, Person, Refusal
 from recorder.rules.authorisation import may
 from recorder.rules.requirement import missing_act
 from recorder.web.path_ids import id_in_path
 from recorder.web.route_access import requirement_of
-from recorder.web.rules import Rules
 
 
 class Admission:
@@ -24,7 +24,7 @@ class Admission:
         deputies: Returns the accounts that stand in for the data protection officer; blocks.
     """
 
-    def __init__(self, rules: Rules, deputies: Callable[[], Collection[str]]) -> None:
+    def __init__(self, rules: AuditService, deputies: Callable[[], Collection[str]]) -> None:
         self._rules = rules
         self._deputies = deputies
 
@@ -48,4 +48,4 @@ class Admission:
     def _refusal(self, request: Request, actor: Actor, act: Act) -> ProblemError:
         decision = may(actor, act, reason="asked elsewhere", has_leave=True)
         sentence = decision.reason if isinstance(decision, Refusal) else "This is for people, not for tokens."
-        return self._rules.refuse(actor.actor, act, id_in_path(request.path_params), sentence)
+        return self._rules.refusal(actor.actor, act, id_in_path(request.path_params), sentence)

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from recorder.access.openid.starts import Starts
-from recorder.audit.late_entries import CONSOLE_FOLDER, LateEntries
+from recorder.audit.audit_service import AuditService
 from recorder.common import problem_answers
 from recorder.common.problems import ProblemError
 from recorder.common.web import application, patterns_of
@@ -58,7 +58,6 @@ from recorder.web.rates import RateLimits
 from recorder.web.recording_service import RecordingService
 from recorder.web.render import HERE, Renderer
 from recorder.web.route_access import check_routes
-from recorder.web.rules import Rules
 from recorder.web.sign_on_service import SignOnService
 from recorder.web.watchers import Watchers
 
@@ -129,10 +128,8 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
 
 
 def _parts(deps: ConsoleDeps, limits: RateLimits, renderer: Renderer) -> ConsoleParts:
-    late = LateEntries(
-        deps.repos.audit, deps.hold_books.state / CONSOLE_FOLDER, alarm=_alarm, now=deps.now, clock=time.monotonic
-    )
-    rules, pulse = Rules(deps.audit, late), Pulse(deps.beats)
+    ledger = deps.hearing.ledger
+    rules, pulse = AuditService(audit=ledger.audit, late=ledger.late), Pulse(deps.beats)
     daemon = DaemonAccess(deps.live, rules)
     live = LiveCallService(daemon, managed=deps.managed, now=deps.now)
     return ConsoleParts(
@@ -172,7 +169,3 @@ def _answer_problems(app: FastAPI, renderer: Renderer, headers: Mapping[str, str
 
     problem_answers.install(app, respond)
     app.add_exception_handler(SignInNeededError, on_sign_in_needed)
-
-
-def _alarm(what: str) -> None:
-    _log.error("an act went on without its entry in the audit log: %s", what)

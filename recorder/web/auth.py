@@ -13,6 +13,7 @@ from starlette.responses import Response
 from recorder.access.openid.starts import WAIT_S
 from recorder.access.sessions import STARTING_FOR, SessionKind, SignInSession
 from recorder.access.tokens import TokenRefused
+from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
 from recorder.permissions import Actor, Person
 from recorder.web.admission import Admission
@@ -20,7 +21,6 @@ from recorder.web.connections import IS_KNOWN
 from recorder.web.deps import ConsoleDeps
 from recorder.web.rates import RateLimits, credentials_of, kind_of, session_cookie
 from recorder.web.refused_tokens import RefusedTokens
-from recorder.web.rules import Rules
 
 _LONGEST_CALL = timedelta(hours=12)
 _CHECKED_AT_ONCE = 4
@@ -54,7 +54,7 @@ class Gatekeeper:
         turns: Whoever has a password checked takes one, before there is a thread for it.
     """
 
-    def __init__(self, deps: ConsoleDeps, rules: Rules, limits: RateLimits) -> None:
+    def __init__(self, deps: ConsoleDeps, rules: AuditService, limits: RateLimits) -> None:
         self._deps = deps
         self._rules = rules
         self._limits = limits
@@ -151,7 +151,7 @@ class Gatekeeper:
         if caller.session is None:
             return  # a token is never sent by a browser on its own
         if not sent or not hmac.compare_digest(sent.encode(), caller.csrf.encode()):
-            raise self._rules.refuse(
+            raise self._rules.refusal(
                 caller.actor.actor, "csrf", "", "This form is out of date. Go back, load the page again and retry."
             )
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
 from recorder.control.client import DaemonRefusedError, DaemonUnavailableError
 from recorder.permissions import Act, Actor, Person
 from recorder.web.deps import Live
-from recorder.web.rules import Rules
 
 T = TypeVar("T")
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 class DaemonAccess:
     """Asks the daemon. Blocks."""
 
-    def __init__(self, live: Live, rules: Rules) -> None:
+    def __init__(self, live: Live, rules: AuditService) -> None:
         self._live = live
         self.rules = rules
 
@@ -41,7 +41,7 @@ class DaemonAccess:
         Raises:
             ProblemError: 403, it does not.
         """
-        self.rules.require(actor, act, subject, reason=reason)
+        self.rules.authorise(actor, act, subject, reason=reason)
         assert isinstance(actor, Person), "the table gives these acts to nobody else"
         return actor
 

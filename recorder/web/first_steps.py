@@ -89,4 +89,4 @@ def note_try(request: Request, console: ConsoleParts, note: AuditNote) -> None:
     Whoever is to pause must get in though the log cannot be written; nothing but live calls is shown to them then.
     """
     source = request.client.host if request.client else ""
-    console.rules.note_late(note.subject, note.act, note.subject, **note.details, source=source)
+    console.rules.note_late(note.act, note.subject, note.subject, {**note.details, "source": source})

@@ -59,7 +59,7 @@ router = APIRouter(prefix="/api", responses=PROBLEMS)
 @router.get("/recordings/{recording_id}/holds")
 def of_recording(console: Console, recording_id: RecordingPath, caller: ApiReader) -> HoldsAnswer:
     """The holds of one recording, oldest first, those that are over too; for whoever may place some."""
-    console.rules.require(caller.actor, Act.PLACE_HOLD, recording_id, reason="shown")
+    console.rules.authorise(caller.actor, Act.PLACE_HOLD, recording_id, reason="shown")
     row = console.recording_service.view(caller.actor, recording_id)
     return _answer(console, holds_shown(console.deps.hold_books, caller.actor, row))
 

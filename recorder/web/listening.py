@@ -25,7 +25,7 @@ SETTLE_S = 20.0
 _MOST = 10_000
 
 Note = Callable[..., None]
-"""`recorder.web.rules.Rules.note_late`."""
+"""`recorder.audit.audit_service.AuditService.note_late`."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -185,7 +185,7 @@ class Listens:
         sent = merged(span_of(start, end) for start, end in spans)
         audible = sent if listen.heard is None else common(sent, listen.heard)
         heard = [{"from_s": start, "to_s": end} for start, end in in_seconds(audible)]
-        self._note(listen.account, SERVED, listen.recording, spans=heard, **listen.marks)
+        self._note(SERVED, listen.account, listen.recording, {"spans": heard, **listen.marks})
 
 
 def together(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

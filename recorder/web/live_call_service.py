@@ -51,7 +51,7 @@ class LiveCallService:
 
     def looks(self, actor: Actor) -> None:
         """Make sure that somebody may look at live calls, and have it in the audit log once an hour."""
-        self._daemon.rules.require(actor, Act.SEE_LIVE)
+        self._daemon.rules.authorise(actor, Act.SEE_LIVE)
         self._views.note(actor, has_numbers=isinstance(may(actor, Act.SEE_NUMBERS), Allowed))
 
     def around(self, actor: Actor) -> Around:
@@ -95,4 +95,4 @@ class LiveCallService:
 
     def _require(self, actor: Actor, act: Act, target: Target) -> None:
         extension = target.number if isinstance(target, ExtensionTarget) else None
-        self._daemon.rules.require(actor, act, target.subject, extension=extension)
+        self._daemon.rules.authorise(actor, act, target.subject, extension=extension)

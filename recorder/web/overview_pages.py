@@ -43,13 +43,13 @@ def overview(console: Console, caller: PageReader) -> HTMLResponse:
 @router.post("/overview")
 def figures(console: Console, caller: PageChanger) -> HTMLResponse:
     """Show it with the figures of the last seven days: counted when asked for, since that looks at every call."""
-    console.rules.require(caller.actor, Act.ACKNOWLEDGE)
+    console.rules.authorise(caller.actor, Act.ACKNOWLEDGE)
     return _page(console, caller, week=week_until(console.deps.watch, console.deps.now()).lines())
 
 
 def _page(console: ConsoleParts, caller: ConsoleCaller, **values: Any) -> HTMLResponse:  # noqa: ANN401 - of the template
-    console.rules.require(caller.actor, Act.ACKNOWLEDGE)
-    console.rules.note(caller.actor.actor, Act.REPORT, "", report="overview")
+    console.rules.authorise(caller.actor, Act.ACKNOWLEDGE)
+    console.rules.note(Act.REPORT, caller.actor.actor, "", {"report": "overview"})
     person, deps = caller.person, console.deps
     assert person is not None, "the rules give this to people only"
     hearing, approvers, today = deps.hearing, deps.hearing.approvers, deps.cases.today

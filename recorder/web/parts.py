@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Form, Header, Request
 
 from recorder.access.openid.starts import Starts
+from recorder.audit.audit_service import AuditService
 from recorder.web.auth import CSRF_HEADER, ConsoleCaller, Gatekeeper
 from recorder.web.board import Board
 from recorder.web.deps import ConsoleDeps
@@ -15,7 +16,6 @@ from recorder.web.opt_out_service import OptOutService
 from recorder.web.pulse import Pulse
 from recorder.web.recording_service import RecordingService
 from recorder.web.render import Renderer
-from recorder.web.rules import Rules
 from recorder.web.sign_on_service import SignOnService
 from recorder.web.watchers import Watchers
 
@@ -31,7 +31,7 @@ class ConsoleParts:
     """
 
     deps: ConsoleDeps
-    rules: Rules
+    rules: AuditService
     live: LiveCallService
     opt_outs: OptOutService
     sign_ons: SignOnService

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from recorder.access.listening.appointing import break_glass
 from recorder.access.listening.emergencies import Emergency
+from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
 from recorder.exports.copy_orders import CopyOrder, check_order, prepared
 from recorder.permissions import Act, Actor, Application, DeniedError, Person, Refusal
@@ -24,7 +25,6 @@ from recorder.web.copies import CopyForm, taken
 from recorder.web.deps import AudioFile, ConsoleDeps
 from recorder.web.listening import OPENED, Listen, Listens
 from recorder.web.ranges import wanted_bytes
-from recorder.web.rules import Rules
 from storage.claims import Claims
 from storage.copy_list import CopyMade
 from storage.encoding import MEDIA_TYPES, SUFFIXES, CopyFormat
@@ -79,16 +79,16 @@ class RecordingService:
     (nothing is shown then).
     """
 
-    def __init__(self, deps: ConsoleDeps, rules: Rules) -> None:
+    def __init__(self, deps: ConsoleDeps, rules: AuditService) -> None:
         self._deps = deps
         self._rules = rules
         self.listens = Listens(rules.note_late, deps.now)
 
     def search(self, actor: Actor, search: Search) -> SearchPage:
         """Find recordings."""
-        self._rules.require(actor, Act.SEARCH, extension=search.extension)
+        self._rules.authorise(actor, Act.SEARCH, extension=search.extension)
         search = self._narrow(actor, search)
-        self._rules.note(actor.actor, Act.SEARCH, "", text=typed(search), **describe(search))
+        self._rules.note(Act.SEARCH, actor.actor, "", describe(search), text=typed(search))
         rows, counted = self._deps.index.page(search)
         found = [shown(actor, row) for row in rows if knows(actor, row)]
         return SearchPage(rows=found, total=min(counted, COUNTED), is_more=counted > COUNTED)
@@ -97,7 +97,7 @@ class RecordingService:
         try:
             search = findable(actor, search)
         except DeniedError as error:
-            raise self._rules.refuse(actor.actor, Act.SEARCH, "", str(error)) from error
+            raise self._rules.refusal(actor.actor, Act.SEARCH, "", str(error)) from error
         if isinstance(actor, Application) and actor.extensions and search.extension is None:
             if len(actor.extensions) > 1:
                 raise ProblemError(422, f"Give extension: one of {', '.join(sorted(actor.extensions))}.")
@@ -108,7 +108,7 @@ class RecordingService:
         """Return one recording's row."""
         leave = self.leave(actor, recording_id)
         row = self._row(actor, Act.VIEW, recording_id, has_leave=leave is not None)
-        self._rules.note(actor.actor, Act.VIEW, row.id)
+        self._rules.note(Act.VIEW, actor.actor, row.id)
         return shown(actor, row, leave)
 
     def leave(self, actor: Actor, recording_id: str, wanted: Leave = Leave.LISTEN) -> AccessRequest | None:
@@ -129,7 +129,9 @@ class RecordingService:
         def enter(until: datetime) -> None:
             listen.until = until
             granted_s = (until - now).total_seconds()
-            self._rules.note(person.actor, Act.PLAY, row.id, text=listen.reason, granted_s=granted_s, **listen.marks)
+            self._rules.note(
+                Act.PLAY, person.actor, row.id, {"granted_s": granted_s, **listen.marks}, text=listen.reason
+            )
 
         def enter_emergency(one: Emergency) -> None:
             listen.emergency = one.id
@@ -151,7 +153,7 @@ class RecordingService:
             The recording, and the secret part of an address of audio.
         """
         order, row = order_to_hear(self._deps.repos, person, order_id)
-        self._rules.require(person, Act.PLAY, row.id, has_leave=True)
+        self._rules.authorise(person, Act.PLAY, row.id, has_leave=True)
         self.listens.check_room()
         span_s, now = span_of(order, row.duration_s), self._deps.now()
         length = timedelta(seconds=span_s[1] - span_s[0])
@@ -161,7 +163,7 @@ class RecordingService:
             when_all_sent=partial(self._note_heard, order.id, person.name, length),
         )  # fmt: skip
         granted_s = (listen.until - now).total_seconds()
-        self._rules.note(person.actor, Act.PLAY, row.id, granted_s=granted_s, **listen.marks)
+        self._rules.note(Act.PLAY, person.actor, row.id, {"granted_s": granted_s, **listen.marks})
         return row.id, self.listens.keep(listen)
 
     def _check_listen(self, person: Person, listen: Listen, recording_id: str) -> RecordingRow:
@@ -180,7 +182,7 @@ class RecordingService:
             self._deps.repos.approvals.heard(order, account, begun_at + length)
 
     def _note_opened(self, person: Person, listen: Listen) -> None:
-        self._rules.note(person.actor, OPENED, listen.recording, text=listen.reason, **listen.marks)
+        self._rules.note(OPENED, person.actor, listen.recording, listen.marks, text=listen.reason)
 
     def play(self, person: Person, recording_id: str, secret: str, wanted: str | None = None) -> Sound:
         """Open the audio of a recording that leave was given for: each listen is an entry before its first byte.
@@ -194,7 +196,7 @@ class RecordingService:
         listen = self.listens.find(person.name, recording_id, secret)
         if listen is None:
             ended = "Your permission to listen has ended. Ask for a new one on the recording's page."
-            raise self._rules.refuse(person.actor, Act.PLAY, recording_id, ended)
+            raise self._rules.refusal(person.actor, Act.PLAY, recording_id, ended)
         row = self._check_listen(person, listen, recording_id)
         copy = self._opened(listen, row)
         part = wanted_bytes(wanted, copy.size_bytes)
@@ -266,7 +268,7 @@ class RecordingService:
             refuse_locked(self._deps.repos.erasures, row.id)
             refuse_restricted(Claims(self._deps.repos.index.database), row.id, self._deps.now())
         except ProblemError as error:
-            self._rules.refuse(actor.actor, act, row.id, error.detail)
+            self._rules.refusal(actor.actor, act, row.id, error.detail)
             raise
 
     def _row(
@@ -274,7 +276,7 @@ class RecordingService:
     ) -> RecordingRow:
         if not is_recording_id(recording_id):
             raise ProblemError(404, "There is no such recording.")
-        self._rules.require(actor, act, recording_id, reason=reason, has_leave=has_leave)
+        self._rules.authorise(actor, act, recording_id, reason=reason, has_leave=has_leave)
         try:
             row = self._deps.index.get(recording_id)
         except NotFoundError as error:
@@ -286,7 +288,7 @@ class RecordingService:
             actor, act, reason=reason, operator=operator, team=team, extension=row.extension, has_leave=has_leave
         )
         if isinstance(decision, Refusal):  # the same words as for one that is not there: ids are not to be guessed at
-            self._rules.refuse(actor.actor, act, row.id, decision.reason)
+            self._rules.refusal(actor.actor, act, row.id, decision.reason)
             raise ProblemError(404, "There is no such recording.")
         return row
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from recorder.access.tokens import TokenRefused
-from recorder.web.rules import Rules
+from recorder.audit.audit_service import AuditService
 from recorder.web.throttle import source_of
 
 WINDOW_S = 60.0
@@ -29,7 +29,7 @@ class RefusedTokens:
         clock: Returns seconds that never go back.
     """
 
-    def __init__(self, rules: Rules, clock: Callable[[], float]) -> None:
+    def __init__(self, rules: AuditService, clock: Callable[[], float]) -> None:
         self._rules = rules
         self._clock = clock
         self._lock = threading.Lock()
@@ -53,7 +53,9 @@ class RefusedTokens:
                 self._left_out[_kept(self._left_out, source)] += 1
                 self._tokens[_kept(self._tokens, who)] += 1
         if is_one_by_one:
-            self._rules.note_late(who, "access.refused", refused.name, text=refused.why, act="token.use", source=host)
+            self._rules.note_late(
+                "access.refused", who, refused.name, {"act": "token.use", "source": host}, text=refused.why
+            )
 
     def look(self, *, is_last: bool = False) -> None:
         """Write down how many were left out, once their minute is over; for every request, and at the end."""
@@ -66,12 +68,15 @@ class RefusedTokens:
             seconds, sources, tokens = round(now_s - self._began_s), self._left_out, self._tokens
             self._begin(now_s)
         if sources:
-            self._rules.note_late(
-                "unknown", "access.refused", "",
-                text=f"Tokens that are not good were refused {sources.total()} times more in {seconds} s.",
-                act="token.use", times=sources.total(), seconds=seconds,
-                sources=dict(sources.most_common(_NAMED)), tokens=dict(tokens.most_common(_NAMED)),
-            )  # fmt: skip
+            details = {
+                "act": "token.use",
+                "times": sources.total(),
+                "seconds": seconds,
+                "sources": dict(sources.most_common(_NAMED)),
+                "tokens": dict(tokens.most_common(_NAMED)),
+            }
+            told = f"Tokens that are not good were refused {sources.total()} times more in {seconds} s."
+            self._rules.note_late("access.refused", "unknown", "", details, text=told)
 
 
 def _kept(counter: Counter[str], key: str) -> str:

@@ -61,11 +61,11 @@ def _report(console: ConsoleParts, caller: ConsoleCaller, search: Search, team: 
     if end <= start:
         raise ProblemError(422, "The end must be after the beginning.")
     asked = ReportQuery(start=start, end=end, operator=search.operator, team=team)
-    rules.require(caller.actor, Act.REPORT)
+    rules.authorise(caller.actor, Act.REPORT)
     assert isinstance(caller.actor, Person)  # the rules give this act to people only
     try:
         teams = teams_of(caller.actor, team)
     except ReportRefusedError as error:
-        raise rules.refuse(caller.actor.actor, Act.REPORT, "", str(error)) from error
-    rules.note(caller.actor.actor, Act.REPORT, "", report="pauses", **asked.as_json())
+        raise rules.refusal(caller.actor.actor, Act.REPORT, "", str(error)) from error
+    rules.note(Act.REPORT, caller.actor.actor, "", {"report": "pauses", **asked.as_json()})
     return pause_report(deps.repos.index, deps.repos.erasures, asked, teams=teams)

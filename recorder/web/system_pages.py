@@ -67,7 +67,7 @@ def health(console: Console, caller: PageReader) -> HTMLResponse:
     alarms = [Alarm(name=name, count=count, advice=advice_on(name)) for name, count in sorted(counts.items())]
     return console.renderer.page(
         "health.html", caller, health=found, problem=problem, alarms=alarms,
-        verified=last_verified(console.deps.hold_books.state), late=console.rules.waiting,
+        verified=last_verified(console.deps.hold_books.state), late=console.rules.late.waiting,
         review_on=console.deps.watch.policy_review_on,
     )  # fmt: skip
 
@@ -114,9 +114,9 @@ def change_of(entry: AuditEntry) -> ConfigChange:
 
 
 def _allow(console: ConsoleParts, caller: ConsoleCaller, page: str) -> None:
-    console.rules.require(caller.actor, Act.SEE_SYSTEM)
+    console.rules.authorise(caller.actor, Act.SEE_SYSTEM)
     # Whoever mends the recorder must see how it is though its log cannot be written.
-    console.rules.note_late(caller.actor.actor, Act.SEE_SYSTEM, "", page=page)
+    console.rules.note_late(Act.SEE_SYSTEM, caller.actor.actor, "", {"page": page})
 
 
 def _health(console: ConsoleParts) -> tuple[dict[str, Any] | None, str]:

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from recorder.audit.audit_service import AuditService
 from recorder.permissions import Act, Actor
-from recorder.web.rules import Rules
 
 _MOST = 10_000
 """Entries that are remembered; then all are made anew."""
@@ -18,7 +18,7 @@ class Views:
         now: The time.
     """
 
-    def __init__(self, rules: Rules, now: Callable[[], datetime]) -> None:
+    def __init__(self, rules: AuditService, now: Callable[[], datetime]) -> None:
         self._rules = rules
         self._now = now
         self._noted: set[tuple[str, bool, str]] = set()
@@ -31,4 +31,4 @@ class Views:
         if len(self._noted) >= _MOST:
             self._noted.clear()
         self._noted.add(view)
-        self._rules.note_late(actor.actor, Act.SEE_LIVE, "", numbers=has_numbers)
+        self._rules.note_late(Act.SEE_LIVE, actor.actor, "", {"numbers": has_numbers})

@@ -1,5 +1,7 @@
 """The console's real parts, out of a recorder's home."""
 
+import logging
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,7 +24,8 @@ from recorder.access.sessions import Sessions
 from recorder.access.signed_in import managed_teams
 from recorder.access.signing import Signer, ensure_key
 from recorder.access.tokens import Tokens
-from recorder.audit.ledger import Ledger
+from recorder.audit.audit_service import AuditService
+from recorder.audit.late_entries import CONSOLE_FOLDER, LateEntries
 from recorder.calls.notices import NoticeStore
 from recorder.common.home import Home
 from recorder.config.settings import Config
@@ -60,6 +63,8 @@ from storage.vault import Vault
 
 ANSWER_S = 1.8
 """How long the daemon may take: the page promises an answer within 2 s."""
+_log = logging.getLogger(__name__)
+
 _ORIGIN = {"where": "console"}
 """What entries of the audit log say of where something was done."""
 
@@ -136,6 +141,8 @@ def _opened(
     audit = AuditLog(home.audit)
     settle_holds(home.state, Holds(index.database), audit)
     people = People(engine, now=now, hasher=hasher, seals=Seals(audit))
+    late = LateEntries(audit, home.state / CONSOLE_FOLDER, alarm=_late, now=now, clock=time.monotonic)
+    ledger = AuditService(audit=audit, late=late, origin=_ORIGIN)
     return _Opened(
         home=home,
         config=config,
@@ -145,10 +152,14 @@ def _opened(
         index=index,
         audit=audit,
         people=people,
-        hearing=AccessRepositories.on(engine, index, people, Ledger(audit=audit, origin=_ORIGIN), now),
+        hearing=AccessRepositories.on(engine, index, people, ledger, now),
         cases=CaseRepository(engine, now=now),
         now=now,
     )
+
+
+def _late(what: str) -> None:
+    _log.error("an act went on without its entry in the audit log: %s", what)
 
 
 def _console_deps(opened: _Opened, live: LiveClient, signer: Signer, *, is_tls: bool) -> ConsoleDeps:
@@ -210,11 +221,11 @@ def _hold_books(opened: _Opened) -> HoldRepositories:
         index=opened.index,
         holds=Holds(opened.index.database),
         audit=opened.audit,
+        ledger=opened.hearing.ledger,
         vault=opened.vault,
         people=lambda: usable_people(opened.people),
         state=opened.home.state,
         now=opened.now,
-        origin=_ORIGIN,
         needed=partial(needed_hold, opened.cases, opened.config.site.timezone),
     )
 
@@ -227,10 +238,10 @@ def _copy_books(opened: _Opened) -> CopyRepositories:
         vault=vault,
         open=lambda row: open_recording(vault.locate(row.path or ""), opened.home.root, opened.keys),
         audit=opened.audit,
+        ledger=opened.hearing.ledger,
         site=opened.config.site.name,
         timezone=opened.config.site.timezone,
         now=opened.now,
-        origin=_ORIGIN,
         case_file=partial(case_file, opened.cases, Transcripts(opened.engine)),
     )
 
@@ -240,10 +251,10 @@ def _erasure_books(opened: _Opened) -> ErasureRepositories:
         index=opened.index,
         erasures=Erasures(opened.index.database),
         audit=opened.audit,
+        ledger=opened.hearing.ledger,
         vault=opened.vault,
         forgot_s=opened.config.pause.forgot_s,
         now=opened.now,
-        origin=_ORIGIN,
         approvals=Approvals(opened.engine),
         person=opened.people.find,
     )

@@ -34,6 +34,7 @@ from storage.runs import ANCHOR, AUDIO, PCMA, TICKS_PER_S, pack
 from storage.tombstones import Deletions
 from storage.types import RecordingId
 from storage.vault import Vault
+from tests.helpers.audit_services import audit_service
 from tests.helpers.sweep_site import Agreed
 
 KEPT_DAYS = 4
@@ -127,7 +128,7 @@ class VaultSite:
     def hold_books(self) -> HoldRepositories:
         return HoldRepositories(
             index=self.index, holds=self.holds, audit=self.audit, vault=self.vault, people=lambda: [DORA],
-            state=self.home.state, now=lambda: self.now,
+            ledger=audit_service(self.audit, self.home.state), state=self.home.state, now=lambda: self.now,
         )  # fmt: skip
 
     def close(self) -> None:

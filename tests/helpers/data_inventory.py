@@ -147,6 +147,13 @@ HOME_PLACES: tuple[DataPlace, ...] = (
         "the same of the console: sign-ins, refusals",
         is_passing=True,
     ),
+    _place(
+        "state/late_shell_entries/*.json",
+        Content.METADATA,
+        _COMMANDS,
+        "the same of commands: refusals",
+        is_passing=True,
+    ),
     _place("state/audit_verified.json", Content.NOTHING, _COMMANDS, "what the last `recorder audit verify` found"),
     _place(
         "state/agents.json", Content.METADATA, _DAEMON, "who has signed on at which extension, and who took one over"

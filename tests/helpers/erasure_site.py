@@ -17,6 +17,7 @@ from storage.holds import Holds, new_hold_id
 from storage.index import Index
 from storage.rows import row_from_json
 from storage.types import Hold, HoldKind, RecordingRow
+from tests.helpers.audit_services import audit_service
 from tests.helpers.storage_home import ID, Site, row
 
 SECONDS = 5
@@ -53,14 +54,15 @@ class ErasureSite(Site):
             self.row = self.save(path=finished.path, bytes=finished.bytes, sha256=finished.sha256)
         else:
             self.path, self.row = left, self.index.get(ID)
+        ledger = audit_service(self.audit, self.home / "state")
         self.repos = ErasureRepositories(
-            index=self.index, erasures=self.erasures, audit=self.audit, vault=self.vault, forgot_s=300.0,
-            now=lambda: self.now,
+            index=self.index, erasures=self.erasures, audit=self.audit, ledger=ledger, vault=self.vault,
+            forgot_s=300.0, now=lambda: self.now,
         )  # fmt: skip
         self.people = [OLIVE, MONA, LEA, DORA]
         self.hold_books = HoldRepositories(
-            index=self.index, holds=self.holds, audit=self.audit, vault=self.vault, people=lambda: self.people,
-            state=self.home / "state", now=lambda: self.now,
+            index=self.index, holds=self.holds, audit=self.audit, ledger=ledger, vault=self.vault,
+            people=lambda: self.people, state=self.home / "state", now=lambda: self.now,
         )  # fmt: skip
         self.eraser = Eraser(
             vault=self.vault, keys=self.epochs, index=self.index, erasures=self.erasures, holds=self.holds,

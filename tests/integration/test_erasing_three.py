@@ -35,7 +35,7 @@ def clock() -> Clock:
 @pytest.fixture
 def console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iterator[Console]:
     """A site with a recording of three seconds, held for a subject access request; over one second is much."""
-    for module in ("rules.erasing", "retention.erasure_books", "retention.erasure_decisions"):
+    for module in ("rules.erasing", "retention.erasure_repositories", "retention.erasure_decisions"):
         monkeypatch.setattr(f"recorder.{module}.HELD_ALONE_S", 1.0)
     with console_site(tmp_path, now=clock, is_daemon_up=False) as running:
         index, lead = running.deps.copy_books.index, running.person("lead")

@@ -22,6 +22,7 @@ from storage.erasures import new_order_id
 from storage.reader import open_recording
 from storage.rows import row_from_json
 from storage.types import ErasureKind, ErasureOrder, ErasureState, HoldKind, RecordingHead, RecordingId
+from tests.helpers.audit_services import audit_service
 from tests.helpers.erasure_site import DORA, LEA
 from tests.helpers.leave import keep_leave
 from tests.helpers.rebuild_site import RebuildSite
@@ -68,6 +69,7 @@ def copy_books(site: RebuildSite) -> CopyRepositories:
     requests = Requests(open_people(site.home.people), now=lambda: site.now)
     return CopyRepositories(
         index=site.index, requests=requests, vault=site.vault, audit=site.audit, site="Council",
+        ledger=audit_service(site.audit, site.home.state),
         timezone="Europe/London",
         open=lambda one: open_recording(site.vault.locate(str(one.path)), site.home.root, site.epochs),
         now=lambda: site.now,
@@ -77,7 +79,7 @@ def copy_books(site: RebuildSite) -> CopyRepositories:
 def erasure_books(site: RebuildSite) -> ErasureRepositories:
     return ErasureRepositories(
         index=site.index, erasures=site.erasures, audit=site.audit, vault=site.vault, forgot_s=300.0,
-        now=lambda: site.now,
+        ledger=audit_service(site.audit, site.home.state), now=lambda: site.now,
     )  # fmt: skip
 
 
@@ -124,7 +126,7 @@ def test_part_of_it_is_erased_and_while_it_goes_on_that_is_said(
 def test_it_is_held_while_it_goes_on(site: RebuildSite, going_on: RecordingId) -> None:
     repos = HoldRepositories(
         index=site.index, holds=site.holds, audit=site.audit, vault=site.vault, people=lambda: [LEA],
-        state=site.home.state, now=lambda: site.now,
+        ledger=audit_service(site.audit, site.home.state), state=site.home.state, now=lambda: site.now,
     )  # fmt: skip
     wish = HoldWish(kind=HoldKind.COMPLAINT, reason="complaint 17", case_reference="C-17")
     assert place_hold(repos, LEA, going_on, wish).recording == going_on

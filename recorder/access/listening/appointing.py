@@ -64,11 +64,11 @@ def break_glass(
     """
     if not repos.approvers.protectors - {person.name}:
         raise repos.ledger.refusal(
-            person, Act.PLAY, recording, "There is no data protection officer or deputy who could be told of it."
+            person.actor, Act.PLAY, recording, "There is no data protection officer or deputy who could be told of it."
         )
     if repos.contradicted:
         raise repos.ledger.refusal(
-            person, Act.PLAY, recording,
+            person.actor, Act.PLAY, recording,
             "What was heard without approval before does not agree with the audit log: the data protection officer "
             "is told, and nothing more is heard so until that is settled.",
         )  # fmt: skip
@@ -89,7 +89,9 @@ def acknowledge(repos: AccessRepositories, actor: Actor, emergency_id: str) -> E
     if found is None:
         raise ProblemError(404, f"There is no emergency {emergency_id!r}: see `recorder requests list`.")
     if found.account == person.name:
-        raise repos.ledger.refusal(person, Act.ACKNOWLEDGE, emergency_id, "Somebody else must acknowledge your own.")
+        raise repos.ledger.refusal(
+            person.actor, Act.ACKNOWLEDGE, emergency_id, "Somebody else must acknowledge your own."
+        )
     repos.ledger.note(str(Act.ACKNOWLEDGE), person.actor, emergency_id, {"account": found.account})
     if not repos.emergencies.acknowledge(emergency_id, by=person.name):
         raise ProblemError(409, f"{emergency_id} was acknowledged already.")

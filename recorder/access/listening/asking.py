@@ -113,7 +113,7 @@ def withdraw(repos: AccessRepositories, actor: Actor, request_id: str) -> Access
     person = repos.ledger.require(actor, Act.ASK, request_id)
     request = _request(repos, request_id)
     if request.account != person.name:
-        repos.ledger.refusal(person, Act.ASK, request_id, "It is somebody else's request.")
+        repos.ledger.refusal(person.actor, Act.ASK, request_id, "It is somebody else's request.")
         raise _none_such(request_id)
     repos.ledger.note(WITHDRAWN, person.actor, request.id, {})
     return _settled(repos, request, RequestState.WITHDRAWN, by=person.name)

@@ -10,7 +10,7 @@ from recorder.access.accounts import People
 from recorder.access.listening.appointments import Appointments
 from recorder.access.listening.emergencies import Emergencies
 from recorder.access.listening.requests import Requests
-from recorder.audit.ledger import Ledger
+from recorder.audit.audit_service import AuditService
 from recorder.rules.requesting import Approvers
 from storage.index import Index
 
@@ -34,7 +34,7 @@ class AccessRepositories:
     requests: Requests
     appointments: Appointments
     emergencies: Emergencies
-    ledger: Ledger
+    ledger: AuditService
     now: Callable[[], datetime]
 
     @property
@@ -50,7 +50,7 @@ class AccessRepositories:
 
     @classmethod
     def on(
-        cls, engine: Engine, index: Index, people: People, ledger: Ledger, now: Callable[[], datetime]
+        cls, engine: Engine, index: Index, people: People, ledger: AuditService, now: Callable[[], datetime]
     ) -> "AccessRepositories":
         """Return the books of one file of people."""
         return cls(

@@ -71,7 +71,7 @@ class Book:
         )  # fmt: skip
         self.secret = self.listens.keep(self.listen)
 
-    def _note(self, actor: str, act: str, subject: str, **details: Any) -> None:
+    def _note(self, act: str, actor: str, subject: str, details: dict[str, Any]) -> None:
         self.told.append((actor, act, subject, details))
         self.has_told.set()
 

@@ -1,0 +1,106 @@
+"""The audit log as acts of people write it: authorised, written, then done. A refusal is an entry too."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from recorder.audit.late_entries import LateEntries
+from recorder.common.problems import ProblemError
+from recorder.permissions import Act, Actor, Allowed, DeniedError, Person, Refusal
+from recorder.rules.authorisation import may
+from recorder.rules.fault_status import FAULT_STATUS
+from recorder.rules.requesting import Approvers
+from storage.audit import AuditLog
+from storage.errors import AuditUnavailableError
+
+REFUSED = "access.refused"
+NOT_WRITTEN = "The audit log cannot be written, so nothing was done. Ask ICT to look at the recorder."
+DEPUTY_UNPROVEN = (
+    "You stand in for the data protection officer, which nobody does on a password alone: set up an authenticator on "
+    "the page of your account, and sign in anew."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditService:
+    """Authorises acts of people, and writes them and their refusals to the audit log.
+
+    Attributes:
+        audit: The audit log.
+        late: Keeps entries that do not wait for the log while it cannot be written.
+        origin: Facts for every entry: from where the acts come.
+    """
+
+    audit: AuditLog
+    late: LateEntries
+    origin: Mapping[str, str] = field(default_factory=dict)
+
+    def note(
+        self, act: str, actor: str, subject: str, details: Mapping[str, Any] | None = None, *, text: str | None = None
+    ) -> None:
+        """Write an entry of what is about to be done or shown.
+
+        Raises:
+            ProblemError: 503: it cannot be written, so nothing may be done or shown.
+        """
+        if self.late.waiting:
+            self.late.catch_up()
+        try:
+            self.audit.append(
+                act=act, actor=actor, subject=subject, details={**(details or {}), **self.origin}, text=text or None
+            )
+        except AuditUnavailableError as error:
+            raise ProblemError(503, NOT_WRITTEN) from error
+
+    def note_late(
+        self, act: str, actor: str, subject: str, details: Mapping[str, Any] | None = None, *, text: str | None = None
+    ) -> None:
+        """Write an entry of what does not wait for the log: now, or as soon as it can be written. Never raises."""
+        self.late.enter(act, actor, subject, {**(details or {}), **self.origin}, text)
+
+    def refusal(self, actor: str, act: str, subject: str, sentence: str, *, status: int = 403) -> ProblemError:
+        """Write a refusal and return it. The refusal stands while the log cannot be written; its entry comes later."""
+        self.note_late(REFUSED, actor, subject, {"act": act}, text=sentence)
+        return ProblemError(status, sentence)
+
+    def denied(self, actor: Actor, act: Act, subject: str, error: DeniedError) -> ProblemError:
+        """Write what the rules of an act denied, and return it with the status of its fault."""
+        return self.refusal(actor.actor, act, subject, str(error), status=FAULT_STATUS[error.fault])
+
+    def authorise(self, actor: Actor, act: Act, subject: str = "", **about: Any) -> Allowed:  # noqa: ANN401 - of `may`
+        """Return what an actor's role allows; ``about`` is as for `recorder.rules.authorisation.may`.
+
+        Raises:
+            ProblemError: 403: it does not allow it; that is written.
+        """
+        decision = may(actor, act, **about)
+        if isinstance(decision, Refusal):
+            raise self.refusal(actor.actor, act, subject, decision.reason)
+        return decision
+
+    def require(
+        self, actor: Actor, act: Act, subject: str, *, reason: str = "asked below", has_leave: bool = False
+    ) -> Person:
+        """Return the person whose role allows an act.
+
+        Raises:
+            ProblemError: 403: it does not, or the actor is no person; that is written.
+        """
+        self.authorise(actor, act, subject, reason=reason, has_leave=has_leave)
+        if not isinstance(actor, Person):
+            raise self.refusal(actor.actor, act, subject, "This takes a person with an account.")
+        return actor
+
+    def require_protector(self, actor: Actor, act: Act, subject: str, approvers: Approvers) -> Person:
+        """Return the person whose role allows an act, or who stands in for the data protection officer.
+
+        A deputy may be an officer, who signs in without a second factor; they do not stand in then.
+
+        Raises:
+            ProblemError: 403, as `require`.
+        """
+        if not isinstance(actor, Person) or actor.name not in approvers.deputies:
+            return self.require(actor, act, subject)
+        if not actor.is_proven:
+            raise self.refusal(actor.actor, act, subject, DEPUTY_UNPROVEN)
+        return actor
