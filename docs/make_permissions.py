@@ -1,5 +1,6 @@
 """Writes who may do what into docs/permissions.md, from the tables: ``python -m docs.make_permissions``."""
 
+import re
 from pathlib import Path
 
 from recorder.cli.command_access import IF_NAMED, NAMED, UNNAMED
@@ -135,10 +136,15 @@ def ways_tables() -> dict[str, str]:
         for place, (head, table) in listed.items()
     }
     keys = [
-        [f"`{name}`", f"`{one.act}`" if one.act else "", _SOURCES[one.source] if one.source else "", one.note]
+        [f"`{name}`", f"`{one.act}`" if one.act else "", _SOURCES[one.source] if one.source else "", _linked(one.note)]
         for name, one in KEYS.items()
     ]
     return {**found, "keys": _rows(["setting", "act", "as", "who keys them"], keys)}
+
+
+def _linked(note: str) -> str:
+    """Return a note whose clauses of the policy lead to its page."""
+    return re.sub(r"\bP\d+\b", r"[\g<0>](policy.md)", note)
 
 
 def updated(text: str) -> str:
