@@ -30,7 +30,7 @@ def mark(role: Role, act: Act) -> str:
     if allowed is None:
         return ""
     if allowed.needs_leave:
-        return "with leave"
+        return "with a grant"
     if allowed.break_glass:
         return "break-glass"
     parts = [word for word, is_so in (("own calls", allowed.own_only), ("own teams", allowed.team_only)) if is_so]
@@ -103,7 +103,7 @@ def way_mark(role: Role, needed: Requirement) -> str:
         return "in their place"
     where = relations_of(role, needed)
     if not where:
-        return "with leave" if relations_of(role, needed, has_leave=True) else ""
+        return "with a grant" if relations_of(role, needed, has_leave=True) else ""
     if any((allowed := TABLE[role].get(act)) is not None and allowed.break_glass for act in needed.acts):
         return "break-glass"
     if needed.subject is Subject.LIVE and where != EVERYWHERE:
