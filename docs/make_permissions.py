@@ -1,5 +1,6 @@
 """Writes who may do what into docs/permissions.md, from the tables: ``python -m docs.make_permissions``."""
 
+import re
 from pathlib import Path
 
 from recorder.cli.command_access import IF_NAMED, NAMED, UNNAMED
@@ -29,7 +30,7 @@ def mark(role: Role, act: Act) -> str:
     if allowed is None:
         return ""
     if allowed.needs_leave:
-        return "with leave"
+        return "with a grant"
     if allowed.break_glass:
         return "break-glass"
     parts = [word for word, is_so in (("own calls", allowed.own_only), ("own teams", allowed.team_only)) if is_so]
@@ -102,7 +103,7 @@ def way_mark(role: Role, needed: Requirement) -> str:
         return "in their place"
     where = relations_of(role, needed)
     if not where:
-        return "with leave" if relations_of(role, needed, has_leave=True) else ""
+        return "with a grant" if relations_of(role, needed, has_leave=True) else ""
     if any((allowed := TABLE[role].get(act)) is not None and allowed.break_glass for act in needed.acts):
         return "break-glass"
     if needed.subject is Subject.LIVE and where != EVERYWHERE:
@@ -135,10 +136,15 @@ def ways_tables() -> dict[str, str]:
         for place, (head, table) in listed.items()
     }
     keys = [
-        [f"`{name}`", f"`{one.act}`" if one.act else "", _SOURCES[one.source] if one.source else "", one.note]
+        [f"`{name}`", f"`{one.act}`" if one.act else "", _SOURCES[one.source] if one.source else "", _linked(one.note)]
         for name, one in KEYS.items()
     ]
     return {**found, "keys": _rows(["setting", "act", "as", "who keys them"], keys)}
+
+
+def _linked(note: str) -> str:
+    """Return a note whose clauses of the policy lead to its page."""
+    return re.sub(r"\bP\d+\b", r"[\g<0>](policy.md)", note)
 
 
 def updated(text: str) -> str:

@@ -1,6 +1,6 @@
 """What an alarm of the daemon's health means and what to do, in a sentence or two for the console. Pure.
 
-docs/operations.md says more of each; a test holds that both know the same alarms.
+docs/alarms.md says more of each; a test holds that both know the same alarms.
 """
 
 from collections.abc import Mapping

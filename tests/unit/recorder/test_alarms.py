@@ -1,4 +1,4 @@
-"""The console and docs/operations.md know the same alarms, and every alarm of the daemon."""
+"""The console and docs/alarms.md know the same alarms, and every alarm of the daemon."""
 
 import ast
 import re
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def documented() -> set[str]:
-    page = (ROOT / "docs" / "operations.md").read_text()
+    page = (ROOT / "docs" / "alarms.md").read_text()
     table = page.partition("| alarm | means | do |")[2].partition("\n\n")[0]
     return {
         name
