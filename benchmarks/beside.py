@@ -128,21 +128,21 @@ def measure(
         HomeError: The recorder or what runs beside it failed.
     """
     results: dict[str, list[PathResult]] = {phase: [] for phase in PHASES}
-    services: dict[str, Done] = {phase: [] for phase in PHASES}
+    works: dict[str, Done] = {phase: [] for phase in PHASES}
     tell(f"{calls} calls are set up")
     with StandingCalls(calls, rate=rate, media_ports=media_ports(calls), daemon=_DAEMON) as standing:
         begin: dict[str, Callable[[], AbstractContextManager[None]]] = {
-            "nothing": lambda: _nothing(services["nothing"]),
-            "collection": lambda: _collecting(standing, services["collection"]),
-            "search": lambda: _working(["search", url, str(rows)], services["search"]),
-            "export": lambda: _working(["export", str(export_s), str(form)], services["export"]),
+            "nothing": lambda: _nothing(works["nothing"]),
+            "collection": lambda: _collecting(standing, works["collection"]),
+            "search": lambda: _working(["search", url, str(rows)], works["search"]),
+            "export": lambda: _working(["export", str(export_s), str(form)], works["export"]),
         }
         for turn in range(rounds):
             for phase in PHASES:
                 tell(f"round {turn + 1} of {rounds}: {phase}")
                 with begin[phase]():
                     results[phase].append(standing.run(seconds=seconds))
-    phases = {phase: {**summary(of_phase), "work": services[phase]} for phase, of_phase in results.items()}
+    phases = {phase: {**summary(of_phase), "work": works[phase]} for phase, of_phase in results.items()}
     about = {"calls": calls, "seconds": seconds, "rounds": rounds, "rows": rows, "export_s": export_s}
     return {"phases": phases, "added": added(phases), **about, "format": str(form), "notice_s": NOTICE_S}
 

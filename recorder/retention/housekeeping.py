@@ -320,7 +320,7 @@ def keep_house(
         more()
         return []
 
-    services: list[Callable[[], list[str]]] = [
+    duties: list[Callable[[], list[str]]] = [
         lambda: holder.tend().problems,
         lambda: archiver.run(stopping=stopping).problems,
         do_more,
@@ -328,7 +328,7 @@ def keep_house(
     wait_s = first_after_s + random.uniform(0, min(_JITTER_S, first_after_s))  # noqa: S311 - only spreads the load
     while not stopping.wait(wait_s):
         wait_s = every_s
-        for work in services:
+        for work in duties:
             try:
                 problems = work()
             except Exception as error:  # noqa: BLE001 - whatever it is, the keys of what is deleted must go some day
