@@ -6,11 +6,15 @@ A command's module is loaded when the command is asked for: who pauses a call do
 import functools
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any, cast
+from importlib.metadata import version
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
+
+DISTRIBUTION = "council-call-recorder"
+"""The name of the installed package."""
 
 Command = TyperCommand | TyperGroup
 
@@ -21,6 +25,7 @@ COMMANDS = {
     "run": "service.run",
     "console": "service.console",
     "reload": "live.reload",
+    "health": "health.health",
     "demo": "service.demo",
     "calls": "live.calls",
     "pause": "live.pause",
@@ -135,6 +140,17 @@ app = typer.Typer(
 )
 
 
+def _print_version(is_asked: bool) -> None:
+    """Print the version of the installed package, and leave."""
+    if is_asked:
+        print(f"recorder {version(DISTRIBUTION)}")
+        raise typer.Exit
+
+
 @app.callback()
-def _program() -> None:
+def _program(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
     """Hold the commands; it does nothing of its own."""

@@ -107,7 +107,9 @@ class Book:
     def __init__(self) -> None:
         self.entries: list[dict[str, Any]] = []
 
-    def note_late(self, actor: str, verb: str, subject: str, *, text: str | None = None, **details: Any) -> None:
+    def note_late(
+        self, verb: str, actor: str, subject: str, details: dict[str, Any], *, text: str | None = None
+    ) -> None:
         self.entries.append({"actor": actor, "verb": verb, "subject": subject, "text": text, **details})
 
 

@@ -1,0 +1,27 @@
+"""`recorder health`: whether the daemon is well, and what to do about each of its alarms."""
+
+import typer
+
+from recorder.cli.context import LazyHomeJsonContext
+from recorder.cli.live import ask
+from recorder.cli.shared import print_json, say
+from recorder.rules.alarms import advice_on
+
+
+def health(context: LazyHomeJsonContext) -> None:
+    """Show whether the daemon is well, and what to do about its alarms.
+
+    The exit code is 0 when all is well, and 1 when the daemon does not answer or has an alarm.
+    """
+    found = ask(context.home, lambda client: client.health())
+    alarms = found["alarms"]
+    if context.json:
+        print_json(found)
+    else:
+        calls = "1 call" if found["calls"] == 1 else f"{found['calls']} calls"
+        say(f"{'alarm' if alarms else 'ok'}: {calls} in progress, SIP at {found['sip']}")
+        for name, count in sorted(alarms.items()):
+            advice = advice_on(name)
+            say(f"{name} ({count}): {advice.means} {advice.do}")
+    if alarms:
+        raise typer.Exit(1)

@@ -1,0 +1,55 @@
+"""`recorder health` says whether the daemon is well, and what to do about its alarms."""
+
+import json
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import Any, cast
+
+import pytest
+
+from recorder.rules.alarms import advice_on
+from tests.helpers.exchange import Exchange
+from tests.helpers.virtual.exchange import exchange
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    with exchange(tmp_path_factory.mktemp("health")) as made:
+        yield made
+
+
+def test_a_daemon_that_is_well(lines: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = lines.home
+    monkeypatch.setattr(cast(Any, home).daemon_now.services, "alarms", {})
+    talk = lines.call()
+    talk.join()
+    said = home.run("health", "-C", str(home.root))
+    assert (said.returncode, said.stdout) == (0, "")
+    assert said.stderr.startswith("ok: 1 call in progress, SIP at 127.0.0.1:")
+    document = home.run("health", "-C", str(home.root), "--json")
+    assert (document.returncode, json.loads(document.stdout)["calls"]) == (0, 1)
+    talk.hang_up()
+
+
+def test_an_alarm_is_said_with_what_to_do_and_is_in_the_exit_code(
+    lines: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = lines.home
+    monkeypatch.setattr(cast(Any, home).daemon_now.services, "alarms", {"disk_full": 2})
+    said = home.run("health", "-C", str(home.root))
+    assert said.returncode == 1
+    advice = advice_on("disk_full")
+    assert f"disk_full (2): {advice.means} {advice.do}" in " ".join(said.stderr.split())
+    assert home.run("health", "-C", str(home.root), "--json").returncode == 1
+
+
+def test_where_no_daemon_runs_that_is_said(lines: Exchange, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("nothing")
+    said = lines.home.run("health", "-C", str(elsewhere))
+    assert (said.returncode, said.stdout) == (1, "")
+    assert "Traceback" not in said.stderr and str(elsewhere) in said.stderr
+
+
+def test_the_version_is_that_of_the_package(lines: Exchange) -> None:
+    said = lines.home.run("--version")
+    assert (said.returncode, said.stdout) == (0, f"recorder {version('council-call-recorder')}\n")
