@@ -1,0 +1,62 @@
+"""The source distribution holds all that a wheel is built from, and the wheel all that is run."""
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("recorder", "sip", "audio", "storage")
+COMPILED = (".c", ".h", ".pyx")
+"""Goes into the compiled module; the kernel's program is compiled too."""
+
+
+def tracked(*folders: str) -> set[str]:
+    """Return the files of folders that the repository has."""
+    listed = subprocess.run(["git", "ls-files", *folders], cwd=ROOT, check=True, capture_output=True, text=True)
+    return set(listed.stdout.split())
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the unpacked source distribution, made from what the repository has."""
+    folder = tmp_path_factory.mktemp("package")
+    tree = folder / "tree"
+    for name in tracked():
+        copy = tree / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes((ROOT / name).read_bytes())
+    subprocess.run([sys.executable, "setup.py", "-q", "sdist", "-d", str(folder)], cwd=tree, check=True)
+    (made,) = folder.glob("*.tar.gz")
+    with tarfile.open(made) as archive:
+        archive.extractall(folder / "unpacked", filter="data")
+    (unpacked,) = (folder / "unpacked").iterdir()
+    return unpacked
+
+
+def test_the_source_distribution_is_whole(sources: Path) -> None:
+    held = {str(path.relative_to(sources)) for path in sources.rglob("*") if path.is_file()}
+    needed = tracked(*PACKAGES, "deploy") | {"pyproject.toml", "setup.py", "README.md", "LICENSE", "CHANGELOG.md"}
+    assert needed - held == set()
+
+
+@pytest.mark.long
+def test_a_wheel_is_built_from_the_source_distribution_alone(sources: Path, tmp_path: Path) -> None:
+    subprocess.run(
+        [
+            sys.executable, "-m", "pip", "wheel", "-q", "--no-build-isolation", "--no-deps", "--no-index",
+            "-w", str(tmp_path), str(sources),
+        ],
+        check=True,
+        cwd=tmp_path,
+    )  # fmt: skip
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        held = set(archive.namelist())
+    needed = {name for name in tracked(*PACKAGES) if not name.endswith(COMPILED)}
+    assert needed - held == set()
+    assert "audio/relay.bpf.o" in held
+    assert any(name.startswith("audio/_relay.") and name.endswith(".so") for name in held)
