@@ -154,7 +154,7 @@ def may_order(person: Person, kind: ErasureKind, about: About, *, act: Act, reas
         person: Who orders.
         kind: Why.
         about: The recording.
-        act: FORGOT for what should have been paused, else ERASE.
+        act: RETROACTIVE_PAUSE for what should have been paused, else ERASE.
         reason: In their words; demanded for ERASE.
     """
     decision = may(person, act, reason=reason)
