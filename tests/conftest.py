@@ -14,6 +14,7 @@ from benchmarks.postgres import PostgresServer
 from recorder.service.kernel_relay import obstacle, read_means
 from storage.database import Database, sqlite_url
 from tests.helpers.accounts import CHEAP, write_down_additions
+from tests.helpers.compiled_once import compile_once
 from tests.helpers.extent import IS_FULL
 from tests.helpers.temporary import leave_memory, use_memory
 from tests.helpers.units import rank
@@ -29,6 +30,7 @@ hypothesis.settings.load_profile("full" if IS_FULL else "quick")
 
 
 write_down_additions()
+compile_once()
 
 
 def pytest_configure(config: pytest.Config) -> None:
