@@ -4,6 +4,8 @@ Typesetting is a large library that loads others in C and looks at names that ca
 with private keys, so it runs apart and gets the page on its standard input.
 """
 
+import ctypes.util
+import gc
 import subprocess
 import sys
 from types import TracebackType
@@ -62,10 +64,19 @@ def _last_line(complaints: bytes) -> str:
     return lines[-1] if lines else "it ended without a word"
 
 
+def _not_found(name: str) -> str | None:
+    return None
+
+
 def _main() -> None:
+    gc.disable()  # what is loaded is no garbage
+    # WeasyPrint tries the names of other systems first, and to look for those starts the compiler: seventy programs.
+    ctypes.util.find_library = _not_found
     from weasyprint import HTML  # noqa: PLC0415 - only in the process that is made for it
     from weasyprint.urls import URLFetcher  # noqa: PLC0415
 
+    gc.freeze()
+    gc.enable()
     sys.stdout.buffer.write(_READY)
     sys.stdout.buffer.flush()
     page = HTML(string=sys.stdin.buffer.read().decode(), url_fetcher=URLFetcher(allowed_protocols=()))
