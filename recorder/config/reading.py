@@ -4,6 +4,7 @@ A mistake is one plain sentence with the line: unknown keys, bad values and impo
 """
 
 import dataclasses
+import functools
 import hashlib
 import tomllib
 from pathlib import Path
@@ -21,10 +22,16 @@ def read_config(path: Path) -> Config:
     """
     try:
         content = path.read_bytes()
-        text = content.decode()
-        table = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; run `recorder init` or give the folder with -C") from error
+    return _built(path, content)
+
+
+@functools.lru_cache(maxsize=4)  # a command asks for it several times, and to build it is a third of the command's CPU
+def _built(path: Path, content: bytes) -> Config:
+    try:
+        text = content.decode()
+        table = tomllib.loads(text)
     except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
         raise ConfigError(f"{path}: {error}") from error
     reader = Reader(path, text)

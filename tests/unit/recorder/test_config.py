@@ -122,6 +122,18 @@ def test_the_hash_is_the_files(tmp_path: Path) -> None:
     assert read_config(written(tmp_path, GOOD + "# a word\n")).sha256 != first
 
 
+def test_a_file_that_is_as_it_was_is_not_built_again_and_one_that_was_changed_is(tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD)
+    first = read_config(path)
+    assert read_config(path) is first
+    written(tmp_path, GOOD.replace("30099", "30199"))
+    assert read_config(path).media.ports == (30000, 30199)
+    written(tmp_path, "[sip]\nlisten = 5\n")
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="line 2: listen must be"):
+            read_config(path)
+
+
 def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
     config = read_config(written(tmp_path, ""))
     assert dataclasses.replace(config, sha256="") == Config()
