@@ -1,14 +1,13 @@
-"""The audit log: append-only JSON lines, each bound to the one before by hash; free text kept apart.
+"""The audit log: append-only JSON lines in a hash chain, with the free texts in a file of their own.
 
-Safe between processes (flock). What a line is stands in `storage.audit_entry`, how a log is checked in
-`storage.audit_chain`. Cutting whole entries off the end can be noticed only against a head that was noted elsewhere:
-give `AuditLog.verify` those that were.
+Appending is safe between processes (flock), durable when it returns, and moves a torn end aside first. An entry's
+format is in `storage.audit_entry`, reading in `storage.audit_reading`, verifying in `storage.audit_chain`. Entries cut
+off the end are only noticed with heads that were noted elsewhere: give them to `AuditLog.verify`.
 """
 
 import contextlib
 import fcntl
 import hashlib
-import json
 import mmap
 import os
 import secrets
@@ -16,49 +15,32 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from storage.audit_chain import REPAIRED, AuditState, BadEntry, ChainWalk, Progress, checked_lines
-from storage.audit_entry import GENESIS, AuditEntry, line_of, parse_line
+from storage.audit_chain import REPAIRED, AuditState, ChainWalk, Progress, checked_lines
+from storage.audit_entry import GENESIS, RECORDER, AuditEntry, line_of, parse_line
+from storage.audit_reading import newest_first
+from storage.audit_tail import Tail, read_tail
 from storage.audit_texts import AuditTexts, KeptTexts, salted
 from storage.durable import SavedFile, make_folder, sync_folder
 from storage.errors import AuditUnavailableError
 from storage.group_modes import open_file
 from storage.heads import Head
 
-__all__ = ["GENESIS", "REPAIRED", "AuditEntry", "AuditLog", "AuditState", "AuditUnavailableError", "BadEntry"]
-
 LOCK_S = 5.0
 """How long another process may hold the log's lock before an entry counts as not written."""
-_TAIL_BYTES = 1 << 16
 _LONGEST_NAP_S = 0.01
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActsFound:
-    """What `AuditLog.acts_after` found.
-
-    Attributes:
-        entries: Oldest first.
-        at: Where to go on: the file, and how far it was read.
-        is_anew: The log was begun anew, so these are all there are.
-    """
-
-    entries: list[AuditEntry]
-    at: tuple[int, int]
-    is_anew: bool
-
-
 class AuditLog:
-    """``audit.log`` and its texts in one folder, created at the first append.
+    """The log of one folder: ``audit.log`` and its texts, created by the first append.
 
     Args:
-        folder: Where they lie.
+        folder: The folder of the log, its texts, and torn ends that were moved aside.
         now: The clock.
-        lock_s: How long the lock of another process is waited for.
+        lock_s: How long to wait for the lock of another process.
     """
 
     def __init__(
@@ -70,7 +52,7 @@ class AuditLog:
         self._path = folder / "audit.log"
         self._texts = AuditTexts(folder)
         self._known: tuple[int, int, AuditEntry] | None = None
-        """Inode and size of the file after our last entry, and that entry: if both still fit, nobody came after us."""
+        """Inode and size of the file after our last entry, and the entry; if both fit, no other process wrote since."""
 
     # --- writing
 
@@ -84,7 +66,7 @@ class AuditLog:
         *,
         settles: bool = True,
     ) -> AuditEntry:
-        """Write an entry; it is on the disk when this returns, and so is its text.
+        """Append an entry; it and its text are on the disk when this returns.
 
         Args:
             act: What was done, ``noun.verb``.
@@ -92,15 +74,15 @@ class AuditLog:
             subject: What it was done to: a recording id, an account, or "".
             details: JSON-able facts, never free text.
             text: Free text such as a reason; kept apart so that it can expire.
-            settles: Whether the text is settled as well; otherwise `settle` has to follow.
+            settles: Whether to settle the text too; otherwise the caller calls `settle` afterwards.
 
         Raises:
-            AuditUnavailableError: It could not be written; the act must not go on.
+            AuditUnavailableError: The entry could not be written; the act must not go on.
         """
         try:
             make_folder(self._folder)
             with self._locked() as descriptor:
-                last = self._repair(descriptor)
+                last = self._last_entry(descriptor)
                 entry = self._write(descriptor, last, (act, actor, subject), dict(details or {}), text)
                 if settles and text is not None:
                     self._texts.settle(_names(descriptor))
@@ -109,39 +91,37 @@ class AuditLog:
             raise AuditUnavailableError(f"the audit log {self._path} cannot be written: {error}") from error
 
     def settle(self) -> None:
-        """Settle the texts that `append` left; what cannot be now is at the next entry with a text."""
+        """Settle the texts that `append` left prepared; on an error the next entry with a text settles them."""
         with contextlib.suppress(OSError), self._locked() as descriptor:
             self._texts.settle(_names(descriptor))
 
-    def mend(self) -> bool:
-        """Move aside what a kill or a power cut left of a last entry, and settle its text, as the next `append` would.
+    def repair(self) -> bool:
+        """Move a torn end aside and settle its text, as the next `append` would.
 
-        Until that is done `verify` has to call the log damaged. Whoever starts after a kill does it; a log that is
-        whole, or is not there, is not touched.
+        Until then `verify` reports the log as damaged, so it is called at the start after a kill. A log that is whole
+        or missing is not touched.
 
         Returns:
-            Whether there was something to mend.
+            Whether the log was changed.
 
         Raises:
-            AuditUnavailableError: The log cannot be read, or not be mended.
+            AuditUnavailableError: The log cannot be read or repaired.
         """
         try:
             if not self._path.exists():
                 return False
             with self._locked() as descriptor:
                 before = os.fstat(descriptor).st_size
-                self._repair(descriptor)
+                self._last_entry(descriptor)
                 self._texts.settle(_names(descriptor))
                 return os.fstat(descriptor).st_size != before
         except (OSError, ValueError, TypeError) as error:
-            raise AuditUnavailableError(f"the audit log {self._path} cannot be mended: {error}") from error
-
-    def forget_text(self, entry: AuditEntry) -> None:
-        """Delete the free text of an entry and its salt; the chain stays whole."""
-        self.forget_texts([entry])
+            raise AuditUnavailableError(f"the audit log {self._path} cannot be repaired: {error}") from error
 
     def forget_texts(self, entries: Sequence[AuditEntry]) -> int:
-        """Delete the free texts of many entries, and their salts, in one step; returns how many there were.
+        """Delete the free texts of entries and their salts in one step; returns how many there were.
+
+        The chain stays whole: an entry has only the hash of its text.
 
         Raises:
             AuditUnavailableError: They cannot be deleted; all are still there.
@@ -151,16 +131,16 @@ class AuditLog:
     # --- reading
 
     def count_texts(self, entries: Iterable[AuditEntry]) -> int:
-        """Return how many free texts of entries are there.
+        """Return how many of some entries still have their free text.
 
         Raises:
-            AuditUnavailableError: They cannot be read.
+            AuditUnavailableError: The texts cannot be read.
         """
         return self._texts.count(entry.text_commitment for entry in entries if entry.text_commitment is not None)
 
     @property
     def folder(self) -> Path:
-        """Where the log lies, and what was moved aside from it."""
+        """The folder of the log, its texts, and torn ends that were moved aside."""
         return self._folder
 
     @property
@@ -174,113 +154,28 @@ class AuditLog:
         return self._texts
 
     def entries(self) -> Iterator[AuditEntry]:
-        """Yield the entries from the first; stops at the first bad one, which `verify` names."""
+        """Yield the entries, oldest first, up to the first damaged one, which `verify` reports."""
         for _, _, found in checked_lines(self._path, self._snapshot()[0]):
             if not isinstance(found, AuditEntry):
                 return
             yield found
 
-    def newest_first(self) -> Iterator[AuditEntry]:
-        """Yield the entries from the last one back, as they are now; a last line that is cut is left out.
-
-        Each is checked against its own hash; that they follow from one another is `verify`'s.
-
-        Raises:
-            AuditUnavailableError: The log cannot be read, or a line is no entry.
-        """
-        try:
-            for number, line in enumerate(self._lines_backwards()):
-                if number or line.endswith(b"\n"):
-                    yield parse_line(line)
-        except (OSError, ValueError) as error:
-            raise AuditUnavailableError(f"the audit log {self._path} cannot be read back: {error}") from error
-
     def head(self) -> Head | None:
-        """Return number and hash of the newest entry that is there to stay; None: there is none yet.
+        """Return number and hash of the newest entry, or None: there is none yet.
 
         Raises:
-            AuditUnavailableError: The log cannot be read, or its last line is no entry.
+            AuditUnavailableError: The log cannot be read, or its last line is not an entry.
         """
         if not self._path.exists():
             return None
         try:
             with self._path.open("rb") as file:
-                # An entry that the disk refuses is taken back before the lock is free again.
+                # A writer removes an entry that the disk refuses before it releases its lock.
                 _wait_for(file.fileno(), fcntl.LOCK_SH, self._lock_s)
-                newest = next(self.newest_first(), None)
+                newest = next(newest_first(self._path), None)
         except OSError as error:
             raise AuditUnavailableError(f"the audit log {self._path} cannot be read: {error}") from error
         return None if newest is None else Head(number=newest.number, hash=newest.hash)
-
-    def of_act(self, *acts: str) -> Iterator[AuditEntry]:
-        """Yield the entries of some acts from the first on, at the pace of the disk: no other line is looked into.
-
-        Raises:
-            AuditUnavailableError: The log cannot be read, or one of those lines is no entry.
-        """
-        starts = tuple(f'{{"act":{json.dumps(act)},'.encode("ascii") for act in acts)
-        try:
-            if self._path.exists():
-                with self._path.open("rb") as file:
-                    yield from (parse_line(line) for line in file if line.startswith(starts) and line.endswith(b"\n"))
-        except (OSError, ValueError) as error:
-            raise AuditUnavailableError(f"the audit log {self._path} cannot be read: {error}") from error
-
-    def acts_after(self, mark: tuple[int, int], *acts: str) -> "ActsFound":
-        """Return the entries of some acts that were written since, at the pace of the disk; not lines that are none.
-
-        Args:
-            mark: From the last answer; (0, 0) is from the first entry on.
-            acts: As the log has them.
-
-        Raises:
-            AuditUnavailableError: The log cannot be read, or is not there any more.
-        """
-        starts = tuple(f'{{"act":{json.dumps(str(act))},'.encode("ascii") for act in acts)
-        inode, at = mark
-        try:
-            with self._path.open("rb") as file:
-                status = os.fstat(file.fileno())
-                is_anew = mark != (0, 0) and (status.st_ino != inode or status.st_size < at)
-                at = 0 if is_anew else at
-                if status.st_size == at:
-                    return ActsFound(entries=[], at=(status.st_ino, at), is_anew=is_anew)
-                file.seek(at)
-                entries = []
-                for line in file:
-                    if not line.endswith(b"\n"):
-                        break
-                    at += len(line)
-                    if line.startswith(starts):
-                        with contextlib.suppress(ValueError):  # `verify` names it
-                            entries.append(parse_line(line))
-                return ActsFound(entries=entries, at=(status.st_ino, at), is_anew=is_anew)
-        except OSError as error:
-            if mark == (0, 0) and isinstance(error, FileNotFoundError):
-                return ActsFound(entries=[], at=mark, is_anew=False)
-            raise AuditUnavailableError(f"the audit log {self._path} cannot be read: {error}") from error
-
-    def entries_from(self, offset: int) -> Iterator[tuple[int, AuditEntry]]:
-        """Yield the entries that begin at an offset or after it, each with its own; all of them if none begins there.
-
-        Raises:
-            AuditUnavailableError: The log cannot be read, or a line is no entry.
-        """
-        try:
-            if not self._path.exists():
-                return
-            with self._path.open("rb") as file:
-                if offset:
-                    file.seek(offset - 1)
-                    if file.read(1) != b"\n":
-                        file.seek(0)
-                at = file.tell()
-                for line in file:
-                    if line.endswith(b"\n"):
-                        yield at, parse_line(line)
-                    at += len(line)
-        except (OSError, ValueError) as error:
-            raise AuditUnavailableError(f"the audit log {self._path} cannot be read: {error}") from error
 
     def text(self, entry: AuditEntry) -> str | None:
         """Return the free text of an entry, or None: it has none, it expired, or it was changed.
@@ -293,13 +188,17 @@ class AuditLog:
     def verify(self, heads: Iterable[Head] = (), progress: Progress = lambda _done, _total: None) -> AuditState:
         """Check every entry against its hash, its number, the entry before, its text, and heads noted elsewhere.
 
+        Args:
+            heads: Heads that were noted elsewhere.
+            progress: Called with the bytes done and the bytes in all.
+
         Raises:
             AuditUnavailableError: The log cannot be read.
         """
         noted = list(heads)
         try:
             state = self._walk().run(noted, progress)
-            if state.stray_texts:  # or some have just expired
+            if state.stray_texts:  # texts may have expired during the walk
                 state = self._walk().run(noted, progress)
         except OSError as error:
             raise AuditUnavailableError(f"the audit log {self._path} cannot be read: {error}") from error
@@ -309,36 +208,14 @@ class AuditLog:
         return ChainWalk(self._path, *self._snapshot(), self._texts)
 
     def _snapshot(self) -> tuple[int, KeptTexts | None]:
-        """Return the length of the log, and which texts there were just then; None: they cannot be read."""
+        """Return the length of the log, and the texts stored at that moment; None: they cannot be read."""
         if not self._path.exists():
-            return 0, self._count_texts()
+            return 0, self._texts.kept()
         with self._path.open("rb") as file:
             _wait_for(file.fileno(), fcntl.LOCK_SH, self._lock_s)
-            return os.fstat(file.fileno()).st_size, self._count_texts()
+            return os.fstat(file.fileno()).st_size, self._texts.kept()
 
-    def _count_texts(self) -> KeptTexts | None:
-        try:
-            with self._texts.reading() as texts:
-                return KeptTexts(settled=texts.count(), prepared=texts.prepared())
-        except (OSError, sqlite3.Error):
-            return None
-
-    def _lines_backwards(self) -> Iterator[bytes]:
-        if not self._path.exists():
-            return
-        with self._path.open("rb") as file:
-            at, rest = file.seek(0, os.SEEK_END), b""
-            while at:
-                size = min(_TAIL_BYTES, at)
-                at -= size
-                file.seek(at)
-                first, *others = (file.read(size) + rest).splitlines(keepends=True)
-                yield from reversed(others)
-                rest = first
-            if rest:
-                yield rest
-
-    # --- the end of the file
+    # --- the end of the file: locking, durable writing, torn ends
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
@@ -360,10 +237,7 @@ class AuditLog:
         details: dict[str, Any],
         text: str | None,
     ) -> AuditEntry:
-        """Write an entry and its text; neither, if one of them cannot be.
-
-        The text is prepared only: whoever writes the next one, settles or mends, settles it.
-        """
+        """Write an entry and its text, or on an error neither. The text is only prepared."""
         stored = None if text is None else salted(text)
         fields: dict[str, Any] = {
             "n": last.number + 1 if last else 1,
@@ -390,63 +264,32 @@ class AuditLog:
         self._known = (before.st_ino, before.st_size + len(line), entry)
         return entry
 
-    def _repair(self, descriptor: int) -> AuditEntry | None:
-        """Return the last entry; a tail that is none is moved aside first, and that is noted as an entry."""
+    def _last_entry(self, descriptor: int) -> AuditEntry | None:
+        """Return the last entry; a torn end behind it is moved aside first, and an entry says so."""
         status = os.fstat(descriptor)
         size, known = status.st_size, self._known
         if known is not None and known[:2] == (status.st_ino, size):
             return known[2]
-        return self._repaired(descriptor, size) if size else None
+        if not size:
+            return None
+        tail = read_tail(descriptor, size)
+        return self._move_aside(descriptor, tail, size) if tail.torn else tail.last
 
-    def _repaired(self, descriptor: int, size: int) -> AuditEntry | None:
-        tail_at = self._tail_offset(descriptor, size)
-        tail = os.pread(descriptor, size - tail_at, tail_at)
-        good, torn = self._split(tail, is_start=tail_at == 0)
-        last = parse_line(good) if good else None
-        if not torn:
-            return last
+    def _move_aside(self, descriptor: int, tail: Tail, size: int) -> AuditEntry:
         aside = self._folder / f"torn-{self._now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}.bin"
-        SavedFile(aside).create(torn)
-        os.ftruncate(descriptor, size - len(torn))
+        SavedFile(aside).create(tail.torn)
+        os.ftruncate(descriptor, size - len(tail.torn))
         details = {
-            "bytes": len(torn),
-            "sha256": hashlib.sha256(torn).hexdigest(),
+            "bytes": len(tail.torn),
+            "sha256": hashlib.sha256(tail.torn).hexdigest(),
             "file": aside.name,
-            "is_whole": is_whole(torn),
+            "is_whole": tail.is_whole,
         }
-        return self._write(descriptor, last, (REPAIRED, "recorder", ""), details, None)
-
-    @staticmethod
-    def _tail_offset(descriptor: int, size: int) -> int:
-        """Return where to read from so that the last two lines are whole in what is read."""
-        reach = _TAIL_BYTES
-        while reach < size:
-            tail = os.pread(descriptor, reach, size - reach)
-            if tail.count(b"\n") > 2:
-                return size - reach + tail.index(b"\n") + 1
-            reach *= 2
-        return 0
-
-    @staticmethod
-    def _split(tail: bytes, *, is_start: bool) -> tuple[bytes, bytes]:
-        """Return the last good line, and what follows it."""
-        lines = tail.splitlines(keepends=True)
-        for torn_lines in range(min(2, len(lines)) + 1):
-            keep = lines[: len(lines) - torn_lines]
-            torn = b"".join(lines[len(lines) - torn_lines :])
-            if not keep and is_start:
-                return b"", torn
-            if keep and keep[-1].endswith(b"\n"):
-                try:
-                    parse_line(keep[-1])
-                except ValueError:
-                    continue
-                return keep[-1], torn
-        raise ValueError("its last lines are no entries: it was changed, `recorder audit verify` says where")
+        return self._write(descriptor, tail.last, (REPAIRED, RECORDER, ""), details, None)
 
 
 def _names(descriptor: int) -> Callable[[str], bool]:
-    """Return what tells whether an entry of a log has a commitment."""
+    """Return a function that tells whether an entry of the log has a commitment."""
 
     def is_named(commitment: str) -> bool:
         if not os.fstat(descriptor).st_size:
@@ -457,16 +300,12 @@ def _names(descriptor: int) -> Callable[[str], bool]:
     return is_named
 
 
-def is_whole(torn: bytes) -> bool:
-    """Tell whether what was moved aside is no torn write: whole lines, so that somebody or something changed them.
-
-    A power cut leaves a line without its end, or zeros where a block was not written.
-    """
-    return torn.startswith(b"{") and torn.endswith(b"}\n") and b"\0" not in torn
-
-
 def _wait_for(descriptor: int, kind: int, timeout_s: float) -> None:
-    """Take a lock; TimeoutError if another process holds it for too long: one that hangs must not hang us."""
+    """Take a lock.
+
+    Raises:
+        TimeoutError: Another process held it for too long; a process that hangs must not block this one.
+    """
     deadline, nap_s = time.monotonic() + timeout_s, _LONGEST_NAP_S / 16
     while True:
         try:

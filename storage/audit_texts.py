@@ -131,6 +131,14 @@ class AuditTexts:
         except (OSError, sqlite3.Error) as error:
             raise AuditUnavailableError(f"the texts of the audit log cannot be deleted: {error}") from error
 
+    def kept(self) -> KeptTexts | None:
+        """Return which texts are stored now, or None: the file cannot be read."""
+        try:
+            with self.reading() as texts:
+                return KeptTexts(settled=texts.count(), prepared=texts.prepared())
+        except (OSError, sqlite3.Error):
+            return None
+
     @contextmanager
     def reading(self) -> Iterator["TextsReader"]:
         """Open the file for many reads; nothing is written, so that a log can be looked at on a medium for reading.

@@ -7,8 +7,9 @@ from typing import Any
 
 from storage.audit_entry import AuditEntry
 from storage.claims import Claims
+from storage.retention_types import Claim, ClaimState, Right
 from storage.rows import time_from_json, time_to_json
-from storage.types import Claim, ClaimState, RecordingId, Right
+from storage.types import RecordingId
 
 ASKED, UPHELD, DECLINED = "claim.asked", "claim.upheld", "claim.declined"
 LIFTED, WITHDRAWN, DONE, USE_ALLOWED = "claim.lifted", "claim.withdrawn", "claim.done", "claim.use_allowed"

@@ -15,10 +15,11 @@ import sqlalchemy as sa
 
 from storage.database import Database
 from storage.errors import NotFoundError
+from storage.retention_types import Claim, ClaimState, Right
 from storage.rows import time_from_json, time_to_json
 from storage.tables import claims as _claims
 from storage.tables import microseconds
-from storage.types import Claim, ClaimState, RecordingId, Right
+from storage.types import RecordingId
 
 _ASKED_AT_ONCE = 500
 """Ids in one statement: SQLite takes 999 values at the least."""

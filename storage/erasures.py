@@ -15,9 +15,10 @@ import sqlalchemy as sa
 
 from storage.database import Database
 from storage.errors import ErasureStateError, NotFoundError
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
 from storage.tables import erasures as _orders
 from storage.tables import microseconds, moment_of
-from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
+from storage.types import RecordingId
 
 
 class ErasureEvent(enum.StrEnum):

@@ -24,8 +24,9 @@ from storage.holds import Holds
 from storage.query_holds import QueryHolds
 from storage.query_journal import ACTS as QUERY_ACTS
 from storage.query_journal import replay_queries
+from storage.retention_types import Hold, HoldKind
 from storage.rows import time_from_json, time_to_json
-from storage.types import Hold, HoldKind, RecordingId
+from storage.types import RecordingId
 
 PLACED, REVIEWED, RELEASED, REINSTATED = "hold.placed", "hold.reviewed", "hold.released", "hold.reinstated"
 HOLD_ACTS = (PLACED, REVIEWED, RELEASED, REINSTATED)
@@ -156,7 +157,7 @@ def steady(state: Path, holds: Holds, audit: AuditLog) -> Iterator[None]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if (state / UNSETTLED).exists():
-            audit.mend()  # what was killed may have left its reason beside its entry
+            audit.repair()  # what was killed may have left its reason beside its entry
             bad = audit.verify().bad  # its entries are given only as far as they are good
             if bad is not None:
                 raise AuditUnavailableError(

@@ -20,9 +20,10 @@ import sqlalchemy as sa
 from storage.database import Database
 from storage.errors import HoldStateError, NotFoundError
 from storage.query_holds import ids_held_by_queries, query_holds_among
+from storage.retention_types import Hold, HoldKind, HoldState
 from storage.tables import holds as _holds
 from storage.tables import microseconds, moment_of
-from storage.types import Hold, HoldKind, HoldState, RecordingId
+from storage.types import RecordingId
 
 _ASKED_AT_ONCE = 500
 """Ids in one statement: SQLite takes 999 values at the least."""

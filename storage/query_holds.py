@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage.database import Database
+from storage.retention_types import Hold, HoldKind
 from storage.rows import normalise_number
 from storage.tables import identities as _identities
 from storage.tables import microseconds, moment_of
@@ -22,7 +23,7 @@ from storage.tables import officers as _officers
 from storage.tables import query_holds as _queries
 from storage.tables import query_releases as _releases
 from storage.tables import recordings as _recordings
-from storage.types import Hold, HoldKind, RecordingId, RecordingRow, Search
+from storage.types import RecordingId, RecordingRow, Search
 
 _ASKED_AT_ONCE = 500
 """Ids in one statement: SQLite takes 999 values at the least."""

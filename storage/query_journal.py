@@ -10,8 +10,9 @@ from typing import Any
 
 from storage.audit_entry import AuditEntry
 from storage.query_holds import QueryHold, QueryHolds, Release
+from storage.retention_types import HoldKind
 from storage.rows import time_from_json, time_to_json
-from storage.types import HoldKind, RecordingId
+from storage.types import RecordingId
 
 PLACED, CHANGED, RELEASED = "query_hold.placed", "query_hold.changed", "query_hold.released"
 ACTS = (PLACED, CHANGED, RELEASED)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
+from storage.audit_reading import newest_first
 from storage.beside import delete_recordings
 from storage.database import Database
 from storage.rows import time_from_json, time_to_json
@@ -228,7 +229,7 @@ def since_settled(audit: AuditLog, deletions: Deletions) -> Iterator[AuditEntry]
         AuditUnavailableError: The log cannot be read.
         DatabaseError, OSError: The database cannot be used.
     """
-    for entry in audit.newest_first():
+    for entry in newest_first(audit.path):
         if entry.act == DELETED:
             ids = [one.id for one in tombstones_of(entry)]
             if deletions.known(ids) >= set(ids):

@@ -14,6 +14,7 @@ from datetime import datetime
 from recorder.permissions import Act, Person, Role
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
+from storage.audit_reading import acts_after
 from storage.errors import AuditUnavailableError
 from storage.rows import time_from_json
 
@@ -132,7 +133,7 @@ class Seals:
         """Return what the log says now; what it said last, while it cannot be read."""
         with self._lock:
             try:
-                found = self._audit.acts_after(self._at, *_ROLES, Act.NAME_DEPUTY, Act.PLAY, Act.ACKNOWLEDGE)
+                found = acts_after(self._audit.path, self._at, *_ROLES, Act.NAME_DEPUTY, Act.PLAY, Act.ACKNOWLEDGE)
             except AuditUnavailableError as error:
                 _log.error("roles cannot be held against the audit log: %s", error)
                 return self._explained

@@ -13,6 +13,7 @@ from storage.anchors import Anchors
 from storage.audit import AuditLog
 from storage.audit_chain import AuditState, BadEntry
 from storage.audit_entry import AuditEntry
+from storage.audit_reading import newest_first
 from storage.durable import make_folder, save_atomically
 from storage.errors import StorageError
 from storage.heads import Head
@@ -88,7 +89,7 @@ def entries_found(
         AuditUnavailableError: The log cannot be read, or a line is no entry; what came before it stands.
     """
     looked_at = 0
-    for entry in log.newest_first():
+    for entry in newest_first(log.path):
         if before is not None and entry.number >= before:
             continue
         if look_at is not None and looked_at >= look_at:

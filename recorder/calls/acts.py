@@ -14,7 +14,7 @@ from typing import Any
 from recorder.calls.call_services import CallServices
 from recorder.rules.pausing import PauseState
 from storage.errors import AuditUnavailableError, StorageError
-from storage.types import ErasureOrder
+from storage.retention_types import ErasureOrder
 
 
 def new_act_id() -> str:

@@ -23,7 +23,8 @@ from recorder.config.settings import Config
 from sip.endpoint import Endpoint, SipStatus
 from sip.options import Address
 from storage.audit import AuditLog
-from storage.types import ErasureOrder, RecordingId
+from storage.retention_types import ErasureOrder
+from storage.types import RecordingId
 from storage.vault import Vault
 
 

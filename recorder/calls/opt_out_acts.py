@@ -31,7 +31,8 @@ from recorder.rules.opt_out import (
 )
 from recorder.rules.pausing import RefusedError
 from storage.erasures import new_order_id
-from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
+from storage.types import RecordingId
 
 KEYS = Statements(caller_asked=True, distress_judged=True)
 """What a manager states by keying their PIN on the officer's phone: the keys have no other meaning."""

@@ -17,7 +17,8 @@ from recorder.common.clock import utc_now
 from recorder.rules.erasing import alone_s
 from recorder.rules.pausing import AGENT, Authority, Final, PauseState, RefusedError
 from storage.erasures import new_order_id
-from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
+from storage.types import RecordingId
 
 _log = logging.getLogger(__name__)
 

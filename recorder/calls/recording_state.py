@@ -9,7 +9,7 @@ from recorder.calls.pause_watch import PauseWatch
 from recorder.calls.recording import Recording
 from recorder.common.clock import utc_now
 from recorder.common.serial_executor import after, after_all
-from storage.types import ErasureOrder
+from storage.retention_types import ErasureOrder
 
 
 class RecordingState:

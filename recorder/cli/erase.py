@@ -44,7 +44,7 @@ from storage.format import is_recording_id
 from storage.holds import Holds
 from storage.index import Index
 from storage.keys import NodeKeys
-from storage.types import ErasureKind, ErasureOrder, ErasureState
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
 from storage.vault import Vault
 
 LISTED = 100

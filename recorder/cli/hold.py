@@ -31,7 +31,7 @@ from storage.errors import StorageError
 from storage.holds import Holds
 from storage.index import Index
 from storage.keys import NodeKeys
-from storage.types import Hold, HoldKind
+from storage.retention_types import Hold, HoldKind
 from storage.vault import Vault
 
 hold = typer.Typer(

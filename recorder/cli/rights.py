@@ -27,7 +27,7 @@ from recorder.retention.restricting import (
     write_claim,
 )
 from recorder.retention.rights import MOST_USE_DAYS, ClaimEvent
-from storage.types import Claim, Right
+from storage.retention_types import Claim, Right
 
 rights = typer.Typer(
     no_args_is_help=True,

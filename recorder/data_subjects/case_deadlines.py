@@ -9,7 +9,7 @@ from recorder.data_subjects.case_repository import CaseRepository
 from recorder.data_subjects.workdays import is_working_day
 from recorder.rules.cases import Case, CaseKind
 from recorder.rules.deadlines import DeadlineFacts, due_on, warn_on
-from storage.types import Claim, Hold
+from storage.retention_types import Claim, Hold
 
 COMPLAINT_WINDOW = timedelta(days=92)
 """For how long what was disclosed is kept at least: three months in which the requester can go to the Commissioner."""

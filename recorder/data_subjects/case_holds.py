@@ -18,8 +18,9 @@ from storage.database import Database
 from storage.holds import new_hold_id
 from storage.query_holds import QueryHold, QueryHolds, Release
 from storage.query_journal import CHANGED, PLACED, RELEASED, changed_details, placed_details, released_details
+from storage.retention_types import HoldKind
 from storage.tombstones import Deletions
-from storage.types import HoldKind, RecordingId, Search
+from storage.types import RecordingId, Search
 
 HOLD_KIND = {CaseKind.SUBJECT_ACCESS: HoldKind.SAR, CaseKind.DISCLOSURE: HoldKind.DISCLOSURE}
 """As which kind of hold a case holds."""

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from recorder.data_subjects.letters import ROUTES, NotYetError, in_words
 from recorder.retention.rights import REFUSALS
-from storage.types import Claim, ClaimState, Right
+from storage.retention_types import Claim, ClaimState, Right
 
 
 class ClaimLetter(enum.StrEnum):

@@ -8,7 +8,7 @@ from recorder.data_subjects.case_repository import CaseRepository, ChangedError
 from recorder.rules.cases import CaseEntry, CaseEvent
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
-from storage.types import ErasureOrder, Hold
+from storage.retention_types import ErasureOrder, Hold
 
 _TRIES = 20
 

@@ -10,7 +10,8 @@ from types import MappingProxyType
 
 from recorder.rules.call_parts import WITHHELD
 from recorder.rules.pausing import PauseKind
-from storage.types import Channels, ErasureKind, Redaction, Segment, SegmentKind
+from storage.retention_types import ErasureKind
+from storage.types import Channels, Redaction, Segment, SegmentKind
 
 
 class Ground(enum.StrEnum):

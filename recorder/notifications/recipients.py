@@ -12,7 +12,7 @@ from recorder.notifications.kinds import Notification, NotificationKind
 from recorder.permissions import Person, Role
 from recorder.retention import rights
 from recorder.rules.requesting import AccessRequest, Approvers, RequestState, deciders
-from storage.types import Claim, ClaimState, Hold
+from storage.retention_types import Claim, ClaimState, Hold
 
 TOLD_FOR = timedelta(days=7)
 """A decision that is older than this is no news."""

@@ -35,8 +35,10 @@ from recorder.rules.requesting import Approvers
 from recorder.rules.weekly import WEEK, Week, Weekday, counted, last_weekly, word_of
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
+from storage.audit_reading import newest_first
+from storage.retention_types import Claim
 from storage.tombstones import DELETED, tombstones_of
-from storage.types import Claim, Search
+from storage.types import Search
 
 OptOuts = Callable[[], list[dict[str, Any]]]
 Takeovers = Callable[[], list[dict[str, Any]]]
@@ -234,7 +236,7 @@ def _conduct(repos: WatchRepositories, approvers: Approvers) -> list[Notificatio
 def _lately(audit: AuditLog, since: datetime) -> tuple[list[LoggedAct], list[Granted]]:
     """Return what was done and which roles were granted since a moment."""
     done, granted = [], []
-    for entry in audit.newest_first():
+    for entry in newest_first(audit.path):
         at = datetime.fromisoformat(entry.at)
         if at < since:
             break
@@ -271,7 +273,7 @@ def _is_overdue(cases: CaseRepositories, one: Case) -> bool:
 def _acts(audit: AuditLog, start: datetime, end: datetime) -> tuple[dict[str, int], int]:
     counts: dict[str, int] = {}
     deleted = 0
-    for entry in audit.newest_first():
+    for entry in newest_first(audit.path):
         at = datetime.fromisoformat(entry.at)
         if at < start:
             break

@@ -16,6 +16,7 @@ from typing import Any
 from recorder.recordings.resurrection_guard import alone
 from storage.agreement import Agreement
 from storage.audit import AuditLog
+from storage.audit_reading import newest_first
 from storage.database import Database
 from storage.durable import make_folder, remove, save_atomically
 from storage.errors import StorageError
@@ -144,7 +145,7 @@ class _Numbers:
 
     @classmethod
     def read(cls, state: Path, database: Database, audit: AuditLog) -> "_Numbers":
-        newest = next((entry for entry in audit.newest_first() if entry.act == NOTED), None)
+        newest = next((entry for entry in newest_first(audit.path) if entry.act == NOTED), None)
         return cls(
             states=_states(state / NUMBERS),
             index=Agreement(database).count(),

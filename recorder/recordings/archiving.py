@@ -16,6 +16,7 @@ from recorder.config.settings import Archive
 from storage.archive import archive
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
+from storage.container_rows import read_row
 from storage.epochs import EpochKeys
 from storage.erasures import Erasures, is_open
 from storage.errors import AuditUnavailableError, NotFoundError, StorageError
@@ -27,7 +28,7 @@ from storage.reader import fresh_path
 from storage.rewrite import clear_up
 from storage.rows import archived_to_json, row_from_json
 from storage.types import RecordingId, RecordingRow, Search
-from storage.vault import Vault, read_row
+from storage.vault import Vault
 
 _log = logging.getLogger(__name__)
 

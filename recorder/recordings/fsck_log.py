@@ -23,9 +23,10 @@ from storage.hold_journal import journalled
 from storage.holds import Holds
 from storage.query_holds import QueryHold, QueryHolds
 from storage.query_journal import journalled as journalled_queries
+from storage.retention_types import Claim, ErasureState, HoldState
 from storage.stored_rows import StoredRows
 from storage.tombstones import DELETED, Deletions, tombstones_of
-from storage.types import Claim, ErasureState, HoldState, RecordingId
+from storage.types import RecordingId
 
 _JUST_NOW = timedelta(minutes=1)
 """What is so young may be on its way from the log into the index."""

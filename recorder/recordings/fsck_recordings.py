@@ -9,6 +9,7 @@ from pathlib import Path
 
 from recorder.recordings.finding import ERASING, PART, REC, Places, deleted
 from recorder.recordings.inspection import FILING_S
+from storage.container_rows import read_begun_row, read_row
 from storage.database import Database
 from storage.erasures import Erasures
 from storage.errors import DamagedError
@@ -19,7 +20,7 @@ from storage.stored_rows import StoredRow, StoredRows
 from storage.tombstones import Deletions
 from storage.tree import DAY_CHARACTERS, Tree
 from storage.types import RecordingId, RecordingRow
-from storage.vault import Vault, read_begun_row, read_row
+from storage.vault import Vault
 from storage.verify import verify
 
 Progress = Callable[[float, float], None]

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from storage.container_rows import read_row
 from storage.erasures import Erasures, is_open
 from storage.errors import DatabaseError, NotFoundError, OutsideError, StorageError
 from storage.format import is_recording_id
 from storage.index import Index
 from storage.rows import row_from_json
 from storage.types import RecordingId, RecordingRow, Search, Verification
-from storage.vault import Vault, read_row
+from storage.vault import Vault
 from storage.verify import verify
 
 FILING_S = 60.0

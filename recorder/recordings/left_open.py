@@ -12,9 +12,10 @@ from pathlib import Path
 from recorder.calls.filing import Filing
 from storage.errors import NotFoundError, StorageError
 from storage.index import Index
+from storage.recovery import close_left_open
 from storage.rows import row_to_json
 from storage.types import Outcome, RecordingId, RecordingRow
-from storage.vault import Vault, close_left_open, destroy
+from storage.vault import Vault, destroy
 
 _log = logging.getLogger(__name__)
 

@@ -18,12 +18,14 @@ from recorder.recordings.kept_live import Discards, settle
 from recorder.recordings.resurrection_guard import destroy_returned
 from recorder.rules.pausing import PauseState
 from storage.audit import AuditLog
+from storage.container_rows import read_row
 from storage.errors import DamagedError, NotFoundError, StorageError
 from storage.index import Index
 from storage.keys import NodeKeys
+from storage.recovery import Progress, Recovered, bare_row, recover
 from storage.rows import row_from_json, row_to_json
 from storage.types import Outcome, RecordingId
-from storage.vault import Progress, Recovered, Vault, bare_row, destroy, read_row, recover
+from storage.vault import Vault, destroy
 
 _log = logging.getLogger(__name__)
 
@@ -132,7 +134,7 @@ def _look_over(home: Home, config: Config, vault: Vault) -> None:
 def _mend_audit(home: Home) -> None:
     """Move aside the torn end that a kill may have left, so that `audit verify` is right from here on."""
     try:
-        if AuditLog(home.audit).mend():
+        if AuditLog(home.audit).repair():
             _log.warning("the end of the audit log was torn; it is moved aside, and that is noted in the log")
     except StorageError as error:
         _log.error("the audit log stays as it is: %s", error)

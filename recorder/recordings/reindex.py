@@ -28,6 +28,7 @@ from recorder.recordings.home_stores import open_index
 from recorder.recordings.replay import Replayed, replay, survey
 from recorder.recordings.resurrection_guard import LOCK, SweepBusyError, alone, catch_up
 from storage.audit import AuditLog
+from storage.container_rows import read_begun_row, read_row
 from storage.database import SQLITE, Database, parse_url, sqlite_url
 from storage.deletion import Shredder
 from storage.durable import make_folder, remove
@@ -39,11 +40,12 @@ from storage.holds import Holds
 from storage.index import Index
 from storage.index_file import FileState, drop_unfinished, new_path, put_in_place, salvage, state_of, users_of
 from storage.lost_found import LostFound
+from storage.recovery import bare_row
 from storage.rows import row_from_json, row_from_text
 from storage.stored_rows import StoredRow, StoredRows
 from storage.tombstones import Deletions
 from storage.types import RecordingId, RecordingRow
-from storage.vault import Vault, bare_row, read_begun_row, read_row
+from storage.vault import Vault
 
 _T = TypeVar("_T")
 

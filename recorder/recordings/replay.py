@@ -30,11 +30,12 @@ from storage.hold_journal import ACTS as HOLD_ACTS
 from storage.hold_journal import replay_holds
 from storage.holds import Holds
 from storage.index import Index
+from storage.recovery import bare_row
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
 from storage.rows import row_from_json, time_from_json
 from storage.stored_rows import StoredRows
 from storage.tombstones import DELETED, Deletions, tombstones_of
-from storage.types import ErasureKind, ErasureOrder, ErasureState, Outcome, RecordingId
-from storage.vault import bare_row
+from storage.types import Outcome, RecordingId
 
 ORDERED, CONFIRMED, REFUSED, DONE, FAILED, SENT_BACK = (
     f"erasure.{word}" for word in ("ordered", "confirmed", "declined", "done", "failed", "sent_back")

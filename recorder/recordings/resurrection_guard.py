@@ -12,6 +12,7 @@ from pathlib import Path
 from recorder.common.file_lock import locked
 from recorder.common.home import Home
 from storage.audit import AuditLog
+from storage.audit_reading import of_act
 from storage.database import Database
 from storage.deletion import Done, Shredder, Spared
 from storage.errors import StorageError
@@ -63,7 +64,7 @@ def catch_up(shredder: Shredder, holds: Holds, now: Callable[[], datetime], *, i
     """
     audit = shredder.audit
     if any(entry.act in HOLD_ACTS for entry in since_settled(audit, shredder.deletions)):
-        replay_holds(audit.of_act(*HOLD_ACTS), holds, text=audit.text)
+        replay_holds(of_act(audit.path, *HOLD_ACTS), holds, text=audit.text)
     done = shredder.finish(held_since(holds, now))
     done.add(shredder.destroy_returned(is_thorough=is_thorough))
     if done.files or done.keys or done.rows:

@@ -10,10 +10,11 @@ from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person
 from recorder.rules.authorisation import knows_of
+from storage.container_rows import read_begun_row
 from storage.errors import StorageError
 from storage.rows import row_from_json
 from storage.types import RecordingId, RecordingRow
-from storage.vault import Vault, read_begun_row
+from storage.vault import Vault
 
 
 def none_such(what: str = "recording") -> ProblemError:

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from recorder.permissions import Act, Person, Refusal, Role
 from recorder.reports.pause_report import OfficerPauses, pauses_per_officer
 from recorder.rules.authorisation import may
-from storage.types import ErasureKind, RecordingId, RecordingRow, Search
+from storage.retention_types import ErasureKind
+from storage.types import RecordingId, RecordingRow, Search
 
 DEFAULT_DAYS = 28
 _EVERY_TEAM = frozenset({Role.TEAM_LEADER, Role.DPO, Role.ICT})

@@ -13,9 +13,10 @@ from storage.claim_journal import DONE, changed_details
 from storage.claims import Claims
 from storage.deletion import PART, Shredder
 from storage.holds import Holds
+from storage.retention_types import Claim
 from storage.tombstones import Tombstone
 from storage.tree import files_of
-from storage.types import Claim, RecordingId
+from storage.types import RecordingId
 
 
 def count_claims(holds: Holds, now: datetime) -> int:

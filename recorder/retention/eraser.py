@@ -15,6 +15,7 @@ from recorder.retention.erasure_repositories import takes_three
 from recorder.rules.holds import OrderVerdict, verdict_on
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
+from storage.container_rows import read_row
 from storage.epochs import EpochKeys
 from storage.erase import Preview, Progress, erase_spans, preview
 from storage.erasures import Erasures
@@ -22,11 +23,12 @@ from storage.errors import AuditUnavailableError, DamagedError, KeyProblemError,
 from storage.hold_journal import steady
 from storage.holds import Holds
 from storage.index import Index
+from storage.retention_types import ErasureOrder, ErasureState, Hold
 from storage.rewrite import clear_up
 from storage.rows import row_from_json, time_to_json
 from storage.spans import Span
-from storage.types import ErasureOrder, ErasureState, Hold, RecordingRow, SegmentKind
-from storage.vault import Vault, read_row
+from storage.types import RecordingRow, SegmentKind
+from storage.vault import Vault
 
 _log = logging.getLogger(__name__)
 

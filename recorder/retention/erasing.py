@@ -20,8 +20,9 @@ from recorder.rules.erasing import (
     may_order,
 )
 from storage.erasures import new_order_id
+from storage.retention_types import ErasureKind, ErasureOrder
 from storage.rows import time_to_json
-from storage.types import ErasureKind, ErasureOrder, RecordingRow
+from storage.types import RecordingRow
 
 OVERHANG_S = 1.0
 """A span may end so much after the recording: people read its length off a page that rounds it."""

@@ -17,8 +17,9 @@ from recorder.retention.erasure_repositories import (
 from recorder.rules.call_parts import owners_of
 from recorder.rules.erasing import HELD_ALONE_S, About, may_decide, span_of
 from storage.errors import ErasureStateError, NotFoundError
+from storage.retention_types import ErasureOrder, ErasureState
 from storage.rows import time_to_json
-from storage.types import ErasureOrder, ErasureState, RecordingRow
+from storage.types import RecordingRow
 
 APPROVED = "erasure.approved"
 """As the audit log has it: one of the two approvals of an order that takes three people."""

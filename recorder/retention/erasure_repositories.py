@@ -22,9 +22,10 @@ from storage.erasures import Erasures, is_open
 from storage.errors import DatabaseError, ErasureStateError, NotFoundError, OutsideError, StorageError
 from storage.format import is_recording_id
 from storage.index import Index
+from storage.retention_types import ErasureOrder
 from storage.rows import time_to_json
 from storage.tombstones import Deletions
-from storage.types import ErasureOrder, RecordingId, RecordingRow
+from storage.types import RecordingId, RecordingRow
 from storage.vault import Vault
 
 LOCKED = (

@@ -11,6 +11,7 @@ from recorder.rules.retention_periods import Periods
 from recorder.rules.retention_schedule import DataClass
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
+from storage.audit_reading import entries_from
 from storage.claim_journal import ACTS as CLAIM_ACTS
 from storage.claims import Claims
 from storage.durable import remove
@@ -22,9 +23,10 @@ from storage.lost_found import FOLDER as LOST_FOUND
 from storage.old_calls import OldCalls
 from storage.query_holds import QueryHolds
 from storage.query_journal import PLACED as QUERY_PLACED
+from storage.retention_types import HoldState
 from storage.rows import time_from_json
 from storage.tombstones import Deletions
-from storage.types import HoldState, RecordingId
+from storage.types import RecordingId
 
 _AT_ONCE = 500
 
@@ -118,7 +120,7 @@ class Expiry:
 
     def _old(self, found: Periods, now: datetime, offset: int) -> Iterator[tuple[int, AuditEntry]]:
         limit = due_before(found, DataClass.TEXTS, now)
-        for at, entry in self._audit.entries_from(offset):
+        for at, entry in entries_from(self._audit.path, offset):
             moment = time_from_json(entry.at)
             if moment is None or moment >= limit:
                 return

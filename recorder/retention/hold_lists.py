@@ -7,8 +7,9 @@ from recorder.permissions import Act, Actor, Person
 from recorder.recordings.visibility import none_such
 from recorder.retention.hold_repositories import HoldRepositories, known_call, known_hold, storage_problems
 from recorder.rules.holds import held_call, may_see
+from storage.retention_types import Hold
 from storage.rows import time_to_json
-from storage.types import Hold, RecordingId, RecordingRow
+from storage.types import RecordingId, RecordingRow
 
 LISTED = 500
 """Holds that a list shows at most."""

@@ -19,8 +19,9 @@ from storage.format import is_recording_id
 from storage.hold_journal import settling, steady
 from storage.holds import Holds
 from storage.index import Index
+from storage.retention_types import Hold
 from storage.tombstones import Deletions
-from storage.types import Hold, RecordingId
+from storage.types import RecordingId
 from storage.vault import Vault
 
 

@@ -38,7 +38,8 @@ from storage.claims import Claims
 from storage.errors import HoldStateError, StorageError
 from storage.hold_journal import PLACED, REINSTATED, RELEASED, REVIEWED, changed_details, placed_details, steady
 from storage.holds import HoldEvent, Holds, check, new_hold_id
-from storage.types import Hold, HoldKind, RecordingId
+from storage.retention_types import Hold, HoldKind
+from storage.types import RecordingId
 
 _log = logging.getLogger(__name__)
 

@@ -30,8 +30,9 @@ from storage.errors import NotFoundError, StorageError
 from storage.hold_journal import PLACED, RELEASED, placed_details
 from storage.hold_journal import changed_details as changed_hold
 from storage.holds import new_hold_id
+from storage.retention_types import Claim, ClaimState, Hold, HoldKind, HoldState, Right
 from storage.rows import time_to_json
-from storage.types import Claim, ClaimState, Hold, HoldKind, HoldState, RecordingId, Right
+from storage.types import RecordingId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ class ClaimRepositories:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimWish:
-    """A claim as somebody writes it down; see `storage.types.Claim`."""
+    """A claim as somebody writes it down; see `storage.retention_types.Claim`."""
 
     right: Right
     ground: str

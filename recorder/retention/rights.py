@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from recorder.permissions import MAX_REASON_CHARACTERS, MIN_REASON_CHARACTERS, DeniedError, Fault, Person, Role
 from recorder.rules.requesting import Approvers
-from storage.types import Claim, ClaimState, Right
+from storage.retention_types import Claim, ClaimState, Right
 
 MOST_USE_DAYS = 30
 """For so long at most use of a restricted recording is allowed by one decision."""

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from recorder.retention.sweep_state import SweepState
 from storage.audit import AuditLog
+from storage.audit_reading import newest_first
 from storage.old_calls import OldCalls
 from storage.rows import time_from_json
 
@@ -26,7 +27,7 @@ class SweepClock:
 
     def seen(self, state: SweepState) -> list[datetime | None]:
         """Return moments that lie in the past for certain."""
-        newest = next((time_from_json(entry.at) for entry in self.audit.newest_first()), None)
+        newest = next((time_from_json(entry.at) for entry in newest_first(self.audit.path)), None)
         return [state.last_success, self.calls.newest(state.wrong_times), newest]
 
     def ahead(self, now: datetime, state: SweepState) -> timedelta:

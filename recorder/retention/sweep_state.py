@@ -13,6 +13,7 @@ from typing import Any
 from recorder.retention.sweep_times import OVERDUE
 from recorder.rules.retention_periods import Shortening
 from storage.audit import AuditLog
+from storage.audit_reading import of_act
 from storage.durable import make_folder, save_atomically
 from storage.rows import time_from_json, time_to_json
 
@@ -91,7 +92,7 @@ class SweepFile:
 
     def _from_audit(self) -> SweepState:
         state = SweepState()
-        for entry in self._audit.of_act(IN_FORCE, SWEPT, CLOCK):
+        for entry in of_act(self._audit.path, IN_FORCE, SWEPT, CLOCK):
             if entry.act == IN_FORCE:
                 share = entry.details.get("most_share", state.most_share)
                 state = replace(state, in_force=entry.details["periods"], most_share=share)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from recorder.permissions import Act, Allowed, Person, Refusal, Role
 from recorder.rules.authorisation import may, operator_for
-from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingRow, SegmentKind
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
+from storage.types import RecordingRow, SegmentKind
 
 GRACE_S = 15 * 60.0
 """How long after a call its officer may still have forgotten to pause without asking a second person."""

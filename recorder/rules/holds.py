@@ -14,7 +14,8 @@ from types import MappingProxyType
 from recorder.permissions import Act, Actor, Allowed, Person, Refusal, Role
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import officers_on
-from storage.types import ErasureKind, ErasureOrder, Hold, HoldKind, RecordingRow
+from storage.retention_types import ErasureKind, ErasureOrder, Hold, HoldKind
+from storage.types import RecordingRow
 
 GRACE = timedelta(days=14)
 """How long a recording is kept after its hold was released, so that a mistake can be taken back."""

@@ -16,7 +16,7 @@ from recorder.web.auth import ConsoleCaller
 from recorder.web.erasures import orders_for, three_of
 from recorder.web.pages import again, recording_page
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
-from storage.types import ErasureKind, ErasureState
+from storage.retention_types import ErasureKind, ErasureState
 
 router = APIRouter(include_in_schema=False)
 

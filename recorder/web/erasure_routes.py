@@ -14,7 +14,7 @@ from recorder.rules.authorisation import may
 from recorder.web.api import PROBLEMS, RecordingPath
 from recorder.web.erasures import approval_to_json, orders_for, three_of
 from recorder.web.parts import ApiChanger, ApiReader, Console
-from storage.types import ErasureKind
+from storage.retention_types import ErasureKind
 
 OrderPath = Annotated[str, Path(description="The order's id, from GET /api/erasures", max_length=40)]
 _Seconds = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]

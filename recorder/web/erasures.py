@@ -11,7 +11,7 @@ from recorder.rules.call_parts import owners_of
 from recorder.rules.erasing import SpanFacts, facts_of, span_of
 from recorder.web.parts import ConsoleParts
 from storage.errors import NotFoundError
-from storage.types import ErasureOrder, ErasureState
+from storage.retention_types import ErasureOrder, ErasureState
 
 SHOWN = 200
 """Orders, newest first."""

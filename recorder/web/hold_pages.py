@@ -19,7 +19,7 @@ from recorder.rules.holds import HoldWish
 from recorder.web.auth import ConsoleCaller
 from recorder.web.pages import again, recording_page
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
-from storage.types import Hold, HoldKind, HoldState
+from storage.retention_types import Hold, HoldKind, HoldState
 
 router = APIRouter(include_in_schema=False)
 

@@ -12,7 +12,7 @@ from recorder.retention.holding import place_hold, reinstate_hold, release_hold,
 from recorder.rules.holds import HoldWish
 from recorder.web.api import PROBLEMS, RecordingPath
 from recorder.web.parts import ApiChanger, ApiReader, Console, ConsoleParts
-from storage.types import Hold, HoldKind
+from storage.retention_types import Hold, HoldKind
 
 HoldPath = Annotated[str, Path(description="The hold's id, from GET /api/holds", max_length=40)]
 _Name = Annotated[str, Field(max_length=100)]

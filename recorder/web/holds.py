@@ -7,7 +7,8 @@ from recorder.retention.hold_lists import holds_shown
 from recorder.rules.holds import held_call, may_place, may_reinstate, may_release, may_review
 from recorder.web.auth import ConsoleCaller
 from recorder.web.parts import ConsoleParts
-from storage.types import Hold, HoldKind, HoldState, RecordingRow
+from storage.retention_types import Hold, HoldKind, HoldState
+from storage.types import RecordingRow
 
 
 def holds_on_page(console: ConsoleParts, caller: ConsoleCaller, row: RecordingRow) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from recorder.retention.sweep_state import NAME, SweepState, read_state
 from recorder.rules.cases import Case
 from recorder.web.auth import ConsoleCaller
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader
-from storage.types import ErasureState
+from storage.retention_types import ErasureState
 
 router = APIRouter(include_in_schema=False)
 

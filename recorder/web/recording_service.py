@@ -32,7 +32,8 @@ from storage.errors import NotFoundError, StorageError
 from storage.export import Copy
 from storage.format import is_recording_id
 from storage.index import COUNTED
-from storage.types import ErasureOrder, RecordingId, RecordingRow, Search
+from storage.retention_types import ErasureOrder
+from storage.types import RecordingId, RecordingRow, Search
 
 LISTEN_FOR = timedelta(minutes=30)
 """How long an address of audio is good; the next one takes a click, while the leave lasts."""

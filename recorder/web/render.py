@@ -19,7 +19,7 @@ from recorder.rules.spans import in_seconds
 from recorder.web.auth import ConsoleCaller
 from recorder.web.deps import ConsoleDeps
 from recorder.web.live_rows import LiveRow
-from storage.types import HoldKind
+from storage.retention_types import HoldKind
 
 HERE = Path(__file__).parent
 

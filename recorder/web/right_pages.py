@@ -18,7 +18,7 @@ from recorder.retention.rights import ClaimEvent
 from recorder.web.auth import ConsoleCaller
 from recorder.web.case_pages import day_typed
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
-from storage.types import Claim, Right
+from storage.retention_types import Claim, Right
 
 router = APIRouter(include_in_schema=False)
 _Word = Annotated[str, Form(max_length=40)]

@@ -16,6 +16,7 @@ from recorder.rules.alarms import Advice, advice_on
 from recorder.web.auth import ConsoleCaller
 from recorder.web.parts import Console, ConsoleParts, PageReader
 from storage.audit_entry import AuditEntry
+from storage.audit_reading import of_act
 from storage.errors import AuditUnavailableError
 
 router = APIRouter(include_in_schema=False)
@@ -93,7 +94,7 @@ def changes(console: Console, caller: PageReader) -> HTMLResponse:
     """Show what was changed in the configuration, when and by whom."""
     _allow(console, caller, "changes")
     try:
-        found = [change_of(entry) for entry in console.deps.repos.audit.of_act(*CHANGES)]
+        found = [change_of(entry) for entry in of_act(console.deps.repos.audit.path, *CHANGES)]
     except AuditUnavailableError as error:
         raise ProblemError(503, "The audit log cannot be read. Ask ICT to look at the recorder.") from error
     return console.renderer.page("changes.html", caller, changes=found[: -SHOWN - 1 : -1], has_more=len(found) > SHOWN)

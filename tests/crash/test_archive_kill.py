@@ -7,7 +7,7 @@ import pytest
 
 from recorder.recordings.inspection import Inspector
 from storage.format import ContainerScan
-from storage.vault import recover
+from storage.recovery import recover
 from tests.crash.counted import Steps
 from tests.crash.zygote import Zygote
 from tests.helpers.archive_site import ArchiveSite

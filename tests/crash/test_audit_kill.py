@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from storage.audit import AuditLog
+from storage.audit_reading import newest_first
 from storage.audit_texts import AuditTexts
 from tests.crash.counted import Steps
 from tests.crash.zygote import Zygote
@@ -60,7 +61,7 @@ def test_a_killed_writer_leaves_a_whole_log(memory_path: Path, zygote: Zygote) -
         assert state.problems == [], f"kill {kill}"
         assert state.gone_texts == 0, f"kill {kill}: an entry without its text"
         assert not any(entry.details["is_whole"] for entry in state.moved_aside)
-        told = next(entry for entry in log.newest_first() if entry.number == number)
+        told = next(entry for entry in newest_first(log.path) if entry.number == number)
         assert told.hash == digest, f"kill {kill}: what was told is not there"
         assert log.text(told) is not None
 

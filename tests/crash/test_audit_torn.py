@@ -30,12 +30,12 @@ def test_a_torn_end_is_moved_aside_by_the_next_start(tmp_path: Path) -> None:
         assert (state.bad, [entry.act for entry in entries[:3]]) == (None, ["thing.done", "thing.done", REPAIRED])
         (aside,) = site.home.audit.glob("torn-*.bin")
         assert torn.endswith(aside.read_bytes())
-        assert not AuditLog(site.home.audit).mend(), "a log that is whole is left alone"
+        assert not AuditLog(site.home.audit).repair(), "a log that is whole is left alone"
         assert list(AuditLog(site.home.audit).entries()) == entries
 
 
 def test_where_there_is_no_log_none_is_made(tmp_path: Path) -> None:
-    assert not AuditLog(tmp_path / "audit").mend()
+    assert not AuditLog(tmp_path / "audit").repair()
     assert not (tmp_path / "audit").exists()
 
 

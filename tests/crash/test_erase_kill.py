@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from audio.analysis import speech_seconds
+from storage.container_rows import read_row
 from storage.erase import erase_spans
 from storage.errors import StorageError
 from storage.reader import RecordingReader, epoch_of, fresh_path
+from storage.recovery import recover
 from storage.rows import row_from_json
 from storage.runs import AUDIO, parse
 from storage.spans import Span
-from storage.vault import read_row, recover
 from storage.verify import verify
 from tests.crash.counted import Steps
 from tests.crash.zygote import Zygote

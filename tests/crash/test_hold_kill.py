@@ -9,7 +9,7 @@ from recorder.retention.holding import place_hold, release_hold, settle_holds
 from recorder.rules.holds import HoldWish
 from storage.hold_journal import PLACED, RELEASED, replay_holds
 from storage.holds import Holds
-from storage.types import HoldKind, HoldState
+from storage.retention_types import HoldKind, HoldState
 from tests.crash.counted import Steps
 from tests.crash.zygote import Zygote
 from tests.helpers.erasure_site import DORA, LEA, ErasureSite

@@ -10,7 +10,7 @@ import pytest
 from nacl.pwhash import argon2id
 
 from storage.epochs import EpochKeys
-from storage.vault import recover
+from storage.recovery import recover
 from storage.verify import verify
 from tests.crash.counted import Steps
 from tests.crash.zygote import Zygote

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from storage.errors import WriteFailedError
+from storage.recovery import recover
 from storage.rows import row_from_json
-from storage.vault import recover, verify
+from storage.verify import verify
 from tests.crash.counted import Steps
 from tests.crash.zygote import Zygote
 from tests.helpers.storage_home import ID, Site, block, row

@@ -13,8 +13,9 @@ import pytest
 from recorder.recordings.resurrection_guard import destroy_returned
 from storage.erasures import Erasures, is_open
 from storage.old_calls import OldCalls
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
 from storage.tombstones import Deletions
-from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
+from storage.types import RecordingId
 from tests.crash.counted import Steps
 from tests.crash.zygote import Zygote
 from tests.helpers.sweep_site import GONE, NOW, PRESENT, SweepSite

@@ -17,11 +17,13 @@ from recorder.recordings.recovery import recover_all
 from recorder.retention.holding import place_hold, release_hold, settle_holds
 from recorder.rules.holds import HoldWish
 from recorder.rules.pausing import PauseState
+from storage.audit_reading import newest_first
 from storage.erasures import new_order_id
 from storage.recording import OpenRecording
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState, HoldKind
 from storage.rows import row_from_json, time_to_json
 from storage.tombstones import tombstones_of
-from storage.types import ErasureKind, ErasureOrder, ErasureState, HoldKind, RecordingHead, RecordingId, Search
+from storage.types import RecordingHead, RecordingId, Search
 from tests.crash.vault_site import CONFIG, DORA, SERVICE, VaultSite, block, ended_at, recording_id, started_at
 
 
@@ -164,7 +166,7 @@ def hold(site: VaultSite, rng: random.Random, speaker: Speaker) -> None:
 
 
 def _has_logged_deletion(site: VaultSite, recording: str) -> bool:
-    return any(one.id == recording for entry in site.audit.newest_first() for one in tombstones_of(entry))
+    return any(one.id == recording for entry in newest_first(site.audit.path) for one in tombstones_of(entry))
 
 
 def recover(site: VaultSite, _rng: random.Random, speaker: Speaker) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from storage.audit_reading import newest_first
 from storage.durable import make_folder
 from storage.types import RecordingId
 from tests.crash.vault_acts import ACTS, recover
@@ -148,7 +149,7 @@ class VaultRun:
         self._recover()
         with opened(self._folder, self._now) as site:
             problems = Check(site, self._truth).run()
-            self.tally.done = Counter(entry.act for entry in site.audit.newest_first())
+            self.tally.done = Counter(entry.act for entry in newest_first(site.audit.path))
         where = f"round {self.tally.rounds} ({' with '.join(names)})"
         self.tally.problems += [f"{where}: {problem}" for problem in problems]
 

@@ -10,12 +10,14 @@ from typing import Any
 from recorder.recordings.fsck import Checker
 from recorder.recordings.inspection import Inspector
 from storage.audit_chain import AuditState
+from storage.audit_reading import newest_first, of_act
 from storage.errors import StorageError
 from storage.fsck import Kind
 from storage.reader import open_recording
+from storage.retention_types import ErasureState
 from storage.runs import AUDIO, TICKS_PER_S, parse
 from storage.tombstones import DELETED, tombstones_of
-from storage.types import ErasureState, RecordingId, RecordingRow, Search
+from storage.types import RecordingId, RecordingRow, Search
 from tests.crash.vault_site import KEPT_DAYS, VaultSite, ended_at, sound
 
 _LEAVINGS = {Kind.LONE_KEY, Kind.TEMPORARY}
@@ -216,7 +218,7 @@ class Check:
 
     def _look_at_deletions(self) -> None:
         standing = set(self._site.holds.standing_ids(self._site.now))
-        for entry in self._site.audit.of_act(DELETED):
+        for entry in of_act(self._site.audit.path, DELETED):
             for one in tombstones_of(entry):
                 if one.id not in self._tombstones and one.id not in standing:
                     self._bad(one.id, "the audit log has its tombstone, the database has not")
@@ -271,7 +273,7 @@ class Check:
         if now.entries == before.entries:
             return now.head == before.head
         return any(
-            entry.hash == before.head for entry in self._site.audit.newest_first() if entry.number == before.entries
+            entry.hash == before.head for entry in newest_first(self._site.audit.path) if entry.number == before.entries
         )
 
 

@@ -15,8 +15,9 @@ from storage.database import sqlite_url
 from storage.erasures import Erasures
 from storage.holds import Holds, new_hold_id
 from storage.index import Index
+from storage.retention_types import Hold, HoldKind
 from storage.rows import row_from_json
-from storage.types import Hold, HoldKind, RecordingRow
+from storage.types import RecordingRow
 from tests.helpers.audit_services import audit_service
 from tests.helpers.storage_home import ID, Site, row
 

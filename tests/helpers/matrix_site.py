@@ -35,17 +35,8 @@ from storage.database import sqlite_url
 from storage.erasures import new_order_id
 from storage.holds import new_hold_id
 from storage.index import Index
-from storage.types import (
-    Claim,
-    ClaimState,
-    ErasureKind,
-    ErasureOrder,
-    ErasureState,
-    Hold,
-    HoldKind,
-    RecordingId,
-    Right,
-)
+from storage.retention_types import Claim, ClaimState, ErasureKind, ErasureOrder, ErasureState, Hold, HoldKind, Right
+from storage.types import RecordingId
 from tests.helpers.accounts import PASSWORD, Clock, add_token, appoint_deputy
 from tests.helpers.asked_app import Answer, ask
 from tests.helpers.console_site import console_deps

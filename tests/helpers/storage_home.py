@@ -7,11 +7,11 @@ from typing import Any
 
 from storage.epochs import EpochKeys, EpochPrivateKey
 from storage.keys import NodeKeys
-from storage.reader import RecordingReader, epoch_of
+from storage.reader import RecordingReader, epoch_of, open_recording
 from storage.recording import OpenRecording
 from storage.runs import ANCHOR, AUDIO, PCMA, pack
 from storage.types import FinishedFile, RecordingHead, RecordingId
-from storage.vault import Vault, open_recording
+from storage.vault import Vault
 
 STARTED = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 ID = RecordingId("20261124T093000Z-2001-0a1b2c")

@@ -18,6 +18,7 @@ from recorder.retention.sweep_stops import Stop
 from recorder.rules.policy import Service
 from recorder.rules.retention_periods import Periods
 from storage.audit import AuditLog
+from storage.audit_reading import of_act
 from storage.database import Database, sqlite_url
 from storage.deletion import Shredder
 from storage.epochs import EpochKeys
@@ -27,9 +28,10 @@ from storage.holds import Holds, new_hold_id
 from storage.index import Index
 from storage.keys import NodeKeys
 from storage.old_calls import OldCalls
+from storage.retention_types import Hold, HoldKind
 from storage.rows import row_from_json
 from storage.tombstones import Deletions
-from storage.types import Hold, HoldKind, RecordingHead, RecordingId
+from storage.types import RecordingHead, RecordingId
 from storage.vault import Vault
 from tests.helpers.storage_home import block, row
 
@@ -171,7 +173,7 @@ class SweepSite:
 
     def acts(self, act: str) -> list[dict[str, Any]]:
         """Return the entries of an act."""
-        return [entry.to_json() for entry in self.audit.of_act(act)]
+        return [entry.to_json() for entry in of_act(self.audit.path, act)]
 
     def close(self) -> None:
         self.database.close()

@@ -11,17 +11,19 @@ from audio.analysis import speech_seconds
 from recorder.recordings.inspection import Inspector
 from recorder.retention.housekeeping import KeyHolder, keep_house
 from storage.archive import archive
+from storage.container_rows import read_row
 from storage.erase import erase_spans
 from storage.errors import ArchiveError, DamagedError
 from storage.export import CopyFormat, export
 from storage.format import ContainerScan, FrameType
 from storage.g711 import DECODE
 from storage.packing import packed, unpacked
+from storage.recovery import recover
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState, HoldKind
 from storage.rows import row_from_json
 from storage.runs import ANCHOR, AUDIO, G722, LOST, PCMA, PCMU, Run, pack, parse
 from storage.spans import Span
-from storage.types import ArchiveFormat, ErasureKind, ErasureOrder, ErasureState, HoldKind, RecordingId, SegmentKind
-from storage.vault import read_row, recover
+from storage.types import ArchiveFormat, RecordingId, SegmentKind
 from storage.verify import verify
 from tests.helpers.archive_site import ArchiveSite
 from tests.helpers.peak_memory import growth_kib

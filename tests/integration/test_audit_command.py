@@ -25,6 +25,7 @@ from recorder.permissions import Role
 from storage.anchors import Anchor, Anchors
 from storage.audit import AuditLog
 from storage.audit_entry import line_of
+from storage.audit_reading import newest_first
 from storage.database import sqlite_url
 from storage.heads import Head
 from storage.index import Index
@@ -194,7 +195,7 @@ def test_filters_and_texts_are_in_the_log_what_was_typed_as_a_text_that_can_expi
     words = ("--act", "call", "--actor", "olive", "--subject", "20261125T09000", "--limit", "3", "--texts", "--json")
     document = json.loads(site.run("show", *words, by="dora").stdout)
     assert [entry["free_text"] for entry in document] == ["card 3", "card 2", "card 1"]
-    entry = next(site.log.newest_first())
+    entry = next(newest_first(site.log.path))
     assert (entry.details["texts"], entry.details["by"], entry.details["act"]) == (True, ["actor", "subject"], "call")
     assert site.log.text(entry) == "actor: olive; subject: 20261125T09000"
     assert json.loads(site.run("show", "--act", "call.res", "--json", by="dora").stdout) == []
@@ -217,7 +218,7 @@ def test_nobody_else_sees_any_of_it(site: Site, tmp_path: Path) -> None:
         result = site.run(*words, by="ian")
         assert (result.exit_code, result.stdout) == (1, "")
         assert "Roles that do: dpo" in site.said(result)
-        assert next(site.log.newest_first()).act == "audit.view.refused"
+        assert next(newest_first(site.log.path)).act == "audit.view.refused"
         assert site.run(*words).exit_code == 2
     assert not target.exists()
 

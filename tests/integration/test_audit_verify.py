@@ -282,14 +282,14 @@ def test_a_log_whose_texts_were_written_by_an_older_version_is_read(log: AuditLo
     change_text(log, "DROP TABLE prepared")
     assert (log.verify().problems, log.verify().texts) == ([], 5)
     assert log.text(next(log.entries())) == "why 0"
-    log.forget_text(next(log.entries()))
+    log.forget_texts([next(log.entries())])
     assert log.text(next(log.entries())) is None
 
 
 def test_a_text_that_is_not_settled_expires_too(log: AuditLog) -> None:
     change_text(log, "CREATE TRIGGER full BEFORE INSERT ON texts BEGIN SELECT RAISE(FAIL, 'full'); END")
     entry = log.append("call.pause", "jo", "", text="a name that must expire")
-    log.forget_text(entry)
+    log.forget_texts([entry])
     assert b"a name that must expire" not in (log.folder / "texts.sqlite").read_bytes()
 
 

@@ -11,7 +11,7 @@ from recorder.config.reading import read_config
 from recorder.recordings.home_stores import open_index
 from storage.audit import AuditLog
 from storage.erasures import Erasures
-from storage.types import ErasureState
+from storage.retention_types import ErasureState
 from tests.helpers import preloaded
 from tests.helpers.exactness import kept_of
 from tests.helpers.exchange import Exchange, exchange

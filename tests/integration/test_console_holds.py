@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from recorder.permissions import Scope
-from storage.types import Hold, RecordingHead, RecordingId
+from storage.retention_types import Hold
+from storage.types import RecordingHead, RecordingId
 from tests.helpers.accounts import Clock, add_token
 from tests.helpers.console_site import Console, console_site, refused, signed_in
 from tests.helpers.storage_home import ID, STARTED, row

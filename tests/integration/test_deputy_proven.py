@@ -16,7 +16,8 @@ from recorder.retention.restricting import ClaimStep, ClaimWish, change_claim, c
 from recorder.retention.rights import ClaimEvent
 from recorder.retention.sweep_consent import check_consent
 from recorder.rules.requesting import Category, RequestState, RequestWish
-from storage.types import RecordingId, Right
+from storage.retention_types import Right
+from storage.types import RecordingId
 from tests.helpers.accounts import appoint_deputy
 from tests.helpers.console_site import Console, console_site, refused, signed_in
 from tests.helpers.storage_home import ID

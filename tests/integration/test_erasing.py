@@ -16,8 +16,9 @@ from recorder.retention.erasing import forgot_recording, order_erasure
 from recorder.retention.erasure_decisions import decide_erasure
 from recorder.retention.erasure_repositories import refuse_locked
 from storage.erasures import new_order_id
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
 from storage.runs import AUDIO, parse
-from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId, SegmentKind
+from storage.types import RecordingId, SegmentKind
 from storage.verify import verify
 from tests.helpers.erasure_site import DORA, ENDED, LEA, MONA, OLIVE, SECONDS, ErasureSite
 from tests.helpers.recorder_home import eventually

@@ -8,7 +8,7 @@ import pytest
 
 from recorder.retention.erasing import forgot_recording, order_erasure
 from recorder.retention.erasure_decisions import decide_erasure
-from storage.types import ErasureKind, ErasureState
+from storage.retention_types import ErasureKind, ErasureState
 from tests.helpers.erasure_site import MONA, OLIVE, SECONDS, ErasureSite
 from tests.helpers.storage_home import ID
 

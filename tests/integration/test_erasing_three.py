@@ -18,7 +18,7 @@ from recorder.permissions import Role
 from recorder.retention.holding import place_hold
 from recorder.rules.cases import CaseKind
 from recorder.rules.holds import HoldWish
-from storage.types import ErasureKind, ErasureOrder, ErasureState, HoldKind
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState, HoldKind
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import Browser, Console, console_site, refused, signed_in
 from tests.helpers.recorder_home import eventually

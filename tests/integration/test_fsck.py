@@ -20,6 +20,7 @@ from recorder.recordings.replay import COPY_ACTS, copies_of
 from recorder.recordings.row_repair import MISSING
 from recorder.retention.call_deletion import RULE
 from storage.audit import AuditLog
+from storage.audit_reading import of_act
 from storage.claim_journal import ASKED, asked_details, asked_text
 from storage.claims import Claims
 from storage.copy_list import CopyList
@@ -29,19 +30,10 @@ from storage.query_holds import QueryHold, QueryHolds, Release
 from storage.query_journal import PLACED as QUERY_PLACED
 from storage.query_journal import RELEASED as QUERY_RELEASED
 from storage.query_journal import placed_details, released_details
+from storage.retention_types import Claim, ClaimState, ErasureKind, ErasureOrder, ErasureState, HoldKind, Right
 from storage.tables import copies, deletions, identities, officers, query_holds, query_releases, recordings
 from storage.tombstones import Tombstone
-from storage.types import (
-    Claim,
-    ClaimState,
-    ErasureKind,
-    ErasureOrder,
-    ErasureState,
-    HoldKind,
-    Outcome,
-    RecordingId,
-    Right,
-)
+from storage.types import Outcome, RecordingId
 from tests.helpers.rebuild_site import RebuildSite
 from tests.helpers.sweep_site import GONE, NOW, PRESENT
 
@@ -284,7 +276,7 @@ def make_copy(site: RebuildSite, one: RecordingId) -> None:
 
 def forget_hash(site: RebuildSite, one: RecordingId) -> None:
     make_copy(site, one)
-    CopyList(site.database).save(copies_of(site.audit.of_act(*COPY_ACTS)).values())
+    CopyList(site.database).save(copies_of(of_act(site.audit.path, *COPY_ACTS)).values())
     with site.database.begin() as connection:
         connection.execute(copies.update().values(sha256=None))
 

@@ -20,9 +20,10 @@ from storage.database import Database, sqlite_url
 from storage.erase import erase_spans
 from storage.hold_journal import replay_holds, steady
 from storage.holds import Holds
+from storage.retention_types import ErasureKind, ErasureState, Hold, HoldKind
 from storage.spans import Span
 from storage.tombstones import Deletions, Tombstone
-from storage.types import ErasureKind, ErasureState, Hold, HoldKind, RecordingHead, RecordingId
+from storage.types import RecordingHead, RecordingId
 from tests.helpers.erasure_site import DORA, LEA, MONA, OLIVE, ErasureSite
 from tests.helpers.recorder_home import eventually
 from tests.helpers.storage_home import ID, STARTED, row

@@ -11,14 +11,16 @@ import pytest
 
 from recorder.common.file_lock import locked
 from recorder.retention.housekeeping import keep_house
+from storage.container_rows import read_row
 from storage.epochs import EpochKeys, current_public
 from storage.erase import erase_spans
 from storage.errors import KeyProblemError, StorageError
 from storage.reader import open_recording
+from storage.recovery import recover
 from storage.reseal import reseal
+from storage.retention_types import HoldKind
 from storage.spans import Span
-from storage.types import HoldKind
-from storage.vault import Vault, read_row, recover
+from storage.vault import Vault
 from storage.verify import verify
 from tests.helpers.key_site import JANUARY, OTHER, KeySite
 from tests.helpers.rtp import eventually

@@ -15,7 +15,8 @@ from recorder.rules.holds import HoldWish
 from storage.claims import Claims
 from storage.database import Database
 from storage.query_holds import QueryHold, QueryHolds
-from storage.types import Claim, ClaimState, HoldKind, RecordingId, Right
+from storage.retention_types import Claim, ClaimState, HoldKind, Right
+from storage.types import RecordingId
 from storage.vault import destroy
 from tests.helpers.erasure_site import LEA, ErasureSite
 from tests.helpers.storage_home import Site

@@ -25,7 +25,8 @@ from recorder.rules.cases import CaseEvent, CaseKind
 from recorder.rules.holds import HoldWish
 from recorder.rules.weekly import Weekday, last_weekly
 from storage.audit import AuditLog
-from storage.types import HoldKind, RecordingId
+from storage.retention_types import HoldKind
+from storage.types import RecordingId
 from tests.helpers.accounts import Clock
 from tests.helpers.anchor_servers import Certificates, Mailbox, mail_server
 from tests.helpers.console_site import Console, console_site, signed_in

@@ -20,8 +20,9 @@ from recorder.rules.holds import HoldWish
 from storage.encoding import CopyFormat
 from storage.erasures import new_order_id
 from storage.reader import open_recording
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState, HoldKind
 from storage.rows import row_from_json
-from storage.types import ErasureKind, ErasureOrder, ErasureState, HoldKind, RecordingHead, RecordingId
+from storage.types import RecordingHead, RecordingId
 from tests.helpers.audit_services import audit_service
 from tests.helpers.erasure_site import DORA, LEA
 from tests.helpers.leave import keep_leave

@@ -28,6 +28,7 @@ from recorder.retention.sweeping import Sweeping
 from recorder.rules.retention_schedule import DataClass
 from sip.options import Address
 from storage.audit import AuditLog
+from storage.audit_reading import of_act
 from storage.types import RecordingId
 from tests.helpers.recorder_home import RecorderHome, recorder_home
 from tests.helpers.sweep_site import NOW, SweepSite, agreed
@@ -182,7 +183,7 @@ def test_a_sweep_and_health_open_no_file_of_people(home: RecorderHome) -> None:
         database.execute("SELECT * FROM accounts")
     assert sweep_process.main(home.root) == sweep_process.DONE
     assert json.loads((place.state / "retention.json").read_text())["problem"] == ""
-    assert list(AuditLog(place.audit).of_act("retention.swept"))
+    assert list(of_act(AuditLog(place.audit).path, "retention.swept"))
     assert MailHealth(place.state, MailOptions(smtp="127.0.0.1:25"), utc_now).look()["alarms"] == {}
     with opened_sweeper(place, Config(console=WITH_CONSOLE), has_people=False) as sweeper:
         assert sweeper.former is None

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 
 from recorder.retention.claims_due import count_claims
+from storage.audit_reading import of_act
 from storage.claims import Claims
 from storage.hold_journal import replay_holds, steady
 from storage.holds import new_hold_id
 from storage.old_calls import OldCall, OldCalls
 from storage.query_holds import QueryHold, QueryHolds, Release
 from storage.query_journal import CHANGED, PLACED, RELEASED, changed_details, placed_details, released_details
+from storage.retention_types import Claim, ClaimState, HoldKind, Right
 from storage.rows import row_from_json
-from storage.types import Claim, ClaimState, HoldKind, RecordingId, Right, Search
+from storage.types import RecordingId, Search
 from tests.helpers.storage_home import row
 from tests.helpers.sweep_site import GONE, NOW, PRESENT, SweepSite, agreed
 
@@ -201,7 +203,7 @@ def test_a_number_whose_text_is_lost_holds_more_and_not_less(site: SweepSite) ->
 
 def test_its_number_is_forgotten_when_it_is_over_and_not_before(site: SweepSite) -> None:
     query = placed(site, number=CALLER, at=NOW - 2000 * DAY)
-    (entry,) = site.audit.of_act(PLACED)
+    (entry,) = of_act(site.audit.path, PLACED)
     site.sweep()
     assert site.audit.text(entry) == CALLER
     ended = replace(query, ends_at=NOW + DAY)

@@ -17,9 +17,10 @@ from recorder.retention.call_deletion import RULE
 from recorder.retention.sweep import SweepStoppedError
 from storage.deletion import Shredder
 from storage.index_file import FileState, users_of
+from storage.recovery import recover
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
 from storage.tombstones import Tombstone
-from storage.types import ErasureKind, ErasureOrder, ErasureState, Outcome, RecordingId
-from storage.vault import recover
+from storage.types import Outcome, RecordingId
 from tests.helpers.rebuild_site import RebuildSite
 from tests.helpers.recorder_home import eventually
 from tests.helpers.sweep_site import GONE, NOW, PRESENT

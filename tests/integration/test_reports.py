@@ -18,8 +18,9 @@ from storage.audit import AuditLog
 from storage.database import sqlite_url
 from storage.erasures import Erasures, new_order_id
 from storage.index import Index
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
 from storage.rows import row_from_json
-from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId, Search
+from storage.types import RecordingId, Search
 from tests.helpers.accounts import CHEAP, PASSWORD
 from tests.helpers.console_site import Console, console_site
 from tests.helpers.recorder_home import RecorderHome, recorder_home

@@ -23,6 +23,7 @@ from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
 from recorder.permissions import Role
 from storage.audit import AuditLog
+from storage.audit_reading import of_act
 from tests.helpers.accounts import PASSWORD, Clock
 from tests.helpers.console_site import Browser, Console, console_site, refused, signed_in
 from tests.helpers.recorder_home import RecorderHome, recorder_home
@@ -260,7 +261,9 @@ def test_two_people_name_the_deputy_at_the_shell(home: RecorderHome) -> None:
     for by in ("dora", "founder", "ada"):
         assert recorder("users", "confirm", proposal, by=by)[0] == 1
     assert recorder("users", "confirm", proposal, by="bob")[0] == 0
-    named = [(one.actor, one.subject) for one in AuditLog(home.root / "audit").of_act("people.deputy") if one.subject]
+    named = [
+        (one.actor, one.subject) for one in of_act(AuditLog(home.root / "audit").path, "people.deputy") if one.subject
+    ]
     assert named[-1] == ("bob", "lena")
     assert recorder("requests", "deputy", by="dora")[0] == 1
     assert recorder("requests", "deputy", by="ada") == (0, "nobody stands in for the data protection officer")
@@ -305,5 +308,5 @@ def test_asking_for_another_deputy_at_the_shell_changes_nothing_yet(home: Record
     assert deputies() == {"lena"}
     recorder("requests", "deputy", by="ada")
     assert deputies() == frozenset()
-    asked = AuditLog(home.root / "audit").of_act("people.deputy.asked")
+    asked = of_act(AuditLog(home.root / "audit").path, "people.deputy.asked")
     assert [one.subject for one in asked] == ["olive", "lena", "nobody", "ian", "lena", "lena"]

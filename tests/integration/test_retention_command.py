@@ -21,9 +21,11 @@ from recorder.recordings.home_stores import open_index
 from recorder.recordings.resurrection_guard import LOCK, alone
 from recorder.retention.sweep_process import opened_sweeper
 from storage.audit import AuditLog
+from storage.audit_reading import of_act
 from storage.hold_journal import PLACED, placed_details
 from storage.holds import Holds, new_hold_id
-from storage.types import Hold, HoldKind, RecordingId
+from storage.retention_types import Hold, HoldKind
+from storage.types import RecordingId
 from tests.helpers.due_home import DAY, add_recording, is_there, moment
 from tests.helpers.recorder_home import RecorderHome, recorder_home
 
@@ -54,7 +56,7 @@ class Shell:
 
     def acts(self, act: str) -> list[dict[str, Any]]:
         """Return the entries of the audit log of an act."""
-        return [entry.to_json() for entry in AuditLog(self.home.root / "audit").of_act(act)]
+        return [entry.to_json() for entry in of_act(AuditLog(self.home.root / "audit").path, act)]
 
     def hold(self, recording: RecordingId) -> None:
         """Hold a recording."""

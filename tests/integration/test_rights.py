@@ -23,7 +23,8 @@ from recorder.rules.holds import GRACE, HoldWish
 from storage.claim_journal import asked_details, asked_text, changed_details
 from storage.claims import Claims
 from storage.hold_journal import UNSETTLED, steady
-from storage.types import Claim, ClaimState, ErasureKind, ErasureOrder, HoldKind, RecordingId, Right
+from storage.retention_types import Claim, ClaimState, ErasureKind, ErasureOrder, HoldKind, Right
+from storage.types import RecordingId
 from tests.helpers.accounts import PASSWORD, Clock, appoint_deputy
 from tests.helpers.console_site import Console, console_site, signed_in
 from tests.helpers.recorder_home import RecorderHome, recorder_home

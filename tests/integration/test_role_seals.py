@@ -16,6 +16,7 @@ from recorder.notifications.kinds import NotificationKind
 from recorder.notifications.watch import disagreements_of, tell_now
 from recorder.permissions import Role
 from storage.audit import AuditLog
+from storage.audit_reading import of_act
 from storage.errors import AuditUnavailableError
 from tests.helpers.accounts import CHEAP, PASSWORD
 from tests.helpers.console_site import Console, console_site, refused, signed_in
@@ -267,7 +268,7 @@ def test_at_the_shell(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert ADMIN in done.stderr
     assert home.run("users", "list", *home.as_admin(), *on).returncode == 0
-    (entry,) = AuditLog(home.root / "audit").of_act("people.resealed")
+    (entry,) = of_act(AuditLog(home.root / "audit").path, "people.resealed")
     assert entry.actor.startswith("os:")
     assert entry.details["without_account"] is True
     assert set(entry.details["accounts"]["hilda"]) == {"dpo", "manager"}

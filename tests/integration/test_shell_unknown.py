@@ -11,7 +11,8 @@ from recorder.config.reading import read_config
 from recorder.recordings.home_stores import open_index
 from storage.audit import AuditLog
 from storage.erasures import Erasures, new_order_id
-from storage.types import ErasureKind, ErasureOrder, ErasureState, Officer, RecordingId, Segment, SegmentKind
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
+from storage.types import Officer, RecordingId, Segment, SegmentKind
 from tests.helpers.export_shell import Shell
 from tests.helpers.recorder_home import recorder_home
 

@@ -35,7 +35,7 @@ def test_entries_are_chained_and_texts_kept_apart(folder: Path) -> None:
     assert b"Complaint" not in (folder / "audit.log").read_bytes()
     state = log.verify()
     assert (state.entries, state.head, state.bad, state.texts) == (2, second.hash, None, 1)
-    log.forget_text(first)
+    log.forget_texts([first])
     assert log.text(first) is None
     assert log.verify() == replace(state, texts=0, gone_texts=1)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from audio.analysis import speech_seconds
+from storage.container_rows import read_row
 from storage.epochs import EpochKeys
 from storage.erase import erase_spans, preview
 from storage.errors import DamagedError, KeyProblemError, RewrittenError, WriteFailedError
@@ -16,11 +17,11 @@ from storage.export import CopyFormat, export
 from storage.format import FrameType
 from storage.keys import SealedKeys
 from storage.reader import RecordingReader, epoch_of, fresh_path
+from storage.recovery import recover
 from storage.rows import row_from_json
 from storage.runs import ANCHOR, AUDIO, parse
 from storage.spans import Span
 from storage.types import RecordingId, RecordingRow, SegmentKind
-from storage.vault import read_row, recover
 from storage.verify import verify
 from tests.helpers.peak_memory import growth_kib
 from tests.helpers.recorder_home import wave_channels

@@ -20,7 +20,8 @@ from storage.erasures import (
     retry_after,
 )
 from storage.errors import ErasureStateError, NotFoundError, StorageError
-from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
+from storage.types import RecordingId
 
 AT = datetime(2026, 11, 25, 10, 0, 0, 123456, tzinfo=UTC)
 ID = RecordingId("20261124T093000Z-2001-0a1b2c")

@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
+from storage.container_rows import read_row
 from storage.epochs import EpochKeys
 from storage.format import ContainerScan, FrameType
 from storage.keys import NodeKeys
-from storage.reader import RecordingReader
+from storage.reader import RecordingReader, open_recording
 from storage.runs import ANCHOR, AUDIO, G722, PCMA, Run, pack, parse
 from storage.types import RecordingId
-from storage.vault import Vault, open_recording, read_row, verify
+from storage.vault import Vault
+from storage.verify import verify
 from tests.helpers.storage_home import ID, row
 
 DATA = Path(__file__).parents[1] / "data"

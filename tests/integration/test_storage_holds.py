@@ -26,9 +26,10 @@ from storage.hold_journal import (
 )
 from storage.holds import TABLE, HoldEvent, Holds, check
 from storage.index import Index
+from storage.retention_types import Hold, HoldKind, HoldState
 from storage.rows import row_from_json, row_to_json
 from storage.tables import holds as table
-from storage.types import Hold, HoldKind, HoldState, RecordingId, Search
+from storage.types import RecordingId, Search
 from tests.helpers.storage_home import ID, row
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
@@ -222,7 +223,7 @@ def test_a_reason_that_expired_does_not_come_back_and_is_kept_where_it_still_is(
     expected = journal(audit)
     holds.place(hold(1, against=("mona",)))
     for entry in audit.entries():
-        audit.forget_text(entry)
+        audit.forget_texts([entry])
     assert replay_holds(audit.entries(), holds, text=audit.text) == 3
     assert holds.get("00000001") == expected[0]
     assert holds.get("00000003").reason == ""

@@ -20,10 +20,11 @@ from storage.erasures import Erasures
 from storage.errors import DatabaseError
 from storage.index import Index
 from storage.migrations import VERSION_TABLE, upgrade
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
 from storage.rows import row_from_json, row_to_json
 from storage.stored_rows import StoredRows
 from storage.tables import METADATA, REVISION, microseconds
-from storage.types import ErasureKind, ErasureOrder, ErasureState, Outcome, Participant, Search
+from storage.types import Outcome, Participant, Search
 from tests.crash.counted import Steps
 from tests.crash.zygote import Zygote
 from tests.helpers.storage_home import ID, row

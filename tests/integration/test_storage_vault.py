@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from storage.container_rows import read_row
 from storage.epochs import EpochKeys, current_public
 from storage.errors import DamagedError, KeyProblemError, WriteFailedError
 from storage.keys import NodeKeys
+from storage.recovery import recover
 from storage.tree import Tree
-from storage.vault import Vault, read_row, recover, verify
+from storage.vault import Vault
+from storage.verify import verify
 from tests.helpers.storage_home import ID, STARTED, Site, block, head, row
 
 

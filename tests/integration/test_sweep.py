@@ -18,7 +18,7 @@ from recorder.rules.retention_schedule import DataClass
 from storage.copy_list import CopyList, CopyMade, new_copy_id
 from storage.erasures import is_open
 from storage.errors import AuditUnavailableError
-from storage.types import ErasureKind, ErasureOrder, ErasureState
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
 from tests.helpers.sweep_site import GONE, NOW, PRESENT, SweepSite, agreed, default_periods
 
 DAY = timedelta(days=1)

@@ -20,11 +20,13 @@ from recorder.permissions import Role, Scope
 from recorder.rules.cases import CaseEntry, CaseEvent
 from recorder.rules.requesting import BREAK_GLASS_FOR, Category, RequestState, RequestWish
 from recorder.rules.retention_schedule import DataClass
+from storage.audit_reading import of_act
 from storage.claim_journal import asked_details, asked_text
 from storage.claims import Claims
 from storage.deletion import Shredder
+from storage.retention_types import Claim, ClaimState, Right
 from storage.tombstones import Tombstone
-from storage.types import Claim, ClaimState, RecordingId, Right
+from storage.types import RecordingId
 from tests.helpers.accounts import CHEAP, add_token
 from tests.helpers.sweep_site import NOW, SweepSite
 
@@ -57,7 +59,7 @@ def test_texts_of_the_audit_log_go_and_their_entries_stay(site: SweepSite) -> No
     assert site.audit.text(entry) == "she said it was urgent"
     check_goes(site, DataClass.TEXTS, NOW + 730 * DAY + SECOND)
     assert site.audit.text(entry) is None
-    assert next(iter(site.audit.of_act("recording.play"))) == entry
+    assert next(iter(of_act(site.audit.path, "recording.play"))) == entry
     state = site.audit.verify()
     assert (state.bad, state.problems) == (None, [])
 
@@ -67,7 +69,7 @@ def test_the_reason_of_a_hold_stays_until_the_hold_is_over(site: SweepSite) -> N
     hold = site.hold(recording, NOW)
     site.now = NOW + SECOND
     later = site.audit.append("recording.play", "olive", recording, text="later than the hold")
-    (placed,) = site.audit.of_act("hold.placed")
+    (placed,) = of_act(site.audit.path, "hold.placed")
     assert site.sweep(NOW + 731 * DAY)["texts"] == 1
     assert (site.audit.text(placed), site.audit.text(later)) == ("they complained", None)
     site.release(hold, NOW + 731 * DAY)

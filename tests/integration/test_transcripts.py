@@ -18,7 +18,8 @@ from recorder.retention.restricting import ClaimStep, ClaimWish, change_claim, w
 from recorder.retention.rights import ClaimEvent
 from recorder.rules.cases import Case, CaseEvent, CaseKind
 from recorder.rules.transcripts import TranscriptForm
-from storage.types import RecordingId, Right
+from storage.retention_types import Right
+from storage.types import RecordingId
 from tests.helpers.accounts import Clock
 from tests.helpers.console_site import Browser, Console, console_site, signed_in
 from tests.helpers.storage_home import ID

@@ -25,6 +25,7 @@ from recorder.service.findings import Level
 from recorder.service.home_check import check_folders
 from recorder.service.home_sharing import share
 from storage.audit import AuditLog
+from storage.audit_reading import of_act
 from storage.database import Database, sqlite_url
 from storage.keys import NodeKeys
 from tests.helpers import preloaded
@@ -250,5 +251,5 @@ def test_a_home_is_shared_by_a_command_and_goes_on(tmp_path: Path) -> None:
             home.recorder("share", str(os.getegid()), "-C", str(home.root))
         assert Home(home.root).index == home.root / "common" / "index.sqlite"
         assert home.json("find") == []
-        assert len(list(AuditLog(home.root / "audit").of_act("home.shared"))) == 2
+        assert len(list(of_act(AuditLog(home.root / "audit").path, "home.shared"))) == 2
         assert home.json("fsck")["findings"] == []

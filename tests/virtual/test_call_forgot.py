@@ -12,7 +12,8 @@ from recorder.config.reading import read_config
 from recorder.recordings.home_stores import open_index
 from storage.audit import AuditLog
 from storage.erasures import Erasures
-from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
+from storage.types import RecordingId
 from tests.helpers.exactness import PACKET_S, kept_of
 from tests.helpers.exchange import Exchange
 from tests.helpers.virtual.exchange import exchange

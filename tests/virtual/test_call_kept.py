@@ -15,7 +15,8 @@ from recorder.recordings.home_stores import open_index
 from recorder.recordings.recovery import recover_all
 from storage.audit import AuditLog
 from storage.holds import Holds, new_hold_id
-from storage.types import Hold, HoldKind, RecordingId
+from storage.retention_types import Hold, HoldKind
+from storage.types import RecordingId
 from tests.helpers.exactness import times_heard
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.recorder_home import eventually

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from storage.types import ErasureState
+from storage.retention_types import ErasureState
 from tests.helpers.exactness import PACKET_S
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.recorder_home import eventually

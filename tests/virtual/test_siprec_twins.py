@@ -9,7 +9,8 @@ from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.recordings.home_stores import open_index
 from storage.erasures import Erasures
-from storage.types import ErasureKind, ErasureOrder, RecordingId
+from storage.retention_types import ErasureKind, ErasureOrder
+from storage.types import RecordingId
 from tests.helpers.opt_outs import REASON
 from tests.helpers.recorder_home import eventually
 from tests.helpers.siprec_client import Session

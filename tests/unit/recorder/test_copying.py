@@ -5,7 +5,8 @@ import pytest
 from recorder.exports.copying import GROUND_WORDS, Ground, left_out
 from recorder.exports.cover_sheet import length_words, position_words
 from recorder.rules.pausing import PauseKind
-from storage.types import Channels, ErasureKind, Redaction, Segment, SegmentKind
+from storage.retention_types import ErasureKind
+from storage.types import Channels, Redaction, Segment, SegmentKind
 
 REASONS = [
     *[(SegmentKind.PAUSED, kind.value) for kind in PauseKind],

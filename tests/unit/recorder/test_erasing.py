@@ -19,7 +19,8 @@ from recorder.rules.erasing import (
     may_order,
     position_from,
 )
-from storage.types import ErasureKind, ErasureOrder, ErasureState, RecordingId
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
+from storage.types import RecordingId
 
 FORGOT_S = 300.0
 CARD, OPT_OUT, OTHER = ErasureKind.CARD_DATA, ErasureKind.OPT_OUT, ErasureKind.OTHER

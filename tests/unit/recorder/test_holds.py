@@ -21,7 +21,8 @@ from recorder.rules.holds import (
     review_day,
     verdict_on,
 )
-from storage.types import ErasureKind, ErasureOrder, ErasureState, Hold, HoldKind, HoldState, RecordingId
+from storage.retention_types import ErasureKind, ErasureOrder, ErasureState, Hold, HoldKind, HoldState
+from storage.types import RecordingId
 
 WHY = "complaint 17"
 TODAY = date(2026, 11, 25)

@@ -10,7 +10,7 @@ from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
 from recorder.exports.exporting import BROKEN, DONE
 from recorder.recordings.replay import NOT_STATE, NOTHING_DONE, REPLAYED, copies_of, is_known, orders_of
 from storage.audit_entry import AuditEntry
-from storage.types import ErasureKind, ErasureState
+from storage.retention_types import ErasureKind, ErasureState
 
 ROOT = Path(__file__).parents[3]
 ACT = re.compile(r"[a-z_]+(\.[a-z_{}]+)+|\{\}\.[a-z_{}]+")

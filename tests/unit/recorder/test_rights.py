@@ -25,7 +25,8 @@ from recorder.retention.rights import (
     why_restricted,
 )
 from recorder.rules.requesting import Approvers
-from storage.types import Claim, ClaimState, RecordingId, Right
+from storage.retention_types import Claim, ClaimState, Right
+from storage.types import RecordingId
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 TODAY = NOW.date()
