@@ -1,131 +1,148 @@
-"""What can be asked of the SIP side: commands on legs, how it stands, and what an INVITE of ours says. Pure.
+"""The endpoint: every leg of the daemon, over UDP, TCP and TLS. Call thread only.
 
-What happens on a leg is told by `sip.events`, how an endpoint is made is in `sip.options`. Call thread only.
+Put together here: the transport, the legs (`sip.leg_register`), what peers ask for (`sip.uas_core`), what the
+application has legs do (`sip.leg_commands`), registrations and the watch. What happens inside a leg is `sip.leg`'s.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+import functools
+from collections.abc import Collection
+from datetime import datetime
 
-from sip.events import Body, Header, LegId
-from sip.options import Address
+from sip.endpoint_services import EndpointServices, SessionRule
+from sip.events import LegId, Listener, SourceMisbehaved
+from sip.leg_commands import LegCommands
+from sip.leg_register import LegRegister
+from sip.message_io import RELIABLY, SIPREC
+from sip.options import Address, Registrar, SipOptions, TransportKind
+from sip.reactor import Reactor, guarded
+from sip.registration import Registration
+from sip.transport import Transport
+from sip.uas_core import UasCore
+from sip.watch import Watch
+
+_SUPPORTED = frozenset({"timer", "replaces", "norefersub", RELIABLY})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutgoingCall:
-    """What an INVITE of ours says.
+class SipEndpoint:
+    """The SIP side of the daemon.
 
     Attributes:
-        target: Where it is sent.
-        request_user: User part of the request URI and of To.
-        from_user: User part of From.
-        from_display: Display name of From, or "".
-        headers: Passed on as they are, in order.
-        max_forwards: Hops left, already decremented by the application.
-        loop_mark: Value of our marker header, added after those in ``loop_marks``.
-        loop_marks: Marks that arrived.
-        body: The offer, or None to have the far side make it.
-        no_reply_s: Seconds without any response until the leg is refused with 408; fail-over relies on it.
-        ring_s: Seconds from the first 18x until the leg is cancelled and refused with 480, or None.
-        is_reliable: The far side may send provisional responses that are acknowledged (RFC 3262). One of them may make
-            the offer when ``body`` is None: LegRang brings it, and `Endpoint.answer_offer` answers it.
+        commands: What the application has legs do.
     """
 
-    target: Address
-    request_user: str
-    from_user: str
-    from_display: str = ""
-    headers: tuple[Header, ...] = ()
-    max_forwards: int = 70
-    loop_mark: str | None = None
-    loop_marks: tuple[str, ...] = ()
-    body: Body | None
-    no_reply_s: float = 2.0
-    ring_s: float | None = None
-    is_reliable: bool = True
-
-
-class Endpoint(Protocol):
-    """The commands on legs; `sip.leg_commands.LegCommands` is the real one. Call thread only.
-
-    A command on a leg that has ended is ignored: its end is on the way as an event, or was sent by us. None of
-    them raises for what a peer did.
-    """
-
-    def ring(self, leg: LegId, *, status: int = 180, body: Body | None = None, headers: Sequence[Header] = ()) -> None:
-        """Send a provisional response to an offered leg: 180, or 183 with early media's SDP."""
-
-    def answer(
-        self, leg: LegId, body: Body | None, *, is_recorder: bool = False, headers: Sequence[Header] = ()
-    ) -> None:
-        """Send 200 to an offered leg.
-
-        After an INVITE without an offer ``body`` is ours, and the peer's answer follows as OfferAnswered.
+    def __init__(self, options: SipOptions, listener: Listener, reactor: Reactor) -> None:
+        """Bind the sockets and begin to listen.
 
         Args:
-            leg: The leg.
-            body: The answer, or our offer.
-            is_recorder: From now on our Contact on this leg has ``+sip.srs`` (RFC 7866 section 6.2).
-            headers: Headers of the other side that cross.
+            options: Address, trusted networks, names.
+            listener: Called with each event on the call thread; what it raises is logged.
+            reactor: The call loop; the application runs it.
+
+        Raises:
+            OSError: An address cannot be bound.
+            ValueError: A trusted network is no CIDR.
+            TlsFilesError: Certificate, key or authorities cannot be used.
         """
-
-    def refuse(self, leg: LegId, status: int, phrase: str, *, headers: Sequence[Header] = ()) -> None:
-        """Send a final non-2xx response to an offered leg; no further event names it."""
-
-    def dial(self, call: OutgoingCall) -> LegId:
-        """Send an INVITE; LegRang, LegAnswered or LegRefused follow."""
-
-    def hang_up(self, leg: LegId, *, reason: str | None = None) -> None:
-        """End a leg with what fits its state: BYE, CANCEL, or 480 when offered; no further event names it.
-
-        A CANCEL that crosses a 200 is followed by ACK and BYE.
-        """
-
-    def offer(self, leg: LegId, body: Body | None) -> None:
-        """Send a re-INVITE; OfferAnswered or OfferRefused follows. 491 is retried after RFC 3261 14.1's delay.
-
-        While another offer is open on the leg, or its ACK is awaited, it waits its turn; offers go out in order.
-        """
-
-    def answer_offer(self, leg: LegId, body: Body | None) -> None:
-        """Answer the offer that is open on the leg: OfferReceived with 200, one that a 2xx brought in its ACK."""
-
-    def refuse_offer(self, leg: LegId, status: int = 488) -> None:
-        """Refuse the OfferReceived that is open on the leg."""
-
-    def send_info(self, leg: LegId, body: Body) -> None:
-        """Send an INFO; its answer is not reported."""
-
-    def probe(self, leg: LegId) -> None:
-        """Ask whether the peer still knows the leg, by OPTIONS; LegEnded follows if it does not, or says nothing."""
-
-    def accept_refer(self, leg: LegId) -> None:
-        """Answer the ReferReceived that is open on the leg with 202; NOTIFY tells that the attempt has begun."""
-
-    def refuse_refer(self, leg: LegId, status: int) -> None:
-        """Refuse the ReferReceived that is open on the leg."""
-
-    def notify(self, leg: LegId, status: int, phrase: str = "") -> None:
-        """Tell how the accepted transfer stands; a final status, in [200, 699], is the last word.
-
-        The peer may have hung up by then. A `hang_up` that follows waits until the peer has heard it, or 1 s.
-        """
-
-    def identify(self, leg: LegId, headers: Sequence[Header]) -> None:
-        """Tell a connected peer who it talks to now, by UPDATE; one that does not take UPDATE is not told."""
-
-
-class SipStatus(Protocol):
-    """How the SIP side stands; `sip.b2bua.SipEndpoint` is the real one."""
+        emit = functools.partial(guarded, listener)
+        self._reactor = reactor
+        self._legs = LegRegister(reactor)
+        uas = UasCore(options, self._legs)
+        self._transport = Transport(
+            options,
+            uas.on_request,
+            uas.on_stray_success,
+            match=uas.match,
+            on_report=lambda kind, source: emit(SourceMisbehaved(kind=kind, source=source)),
+        )
+        session = SessionRule(options.session_expires_s, options.min_session_s)
+        known = _SUPPORTED | ({SIPREC} if options.is_recording_server else frozenset())
+        self._services = EndpointServices(
+            transport=self._transport,
+            reactor=reactor,
+            user_agent=options.user_agent,
+            session=session,
+            known=known,
+            account_of=options.account_of,
+            emit=emit,
+            find=self._legs.find,
+        )
+        uas.services = self._services
+        self.commands = LegCommands(self._legs, self._services)
+        self._registrations: list[Registration] = []
+        self._watch = Watch(self._services, options.watch_every_s)
 
     @property
     def address(self) -> Address:
-        """The address bound, with its real port."""
+        """The UDP address bound, with its real port."""
+        return self._transport.address
+
+    @property
+    def addresses(self) -> dict[TransportKind, Address]:
+        """Every address bound, with its real port."""
+        return self._transport.addresses
+
+    @property
+    def connections(self) -> int:
+        """How many TCP and TLS connections there are."""
+        return self._transport.streams.connections if self._transport.streams is not None else 0
+
+    @property
+    def certificate_expires_at(self) -> datetime | None:
+        """When our certificate ends, or None without TLS."""
+        contexts = self._transport.streams.contexts if self._transport.streams is not None else None
+        return contexts.expires_at if contexts is not None else None
+
+    def renew_certificates(self) -> None:
+        """Read the files of TLS again; from any thread. Connections that stand keep what they were made with.
+
+        Raises:
+            TlsFilesError: They cannot be used; everything stays as it was.
+        """
+        if self._transport.streams is not None:
+            self._transport.streams.renew()
 
     @property
     def counters(self) -> dict[str, int]:
-        """What went no further, by reason; any thread."""
+        """What went no further, by reason, and requests too large for UDP.
+
+        ``untrusted``, ``without_tls``, ``malformed``, ``overload``, ``keepalive``, ``rate_limited``, ``foreign``,
+        ``stray``, ``unsendable`` (to where no datagram of ours can go); of connections ``too_many``, ``tls_failed``,
+        ``too_slow``, ``stuck``, ``unreachable``, ``no_transport``; ``large`` (went out in fragments),
+        ``large_over_tcp``. ``mended`` went further: a Route or Contact of theirs had to be put right first.
+        """
+        return self._transport.all_counters
+
+    def watch(self, target: Address) -> None:
+        """Begin to send OPTIONS to a target; TargetChanged follows each change. Presumed alive at first."""
+        self._watch.add(target)
+
+    def register(self, registrar: Registrar) -> None:
+        """Begin to keep an address of record bound to us; RegistrationChanged follows. `close` takes it back."""
+        self._registrations.append(Registration(self._services, registrar))
 
     @property
     def registrations(self) -> list[dict[str, str | int | None]]:
-        """How each registration stands: name, is_registered, left_s, last_status."""
+        """Return how each registration stands: name, whether calls reach us, seconds left, status of the last try."""
+        now_s = self._reactor.now_s
+        return [
+            {
+                "name": found.registrar.name,
+                "is_registered": found.is_registered,
+                "left_s": None if found.state.until_s is None else max(0, round(found.state.until_s - now_s)),
+                "last_status": found.state.status,
+            }
+            for found in self._registrations
+        ]
+
+    def close(self, *, keep: Collection[LegId] = ()) -> None:
+        """Close the sockets. Legs that still exist are ended first, with BYE, CANCEL or 503.
+
+        Args:
+            keep: Legs to be left as they are: their media does not come here, so that they outlive us.
+        """
+        self._watch.close()
+        for registration in self._registrations:
+            registration.close()
+        self._registrations.clear()
+        self._legs.close(keep)
+        self._transport.close()

@@ -89,7 +89,7 @@ class LegRang:
 class LegAnswered:
     """A 2xx arrived on a leg we dialled; it has been acknowledged. asserted_user is the answering identity.
 
-    When we dialled without an offer, ``body`` is the far side's offer and its ACK waits for `Endpoint.answer_offer`
+    When we dialled without an offer, ``body`` is the far side's offer and its ACK waits for `SipCommands.answer_offer`
     (RFC 3261 section 13.2.1).
     """
 
@@ -141,7 +141,7 @@ class OfferAnswered:
 
     The ACK brings it when the peer's INVITE or re-INVITE had no SDP, so that our 200 made the offer; ``body`` is None
     when that ACK has none. After a re-INVITE of ours without SDP, ``body`` is the peer's offer instead, and the ACK
-    waits for `Endpoint.answer_offer`.
+    waits for `SipCommands.answer_offer`.
     """
 
     leg: LegId

@@ -9,8 +9,8 @@ from sippy.SipFrom import SipFrom
 from sippy.SipTo import SipTo
 from sippy.SipURL import SipURL
 
+from sip.commands import OutgoingCall
 from sip.dialog import SentRequest
-from sip.endpoint import OutgoingCall
 from sip.events import Header, LegAnswered, LegRang, LegRefused
 from sip.header_policy import MARKER, passed_on
 from sip.identity import Identity

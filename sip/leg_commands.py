@@ -1,15 +1,15 @@
-"""What the application has legs do (`sip.endpoint.Endpoint`). Call thread only."""
+"""What the application has legs do (`sip.commands.SipCommands`). Call thread only."""
 
 from collections.abc import Sequence
 
-from sip.endpoint import OutgoingCall
+from sip.commands import OutgoingCall
 from sip.endpoint_services import EndpointServices
 from sip.events import Body, Header, LegId
 from sip.leg_register import LegRegister
 
 
 class LegCommands:
-    """The real `sip.endpoint.Endpoint`: finds the leg of a command, and ignores it where there is none."""
+    """The real `sip.commands.SipCommands`: finds the leg of a command, and ignores it where there is none."""
 
     def __init__(self, legs: LegRegister, services: EndpointServices) -> None:
         self._legs = legs

@@ -20,7 +20,7 @@ from recorder.calls.pauses import PauseRegister
 from recorder.calls.session_register import SessionRegister
 from recorder.common.serial_executor import SerialExecutor
 from recorder.config.settings import Config
-from sip.endpoint import Endpoint, SipStatus
+from sip.commands import SipCommands, SipStatus
 from sip.options import Address
 from storage.audit import AuditLog
 from storage.retention_types import ErasureOrder
@@ -78,7 +78,7 @@ class CallServices:
 
     config: Config
     sounds: Sounds
-    endpoint: Endpoint
+    endpoint: SipCommands
     sip_status: SipStatus
     scheduler: Scheduler
     relay: Relay

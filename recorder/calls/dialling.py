@@ -9,7 +9,7 @@ from recorder.calls.dial_plan import DialPlan, RouteChoice
 from recorder.calls.redirects import Following, Redirection
 from recorder.calls.registry import CallRegistry
 from recorder.rules.routing import Route, find_peer
-from sip.endpoint import OutgoingCall
+from sip.commands import OutgoingCall
 from sip.events import LegRefused
 from sip.options import Address
 

@@ -29,7 +29,7 @@ from recorder.calls.rules.transfer import (
     who_answered,
 )
 from recorder.rules.routing import FAILOVER, UNKNOWN_THERE
-from sip.endpoint import OutgoingCall
+from sip.commands import OutgoingCall
 from sip.events import (
     IdentityChanged,
     LegAnswered,

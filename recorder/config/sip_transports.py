@@ -1,6 +1,6 @@
 """How SIP is carried, by the configuration: what goes to the endpoint, and what cannot work together. Pure.
 
-`recorder.config.reading` reads the keys; what they mean to `sip.b2bua` is said here alone.
+`recorder.config.reading` reads the keys; what they mean to `sip.endpoint` is said here alone.
 """
 
 from collections.abc import Callable, Iterator

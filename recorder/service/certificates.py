@@ -21,7 +21,7 @@ CHECK_S = 24 * 3600.0
 
 
 class Carrier(Protocol):
-    """What is asked of the endpoint; `sip.b2bua.SipEndpoint` is the real one."""
+    """What is asked of the endpoint; `sip.endpoint.SipEndpoint` implements it."""
 
     @property
     def addresses(self) -> dict[TransportKind, Address]:

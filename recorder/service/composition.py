@@ -36,7 +36,7 @@ from recorder.retention.sweeping import Sweeping
 from recorder.service import certificates
 from recorder.service.kernel_relay import Obstacle, open_relay
 from recorder.service.sounds import load_sounds
-from sip.b2bua import SipEndpoint
+from sip.endpoint import SipEndpoint
 from sip.reactor import Reactor
 from sip.resolver import Resolver
 from storage.anchors import Anchors

@@ -46,7 +46,7 @@ from recorder.service.composition import (
 from recorder.service.media_events import MediaEvents
 from recorder.service.reloading import Reloader
 from recorder.service.stalls import Stalls
-from sip.b2bua import SipEndpoint
+from sip.endpoint import SipEndpoint
 from sip.events import SipEvent
 from sip.options import BindError
 from sip.reactor import Reactor

@@ -12,7 +12,7 @@ from recorder.config.reading import read_config
 from recorder.config.settings import Config
 from recorder.config.toml_tables import DERIVED, ConfigError
 from recorder.service.sounds import load_sounds
-from sip.b2bua import SipEndpoint
+from sip.endpoint import SipEndpoint
 from sip.reactor import Reactor
 from sip.resolver import Resolver
 from sip.tls import TlsFilesError

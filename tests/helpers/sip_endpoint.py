@@ -17,9 +17,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sip.b2bua import SipEndpoint
+from sip.commands import OutgoingCall
 from sip.digest import Credentials
-from sip.endpoint import OutgoingCall
+from sip.endpoint import SipEndpoint
 from sip.events import (
     Body,
     CallOffered,
