@@ -1,1 +1,1 @@
-"""SIP and session descriptions: call legs for the application, with the stack kept out of sight."""
+"""SIP and session descriptions: call legs for the application, without the types of the SIP stack."""

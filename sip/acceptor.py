@@ -1,4 +1,4 @@
-"""Connections that peers make: listening, who is let in, TLS. I/O thread only; see `sip.streams`."""
+"""Accepts the TCP and TLS connections that peers make, and refuses those of others. I/O thread only."""
 
 import collections
 import logging
@@ -13,22 +13,22 @@ from sip.tls import why_refused
 _log = logging.getLogger(__name__)
 
 MAX_ACCEPTS = 64
-"""Connections taken in a row before others get their turn."""
+"""Connections accepted in a row before the loop runs other callbacks."""
 
 BACKLOG = 128
-"""Connections that the kernel holds ready."""
+"""Listen backlog of the kernel, connections."""
 
 ACCEPT_PAUSE_S = 0.5
-"""Without a free descriptor nothing is accepted for so long."""
+"""Pause in accepting when no file descriptor is free."""
 
 Listeners = dict[TransportKind, socket.socket]
 
 
 def listen(options: SipOptions) -> Listeners:
-    """Return the sockets on which TCP and TLS are listened for.
+    """Return listening sockets for TCP and TLS, as far as they are configured.
 
     Raises:
-        BindError: An address cannot be bound; none is then.
+        BindError: An address cannot be bound; all sockets are closed again.
     """
     listeners: Listeners = {}
     wanted = ((TransportKind.TCP, options.listen_tcp), (TransportKind.TLS, options.listen_tls))
@@ -44,7 +44,7 @@ def listen(options: SipOptions) -> Listeners:
 
 
 class Acceptor:
-    """Takes connections from peers."""
+    """Accepts connections from peers."""
 
     def __init__(self, state: StreamState, listeners: Listeners) -> None:
         self._state = state
@@ -52,12 +52,12 @@ class Acceptor:
         self._per_source: collections.Counter[str] = collections.Counter()
 
     def start(self) -> None:
-        """Begin to accept."""
+        """Start accepting."""
         for kind, listener in self._listeners.items():
             self._state.loop.add_reader(listener, self._accept, kind, listener)
 
     def stop(self) -> None:
-        """Accept nothing more."""
+        """Stop accepting and close the listening sockets."""
         for listener in self._listeners.values():
             self._state.loop.remove_reader(listener)
         self.close()
@@ -75,8 +75,8 @@ class Acceptor:
             except BlockingIOError:
                 return
             except OSError as error:
-                # No descriptor is free: looking again at once would use up the processor.
-                _log.error("no connection can be accepted: %s", error.strerror)
+                # No descriptor is free: an immediate retry would use up the processor.
+                _log.error("accepting connections failed: %s; retrying in %.1f s", error.strerror, ACCEPT_PAUSE_S)
                 state.loop.remove_reader(listener)
                 state.loop.call_later(ACCEPT_PAUSE_S, self._accept_again, kind, listener)
                 return
@@ -151,7 +151,7 @@ def _listener(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        # A restart must not wait for connections of the last run to be forgotten; two daemons still cannot share it.
+        # A restart must not wait for TIME_WAIT to end; two daemons still cannot share an address.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

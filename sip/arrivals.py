@@ -1,7 +1,7 @@
-"""Messages as they arrive: dropped, refused, or handed to the transactions (RFC 3261 section 18.2.1).
+"""Drops, refuses or admits the messages that arrive (RFC 3261 section 18.2.1).
 
-Strangers are dropped on the threads of the sockets, before anything reads what they sent, and so is what there is no
-room for. On the call thread a message is read, cleaned and weighed. Knows sippy; see `sip.reactor`.
+The threads of the sockets drop the messages of strangers unread, and those that exceed the backlog. The call thread
+parses, cleans and judges the rest. Knows sippy; see `sip.reactor`.
 """
 
 import collections
@@ -24,7 +24,7 @@ from sip.message import (
 from sip.message_parser import parse_message
 from sip.options import Address, TransportKind
 from sip.reactor import Sippy
-from sip.sanity import check_readable, mended
+from sip.sanity import check_readable, repaired
 from sip.stream_server import Outlet, ReplyServer
 from sip.streams import Streams
 from sip.transactions import Arrival, Transactions
@@ -33,7 +33,7 @@ from sip.trust import Trust
 _log = logging.getLogger(__name__)
 
 MAX_STRANGERS = 100
-"""Sources without a peer that are named in the log."""
+"""Most sources named in the log because they get no reply."""
 
 _Answer = tuple[int, str, tuple[tuple[str, str], ...]]
 _REFUSALS: dict[MessageVerdict, _Answer] = {
@@ -45,11 +45,11 @@ MatchHook = Callable[[RawMessage, Address], DialogMatch]
 
 
 class Arrivals:
-    """What becomes of each message that arrives.
+    """Takes each message that arrives and passes it on to the transactions.
 
     Attributes:
-        transactions: Where messages go; there before the first one is handled.
-        streams: TCP and TLS, where there are any.
+        transactions: Receive admitted messages; set before the first is handled.
+        streams: TCP and TLS, if configured.
     """
 
     transactions: Transactions
@@ -66,7 +66,7 @@ class Arrivals:
         self._backlog = Backlog()
         self._strangers: set[str] = set()
         self._is_overload_due = False
-        """A report of it waits for the call thread: one at a time."""
+        """A report of overload is queued for the call thread; there is at most one."""
 
     # -- on the threads of the sockets
 
@@ -113,11 +113,11 @@ class Arrivals:
         return self._intake.is_urgent(data[:512].decode("latin-1").lstrip("\r\n").split("\r", 1)[0])
 
     def lost(self, connection: Connection) -> None:
-        """Take note on the I/O thread that a connection is over."""
+        """Tell the transactions that a connection ended. I/O thread."""
         self._outlet.on_call_thread(self.transactions.lost, connection)
 
     def _tell_once(self, source: str, *, is_trusted: bool) -> None:
-        """Log a source that gets no reply, once each and a bounded number: a flood must not fill the log."""
+        """Log a source that gets no reply, once; the number is bounded, so that a flood does not fill the log."""
         if source in self._strangers or len(self._strangers) >= MAX_STRANGERS:
             return
         self._strangers.add(source)
@@ -160,7 +160,7 @@ class Arrivals:
         try:
             check_readable(message)
         except MalformedMessageError:
-            better = mended(message, source)
+            better = repaired(message, source)
             if better is None:
                 raise
             check_readable(better)
@@ -170,13 +170,13 @@ class Arrivals:
 
     @staticmethod
     def _refuse(server: Sippy, message: RawMessage, source: Address, answer: _Answer) -> None:
-        """Answer without a transaction: a flood must not make one a packet."""
+        """Answer without a transaction, so that a flood does not create one for each packet."""
         status, phrase, headers = answer
         data = refusal(message, status, phrase, headers=headers)
         server.send_to(data, (source.host, reply_port(message, source.port)))
 
     def _reply_to(self, connection: Connection, message: RawMessage) -> Address:
-        """Return where a response goes once the connection of its request is gone (RFC 3261 section 18.2.2)."""
+        """Return where a response goes if the connection of its request has ended (RFC 3261 section 18.2.2)."""
         kind = connection.peer.transport
         port = sent_by_port(message, kind.default_port) or connection.peer.port
         reply_to = Address(host=connection.peer.host, port=port, transport=kind)

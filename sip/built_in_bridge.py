@@ -1,8 +1,8 @@
-"""Recording calls of Cisco's built-in bridge: who takes part stands in parameters of From. Pure.
+"""Reads the participants of a recording call from Cisco's built-in bridge out of its From header. Pure.
 
-A telephone whose voice is recorded sends two calls of one line each, its own voice and what it hears; neither has
-metadata. From of both names the same conversation (``x-refci``) and both parties (``x-nearendaddr``, ``x-farendaddr``),
-and says whose voice this call brings (``x-nearend`` or ``x-farend``).
+A recorded telephone makes two calls of one m-line each, one with its own voice and one with the far party's; neither
+has metadata. From of both names the same conversation (``x-refci``) and both parties (``x-nearendaddr``,
+``x-farendaddr``), and says whose voice the call brings (``x-nearend`` or ``x-farend``).
 """
 
 import re
@@ -13,24 +13,20 @@ from sip.message import one_line
 from sip.metadata import CommunicationSession, Metadata, MetadataStream, SessionParticipant
 
 LABEL = "1"
-"""Stands for the label of the one m-line, which has none."""
+"""Label given to the one m-line, which has none."""
 _NEAR, _FAR = "near", "far"
 _MAX_TEXT = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BridgeCall:
-    """One of the two calls; ``metadata`` says in the words of RFC 7865 what From says."""
+    """One of the two calls; ``metadata`` is From's content as RFC 7865 metadata."""
 
     metadata: Metadata
 
 
 def read(origin: str) -> BridgeCall | None:
-    """Read a From header; None when it is none of a built-in bridge's.
-
-    Args:
-        origin: The header's value, as it came.
-    """
+    """Read the raw value of a From header; None if it is not a built-in bridge's."""
     match = re.search(r"<([^>]*)>", origin)
     inside, outside = (match.group(1), origin[match.end() :]) if match else (origin, "")
     parameters = {**_parameters(outside), **_parameters(inside)}

@@ -1,7 +1,7 @@
-"""One TCP or TLS connection: frames in, bytes out, and the clocks that end it. I/O thread only, but for what it says.
+"""One TCP or TLS connection: reads messages, sends bytes, and ends on a timeout. I/O thread only unless noted.
 
-Bounded every way: a message must be whole within a time, what waits to be sent has a limit, and a peer whose messages
-wait for the call thread is not read on until they are handled. Knows asyncio, not sippy.
+A message must be complete within a time. The send queue has a limit. Reading pauses while too many messages of the peer
+wait for the call thread. Knows asyncio, not sippy.
 """
 
 import asyncio
@@ -17,32 +17,32 @@ from sip.tls import identities, is_named
 _log = logging.getLogger(__name__)
 
 MAX_QUEUED_BYTES = 1024 * 1024
-"""What may wait to be sent; a peer that reads nothing for so long is cut off."""
+"""Limit of the send queue; a connection that exceeds it is aborted."""
 
 MAX_UNHANDLED = 64
-"""Messages of one connection that may wait for the call thread before it is read no further."""
+"""Messages of one connection that may wait for the call thread before reading pauses."""
 
 CLOSING_S = 2.0
-"""From the last byte written to the end of a connection that the peer does not take it from."""
+"""How long a closed connection may take to send its queue before it is aborted."""
 
 _PONG = b"\r\n"
 
 _KEEP_ALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
 _USER_TIMEOUT_MS = 5000
-"""What the peer's kernel does not acknowledge for so long ends the connection: the peer is gone."""
+"""The connection ends when sent data is not acknowledged for so long (TCP_USER_TIMEOUT)."""
 
 
 class Owner(Protocol):
-    """Whoever has a connection; `sip.streams.Streams` is the real one. Called on the I/O thread."""
+    """The owner of connections; `sip.streams.Streams` implements it. Called on the I/O thread."""
 
     def arrived(self, connection: "Connection", data: bytes) -> bool:
-        """Take one message; tells whether it waits for the call thread."""
+        """Take one message; return whether it is queued for the call thread."""
 
     def lost(self, connection: "Connection") -> None:
-        """Take note that the connection is over; told once for each that was opened."""
+        """Note that the connection ended; called once for each that was opened."""
 
     def count(self, what: str) -> None:
-        """Count something that went no further."""
+        """Count a dropped or refused message or connection."""
 
 
 class Connection(asyncio.Protocol):
@@ -50,10 +50,10 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         peer: Address and port at the other end, as the kernel has them.
-        target: Of a connection of ours: where it was to go, perhaps by name.
+        target: Where a connection of ours was to go, perhaps by name.
         is_ours: We opened it.
-        is_open: Bytes can be sent. Read from any thread: a stale answer is put right by what follows a failed send.
-        is_authenticated: TLS has shown who the peer is: by our target's name, or by the names of its rule.
+        is_open: Bytes can be sent. Any thread may read it: a stale value leads to a failed send, which is handled.
+        is_authenticated: TLS has authenticated the peer, by our target's name or by the names of its rule.
     """
 
     def __init__(self, owner: Owner, peer: Address, limits: StreamLimits, *, is_ours: bool) -> None:
@@ -62,18 +62,18 @@ class Connection(asyncio.Protocol):
         self.is_open = False
         self.is_authenticated = False
         self.check: Callable[[Connection], str | None] | None = None
-        """Looks at the peer's certificate; answers why the connection is not to be used."""
+        """Checks the peer's certificate; returns why the connection must not be used, or None."""
         self.refused: str | None = None
         self.error: Exception | None = None
-        """What ended it, if anything but its being closed did."""
+        """The error that ended it, or None: it was closed."""
         self.has_carried = False
-        """A message of ours went over it."""
+        """We sent a message over it."""
         self.has_spoken = False
-        """A message came over it."""
+        """The peer sent a message over it."""
         self.over = asyncio.Event()
         """Set when it is closed and its descriptor is free."""
         self.handled = 0
-        """Messages that the call thread is done with; written there."""
+        """Number of messages that the call thread has handled; written there."""
         self._owner = owner
         self._limits = limits
         self._framer = StreamFramer()
@@ -89,7 +89,7 @@ class Connection(asyncio.Protocol):
     # -- asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, once TLS is done."""
+        """Begin, after the TLS handshake."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         if self.check is not None and (why := self.check(self)) is not None:
@@ -117,7 +117,7 @@ class Connection(asyncio.Protocol):
         self._watch_message(is_progress=is_progress)
 
     def eof_received(self) -> bool:
-        """Close too when the peer does: half a SIP connection is of no use."""
+        """Close when the peer closes its side: SIP does not use half-closed connections."""
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -134,7 +134,7 @@ class Connection(asyncio.Protocol):
     # -- ours
 
     def write(self, data: bytes) -> bool:
-        """Send bytes; tells whether the connection takes them."""
+        """Queue bytes to be sent; return whether the connection took them."""
         if not self.is_open or self._transport is None:
             return False
         if self._transport.get_write_buffer_size() + len(data) > MAX_QUEUED_BYTES:
@@ -146,7 +146,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def close(self) -> None:
-        """Send what is queued, then close; a peer that takes it too slowly is cut off."""
+        """Send the queue, then close; abort after `CLOSING_S`."""
         self.is_open = False
         if self._transport is not None:
             self._transport.close()
@@ -159,7 +159,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def read_on(self) -> None:
-        """Read again, if enough of what was read is handled."""
+        """Resume reading if enough messages have been handled."""
         if self._is_paused and self.is_open and self._arrived - self.handled < MAX_UNHANDLED // 2:
             self._is_paused = False
             assert self._transport is not None
@@ -173,7 +173,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def certificate(self) -> dict[str, object]:
-        """The peer's verified certificate as ssl has it; empty if there is none."""
+        """The peer's verified certificate as `ssl` has it; empty if there is none."""
         found = self._transport.get_extra_info("peercert") if self._transport is not None else None
         return found or {}
 
@@ -184,7 +184,7 @@ class Connection(asyncio.Protocol):
         return str(found[0]).split("%", 1)[0] if found else ""
 
     def authenticate(self, names: Collection[str]) -> str | None:
-        """Authenticate the peer by its certificate, which must have one of some names; return why not, or None."""
+        """Authenticate the peer if its certificate has one of the names; return why not, or None."""
         if not is_named(self.certificate, names):
             shown = ", ".join(sorted(identities(self.certificate))) or "nobody"
             return f"its certificate is of {shown}, not of {' or '.join(names)}"
@@ -232,7 +232,7 @@ class Connection(asyncio.Protocol):
 
 
 def tune(connection: socket.socket) -> None:
-    """Have the kernel find out that a peer is gone."""
+    """Set the keep-alive and timeout by which the kernel notices that a peer is gone."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, seconds in _KEEP_ALIVE:
         connection.setsockopt(socket.IPPROTO_TCP, option, seconds)

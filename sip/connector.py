@@ -1,6 +1,6 @@
-"""What is sent over TCP and TLS: by a connection that is there, or by one that is made. I/O thread only.
+"""Sends messages over TCP and TLS, by a pooled connection or a new one. I/O thread only.
 
-Connections that lead somewhere are kept in a pool by their target. See `sip.streams`.
+The pool holds connections by their target. See `sip.streams`.
 """
 
 import asyncio
@@ -15,14 +15,14 @@ from sip.tls import why_refused
 
 
 class Parcel:
-    """Bytes on their way: over one connection while it is there, else to an address.
+    """One message to send, over a given connection if it is open, else to an address.
 
     Attributes:
-        data: One message.
-        over: The connection to prefer, or None.
+        data: The message.
+        over: The preferred connection, or None.
         to: Where to connect otherwise.
-        sent: Called on the I/O thread with the connection that took it, and whether it had been there before.
-        failed: Called on the I/O thread if nothing took it.
+        sent: Called on the I/O thread with the connection that took it, and whether that existed before.
+        failed: Called on the I/O thread if no connection took it.
     """
 
     __slots__ = ("data", "failed", "over", "sent", "to")
@@ -40,7 +40,7 @@ class Parcel:
 
 
 class Connector:
-    """Connects to peers, and knows the connections that lead to them."""
+    """Connects to peers, and keeps the pool of connections to them."""
 
     def __init__(self, state: StreamState, listeners: Listeners) -> None:
         self._state = state
@@ -49,7 +49,7 @@ class Connector:
         self._coming: dict[Address, list[Parcel]] = {}
 
     def send(self, parcel: Parcel) -> None:
-        """Send a parcel, or have it wait for the connection that is being made."""
+        """Send a parcel, or queue it until the connection to its address is made."""
         state = self._state
         for connection in (parcel.over, self._pool.get(parcel.to)):
             if connection is not None and connection.write(parcel.data):
@@ -72,12 +72,12 @@ class Connector:
         state.start(self._connect(parcel.to))
 
     def adopt(self, connection: Connection, address: Address) -> None:
-        """Use a peer's connection for what goes to an address of its (RFC 5923)."""
+        """Use a connection that a peer opened for messages to an address of that peer (RFC 5923)."""
         if connection.is_open and address not in self._pool:
             self._pool[address] = connection
 
     def forget(self, connection: Connection) -> None:
-        """Send nothing more over a connection: it is over."""
+        """Remove a connection that ended from the pool."""
         for address in [address for address, pooled in self._pool.items() if pooled is connection]:
             del self._pool[address]
 
@@ -99,7 +99,7 @@ class Connector:
                 if state.is_closing:
                     connection.close()
                 await connection.over.wait()
-                if isinstance(connection.error, ssl.SSLError):  # such as: it wants a certificate of ours
+                if isinstance(connection.error, ssl.SSLError):  # such as a request for our certificate
                     state.troubles.tell(str(target), f"ends TLS: {why_refused(connection.error)}")
                 return
             state.counters["unreachable"] += 1
@@ -110,7 +110,7 @@ class Connector:
             state.open.discard(connection)
 
     async def _try(self, connection: Connection, target: Address) -> str | None:
-        """Connect; returns why not, or None."""
+        """Connect; return why it failed, or None."""
         state, context = self._state, None
         if target.transport is TransportKind.TLS:
             assert state.tls is not None
@@ -132,7 +132,7 @@ class Connector:
                     local_addr=None if is_wildcard else (listening, 0),
                     ssl_shutdown_timeout=1.0 if context else None,
                 )
-        except (OSError, ValueError) as error:  # the latter of a name that is none: a peer may have written it
+        except (OSError, ValueError) as error:  # ValueError: a peer's route names an invalid host
             return why_refused(error)
         peer = transport.get_extra_info("peername")
         if connection.refused is not None or peer is None:

@@ -1,6 +1,6 @@
-"""A dialog as such (RFC 3261 section 12): its names, target, route set and numbers, and the requests made of them.
+"""The state of a dialog (RFC 3261 section 12): identifiers, target, route set, CSeq; makes and sends its requests.
 
-What a leg does with them is `sip.leg`'s. Call thread only. Knows sippy; see `sip.reactor`.
+`sip.leg` builds legs on it. Call thread only. Knows sippy; see `sip.reactor`.
 """
 
 import random
@@ -26,8 +26,7 @@ from sip.places import Place
 from sip.reactor import Sippy
 
 MAX_PLACES = 32
-"""Places that are remembered of one peer."""
-
+"""Most places that are stored of one peer."""
 
 ResponseHook = Callable[[Sippy, Sippy], None]
 """Called with a response and its transaction."""
@@ -35,7 +34,7 @@ ResponseHook = Callable[[Sippy, Sippy], None]
 
 @dataclass(slots=True)
 class SentRequest:
-    """A request of ours on its way; an answer to a challenge makes it another transaction."""
+    """A request that was sent; when a challenge is answered, it is sent again in another transaction."""
 
     request: Sippy
     on_response: ResponseHook | None
@@ -47,29 +46,29 @@ class SentRequest:
 
 
 class Dialog:
-    """What both ends know of one another.
+    """The state of one dialog.
 
     Attributes:
-        services: What the endpoint lends.
+        services: Of the endpoint.
         call_id: The Call-ID.
         local_tag: Our tag.
-        remote_tag: The peer's tag, or None before it has said one.
+        remote_tag: The peer's tag, or None until it has sent one.
         local: Our From.
         remote: Our To.
         sippy_call_id: The Call-ID as sippy has it.
         cseq: Number of our next request.
         remote_cseq: Number of the peer's last request, or None.
         target: The peer's Contact, or where we dial.
-        next_hop: Where our first request goes, whatever its URI says.
-        routes: The route set, ours first.
-        places: Where the peer is: what its messages came from, or named.
-        is_recorder: It is a recording session, and our Contact says that we are its server (RFC 7866 section 6.2).
-        heard: How many requests of the peer have come inside the dialog, ACKs of its INVITEs among them.
-        allows: Methods that the peer has said to take, in capitals; empty when it says nothing.
-        transport: What the dialog's messages come over: what a URI that names none means.
-        flow: The connection they came over last, or None.
-        authorization: What is known of the peer's challenges.
-        account: Ours, where it is not the one of the address that a request goes to.
+        next_hop: Where our first request goes, whatever its URI.
+        routes: The route set, the nearest first.
+        places: Where the peer is: addresses that its messages came from, or named.
+        is_recorder: A recording session; our Contact says that we are its server (RFC 7866 section 6.2).
+        heard: Number of the peer's requests inside the dialog, with the ACKs of its INVITEs.
+        allows: Methods of the peer's Allow, in capitals; empty if it sent none.
+        transport: Of the peer's messages; the meaning of a URI without a transport.
+        flow: The connection of the last message, or None.
+        authorization: Answers the peer's challenges.
+        account: Our account, if it is not that of the address a request goes to.
     """
 
     def __init__(self, services: EndpointServices) -> None:
@@ -104,10 +103,10 @@ class Dialog:
         return contact
 
     def learn_target(self, message: Sippy, *, is_required: bool = True) -> None:
-        """Take the peer's Contact as the target of our next requests (RFC 3261 section 12.2).
+        """Set the target of our next requests to the peer's Contact (RFC 3261 section 12.2).
 
-        A name in a Contact that no route leads to (``phone.invalid``, ``phone.local``) is replaced by the address that
-        the message came from, here and in the message, by which sippy sends the ACK: such a name leads nowhere.
+        If there is no route set, a host name in the Contact (``phone.invalid``, ``phone.local``) is replaced by the
+        source address of the message: it rarely resolves. The message is changed too, since sippy sends the ACK by it.
 
         Raises:
             ValueError: A Contact is required and there is none.
@@ -126,7 +125,7 @@ class Dialog:
         self.target = url.getCopy()
 
     def learn_places(self, message: Sippy) -> None:
-        """Note where the peer is: in-dialog requests from anywhere else are refused (`sip.limits`)."""
+        """Add to the peer's places; in-dialog requests from elsewhere are refused (`sip.limits`)."""
         current = self.services.transactions.current_or_none
         if current is None or len(self.places) >= MAX_PLACES:
             return
@@ -142,21 +141,21 @@ class Dialog:
                 self.places.add(Place.named(named))
 
     def _kinds_of(self, url: Sippy, seen: TransportKind) -> set[TransportKind]:
-        """Return over what messages come from where a URI names, in a message that came over ``seen``.
+        """Return the transports that the host of a URI may use, in a message that came over ``seen``.
 
-        TCP may be only what a large message took, whose sender goes on over UDP (RFC 3261 section 18.1.1).
+        A message may come over TCP only because it is large, and the next one over UDP (RFC 3261 section 18.1.1).
         """
         kinds = {self.services.transport.kind_of(url, seen)}
         is_open = url.transport is None and url.scheme != "sips" and seen is TransportKind.TCP
         return kinds | {TransportKind.UDP} if is_open else kinds
 
     def learn_abilities(self, message: RawMessage) -> None:
-        """Take what a message says of the methods that its sender knows."""
+        """Store the methods of a message's Allow header."""
         if message.value("allow") is not None:
             self.allows = frozenset(tag.upper() for tag in message.option_tags("allow"))
 
     def learn_routes(self, response: Sippy) -> None:
-        """Take the route set of a response to our INVITE (RFC 3261 section 12.1.2)."""
+        """Set the route set from a response to our INVITE (RFC 3261 section 12.1.2)."""
         self.routes = [route.getCopy() for route in reversed(response.getHFBodys("record-route"))]
 
     def new_request(
@@ -198,7 +197,7 @@ class Dialog:
         return request
 
     def _hop(self, url: Sippy) -> tuple[tuple[str, int], TransportKind]:
-        """Return where a URI leads, and over what."""
+        """Return the host, port and transport of a URI."""
         transport = self.services.transport.kind_of(url, self.transport)
         return (url.host, url.port or transport.default_port), transport
 
@@ -210,13 +209,13 @@ class Dialog:
         is_wanted: Callable[[], bool] = lambda: True,
         on_dropped: Callable[[], None] | None = None,
     ) -> SentRequest:
-        """Send a request and retransmit it until answered; a challenge is answered by sending it again.
+        """Send a request and retransmit it until it is answered; after a challenge it is sent again with credentials.
 
         Args:
             request: Made by `new_request`.
-            on_response: Called with each response but a challenge that is answered, and with its transaction.
-            is_wanted: Asked before it is sent again: it may have been given up meanwhile.
-            on_dropped: Called when it was.
+            on_response: Called with each response and its transaction, except for a challenge that is answered.
+            is_wanted: Asked before the request is sent again: it may have been cancelled meanwhile.
+            on_dropped: Called if it was cancelled.
         """
         sent = SentRequest(request, on_response, is_wanted, on_dropped)
         self._transmit(sent)
@@ -243,7 +242,7 @@ class Dialog:
         may_answer = sent.has_account and sent.tries < MAX_TRIES and message is not None and sent.is_wanted()
         if is_challenge(status) and may_answer and message is not None and self.authorization.take(status, message):
             strip_route(response)
-            # The ACK of the refusal leaves when this returns.
+            # The ACK of the challenge is sent when this returns.
             self.services.reactor.submit(self._answer_challenge, sent)
         elif sent.on_response is not None:
             sent.on_response(response, transaction)
@@ -260,7 +259,7 @@ class Dialog:
         self._transmit(sent)
 
     def send_bye(self, reason: str | None) -> None:
-        """Send BYE; its answer changes nothing."""
+        """Send BYE; its answer is ignored."""
         self.start(self.new_request("BYE", headers=[("Reason", reason)] if reason else []), None)
 
     def respond(self, request: Sippy, transaction: Sippy, status: int, **more: Sippy) -> None:
@@ -269,7 +268,7 @@ class Dialog:
         self.services.respond(request, transaction, status, tag=tag, **more)
 
     def forked(self, tag: str, response: Sippy, cseq: int) -> "Dialog":
-        """Return the dialog that another fork of our INVITE made by its 2xx; ``cseq`` is the INVITE's."""
+        """Return the dialog that the 2xx of another fork of our INVITE made; ``cseq`` is the INVITE's."""
         fork = Dialog(self.services)
         fork.local_tag, fork.remote_tag, fork.call_id = self.local_tag, tag, self.call_id
         fork.sippy_call_id, fork.cseq = self.sippy_call_id, cseq

@@ -1,7 +1,6 @@
-"""Digest authentication as its client (RFC 7616, RFC 2617 as SIP uses it in RFC 3261 section 22 and RFC 8760). Pure.
+"""Digest authentication, client side (RFC 7616, RFC 2617; in SIP RFC 3261 section 22, RFC 8760). Pure.
 
-sippy has classes for it; they know one challenge a message and neither ``-sess`` nor ``stale``, and a hash of three
-strings is all there is to it.
+Not sippy's: that takes one challenge in a message, and neither ``-sess`` nor ``stale``.
 """
 
 import hashlib
@@ -11,17 +10,17 @@ from dataclasses import dataclass, field
 
 _HASHES = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
 _STRENGTH = ("SHA-512-256", "SHA-512-256-SESS", "SHA-256", "SHA-256-SESS", "MD5", "MD5-SESS")
-"""Algorithms in the order in which we choose."""
+"""Algorithms, the preferred first."""
 
 _MAX_CHALLENGE = 2048
-"""Characters; real ones have 300. Looking for parameters in what is none takes time by the square of its length."""
+"""Characters; real challenges have 300. Searching parameters in garbage takes time quadratic in its length."""
 
 _PARAMETER = re.compile(r'(?<![A-Za-z0-9_-])([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|$)\s*')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """An account at a peer; the password is shown nowhere."""
+    """An account at a peer; ``repr`` does not show the password."""
 
     user: str
     password: str = field(repr=False)
@@ -32,12 +31,12 @@ class Challenge:
     """One challenge of a 401 or 407.
 
     Attributes:
-        realm: Whose account is asked for.
+        realm: The realm of the account.
         nonce: The server's.
-        opaque: To be given back, or None.
-        algorithm: In capitals, ``MD5`` when it is not said.
-        has_qop: It offers quality of protection ``auth``; without any the form of RFC 2069 is answered.
-        is_stale: The answer was right, its nonce too old.
+        opaque: To be returned unchanged, or None.
+        algorithm: In capitals; ``MD5`` if not given.
+        has_qop: It offers quality of protection ``auth``; otherwise it is answered as in RFC 2069.
+        is_stale: The answer was right, but the nonce too old.
         is_proxy: It came in a 407.
     """
 
@@ -51,12 +50,12 @@ class Challenge:
 
     @property
     def header(self) -> str:
-        """Return the name of the header that answers it."""
+        """Name of the header with the answer."""
         return "Proxy-Authorization" if self.is_proxy else "Authorization"
 
 
 def challenge_of(value: str, *, is_proxy: bool) -> Challenge | None:
-    """Read the value of WWW-Authenticate or Proxy-Authenticate; None for what we cannot answer."""
+    """Parse the value of WWW-Authenticate or Proxy-Authenticate; None if it cannot be answered."""
     scheme, _, rest = value.strip().partition(" ")
     if scheme.lower() != "digest" or len(rest) > _MAX_CHALLENGE:
         return None
@@ -94,12 +93,12 @@ def answer(challenge: Challenge, account: Credentials, *, method: str, uri: str,
     """Return the value of the header that answers a challenge.
 
     Args:
-        challenge: What was asked.
-        account: Whose we are.
+        challenge: The challenge.
+        account: Our account.
         method: Of the request.
         uri: Of the request, as in its first line.
         count: How often this nonce has been used, this time included; from 1.
-        cnonce: A word of ours that nobody can guess, hexadecimal; the same for all uses of a ``-sess`` nonce.
+        cnonce: A random hexadecimal string; the same for all uses of a ``-sess`` nonce.
     """
     hashed = f"{account.user}:{challenge.realm}:{account.password}"
     first = _hash(challenge.algorithm, hashed)

@@ -1,7 +1,7 @@
-"""The endpoint: every leg of the daemon, over UDP, TCP and TLS. Call thread only.
+"""The SIP endpoint: every leg of the daemon, over UDP, TCP and TLS. Call thread only.
 
-Put together here: the transport, the legs (`sip.leg_register`), what peers ask for (`sip.uas_core`), what the
-application has legs do (`sip.leg_commands`), registrations and the watch. What happens inside a leg is `sip.leg`'s.
+Composes the transport, the legs (`sip.leg_register`), the handling of requests (`sip.uas_core`), the application's
+commands (`sip.leg_commands`), registrations and the watch. A leg is in `sip.leg`.
 """
 
 import functools
@@ -27,15 +27,15 @@ class SipEndpoint:
     """The SIP side of the daemon.
 
     Attributes:
-        commands: What the application has legs do.
+        commands: The application's commands on legs.
     """
 
     def __init__(self, options: SipOptions, listener: Listener, reactor: Reactor) -> None:
         """Bind the sockets and begin to listen.
 
         Args:
-            options: Address, trusted networks, names.
-            listener: Called with each event on the call thread; what it raises is logged.
+            options: Addresses, trusted networks, limits.
+            listener: Called with each event on the call thread; its exceptions are logged.
             reactor: The call loop; the application runs it.
 
         Raises:
@@ -73,56 +73,56 @@ class SipEndpoint:
 
     @property
     def address(self) -> Address:
-        """The UDP address bound, with its real port."""
+        """The bound UDP address, with its real port."""
         return self._transport.address
 
     @property
     def addresses(self) -> dict[TransportKind, Address]:
-        """Every address bound, with its real port."""
+        """Every bound address, with its real port."""
         return self._transport.addresses
 
     @property
     def connections(self) -> int:
-        """How many TCP and TLS connections there are."""
+        """Number of TCP and TLS connections."""
         return self._transport.streams.connections if self._transport.streams is not None else 0
 
     @property
     def certificate_expires_at(self) -> datetime | None:
-        """When our certificate ends, or None without TLS."""
+        """When our certificate expires, or None without TLS."""
         contexts = self._transport.streams.contexts if self._transport.streams is not None else None
         return contexts.expires_at if contexts is not None else None
 
     def renew_certificates(self) -> None:
-        """Read the files of TLS again; from any thread. Connections that stand keep what they were made with.
+        """Read the TLS files again, for new connections. Any thread.
 
         Raises:
-            TlsFilesError: They cannot be used; everything stays as it was.
+            TlsFilesError: They cannot be used; nothing has changed.
         """
         if self._transport.streams is not None:
             self._transport.streams.renew()
 
     @property
     def counters(self) -> dict[str, int]:
-        """What went no further, by reason, and requests too large for UDP.
+        """Numbers of dropped or refused messages, by reason, and of requests too large for UDP.
 
         ``untrusted``, ``without_tls``, ``malformed``, ``overload``, ``keepalive``, ``rate_limited``, ``foreign``,
-        ``stray``, ``unsendable`` (to where no datagram of ours can go); of connections ``too_many``, ``tls_failed``,
-        ``too_slow``, ``stuck``, ``unreachable``, ``no_transport``; ``large`` (went out in fragments),
-        ``large_over_tcp``. ``mended`` went further: a Route or Contact of theirs had to be put right first.
+        ``stray``, ``unsendable`` (no datagram can be sent to the address); of connections ``too_many``, ``tls_failed``,
+        ``too_slow``, ``stuck``, ``unreachable``, ``no_transport``; of large requests ``large`` (sent in fragments) and
+        ``large_over_tcp``. ``mended`` counts messages accepted after a repair of Route or Contact.
         """
         return self._transport.all_counters
 
     def watch(self, target: Address) -> None:
-        """Begin to send OPTIONS to a target; TargetChanged follows each change. Presumed alive at first."""
+        """Begin to send OPTIONS to a target, which is presumed alive; TargetChanged follows each change."""
         self._watch.add(target)
 
     def register(self, registrar: Registrar) -> None:
-        """Begin to keep an address of record bound to us; RegistrationChanged follows. `close` takes it back."""
+        """Begin to keep an address of record registered; RegistrationChanged follows. `close` deregisters it."""
         self._registrations.append(Registration(self._services, registrar))
 
     @property
     def registrations(self) -> list[dict[str, str | int | None]]:
-        """Return how each registration stands: name, whether calls reach us, seconds left, status of the last try."""
+        """Status of each registration: name, is_registered, left_s (None if never registered), last_status."""
         now_s = self._reactor.now_s
         return [
             {
@@ -135,10 +135,10 @@ class SipEndpoint:
         ]
 
     def close(self, *, keep: Collection[LegId] = ()) -> None:
-        """Close the sockets. Legs that still exist are ended first, with BYE, CANCEL or 503.
+        """Close the sockets; legs are ended first, with BYE, CANCEL or 503.
 
         Args:
-            keep: Legs to be left as they are: their media does not come here, so that they outlive us.
+            keep: Legs that are not ended: their media does not come here, so they can go on without us.
         """
         self._watch.close()
         for registration in self._registrations:

@@ -1,4 +1,4 @@
-"""What an endpoint lends to what it is made of: transport, clock, accounts, and the way to the application.
+"""What the parts of an endpoint share: transport, clock, accounts, and the emitter of events.
 
 Call thread only. Knows sippy; see `sip.reactor`.
 """
@@ -20,7 +20,7 @@ from sip.transport import Transport
 
 @dataclass(frozen=True, slots=True)
 class SessionRule:
-    """What we want of session timers: life we propose (None: nothing), and the shortest that we take; seconds."""
+    """Session intervals in seconds (RFC 4028): the one we propose (None: none), and the shortest that we accept."""
 
     expires_s: int | None
     least_s: int
@@ -28,7 +28,7 @@ class SessionRule:
 
 @dataclass(slots=True)
 class EndpointServices:
-    """What the endpoint lends to its dialogs, its registrations and its watch."""
+    """Shared by the dialogs, registrations and the watch of one endpoint."""
 
     transport: Transport
     reactor: Reactor
@@ -37,20 +37,20 @@ class EndpointServices:
     known: frozenset[str]
     """Option tags that a request may require."""
     account_of: Callable[[str], Credentials | None]
-    """Our account at the peer with an address, for its challenges."""
+    """Returns our account at the peer with an address, for its challenges."""
     emit: Callable[[SipEvent], None]
     find: Callable[[Replaces], LegId | None]
-    """Finds the leg that is a dialog of ours."""
+    """Returns the leg whose dialog a Replaces names."""
 
     @property
     def source(self) -> Address:
-        """Return where the message that is being looked at came from."""
+        """The source of the message in processing."""
         source: Address = self.transactions.source
         return source
 
     @property
     def transactions(self) -> Sippy:
-        """Return the transactions."""
+        """The transactions of sippy."""
         return self.transport.transactions
 
     def respond(

@@ -1,7 +1,7 @@
-"""The vocabulary of the SIP side: what happened on a leg. What can be asked of one is in `sip.endpoint`.
+"""The vocabulary of events of the SIP side: what happened on a leg. Commands are in `sip.commands`. Pure.
 
-Pure: no socket, no sippy. A *leg* is one dialog between us and one peer; the application joins legs into
-calls. Every value here is made on, and stays on, the call thread.
+A *leg* is one dialog between the recorder and one peer; the application joins legs into calls. Every value is made and
+used on the call thread.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import NewType
 from sip.options import Address
 
 LegId = NewType("LegId", int)
-"""Names one dialog for as long as the process lives; never used twice."""
+"""Names one dialog within the process; never reused."""
 
 Header = tuple[str, str]
 """Name as spelled in the RFC that defines it, and the raw value."""
@@ -19,13 +19,13 @@ Header = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """A message body as it crosses the wire; never decoded here, nor shown: keys and digits stand in it."""
+    """A message body as on the wire. ``repr`` does not show it: it may hold keys and digits."""
 
     content: bytes = field(repr=False)
     content_type: str = "application/sdp"
 
     def is_sdp(self) -> bool:
-        """Tell whether the body is a session description, whatever the case and parameters of its type."""
+        """Tell whether the body is a session description; case and parameters of its type do not matter."""
         return self.content_type.split(";", 1)[0].strip().lower() == "application/sdp"
 
 
@@ -34,25 +34,25 @@ class CallOffered:
     """A new INVITE from a trusted peer (RFC 3261 section 13.3). 100 Trying has been sent already.
 
     Attributes:
-        leg: The new leg; everything that follows on this dialog names it.
-        source: Address the request came from, not what its headers claim.
+        leg: The new leg; all later events of this dialog name it.
+        source: Address the request came from, not one that its headers claim.
         request_user: User part of the request URI: the number that was dialled.
         to_user: User part of To; differs from request_user after a diversion.
         from_user: User part of From, as claimed.
         from_display: Display name of From, as claimed, or "".
         asserted_user: User part of P-Asserted-Identity (RFC 3325), or None.
-        sip_call_id: The Call-ID: an opaque string of the peer's; never a file name.
-        headers: Identity and history headers to be passed on, in order, each occurrence on its own
+        sip_call_id: The Call-ID, an opaque string of the peer; must not be used as a file name.
+        headers: Identity and history headers to be passed on, in order, one entry for each value
             (P-Asserted-Identity, Privacy, Diversion, History-Info, Alert-Info, Reason, X-*).
         max_forwards: Hops left as received.
-        loop_marks: Values of our marker header, oldest first.
+        loop_marks: Values of the recorder's marker header, oldest first.
         body: The offer, or None for a delayed offer.
         required: Option tags of Require, in lower case.
         supported: Option tags of Supported, in lower case.
         is_recording_client: Its Contact has the feature tag ``+sip.src``: a SIPREC client (RFC 7866 section 6.1.1).
-        origin: The From header as it came, with its parameters.
+        origin: The raw From header with its parameters.
         session_id: Value of Session-ID without the remote half (RFC 7989), or "".
-        replaced_leg: A dialog of ours that this one asks to take the place of (RFC 3891), or None.
+        replaced_leg: The leg that the INVITE asks to replace (RFC 3891), or None.
     """
 
     leg: LegId
@@ -77,7 +77,7 @@ class CallOffered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegRang:
-    """A 18x arrived on a leg we dialled; body carries early media's SDP when there is any, headers what crosses."""
+    """A 18x arrived on a leg we dialled; ``body`` is early media's SDP, ``headers`` are copied to the other leg."""
 
     leg: LegId
     status: int
@@ -87,9 +87,9 @@ class LegRang:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegAnswered:
-    """A 2xx arrived on a leg we dialled; it has been acknowledged. asserted_user is the answering identity.
+    """A 2xx arrived on a leg we dialled, and was acknowledged. ``asserted_user`` is the answering identity.
 
-    When we dialled without an offer, ``body`` is the far side's offer and its ACK waits for `SipCommands.answer_offer`
+    If we dialled without an offer, ``body`` is the far side's offer, and the ACK is sent by `SipCommands.answer_offer`
     (RFC 3261 section 13.2.1).
     """
 
@@ -97,12 +97,12 @@ class LegAnswered:
     body: Body | None
     asserted_user: str | None = None
     headers: tuple[Header, ...] = ()
-    """What crosses to the other leg, the answering identity's headers included."""
+    """Copied to the other leg; the answering identity's headers are among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegRefused:
-    """A leg that we dialled came to nothing: final status in [300, 699], 408 when nobody replied in time."""
+    """A leg that we dialled was refused: final status in [300, 699]; 408 if nobody replied in time."""
 
     leg: LegId
     status: int
@@ -127,8 +127,8 @@ class LegEnded:
 class OfferReceived:
     """A re-INVITE or an UPDATE with SDP (RFC 3311) on a connected leg; must be answered or refused.
 
-    ``body`` is None when the peer asks us to make the offer (empty re-INVITE). An UPDATE without SDP (session
-    timer, RFC 4028) is answered below and never seen here.
+    ``body`` is None if the peer asks us to make the offer (empty re-INVITE). An UPDATE without SDP (session timer,
+    RFC 4028) is answered by the leg and makes no event.
     """
 
     leg: LegId
@@ -137,11 +137,11 @@ class OfferReceived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferAnswered:
-    """An answer to our offer arrived: the 2xx to our re-INVITE (acknowledged already), or the ACK of a delayed offer.
+    """An answer to our offer arrived: in the 2xx to our re-INVITE (already acknowledged), or in an ACK.
 
-    The ACK brings it when the peer's INVITE or re-INVITE had no SDP, so that our 200 made the offer; ``body`` is None
-    when that ACK has none. After a re-INVITE of ours without SDP, ``body`` is the peer's offer instead, and the ACK
-    waits for `SipCommands.answer_offer`.
+    The ACK brings the answer if the peer's INVITE or re-INVITE had no SDP, so that our 200 made the offer; ``body`` is
+    None if that ACK has none. After a re-INVITE of ours without SDP, ``body`` is the peer's offer instead, and the ACK
+    is sent by `SipCommands.answer_offer`.
     """
 
     leg: LegId
@@ -150,7 +150,7 @@ class OfferAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferRefused:
-    """Our re-INVITE was refused; the session goes on as it was (RFC 3261 section 14.1). 491 was retried below."""
+    """Our re-INVITE was refused; the session does not change (RFC 3261 section 14.1). 491 is retried by the leg."""
 
     leg: LegId
     status: int
@@ -169,11 +169,11 @@ class ReferReceived:
     """The peer asks for a transfer (RFC 3515); must be accepted or refused. One is open on a leg at a time.
 
     Attributes:
-        leg: The leg of the one who asks.
+        leg: The leg of the peer that asks.
         source: Address the request came from.
         user: Whom to call: the user part of Refer-To, never empty.
-        replaces: Value of the Replaces in it, for an INVITE of ours, or None.
-        replaced_leg: The leg that it names, where that is a dialog of ours.
+        replaces: Value of the Replaces in Refer-To, for our INVITE, or None.
+        replaced_leg: The leg that Replaces names, if it is a dialog of this endpoint.
     """
 
     leg: LegId
@@ -187,17 +187,16 @@ class ReferReceived:
 class IdentityChanged:
     """The peer names another party at its end.
 
-    It does so in a re-INVITE or UPDATE (P-Asserted-Identity; From by RFC 4916), or by FreeSWITCH's INFO
-    ``message/update_display``.
+    By re-INVITE or UPDATE (P-Asserted-Identity; From by RFC 4916), or by FreeSWITCH's INFO ``message/update_display``.
     """
 
     leg: LegId
     source: Address
     user: str
     headers: tuple[Header, ...] = ()
-    """Those that say so, to be passed on."""
+    """The identity headers, to be passed on."""
     is_by_info: bool = False
-    """Said by that INFO: one system of a PBX tells it another, so only a peer on our side is to be believed."""
+    """It came in that INFO, which systems of one PBX send each other: trust it only from a peer on our side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,10 +209,10 @@ class TargetChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceMisbehaved:
-    """A trusted source sent what was refused or dropped; said once for a kind and source in an hour.
+    """Messages of a trusted source were refused or dropped; reported at most once an hour for a kind and source.
 
-    ``kind`` is one of ``rate_limited`` (more new calls or requests than its peer may send), ``foreign`` (an act in a
-    dialog that is another peer's), ``stray`` (a flood of responses to nothing), ``malformed``, ``overload`` (more than
+    ``kind`` is one of ``rate_limited`` (more new calls or requests than its peer may send), ``foreign`` (a request in
+    another peer's dialog), ``stray`` (a flood of responses without a request), ``malformed``, ``overload`` (more than
     the call thread can take).
     """
 
@@ -225,8 +224,8 @@ class SourceMisbehaved:
 class RegistrationChanged:
     """A registration of ours began, failed or was renewed after a failure.
 
-    ``is_registered`` is True for as long as an earlier one lasts, whatever ``status`` says of the last attempt: a final
-    SIP status, 408 when the registrar does not answer.
+    ``is_registered`` stays True until an earlier registration expires. ``status`` is the final SIP status of the last
+    attempt; 408 if the registrar did not answer.
     """
 
     name: str

@@ -1,9 +1,8 @@
-"""Messages out of a byte stream (RFC 3261 sections 7.5 and 18.3, keep-alives of RFC 5626 section 3.5.1). Pure.
+"""Splits a byte stream into messages (RFC 3261 sections 7.5 and 18.3, keep-alives of RFC 5626 section 3.5.1). Pure.
 
-A stream has no borders but Content-Length, so it is required and must be right: after a wrong one nobody knows where
-the next message begins, and the stream is *broken* for good. The head is read by the functions that read it again as
-a message (`sip.message_parser`), so that the two cannot disagree about where it ends or what it says. However the
-bytes are cut on their way, the same frames come out.
+In a stream only Content-Length says where a message ends. It is required; after a wrong one the next message cannot be
+found, and the stream is *broken*. The head is read by the functions of `sip.message_parser`, so that framing and
+parsing always agree. The frames do not depend on how the bytes were cut on the way.
 """
 
 import re
@@ -13,10 +12,10 @@ from sip.message import MalformedMessageError, refusal
 from sip.message_parser import HEAD_END, stream_body_length
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Start line and headers; the longest in our captures have 5 kB."""
+"""Start line and headers; the longest in captures have 5 kB."""
 
 MAX_BODY_BYTES = 256 * 1024
-"""SIPREC metadata of a long call have some 20 kB."""
+"""SIPREC metadata of a long call has some 20 kB."""
 
 _PING = b"\r\n\r\n"
 _LINE_ENDERS = b"\r\n"
@@ -28,7 +27,7 @@ _LONGEST_END = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Framed:
-    """One whole message, as `sip.message_parser.parse_message` takes it."""
+    """One whole message, for `sip.message_parser.parse_message`."""
 
     data: bytes
 
@@ -40,10 +39,10 @@ class Pinged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broken:
-    """The stream cannot be read on.
+    """The stream cannot be read any further.
 
     Attributes:
-        why: For the log; holds nothing that the peer sent.
+        why: For the log; without anything that the peer sent.
         response: What to send before closing, or None.
     """
 
@@ -55,7 +54,7 @@ Frame = Framed | Pinged | Broken
 
 
 class StreamFramer:
-    """Takes bytes as they come, gives frames; at most a head and a body are kept."""
+    """Takes bytes and returns frames; buffers at most one head and one body."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -66,11 +65,11 @@ class StreamFramer:
 
     @property
     def is_between(self) -> bool:
-        """Tell whether the next byte begins a message, or nothing is to be expected any more."""
+        """Tell whether no message is incomplete: the next byte begins one, or the stream is broken."""
         return self._is_broken or not self._buffer or self._buffer[0] in _LINE_ENDERS
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Take bytes and return what they complete. After `Broken`, which comes last, nothing follows any more."""
+        """Take bytes and return the frames that they complete. After `Broken` no frame follows."""
         if self._is_broken:
             return []
         self._buffer += data
@@ -93,7 +92,7 @@ class StreamFramer:
         return self._cut()
 
     def _between(self) -> Pinged | None:
-        """Take keep-alives and stray line ends off the front."""
+        """Remove keep-alives and stray line ends from the front."""
         if self._searched:
             return None
         while self._buffer and self._buffer[0] in _LINE_ENDERS:
@@ -101,12 +100,12 @@ class StreamFramer:
                 del self._buffer[: len(_PING)]
                 return Pinged()
             if _PING.startswith(self._buffer):
-                return None  # the beginning of one, perhaps
+                return None  # may be the beginning of a ping
             del self._buffer[:1]
         return None
 
     def _begin(self) -> Broken | None:
-        """Find the end of the head, and what it says of the body."""
+        """Find the end of the head, and read the length of the body from it."""
         buffer = self._buffer
         if _PING.startswith(buffer):
             return None
@@ -121,7 +120,7 @@ class StreamFramer:
         return self._measure(bytes(buffer[: end.start()]), end.end())
 
     def _junk(self) -> str | None:
-        """Tell what is wrong with the first line, as soon as it shows."""
+        """Return what is wrong with the first line, as soon as it can be seen, or None."""
         if not _FIRST_BYTE.match(self._buffer):
             return "bytes that begin no message"
         end = _LINE_END.search(self._buffer)

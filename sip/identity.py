@@ -1,6 +1,6 @@
-"""Who is at the other end of a dialog, as it says itself. Pure (RFC 3325, RFC 4916).
+"""Who is at the other end of a dialog, as the peer names them (RFC 3325, RFC 4916). Pure.
 
-A transfer inside a PBX shows here as nothing else: the same dialog, another name.
+A transfer inside a PBX shows only here: the same dialog, another name.
 """
 
 import re
@@ -12,10 +12,10 @@ from sip.message import RawMessage, strip_quoted, user_part
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """What was last said.
+    """The identity that a peer gave last.
 
     Attributes:
-        asserted: User of P-Asserted-Identity, or "" when none was given.
+        asserted: User of P-Asserted-Identity, or "" if there was none.
         claimed: User of the peer's own address in From or To.
     """
 
@@ -28,14 +28,14 @@ class Identity:
         return cls(asserted=asserted_user(message), claimed=user_part(message.value("from") or ""))
 
     def answered_by(self, message: RawMessage) -> tuple[str | None, "Identity"]:
-        """Take a response to our INVITE: return who answered, or None where it does not say, and what is known now."""
+        """Take a response to our INVITE: return who answered, or None if it does not say, and the new identity."""
         asserted = asserted_user(message)
         return asserted or None, replace(self, asserted=asserted)
 
     def seen_in(self, message: RawMessage) -> tuple[str | None, "Identity"]:
-        """Take a later request of the peer: return who is there now, or None for no change, and what is known now.
+        """Take a later request of the peer: return who is there now, or None for no change, and the new identity.
 
-        An asserted identity goes before a claimed one; a request that asserts nothing takes nothing back.
+        An asserted identity goes before a claimed one; a request without an asserted identity withdraws none.
         """
         asserted, claimed = asserted_user(message), user_part(message.value("from") or "")
         if asserted:
@@ -46,13 +46,13 @@ class Identity:
         return claimed, Identity(claimed=claimed)
 
     def shown(self, user: str) -> tuple[str | None, "Identity"]:
-        """Take the name that an INFO has us show (`display_number`): return as `seen_in`."""
+        """Take the user of an INFO (`display_number`); return the same as `seen_in`."""
         known = self.asserted or self.claimed
         return (None if user == known else user), replace(self, asserted=user)
 
 
 DISPLAY_TYPE = "message/update_display"
-"""Type of the INFO by which FreeSWITCH tells another one who is at its end now."""
+"""Type of the INFO by which one FreeSWITCH tells another who is at its end now."""
 
 _NUMBER = re.compile(r"[\w.*#+-]{1,64}", re.ASCII)
 

@@ -1,4 +1,4 @@
-"""A call that was offered to us: ringing, answering and refusing it (RFC 3261 section 13.3). Part of a leg.
+"""The server side of a leg's INVITE: ringing, answering, refusing (RFC 3261 section 13.3). Part of a leg.
 
 Call thread only. Knows sippy; see `sip.reactor`.
 """
@@ -19,7 +19,7 @@ from sip.session_timer import SessionTimer
 
 
 class Invited:
-    """What an offered leg does until its INVITE is answered and acknowledged.
+    """Handles an offered leg until its INVITE is answered and acknowledged.
 
     Attributes:
         invite: The INVITE.
@@ -37,7 +37,7 @@ class Invited:
         self._due: tuple[Body | None, Sequence[Header]] | None = None
 
     def begin(self, request: Sippy, transaction: Sippy, message: RawMessage) -> Sippy:
-        """Begin a leg with an INVITE of the peer; 100 goes out. Answers what sippy wants of a request hook.
+        """Begin a leg with an INVITE of the peer and send 100; return what sippy expects of a request hook.
 
         Raises:
             ValueError: The INVITE has no usable Contact.
@@ -46,7 +46,7 @@ class Invited:
         return None, self._on_cancel, self._on_unacked
 
     def ring(self, status: int, body: Body | None, headers: Sequence[Header]) -> None:
-        """Send a provisional response: reliably when the peer requires it, or when it makes the offer."""
+        """Send a provisional response, reliably if the peer requires it or if the response makes the offer."""
         message = self.invite.message
         if self._dialog.state is not LegState.OFFERED or message is None:
             return
@@ -55,11 +55,11 @@ class Invited:
         if RELIABLY in required or (is_offer and is_known):
             self._reliable.send(status, body, headers)
         else:
-            # An offer in a response that is not acknowledged is none (RFC 3261 section 13.2.1).
+            # A response that is not acknowledged must not carry an offer (RFC 3261 section 13.2.1).
             self.invite.provisional(status, None if is_offer else body, headers)
 
     def on_prack(self, request: Sippy, transaction: Sippy, message: RawMessage) -> Sippy:
-        """Take a PRACK; answers what sippy wants of a request hook."""
+        """Take a PRACK; return what sippy expects of a request hook."""
         hook = self._reliable.on_prack(request, transaction, message)
         due, self._due = self._due, None
         if due is not None:
@@ -67,7 +67,7 @@ class Invited:
         return hook
 
     def answer(self, body: Body | None, headers: Sequence[Header]) -> None:
-        """Send 200, as soon as no session description before it awaits its PRACK (RFC 3262 section 3)."""
+        """Send 200, at once or after the PRACK for an earlier session description (RFC 3262 section 3)."""
         if self._reliable.holds_answer:
             self._due = (body, headers)
         elif self._dialog.move(Move.ANSWER):
@@ -80,22 +80,22 @@ class Invited:
             self.invite.reply(200, body=said, headers=[*own, *headers], contact=contact, ack_cb=self._on_ack)
 
     def refuse(self, status: int, reason: str, headers: Sequence[Header]) -> None:
-        """Send a final response that is not a success."""
+        """Send a final response other than 2xx."""
         if self._dialog.move(Move.REFUSE):
             self.invite.reply(status, reason=reason, headers=headers)
 
     def overtaken(self) -> None:
-        """Confirm the dialog without its ACK: the peer has our 200, since it goes on to another offer.
+        """Confirm the dialog without its ACK: the peer makes another offer, so it has our 200.
 
-        Where the ACK has to bring the answer to an offer of ours there is nothing to go on from yet.
+        Does nothing if the ACK has to bring the answer to our offer.
         """
         dialog = self._dialog
         if dialog.state is LegState.CONFIRMING and not self.invite.is_offer_ours and dialog.move(Move.ACKED):
             self.invite.let_go()
-            dialog.services.transactions.afterwards(self._offers.next)  # ours come after the one that is being taken
+            dialog.services.transactions.afterwards(self._offers.next)  # ours come after the peer's offer
 
     def close(self) -> None:
-        """Stop: the leg ends."""
+        """Stop the timers of reliable responses."""
         self._reliable.close()
 
     def _on_cancel(self, _rtime: Sippy, _request: Sippy) -> None:
@@ -123,7 +123,7 @@ class Invited:
         is_leaving = dialog.state is LegState.LEAVING
         if dialog.is_recorder and not is_leaving and not self.invite.is_offer_ours and dialog.move(Move.ACKED):
             self.invite.let_go()
-            dialog.probe()  # what the client sends would be lost if it were there after all
+            dialog.probe()  # ending the leg would lose the client's media if only its ACK was lost
         elif dialog.move(Move.UNACKED):
             dialog.send_bye(None)
             if not is_leaving:

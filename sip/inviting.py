@@ -1,6 +1,6 @@
-"""Our INVITE: dialling, progress, answers, forks, giving up and CANCEL (RFC 3261 sections 9 and 13.2). Part of a leg.
+"""The client side of a leg's INVITE: dialling, progress, answers, forks, CANCEL (RFC 3261 sections 9 and 13.2).
 
-Call thread only. Knows sippy; see `sip.reactor`.
+Part of a leg. Call thread only. Knows sippy; see `sip.reactor`.
 """
 
 from sippy.SipAddress import SipAddress
@@ -47,7 +47,7 @@ class Inviting:
         self._strays: set[str] = set()
 
     def begin(self, call: OutgoingCall) -> None:
-        """Begin a leg with an INVITE of ours."""
+        """Begin a leg by sending its INVITE."""
         dialog = self._dialog
         dialog.state = LegState.DIALLING
         dialog.owns_call_id = True
@@ -95,12 +95,12 @@ class Inviting:
                 self._dialog.emit(LegRefused(leg=self._dialog.id, status=status, phrase=reason, headers=headers))
 
     def _is_sent_again(self, status: int, response: Sippy) -> bool:
-        """Tell whether the INVITE was sent once more, in the way that a refusal asks for."""
+        """Send the INVITE again after a 422 (RFC 4028); return whether it is sent."""
         message = self._dialog.services.transactions.current_or_none
         if status != 422 or message is None or not self._is_wanted() or not self._session_timer.refused(message):
             return False
         strip_route(response)
-        # The ACK of the refusal leaves when this returns.
+        # The ACK of the refusal is sent when this returns.
         self._dialog.services.reactor.submit(self._send_if_wanted)
         return True
 
@@ -112,7 +112,7 @@ class Inviting:
             self._dropped()
 
     def _dropped(self) -> None:
-        """Fail: the INVITE was given up before it was sent again, so there is nothing to cancel."""
+        """Fail: the call was cancelled before the INVITE was sent again, so there is nothing to cancel."""
         self._sent = None
         self._dialog.move(Move.FAILURE)
 
@@ -123,7 +123,7 @@ class Inviting:
         dialog = self._dialog
         was_first = dialog.state is LegState.DIALLING
         if was_first:
-            dialog.stop_timers()  # somebody is there
+            dialog.stop_timers()  # the target has replied
         if dialog.state is LegState.CANCELLING:
             self._send_cancel(transaction)
             return
@@ -152,7 +152,7 @@ class Inviting:
         is_cancelled = dialog.state is LegState.CANCELLING
         if not dialog.move(Move.SUCCESS):
             return
-        self._sent = None  # there is nothing to cancel any more: a call that stands has some hundred objects fewer
+        self._sent = None  # nothing can be cancelled any more; this frees some hundred objects of each call
         if is_cancelled:
             dialog.services.transactions.afterwards(lambda: dialog.send_bye(dialog.parting_reason))
             return
@@ -175,14 +175,14 @@ class Inviting:
     def _give_up(self, status: int) -> None:
         transaction = self._sent.transaction if self._sent is not None else None
         if status == 408 and transaction is not None and transaction.teA is not None:
-            # Nobody is there: a retransmission would ring a phone that comes back after we have failed over.
+            # A retransmission could ring a phone that comes back after we have failed over.
             transaction.teA.cancel()
             transaction.teA = None
         if self.cancel(None):
             self._dialog.emit(LegRefused(leg=self._dialog.id, status=status, phrase=phrase(status)))
 
     def cancel(self, reason: str | None) -> bool:
-        """Give the INVITE up: CANCEL, as soon as a 1xx allows it. Tells whether there was anything to give up."""
+        """Cancel the INVITE, as soon as a 1xx allows it; return whether there was anything to cancel."""
         transaction = self._sent.transaction if self._sent is not None else None
         if not self._dialog.move(Move.HANG_UP):
             return False
@@ -201,9 +201,9 @@ class Inviting:
         self._dialog.services.transactions.newTransaction(cancel, userv=transaction.userv)
 
     def stray_success(self, response: Sippy, message: RawMessage) -> bool:
-        """Take a 2xx to our INVITE that no transaction waits for: ACK it and end that fork (section 13.2.2.4).
+        """Take a 2xx to our INVITE that matches no transaction: ACK it and end that fork (section 13.2.2.4).
 
-        Answers False for a retransmission of the one we took, which the transactions acknowledge again.
+        Returns False for a retransmission of the 2xx we took, which the transactions acknowledge again.
         """
         dialog, tag = self._dialog, message.tag("to")
         if tag == dialog.remote_tag or tag is None:
@@ -231,5 +231,5 @@ class Inviting:
 
 
 def _has_provisional(transaction: Sippy) -> bool:
-    # sippy stops the request's retransmission timer at the first provisional response, and knows its own state.
+    # sippy has the transaction's state as a class.
     return type(transaction.state) is type and transaction.state.__name__ == "RINGING"

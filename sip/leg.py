@@ -1,12 +1,11 @@
 """One leg: a dialog and its INVITE, on sippy's transactions. Call thread only.
 
-sippy's own user agent is not used: its states take REFER for a hang-up, an empty re-INVITE for hold, answer UPDATE with
-500, drop the call on glare, and keep neither History-Info nor the bytes of a body. What remains of sippy here is its
-transactions and its messages; what a leg may do is one table. ADR-0002 has the reasons. See `sip.reactor`.
+This module composes the parts of a leg, ends it, and handles the peer's requests inside the dialog. The INVITE is in
+`sip.invited` or `sip.inviting`, offers in `sip.offers`, REFER in `sip.referral`, the dialog in `sip.leg_dialog`, the
+state table in `sip.leg_state`. The parts know the dialog and the parts below them, but not the leg.
 
-Here: the parts of a leg put together, how it ends, and what the peer asks for inside it. The INVITE is `sip.invited`'s
-or `sip.inviting`'s, offers are `sip.offers`'s, REFER is `sip.referral`'s, the dialog is `sip.leg_dialog`'s. The parts
-know the dialog, and each of them those below it; none knows the leg.
+sippy's own user agent is not used: it takes REFER for a hang-up and an empty re-INVITE for hold, answers UPDATE with
+500, drops the call on glare, and keeps neither History-Info nor the bytes of a body (ADR 2). See `sip.reactor`.
 """
 
 import weakref
@@ -32,14 +31,14 @@ from sip.session_timer import SessionTimer
 
 
 class Leg:
-    """One dialog. Begun by `invited` or `inviting`; driven by the endpoint's commands and the peer's messages.
+    """One leg, begun by `invited` or `inviting`, driven by the endpoint's commands and the peer's messages.
 
-    The leg owns its parts, which have a weak reference back: a strong one would make a ring of them all, which only a
-    look of Python's collector could free, and all of the daemon waits for that. The endpoint keeps a leg for a while
-    after its end (`sip.leg_register.LINGER_S`), so that no part asks for a leg that is gone.
+    The leg owns its parts; they refer back to it weakly. A strong reference would be a cycle that only the garbage
+    collector could free, and the whole daemon stops while it runs. The register keeps a leg for `LINGER_S` after its
+    end (`sip.leg_register`), so that no part asks for a freed leg.
 
     Attributes:
-        dialog: The dialog, and where the leg stands.
+        dialog: The dialog with the state of the leg.
         invited: The INVITE that was offered to us.
         inviting: The INVITE that we sent.
         offers: Offers after the first.
@@ -47,7 +46,7 @@ class Leg:
     """
 
     def __init__(self, leg_id: LegId, services: EndpointServices, forget: Callable[["Leg"], None]) -> None:
-        """Make a leg; ``forget`` is called when it has ended."""
+        """Make a leg; ``forget`` is called when it ends."""
         me: Leg = weakref.proxy(self)
         self._services = services
         self._forget = forget
@@ -63,7 +62,7 @@ class Leg:
     # -- ending
 
     def hang_up(self, reason: str | None) -> None:
-        """End the leg with what fits its state."""
+        """End the leg by BYE, CANCEL or 480, by its state."""
         dialog = self.dialog
         was = dialog.state
         if was in (LegState.DIALLING, LegState.RINGING):
@@ -79,7 +78,7 @@ class Leg:
                     dialog.send_bye(reason)
 
     def close(self) -> None:
-        """End the leg because we go away."""
+        """End the leg because the endpoint closes."""
         dialog = self.dialog
         if dialog.state is LegState.OFFERED:
             self.invited.refuse(503, phrase(503), [("Retry-After", "30")])
@@ -92,7 +91,7 @@ class Leg:
     # -- requests of the peer inside the dialog
 
     def on_request(self, request: Sippy, transaction: Sippy, message: RawMessage) -> Sippy:
-        """Take a request inside the dialog; answers what sippy wants of a request hook."""
+        """Take a request inside the dialog; return what sippy expects of a request hook."""
         dialog = self.dialog
         if dialog.remote_cseq is not None and message.cseq <= dialog.remote_cseq:
             dialog.respond(request, transaction, 500)
@@ -124,7 +123,7 @@ class Leg:
         return handler(request, transaction, message)
 
     def _look_at_identity(self, message: RawMessage) -> None:
-        """Tell the application when the peer names another party: what a transfer inside a PBX looks like from here."""
+        """Tell the application when the peer names another party; a transfer inside a PBX shows only by that."""
         dialog = self.dialog
         if message.method not in ("INVITE", "UPDATE"):
             return
@@ -156,7 +155,7 @@ class Leg:
             dialog.emit(InfoReceived(leg=dialog.id, body=body))
 
     def _on_display_update(self, request: Sippy, transaction: Sippy, number: str) -> None:
-        """Take an INFO that names who is at the peer's end now, as an UPDATE would."""
+        """Take an INFO that names who is at the peer's end now, like an UPDATE."""
         dialog = self.dialog
         if not number:
             dialog.respond(request, transaction, 415, headers=[("Accept", "application/dtmf-relay, application/dtmf")])
@@ -179,7 +178,7 @@ class Leg:
         self.dialog.respond(request, transaction, 405, headers=[("Allow", ALLOW)])
 
     def identify(self, headers: Sequence[Header]) -> None:
-        """Tell the peer who it talks to now (RFC 4916's purpose, by RFC 3325's header), if it takes UPDATE."""
+        """Tell the peer who it talks to now (as RFC 4916, with RFC 3325's header), if it supports UPDATE."""
         if self.dialog.state is LegState.CONNECTED and "UPDATE" in self.dialog.allows:
             self._session_timer.update(headers)
 
@@ -189,14 +188,14 @@ class Leg:
         if dialog.state is LegState.CONNECTED:
             dialog.start(dialog.new_request("INFO", body=body), dialog.end_if_unknown)
 
-    # -- what concerns all parts (sip.leg_dialog.LegParts)
+    # -- acts on all parts (sip.leg_dialog.LegParts)
 
     def settle(self) -> None:
-        """Answer the offers that are open."""
+        """Answer the open offers."""
         self.offers.close()
 
     def stop(self) -> None:
-        """Stop the parts that have timers, and have the leg forgotten."""
+        """Stop the timers of the parts, and remove the leg from the register."""
         self._session_timer.close()
         self.invited.close()
         self._forget(self)

@@ -1,4 +1,4 @@
-"""What the application has legs do (`sip.commands.SipCommands`). Call thread only."""
+"""Carries out the application's commands on legs (`sip.commands.SipCommands`). Call thread only."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from sip.leg_register import LegRegister
 
 
 class LegCommands:
-    """The real `sip.commands.SipCommands`: finds the leg of a command, and ignores it where there is none."""
+    """Implements `sip.commands.SipCommands`: finds the leg of a command; without a leg the command is ignored."""
 
     def __init__(self, legs: LegRegister, services: EndpointServices) -> None:
         self._legs = legs
@@ -41,7 +41,7 @@ class LegCommands:
         return leg.dialog.id
 
     def hang_up(self, leg: LegId, *, reason: str | None = None) -> None:
-        """End a leg with what fits its state."""
+        """End a leg by BYE, CANCEL or 480, by its state."""
         if found := self._legs.get(leg):
             found.hang_up(reason)
 
@@ -51,12 +51,12 @@ class LegCommands:
             found.offers.offer(body)
 
     def answer_offer(self, leg: LegId, body: Body | None) -> None:
-        """Answer the offer that is open on the leg."""
+        """Answer the open offer of the leg."""
         if found := self._legs.get(leg):
             found.offers.answer(body)
 
     def refuse_offer(self, leg: LegId, status: int = 488) -> None:
-        """Refuse the offer that is open on the leg."""
+        """Refuse the open offer of the leg."""
         if found := self._legs.get(leg):
             found.offers.refuse(status)
 
@@ -66,7 +66,7 @@ class LegCommands:
             found.send_info(body)
 
     def probe(self, leg: LegId) -> None:
-        """Ask whether the peer still knows the leg."""
+        """Ask whether the peer still has the dialog."""
         if found := self._legs.get(leg):
             found.dialog.probe()
 
@@ -81,7 +81,7 @@ class LegCommands:
             found.referrals.refuse(status)
 
     def notify(self, leg: LegId, status: int, phrase: str = "") -> None:
-        """Tell how a transfer stands, also whoever has hung up since."""
+        """Report the progress of a transfer, also on a leg that has ended since."""
         if found := self._legs.get_lingering(leg):
             found.referrals.notify(status, phrase)
 

@@ -1,6 +1,6 @@
-"""The dialog of a leg, with where the leg stands: what all parts of a leg build on. Call thread only.
+"""The dialog of a leg with the leg's state; all parts of a leg use it. Call thread only.
 
-It knows none of the parts; what concerns all of them it asks of the leg, by `LegParts`. Knows sippy; see `sip.reactor`.
+It does not know the parts; it acts on all of them by `LegParts`. Knows sippy; see `sip.reactor`.
 """
 
 from typing import Protocol
@@ -14,10 +14,10 @@ from sip.reactor import Cancellable, Sippy
 
 
 class LegParts(Protocol):
-    """What a part asks of the leg, which alone knows all parts; `sip.leg.Leg` is the real one."""
+    """Acts on all parts of a leg; `sip.leg.Leg` implements it."""
 
     def settle(self) -> None:
-        """Answer what is open: a BYE follows."""
+        """Answer the open offers: a BYE follows."""
 
     def stop(self) -> None:
         """Stop all parts: the leg has ended."""
@@ -27,13 +27,13 @@ class LegParts(Protocol):
 
 
 class LegDialog(Dialog):
-    """A dialog with the state of its leg, and its way to the application.
+    """A dialog with the state of its leg; emits the leg's events.
 
     Attributes:
         id: The leg's name for the application.
-        state: Where the leg stands; see `sip.leg_state`.
+        state: Of the leg; see `sip.leg_state`.
         owns_call_id: We chose the Call-ID (RFC 3261 section 14.1).
-        parting_reason: Value of Reason for a CANCEL or BYE that has to wait, or None.
+        parting_reason: Value of Reason for a CANCEL or BYE that is sent later, or None.
         timers: Stopped when the leg ends.
         identity: Who is at the peer's end.
     """
@@ -49,7 +49,7 @@ class LegDialog(Dialog):
         self._parts = parts
 
     def move(self, move: Move) -> bool:
-        """Make a move of the table; tells whether there is one."""
+        """Make a move of the table; return whether the table has it for this state."""
         state = TRANSITIONS.get((self.state, move))
         if state is None:
             return False
@@ -70,18 +70,18 @@ class LegDialog(Dialog):
         self.timers.clear()
 
     def lost(self, reason: str | None = None) -> None:
-        """End the leg since the peer no longer knows it; ``reason`` is the value of Reason in our BYE."""
+        """End the leg because the peer no longer has the dialog; ``reason`` is the value of Reason in our BYE."""
         if self.move(Move.LOST):
             self._parts.settle()
             self.send_bye(reason)
             self.emit(LegEnded(leg=self.id, cause="timeout", reason=reason))
 
     def probe(self) -> None:
-        """Ask whether the peer still knows the dialog (RFC 3261 section 12.2.1.2)."""
+        """Ask by OPTIONS whether the peer still has the dialog (RFC 3261 section 12.2.1.2)."""
         if self.state is LegState.CONNECTED:
             self.start(self.new_request("OPTIONS", headers=[("Accept", "application/sdp")]), self.end_if_unknown)
 
     def end_if_unknown(self, response: Sippy, _transaction: Sippy) -> None:
-        """End the leg if a response says that the peer does not know it, or if none came."""
+        """End the leg if a response says that the peer does not have the dialog, or if none came."""
         if response.getSCode()[0] in (408, 481):
             self.lost()

@@ -1,4 +1,4 @@
-"""The legs of an endpoint, and what finds them: their number, their dialog, their INVITE. Call thread only."""
+"""The register of an endpoint's legs, by number, by dialog and by INVITE. Call thread only."""
 
 import itertools
 from collections.abc import Collection
@@ -12,12 +12,12 @@ from sip.reactor import Reactor
 from sip.transfer import Replaces
 
 LINGER_S = 33.0
-"""An ended leg still answers for this long (64 * T1, RFC 3261 section 17): late 2xx, BYE, retransmissions. A second
-more, so that what waits for the ACK of its last response, for as long, does not come after the leg is gone."""
+"""How long an ended leg still answers late 2xx, BYE and retransmissions: 64 * T1 (RFC 3261 section 17) and a second,
+since the timeout for the ACK of its last response comes after 64 * T1 too."""
 
 
 class LegRegister:
-    """All legs that there are, and those that have ended not long ago."""
+    """The legs, and those that ended less than `LINGER_S` ago."""
 
     def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
@@ -28,7 +28,7 @@ class LegRegister:
         self._invites: dict[tuple[str, str | None], Leg] = {}
 
     def make(self, services: EndpointServices) -> Leg:
-        """Return a new leg, which is not in the register before `add`."""
+        """Return a new leg; `add` enters it into the register."""
         return Leg(LegId(next(self._ids)), services, self._forget)
 
     def add(self, leg: Leg) -> None:
@@ -40,7 +40,7 @@ class LegRegister:
         self._dialogs[dialog.call_id, dialog.local_tag] = leg
 
     def add_offered(self, leg: Leg) -> None:
-        """Enter a leg that an INVITE of the peer has begun."""
+        """Enter a leg that an INVITE of the peer began."""
         self.add(leg)
         self._invites[leg.dialog.call_id, leg.dialog.remote_tag] = leg
 
@@ -49,11 +49,11 @@ class LegRegister:
         return self._legs.get(leg)
 
     def get_lingering(self, leg: LegId) -> Leg | None:
-        """Return a leg, also one that has ended not long ago."""
+        """Return a leg that has not ended, or ended less than `LINGER_S` ago."""
         return self._legs.get(leg) or self._lingering.get(leg)
 
     def of_request(self, message: RawMessage) -> Leg | None:
-        """Return the leg that a request belongs to, by its tags; of an INVITE without, when it is the same again."""
+        """Return the leg of a request, by its tags; of an INVITE without a To tag, the leg that it began before."""
         local_tag, remote_tag = message.tag("to"), message.tag("from")
         if local_tag is not None:
             leg = self._dialogs.get((message.call_id, local_tag))
@@ -61,7 +61,7 @@ class LegRegister:
         return self.of_invite(message) if message.method in ("INVITE", "CANCEL") else None
 
     def of_invite(self, message: RawMessage) -> Leg | None:
-        """Return the leg that an INVITE has begun, also if the message came another way (another branch)."""
+        """Return the leg that an INVITE began, also if the message came by another path (another branch)."""
         leg = self._invites.get((message.call_id, message.tag("from")))
         return leg if leg is not None and leg.invited.invite.key[1] == message.cseq else None
 
@@ -70,17 +70,17 @@ class LegRegister:
         return self._dialogs.get((message.call_id, message.tag("from") or ""))
 
     def named_by(self, replaces: Replaces) -> Leg | None:
-        """Return the leg that is the dialog which a Replaces names."""
+        """Return the leg whose dialog a Replaces names."""
         leg = self._dialogs.get((replaces.call_id, replaces.to_tag))
         return leg if leg is not None and leg.dialog.remote_tag == replaces.from_tag else None
 
     def find(self, replaces: Replaces) -> LegId | None:
-        """Return the name of the leg that is the dialog which a Replaces names."""
+        """Return the id of the leg whose dialog a Replaces names."""
         leg = self.named_by(replaces)
         return None if leg is None else leg.dialog.id
 
     def close(self, keep: Collection[LegId]) -> None:
-        """End all legs but those to be kept."""
+        """End all legs except those to keep."""
         for leg in list(self._legs.values()):
             if leg.dialog.id not in keep:
                 leg.close()

@@ -1,23 +1,23 @@
-"""What a leg may do: one table. Pure."""
+"""The state table of a leg. Pure."""
 
 import enum
 
 
 class LegState(enum.Enum):
-    """Where a leg stands."""
+    """State of a leg."""
 
     OFFERED = "offered"
-    CONFIRMING = "confirming"  # our 200 is out, its ACK is not in
-    LEAVING = "leaving"  # as CONFIRMING, and a BYE is due as soon as the ACK is in
+    CONFIRMING = "confirming"  # our 200 was sent, its ACK has not come
+    LEAVING = "leaving"  # as CONFIRMING, and a BYE follows the ACK
     DIALLING = "dialling"
     RINGING = "ringing"
-    CANCELLING = "cancelling"  # given up by us, the INVITE is not finished
+    CANCELLING = "cancelling"  # we cancelled, the INVITE has no final response yet
     CONNECTED = "connected"
     ENDED = "ended"
 
 
 class Move(enum.Enum):
-    """What can happen to a leg as a whole."""
+    """Event of the state table."""
 
     ANSWER = "answer"
     REFUSE = "refuse"
@@ -61,4 +61,4 @@ TRANSITIONS: dict[tuple[LegState, Move], LegState] = {
     (LegState.CONNECTED, Move.HANG_UP): LegState.ENDED,
     (LegState.CONNECTED, Move.LOST): LegState.ENDED,
 }
-"""Every pair that is not here is ignored: the leg's end is on its way or has been reported."""
+"""A pair that is not in the table is ignored: the leg has ended or is about to."""

@@ -1,7 +1,7 @@
-"""How much of what a source sends is taken: token buckets for each source, each said once. Pure: times are passed in.
+"""Rate limits for each source of messages, by token buckets; also the limit of the backlog. Pure: times are passed in.
 
-What belongs to a dialog of ours is never limited here, nor is a call to a number that must get through. Everything
-else - new calls, requests outside dialogs, stray responses - costs a token of the source it comes from.
+Messages of a dialog of ours are not limited, nor are calls to an urgent number. All others - new calls, requests
+outside dialogs, stray responses - cost a token of their source.
 """
 
 import enum
@@ -15,19 +15,19 @@ from sip.options import Address, PeerLimits
 from sip.places import Place
 
 BURST_S = 5.0
-"""A bucket holds so many seconds' worth: everybody rings at nine o'clock."""
+"""Size of a bucket, in seconds of its rate: many calls begin at nine o'clock."""
 
 MAX_SOURCES = 4096
-"""Sources with buckets of their own; those beyond share one, so that made-up addresses fill no memory."""
+"""Sources with buckets of their own; further sources share one, so that forged addresses do not fill the memory."""
 
 MAX_REPORTED = 256
-"""Pairs of kind and source that are remembered as reported."""
+"""Pairs of kind and source that are stored as reported."""
 
 REPORT_AGAIN_S = 3600.0
-"""A source that goes on is reported again after so long."""
+"""Interval between two reports of the same kind and source."""
 
 REPORTS_PER_S, REPORTS_BURST = 0.1, 50
-"""Reports of all sources together: those of a thousand sources say no more than those of fifty."""
+"""Limit of the reports of all sources together, so that an attack from many sources does not flood the reports."""
 
 MAX_BACKLOG, MAX_BACKLOG_OF_SOURCE, URGENT_RESERVE = 2000, 1500, 200
 """Datagrams that may wait for the call thread (about a second of its work); of one source; urgent ones beyond that."""
@@ -36,13 +36,13 @@ MAX_BACKLOG, MAX_BACKLOG_OF_SOURCE, URGENT_RESERVE = 2000, 1500, 200
 class DialogMatch(enum.Enum):
     """Whether a message belongs to one of our dialogs or transactions."""
 
-    KNOWN = "known"  # of one of ours, from where its peer is
-    FOREIGN = "foreign"  # of one of ours by its tags, from elsewhere: another address, or another port
-    NEW = "new"  # of none
+    KNOWN = "known"  # it belongs to one, and comes from its peer
+    FOREIGN = "foreign"  # its tags are those of one, but it comes from another address or port
+    NEW = "new"  # it belongs to none
 
 
 class MessageVerdict(enum.Enum):
-    """What becomes of a message."""
+    """What to do with a message."""
 
     ADMIT = "admit"
     BUSY = "busy"  # answered 503 with Retry-After
@@ -54,8 +54,8 @@ class Bucket:
     """A token bucket.
 
     Args:
-        per_s: Tokens that come back each second, over 0.
-        burst: Tokens it holds when full, at least 1.
+        per_s: Tokens added each second, over 0.
+        burst: Capacity in tokens, at least 1.
     """
 
     __slots__ = ("_at_s", "_burst", "_per_s", "_tokens")
@@ -65,7 +65,7 @@ class Bucket:
         self._tokens, self._at_s = self._burst, 0.0
 
     def takes(self, now_s: float) -> bool:
-        """Take a token if there is one; ``now_s`` is monotonic."""
+        """Take a token if there is one; return whether there was. ``now_s`` is monotonic."""
         self._tokens = min(self._burst, self._tokens + max(now_s - self._at_s, 0.0) * self._per_s)
         self._at_s = now_s
         if self._tokens < 1.0:
@@ -87,7 +87,7 @@ class _Buckets:
 
 
 class Peers:
-    """Whose networks an address lies in.
+    """Finds the peers in whose networks an address is.
 
     Raises:
         ValueError: A network is no CIDR.
@@ -97,7 +97,7 @@ class Peers:
         self._peers = [(peer, [ipaddress.ip_network(cidr, strict=False) for cidr in peer.networks]) for peer in peers]
 
     def of(self, host: str) -> list[PeerLimits]:
-        """Return every peer that has an address, in order; none for what is no IP literal."""
+        """Return every peer whose networks have an address, in order; none if it is not an IP literal."""
         try:
             address = ipaddress.ip_address(host.strip("[]").split("%", 1)[0])
         except ValueError:
@@ -105,11 +105,11 @@ class Peers:
         return [peer for peer, networks in self._peers if any(address in network for network in networks)]
 
     def may_act(self, source: Address, method: str, known: Collection[Place]) -> bool:
-        """Tell whether a request may come from an address in a dialog whose peer is known by these places.
+        """Tell whether a request from an address is allowed in a dialog whose peer is at some places.
 
-        It has to be one of them, or a neighbour: neighbours are in the networks of one ``[[peer]]``, whose machines act
-        for one another, from the same port. BYE may come from any port of the peer's address: some gateways answer from
-        the port at which they listen and ask from others, and a call whose BYE is refused stays open.
+        The address must be one of the places, or have the port of one and be in the networks of the same ``[[peer]]``:
+        machines of one peer act for one another. BYE may come from any port of the peer's address: some gateways send
+        requests from other ports than they listen on, and a call whose BYE is refused stays open.
         """
         if method == "BYE" and any(place.host == source.host for place in known):
             return True
@@ -123,15 +123,15 @@ class Peers:
 
 
 class Intake:
-    """Decides what is taken of each source.
+    """Decides which messages of each source are admitted.
 
     Args:
-        peers: Limits by network; the first that has a source counts.
-        is_urgent: Tells of a dialled number that it must get through.
-        report: Called with a kind and a source, once for both in `REPORT_AGAIN_S`.
+        peers: Limits by network; the first peer that has a source counts.
+        is_urgent: Tells whether a dialled number is never limited (emergency calls).
+        report: Called with a kind and a source, at most once for both in `REPORT_AGAIN_S`.
 
     Attributes:
-        counters: What was not admitted, by kind: rate_limited, foreign, stray.
+        counters: Messages that were not admitted, by kind: rate_limited, foreign, stray.
     """
 
     def __init__(self, peers: Peers, *, is_urgent: Callable[[str], bool], report: Callable[[str, str], None]) -> None:
@@ -145,7 +145,7 @@ class Intake:
         self.counters: Counter[str] = Counter()
 
     def decide(self, message: RawMessage, match: DialogMatch, source: str, now_s: float) -> MessageVerdict:
-        """Say what becomes of a message from a trusted source (an IP literal)."""
+        """Return what to do with a message from a trusted source (an IP literal)."""
         if match is DialogMatch.KNOWN:
             return MessageVerdict.ADMIT
         buckets = self._buckets(source)
@@ -164,17 +164,17 @@ class Intake:
         return self._refused("rate_limited", admission, source, now_s)
 
     def answers_malformed(self, source: str, now_s: float) -> bool:
-        """Report what is no SIP, and tell whether it is answered: as many as calls are refused."""
+        """Report a malformed message, and tell whether to answer it: at most as often as calls are refused."""
         self.report("malformed", source, now_s)
         return self._buckets(source).refusals.takes(now_s)
 
     def is_urgent(self, start_line: str) -> bool:
-        """Tell whether a request line asks for a number that must get through."""
+        """Tell whether a request line is an INVITE to an urgent number."""
         parts = start_line.split(" ")
         return len(parts) > 1 and parts[0] == "INVITE" and self._is_urgent(user_part(parts[1]))
 
     def report(self, kind: str, source: str, now_s: float) -> None:
-        """Report a kind of trouble from a source, unless that has just been done."""
+        """Report a kind of trouble from a source, unless it was reported within `REPORT_AGAIN_S`."""
         last_s = self._reported.get((kind, source))
         if (last_s is not None and now_s - last_s < REPORT_AGAIN_S) or not self._reports.takes(now_s):
             return
@@ -203,7 +203,7 @@ class Intake:
 
 
 class Backlog:
-    """Counts what waits for the call thread, so that no source takes all the room. Any thread."""
+    """Counts the datagrams that wait for the call thread, so that no source takes all places. Any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -211,7 +211,7 @@ class Backlog:
         self._all = 0
 
     def enter(self, source: str, *, is_urgent: Callable[[], bool]) -> bool:
-        """Take a place for a datagram if there is room; ``is_urgent`` is asked only when there is none."""
+        """Take a place for a datagram if one is free; ``is_urgent`` is called only if none is."""
         with self._lock:
             has_room = self._all < MAX_BACKLOG and self._waiting[source] < MAX_BACKLOG_OF_SOURCE
         if not has_room and (self._all >= MAX_BACKLOG + URGENT_RESERVE or not is_urgent()):
@@ -222,7 +222,7 @@ class Backlog:
         return True
 
     def leave(self, source: str) -> None:
-        """Give a place back."""
+        """Free the place of a datagram."""
         with self._lock:
             self._all -= 1
             self._waiting[source] -= 1

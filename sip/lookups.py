@@ -1,7 +1,7 @@
-"""Names that peers write into their routes, asked for on a thread of their own: what goes to an address never waits.
+"""Looks up the host names that peers write into their routes, on a thread of its own.
 
-Names of our targets are known ahead of calls (`sip.resolver`). What comes here was not known before, such as a proxy
-that names itself in Record-Route; whatever the DNS does then, only messages to names wait for it.
+Names of configured targets are resolved in advance (`sip.resolver`). Others, such as a proxy's own name in
+Record-Route, are looked up here; only messages to such names wait for the DNS.
 """
 
 import contextlib
@@ -14,14 +14,14 @@ from collections.abc import Callable
 from sip.resolver import SYSTEM_TTL_S
 
 MAX_WAITING = 256
-"""Messages that may wait for a name; a request that finds no room is sent again by its transaction."""
+"""Messages that may wait for a lookup; further requests are retransmitted by their transactions."""
 
 MAX_KNOWN = 256
-"""Names whose address, or lack of one, is remembered for `SYSTEM_TTL_S`."""
+"""Names whose address, or the lack of an address, is cached for `SYSTEM_TTL_S`."""
 
 
 class Lookups:
-    """Finds the addresses of names for the one thread that asks.
+    """Finds the addresses of names; one thread may call it.
 
     Args:
         family: Of the addresses wanted: ``AF_INET`` or ``AF_INET6``.
@@ -34,7 +34,10 @@ class Lookups:
         self._thread = threading.Thread(target=self._run, name="lookups", daemon=True)
 
     def find(self, name: str, then: Callable[[str], None]) -> bool:
-        """Call ``then`` with an address of a name, if it has one, on the thread; tells whether there was room."""
+        """Look a name up; return whether the queue took it.
+
+        ``then`` is called with an address on the lookup thread; not at all if the name has none.
+        """
         if self._thread.ident is None:
             self._thread.start()
         try:
@@ -44,7 +47,7 @@ class Lookups:
         return True
 
     def close(self) -> None:
-        """End the thread once it is through with what waits; it is not waited for."""
+        """End the thread after the queued lookups; does not wait for it."""
         with contextlib.suppress(queue.Full):
             self._waiting.put_nowait(None)
 

@@ -1,7 +1,4 @@
-"""Raw SIP messages: what they say, and how values of their headers are read. Pure.
-
-Bytes are read by `sip.message_parser`.
-"""
+"""Raw SIP messages, and functions that read header values. Pure; `sip.message_parser` parses bytes."""
 
 import hashlib
 import ipaddress
@@ -17,17 +14,16 @@ SENT_BY = re.compile(
 _LONG_NUMBER = re.compile(r"\d{3,}(?=\d{3})")
 LINE_BREAKERS = re.compile("[\x00-\x08\x0a-\x1f\x7f\x80-\x9f\u2028\u2029]")
 
-
 _PHRASES = {416: "Unsupported URI Scheme", 505: "Version Not Supported", 513: "Message Too Large"}
 
 
 class MalformedMessageError(Exception):
-    """The datagram is no SIP message that can be used; it is counted, and answered where that is possible.
+    """The bytes are not a usable SIP message.
 
     Attributes:
-        status: What it is answered with.
-        phrase: Reason phrase of that.
-        request: What an answer needs of it, or None when there is nothing or nobody to answer.
+        status: Status to answer with.
+        phrase: Its reason phrase.
+        request: The headers that an answer needs, or None: it cannot or must not be answered.
     """
 
     def __init__(self, sentence: str, status: int = 400) -> None:
@@ -46,7 +42,7 @@ class RawMessage:
         status: Status of a response, or None for a request.
         start_line: The first line.
         headers: Name as it came (compact forms spelled out) and value, in order.
-        body: Exactly Content-Length bytes, or what followed when it is absent.
+        body: Content-Length bytes, or without Content-Length all bytes after the head.
     """
 
     method: str
@@ -56,7 +52,7 @@ class RawMessage:
     body: bytes
 
     def values(self, name: str) -> tuple[str, ...]:
-        """Return the values of a header, one for each line of it, in order."""
+        """Return the values of a header, one for each of its lines, in order."""
         wanted = name.lower()
         return tuple(value for key, value in self.headers if key.lower() == wanted)
 
@@ -91,7 +87,7 @@ class RawMessage:
         return tuple(tag.strip().lower() for value in self.values(name) for tag in value.split(",") if tag.strip())
 
     def text_for_stack(self) -> str:
-        """Return the message for sippy: clean head, exact Content-Length, body as one character a byte."""
+        """Return the message for sippy: clean head, exact Content-Length, body as one character for each byte."""
         lines = [self.start_line]
         lines += [f"{key}: {value}" for key, value in self.headers if key.lower() != "content-length"]
         lines.append(f"Content-Length: {len(self.body)}")
@@ -99,7 +95,7 @@ class RawMessage:
 
 
 def refusal(request: RawMessage, status: int, phrase: str, *, headers: tuple[tuple[str, str], ...] = ()) -> bytes:
-    """Write a final response that keeps no state (RFC 3261 section 8.2.7): the same for every retransmission."""
+    """Return a stateless final response (RFC 3261 section 8.2.7), the same for every retransmission."""
     to = request.value("to") or ""
     if request.tag("to") is None:
         own = hashlib.blake2b(f"{request.call_id}\n{request.branch}".encode(), digest_size=8).hexdigest()
@@ -113,13 +109,13 @@ def refusal(request: RawMessage, status: int, phrase: str, *, headers: tuple[tup
 
 
 def reply_port(request: RawMessage, source_port: int) -> int:
-    """Return the port of the source at which it takes responses (RFC 3261 section 18.2.2, RFC 3581 section 4)."""
+    """Return the port to which a response goes (RFC 3261 section 18.2.2, RFC 3581 section 4)."""
     port = sent_by_port(request, 5060)
     return source_port if port is None or "rport" in via_parameters(request) else port
 
 
 def sent_by_port(request: RawMessage, default: int) -> int | None:
-    """Return the port that the topmost Via names, or the default, or None where there is no usable Via."""
+    """Return the port of the topmost Via, or the default if it has none, or None: there is no usable Via."""
     match = SENT_BY.match(_topmost_via(request))
     port = int(match.group(1) or default) if match is not None else 0
     return port if 0 < port < 65536 else None
@@ -138,13 +134,13 @@ def _topmost_via(request: RawMessage) -> str:
 
 
 def encode_for_wire(text: str) -> bytes:
-    """Turn sippy's text of a message back into bytes: head UTF-8, body one byte a character."""
+    """Return the bytes of sippy's text of a message: the head in UTF-8, the body one byte for each character."""
     head, separator, body = text.partition("\r\n\r\n")
     return (head + separator).encode("utf-8", "replace") + body.encode("latin-1", "replace")
 
 
 def split_values(value: str) -> list[str]:
-    """Split a header value at its commas, but not at those inside quotes or angle brackets."""
+    """Split a header value at its commas outside quotes and angle brackets."""
     parts, start, depth, is_quoted, is_escaped = [], 0, 0, False, False
     for at, char in enumerate(value):
         if is_escaped:
@@ -165,8 +161,7 @@ def split_values(value: str) -> list[str]:
 def user_part(address: str) -> str:
     """Return the user of a name-addr, SIP URI or tel URI, without escapes, parameters and password, or "".
 
-    Escaped and plain are the same user (RFC 3261 section 19.1.4): ``%32001`` is extension 2001, and must not get past
-    its rules.
+    Escaped and plain forms are equal (RFC 3261 section 19.1.4): ``%32001`` must not bypass the rules of 2001.
     """
     bare = strip_quoted(address)
     uri = bare[bare.find("<") + 1 :].split(">", 1)[0] if "<" in bare else bare
@@ -186,10 +181,9 @@ def display_name(address: str) -> str:
 
 
 def strip_quoted(value: str) -> str:
-    """Return a header value with its quoted strings emptied, so that what they hold is not taken for syntax.
+    """Return a header value with its quoted strings emptied, so that their content is not taken for syntax.
 
-    One that is not closed goes to the end of the value: looking for its end again from each quote inside would take
-    time by the square of the length.
+    An unclosed string ends with the value; searching its end from each quote would take quadratic time.
     """
     return re.sub(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)', '""', value)
 
@@ -204,10 +198,10 @@ def is_ip(host: str) -> bool:
 
 
 def one_line(value: str) -> str:
-    """Return a header value that cannot break out of its line."""
+    """Return a header value with its line breaks and control characters replaced by blanks."""
     return LINE_BREAKERS.sub(" ", value)
 
 
 def masked(text: str) -> str:
-    """Return a text for the log with all but the last three digits of each number hidden."""
+    """Return a text for the log in which only the last three digits of each number are shown."""
     return _LONG_NUMBER.sub(lambda match: "*" * len(match.group()), text)

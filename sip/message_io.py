@@ -1,4 +1,4 @@
-"""What messages are written with and read by: headers and bodies byte for byte, option tags, reason phrases.
+"""Message I/O: headers and bodies to and from sippy's messages, byte for byte; option tags, reason phrases.
 
 Knows sippy; see `sip.reactor`.
 """
@@ -16,11 +16,11 @@ SUPPORTED = "timer, replaces, norefersub"
 RELIABLY = "100rel"
 """Option tag of reliable provisional responses (RFC 3262)."""
 MAX_FORKS = 32
-"""Dialogs that one INVITE of ours may make: what answers under still another tag is not heard."""
+"""Most dialogs that one INVITE of ours may make; answers of further forks are ignored."""
 SIPREC = "siprec"
 """Option tag of recording sessions (RFC 7866 section 11.1)."""
 RECORDING_TYPES = "application/sdp, multipart/mixed, application/rs-metadata+xml, application/rs-metadata"
-"""What a recording server takes; the last is RFC 7866's name for what RFC 9806 registers."""
+"""Body types that a recording server accepts; the last is RFC 7866's name for the type that RFC 9806 registers."""
 
 _PHRASES = {
     100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress", 200: "OK",
@@ -35,7 +35,7 @@ _PHRASES = {
 
 
 class _RawHeader(SipGenericHF):  # type: ignore[misc]  # sippy has no types
-    """A header that crosses as it is, its name spelled as given."""
+    """A header that is copied unchanged, its name spelled as given."""
 
     parsed = True
 
@@ -52,7 +52,7 @@ class _RawHeader(SipGenericHF):  # type: ignore[misc]  # sippy has no types
 
 
 class _RawBody:
-    """A body that crosses byte for byte: one character a byte, as `sip.message_parser` has it."""
+    """A body that is copied byte for byte, as one character for each byte (`sip.message_parser`)."""
 
     def __init__(self, body: Body) -> None:
         self._body = body
@@ -68,12 +68,12 @@ class _RawBody:
 
 
 def raw_header(name: str, value: str) -> Sippy:
-    """Return a header for a sippy message whose name and value stay as they are."""
+    """Return a header for a sippy message with exactly this name and value."""
     return SipHeader(name=name, body=_RawHeader(name, value))
 
 
 def raw_body(body: Body | None) -> Sippy:
-    """Return a body for a sippy message whose bytes stay as they are, or None."""
+    """Return a body for a sippy message with exactly these bytes, or None."""
     return None if body is None or not body.content else _RawBody(body)
 
 
@@ -90,12 +90,14 @@ def phrase(status: int) -> str:
 
 
 def parameter(transport: TransportKind) -> str | None:
-    """Return what a URI of ours says of its transport: nothing for UDP."""
+    """Return the transport parameter of a URI that we write; None for UDP."""
     return None if transport is TransportKind.UDP else transport.value
 
 
 def strip_route(response: Sippy) -> None:
-    """Take from a refusal what would lead its ACK astray."""
-    # sippy would send the ACK of a refusal to the Contact in it; it belongs where the INVITE went (section 17.1.1.3).
+    """Remove Contact and Record-Route from a refusal, so that sippy sends its ACK where the INVITE went.
+
+    RFC 3261 section 17.1.1.3.
+    """
     response.delHFs("contact")
     response.delHFs("record-route")

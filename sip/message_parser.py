@@ -1,9 +1,9 @@
-"""The reader of raw SIP messages: framing, headers and clean-up, before the stack sees them. Pure.
+"""Parses and cleans raw SIP messages before sippy reads them. Pure.
 
-sippy splits lines where Unicode does, counts a body in characters, knows the transport ``udp`` only in lower case and
-keeps neither the order nor all values of the history headers. So each datagram is read here first. What goes on to
-sippy is rebuilt from what was read: one header a line, the head as UTF-8 text, and **the body as Latin-1 text, one
-character a byte**, so that sippy's lengths are lengths in bytes and no byte of a body changes.
+sippy splits lines at Unicode's line ends, counts a body in characters, knows the transport ``udp`` only in lower case,
+and keeps neither the order nor all values of the history headers. So each message is parsed here first, and written
+anew for sippy: one header in a line, the head as UTF-8 text, and **the body as Latin-1 text, one character for each
+byte**, so that sippy's lengths are lengths in bytes and no byte of a body changes.
 """
 
 import contextlib
@@ -12,10 +12,10 @@ import re
 from sip.message import CSEQ, LINE_BREAKERS, SENT_BY, MalformedMessageError, RawMessage, split_values, strip_quoted
 
 MAX_DIGITS = 15
-"""Of a length; more would only be a number to turn into one."""
+"""Most digits of a Content-Length."""
 
 MAX_HEADERS = 256
-"""More is an attack: the longest real message in our captures has 60."""
+"""More is an attack: the longest real message in captures has 60."""
 
 _COMPACT = {
     "a": "Accept-Contact", "b": "Referred-By", "c": "Content-Type", "e": "Content-Encoding", "f": "From",
@@ -36,11 +36,11 @@ _RPORT = re.compile(r";\s*rport\s*=[^;,]*", re.IGNORECASE)
 _PROTOCOL = re.compile(r"SIP\s*/\s*2\.0\s*/\s*([^\s/;,]+)\s+", re.IGNORECASE)
 _TOKENS = re.compile(r"[A-Za-z0-9!%*_+`'~. \t-]*")
 HEAD_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
-"""The empty line between headers and body, whatever ends the lines."""
+"""The empty line between headers and body, with any kind of line end."""
 
 
 def parse_message(data: bytes) -> RawMessage:
-    """Read one datagram.
+    """Parse one message.
 
     Empty lines before the start line are skipped (RFC 3261 section 7.5), line ends may be LF alone, and the body is
     cut to Content-Length.
@@ -59,14 +59,14 @@ def parse_message(data: bytes) -> RawMessage:
 
 
 def stream_body_length(head: bytes, most: int) -> int:
-    """Return the Content-Length of a head that came over a stream, where it is required (RFC 3261 section 18.3).
+    """Return the Content-Length of a head; over a stream it is required (RFC 3261 section 18.3).
 
     Args:
         head: Start line and headers, without the empty line.
-        most: Largest body that is taken, bytes.
+        most: Largest body that is accepted, bytes.
 
     Raises:
-        MalformedMessageError: There is none, several that differ, or it is no number up to ``most``.
+        MalformedMessageError: There is none, there are several that differ, or it is no number up to ``most``.
     """
     lines = _unfold(head)
     try:
@@ -131,7 +131,7 @@ def _start(line: str) -> tuple[str, int | None]:
 
 
 def _answerable(lines: list[str]) -> RawMessage | None:
-    """Return what a stateless answer needs: nothing of a response, of an ACK, or of what lacks a header for it."""
+    """Return the headers for a stateless answer, or None for a response, an ACK, or if a needed header is missing."""
     headers = []
     for line in lines[1 : MAX_HEADERS + 1]:
         with contextlib.suppress(MalformedMessageError):
@@ -161,7 +161,7 @@ def _header(line: str) -> tuple[str, str]:
 
 
 def _without_claims(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Take from the topmost Via of a request what only its receiver may say: a response would go where it says."""
+    """Remove ``received`` and the value of ``rport`` from a request's topmost Via: only the receiver may set them."""
     at = next((at for at, (name, _) in enumerate(headers) if name.lower() == "via"), None)
     if at is None:
         return headers
@@ -171,7 +171,7 @@ def _without_claims(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, st
 
 
 def _tidy_via(value: str) -> str:
-    """Take out the blanks that a Via may have round its separators (RFC 3261 section 25.1), which sippy cannot read."""
+    """Remove the blanks that a Via may have around separators (RFC 3261 section 25.1); sippy cannot read them."""
     protocol = _PROTOCOL.match(value)
     if protocol is None:
         return value
@@ -179,7 +179,7 @@ def _tidy_via(value: str) -> str:
 
 
 def _tidy_party(value: str) -> str:
-    """Put a display name that is neither tokens nor quoted into quotes, and take blanks out of angle brackets."""
+    """Quote a display name that needs quotes, and remove blanks inside angle brackets."""
     name, bracket, rest = value.partition("<")
     if not bracket or '"' in name:
         return value
@@ -213,7 +213,7 @@ def _checked(message: RawMessage) -> RawMessage:
 
 
 def _check_addresses(request: RawMessage) -> None:
-    """Refuse a request whose way back, target or parties cannot be read, before the stack stumbles over it."""
+    """Refuse a request whose Via, target, From or To cannot be read; sippy fails on such requests."""
     if not all(SENT_BY.match(strip_quoted(via)) for line in request.values("via") for via in split_values(line)):
         raise MalformedMessageError("a Via that is none")
     uri = request.start_line.split(" ")[1]

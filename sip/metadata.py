@@ -1,6 +1,6 @@
-"""Recording metadata (RFC 7865): who takes part in a recorded session, and which stream is whose. Pure.
+"""Recording metadata (RFC 7865): the participants of a recorded session and their streams. Pure.
 
-`sip.metadata_parser` reads a document; `Metadata.merged` brings a later one into what is known.
+`sip.metadata_parser` parses a document; `Metadata.merged` applies a later one.
 """
 
 import re
@@ -12,28 +12,28 @@ from typing import TypeVar
 from sip.message import user_part
 
 MAX_OBJECTS = 256
-"""Participants, streams or sessions that are kept of one recording session; the oldest go first."""
+"""Most participants, streams or sessions stored of one recording session; the oldest are dropped first."""
 MAX_TEXT = 256
-"""Characters that are kept of an id, a name or an address."""
+"""Most characters stored of an id, a name or an address."""
 MAX_AORS = 8
-"""Addresses that are kept of one participant."""
+"""Most addresses stored of one participant."""
 _NUMBER_AS_HOST = re.compile(r"sips?:(\+?[0-9*#-]+)(?:[:;].*)?", re.IGNORECASE)
 
 
 class MetadataError(ValueError):
-    """The bytes are no metadata that can be used; a sentence. They are kept as they are."""
+    """The bytes are not usable metadata; the message is a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionParticipant:
-    """Somebody in a recorded session (RFC 7865 section 6.5).
+    """A participant of a recorded session (RFC 7865 section 6.5).
 
     Attributes:
-        id: As the client names them; unique in its recording session.
-        aors: Addresses of record, such as ``sip:2001@pbx`` or ``tel:+441632960001``, as they came.
+        id: As the client names them; unique in the recording session.
+        aors: Addresses of record, unchanged, such as ``sip:2001@pbx`` or ``tel:+441632960001``.
         name: Display name, or "".
-        joined_at: When they were associated with the session, if that was said.
-        left_at: When they were disassociated, if they were.
+        joined_at: When they were associated with the session, if the client says so.
+        left_at: When they were disassociated, or None.
     """
 
     id: str
@@ -44,13 +44,13 @@ class SessionParticipant:
 
     @property
     def users(self) -> tuple[str, ...]:
-        """Return the user parts of the addresses: numbers or extensions; those that have none are left out."""
+        """Return the user parts of the addresses (numbers or extensions); addresses without a user are left out."""
         return tuple(user for aor in self.aors if (user := user_of(aor)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetadataStream:
-    """A media stream of a recorded session (RFC 7865 section 6.6); ``label`` is a=label of its m-line."""
+    """A media stream of a recorded session (RFC 7865 section 6.6); ``label`` is the a=label of its m-line."""
 
     id: str
     label: str = ""
@@ -65,7 +65,7 @@ class CommunicationSession:
         id: As the client names it.
         sip_ids: Its SIP session ids (RFC 7989), without the remote half.
         group: Id of the group it belongs to, or "".
-        stopped_at: When it ended, if that was said.
+        stopped_at: When it ended, if the client says so.
     """
 
     id: str
@@ -76,17 +76,17 @@ class CommunicationSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """What is known of a recording session.
+    """The metadata of a recording session, from one or more documents.
 
     Attributes:
-        is_partial: The document says that it holds only what has changed (``dataMode`` partial).
+        is_partial: The document holds only changes (``dataMode`` partial).
         sessions: By id.
         participants: By id, in the order in which they were first named.
         streams: By id.
-        sends: Ids of the streams that a participant contributes, by the participant's id.
+        sends: Ids of the streams that a participant sends, by the participant's id.
         groups: Ids of groups.
-        callers: Ids of participants of whom a client's own elements say that they called; the RFC has no word for it.
-        is_repaired: The document was damaged or misspelled: something in it may have been missed.
+        callers: Ids of the participants who called, by a client's own elements; the RFC has none for it.
+        is_repaired: The document was damaged or misspelled, so that something may be missing.
     """
 
     is_partial: bool = False
@@ -104,13 +104,13 @@ class Metadata:
         return tuple(one for one in self.participants.values() if one.left_at is None)
 
     def senders(self, label: str) -> tuple[SessionParticipant, ...]:
-        """Return the present participants whose voice is on the m-line of a label: several of a mixed one."""
+        """Return the present participants whose voice is on the m-line of a label: several if it is mixed."""
         streams = {stream.id for stream in self.streams.values() if label and stream.label == label}
         return tuple(one for one in self.present if streams.intersection(self.sends.get(one.id, ())))
 
     @property
     def session_ids(self) -> tuple[str, ...]:
-        """Return what names the sessions: their ids and their SIP session ids."""
+        """Return the ids and SIP session ids of the sessions."""
         found = [key for one in self.sessions.values() for key in (one.id, *one.sip_ids)]
         return tuple(dict.fromkeys(filter(None, found)))
 
@@ -120,11 +120,11 @@ class Metadata:
         return tuple(dict.fromkeys(filter(None, (*self.groups, *(one.group for one in self.sessions.values())))))
 
     def merged(self, later: "Metadata") -> "Metadata":
-        """Return what is known after a later document: a complete one replaces, a partial one changes and adds.
+        """Return the metadata after a later document: a complete one replaces, a partial one changes and adds.
 
-        In a partial one, what an object does not say again stays as it was (RFC 7865 section 6.1); a stream that
-        another participant now sends is no longer the earlier one's. A document that was repaired counts as partial,
-        whatever it says of itself: it may add participants, never remove one or take an address from one.
+        A partial document leaves the fields that it does not repeat unchanged (RFC 7865 section 6.1); a stream that
+        another participant sends now is no longer the earlier one's. A repaired document counts as partial even if it
+        says that it is complete. It may add participants, but not remove one, nor an address of one.
         """
         if not (later.is_partial or later.is_repaired):
             return later
@@ -146,9 +146,9 @@ class Metadata:
 
 
 def user_of(aor: str) -> str:
-    """Return the user of an address of record: a number where the whole of it is one, "" where it names nobody.
+    """Return the user of an address of record, or "".
 
-    Beside SIP and tel URIs some clients write the bare number, ``user@host``, or a number in the place of the host.
+    Besides SIP and tel URIs some clients write the bare number, ``user@host``, or the number in the place of the host.
     """
     text = aor.strip()
     if (number := _NUMBER_AS_HOST.fullmatch(text.strip("<>"))) is not None:
@@ -172,7 +172,7 @@ def _participant_after(old: SessionParticipant, new: SessionParticipant) -> Sess
 
 
 def _participant_after_repaired(old: SessionParticipant, new: SessionParticipant) -> SessionParticipant:
-    """Return the same after a document that was damaged: an address in it may be wrong, so the earlier ones stay."""
+    """Merge a participant of a damaged document: its addresses may be wrong, so the earlier ones are kept too."""
     aors = tuple(dict.fromkeys((*old.aors, *new.aors)))[:MAX_AORS]
     return replace(_participant_after(old, new), aors=aors)
 
@@ -201,5 +201,5 @@ def _with(
 
 
 def bounded(things: Mapping[str, _Thing]) -> dict[str, _Thing]:
-    """Return the last objects that are not too many: a client that adds for ever must not grow us."""
+    """Return the last `MAX_OBJECTS` objects, so that a client cannot fill the memory."""
     return dict(list(things.items())[-MAX_OBJECTS:])

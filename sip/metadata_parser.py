@@ -1,11 +1,11 @@
-"""The reader of recording metadata (RFC 7865) as clients write it. Pure.
+"""Parses recording metadata (RFC 7865) as clients write it. Pure.
 
-Clients write it in the namespaces of every draft (``recording``, ``recording:1``) and in none, with their own elements
-in between, ids as attributes or as elements. So an element counts when it is in the root's namespace, or in one that
-names recording, or in one that was never declared; foreign elements are passed over.
+Clients use the namespaces of every draft (``recording``, ``recording:1``) or none, add their own elements, and write
+ids as attributes or as elements. So an element counts if it is in the root's namespace, in one that contains
+"recording", or in one that was never declared; foreign elements are skipped.
 
-A call must not be lost over a wrong tag: a document that is not well-formed is read as far as it can be
-(`sip.rs_xml_repair`), and an element with an unknown name counts by what is in it. `Metadata.is_repaired` says so.
+A wrong tag must not lose a call. A document that is not well-formed is read as far as possible (`sip.rs_xml_repair`),
+and an element with an unknown name is recognised by its content. `Metadata.is_repaired` tells of either.
 """
 
 import re
@@ -31,10 +31,10 @@ from sip.rs_xml import Node, NotWellFormedError, XmlError, plain
 
 
 def parse(content: bytes) -> Metadata:
-    """Read one document; one that is damaged counts when an address of somebody can be read in it.
+    """Parse one document; a damaged one is used if an address of a participant can be read in it.
 
     Raises:
-        MetadataError: It is beyond a limit, or has nothing of RFC 7865 in it that can be read.
+        MetadataError: It exceeds a limit, or nothing of RFC 7865 can be read in it.
     """
     try:
         found = _Reading(rs_xml.parse(content)).metadata()
@@ -61,7 +61,7 @@ class _Reading:
         self._root = root
         self._is_damaged = is_damaged
         self._home = root.namespace
-        nodes = _below(root) if is_damaged else root.children  # where end tags are missing, things are too deep
+        nodes = _below(root) if is_damaged else root.children  # without end tags, elements are nested too deep
         self._objects = [node for node in nodes if self._is_ours(node)][:_MAX_NODES]
         self._kinds = [_kind(node) for node in self._objects]
         self._is_repaired = is_damaged or "recording" not in plain(root.name) or self._has_misspelled()
@@ -78,10 +78,10 @@ class _Reading:
         return [node for kind, node in zip(self._kinds, self._objects, strict=True) if kind in names]
 
     def metadata(self) -> Metadata:
-        """Return what the document says; one without participants or without streams cannot replace another."""
+        """Return the metadata; a document without participants or without streams counts as partial."""
         people = map(_participant, self._all("participant"))
         participants = self._associated({one.id: one for one in people if one.id})
-        if self._is_damaged:  # an association that they have not left may have been lost
+        if self._is_damaged:  # an association that has not ended may be missing
             participants = {key: replace(one, left_at=None) for key, one in participants.items()}
         streams = {one.id: one for one in map(_stream, self._all("stream", "mediastream")) if one.id}
         sessions = {one.id: one for one in map(_session, self._all("session", "communicationsession")) if one.id}
@@ -98,14 +98,14 @@ class _Reading:
         )
 
     def _callers(self, participants: Mapping[str, SessionParticipant]) -> frozenset[str]:
-        """Return who is said to have called: by a mark in the participant, or by their number somewhere else."""
+        """Return who called, by a mark in the participant, or by the caller's number elsewhere in the document."""
         marked = {_id(node, "participant") for node in self._all("participant") if _is_calling(node)}
         said = {_digits(one.text) for node in self._root.within("callingpartynumber") if (one := node).text}
         by_number = {one.id for one in participants.values() if said.intersection(map(_digits, one.aors)) - {""}}
         return frozenset((marked - {""}) or by_number)
 
     def _associated(self, participants: dict[str, SessionParticipant]) -> dict[str, SessionParticipant]:
-        """Add when participants came and went: somebody has left who has left every session."""
+        """Add when participants joined and left; a participant has left who has left every session."""
         times: dict[str, list[tuple[datetime | None, datetime | None]]] = {}
         for node in self._all("participantsessionassoc"):
             key = _id(node, "participant")
@@ -123,7 +123,7 @@ class _Reading:
         return found
 
     def _sends(self) -> dict[str, tuple[str, ...]]:
-        """Return which streams participants contribute; older drafts say so in the participant itself."""
+        """Return the streams that participants send; older drafts say so in the participant element."""
         sends: dict[str, tuple[str, ...]] = {}
         for node in self._all("participant", "participantstreamassoc"):
             key, streams = _id(node, "participant"), tuple(filter(None, map(_sent, node.named("send"))))
@@ -138,7 +138,7 @@ _KNOWN = frozenset({
     "stream", "mediastream", "sessionrecordingassoc", "participantsessionassoc", "participantstreamassoc",
     "starttime", "endtime", "extensiondata", "requestsnapshot", "reason",
 })  # fmt: skip
-"""What stands below the root, in one draft or another."""
+"""Names of the elements below the root, in all drafts."""
 
 
 def _below(node: Node) -> Iterator[Node]:
@@ -148,7 +148,7 @@ def _below(node: Node) -> Iterator[Node]:
 
 
 def _kind(node: Node) -> str:
-    """Return what an element is: by its name, or by what is in it where nobody knows that name."""
+    """Return the kind of an element, by its name, or by its content if the name is unknown."""
     name, has = plain(node.name), node.attributes
     if name in _KNOWN:
         return name
@@ -162,7 +162,7 @@ def _kind(node: Node) -> str:
 
 
 def _name_ids(node: Node) -> list[Node]:
-    """Return the children of a participant that have an address, whatever they are called."""
+    """Return the children of a participant that have an address, with any name."""
     own = [child for child in node.children if child.namespace == node.namespace]
     return [child for child in own if "aor" in child.attributes or child.named("aor")]
 
@@ -180,7 +180,7 @@ def _id(node: Node, what: str) -> str:
 
 
 def _sent(node: Node) -> str:
-    """Return the id of a stream in ``send``: its text, or that of an ``id`` in it."""
+    """Return the stream id of a ``send``: its text, or that of an ``id`` in it."""
     return (node.text or next((child.text for child in node.named("id", "streamid")), ""))[:MAX_TEXT]
 
 
@@ -189,7 +189,7 @@ def _is_calling(node: Node) -> bool:
 
 
 def _digits(address: str) -> str:
-    """Return the digits of a number in an address, for comparing how it is spelled in two places."""
+    """Return the digits of the number in an address, for comparing two spellings."""
     return re.sub(r"\D", "", user_of(address))
 
 
@@ -198,7 +198,7 @@ def _participant(node: Node) -> SessionParticipant:
     names: list[str] = []
     for name_id in (*node.named("nameid"), *(one for one in _name_ids(node) if plain(one.name) != "nameid"), node):
         aors += [name_id.attributes.get("aor", ""), *(one.text for one in name_id.named("aor", "uri"))]
-        # A tag that is nearly "name" is one: what a client misspells there is still somebody's name.
+        # A tag that begins with "na" is taken as a misspelled "name".
         spelled = name_id.named("name", "displayname")
         others = [one for one in name_id.children if plain(one.name).startswith("na") and one not in spelled]
         names += [one.text for one in (*spelled, *(others if name_id is not node else ()))]
@@ -237,7 +237,7 @@ def _id_of_group(node: Node) -> str:
 
 
 def _time(node: Node, *names: str) -> datetime | None:
-    """Return a moment, in UTC where no zone is given; None for one that cannot be read."""
+    """Return a time; without a zone it is in UTC. None if it cannot be read."""
     for one in node.named(*names):
         try:
             moment = datetime.fromisoformat(one.text)

@@ -1,4 +1,4 @@
-"""How far offer and answer of a leg are (RFC 3264, RFC 6337): what the parts of a leg that carry them share."""
+"""The state of offer and answer of a leg (RFC 3264, RFC 6337), shared by the parts of the leg."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,10 @@ class Negotiation:
     Attributes:
         local: Our session description in force, or None.
         remote: The peer's.
-        late_answer: Our INVITE's transaction whose 2xx brought an offer and whose ACK awaits our answer, or None.
-        is_early_settled: An offer and its answer crossed reliably before the call was answered: more offers may follow
-            (RFC 3311).
+        late_answer: The transaction of our INVITE if its 2xx brought an offer and our answer is still to be sent in the
+            ACK, or None.
+        is_early_settled: Offer and answer were exchanged reliably before the call was answered, so that more offers may
+            follow (RFC 3311).
     """
 
     local: Body | None = None

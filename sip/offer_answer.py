@@ -1,7 +1,7 @@
-"""Offers and answers for one audio stream, and what they settle. Pure (RFC 3264, RFC 4568).
+"""Offers and answers for one audio stream, and their result (RFC 3264, RFC 4568). Pure.
 
-What the other side says is read by `sip.sdp`. Whoever answers a call maps `UnacceptableError` to 488. Keys for SRTP are
-in `sip.sdes`; none is in a repr or an error.
+`sip.sdp` parses the other side's description. Callers answer 488 for `UnacceptableError`. SRTP keys are in `sip.sdes`;
+no ``repr`` and no error shows a key.
 """
 
 import dataclasses
@@ -14,14 +14,14 @@ from sip.sdes import Crypto, KeyPair, Srtp
 from sip.sdp import DIRECTIONS, G722, NOWHERE, PCMA, PCMU, SPELLED, Description, MediaDescription, UnacceptableError
 
 PREFERENCE = (PCMA, PCMU, G722)
-"""G.711 first, so that an officer's phone that knows nothing else can always be joined; A-law is Europe's."""
+"""G.711 first, because every officer's phone has it; A-law before mu-law, as in Europe."""
 
 _EVENT_PT = 101
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NegotiatedFormat:
-    """A codec that was settled beside the first, with its payload types on packets that we send and receive."""
+    """A further negotiated codec, with its payload types on packets that we send and receive."""
 
     codec: int
     send_pt: int
@@ -30,7 +30,7 @@ class NegotiatedFormat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NegotiatedMedia:
-    """What an exchange settled for our one audio stream; directions as seen by us.
+    """The result of an offer and its answer for our one audio stream; directions as seen by us.
 
     Attributes:
         remote_ip: Where we send, or None while the peer holds us by 0.0.0.0.
@@ -38,16 +38,15 @@ class NegotiatedMedia:
         remote_rtcp_port: Peer's RTCP port.
         codec: Static number of the codec that we send: 8, 0 or 9.
         send_pt: Payload type the peer wants on our packets.
-        receive_pt: Payload type on the peer's packets: ours, as we described it.
+        receive_pt: Payload type on the peer's packets, from our description.
         send_event_pt: Payload type for telephone-event that we send, or None.
-        receive_event_pt: Payload type for telephone-event that we take, or None.
+        receive_event_pt: Payload type for telephone-event that we accept, or None.
         sends: We send.
         receives: We receive.
         is_hold: The peer has put us on hold.
         ptime_ms: Packet time the peer asks for, or None.
-        srtp: The keys of both sides, or None when the audio is plain RTP.
-        more: Further codecs that were settled. The peer may send any of them, and change in the middle of its stream
-            (RFC 3264 section 5.1).
+        srtp: The keys of both sides, or None if the audio is plain RTP.
+        more: Further negotiated codecs. The peer may change between them within its stream (RFC 3264 section 5.1).
     """
 
     remote_ip: str | None
@@ -68,24 +67,24 @@ class NegotiatedMedia:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalStream:
-    """Our side of a session: what is written into offers and answers, and kept by the application between them.
+    """Our side of a session, which the application keeps between offers and answers.
 
     Attributes:
-        ip: Address that peers are to send to.
-        rtp_port: Even port; RTCP is the one above.
-        session_id: Identifier in o=, our own and the same for the whole session; digits.
+        ip: Address that peers send to.
+        rtp_port: Even port; RTCP is the next one.
+        session_id: Our identifier in o=, the same for the whole session; digits.
         version: Version in o=; raised by one with each change (RFC 3264 section 8).
         codecs: Static numbers on offer, in order of preference.
-        event_pt: Payload type of telephone-event, or None to leave it out; once it was settled, the settled one: its
-            number may not come to mean something else (RFC 3264 section 8.3.2).
-        others: The session's other m-lines, as they are rejected: an offer has them too (RFC 3264 section 8).
+        event_pt: Payload type of telephone-event, or None to leave it out. After a negotiation it is the negotiated
+            number, which may not be reused for something else (RFC 3264 section 8.3.2).
+        others: The session's other, rejected m-lines; an offer repeats them (RFC 3264 section 8).
         at: How many of them come before ours.
         sends: We send.
         receives: We receive.
-        text: Digest of the description last written without its o= line; tells whether anything has changed.
-        srtp: Whether what is answered has to be encrypted.
-        cryptos: Our keys: those on offer, or the one that was settled; with any, an offer is RTP/SAVP.
-        peer_key: `Crypto.name` of the peer's key that was settled: while it stays, so does ours.
+        text: Digest of the last description without its o= line; shows whether anything has changed.
+        srtp: Whether an answer must be encrypted.
+        cryptos: Our keys: those on offer, or the negotiated one; with keys, an offer is RTP/SAVP.
+        peer_key: `Crypto.name` of the peer's negotiated key; our key changes only when that does.
     """
 
     ip: str
@@ -104,7 +103,7 @@ class LocalStream:
     peer_key: bytes = field(default=b"", repr=False)
 
     def settled(self, srtp: KeyPair | None) -> "LocalStream":
-        """Return the stream with the keys of an exchange: the next offer has the same."""
+        """Return the stream with negotiated keys, which the next offer repeats."""
         if srtp is None:
             return dataclasses.replace(self, cryptos=(), peer_key=b"")
         return dataclasses.replace(self, cryptos=(srtp.ours,), peer_key=srtp.theirs.name)
@@ -112,7 +111,7 @@ class LocalStream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """A description of ours, ready to be sent, and the stream to keep for the next one."""
+    """A session description of ours, and the stream to keep for the next one."""
 
     content: bytes = field(repr=False)
     local: LocalStream
@@ -120,7 +119,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenStream:
-    """One stream of an offer as it is answered: the lines of its section, our side of it, and what was settled."""
+    """The answer to one stream of an offer: the lines of its section, our side of it, and the result."""
 
     lines: list[str] = field(repr=False)
     local: LocalStream
@@ -128,7 +127,7 @@ class TakenStream:
 
 
 def local_offer(local: LocalStream) -> Written:
-    """Write an offer of our one audio stream, under the keys that it has, in its place among the session's others."""
+    """Return an offer of our one audio stream with its keys, in its place among the session's other m-lines."""
     formats = [(codec, codec) for codec in local.codecs]
     profile = "RTP/SAVP" if local.cryptos else "RTP/AVP"
     ours = _audio_lines(local, formats, local.event_pt, protocol=profile, cryptos=local.cryptos)
@@ -139,16 +138,15 @@ def local_offer(local: LocalStream) -> Written:
 def answer(
     offer: Description, local: LocalStream, *, preference: Sequence[int] = PREFERENCE, more: Sequence[int] = ()
 ) -> tuple[Written, NegotiatedMedia]:
-    """Answer an offer: its first usable audio stream is taken, every other m-line rejected in its place.
+    """Answer an offer: accept its first usable audio stream, and reject every other m-line in its place.
 
-    The codec is the first of ``preference`` that is offered, under the payload types of the offer; after it those of
-    ``more`` that are offered are taken too. Telephone-event is taken when offered and ``local.event_pt`` is set. Our
-    direction is what both sides want (RFC 3264 section 6.1). SRTP is answered with the first key of the offer and one
-    of ours: the one we have while the peer's is the same, a new one when the peer has a new one, so that both begin to
-    count packets anew (RFC 4568 section 7.1.4).
+    The codec is the first of ``preference`` that is offered, with the offer's payload types; then follow those of
+    ``more`` that are offered. Telephone-event is accepted if it is offered and ``local.event_pt`` is set. The direction
+    is what both sides want (RFC 3264 section 6.1). SRTP uses the first key of the offer and one of ours: our present
+    key if the peer's has not changed, else a new one, so that both sides count packets anew (RFC 4568 section 7.1.4).
 
     Raises:
-        UnacceptableError: No stream can be taken.
+        UnacceptableError: No stream is usable.
     """
     index, stream = _first_usable(offer, local.srtp)
     taken = answer_stream(offer, stream, local, preference=preference, more=more)
@@ -168,16 +166,16 @@ def answer_stream(
     preference: Sequence[int] = PREFERENCE,
     more: Sequence[int] = (),
 ) -> TakenStream:
-    """Answer one usable stream of an offer; see `answer` for how.
+    """Answer one usable stream of an offer, as `answer` does.
 
     Raises:
-        UnacceptableError: It has none of the codecs preferred.
+        UnacceptableError: It has none of the preferred codecs.
     """
     keys = _answer_keys(stream, local)
     pt, codec = _choose(stream, preference)
     others = _others(stream, codec, more)
     event_pt = stream.event_pts[0] if stream.event_pts and local.event_pt is not None else None
-    # Only what both sides want is written, but what we are able to do is kept: a resume must give both ways again.
+    # The answer has the direction that both sides want; ours is kept, so that a resume gives both directions again.
     shown = dataclasses.replace(local, sends=local.sends and stream.receives, receives=local.receives and stream.sends)
     cryptos = (keys.ours,) if keys is not None else ()
     return TakenStream(
@@ -197,7 +195,7 @@ def answer_stream(
 
 
 def _unused_event_pt(stream: MediaDescription, wanted: int | None) -> int | None:
-    """Return a payload type for telephone-event that means nothing else to the peer; None where none is wanted."""
+    """Return a payload type for telephone-event that the peer does not use for something else, or None."""
     if wanted is None or str(wanted) not in stream.formats:
         return wanted
     return next((pt for pt in range(127, 95, -1) if str(pt) not in stream.formats), None)
@@ -216,8 +214,7 @@ def answered(local: LocalStream, reply: Description) -> NegotiatedMedia:
     """Read the answer to an offer that `local_offer` wrote.
 
     Raises:
-        UnacceptableError: The audio stream was rejected, or nothing we offered is in the answer. A key is; an offer
-            of SRTP that is answered with plain RTP is none that we would send to.
+        UnacceptableError: The audio stream was rejected, has none of our codecs or keys, or answers SRTP by plain RTP.
     """
     _, stream = _first_usable(reply, Srtp.REQUIRED if local.cryptos else Srtp.OFF)
     keys = _answered_keys(stream, local) if local.cryptos else None
@@ -259,7 +256,7 @@ def _media(
     srtp: KeyPair | None,
     more: tuple[NegotiatedFormat, ...],
 ) -> NegotiatedMedia:
-    """Put together what was settled; ``pts`` and ``event_pts`` are the pair to send and to receive."""
+    """Return the result; ``pts`` and ``event_pts`` are pairs of payload types to send and to receive."""
     is_nowhere = stream.ip in NOWHERE
     return NegotiatedMedia(
         remote_ip=None if is_nowhere else stream.ip,
@@ -300,7 +297,7 @@ def _choose(stream: MediaDescription, preference: Sequence[int]) -> tuple[int, i
 
 
 def _others(stream: MediaDescription, chosen: int, allowed: Sequence[int]) -> list[tuple[int, int]]:
-    """Return payload type and codec of the stream's other codecs that are allowed, each once, in its order."""
+    """Return payload type and codec of the stream's other allowed codecs, each codec once, in the stream's order."""
     found: dict[int, int] = {}
     for pt, codec in stream.codecs:
         if codec != chosen and codec in allowed:
@@ -337,11 +334,11 @@ def rejected(stream: MediaDescription) -> list[str]:
 
 
 def written(local: LocalStream, sections: list[list[str]]) -> Written:
-    """Return the description of these sections, with the next version in o= if anything has changed."""
+    """Return the description of some sections, with the next version in o= if anything has changed."""
     family = "IP6" if ":" in local.ip else "IP4"
     lines = ["s=-", f"c=IN {family} {local.ip}", "t=0 0", *(line for section in sections for line in section)]
     text = "\r\n".join(lines) + "\r\n"
-    digest = hashlib.sha256(text.encode()).hexdigest()  # keys stand in the text: it is not kept
+    digest = hashlib.sha256(text.encode()).hexdigest()  # the text holds keys, so only its digest is kept
     version = local.version + 1 if local.text and local.text != digest else local.version
     origin = f"v=0\r\no=- {local.session_id} {version} IN {family} {local.ip}\r\n"
     return Written(content=(origin + text).encode(), local=dataclasses.replace(local, version=version, text=digest))

@@ -1,4 +1,4 @@
-"""The INVITE that was offered to us, and our responses to it (RFC 3261 section 13.3). Part of a leg.
+"""The INVITE of an offered leg, and our responses to it (RFC 3261 section 13.3). Part of a leg.
 
 Call thread only. Knows sippy; see `sip.reactor`.
 """
@@ -22,9 +22,9 @@ class OfferedInvite:
     """The first INVITE of an offered leg.
 
     Attributes:
-        key: From tag, CSeq and branch of the INVITE, to know it again.
-        message: The INVITE, or None once it is answered for good.
-        is_offer_ours: It has no offer, so that ours is due, and has not been answered.
+        key: From tag, CSeq and branch of the INVITE, to recognise a repetition.
+        message: The INVITE, or None after its final answer.
+        is_offer_ours: It has no offer, so that we make it, and our offer has not been answered.
     """
 
     def __init__(self, dialog: LegDialog, negotiation: Negotiation) -> None:
@@ -37,7 +37,7 @@ class OfferedInvite:
         self._transaction: Sippy = None
 
     def begin(self, request: Sippy, transaction: Sippy, message: RawMessage) -> None:
-        """Begin a leg with an INVITE of the peer; 100 goes out.
+        """Begin a leg with an INVITE of the peer, and send 100.
 
         Raises:
             ValueError: The INVITE has no usable Contact.
@@ -65,7 +65,7 @@ class OfferedInvite:
         dialog.services.respond(request, transaction, 100)
 
     def provisional(self, status: int, body: Body | None, headers: Sequence[Header]) -> None:
-        """Send a provisional response as it is."""
+        """Send an unreliable provisional response."""
         self._negotiation.local = body or self._negotiation.local
         self.reply(status, body=body, headers=[("Allow", ALLOW), *headers], contact=self._dialog.contact())
 
@@ -76,9 +76,9 @@ class OfferedInvite:
 
     @property
     def last_sent(self) -> tuple[Sippy, ...]:
-        """Return what sends the last response again: server, text and address."""
+        """Server, text and address of the last response, to send it again."""
         return self._transaction.userv, self._transaction.data, self._transaction.address
 
     def let_go(self) -> None:
-        """Let go of the INVITE, answered for good: a call that stands has some hundred objects fewer."""
+        """Release the INVITE after its final answer; this frees some hundred objects of each call."""
         self._request = self.message = None

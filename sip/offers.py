@@ -1,6 +1,6 @@
-"""Offers inside a dialog: re-INVITE and UPDATE both ways, glare, answers in an ACK (RFC 3261 section 14, RFC 3311).
+"""Offers inside a dialog: re-INVITE and UPDATE in both directions, glare, answers in an ACK (RFC 3261 section 14).
 
-Part of a leg. Call thread only. Knows sippy; see `sip.reactor`.
+UPDATE is RFC 3311. Part of a leg. Call thread only. Knows sippy; see `sip.reactor`.
 """
 
 import random
@@ -24,7 +24,7 @@ GLARE_TRIES = 5
 
 @dataclass(slots=True)
 class _OurOffer:
-    """A re-INVITE of ours: its body, how often it has met another, and whether it only refreshes the session."""
+    """A re-INVITE of ours: its body, how often it met another (491), and whether it only refreshes the session."""
 
     body: Body | None
     tries: int = 0
@@ -42,7 +42,10 @@ class _TheirOffer:
 
 @dataclass(frozen=True, slots=True)
 class _Unacked:
-    """A re-INVITE of the peer whose ACK is due: whether that brings an answer, and what had come before our 200."""
+    """A re-INVITE of the peer whose ACK is due.
+
+    ``is_empty``: the ACK brings the answer to our offer. ``heard``: `Dialog.heard` when our 200 was sent.
+    """
 
     is_empty: bool
     heard: int
@@ -64,18 +67,17 @@ class Offers:
         self._received = received
         self._theirs: _TheirOffer | None = None
         self._unacked: dict[int, _Unacked] = {}
-        """The peer's re-INVITEs that we have answered 200 and whose ACK has not come, by CSeq."""
+        """The peer's re-INVITEs that we answered 200 and whose ACK has not come, by CSeq."""
         self._ours: _OurOffer | None = None
         self._delayed: _OurOffer | None = None
-        """Ours that has met another and is due again; those that wait stay behind it, the peer's do not."""
+        """Our offer that met another and is sent again later; our other offers wait for it, the peer's do not."""
         self._waiting: list[_OurOffer] = []
 
     def on_reinvite(self, request: Sippy, transaction: Sippy, message: RawMessage) -> Sippy:
         """Take a re-INVITE of the peer.
 
-        491 is for an INVITE of our own that is in progress, and for an offer of ours that awaits its answer (RFC 3261
-        section 14.2, RFC 6337 section 2.3). An earlier one of the peer's whose ACK is due is none: the peer has left it
-        behind, and its ACK may be lost.
+        It is answered 491 while our own INVITE is in progress or an offer of ours has no answer (RFC 3261 section 14.2,
+        RFC 6337 section 2.3), but not while the ACK of an earlier re-INVITE is due: that ACK may be lost.
         """
         if self._theirs is not None:
             retry_after = ("Retry-After", str(random.SystemRandom().randrange(11)))
@@ -98,7 +100,7 @@ class Offers:
         if refusal := self._session_timer.refusal(message):
             self._dialog.respond(request, transaction, 422, headers=refusal)
         elif not message.body:
-            is_connected = self._dialog.state is LegState.CONNECTED  # a session that does not exist yet has no timer
+            is_connected = self._dialog.state is LegState.CONNECTED  # before that there is no session timer
             headers = [("Allow", ALLOW), *(self._session_timer.agree(message) if is_connected else [])]
             self._dialog.respond(request, transaction, 200, headers=headers, contact=self._dialog.contact())
         elif self._theirs is not None:
@@ -111,13 +113,13 @@ class Offers:
         return None
 
     def take(self, request: Sippy, transaction: Sippy, message: RawMessage) -> None:
-        """Take an offer of the peer in a request that is answered when the application says so."""
+        """Take an offer of the peer; the application answers or refuses it."""
         self._theirs = _TheirOffer(request, transaction, message)
         self._dialog.emit(OfferReceived(leg=self._dialog.id, body=body_of(message)))
 
     @property
     def _is_ours_open(self) -> bool:
-        """Tell whether an offer of ours has no answer yet; a recorder's lines stand whatever the answer is."""
+        """Tell whether an offer of ours has no answer yet; a recording session does not need the answer in an ACK."""
         is_answer_due = any(one.is_empty for one in self._unacked.values()) and not self._dialog.is_recorder
         return bool(self._ours or self._negotiation.late_answer or is_answer_due)
 
@@ -127,7 +129,7 @@ class Offers:
         return self._dialog.state is LegState.CONNECTED or is_early
 
     def answer(self, body: Body | None) -> None:
-        """Answer the peer's open offer: with 200, or in the ACK when a 2xx brought it."""
+        """Answer the peer's open offer: by 200, or in the ACK if a 2xx brought it."""
         if self._negotiation.late_answer is not None:
             self._acknowledge(body)
             self.next()
@@ -147,7 +149,7 @@ class Offers:
             body_of(offer.message) or self._negotiation.remote,
         )
         is_invite, number = offer.message.method == "INVITE", offer.message.cseq
-        if is_invite:  # what came before is settled by this one, whatever became of its ACK
+        if is_invite:  # it supersedes earlier ones, even if their ACKs were lost
             self._unacked = {number: _Unacked(is_empty=not offer.message.body, heard=self._dialog.heard)}
         self._dialog.services.respond(
             offer.request,
@@ -163,7 +165,7 @@ class Offers:
             self.next()
 
     def refuse(self, status: int) -> None:
-        """Refuse the peer's open offer; the session goes on as it was."""
+        """Refuse the peer's open offer; the session does not change."""
         if self._negotiation.late_answer is not None:
             # An offer in a 2xx cannot be refused, only acknowledged and followed by BYE (RFC 3261 section 13.2.1).
             self._acknowledge(None)
@@ -175,7 +177,7 @@ class Offers:
             self.next()
 
     def offer(self, body: Body | None) -> None:
-        """Send a re-INVITE, as soon as no other offer is open on the leg."""
+        """Send a re-INVITE as soon as no other offer is open on the leg."""
         if self._dialog.state in (LegState.CONNECTED, LegState.CONFIRMING):
             self._waiting.append(_OurOffer(body))
             self.next()
@@ -238,7 +240,7 @@ class Offers:
             ours.body or self._negotiation.local,
             body_of(message) or self._negotiation.remote,
         )
-        # sippy routes the ACK by the response; the dialog's own route set is what counts (section 12.2.1.2).
+        # sippy routes the ACK by the response; it must use the dialog's route set (section 12.2.1.2).
         response.delHFs("record-route")
         response.appendHeaders(
             [SipHeader(name="record-route", body=r.getCopy()) for r in reversed(self._dialog.routes)]
@@ -277,10 +279,10 @@ class Offers:
             self.next()
 
     def _on_reinvite_unacked(self, number: int) -> None:
-        """End the dialog (RFC 3261 section 14.2), unless something shows or may show that the peer goes on with it.
+        """End the dialog (RFC 3261 section 14.2), unless the peer still uses it.
 
-        An ACK of another INVITE, or a request that came after our 200, shows it where the offer was answered. A
-        recording client is asked: what it sends is lost if we are wrong.
+        If the offer was answered, an ACK of another INVITE or a request after our 200 shows that it does. A recording
+        client is asked by OPTIONS: ending the dialog by mistake would lose its media.
         """
         unacked = self._unacked.pop(number, None)
         if unacked is None:
@@ -293,7 +295,7 @@ class Offers:
             self._dialog.lost()
 
     def _on_reinvite_cancelled(self, _rtime: Sippy, _request: Sippy) -> None:
-        # sippy has answered 487 by now.
+        # sippy has already answered 487.
         self._theirs = None
         self.next()
 
@@ -304,7 +306,7 @@ class Offers:
         self._dialog.services.transactions.sendACK(transaction)
 
     def close(self) -> None:
-        """Settle what is open, since the leg ends."""
+        """Answer the open offers, since the leg ends."""
         if self._negotiation.late_answer is not None:
             self._acknowledge(None)
         offer, self._theirs = self._theirs, None

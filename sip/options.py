@@ -1,4 +1,4 @@
-"""How the endpoint is made: where it listens, whom it hears, over what, and within which bounds. Pure values."""
+"""The options of the endpoint: addresses, transports, trusted networks, limits. Pure values."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from sip.digest import Credentials
 
 
 class BindError(OSError):
-    """An address cannot be listened on; ``filename`` is the address."""
+    """An address cannot be bound; ``filename`` is the address."""
 
 
 class TransportKind(StrEnum):
-    """What carries SIP messages (RFC 3261 section 18), by the names of URI parameters."""
+    """Transports of SIP messages (RFC 3261 section 18); the values are those of URI parameters."""
 
     UDP = "udp"
     TCP = "tcp"
@@ -20,15 +20,15 @@ class TransportKind(StrEnum):
 
     @property
     def default_port(self) -> int:
-        """The port where none is given (RFC 3261 section 19.1.2)."""
+        """The port if none is given (RFC 3261 section 19.1.2)."""
         return 5061 if self is TransportKind.TLS else 5060
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where a peer listens: host name or IP literal without brackets, port in [1, 65535], and over what.
+    """Where a peer listens: host name or IP literal without brackets, port in [1, 65535], transport.
 
-    ``is_srv`` says that the port was not given: SRV records of the name say where, if there are any (RFC 3263).
+    ``is_srv``: the port was not given, so SRV records of the name are used if there are any (RFC 3263).
     """
 
     host: str
@@ -38,7 +38,7 @@ class Address:
 
     @property
     def bracketed(self) -> str:
-        """The host as URIs and Via have it: an IPv6 literal in brackets."""
+        """The host for URIs and Via: an IPv6 literal in brackets."""
         return f"[{self.host}]" if ":" in self.host else self.host
 
     def __str__(self) -> str:
@@ -48,13 +48,13 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerLimits:
-    """Networks that belong together, and how much each address in them may send beside dialogs that stand.
+    """The networks of one peer, and the rate limits of each address in them. Messages of dialogs are not limited.
 
     Attributes:
         networks: CIDR strings.
-        calls_per_s: New calls a second; five seconds' worth may come at once.
-        requests_per_s: Other requests outside dialogs a second (OPTIONS, REGISTER, BYE for nobody), likewise.
-        any_port: Requests inside dialogs may come from any port of theirs.
+        calls_per_s: New calls a second; bursts of five seconds' worth are allowed.
+        requests_per_s: Other requests outside dialogs a second (OPTIONS, REGISTER, stray BYE), with the same bursts.
+        any_port: Requests inside dialogs may come from any port.
     """
 
     networks: tuple[str, ...]
@@ -65,15 +65,15 @@ class PeerLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerRule:
-    """What holds for peers of some networks beyond being trusted. The first rule that has an address counts.
+    """Further rules for the peers of some networks. The first rule that has an address counts.
 
     Attributes:
-        networks: As CIDR strings.
-        tls_names: SIP domains or host names that the peer's certificate may carry (RFC 5922), besides the host that
+        networks: CIDR strings.
+        tls_names: SIP domains or host names that the peer's certificate may have (RFC 5922), besides the host that
             a target is configured with.
         tls_only: Requests over UDP and TCP get no reply.
-        requires_certificate: The peer must show a certificate of our authorities with one of ``tls_names`` when it
-            connects to us; implies ``tls_only``.
+        requires_certificate: A peer that connects must show a certificate of our authorities with one of
+            ``tls_names``; implies ``tls_only``.
         large_over_tcp: Requests over 1,300 bytes to a UDP target go over TCP (RFC 3261 section 18.1.1).
     """
 
@@ -86,12 +86,12 @@ class PeerRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsOptions:
-    """Our side of TLS; paths of PEM files.
+    """Our TLS files; paths of PEM files.
 
     Attributes:
-        certificate: Our certificate and what leads from it to an authority.
+        certificate: Our certificate, with the intermediate certificates.
         private_key: Its key, without a passphrase.
-        ca: Authorities that certificates of peers must come from; None is the system's.
+        ca: Authorities for the certificates of peers; None is the system's.
     """
 
     certificate: str
@@ -101,16 +101,17 @@ class TlsOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamLimits:
-    """What bounds connections.
+    """Limits of connections.
 
     Attributes:
-        connections: In all, both ways.
-        per_source: That one address may open.
+        connections: Total number, in both directions.
+        per_source: Number that one address may open.
         connect_s: Seconds to connect, TLS included; short, so that the next target is tried within 2 s.
-        handshake_s: Seconds that a peer has for TLS.
+        handshake_s: Seconds that a peer has for the TLS handshake.
         message_s: Seconds from the first byte of a message to its last.
-        idle_out_s: Seconds without a byte after which a connection of ours is closed.
-        idle_in_s: The same for a peer's: longer than session timers, since its phone may be reached by it alone.
+        idle_out_s: Seconds without a byte after which a connection that we opened is closed.
+        idle_in_s: The same for one that a peer opened; longer than session timers, since a phone may be reachable by
+            it alone.
     """
 
     connections: int = 500
@@ -124,15 +125,15 @@ class StreamLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registrar:
-    """Where an address of record of ours is to be bound to us (RFC 3261 section 10).
+    """A registrar at which we register an address of record (RFC 3261 section 10).
 
     Attributes:
-        name: For logs and events; once.
+        name: For logs and events; unique.
         address: Where REGISTER is sent.
         user: User of the address of record, and of our Contact.
         domain: Its domain, and the URI of the REGISTER.
         account: For challenges, or None.
-        expires_s: Life that we ask for, whole seconds.
+        expires_s: Lifetime that we request, whole seconds.
     """
 
     name: str
@@ -145,27 +146,27 @@ class Registrar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipOptions:
-    """How the endpoint listens and whom it hears.
+    """The options of an endpoint.
 
     Attributes:
         listen: Local address; port 0 binds a free one.
-        listen_tcp: Local address for TCP, or None. Without it nothing is sent over TCP either: peers could not
-            reach us.
+        listen_tcp: Local address for TCP, or None. Without it nothing is sent over TCP either, since peers could not
+            connect to us.
         listen_tls: The same for TLS; needs ``tls``.
         tls: Certificate and authorities.
-        advertised: Address put in Via and Contact when it differs from ``listen`` (NAT, virtual IP). TCP and TLS take
-            its host and their own ports.
-        trusted: Networks as CIDR strings whose requests are looked at; all others get no reply at all.
-        peers: Which of them belong together, and what they may send; by default each network by itself.
-        is_urgent: Tells of a dialled number that its calls are taken whatever the limits say.
-        rules: What else holds for peers.
-        streams: Bounds of connections.
+        advertised: Address for Via and Contact if it differs from ``listen`` (NAT, virtual IP). TCP and TLS use its
+            host and their own ports.
+        trusted: Networks as CIDR strings whose requests are read; requests of others get no reply.
+        peers: Which networks belong to one peer, and their rate limits; by default each network is a peer.
+        is_urgent: Tells whether calls to a dialled number are exempt from the limits.
+        rules: Further rules for peers.
+        streams: Limits of connections.
         user_agent: Value of User-Agent and Server.
         watch_every_s: Seconds between OPTIONS to a watched target.
-        is_recording_server: SIPREC clients may call: ``Require: siprec`` is understood (RFC 7866).
-        session_expires_s: Life of a session that we propose (RFC 4028), whole seconds, or None to propose none.
-        min_session_s: Shortest life of a session that we take, whole seconds.
-        account_of: Our account at the peer that has an IP literal, or None: for challenges from there.
+        is_recording_server: SIPREC clients may call: ``Require: siprec`` is supported (RFC 7866).
+        session_expires_s: Session interval that we propose (RFC 4028), whole seconds, or None to propose none.
+        min_session_s: Shortest session interval that we accept, whole seconds.
+        account_of: Returns our account at the peer with an IP literal, for its challenges, or None.
     """
 
     listen: Address

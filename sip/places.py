@@ -1,7 +1,7 @@
-"""Where the peer of a dialog speaks from: what its messages show of it, and what they name. Pure.
+"""The addresses from which the peer of a dialog may send: those its messages came from, and those they name. Pure.
 
-A dialog's tags are known to whoever reads a trace, so a request inside it has to come from where its peer is as well,
-to the port. A proxy that records its route names itself, and so does a telephone that speaks to us past its proxy.
+Everybody who reads a trace knows a dialog's tags. So a request inside a dialog must also come from an address and port
+of its peer: where its messages came from, or what its Record-Route or Contact names.
 """
 
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from sip.message import RawMessage, sent_by_port
 from sip.options import Address, TransportKind
 
 LARGE = frozenset({"INVITE", "ACK", "PRACK", "UPDATE"})
-"""Methods whose requests may be too large for UDP, and then come over TCP (RFC 3261 section 18.1.1)."""
+"""Methods whose requests may be too large for UDP and come over TCP instead (RFC 3261 section 18.1.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where messages of a peer come from.
+    """An address from which a peer may send.
 
     Attributes:
         host: An IP literal.
-        port: The UDP port; None is any: of a peer that sends from ports which it does not listen at, or behind a NAT.
-        is_stream: They come over TCP or TLS, from a port that each connection has anew.
+        port: The UDP port; None is any, for a peer that sends from other ports than it listens on, or behind a NAT.
+        is_stream: TCP or TLS, where each connection has another port.
     """
 
     host: str
@@ -29,7 +29,7 @@ class Place:
 
     @classmethod
     def named(cls, address: Address) -> "Place":
-        """Return the place that an address is, as a URI names it."""
+        """Return the place of an address that a URI names."""
         if address.transport is not TransportKind.UDP:
             return cls(host=address.host, is_stream=True)
         return cls(host=address.host, port=address.port)
@@ -39,9 +39,9 @@ class Place:
         """Return the place that a message came from.
 
         Args:
-            message: A request, whose Via says where its sender listens, or a response to one of ours.
-            source: Where it came from.
-            known: Places of this peer; a response comes from where our request went, or from any port.
+            message: A request, whose Via says where its sender listens, or a response to a request of ours.
+            source: The address it came from.
+            known: Places of this peer; a response from another port than our request went to allows any port.
         """
         place = cls.named(source)
         if place.is_stream:
@@ -50,12 +50,12 @@ class Place:
         return place if listens else cls(host=source.host)
 
     def fits(self, source: Address, method: str, *, any_port: bool = False) -> bool:
-        """Tell whether a request may come from a source's port and transport, its host aside.
+        """Tell whether a request may come from a source's port and transport; its host is not compared.
 
         Args:
-            source: Where it came from.
-            method: What it is.
-            any_port: The peer is declared to send from any port.
+            source: The address it came from.
+            method: Of the request.
+            any_port: The configuration allows the peer any port.
         """
         if source.transport is not TransportKind.UDP:
             return self.is_stream or method in LARGE or any_port

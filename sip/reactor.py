@@ -1,18 +1,22 @@
-"""The call loop: sippy's event dispatcher, made safe to build on. Runs on the main thread.
+"""The call loop: a wrapper of sippy's event dispatcher. Runs on the main thread.
 
-Why a wrapper. sippy's ``ED2`` is one dispatcher per process, made when it is imported, and it wakes up by SIGURG,
-which Python hands to the main thread only. It prints what a callback raises and goes on, so that a bug would reach
-neither the log nor a test; its modules also print whole messages that they cannot parse, digits and numbers included.
-Here every callback runs inside one function that logs a failure once, and sippy's own printing is sent to that log
-without the message. sippy reads the clock by ctypes, which lets go of the interpreter: the call thread had to get it
-back from a busy writer for each timer that it made. Python's own way does not let go.
-Timers may be made on the call thread only; `Reactor.submit` is the one door for other threads.
+Why sippy's dispatcher ``ED2`` is wrapped:
 
-This module, `sip.transport`, `sip.arrivals`, `sip.transactions`, `sip.stream_server`, `sip.endpoint_services`,
-`sip.message_io`, `sip.dialog`, `sip.leg_dialog`, `sip.negotiation`, `sip.offered_invite`, `sip.invited`,
-`sip.inviting`, `sip.offers`, `sip.reliable_uas`, `sip.reliable_uac`, `sip.session_timer`, `sip.referral`, `sip.leg`,
-`sip.authorization`, `sip.registration`, `sip.watch`, `sip.sanity`, `sip.uas_core` are the only ones behind the wall:
-no sippy object leaves them.
+- There is one in a process, and it is woken by SIGURG, which Python delivers to the main thread only.
+- It prints the exceptions of callbacks, so that a bug would reach neither the log nor a test. Here every callback runs
+  in `guarded`, which logs an exception once.
+- sippy's modules print whole messages that they cannot parse, with digits and numbers. Here that goes to the log
+  without the message.
+- It reads the clock by ctypes, which releases the GIL: for each timer the call thread had to take it back from a busy
+  writer. `time.clock_gettime` keeps it.
+
+Timers are made on the call thread only; other threads use `Reactor.submit`.
+
+Only these modules use sippy, and no sippy object leaves them: this one, `sip.transport`, `sip.arrivals`,
+`sip.transactions`, `sip.stream_server`, `sip.endpoint_services`, `sip.message_io`, `sip.dialog`, `sip.leg_dialog`,
+`sip.negotiation`, `sip.offered_invite`, `sip.invited`, `sip.inviting`, `sip.offers`, `sip.reliable_uas`,
+`sip.reliable_uac`, `sip.session_timer`, `sip.referral`, `sip.leg`, `sip.authorization`, `sip.registration`,
+`sip.watch`, `sip.sanity`, `sip.uas_core`.
 """
 
 import logging
@@ -33,18 +37,18 @@ from sip.message import masked
 _log = logging.getLogger(__name__)
 
 Sippy: TypeAlias = Any
-"""An object of sippy's, which has no types."""
+"""An object of sippy, which has no types."""
 
 
 class Cancellable(Protocol):
-    """Something that has been scheduled and can be called off."""
+    """A scheduled callback that can be cancelled."""
 
     def cancel(self) -> None:
-        """Call it off; harmless when it has happened already."""
+        """Cancel it; harmless after it has run."""
 
 
 class _Timer:
-    """One callback that is due; owns sippy's timer until it fires."""
+    """One scheduled callback; owns sippy's timer until it fires."""
 
     def __init__(self, seconds: float, fn: Callable[..., object], args: tuple[Any, ...]) -> None:
         self._call: tuple[Callable[..., object], tuple[Any, ...]] | None = (fn, args)
@@ -62,11 +66,11 @@ class _Timer:
 
 
 class Reactor:
-    """The loop that owns every call. One per process; `run` belongs to the main thread."""
+    """The loop that runs every call. One in a process; `run` is for the main thread."""
 
     def __init__(self) -> None:
         _quieten_sippy()
-        _mend_urls()
+        _keep_scheme_in_copies()
         MonoTime.clock_getdtime = time.clock_gettime
         self._is_stopping = False
 
@@ -74,7 +78,7 @@ class Reactor:
         """Run callbacks until `stop`.
 
         Raises:
-            RuntimeError: Called on another thread than the main one, where SIGURG would never arrive.
+            RuntimeError: Not called on the main thread; SIGURG arrives only there.
         """
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("the call loop runs on the main thread only")
@@ -87,16 +91,16 @@ class Reactor:
         self.submit(self._stop)
 
     def submit(self, fn: Callable[..., object], *args: object) -> None:
-        """Run ``fn(*args)`` soon on the call thread; may be called from any thread. What it raises is logged."""
+        """Run ``fn(*args)`` soon on the call thread; may be called from any thread. Its exceptions are logged."""
         ED2.callFromThread(guarded, fn, *args)
 
     def call_later(self, seconds: float, fn: Callable[..., object], *args: object) -> Cancellable:
-        """Run ``fn(*args)`` once after ``seconds`` (resolution 10 ms); call thread only. What it raises is logged."""
+        """Run ``fn(*args)`` once after ``seconds`` (resolution 10 ms); call thread only. Its exceptions are logged."""
         return _Timer(seconds, fn, args)
 
     @property
     def now_s(self) -> float:
-        """Return the monotonic clock, in seconds."""
+        """The monotonic clock, in seconds."""
         return time.monotonic()
 
     def _stop(self) -> None:
@@ -105,18 +109,18 @@ class Reactor:
 
 
 def guarded(fn: Callable[..., object], *args: object) -> None:
-    """Call ``fn(*args)``; log what it raises, once, so that one call's bug leaves the other calls alone."""
+    """Call ``fn(*args)`` and log an exception once, so that a bug in one call does not end the others."""
     try:
         fn(*args)
-    except Exception:  # noqa: BLE001 - the boundary between calls: a bug of one ends here
+    except Exception:  # noqa: BLE001 - the boundary between calls
         _log.exception("a callback failed: %s", getattr(fn, "__qualname__", fn))
 
 
 class QuietLogger:
-    """Takes the place of sippy's SIP logger: start lines at DEBUG with numbers masked, never a body."""
+    """Replaces sippy's SIP logger: logs start lines at DEBUG with masked numbers, never a body."""
 
     def write(self, *parts: object, **_: object) -> None:
-        """Log the heading and the start line of a message, if anyone listens at DEBUG."""
+        """Log the heading and the start line of a message, if DEBUG is enabled."""
         if not _log.isEnabledFor(logging.DEBUG):
             return
         heading = str(parts[0]).strip() if parts else ""
@@ -124,8 +128,8 @@ class QuietLogger:
         _log.debug("%s %s", heading, masked(start_line))
 
 
-def _mend_urls() -> None:
-    """Have copies of URIs keep their scheme: sippy makes ``sip:`` of ``sips:``, and with it plain text of TLS."""
+def _keep_scheme_in_copies() -> None:
+    """Make copies of sippy's URIs keep their scheme: sippy makes ``sip:`` of ``sips:``, and so plain text of TLS."""
     if getattr(SipURL.SipURL, "keeps_scheme", False):
         return
     copy = SipURL.SipURL.getCopy
@@ -139,10 +143,9 @@ def _mend_urls() -> None:
 
 
 def _quieten_sippy() -> None:
-    """Send what sippy would print to our log: the one place where a global of sippy is replaced.
+    """Replace sippy's printing by log lines without the text, so that no digit or number reaches the journal.
 
-    Unavoidable: each module holds its own reference to ``dump_exception`` and calls the builtin ``print``, some with
-    the whole message. Without it, digits and numbers would reach stdout and the journal.
+    Each module has its own reference to ``dump_exception`` and calls the builtin ``print``, some with whole messages.
     """
     for module in (EventDispatcher, Network_server, Signal, SipTransactionManager, Udp_server):
         module.dump_exception = _log_dumped
@@ -151,7 +154,7 @@ def _quieten_sippy() -> None:
 
 
 def _log_dumped(message: str, *_: object, **__: object) -> None:
-    # The exception may quote the message it choked on, so only its type and place are logged.
+    # The exception may quote a message, so only its type and place are logged.
     kind, _value, trace = sys.exc_info()
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -160,5 +163,5 @@ def _log_dumped(message: str, *_: object, **__: object) -> None:
 
 
 def _log_printed(*parts: object, **_: object) -> None:
-    # The text may hold a message; that something was printed is all that may be told.
+    # The text may hold a message, so it is not logged.
     _log.debug("sippy printed %d part(s)", len(parts))

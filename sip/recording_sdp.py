@@ -1,9 +1,9 @@
-"""Answers of a recording server: any number of labelled m-lines, each received and none sent to. Pure (RFC 7866 7.2).
+"""Answers of a recording server: any number of labelled m-lines, each receive-only (RFC 7866 section 7.2). Pure.
 
-What can be recorded is answered ``recvonly``, or ``inactive`` while the client holds it, under the port that it has had
-from the beginning; everything else is rejected in its place. Every codec of ours that is offered is accepted, in the
-order of the offer (RFC 3264 section 6.1): a client that copies a call sends what that call has, and rtpengine without
-transcoding takes no other answer. A label comes back as it came.
+A usable m-line is answered ``recvonly``, or ``inactive`` while the client holds it, always with the same port; others
+are rejected in their place. Every known codec of the offer is accepted, in the order of the offer (RFC 3264 section
+6.1): a client sends the codec of the call that it copies, and rtpengine without transcoding takes no other answer.
+Labels are returned unchanged.
 """
 
 import dataclasses
@@ -15,17 +15,17 @@ from sip.offer_answer import LocalStream, NegotiatedMedia
 from sip.sdp import Description, MediaDescription, UnacceptableError
 
 MAX_LINES = 4
-"""m-lines of one session that get a port: two are recorded, others may become one of the two by a later update."""
+"""m-lines of one session that get a port: two are recorded; a later update may replace either by another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One m-line of the client's.
+    """One m-line of the client.
 
     Attributes:
-        stream: As it was offered.
-        local: Our side of it, to be kept; None where it is rejected.
-        media: What was settled; None where it is rejected.
+        stream: The offer.
+        local: Our side, to be kept; None if it is rejected.
+        media: The result; None if it is rejected.
     """
 
     stream: MediaDescription
@@ -34,17 +34,17 @@ class Line:
 
     @property
     def is_active(self) -> bool:
-        """Tell whether audio may come on it now."""
+        """Tell whether audio may arrive on it now."""
         return self.media is not None and self.media.receives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingAnswer:
-    """An answer ready to be sent, and what is to be kept of it for the next one.
+    """An answer, and the state to keep for the next one.
 
     Attributes:
         content: The session description.
-        session: The whole, with its version; `LocalStream` of no port.
+        session: The session with its version, as a `LocalStream` without a port.
         lines: Each m-line, in order.
     """
 
@@ -54,7 +54,7 @@ class RecordingAnswer:
 
 
 def usable(offer: Description, session: LocalStream) -> tuple[int, ...]:
-    """Return the positions of the m-lines that can be recorded, at most `MAX_LINES`: those that are sent go first."""
+    """Return the positions of the m-lines that can be recorded, at most `MAX_LINES`; lines that are sent come first."""
     found = [at for at, stream in enumerate(offer.streams) if stream.suits(session.srtp, is_heard_only=True)]
     return tuple(sorted(sorted(found, key=lambda at: not offer.streams[at].sends)[:MAX_LINES]))
 
@@ -65,9 +65,9 @@ def answer(
     """Answer an offer.
 
     Args:
-        offer: The client's.
+        offer: The client's offer.
         session: Of the last answer, or a new one: address, o= and whether keys are needed.
-        locals_: Our side of each m-line in order, with its port; None, or nothing at the end, rejects it.
+        locals_: Our side of each m-line in order, with its port; None, or a missing entry, rejects the line.
         record: Value of a=record (RFC 7866 section 6.2): ``on``, ``off`` or ``paused``; None leaves it out.
 
     Raises:

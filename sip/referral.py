@@ -1,8 +1,8 @@
-"""REFER inside a dialog, and the NOTIFYs that tell how it went (RFC 3515). Part of a leg.
+"""REFER inside a dialog, and the NOTIFYs that report its progress (RFC 3515). Part of a leg.
 
-Whether a transfer may be, and what becomes of it, is the application's. Here at most one is open on a leg. Its
-subscription is the implicit one: it ends with the last NOTIFY, and outlives the peer's BYE (RFC 5057 section 4.1).
-Call thread only. Knows sippy; see `sip.reactor`.
+The application decides on a transfer and carries it out. At most one REFER is open on a leg. Its implicit subscription
+ends with the last NOTIFY, also after the peer's BYE (RFC 5057 section 4.1). Call thread only. Knows sippy; see
+`sip.reactor`.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from sip.reactor import Cancellable, Sippy
 from sip.transfer import ReferRequest, TransferError, parse_refer, sipfrag
 
 EXPIRES_S = 180
-"""How long an attempt may take, as the subscription states it: longer than any phone rings."""
-LAST_WORD_S = 1.0
+"""Lifetime of the subscription: longer than any phone rings."""
+LAST_NOTIFY_S = 1.0
 """How long our BYE waits for the answer to the last NOTIFY, which it must not overtake."""
 
 
@@ -67,7 +67,7 @@ class Referrals:
         return None, None, None
 
     def accept(self) -> None:
-        """Answer 202, and tell that the attempt has begun."""
+        """Answer 202, and report by NOTIFY that the attempt has begun."""
         now = self._now
         if now is None or now.is_accepted:
             return
@@ -77,13 +77,13 @@ class Referrals:
         self._tell(100, phrase(100), is_final=False)
 
     def refuse(self, status: int) -> None:
-        """Refuse the REFER: nothing is begun."""
+        """Refuse the REFER."""
         now, self._now = self._now, None
         if now is not None and not now.is_accepted:
             self._dialog.respond(now.request, now.transaction, status)
 
     def notify(self, status: int, reason: str) -> None:
-        """Tell how the attempt stands; a final status is the last word on it."""
+        """Report the progress of the attempt; a final status ends the subscription."""
         if self._now is not None and self._now.is_accepted:
             self._tell(status, reason or phrase(status), is_final=status >= 200)
 
@@ -106,18 +106,18 @@ class Referrals:
             if self._untold == 0 and self._bye is not None:
                 self._send_bye()
 
-    # -- our BYE, which must not overtake the last word
+    # -- our BYE, which must not overtake the last NOTIFY
 
     def must_wait(self, reason: str | None) -> bool:
-        """Tell whether a BYE has to wait for a NOTIFY to be answered; it is then sent from here."""
+        """Tell whether a BYE must wait for the answer to a NOTIFY; if so, it is sent from here."""
         if self._untold == 0:
             return False
         self._bye_reason = reason
-        self._bye = self._dialog.services.reactor.call_later(LAST_WORD_S, self._send_bye)
+        self._bye = self._dialog.services.reactor.call_later(LAST_NOTIFY_S, self._send_bye)
         return True
 
     def has_parted(self) -> None:
-        """The peer's BYE came first: ours is not needed."""
+        """Cancel our BYE: the peer sent one."""
         if self._bye is not None:
             self._bye.cancel()
             self._bye = None

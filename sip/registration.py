@@ -1,4 +1,4 @@
-"""Being registered at a PBX or trunk that wants it (RFC 3261 section 10): in time, with back-off, undone at the end.
+"""Registers us at a PBX or trunk (RFC 3261 section 10): refreshes, retries with back-off, deregisters at the end.
 
 Call thread only. Knows sippy; see `sip.reactor`.
 """
@@ -21,16 +21,16 @@ from sip.options import Registrar
 from sip.reactor import Cancellable, Sippy
 
 RETRY_S, RETRY_MAX_S = 5.0, 300.0
-"""Wait after a first failure, doubled with each more, and the longest."""
+"""Wait after the first failure, doubled after each further one, and its maximum."""
 
 MAX_LENGTHENED = 8
-"""Times in a row that a registrar is asked again at once for longer."""
+"""Times in a row that a longer lifetime is requested at once after a 423."""
 
 LONGEST_S = 7 * 24 * 3600
-"""A longer Min-Expires is nonsense."""
+"""Largest Min-Expires that is accepted."""
 
 REFRESH_AT = 0.8
-"""Share of what the registrar granted after which we register again."""
+"""Share of the granted lifetime after which we register again."""
 
 _EXPIRES = re.compile(r";\s*expires\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 _SECONDS = re.compile(r"\s*(\d{1,9})\s*(?:[;(].*)?")
@@ -38,14 +38,14 @@ _SECONDS = re.compile(r"\s*(\d{1,9})\s*(?:[;(].*)?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationState:
-    """How a registration stands: ``until_s`` is when it runs out, monotonic, or None when we are not registered."""
+    """State of a registration: ``until_s`` is when it expires, monotonic, or None if we were never registered."""
 
     status: int | None
     until_s: float | None
 
 
 class Registration:
-    """Keeps one address of record bound to us."""
+    """Keeps one address of record registered."""
 
     def __init__(self, services: EndpointServices, registrar: Registrar) -> None:
         self.registrar = registrar
@@ -61,11 +61,11 @@ class Registration:
 
     @property
     def is_registered(self) -> bool:
-        """Tell whether calls reach us now."""
+        """Tell whether we are registered now."""
         return self.state.until_s is not None and self.state.until_s > self._services.reactor.now_s
 
     def close(self) -> None:
-        """Take the registration back; the answer is not waited for."""
+        """Deregister, without waiting for the answer."""
         self._is_closed = True
         self._stop_timer()
         if self.is_registered:
@@ -114,7 +114,7 @@ class Registration:
         self._timer = self._services.reactor.call_later(granted_s * REFRESH_AT, self._send, self._expires_s)
 
     def _granted_s(self, message: RawMessage) -> int:
-        """Return what the registrar granted to our own Contact; others may be bound to the address too."""
+        """Return the lifetime granted to our Contact, seconds; other Contacts may be registered too."""
         (host, _), _ = self._services.transport.shown(self.registrar.address.transport)
         contacts = [part for value in message.values("contact") for part in split_values(value)]
         for contact in contacts:
@@ -125,7 +125,7 @@ class Registration:
         return int(stated.group(1)) if stated else self._expires_s
 
     def _is_lengthened(self, message: RawMessage) -> bool:
-        """Take a 423 (section 10.3); tells whether it is worth while to ask again."""
+        """Take a 423 (section 10.3); return whether to ask again with a longer lifetime."""
         least = _SECONDS.fullmatch(message.value("min-expires") or "")
         is_longer = least is not None and self._expires_s < int(least.group(1)) <= LONGEST_S
         if least is None or not is_longer or self._lengthened >= MAX_LENGTHENED:

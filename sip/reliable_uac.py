@@ -1,4 +1,4 @@
-"""Provisional responses to our INVITE that we acknowledge (RFC 3262 section 4). Part of a leg.
+"""Reliable provisional responses, client side: acknowledges those to our INVITE (RFC 3262 section 4). Part of a leg.
 
 Call thread only. Knows sippy; see `sip.reactor`.
 """
@@ -17,7 +17,7 @@ _RSEQ = re.compile(r"\s*(\d{1,10})\s*")
 
 
 class ReceivedReliably:
-    """The provisional responses to our INVITE that we must acknowledge; each early dialog has its own numbers."""
+    """The reliable provisional responses to our INVITE; each early dialog has its own sequence numbers."""
 
     def __init__(self, dialog: LegDialog, negotiation: Negotiation) -> None:
         self._dialog = dialog
@@ -28,18 +28,21 @@ class ReceivedReliably:
 
     @property
     def has_offer(self) -> bool:
-        """Tell whether the far side's offer came in a provisional response, and awaits our answer."""
+        """Tell whether a provisional response brought the far side's offer, and we have not answered it."""
         return self._offer is not None
 
     def take(self, response: Sippy, message: RawMessage, *, is_offer_ours: bool) -> bool:
-        """Take a provisional response; tells whether it is new. It is acknowledged, unless it asks for our answer."""
+        """Take a provisional response; return whether it is new.
+
+        A response with an offer is acknowledged by `answer`, others at once.
+        """
         rseq = _RSEQ.fullmatch(message.value("rseq") or "")
         tag = message.tag("to")
         if RELIABLY not in message.option_tags("require") or rseq is None or tag is None:
             return True
         number = int(rseq.group(1))
         if number != self._last.get(tag, number - 1) + 1:
-            return False  # sent again, or one before it is missing (section 4)
+            return False  # a retransmission, or an earlier response is missing (section 4)
         if tag not in self._last and len(self._last) >= MAX_FORKS:
             return False
         self._last[tag] = number
@@ -60,6 +63,6 @@ class ReceivedReliably:
             self._acknowledge(early, rack, body)
 
     def _acknowledge(self, early: Dialog, rack: str, body: Body | None) -> None:
-        early.cseq = self._dialog.cseq  # one row of numbers for all: the dialog that is answered goes on from here
+        early.cseq = self._dialog.cseq  # all early dialogs share one CSeq, which the answered dialog continues
         self._dialog.start(early.new_request("PRACK", body=body, headers=[("RAck", rack)]), None)
         self._dialog.cseq = early.cseq

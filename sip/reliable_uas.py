@@ -1,4 +1,4 @@
-"""Provisional responses of ours that the peer acknowledges (RFC 3262 section 3). Part of a leg.
+"""Reliable provisional responses, server side: those that the peer acknowledges (RFC 3262 section 3). Part of a leg.
 
 Call thread only. Knows sippy; see `sip.reactor`.
 """
@@ -32,10 +32,10 @@ class _Sent:
 
 
 class SentReliably:
-    """The provisional responses of an offered leg that the peer must acknowledge: one at a time, in order.
+    """The reliable provisional responses of an offered leg: one at a time, in order.
 
     Attributes:
-        has_description: One of them had a session description: no other response to the INVITE may have one.
+        has_description: One of them had a session description, so no other response to the INVITE may have one.
     """
 
     def __init__(self, dialog: LegDialog, negotiation: Negotiation, invite: OfferedInvite, offers: Offers) -> None:
@@ -50,11 +50,11 @@ class SentReliably:
 
     @property
     def holds_answer(self) -> bool:
-        """Tell whether a 2xx has to wait: the session description of a provisional response is not acknowledged."""
+        """Tell whether a 2xx must wait until a session description in a provisional response is acknowledged."""
         return self._open is not None and self._open.body is not None
 
     def send(self, status: int, body: Body | None, headers: Sequence[Header]) -> None:
-        """Send a provisional response and send it again until its PRACK comes."""
+        """Send a provisional response, and retransmit it until its PRACK comes."""
         if self._open is not None:
             self._waiting.append((status, body, headers))
             return
@@ -85,13 +85,13 @@ class SentReliably:
         sent.timer = self._dialog.services.reactor.call_later(wait_s, self._again, *args)
 
     def _give_up(self) -> None:
-        """End a call whose caller does not acknowledge (section 3)."""
+        """End a leg whose peer does not acknowledge (section 3)."""
         if self._dialog.move(Move.REFUSE):
             self._invite.reply(504)
             self._dialog.emit(LegEnded(leg=self._dialog.id, cause="timeout", reason=None))
 
     def on_prack(self, request: Sippy, transaction: Sippy, message: RawMessage) -> Sippy:
-        """Take a PRACK; answers what sippy wants of a request hook."""
+        """Take a PRACK; return what sippy expects of a request hook."""
         dialog, sent = self._dialog, self._open
         rack = _RACK.match(message.value("rack") or "")
         expected = (str(sent.rseq), str(self._invite.key[1]), "INVITE") if sent is not None else None

@@ -1,8 +1,7 @@
-"""Host names of targets, kept resolved on a thread of its own: a call never waits for the DNS (RFC 3263).
+"""Resolves the host names of targets in advance, on a thread of its own, so that no call waits for DNS (RFC 3263).
 
-Each name is asked for at the start and again when its records run out. What was known stays in use while the DNS does
-not answer. SRV records are asked of dnspython, a maintained library that half of Python's world resolves by: the
-standard library knows addresses alone, and no times to live.
+Each name is resolved at the start and again when its records expire. While DNS does not answer, the last result stays
+in use. SRV records and times to live come from dnspython; the standard library has neither.
 """
 
 import ipaddress
@@ -25,16 +24,16 @@ from sip.srv_order import SERVICES, SrvTarget, ordered
 _log = logging.getLogger(__name__)
 
 LEAST_TTL_S, MOST_TTL_S = 1.0, 3600.0
-"""Records are asked for again after their time to live, within these bounds."""
+"""Bounds for the time to live of records."""
 
 SYSTEM_TTL_S = 30.0
-"""Of addresses that the system's resolver gives: it does not say for how long they hold."""
+"""Time to live of addresses from the system's resolver, which does not give one."""
 
 RETRY_S = 5.0
-"""After a question that was not answered."""
+"""Wait after a failed query."""
 
 PATIENCE_S = 2.0
-"""Longest wait for one answer."""
+"""Timeout of one query."""
 
 _FAILURES = (dns.exception.DNSException, OSError, UnicodeError)
 
@@ -47,12 +46,12 @@ class _Known:
 
 
 class Resolver:
-    """Keeps names of targets resolved.
+    """Keeps the names of targets resolved.
 
     Args:
-        servers: Name servers with IP literals; none asks the system's, ``/etc/hosts`` included.
+        servers: Name servers by IP literal; if empty, the system's resolver is used, with ``/etc/hosts``.
         families: IP versions that we can send to: 4, 6 or both.
-        on_change: Called on the resolver's thread when a name leads somewhere else than before.
+        on_change: Called on the resolver's thread when the addresses of a name change.
     """
 
     def __init__(self, servers: tuple[Address, ...], families: frozenset[int], on_change: Callable[[], None]) -> None:
@@ -72,29 +71,29 @@ class Resolver:
         self._thread = threading.Thread(target=self._run, name="names", daemon=True)
 
     def want(self, targets: Iterable[Address]) -> None:
-        """Keep these targets resolved from now on, those of them that are names; any thread."""
+        """Set the targets to keep resolved; those that are not names are left out. Any thread."""
         with self._lock:
             self._wanted = frozenset(target for target in targets if _is_name(target))
         self._wake.set()
 
     def start(self, wait_s: float) -> None:
-        """Begin, and wait at most so long until every name has been asked for once."""
+        """Start the thread, and wait at most ``wait_s`` until every name has been queried once."""
         self._thread.start()
         deadline = time.monotonic() + wait_s
         while self._has_unknown() and time.monotonic() < deadline:
             time.sleep(0.01)
 
     def close(self) -> None:
-        """End the thread; a question that is being asked is waited for."""
+        """End the thread, after the query in progress."""
         self._is_closed = True
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(PATIENCE_S + 1)
 
     def expand(self, target: Address) -> tuple[Address, ...]:
-        """Return the addresses of a target in the order in which to try them, from what is known; never waits.
+        """Return the known addresses of a target in the order in which to try them; never waits.
 
-        A name of which nothing is known stands for itself.
+        A name without known addresses is returned as it is.
         """
         with self._lock:
             known = self._known.get(target)
@@ -105,7 +104,7 @@ class Resolver:
 
     @property
     def failing(self) -> list[str]:
-        """Return the names that could not be resolved when last asked for."""
+        """The names whose last query failed."""
         with self._lock:
             return sorted(str(target) for target, known in self._known.items() if known.is_failing)
 
@@ -159,10 +158,10 @@ class Resolver:
         for entry in answer:
             host = entry.target.to_text(omit_final_dot=True)
             if host in ("", "."):
-                continue  # the service is not there, it says (RFC 2782)
+                continue  # the service does not exist (RFC 2782)
             try:
                 found, address_ttl_s = self._addressed(host, entry.port)
-            except _FAILURES as error:  # one of several whose name leads nowhere
+            except _FAILURES as error:  # other records may have addresses
                 failed = error
                 continue
             ttl_s = min(ttl_s, address_ttl_s)
@@ -201,7 +200,7 @@ class Resolver:
 
 
 def _is_name(target: Address) -> bool:
-    """Tell whether a target is resolved here: one over TLS stays a name, which its certificate has to carry."""
+    """Tell whether a target is to be resolved; over TLS the name is needed to check the certificate."""
     return not is_ip(target.host) and target.transport is not TransportKind.TLS
 
 

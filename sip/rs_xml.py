@@ -1,10 +1,8 @@
-"""A small tree out of hostile XML, read with expat under limits. Pure.
+"""Parses untrusted XML into a small tree, with expat and limits on bytes, depth, elements and attributes. Pure.
 
-Why not ``defusedxml``: it refuses entities and outside references in front of a parser that then builds the whole tree,
-however many elements, however deep; a limit on those has to be set while expat reads. And why not a namespace parser:
-clients send prefixes that they never declare, and that is no reason to know nothing of a call. So expat is used as it
-is, with everything that a document type could do forbidden (no DTD at all, hence no entity, no bomb, no fetch), and
-prefixes are told apart here. What is bounded: bytes, depth, elements, attributes.
+A document type is refused, and with it entities, entity expansion and external references. ``defusedxml`` refuses those
+too, but builds a tree of any size and depth; limits must be checked while expat reads. Prefixes are resolved here,
+because clients send undeclared ones, which expat's namespace mode refuses.
 """
 
 import re
@@ -25,15 +23,15 @@ _DECLARATION = re.compile(rb"<\?xml[^>]{0,200}\?>")
 
 
 class XmlError(ValueError):
-    """The bytes are no XML that may be read; a sentence."""
+    """The bytes cannot or must not be parsed as XML; the message is a sentence."""
 
 
 class NotWellFormedError(XmlError):
-    """It is XML, or meant to be, and not well-formed: `sip.rs_xml_repair` may make something of it."""
+    """The XML is not well-formed; `sip.rs_xml_repair` may be able to read it."""
 
 
 class _UnknownEncodingError(XmlError):
-    """Python knows no such encoding, or none that expat can take a byte at a time."""
+    """Python or expat does not support the encoding."""
 
 
 @dataclass(slots=True)
@@ -41,10 +39,9 @@ class Node:
     """One element.
 
     Attributes:
-        name: Local name, as it is spelled.
-        namespace: What its prefix stands for, or None where that was never said.
-        attributes: By local name in lower case without ``-`` and ``_``, so that ``participant_id`` and
-            ``participantId`` are one.
+        name: Local name as spelled.
+        namespace: Of its prefix, or None if the prefix was not declared.
+        attributes: By local name as `plain` makes it, so that ``participant_id`` and ``participantId`` are the same.
         text: Its own text without that of its children, stripped.
         children: In order.
     """
@@ -56,11 +53,11 @@ class Node:
     children: "list[Node]" = field(default_factory=list)
 
     def named(self, *names: str) -> "list[Node]":
-        """Return the children of these names, plain as `plain` makes them."""
+        """Return the children with one of these names, given as `plain` makes them."""
         return [child for child in self.children if plain(child.name) in names]
 
     def within(self, name: str) -> "Iterator[Node]":
-        """Yield the elements of this name below it, however deep."""
+        """Yield the descendants with this name."""
         for child in self.children:
             if plain(child.name) == name:
                 yield child
@@ -68,19 +65,16 @@ class Node:
 
 
 def plain(name: str) -> str:
-    """Return a name as names are compared: lower case, without ``-`` and ``_``."""
+    """Return a name in the form in which names are compared: lower case, without ``-`` and ``_``."""
     return name.replace("-", "").replace("_", "").lower()
 
 
 def parse(content: bytes) -> Node:
-    """Read a document.
-
-    Text that is not in the encoding that it claims is read as Latin-1: a name with a strange letter in it is better
-    than none.
+    """Parse a document; if its encoding is wrong or unknown, as Latin-1.
 
     Raises:
         NotWellFormedError: It is not well-formed.
-        XmlError: It has a document type, or is beyond a limit.
+        XmlError: It has a document type, or exceeds a limit.
     """
     if len(content) > MAX_BYTES:
         raise XmlError(f"{len(content)} bytes of metadata, at most {MAX_BYTES}")
@@ -111,7 +105,7 @@ _ENCODING_ERRORS = {
 
 
 class TreeBuilder:
-    """Builds the tree while somebody reads, and sees to the limits.
+    """Builds the tree from a parser's events, and checks the limits.
 
     Attributes:
         root: The first element, or None before it.
@@ -125,14 +119,14 @@ class TreeBuilder:
 
     @property
     def names(self) -> list[str]:
-        """Return the names of the elements that are open, the root first, as they are spelled and without prefixes."""
+        """Names of the open elements, the root first, as spelled and without prefixes."""
         return [node.name for node, _ in self._open]
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """Begin an element.
 
         Raises:
-            XmlError: A limit is reached.
+            XmlError: A limit is exceeded.
         """
         self._elements += 1
         if self._elements > MAX_ELEMENTS or len(self._open) >= MAX_DEPTH or len(attributes) > MAX_ATTRIBUTES:
@@ -151,20 +145,18 @@ class TreeBuilder:
         self._open.append((node, []))
 
     def end(self) -> None:
-        """End the element that was begun last."""
+        """End the innermost open element."""
         node, text = self._open.pop()
         self._scopes.pop()
         node.text = "".join(text).strip()
 
     def text(self, data: str) -> None:
-        """Take text of the element that is open."""
+        """Add text to the innermost open element."""
         if self._open:
             self._open[-1][1].append(data)
 
 
 class _Expat:
-    """Reads with expat."""
-
     def read(self, content: bytes, encoding: str | None) -> Node:
         tree = TreeBuilder()
         parser = expat.ParserCreate(encoding)
@@ -193,6 +185,6 @@ def _declares(attribute: str) -> bool:
 
 
 def split(name: str) -> tuple[str, str]:
-    """Return the prefix of a name, or "", and the rest."""
+    """Return the prefix of a name, or "", and the local name."""
     prefix, colon, local = name.partition(":")
     return (prefix, local) if colon else ("", name)

@@ -1,10 +1,9 @@
-"""A small tree out of XML that is not well-formed, for what can still be read in it. Pure.
+"""Parses XML that is not well-formed into a small tree, as far as it can be read. Pure.
 
-`sip.rs_xml` reads first; this is for documents that it gives up on since a tag is wrong, not closed, or cut off. One
-pass, no looking back: an end tag that closes nothing is ignored unless it nearly names what is open, one that closes
-something further out closes what is inside it, and the root lasts to the end of the document. What was cut off in the
-middle, a tag or the text of an element, does not count: half a number is another number. The limits are those of
-`sip.rs_xml`, and a document type is refused here too.
+For documents that `sip.rs_xml` refuses because a tag is wrong, not closed, or cut off. It makes one pass. An end tag
+that matches no open element is ignored, unless it is a misspelling of the innermost one. An end tag of an outer element
+also closes those inside it. The root lasts to the end of the document. A tag or text that is cut off is left out: half
+a number is another number. The limits are those of `sip.rs_xml`; a document type is refused.
 """
 
 import difflib
@@ -14,26 +13,26 @@ from sip.rs_xml import MAX_ATTRIBUTES, NO_DOCUMENT_TYPE, PADDING, UTF_16, Node, 
 
 _TAG = re.compile(r"<(/?)([A-Za-z_][\w.:-]{0,127})((?:[^<>\"']|\"[^\"<]*\"|'[^'<]*')*)>")
 _BROKEN_TAG = re.compile(r"<(/?)([A-Za-z_][\w.:-]{0,127})([^<>]*)>")
-"""One whose quotes do not match: it ends at the next bracket."""
+"""A tag whose quotes do not match: it ends at the next bracket."""
 _ATTRIBUTE = re.compile(r"(?<![\w.:-])([A-Za-z_][\w.:-]{0,127})\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'/]+))")
 _REFERENCE = re.compile(r"&(?:(lt|gt|amp|quot|apos)|#(\d{1,7})|#x([0-9A-Fa-f]{1,6}));")
 _NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
 _SECTIONS = (("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>"))
 MAX_BRACKETS = 20_000
-"""Twice the most elements that are taken, and room for what is none."""
+"""Two for each allowed element, and room for stray brackets."""
 MAX_STRAY_ENDS = 50
-"""Different end tags that close nothing, where they stand in different elements: each is compared with what is open."""
+"""Most different pairs of an end tag without an open element and the innermost open element; each is compared once."""
 MAX_COMPARED = 40
-"""Characters of the longest name that is compared: difflib takes a time that grows with the product of both."""
+"""Characters of the longest name that is compared: difflib's time grows with the product of both lengths."""
 _SIMILAR = 0.6
-"""Ratio of difflib from which an end tag is taken for a misspelling of the element that is open."""
+"""Ratio of difflib from which an end tag counts as a misspelling of the innermost open element."""
 
 
 def repair(content: bytes) -> Node:
-    """Read what can be read of a document.
+    """Parse a document as far as possible.
 
     Raises:
-        XmlError: There is no element, a document type, or a limit is reached.
+        XmlError: It has no element or a document type, or exceeds a limit.
     """
     return _Repair(_decoded(content)).tree()
 
@@ -49,13 +48,11 @@ def _decoded(content: bytes) -> str:
 
 
 class _Repair:
-    """Reads one document."""
-
     def __init__(self, text: str) -> None:
         self._text = text
         self._tree = TreeBuilder()
         self._strays: dict[tuple[str, str], bool] = {}
-        """Whether an end tag closes what is open, for those that do not name it: a client repeats its mistakes."""
+        """Whether an end tag is a misspelling, by the tag and the innermost open element: clients repeat mistakes."""
 
     def tree(self) -> Node:
         at = brackets = 0
@@ -70,7 +67,7 @@ class _Repair:
         return self._tree.root
 
     def _take(self, at: int) -> int:
-        """Take what begins with a bracket; return where to go on."""
+        """Read the tag or section at a bracket; return where to continue."""
         text = self._text
         for begin, end in _SECTIONS:
             if text.startswith(begin, at):
@@ -83,7 +80,7 @@ class _Repair:
         if text.startswith("<!", at):
             raise XmlError(NO_DOCUMENT_TYPE)
         tag = _TAG.match(text, at) or _BROKEN_TAG.match(text, at)
-        if tag is None:  # a bracket that stands for itself, or a tag that never ends
+        if tag is None:  # a stray bracket, or a tag that never ends
             return at + 1
         is_end, name, rest = tag.groups()
         if is_end:
@@ -95,19 +92,19 @@ class _Repair:
     def _start(self, name: str, rest: str) -> None:
         root = self._tree.root
         if root is not None and plain(split(name)[1]) == plain(root.name):
-            return  # a second document, or the beginning again: one root is enough
+            return  # a second document, or the first repeated: there is one root
         attributes: dict[str, str] = {}
         for match in _ATTRIBUTE.finditer(rest):
             key, *values = match.groups()
             attributes.setdefault(key, _resolved(next(filter(None, values), "")))
             if len(attributes) > MAX_ATTRIBUTES:
-                break  # which the tree refuses
+                break  # `TreeBuilder.start` refuses it
         self._tree.start(name, attributes)
         if rest.rstrip().endswith("/") and len(self._tree.names) > 1:
             self._tree.end()
 
     def _end(self, name: str) -> None:
-        """End an element, and those inside it that were not ended; the root lasts."""
+        """End an element and the open elements inside it; the root is not ended."""
         ended, inside = plain(split(name)[1]), [plain(one) for one in self._tree.names[1:]]
         if ended in inside:
             last = len(inside) - 1 - inside[::-1].index(ended)

@@ -1,8 +1,8 @@
-"""Whether sippy can read a message: asked before it begins a transaction that an exception would leave behind.
+"""Sanity check: whether sippy can read a message, asked before a transaction begins.
 
-sippy reads headers when they are first asked for, in the middle of its work. What a peer wrote into them must end in an
-answer to that peer, and not in a traceback. A call is not refused over a header that we can do without: see `mended`.
-Knows sippy; see `sip.reactor`.
+sippy parses headers on first use, in the middle of its work, where an exception would leave a transaction behind. A
+malformed header must lead to an answer, not to a traceback. A header that is not needed must not lead to a refusal:
+see `repaired`. Knows sippy; see `sip.reactor`.
 """
 
 from collections.abc import Iterable
@@ -18,16 +18,16 @@ from sip.reactor import Sippy
 _READ = ("via", "from", "to", "call-id", "cseq", "max-forwards", "expires", "contact", "route", "record-route")
 _ADDRESSES = {"contact", "route", "record-route"}
 _FRAME = {"via", "from", "to", "call-id", "cseq"}
-"""Headers that sippy wants in every message."""
+"""Headers that sippy needs in every message."""
 _MOST = 16
-"""Headers with an address that are looked at one by one; no message of a peer that means well has more."""
+"""Most headers with an address that are tried one by one; real messages do not have more."""
 
 
 def check_readable(message: RawMessage) -> None:
-    """Have sippy read every header that it will need.
+    """Have sippy parse every header that it will use.
 
     Raises:
-        MalformedMessageError: It cannot; the error names the kind of trouble only, never what stands there.
+        MalformedMessageError: It cannot; the error names the kind of failure, never the content.
     """
     try:
         _read((SipRequest if message.status is None else SipResponse)(message.text_for_stack()))
@@ -38,12 +38,11 @@ def check_readable(message: RawMessage) -> None:
         raise malformed from error
 
 
-def mended(message: RawMessage, source: Address) -> RawMessage | None:
-    """Return a message without what sippy cannot read of Route, Contact and Record-Route, or None if that is not it.
+def repaired(message: RawMessage, source: Address) -> RawMessage | None:
+    """Return a message with its Route, Contact and Record-Route repaired for sippy, or None: that does not help.
 
-    A bracket that is missing is added. A Route that makes no sense is left out: we are where it leads to. A Contact
-    that makes none gives way to the address that the message came from. A Record-Route is not guessed: our requests
-    would go astray.
+    A missing bracket is added. An unreadable Route is left out, since it leads to us. An unreadable Contact is replaced
+    by the source address of the message. An unreadable Record-Route is not replaced: our requests would go wrong.
     """
     headers: list[tuple[str, str]] = []
     looked_at = 0
@@ -63,7 +62,7 @@ def mended(message: RawMessage, source: Address) -> RawMessage | None:
 
 
 def _candidates(name: str, value: str, source: Address) -> Iterable[str]:
-    """Return what a header may be taken to mean, the likeliest first."""
+    """Yield the possible meanings of a header, the likeliest first."""
     yield value
     bare = strip_quoted(value)
     if bare.count("<") > bare.count(">"):
@@ -72,7 +71,7 @@ def _candidates(name: str, value: str, source: Address) -> Iterable[str]:
         yield value.replace(">", "")
     if name == "contact":
         over = "" if source.transport is TransportKind.UDP else f";transport={source.transport.value}"
-        mark = ";+sip.src" if "+sip.src" in bare.lower() else ""  # that it is a recording client
+        mark = ";+sip.src" if "+sip.src" in bare.lower() else ""  # the mark of a recording client
         yield f"<sip:{source.bracketed}:{source.port}{over}>{mark}"
 
 

@@ -1,7 +1,7 @@
-"""Keys for SRTP in session descriptions: a=crypto (RFC 4568; suites of RFC 6188 too). Pure but for the source of keys.
+"""SRTP keys in session descriptions: a=crypto (RFC 4568; suites of RFC 6188 too). Pure but for the random source.
 
-A key lies in its `Crypto` and nowhere else: never in a repr, never in a sentence of an error. `Crypto.wipe` overwrites
-it once the media core has it; `Crypto.name`, a digest, goes on telling one key from another.
+A key is in its `Crypto` only, never in a ``repr`` or an error. `Crypto.wipe` overwrites it once the media core has it;
+`Crypto.name`, a digest, still identifies it.
 """
 
 import base64
@@ -24,18 +24,18 @@ _MAX_LIFETIME = 1 << 48
 
 
 class Srtp(StrEnum):
-    """Whether the audio of a side is to be encrypted."""
+    """Whether the audio of a side is encrypted."""
 
     OFF = "off"
     """Plain RTP only."""
     OPTIONAL = "optional"
-    """As the other side has it."""
+    """As the other side wants."""
     REQUIRED = "required"
     """SRTP only."""
 
 
 class Suite(StrEnum):
-    """The crypto suites that the media core knows, as they are spelled in SDP."""
+    """The crypto suites that the media core supports, as spelled in SDP."""
 
     AES_CM_128_HMAC_SHA1_80 = "AES_CM_128_HMAC_SHA1_80"
     AES_CM_128_HMAC_SHA1_32 = "AES_CM_128_HMAC_SHA1_32"
@@ -44,25 +44,25 @@ class Suite(StrEnum):
 
     @property
     def key_bytes(self) -> int:
-        """Return the length of master key and master salt together."""
+        """Length of master key and master salt together."""
         return (32 if self.startswith("AES_256") else 16) + _SALT_BYTES
 
 
 OFFERED = (Suite.AES_CM_128_HMAC_SHA1_80, Suite.AES_CM_128_HMAC_SHA1_32)
-"""What we offer: the two that every implementation has (RFC 4568 section 6.2), the long tag first."""
+"""The suites of our offers: the two that every implementation has (RFC 4568 section 6.2), the long tag first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crypto:
-    """One a=crypto line that can be used: the key under which its owner sends.
+    """One usable a=crypto line: the key with which its owner encrypts.
 
     Attributes:
-        tag: Names the line within its m-line; an answer takes one of the offer's.
+        tag: Number of the line within its m-line; an answer repeats one of the offer.
         suite: The crypto suite.
         key: Master key, then master salt; empty once wiped. Never shown.
-        lifetime: Packets for which its owner will use the key, or None for the longest.
-        mki: Value that stands in every packet before its authentication tag, or empty.
-        name: Digest of suite, key and MKI: tells keys apart, and tells nothing of them.
+        lifetime: Packets for which the owner will use the key, or None for the maximum.
+        mki: Value before the authentication tag of every packet, or empty.
+        name: Digest of suite, key and MKI: identifies the key without disclosing it.
     """
 
     tag: int
@@ -80,17 +80,17 @@ class Crypto:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyPair:
-    """What an exchange settled: the key that we send under and the one that the peer sends under; one suite."""
+    """The negotiated keys: ours for what we send, the peer's for what it sends; both of one suite."""
 
     ours: Crypto
     theirs: Crypto
 
 
 def read(value: str) -> Crypto | None:
-    """Read what stands behind ``a=crypto:``, or return None if it cannot be used.
+    """Parse the value of ``a=crypto:``, or return None if it cannot be used.
 
-    That is: another suite or key method, a key of the wrong length, several keys, or a session parameter that would
-    change what the suite protects (RFC 4568 section 6.3; those after a dash may be passed over, and so may WSH).
+    Not usable are: another suite or key method, a key of the wrong length, several keys, and session parameters that
+    change what the suite protects (RFC 4568 section 6.3; those after a dash and WSH are ignored).
     """
     match = _CRYPTO.fullmatch(value.strip())
     if match is None or match[2].upper() not in Suite.__members__:
@@ -108,7 +108,7 @@ def read(value: str) -> Crypto | None:
 
 
 def _decoded(encoded: str) -> bytearray:
-    """Return what base 64 stands for, padded or not; nothing if it is none."""
+    """Decode base64, padded or not; empty if it is invalid."""
     try:
         return bytearray(base64.b64decode(encoded.rstrip("=") + "=" * (-len(encoded.rstrip("=")) % 4), validate=True))
     except (binascii.Error, ValueError):
@@ -116,7 +116,7 @@ def _decoded(encoded: str) -> bytearray:
 
 
 def _key_parameters(fields: list[str]) -> tuple[int | None, bytes] | None:
-    """Read what may follow a key: a lifetime, then an MKI; None if it is neither."""
+    """Parse the optional lifetime and MKI after a key; None if they are invalid."""
     lifetime, mki = None, b""
     if fields and (match := _LIFETIME.fullmatch(fields[0])):
         lifetime = 1 << int(match[1]) if match[1] else int(match[2])
@@ -139,15 +139,15 @@ def _made(tag: int, suite: Suite, key: bytearray, *, lifetime: int | None = None
 
 
 def new(tag: int, suite: Suite, random: Callable[[int], bytes] = secrets.token_bytes) -> Crypto:
-    """Return a key of ours that nobody has had before."""
+    """Return a new random key."""
     return _made(tag, suite, bytearray(random(suite.key_bytes)))
 
 
 def offered() -> tuple[Crypto, ...]:
-    """Return the keys for an offer of ours, one for each of `OFFERED`."""
+    """Return new keys for an offer, one for each suite of `OFFERED`."""
     return tuple(new(tag, suite) for tag, suite in enumerate(OFFERED, 1))
 
 
 def line(crypto: Crypto) -> str:
-    """Return the SDP line of a key of ours; ours are for the whole session and have no MKI."""
+    """Return the SDP line of one of our keys, which have no lifetime and no MKI."""
     return f"a=crypto:{crypto.tag} {crypto.suite} inline:{base64.b64encode(crypto.key).decode()}"

@@ -1,8 +1,8 @@
-"""Session descriptions: what one says, read leniently. Pure (RFC 8866); offers and answers are in `sip.offer_answer`.
+"""Parses session descriptions (RFC 8866), leniently. Pure; offers and answers are in `sip.offer_answer`.
 
-Codecs are named by their static RTP payload number (RFC 3551): 8 PCMA, 0 PCMU, 9 G.722. Reading takes what phones and
-exchanges send, not only what the RFC allows; whatever it cannot take raises `SdpError` and nothing else. Keys for SRTP
-are in `sip.sdes`; none is in a repr or an error.
+Codecs are named by their static RTP payload number (RFC 3551): 8 PCMA, 0 PCMU, 9 G.722. The parser accepts what phones
+and PBXs send, not only what the RFC allows, and raises `SdpError` only. SRTP keys are in `sip.sdes`; no ``repr`` and no
+error shows a key.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from sip.sdes import Crypto, Srtp
 PCMU, PCMA, G722 = 0, 8, 9
 _NAMES = {"PCMU": PCMU, "PCMA": PCMA, "G722": G722}
 SPELLED = {number: name for name, number in _NAMES.items()}
-"""The codecs that we know, as they are spelled."""
+"""The supported codecs as spelled in SDP."""
 NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - values of the wire, never bound
 DIRECTIONS = {
     "sendrecv": (True, True),
@@ -25,23 +25,23 @@ DIRECTIONS = {
     "recvonly": (False, True),
     "inactive": (False, False),
 }
-"""By attribute: whether the owner of a description sends, and whether it receives."""
+"""By attribute: whether the owner of the description sends, and whether it receives."""
 
 MAX_BYTES = 65_535
 MAX_STREAMS = 32
 MAX_KEYS = 16
-"""a=crypto lines that are looked at of one stream."""
+"""Most a=crypto lines of one stream that are read."""
 _PLAIN = ("RTP/AVP", "RTP/AVPF")
 _SECURE = ("RTP/SAVP", "RTP/SAVPF")
 _RTPMAP = re.compile(r"(\d{1,3})\s+([^/\s]+)\s*/\s*(\d{1,6})(?:\s*/\s*\d+)?\s*")
 
 
 class SdpError(ValueError):
-    """The text is no session description, or none that can be used."""
+    """The text is not a usable session description."""
 
 
 class UnacceptableError(SdpError):
-    """The description is sound but has no stream that we can take: 488 (RFC 3261 section 21.4.26)."""
+    """The description is valid but has no usable stream: 488 (RFC 3261 section 21.4.26)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,18 +50,18 @@ class MediaDescription:
 
     Attributes:
         kind: ``audio``, ``image``, ``video`` ...
-        port: RTP port, 0 when the stream is rejected or unused.
+        port: RTP port; 0 if the stream is rejected or unused.
         protocol: ``RTP/AVP``, ``RTP/SAVP``, ``udptl`` ... as written.
         formats: Format list as written.
         ip: Address of the stream or the session, or None.
         rtcp_port: From a=rtcp (RFC 3605), else the port above RTP.
         sends: Its owner sends (sendrecv or sendonly).
         receives: Its owner receives (sendrecv or recvonly).
-        codecs: Payload type and static codec number of each format that we know, in the owner's order.
+        codecs: Payload type and static codec number of each supported format, in the owner's order.
         event_pts: Payload types of telephone-event at 8000 Hz.
         ptime_ms: Packet time the owner asks for, or None.
-        cryptos: Keys of a=crypto that can be used, in the owner's order (RFC 4568).
-        label: a=label (RFC 4574), which metadata name a stream by, or "".
+        cryptos: Usable keys of a=crypto, in the owner's order (RFC 4568).
+        label: a=label (RFC 4574), by which metadata name the stream, or "".
     """
 
     kind: str
@@ -80,17 +80,17 @@ class MediaDescription:
 
     @property
     def is_secure(self) -> bool:
-        """Tell whether it is SRTP by its profile; a=crypto beside a plain one is only a wish and counts for nothing."""
+        """Tell whether its profile is SRTP; a=crypto with a plain RTP profile is ignored."""
         return self.protocol.upper() in _SECURE
 
     @property
     def is_audible(self) -> bool:
-        """Tell whether it is audio of one peer that we can take."""
+        """Tell whether it is usable audio, and not multicast or broadcast."""
         return self.is_audio and not (self.ip is not None and _is_group(self.ip))
 
     @property
     def is_audio(self) -> bool:
-        """Tell whether it is RTP audio, plain or under a key of ours, with a port and a codec of ours."""
+        """Tell whether it is RTP audio, plain or with a usable key, with a port and a supported codec."""
         is_rtp = bool(self.cryptos) if self.is_secure else self.protocol.upper() in _PLAIN
         return self.kind == "audio" and is_rtp and bool(self.codecs) and self.port > 0
 
@@ -100,11 +100,11 @@ class MediaDescription:
         return self.is_audible and self.ip is not None
 
     def suits(self, srtp: Srtp, *, is_heard_only: bool = False) -> bool:
-        """Tell whether it is usable, and encrypted or not as it has to be; who only listens needs no address."""
+        """Tell whether it is usable and encrypted as required; if we only listen, it needs no address."""
         return (self.is_audible if is_heard_only else self.is_usable) and self._is_secured_as(srtp)
 
     def lacks_address(self, srtp: Srtp) -> bool:
-        """Tell whether it would be usable but for its address."""
+        """Tell whether only its address makes it unusable."""
         return self.is_audio and not self.is_usable and self._is_secured_as(srtp)
 
     def _is_secured_as(self, srtp: Srtp) -> bool:
@@ -112,16 +112,16 @@ class MediaDescription:
 
     @property
     def is_hold(self) -> bool:
-        """Tell whether its owner puts us on hold: it does not want our audio, in any of the three spellings."""
+        """Tell whether its owner puts us on hold: by sendonly, by inactive, or by the address 0.0.0.0."""
         return not self.receives or self.ip in NOWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """A session description as read.
+    """A parsed session description.
 
     Attributes:
-        session_id: Identifier in o=, "" when there is none.
+        session_id: Identifier in o=; "" if there is none.
         version: Version in o=.
         streams: Every m-line, in order.
     """
@@ -131,9 +131,9 @@ class Description:
     streams: tuple[MediaDescription, ...]
 
     def reachable_from(self, ip: str) -> "Description":
-        """Return it as a socket at an address can use it: an address of another IP version, or with a zone, is none.
+        """Return it without the addresses that a socket at an address cannot reach: another IP version, or a zone.
 
-        An address that means hold (0.0.0.0, ::) stays, whatever its version.
+        The addresses that mean hold (0.0.0.0, ::) stay.
         """
         return dataclasses.replace(self, streams=tuple(_reachable_from(ip, stream) for stream in self.streams))
 
@@ -146,15 +146,15 @@ def _reachable_from(ip: str, stream: MediaDescription) -> MediaDescription:
 
 
 def _is_group(ip: str) -> bool:
-    """Tell whether an address is multicast or broadcast: whoever names it could have us flood a network."""
+    """Tell whether an address is multicast or broadcast: a peer could make us flood a network with it."""
     address = ipaddress.ip_address(ip)
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     address = mapped or address
-    return address.is_multicast or (address.version == 4 and address.is_reserved)  # 240.0.0.0/4 has the broadcast one
+    return address.is_multicast or (address.version == 4 and address.is_reserved)  # 240.0.0.0/4 includes broadcast
 
 
 def parse(content: bytes) -> Description:
-    """Read a session description.
+    """Parse a session description.
 
     Raises:
         SdpError: It is too long, has no v=0, or an m-line, address or number that cannot be read.
@@ -211,7 +211,7 @@ def _connection(lines: list[tuple[str, str]]) -> str | None:
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:
-        return None  # a name: nobody waits for the DNS here, and who only listens needs no address
+        return None  # a host name: it is not resolved; a stream that we only receive needs no address
 
 
 def _number(text: str, what: str, limit: int) -> int:
@@ -281,7 +281,7 @@ def _codecs(
         if not (text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= 127):
             continue
         pt = int(text)
-        # The static types mean what RFC 3551 says; some peers write nonsense such as "0 pcmu/8000a" beside them.
+        # Static types are those of RFC 3551, whatever rtpmap says; some peers write "0 pcmu/8000a".
         name, clock = (SPELLED[pt], 8000) if pt in SPELLED else maps.get(pt, ("", 0))
         if name in _NAMES and clock == 8000:
             codecs.append((pt, _NAMES[name]))

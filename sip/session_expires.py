@@ -1,4 +1,4 @@
-"""Session timers as both ends agree on them (RFC 4028). Pure; what runs by them is `sip.session_timer`."""
+"""Negotiation of session timers (RFC 4028). Pure; `sip.session_timer` runs them."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _REFRESHER = re.compile(r";\s*refresher\s*=\s*(uac|uas)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A Session-Expires header: seconds, and who refreshes (``uac``, ``uas``, or None when that is left open)."""
+    """A Session-Expires header: seconds, and who refreshes (``uac``, ``uas``, or None if it does not say)."""
 
     seconds: int
     refresher: str | None
@@ -19,10 +19,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreed:
-    """What a 2xx settled.
+    """The session timer that a 2xx established.
 
     Attributes:
-        seconds: Life of the session without a refresh.
+        seconds: Session interval: the session ends after so long without a refresh.
         is_ours: We refresh.
     """
 
@@ -31,17 +31,17 @@ class Agreed:
 
     @property
     def refresh_s(self) -> float:
-        """Return the seconds after which whoever refreshes does so (section 7.2)."""
+        """Seconds after which the refresher sends a refresh (section 7.2)."""
         return self.seconds / 2
 
     @property
     def expire_s(self) -> float:
-        """Return the seconds after which a session that nobody refreshed is ended with BYE (section 10)."""
+        """Seconds without a refresh after which the session is ended with BYE (section 10)."""
         return self.seconds - min(32.0, self.seconds / 3)
 
 
 def asked(message: RawMessage) -> Asked | None:
-    """Return what a message says of a session timer, or None."""
+    """Return the Session-Expires of a message, or None."""
     value = message.value("session-expires")
     seconds = _SECONDS.match(value) if value is not None else None
     if value is None or seconds is None:
@@ -51,25 +51,25 @@ def asked(message: RawMessage) -> Asked | None:
 
 
 def min_se(message: RawMessage) -> int | None:
-    """Return the shortest session that a 422 allows, or None when it does not say."""
+    """Return the shortest interval that a 422 allows, or None if it does not say."""
     value = message.value("min-se")
     seconds = _SECONDS.match(value) if value is not None else None
     return int(seconds.group(1)) if seconds else None
 
 
 def is_too_short(message: RawMessage, least_s: int) -> bool:
-    """Tell whether a request asks for a session too short for us and knows what 422 means (section 9)."""
+    """Tell whether a request asks for too short an interval and its sender supports 422 (section 9)."""
     wanted = asked(message)
     return wanted is not None and wanted.seconds < least_s and "timer" in message.option_tags("supported")
 
 
 def answer(message: RawMessage, *, own_s: int | None, least_s: int) -> Agreed | None:
-    """Return what our 2xx to a request settles, or None when the session has no timer (section 9).
+    """Return the timer that our 2xx to a request establishes, or None (section 9).
 
     Args:
         message: The INVITE, re-INVITE or UPDATE of the peer.
-        own_s: What we propose when the peer knows session timers and asks for none; None to propose nothing.
-        least_s: Shortest session for us; shorter ones were refused where the peer understands 422.
+        own_s: Interval that we propose if the peer supports session timers and asks for none; None proposes nothing.
+        least_s: Shortest interval for us; shorter ones were refused if the peer supports 422.
     """
     wanted, is_known = asked(message), "timer" in message.option_tags("supported")
     if wanted is None:
@@ -80,6 +80,6 @@ def answer(message: RawMessage, *, own_s: int | None, least_s: int) -> Agreed | 
 
 
 def answered(message: RawMessage) -> Agreed | None:
-    """Return what a 2xx to a request of ours settles, or None: no timer, since the peer knows none (section 7.2)."""
+    """Return the timer that a 2xx to our request establishes, or None: the peer supports none (section 7.2)."""
     settled = asked(message)
     return None if settled is None else Agreed(seconds=settled.seconds, is_ours=settled.refresher != "uas")

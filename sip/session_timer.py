@@ -1,7 +1,6 @@
-"""The session timer of a leg (RFC 4028): refreshes that are ours, and the end of a session that nobody refreshes.
+"""The session timer of a leg (RFC 4028): sends our refreshes, and ends a session that is not refreshed.
 
-Each leg has its own; nothing of it crosses to the other leg of a call. Call thread only. Knows sippy; see
-`sip.reactor`.
+Each leg of a call has its own. Call thread only. Knows sippy; see `sip.reactor`.
 """
 
 from collections.abc import Sequence
@@ -16,16 +15,16 @@ from sip.reactor import Cancellable, Sippy
 from sip.session_expires import Agreed
 
 EXPIRED = 'SIP;cause=408;text="Session timer expired"'
-"""Reason of the BYE that ends a session which nobody refreshed."""
+"""Reason of the BYE that ends a session that was not refreshed."""
 
 LONGEST_S = 1 << 31
-"""More in a Min-SE is nonsense."""
+"""Limit of an accepted Min-SE."""
 
 MAX_LENGTHENED = 8
-"""Times that one leg's peer is asked again for longer: each proxy on the way may want more than the one before."""
+"""Times that a leg repeats a request with a longer interval: each proxy on the way may require more."""
 
 _SOON_S = 0.5
-"""Least wait before a refresh that was refused is tried again."""
+"""Shortest wait before a refused refresh is repeated."""
 
 
 class SessionTimer:
@@ -42,11 +41,11 @@ class SessionTimer:
         self._expiry: Cancellable | None = None
         self._expires_at_s = 0.0
 
-    # -- what messages say
+    # -- negotiation
 
     @property
     def request_headers(self) -> list[Header]:
-        """Return what an INVITE, re-INVITE or UPDATE of ours says of the session timer (sections 7.1 and 7.4)."""
+        """The session timer headers of our INVITE, re-INVITE or UPDATE (sections 7.1 and 7.4)."""
         if self._agreed is not None:
             role = "uac" if self._agreed.is_ours else "uas"
             value = f"{max(self._agreed.seconds, self._peer_least_s)};refresher={role}"
@@ -57,7 +56,7 @@ class SessionTimer:
         return [("Session-Expires", value), ("Min-SE", str(self._dialog.services.session.least_s))]
 
     def refused(self, message: RawMessage) -> bool:
-        """Take a 422 to a request of ours; tells whether it is worth while to ask again, for longer (section 7.3)."""
+        """Take a 422 to our request; return whether to repeat it with a longer interval (section 7.3)."""
         least_s = session_expires.min_se(message)
         is_longer = least_s is not None and self._peer_least_s < least_s < LONGEST_S
         if least_s is None or not is_longer or self._lengthened >= MAX_LENGTHENED:
@@ -67,14 +66,14 @@ class SessionTimer:
         return True
 
     def refusal(self, message: RawMessage) -> list[Header]:
-        """Return the headers of a 422 when a request asks for too short a session, else nothing."""
+        """Return the headers of a 422 if a request asks for too short an interval, else none."""
         least_s = self._dialog.services.session.least_s
         return [("Min-SE", str(least_s))] if session_expires.is_too_short(message, least_s) else []
 
     def agree(self, message: RawMessage) -> list[Header]:
-        """Settle the timer by our 2xx to a request, which is about to be sent; returns its headers."""
+        """Set the timer for the 2xx that we are about to send; return the headers of the 2xx."""
         session = self._dialog.services.session
-        # Some recording clients drop a session that is refreshed from our side: theirs are refreshed only on demand.
+        # Some recording clients end a session that we refresh, so we propose no timer to them.
         own_s = None if self._dialog.is_recorder else self._own_s
         self._run(session_expires.answer(message, own_s=own_s, least_s=session.least_s))
         if self._agreed is None:
@@ -84,13 +83,13 @@ class SessionTimer:
         return [("Session-Expires", f"{self._agreed.seconds};refresher=uac"), ("Require", "timer")]
 
     def agreed(self, message: RawMessage) -> None:
-        """Take a 2xx to a request of ours that had `request_headers`."""
+        """Set the timer from a 2xx to our request with `request_headers`."""
         self._run(session_expires.answered(message) if self.request_headers else None)
 
     # -- time
 
     def close(self) -> None:
-        """Stop: the leg ends."""
+        """Stop the timers."""
         for timer in (self._refresh, self._expiry):
             if timer is not None:
                 timer.cancel()
@@ -121,7 +120,7 @@ class SessionTimer:
             self._parts.reinvite()
 
     def update(self, headers: Sequence[Header]) -> None:
-        """Send an UPDATE without a session description; it refreshes the session, whatever else it says."""
+        """Send an UPDATE without a session description and with some headers; it refreshes the session."""
         own = [("Allow", ALLOW), ("Supported", SUPPORTED), *self.request_headers]
         self._dialog.start(self._dialog.new_request("UPDATE", headers=[*own, *headers]), self._on_update_response)
 
@@ -135,19 +134,19 @@ class SessionTimer:
             self.refreshed(status)
 
     def refreshed(self, status: int) -> None:
-        """Take the final answer to a refresh of ours: a refusal counts only when the session expires (section 10)."""
+        """Take the final response to our refresh; after a refusal the session lives until it expires (section 10)."""
         message = self._dialog.services.transactions.current_or_none
         if status < 300 and message is not None:
             self.agreed(message)
         elif status in (408, 481):
             self._dialog.lost()
         elif status == 422 and message is not None and self.refused(message):
-            self._send()  # what an UPDATE said besides is not said again
+            self._send()  # further headers of an UPDATE are not repeated
         else:
             self._try_later()
 
     def _try_later(self) -> None:
-        """Try again half-way to the end; for 491 that is late enough as well."""
+        """Repeat the refresh halfway to the expiry; that is also late enough after a 491."""
         left_s = self._expires_at_s - self._dialog.services.reactor.now_s
         if self._agreed is not None and self._agreed.is_ours and left_s > _SOON_S:
             self._refresh = self._dialog.services.reactor.call_later(max(_SOON_S, left_s / 2), self._send)

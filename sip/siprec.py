@@ -1,9 +1,9 @@
-"""What a SIPREC client sends in one body: a session description and metadata. Pure (RFC 7866 section 9, RFC 2046).
+"""Finds session description and metadata in the body of a SIPREC client (RFC 7866 section 9, RFC 2046). Pure.
 
-Clients differ in everything that the RFCs leave room for and in much that they do not: boundaries quoted or bare,
-missing at the end or found only in the body, line ends, folded and compact headers, parts in any order under any type,
-lengths that are wrong. So the framing is taken from the delimiter lines alone, and a part is what its content says it
-is when its type does not tell. `take_apart` answers for every input and raises nothing.
+Clients vary, also beyond the RFCs: boundaries quoted or bare, missing at the end or only in the body; line ends; folded
+and compact headers; body parts in any order and of any type; wrong lengths. So only delimiter lines separate body
+parts, and a body part with an unknown type is recognised by its content. `take_apart` accepts every input and raises
+nothing.
 """
 
 import binascii
@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 MAX_BYTES = 1 << 20
-"""A body longer than this is not looked into: the longest metadata of a real client has some 20 kB."""
+"""Longer bodies are not read: the longest metadata of a real client has some 20 kB."""
 MAX_PARTS = 32
-"""Parts in all; real bodies have two or three."""
+"""Most body parts; real bodies have two or three."""
 MAX_DEPTH = 3
-"""Multiparts inside one another."""
+"""Deepest nesting of multiparts."""
 _MAX_HEADERS = 32
 
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r|\Z)")
@@ -27,12 +27,12 @@ _COMPACT = {b"c": b"content-type", b"l": b"content-length", b"e": b"content-enco
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What was found in a body.
+    """The parts of a body.
 
     Attributes:
         sdp: The first session description, or None.
-        metadata: The first metadata document as it came, or None; nothing says yet that it is well-formed.
-        others: Parts that are neither; a client's own extensions, which are passed over.
+        metadata: The first metadata document, unparsed, or None.
+        others: Number of other body parts, such as a client's own extensions.
     """
 
     sdp: bytes | None = None
@@ -41,14 +41,11 @@ class Parts:
 
 
 def take_apart(content: bytes, content_type: str) -> Parts:
-    """Return the session description and the metadata in a body, whatever it is.
+    """Return the session description and the metadata of a body; neither if it is too long or cannot be read.
 
     Args:
         content: The body.
-        content_type: Value of its Content-Type header, parameters included.
-
-    Returns:
-        What was found; nothing at all for a body that is too long or makes no sense.
+        content_type: Value of its Content-Type header, with parameters.
     """
     if len(content) > MAX_BYTES:
         return Parts(others=1)
@@ -70,7 +67,7 @@ def is_metadata_type(content_type: str) -> bool:
 
 
 def _leaves(content: bytes, content_type: str, depth: int, left: list[int]) -> Iterator[tuple[str, bytes]]:
-    """Yield what each part is and holds; ``left`` counts down the parts that may still be looked at."""
+    """Yield kind and content of each body part; ``left`` counts down the parts that may still be read."""
     is_multipart = _bare(content_type).startswith("multipart/") or _looks_multipart(content)
     if not is_multipart:
         yield _kind(content, content_type), content
@@ -88,7 +85,7 @@ def _leaves(content: bytes, content_type: str, depth: int, left: list[int]) -> I
 
 
 def _kind(content: bytes, content_type: str) -> str:
-    """Return what a part is: by its type, or by its first bytes where a client gives it the wrong one."""
+    """Return the kind of a body part, by its type, or by its first bytes if the type is wrong."""
     head = content.lstrip(b"\xef\xbb\xbf \t\r\n")[:2048]
     looks_xml, looks_sdp = head.startswith(b"<"), re.match(rb"v\s*=\s*0\s*[\r\n]", head) is not None
     bare = _bare(content_type)
@@ -100,7 +97,7 @@ def _kind(content: bytes, content_type: str) -> str:
 
 
 def _looks_multipart(content: bytes) -> bool:
-    """Tell whether a body is one of parts by its beginning, whatever its type says: no other begins with dashes."""
+    """Tell whether a body begins like a multipart, whatever its type: no other body begins with dashes."""
     return re.match(rb"\s{0,8}--[^\s-][^\r\n]{0,80}(?:\r\n|\n|\r)[A-Za-z-]{1,40}[ \t]*:", content) is not None
 
 
@@ -109,7 +106,7 @@ def _bare(content_type: str) -> str:
 
 
 def _boundary(content: bytes, content_type: str) -> bytes | None:
-    """Return the boundary: the parameter's where it occurs in the body, else that of the first line like one."""
+    """Return the boundary: the parameter if it occurs in the body, else the first line that begins with dashes."""
     match = _BOUNDARY.search(content_type)
     if match is not None:
         quoted, bare = match.groups()
@@ -134,7 +131,7 @@ def _is_delimiter(line: bytes, boundary: bytes) -> bool:
 
 
 def _split(content: bytes, boundary: bytes) -> Iterator[bytes]:
-    """Yield what lies between the delimiter lines; the last part may lack its end."""
+    """Yield the body parts between the delimiter lines; the last delimiter may be missing."""
     start: int | None = None
     at = 0
     for line in _lines(content):
@@ -150,7 +147,7 @@ def _split(content: bytes, boundary: bytes) -> Iterator[bytes]:
 
 
 def _without_last_break(part: bytes) -> bytes:
-    """Return a part without the line break before its delimiter, which belongs to that."""
+    """Return a body part without the last line break, which belongs to the delimiter."""
     for ending in (b"\r\n", b"\n", b"\r"):
         if part.endswith(ending):
             return part[: -len(ending)]
@@ -158,10 +155,10 @@ def _without_last_break(part: bytes) -> bytes:
 
 
 def _part(raw: bytes) -> tuple[dict[bytes, str], bytes]:
-    """Return a part's headers, names in lower case, and its content.
+    """Return the headers of a body part, names in lower case, and its content.
 
-    The headers end at an empty line, or at the first line that is none. Content-Length is not looked at: where it is
-    given it is often wrong, and the delimiters have told already.
+    The headers end at an empty line, or at the first line that is not a header. Content-Length is ignored: it is often
+    wrong.
     """
     headers: dict[bytes, str] = {}
     at, name = 0, b""
@@ -183,7 +180,7 @@ def _part(raw: bytes) -> tuple[dict[bytes, str], bytes]:
 
 
 def _decoded(body: bytes, headers: dict[bytes, str]) -> bytes:
-    """Return a part's content without its Content-Transfer-Encoding; as it came where that cannot be undone."""
+    """Return the content without its Content-Transfer-Encoding; unchanged if that cannot be decoded."""
     encoding = headers.get(b"content-transfer-encoding", "").strip().lower()
     try:
         if encoding == "base64":

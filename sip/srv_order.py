@@ -1,4 +1,4 @@
-"""Where a host name leads (RFC 3263): the order of SRV records (RFC 2782), and the names to ask for. Pure."""
+"""SRV order: the order in which the servers of a domain are tried (RFC 2782, RFC 3263). Pure."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from sip.options import TransportKind
 
 SERVICES = {TransportKind.UDP: "_sip._udp.", TransportKind.TCP: "_sip._tcp."}
-"""What stands before a domain in the name of its SRV records, by what the target is reached over."""
+"""Prefix of a domain in the name of its SRV records, by transport."""
 
 MOST_TARGETS = 8
-"""Addresses that one name gives: each may cost a caller two seconds of silence."""
+"""Most addresses of one name that are tried: each may cost a caller two seconds of silence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SrvTarget:
-    """One way to reach a name: an address of an SRV record's target, or an address without a record (priority 0)."""
+    """An address of a name: of an SRV record's target, or without SRV records of the name itself (priority 0)."""
 
     priority: int = 0
     weight: int = 0
@@ -27,14 +27,14 @@ def ordered(records: Iterable[SrvTarget], pick: Callable[[int], int]) -> list[Sr
 
     Args:
         records: In any order.
-        pick: Gives a number in [0, n] for n, each as likely as the other: the weights share the calls out.
+        pick: Returns a random number in [0, n] for n, by which calls are distributed by weight.
     """
     found = []
     by_priority: dict[int, list[SrvTarget]] = {}
     for record in records:
         by_priority.setdefault(record.priority, []).append(record)
     for _, left in sorted(by_priority.items()):
-        left.sort(key=lambda record: record.weight)  # those of weight 0 first: they have a small chance
+        left.sort(key=lambda record: record.weight)  # weight 0 comes first and is chosen rarely
         while left:
             chosen, passed = pick(sum(record.weight for record in left)), 0
             for at, record in enumerate(left):

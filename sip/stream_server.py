@@ -1,7 +1,8 @@
-"""TCP and TLS in sippy's terms: what its transactions call a server. Call thread only. Knows sippy; see `sip.reactor`.
+"""Adapts TCP and TLS to the "server" interface of sippy's transactions. Call thread only. Knows sippy.
 
-A response goes back over the connection of its request (RFC 3261 section 18.2.2); each request of ours has a server of
-its own, which knows the connection that took it, so that its CANCEL takes the same and a lost connection is noticed.
+A response goes over the connection of its request (RFC 3261 section 18.2.2). Each request of ours has its own server,
+which stores the connection that took it: its CANCEL uses the same connection, and a lost connection is noticed. See
+`sip.reactor`.
 """
 
 from collections.abc import Callable
@@ -15,26 +16,26 @@ from sip.reactor import Sippy
 
 
 class Outlet(Protocol):
-    """What servers need of the transport; `sip.transport.Transport` is the real one."""
+    """The transport as servers use it; `sip.transport.Transport` implements it."""
 
     def shown(self, kind: str) -> tuple[tuple[str, int], str]:
-        """Return what Via and Contact say over a transport."""
+        """Return address and transport for Via and Contact."""
 
     def post(self, parcel: Parcel) -> None:
-        """Have a parcel sent."""
+        """Send a parcel."""
 
     def on_call_thread(self, fn: Callable[..., None], *args: object) -> None:
-        """Run a function soon on the call thread, unless all is closed by then; from any thread."""
+        """Run a function soon on the call thread, unless the transport is closed by then. Any thread."""
 
     def fall_back(self, transaction: Sippy, request: Sippy) -> None:
-        """Send a request over UDP after all."""
+        """Send a request over UDP instead."""
 
     def unreachable(self, transaction: Sippy) -> None:
         """End a request that could not be sent."""
 
 
 class _Bound:
-    """sippy asks a server whether it listens on every address; one of ours is always a certain one's."""
+    """The options that sippy reads of a server: it is never bound to all addresses."""
 
     @staticmethod
     def isWildCard() -> bool:  # noqa: N802 - sippy's name
@@ -42,8 +43,6 @@ class _Bound:
 
 
 class _StreamServer:
-    """What sippy needs of a server."""
-
     uopts = _Bound
 
     def __init__(self, outlet: Outlet, to: Address, connection: Connection | None) -> None:
@@ -63,18 +62,18 @@ class _StreamServer:
         self._outlet.post(Parcel(raw, over=self.connection, to=self._to, sent=self._sent, failed=self._failed))
 
     def _sent(self, connection: Connection, was_there: bool) -> None:
-        """Take note, on the I/O thread, that a connection took it."""
+        """Note that a connection took the message. I/O thread."""
 
     def _failed(self) -> None:
-        """Take note, on the I/O thread, that nothing took it."""
+        """Note that no connection took the message. I/O thread."""
 
 
 class ReplyServer(_StreamServer):
-    """Sends responses: over the connection of the request, or to its Via if that is gone."""
+    """Sends responses over the connection of the request, or to its Via if that connection has ended."""
 
 
 class RequestServer(_StreamServer):
-    """Sends one request of ours, and its CANCEL and ACK by `beside`."""
+    """Sends one request of ours; `beside` makes the server of its CANCEL or ACK."""
 
     def __init__(
         self, outlet: Outlet, to: Address, connection: Connection | None, *, may_use_udp: bool = False
@@ -88,21 +87,22 @@ class RequestServer(_StreamServer):
 
     @property
     def is_taken(self) -> bool:
-        """Tell whether it answers for a transaction."""
+        """Tell whether it belongs to a transaction."""
         return self._transaction is not None
 
     def follow(self, request: Sippy, transaction: Sippy) -> None:
-        """Answer for a transaction from now on."""
+        """Assign the server to a transaction."""
         self._request, self._transaction = request, transaction
 
     def beside(self) -> Self:
-        """Return a server for another request that goes the same way."""
+        """Return a server for another request over the same connection."""
         return type(self)(self._outlet, self._to, self.connection)
 
     def lost(self) -> None:
-        """Send again over a new connection, once, if the old one may have been closed before it took the request.
+        """Handle the loss of the connection: send the request again, once, if it used an existing connection.
 
-        The far side knows a request by its branch, so that one which arrived twice is one (RFC 3261 section 17.2.3).
+        That may have been closed before the request arrived. A request that arrives twice counts once, because of its
+        branch (RFC 3261 section 17.2.3).
         """
         self.connection = None
         if self._had_been_there and not self._is_retried:

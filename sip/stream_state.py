@@ -1,6 +1,6 @@
-"""What the parts of TCP and TLS share: limits, contexts, open connections, tasks, and the log of troubles.
+"""The shared state of TCP and TLS: limits, TLS contexts, open connections, tasks, and the log of troubles.
 
-I/O thread only, but for what says otherwise. See `sip.streams`.
+I/O thread only unless noted. See `sip.streams`.
 """
 
 import asyncio
@@ -17,42 +17,42 @@ from sip.trust import Trust
 _log = logging.getLogger(__name__)
 
 MAX_TOLD = 100
-"""Sources and targets whose trouble is named in the log."""
+"""Most troubles of sources and targets that are logged."""
 
 
 class TroubleLog:
-    """Logs what is wrong with whom, once until it changes."""
+    """Logs the trouble with a source or target once, until it changes."""
 
     def __init__(self) -> None:
         self._told: dict[tuple[str, str], str] = {}
 
     def tell(self, who: str, what: str) -> None:
-        """Log what is wrong with somebody, once until it changes."""
+        """Log a trouble, unless it was logged before and has not changed."""
         key = (who, what.split(":", 1)[0])
         if self._told.get(key) != what and (key in self._told or len(self._told) < MAX_TOLD):
             self._told[key] = what
             _log.warning("%s %s", who, what)
 
     def is_over(self, who: str) -> None:
-        """Log the same again when it comes back after all was well."""
+        """Note that a source or target works again, so that its next trouble is logged again."""
         for key in [key for key in self._told if key[0] == who]:
             del self._told[key]
 
 
 class StreamState:
-    """The state of all TCP and TLS of an endpoint.
+    """The state of all TCP and TLS connections of an endpoint.
 
     Attributes:
-        owner: Who has the connections.
+        owner: Of the connections.
         loop: The I/O thread's.
-        limits: How many connections there may be, and how long everything may take.
-        trust: Which addresses are heard.
-        tls: What TLS is made with, or None. Replaced from any thread.
+        limits: Limits of number and time.
+        trust: Which addresses are trusted.
+        tls: The TLS contexts, or None. Replaced from any thread.
         open: All connections; their number may be read from any thread.
-        counters: What went no further.
+        counters: Dropped or refused messages and connections, by reason.
         troubles: The log.
-        tasks: What is being done.
-        is_closing: All of it ends.
+        tasks: The running tasks.
+        is_closing: The endpoint is closing.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class StreamState:
         self.is_closing = False
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Have something done."""
+        """Start a task."""
         task = self.loop.create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)

@@ -1,8 +1,8 @@
 """TCP and TLS: one thread with an asyncio loop, which accepts, connects and sends.
 
-The call thread must never wait for a connect, a handshake or a send, so all of them happen here; both threads only
-leave notes for one another (ADR-0018). Peers that connect are `sip.acceptor`'s, connections to peers are
-`sip.connector`'s. What a message means is not known here, nor is sippy.
+The call thread must never wait for a connect, a handshake or a send, so this thread does them; the two threads exchange
+messages by callbacks only (ADR 18). `sip.acceptor` accepts connections, `sip.connector` makes them. This module knows
+neither the meaning of messages nor sippy.
 """
 
 import asyncio
@@ -24,24 +24,24 @@ from sip.trust import Trust
 _log = logging.getLogger(__name__)
 
 DRAIN_S = 2.0
-"""How long a stop waits for what is queued to leave."""
+"""How long a stop waits until queued messages are sent."""
 
 
 class Receiver(Protocol):
-    """Who is told what happens; called on the I/O thread."""
+    """Receives messages; called on the I/O thread. `sip.arrivals.Arrivals` implements it."""
 
     def message(self, connection: Connection, data: bytes) -> bool:
-        """Take one message; tells whether it waits for the call thread."""
+        """Take one message; return whether it is queued for the call thread."""
 
     def lost(self, connection: Connection) -> None:
-        """Take note that a connection is over that had carried something of ours."""
+        """Note that a connection ended over which we had sent something."""
 
 
 class Streams:
-    """All TCP and TLS of an endpoint. Made, used and closed by the call thread; its own thread does the work."""
+    """All TCP and TLS connections of an endpoint. The call thread makes, uses and closes it; its own thread works."""
 
     def __init__(self, options: SipOptions, trust: Trust, receiver: Receiver) -> None:
-        """Bind the listeners; nothing is taken before `start`.
+        """Bind the listeners; `start` begins to accept.
 
         Raises:
             BindError: An address cannot be bound.
@@ -64,7 +64,7 @@ class Streams:
 
     @property
     def addresses(self) -> dict[TransportKind, Address]:
-        """Return where is listened, with real ports."""
+        """The addresses bound, with real ports."""
         return {
             kind: Address(host=listener.getsockname()[0], port=listener.getsockname()[1], transport=kind)
             for kind, listener in self._listeners.items()
@@ -72,42 +72,42 @@ class Streams:
 
     @property
     def contexts(self) -> TlsContexts | None:
-        """Return what TLS is made with, or None."""
+        """The TLS contexts, or None."""
         return self._state.tls
 
     @property
     def connections(self) -> int:
-        """Return how many connections there are, from any thread."""
+        """Number of connections; any thread."""
         return len(self._state.open)
 
     @property
     def counters(self) -> collections.Counter[str]:
-        """Return what went no further, by reason."""
+        """Dropped or refused messages and connections, by reason."""
         return self._state.counters
 
     def renew(self) -> None:
-        """Read the files of TLS again; connections that stand keep what they were made with. From any thread.
+        """Read the TLS files again, for new connections. Any thread.
 
         Raises:
-            TlsFilesError: They cannot be used; everything stays as it was.
+            TlsFilesError: They cannot be used; nothing has changed.
         """
         if self._tls_options is not None:
             self._state.tls = load(self._tls_options)
 
     def send(self, parcel: Parcel) -> None:
-        """Send soon; from any thread."""
+        """Send a parcel soon. Any thread."""
         self._later(self._connector.send, parcel)
 
     def alias(self, connection: Connection, address: Address) -> None:
-        """Use a peer's connection for what goes to an address of its (RFC 5923); from any thread."""
+        """Use a connection that a peer opened for messages to an address of that peer (RFC 5923). Any thread."""
         self._later(self._connector.adopt, connection, address)
 
     def read_on(self, connection: Connection) -> None:
-        """Read a connection on whose messages were handled; from any thread."""
+        """Resume reading a connection whose messages were handled. Any thread."""
         self._later(connection.read_on)
 
     def close(self) -> None:
-        """Send what is queued, close everything, end the thread. Idempotent."""
+        """Send queued messages, close all connections, end the thread. Idempotent."""
         if self._thread.is_alive():
             with contextlib.suppress(RuntimeError):
                 asyncio.run_coroutine_threadsafe(self._drain(), self._loop)
@@ -116,23 +116,23 @@ class Streams:
             self._acceptor.close()
             self._loop.close()
 
-    # -- connections tell (sip.connection.Owner)
+    # -- events of connections (sip.connection.Owner)
 
     def arrived(self, connection: Connection, data: bytes) -> bool:
-        """Hand a message on."""
+        """Pass a message on to the receiver."""
         if connection.is_ours and not connection.has_spoken:
             self._state.troubles.is_over(str(connection.target))
         connection.has_spoken = True
         return self._receiver.message(connection, data)
 
     def lost(self, connection: Connection) -> None:
-        """Forget a connection."""
+        """Remove a connection that ended."""
         self._connector.forget(connection)
         if connection.has_carried:
             self._receiver.lost(connection)
 
     def count(self, what: str) -> None:
-        """Count something that went no further."""
+        """Count a dropped or refused message or connection."""
         self._state.counters[what] += 1
 
     # -- the thread
@@ -147,7 +147,7 @@ class Streams:
             self._loop.close()
 
     def _later(self, fn: Callable[..., object], *args: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: so is everything else
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(fn, *args)
 
     async def _drain(self) -> None:
@@ -155,7 +155,7 @@ class Streams:
         state.is_closing = True
         self._acceptor.stop()
         for connection in list(state.open):
-            if connection.is_open:  # the others close when they are connected and what waits for them is sent
+            if connection.is_open:  # others close once they are connected and their queue is sent
                 connection.close()
         if state.tasks:
             await asyncio.wait(state.tasks, timeout=DRAIN_S)
@@ -167,7 +167,7 @@ class Streams:
 
 
 def _log_failure(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    # What asyncio says may quote what it was doing; the type of the failure is enough.
+    # asyncio's text may quote a message, so only the type is logged.
     error = context.get("exception")
     if not isinstance(error, OSError):
         _log.error("a connection failed: %s", type(error).__name__ if error else context.get("message"))

@@ -1,8 +1,8 @@
-"""TLS for SIP: contexts out of files, and whose certificate it is (RFC 5922). Knows neither sockets nor sippy.
+"""TLS for SIP: makes contexts from files, and checks names in certificates (RFC 5922). Knows neither sockets nor sippy.
 
-Peers are always verified when we connect, and their name is checked against what the target is called; whether a peer
-that connects to us must show a certificate is its rule's. There is no way to turn verification off, and none back to
-plain text.
+When we connect, the peer's certificate is always verified, and its name compared with the target's. Whether a peer that
+connects to us must show a certificate depends on its rule. Verification cannot be turned off, and TLS never falls back
+to plain text.
 """
 
 import ipaddress
@@ -23,18 +23,18 @@ _VERSION_TAG = 0xA0
 
 
 class TlsFilesError(Exception):
-    """Certificate, key or authorities cannot be used; the sentence says which file and what to do."""
+    """Certificate, key or authorities cannot be used; the message says which file, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsContexts:
-    """What connections are made with; replaced as a whole when files were renewed.
+    """The TLS contexts; replaced as a whole when the files are renewed.
 
     Attributes:
         accepting: For peers that need no certificate.
-        accepting_known: For peers that must show one.
-        connecting: For connections of ours.
-        expires_at: When our certificate ends.
+        accepting_known: For peers that must show a certificate.
+        connecting: For connections that we make.
+        expires_at: When our certificate expires.
     """
 
     accepting: ssl.SSLContext
@@ -44,16 +44,16 @@ class TlsContexts:
 
 
 def load(options: TlsOptions) -> TlsContexts:
-    """Read the files and make contexts of them.
+    """Make the contexts from the files.
 
     Raises:
-        TlsFilesError: A file is missing, damaged, or does not go with the others.
+        TlsFilesError: A file is missing, damaged, or does not belong to the others.
     """
     expires_at = expiry(Path(options.certificate))
     accepting, accepting_known = (_context(options, ssl.PROTOCOL_TLS_SERVER) for _ in range(2))
     accepting_known.verify_mode = ssl.CERT_REQUIRED
     connecting = _context(options, ssl.PROTOCOL_TLS_CLIENT)
-    connecting.check_hostname = False  # by RFC 5922 instead, before anything is sent: `is_named`
+    connecting.check_hostname = False  # `is_named` checks by RFC 5922 instead, before anything is sent
     connecting.verify_mode = ssl.CERT_REQUIRED
     for context in (accepting_known, connecting):
         _trust(context, options.ca)
@@ -63,7 +63,7 @@ def load(options: TlsOptions) -> TlsContexts:
 
 
 def expiry(certificate: Path) -> datetime:
-    """Return when the first certificate of a PEM file ends.
+    """Return when the first certificate of a PEM file expires.
 
     Raises:
         TlsFilesError: There is none.
@@ -80,7 +80,7 @@ def expiry(certificate: Path) -> datetime:
 
 
 def _not_after(der: bytes) -> datetime:
-    """Return notAfter of a certificate (RFC 5280 section 4.1.2.5); ssl tells it only of verified peers."""
+    """Return notAfter of a certificate (RFC 5280 section 4.1.2.5); `ssl` gives it for verified peers only."""
     body = DerSequence().decode(DerSequence().decode(der)[0])
     has_version = isinstance(body[0], bytes) and body[0][0] == _VERSION_TAG
     end = DerObject().decode(DerSequence().decode(body[4 if has_version else 3])[1])
@@ -91,16 +91,15 @@ def _not_after(der: bytes) -> datetime:
 
 
 def days_left(expires_at: datetime, now: datetime) -> int:
-    """Return the whole days until a certificate ends; negative when it has."""
+    """Return the whole days until a certificate expires; negative if it has."""
     return (expires_at - now.astimezone(UTC)).days
 
 
 def identities(certificate: Mapping[str, Any]) -> frozenset[str]:
-    """Return whom a verified certificate is of, in lower case (RFC 5922 section 7.1).
+    """Return the identities of a verified certificate, in lower case (RFC 5922 section 7.1).
 
-    SIP URIs in the subjectAltName come first; where there are none, its DNS names; only a certificate without any
-    subjectAltName is taken by its common name. IP addresses count beside them. ``certificate`` is as
-    `ssl.SSLSocket.getpeercert` has it.
+    These are the SIP URIs of the subjectAltName, or without any its DNS names, and its IP addresses; the common name
+    only if there is no subjectAltName. ``certificate`` is as from `ssl.SSLSocket.getpeercert`.
     """
     names: tuple[tuple[str, str], ...] = certificate.get("subjectAltName", ())
     addresses = {value.strip().lower() for kind, value in names if kind == "IP Address"}
@@ -115,17 +114,17 @@ def identities(certificate: Mapping[str, Any]) -> frozenset[str]:
 
 
 def is_named(certificate: Mapping[str, Any], names: Collection[str]) -> bool:
-    """Tell whether a certificate is of one of these names; no wildcard matches (RFC 5922 section 7.2)."""
+    """Tell whether a certificate has one of the names; wildcards do not match (RFC 5922 section 7.2)."""
     return bool(identities(certificate) & {_plain_ip(name.lower().rstrip(".")) for name in names})
 
 
 def why_refused(error: BaseException) -> str:
-    """Return why TLS failed, for the log: one phrase, without what the peer wrote."""
+    """Return why TLS failed, for the log: one phrase, without text of the peer."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate refused: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {(error.reason or type(error).__name__).lower().replace('_', ' ')}"
-    if isinstance(error, (TimeoutError, ConnectionAbortedError)):  # the latter is asyncio's, for the handshake
+    if isinstance(error, (TimeoutError, ConnectionAbortedError)):  # asyncio raises the latter for the handshake
         return "no answer in time"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()

@@ -1,8 +1,8 @@
-"""sippy's transactions (RFC 3261 section 17), with what they lack: a choice of transport, and timers that know it.
+"""sippy's transactions (RFC 3261 section 17), extended and corrected.
 
-Put right here: retransmission timers capped at T2, and none at all over TCP and TLS (but for the 2xx, which its ACK
-alone ends); a 2xx of another fork handed on instead of dropped; a request that cannot be sent refused with 503 at once
-(section 8.1.3.1). Call thread only. Knows sippy; see `sip.reactor`.
+The transport is chosen for each request. Retransmission timers are capped at T2, and there are none over TCP and TLS,
+except for a 2xx, which only its ACK ends. A 2xx of another fork is passed on instead of dropped. A request that cannot
+be sent ends with 503 at once (section 8.1.3.1). Call thread only. Knows sippy; see `sip.reactor`.
 """
 
 from collections.abc import Callable
@@ -26,25 +26,25 @@ T2_S = 4.0
 """First and longest interval between retransmissions (RFC 3261 section 17.1.1.1)."""
 
 MAX_REMEMBERED = 20_000
-"""Messages of which sippy remembers what it answered; 32 s of 300 set-ups a second are half of it."""
+"""Messages whose responses sippy caches; 300 calls a second fill half of it in 32 s."""
 
 RequestHook = Callable[[Sippy, Sippy, RawMessage, Address], Sippy]
 StrayHook = Callable[[Sippy, RawMessage], bool]
 
 
 class Servers(Protocol):
-    """Who chooses what a request is sent with; `sip.transport.Transport` is the real one."""
+    """Chooses the transport of a request; `sip.transport.Transport` implements it."""
 
     def server_for(self, request: Sippy, flow: Connection | None = None) -> Sippy:
         """Return sippy's server for the target of a request."""
 
     def kind_of(self, url: Sippy, default: TransportKind) -> TransportKind:
-        """Return the transport that a URI asks for, among those we have."""
+        """Return the transport that a URI asks for, among those in use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A message in processing: where it came from, and over which connection if any."""
+    """A message in processing, its source, and its connection if it came over one."""
 
     message: RawMessage
     source: Address
@@ -52,7 +52,7 @@ class Arrival:
 
 
 class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no types
-    """sippy's transactions, fed with cleaned messages."""
+    """sippy's transactions; they take cleaned messages."""
 
     def __init__(
         self,
@@ -70,29 +70,29 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
         self._afterwards: list[Callable[[], object]] = []
         super().__init__(config, self._request)
 
-    # -- the message in whose processing we are
+    # -- the message in processing
 
     @property
     def current(self) -> RawMessage:
-        """Return the message in whose processing we are."""
+        """The message in processing."""
         assert self._arrival is not None
         return self._arrival.message
 
     @property
     def source(self) -> Address:
-        """Return where that message came from."""
+        """The source of that message."""
         assert self._arrival is not None
         return self._arrival.source
 
     @property
     def flow(self) -> Connection | None:
-        """Return the connection that message came over, or None over UDP."""
+        """The connection of that message, or None over UDP."""
         assert self._arrival is not None
         return self._arrival.flow
 
     @property
     def current_or_none(self) -> RawMessage | None:
-        """Return the message in whose processing we are, or None in a timer."""
+        """The message in processing, or None in a timer."""
         return self._arrival.message if self._arrival is not None else None
 
     def has(self, message: RawMessage) -> bool:
@@ -103,8 +103,8 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
         return message.method == "ACK" and (message.call_id, tag, message.cseq, message.tag("to")) in self.tserver
 
     def take(self, arrival: Arrival, server: Sippy, rtime: Sippy) -> None:
-        """Process one cleaned message; what sippy cannot digest is counted and dropped."""
-        if len(self.l1rcache) >= MAX_REMEMBERED:  # sippy forgets by time alone
+        """Process one cleaned message."""
+        if len(self.l1rcache) >= MAX_REMEMBERED:  # sippy purges by time only
             self.rCachePurge()
         self._arrival = arrival
         source = arrival.source
@@ -118,10 +118,10 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
             self._arrival = None
 
     def afterwards(self, act: Callable[[], object]) -> None:
-        """Do something once the message in processing is through, which is still the current one then.
+        """Call a function after sippy has processed the message, which is still `current` then.
 
-        sippy sends the ACK of a 2xx when its callback has returned. Whatever the application does because of that 2xx
-        must come after the ACK: a re-INVITE that overtakes it is an error (RFC 3261 section 14.1), and so is a BYE.
+        sippy sends the ACK of a 2xx when its callback returns. The application's reaction to the 2xx must come after
+        the ACK: a re-INVITE or BYE that overtakes it is an error (RFC 3261 section 14.1).
         """
         assert self._arrival is not None
         self._afterwards.append(act)
@@ -155,7 +155,7 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
         return transaction
 
     def start_over(self, transaction: Sippy, request: Sippy, userv: Sippy) -> None:
-        """Send a request again over UDP, since nobody takes it over TCP (RFC 3261 section 18.1.1)."""
+        """Send a request over UDP, since sending it over TCP failed (RFC 3261 section 18.1.1)."""
         if self._is_unanswered(transaction):
             transaction.userv = userv
             transaction.data = request.localStr(userv.getSIPaddr(), compact=transaction.compact)
@@ -164,7 +164,7 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
             self.transmitData(userv, transaction.data, transaction.address)
 
     def unreachable(self, transaction: Sippy) -> None:
-        """End a request that could not be sent, as if 503 had been its answer."""
+        """End a request that could not be sent, as if it had been answered 503."""
         if not self._is_unanswered(transaction):
             return
         transaction.teB.cancel()
@@ -173,7 +173,7 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
         self.timerB(transaction)
 
     def lost(self, connection: Connection) -> None:
-        """See to the requests that wait for an answer on a connection that is over."""
+        """Handle the unanswered requests of a connection that ended."""
         waiting = [t for t in self.tclient.values() if getattr(t.userv, "connection", None) is connection]
         for transaction in waiting:
             if self._is_unanswered(transaction):
@@ -183,7 +183,7 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
         return transaction.tid in self.tclient and transaction.teB is not None and _state(transaction) == "TRYING"
 
     def transmitReq(self, t: Sippy, msg: Sippy, address: Sippy, cachesum: Sippy = None, **_: Sippy) -> None:  # noqa: N802 - sippy's name
-        """Send an ACK: that of a refusal the way of the INVITE, that of a 2xx where the dialog's route leads."""
+        """Send an ACK: of a refusal to where the INVITE went, of a 2xx by the dialog's route set."""
         server = t.userv
         if address != t.address:
             routes = msg.getHFBodys("route")
@@ -196,7 +196,7 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
     # -- responses of ours
 
     def sendResponse(self, resp: Sippy, t: Sippy = None, *args: Sippy, **more: Sippy) -> None:  # noqa: N802 - sippy's name
-        """Send a response; over TCP and TLS only a 2xx to INVITE is sent again (RFC 3261 section 13.3.1.4)."""
+        """Send a response; over TCP and TLS only a 2xx to INVITE is retransmitted (RFC 3261 section 13.3.1.4)."""
         if t is None:
             t = self.tserver[resp.getTId(wBRN=True)]
         is_reliable = getattr(t.userv, "transport", TransportKind.UDP) != TransportKind.UDP
@@ -207,7 +207,7 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
     # -- timers
 
     def timerD(self, transaction: Sippy) -> None:  # noqa: N802 - sippy's name
-        """Forget an INVITE that we answered, and no other: two with the same tags have the same name for sippy."""
+        """Remove an INVITE that we answered, and no other: sippy has the same key for two with the same tags."""
         other = self.tserver.get(transaction.tid)
         self.tserver[transaction.tid] = transaction
         super().timerD(transaction)
@@ -215,12 +215,12 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
             self.tserver[other.tid] = other
 
     def timerB(self, transaction: Sippy) -> None:  # noqa: N802 - sippy's name
-        """Give up on a request of ours: what it said, digits perhaps, is dropped now and not when sippy forgets it."""
+        """End our request after its timeout; its text, which may hold digits, is dropped at once."""
         transaction.data = None
         super().timerB(transaction)
 
     def timerA(self, transaction: Sippy) -> None:  # noqa: N802 - sippy's name
-        """Retransmit; twice the interval each time, at most T2 except for our INVITEs (RFC 3261 section 17.1.1.2)."""
+        """Retransmit, at intervals that double up to T2, without that limit for INVITE (RFC 3261 section 17.1.1.2)."""
         self.transmitData(transaction.userv, transaction.data, transaction.address)
         is_our_invite = getattr(transaction, "ack", None) is not None and transaction.method == "INVITE"
         doubled = transaction.tout * 2
@@ -239,9 +239,9 @@ def _state(transaction: Sippy) -> str:
 
 
 def _for_sippy(message: RawMessage) -> str:
-    """Return a message as sippy gets it: an INFO without its body, which may be a digit and which sippy does not need.
+    """Return the text of a message for sippy: of an INFO without its body, which may be a digit.
 
-    Who answers an INFO reads the body from `Transactions.current`; a retransmission is known by the rest of it.
+    sippy does not need that body; the leg reads it from `Transactions.current`.
     """
     if message.method == "INFO" and message.status is None:
         message = replace(message, body=b"")

@@ -1,7 +1,7 @@
-"""What a REFER asks for, and which dialog a Replaces names. Pure (RFC 3515, RFC 3891, RFC 4488).
+"""Parses REFER and Replaces (RFC 3515, RFC 3891, RFC 4488). Pure.
 
-Of a Refer-To only its user and its Replaces count. Where the call goes is for our routes to say, never for its host,
-and no other header in it gets into a request of ours.
+Only user and Replaces of a Refer-To are used. The configured routes decide where the call goes, not its host; no other
+header in it is copied into our requests.
 """
 
 import re
@@ -15,7 +15,7 @@ _CALL_ID = re.compile(r"[^\s;,]+")
 
 
 class TransferError(Exception):
-    """A request for a transfer is refused; the message is a sentence.
+    """A request for a transfer must be refused; the message is a sentence.
 
     Attributes:
         status: What to answer, in [400, 699].
@@ -28,13 +28,13 @@ class TransferError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replaces:
-    """The dialog that an INVITE takes the place of (RFC 3891 section 6.1).
+    """The dialog that an INVITE replaces (RFC 3891 section 6.1).
 
     Attributes:
         call_id: Its Call-ID.
-        to_tag: Tag of the one who gets the INVITE.
-        from_tag: Tag of the other one.
-        is_early_only: Only if it has not been answered yet.
+        to_tag: Tag of the receiver of the INVITE.
+        from_tag: Tag of the other side.
+        is_early_only: Only if the dialog has not been answered yet.
     """
 
     call_id: str
@@ -49,12 +49,12 @@ class Replaces:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferRequest:
-    """What a REFER asks for.
+    """A parsed REFER.
 
     Attributes:
         user: Whom to call: a number; never empty.
-        replaces: The dialog that the new call is to take the place of, or None.
-        wants_progress: NOTIFYs are to follow (RFC 4488: ``Refer-Sub: false`` says no).
+        replaces: The dialog that the new call replaces, or None.
+        wants_progress: NOTIFYs are to follow; not with ``Refer-Sub: false`` (RFC 4488).
     """
 
     user: str
@@ -63,12 +63,12 @@ class ReferRequest:
 
 
 def parse_refer(message: RawMessage) -> ReferRequest:
-    """Read a REFER.
+    """Parse a REFER.
 
     Raises:
-        TransferError: 400 not exactly one Refer-To (RFC 3515 section 2.4.2), or one that cannot be read; 416 a scheme
-            other than ``sip`` (``sips`` asks for what no route of ours promises); 404 nobody to be called; 603 a
-            method other than INVITE.
+        TransferError: 400: not exactly one Refer-To (RFC 3515 section 2.4.2), or it cannot be read. 416: another scheme
+            than ``sip`` (``sips`` requires TLS on every hop, which our routes do not promise). 404: no user. 603:
+            another method than INVITE.
     """
     values = [part for value in message.values("refer-to") for part in split_values(value)]
     if len(values) != 1:
@@ -88,7 +88,7 @@ def parse_refer(message: RawMessage) -> ReferRequest:
 
 
 def parse_replaces(value: str) -> Replaces:
-    """Read a Replaces header.
+    """Parse a Replaces header.
 
     Raises:
         TransferError: 400: it has no Call-ID, or not exactly one of each tag.
@@ -107,7 +107,7 @@ def parse_replaces(value: str) -> Replaces:
 
 
 def replaces_of(message: RawMessage) -> Replaces | None:
-    """Return the dialog that an INVITE names in its Replaces, or None when it has none.
+    """Return the dialog that the Replaces of an INVITE names, or None if it has no Replaces.
 
     Raises:
         TransferError: 400: there are several (RFC 3891 section 3), or it cannot be read.
@@ -119,7 +119,7 @@ def replaces_of(message: RawMessage) -> Replaces | None:
 
 
 def sipfrag(status: int, phrase: str) -> bytes:
-    """Return how an attempt stands as the body of a NOTIFY (RFC 3420): its status line and nothing else."""
+    """Return the body of a NOTIFY (RFC 3420): the status line of the attempt."""
     return f"SIP/2.0 {status} {one_line(phrase)}\r\n".encode()
 
 

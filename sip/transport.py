@@ -1,8 +1,7 @@
-"""What carries SIP messages (RFC 3261 section 18): the UDP socket, and the door to TCP and TLS (`sip.streams`).
+"""The transport layer (RFC 3261 section 18): the UDP socket, and access to TCP and TLS (`sip.streams`).
 
-Put round sippy's UDP server here: one receiver worker; whole datagrams, however large; the advertised address in Via
-and Contact. For requests of ours the transport is chosen here. What arrives is `sip.arrivals`'s. Knows sippy; see
-`sip.reactor`.
+Extends sippy's UDP server: one receiver thread, datagrams of any size, the advertised address in Via and Contact.
+Chooses the transport of our requests. `sip.arrivals` handles incoming messages. Knows sippy; see `sip.reactor`.
 """
 
 import collections
@@ -27,7 +26,7 @@ from sip.transactions import RequestHook, StrayHook, Transactions
 from sip.trust import Trust
 
 LARGE_BYTES = 1300
-"""A request over this is too large for UDP (RFC 3261 section 18.1.1): 200 bytes below the usual MTU."""
+"""A larger request is too large for UDP (RFC 3261 section 18.1.1): 200 bytes below the usual MTU."""
 
 _MAX_DATAGRAM = 65535
 ReportHook = Callable[[str, str], None]
@@ -41,14 +40,14 @@ class _OneWorkerOptions(Udp_server_opts):  # type: ignore[misc]  # sippy has no 
 
 
 class _WholeDatagrams(socket.socket):
-    """sippy reads 8192 bytes of a datagram; an INVITE with SIPREC metadata may be larger, in fragments."""
+    """Reads whole datagrams: sippy reads 8192 bytes, and an INVITE with SIPREC metadata may be larger."""
 
     def recvfrom(self, _size: int, _flags: int = 0) -> tuple[bytes, Sippy]:
         return super().recvfrom(_MAX_DATAGRAM)
 
 
 def _server_class(transport: "Transport") -> type[Sippy]:
-    """Make the server class that belongs to a transport; sippy takes a class, not an object."""
+    """Return the server class of a transport; sippy wants a class, not an object."""
 
     class Server(Udp_server):  # type: ignore[misc]  # sippy has no types
         @property
@@ -69,7 +68,7 @@ def _server_class(transport: "Transport") -> type[Sippy]:
         def send_to(self, data: bytes | str, address: Sippy, delayed: bool = False) -> None:
             raw = data if isinstance(data, bytes) else encode_for_wire(data)
             host, port = str(address[0]).strip("[]"), int(address[1])
-            if not 0 < port < 65536:  # it would end the thread that sends
+            if not 0 < port < 65536:  # it would end the sending thread
                 transport.counters["unsendable"] += 1
                 return
             if len(raw) > LARGE_BYTES and not raw.startswith(b"SIP/"):
@@ -80,13 +79,13 @@ def _server_class(transport: "Transport") -> type[Sippy]:
                 transport.counters["unsendable"] += 1
 
         def send_datagram(self, raw: bytes, host: str, port: int) -> None:
-            if (":" in host) != (self.uopts.family == socket.AF_INET6):  # the thread that sends would ask the DNS
+            if (":" in host) != (self.uopts.family == socket.AF_INET6):  # the sending thread would query DNS
                 transport.counters["unsendable"] += 1
                 return
             super().send_to(raw, _wire_address(host, port))
 
         def shutdown(self) -> None:
-            # sippy closes the socket first and so loses what is still queued, such as the last BYE.
+            # sippy would close the socket first, and lose queued messages such as the last BYE.
             self.sendqueue.put(None)
             for worker in self.asenders or ():
                 worker.join(2.0)
@@ -96,20 +95,20 @@ def _server_class(transport: "Transport") -> type[Sippy]:
 
 
 def _wire_address(host: str, port: int) -> tuple[str, int]:
-    """Return an address as sippy's sender wants it: IPv6 literals in brackets."""
+    """Return an address for sippy's sender: IPv6 literals in brackets."""
     return (f"[{host}]" if ":" in host and not host.startswith("[") else host), port
 
 
 class Transport:
-    """One listening UDP socket, TCP and TLS where asked for, and their transactions. Call thread, but for arrivals.
+    """One listening UDP socket, TCP and TLS if configured, and their transactions. Call thread, except `arrivals`.
 
     Attributes:
-        arrivals: Takes what arrives.
-        counters: What went no further, by reason, but for what limits and connections count.
-        lookups: Where names lead.
+        arrivals: Takes incoming messages.
+        counters: Dropped or refused messages, by reason, without those that limits and connections count.
+        lookups: Resolves names in routes.
         peers: The networks of peers.
-        streams: TCP and TLS, or None where neither is asked for.
-        transactions: sippy's.
+        streams: TCP and TLS, or None if neither is configured.
+        transactions: sippy's transactions.
     """
 
     def __init__(
@@ -175,27 +174,27 @@ class Transport:
 
     @property
     def address(self) -> Address:
-        """Return the bound UDP address with its real port."""
+        """The bound UDP address with its real port."""
         return self._bound
 
     @property
     def addresses(self) -> dict[TransportKind, Address]:
-        """Return every bound address with its real port."""
+        """Every bound address with its real port."""
         return {TransportKind.UDP: self._bound, **(self.streams.addresses if self.streams is not None else {})}
 
     @property
     def all_counters(self) -> dict[str, int]:
-        """Return what went no further, by reason, and what is worth knowing: see `SipEndpoint.counters`."""
+        """All counters; see `SipEndpoint.counters`."""
         streams = self.streams.counters if self.streams is not None else collections.Counter[str]()
-        # Of copies: the threads of arrivals may count something new meanwhile.
+        # Copies, because other threads may add a key meanwhile.
         return dict(self.counters.copy() + self._intake.counters.copy() + streams.copy())
 
     def shown(self, kind: str) -> tuple[tuple[str, int], str]:
-        """Return what Via and Contact say over a transport."""
+        """Return address and transport for Via and Contact."""
         return self._shown.get(kind) or (self._shown[TransportKind.UDP][0], kind)
 
     def close(self) -> None:
-        """Send what is queued and close the sockets."""
+        """Send queued messages and close the sockets."""
         if not self._is_closed:
             self._is_closed = True
             if self.streams is not None:
@@ -204,7 +203,7 @@ class Transport:
             self.transactions.shutdown()
 
     def on_call_thread(self, fn: Callable[..., None], *args: object) -> None:
-        """Run a function soon on the call thread, unless all is closed by then; from any thread."""
+        """Run a function soon on the call thread, unless the transport is closed by then. Any thread."""
         ED2.callFromThread(guarded, self._while_open, fn, *args)
 
     def _while_open(self, fn: Callable[..., None], *args: object) -> None:
@@ -216,8 +215,8 @@ class Transport:
     def kind_of(self, url: Sippy, default: TransportKind) -> TransportKind:
         """Return the transport that a URI asks for (RFC 3261 sections 18.1 and 19.1), or the default.
 
-        What began over TLS stays there, whatever a Contact says, and a sips URI fails rather than go in plain text.
-        Otherwise one that we do not have is not asked for.
+        A dialog that began over TLS stays there, whatever a Contact says, and a sips URI always means TLS. A transport
+        that is not configured gives the default.
         """
         if url.scheme == "sips" or default is TransportKind.TLS:
             return TransportKind.TLS
@@ -228,8 +227,8 @@ class Transport:
         """Return sippy's server for a request: the UDP socket, or one for a connection.
 
         Args:
-            request: With its target.
-            flow: The connection of its dialog; taken while it is open if it leads to the host where the request goes.
+            request: A request with its target.
+            flow: The connection of its dialog; used if it is open and leads to the host of the target.
         """
         (host, port), named = request.getTarget()
         kind = TransportKind(named)
@@ -238,7 +237,7 @@ class Transport:
             return self._server_for_datagram(request, host, int(port))
         to = Address(host=host, port=int(port), transport=kind)
         if kind is TransportKind.TLS:
-            request.getHFBody("via").setParam("alias")  # the connection shows our certificate: RFC 5923
+            request.getHFBody("via").setParam("alias")  # the peer may send requests over it too (RFC 5923)
         is_flow = flow is not None and flow.is_open and flow.peer.transport is kind
         if flow is not None and is_flow and (flow.peer.host == host or not is_ip(host)):
             return RequestServer(self, to, flow)
@@ -252,14 +251,14 @@ class Transport:
         return RequestServer(self, Address(host=host, port=port, transport=TransportKind.TCP), None, may_use_udp=True)
 
     def post(self, parcel: Parcel) -> None:
-        """Have a parcel sent over TCP or TLS."""
+        """Send a parcel over TCP or TLS."""
         if self.streams is None:
             self.on_call_thread(parcel.failed)
         else:
             self.streams.send(parcel)
 
     def fall_back(self, transaction: Sippy, request: Sippy) -> None:
-        """Send a request over UDP after all."""
+        """Send a request over UDP instead."""
         self.transactions.start_over(transaction, request, self._udp)
 
     def unreachable(self, transaction: Sippy) -> None:

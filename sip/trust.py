@@ -1,4 +1,4 @@
-"""Which addresses are heard, and what else holds for them (`sip.options.PeerRule`). Pure."""
+"""Which addresses are trusted, and the rules of their peers (`sip.options.PeerRule`). Pure."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sip.options import PeerRule, SipOptions, TransportKind
 
 MAX_REMEMBERED = 4096
-"""Addresses whose trust is remembered: a spoofer must not fill the memory."""
+"""Size of the cache, addresses, so that spoofed addresses do not fill the memory."""
 
 NO_RULE = PeerRule(networks=())
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -21,13 +21,13 @@ class AddressTrust:
     rule: PeerRule
 
     def may_ask_over(self, transport: TransportKind) -> bool:
-        """Tell whether its requests over a transport are looked at."""
+        """Tell whether its requests over a transport are read."""
         is_tls_only = self.rule.tls_only or self.rule.requires_certificate
         return self.is_trusted and (transport is TransportKind.TLS or not is_tls_only)
 
 
 class Trust:
-    """Judges addresses; may be asked from any thread."""
+    """Tells which addresses are trusted; any thread."""
 
     def __init__(self, options: SipOptions) -> None:
         """Take the networks of the options.
@@ -40,7 +40,7 @@ class Trust:
         self._known: dict[str, AddressTrust] = {}
 
     def of(self, host: str) -> AddressTrust:
-        """Return the trust in an IP literal; anything else is not trusted."""
+        """Return the trust in an IP literal; a host that is not an IP literal is not trusted."""
         found = self._known.get(host)
         if found is None:
             found = self._judge(host)

@@ -1,4 +1,4 @@
-"""Requests as they arrive: to the leg that they belong to, or to a new one, or answered here (RFC 3261 section 8.2).
+"""Passes each request to its leg or to a new leg, or answers it (RFC 3261 section 8.2).
 
 Call thread only. Knows sippy; see `sip.reactor`.
 """
@@ -30,7 +30,7 @@ class UasCore:
     """The server side of the endpoint outside legs.
 
     Attributes:
-        services: What the endpoint lends; there before the first message is handled.
+        services: Of the endpoint; set before the first message is handled.
     """
 
     services: EndpointServices
@@ -40,19 +40,19 @@ class UasCore:
         self._legs = legs
 
     def match(self, message: RawMessage, source: Address) -> DialogMatch:
-        """Say whose message this is: tags alone do not make an act in a dialog, it must come from its peer as well."""
+        """Return whether a message belongs to a dialog of ours: by its tags, and by coming from the dialog's peer."""
         if message.status is not None:
             return DialogMatch.NEW if self._legs.of_response(message) is None else DialogMatch.KNOWN
         leg = self._legs.of_request(message)
         if leg is None:
             return DialogMatch.NEW
         if message.method == "INVITE" and message.tag("to") is None:
-            return DialogMatch.KNOWN  # sent again, or by another way, which is answered 482
+            return DialogMatch.KNOWN  # a retransmission, or the same by another path, which is answered 482
         may_act = self.services.transport.peers.may_act(source, message.method, leg.dialog.places)
         return DialogMatch.KNOWN if may_act else DialogMatch.FOREIGN
 
     def on_request(self, request: Sippy, transaction: Sippy, message: RawMessage, source: Address) -> Sippy:
-        """Take a request; answers what sippy wants of a request hook."""
+        """Take a request; return what sippy expects of a request hook."""
         local_tag = message.tag("to")
         leg = self._legs.of_request(message)
         if leg is not None and local_tag is not None:
@@ -63,7 +63,7 @@ class UasCore:
         return None
 
     def on_stray_success(self, response: Sippy, message: RawMessage) -> bool:
-        """Take a 2xx to an INVITE of ours that no transaction waits for; tells whether it was dealt with."""
+        """Take a 2xx to our INVITE that matches no transaction; return whether it was handled."""
         leg = self._legs.of_response(message)
         return leg is not None and leg.inviting.stray_success(response, message)
 
@@ -86,7 +86,7 @@ class UasCore:
         known = self._legs.of_invite(message)
         if known is not None:
             if known.invited.invite.key[2] != message.branch:
-                # The same request by another way (RFC 3261 section 8.2.2.2).
+                # The same request by another path (RFC 3261 section 8.2.2.2).
                 self.services.respond(request, transaction, 482)
             return None
         refusal, replaced = self._refusal(message), None
@@ -99,7 +99,7 @@ class UasCore:
         leg = self._legs.make(self.services)
         try:
             hook = leg.invited.begin(request, transaction, message)
-        except Exception as error:  # noqa: BLE001 - whatever sippy's parsers raise for a peer's header
+        except Exception as error:  # noqa: BLE001 - sippy's parsers may raise anything for a peer's header
             _log.debug("unusable INVITE: %s", type(error).__name__)
             self.services.respond(request, transaction, 400)
             return None, None, None
@@ -109,7 +109,7 @@ class UasCore:
 
     def _refusal(self, message: RawMessage) -> tuple[int, list[Header]] | None:
         if message.start_line.split(" ")[1].lower().startswith("sips:"):
-            # It asks for TLS on every hop to the phone; nobody here can promise that for the PBX behind us.
+            # sips requires TLS on every hop to the phone; we cannot promise that for the PBX behind us.
             return 416, []
         hops = _max_forwards(message)
         if hops <= 0:
@@ -127,7 +127,7 @@ class UasCore:
         return [tag for tag in message.option_tags("require") if tag not in self.services.known]
 
     def _replaced(self, message: RawMessage) -> tuple[tuple[int, list[Header]] | None, LegId | None]:
-        """Return what refuses an INVITE with Replaces, or the leg that it names (RFC 3891 section 3)."""
+        """Return the refusal of an INVITE with Replaces, or the leg that it names (RFC 3891 section 3)."""
         try:
             replaces = replaces_of(message)
         except TransferError as error:

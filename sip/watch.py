@@ -1,4 +1,4 @@
-"""Watching targets by OPTIONS (RFC 3261 section 11), so that a dead one is known before a caller waits for it.
+"""Watches targets by OPTIONS (RFC 3261 section 11), so that a dead one is known before a call is sent there.
 
 Call thread only. Knows sippy; see `sip.reactor`.
 """
@@ -20,15 +20,13 @@ from sip.options import Address
 from sip.reactor import Cancellable, Sippy
 
 PATIENCE_S = 1.0
-"""A probe without an answer for this long is missed; fail-over wants to know within 2 s."""
+"""A probe without an answer for this long is missed; fail-over needs to know within 2 s."""
 
 MISSES = 2
 """Missed probes in a row after which a target is dead."""
 
 
 class _Target:
-    """One watched target."""
-
     def __init__(self, watch: "Watch", address: Address) -> None:
         self._watch = watch
         self._address = address
@@ -60,7 +58,7 @@ class _Target:
         if probe != self._probe or status < 200:
             return
         if status in (408, 503):
-            return  # a proxy that answers for a dead target, or one that asks to be left alone: a miss
+            return  # a proxy answers for a dead target, or the target is overloaded: a miss
         assert self._timer is not None
         self._timer.cancel()
         self._transaction = None
@@ -99,7 +97,7 @@ class Watch:
         self._targets: dict[Address, _Target] = {}
 
     def add(self, address: Address) -> None:
-        """Begin to watch a target, once; it is presumed alive."""
+        """Begin to watch a target; it is presumed alive. Adding it again changes nothing."""
         if address not in self._targets:
             self._targets[address] = _Target(self, address)
 

@@ -124,7 +124,7 @@ class Vault:
         is_plain = not Path(path).is_absolute() and ".." not in Path(path).parts
         if not is_plain or not found.resolve().is_relative_to(self.root.resolve()):
             raise OutsideError(
-                f"the index says that it is at {path!r}, which is outside the recordings: the index was changed, "
+                f"the index says that it is at {path!r}, which leads out of the recordings: the index was changed, "
                 "or a folder is a link; nothing was opened"
             )
         return found

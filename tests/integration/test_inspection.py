@@ -153,7 +153,7 @@ def test_what_is_no_file_is_not_followed(site: ErasureSite, kind: str) -> None:
 @pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "2026/11/24/k7/../../../../../keys/node/sign.key"])
 def test_a_path_that_leads_out_is_a_finding(site: ErasureSite, path: str) -> None:
     site.index.save(replace(site.row, path=path))
-    assert f"{path!r}, which is outside the recordings" in str(inspector(site).one(site.index.get(ID)).problem)
+    assert f"{path!r}, which leads out of the recordings" in str(inspector(site).one(site.index.get(ID)).problem)
     assert [one.id for one in all_of(site)] == [ID, ID]
     assert all(one.problem is not None for one in all_of(site))
 
