@@ -50,7 +50,7 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         peer: Address and port at the other end, as the kernel has them.
-        target: Where a connection of ours was to go, perhaps by name.
+        target: Target of a connection that we opened, by address or name.
         is_ours: We opened it.
         is_open: Bytes can be sent. Any thread may read it: a stale value leads to a failed send, which is handled.
         is_authenticated: TLS has authenticated the peer, by our target's name or by the names of its rule.

@@ -1,4 +1,4 @@
-"""What the parts of an endpoint share: transport, clock, accounts, and the emitter of events.
+"""Services that the parts of an endpoint share: transport, clock, accounts, and the emitter of events.
 
 Call thread only. Knows sippy; see `sip.reactor`.
 """

@@ -140,7 +140,7 @@ class OfferAnswered:
     """An answer to our offer arrived: in the 2xx to our re-INVITE (already acknowledged), or in an ACK.
 
     The ACK brings the answer if the peer's INVITE or re-INVITE had no SDP, so that our 200 made the offer; ``body`` is
-    None if that ACK has none. After a re-INVITE of ours without SDP, ``body`` is the peer's offer instead, and the ACK
+    None if that ACK has none. After our re-INVITE without SDP, ``body`` is the peer's offer instead, and the ACK
     is sent by `SipCommands.answer_offer`.
     """
 
@@ -222,7 +222,7 @@ class SourceMisbehaved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationChanged:
-    """A registration of ours began, failed or was renewed after a failure.
+    """Our registration began, failed or was renewed after a failure.
 
     ``is_registered`` stays True until an earlier registration expires. ``status`` is the final SIP status of the last
     attempt; 408 if the registrar did not answer.

@@ -212,7 +212,7 @@ class Inviting:
             return True
         fork = dialog.forked(tag, response, message.cseq)
         ack = fork.new_request("ACK")
-        fork.cseq = dialog.cseq  # a PRACK of ours may have used the numbers in between
+        fork.cseq = dialog.cseq  # PRACKs may have used the numbers in between
         address, _ = ack.getTarget()
         dialog.services.transactions.transmitMsg(
             dialog.services.transport.server_for(ack, fork.flow), ack, address, None

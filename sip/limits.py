@@ -1,6 +1,6 @@
 """Rate limits for each source of messages, by token buckets; also the limit of the backlog. Pure: times are passed in.
 
-Messages of a dialog of ours are not limited, nor are calls to an urgent number. All others - new calls, requests
+Messages of an existing dialog are not limited, nor are calls to an urgent number. All others - new calls, requests
 outside dialogs, stray responses - cost a token of their source.
 """
 

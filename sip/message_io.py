@@ -16,7 +16,7 @@ SUPPORTED = "timer, replaces, norefersub"
 RELIABLY = "100rel"
 """Option tag of reliable provisional responses (RFC 3262)."""
 MAX_FORKS = 32
-"""Most dialogs that one INVITE of ours may make; answers of further forks are ignored."""
+"""Most dialogs that one outgoing INVITE may make; answers of further forks are ignored."""
 SIPREC = "siprec"
 """Option tag of recording sessions (RFC 7866 section 11.1)."""
 RECORDING_TYPES = "application/sdp, multipart/mixed, application/rs-metadata+xml, application/rs-metadata"

@@ -111,7 +111,7 @@ class LocalStream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """A session description of ours, and the stream to keep for the next one."""
+    """An offer or answer as bytes, and the stream to keep for the next one."""
 
     content: bytes = field(repr=False)
     local: LocalStream

@@ -24,7 +24,7 @@ GLARE_TRIES = 5
 
 @dataclass(slots=True)
 class _OurOffer:
-    """A re-INVITE of ours: its body, how often it met another (491), and whether it only refreshes the session."""
+    """Our re-INVITE: its body, how often it met another (491), and whether it only refreshes the session."""
 
     body: Body | None
     tries: int = 0
@@ -76,7 +76,7 @@ class Offers:
     def on_reinvite(self, request: Sippy, transaction: Sippy, message: RawMessage) -> Sippy:
         """Take a re-INVITE of the peer.
 
-        It is answered 491 while our own INVITE is in progress or an offer of ours has no answer (RFC 3261 section 14.2,
+        It is answered 491 while our own INVITE is in progress or our offer has no answer yet (RFC 3261 section 14.2,
         RFC 6337 section 2.3), but not while the ACK of an earlier re-INVITE is due: that ACK may be lost.
         """
         if self._theirs is not None:
@@ -119,7 +119,7 @@ class Offers:
 
     @property
     def _is_ours_open(self) -> bool:
-        """Tell whether an offer of ours has no answer yet; a recording session does not need the answer in an ACK."""
+        """Tell whether our offer has no answer yet; a recording session does not need the answer in an ACK."""
         is_answer_due = any(one.is_empty for one in self._unacked.values()) and not self._dialog.is_recorder
         return bool(self._ours or self._negotiation.late_answer or is_answer_due)
 

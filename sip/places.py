@@ -1,7 +1,7 @@
 """The addresses from which the peer of a dialog may send: those its messages came from, and those they name. Pure.
 
 Everybody who reads a trace knows a dialog's tags. So a request inside a dialog must also come from an address and port
-of its peer: where its messages came from, or what its Record-Route or Contact names.
+of its peer: one that its messages came from, or that its Record-Route or Contact names.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Place:
         """Return the place that a message came from.
 
         Args:
-            message: A request, whose Via says where its sender listens, or a response to a request of ours.
+            message: A request, whose Via says where its sender listens, or a response to our request.
             source: The address it came from.
             known: Places of this peer; a response from another port than our request went to allows any port.
         """

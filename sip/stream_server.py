@@ -1,7 +1,7 @@
 """Adapts TCP and TLS to the "server" interface of sippy's transactions. Call thread only. Knows sippy.
 
-A response goes over the connection of its request (RFC 3261 section 18.2.2). Each request of ours has its own server,
-which stores the connection that took it: its CANCEL uses the same connection, and a lost connection is noticed. See
+A response goes over the connection of its request (RFC 3261 section 18.2.2). Each request that we send has its own
+server, which stores the connection that took it: its CANCEL uses that connection, and a lost connection is noticed. See
 `sip.reactor`.
 """
 
@@ -73,7 +73,7 @@ class ReplyServer(_StreamServer):
 
 
 class RequestServer(_StreamServer):
-    """Sends one request of ours; `beside` makes the server of its CANCEL or ACK."""
+    """Sends one request; `beside` makes the server of its CANCEL or ACK."""
 
     def __init__(
         self, outlet: Outlet, to: Address, connection: Connection | None, *, may_use_udp: bool = False

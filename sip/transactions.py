@@ -96,7 +96,7 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
         return self._arrival.message if self._arrival is not None else None
 
     def has(self, message: RawMessage) -> bool:
-        """Tell whether a response belongs to a transaction of ours, or an ACK to a refusal of ours."""
+        """Tell whether a response belongs to one of our transactions, or an ACK to one of our refusals."""
         tag = message.tag("from")
         if message.status is not None:
             return (message.call_id, tag, message.cseq, message.method, message.branch) in self.tclient
@@ -140,7 +140,7 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
         assert self._arrival is not None
         return self._on_request(request, transaction, self._arrival.message, self._arrival.source)
 
-    # -- requests of ours
+    # -- our requests
 
     def newTransaction(self, msg: Sippy, *args: Sippy, userv: Sippy = None, **more: Sippy) -> Sippy:  # noqa: N802 - sippy's name
         """Send a request over the transport of its target and follow it until it is answered."""
@@ -193,7 +193,7 @@ class Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy has no
             server = self._servers.server_for(msg, getattr(t.userv, "connection", None))
         self.transmitMsg(server, msg, address, cachesum, compact=t.compact)
 
-    # -- responses of ours
+    # -- our responses
 
     def sendResponse(self, resp: Sippy, t: Sippy = None, *args: Sippy, **more: Sippy) -> None:  # noqa: N802 - sippy's name
         """Send a response; over TCP and TLS only a 2xx to INVITE is retransmitted (RFC 3261 section 13.3.1.4)."""

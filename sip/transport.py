@@ -210,7 +210,7 @@ class Transport:
         if not self._is_closed:
             fn(*args)
 
-    # -- requests of ours
+    # -- our requests
 
     def kind_of(self, url: Sippy, default: TransportKind) -> TransportKind:
         """Return the transport that a URI asks for (RFC 3261 sections 18.1 and 19.1), or the default.

@@ -40,7 +40,7 @@ class UasCore:
         self._legs = legs
 
     def match(self, message: RawMessage, source: Address) -> DialogMatch:
-        """Return whether a message belongs to a dialog of ours: by its tags, and by coming from the dialog's peer."""
+        """Return whether a message belongs to an existing dialog: by its tags, and by coming from the dialog's peer."""
         if message.status is not None:
             return DialogMatch.NEW if self._legs.of_response(message) is None else DialogMatch.KNOWN
         leg = self._legs.of_request(message)

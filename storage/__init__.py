@@ -1,1 +1,1 @@
-"""Sealed containers, keys, index, audit log and export. Imports neither recorder nor the other leaves."""
+"""Sealed containers, keys, index, audit log and export. Imports neither `recorder` nor `sip` nor `audio`."""

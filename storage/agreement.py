@@ -1,7 +1,7 @@
-"""How often index, audit log and states were seen to belong together: the index's copy of that number.
+"""The index's copy of the agreement number, which index, audit log and states share (`recorder.recordings.agreement`).
 
-All three carry it (`recorder.recordings.agreement`). One that was restored from a backup, or made anew, carries
-another one.
+The number is raised each time the three were seen to agree. A part that was restored from a backup or made anew has
+another number.
 """
 
 import sqlalchemy as sa
@@ -10,25 +10,22 @@ from storage.database import Database
 from storage.tables import schema as _numbers
 
 _ROW = 2
-"""Of the table of numbers about the database itself; 1 is what programs before the migrations look at."""
+"""Row of the table `schema`; programs from before the migrations read row 1."""
 
 
 class Agreement:
-    """The number in one database.
-
-    Args:
-        database: Which has it.
+    """The agreement number in one database.
 
     Raises:
-        DatabaseError: The database cannot be used; so for every method.
-        OSError: The folder of its file cannot be made; so for every method.
+        DatabaseError: The database cannot be used; applies to every method.
+        OSError: The folder of its file cannot be made; applies to every method.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def count(self) -> int | None:
-        """Return the number; None in a database that nobody has given one."""
+        """Return the number, or None if the database has none."""
         query = sa.select(_numbers.c.version).where(_numbers.c.id == _ROW)
         with self._database.connect() as connection:
             found = connection.execute(query).scalar()

@@ -1,9 +1,9 @@
-"""Where on the call's clock a channel's positions belong, from its anchors. Pure (numpy).
+"""Aligns the positions of a channel with the call's clock, by its anchors. Pure (numpy).
 
-A sender's clock drifts; stored positions follow it exactly (docs/media-core.md). An anchor says when a position
-arrived, so ``lead = position - arrival`` is how far the sender is ahead of the call's clock. Leads are smoothed over
-SMOOTH_ANCHORS and interpolated; where they step (a new stream) they step here too. Playing position
-``t + lead(t)`` at time ``t`` doubles or drops single samples, at most one in a few hundred.
+Stored positions follow the sender's clock, which drifts (docs/media-core.md). An anchor says when a position arrived,
+so ``lead = position - arrival`` is how far the sender is ahead of the call's clock. Leads are smoothed over
+SMOOTH_ANCHORS and interpolated, but not across a step (a new stream). At time ``t`` the position ``t + lead(t)`` is
+played, which doubles or drops single samples, at most one in a few hundred.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 SMOOTH_ANCHORS = 15
-"""Anchors (seconds) that are averaged: packet jitter on the envelope must not be heard as wobble."""
+"""Anchors (one a second) that are averaged, so that packet jitter is not heard as wobble."""
 STEP_TICKS = 160
-"""A lead that changes by more between two anchors is a new stream, not drift: 20 ms in a second."""
+"""A larger change of the lead between two anchors is a new stream, not drift: 20 ms in a second."""
 
 
 class Alignment:
@@ -39,7 +39,7 @@ class Alignment:
 
     @property
     def largest_ticks(self) -> int:
-        """Return the largest shift either way, ticks."""
+        """The largest shift in either direction, ticks."""
         return max((int(np.ceil(np.abs(piece.leads).max())) for piece in self._pieces), default=0)
 
     def end_time(self, position: int) -> int:
@@ -47,7 +47,7 @@ class Alignment:
         return position - (int(np.rint(self._pieces[-1].leads[-1])) if self._pieces else 0)
 
     def positions(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the position that is heard at each time, ticks; times ascend."""
+        """Return the position that is heard at each time, ticks; times must ascend."""
         shift = np.zeros(len(times))
         for number, piece in enumerate(self._pieces):
             inside = slice(None) if number == 0 else slice(int(np.searchsorted(times, piece.times[0])), None)
@@ -63,7 +63,7 @@ class _Piece:
 
 
 def _smooth(leads: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fit a line through the neighbours of each anchor and take its value there, so that the ends do not lag."""
+    """Smooth by a local linear fit at each anchor, so that the ends do not lag."""
     half = SMOOTH_ANCHORS // 2
     smooth = np.empty_like(leads)
     for at in range(len(leads)):

@@ -1,4 +1,4 @@
-"""Which heads of the audit log were noted elsewhere, and when: the table `anchors`."""
+"""The table `anchors`: which heads of the audit log were sent to other machines, and when."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from storage.tables import microseconds, moment_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor:
-    """A head that one target was told, or should have been.
+    """One attempt to send a head to a target.
 
     Attributes:
-        target: Where to: ``syslog``, ``mail`` or ``folder``.
-        number: Of the entry.
-        hash: Of the entry.
-        at: When it was tried.
-        problem: Why it failed; empty when it did not.
+        target: ``syslog``, ``mail`` or ``folder``.
+        number: Number of the entry.
+        hash: Hash of the entry.
+        at: Time of the attempt.
+        problem: Why it failed; empty if it succeeded.
     """
 
     target: str
@@ -33,13 +33,13 @@ class Anchor:
 
 
 class Anchors:
-    """The table of what was told to whom. Blocks; safe from any thread."""
+    """The anchors in a database. Blocks; safe from any thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def note(self, anchor: Anchor) -> None:
-        """Store how telling a head to a target went, in the place of what was stored of these two.
+        """Store an attempt; it replaces an earlier one of the same head and target.
 
         Raises:
             DatabaseError: The database cannot be used.
@@ -57,7 +57,7 @@ class Anchors:
             connection.execute(_anchors.insert().values(**values))
 
     def newest(self) -> dict[str, Anchor]:
-        """Return the newest anchor of each target that did not fail.
+        """Return the newest successful anchor of each target.
 
         Raises:
             DatabaseError: The database cannot be used.
@@ -74,7 +74,7 @@ class Anchors:
         return {row.target: _anchor(row) for row in rows}
 
     def heads(self) -> Iterator[Head]:
-        """Yield every head that some target was told, by number.
+        """Yield every head that was sent to a target, by number.
 
         Raises:
             DatabaseError: The database cannot be used.

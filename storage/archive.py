@@ -1,7 +1,7 @@
-"""Archives a finished recording, for the key holder: its audio packed, everything else as it was.
+"""Archives a finished recording, for the key holder: compresses its audio and changes nothing else.
 
-How, and what a kill leaves, is `storage.rewrite`'s. The digest and the size of the original stay in the row, which the
-container holds, and in a mark.
+`storage.rewrite` replaces the container, safe against kills. The digest and size of the original are stored in the row
+and in a mark of the container.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from storage.types import Archived, ArchiveFormat, RecordingRow
 from storage.vault import Vault
 
 GROUP_BYTES = 1 << 20
-"""Audio that is packed together, about a minute of a call: longer gains nothing, and costs memory."""
+"""Audio that is compressed together, about a minute of a call; more saves nothing and costs memory."""
 
 
 def archive(
@@ -32,21 +32,21 @@ def archive(
     at: datetime,
     progress: Progress = lambda _done, _total: None,
 ) -> RecordingRow:
-    """Pack a recording's audio; see `storage.rewrite.rewrite` for what is guaranteed.
+    """Compress a recording's audio; see `storage.rewrite.rewrite` for the guarantees.
 
     Args:
-        vault: Where the recording lies.
+        vault: The store.
         keys: The private keys.
-        row: The recording's row; its path is set, and it is not archived yet.
-        form: In what.
+        row: The recording's row, with a path, and not archived.
+        form: Compression.
         at: Now, UTC.
-        progress: Told how far it is.
+        progress: Called with the bytes done and the bytes in all.
 
     Returns:
-        The row as it is now; ``archived`` is set.
+        The new row; ``archived`` is set.
 
     Raises:
-        ArchiveError: It is archived already; nothing was changed.
+        ArchiveError: It is already archived; nothing was changed.
         StorageError: As `rewrite`.
     """
     if row.archived is not None:
@@ -61,7 +61,7 @@ def archive(
 
 @dataclass(slots=True, kw_only=True)
 class _Archiving:
-    """A `storage.rewrite.Change` that packs."""
+    """The `storage.rewrite.Change` that compresses."""
 
     row: RecordingRow
     form: ArchiveFormat
@@ -97,7 +97,7 @@ class _Archiving:
         return block
 
     def is_as_meant(self, meant: Run, found: Run) -> bool:
-        """FLAC gives every byte back; of Opus only G.711 may differ, and only in its bytes."""
+        """Compare: FLAC is lossless; with Opus only the payload bytes of G.711 runs may differ."""
         if self.form is ArchiveFormat.FLAC or meant.kind != AUDIO or meant.codec == G722:
             return meant == found
         return replace(meant, payload=found.payload) == found and len(meant.payload) == len(found.payload)

@@ -1,7 +1,7 @@
-"""Walks an audit log from its first line and says where it is not what was written. Reads only; constant memory.
+"""Verifies an audit log: entries, their chain, their texts, and heads noted elsewhere. Reads only; constant memory.
 
-The chain alone shows every change to what is there. That entries were cut off the end, or that everything from some
-entry on was written anew, shows only against heads that were noted elsewhere (`storage.heads`).
+The chain shows every change of an entry. It does not show that entries were cut off the end, or that the log was forged
+from some entry on; for that, heads that were noted elsewhere are needed (`storage.heads`).
 """
 
 import sqlite3
@@ -15,24 +15,24 @@ from storage.audit_texts import AuditTexts, KeptTexts, TextsReader
 from storage.heads import Head
 
 REPAIRED = "audit.repaired"
-"""Act of the entry that notes a torn tail which was moved aside."""
+"""Act of the entry about a torn end that was moved aside."""
 
 Progress = Callable[[float, float], None]
-"""Told bytes done, and bytes in all."""
+"""Called with the bytes done and the bytes in all."""
 _TELL_EVERY = 2000
 _MOST_LISTED = 100
-"""Findings of one kind that are listed; more are only counted."""
+"""Most findings of one kind that are listed; further ones are only counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadEntry:
-    """A place where the log is not what was written.
+    """A place where the log was changed.
 
     Attributes:
-        line: Counting from 1.
+        line: Number of the line, from 1.
         offset: Of the line, bytes from the start of the file.
-        problem: What is wrong, half a sentence: "its hash does not fit".
-        number: Which entry belongs there, or is missing there.
+        problem: What is wrong, as a clause: "its hash does not fit".
+        number: Number of the entry that belongs there.
     """
 
     line: int
@@ -42,26 +42,26 @@ class BadEntry:
 
     @property
     def sentence(self) -> str:
-        """Return it for people."""
+        """The finding as a sentence, for people."""
         return f"entry {self.number} (line {self.line}, byte {self.offset}): {self.problem}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditState:
-    """What a walk found.
+    """The result of verifying a log.
 
     Attributes:
-        entries: How many are good, from the first on.
-        head: Hash of the last of them.
-        bad: The first bad, missing or cut one.
-        bytes: Length of the log that was looked at.
-        heads: How many of the heads that were noted elsewhere are in it.
-        texts: Free texts that are there and fit.
-        gone_texts: Texts that are not there any more: expired, or deleted.
-        bad_texts: Texts that are there and are not what their entry committed to, the first 100.
-        stray_texts: Texts in the file that belong to no entry, or whose commitment was changed.
+        entries: Number of good entries before the first bad one.
+        head: Hash of the last good entry.
+        bad: The first bad, missing or cut entry, or None.
+        bytes: Length of the log that was verified.
+        heads: Number of heads noted elsewhere that are in it.
+        texts: Number of free texts that match their entry's commitment.
+        gone_texts: Number of texts that expired or were deleted.
+        bad_texts: Texts that do not match their entry's commitment, the first 100.
+        stray_texts: Number of texts that belong to no entry, or whose commitment was changed.
         texts_problem: Why the file of texts could not be read; empty if it could.
-        moved_aside: Entries that say a torn end was moved aside, the first 100: each is worth a look.
+        moved_aside: Entries about torn ends that were moved aside, the first 100; each should be looked at.
     """
 
     entries: int
@@ -78,7 +78,7 @@ class AuditState:
 
     @property
     def problems(self) -> list[str]:
-        """Return a sentence for each thing that is wrong; empty when the log is what was written."""
+        """A sentence for each finding; empty if the log is as it was written."""
         found = [one.sentence for one in (self.bad, *self.bad_texts) if one is not None]
         if self.stray_texts:
             found.append(f"{self.stray_texts} of the free texts fit no entry: they were changed, or put there")
@@ -105,7 +105,7 @@ def lines_of(path: Path, size: int) -> Iterator[tuple[int, int, bytes]]:
 
 
 def checked_lines(path: Path, size: int) -> Iterator[tuple[int, int, AuditEntry | str]]:
-    """Yield number, offset and entry of each line; a sentence in the place of an entry that is none."""
+    """Yield number, offset and entry of each line; a sentence instead of the entry if the line is not one."""
     for number, offset, line in lines_of(path, size):
         if not line.endswith(b"\n"):
             is_long = len(line) >= LONGEST_BYTES
@@ -119,13 +119,13 @@ def checked_lines(path: Path, size: int) -> Iterator[tuple[int, int, AuditEntry 
 
 @dataclass(slots=True)
 class _Heads:
-    """Heads that were noted elsewhere, as a walk comes to them."""
+    """The heads noted elsewhere that the walk has not yet met."""
 
     by_number: dict[int, list[Head]] = field(default_factory=lambda: defaultdict(list))
     loose: set[str] = field(default_factory=set)
-    """Hashes of which nobody said what number they have."""
+    """Hashes without a known number."""
     confirmed: int = 0
-    """The last entry that one of them fits."""
+    """Number of the last entry that matches a head."""
     found: int = 0
 
     @classmethod
@@ -140,7 +140,7 @@ class _Heads:
         return made
 
     def problem_at(self, entry: AuditEntry) -> str | None:
-        """Return why an entry cannot be the one that was noted, or None."""
+        """Return why an entry differs from the head noted for its number, or None."""
         if entry.hash in self.loose:
             self.loose.discard(entry.hash)
             self.confirmed, self.found = entry.number, self.found + 1
@@ -153,7 +153,7 @@ class _Heads:
         return None
 
     def problem_behind(self, last: int) -> str | None:
-        """Return what is missing behind the last entry, or None."""
+        """Return what is missing after the last entry, or None."""
         if self.by_number:
             number = max(self.by_number)
             head = self.by_number[number][0]
@@ -165,13 +165,13 @@ class _Heads:
 
 
 class ChainWalk:
-    """One walk over one log.
+    """One verification of one log.
 
     Args:
         path: The log.
-        size: How much of it to look at, bytes.
-        kept_texts: Which texts there were when the log had that size; None: they cannot be read.
-        texts: Of the log.
+        size: How much of it to read, bytes.
+        kept_texts: The texts that were stored when the log had that size; None: they cannot be read.
+        texts: The texts of the log.
     """
 
     def __init__(self, path: Path, size: int, kept_texts: KeptTexts | None, texts: AuditTexts) -> None:
@@ -185,7 +185,7 @@ class ChainWalk:
         self._texts_problem = ""
 
     def run(self, heads: Iterable[Head] = (), progress: Progress = lambda _done, _total: None) -> AuditState:
-        """Look at every entry, its text, and whether the heads that were noted elsewhere are among them.
+        """Check every entry, its text, and the heads noted elsewhere.
 
         Raises:
             OSError: The log cannot be read.

@@ -1,7 +1,7 @@
-"""One entry of the audit log: how it becomes a line, how a line is read, what must hold between two. Pure.
+"""One entry of the audit log: writing and parsing its line, and checking that one entry follows another. Pure.
 
 A line is JSON with sorted keys, ``,`` and ``:`` without blanks, ASCII, and a line feed. ``hash`` is the SHA-256 of the
-line without its ``"hash":"...",`` and without the line feed: of bytes, so that nothing in a line can change unseen.
+bytes of the line without ``"hash":"...",`` and without the line feed, so that every change of a line is noticed.
 """
 
 import hashlib
@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 RECORDER = "recorder"
-"""Actor of what the recorder does itself, when no person acts."""
+"""Actor of acts of the recorder itself."""
 GENESIS = "0" * 64
 """``prev`` of the first entry."""
 LONGEST_BYTES = 1 << 26
-"""No line that we write is longer; one that is read and is, is no entry, and is not read into memory."""
+"""Longest line of an entry; a longer line is not read into memory."""
 
 _HASH, _AFTER_HASH = b',"hash":"', b'","n":'
 _HEX = 64
@@ -24,18 +24,18 @@ _NAMES = frozenset({"n", "at", "act", "actor", "subject", "details", "text", "pr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One act.
+    """One entry: an act.
 
     Attributes:
         number: Counts from 1 without a gap.
         at: When, UTC.
-        act: What, ``noun.verb``.
-        actor: Who.
-        subject: On what, or "".
+        act: What was done, ``noun.verb``.
+        actor: Who did it.
+        subject: What it was done to, or "".
         details: JSON-able facts; no free text.
-        text_commitment: SHA-256 of salt and free text, or None; `AuditLog.text` has the text until it expires.
+        text_commitment: SHA-256 of salt and free text, or None; `AuditLog.text` returns the text until it expires.
         previous: Hash of the entry before.
-        hash: SHA-256 of the entry's line without it, ``previous`` included.
+        hash: SHA-256 of the line without ``hash``; covers ``previous``.
     """
 
     number: int
@@ -49,7 +49,7 @@ class AuditEntry:
     hash: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return the entry with the names that the file has."""
+        """Return the entry with the names of the file."""
         return {
             "n": self.number,
             "at": self.at,
@@ -64,26 +64,26 @@ class AuditEntry:
 
 
 def line_of(fields: Mapping[str, Any]) -> bytes:
-    """Return the line of an entry, its line feed included.
+    """Return the line of an entry, with its line feed.
 
     Args:
-        fields: What `AuditEntry.to_json` has, without ``hash``.
+        fields: The fields of `AuditEntry.to_json`, without ``hash``.
 
     Raises:
-        ValueError, TypeError: They are no JSON.
+        ValueError, TypeError: They cannot be JSON.
     """
     digest = hashlib.sha256(_canonical(fields)).hexdigest()
     return _canonical({**fields, "hash": digest}) + b"\n"
 
 
 def parse_line(line: bytes) -> AuditEntry:
-    """Read a line, with its line feed or without.
+    """Parse a line, with or without its line feed.
 
     Raises:
-        ValueError: It is not an entry, or its hash does not fit.
+        ValueError: It is not an entry, or its hash does not match.
     """
     body = line.removesuffix(b"\n")
-    at = body.rfind(_HASH)  # what follows it are plain values, and in those a quote is escaped
+    at = body.rfind(_HASH)  # quotes in the values after it are escaped
     end = at + len(_HASH) + _HEX
     if at < 0 or not body.startswith(_AFTER_HASH, end):
         raise ValueError("it is not an entry")
@@ -110,7 +110,7 @@ def parse_line(line: bytes) -> AuditEntry:
 
 
 def break_between(last: AuditEntry | None, entry: AuditEntry) -> str | None:
-    """Return why an entry cannot be the one after another, or None: it can."""
+    """Return why an entry cannot follow another, or None: it can."""
     number, previous = (last.number + 1, last.hash) if last else (1, GENESIS)
     if entry.number > number:
         missing = f"entry {number} is" if entry.number == number + 1 else f"entries {number} to {entry.number - 1} are"
@@ -123,7 +123,7 @@ def break_between(last: AuditEntry | None, entry: AuditEntry) -> str | None:
 
 
 def commitment_of(salt: bytes, text: str) -> str:
-    """Return what an entry says of its free text: SHA-256 of the salt and the text in UTF-8."""
+    """Return the commitment to a free text: SHA-256 of the salt and the text in UTF-8."""
     return hashlib.sha256(salt + text.encode()).hexdigest()
 
 

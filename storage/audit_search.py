@@ -1,7 +1,7 @@
-"""Finds what was done to something in the audit log, at the pace of the disk: only lines that name it are looked into.
+"""Finds the entries of an audit log about some subjects; only the lines that name them are parsed.
 
-Blocks are read and none is mapped: an entry that the disk refuses is cut off again, and a map would then end the
-process.
+The log is read in blocks, not mapped: a writer may cut off an entry that the disk refuses, and reading a mapping beyond
+the end of the file would end the process.
 """
 
 import json
@@ -17,19 +17,19 @@ from storage.errors import AuditUnavailableError
 _BLOCK_BYTES = 1 << 22
 _NEAR_BYTES = 1 << 16
 _SLACK = timedelta(days=1)
-"""Clocks of machines that write into one log are set right now and then."""
+"""The clocks of the machines that write to one log may be corrected by so much."""
 
 
 def entries_about(log: Path, subjects: Collection[str], *, since: datetime) -> Iterator[AuditEntry]:
-    """Yield the entries on some subjects, the oldest first.
+    """Yield the entries about some subjects, oldest first.
 
     Args:
-        log: The file of entries.
+        log: The file of entries, `AuditLog.path`.
         subjects: Whole names.
-        since: What was written more than a day before it is left out as far as that saves reading.
+        since: Entries from more than a day before it may be left out, to save reading.
 
     Raises:
-        AuditUnavailableError: The log cannot be read, or a line that names one of them is no entry.
+        AuditUnavailableError: The log cannot be read, or a line that names a subject is not an entry.
     """
     wanted = frozenset(subjects)
     words = [b'"subject":' + json.dumps(one).encode("ascii") for one in wanted]
@@ -47,7 +47,7 @@ def entries_about(log: Path, subjects: Collection[str], *, since: datetime) -> I
 
 
 def _lines_with(file: BinaryIO, words: list[bytes]) -> Iterator[bytes]:
-    """Yield the whole lines from here on that have one of the words."""
+    """Yield the complete lines from the present position that have one of the words."""
     rest = b""
     while block := file.read(_BLOCK_BYTES):
         lines, _, rest = (rest + block).rpartition(b"\n")
@@ -66,7 +66,7 @@ def _starts(lines: bytes, word: bytes) -> Iterator[int]:
 
 
 def _offset_of(file: BinaryIO, since: str) -> int:
-    """Return where a line begins before which nothing was written at that moment or later."""
+    """Return the offset of a line before which all entries are older than a time, by binary search."""
     low, high = 0, file.seek(0, os.SEEK_END)
     while high - low > _NEAR_BYTES:
         file.seek((low + high) // 2)

@@ -1,10 +1,10 @@
-"""The free texts of the audit log, apart from its entries so that they can expire: `texts.sqlite`.
+"""The free texts of the audit log, stored apart from its entries so that they can expire: `texts.sqlite`.
 
-An entry has only the SHA-256 of a salt and its text. Without the salt a text cannot be guessed back from it.
+An entry has only the SHA-256 of a salt and its text. Without the salt nobody can confirm a guess of the text.
 
-A text is prepared before its entry is written and settled after it: whoever is killed in between leaves a text that the
-next one keeps, if an entry names it, or deletes, for what no entry names would not expire. To whoever reads, a prepared
-text is as good as a settled one: so nobody has to wait for the second step.
+A text is prepared before its entry is written and settled afterwards. After a kill in between, the next writer keeps
+the text if an entry has its commitment, and otherwise deletes it, since it would never expire. Readers treat prepared
+and settled texts alike, so nobody has to wait for the second step.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ _FINDING_PREPARED = "SELECT salt, text FROM prepared WHERE hash = ?"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredText:
-    """A text as it lies in the file; ``fits`` tells whether it is the one that was committed to."""
+    """A stored text with its salt."""
 
     commitment: str
     salt: bytes
@@ -36,36 +36,36 @@ class StoredText:
 
     @property
     def fits(self) -> bool:
-        """Tell whether salt and text are those of the commitment."""
+        """Tell whether salt and text match the commitment."""
         return commitment_of(self.salt, self.text) == self.commitment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptTexts:
-    """Which texts there are at a moment: how many are settled, and the commitments of those that are not yet."""
+    """The texts stored at a moment: the number of settled ones, and the commitments of the prepared ones."""
 
     settled: int
     prepared: frozenset[str]
 
 
 def salted(text: str) -> StoredText:
-    """Return a text with a salt of its own."""
+    """Return a text with a new random salt."""
     salt = secrets.token_bytes(32)
     return StoredText(commitment=commitment_of(salt, text), salt=salt, text=text)
 
 
 class AuditTexts:
-    """The file of one log, made with the first text. Safe from any thread and from several processes."""
+    """The texts of one log; the file is made with the first text. Safe from any thread and from several processes."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
 
     def prepare(self, new: StoredText, is_named: IsNamed) -> None:
-        """Store a text durably whose entry is about to be written, and settle what was prepared before.
+        """Store a text durably before its entry is written, and settle texts that were prepared before.
 
         Args:
             new: The text.
-            is_named: Tells of a commitment whether an entry has it. The log must be locked meanwhile.
+            is_named: Tells whether an entry has a commitment. The log must be locked meanwhile.
 
         Raises:
             OSError, sqlite3.Error: It cannot be stored.
@@ -75,11 +75,11 @@ class AuditTexts:
             try:
                 _settle(database, is_named)
             except (OSError, sqlite3.Error):
-                database.execute("ROLLBACK TO settling")  # it is as good where it is, until the next one
+                database.execute("ROLLBACK TO settling")  # they stay prepared until the next text
             database.execute("INSERT INTO prepared VALUES (?, ?, ?)", (new.commitment, new.salt, new.text))
 
     def settle(self, is_named: IsNamed) -> None:
-        """Keep what was prepared and is named by an entry, and delete what is not; nothing happens if that fails.
+        """Settle the prepared texts that an entry names, and delete the others; on an error nothing changes.
 
         Args:
             is_named: As for `prepare`.
@@ -90,7 +90,7 @@ class AuditTexts:
             _settle(database, is_named)
 
     def get(self, commitment: str | None) -> str | None:
-        """Return a text, or None: there is none, it expired, or it was changed.
+        """Return a text, or None: it does not exist, expired, or was changed.
 
         Raises:
             AuditUnavailableError: The file cannot be read.
@@ -141,9 +141,9 @@ class AuditTexts:
 
     @contextmanager
     def reading(self) -> Iterator["TextsReader"]:
-        """Open the file for many reads; nothing is written, so that a log can be looked at on a medium for reading.
+        """Open the file read-only for many reads, so that a log on a read-only medium can be read.
 
-        But for what a killed writer left half-done: that has to be undone before anybody can read.
+        After a killed writer it is opened for writing, since SQLite must roll back before anybody can read.
         """
         if not self._path.exists():
             yield TextsReader(None)
@@ -152,7 +152,7 @@ class AuditTexts:
         mode = "rw" if self._path.with_name(f"{NAME}-journal").exists() else "ro"
         uri = f"{self._path.absolute().as_uri()}?mode={mode}"
         with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as database:
-            database.text_factory = bytes  # what was changed may be no text any more
+            database.text_factory = bytes  # a changed text may not be UTF-8
             yield TextsReader(database)
 
     def _database(self) -> sqlite3.Connection:
@@ -174,13 +174,13 @@ def _settle(database: sqlite3.Connection, is_named: IsNamed) -> None:
 
 
 class TextsReader:
-    """Reads texts one after another; None is a log that has none."""
+    """Reads texts from an open file; None: there is no file."""
 
     def __init__(self, database: sqlite3.Connection | None) -> None:
         self._database = database
 
     def get(self, commitment: str) -> StoredText | None:
-        """Return what is stored under a commitment, whether it fits or not; None: nothing is.
+        """Return the text stored under a commitment, also if it does not match; None: there is none.
 
         Raises:
             sqlite3.Error: The file cannot be read.
@@ -196,7 +196,7 @@ class TextsReader:
         return StoredText(commitment=commitment, salt=salt, text=text.decode(errors="replace"))
 
     def count(self) -> int:
-        """Return how many texts are settled.
+        """Return the number of settled texts.
 
         Raises:
             sqlite3.Error: The file cannot be read.
@@ -206,7 +206,7 @@ class TextsReader:
         return int(self._database.execute("SELECT count(*) FROM texts NOT INDEXED").fetchone()[0])
 
     def prepared(self) -> frozenset[str]:
-        """Return the commitments of the texts that are not settled yet.
+        """Return the commitments of the prepared texts.
 
         Raises:
             sqlite3.Error: The file cannot be read.
@@ -219,4 +219,4 @@ class TextsReader:
     def _has_prepared(self) -> bool:
         assert self._database is not None
         query = "SELECT 1 FROM sqlite_master WHERE name = 'prepared'"
-        return self._database.execute(query).fetchone() is not None  # a log of an older version has none
+        return self._database.execute(query).fetchone() is not None  # logs of older versions lack the table

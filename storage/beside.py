@@ -1,6 +1,7 @@
-"""Rows of recordings and what stands beside them, stored and deleted together: further officers, further numbers.
+"""The tables beside the recordings' rows: further officers and further numbers of a call.
 
-Most calls have one officer and two numbers, which stand in the recording's own row; others stand in tables beside it.
+Most calls have one officer and two numbers, which the recording's row holds. Rows of these tables are stored and
+deleted together with it.
 """
 
 from collections.abc import Sequence
@@ -16,19 +17,18 @@ from storage.tables import recordings as _recordings
 from storage.types import RecordingRow
 
 _AT_ONCE = 500
-"""Ids in one statement: SQLite takes 999 values at the least."""
+"""Ids in one statement; every SQLite takes at least 999 values."""
 _FORGET = tuple(
     table.delete().where(table.c.recording.in_(sa.bindparam("some", expanding=True)))
     for table in (_officers, _identities)
 )
-"""Made once, though they are run for each call: a statement refers to itself, so that only Python's collector frees
-it."""
+"""Made once: a statement refers to itself, so only the garbage collector would free one made for each call."""
 LONGEST = 80
-"""Characters of a number that is indexed: a longer one is none."""
+"""Longest number that is indexed, characters; a longer text is not a number."""
 
 
 def save_beside(connection: sa.Connection, rows: Sequence[RecordingRow]) -> None:
-    """Store what stands beside each of some recordings, in place of what was stored before."""
+    """Store the further officers and numbers of some recordings; earlier ones are replaced."""
     _forget(connection, [row.id for row in rows])
     if others := [other for row in rows for other in officers_of(row)]:
         connection.execute(_officers.insert(), others)
@@ -37,7 +37,7 @@ def save_beside(connection: sa.Connection, rows: Sequence[RecordingRow]) -> None
 
 
 def delete_recordings(connection: sa.Connection, recordings: Sequence[str]) -> int:
-    """Delete the rows of some recordings and what stands beside them; returns how many recordings there were."""
+    """Delete the rows of some recordings, and their rows beside; returns how many recordings there were."""
     _forget(connection, recordings)
     removed = 0
     for some in _parts(recordings):
@@ -46,12 +46,12 @@ def delete_recordings(connection: sa.Connection, recordings: Sequence[str]) -> i
 
 
 def stored_officers(connection: sa.Connection, recordings: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return the further officers that are stored of some recordings, by recording; a recording's by extension."""
+    """Return the stored further officers of some recordings, by recording, sorted by extension."""
     return _stored(connection, _officers, "extension", recordings)
 
 
 def stored_identities(connection: sa.Connection, recordings: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return the further numbers that are stored of some recordings, by recording; a recording's by number."""
+    """Return the stored further numbers of some recordings, by recording, sorted by number."""
     return _stored(connection, _identities, "number", recordings)
 
 
@@ -63,12 +63,12 @@ def _stored(
         for one in connection.execute(table.select().where(table.c.recording.in_(some))).mappings():
             found.setdefault(one["recording"], []).append(dict(one))
     for theirs in found.values():
-        theirs.sort(key=lambda one: str(one[key]))  # a server may have an order of its own
+        theirs.sort(key=lambda one: str(one[key]))  # a server may sort by another collation
     return found
 
 
 def lone_recordings(connection: sa.Connection, limit: int, *, after: str = "") -> list[str]:
-    """Return at most so many ids, in order, of which something stands beside a row, and nobody has the row."""
+    """Return at most ``limit`` ids, in order, that have rows beside but no row of a recording."""
     lone = [
         sa.select(column.label("id")).where(column > after, ~sa.exists().where(_recordings.c.id == column))
         for column in (_officers.c.recording, _identities.c.recording)
@@ -88,9 +88,9 @@ def _parts(recordings: Sequence[str]) -> list[Sequence[str]]:
 
 
 def officers_of(row: RecordingRow) -> list[dict[str, Any]]:
-    """Return what the table is to hold of a recording."""
-    # Who stands in the row is not always the first: a call that was handed over before it was joined is filed under who
-    # answered. There are fewer names than extensions where one officer sat at several.
+    """Return the rows of a recording's further officers."""
+    # The officer of the row is not always the first: a call that was handed over before it was joined is filed under
+    # who answered. There may be fewer names than extensions, if one officer had several.
     names = (name for name in dict.fromkeys(row.operators) if name not in ("", row.operator))
     extensions = (extension for extension in dict.fromkeys(row.extensions) if extension != row.extension)
     copies, teams = _copies(row), _teams_of_extensions(row)
@@ -107,12 +107,12 @@ def officers_of(row: RecordingRow) -> list[dict[str, Any]]:
 
 
 def _teams_of_extensions(row: RecordingRow) -> dict[str, str]:
-    """Return of which team each extension was when the call was its officer's, as far as segments say so."""
+    """Return the team of each extension during the call, as far as segments name it."""
     return {one.extension: one.team for segment in row.segments for one in segment.officers}
 
 
 def identities_of(row: RecordingRow) -> list[dict[str, Any]]:
-    """Return the numbers by which somebody on the call was known, beside the caller's and the one that was called."""
+    """Return the rows of the numbers by which a party was known, besides the calling and the called number."""
     copies, written = _copies(row), (*row.numbers, *(one.number for one in row.participants))
     numbers = dict.fromkeys(normalise_number(number) for number in written)
     known = ("", copies["caller_e164"], copies["called_e164"])
@@ -124,7 +124,7 @@ def identities_of(row: RecordingRow) -> list[dict[str, Any]]:
 
 
 def _copies(row: RecordingRow) -> dict[str, Any]:
-    """Return what the tables beside a row repeat of it."""
+    """Return the columns of the row that the tables beside it repeat."""
     return {
         "started_us": microseconds(row.started_at), "first_extension": row.extension, "first_operator": row.operator,
         "outcome": str(row.outcome), "caller_e164": normalise_number(row.caller),

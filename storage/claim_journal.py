@@ -1,4 +1,7 @@
-"""Claims in the audit log, which has each act before their table: how they are written there, and read back."""
+"""Claims in the audit log: what their entries say, and how the table is rebuilt from them.
+
+Each act is in the audit log before it is in the table.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -14,7 +17,7 @@ from storage.types import RecordingId
 ASKED, UPHELD, DECLINED = "claim.asked", "claim.upheld", "claim.declined"
 LIFTED, WITHDRAWN, DONE, USE_ALLOWED = "claim.lifted", "claim.withdrawn", "claim.done", "claim.use_allowed"
 ACTS = (ASKED, UPHELD, DECLINED, LIFTED, WITHDRAWN, DONE, USE_ALLOWED)
-"""What the audit log calls the acts that are replayed."""
+"""Acts in the audit log that are replayed."""
 ACT_OF = {
     ClaimState.UPHELD: UPHELD, ClaimState.DECLINED: DECLINED, ClaimState.LIFTED: LIFTED,
     ClaimState.WITHDRAWN: WITHDRAWN, ClaimState.DONE: DONE,
@@ -26,7 +29,7 @@ Text = Callable[[AuditEntry], str | None]
 
 
 def asked_details(claim: Claim) -> dict[str, Any]:
-    """Return what the entry says of a claim that was asked: all of it but its texts, recording and writer."""
+    """Return the details of the entry of a new claim: all but its texts, recording and writer."""
     return {
         "claim": claim.id, "right": str(claim.right), "ground": claim.ground, "hold": claim.hold,
         "received_on": claim.received_on.isoformat(), "case_reference": claim.case_reference,
@@ -35,12 +38,12 @@ def asked_details(claim: Claim) -> dict[str, Any]:
 
 
 def asked_text(claim: Claim) -> str:
-    """Return the text of the entry: who asks on its first line, then what they say."""
+    """Return the text of the entry: the requester on the first line, then their reason."""
     return f"{claim.requester}\n{claim.reason}"
 
 
 def changed_details(claim: Claim, at: datetime) -> dict[str, Any]:
-    """Return what the entry says of a claim after something happened to it."""
+    """Return the details of the entry of a changed claim."""
     return {
         "claim": claim.id, "at": time_to_json(at), "ground": claim.decision_ground,
         "over_at": time_to_json(claim.over_at), "use_ground": claim.use_ground,
@@ -49,21 +52,21 @@ def changed_details(claim: Claim, at: datetime) -> dict[str, Any]:
 
 
 def replay_claims(entries: Iterable[AuditEntry], claims: Claims, *, text: Text = lambda _: None) -> int:
-    """Make the table say what the audit log says; what it does not mention stays.
+    """Bring the table to the state of the audit log; claims that the log does not mention stay.
 
     Args:
-        entries: Of the audit log, those of `ACTS` at least, in order.
+        entries: Entries of the audit log, at least those of `ACTS`, in order.
         claims: The table.
-        text: Gives the texts of a claim that the table does not know.
+        text: Returns the texts of a claim that the table lacks.
 
     Returns:
-        How many claims were missing or not as they should be.
+        How many claims were missing or different.
     """
     return claims.save(journalled(entries, text).values())
 
 
 def journalled(entries: Iterable[AuditEntry], text: Text = lambda _: None) -> dict[str, Claim]:
-    """Return the claims as the audit log says, by id."""
+    """Return the claims by the audit log, by id."""
     said: dict[str, Claim] = {}
     for entry in entries:
         claim_id = str(entry.details.get("claim", ""))

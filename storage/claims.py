@@ -1,7 +1,7 @@
-"""Claims of data subjects on recordings: a table beside the index, in the same database.
+"""The table of claims: data subjects' requests for restriction, objection or erasure, in the database of the index.
 
-The audit log has each act first (`storage.claim_journal`), so this table can be made again from it. Safe from any
-thread and from several processes; who may decide what is settled above.
+Each act is in the audit log first (`storage.claim_journal`), so the table can be rebuilt from it. Safe from any thread
+and from several processes. Who may decide is checked by `recorder.retention`.
 """
 
 import json
@@ -22,9 +22,9 @@ from storage.tables import microseconds
 from storage.types import RecordingId
 
 _ASKED_AT_ONCE = 500
-"""Ids in one statement: SQLite takes 999 values at the least."""
+"""Ids in one statement; every SQLite takes at least 999 values."""
 OPEN = (ClaimState.ASKED, ClaimState.UPHELD)
-"""States from which something follows."""
+"""States in which a claim has effect or awaits a decision."""
 LISTED = 500
 
 
@@ -34,13 +34,10 @@ def new_claim_id() -> str:
 
 
 class Claims:
-    """The claims that are known.
-
-    Args:
-        database: Which has them.
+    """The claims in one database.
 
     Raises:
-        DatabaseError: The database cannot be used; so for every method.
+        DatabaseError: The database cannot be used; applies to every method.
     """
 
     def __init__(self, database: Database) -> None:
@@ -50,7 +47,7 @@ class Claims:
         """Return a claim.
 
         Raises:
-            NotFoundError: There is none of that id.
+            NotFoundError: No claim has that id.
         """
         found = self._select(_claims.c.id == claim_id)
         if not found:
@@ -58,21 +55,21 @@ class Claims:
         return found[0]
 
     def of_recording(self, recording: RecordingId) -> list[Claim]:
-        """Return the claims on one recording, oldest first, those that are over included."""
+        """Return all claims on one recording, oldest first."""
         return sorted(self._select(_claims.c.recording == recording), key=lambda claim: (claim.asked_at, claim.id))
 
     def open(self) -> list[Claim]:
-        """Return the claims from which something follows, oldest first."""
+        """Return the claims in a state of `OPEN`, oldest first."""
         states = [str(state) for state in OPEN]
         return sorted(self._select(_claims.c.state.in_(states)), key=lambda claim: (claim.asked_at, claim.id))
 
     def newest(self, limit: int = LISTED) -> list[Claim]:
-        """Return claims, open or not, the newest first."""
+        """Return claims in any state, the newest first."""
         found = self._select(sa.true())
         return sorted(found, key=lambda claim: (claim.asked_at, claim.id), reverse=True)[:limit]
 
     def save(self, claims: Iterable[Claim]) -> int:
-        """Store claims as they are given, all or none; returns how many were not so. A text once stored is kept."""
+        """Store claims, all or none; returns how many were missing or different. Stored texts are kept."""
         changed = 0
         with self._database.begin() as connection:
             for one in claims:
@@ -89,7 +86,7 @@ class Claims:
         return changed
 
     def forget_texts(self, claim_ids: Sequence[str]) -> int:
-        """Take the texts of claims away; returns how many had any."""
+        """Delete the texts of claims; returns how many had any."""
         had = sa.or_(_claims.c.requester != "", _claims.c.reason != "", _claims.c.words != "")
         forgotten = 0
         with self._database.begin() as connection:

@@ -88,7 +88,7 @@ def read_begun_row(vault: Vault, path: Path) -> dict[str, Any]:
 
 
 def finished_file(vault: Vault, path: Path, digest: bytes, size: int, status: Status) -> FinishedFile:
-    """Return what a vault says of a file that is closed."""
+    """Return the `FinishedFile` of a closed container."""
     return FinishedFile(
         path=path.relative_to(vault.root).as_posix(),
         bytes=size,

@@ -1,8 +1,7 @@
-"""The list of copies that were made of recordings: a table beside the index, in the same database.
+"""The table of copies that were made of recordings, in the database of the index.
 
-The audit log has each copy first; this table is what pages look at. A copy is listed before its first byte is given, so
-that one that broke off is not forgotten: whoever got part of it has that part. Safe from any thread and from several
-processes.
+Each copy is in the audit log first; pages read this table. A copy is listed before its first byte is sent, so that an
+incomplete one is listed too. Safe from any thread and from several processes.
 """
 
 import secrets
@@ -24,15 +23,15 @@ class CopyMade:
     """A copy of one recording.
 
     Attributes:
-        id: 8 hex, names the copy.
-        recording: Of what.
+        id: 8 hex.
+        recording: The recording.
         made_by: Who made it, as the audit log names them.
         made_at: When it was begun, UTC.
-        format: `storage.export.CopyFormat`'s word.
-        start_s: Where in the recording it begins, seconds.
-        end_s: Where it ends.
-        redactions: How many spans were silenced in it.
-        sha256: Of the file, hex; None while it is being made, and for ever if that broke off.
+        format: Value of `storage.encoding.CopyFormat`.
+        start_s: Start in the recording, seconds.
+        end_s: End in the recording, seconds.
+        redactions: Number of silenced spans.
+        sha256: Of the file, hex; None until it is complete.
     """
 
     id: str
@@ -66,14 +65,11 @@ def copy_to_json(copy: CopyMade) -> dict[str, object]:
 
 
 class CopyList:
-    """The copies that are known.
-
-    Args:
-        database: Which has them.
+    """The copies in one database.
 
     Raises:
-        DatabaseError: The database cannot be used; so for every method.
-        OSError: The folder of its file cannot be made; so for every method.
+        DatabaseError: The database cannot be used; applies to every method.
+        OSError: The folder of its file cannot be made; applies to every method.
     """
 
     def __init__(self, database: Database) -> None:
@@ -85,12 +81,12 @@ class CopyList:
             connection.execute(_copies.insert().values(_columns(copy)))
 
     def finish(self, copy_id: str, sha256: str) -> None:
-        """Store the hash of a copy that was given to its last byte."""
+        """Store the hash of a copy that was sent completely."""
         with self._database.begin() as connection:
             connection.execute(_copies.update().where(_copies.c.id == copy_id).values(sha256=sha256))
 
     def save(self, copies: Iterable[CopyMade]) -> int:
-        """Store the copies that are missing, and the hashes that are, all or none; returns how many did."""
+        """Add missing copies and missing hashes, all or none; returns how many were added."""
         changed = 0
         with self._database.begin() as connection:
             for copy in copies:
@@ -105,7 +101,7 @@ class CopyList:
         return changed
 
     def of_recording(self, recording: RecordingId) -> list[CopyMade]:
-        """Return the copies of one recording, oldest first, those that broke off included."""
+        """Return the copies of one recording, oldest first, incomplete ones included."""
         query = _copies.select().where(_copies.c.recording == recording)
         with self._database.connect() as connection:
             return [_copy(found) for found in connection.execute(query.order_by(_copies.c.made_us, _copies.c.id))]

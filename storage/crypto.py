@@ -1,14 +1,14 @@
-"""Every use of a cipher, in one place: libsodium by PyNaCl's bindings, no construction of our own.
+"""All cryptography of storage: libsodium by PyNaCl's bindings, without own constructions. Pure.
 
-Pure. What is sealed frame by frame goes straight from the caller's buffer to libsodium, without the copies in
-``bytes`` that the bindings would make and nobody could wipe; the state of a stream is wiped when its owner says so.
-Keys that come as ``bytes`` (the node's, the months') live until Python frees them.
+Frames go from the caller's buffer straight to libsodium, without the copies in ``bytes`` that the bindings would make
+and that could not be wiped. The owner of a stream wipes its state. Keys given as ``bytes`` (of the node, of epochs)
+live until Python frees them.
 """
 
 import hashlib
 
 import nacl.bindings as sodium
-from nacl._sodium import ffi, lib  # type: ignore[import-not-found]  # what nacl.bindings itself is made of
+from nacl._sodium import ffi, lib  # type: ignore[import-not-found]  # nacl.bindings uses it too
 from nacl.exceptions import CryptoError
 
 from storage.errors import DamagedError, KeyProblemError
@@ -25,7 +25,7 @@ KEY_BYTES = 32
 SEAL_OVERHEAD_BYTES: int = sodium.crypto_box_SEALBYTES
 
 Readable = bytes | bytearray | memoryview
-"""Bytes in one piece, wherever they are."""
+"""Contiguous bytes."""
 
 
 def fingerprint(public_key: bytes) -> bytes:
@@ -39,19 +39,19 @@ def new_key() -> bytes:
 
 
 def new_wipeable_key() -> bytearray:
-    """Return a random key of 32 bytes that `wipe` can take away again."""
+    """Return a random key of 32 bytes that `wipe` can overwrite."""
     key = bytearray(KEY_BYTES)
     lib.randombytes(ffi.from_buffer(key), KEY_BYTES)
     return key
 
 
 def wipe(buffer: bytearray | memoryview) -> None:
-    """Fill a buffer with zeros, in a way that no compiler leaves out."""
+    """Fill a buffer with zeros, in a way that a compiler does not remove."""
     lib.sodium_memzero(ffi.from_buffer(buffer), len(buffer))
 
 
 class StreamSealer:
-    """Seals the frames of one recording in order; a frame cannot be changed, moved or left out unnoticed.
+    """Seals the frames of one recording in order; a changed, moved or missing frame is noticed when they are opened.
 
     Args:
         key: 32 bytes; the caller may wipe them at once.
@@ -76,7 +76,7 @@ class StreamSealer:
         Raises:
             RuntimeError: The sealer was wiped.
         """
-        if self._is_wiped:  # its state is zeros now: a key that anybody has
+        if self._is_wiped:  # sealing with a state of zeros would use a known key
             raise RuntimeError("the stream has ended and its key is gone")
         sealed = bytearray(len(plain) + STREAM_OVERHEAD_BYTES)
         lib.crypto_secretstream_xchacha20poly1305_push(
@@ -86,20 +86,20 @@ class StreamSealer:
         return sealed
 
     def wipe(self) -> None:
-        """Forget the key; nothing can be sealed any more. May be called again."""
+        """Wipe the key; nothing can be sealed any more. Idempotent."""
         self._is_wiped = True
         lib.sodium_memzero(self._state, _STATE_BYTES)
 
 
 class StreamOpener:
-    """Opens what a StreamSealer sealed, in the same order."""
+    """Opens the frames that a StreamSealer sealed, in the same order."""
 
     def __init__(self, key: bytes, header: bytes) -> None:
         self._state = sodium.crypto_secretstream_xchacha20poly1305_state()
         sodium.crypto_secretstream_xchacha20poly1305_init_pull(self._state, header, key)
 
     def open(self, sealed: bytes | bytearray, associated: bytes) -> tuple[bytes, bool]:
-        """Return the plaintext and whether it was sealed as the last.
+        """Return the plaintext, and whether it was sealed as the last frame.
 
         Raises:
             DamagedError: Another key, another order, or changed bytes.
@@ -114,19 +114,19 @@ class StreamOpener:
 
 
 def key_beside(key: bytes) -> bytes:
-    """Return the key of what is sealed beside a recording: its own key's, so that it opens for as long as that does."""
+    """Return the key for a file beside a recording, derived from the recording's key, so that both expire together."""
     return hashlib.blake2b(digest_size=KEY_BYTES, key=key, person=b"recorder.beside").digest()
 
 
 def seal_index(plain: bytes, key: bytes, associated: bytes) -> bytes:
-    """Seal index metadata to the node's index key: random nonce, then XChaCha20-Poly1305."""
+    """Seal index metadata with the node's index key: random nonce, then XChaCha20-Poly1305."""
     nonce = sodium.randombytes(_NONCE_BYTES)
     sealed: bytes = sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(plain, _INDEX_DOMAIN + associated, nonce, key)
     return nonce + sealed
 
 
 def open_index(sealed: bytes, key: bytes, associated: bytes) -> bytes:
-    """Open what `seal_index` sealed.
+    """Open index metadata that `seal_index` sealed.
 
     Raises:
         DamagedError: Another node's key, or changed or moved bytes.
@@ -145,7 +145,7 @@ def seal_to(public_key: bytes, plain: Readable) -> bytes:
     """Seal to an X25519 public key; only its private key opens it (crypto_box_seal). ``plain`` is not copied.
 
     Raises:
-        ValueError: The public key does not have 32 bytes, or is none.
+        ValueError: The public key does not have 32 bytes, or is not valid.
     """
     if len(public_key) != KEY_BYTES:
         raise ValueError(f"a public key has {KEY_BYTES} bytes, not {len(public_key)}")
@@ -156,7 +156,7 @@ def seal_to(public_key: bytes, plain: Readable) -> bytes:
 
 
 def open_sealed(sealed: bytes, public_key: bytes, private_key: bytes) -> bytes:
-    """Open what `seal_to` sealed.
+    """Open bytes that `seal_to` sealed.
 
     Raises:
         KeyProblemError: Another private key, or changed bytes.

@@ -1,7 +1,7 @@
-"""The database that the index, orders to erase, holds and tombstones share: SQLite in a file, or PostgreSQL.
+"""The database of the index, erasure orders, holds and tombstones: SQLite in a file, or PostgreSQL.
 
-Opens it, brings its tables up to date, and turns what a driver raises into sentences. Safe from any thread and from
-several processes. What the tables are is `storage.tables`'s, how old ones become new ones `storage.migrations`'s.
+Opens it, migrates its tables, and turns driver errors into sentences. Safe from any thread and from several processes.
+The tables are in `storage.tables`, migrations in `storage.migrations`.
 """
 
 import fcntl
@@ -26,9 +26,9 @@ from storage.tables import METADATA, REVISION
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 _BUSY_MS = 5000
 _LOOKED_AT = 1000
-"""Entries of each index that `Database.look_over` looks at."""
+"""Entries of each index that `Database.look_over` samples."""
 _ANSWER_S = 5
-"""How long a PostgreSQL server that cannot be reached is waited for, and one that has gone silent is believed in."""
+"""Timeout for connecting to a PostgreSQL server, and for noticing that a connection is dead."""
 _DRIVERS = {
     SQLITE: SQLITE,
     "sqlite+pysqlite": SQLITE,
@@ -46,7 +46,7 @@ _MEANINGS = {
     "SQLITE_CORRUPT": "the file is damaged",
     "SQLITE_READONLY": "it can only be read",
 }
-"""What SQLSTATEs (PostgreSQL manual, appendix A) and SQLite's error names mean to whoever looks after the database."""
+"""Explanations of SQLSTATEs (PostgreSQL manual, appendix A) and SQLite's error names, for operators."""
 _REFUSALS = {
     "password authentication failed": "the password, or the user, is wrong",
     "no password supplied": "it wants a password; a file of passwords is left out if others may read it",
@@ -60,7 +60,7 @@ _REFUSALS = {
     "is starting up": "it is starting",
     "is shutting down": "it is stopping",
 }
-"""Words in which a server refuses a connection: for these the driver gives no SQLSTATE."""
+"""Explanations of refused connections, by words of the server: the driver gives no SQLSTATE for them."""
 _PASSING_REFUSALS = frozenset({"too many clients", "is starting up", "is shutting down"})
 
 
@@ -70,9 +70,9 @@ def sqlite_url(path: Path) -> str:
 
 
 def _set_up_sqlite(connection: DBAPIConnection, _record: object) -> None:
-    # The driver's own BEGIN leaves out changes of tables, and comes too late to lock what is read before it is written.
+    # The driver's own BEGIN does not cover changes of tables, and comes too late to lock rows that are read first.
     connection.isolation_level = None
-    # A damaged byte in a text must not keep the other rows from being read: what it did is found by who reads the row.
+    # A damaged byte in a text must not prevent reading other rows; readers of the row notice the damage.
     connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     cursor = connection.cursor()
     for pragma in (
@@ -92,7 +92,7 @@ def _check_sqlite(_dialect: object, _record: object, arguments: Sequence[str], _
 
 
 def _refuse_link(path: Path) -> None:
-    """Do nothing unless SQLite would follow a link, which another user may have put there."""
+    """Raise DatabaseError for a link, which another user may have made and SQLite would follow."""
     try:
         refuse_link(path)
     except OSError as error:
@@ -106,17 +106,17 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 class Database:
-    """One database, its tables up to date.
+    """One database with current tables.
 
     Args:
         url: SQLAlchemy URL: `sqlite_url` for a file, ``postgresql://user:password@host/name``.
-        is_deferred: Do not touch the database before it is needed, and try again each time until it can be used: calls
-            must go on, and the daemon must start, while it is down or the disk is full.
+        is_deferred: Open the database at its first use, and try again at each use until that succeeds: the daemon must
+            start, and calls must go on, while it is down or the disk is full.
 
     Raises:
-        DatabaseError: The URL is none of these, the database cannot be reached, or a newer program made it; the latter
-            two come from every method when deferred.
-        OSError: The folder of the file cannot be made; likewise.
+        DatabaseError: The URL is not supported, the database cannot be reached, or a newer program made it; if
+            deferred, every method raises the latter two.
+        OSError: The folder of the file cannot be made; if deferred, from every method.
     """
 
     def __init__(self, url: str, *, is_deferred: bool = False) -> None:
@@ -132,12 +132,12 @@ class Database:
 
     @property
     def dialect(self) -> str:
-        """Return ``sqlite`` or ``postgresql``."""
+        """``sqlite`` or ``postgresql``."""
         return self._made.dialect.name
 
     @property
     def name(self) -> str:
-        """Return which database it is, for people: a path, or server and name; never a password."""
+        """Name of the database for people: a path, or name and server; never a password."""
         url = self._made.url
         if self.dialect == SQLITE:
             return url.database or ":memory:"
@@ -146,9 +146,9 @@ class Database:
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
-        """Give a connection whose changes are durable when the block ends, and undone when it raises.
+        """Give a connection whose changes are durable when the block ends, and rolled back if it raises.
 
-        On SQLite the whole database is locked for writing from here on: what is read stays true until it is written.
+        On SQLite the whole database is locked for writing from the start of the block.
 
         Raises:
             DatabaseError: The database does not answer or refuses.
@@ -160,7 +160,7 @@ class Database:
 
     @contextmanager
     def connect(self) -> Iterator[sa.Connection]:
-        """Give a connection for reading; on SQLite one state of the database for the whole block.
+        """Give a connection for reading; on SQLite the block sees one snapshot of the database.
 
         Raises:
             DatabaseError: The database does not answer or refuses.
@@ -172,7 +172,7 @@ class Database:
 
     @contextmanager
     def _outside(self) -> Iterator[sa.Connection]:
-        """Give a connection that is in no transaction."""
+        """Give a connection without a transaction."""
         options = {"is_outside": True} if self.dialect == SQLITE else {"isolation_level": "AUTOCOMMIT"}
         with self._translated():
             self._prepare()
@@ -180,18 +180,18 @@ class Database:
                 yield connection
 
     def upsert(self, table: sa.Table, values: Mapping[str, Any], *, key: sa.Column[Any]) -> sa.Insert:
-        """Return a statement that puts a row in, or in place of the one that has its key."""
+        """Return a statement that inserts a row, or replaces the row with its key."""
         insert = sqlite.insert if self.dialect == SQLITE else postgresql.insert
         others = {name: value for name, value in values.items() if name != key.name}
         return insert(table).values(values).on_conflict_do_update(index_elements=[key], set_=others)
 
     def fold(self) -> bool:
-        """Leave nothing beside a SQLite file of what was deleted or replaced; a PostgreSQL server is left alone.
+        """Truncate the write-ahead log of a SQLite file, so that it holds no deleted data. No effect on PostgreSQL.
 
-        What is deleted is overwritten in the file at once, but pages of before lie in its log until that is cut.
+        Deleted data is overwritten in the file at once, but its old pages stay in the log until it is truncated.
 
         Returns:
-            Whether the log is empty: not while another process reads or writes for longer than it is waited for.
+            Whether the log is empty; False while another process reads or writes for longer than the timeout.
 
         Raises:
             DatabaseError: The database does not answer or refuses.
@@ -203,14 +203,14 @@ class Database:
         return not is_busy
 
     def upsert_all(self, table: sa.Table, *, key: sa.Column[Any]) -> sa.Insert:
-        """Return a statement that does so for many rows, to be executed with the values of each: it is made once."""
+        """Return the statement of `upsert` for many rows, to be executed with the values of each; made once."""
         return _upsert_all(self.dialect, table, key)
 
     def look_over(self) -> None:
-        """Clear away what was deleted, and bring up to date what the planner knows of the tables.
+        """Remove deleted rows from storage (vacuum), and update the planner's statistics.
 
-        To be called about once a day, after what is due was deleted. Takes well under a second on SQLite, on PostgreSQL
-        some seconds for each million rows; nobody has to wait for it.
+        Call it about once a day, after the sweep. Takes well under a second on SQLite, on PostgreSQL some seconds for
+        each million rows; blocks nobody.
 
         Raises:
             DatabaseError: The database does not answer or refuses.
@@ -226,7 +226,7 @@ class Database:
                 connection.exec_driver_sql(f"VACUUM (ANALYZE) {table.name}")
 
     def close(self) -> None:
-        """Give the connections back; a later use opens new ones."""
+        """Close the connections; a later use opens new ones."""
         self._made.dispose()
 
     @contextmanager
@@ -237,7 +237,7 @@ class Database:
             raise _problem(self.name, error) from error
 
     def _prepare(self) -> None:
-        """Bring the tables up to date, once; one thread and one process at a time."""
+        """Migrate the tables, once; one thread and one process at a time."""
         if self._is_ready:
             return
         with self._translated(), self._preparing, self._locked():
@@ -251,7 +251,7 @@ class Database:
             self._is_ready = True
 
     def _locked(self) -> AbstractContextManager[None]:
-        """Keep other processes from a file while it is made or changed; a server is locked by `upgrade`."""
+        """Lock a file while it is created or migrated; on a server `upgrade` locks."""
         name = self._made.url.database
         if self.dialect != SQLITE or not name or name == ":memory:":
             return nullcontext()
@@ -272,7 +272,7 @@ def _held(path: Path) -> Iterator[None]:
 
 
 def _revision(connection: sa.Connection) -> str | None:
-    """Return what the newest migration left its name as, without asking Alembic: it takes long to load."""
+    """Return the revision of the newest migration, without Alembic, which takes long to import."""
     if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
     found = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()  # noqa: S608 - a constant
@@ -281,17 +281,17 @@ def _revision(connection: sa.Connection) -> str | None:
 
 @cache
 def _upsert_all(dialect: str, table: sa.Table, key: sa.Column[Any]) -> sa.Insert:
-    """Return the statement of `Database.upsert_all`; each would leave a ring of some hundred objects behind."""
+    """Return the statement of `Database.upsert_all`; cached, since each is a cycle of some hundred objects."""
     insert = (sqlite.insert if dialect == SQLITE else postgresql.insert)(table)
     others = {column.name: insert.excluded[column.name] for column in table.c if column is not key}
     return insert.on_conflict_do_update(index_elements=[key], set_=others)
 
 
 def parse_url(text: str) -> sa.URL:
-    """Return a database's URL with the driver that is used for it; touches nothing.
+    """Return a database's URL with its driver; does not connect.
 
     Raises:
-        DatabaseError: It cannot be read, or is of no database that can be used; the sentence does not repeat it.
+        DatabaseError: It cannot be parsed, or is of an unsupported database; the message does not repeat it.
     """
     try:
         url = sa.make_url(text)
@@ -299,7 +299,7 @@ def parse_url(text: str) -> sa.URL:
         raise DatabaseError(
             "the database's URL cannot be read; write sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME",
             is_passing=False,
-        ) from None  # its message has the password in it
+        ) from None  # the original message has the password
     driver = _DRIVERS.get(url.drivername)
     if driver is None:
         raise DatabaseError(
@@ -319,21 +319,21 @@ def _make_engine(text: str) -> sa.Engine:
     return sa.create_engine(
         url,
         hide_parameters=True,
-        pool_pre_ping=True,  # the server may have been started anew since the last use
+        pool_pre_ping=True,  # the server may have restarted since the last use
         connect_args={
             "connect_timeout": _ANSWER_S,
             "keepalives_idle": _ANSWER_S,
             "keepalives_interval": 1,
             "keepalives_count": _ANSWER_S,
             "tcp_user_timeout": 2000 * _ANSWER_S,
-            "prepare_threshold": None,  # plans are made for the values at hand; works behind pgbouncer
+            "prepare_threshold": None,  # plans are made for the actual values; works behind pgbouncer
             **{key: value for key, value in url.query.items() if isinstance(value, str)},
         },
     )
 
 
 def _problem(name: str, error: sa.exc.SQLAlchemyError) -> DatabaseError:
-    """Return what a driver's error means, in a sentence that holds no value of a row and no password."""
+    """Return a driver's error as a sentence without values of rows and without a password."""
     original = error.orig if isinstance(error, sa.exc.DBAPIError) else None
     code = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
     if code is None and isinstance(error, sa.exc.OperationalError):

@@ -1,13 +1,13 @@
-"""Deletes recordings for good, and once more what a backup brings back. Needs no private key.
+"""Deletes recordings permanently, and deletes them again if a backup restores them. Needs no private key.
 
-Steps: the tombstone in the audit log, durable; the sealed keys, durable, from where on nothing opens the recordings;
-the containers; then the tombstone takes the place of the row in the database. Killed anywhere, `Shredder.finish` goes
-on where the audit log says. Many recordings go through the steps together, so that a step costs one wait for the disk
-and not one each. A container whose removal a power cut undoes opens for nobody, and `Shredder.destroy_returned` finds
-it by its tombstone: so the folders of many are made durable once, at the end.
+Steps: write the tombstones to the audit log, durably; destroy the sealed keys, durably, after which nothing opens the
+recordings; remove the containers; replace the rows by the tombstones in the database. After a kill at any point
+`Shredder.finish` continues by the audit log. Many recordings go through the steps together, so that each step waits for
+the disk once. If a power cut undoes the removal of a container, nobody can open it, and `Shredder.destroy_returned`
+finds it by its tombstone. So the folders of many recordings are synced once, at the end.
 
-Names are removed and nothing is overwritten: what is left on the medium is ciphertext, and a key that is sealed to an
-epoch whose private half is destroyed in its turn (docs/storage-format.md).
+Files are removed, not overwritten: the medium then holds ciphertext, and keys that are sealed to an epoch whose private
+key is destroyed later (docs/storage-format.md).
 """
 
 import os
@@ -42,23 +42,23 @@ _REPEATED_AT_ONCE = 250
 _FOLDERS_AT_ONCE = 2000
 
 Files = Mapping[RecordingId, Sequence[str]]
-"""Every file of some recordings, in whatever state it is."""
+"""All files of some recordings, in any state."""
 
 Spared = Callable[[Sequence[Tombstone]], set[RecordingId]]
-"""Tells which recordings must not be destroyed although they have a tombstone."""
+"""Returns the recordings that must not be destroyed although they have a tombstone."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Done:
-    """What became of some recordings.
+    """The result of deleting recordings.
 
     Attributes:
-        ids: Nothing is left of these but their tombstone.
-        files: Files that were destroyed.
-        keys: Sealed keys that were destroyed.
-        rows: Rows that were taken out of the index.
-        problems: Why others could not be destroyed; a sentence by id. They have a tombstone in the audit log.
-        spared: Held since their deletion was cut off, so they stay.
+        ids: Recordings of which only the tombstone is left.
+        files: Number of files destroyed.
+        keys: Number of sealed keys destroyed.
+        rows: Number of rows deleted from the index.
+        problems: Why others could not be destroyed, by id. They have a tombstone in the audit log.
+        spared: Recordings that stay because a hold was placed after their deletion was interrupted.
     """
 
     ids: list[RecordingId] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Done:
     spared: set[RecordingId] = field(default_factory=set)
 
     def add(self, other: "Done") -> None:
-        """Count another's too."""
+        """Add another result."""
         self.ids += other.ids
         self.files += other.files
         self.keys += other.keys
@@ -79,10 +79,10 @@ class Done:
 
 
 class Shredder:
-    """Destroys recordings. One at a time in a home: the caller holds its lock.
+    """Destroys recordings. Only one may run in a home: the caller holds a lock.
 
     Args:
-        vault: Where they lie.
+        vault: The store.
         deletions: The tombstones in the database.
         audit: The audit log.
     """
@@ -96,7 +96,7 @@ class Shredder:
 
     @contextmanager
     def many(self) -> Iterator[None]:
-        """Make the removal of containers durable at the end of the block, and not after each call."""
+        """Make the removal of containers durable at the end of the block instead of after each call."""
         self._is_many = True
         try:
             yield
@@ -108,29 +108,29 @@ class Shredder:
         """Delete recordings: tombstones, keys, containers, rows.
 
         Args:
-            doomed: Of one rule; some hundred at once are quick. Nobody may be writing them.
-            rule: Why they go.
-            by: Who has them deleted.
-            files: What `storage.tree.files_of` says of them now; None to look.
+            doomed: Recordings of one rule; efficient for some hundred. Nobody may be writing them.
+            rule: The rule of the retention schedule.
+            by: Who deletes them, for the audit log.
+            files: Their files by `storage.tree.files_of`; None to look them up.
 
         Raises:
             AuditUnavailableError: The tombstones cannot be written; nothing was destroyed.
-            DatabaseError, OSError: `finish` has to go on later.
+            DatabaseError, OSError: Interrupted; `finish` continues later.
         """
         subject = doomed[0].id if len(doomed) == 1 else ""
         entry = self.audit.append(act=DELETED, actor=by, subject=subject, details=deleted_details(rule, doomed))
         return self._destroy(tombstones_of(entry), files)
 
     def tidy(self, now: datetime) -> None:
-        """Remove folders of days that are over which a kill left empty: an operator's name, if an opaque one.
+        """Remove the empty folders of past days that a kill left; their names tell of an operator, though opaquely.
 
         Raises:
-            OSError: The disk refuses; it is done another time.
+            OSError: The disk refuses; the next call tries again.
         """
         remove_empty_days(self.vault.root, before=_day_before(now))
 
     def destroy_keys(self, recordings: Sequence[RecordingId]) -> int:
-        """Destroy sealed keys of calls of which nothing was kept; returns how many there were.
+        """Destroy the sealed keys of calls without a recording; returns how many there were.
 
         Raises:
             OSError: One cannot be removed.
@@ -142,15 +142,15 @@ class Shredder:
         return done.keys
 
     def finish(self, spared: Spared = lambda _: set()) -> Done:
-        """Destroy what has a tombstone in the audit log that the table does not know, oldest first.
+        """Destroy the recordings with a tombstone in the audit log that the table lacks, oldest first.
 
-        That is what a kill cut off, and everything that an index restored from a backup brought back.
+        These are deletions that a kill interrupted, and those that an index restored from a backup does not know.
 
         Args:
-            spared: Which of them must stay after all: those that were held since.
+            spared: Returns those that must stay: a hold was placed since.
 
         Raises:
-            AuditUnavailableError, DatabaseError, OSError: Log, database or disk cannot be used; do it again later.
+            AuditUnavailableError, DatabaseError, OSError: Log, database or disk cannot be used; call again later.
         """
         done = Done()
         unsettled = [
@@ -164,13 +164,13 @@ class Shredder:
         return done
 
     def destroy_returned(self, *, is_thorough: bool = True) -> Done:
-        """Destroy files, keys and rows of recordings whose tombstone the table knows: a backup brought them back.
+        """Destroy files, keys and rows of recordings with a tombstone in the table, which a backup restored.
 
         Args:
-            is_thorough: Look for rows too; they cannot come back without the whole table, unless a program errs.
+            is_thorough: Look for rows too, which only a faulty program can bring back without the whole table.
 
         Raises:
-            AuditUnavailableError, DatabaseError, OSError: Log, database or disk cannot be used; do it again later.
+            AuditUnavailableError, DatabaseError, OSError: Log, database or disk cannot be used; call again later.
         """
         done = Done()
         for ids in _in_parts(self._returned(is_thorough=is_thorough)):
@@ -189,7 +189,7 @@ class Shredder:
             counts = dict.fromkeys(counts, 0)
 
     def _destroy(self, tombstones: Sequence[Tombstone], files: Files | None = None) -> Done:
-        """Destroy keys, then containers, then put the tombstones in the place of the rows."""
+        """Destroy keys, then containers, then replace the rows by the tombstones."""
         done = Done()
         ids = [one.id for one in tombstones]
         files = files_of(self.vault.root, ids) if files is None else files
@@ -203,7 +203,7 @@ class Shredder:
         return done
 
     def _unlink_keys(self, recordings: Sequence[RecordingId], done: Done) -> None:
-        """Remove every sealed key of recordings, whatever the month: durable when this returns."""
+        """Remove every sealed key of some recordings, in all months; durable when this returns."""
         months = [folder for folder in self._key_folders() if folder.is_dir()]
         keys: dict[str, RecordingId] = {}
         for recording in recordings:
@@ -212,7 +212,7 @@ class Shredder:
                     path = f"{folder}/{recording}{suffix}"
                     if names := _names_of(path):
                         keys[path] = recording
-                    if names > 1:  # whoever made it was killed: its temporary name is there too
+                    if names > 1:  # a kill while it was made left its temporary name too
                         remove_twins(Path(path))
         removed = unlink_all(list(keys))
         done.keys += _noted(removed, keys, done)
@@ -259,7 +259,7 @@ def _names_of(path: str) -> int:
 
 
 def _noted(removed: Mapping[str, OSError | None], owners: Mapping[str, RecordingId], done: Done) -> int:
-    """Note why names are still there as problems of their recordings; returns how many are not."""
+    """Store failed removals as problems of their recordings; returns how many succeeded."""
     for path, error in removed.items():
         if error is not None:
             done.problems[owners[path]] = error.strerror or str(error)
@@ -267,7 +267,7 @@ def _noted(removed: Mapping[str, OSError | None], owners: Mapping[str, Recording
 
 
 def _day_before(moment: datetime) -> str:
-    """Return the day before a moment's: into folders older than that nobody writes any more."""
+    """Return the day before a moment's day: nothing is written into folders of earlier days any more."""
     return (moment - timedelta(days=1)).strftime("%Y%m%d")
 
 

@@ -1,7 +1,4 @@
-"""Bytes that are still there after a power cut: a file that grows, and a file that appears whole.
-
-Both raise OSError as the system gives it. Nothing here knows what the bytes mean.
-"""
+"""Durable files: one that only grows, and one that is replaced as a whole. Both raise the system's OSError."""
 
 import os
 import secrets
@@ -23,9 +20,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path, *, is_private: bool = False) -> None:
-    """Create a folder and its missing parents, each durable in its own parent before the next one.
+    """Create a folder and its missing parents durably, the outermost first.
 
-    Each has the mode that follows from the folder above it (`storage.group_modes`); private ones are 0700.
+    The mode of each follows from the folder above it (`storage.group_modes`); private folders are 0700.
     """
     if folder.is_dir():
         return
@@ -43,9 +40,9 @@ def make_folder(folder: Path, *, is_private: bool = False) -> None:
 class AppendFile:
     """A file that only grows, created exclusively; one writer.
 
-    Not guaranteed: bytes given to `append` survive the death of the process, but survive a power cut only after
-    `sync`. After a power cut the tail beyond the last `sync` may be short, zeros or old disk content, so the format
-    above must be able to tell. A disk that lies about flushing is believed.
+    Appended bytes survive the death of the process at once, and a power cut only after `sync`. After a power cut the
+    end of the file beyond the last `sync` may be short, zeros or old disk content, so the format of the content must
+    detect that. Not guaranteed: durability on a disk that does not flush as it is told.
     """
 
     __slots__ = ("_descriptor", "path", "size")
@@ -53,7 +50,7 @@ class AppendFile:
     def __init__(self, path: Path, descriptor: int, size: int) -> None:
         self.path = path
         self.size = size
-        """Bytes of whole appends, the position the next one begins at."""
+        """Bytes of whole appends: where the next one begins."""
         self._descriptor = descriptor
 
     @classmethod
@@ -61,7 +58,7 @@ class AppendFile:
         """Create a new file, with the mode of its folder, and make its name durable.
 
         Raises:
-            FileExistsError: There is one already; it is untouched.
+            FileExistsError: The file exists; it is unchanged.
         """
         descriptor = open_file(path, os.O_EXCL | os.O_WRONLY | os.O_APPEND)
         try:
@@ -73,7 +70,7 @@ class AppendFile:
 
     @classmethod
     def reopen(cls, path: Path, *, size: int) -> "AppendFile":
-        """Open an existing file and cut it to its first ``size`` bytes, to go on from there."""
+        """Open an existing file, and cut it to its first ``size`` bytes."""
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         try:
             os.ftruncate(descriptor, size)
@@ -83,10 +80,10 @@ class AppendFile:
         return cls(path, descriptor, size)
 
     def append(self, parts: Sequence[Part]) -> None:
-        """Write all parts in order, or none of them: on an error the file is cut back to where it was.
+        """Write all parts in order, or on an error none: the file is then cut back.
 
         Raises:
-            OSError: As the system says (ENOSPC, EIO, EFBIG); ``size`` is unchanged.
+            OSError: From the system (ENOSPC, EIO, EFBIG); ``size`` is unchanged.
         """
         total = sum(map(len, parts))
         try:
@@ -103,24 +100,24 @@ class AppendFile:
             rest = rest[os.write(self._descriptor, rest) :]
 
     def sync(self) -> None:
-        """Wait until every byte appended so far is on the disk (fdatasync)."""
+        """Wait until all appended bytes are on the disk (fdatasync)."""
         os.fdatasync(self._descriptor)
 
     def close(self) -> None:
-        """Give the descriptor back; idempotent, no sync."""
+        """Close the file, without sync. Idempotent."""
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
 
 
 class SavedFile:
-    """A small file that is either the old one or the new one, whole, whatever happens.
+    """A small file that is saved as a whole: after a kill or power cut it is either the old or the new one.
 
-    Not guaranteed: that the old content is gone from the disk, or that an unfinished temporary file (name begins with
-    ``.new-``) is removed after a power cut.
+    Not guaranteed: that the old content is erased from the disk, or that an unfinished temporary file (its name begins
+    with ``.new-``) is removed after a power cut.
 
     Args:
-        path: Its name.
+        path: Path of the file.
         mode: Of the file; None follows from its folder.
     """
 
@@ -129,10 +126,10 @@ class SavedFile:
         self._mode = mode
 
     def create(self, content: bytes) -> None:
-        """Save under a name that must be new.
+        """Save a file that must not exist yet.
 
         Raises:
-            FileExistsError: There is one already; it is untouched.
+            FileExistsError: The file exists; it is unchanged.
         """
         temporary = self._write_temporary(content)
         try:
@@ -142,7 +139,7 @@ class SavedFile:
         sync_folder(self.path.parent)
 
     def replace(self, content: bytes) -> None:
-        """Save, taking the place of a file of that name."""
+        """Save, and replace an existing file."""
         temporary = self._write_temporary(content)
         try:
             temporary.replace(self.path)
@@ -169,18 +166,18 @@ class SavedFile:
 
 
 def save_atomically(path: Path, content: bytes, *, mode: int | None = None) -> None:
-    """Save a small file whole, taking the place of one of that name; see `SavedFile` for what is not guaranteed.
+    """Save a small file as a whole, and replace an existing one; see `SavedFile` for the guarantees.
 
     Raises:
-        OSError: As the system says; the old file is untouched.
+        OSError: From the system; the old file is unchanged.
     """
     SavedFile(path, mode=mode).replace(content)
 
 
 def remove(path: Path) -> None:
-    """Remove a name durably; a missing one is fine.
+    """Remove a file durably; it may be missing.
 
-    Not guaranteed: that the bytes are unreadable on the medium. What they meant must have been sealed.
+    Not guaranteed: that its bytes are erased from the medium. Confidential content must have been sealed.
     """
     path.unlink(missing_ok=True)
     sync_folder(path.parent)

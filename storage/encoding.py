@@ -1,8 +1,8 @@
-"""Sound files made front to back, so that they can go straight into an archive or over a line: nothing is ever sought.
+"""Encodes sound files front to back, without seeking, so that they can be streamed or packed.
 
-libsndfile completes the head of a FLAC or MP3 file when it knows the rest. Its encoders give the same bytes each time,
-so the file is encoded twice: once for its head alone, then for good. WAV heads are written here, for the length is
-known before; Ogg has nothing to complete.
+libsndfile completes the head of a FLAC or MP3 file at the end. Its encoders are deterministic, so the file is encoded
+twice: first for its head, then for its content. WAV heads are written here, since the length is known in advance; an
+Ogg head needs no completion.
 """
 
 import enum
@@ -18,19 +18,19 @@ from storage.errors import ExportError
 from storage.runs import PCMA, PCMU
 
 Chunks = Iterator[NDArray[np.generic]]
-"""Frames of two channels, in order: bytes of a law, or 16-bit samples."""
+"""Frames of two channels, in order: G.711 bytes, or 16-bit samples."""
 
 _HEAD_BYTES = 16 * 1024
-"""At least what an encoder may come back to."""
+"""Upper bound of the bytes that an encoder completes at the end."""
 _WAVE = struct.Struct("<4sI4s4sIHHIIHH")
 _WAV_TAGS = {PCMA: 6, PCMU: 7}
 _PCM_TAG = 1
 WAVE_HEAD_BYTES = _WAVE.size + 8
-"""Of a file of 16-bit samples."""
+"""Size of the head of a WAV file of 16-bit samples."""
 
 
 class CopyFormat(enum.StrEnum):
-    """What a copy can be."""
+    """Audio format of a copy."""
 
     G711 = "g711"
     WAV = "wav"
@@ -46,7 +46,7 @@ SUFFIXES = {
     CopyFormat.MP3: "mp3",
     CopyFormat.OPUS: "opus",
 }
-"""Of a file's name, without the dot."""
+"""Suffix of the file name, without the dot."""
 MEDIA_TYPES = {
     CopyFormat.G711: "audio/wav",
     CopyFormat.WAV: "audio/wav",
@@ -61,11 +61,11 @@ _SOUNDFILE = {
     CopyFormat.OPUS: ("OGG", "OPUS"),
 }
 ROUNDS = {CopyFormat.FLAC: 2, CopyFormat.MP3: 2}
-"""How often the samples are asked for; once where nothing is said."""
+"""How often the samples are read; once for other formats."""
 
 
 def wave_head(frames: int, rate_hz: int, *, law: int | None = None) -> bytes:
-    """Return the head of a stereo WAV file of 16-bit samples, or of a law (PCMA, PCMU)."""
+    """Return the head of a stereo WAV file of 16-bit samples, or of G.711 (``law`` is PCMA or PCMU)."""
     width = 2 if law is None else 1
     size = frames * 2 * width
     extra = b"" if law is None else struct.pack("<H4sII", 0, b"fact", 4, frames)
@@ -83,8 +83,8 @@ def encoded(chunks: Callable[[], Chunks], form: CopyFormat, rate_hz: int) -> Ite
     """Yield a FLAC, MP3 or Ogg Opus file front to back.
 
     Args:
-        chunks: Gives the samples from the first, each time it is called.
-        form: Which; no other.
+        chunks: Returns all samples from the first, each time it is called.
+        form: FLAC, MP3 or OPUS.
         rate_hz: Sampling rate.
 
     Raises:
@@ -108,12 +108,12 @@ def encoded(chunks: Callable[[], Chunks], form: CopyFormat, rate_hz: int) -> Ite
 
 
 def _encode(chunks: Chunks, outlet: "_Outlet", form: CopyFormat, rate_hz: int) -> Iterator[None]:
-    """Encode chunk by chunk into an outlet; each step is a moment to drain it, the last one is after the end."""
+    """Encode into an outlet; yields after each chunk and after the end, so that the caller drains the outlet."""
     container, subtype = _SOUNDFILE[form]
     try:
         with soundfile.SoundFile(outlet, "w", rate_hz, 2, subtype=subtype, format=container) as sound:
             for chunk in chunks:
-                # libsndfile 1.2.2 distorts 16-bit samples on their way into MP3, floats are right.
+                # libsndfile 1.2.2 distorts 16-bit samples when it encodes MP3, but not floats.
                 sound.write(chunk if subtype == "PCM_16" else chunk.astype(np.float32) / 32768)
                 yield
     except soundfile.LibsndfileError as error:
@@ -123,7 +123,7 @@ def _encode(chunks: Chunks, outlet: "_Outlet", form: CopyFormat, rate_hz: int) -
 
 
 class _Outlet:
-    """A file for libsndfile to write, of which at most the head can be changed later, and only `head` shows that."""
+    """The file that libsndfile writes. Only its head can be changed later; `head` then has the change."""
 
     def __init__(self, *, may_complete: bool) -> None:
         self._open_bytes = _HEAD_BYTES if may_complete else 0
@@ -156,7 +156,7 @@ class _Outlet:
         raise NotImplementedError
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: nothing is buffered."""
 
     def drain(self) -> bytes:
         fresh, self._fresh = bytes(self._fresh), bytearray()
@@ -164,4 +164,4 @@ class _Outlet:
 
     def check(self) -> None:
         if self._is_torn:
-            raise ExportError("the encoder changed what it had given already: this version of libsndfile is too new")
+            raise ExportError("the encoder changed bytes that were already sent: this libsndfile is too new")

@@ -1,7 +1,7 @@
-"""Epochs: the key pairs of the months. Everybody reads the public halves; the key holder makes, opens and ends them.
+"""Key epochs: the key pairs of the months. Any process reads public keys; the key holder makes and uses private keys.
 
-An epoch is named ``YYYY-MM``, and ``YYYY-MM.2`` and so on after a rotation within the month. A rotation also takes the
-place of the pairs that were made ahead, so that a stolen folder of private keys opens nothing that comes.
+An epoch is named ``YYYY-MM``, after a rotation within the month ``YYYY-MM.2`` and so on. A rotation also replaces the
+pairs that were made in advance, so that a stolen folder of private keys opens no later recording.
 """
 
 import json
@@ -26,17 +26,17 @@ _EPOCH = re.compile(r"(\d{4}-(?:0[1-9]|1[0-2]))(?:\.([2-9]|[1-9]\d{1,3}))?")
 
 
 def month_of(moment: datetime) -> str:
-    """Return ``YYYY-MM`` of an aware moment, in UTC."""
+    """Return the month of an aware time as ``YYYY-MM``, in UTC."""
     return moment.astimezone(UTC).strftime("%Y-%m")
 
 
 def is_epoch(name: str) -> bool:
-    """Tell whether a name has the form of an epoch's."""
+    """Tell whether a name has the form of an epoch's name."""
     return _EPOCH.fullmatch(name) is not None
 
 
 def epoch_order(name: str) -> tuple[str, int]:
-    """Return what epochs are sorted by: their month, then how often it was rotated.
+    """Return the sort key of an epoch: its month, and its number within the month from 1.
 
     Raises:
         ValueError: Not the name of an epoch.
@@ -48,13 +48,13 @@ def epoch_order(name: str) -> tuple[str, int]:
 
 
 def next_epoch(name: str) -> str:
-    """Return the epoch that takes the place of another one of the same month."""
+    """Return the name of the next epoch of the same month."""
     month, generation = epoch_order(name)
     return f"{month}.{generation + 1}"
 
 
 def names_in(folder: Path, suffix: str) -> list[str]:
-    """Return the epochs that have a file of that suffix in a folder, oldest first."""
+    """Return the epochs that have a file with a suffix in a folder, oldest first."""
     names = (path.name.removesuffix(suffix) for path in folder.glob(f"*{suffix}"))
     return sorted(filter(is_epoch, names), key=epoch_order)
 
@@ -67,7 +67,7 @@ def _months_from(moment: datetime, count: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochPublicKey:
-    """The public key of an epoch. ``is_fallback``: the month asked for has none, this is the newest there is."""
+    """The public key of an epoch. ``is_fallback``: it is the newest, because the wanted month has none."""
 
     name: str
     public: bytes
@@ -75,18 +75,18 @@ class EpochPublicKey:
 
     @property
     def month(self) -> str:
-        """Return ``YYYY-MM``."""
+        """``YYYY-MM``."""
         return epoch_order(self.name)[0]
 
     @property
     def fingerprint(self) -> str:
-        """Return the hex SHA-256 of the public key, as files name it."""
+        """SHA-256 of the public key in hex, as in files."""
         return crypto.fingerprint(self.public).hex()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochPrivateKey:
-    """The private key of an epoch: opens every recording's key that is sealed to it."""
+    """The private key of an epoch; opens every recording's key that is sealed to it."""
 
     name: str
     public: bytes
@@ -94,7 +94,7 @@ class EpochPrivateKey:
 
     @property
     def public_key(self) -> EpochPublicKey:
-        """Return the half to seal to."""
+        """The public key, to seal to."""
         return EpochPublicKey(name=self.name, public=self.public)
 
 
@@ -125,12 +125,12 @@ def read_public(folder: Path, name: str) -> EpochPublicKey:
 
 
 def current_public(folder: Path, now: datetime) -> EpochPublicKey:
-    """Return the newest key of now's month, or the newest there is, flagged.
+    """Return the newest key of now's month, or without one the newest of all as a fallback.
 
-    The newest and not an older one, because the private key of an old epoch may have been destroyed already.
+    Not an older one: its private key may already be destroyed.
 
     Raises:
-        KeyProblemError: There is no epoch at all, or the one chosen cannot be read.
+        KeyProblemError: There is no epoch, or its public key cannot be read.
     """
     names, month = names_in(folder, ".pub"), month_of(now)
     if not names:
@@ -143,14 +143,14 @@ def current_public(folder: Path, now: datetime) -> EpochPublicKey:
 
 
 class EpochKeys:
-    """The key holder's side: makes epochs, opens their private keys, and destroys them.
+    """The key holder's keys: makes epochs, opens their private keys, destroys them.
 
-    A private key that took a passphrase to open stays open in memory: each costs a second and 256 MiB otherwise.
+    A private key that a passphrase opened stays in memory, since opening it costs a second and 256 MiB.
 
     Args:
         public_folder: ``keys/epochs`` of the node's home.
-        private_folder: Where private keys live, mode 0700; may be on another machine's disk.
-        passphrase: If given, new private keys are sealed with it (argon2id, then secretbox), and it opens them.
+        private_folder: Folder of the private keys, mode 0700; may be on another machine's disk.
+        passphrase: Seals new private keys (argon2id, then secretbox) and opens them; None: they are in clear.
     """
 
     def __init__(self, public_folder: Path, private_folder: Path, *, passphrase: bytes | None = None) -> None:
@@ -160,14 +160,14 @@ class EpochKeys:
         self._opened: dict[str, tuple[tuple[int, int], EpochPrivateKey]] = {}
 
     def create_epoch(self, name: str) -> EpochPublicKey:
-        """Make the pair of an epoch where it is missing; the private key is durable first.
+        """Make the key pair of an epoch if it is missing; the private key is durable first.
 
-        A pair of which only the private half was written is completed; nothing is ever overwritten.
+        If only the private key was written before, the pair is completed; nothing is overwritten.
 
         Raises:
             ValueError: Not the name of an epoch.
-            KeyProblemError: A public key is there without its private half, the halves differ, or the passphrase is
-                not that of the private keys that are here.
+            KeyProblemError: The public key exists without the private key, the two do not belong together, or the
+                passphrase is not that of the other private keys.
         """
         epoch_order(name)
         path = self._path(name)
@@ -186,7 +186,7 @@ class EpochKeys:
         return stored
 
     def _check_here(self) -> None:
-        """Do nothing, unless private keys ought to be here and none is: a second folder would hide the first."""
+        """Raise KeyProblemError if public keys exist but the private folder is empty: it may be the wrong folder."""
         if not self.names() and names_in(self.public_folder, ".pub"):
             raise KeyProblemError(
                 f"there are public keys, but no private one in {self.private_folder}: "
@@ -194,7 +194,7 @@ class EpochKeys:
             )
 
     def ensure_epochs(self, now: datetime, *, months_ahead: int = 2) -> list[str]:
-        """Make the epochs of now's month and the following ones; returns the months that are new."""
+        """Make the missing epochs of now's month and the following ones; returns their months."""
         there = {epoch_order(name)[0] for name in names_in(self.public_folder, ".pub")}
         missing = [month for month in _months_from(now, months_ahead + 1) if month not in there]
         for month in missing:
@@ -202,14 +202,14 @@ class EpochKeys:
         return missing
 
     def rotate(self, now: datetime) -> list[EpochPublicKey]:
-        """Make new pairs for now's month and every later one that has one; new recordings are sealed to them at once.
+        """Make new pairs for now's month and every later month with a pair; they are used for new recordings at once.
 
         Returns:
             The new epochs, oldest first.
 
         Raises:
             KeyProblemError: As `create_epoch`.
-            OSError: As the system says; what was made until then is in force.
+            OSError: From the system; pairs made before the error are in use.
         """
         newest = {epoch_order(name)[0]: name for name in names_in(self.public_folder, ".pub")}
         return [self.create_epoch(next_epoch(newest[m])) for m in sorted(newest) if m >= month_of(now)]
@@ -219,7 +219,7 @@ class EpochKeys:
         return names_in(self.private_folder, ".key")
 
     def public_of(self, name: str) -> EpochPublicKey:
-        """Return the public half of a private key that is here; takes no passphrase.
+        """Return the public key that is stored with a private key; needs no passphrase.
 
         Raises:
             KeyProblemError: It is missing, readable by others, or malformed.
@@ -228,7 +228,7 @@ class EpochKeys:
         return EpochPublicKey(name=name, public=bytes.fromhex(_decode(path, read_secret(path))["public"]))
 
     def is_sealed(self, name: str) -> bool:
-        """Tell whether it takes a passphrase to open a private key that is here.
+        """Tell whether a private key is sealed with a passphrase.
 
         Raises:
             KeyProblemError: It is missing, readable by others, or malformed.
@@ -242,10 +242,10 @@ class EpochKeys:
         return self._passphrase is not None
 
     def check_passphrase(self) -> None:
-        """Do nothing if the newest private key opens with what was given, or if there is none.
+        """Check the passphrase against the newest private key, if there is one.
 
         Raises:
-            KeyProblemError: A passphrase is missing, wrong, or not needed; says what to do.
+            KeyProblemError: The passphrase is missing, wrong, or not needed; the message says what to do.
         """
         names = self.names()
         if not names:
@@ -266,8 +266,8 @@ class EpochKeys:
         path = self._path(name)
         if not path.exists():
             raise KeyProblemError(
-                f"{path} cannot be read, for it is not here: do this where the private keys are, "
-                "or have private_keys in [storage] name their folder"
+                f"{path} cannot be read, for it is not here: run this where the private keys are, "
+                "or set private_keys in [storage] to their folder"
             )
         content = read_secret(path)
         stamp = (path.stat().st_ino, path.stat().st_mtime_ns)
@@ -279,19 +279,19 @@ class EpochKeys:
         return key
 
     def change_passphrase(self, new: bytes | None) -> list[str]:
-        """Seal every private key with another passphrase, or with none; each in one step.
+        """Seal every private key with another passphrase, or with none; each atomically.
 
-        Killed in between, some open with the old one and some with the new: called again, it goes on.
+        After a kill some keys have the old and some the new passphrase; call it again to continue.
 
         Args:
-            new: The passphrase from now on; None stores the keys in clear.
+            new: The new passphrase; None stores the keys in clear.
 
         Returns:
-            The epochs whose key was sealed anew.
+            The epochs whose private key was changed.
 
         Raises:
-            KeyProblemError: One opens with neither; nothing was changed.
-            OSError: As the system says.
+            KeyProblemError: A key opens with neither; nothing was changed.
+            OSError: From the system.
         """
         opened = {name: self._open_either(name, new) for name in self.names()}
         changed = [name for name, (_, is_new) in opened.items() if not is_new]
@@ -313,7 +313,7 @@ class EpochKeys:
         return self._open(path, content, self._passphrase), False
 
     def made_at(self, name: str) -> datetime | None:
-        """Return when the public key of an epoch was written here, or None if it is not here."""
+        """Return when the public key of an epoch was written, or None if there is none."""
         try:
             found = (self.public_folder / f"{name}.pub").stat()
         except FileNotFoundError:
@@ -321,24 +321,24 @@ class EpochKeys:
         return datetime.fromtimestamp(found.st_mtime, UTC)
 
     def retire(self, name: str) -> None:
-        """Take the public key of an epoch away, durably: nothing is sealed to it any more. A missing one is fine."""
+        """Remove the public key of an epoch durably, so that nothing is sealed to it any more; it may be missing."""
         remove(self.public_folder / f"{name}.pub")
 
     def destroy(self, name: str) -> None:
-        """Destroy the private key of an epoch: overwritten, removed, durable. A missing one is fine.
+        """Destroy the private key of an epoch: overwrite and remove it, durably; it may be missing.
 
         Raises:
-            OSError: As the system says; call again.
+            OSError: From the system; call again.
         """
         epoch_order(name)
         self._opened.pop(name, None)
         destroy_secret(self._path(name))
 
     def finish_destroying(self) -> None:
-        """Do the rest of what a killed `destroy` began.
+        """Complete a `destroy` that a kill interrupted.
 
         Raises:
-            OSError: As the system says; call again.
+            OSError: From the system; call again.
         """
         finish_destroying(self.private_folder)
 

@@ -1,7 +1,7 @@
-"""Erases spans of a finished recording, for the key holder: a new container and key take the place of the old ones.
+"""Erases spans of a finished recording, for the key holder: a new container and key replace the old ones.
 
-How, and what a kill leaves, is `storage.rewrite`'s; here is what goes and what stays. What is left of an archived
-recording is no longer packed: a second loss of quality would change what nobody asked to have changed.
+`storage.rewrite` replaces the container, safe against kills; this module decides which bytes stay. An archived
+recording is no longer compressed afterwards: compressing again would lower the quality of the rest.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,8 +10,8 @@ from typing import Any
 
 from storage.epochs import EpochKeys
 from storage.format import FORMAT_VERSION, FrameType
-from storage.reader import RecordingReader, fresh_path, open_recording
-from storage.rewrite import Progress, Whole, clear_up, path_of, rewrite
+from storage.reader import RecordingReader, open_recording
+from storage.rewrite import Progress, Whole, path_of, rewrite
 from storage.runs import TICKS_PER_S, Run
 from storage.spans import (
     Cuts,
@@ -26,16 +26,14 @@ from storage.spans import (
 from storage.types import RecordingRow
 from storage.vault import Vault
 
-__all__ = ["Preview", "Progress", "clear_up", "erase_spans", "fresh_path", "preview"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What an erasure takes away.
+    """What an erasure would change.
 
     Attributes:
-        silenced_s: Seconds of audio that are kept now and would be gone, left and right.
-        row: The row as it would be; path, bytes and sha256 still those of now.
+        silenced_s: Seconds of stored audio that would be erased, left and right.
+        row: The row after it, but with the present path, bytes and sha256.
     """
 
     silenced_s: tuple[float, float]
@@ -45,7 +43,7 @@ class Preview:
 def preview(
     vault: Vault, keys: EpochKeys, row: RecordingRow, spans: Sequence[Span], *, speech: Callable[[bytes], float]
 ) -> Preview:
-    """Say what `erase_spans` would do; nothing is changed.
+    """Return what `erase_spans` would change, without changing anything.
 
     Raises:
         DamagedError, KeyProblemError: The recording cannot be opened.
@@ -69,26 +67,25 @@ def erase_spans(
     speech: Callable[[bytes], float],
     progress: Progress = lambda _done, _total: None,
 ) -> RecordingRow:
-    """Make spans of a recording unrecoverable silence; outside of them every byte stays.
+    """Replace spans of a recording by silence, irrecoverably; every byte outside them stays.
 
-    Constant memory, whatever the length. The caller holds a lock, and saves the row that is returned; until it has, a
-    second run does no harm.
+    Uses constant memory. The caller holds a lock and saves the returned row; until then it may run again.
 
     Args:
-        vault: Where the recording lies.
+        vault: The store.
         keys: The private keys.
-        row: The recording's row; its path is set.
-        spans: What to erase; at least one.
-        speech: Seconds of speech in a channel's peaks.
-        progress: Told how far it is.
+        row: The recording's row, with a path.
+        spans: The spans to erase; at least one.
+        speech: Returns the seconds of speech in a channel's peaks.
+        progress: Called with the bytes done and the bytes in all.
 
     Returns:
-        The row as it is now.
+        The new row.
 
     Raises:
-        DamagedError: The recording is not what its node closed; nothing was changed.
-        KeyProblemError: Its key or the private key of its month is not here; nothing was changed.
-        WriteFailedError: The disk refused; the old recording is still whole, or the next run goes on.
+        DamagedError: The recording is not as its node closed it; nothing was changed.
+        KeyProblemError: Its key or the private key of its epoch is missing; nothing was changed.
+        WriteFailedError: The disk refused; the old recording is whole, or the next run continues.
     """
 
     def plan(whole: Whole) -> _Erasure:
@@ -100,7 +97,7 @@ def erase_spans(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Erasure:
-    """A `storage.rewrite.Change` that takes spans out."""
+    """The `storage.rewrite.Change` that erases spans."""
 
     row: RecordingRow
     spans: tuple[Span, ...]

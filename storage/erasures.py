@@ -1,7 +1,7 @@
-"""Orders to erase spans of recordings: a table beside the index, in the same database.
+"""The table of erasure orders, in the database of the index, and the state table of an order.
 
 An order is durable when `Erasures.place` returns. Until it is done or declined its recording is locked. Safe from any
-thread and from several processes; who may order, confirm or decline is decided above.
+thread and from several processes. Who may order, confirm or decline is decided by `recorder.rules.erasing`.
 """
 
 import enum
@@ -22,7 +22,7 @@ from storage.types import RecordingId
 
 
 class ErasureEvent(enum.StrEnum):
-    """What can happen to an order."""
+    """Event of an erasure order."""
 
     CONFIRM = "confirm"
     DECLINE = "decline"
@@ -35,26 +35,26 @@ TABLE: Mapping[tuple[ErasureState, ErasureEvent], ErasureState] = MappingProxyTy
     {
         (ErasureState.WAITING, ErasureEvent.CONFIRM): ErasureState.CONFIRMED,
         (ErasureState.WAITING, ErasureEvent.DECLINE): ErasureState.DECLINED,
-        # Nothing of the recording was kept, so there is nothing to ask a second person.
+        # Nothing of the recording was kept, so nobody has to confirm.
         (ErasureState.WAITING, ErasureEvent.SUCCEED): ErasureState.DONE,
         (ErasureState.CONFIRMED, ErasureEvent.SUCCEED): ErasureState.DONE,
         (ErasureState.CONFIRMED, ErasureEvent.FAIL): ErasureState.FAILED,
-        # A hold came between: whoever decided did not know of it.
+        # A hold was placed since, of which the second person did not know.
         (ErasureState.CONFIRMED, ErasureEvent.SEND_BACK): ErasureState.WAITING,
         (ErasureState.FAILED, ErasureEvent.SEND_BACK): ErasureState.WAITING,
         (ErasureState.FAILED, ErasureEvent.SUCCEED): ErasureState.DONE,
         (ErasureState.FAILED, ErasureEvent.FAIL): ErasureState.FAILED,
-        # What can never be carried out, in a damaged or a held recording, must not lock it for ever.
+        # An order that cannot be carried out (damage, a hold) must not lock the recording permanently.
         (ErasureState.FAILED, ErasureEvent.DECLINE): ErasureState.DECLINED,
     }
 )
-"""The life of an order; what is not here is refused."""
+"""The state table of an order; other pairs are refused."""
 
 CLOSED = frozenset({ErasureState.DONE, ErasureState.DECLINED})
-"""An order in one of these no longer locks its recording."""
+"""States in which an order does not lock its recording."""
 
-_MOVING = frozenset({"state", "decided_by", "decided_us", "done_us", "problem"})
-"""Columns that change in the life of an order."""
+_CHANGING = frozenset({"state", "decided_by", "decided_us", "done_us", "problem"})
+"""Columns that change after the order was placed."""
 
 FIRST_RETRY = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(hours=1)
@@ -66,7 +66,7 @@ def new_order_id() -> str:
 
 
 def is_open(order: ErasureOrder) -> bool:
-    """Tell whether an order still locks its recording."""
+    """Tell whether an order locks its recording."""
     return order.state not in CLOSED
 
 
@@ -88,28 +88,28 @@ def retry_after(attempts: int) -> timedelta:
 
 
 class Erasures:
-    """The orders that are known.
+    """The erasure orders in one database.
 
     Args:
-        database: Which holds them, or the URL of one.
+        database: The database, or its URL.
 
     Raises:
-        DatabaseError: The database cannot be used; so for every method.
-        OSError: The folder of its file cannot be made; so for every method.
+        DatabaseError: The database cannot be used; applies to every method.
+        OSError: The folder of its file cannot be made; applies to every method.
     """
 
     def __init__(self, database: Database | str) -> None:
         self._database = Database(database) if isinstance(database, str) else database
 
     def place(self, order: ErasureOrder) -> None:
-        """Store a new order durably; one that is there already under that id stays as it is."""
+        """Store a new order durably; an existing order with its id is not changed."""
         with self._database.begin() as connection:
             if _found(connection, order.id) is None:
                 values = {**_columns(order), "attempts": 0, "due_us": 0}
                 connection.execute(_orders.insert().values(values))
 
     def save(self, orders: Iterable[ErasureOrder]) -> int:
-        """Store orders as they are given, all or none, also those that stood otherwise; returns how many did."""
+        """Store orders and their states, all or none; returns how many were missing or in another state."""
         changed = 0
         with self._database.begin() as connection:
             for order in orders:
@@ -117,7 +117,7 @@ class Erasures:
                 if found is None:
                     connection.execute(_orders.insert().values({**_columns(order), "attempts": 0, "due_us": 0}))
                 elif found.state != str(order.state):
-                    values = {name: value for name, value in _columns(order).items() if name in _MOVING}
+                    values = {name: value for name, value in _columns(order).items() if name in _CHANGING}
                     connection.execute(_orders.update().where(_orders.c.id == order.id).values(values))
                 else:
                     continue
@@ -128,7 +128,7 @@ class Erasures:
         """Return an order.
 
         Raises:
-            NotFoundError: There is none of that id.
+            NotFoundError: No order has that id.
         """
         with self._database.connect() as connection:
             return _known(connection, order_id)
@@ -138,7 +138,7 @@ class Erasures:
         return self._select(_orders.c.recording == recording)
 
     def open_orders(self) -> list[ErasureOrder]:
-        """Return the orders that still lock a recording, oldest first."""
+        """Return the orders that lock a recording, oldest first."""
         return self._select(_orders.c.state.not_in([str(state) for state in CLOSED]))
 
     def newest(self, limit: int) -> list[ErasureOrder]:
@@ -148,7 +148,7 @@ class Erasures:
             return [_order(found) for found in connection.execute(query)]
 
     def count_by_recording(self, kind: ErasureKind, *, since: datetime) -> dict[RecordingId, int]:
-        """Return how many orders of a kind were given since a moment, by recording, whatever became of them."""
+        """Return how many orders of a kind were given since a moment, by recording, in any state."""
         query = (
             sa.select(_orders.c.recording, sa.func.count())
             .where(_orders.c.kind == str(kind), _orders.c.ordered_us >= microseconds(since))
@@ -158,11 +158,11 @@ class Erasures:
             return {RecordingId(recording): count for recording, count in connection.execute(query)}
 
     def decide(self, order_id: str, *, by: str, at: datetime, confirm: bool) -> ErasureOrder:
-        """Confirm or decline an order; returns it as it is then.
+        """Confirm or decline an order; returns the changed order.
 
         Raises:
-            NotFoundError: There is none of that id.
-            ErasureStateError: It does not wait for anybody.
+            NotFoundError: No order has that id.
+            ErasureStateError: It does not await a decision.
         """
         event = ErasureEvent.CONFIRM if confirm else ErasureEvent.DECLINE
         return self._move(order_id, event, {"decided_by": by, "decided_us": microseconds(at)})
@@ -170,31 +170,31 @@ class Erasures:
     def take_next(
         self, *, now: datetime, is_ready: Callable[[ErasureOrder], bool] = lambda _: True
     ) -> ErasureOrder | None:
-        """Return the oldest order that is to be carried out now, or None.
+        """Return the oldest order to carry out now, or None.
 
         Args:
-            now: The time; an order that failed comes again only when its pause is over.
-            is_ready: Tells whether a recording is closed, so that it can be erased from.
+            now: The time; a failed order is retried when its wait is over.
+            is_ready: Tells whether the recording of an order is closed, so that it can be erased from.
         """
         due = sa.and_(_orders.c.state == str(ErasureState.FAILED), _orders.c.due_us <= microseconds(now))
         ready = self._select(sa.or_(_orders.c.state == str(ErasureState.CONFIRMED), due))
         return next((order for order in ready if is_ready(order)), None)
 
     def send_back(self, order_id: str) -> ErasureOrder:
-        """Have an order that is to be carried out decided again; returns it as it is then.
+        """Return a confirmed or failed order to the second person for another decision; returns the changed order.
 
         Raises:
-            NotFoundError: There is none of that id.
-            ErasureStateError: It is not to be carried out.
+            NotFoundError: No order has that id.
+            ErasureStateError: It is neither confirmed nor failed.
         """
         return self._move(order_id, ErasureEvent.SEND_BACK, {"decided_by": None, "decided_us": None, "problem": ""})
 
     def finish(self, order_id: str, *, at: datetime, problem: str = "") -> ErasureOrder:
-        """Note that an order was carried out, or why it could not be; returns it as it is then.
+        """Store that an order was carried out, or why it failed; returns the changed order.
 
         Raises:
-            NotFoundError: There is none of that id.
-            ErasureStateError: It is not to be carried out.
+            NotFoundError: No order has that id.
+            ErasureStateError: Its state does not allow that.
         """
         if not problem:
             return self._move(order_id, ErasureEvent.SUCCEED, {"done_us": microseconds(at), "problem": ""})

@@ -1,24 +1,24 @@
-"""What storage raises, and who is to act on it.
+"""The errors of storage.
 
 StorageError
 ├── VaultError
 │   ├── WriteFailedError   disk full or failing: an outcome and an alarm, never a debug line
-│   ├── DamagedError       a container or key does not say what its writer wrote
-│   ├── RewrittenError     a recording was erased from, archived or deleted while it was read: ask again
-│   ├── KeyProblemError    a key is missing, unreadable, too open, or does not fit
+│   ├── DamagedError       a container or key is not as its writer wrote it
+│   ├── RewrittenError     a recording was erased from, archived or deleted while it was read: read it again
+│   ├── KeyProblemError    a key is missing, unreadable, readable by others, or the wrong one
 │   └── OutsideError       a path leads out of the recordings
-├── DatabaseError          the database cannot be reached, or is not one of ours; calls go on
+├── DatabaseError          the database cannot be reached or used; calls go on
 ├── AuditUnavailableError  the audit log cannot be written: listening stops, pausing never does
 ├── NotFoundError          no recording or order of that id, or more than one of that prefix
-├── ErasureStateError      an order to erase is not in a state for that
-├── HoldStateError         a hold is not in a state for that
+├── ErasureStateError      the state of an erasure order does not allow the act
+├── HoldStateError         the state of a hold does not allow the act
 ├── ArchiveError           the recording cannot be archived as asked
 └── ExportError            the copy cannot be made as asked
 """
 
 
 class StorageError(Exception):
-    """Base of everything that storage raises on purpose; the message is a sentence for people."""
+    """Base class of the errors of storage; the message is a sentence for people."""
 
 
 class VaultError(StorageError):
@@ -26,11 +26,11 @@ class VaultError(StorageError):
 
 
 class WriteFailedError(VaultError):
-    """The disk refused bytes of a recording. What was written before stays whole and recoverable.
+    """The disk refused bytes of a recording. Earlier bytes stay whole and recoverable.
 
     Attributes:
-        is_taken: The block of the failed call was sealed and is kept; the next call writes it first. False: it was
-            not taken, and the caller still owns it.
+        is_taken: The block of the failed call was sealed and is kept; the next call writes it first. False: the caller
+            still owns the block.
     """
 
     def __init__(self, message: str, *, is_taken: bool) -> None:
@@ -39,10 +39,10 @@ class WriteFailedError(VaultError):
 
 
 class DamagedError(VaultError):
-    """Bytes do not match what their writer promised.
+    """Bytes are not as their writer wrote them.
 
     Attributes:
-        whole_bytes: Length of the part before the damage that is whole.
+        whole_bytes: Number of undamaged bytes before the damage.
     """
 
     def __init__(self, message: str, *, whole_bytes: int = 0) -> None:
@@ -51,22 +51,22 @@ class DamagedError(VaultError):
 
 
 class RewrittenError(VaultError):
-    """A recording was erased from, archived or deleted while it was read. It is whole; whoever asks again gets it."""
+    """A recording was erased from, archived or deleted while it was read; it is not damaged, and can be read again."""
 
 
 class KeyProblemError(VaultError):
-    """A key is missing, unreadable, readable by others, or not the one that is needed."""
+    """A key is missing, unreadable, readable by others, or the wrong one."""
 
 
 class OutsideError(VaultError, ValueError):
-    """A path leads out of the recordings: whoever wrote it is not to be believed."""
+    """A path leads out of the recordings, so it must not be followed."""
 
 
 class DatabaseError(StorageError):
     """The database cannot be reached, refuses, or was made by a newer or another program.
 
     Attributes:
-        is_passing: It may answer later: what could not be written is worth another try.
+        is_passing: The failure may pass, so that another try later makes sense.
     """
 
     def __init__(self, message: str, *, is_passing: bool) -> None:
@@ -75,19 +75,19 @@ class DatabaseError(StorageError):
 
 
 class AuditUnavailableError(StorageError):
-    """The audit log could not be written; the act that was to be recorded must not go on (pausing excepted)."""
+    """The audit log cannot be written or read; an act that must be recorded must not go on (except pausing)."""
 
 
 class NotFoundError(StorageError):
-    """No recording or order has that id, or a prefix fits more than one."""
+    """No recording or order has that id, or several have that prefix."""
 
 
 class ErasureStateError(StorageError):
-    """An order to erase is not in a state in which that can happen."""
+    """The state of an erasure order does not allow the act."""
 
 
 class HoldStateError(StorageError):
-    """A hold is not in a state in which that can happen."""
+    """The state of a hold does not allow the act."""
 
 
 class ArchiveError(StorageError):

@@ -1,8 +1,8 @@
-"""Copies of a recording in formats that others can play, made in one stream: constant memory, no temporary file.
+"""Exports a recording as a sound file, in one stream: constant memory, no temporary file.
 
-``g711`` keeps every stored byte at its position; the other formats are decoded and both channels are aligned to the
-call's clock by their anchors. The pieces: `storage.sides` puts the channels on one clock, `storage.redaction` takes out
-what is to be silent, `storage.encoding` makes the file, `storage.new_file` gives it its name.
+``g711`` keeps every stored byte at its position. For other formats both channels are decoded and aligned with the
+call's clock by their anchors. `storage.sides` aligns the channels, `storage.redaction` silences spans,
+`storage.encoding` encodes the file, `storage.new_file` names it when it is whole.
 """
 
 import hashlib
@@ -33,8 +33,6 @@ from storage.sides import (
 )
 from storage.types import Redaction
 
-__all__ = ["Blocks", "Copy", "CopyFormat", "Exported", "Progress", "export", "prepare"]
-
 _LARGEST_WAV_BYTES = (1 << 32) - 4096
 _WAV_FRAME_BYTES = 4
 
@@ -61,11 +59,11 @@ class Exported:
 
 
 Progress = Callable[[float, float], None]
-"""Called with seconds done and seconds in all."""
+"""Called with the seconds done and the seconds in all."""
 
 
 class _Survey:
-    """A first pass: codecs, length, anchors."""
+    """A first pass over a recording: codecs, length, anchors."""
 
     def __init__(self, source: Blocks) -> None:
         self.ends = [0, 0]
@@ -83,32 +81,32 @@ class _Survey:
 
     @property
     def law(self) -> int:
-        """The law of a G.711 copy: the left channel's first, else the right's."""
+        """PCMA or PCMU for a G.711 copy: the first in the left channel, else in the right."""
         return next((codec for codec in [*self.codecs[0], *self.codecs[1]] if codec in SILENCE), PCMA)
 
     @property
     def is_wide(self) -> bool:
-        """Whether any of it is G.722."""
+        """Whether it has any G.722."""
         return G722 in self.codecs[0] + self.codecs[1]
 
     @property
     def reach(self) -> int:
-        """How far from its time a tick may lie in the file."""
+        """Largest distance between the time of a tick and its position in the file, ticks."""
         return max(alignment.largest_ticks for alignment in self.alignments) + 2 * CONTEXT_TICKS
 
     def end(self, form: CopyFormat) -> int:
-        """Return where a copy ends, ticks."""
+        """Return the end of a copy, ticks."""
         if form is CopyFormat.G711:
             return max(self.ends)
         return max(alignment.end_time(end) for alignment, end in zip(self.alignments, self.ends, strict=True))
 
 
 class Copy:
-    """A copy that can be made; see `prepare`.
+    """A prepared copy; made by `prepare`.
 
     Attributes:
         form: Its format.
-        span_s: Where in the recording it begins and ends, seconds.
+        span_s: Its start and end in the recording, seconds.
         rate_hz: Sampling rate.
         codecs: Codecs found per channel, in order of appearance.
     """
@@ -124,7 +122,7 @@ class Copy:
 
     @property
     def duration_s(self) -> float:
-        """Its length."""
+        """Length of the copy."""
         return self.span_s[1] - self.span_s[0]
 
     @property
@@ -134,18 +132,18 @@ class Copy:
 
     @property
     def most_bytes(self) -> int:
-        """No file of it is larger."""
+        """Upper bound of the size of the file."""
         return self.frames * 5 + (1 << 20)
 
     def chunks(self, progress: Progress | None = None) -> Iterator[bytes]:
         """Yield the file front to back.
 
         Args:
-            progress: Told how far it is, about once a second of audio.
+            progress: Called about once for each second of audio.
 
         Raises:
-            ExportError: The recording cannot be read, or not be encoded.
-            DamagedError: The recording is not what was written.
+            ExportError: The recording cannot be read or encoded.
+            DamagedError: The recording is damaged.
         """
         if self.form is CopyFormat.G711:
             yield wave_head(self.frames, self.rate_hz, law=self._survey.law)
@@ -159,15 +157,15 @@ class Copy:
 
     @property
     def size_bytes(self) -> int:
-        """Size of the file, where it is a WAV file: the only one whose size is known before it is made."""
+        """Size of the WAV file; the size of other formats is not known in advance."""
         assert self.form is CopyFormat.WAV, "other files have to be made to know how long they are"
         return WAVE_HEAD_BYTES + self.frames * _WAV_FRAME_BYTES
 
     def part(self, first: int, end: int) -> Iterator[bytes]:
-        """Yield the bytes ``[first, end)`` of the WAV file, without rendering what lies before them.
+        """Yield the bytes ``[first, end)`` of the WAV file, without rendering the audio before them.
 
-        They are those of the whole file. Only where a side changes to G.722 they may differ by what its decoder, which
-        begins a second before them, has not caught up with.
+        They equal those of the whole file, except shortly after a channel changes to G.722: the decoder starts a second
+        before the part.
 
         Args:
             first: In ``[0, size_bytes)``.
@@ -205,7 +203,7 @@ class Copy:
             raise ExportError(f"the recording cannot be read: {error.strerror}") from error
 
     def _sides(self) -> tuple[tuple[ChannelAudio, ChannelAudio], int]:
-        """Return both sides as they are at the beginning, and the reach round the span, ticks."""
+        """Return both channels at the beginning of the span, and the reach around the span, ticks."""
         survey, begin = self._survey, self._span[0]
         if self.form is CopyFormat.G711:
             return (ExactSide(survey.law, begin), ExactSide(survey.law, begin)), 0
@@ -224,17 +222,17 @@ def prepare(
     redactions: Sequence[Redaction] = (),
     duration_s: float = 0.0,
 ) -> Copy:
-    """Look through a recording and say what a copy of it will be; nothing is written.
+    """Survey a recording and return a copy of it, of which nothing is written yet.
 
     Args:
         source: The opened recording.
         form: Format; ``g711`` is exact, the others are decoded and aligned.
         span_s: Seconds [from, to) of the recording, or None for all of it.
-        redactions: What is silent in the copy.
-        duration_s: Length of the call: the copy is filled up to it with silence.
+        redactions: Spans to silence.
+        duration_s: Length of the call; the copy is filled up to it with silence.
 
     Raises:
-        ExportError: The span is empty, the copy would be too long for the format, or G.722 was asked for as ``g711``.
+        ExportError: The span is empty, the copy too long for the format, or ``g711`` cannot hold the recording's G.722.
         DamagedError: The recording cannot be read to its end.
     """
     if redactions:
@@ -264,12 +262,12 @@ def export(
 
     Args:
         source: The opened recording.
-        target: A file that must not exist; made 0600, and there only when it is whole.
+        target: A file that must not exist; mode 0600, it appears only when it is whole.
         form: Format.
         span_s: Seconds [from, to) of the recording, or None for all of it.
-        redactions: What is silent in the copy.
-        duration_s: Length of the call.
-        progress: Told how far it is, about once a second of audio.
+        redactions: Spans to silence.
+        duration_s: Length of the call; the copy is filled up to it with silence.
+        progress: Called about once for each second of audio.
 
     Raises:
         ExportError: As `prepare`, or the target exists or cannot be written.
@@ -285,14 +283,14 @@ def export(
 
 
 class Seal:
-    """Size and hash of a file, taken while it passes."""
+    """Size and hash of a file, computed while it is streamed."""
 
     def __init__(self) -> None:
         self.bytes = 0
         self._digest = hashlib.sha256()
 
     def over(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """Pass the bytes of a file on."""
+        """Pass the bytes of a file on, and count and hash them."""
         for chunk in chunks:
             self.bytes += len(chunk)
             self._digest.update(chunk)
@@ -300,7 +298,7 @@ class Seal:
 
     @property
     def sha256(self) -> str:
-        """Of what has passed, hex."""
+        """Hash of the bytes so far, hex."""
         return self._digest.hexdigest()
 
 

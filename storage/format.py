@@ -1,6 +1,6 @@
-"""The container's clear framing: prologue, frames, footer. Byte tables: docs/storage-format.md.
+"""The unencrypted framing of a container: prologue, frames, footer. Byte tables: docs/storage-format.md.
 
-Pure but for reading from the file object passed in. Nothing here holds a key except the footer's signature check.
+Pure, but for reading from the file object passed in. Uses no keys.
 """
 
 import hashlib
@@ -17,11 +17,11 @@ from typing import BinaryIO
 from storage.errors import DamagedError
 
 FORMAT_VERSION = 1
-"""Of what is recorded, and of what is left after an erasure."""
+"""Version of containers that are recorded or erased from."""
 ARCHIVE_VERSION = 2
-"""Of what is archived: as version 1, and PACKED frames."""
+"""Version of archived containers: version 1 with PACKED frames."""
 READABLE_VERSIONS = frozenset({FORMAT_VERSION, ARCHIVE_VERSION})
-"""A version once written is readable for ever."""
+"""Versions that are read; a version that was ever written stays readable."""
 
 MAGIC = b"\x89CCREC\r\n"
 FOOTER_DOMAIN = b"council-call-recorder footer v1\0"
@@ -36,7 +36,7 @@ _ID = re.compile(r"\d{8}T\d{6}Z-[0-9A-Za-z+_]{1,32}-[0-9a-f]{6}")
 
 
 class FrameType(IntEnum):
-    """What a frame's body is; HEAD to END, and PACKED, are one secretstream, in order."""
+    """Type of a frame; HEAD to END and PACKED are one secretstream, in order."""
 
     HEAD = 1
     AUDIO = 2
@@ -48,7 +48,7 @@ class FrameType(IntEnum):
 
 
 STREAM_TYPES = frozenset({FrameType.HEAD, FrameType.AUDIO, FrameType.MARK, FrameType.END, FrameType.PACKED})
-"""What is sealed with the recording's key."""
+"""Frames that are sealed with the recording's key."""
 
 
 class Status(IntEnum):
@@ -64,10 +64,10 @@ def is_recording_id(text: str) -> bool:
 
 
 def open_container(path: Path) -> BinaryIO:
-    """Open a file that is one itself: a link, a pipe or a device among the recordings is none.
+    """Open a container for reading; only a regular file is opened.
 
     Raises:
-        DamagedError: It is something else.
+        DamagedError: It is a link, a folder, a pipe or a device.
         OSError: It cannot be read.
     """
     mode = path.lstat().st_mode
@@ -80,14 +80,14 @@ def open_container(path: Path) -> BinaryIO:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prologue:
-    """The first bytes of a container, in clear.
+    """The first bytes of a container, unencrypted.
 
     Attributes:
         id: Recording id; must equal the file's name.
-        epoch: Month ``YYYY-MM`` whose public key the recording's key is sealed to.
-        epoch_fingerprint: SHA-256 of that public key.
+        epoch: Month ``YYYY-MM`` of the key epoch that the recording's key was sealed to.
+        epoch_fingerprint: SHA-256 of the epoch's public key.
         stream_header: The 24 bytes that start the secretstream.
-        version: Of the format.
+        version: Format version.
     """
 
     id: str
@@ -97,7 +97,7 @@ class Prologue:
     version: int = FORMAT_VERSION
 
     def pack(self) -> bytes:
-        """Return the bytes, without the check that follows them."""
+        """Return the bytes, without the check after them."""
         name = self.id.encode("ascii")
         length = _PROLOGUE.size + len(name)
         fixed = _PROLOGUE.pack(
@@ -114,14 +114,15 @@ class Prologue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """A whole frame, still sealed.
+    """A whole frame, not decrypted.
 
     Attributes:
-        number: Position in the file, the head is 0.
-        offset: Of its first byte.
-        header: Its 16 clear bytes, bound to the ciphertext as associated data.
+        number: Number in the file; the head is 0.
+        offset: Offset of its first byte.
+        type: Its type.
+        header: Its 16 unencrypted bytes, bound to the ciphertext as associated data.
         ticks: End of the audio written so far, ticks of 1/8000 s.
-        body: Ciphertext; for the footer, clear bytes.
+        body: Ciphertext; of the footer, unencrypted bytes.
     """
 
     number: int
@@ -133,12 +134,12 @@ class Frame:
 
     @property
     def end(self) -> int:
-        """Return the offset of the byte after the frame."""
+        """Offset of the byte after the frame."""
         return self.offset + FRAME_HEADER.size + len(self.body) + CHECK_BYTES
 
 
 def frame_header(frame_type: FrameType, body_bytes: int, ticks: int) -> bytes:
-    """Return the clear header of a frame whose body will have ``body_bytes`` in [0, MAX_BODY_BYTES].
+    """Return the unencrypted header of a frame whose body will have ``body_bytes`` in [0, MAX_BODY_BYTES].
 
     Raises:
         ValueError: The body is too long.
@@ -149,7 +150,7 @@ def frame_header(frame_type: FrameType, body_bytes: int, ticks: int) -> bytes:
 
 
 class RunningHash:
-    """SHA-256 over everything written so far; each part of the file ends with its first 16 bytes."""
+    """SHA-256 over the file so far; prologue and frames each end with its first 16 bytes as a check."""
 
     __slots__ = ("_hash",)
 
@@ -157,7 +158,7 @@ class RunningHash:
         self._hash = hashlib.sha256()
 
     def check(self, *parts: bytes | bytearray) -> bytes:
-        """Take in the parts and return the check that follows them, which is taken in too."""
+        """Hash the parts, and return the check after them, which is hashed too."""
         for part in parts:
             self._hash.update(part)
         check = self._hash.digest()[:CHECK_BYTES]
@@ -165,19 +166,19 @@ class RunningHash:
         return check
 
     def copy(self) -> "RunningHash":
-        """Return one that goes on from here on its own."""
+        """Return an independent copy."""
         other = RunningHash()
         other._hash = self._hash.copy()
         return other
 
     def digest(self) -> bytes:
-        """Return the 32 bytes over everything so far."""
+        """Return the 32-byte digest so far."""
         return self._hash.digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footer:
-    """How and by whom the file was closed, in clear and signed.
+    """How and by which node the file was closed; unencrypted and signed.
 
     Attributes:
         status: Complete, or partial after a crash.
@@ -204,11 +205,11 @@ class Footer:
         )
 
     def signed_message(self, header: bytes) -> bytes:
-        """Return what the node signs: a domain, the frame's clear header, and the footer's fields."""
+        """Return the message that the node signs: a domain, the frame's header, and the footer's fields."""
         return FOOTER_DOMAIN + header + self.pack()
 
     def body_bytes(self) -> int:
-        """Return the length of the frame's body, signature included."""
+        """Return the length of the frame's body, with the signature."""
         return _FOOTER.size + len(self.id) + _SIGNATURE_BYTES
 
     @classmethod
@@ -216,7 +217,7 @@ class Footer:
         """Return the footer, the message that was signed, and the signature.
 
         Raises:
-            DamagedError: The body does not have the shape of a footer.
+            DamagedError: The body is not a footer.
         """
         signed, signature = frame.body[:-_SIGNATURE_BYTES], frame.body[-_SIGNATURE_BYTES:]
         try:
@@ -238,12 +239,12 @@ class Footer:
 
 
 class ContainerScan:
-    """One pass over a container's clear framing, checking the running hash as it goes.
+    """One pass over the framing of a container, which checks the running hash.
 
     Attributes:
-        prologue: The file's first bytes.
-        whole_bytes: Length of the part that has been found whole.
-        hash: Running hash over that part.
+        prologue: The prologue.
+        whole_bytes: Number of bytes that were found whole so far.
+        hash: Running hash over those bytes.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -294,8 +295,7 @@ class ContainerScan:
         """Yield each whole frame, the footer last.
 
         Raises:
-            DamagedError: At the first frame that is cut or changed, or at bytes that follow the footer. An
-                unfinished file simply ends.
+            DamagedError: A frame is cut or changed, or bytes follow the footer. An unfinished file ends without error.
         """
         number = 0
         while header := self._file.read(FRAME_HEADER.size):

@@ -1,7 +1,7 @@
-"""What the files of a home, its index, keys and audit log say of each other: comparisons alone. Pure.
+"""The comparisons of `recorder fsck`: kinds of findings, their repairs, and how files and rows are compared. Pure.
 
-`recorder.recordings.fsck` reads both sides in order, a day at a time, and asks here; `mending`, beside it, does what a
-finding names.
+`recorder.recordings.fsck` reads files, index, keys and audit log, a day at a time, and calls this module;
+`recorder.recordings` repairs the findings.
 """
 
 import enum
@@ -14,7 +14,7 @@ from storage.types import RecordingId, RecordingRow
 
 
 class Kind(enum.StrEnum):
-    """What can be wrong."""
+    """Kind of a finding."""
 
     NO_ROW = "container_without_row"
     NO_CONTAINER = "row_without_container"
@@ -75,18 +75,18 @@ REPAIRS = {
     Kind.UNKNOWN: "move it to lost+found",
     Kind.TEMPORARY: "move it to lost+found",
 }
-"""What a repair does. Kinds that are not here take a person: a backup, or a decision."""
+"""What a repair does. Other kinds need a person: a backup, or a decision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong.
+    """One inconsistency.
 
     Attributes:
-        kind: Which.
-        where: A path relative to the home, an id, or what it is about.
-        what: A sentence without its full stop.
-        recording: Whose, or "".
+        kind: Its kind.
+        where: A path relative to the home, an id, or another name of the place.
+        what: A sentence without a full stop.
+        recording: Id of the recording, or "".
     """
 
     kind: Kind
@@ -96,7 +96,7 @@ class Finding:
 
     @property
     def repair(self) -> str:
-        """Return what a repair would do; "" if nothing but a person can."""
+        """What a repair would do; "" if it needs a person."""
         return REPAIRS.get(self.kind, "")
 
     def as_json(self) -> dict[str, Any]:
@@ -112,15 +112,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScannedContainer:
-    """A finished file, as far as it was looked into.
+    """A finished container, read or only listed.
 
     Attributes:
         path: Relative to the recordings.
         bytes: Its size.
-        row: What it says of itself, ``path``, ``bytes`` and ``sha256`` of the file included; None: not read, or not
-            readable.
-        expected_path: Where it belongs by its row, the index's where it was not read; None: nobody knows.
-        problem: Why it cannot be read; None if it can be, or was not.
+        row: Its own row, with ``path``, ``bytes`` and ``sha256`` of the file; None: it was not read, or is unreadable.
+        expected_path: Where it belongs by its row, or if it was not read by the index; None: unknown.
+        problem: Why it cannot be read; None if it can be, or was not read.
         is_ours: It is a container of this node.
     """
 
@@ -134,7 +133,7 @@ class ScannedContainer:
 
 _OWN_KINDS = {"sha256": Kind.DIGEST, "bytes": Kind.SIZE, "retention_due": Kind.DUE}
 _NOT_COMPARED = frozenset({"holds", "peaks", "path"})
-"""Holds have a table of their own, peaks are looked at when they are drawn, where a file lies is looked at first."""
+"""Holds have a table of their own, peaks are checked when they are drawn, and the path is compared separately."""
 
 
 def compare_recording(
@@ -144,13 +143,13 @@ def compare_recording(
     *,
     is_filed_later: bool = False,
 ) -> Iterator[Finding]:
-    """Compare what there is of one recording.
+    """Compare the row and the finished files of one recording, and yield the findings.
 
     Args:
-        recording: Which.
+        recording: Its id.
         stored: Its row, or None.
-        containers: Its finished files; more than one is wrong.
-        is_filed_later: The file is so young that its row may be on its way.
+        containers: Its finished files; more than one is a finding.
+        is_filed_later: The file is so new that its row may not be stored yet.
     """
     row = stored.row if stored is not None else None
     for one in containers:

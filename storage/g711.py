@@ -1,4 +1,4 @@
-"""ITU-T G.711 and G.722 as tables and decoders, for exports. Pure (numpy)."""
+"""Decoding of G.711 and G.722 for exports, by tables and a decoder. Pure (numpy)."""
 
 import G722
 import numpy as np
@@ -27,7 +27,7 @@ DECODE = {PCMU: _decode_pcmu(), PCMA: _decode_pcma()}
 """16-bit sample of each code byte."""
 
 SILENCE = {PCMU: 0xFF, PCMA: 0xD5}
-"""The byte that stands where nothing arrived."""
+"""The code byte of silence."""
 
 
 def _transcode(source: int, target: int) -> Bytes:
@@ -40,7 +40,7 @@ def _transcode(source: int, target: int) -> Bytes:
 
 
 TRANSCODE = {(PCMU, PCMA): _transcode(PCMU, PCMA), (PCMA, PCMU): _transcode(PCMA, PCMU)}
-"""Code byte of the second law for each of the first."""
+"""Table of code bytes, by source and target codec."""
 
 
 class Decoder:
@@ -50,7 +50,7 @@ class Decoder:
         self._g722 = G722.G722(16000, 64000)
 
     def decode(self, codec: int, payload: memoryview) -> Samples:
-        """Return the samples: one a byte of G.711 (8 kHz), two a byte of G.722 (16 kHz)."""
+        """Return the samples: one for each byte of G.711 (8 kHz), two for each byte of G.722 (16 kHz)."""
         if codec in DECODE:
             return DECODE[codec][np.frombuffer(payload, np.uint8)]
         return np.array(self._g722.decode(bytes(payload)), dtype=np.int16)

@@ -1,13 +1,12 @@
-"""Modes of files and folders that two users write: a folder says whether its group may too, and what is new follows it.
+"""Modes of new files and folders in a home that two users share; the mode follows from the folder.
 
-A folder is shared when it is set-group-ID, its group may read it, and it lies in a home whose folder `common` is of
-that group: `recorder share` makes that one. New files in it are then readable by the group, and writable where the
-folder is; new folders are shared as it is. Everywhere else what is new is its owner's alone. The umask changes nothing
-of this.
+A folder is shared if it is set-group-ID, its group may read it, and its home has a folder `common` of that group, which
+`recorder share` makes. New files in it are readable by the group, and writable if the folder is; new folders are shared
+like it. Elsewhere new files and folders are private to their owner. The umask has no effect.
 
-Either user may put into a shared folder what the other one is about to open: so nothing here follows a link there, or
-opens a file with a second name. In a folder that is its owner's alone both are the owner's own doing, as a backup by
-hard links is. The mode of what was there already is never changed.
+In a shared folder either user could plant a link where the other opens a file. So links and files with a second hard
+link are refused there. In a private folder they are the owner's own, such as a backup by hard links. The mode of
+existing files is never changed.
 """
 
 import contextlib
@@ -17,13 +16,13 @@ import stat
 from pathlib import Path
 
 COMMON = "common"
-"""The folder of a home that only one has that two users share."""
+"""The folder that a home has only if two users share it."""
 _FORBIDDEN, _FORBIDDEN_IF_SHARED = 0o077, 0o007
 _WHAT_TO_DO = "it is no plain file with one name, as the recorder makes them: find out who put it there, then remove it"
 
 
 def is_shared(folder: Path) -> bool:
-    """Tell whether a folder gives its group rights on what lies in it."""
+    """Tell whether a folder is shared with its group."""
     found = folder.stat()
     if not (found.st_mode & stat.S_ISGID and found.st_mode & stat.S_IRGRP):
         return False
@@ -50,18 +49,18 @@ def folder_mode(parent: Path) -> int:
 
 
 def forbidden(path: Path) -> int:
-    """Return the bits of a file's or folder's mode that give somebody rights who may have none."""
+    """Return the mode bits that a file or folder must not have."""
     return _FORBIDDEN_IF_SHARED if is_shared(path if path.is_dir() else path.parent) else _FORBIDDEN
 
 
 def open_file(path: Path, flags: int) -> int:
-    """Open a file as ``os.open`` does, making it with the mode of its folder; a descriptor of the caller's.
+    """Open a file as ``os.open`` does, or create it with the mode of its folder; returns the descriptor.
 
-    No file of SQLite's: closing the descriptor would take away the locks that this process has on it.
+    Not for SQLite files: closing the descriptor would release the locks of this process on the file.
 
     Raises:
-        FileExistsError: There is one, and ``flags`` have O_EXCL.
-        OSError: In a shared folder: it is a link, has a second name or is no file. Else as the system says.
+        FileExistsError: The file exists, and ``flags`` have O_EXCL.
+        OSError: In a shared folder: it is a link, has a second hard link, or is not a file. Else from the system.
     """
     mode = file_mode(path.parent)
     flags |= os.O_CLOEXEC
@@ -72,7 +71,7 @@ def open_file(path: Path, flags: int) -> int:
             raise
         return _open_existing(path, flags) if is_shared(path.parent) else os.open(path, flags | os.O_CREAT, mode)
     try:
-        if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:  # the umask took something away
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:  # the umask removed bits
             os.fchmod(descriptor, mode)
     except OSError:
         os.close(descriptor)
@@ -81,8 +80,8 @@ def open_file(path: Path, flags: int) -> int:
 
 
 def _open_existing(path: Path, flags: int) -> int:
-    refuse_link(path)  # before it is opened: it may be SQLite's
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe that came meanwhile would be waited for
+    refuse_link(path)  # before it is opened: it may be a SQLite file
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # opening a pipe put there since would block
     try:
         _refuse(os.fstat(descriptor), path)
     except OSError:
@@ -92,15 +91,15 @@ def _open_existing(path: Path, flags: int) -> int:
 
 
 def refuse_link(path: Path) -> None:
-    """See that a path in a shared folder is a plain file with one name, or nothing: before links are followed.
+    """Check that a path in a shared folder is a regular file with one name, or does not exist.
 
     Raises:
-        OSError: In a shared folder: it is a link, has a second name, or is no file; a sentence that says what to do.
+        OSError: In a shared folder: it is a link, has a second hard link, or is not a file; says what to do.
     """
     try:
         is_free, found = not is_shared(path.parent), path.lstat()
     except OSError:
-        return  # missing, or nobody gets at it, as whoever opens it will be told
+        return  # missing, or not accessible, which opening it reports
     if not is_free:
         _refuse(found, path)
 
@@ -111,10 +110,10 @@ def _refuse(found: os.stat_result, path: Path) -> None:
 
 
 def touch(path: Path) -> None:
-    """Make a file where it is missing, with the mode of its folder. One that is there is not opened.
+    """Create a file with the mode of its folder if it is missing; an existing file is not opened.
 
     Raises:
-        OSError: In a shared folder: it is a link, has a second name or is no file. Else as the system says.
+        OSError: In a shared folder: it is a link, has a second hard link, or is not a file. Else from the system.
     """
     if not os.path.lexists(path):
         with contextlib.suppress(FileExistsError):
@@ -123,11 +122,11 @@ def touch(path: Path) -> None:
 
 
 def make_one_folder(folder: Path) -> None:
-    """Make one folder, with the mode that follows from the one above.
+    """Make one folder, with the mode that follows from the folder above.
 
     Raises:
-        FileExistsError: There is one already.
-        OSError: As the system says.
+        FileExistsError: It exists.
+        OSError: From the system.
     """
     mode = folder_mode(folder.parent)
     folder.mkdir(mode=mode & 0o777)

@@ -1,7 +1,7 @@
-"""Heads of the audit log, as they are noted elsewhere: what is said of one, and how it is read back.
+"""Heads of the audit log: their form in anchors on other machines, and reading them back.
 
-Whoever can write to the log can write a new one that follows from itself. What they cannot do is change what another
-machine was told: so the number and hash of the newest entry are told to one, again and again.
+A person who can write to the log can forge a whole new chain, but cannot change an anchor on another machine. So number
+and hash of the newest entry are regularly sent to other machines.
 """
 
 import json
@@ -22,7 +22,7 @@ _DECODER = json.JSONDecoder()
 
 
 class AnchorsUnreadableError(StorageError):
-    """A file of anchors cannot be read, or there is none in it."""
+    """A file of anchors cannot be read, or has no anchor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +30,10 @@ class Head:
     """The newest entry of a log at some moment.
 
     Attributes:
-        number: Of the entry; None where only its hash is known.
-        hash: Of the entry.
-        at: When it was noted, aware; None where nobody said.
-        node: Whose log: the first 16 hex digits of the SHA-256 of the node's public key; "" where nobody said.
+        number: Number of the entry; None if only its hash is known.
+        hash: Hash of the entry.
+        at: When it was noted, aware; None if unknown.
+        node: Node of the log: the first 16 hex digits of the SHA-256 of its public key; "" if unknown.
     """
 
     number: int | None
@@ -43,21 +43,21 @@ class Head:
 
     @property
     def words(self) -> str:
-        """Return it for people."""
+        """The head in words, for people."""
         number = "a head" if self.number is None else f"head {self.number}"
         return f"{number}, {self.hash[:16]}…{'' if self.at is None else f', on {time_to_json(self.at)}'}"
 
     def to_line(self) -> str:
-        """Return it as one line of JSON, without a line feed: what every anchor holds."""
+        """Return the head as one line of JSON without a line feed, as in every anchor."""
         fields = {"at": time_to_json(self.at), "hash": self.hash, "n": self.number, "node": self.node}
         return _BEGINNING + json.dumps(fields, separators=(",", ":"))[1:]
 
 
 def parse_head(text: str) -> Head:
-    """Read ``HASH`` or ``NUMBER:HASH``, as a person notes it.
+    """Parse ``HASH`` or ``NUMBER:HASH``, as a person types it.
 
     Raises:
-        ValueError: It is neither; a sentence.
+        ValueError: It is neither; the message is a sentence.
     """
     number, colon, digest = text.strip().rpartition(":")
     digest = digest.lower()
@@ -68,14 +68,14 @@ def parse_head(text: str) -> Head:
 
 
 def heads_in(text: str) -> Iterator[Head]:
-    """Yield the heads in a text of any kind: syslog, mails, files of anchors; what is not one is passed over."""
+    """Yield the heads in any text (syslog, mail, files of anchors); other content is skipped."""
     at = text.find(_BEGINNING)
     while at >= 0:
         try:
             fields, _ = _DECODER.raw_decode(text, at)
             yield _head(fields)
         except (ValueError, KeyError, TypeError):
-            pass  # a line that was cut; what it said is not known
+            pass  # a line that was cut
         at = text.find(_BEGINNING, at + 1)
 
 
@@ -83,7 +83,7 @@ def read_heads(path: Path) -> list[Head]:
     """Return the heads in a file, or in all files of a folder.
 
     Raises:
-        AnchorsUnreadableError: It cannot be read, or there is none in it.
+        AnchorsUnreadableError: It cannot be read, or has no head.
     """
     try:
         files = sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]

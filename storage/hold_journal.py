@@ -1,7 +1,8 @@
-"""Holds in the audit log, which has each act before their table: how they are written there, and read back.
+"""Holds in the audit log: what their entries say, how the table is rebuilt from them, and the lock for holds.
 
-Whoever places a hold, and whoever deletes recordings, does so inside `steady`: no hold can slip in between the look at
-what is held and the deletion, and what a killed act left in the audit log alone is in the table before anybody looks.
+Each act is in the audit log before it is in the table. Placing a hold and deleting recordings both happen inside
+`steady`. So no hold can be placed between the check of the holds and the deletion, and acts that a kill left in the
+audit log alone are brought into the table first.
 """
 
 import fcntl
@@ -31,17 +32,17 @@ from storage.types import RecordingId
 PLACED, REVIEWED, RELEASED, REINSTATED = "hold.placed", "hold.reviewed", "hold.released", "hold.reinstated"
 HOLD_ACTS = (PLACED, REVIEWED, RELEASED, REINSTATED)
 ACTS = (*HOLD_ACTS, *QUERY_ACTS)
-"""What the audit log calls the acts that are replayed: those on holds of one recording, and on holds by search."""
+"""Acts in the audit log that are replayed: on holds of one recording, and on holds by search."""
 
 LOCK, UNSETTLED = "holds.lock", "holds.unsettled"
-"""In the folder of states: held by `steady`; there while the log may say what the table does not."""
+"""Files in the folder of states: the lock of `steady`, and a mark that the log may have acts that the table lacks."""
 
 Text = Callable[[AuditEntry], str | None]
 """Returns the free text of an entry, or None: `storage.audit.AuditLog.text`."""
 
 
 def placed_details(hold: Hold) -> dict[str, Any]:
-    """Return what the entry says of a hold that is placed: all of it but its reason, recording and placer."""
+    """Return the details of the entry of a new hold: all but its reason, recording and placer."""
     return {
         "hold": hold.id,
         "kind": str(hold.kind),
@@ -54,7 +55,7 @@ def placed_details(hold: Hold) -> dict[str, Any]:
 
 
 def changed_details(before: Hold, after: Hold, at: datetime) -> dict[str, Any]:
-    """Return what the entry says of a hold that is reviewed, released or taken back."""
+    """Return the details of the entry of a hold that is reviewed, released or reinstated."""
     details: dict[str, Any] = {"hold": after.id, "at": time_to_json(at)}
     if after.grace_until is not None:
         details["grace_until"] = time_to_json(after.grace_until)
@@ -64,17 +65,17 @@ def changed_details(before: Hold, after: Hold, at: datetime) -> dict[str, Any]:
 
 
 def replay_holds(entries: Iterable[AuditEntry], holds: Holds, *, text: Text = lambda _: None) -> int:
-    """Make the table say what the audit log says, from its first entry on; what it does not mention stays.
+    """Bring the table to the state of the audit log; holds that the log does not mention stay.
 
-    Call it inside `steady`, or where nothing else is running. May be killed anywhere and run again.
+    Call it inside `steady`, or while nothing else is running. Safe to kill at any point and to run again.
 
     Args:
-        entries: Of the audit log, all of them, in order.
+        entries: All entries of the audit log, in order.
         holds: The table.
-        text: Gives the reason of a hold that the table does not know.
+        text: Returns the reason of a hold that the table lacks.
 
     Returns:
-        How many holds were missing or not as they should be.
+        How many holds were missing or different.
 
     Raises:
         DatabaseError, OSError: The database cannot be used; nothing was changed.
@@ -89,12 +90,12 @@ def replay_holds(entries: Iterable[AuditEntry], holds: Holds, *, text: Text = la
 
 
 def journalled(entries: Iterable[AuditEntry]) -> dict[str, tuple[Hold, AuditEntry]]:
-    """Return the holds of single recordings as the audit log says, by id; each with the entry that placed it.
+    """Return the holds of single recordings by the audit log, by id; each with the entry that placed it.
 
-    The reason is not in them.
+    They are without their reasons.
 
     Args:
-        entries: Of the audit log, those of `ACTS` at least, in order.
+        entries: Entries of the audit log, at least those of `ACTS`, in order.
     """
     said: dict[str, tuple[Hold, AuditEntry]] = {}
     for entry in entries:
@@ -141,24 +142,24 @@ def _time(details: Mapping[str, Any], name: str) -> datetime:
 
 @contextmanager
 def steady(state: Path, holds: Holds, audit: AuditLog) -> Iterator[None]:
-    """Keep holds as they are for the length of a block, between processes, and the table as the audit log says.
+    """Lock the holds for a block, between processes, with the table in the state of the audit log.
 
     Args:
-        state: The home's folder of states; the lock lies there.
+        state: The home's folder of states, for the lock.
         holds: The table.
         audit: The audit log.
 
     Raises:
-        StorageError, OSError: What a killed act left cannot be put into the table now: the database does not answer, or
-            the audit log is damaged. Nothing may be deleted.
+        StorageError, OSError: An interrupted act cannot be brought into the table: the database does not answer, or the
+            audit log is damaged. Nothing may be deleted.
     """
     make_folder(state)
     descriptor = open_file(state / LOCK, os.O_RDWR)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if (state / UNSETTLED).exists():
-            audit.repair()  # what was killed may have left its reason beside its entry
-            bad = audit.verify().bad  # its entries are given only as far as they are good
+            audit.repair()  # the killed act may have left its reason unsettled
+            bad = audit.verify().bad  # `entries` would stop at the first damaged entry
             if bad is not None:
                 raise AuditUnavailableError(
                     f"the audit log is damaged in line {bad.line} ({bad.problem}), so which recordings are held cannot "
@@ -174,9 +175,10 @@ def steady(state: Path, holds: Holds, audit: AuditLog) -> Iterator[None]:
 
 @contextmanager
 def settling(state: Path) -> Iterator[None]:
-    """Mark, inside `steady`, that the audit log is about to say what the table does not yet.
+    """Mark, inside `steady`, that an act is written to the audit log and then to the table.
 
-    The mark is taken away when the block ends well. After an error or a kill it stays, and the next `steady` replays.
+    The mark is removed when the block succeeds. After an error or a kill it stays, and the next `steady` replays the
+    log.
 
     Raises:
         OSError: The mark cannot be made; nothing was done.

@@ -1,7 +1,7 @@
-"""Holds: why recordings are kept beyond their day; a table beside the index, in the same database.
+"""The table of legal holds, in the database of the index, and the state table of a hold.
 
-The audit log has each act first (`storage.hold_journal`), so this table can be made again from it. Safe from any thread
-and from several processes; who may place and release is decided above.
+Each act is in the audit log first (`storage.hold_journal`), so the table can be rebuilt from it. Safe from any thread
+and from several processes. Who may place and release is decided by `recorder.rules.holds`.
 """
 
 import enum
@@ -26,12 +26,12 @@ from storage.tables import microseconds, moment_of
 from storage.types import RecordingId
 
 _ASKED_AT_ONCE = 500
-"""Ids in one statement: SQLite takes 999 values at the least."""
+"""Ids in one statement; every SQLite takes at least 999 values."""
 _PAGE = 1000
 
 
 class HoldEvent(enum.StrEnum):
-    """What can happen to a hold."""
+    """Event of a hold."""
 
     REVIEW = "be reviewed"
     RELEASE = "be released"
@@ -45,7 +45,7 @@ TABLE: Mapping[tuple[HoldState, HoldEvent], HoldState] = MappingProxyType(
         (HoldState.GRACE, HoldEvent.REINSTATE): HoldState.STANDING,
     }
 )
-"""The life of a hold; what is not here is refused. Its grace ends by time alone."""
+"""The state table of a hold; other pairs are refused. The grace period ends by time alone."""
 
 _SENTENCES = {
     HoldEvent.REVIEW: "Hold {id} was released on {day}: there is nothing to review.",
@@ -60,11 +60,7 @@ def new_hold_id() -> str:
 
 
 def check(hold: Hold, event: HoldEvent, now: datetime) -> None:
-    """Do nothing if something can happen to a hold now.
-
-    Raises:
-        HoldStateError: It cannot; a sentence.
-    """
+    """Raise HoldStateError, with a sentence, if the state of a hold does not allow an event now."""
     state = hold.state_at(now)
     if (state, event) in TABLE:
         return
@@ -75,14 +71,11 @@ def check(hold: Hold, event: HoldEvent, now: datetime) -> None:
 
 
 class Holds:
-    """The holds that are known.
-
-    Args:
-        database: Which has them.
+    """The holds of single recordings in one database.
 
     Raises:
-        DatabaseError: The database cannot be used; so for every method.
-        OSError: The folder of its file cannot be made; so for every method.
+        DatabaseError: The database cannot be used; applies to every method.
+        OSError: The folder of its file cannot be made; applies to every method.
     """
 
     def __init__(self, database: Database) -> None:
@@ -90,11 +83,11 @@ class Holds:
 
     @property
     def database(self) -> Database:
-        """Return which has them: claims, which restrict the use of recordings, lie beside them."""
+        """The database, which has the claims too."""
         return self._database
 
     def place(self, hold: Hold) -> None:
-        """Store a new hold durably; one that is there already under that id stays as it is."""
+        """Store a new hold durably; an existing hold with its id is not changed."""
         with self._database.begin() as connection:
             if _found(connection, hold.id) is None:
                 connection.execute(_holds.insert().values(_columns(hold)))
@@ -103,18 +96,18 @@ class Holds:
         """Return a hold.
 
         Raises:
-            NotFoundError: There is none of that id.
+            NotFoundError: No hold has that id.
         """
         with self._database.connect() as connection:
             return _known(connection, hold_id)
 
     def of_recording(self, recording: RecordingId) -> list[Hold]:
-        """Return the holds of one recording, oldest first, those that are over included."""
+        """Return all holds of one recording, oldest first."""
         query = _holds.select().where(_holds.c.recording == recording)
         return self._select(query.order_by(_holds.c.placed_us, _holds.c.id))
 
     def standing(self, recording: RecordingId, now: datetime) -> list[Hold]:
-        """Return the holds that keep one recording, oldest first: those in their days of grace, and by search, too."""
+        """Return the holds that keep one recording, oldest first, with those in grace and those by search."""
         placed = [hold for hold in self.of_recording(recording) if hold.state_at(now) is not HoldState.OVER]
         with self._database.connect() as connection:
             queries = query_holds_among(connection, [recording], now).get(recording, [])
@@ -122,18 +115,18 @@ class Holds:
         return sorted(found, key=lambda hold: (hold.placed_at, hold.id))
 
     def standing_among(self, recordings: Sequence[RecordingId], now: datetime) -> set[RecordingId]:
-        """Return which of some recordings are kept."""
+        """Return the held recordings among some."""
         return set(self.kinds_among(recordings, now))
 
     def kinds_among(self, recordings: Sequence[RecordingId], now: datetime) -> dict[RecordingId, tuple[str, ...]]:
-        """Return the kinds of the holds, in order, of each of some recordings that is kept."""
+        """Return the kinds of holds, sorted, of each held recording among some."""
         with self._database.connect() as connection:
             return kinds_standing(connection, recordings, now)
 
     def standing_ids(self, now: datetime) -> Iterator[RecordingId]:
-        """Yield every recording that is kept, once and in order of ids.
+        """Yield every held recording, once and by id.
 
-        Read in pages, each by a query of its own: neither memory nor a transaction grows with the number of holds.
+        Each page is a query of its own, so memory and transactions do not grow with the number of holds.
         """
         both = heapq.merge(self._placed_ids(now), ids_held_by_queries(self._database, now))
         yield from (recording for recording, _ in groupby(both))
@@ -151,21 +144,21 @@ class Holds:
             page = query.where(column > found[-1])
 
     def due_for_review(self, today: date, *, limit: int = _PAGE) -> list[Hold]:
-        """Return the holds that somebody must look at, the longest due first; released ones are none of them."""
+        """Return the active holds whose review is due, the longest due first."""
         is_due = sa.and_(_holds.c.review_on <= today.isoformat(), _holds.c.grace_until_us.is_(None))
         return self._select(_holds.select().where(is_due).order_by(_holds.c.review_on, _holds.c.id).limit(limit))
 
     def in_grace(self, now: datetime) -> list[Hold]:
-        """Return the holds that were released and keep their recording for some days yet, the next to end first."""
+        """Return the released holds whose grace period has not ended, the first to end first."""
         is_in_grace = _holds.c.grace_until_us > microseconds(now)
         return self._select(_holds.select().where(is_in_grace).order_by(_holds.c.grace_until_us, _holds.c.id))
 
     def all_standing(self, now: datetime, *, limit: int = _PAGE) -> list[Hold]:
-        """Return the holds that keep a recording, by the day of their review."""
+        """Return the holds that keep a recording, by review day."""
         return self._select(_holds.select().where(_stands(now)).order_by(_holds.c.review_on, _holds.c.id).limit(limit))
 
     def save(self, holds: Iterable[Hold]) -> int:
-        """Store holds as they are given, all or none; returns how many were not so. A reason once stored is kept."""
+        """Store holds, all or none; returns how many were missing or different. Stored reasons are kept."""
         changed = 0
         with self._database.begin() as connection:
             for hold in holds:
@@ -197,7 +190,7 @@ class Holds:
 def kinds_standing(
     connection: sa.Connection, recordings: Sequence[RecordingId], now: datetime
 ) -> dict[RecordingId, tuple[str, ...]]:
-    """Return the kinds of the holds that stand, in order, of each of some recordings that is kept."""
+    """Return the kinds of holds, sorted, of each held recording among some."""
     kinds: dict[RecordingId, set[str]] = {}
     for start in range(0, len(recordings), _ASKED_AT_ONCE):
         some = recordings[start : start + _ASKED_AT_ONCE]

@@ -1,7 +1,7 @@
-"""The index: one row per call, recorded or not.
+"""The index: one row for each call, recorded or not.
 
-The whole row lies as JSON in one column; what is searched by has columns of its own, derived from it at `save`.
-Safe from any thread and from several processes.
+A row is stored as JSON in one column; searchable fields also have columns of their own, derived at `save`. Safe from
+any thread and from several processes.
 """
 
 import json
@@ -13,34 +13,32 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage.beside import delete_recordings, save_beside
-from storage.database import Database, sqlite_url
+from storage.database import Database
 from storage.errors import DatabaseError, NotFoundError
 from storage.holds import kinds_standing
-from storage.rows import normalise_number, row_from_json, row_from_text, row_to_json
+from storage.rows import normalise_number, row_from_text, row_to_json
 from storage.searches import Place, ids, with_documents
 from storage.tables import deletions as _deletions
 from storage.tables import microseconds
 from storage.tables import recordings as _recordings
 from storage.types import RecordingId, RecordingRow, Search
 
-__all__ = ["Index", "normalise_number", "row_from_json", "row_to_json", "sqlite_url"]
-
 COUNTED = 1000
-"""Matches that a page counts: more than that nobody leafs through, and counting millions takes seconds."""
+"""Most matches that a page counts: counting millions takes seconds, and nobody pages through so many."""
 _PAGE = 1000
 
 
 class Index:
-    """The calls that are known.
+    """The rows of calls in one database.
 
     Args:
-        database: Where they are, or the URL of one, which is then closed with the index.
-        is_deferred: Of a database by URL: see `storage.database.Database`.
-        now: The clock, UTC: which holds keep a recording depends on it.
+        database: The database, or its URL; a database given by URL is closed with the index.
+        is_deferred: For a database given by URL; see `storage.database.Database`.
+        now: The clock, UTC; it decides which holds are active.
 
     Raises:
-        DatabaseError: The database cannot be used; so for every method.
-        OSError: The folder of its file cannot be made; so for every method.
+        DatabaseError: The database cannot be used; applies to every method.
+        OSError: The folder of its file cannot be made; applies to every method.
     """
 
     def __init__(
@@ -53,14 +51,14 @@ class Index:
         self._now = now
         self._is_owner = isinstance(database, str)
         self.database = Database(database, is_deferred=is_deferred) if isinstance(database, str) else database
-        """For what lies beside the index."""
+        """The database, for the tables beside the index."""
 
     def save(self, row: RecordingRow) -> None:
-        """Store a row durably, in place of an older one of that id; its holds are not in it but in `storage.holds`."""
+        """Store or replace a row durably; its holds are not stored here, but by `storage.holds`."""
         self.save_many([row])
 
     def save_many(self, rows: Iterable[RecordingRow]) -> None:
-        """Store rows durably, all or none, each in place of an older one of its id."""
+        """Store or replace rows durably, all or none."""
         rows = list(rows)
         if values := [columns_of(row) for row in rows]:
             with self.database.begin() as connection:
@@ -68,7 +66,7 @@ class Index:
                 save_beside(connection, rows)
 
     def save_late(self, row: RecordingRow) -> bool:
-        """Store a row that had to wait, unless the index has one of a call that ended, or the recording was deleted.
+        """Store a row that could not be stored at once, unless the index has an ended call's row, or a tombstone.
 
         Returns:
             Whether it was stored.
@@ -84,10 +82,10 @@ class Index:
         return True
 
     def get(self, id_or_prefix: str) -> RecordingRow:
-        """Return the row of an id, or of a prefix that fits one only.
+        """Return the row with an id, or with a prefix that only one id has.
 
         Raises:
-            NotFoundError: None fits, or more than one.
+            NotFoundError: No row matches, or several do.
         """
         if not id_or_prefix.isascii():
             raise NotFoundError("no recording has an id like this")
@@ -113,23 +111,23 @@ class Index:
             return self._rows(connection, connection.execute(with_documents(places)).all())
 
     def page(self, search: Search) -> tuple[list[RecordingRow], int]:
-        """Return the rows that match, as `find` does, and how many there are: up to `COUNTED` + 1, which means more."""
+        """Return the rows that match, as `find` does, and their number; `COUNTED` + 1 means more than `COUNTED`."""
         rows = self.find(search)
-        if len(rows) < search.limit and (rows or not search.offset):  # the last page, so nobody need count
+        if len(rows) < search.limit and (rows or not search.offset):  # the last page needs no count
             return rows, min(search.offset + len(rows), COUNTED + 1)
         return rows, self.count(search, at_most=COUNTED + 1)
 
     def each(
         self, search: Search, *, on_damaged: Callable[[RecordingId], object] | None = None
     ) -> Iterator[RecordingRow]:
-        """Yield every row that matches, newest first, whatever the limit and offset; without peaks.
+        """Yield every row that matches, newest first, without peaks; limit and offset of the search are ignored.
 
-        Read in pages, each by a query of its own: neither memory nor a transaction grows with the number of rows. A row
-        that is saved meanwhile may be missed; none comes twice.
+        Each page is a query of its own, so memory and transactions do not grow with the number of rows. A row that is
+        saved meanwhile may be missed; none is yielded twice.
 
         Args:
             search: What to find.
-            on_damaged: Told the id of a row that cannot be read, which is left out; by default it is an error.
+            on_damaged: Called with the id of an unreadable row, which is left out; None raises an error instead.
         """
         last: Place | None = None
         while True:
@@ -143,22 +141,22 @@ class Index:
             last = (found[-1].started_us, found[-1].id)
 
     def count(self, search: Search, *, at_most: int | None = None) -> int:
-        """Return how many rows match, whatever the limit and offset.
+        """Return how many rows match; limit and offset of the search are ignored.
 
         Args:
             search: What to count.
-            at_most: Stop counting here: the answer is that or less, and comes at once however many there are.
+            at_most: Count no further than this, which is fast for any number of rows.
         """
         with self.database.connect() as connection:
             places = ids(connection, search, limit=at_most)
             return int(connection.execute(sa.select(sa.func.count()).select_from(places.subquery())).scalar_one())
 
     def remove(self, recording: RecordingId) -> bool:
-        """Delete a row; tells whether there was one."""
+        """Delete a row; returns whether there was one."""
         return bool(self.remove_many([recording]))
 
     def remove_many(self, recordings: Sequence[RecordingId]) -> int:
-        """Delete rows, all or none; returns how many there were. Others who write wait meanwhile."""
+        """Delete rows, all or none; returns how many there were. Blocks other writers meanwhile."""
         with self.database.begin() as connection:
             return delete_recordings(connection, recordings)
 
@@ -184,7 +182,7 @@ class Index:
         return replace(row, peaks=(bytes(found.peaks_left), bytes(found.peaks_right)))
 
     def close(self) -> None:
-        """Give the connections back, of a database that was given by its URL."""
+        """Close the connections of a database that was given by its URL."""
         if self._is_owner:
             self.database.close()
 
@@ -204,7 +202,7 @@ def _row(found: sa.Row[Any]) -> RecordingRow:
 
 
 def columns_of(row: RecordingRow) -> dict[str, Any]:
-    """Return a row as its table holds it."""
+    """Return the columns of a row."""
     return {
         "id": row.id,
         "started_us": microseconds(row.started_at),

@@ -1,7 +1,4 @@
-"""The file of a SQLite index: whether it can be used, who has it open, what of it can be saved, and its replacement.
-
-PostgreSQL looks after its own files; nothing here is for it.
-"""
+"""The file of a SQLite index: its state, its users, salvaging rows from it, and replacing it. Not for PostgreSQL."""
 
 import enum
 import os
@@ -19,14 +16,14 @@ from storage.rows import row_from_text
 from storage.types import RecordingRow
 
 _BESIDE = ("", "-wal", "-shm", "-journal")
-"""What SQLite keeps in the name of a database: the first is the database."""
+"""Suffixes of the files of a SQLite database; the first is the database itself."""
 _DAMAGE = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
 _NEW = ".rebuilt"
 _LOOKS, _BETWEEN_LOOKS_S = 3, 0.1
 
 
 class FileState(enum.StrEnum):
-    """What a file is good for."""
+    """State of an index's file."""
 
     MISSING = "missing"
     DAMAGED = "damaged"
@@ -34,10 +31,10 @@ class FileState(enum.StrEnum):
 
 
 def state_of(path: Path) -> tuple[FileState, str]:
-    """Return what an index's file is good for, and what is wrong with it; reads all of it.
+    """Return the state of an index's file, and what is wrong with it; reads the whole file.
 
     Raises:
-        DatabaseError: It cannot be looked at now: locked, or may not be read. That is no damage.
+        DatabaseError: It cannot be read now: it is locked, or access is denied. That is not damage.
     """
     if not path.exists() or not path.stat().st_size:
         return FileState.MISSING, "there is no index" if not path.exists() else "the index is an empty file"
@@ -52,9 +49,9 @@ def state_of(path: Path) -> tuple[FileState, str]:
 
 
 def users_of(path: Path) -> list[str]:
-    """Return the other processes of this user that have an index's file open, also one whose name is gone by now.
+    """Return the other processes of this user that have an index's file open, even if it was removed since.
 
-    A child has its parent's files for a moment, until it becomes another program: what is found is looked for again.
+    Looks several times: a new child process has its parent's files open until it executes another program.
     """
     found = set(_users_of(path))
     for _ in range(_LOOKS):
@@ -88,13 +85,13 @@ def _open_files(process: Path) -> Iterator[str]:
         for link in (process / "fd").iterdir():
             yield str(link.readlink())
     except OSError:
-        return  # it ended, or is another user's
+        return  # the process ended, or is another user's
 
 
 def salvage(path: Path) -> Iterator[RecordingRow]:
-    """Yield the rows that can be read of a damaged index: from its first on, then from its last back, until damage.
+    """Yield the readable rows of a damaged index: forwards from the first, then backwards from the last, to the damage.
 
-    A row may come twice.
+    A row may be yielded twice.
     """
     for order in ("", " DESC"):
         try:
@@ -109,33 +106,33 @@ def salvage(path: Path) -> Iterator[RecordingRow]:
 
 
 def new_path(path: Path) -> Path:
-    """Return where the file is made that takes the place of an index's."""
+    """Return the path at which the replacement of an index is made."""
     return path.with_name(path.name + _NEW)
 
 
 def drop_unfinished(path: Path) -> None:
-    """Remove what a killed `put_in_place` left of a new file; there is nothing in it that is not elsewhere."""
+    """Remove an unfinished replacement that a kill left; it holds nothing that is not stored elsewhere."""
     for end in (*_BESIDE, "-lock"):
         new_path(path).with_name(new_path(path).name + end).unlink(missing_ok=True)
 
 
 def put_in_place(path: Path, aside: LostFound, why: str) -> list[str]:
-    """Put the new file in the place of an index's, in one step, after the old one was moved aside.
+    """Move the old files of an index to lost+found, then rename the replacement.
 
-    Killed in between there is no index, and it is made anew. The caller made sure that nobody has either open.
+    After a kill in between there is no index, and it is rebuilt again. The caller ensures that nobody has either open.
 
     Returns:
-        Where the old files lie now.
+        Paths of the old files in lost+found.
 
     Raises:
-        OSError: As the system says; run it again.
+        OSError: From the system; run it again.
         DatabaseError: The new file cannot be finished.
     """
     new = new_path(path)
     try:
         with closing(sqlite3.connect(new)) as database:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            database.execute("PRAGMA journal_mode=DELETE")  # all of it is in one file
+            database.execute("PRAGMA journal_mode=DELETE")  # so that all data is in one file
     except sqlite3.Error as error:
         raise DatabaseError(f"the new index {new} cannot be finished: {error}", is_passing=True) from error
     descriptor = os.open(new, os.O_RDONLY)
@@ -143,7 +140,7 @@ def put_in_place(path: Path, aside: LostFound, why: str) -> list[str]:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    # The old log of changes goes too: SQLite would take it for one of the new file's.
+    # The old write-ahead log too: SQLite would apply it to the new file.
     moved = [aside.take(old, why) for end in _BESIDE if (old := path.with_name(path.name + end)).exists()]
     new.replace(path)
     sync_folder(path.parent)

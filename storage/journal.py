@@ -1,13 +1,12 @@
-"""A small table of states that is durable after one ``fdatasync``: a journal written in place.
+"""A small table of named states, made durable by one ``fdatasync``: a journal in a preallocated file.
 
-A change is one line, appended to a file whose blocks are on the disk already. So making it durable needs no commit of
-the file system's own journal, does not wait for the files of other threads, and does not fail on a full disk. When the
-file is full it is replaced by a new one that holds the states alone.
+A change is one line, written into a file whose blocks are already on the disk. So making it durable needs no commit of
+the file system's journal, does not wait for the files of other threads, and does not fail on a full disk. A full file
+is replaced by a new one that holds the present states.
 
-A line is the CRC-32 of what follows it, in hex, then JSON: ``{"n": 7, "set": {"a": {...}, "b": null}}``. ``n`` counts
-the lines of the file from 1; null takes a state away. Everything after the last line is zeros. What was written and
-not yet synced may be torn by a power cut: reading ends at the first line that is not whole, and nobody was told that
-what follows is durable.
+A line is the CRC-32 of the rest of the line, in hex, then JSON: ``{"n": 7, "set": {"a": {...}, "b": null}}``. ``n``
+counts the lines of the file from 1; null removes a state. The rest of the file is zeros. A power cut may tear lines
+that were not synced: reading ends at the first incomplete line, and nothing after it was reported as durable.
 """
 
 import json
@@ -23,14 +22,14 @@ States = Mapping[str, Any]
 """JSON-able values by name."""
 
 SIZE = 1 << 18
-"""Bytes of a new file: some 1500 changes."""
+"""Size of a new file, bytes: some 1500 changes."""
 _CRC_CHARACTERS = 8
 
 
 class StateJournal:
-    """Writes the journal of one file; one thread at a time.
+    """Writes one journal; one thread at a time.
 
-    What an earlier process left is kept until the first `save`, which begins a new file.
+    The file of an earlier process is kept until the first `save`, which begins a new one.
     """
 
     def __init__(self, path: Path, *, size: int = SIZE) -> None:
@@ -45,12 +44,11 @@ class StateJournal:
         """Make changes durable.
 
         Args:
-            changes: What is new since the last `save` that succeeded; None takes a state away.
-            states: All of them, the changes included: what a new file begins with, where one is needed.
+            changes: The changes since the last successful `save`; None removes a state.
+            states: All states, with the changes; a new file begins with them.
 
         Raises:
-            OSError: It could not be written; what the file then holds is unknown until the next `save`, which writes
-                everything.
+            OSError: Writing failed. The content of the file is unknown until the next `save`, which writes all states.
         """
         line = _line(self._line + 1, changes)
         if self._descriptor < 0 or self._position + len(line) > self._end:
@@ -62,13 +60,13 @@ class StateJournal:
                 raise OSError(28, os.strerror(28))
             os.fdatasync(self._descriptor)
         except OSError:
-            self.close()  # after a failed sync nobody knows what is on the disk
+            self.close()  # after a failed sync the content of the disk is unknown
             raise
         self._position += len(line)
         self._line += 1
 
     def close(self) -> None:
-        """Give the descriptor back; idempotent."""
+        """Close the file. Idempotent."""
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
@@ -82,10 +80,10 @@ class StateJournal:
 
 
 def write_states(path: Path, states: States, *, size: int = SIZE) -> int:
-    """Replace a journal by one that holds these states alone; returns where its next line goes.
+    """Replace a journal by a new one with some states; returns the offset of its next line.
 
     Raises:
-        OSError: As the system says; the old file is untouched.
+        OSError: From the system; the old file is unchanged.
     """
     line = _line(1, states)
     save_atomically(path, line.ljust(max(size, 2 * len(line)), b"\0"))
@@ -93,10 +91,10 @@ def write_states(path: Path, states: States, *, size: int = SIZE) -> int:
 
 
 def read_states(path: Path) -> dict[str, Any]:
-    """Return the states that a journal holds; none where there is no file.
+    """Return the states of a journal; a missing file has none.
 
     Raises:
-        OSError: It is there and cannot be read.
+        OSError: It cannot be read.
     """
     states: dict[str, Any] = {}
     try:
@@ -114,7 +112,7 @@ def _line(number: int, changes: States) -> bytes:
 
 
 def _changes(content: bytes) -> Iterator[dict[str, Any]]:
-    """Yield the changes of each whole line, up to the first that is not."""
+    """Yield the changes of each line, up to the first incomplete line."""
     for number, line in enumerate(content.split(b"\n"), 1):
         crc, text = line[:_CRC_CHARACTERS], line[_CRC_CHARACTERS:]
         if crc != b"%08x" % zlib.crc32(text):

@@ -1,4 +1,4 @@
-"""Files that hold keys: read only where nobody else could, written once, destroyed for good."""
+"""Files of keys: read only if no other user could read them, written once, destroyed by overwriting."""
 
 import os
 import secrets
@@ -9,18 +9,18 @@ from storage.errors import KeyProblemError
 from storage.group_modes import forbidden
 
 _DOOMED = ".gone-"
-"""Begins the name of a file that is being destroyed."""
+"""Prefix of the name of a file that is being destroyed."""
 
 
 def read_secret(path: Path, *, is_groups: bool = False) -> bytes:
-    """Return the bytes of a file that only its owner can read.
+    """Return the content of a file that only its owner can read.
 
     Args:
-        path: Its name.
-        is_groups: In a shared folder its group may read it too: what both users of a home need.
+        path: The file.
+        is_groups: In a shared folder its group may read it too, because both users of the home need it.
 
     Raises:
-        KeyProblemError: It is missing, cannot be read, or others could read it.
+        KeyProblemError: It is missing, cannot be read, or other users could read it.
     """
     try:
         may_not = forbidden(path) if is_groups else 0o077
@@ -33,15 +33,15 @@ def read_secret(path: Path, *, is_groups: bool = False) -> bytes:
 
 
 def create_once(path: Path, content: bytes, mode: int | None = 0o600) -> bool:
-    """Write a file durably unless there is one; tells whether it was written.
+    """Write a file durably unless it exists; returns whether it was written.
 
     Args:
-        path: Its name; folders that are missing are its owner's alone, unless the mode follows from them.
-        content: What it holds.
+        path: The file; missing folders are made private, or with ``mode`` None with the mode of the folder above.
+        content: Its content.
         mode: Of the file; None follows from its folder.
 
     Raises:
-        OSError: As the system says.
+        OSError: From the system.
     """
     make_folder(path.parent, is_private=mode is not None)
     try:
@@ -52,14 +52,14 @@ def create_once(path: Path, content: bytes, mode: int | None = 0o600) -> bool:
 
 
 def replace_wiped(path: Path, content: bytes) -> None:
-    """Put new content in the place of a file in one step, and overwrite what the old one held.
+    """Replace a file atomically, and overwrite its old content.
 
-    Killed anywhere, the name holds the old or the new content, whole.
+    After a kill the file has the old or the new content, whole.
 
     Not guaranteed: that the medium keeps no older copy; journals, snapshots and flash memory do.
 
     Raises:
-        OSError: As the system says.
+        OSError: From the system.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -70,14 +70,14 @@ def replace_wiped(path: Path, content: bytes) -> None:
 
 
 def destroy_secret(path: Path) -> None:
-    """Destroy a file of keys for good: its name first, then what it holds; a missing one is fine.
+    """Destroy a file of keys: rename it, then overwrite and remove it; it may be missing.
 
-    Killed after the first step, `finish_destroying` does the rest: a file under its own name is never half of one.
+    After a kill `finish_destroying` does the rest. A file is never overwritten in part under its own name.
 
     Not guaranteed: as `replace_wiped`.
 
     Raises:
-        OSError: As the system says; call again.
+        OSError: From the system; call again.
     """
     try:
         path.rename(path.with_name(f"{_DOOMED}{path.name}"))
@@ -88,10 +88,10 @@ def destroy_secret(path: Path) -> None:
 
 
 def finish_destroying(folder: Path) -> None:
-    """Overwrite and remove what a killed `destroy_secret` left in a folder.
+    """Overwrite and remove the files that a killed `destroy_secret` left in a folder.
 
     Raises:
-        OSError: As the system says; call again.
+        OSError: From the system; call again.
     """
     for path in folder.glob(f"{_DOOMED}*"):
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)

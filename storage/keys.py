@@ -1,7 +1,7 @@
-"""The node's keys, and each recording's sealed one. The months' pairs are in `storage.epochs`.
+"""The node's keys, and the sealed keys of recordings. Key epochs are in `storage.epochs`.
 
-The node holds ``keys/node`` and reads ``keys/epochs``; only the key holder has the private folder. Nothing here
-ever overwrites a key: a second writer of the same name gets what is there.
+The node has ``keys/node`` and reads ``keys/epochs``; only the key holder has the private folder. A key is never
+overwritten, except by `SealedKeys.take_next`.
 """
 
 from collections.abc import Iterator
@@ -14,10 +14,8 @@ from storage.epochs import (
     EpochKeys,
     EpochPrivateKey,
     EpochPublicKey,
-    current_public,
     epoch_order,
     is_epoch,
-    month_of,
     read_public,
 )
 from storage.errors import KeyProblemError
@@ -25,25 +23,12 @@ from storage.format import is_recording_id
 from storage.key_files import create_once, read_secret
 from storage.types import RecordingId
 
-__all__ = [
-    "EpochKeys",
-    "EpochPrivateKey",
-    "EpochPublicKey",
-    "NodeKeys",
-    "SealedKeys",
-    "current_public",
-    "destroy_key",
-    "month_of",
-    "read_public",
-    "remove_twins",
-]
-
 _SEALED_MAGIC = b"CCKEY\r\n\x01"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeKeys:
-    """What a node signs footers with and seals index metadata to. Neither opens any audio."""
+    """The keys with which a node signs footers and seals index metadata. Neither opens audio."""
 
     sign_public: bytes
     sign_secret: bytes = field(repr=False)
@@ -51,7 +36,7 @@ class NodeKeys:
 
     @classmethod
     def create(cls, home: Path) -> "NodeKeys":
-        """Write ``keys/node/sign.key`` and ``index.key`` under home where they are missing, and load them."""
+        """Write ``keys/node/sign.key`` and ``index.key`` under a home if they are missing, and load them."""
         for name in ("sign.key", "index.key"):
             create_once(home / "keys" / "node" / name, crypto.new_key().hex().encode() + b"\n", mode=None)
         return cls.load(home)
@@ -79,18 +64,18 @@ class NodeKeys:
 
     @property
     def fingerprint(self) -> str:
-        """Return the hex SHA-256 of the signing public key, as files name it."""
+        """SHA-256 of the public signing key in hex, as in files."""
         return crypto.fingerprint(self.sign_public).hex()
 
 
 def destroy_key(path: Path) -> None:
-    """Remove a sealed key for good; durable, a missing one is fine."""
+    """Remove a sealed key durably; it may be missing."""
     remove_twins(path)
     remove(path)
 
 
 def remove_twins(path: Path) -> None:
-    """Remove the temporary name of a key whose writer was killed before it could do so itself."""
+    """Remove the temporary name of a key that a killed writer left."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -104,43 +89,43 @@ def remove_twins(path: Path) -> None:
 class SealedKeys:
     """The sealed keys of recordings: ``keys/sealed/<epoch>/<id>.key`` under a home.
 
-    A recording's key lies in the epoch of its month, until it is sealed again to a later one. Where it lies in two,
-    because sealing it again was killed or a backup was restored, the one of the newest epoch counts.
+    A recording's key is sealed to the epoch of its month, until it is resealed to a later one. If it is in two epochs,
+    because resealing was killed or a backup was restored, the newest epoch counts.
     """
 
     def __init__(self, home: Path) -> None:
         self._folder = home / "keys" / "sealed"
 
     def path(self, recording: RecordingId, epoch: str) -> Path:
-        """Return where the sealed key of a recording lies, if it is sealed to that epoch."""
+        """Return the path of a recording's key that is sealed to an epoch."""
         return self._folder / epoch / f"{recording}.key"
 
     def epochs(self) -> list[str]:
-        """Return the epochs that ever had a sealed key here, oldest first."""
+        """Return the epochs that ever had a sealed key in this home, oldest first."""
         if not self._folder.is_dir():
             return []
         names = [path.name for path in self._folder.iterdir() if path.is_dir()]
         return sorted(filter(is_epoch, names), key=epoch_order)
 
     def each(self, epoch: str) -> Iterator[RecordingId]:
-        """Yield the recordings whose key is sealed to an epoch, in no order; one that is about to be counts."""
+        """Yield the recordings whose present or next key is sealed to an epoch, in no order."""
         for path in (self._folder / epoch).glob("*"):
             if path.suffix in (".key", ".next") and is_recording_id(path.stem):
                 yield RecordingId(path.stem)
 
     def find_all(self, recording: RecordingId) -> list[str]:
-        """Return the epochs that a recording's key is sealed to, the one that counts first."""
+        """Return the epochs that a recording's key is sealed to, newest first; the first counts."""
         return [epoch for epoch in reversed(self.epochs()) if self.path(recording, epoch).exists()]
 
     def find(self, recording: RecordingId) -> str | None:
-        """Return the epoch that a recording's key is sealed to, or None when the key was destroyed."""
+        """Return the epoch that a recording's key is sealed to, or None: there is no key."""
         return next(iter(self.find_all(recording)), None)
 
     def locate(self, recording: RecordingId) -> str:
         """Return the epoch that a recording's key is sealed to.
 
         Raises:
-            KeyProblemError: There is no key: it was destroyed with the recording, perhaps.
+            KeyProblemError: There is no key; it may have been destroyed with the recording.
         """
         epoch = self.find(recording)
         if epoch is None:
@@ -148,7 +133,7 @@ class SealedKeys:
         return epoch
 
     def problem(self, recording: RecordingId) -> str | None:
-        """Return what is wrong with the sealed key that counts, as far as it shows without a private key, or None."""
+        """Return what is wrong with a recording's sealed key, checked without a private key, or None."""
         epoch = self.find(recording)
         if epoch is None:
             return "its sealed key is missing, so nothing opens it: it was deleted, or keys/sealed was not restored"
@@ -166,7 +151,7 @@ class SealedKeys:
         return None
 
     def destroy(self, recording: RecordingId) -> None:
-        """Destroy every sealed key of a recording, in every epoch; durable, a missing one is fine.
+        """Destroy every sealed key of a recording, in all epochs, durably; there may be none.
 
         Raises:
             OSError: The system refused; call again.
@@ -180,7 +165,7 @@ class SealedKeys:
         """Seal a recording's key to an epoch, durable when this returns.
 
         Raises:
-            FileExistsError: The recording has a key of that epoch already.
+            FileExistsError: The recording already has a key of that epoch.
             OSError: It could not be written.
         """
         return self._seal(self.path(recording, epoch.name), recording, key, epoch)
@@ -196,20 +181,20 @@ class SealedKeys:
         return path
 
     def next_path(self, recording: RecordingId, epoch: str) -> Path:
-        """Return where the key lies that is about to take the place of a recording's."""
+        """Return the path of the key that will replace a recording's key."""
         return self._folder / epoch / f"{recording}.next"
 
     def seal_next(self, recording: RecordingId, key: crypto.Readable, epoch: EpochPublicKey) -> None:
-        """Seal a key that is to take the place of a recording's, durable when this returns; the old one stays.
+        """Seal a key that will replace a recording's key, durable when this returns; the old key stays.
 
         Raises:
-            FileExistsError: There is one already.
+            FileExistsError: There is already a next key.
             OSError: It could not be written.
         """
         self._seal(self.next_path(recording, epoch.name), recording, key, epoch)
 
     def take_next(self, recording: RecordingId, epoch: str) -> None:
-        """Put the next key in the place of a recording's, which is destroyed by it; durable, in one step."""
+        """Replace a recording's key by the next key, atomically and durably; the old key is destroyed."""
         path = self.path(recording, epoch)
         remove_twins(path)
         self.next_path(recording, epoch).replace(path)
@@ -219,7 +204,7 @@ class SealedKeys:
         """Open a recording's key with its epoch's private key.
 
         Raises:
-            KeyProblemError: Missing (destroyed with the recording, perhaps), of another epoch or recording, changed.
+            KeyProblemError: It is missing, of another epoch or recording, or changed.
         """
         path = self.path(recording, epoch.name)
         content = read_secret(path, is_groups=True)
@@ -232,9 +217,9 @@ class SealedKeys:
         return plain[: crypto.KEY_BYTES]
 
     def open(self, recording: RecordingId, keys: EpochKeys) -> bytes:
-        """Open a recording's key, whichever epoch it is sealed to.
+        """Open a recording's key, in the epoch that counts.
 
         Raises:
-            KeyProblemError: The key is gone, or the private key of its epoch is not here or does not open it.
+            KeyProblemError: There is no key, or the private key of its epoch is missing or does not open it.
         """
         return self.unseal(recording, keys.load_private(self.locate(recording)))

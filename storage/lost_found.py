@@ -1,4 +1,4 @@
-"""Moves files aside instead of deleting them: ``lost+found/<time>-<hex>/``, with a note of where each lay, and why."""
+"""Moves files to ``lost+found/<time>-<hex>/`` instead of deleting them, with a note of old path and reason."""
 
 import json
 import secrets
@@ -15,11 +15,11 @@ _NOTE = ".note.json"
 
 
 class LostFound:
-    """One folder of what was moved aside together; made when it is needed.
+    """One folder of lost+found, for one run; made when it is needed.
 
     Args:
-        home: The recorder's home; what is moved lies below it, on the same file system.
-        now: When, aware.
+        home: The recorder's home; files are moved within it, on the same file system.
+        now: The time, aware.
     """
 
     def __init__(self, home: Path, now: datetime) -> None:
@@ -29,12 +29,12 @@ class LostFound:
         self._count = 0
 
     def take(self, path: Path, why: str) -> str:
-        """Move a file, or a link itself, aside; returns where it lies now, relative to the home.
+        """Move a file or link; returns its new path, relative to the home.
 
-        The note is durable first: killed in between, there is a note of a file that has not moved.
+        The note is durable first, so a kill may leave a note of a file that was not moved.
 
         Raises:
-            OSError: As the system says; the file is where it was.
+            OSError: From the system; the file was not moved.
         """
         where = path.relative_to(self._home).as_posix()
         target = self._next(path.name.lstrip("."))
@@ -45,7 +45,7 @@ class LostFound:
         return target.relative_to(self._home).as_posix()
 
     def keep(self, name: str, content: Mapping[str, Any], why: str) -> str:
-        """Write down what is about to be replaced, a row for one; returns where, relative to the home."""
+        """Store data that is about to be replaced, such as a row; returns the note's path, relative to the home."""
         target = self._next(name)
         self._note(target, {"was": dict(content), "why": why})
         return f"{target.relative_to(self._home).as_posix()}{_NOTE}"

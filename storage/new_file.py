@@ -1,7 +1,7 @@
-"""Files and folders outside a recorder's home that get their name when they are whole.
+"""Makes files and folders outside a recorder's home, which get their name when they are whole.
 
-Until then they have another name beside it, ``.NAME.recorder-part``, 0600, and a lock. What a killed program left under
-such a name is removed by the next one that writes into that folder. What exists already is never touched.
+Until then they are named ``.NAME.recorder-part`` in the same folder, mode 0600, with a lock. The next program that
+writes into the folder removes the parts that a killed one left. Existing files are never changed.
 """
 
 import contextlib
@@ -18,17 +18,13 @@ from storage.errors import ExportError
 
 PART_SUFFIX = ".recorder-part"
 _TIDYING_S = 1.0
-"""Whoever tidies the folder up holds a lock for a moment, ours too when it has just been made."""
+"""How long to wait for a lock: another program that removes leftovers may hold it for a moment."""
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
-"""What file systems without hard links answer: those of memory sticks."""
+"""Errors of file systems without hard links, such as on memory sticks."""
 
 
 def refuse_target(target: Path) -> None:
-    """Do nothing if a file or folder can be made here.
-
-    Raises:
-        ExportError: The name is taken, or its folder is not there.
-    """
+    """Raise ExportError if a target exists, or its folder does not."""
     if os.path.lexists(target):
         raise ExportError(f"{target} exists already; nothing is ever overwritten: give another name")
     if not target.parent.is_dir():
@@ -36,7 +32,7 @@ def refuse_target(target: Path) -> None:
 
 
 def write_new(target: Path, chunks: Iterable[bytes]) -> None:
-    """Write a file of that name, 0600, whole or not at all.
+    """Write a file, mode 0600, whole or not at all.
 
     Raises:
         ExportError: It exists, or the disk refused; nothing is left.
@@ -48,10 +44,10 @@ def write_new(target: Path, chunks: Iterable[bytes]) -> None:
 
 @contextlib.contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """Give a folder to fill, 0700; it gets its name at the end of the block, and is removed if that raises.
+    """Give a folder to fill, mode 0700; it gets its name at the end of the block, and is removed if the block raises.
 
     Raises:
-        ExportError: The name is taken, or the disk refused; nothing is left.
+        ExportError: It exists, or the disk refused; nothing is left.
     """
     with _part_of(target) as part:
         part.mkdir(mode=0o700)
@@ -64,7 +60,7 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 
 def write_file(path: Path, chunks: Iterable[bytes]) -> None:
-    """Write a file that is not there yet, 0600, and wait until it is on the disk. OSError as the system gives it."""
+    """Write a new file, mode 0600, and wait until it is on the disk. Raises the system's OSError."""
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb", buffering=1 << 18) as file:
         for chunk in chunks:
@@ -91,7 +87,7 @@ def _part_of(target: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _locked(lock: Path, *, patience_s: float = 0.0) -> Iterator[None]:
-    """Hold a lock that lives as long as the process; its file goes with it."""
+    """Hold a file lock for the block; the file is removed after it, and the lock ends with the process."""
     deadline = time.monotonic() + patience_s
     while (descriptor := _try_lock(lock)) is None:
         if time.monotonic() >= deadline:
@@ -105,7 +101,7 @@ def _locked(lock: Path, *, patience_s: float = 0.0) -> Iterator[None]:
 
 
 def _try_lock(lock: Path) -> int | None:
-    """Return a descriptor that holds the lock of that name, or None: somebody else has it, or has just removed it."""
+    """Return a descriptor with the lock, or None: another program holds the lock, or has just removed it."""
     descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -121,7 +117,7 @@ def _try_lock(lock: Path) -> int | None:
 
 
 def _remove_leftovers(folder: Path, *, but: Path) -> None:
-    """Remove what killed programs left in a folder: every part whose lock nobody holds."""
+    """Remove the parts that killed programs left in a folder: those whose lock is free."""
     for lock in folder.glob(f".*{PART_SUFFIX}.lock"):
         if lock == but:
             _remove(lock.with_suffix(""))
@@ -138,7 +134,7 @@ def _remove(path: Path) -> None:
 
 
 def _name(part: Path, target: Path) -> None:
-    """Give a whole file its name, unless somebody has taken that meanwhile."""
+    """Give a whole file its name, unless another file has the name by now."""
     try:
         os.link(part, target)
     except OSError as error:

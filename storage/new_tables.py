@@ -1,4 +1,4 @@
-"""Tables of a new database, made from their definitions; the statements are worked out once in a process."""
+"""Creates the tables of a new database from their definitions; the statements are compiled once in a process."""
 
 from functools import cache
 
@@ -10,7 +10,7 @@ _DIALECTS = {"sqlite": sqlite.dialect, "postgresql": postgresql.dialect}
 
 
 def create_tables(connection: sa.Connection, metadata: sa.MetaData) -> None:
-    """Make every table of some definitions, with its indices, inside the caller's transaction; none is there yet."""
+    """Create all tables of some metadata with their indices, in the caller's transaction; none may exist."""
     for statement in _statements(metadata, connection.dialect.name):
         connection.exec_driver_sql(statement)
 

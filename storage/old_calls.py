@@ -1,6 +1,6 @@
-"""Calls by age, read lean and in pages for the retention sweep; and what lies beside recordings that are gone.
+"""Calls by age for the retention sweep, and old decisions on deleted recordings.
 
-Each page is a query of its own: neither memory nor a transaction grows with the number of calls.
+Calls are read in pages, each by a query of its own, so memory and transactions do not grow with their number.
 """
 
 import json
@@ -30,7 +30,7 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OldCall:
-    """What a sweep needs to know of a call; ``is_recorded``: something of it was kept."""
+    """The facts of a call that a sweep needs; ``is_recorded``: there is a recording of it."""
 
     id: RecordingId
     ended_at: datetime
@@ -41,26 +41,23 @@ class OldCall:
 
 
 class OldCalls:
-    """The calls in the database, for the sweep.
-
-    Args:
-        database: Which has them.
+    """The calls in one database, for the sweep.
 
     Raises:
-        DatabaseError: The database cannot be used; so for every method.
-        OSError: The folder of its file cannot be made; so for every method.
+        DatabaseError: The database cannot be used; applies to every method.
+        OSError: The folder of its file cannot be made; applies to every method.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def begun_by(self, moment: datetime, on_damaged: Callable[[RecordingId], None]) -> Iterator[list[OldCall]]:
-        """Yield pages of the calls that began at a moment or before it, oldest first; they may be deleted meanwhile.
+        """Yield pages of the calls that began at or before a moment, oldest first; they may be deleted meanwhile.
 
         Args:
             moment: Aware.
-            on_damaged: Given the id of each call whose row cannot be read; it is in no page, for nobody knows when it
-                ended, of which service it was, and whether anything of it was kept.
+            on_damaged: Called with the id of each call whose row cannot be read; it is in no page, since its end, its
+                service and whether it was recorded are unknown.
         """
         column = _recordings.c
         query = (
@@ -82,7 +79,7 @@ class OldCalls:
             page = query.where(column.started_us >= last.started_us, is_after)
 
     def newest(self, apart_from: tuple[datetime, datetime] | None = None) -> datetime | None:
-        """Return when the newest call began, apart from those that began in (from, to]: the clock was wrong then."""
+        """Return when the newest call began, without those that began in (from, to], when the clock was wrong."""
         query = sa.select(sa.func.max(_recordings.c.started_us))
         if apart_from is not None:
             start, end = map(microseconds, apart_from)
@@ -92,19 +89,19 @@ class OldCalls:
         return moment_of(found)
 
     def count_recorded(self) -> int:
-        """Return of how many calls something is kept."""
+        """Return the number of recorded calls."""
         outcomes = [str(Outcome.RECORDED), str(Outcome.PARTIAL)]
         query = sa.select(sa.func.count()).where(_recordings.c.outcome.in_(outcomes))
         with self._database.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
     def remove(self, calls: Sequence[RecordingId]) -> int:
-        """Delete rows of calls of which nothing is kept, a page at most; returns how many there were."""
+        """Delete the rows of calls without a recording, at most a page; returns how many there were."""
         with self._database.begin() as connection:
             return delete_recordings(connection, calls)
 
     def count_decisions(self, *, before: datetime) -> int:
-        """Return how many orders to erase, holds and copies made `forget_decisions` would take away."""
+        """Return how many rows `forget_decisions` would delete."""
         with self._database.connect() as connection:
             return sum(
                 int(connection.execute(sa.select(sa.func.count()).select_from(table).where(is_old)).scalar_one())
@@ -112,7 +109,10 @@ class OldCalls:
             )
 
     def forget_decisions(self, *, before: datetime) -> int:
-        """Delete orders to erase and holds that were over before a moment, and copies made; their recording is gone."""
+        """Delete erasure orders, holds, claims and copies of deleted recordings that were over before a moment.
+
+        Holds by search that ended before it are deleted too. Returns how many rows were deleted.
+        """
         with self._database.begin() as connection:
             return sum(
                 connection.execute(table.delete().where(is_old)).rowcount for table, is_old in _old_decisions(before)
@@ -147,10 +147,10 @@ def _readable(found: Iterable[sa.Row[Any]], on_damaged: Callable[[RecordingId], 
 
 
 def _call(recording: str, started_at: datetime, document: dict[str, Any]) -> OldCall:
-    """Return what a row says.
+    """Return the call of a row.
 
     Raises:
-        ValueError, TypeError, KeyError, AttributeError, OverflowError: It is damaged, or that of another call.
+        ValueError, TypeError, KeyError, AttributeError, OverflowError: It is damaged, or another call's.
     """
     ended_at = time_from_json(document.get("ended_at"))
     if ended_at is None:

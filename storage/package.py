@@ -1,7 +1,7 @@
-"""Several files as one folder or one ZIP archive, made front to back; sealed with a passphrase by choice.
+"""Writes several files as one folder or one ZIP archive, streamed; the archive may be encrypted by a passphrase.
 
-A sealed archive is WinZip's AES-256 (AE-2), which 7-Zip, WinZip, Keka and others open. Names and sizes of its files
-stay readable, so the names say nothing (ADR-0011).
+The encryption is WinZip's AES-256 (AE-2), which 7-Zip, WinZip, Keka and others open. Names and sizes of the files stay
+readable, so the names must disclose nothing (ADR 11).
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,10 +13,10 @@ from storage.errors import ExportError
 from storage.new_file import new_folder, write_file, write_new
 
 LEAST_PASSPHRASE = 16
-"""Characters: the format stretches a passphrase little, so it must be long by itself."""
+"""Shortest passphrase, characters: the format's key derivation is weak."""
 _MODE = 0o100600
 _LEVEL = 1
-"""Of compression: sound hardly gets smaller."""
+"""Compression level: sound is hardly compressible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +25,8 @@ class Member:
 
     Attributes:
         name: Without folders.
-        chunks: Its bytes; taken once, and before the next member is asked for.
-        most_bytes: It is not larger.
+        chunks: Its bytes; read once, before the next member.
+        most_bytes: Upper bound of its size.
     """
 
     name: str
@@ -35,11 +35,7 @@ class Member:
 
 
 def check_passphrase(passphrase: str) -> None:
-    """Do nothing if a passphrase can seal an archive.
-
-    Raises:
-        ExportError: It is short, or has letters that programs write differently.
-    """
+    """Raise ExportError if a passphrase is too short, or has characters that programs encode differently."""
     if len(passphrase) < LEAST_PASSPHRASE:
         raise ExportError(f"the passphrase needs at least {LEAST_PASSPHRASE} characters; four random words will do")
     if not (passphrase.isascii() and passphrase.isprintable()):
@@ -47,17 +43,17 @@ def check_passphrase(passphrase: str) -> None:
 
 
 def zipped(members: Iterable[Member], made_at: datetime, *, passphrase: str | None = None) -> Iterator[bytes]:
-    """Yield a ZIP archive front to back; what a member raises is passed on.
+    """Yield a ZIP archive front to back; exceptions of members are passed on.
 
     Args:
-        members: Its files, each made when its turn comes.
-        made_at: What the files are dated.
-        passphrase: Seals it.
+        members: Its files, each made when it is written.
+        made_at: Date of the files.
+        passphrase: Encrypts it; None: not encrypted.
 
     Raises:
         ExportError: As `check_passphrase`.
     """
-    from stream_zip import ZIP_AUTO, stream_zip  # noqa: PLC0415 - a library that every other command can do without
+    from stream_zip import ZIP_AUTO, stream_zip  # noqa: PLC0415 - only this command needs the library
 
     if passphrase is not None:
         check_passphrase(passphrase)
@@ -68,12 +64,12 @@ def zipped(members: Iterable[Member], made_at: datetime, *, passphrase: str | No
 
 
 def write_zip(target: Path, members: Iterable[Member], made_at: datetime, *, passphrase: str | None = None) -> None:
-    """Write a ZIP archive of that name, whole or not at all; see `zipped` and `storage.new_file`."""
+    """Write a ZIP archive, whole or not at all; see `zipped` and `storage.new_file`."""
     write_new(target, zipped(members, made_at, passphrase=passphrase))
 
 
 def write_folder(target: Path, members: Iterable[Member]) -> None:
-    """Make a folder of that name, with all of its files or not at all; see `storage.new_file`."""
+    """Make a folder with all of its files, or not at all; see `storage.new_file`."""
     with new_folder(target) as folder:
         for member in members:
             write_file(folder / member.name, member.chunks)

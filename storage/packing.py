@@ -1,9 +1,9 @@
-"""Packs blocks of runs for the archive tier, and unpacks them again. Layout: docs/storage-format.md. Pure (numpy).
+"""Compresses blocks of runs for archived recordings, and decompresses them (docs/storage-format.md). Pure (numpy).
 
-What is packed is the payload of G.711 runs; every run keeps its place, codec and length, anchors and losses stay as
-they are, and G.722 is kept byte by byte. FLAC is exact: it does not see samples but the rank of each code among the 256
-that its law has, from the most negative to the most positive, so that each byte comes back, both zeros of mu-law too,
-and speech is as smooth as it sounds. Opus is not exact: what comes back is the nearest code to what it decodes.
+Only the payload of G.711 runs is compressed. Position, codec and length of runs, anchors, losses and G.722 bytes stay
+unchanged. FLAC is lossless: it encodes not samples but the rank of each code among the 256 codes of its law, from the
+most negative to the most positive. So every byte is restored, both zeros of mu-law too, and the ranks are as smooth as
+the sound. Opus is lossy: the nearest code to each decoded sample is restored.
 """
 
 import io
@@ -25,15 +25,14 @@ _Ints = NDArray[np.int16]
 
 _HEAD = struct.Struct("<B3xIII")
 _LARGEST = 16 << 20
-"""Bytes that a packed block may unpack to, skeleton and audio each: more is not ours."""
-
+"""Largest decompressed size of a block, bytes, for runs and audio each: larger ones were not written by `packed`."""
 
 _NUMBERS = {ArchiveFormat.FLAC: 1, ArchiveFormat.OPUS: 2}
 _FORMATS = {number: form for form, number in _NUMBERS.items()}
 
 
 def _ranks(law: int) -> tuple[Bytes, Bytes]:
-    """Return the rank of each code, and the code of each rank; of mu-law's two zeros 0x7F is the lower."""
+    """Return the rank of each code, and the code of each rank; of mu-law's two zeros 0x7F has the lower rank."""
     codes = np.arange(256)
     order = np.lexsort((codes, DECODE[law]))
     rank = np.empty(256, np.uint8)
@@ -56,7 +55,7 @@ _NEAREST = {law: _nearest(law) for law in (PCMU, PCMA)}
 
 
 def packed(block: bytes, form: ArchiveFormat) -> bytes:
-    """Return a block of runs packed.
+    """Compress a block of runs.
 
     Raises:
         ValueError: Not a block of runs.
@@ -80,7 +79,7 @@ def packed(block: bytes, form: ArchiveFormat) -> bytes:
 
 
 def unpacked(content: bytes) -> bytes:
-    """Return the block of runs that `packed` was given; its G.711 only nearly, if it is Opus.
+    """Decompress a block of runs; the G.711 of Opus is approximate.
 
     Raises:
         DamagedError: It was not made by `packed`.
@@ -92,10 +91,10 @@ def unpacked(content: bytes) -> bytes:
 
 
 def format_of(content: bytes) -> ArchiveFormat:
-    """Return the format of a packed block.
+    """Return the format of a compressed block.
 
     Raises:
-        DamagedError: It is none.
+        DamagedError: It has no known format.
     """
     try:
         return _FORMATS[content[0]]
@@ -121,7 +120,7 @@ def _unpacked(content: bytes) -> bytes:
 
 
 def _whole_runs(skeleton: bytes, streams: tuple[_Ints, _Ints], form: ArchiveFormat) -> Iterator[bytes]:
-    """Yield every run with its payload, which for the packed ones comes from the streams."""
+    """Yield every run with its payload; compressed payloads come from the streams."""
     used, at = [0, 0], 0
     while at < len(skeleton):
         head = skeleton[at : at + RUN_BYTES]

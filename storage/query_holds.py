@@ -1,8 +1,8 @@
-"""Holds by search: a case keeps every recording that fits what its requester gave; tables beside the index.
+"""Holds by search: a case holds every recording that matches a search. Tables in the database of the index.
 
-Which recordings are held is worked out each time somebody asks, so that one that is made or indexed later is held too.
-A person releases single recordings from the holds of a case; those stay for some days yet. The audit log has each act
-first (`storage.query_journal`), so these tables can be made again from it.
+The held recordings are computed at each query, so that recordings made or indexed later are held too. A person can
+release single recordings from the holds of a case; those are held for a grace period more. Each act is in the audit log
+first (`storage.query_journal`), so the tables can be rebuilt from it.
 """
 
 import heapq
@@ -26,28 +26,28 @@ from storage.tables import recordings as _recordings
 from storage.types import RecordingId, RecordingRow, Search
 
 _ASKED_AT_ONCE = 500
-"""Ids in one statement: SQLite takes 999 values at the least."""
+"""Ids in one statement; every SQLite takes at least 999 values."""
 _PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryHold:
-    """That a case keeps every recording that fits a search.
+    """A hold of a case on every recording that matches a search.
 
     Attributes:
         id: 8 hex.
-        case_reference: Of which case.
-        kind: As which kind of hold it counts.
-        owner: The account of who works on the case.
+        case_reference: The case.
+        kind: The kind of hold.
+        owner: The account that handles the case.
         placed_by: Who placed it, as the audit log names them.
         placed_at: When, UTC.
         started_from: The call began then or later; None is any time.
-        started_to: The call began before that.
-        operator: Whose call it was, in part or altogether.
-        extension: On which extension.
-        number: Of somebody on the call, as it was written.
-        is_number_lost: There was a number, and its text has expired: the search counts without it, so holds more.
-        ends_at: Until when it holds; None is until its case is over.
+        started_to: The call began before that; None is any time.
+        operator: An officer of the call, or None.
+        extension: An extension of the call, or None.
+        number: A number of a party, as it was typed, or None.
+        is_number_lost: The text of the number has expired; the search then matches any number, so holds more.
+        ends_at: Until when it holds; None is until its case is closed.
     """
 
     id: str
@@ -65,19 +65,19 @@ class QueryHold:
     ends_at: datetime | None = None
 
     def stands_at(self, now: datetime) -> bool:
-        """Tell whether it holds at a moment."""
+        """Tell whether it is active at a moment."""
         return self.ends_at is None or self.ends_at > now
 
     @property
     def search(self) -> Search:
-        """Return what fits it."""
+        """The search."""
         return Search(
             started_from=self.started_from, started_to=self.started_to, operator=self.operator,
             extension=self.extension, number=self.number,
         )  # fmt: skip
 
     def fits(self, row: RecordingRow) -> bool:
-        """Tell whether a row fits: of a call in progress, which is in no table yet."""
+        """Tell whether the row of a call in progress, which is in no table yet, matches."""
         numbers = {row.caller, row.called, *row.numbers, *(one.number for one in row.participants)}
         return (
             (self.started_from is None or row.started_at >= self.started_from)
@@ -88,7 +88,7 @@ class QueryHold:
         )
 
     def as_hold(self, recording: RecordingId) -> Hold:
-        """Return it as the hold that it is of one recording."""
+        """Return it as a hold of one recording."""
         return Hold(
             id=self.id, recording=recording, kind=self.kind, reason=f"case {self.case_reference}",
             case_reference=self.case_reference, owner=self.owner, placed_by=self.placed_by, placed_at=self.placed_at,
@@ -98,7 +98,7 @@ class QueryHold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """That a person found a recording not to belong to a case; ``grace_until``: until then its searches hold it yet."""
+    """The release of a recording from the holds of a case; they hold it until ``grace_until``."""
 
     case_reference: str
     recording: RecordingId
@@ -106,43 +106,40 @@ class Release:
 
 
 class QueryHolds:
-    """The holds by search that are known.
-
-    Args:
-        database: Which has them.
+    """The holds by search in one database.
 
     Raises:
-        DatabaseError: The database cannot be used; so for every method.
+        DatabaseError: The database cannot be used; applies to every method.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def standing(self, now: datetime) -> list[QueryHold]:
-        """Return those that hold at a moment, oldest first."""
+        """Return the holds by search that are active at a moment, oldest first."""
         with self._database.connect() as connection:
             return _standing(connection, now)
 
     def of_case(self, case_reference: str) -> list[QueryHold]:
-        """Return those of a case, oldest first, those that are over included."""
+        """Return all holds by search of a case, oldest first."""
         query = _queries.select().where(_queries.c.case_reference == case_reference)
         with self._database.connect() as connection:
             return _sorted(connection.execute(query))
 
     def get(self, query_id: str) -> QueryHold | None:
-        """Return one, or None."""
+        """Return a hold by search, or None: there is none with the id."""
         with self._database.connect() as connection:
             found = connection.execute(_queries.select().where(_queries.c.id == query_id)).one_or_none()
             return None if found is None else _query_hold(found)
 
     def released(self, case_reference: str) -> set[RecordingId]:
-        """Return the recordings that were released from the holds of a case, those in their days of grace too."""
+        """Return the recordings that were released from the holds of a case, with those in grace."""
         query = sa.select(_releases.c.recording).where(_releases.c.case_reference == case_reference)
         with self._database.connect() as connection:
             return set(map(RecordingId, connection.execute(query).scalars()))
 
     def releases(self) -> set[Release]:
-        """Return every release, of whatever case."""
+        """Return the releases of all cases."""
         with self._database.connect() as connection:
             return {
                 Release(
@@ -153,12 +150,12 @@ class QueryHolds:
             }  # fmt: skip
 
     def take_back(self, releases: Iterable[Release]) -> int:
-        """Forget releases, all or none, so that the searches of their cases hold again; returns how many there were."""
+        """Delete releases, all or none, so that their cases hold the recordings again; returns how many there were."""
         with self._database.begin() as connection:
             return sum(connection.execute(_releases.delete().where(_is_release(one))).rowcount for one in releases)
 
     def keeping(self, row: RecordingRow, now: datetime) -> list[QueryHold]:
-        """Return those that keep the recording of a call whose row is not in the index yet."""
+        """Return the holds by search that hold the recording of a call whose row is not in the index yet."""
         with self._database.connect() as connection:
             free = _free_of(connection, [row.id], now)
             return [
@@ -166,9 +163,9 @@ class QueryHolds:
             ]
 
     def save(self, queries: Iterable[QueryHold], releases: Iterable[Release] = ()) -> int:
-        """Store them as they are given, all or none; returns how many were not so.
+        """Store holds by search and releases, all or none; returns how many were missing or different.
 
-        A number once stored is kept where none is given.
+        A stored number is kept if none is given.
         """
         changed = 0
         with self._database.begin() as connection:
@@ -192,7 +189,7 @@ class QueryHolds:
 def query_holds_among(
     connection: sa.Connection, recordings: Sequence[RecordingId], now: datetime
 ) -> dict[RecordingId, list[QueryHold]]:
-    """Return the holds by search that keep each of some recordings that are in the index."""
+    """Return the holds by search on each held recording among some in the index."""
     queries = _standing(connection, now)
     if not queries or not recordings:
         return {}
@@ -209,7 +206,7 @@ def query_holds_among(
 
 
 def ids_held_by_queries(database: Database, now: datetime) -> Iterator[RecordingId]:
-    """Yield every recording that a hold by search keeps, once and in order of ids."""
+    """Yield every recording that is held by a search, once and by id."""
     with database.connect() as connection:
         queries = _standing(connection, now)
     for recording, _ in groupby(heapq.merge(*(_ids(database, query, now) for query in queries))):
@@ -249,7 +246,7 @@ def _conditions(query: QueryHold) -> list[sa.ColumnElement[bool]]:
 
 
 def _beside(column: sa.Column[Any], value: str) -> sa.ColumnElement[bool]:
-    """Return the condition that a table beside the row says so of a recording."""
+    """Return the condition that a table beside the row has a value for the recording."""
     return sa.exists().where(column.table.c.recording == _recordings.c.id, column == value)
 
 
@@ -261,7 +258,7 @@ def _standing(connection: sa.Connection, now: datetime) -> list[QueryHold]:
 def _free_of(
     connection: sa.Connection, recordings: Sequence[RecordingId], now: datetime
 ) -> set[tuple[str, RecordingId]]:
-    """Return which of some recordings a case holds no more, with the case: their days of grace are over."""
+    """Return the pairs of case and recording whose release has passed its grace period."""
     free: set[tuple[str, RecordingId]] = set()
     for start in range(0, len(recordings), _ASKED_AT_ONCE):
         some = recordings[start : start + _ASKED_AT_ONCE]

@@ -1,6 +1,7 @@
-"""Holds by search in the audit log, which has each act before their tables: how they are written, and read back.
+"""Holds by search in the audit log: what their entries say, and how the tables are rebuilt from them.
 
-A number that is searched for is the text of its entry, which can expire; it is kept while the hold stands.
+Each act is in the audit log before it is in the tables. The number of a search is the text of its entry, which can
+expire; it is kept while the hold is active.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,14 +17,14 @@ from storage.types import RecordingId
 
 PLACED, CHANGED, RELEASED = "query_hold.placed", "query_hold.changed", "query_hold.released"
 ACTS = (PLACED, CHANGED, RELEASED)
-"""What the audit log calls the acts that are replayed."""
+"""Acts in the audit log that are replayed."""
 
 Text = Callable[[AuditEntry], str | None]
 """Returns the free text of an entry, or None: `storage.audit.AuditLog.text`."""
 
 
 def placed_details(query: QueryHold) -> dict[str, Any]:
-    """Return what the entry says of a hold by search that is placed: all of it but a number, its case and placer."""
+    """Return the details of the entry of a new hold by search: all but its number, case and placer."""
     return {
         "query_hold": query.id, "kind": str(query.kind), "owner": query.owner,
         "from": time_to_json(query.started_from), "to": time_to_json(query.started_to), "operator": query.operator,
@@ -33,24 +34,24 @@ def placed_details(query: QueryHold) -> dict[str, Any]:
 
 
 def changed_details(query: QueryHold, at: datetime) -> dict[str, Any]:
-    """Return what the entry says of one whose end was set anew."""
+    """Return the details of the entry of a hold by search whose end was changed."""
     return {"query_hold": query.id, "until": time_to_json(query.ends_at), "at": time_to_json(at)}
 
 
 def released_details(releases: Iterable[Release], at: datetime) -> dict[str, Any]:
-    """Return what the entry says of recordings that were released from a case; of one case, one grace."""
+    """Return the details of the entry of releases, all of one case and with one grace period."""
     releases = list(releases)
     until = time_to_json(releases[0].grace_until)
     return {"recordings": [one.recording for one in releases], "grace_until": until, "at": time_to_json(at)}
 
 
 def replay_queries(entries: Iterable[AuditEntry], queries: QueryHolds, *, text: Text = lambda _: None) -> int:
-    """Make the tables say what the audit log says, from its first entry on; a hold that it does not mention stays.
+    """Bring the tables to the state of the audit log; holds that the log does not mention stay.
 
-    A release that it does not mention is taken back: nobody is known to have said that the recording may go.
+    A release that the log does not mention is deleted: it is not known that anybody released the recording.
 
     Returns:
-        How many holds by search and releases were missing, or not as they should be.
+        How many holds by search and releases were missing, different or deleted.
     """
     said, releases = journalled(entries, text)
     return queries.take_back(queries.releases() - {*releases}) + queries.save(said.values(), releases)
@@ -59,7 +60,7 @@ def replay_queries(entries: Iterable[AuditEntry], queries: QueryHolds, *, text: 
 def journalled(
     entries: Iterable[AuditEntry], text: Text = lambda _: None
 ) -> tuple[dict[str, QueryHold], list[Release]]:
-    """Return holds by search, by id, and releases, as the audit log says."""
+    """Return the holds by search, by id, and the releases by the audit log."""
     said: dict[str, QueryHold] = {}
     releases: list[Release] = []
     for entry in entries:

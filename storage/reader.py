@@ -1,4 +1,4 @@
-"""Opens a container for the key holder. Never used by the daemon: it has no private key."""
+"""Opens containers for the key holder. The daemon does not use it: it has no private key."""
 
 import json
 from collections.abc import Iterator
@@ -18,21 +18,22 @@ _REWRITTEN = "the recording was erased from, archived or deleted while it was re
 
 
 class RecordingReader:
-    """The opened content of one container; may be read through any number of times, in constant memory.
+    """The decrypted content of one container; can be read any number of times, in constant memory.
 
-    The file is opened anew for each time, so that what was erased meanwhile is given to nobody: `RewrittenError`.
+    The file is opened again for each pass; if it was rewritten since, `RewrittenError` is raised, so that nobody reads
+    erased audio.
 
     Attributes:
         id: Recording id.
-        head: What was known when recording began: id, started_at, operator_key, row.
+        head: The head: id, started_at, operator_key, row at the beginning of the recording.
     """
 
     def __init__(self, path: Path, key: bytes) -> None:
-        """Open the head.
+        """Read the head.
 
         Raises:
-            DamagedError: Not a container, changed, or not of this key.
-            RewrittenError: It was rewritten in this very moment.
+            DamagedError: Not a container, changed, or sealed with another key.
+            RewrittenError: It was rewritten at the same time.
         """
         self._path = path
         self._key = key
@@ -42,24 +43,24 @@ class RecordingReader:
         self.head: dict[str, Any] = json.loads(next(self.opened())[1])
 
     def seal_beside(self, plain: bytes, associated: bytes) -> bytes:
-        """Seal what belongs to this recording and lies elsewhere: when the recording's key is gone, so is that.
+        """Seal data about this recording that is stored elsewhere; it can be opened only while the recording can.
 
         Args:
-            plain: What.
-            associated: What it is; to open it takes the same.
+            plain: The data.
+            associated: The kind of data; opening takes the same.
         """
         return crypto.seal_index(plain, crypto.key_beside(self._key), self.id.encode() + b"/" + associated)
 
     def open_beside(self, sealed: bytes, associated: bytes) -> bytes:
-        """Open what `seal_beside` sealed.
+        """Open data that `seal_beside` sealed.
 
         Raises:
-            DamagedError: It is another recording's, or this one was rewritten since and has another key.
+            DamagedError: It is another recording's, or this recording was rewritten since and has another key.
         """
         return crypto.open_index(sealed, crypto.key_beside(self._key), self.id.encode() + b"/" + associated)
 
     def frames(self) -> Iterator[tuple[FrameType, bytes]]:
-        """Yield type and plaintext of every sealed frame in order, packed audio as the audio that it holds.
+        """Yield type and plaintext of every sealed frame in order; compressed audio is decompressed.
 
         Raises:
             DamagedError: As `opened`.
@@ -67,16 +68,16 @@ class RecordingReader:
         return (content(frame, plain) for frame, plain in self.opened())
 
     def opened(self) -> Iterator[tuple[Frame, bytes]]:
-        """Yield every sealed frame in order with its plaintext, packed audio as it is packed.
+        """Yield every sealed frame in order with its plaintext; compressed audio stays compressed.
 
         Raises:
-            DamagedError: At the first frame that is cut, changed, moved or missing; a file without a footer or
-                with one that says complete but without its end fails at the end.
-            RewrittenError: The file is not the one that was opened at first; nothing of it was given.
+            DamagedError: A frame is cut, changed, moved or missing; at the end, the footer is missing, or it says that
+                the recording is complete but the end frame is missing.
+            RewrittenError: The file was rewritten since it was first opened; nothing was yielded.
         """
         with self._opened_again() as file:
             scan = ContainerScan(file)
-            if scan.prologue != self._prologue:  # a rewritten recording has a key of its own
+            if scan.prologue != self._prologue:  # a rewritten recording has another key
                 raise RewrittenError(_REWRITTEN)
             opener = crypto.StreamOpener(self._key, scan.prologue.stream_header)
             bound, has_ended, status = scan.prologue.pack(), False, None
@@ -98,7 +99,7 @@ class RecordingReader:
             raise RewrittenError(_REWRITTEN) from error
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield each audio block: runs as docs/media-core.md lays out."""
+        """Yield each audio block: runs as in docs/media-core.md."""
         return (plain for kind, plain in self.frames() if kind is FrameType.AUDIO)
 
     def marks(self) -> Iterator[dict[str, Any]]:
@@ -106,38 +107,38 @@ class RecordingReader:
         return (json.loads(plain) for frame, plain in self.opened() if frame.type is FrameType.MARK)
 
     def end(self) -> dict[str, Any] | None:
-        """Return what was known when recording ended (row, audio_frames, ticks), or None after a crash."""
+        """Return the end frame (row, audio_frames, ticks), or None after a crash."""
         return next((json.loads(plain) for frame, plain in self.opened() if frame.type is FrameType.END), None)
 
 
 def content(frame: Frame, plain: bytes) -> tuple[FrameType, bytes]:
-    """Return what an opened frame holds: a packed one holds audio.
+    """Return type and content of a decrypted frame; PACKED is decompressed to AUDIO.
 
     Raises:
-        DamagedError: It cannot be unpacked.
+        DamagedError: It cannot be decompressed.
     """
     return (FrameType.AUDIO, unpacked(plain)) if frame.type is FrameType.PACKED else (frame.type, plain)
 
 
 def fresh_path(path: Path) -> Path:
-    """Return the name that a rewritten container has until it takes the place of the old one."""
+    """Return the path of a rewritten container until it replaces the old one."""
     return path.with_suffix(".erasing")
 
 
 def open_recording(path: Path, home: Path, keys: EpochKeys) -> RecordingReader:
-    """Open a finished container with the private key of the epoch that its key is sealed to; `verify` it first.
+    """Open a finished container with the private key of the epoch that its key is sealed to.
 
-    Where a rewriting was killed between its two renames, the key is that of the new container, which has not got its
-    name yet: then that one is opened.
+    This does not verify the signature; call `verify` first. If a rewrite was killed between its two renames, the sealed
+    key is that of the new container, which is opened under its temporary name.
 
     Args:
         path: The ``.rec`` file.
-        home: The recorder's home that holds its sealed key.
+        home: The recorder's home with the sealed key.
         keys: The private keys.
 
     Raises:
-        KeyProblemError: The sealed key is gone (deleted recording), the private key is not here, or does not open it.
-        DamagedError: The container is not what was written.
+        KeyProblemError: The sealed key is missing (deleted recording), or the private key is missing or does not fit.
+        DamagedError: The container is damaged.
     """
     with open_container(path) as file:
         recording = RecordingId(ContainerScan(file).prologue.id)
@@ -147,7 +148,7 @@ def open_recording(path: Path, home: Path, keys: EpochKeys) -> RecordingReader:
         try:
             return _opened(path, key)
         except (DamagedError, RewrittenError):
-            newer = sealed.open(recording, keys)  # it may have been rewritten between the key and the container
+            newer = sealed.open(recording, keys)  # it may have been rewritten since the key was read
             if newer == key:
                 raise
             key = newer
@@ -163,7 +164,9 @@ def _opened(path: Path, key: bytes) -> RecordingReader:
 
 
 def epoch_of(path: Path) -> str:
-    """Return the month ``YYYY-MM`` that a recording's key was first sealed to; `SealedKeys.find` knows where it is now.
+    """Return the month ``YYYY-MM`` of the epoch that a recording's key was first sealed to.
+
+    `SealedKeys.find` returns the present epoch.
 
     Raises:
         DamagedError: Not a container, or its prologue is damaged.

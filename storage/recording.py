@@ -1,4 +1,4 @@
-"""A recording in progress: the writer's end of one container. One thread."""
+"""Writes the container of a recording in progress. One thread."""
 
 import json
 import os
@@ -22,17 +22,17 @@ def encode_json(fields: Mapping[str, Any]) -> bytes:
 
 
 def index_context(recording: str, header: bytes, offset: int) -> bytes:
-    """Return what binds an index frame to its recording and place."""
+    """Return the associated data of an index frame, which binds it to its recording and offset."""
     return recording.encode("ascii") + b"\0" + header + offset.to_bytes(8, "little")
 
 
 def finished_path(part: Path) -> Path:
-    """Return the name a ``.part`` gets when it is closed."""
+    """Return the path of a ``.part`` after it is closed."""
     return part.with_suffix(".rec")
 
 
 class FrameWriter:
-    """Puts frames behind one another: running hash, index frames, footer. Shared by writing and recovery."""
+    """Appends frames with the running hash; makes index frames and footer. Used by writing, recovery and rewriting."""
 
     __slots__ = ("_file", "_hash", "_id", "_node", "_pending", "_pending_bytes")
 
@@ -46,33 +46,33 @@ class FrameWriter:
 
     @property
     def position(self) -> int:
-        """Return the offset of the next frame, counting frames that still wait for the disk."""
+        """Offset of the next frame, with the frames that are not written yet."""
         return self._file.size + self._pending_bytes
 
     @property
     def has_pending(self) -> bool:
-        """Tell whether sealed frames wait for the disk."""
+        """Tell whether sealed frames are not written yet."""
         return bool(self._pending)
 
     def digest(self) -> bytes:
-        """Return the SHA-256 over everything put so far."""
+        """Return the SHA-256 over all frames so far."""
         return self._hash.digest()
 
     def put(self, *parts: bytes | bytearray) -> None:
-        """Take the parts of a frame, or of the prologue, with the check that follows them; no copy is made."""
+        """Queue the parts of a frame or of the prologue, and their check; the parts are not copied."""
         parts = (*parts, self._hash.check(*parts))
         self._pending.extend(parts)
         self._pending_bytes += sum(map(len, parts))
 
     def put_index(self, row: Mapping[str, Any], ticks: int) -> None:
-        """Take an index frame: the row, sealed to the node."""
+        """Queue an index frame: the row, sealed to the node."""
         plain = encode_json(row)
         header = frame_header(FrameType.INDEX, len(plain) + crypto.INDEX_OVERHEAD_BYTES, ticks)
         context = index_context(self._id, header, self.position)
         self.put(header, crypto.seal_index(plain, self._node.index_key, context))
 
     def put_footer(self, status: Status, ticks: int) -> None:
-        """Take the signed footer; nothing may follow."""
+        """Queue the signed footer; nothing may follow."""
         footer = Footer(
             status=status,
             closed_ms=time.time_ns() // 1_000_000,
@@ -86,10 +86,10 @@ class FrameWriter:
         self.put(header, signed + crypto.sign(footer.signed_message(header), self._node.sign_secret))
 
     def write(self) -> None:
-        """Append what was put.
+        """Write the queued frames.
 
         Raises:
-            OSError: Nothing of it is in the file, all of it is kept for the next try.
+            OSError: None of them is in the file; they stay queued for the next try.
         """
         if self._pending:
             self._file.append(self._pending)
@@ -97,7 +97,7 @@ class FrameWriter:
 
 
 def settle(file: AppendFile, *, sync: Callable[[], None]) -> Path:
-    """Make a closed container durable and give it its final name; safe to repeat after a kill."""
+    """Make a complete container durable, and rename it to its final name; safe to repeat after a kill."""
     sync()
     target = finished_path(file.path)
     if target.exists():
@@ -110,8 +110,8 @@ def settle(file: AppendFile, *, sync: Callable[[], None]) -> Path:
 class OpenRecording:
     """A container being written: `append` audio, `update` and `mark`, then `close` or `discard`.
 
-    Made by `storage.vault.Vault.create`. Every method that writes raises WriteFailedError when the disk refuses; the
-    file then still ends after a whole frame, and the next call tries the kept frames first.
+    Made by `storage.vault.Vault.create`. Every method that writes raises WriteFailedError if the disk refuses; the file
+    then still ends after a whole frame, and the next call writes the queued frames first.
     """
 
     __slots__ = (
@@ -126,7 +126,7 @@ class OpenRecording:
         self.id = head.id
         self.epoch = prologue.epoch
         self.is_fallback_epoch = is_fallback_epoch
-        """The current month had no epoch key: an alarm for the key holder."""
+        """The current month has no epoch key: alarm the key holder."""
         self._file = file
         self._root = root
         self._key_path = key_path
@@ -147,35 +147,35 @@ class OpenRecording:
 
     @property
     def path(self) -> Path:
-        """Return the file in progress."""
+        """The ``.part`` file."""
         return self._file.path
 
     @property
     def ticks(self) -> int:
-        """Return the end of the audio appended so far, ticks of 1/8000 s from the opening of the tap."""
+        """End of the audio appended so far, ticks of 1/8000 s from the opening of the tap."""
         return self._ticks
 
     def begin(self) -> None:
         """Write prologue, head and first row durably; called once, by the vault.
 
         Raises:
-            OSError: As the system says.
+            OSError: From the system.
         """
         self._frames.write()
         self._file.sync()
 
     def append(self, block: bytes | memoryview, *, end: int | None = None) -> None:
-        """Seal a block of runs and append it; empty blocks are skipped. No sync.
+        """Seal a block of runs and append it, without sync; empty blocks are skipped.
 
-        The block is sealed where it is: no copy of it is made, and the caller wipes it.
+        The block is not copied; the caller wipes it.
 
         Args:
             block: The runs.
-            end: Position after the last tick of audio or loss in it, of whoever has looked through it already.
+            end: Position after the last tick of audio or loss in it, if the caller knows it.
 
         Raises:
             ValueError: Not a block of runs, or larger than a frame; nothing was written.
-            WriteFailedError: See there for what became of the block.
+            WriteFailedError: The disk refused; ``is_taken`` says who has the block.
         """
         if not block:
             return
@@ -187,30 +187,30 @@ class OpenRecording:
         self._write()
 
     def update(self, index_row: Mapping[str, Any]) -> None:
-        """Store the row as it is now, sealed to the node, for recovery; cheap, no sync.
+        """Append the present row, sealed to the node, for recovery; no sync.
 
         Raises:
-            WriteFailedError: See there.
+            WriteFailedError: The disk refused.
         """
         self._retry()
         self._frames.put_index(index_row, self._ticks)
         self._write()
 
     def mark(self, fields: Mapping[str, Any]) -> None:
-        """Store an event with the audio, for whoever may open it.
+        """Append an event, sealed like the audio; no sync.
 
         Raises:
-            WriteFailedError: See there.
+            WriteFailedError: The disk refused.
         """
         self._retry()
         self._put_sealed(FrameType.MARK, encode_json(fields))
         self._write()
 
     def sync(self) -> None:
-        """Make everything appended so far survive a power cut.
+        """Make all appended bytes durable.
 
         Raises:
-            WriteFailedError: The disk refused; what was synced before is safe.
+            WriteFailedError: The disk refused; bytes synced before are safe.
         """
         self._retry()
         try:
@@ -222,11 +222,11 @@ class OpenRecording:
         """Write the end, the last row and the signed footer, sync, rename to ``.rec``, sync the folder.
 
         Args:
-            index_row: The row as it ended; path, bytes and sha256 are not known in it yet.
-            is_complete: False marks the file as partial: audio that should be in it is not.
+            index_row: The final row, still without path, bytes and sha256.
+            is_complete: False marks the file as partial: some audio is missing.
 
         Raises:
-            WriteFailedError: The disk refused. The ``.part`` stays, is no longer ours, and `recover` closes it.
+            WriteFailedError: The disk refused. The ``.part`` stays and is closed by recovery.
         """
         status = Status.COMPLETE if is_complete else Status.PARTIAL
         end = {"row": index_row, "audio_frames": self._audio_frames, "ticks": self._ticks}
@@ -249,7 +249,7 @@ class OpenRecording:
         )
 
     def discard(self) -> None:
-        """Destroy the sealed key, then the file; durable in that order, so that nothing opens what a kill leaves.
+        """Destroy the sealed key, then the file, durably and in that order: nothing opens a file that a kill leaves.
 
         Raises:
             WriteFailedError: The system refused; call again.

@@ -1,7 +1,7 @@
-"""Spans that are silenced in a copy, the recording itself left as it is. Pure.
+"""Redaction: silences spans in a copy; the recording does not change. Pure.
 
-What is silenced is taken out of the stored runs, before anything is decoded, resampled or encoded: a copy is made as if
-it had never been there, so no filter and no encoder can carry any of it over an edge.
+The spans are removed from the stored runs before decoding, resampling and encoding, so that no filter and no encoder
+can carry any of their audio over an edge.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,9 +11,9 @@ from storage.spans import Cuts, Span, Survey, without
 from storage.types import Channels, Redaction
 
 MARGIN_S = 0.05
-"""Silenced on either side as well: people point at words to a tenth of a second."""
+"""Also silenced before and after a span: people mark words to a tenth of a second."""
 PIECE_S = 60.0
-"""Looked at at a time."""
+"""Longest span that is computed at once, to bound memory."""
 
 
 class Silenced:
@@ -24,7 +24,7 @@ class Silenced:
         self._cuts = _cuts(source, redactions)
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield the blocks of runs without what is silenced, from the first, each time it is called."""
+        """Yield the blocks of runs without the silenced spans, from the first, each time it is called."""
         return (without(block, self._cuts) for block in self._source.blocks())
 
 
@@ -38,7 +38,7 @@ def _cuts(source: Blocks, redactions: Sequence[Redaction]) -> Cuts:
 
 
 def _spans(redactions: Sequence[Redaction], *, but: Channels) -> list[Span]:
-    """Return what is silenced on a side; long spans in pieces, so that no arrays are made of an hour."""
+    """Return the silenced spans of a side; long spans are split into pieces of `PIECE_S`."""
     found = []
     for one in redactions:
         if one.channels is but:

@@ -1,7 +1,7 @@
-"""Removes many names quickly, and makes it durable with few waits for the disk.
+"""Removes many files quickly, and makes the removal durable with few syncs.
 
-Whoever removes one name waits for the file system to give its blocks back: on a disk that is told of each free block at
-once (mount option ``discard`` without a journal, a network file system) a millisecond. Several threads wait together.
+Removing a file waits until the file system has freed its blocks: a millisecond on a disk that discards each block at
+once (mount option ``discard`` without a journal, a network file system). So several threads remove files in parallel.
 """
 
 import os
@@ -13,14 +13,14 @@ from storage.durable import sync_folder
 
 _THREADS = 16
 _FEW = 16
-"""So many names are not worth a thread."""
+"""Up to so many files are removed without threads."""
 
 
 def unlink_all(paths: Sequence[str]) -> dict[str, OSError | None]:
-    """Remove names, without waiting until that is durable.
+    """Remove files, without making it durable.
 
     Returns:
-        Of each that was there: None, or why it is still there.
+        For each file that existed: None, or why it was not removed.
     """
     if len(paths) <= _FEW:
         return _unlink(paths)
@@ -46,10 +46,10 @@ def _unlink(paths: Sequence[str]) -> dict[str, OSError | None]:
 
 
 class TouchedFolders:
-    """Folders from which names were removed, and of which that is not durable yet.
+    """Folders from which files were removed, not yet durably.
 
     Args:
-        root: The folder above all of them; it stays.
+        root: The folder above all of them; it is not removed.
     """
 
     def __init__(self, root: Path) -> None:
@@ -61,14 +61,14 @@ class TouchedFolders:
         return len(self._lasting) + len(self._over)
 
     def add(self, folder: Path, *, is_over: bool) -> None:
-        """Note a folder; of one whose day is over nobody makes new names, so that it goes when it is empty."""
+        """Add a folder; ``is_over``: nothing is written into it any more, so it is removed when it is empty."""
         (self._over if is_over else self._lasting).add(folder)
 
     def settle(self) -> None:
-        """Make it durable: what is empty and over goes, and those above it; the rest is synced.
+        """Make the removals durable: remove empty folders that are over, and empty parents; sync the others.
 
         Raises:
-            OSError: The disk refuses; all of them are still to be settled.
+            OSError: The disk refuses; all folders remain to be settled.
         """
         lasting, over = set(self._lasting), set(self._over)
         while over:
@@ -81,14 +81,14 @@ class TouchedFolders:
 
 
 def remove_empty_days(root: Path, *, before: str) -> None:
-    """Remove folders that a kill left with nothing in them: an operator's of a day, days, months, years.
+    """Remove the empty folders that a kill left: of operators, days, months and years.
 
     Args:
-        root: Of recordings: year, month, day, operator.
-        before: Only those of days before this one, ``20261124``: nobody makes anything in them any more.
+        root: The recordings' root, above years, months, days and operators.
+        before: Only folders of days before this day (``20261124``), into which nothing is written any more.
 
     Raises:
-        OSError: What was removed cannot be made durable.
+        OSError: The removals cannot be made durable.
     """
     for depth in (4, 3, 2, 1):
         removed = set()
@@ -100,7 +100,7 @@ def remove_empty_days(root: Path, *, before: str) -> None:
 
 
 def sync_all(folders: Iterable[Path]) -> None:
-    """Make what was removed from folders durable; one that is gone is fine."""
+    """Make the removals from folders durable; a folder may be missing."""
     for folder in folders:
         try:
             sync_folder(folder)

@@ -1,12 +1,12 @@
-"""Seals the key of a recording again, to a later epoch: for held recordings, so that their old epoch can end.
+"""Reseals the key of a held recording to a later epoch, so that the private key of its old epoch can be destroyed.
 
-Only the sealed key moves; the container stays as its node closed it, and `storage.verify` says so without any private
-key. The recording's own key stays the same, so the move is undone by nothing that was kept of the old one but the old
-private key, which is destroyed once nothing else needs it.
+Only the sealed key changes. The container stays as its node closed it, which `storage.verify` shows without a private
+key. The recording's own key does not change, so a copy of the old sealed key still opens it with the old private key,
+until that is destroyed.
 
-Steps, each durable before the next: the new sealed key beside the old one, proved by opening the container with it;
-the caller's entry in the audit log; the old sealed key is destroyed. Killed anywhere, either opens the recording, the
-newer counts, and the next run goes on. The caller holds the lock that erasing takes (`RecordingRow` is not touched).
+Steps, each durable before the next: write the new sealed key and prove it by opening the container; write the caller's
+entry in the audit log; destroy the old sealed key. After a kill both keys open the recording, the newer counts, and the
+next run continues. The caller holds the lock for erasing. The index does not change.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,12 +23,12 @@ from storage.vault import Vault
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resealed:
-    """A recording whose key is sealed to a later epoch.
+    """A recording whose key was resealed.
 
     Attributes:
         id: Recording id.
-        old: Epoch that it was sealed to.
-        new: Epoch that it is sealed to now.
+        old: The epoch before.
+        new: The new epoch.
     """
 
     id: RecordingId
@@ -44,22 +44,22 @@ def reseal(
     *,
     note: Callable[[Resealed], None] = lambda _resealed: None,
 ) -> Resealed | None:
-    """Seal a recording's key to another epoch, which is later than those that it is sealed to.
+    """Seal a recording's key to a later epoch.
 
     Args:
-        vault: Where the recording lies; its container must be finished.
-        keys: The private keys, that of the new epoch included.
+        vault: The store; the recording's container must be finished.
+        keys: The private keys, with that of the new epoch.
         recording: Its id.
         to: The new epoch.
-        note: Called when both keys are there and the new one is proved, before the old one is destroyed.
+        note: Called after the new key is proved and before the old one is destroyed.
 
     Returns:
-        What was done; None if it is sealed to that epoch, and to no other, already.
+        The change, or None: the key is already sealed to that epoch alone.
 
     Raises:
-        KeyProblemError: A key is missing or does not open; the recording opens as before.
-        DamagedError: The new key does not open the container; the recording opens as before.
-        OSError: As the system says; the recording opens as before, and the next run goes on.
+        KeyProblemError: A key is missing or does not open; the old key still opens the recording.
+        DamagedError: The new key does not open the container; the old key still does.
+        OSError: From the system; the old key still opens the recording, and the next run continues.
     """
     epochs = vault.sealed.find_all(recording)
     old = [epoch for epoch in epochs if epoch != to.name]

@@ -1,10 +1,10 @@
-"""Puts a new container and a new key in the place of a finished recording's, for erasing and for archiving.
+"""Replaces a finished recording by a new container with a new key, for erasing and for archiving.
 
-Steps, each durable before the next: the new key (``.next``), the new container (``.erasing``), both proved; then the
-new key replaces the old one - from here on nothing opens the old container - and the new container the old one. Killed
-anywhere, the next run clears up what was not finished, or finishes it. One run at a time for a recording.
+Steps, each durable before the next: write the new key (``.next``) and the new container (``.erasing``), and prove both;
+replace the old key by the new one, after which nothing opens the old container; replace the old container. After a kill
+the next run undoes or completes the rewrite. Only one run at a time for a recording.
 
-The new key is sealed to the epoch of the old one: a recording must not live longer because it was rewritten.
+The new key is sealed to the epoch of the old one, so that a recording does not live longer because it was rewritten.
 """
 
 from collections import deque
@@ -30,12 +30,12 @@ from storage.vault import Vault
 from storage.verify import verify
 
 Progress = Callable[[float, float], None]
-"""Called with seconds done and seconds in all."""
+"""Called with the seconds done and the seconds in all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whole:
-    """A recording that was found to be what its node closed, and opened.
+    """A recording that was verified and opened.
 
     Attributes:
         reader: Its content.
@@ -49,31 +49,31 @@ class Whole:
 
 
 class Change(Protocol):
-    """How a recording is to be written anew."""
+    """How a recording is changed by a rewrite."""
 
     @property
     def version(self) -> int:
-        """Version of the format."""
+        """Format version of the new container."""
 
     @property
     def row(self) -> RecordingRow:
-        """The row as it will be, but for path, bytes and sha256."""
+        """The new row, but for path, bytes and sha256."""
 
     @property
     def marks(self) -> Sequence[Mapping[str, Any]]:
-        """Marks to be added behind those that there are."""
+        """Marks to add after the existing ones."""
 
     def take(self, block: bytes) -> Iterator[tuple[FrameType, bytes]]:
-        """Yield frames to be written for a block of audio; what is kept back comes with `rest`."""
+        """Yield the frames for a block of audio; audio may be held back for `rest`."""
 
     def rest(self) -> Iterator[tuple[FrameType, bytes]]:
-        """Yield what was kept back, before a frame that holds no audio, and at the end."""
+        """Yield the audio held back; called before a frame without audio, and at the end."""
 
     def meant(self, block: bytes) -> bytes:
-        """Return what must be read back of a block of audio."""
+        """Return the runs that must be read back for a block of audio."""
 
     def is_as_meant(self, meant: Run, found: Run) -> bool:
-        """Tell whether a run that was read back is what it ought to be."""
+        """Tell whether a run that was read back is as `meant` returned it."""
 
 
 def rewrite(
@@ -84,24 +84,24 @@ def rewrite(
     *,
     progress: Progress = lambda _done, _total: None,
 ) -> RecordingRow:
-    """Write a recording anew; durable when this returns. Constant memory, whatever the length.
+    """Rewrite a recording; durable when this returns. Uses constant memory.
 
-    The caller holds a lock, and saves the row that is returned; until it has, a second run does no harm.
+    The caller holds a lock and saves the returned row; until then it may run again.
 
     Args:
-        vault: Where the recording lies.
+        vault: The store.
         keys: The private keys.
-        row: The recording's row; its path is set.
-        plan: Says how, when the recording was found whole and is open.
-        progress: Told how far it is.
+        row: The recording's row, with a path.
+        plan: Returns the change for the verified and opened recording.
+        progress: Called with the seconds done and the seconds in all.
 
     Returns:
-        The row as it is now.
+        The new row.
 
     Raises:
-        DamagedError: The recording is not what its node closed; nothing was changed.
-        KeyProblemError: Its key or the private key of its month is not here; nothing was changed.
-        WriteFailedError: The disk refused; the old recording is still whole, or the next run goes on.
+        DamagedError: The recording is not as its node closed it; nothing was changed.
+        KeyProblemError: Its key or the private key of its epoch is missing; nothing was changed.
+        WriteFailedError: The disk refused; the old recording is whole, or the next run continues.
     """
     path = path_of(vault, row)
     try:
@@ -118,7 +118,7 @@ def rewrite(
 
 
 def path_of(vault: Vault, row: RecordingRow) -> Path:
-    """Return the container of a recording of which something was kept.
+    """Return the container of a recording; its row must have a path.
 
     Raises:
         OutsideError: Its path leads out of the recordings.
@@ -128,11 +128,11 @@ def path_of(vault: Vault, row: RecordingRow) -> Path:
 
 
 def clear_up(vault: Vault, keys: EpochKeys, path: Path) -> None:
-    """Bring a recording whose rewriting was killed to the old or to the new state; does nothing to any other.
+    """Undo or complete a rewrite that was killed; without one, do nothing.
 
     Raises:
         DamagedError, KeyProblemError: The recording or its private key cannot be opened; nothing was changed.
-        OSError: As the system says.
+        OSError: From the system.
     """
     fresh = fresh_path(path)
     if fresh.exists():
@@ -147,7 +147,7 @@ def clear_up(vault: Vault, keys: EpochKeys, path: Path) -> None:
 
 
 def _is_current(vault: Vault, keys: EpochKeys, fresh: Path) -> bool:
-    """Tell whether the key that is in force is that of the new container: then there is no way back."""
+    """Tell whether the sealed key is that of the new container, so that the rewrite must be completed."""
     key = vault.sealed.open(RecordingId(fresh.stem), keys)
     try:
         RecordingReader(fresh, key)
@@ -172,7 +172,7 @@ def _runs(blocks: Iterable[bytes]) -> Iterator[Run]:
 
 
 class _Rewriting:
-    """One run over one recording that was found whole."""
+    """The rewrite of one verified recording."""
 
     def __init__(self, vault: Vault, keys: EpochKeys, path: Path, old: RecordingReader, change: Change) -> None:
         self._vault = vault
@@ -216,10 +216,10 @@ class _Rewriting:
         return file.size, digest
 
     def _prove(self, fresh: Path, key: bytes) -> None:
-        """Read what was written, before the old recording goes for good.
+        """Read the new container back before the old one is destroyed.
 
         Raises:
-            DamagedError: It is not what was meant.
+            DamagedError: It is not as planned.
         """
         state = verify(fresh, self._vault.node.sign_public)
         if state.problem is not None:
@@ -232,7 +232,7 @@ class _Rewriting:
 
 
 class _Copy:
-    """The new container in the making."""
+    """Writes the new container."""
 
     def __init__(self, vault: Vault, file: AppendFile, epoch: EpochPublicKey, key: bytes, change: Change) -> None:
         row = change.row
@@ -263,13 +263,13 @@ class _Copy:
         elif kind is FrameType.AUDIO:
             self._put_audio(self._change.take(plain))
         elif kind is FrameType.END:
-            self._has_end = True  # written anew by `close`, behind the marks
+            self._has_end = True  # `close` writes a new one, after the marks
         else:
             self._seal(kind, plain)
         self._frames.write()
 
     def close(self, status: Status) -> bytes:
-        """Write the marks, the end and the footer; returns the digest of the whole."""
+        """Write the marks, the end and the footer; returns the digest of the file."""
         self._put_audio(self._change.rest())
         for mark in self._change.marks:
             self._seal(FrameType.MARK, encode_json(mark))

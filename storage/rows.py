@@ -1,4 +1,4 @@
-"""Rows as JSON (design section 7) and telephone numbers as E.164. Pure."""
+"""Rows as JSON, and telephone numbers as E.164. Pure."""
 
 import base64
 import json
@@ -31,12 +31,12 @@ _DECORATION = re.compile(r"[\s().\-]")
 
 
 def time_to_json(moment: datetime | None) -> str | None:
-    """Return ISO 8601 in UTC with ``Z``, or None."""
+    """Return a time as ISO 8601 in UTC with ``Z``, or None."""
     return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def time_from_json(text: str | None) -> datetime | None:
-    """Read what `time_to_json` wrote; a time without zone is taken for UTC."""
+    """Parse a time that `time_to_json` wrote; a time without zone is in UTC."""
     if text is None:
         return None
     moment = datetime.fromisoformat(text)
@@ -44,7 +44,7 @@ def time_from_json(text: str | None) -> datetime | None:
 
 
 def row_to_json(row: RecordingRow, *, with_peaks: bool = False) -> dict[str, Any]:
-    """Return the row as design section 7 names it; ``with_peaks`` adds them (base64) for the container."""
+    """Return a row as JSON-able values; ``with_peaks`` adds the peaks (base64), for the container."""
     fields: dict[str, Any] = {name: getattr(row, name) for name in _PLAIN}
     fields["outcome"] = str(row.outcome)
     fields |= {name: list(getattr(row, name)) for name in _LISTS}
@@ -101,7 +101,7 @@ def _participant_from_json(fields: Mapping[str, Any]) -> Participant:
 
 
 def archived_to_json(archived: Archived) -> dict[str, Any]:
-    """Return how a recording was archived, JSON-able; rows and the audit log say it alike."""
+    """Return JSON-able values of `Archived`, for rows and the audit log."""
     return {
         "format": str(archived.format),
         "at": time_to_json(archived.at),
@@ -111,10 +111,10 @@ def archived_to_json(archived: Archived) -> dict[str, Any]:
 
 
 def row_from_text(document: str | bytes) -> RecordingRow:
-    """Read a row that was stored as JSON, as `row_from_json` does.
+    """Parse a row that was stored as JSON text.
 
     Raises:
-        KeyError, TypeError, ValueError: As of `row_from_json`, or it is no JSON.
+        KeyError, TypeError, ValueError: As `row_from_json`, or it is not JSON.
     """
     try:
         return row_from_json(json.loads(document))
@@ -123,10 +123,10 @@ def row_from_text(document: str | bytes) -> RecordingRow:
 
 
 def row_from_json(fields: Mapping[str, Any]) -> RecordingRow:
-    """Read what `row_to_json` wrote; unknown names are left out, missing ones get their default.
+    """Parse a row that `row_to_json` wrote; unknown names are ignored, missing ones get their default.
 
     Raises:
-        KeyError, TypeError, ValueError: A value that every row has is missing or malformed.
+        KeyError, TypeError, ValueError: A required value is missing, or a value is malformed.
     """
     try:
         return _read(fields)
@@ -169,13 +169,13 @@ def _read(fields: Mapping[str, Any]) -> RecordingRow:
 
 
 def normalise_number(number: str, *, country: str = "44") -> str:
-    """Return a number as E.164 (``+`` and digits) where it is one, else as it is without decoration.
+    """Return a telephone number as E.164 (``+`` and digits); others only without blanks, brackets, dots and hyphens.
 
-    ``0...`` is national, ``00...`` and ``+...`` international; ``+44 (0)20`` loses its trunk zero. Extensions,
-    short codes (999, 101, 1xxx) and words such as ``anonymous`` are left untouched.
+    ``0...`` is national, ``00...`` and ``+...`` international; ``+44 (0)20`` loses its trunk zero. Extensions, short
+    codes (999, 101, 1xxx) and words such as ``anonymous`` do not change.
 
     Args:
-        number: As signalled or as typed.
+        number: As signalled or typed.
         country: Country code of the region, digits.
     """
     bare = _DECORATION.sub("", number.strip().replace("(0)", "") if "+" in number else number.strip())

@@ -1,6 +1,6 @@
-"""The block of runs: what an audio frame holds once it is open. Layout: docs/media-core.md.
+"""Blocks of runs: the content of audio frames. Layout: docs/media-core.md. Pure.
 
-Pure. Positions count ticks of 1/8000 s from the opening of the tap; one tick is one byte.
+Positions count ticks of 1/8000 s from the opening of the tap; one tick is one byte.
 """
 
 import struct
@@ -12,7 +12,7 @@ PCMU, PCMA, G722 = 0, 8, 9
 TICKS_PER_S = 8000
 _RUN = struct.Struct("<BBBBIQQ")
 RUN_BYTES = _RUN.size
-"""Of a run without its payload."""
+"""Size of a run without its payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def parse(block: bytes | bytearray | memoryview) -> Iterator[Run]:
     """Yield the runs of a block in order.
 
     Raises:
-        ValueError: The block is not a whole number of well-formed runs; says at which byte.
+        ValueError: The block is not a sequence of well-formed runs; the message says at which byte.
     """
     view = memoryview(block)
     offset = 0
@@ -62,7 +62,7 @@ def parse(block: bytes | bytearray | memoryview) -> Iterator[Run]:
 def pack(
     kind: int, channel: int, codec: int, start: int, *, payload: bytes = b"", length: int = 0, aux: int = 0
 ) -> bytes:
-    """Return the bytes of one run; ``length`` counts only where there is no payload."""
+    """Return the bytes of one run; ``length`` is ignored for AUDIO, which has a payload."""
     return _RUN.pack(kind, channel, codec, 0, len(payload) if kind == AUDIO else length, start, aux) + payload
 
 

@@ -1,13 +1,12 @@
-"""Searches of the index as SQL: a page of ids is found, and matches are counted, in one index, whatever is asked for.
+"""Searches of the index as SQL: each query finds a page of ids, or counts matches, within one covering index.
 
-Which index leads is decided here and not by a planner. A planner knows averages only, and no average serves: the number
-of a service has a hundred thousand times the calls of most numbers. So it is looked how far back the newest calls reach
-that have each thing asked for. The one whose calls are sparsest leads; what else was asked for is compared with what
-stands in the same index (`storage.tables`).
+This module chooses the leading index, not the database's planner. A planner knows averages only, and the number of a
+service has a hundred thousand times the calls of most numbers. So for each criterion the module queries how far back
+the newest matching calls reach. The criterion with the sparsest calls leads; the others are compared in the same index
+(`storage.tables`).
 
-A call has an officer, an extension or a number by its own row, or because it came to them later on, or somebody on it
-was known by another number, which tables beside it say. Each such way is a query of its own, led by an index of its
-own, and what they find is merged.
+A call matches an officer, an extension or a number by its own row or by a table beside it (further officers and
+numbers). Each such way is a query of its own with its own leading index; the results are merged.
 """
 
 from collections.abc import Sequence
@@ -27,25 +26,25 @@ from storage.tables import recordings as _recordings
 from storage.types import Part, Search
 
 Place = tuple[int, str]
-"""Of a row in the order of a search, newest first: when it started, microseconds since 1970, and its id."""
+"""Position of a row in the order of a search (newest first): its start, microseconds since 1970, and its id."""
 Ids = sa.Select[tuple[int, str]] | sa.CompoundSelect[tuple[int, str]]
 """A query for places."""
 _NEWEST_FIRST: tuple[sa.UnaryExpression[Any], ...] = (sa.desc("started_us"), sa.desc("id"))
 
 _PROBED = 1000
-"""Calls of each thing asked for that are looked at to tell how sparse they are: as many as a count goes through."""
+"""Calls of a criterion that are read to find how sparse they are; as many as a count reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Criterion:
-    """One thing asked for: any of the columns has its value. Each column leads an index.
+    """One criterion of a search: any of the columns has its value. Each column leads an index.
 
     Attributes:
-        columns: Of ``recordings``.
-        copies: Names of columns of the tables beside it, which say the same.
-        values: What each of them must be.
-        handed: Columns of a table beside it that may be it in the place of ``columns``, and what each must be.
-        is_apart: The call may be both, by one of ``columns`` and by ``handed``: it must not be found twice.
+        columns: Columns of ``recordings``.
+        copies: Names of the columns in the tables beside it that repeat ``columns``.
+        values: The value of each column.
+        handed: Columns of tables beside it that match instead of ``columns``, and the value of each.
+        is_apart: A call may match both by ``columns`` and by ``handed``, and must not be found twice.
     """
 
     columns: tuple[sa.Column[Any], ...]
@@ -55,18 +54,18 @@ class _Criterion:
     is_apart: bool = False
 
     def as_filter(self, columns: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[bool]:
-        """Return it as a condition that no database looks up in an index; ``columns`` are its own, or the copies."""
+        """Return a condition for which no database uses an index; ``columns`` are its own, or the copies."""
         pairs = zip(columns, self.values, strict=True)
         return sa.or_(sa.false(), *(column.concat("") == value for column, value in pairs))
 
     def as_exists(
         self, at: int, recording: sa.ColumnElement[str], columns: Sequence[sa.ColumnElement[Any]]
     ) -> sa.ColumnElement[bool]:
-        """Return it as the condition that the table beside says so of a recording; looked up by the recording.
+        """Return the condition that a table beside the row matches; the table is looked up by the recording.
 
         Args:
-            at: By which of ``handed``.
-            recording: Whose id.
+            at: Index into ``handed``.
+            recording: Id of the recording.
             columns: Its own, or the copies.
         """
         return sa.and_(self._exists(at, recording), *self.not_also(at, recording, columns))
@@ -77,26 +76,26 @@ class _Criterion:
         return sa.exists().where(other.c.recording == recording, other.c[column.name].concat("") == value)
 
     def copied_in(self, table: sa.FromClause) -> list[sa.ColumnElement[Any]]:
-        """Return the columns of a table beside that repeat ``columns``."""
+        """Return the columns of a table beside it that repeat ``columns``."""
         return [table.c[name] for name in self.copies]
 
     def not_also(
         self, at: int, recording: sa.ColumnElement[str], columns: Sequence[sa.ColumnElement[Any]]
     ) -> list[sa.ColumnElement[bool]]:
-        """Return the conditions that keep what the table beside says from being found by anything before it too."""
+        """Return the conditions that exclude recordings which an earlier query finds too."""
         earlier = [sa.not_(self._exists(before, recording)) for before in range(at)]
         return [sa.not_(self.as_filter(columns)), *earlier] if self.is_apart else earlier
 
 
 @cache
 def _other(column: sa.Column[Any], at: int) -> sa.FromClause:
-    """Return the table of a column under another name; made once, because every column of it is made anew."""
+    """Return an alias of a column's table; cached, since making it copies all columns."""
     return column.table.alias(f"other_{column.name}_{at}")
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How a call can have what is asked for: by its own row (None), or by one of what tables beside it say."""
+    """How a call matches a criterion: by its own row (``handed`` None), or by a table beside it."""
 
     criterion: _Criterion
     handed: int | None
@@ -104,13 +103,13 @@ class _Way:
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """What times are asked for, and after which place; said of whichever table leads, so that its index knows it."""
+    """The times of a search and the place after which it continues, as conditions on the leading table."""
 
     search: Search
     before: Place | None
 
     def of(self, started_us: sa.Column[Any], recording: sa.Column[Any]) -> list[sa.ColumnElement[bool]]:
-        """Return it as conditions on a table's columns."""
+        """Return the conditions on a table's columns."""
         conditions: list[sa.ColumnElement[bool]] = []
         if self.search.started_from is not None:
             conditions.append(started_us >= microseconds(self.search.started_from))
@@ -127,11 +126,11 @@ def ids(
     """Return a query for the places of rows that match, newest first.
 
     Args:
-        connection: For looking what is sparse; the query should run on it too.
-        search: What to look for; its own limit and offset are left alone.
-        limit: Places at most; None for all.
-        offset: Places to leave out, the newest.
-        before: Only what comes after this place, so older.
+        connection: To measure which criterion is sparse; the query should run on it too.
+        search: The search; its limit and offset are ignored.
+        limit: Most places; None for all.
+        offset: Number of the newest places to skip.
+        before: Only older rows than this place.
     """
     criteria = _criteria(search)
     span = _Span(search, before)
@@ -170,7 +169,7 @@ def _criteria(search: Search) -> list[_Criterion]:
 
 
 def _part(part: Part) -> _Criterion:
-    """Return what somebody may know of, as one more thing asked for."""
+    """Return the visibility of the searcher as a further criterion."""
     column, teams = _recordings.c, tuple(dict.fromkeys(part.teams))
     own = () if part.operator is None else (part.operator,)
     return _Criterion(
@@ -187,7 +186,7 @@ def _ways(criterion: _Criterion) -> list[_Way]:
 
 
 class _Sparseness:
-    """Looks how far back the newest calls reach that have something in some way; each is looked at once."""
+    """Measures how far back the newest matching calls of a way reach; each way is measured once."""
 
     def __init__(self, connection: sa.Connection, span: _Span) -> None:
         self._connection = connection
@@ -195,13 +194,13 @@ class _Sparseness:
         self._reach_us: dict[_Way, int | None] = {}
 
     def sparsest(self, ways: Sequence[_Way]) -> _Way:
-        """Return the way of which fewest rows must be read."""
+        """Return the way for which the fewest rows must be read."""
         if len(ways) == 1:
             return ways[0]
         reaches: list[int] = []
         for way in ways:
             reach_us = self._reach(way)
-            if reach_us is None:  # so few need no comparing
+            if reach_us is None:  # so few calls need no comparison
                 return way
             reaches.append(reach_us)
         return ways[reaches.index(min(reaches))]
@@ -215,7 +214,7 @@ class _Sparseness:
 
 
 def _sides(ways: Sequence[_Way], leading: _Way, span: _Span) -> list[Ids]:
-    """Return queries, each answered by one index that a way leads, for the calls that have all that is asked for."""
+    """Return queries for the calls that match all criteria, each answered by one index of the leading way."""
     others = [way for way in ways if way is not leading]
     if leading.handed is not None:
         return [_beside(leading.criterion, leading.handed, others, span)]
@@ -225,14 +224,14 @@ def _sides(ways: Sequence[_Way], leading: _Way, span: _Span) -> list[Ids]:
         else way.criterion.as_exists(way.handed, _recordings.c.id, way.criterion.columns)
         for way in others
     ]
-    # One condition with "or" would be sorted whole before its first row is known. Both sides of a call are merged in
-    # the order of an index each; who called their own number is left out of the second.
+    # A condition with "or" would be sorted completely before its first row. So the calling and the called number are
+    # queried separately, each in the order of its index, and merged; the second leaves out calls that match both.
     sides: list[Ids] = []
     led = list(zip(leading.criterion.columns, leading.criterion.values, strict=True))
     for at, (column, value) in enumerate(led):
         before = [earlier.concat("") != other for earlier, other in led[:at]]
         sides.append(_places(span, [*filters, *before, column == value]))
-    if not led:  # of no team, and nobody's
+    if not led:  # the searcher has no team and no calls of their own
         sides.append(_places(span, [sa.false()]))
     return sides
 
@@ -240,7 +239,7 @@ def _sides(ways: Sequence[_Way], leading: _Way, span: _Span) -> list[Ids]:
 def _merged(connection: sa.Connection, sides: Sequence[Ids], *, limit: int | None, offset: int) -> Ids:
     if len(sides) == 1:
         return _page(sides[0], limit, offset)
-    if connection.dialect.name != SQLITE:  # PostgreSQL sees the order of a branch only if it is a query of its own
+    if connection.dialect.name != SQLITE:  # PostgreSQL uses the order of a branch only if it is a subquery
         most = None if limit is None else limit + offset
         sides = [sa.select(_page(side, most, 0).subquery()) for side in sides]
     return _page(sa.union_all(*sides), limit, offset)
@@ -252,7 +251,7 @@ def _places(span: _Span, conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Sel
 
 
 def _beside(criterion: _Criterion, at: int, others: Sequence[_Way], span: _Span) -> sa.Select[tuple[int, str]]:
-    """Return a query for the places of calls of which a table beside their rows says what is asked for, led by it."""
+    """Return a query for the places of calls that match by a table beside their rows, which leads the query."""
     led_by, value = criterion.handed[at]
     table = led_by.table
     column = table.c

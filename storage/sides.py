@@ -1,7 +1,6 @@
-"""The two channels of a copy, put on one clock a second at a time: constant memory, whatever the length. Numpy only.
+"""Renders the two channels of a copy on one clock, a second at a time, in constant memory. Numpy only.
 
-`ExactSide` keeps every stored byte at its position; `DecodedSide` decodes and puts samples where they were heard by the
-anchors.
+`ExactSide` keeps every stored byte at its position; `DecodedSide` decodes samples and aligns them by the anchors.
 """
 
 from collections.abc import Iterator
@@ -17,22 +16,22 @@ from storage.g711 import SILENCE, TRANSCODE, Decoder
 from storage.runs import AUDIO, G722, TICKS_PER_S, Run, parse
 
 CHUNK_TICKS = TICKS_PER_S
-"""Written at a time."""
+"""Length of a rendered chunk."""
 WINDOW_TICKS = 120 * TICKS_PER_S
-"""Kept in memory a channel: how far the two channels' positions may lie apart in the file."""
+"""Audio in memory for each channel; bounds how far the channels' positions may be apart in the file."""
 CONTEXT_TICKS = 400
-"""Read either side of a chunk that is resampled, so that its ends are not heard."""
+"""Context before and after a chunk that is resampled, so that its edges cannot be heard."""
 
 
 class Blocks(Protocol):
-    """What is exported from; `storage.reader.RecordingReader` is the real one."""
+    """The source of an export; `storage.reader.RecordingReader` implements it."""
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the blocks of runs from the first, each time it is called."""
 
 
 class _Window:
-    """The newest WINDOW_TICKS of one channel, addressed by sample; what was not written is silence."""
+    """The newest WINDOW_TICKS of one channel, addressed by sample; unwritten samples are silence."""
 
     def __init__(self, *, silence: int, dtype: type[np.generic], per_tick: int, begin: int) -> None:
         self.per_tick = per_tick
@@ -56,7 +55,7 @@ class _Window:
         return values
 
     def forget(self, position: int) -> None:
-        """Silence what lies before a position, so that later ones can take its place."""
+        """Drop the samples before a position, so that later ones can use their space."""
         upto = position * self.per_tick
         if upto > self._base:
             count = min(upto - self._base, len(self._ring))
@@ -73,11 +72,11 @@ class ChannelAudio(Protocol):
         """Take a run of audio; runs come in order of position."""
 
     def render(self, begin: int, end: int) -> NDArray[np.generic]:
-        """Return what is heard in [begin, end), ticks."""
+        """Return the samples of [begin, end), ticks."""
 
 
 class ExactSide:
-    """Stored bytes at their positions, in one law."""
+    """One channel as stored bytes at their positions, all in one law."""
 
     def __init__(self, law: int, begin: int) -> None:
         self._law = law
@@ -89,12 +88,12 @@ class ExactSide:
         self.window.write(run.start, codes if run.codec == self._law else TRANSCODE[run.codec, self._law][codes])
 
     def render(self, begin: int, end: int) -> NDArray[np.generic]:
-        """See `ChannelAudio`: one byte a tick."""
+        """See `ChannelAudio`: one byte for each tick."""
         return self.window.read(np.arange(begin, end))
 
 
 class DecodedSide:
-    """Samples on the call's clock, at the rate of the copy; what lies outside the copy's span is not listened to."""
+    """One channel as samples on the call's clock, at the rate of the copy; silent outside the copy's span."""
 
     def __init__(
         self, alignment: Alignment, codecs: list[int], rate_hz: int, span: tuple[int, int], begin: int
@@ -114,7 +113,7 @@ class DecodedSide:
         self.window.write(run.start, samples)
 
     def render(self, begin: int, end: int) -> NDArray[np.generic]:
-        """See `ChannelAudio`: one or two samples a tick, by the rate."""
+        """See `ChannelAudio`: one or two samples for each tick, by the rate."""
         if self.window.per_tick * TICKS_PER_S == self._rate_hz:
             return self._read(begin, end)
         wide = self._read(begin - CONTEXT_TICKS, end + CONTEXT_TICKS)
@@ -133,10 +132,10 @@ class DecodedSide:
 def ready_spans(
     source: Blocks, sides: tuple[ChannelAudio, ChannelAudio], span: tuple[int, int], reach: int
 ) -> Iterator[tuple[int, int]]:
-    """Feed both sides and yield spans [from, to) that are ready to be rendered, in order.
+    """Feed both sides, and yield spans [from, to) that can be rendered, in order.
 
-    A span is ready once some audio lies half a window beyond it: the other channel is never that far behind, and if
-    it is, the window refuses it.
+    A span is ready once either channel is half a window beyond it. The other channel is never that far behind; if it
+    is, the window raises an error.
     """
     at, end = span
     for block in source.blocks():

@@ -1,7 +1,7 @@
-"""What erasing takes out of a recording: of its audio, its peaks and its segments. Pure (numpy).
+"""Computes what an erasure removes from audio, peaks and segments of a recording. Pure (numpy).
 
-Spans are given on the call's clock. A channel's positions follow its sender's clock, so what is heard in a span may lie
-a little beside it: a `Cut` covers both the span's own positions and those that are heard in it.
+Spans are on the call's clock. A channel's positions follow its sender's clock, so audio that is heard in a span may be
+stored slightly beside it. A `Cut` covers both the span's own positions and those heard in it.
 """
 
 import math
@@ -22,7 +22,7 @@ _END_OF_TIME = 1 << 62
 Cut = tuple[int, int]
 """Positions [from, to) of one channel, ticks."""
 Cuts = tuple[tuple[Cut, ...], tuple[Cut, ...]]
-"""What is cut out of the left and of the right channel; ascending, apart from one another."""
+"""Cuts of the left and of the right channel; ascending and disjoint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +30,10 @@ class Span:
     """A span to erase.
 
     Attributes:
-        start_s: Where it starts, seconds on the recording's clock, at least 0.
-        end_s: Where it ends, after ``start_s``; None is the end of the recording.
-        reason: Why; the segment's reason.
-        by: Who ordered it; the segment's ``by``.
+        start_s: Start, seconds on the recording's clock, at least 0.
+        end_s: End, after ``start_s``; None is the end of the recording.
+        reason: The reason of the erased segment.
+        by: Who ordered it.
     """
 
     start_s: float
@@ -43,14 +43,14 @@ class Span:
 
 
 class Survey:
-    """A first pass over the blocks: where each channel's positions are heard."""
+    """A first pass over the blocks, which collects the anchors of each channel."""
 
     def __init__(self) -> None:
         self._anchors: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
         self._end = 0
 
     def take(self, block: bytes) -> None:
-        """Look at a block."""
+        """Take a block."""
         for run in parse(block):
             if run.kind == ANCHOR:
                 self._anchors[run.channel].append((run.start, run.aux))
@@ -58,7 +58,7 @@ class Survey:
                 self._end = max(self._end, run.start + run.length)
 
     def cuts(self, spans: Sequence[Span]) -> Cuts:
-        """Return what the spans cut out of each channel."""
+        """Return the cuts of each channel for some spans."""
         left, right = (Alignment(anchors) for anchors in self._anchors)
         return (
             _merged(self._cut(span, left) for span in spans),
@@ -100,9 +100,9 @@ def parts_left(begin: int, end: int, cuts: Sequence[Cut]) -> list[Cut]:
 
 
 def without(block: bytes, cuts: Cuts) -> bytes:
-    """Return a block without the audio, and the losses, that the cuts touch.
+    """Return a block without the audio and losses that the cuts touch; may be empty.
 
-    Every other byte keeps its position; anchors stay, for they tell where the rest is heard. May be empty.
+    All other bytes keep their positions. Anchors stay, since they align the rest.
     """
     kept = bytearray()
     for run in parse(block):
@@ -116,7 +116,7 @@ def without(block: bytes, cuts: Cuts) -> bytes:
 
 
 def ticks_within(block: bytes, cuts: Cuts) -> tuple[int, int]:
-    """Return how many ticks of audio of each channel lie in the cuts."""
+    """Return the ticks of audio within the cuts, by channel."""
     found = [0, 0]
     for run in parse(block):
         if run.kind == AUDIO:
@@ -126,7 +126,7 @@ def ticks_within(block: bytes, cuts: Cuts) -> tuple[int, int]:
 
 
 def peaks_without(peaks: Peaks, cuts: Cuts) -> Peaks:
-    """Return the peaks with 0 wherever a cut touches their 0.1 s."""
+    """Return the peaks, with 0 for each 0.1 s that a cut touches."""
     left, right = (_flattened(of_channel, of_cuts) for of_channel, of_cuts in zip(peaks, cuts, strict=True))
     return left, right
 
@@ -140,7 +140,7 @@ def _flattened(peaks: bytes, cuts: Sequence[Cut]) -> bytes:
 
 
 def segments_without(segments: Sequence[Segment], spans: Sequence[Span]) -> tuple[Segment, ...]:
-    """Return the segments with what was recorded in the spans as ``erased``; a pause stays the pause that it was."""
+    """Return the segments with recorded parts of the spans as ``erased``; other kinds, such as pauses, stay."""
     found = list(segments)
     for span in spans:
         found = [part for segment in found for part in _erased(segment, span)]
@@ -152,12 +152,12 @@ def _erased(segment: Segment, span: Span) -> list[Segment]:
     begin, end = round(max(span.start_s, segment.start_s), 4), round(min(end_s, segment.end_s), 4)
     if segment.kind is not SegmentKind.RECORDING or begin >= end:
         return [segment]
-    # Whose it was it remains: who had the call may still be told that something of it is gone.
+    # It keeps its officers, who may still be told that a part of their call was erased.
     erased = replace(segment, start_s=begin, end_s=end, kind=SegmentKind.ERASED, reason=span.reason, by=span.by)
     parts = [replace(segment, end_s=begin), erased, replace(segment, start_s=end)]
     return [part for part in parts if part.end_s > part.start_s]
 
 
 def recorded_seconds(segments: Iterable[Segment]) -> float:
-    """Return how many seconds of the segments are recorded."""
+    """Return the total length of the recorded segments, seconds."""
     return round(sum(s.end_s - s.start_s for s in segments if s.kind is SegmentKind.RECORDING), 3)

@@ -1,7 +1,6 @@
-"""Rows as they are stored, damaged ones too: read in the order of ids and compared with what their documents say.
+"""Stored rows of the index, damaged ones too, for rebuilding and checking it; compares columns with documents.
 
-For whoever rebuilds the index or checks it; peaks are left where they are. Neither memory nor a transaction grows with
-the number of rows.
+Rows are read by id in pages, without peaks, so memory and transactions do not grow with their number.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from storage.tables import recordings as _recordings
 from storage.types import RecordingId, RecordingRow
 
 PAGE = 500
-"""Rows that are read at once; SQLite takes 999 values in a statement at the least."""
+"""Rows in one query; every SQLite takes at least 999 values in a statement."""
 _PEAKS = frozenset({"peaks_left", "peaks_right"})
 _COLUMNS = [column for column in _recordings.c if column.name not in _PEAKS]
 
@@ -29,10 +28,10 @@ class StoredRow:
 
     Attributes:
         id: Of the recording.
-        columns: What is searched by, and ``document``.
-        officers: What the table of further officers holds of it, by extension.
-        identities: What the table of further numbers holds of it, by number.
-        row: What the document says, or None: it cannot be read.
+        columns: The search columns and ``document``.
+        officers: Its rows in the table of further officers, by extension.
+        identities: Its rows in the table of further numbers, by number.
+        row: The parsed document, or None: it cannot be read.
     """
 
     id: RecordingId
@@ -43,7 +42,7 @@ class StoredRow:
 
     @property
     def wrong_columns(self) -> list[str]:
-        """Return the columns that do not say what the document says, and the tables beside it that do not."""
+        """Names of the columns, and of the tables beside, that differ from the document."""
         if self.row is None:
             return ["document"]
         expected = columns_of(self.row)
@@ -56,21 +55,18 @@ class StoredRow:
 
 
 class StoredRows:
-    """The rows of one database.
-
-    Args:
-        database: Which has them.
+    """The stored rows of one database.
 
     Raises:
-        DatabaseError: The database cannot be used; so for every method.
-        OSError: The folder of its file cannot be made; so for every method.
+        DatabaseError: The database cannot be used; applies to every method.
+        OSError: The folder of its file cannot be made; applies to every method.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def each(self) -> Iterator[StoredRow]:
-        """Yield every row by id; one that is saved meanwhile may be missed, none comes twice."""
+        """Yield every row by id; a row that is saved meanwhile may be missed, none is yielded twice."""
         column, last = _recordings.c.id, ""
         while True:
             query = sa.select(*_COLUMNS).where(column > last).order_by(column).limit(PAGE)
@@ -93,7 +89,7 @@ class StoredRows:
         return known
 
     def alone(self) -> Iterator[RecordingId]:
-        """Yield the recordings, by id, of which there are officers or numbers and no row: no search can show them."""
+        """Yield the recordings, by id, that have further officers or numbers but no row."""
         last = ""
         while True:
             with self._database.connect() as connection:
@@ -104,12 +100,12 @@ class StoredRows:
             last = found[-1]
 
     def officers_of(self, recording: RecordingId) -> Sequence[Mapping[str, Any]]:
-        """Return the officers that stand beside a row, or without one."""
+        """Return the stored further officers of a recording, which may have no row."""
         with self._database.connect() as connection:
             return stored_officers(connection, [recording]).get(recording, ())
 
     def identities_of(self, recording: RecordingId) -> Sequence[Mapping[str, Any]]:
-        """Return the further numbers that stand beside a row, or without one."""
+        """Return the stored further numbers of a recording, which may have no row."""
         with self._database.connect() as connection:
             return stored_identities(connection, [recording]).get(recording, ())
 

@@ -1,7 +1,7 @@
-"""Every table of the database beside the recordings, as the newest migration leaves it. Portable SQL only.
+"""Definitions of all tables of the database, as of the newest migration. Portable SQL only.
 
-Moments are whole microseconds since 1970, UTC, in columns that end in ``_us``: SQLite has no type for times. What is
-here and what `storage.migrations` makes is compared by a test.
+Times are whole microseconds since 1970, UTC, in columns that end in ``_us``, since SQLite has no type for times. A test
+compares these definitions with the result of `storage.migrations`.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from typing import overload
 import sqlalchemy as sa
 
 REVISION = "0010"
-"""The newest migration; a database that says this needs none."""
+"""Revision of the newest migration."""
 
 METADATA = sa.MetaData()
 
@@ -24,15 +24,15 @@ schema = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("version", sa.Integer, nullable=False),
 )
-"""What programs before the migrations look at: the number in it keeps them out."""
+"""Read by programs from before the migrations: its number keeps them from using the database."""
 
 _ASKED = ("operator", "extension", "outcome", "caller_e164", "called_e164", "team")
 _SEARCHED = {
     name.removesuffix("_e164"): (name, "started_us", "id", *(other for other in _ASKED if other != name))
     for name in _ASKED
 }
-"""An index for each thing that is searched by: that, then the order of a search, which the id makes total, then all
-else that may be asked for. So a page is found, and matches are counted, without looking at the rows."""
+"""An index for each search column: that column, then the order of a search, which the id makes total, then all other
+search columns. So pages are found and matches counted within the index, without reading rows."""
 
 recordings = sa.Table(
     "recordings",
@@ -55,7 +55,7 @@ recordings = sa.Table(
     *(sa.Index(f"recordings_by_{name}", *columns) for name, columns in _SEARCHED.items()),
     sa.Index("recordings_by_due", "retention_due_us", "id"),
 )
-"""One row per call, recorded or not. ``document`` is the whole row as JSON; the rest is derived from it."""
+"""One row for each call, recorded or not. ``document`` is the whole row as JSON; other columns are derived from it."""
 
 _OF_THE_CALL = ("first_extension", "first_operator", "outcome", "caller_e164", "called_e164", "team")
 
@@ -73,10 +73,10 @@ officers = sa.Table(
     sa.Index("officers_by_extension", "extension", "started_us", "recording", "operator", *_OF_THE_CALL),
     sa.Index("officers_by_own_team", "own_team", "started_us", "recording", *_OF_THE_CALL),
 )
-"""Who else's call it was: one row for each officer beside the one who stands in ``recordings``. ``operator`` is empty
-where that name stands for the call already, so that nobody finds a call twice; so is ``own_team``, the team that the
-officer was of. ``team`` is the call's own. The rest is a copy of what the call's
-row says, for the same reason as above; ``first_`` is whom it was filed under. `storage.beside` writes it."""
+"""Further officers: one row for each officer of a call besides the one in ``recordings``. ``own_team`` is the team of
+the officer. ``operator`` and ``own_team`` are empty if the call has that name or team already, so that a search finds a
+call once. ``team`` is the call's own. The other columns copy the call's row, for the indices; ``first_`` is the officer
+in ``recordings``. Written by `storage.beside`."""
 
 identities = sa.Table(
     "identities",
@@ -87,9 +87,8 @@ identities = sa.Table(
     *(sa.Column(name, sa.Text, nullable=False) for name in _OF_THE_CALL),
     sa.Index("identities_by_number", "number", "started_us", "recording", *_OF_THE_CALL),
 )
-"""By which other numbers somebody on a call was known: one row for each that is neither the caller's nor the one that
-was called, which stand in ``recordings``. The rest is a copy of what the call's row says, as in ``officers``.
-`storage.beside` writes it."""
+"""Further numbers of the parties of a call: one row for each besides the calling and the called number, which are in
+``recordings``. The other columns copy the call's row, as in ``officers``. Written by `storage.beside`."""
 
 erasures = sa.Table(
     "erasures",
@@ -109,7 +108,7 @@ erasures = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("due_us", sa.BigInteger, nullable=False),
 )
-"""Orders to erase spans of recordings: `storage.erasures`."""
+"""Erasure orders: `storage.erasures`."""
 
 holds = sa.Table(
     "holds",
@@ -131,8 +130,8 @@ holds = sa.Table(
     sa.Index("holds_by_review", "review_on"),
     sa.Index("holds_by_grace", "grace_until_us"),
 )
-"""Why a recording must be kept: `storage.holds`. ``review_on`` is a date, ``2026-11-25``; ``grace_until_us`` is null
-until the hold is released."""
+"""Legal holds: `storage.holds`. ``review_on`` is a date, ``2026-11-25``; ``grace_until_us`` is null until the hold is
+released."""
 
 deletions = sa.Table(
     "deletions",
@@ -143,7 +142,7 @@ deletions = sa.Table(
     sa.Column("sha256", sa.String(64)),
     sa.Index("deletions_by_time", "deleted_us"),
 )
-"""Tombstones: what was deleted and must never come back: `storage.deletion`."""
+"""Tombstones of deleted recordings: `storage.tombstones`."""
 
 anchors = sa.Table(
     "anchors",
@@ -155,7 +154,7 @@ anchors = sa.Table(
     sa.Column("problem", sa.Text, nullable=False),
     sa.Index("anchors_by_time", "anchored_us"),
 )
-"""Heads of the audit log that were noted off the machine: the entry's number, where to, its hash, why it failed."""
+"""Heads of the audit log that were sent to other machines: number of the entry, target, hash, why it failed."""
 
 copies = sa.Table(
     "copies",
@@ -171,7 +170,7 @@ copies = sa.Table(
     sa.Column("sha256", sa.String(64)),
     sa.Index("copies_by_recording", "recording", "made_us"),
 )
-"""Copies that were made of recordings: `storage.copy_list`. ``sha256`` is null until the last byte was given."""
+"""Copies of recordings: `storage.copy_list`. ``sha256`` is null until the copy is complete."""
 
 claims = sa.Table(
     "claims",
@@ -187,8 +186,8 @@ claims = sa.Table(
     sa.Index("claims_by_recording", "recording"),
     sa.Index("claims_by_state", "state", "id"),
 )
-"""What data subjects ask of recordings, and what was decided: `storage.claims`. ``document`` is the rest of the claim
-as JSON; the texts lie beside it, because they can expire."""
+"""Data subjects' rights requests and the decisions on them: `storage.claims`. ``document`` has the other fields as
+JSON; the texts are columns, since they can expire."""
 
 query_holds = sa.Table(
     "query_holds",
@@ -209,7 +208,7 @@ query_holds = sa.Table(
     sa.Index("query_holds_by_case", "case_reference"),
     sa.Index("query_holds_by_end", "ends_us"),
 )
-"""Searches whose every match a case keeps: `storage.query_holds`. ``ends_us`` is null while its case goes on."""
+"""Holds by search: `storage.query_holds`. ``ends_us`` is null while the case is open."""
 
 query_releases = sa.Table(
     "query_releases",
@@ -219,11 +218,11 @@ query_releases = sa.Table(
     sa.Column("grace_until_us", sa.BigInteger, nullable=False),
     sa.Index("query_releases_by_recording", "recording"),
 )
-"""Recordings that a person found not to belong to a case: its searches hold them until then, and no longer."""
+"""Recordings released from the holds of a case, which hold them until ``grace_until_us``."""
 
 
 def microseconds(moment: datetime) -> int:
-    """Return an aware moment as the tables hold it."""
+    """Return an aware time as microseconds since 1970, as in the tables."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
@@ -232,5 +231,5 @@ def moment_of(microseconds: int) -> datetime: ...
 @overload
 def moment_of(microseconds: None) -> None: ...
 def moment_of(microseconds: int | None) -> datetime | None:
-    """Return what `microseconds` was given, in UTC; None for a column that is empty."""
+    """Return the time of `microseconds`, in UTC; None for null."""
     return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)

@@ -1,8 +1,8 @@
-"""Tombstones: what was deleted, in the audit log and in the table `deletions`; what has one never comes back.
+"""Tombstones of deleted recordings, in the audit log and in the table `deletions`.
 
-The audit log has a tombstone before anything is destroyed, the table when nothing is left, in the same transaction that
-takes the row away. So a tombstone that the log has and the table has not is a deletion that a kill cut off - or the
-index was restored from a backup. One entry of the log may name many recordings.
+The audit log gets a tombstone before anything is destroyed. The table gets it when nothing is left, in the transaction
+that deletes the row. So if the table lacks a tombstone of the log, a kill interrupted the deletion, or the index was
+restored from a backup. One entry of the log may name many recordings.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,24 +32,24 @@ DELETED, AGAIN = "recording.deleted", "recording.deleted_again"
 """Acts of the audit log."""
 
 _ASKED_AT_ONCE = 500
-"""Ids in one statement: SQLite takes 999 values at the least."""
+"""Ids in one statement; every SQLite takes at least 999 values."""
 _MONTH_CHARACTERS = 6
-"""Of an id, that name its month: ``202611``."""
+"""Length of the month at the beginning of an id: ``202611``."""
 _AFTER_ALL = "~"
-"""Sorts after whatever may stand in an id, as bytes."""
+"""Sorts after all characters of an id, as bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tombstone:
-    """What is left of a recording: enough to prove that it was deleted, without caller or operator.
+    """The proof that a recording was deleted, without caller or operator.
 
     Attributes:
         id: The recording's.
         deleted_at: When, UTC.
         rule: Why: ``retention``, or a case's reference.
-        sha256: Of the container that was destroyed; None where that was not known.
-        bytes: Its size; None in the table, which does not keep it.
-        due: When it had to go; likewise.
+        sha256: Of the destroyed container; None if unknown.
+        bytes: Size of the container; None if read from the table, which does not have it.
+        due: When the deletion was due; None if read from the table.
     """
 
     id: RecordingId
@@ -61,12 +61,12 @@ class Tombstone:
 
     @property
     def sentence(self) -> str:
-        """Return it for people, without a full stop."""
+        """The tombstone in words, for people, without a full stop."""
         return f"{self.id} was deleted on {self.deleted_at:%d/%m/%Y} ({self.rule}): nothing is left"
 
 
 def deleted_details(rule: str, tombstones: Sequence[Tombstone]) -> dict[str, Any]:
-    """Return what the audit entry of a deletion says."""
+    """Return the details of the audit entry of a deletion."""
     return {
         "rule": rule,
         "recordings": [
@@ -76,7 +76,7 @@ def deleted_details(rule: str, tombstones: Sequence[Tombstone]) -> dict[str, Any
 
 
 def tombstones_of(entry: AuditEntry) -> list[Tombstone]:
-    """Return the tombstones that an entry of the audit log holds; none if it is of another act."""
+    """Return the tombstones in an entry of the audit log; none if it is of another act."""
     if entry.act != DELETED:
         return []
     at = time_from_json(entry.at)
@@ -95,25 +95,22 @@ def tombstones_of(entry: AuditEntry) -> list[Tombstone]:
 
 
 class Deletions:
-    """The tombstones in the database.
-
-    Args:
-        database: Which has them, beside the recordings.
+    """The tombstones in one database.
 
     Raises:
-        DatabaseError: The database cannot be used; so for every method.
-        OSError: The folder of its file cannot be made; so for every method.
+        DatabaseError: The database cannot be used; applies to every method.
+        OSError: The folder of its file cannot be made; applies to every method.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def clear_away(self) -> None:
-        """Leave nothing in the database of what was deleted, as far as it lets us: `Database.look_over`."""
+        """Remove deleted data from the database's files, as far as it allows: `Database.look_over`."""
         self._database.look_over()
 
     def settle(self, tombstones: Sequence[Tombstone]) -> int:
-        """Put tombstones in the place of rows, all or none; returns how many rows there were. May be done again."""
+        """Replace rows by tombstones, all or none; returns how many rows there were. Safe to repeat."""
         rows = 0
         with self._database.begin() as connection:
             for some in _in_parts(tombstones):
@@ -132,7 +129,7 @@ class Deletions:
         return None if found is None else _tombstone(found)
 
     def known(self, recordings: Sequence[RecordingId]) -> set[RecordingId]:
-        """Return which of some recordings have a tombstone."""
+        """Return the recordings among some that have a tombstone."""
         found: set[RecordingId] = set()
         with self._database.connect() as connection:
             for some in _in_parts(recordings):
@@ -140,14 +137,14 @@ class Deletions:
         return found
 
     def of_day(self, day: str) -> set[RecordingId]:
-        """Return the recordings of a day, ``20261124``, that have a tombstone."""
+        """Return the recordings with a tombstone of a day (``20261124``)."""
         column = _deletions.c.id
         query = sa.select(column).where(column >= day, column < day + _AFTER_ALL)
         with self._database.connect() as connection:
             return {RecordingId(one) for one in connection.execute(query).scalars()}
 
     def days_of(self, month: str) -> set[str]:
-        """Return the days of a month, ``202611``, of which a recording has a tombstone."""
+        """Return the days of a month (``202611``) that have tombstones."""
         column = _deletions.c.id
         day = sa.func.substr(column, 1, DAY_CHARACTERS)
         query = sa.select(day).where(column >= month, column < month + _AFTER_ALL).distinct()
@@ -155,14 +152,14 @@ class Deletions:
             return set(connection.execute(query).scalars())
 
     def began_within(self, start: datetime, end: datetime) -> set[RecordingId]:
-        """Return the recordings with a tombstone of calls that began in [start, end), as their ids say."""
+        """Return the recordings with a tombstone of calls that began in [start, end), by their ids."""
         column = _deletions.c.id
         query = sa.select(column).where(column >= f"{start:%Y%m%dT%H%M%SZ}", column < f"{end:%Y%m%dT%H%M%SZ}")
         with self._database.connect() as connection:
             return {RecordingId(one) for one in connection.execute(query).scalars()}
 
     def returned_rows(self, limit: int, *, after: str = "") -> list[RecordingId]:
-        """Return at most so many recordings that have a row, or something beside one, beside their tombstone, by id."""
+        """Return at most ``limit`` recordings, by id, that have a tombstone and yet a row here or in a table beside."""
         rows = [
             sa.select(column.label("id")).join(_deletions, _deletions.c.id == column).where(column > after)
             for column in (_recordings.c.id, _officers.c.recording, _identities.c.recording)
@@ -180,31 +177,31 @@ class Deletions:
             return int(connection.execute(query).scalar_one())
 
     def oldest(self) -> datetime | None:
-        """Return when the oldest deletion was of which there is a tombstone, or None: there is none."""
+        """Return the time of the oldest deletion with a tombstone, or None."""
         with self._database.connect() as connection:
             found: int | None = connection.execute(sa.select(sa.func.min(_deletions.c.deleted_us))).scalar()
         return moment_of(found)
 
     def count_before(self, moment: datetime) -> int:
-        """Return how many tombstones `forget` would take out."""
+        """Return how many tombstones `forget` would delete."""
         query = sa.select(sa.func.count()).where(_deletions.c.deleted_us < microseconds(moment))
         with self._database.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
     def forget(self, *, before: datetime) -> int:
-        """Take tombstones older than a moment out of the table; returns how many. The audit log keeps them."""
+        """Delete tombstones older than a moment from the table; returns how many. The audit log keeps them."""
         query = _deletions.delete().where(_deletions.c.deleted_us < microseconds(before))
         with self._database.begin() as connection:
             return connection.execute(query).rowcount
 
 
 class GoneByDay:
-    """The recordings that have a tombstone, asked for by day, for one look through many days.
+    """The recordings with a tombstone by day, for one pass over many days.
 
-    Most days have none: which have some is asked once a month of theirs, and not once each.
+    Most days have none, so the days with tombstones are queried once for each month.
 
     Args:
-        deletions: The tombstones. One that is added meanwhile may be passed over.
+        deletions: The tombstones; those that are added meanwhile may be missed.
     """
 
     def __init__(self, deletions: Deletions) -> None:
@@ -212,7 +209,7 @@ class GoneByDay:
         self._days: dict[str, set[str]] = {}
 
     def of_day(self, day: str) -> set[RecordingId]:
-        """Return what `Deletions.of_day` does."""
+        """Return the same as `Deletions.of_day`."""
         month = day[:_MONTH_CHARACTERS]
         if month not in self._days:
             self._days[month] = self._deletions.days_of(month)
@@ -220,10 +217,9 @@ class GoneByDay:
 
 
 def since_settled(audit: AuditLog, deletions: Deletions) -> Iterator[AuditEntry]:
-    """Yield the entries, newest first, back to the newest deletion that the table knows in full.
+    """Yield the entries, newest first, back to the newest deletion whose tombstones are all in the table.
 
-    Those are the ones that an index restored from a backup can have missed; in an index that was not, they are those
-    since the last deletion.
+    An index restored from a backup can lack only these.
 
     Raises:
         AuditUnavailableError: The log cannot be read.

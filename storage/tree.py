@@ -1,4 +1,4 @@
-"""The folders of recordings, read a day at a time and in order; whatever lies in them, in whatever state."""
+"""Lists the files in the folders of recordings, a day at a time; files in any state."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -10,13 +10,13 @@ from storage.format import is_recording_id
 from storage.types import RecordingId
 
 DAY_CHARACTERS = 8
-"""Of an id, that name its day: ``20261124``."""
+"""Length of the day at the beginning of an id: ``20261124``."""
 DEPTH = 4
-"""Of an operator's folder below the root: year, month, day, operator."""
+"""Depth of an operator's folder below the root: year, month, day, operator."""
 
 
 class Tree:
-    """The recordings of a vault.
+    """The folders of a vault.
 
     Args:
         root: ``recordings`` of a home.
@@ -26,15 +26,15 @@ class Tree:
         self._root = root
 
     def days(self) -> list[str]:
-        """Return every day that a recording in these folders may have, in order.
+        """Return every day that an id of a recording in the folders may have, in order.
 
-        A call that rings before midnight and is answered after it lies in the folder of the day after its id's.
+        A call that rings before midnight and is answered after it is in the folder of the day after its id's.
         """
         folders = self._folders()
         return sorted({*folders, *(day_after(folder, -1) for folder in folders)})
 
     def of_day(self, day: str) -> dict[RecordingId, list[Path]]:
-        """Return the files of the recordings of a day that lie where such recordings may; links are left out."""
+        """Return the files of the recordings of a day in its folder and that of the next day; links are left out."""
         found: dict[RecordingId, list[Path]] = {}
         for folder in (day, day_after(day)):
             for path in self._entries(folder):
@@ -43,7 +43,7 @@ class Tree:
         return found
 
     def astray(self) -> list[Path]:
-        """Return the files of recordings that lie in the folder of a day that is neither theirs nor the one after."""
+        """Return the files of recordings in the folder of a day that is neither their day nor the next."""
         return [
             path
             for folder in self._folders()
@@ -52,7 +52,7 @@ class Tree:
         ]
 
     def everywhere(self, recording: RecordingId) -> list[Path]:
-        """Return every file of a recording, wherever it lies: looks into every folder."""
+        """Return every file of a recording in any folder; reads all folders."""
         beginning = f"{recording}."
         files = (path for path in each_file(self._root) if path.name.startswith(beginning))
         return sorted(path for path in files if not path.is_symlink())
@@ -69,7 +69,7 @@ class Tree:
 
 
 def day_folders(root: Path) -> list[Path]:
-    """Return the folders of days, links too, in order; one that a sweep removes meanwhile is passed over."""
+    """Return the folders of days in order, links too; a folder that a sweep removes meanwhile is skipped."""
     return sorted(day for year in _numbered(root, 4) for month in _numbered(year, 2) for day in _numbered(month, 2))
 
 
@@ -80,9 +80,9 @@ def _numbered(folder: Path, digits: int) -> list[Path]:
 
 
 def each_file(root: Path) -> Iterator[Path]:
-    """Yield whatever lies in the operators' folders of all days, links too, in no order.
+    """Yield all files, folders and links in the operators' folders of all days, in no order.
 
-    Not by Path.glob: it fails where a sweep removes a folder meanwhile, and to look through all takes hours.
+    Not by Path.glob, which fails if a sweep removes a folder meanwhile.
     """
     for folder, folders, names in os.walk(root, followlinks=True, onerror=_pass_over):
         path = Path(folder)
@@ -92,7 +92,7 @@ def each_file(root: Path) -> Iterator[Path]:
 
 
 def _pass_over(error: OSError) -> None:
-    """Pass over a folder that is gone, or is not ours to read; what else the disk says is not for hiding."""
+    """Skip a folder that is missing or cannot be read by this user; raise other errors."""
     if not isinstance(error, FileNotFoundError | PermissionError):
         raise error
 
@@ -103,10 +103,10 @@ def _files(folder: str) -> Iterator[Path]:
 
 
 def files_of(root: Path, recordings: Iterable[RecordingId]) -> dict[RecordingId, list[str]]:
-    """Return every file of some recordings, in whatever state it is; nothing of one that has none.
+    """Return every file of some recordings, in any state; recordings without files are left out.
 
-    The folder of the day after is looked into too: a call that rings before midnight and is answered after it lies
-    there. Folders are read and not names tried, because a file may be in a state that this version does not know.
+    The folder of the next day is read too, for a call that rings before midnight and is answered after it. Folders are
+    listed instead of trying names, because a file may have a suffix that this version does not know.
 
     Args:
         root: ``recordings`` of a home.
@@ -123,7 +123,7 @@ def files_of(root: Path, recordings: Iterable[RecordingId]) -> dict[RecordingId,
 
 
 def entries_of_day(folder: Path) -> Iterator[tuple[RecordingId, str]]:
-    """Yield what lies in the operators' folders of a day, links too, each with the id that it is named after."""
+    """Yield the files, folders and links in the operators' folders of a day, each with the id in its name."""
     with suppress(FileNotFoundError), os.scandir(folder) as operators:
         for operator in operators:
             if operator.is_dir(follow_symlinks=False):
@@ -133,8 +133,8 @@ def entries_of_day(folder: Path) -> Iterator[tuple[RecordingId, str]]:
 
 
 def day_after(day: str, days: int = 1) -> str:
-    """Return the day after one, or so many days after it; ``20261124``."""
+    """Return the day ``days`` after a day (``20261124``)."""
     try:
         return f"{datetime.strptime(day, '%Y%m%d') + timedelta(days=days):%Y%m%d}"  # noqa: DTZ007 - a day, no moment
-    except ValueError:  # a folder that is no day; nobody's id begins so
+    except ValueError:  # the folder's name is not a day; no id begins with it
         return day

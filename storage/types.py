@@ -29,7 +29,7 @@ class Outcome(enum.StrEnum):
 
 
 class SegmentKind(enum.StrEnum):
-    """What a span of a recording is."""
+    """Kind of a segment of a recording."""
 
     RECORDING = "recording"
     PAUSED = "paused"

@@ -1,4 +1,4 @@
-"""Says of a finished container whether it is what its node closed. Needs no private key."""
+"""Verifies that a finished container is as its node closed it. Needs no private key."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,15 +10,15 @@ from storage.types import RecordingId, Verification
 
 
 def verify(path: Path, trusted: bytes | Iterable[bytes]) -> Verification:
-    """Read a container from end to end and check it against its footer and the nodes that are trusted.
+    """Read a whole container, and check it against its footer and the trusted nodes.
 
     Args:
         path: The ``.rec`` file.
-        trusted: ed25519 public key of the node, 32 bytes, or several of them.
+        trusted: ed25519 public key of the node, 32 bytes, or several keys.
 
     Returns:
-        The findings; ``problem`` is None only if every byte, the name and the signature are right. A file that
-        cannot be read at all is a problem too, not an exception.
+        The result; ``problem`` is None only if every byte, the name and the signature are right. A file that cannot be
+        read is a problem, not an exception.
     """
     keys = {crypto.fingerprint(key): key for key in ([trusted] if isinstance(trusted, bytes) else trusted)}
     try:

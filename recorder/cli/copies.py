@@ -31,9 +31,10 @@ from recorder.rules.call_parts import relation, silenced, whole_for, withheld_of
 from recorder.rules.requesting import AccessRequest
 from recorder.rules.spans import Spans, in_seconds
 from storage.claims import Claims
+from storage.encoding import CopyFormat
 from storage.erasures import Erasures
 from storage.errors import StorageError
-from storage.export import CopyFormat, prepare
+from storage.export import prepare
 from storage.types import RecordingRow
 
 

@@ -31,8 +31,9 @@ from recorder.rules.policy import Extension
 from recorder.service.new_home import make_home
 from recorder.service.processes import NotReadyError, start, stop, wait_ready
 from sip.options import Address
+from storage.encoding import CopyFormat
 from storage.errors import StorageError
-from storage.export import CopyFormat, export
+from storage.export import export
 from storage.rows import row_to_json
 from storage.types import RecordingRow, Search
 

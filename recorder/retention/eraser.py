@@ -17,14 +17,14 @@ from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
 from storage.container_rows import read_row
 from storage.epochs import EpochKeys
-from storage.erase import Preview, Progress, erase_spans, preview
+from storage.erase import Preview, erase_spans, preview
 from storage.erasures import Erasures
 from storage.errors import AuditUnavailableError, DamagedError, KeyProblemError, NotFoundError, StorageError
 from storage.hold_journal import steady
 from storage.holds import Holds
 from storage.index import Index
 from storage.retention_types import ErasureOrder, ErasureState, Hold
-from storage.rewrite import clear_up
+from storage.rewrite import Progress, clear_up
 from storage.rows import row_from_json, time_to_json
 from storage.spans import Span
 from storage.types import RecordingRow, SegmentKind

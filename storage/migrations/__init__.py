@@ -1,7 +1,7 @@
-"""How a database of any earlier version becomes one of this: Alembic's scripts, run by `storage.database` by itself.
+"""Migrations of the database from any earlier version, by Alembic's scripts; `storage.database` runs them.
 
-A new database is made from the definitions in `storage.tables`, and no script runs; a test compares the two ways.
-Either is one transaction: a process that is killed meanwhile leaves the database as it was.
+A new database is created from the definitions in `storage.tables`, without scripts; a test compares the two results.
+Either is one transaction, so a kill leaves the database unchanged.
 """
 
 from pathlib import Path
@@ -13,31 +13,29 @@ from storage.new_tables import create_tables
 from storage.tables import METADATA, REVISION, schema
 
 VERSION_TABLE = "schema_revision"
-"""Where Alembic notes the newest migration; not its default name, which another program may use in this database."""
+"""Alembic's table of the present revision; not its default name, which another program may use in this database."""
 _revisions = sa.Table(
     VERSION_TABLE,
     sa.MetaData(),
     sa.Column("version_num", sa.String(32), nullable=False),
     sa.PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
 )
-"""As Alembic makes it."""
+"""The same table as Alembic creates."""
 _ADVISORY_LOCK = 0x7265_636F_7264
-"""Key of the lock that a process holds while it changes the tables of a PostgreSQL database."""
+"""Key of the lock for changing the tables of a PostgreSQL database."""
 _LAST_UNVERSIONED = 1
-"""``schema_version`` of the programs before the migrations."""
+"""``schema_version`` of programs from before the migrations."""
 
 
 def upgrade(connection: sa.Connection, revision: str = "head") -> None:
-    """Bring the tables up to a revision, inside the caller's transaction.
-
-    Safe when several processes come here together: the second one finds nothing left to do.
+    """Migrate the tables to a revision, in the caller's transaction. Safe if several processes do so together.
 
     Args:
         connection: In a transaction that may write; the caller commits.
-        revision: Of a script in ``versions``.
+        revision: Revision of a script in ``versions``.
 
     Raises:
-        DatabaseError: A newer program made the tables, or another one.
+        DatabaseError: A newer or another program made the tables.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
@@ -45,7 +43,7 @@ def upgrade(connection: sa.Connection, revision: str = "head") -> None:
     if not tables and revision == "head":
         _make(connection)
         return
-    # Alembic is slow to load, and most processes find nothing to do.
+    # Alembic is slow to import, and most processes do not need it.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
     from alembic.script import ScriptDirectory  # noqa: PLC0415
@@ -59,7 +57,7 @@ def upgrade(connection: sa.Connection, revision: str = "head") -> None:
 
 
 def _make(connection: sa.Connection) -> None:
-    """Make the tables of this version, and note that every script has run."""
+    """Create the tables of this version, and store its revision."""
     create_tables(connection, METADATA)
     create_tables(connection, _revisions.metadata)
     connection.execute(_revisions.insert().values(version_num=REVISION))

@@ -1,4 +1,4 @@
-"""What Alembic runs to run a migration: on the connection, and in the transaction, of `storage.migrations.upgrade`."""
+"""Alembic's environment: runs migrations on the connection and in the transaction of `storage.migrations.upgrade`."""
 
 from alembic import context
 

@@ -40,7 +40,8 @@ from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.permissions import Role
 from recorder.recordings.home_stores import open_index, open_reader
-from storage.export import CopyFormat, export
+from storage.encoding import CopyFormat
+from storage.export import export
 from storage.index import Index
 from storage.rows import row_to_json
 from storage.types import Search

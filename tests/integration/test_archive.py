@@ -12,9 +12,10 @@ from recorder.recordings.inspection import Inspector
 from recorder.retention.housekeeping import KeyHolder, keep_house
 from storage.archive import archive
 from storage.container_rows import read_row
+from storage.encoding import CopyFormat
 from storage.erase import erase_spans
 from storage.errors import ArchiveError, DamagedError
-from storage.export import CopyFormat, export
+from storage.export import export
 from storage.format import ContainerScan, FrameType
 from storage.g711 import DECODE
 from storage.packing import packed, unpacked

@@ -69,5 +69,5 @@ def test_a_node_without_the_private_keys_cannot(home: RecorderHome) -> None:
     (home.root / "private").rename(home.root.parent / "elsewhere")
     result = run(home, *as_ict(home))
     assert result.exit_code == 1
-    assert "do this where the private keys are" in " ".join(result.stderr.split())
+    assert "run this where the private keys are" in " ".join(result.stderr.split())
     assert site.path.read_bytes() == content

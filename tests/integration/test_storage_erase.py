@@ -10,10 +10,11 @@ import pytest
 
 from audio.analysis import speech_seconds
 from storage.container_rows import read_row
+from storage.encoding import CopyFormat
 from storage.epochs import EpochKeys
 from storage.erase import erase_spans, preview
 from storage.errors import DamagedError, KeyProblemError, RewrittenError, WriteFailedError
-from storage.export import CopyFormat, export
+from storage.export import export
 from storage.format import FrameType
 from storage.keys import SealedKeys
 from storage.reader import RecordingReader, epoch_of, fresh_path

@@ -10,8 +10,9 @@ import soundfile
 from G722 import G722
 
 from storage import runs
+from storage.encoding import CopyFormat
 from storage.errors import ExportError
-from storage.export import CopyFormat, export, prepare
+from storage.export import export, prepare
 from storage.g711 import DECODE, TRANSCODE
 from storage.runs import ANCHOR, AUDIO, PCMA, PCMU, pack
 from tests.helpers.storage_home import Site, block

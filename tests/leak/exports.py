@@ -15,7 +15,8 @@ import soxr
 from numpy.typing import NDArray
 
 from recorder.recordings.home_stores import open_index, open_reader
-from storage.export import CopyFormat, export
+from storage.encoding import CopyFormat
+from storage.export import export
 from storage.reader import RecordingReader, open_recording
 from storage.types import Search
 from tests.helpers.recorder_home import wave_channels

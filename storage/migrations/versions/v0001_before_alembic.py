@@ -1,4 +1,4 @@
-"""The tables of the programs before the migrations, made where they are missing: such a database has them already."""
+"""Creates the tables of programs from before the migrations, if they are missing."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,7 +21,7 @@ _INDICES = {
 
 
 def upgrade() -> None:
-    """Make what is missing."""
+    """Create the missing tables and indices."""
     version = op.create_table(
         "schema_version",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),

@@ -1,4 +1,4 @@
-"""Holds, tombstones and anchors of the audit log; programs before the migrations are kept out."""
+"""Adds holds, tombstones and anchors of the audit log; keeps out programs from before the migrations."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,8 +21,8 @@ _INDICES = {
 
 
 def upgrade() -> None:
-    """Make the new tables, and indices that serve a page of a search by themselves."""
-    # A number that is equal raw is equal as E.164: these two only cost time and space.
+    """Create the new tables, and indices that cover a page of a search."""
+    # Numbers that are equal as typed are equal as E.164, so these two are not needed.
     op.drop_index("recordings_by_raw_caller", "recordings")
     op.drop_index("recordings_by_raw_called", "recordings")
     for name, columns in _INDICES.items():

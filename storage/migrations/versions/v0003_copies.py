@@ -1,4 +1,4 @@
-"""Copies that were made of recordings."""
+"""Adds the copies of recordings."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ _Ascii = sa.String(80).with_variant(sa.String(80, collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Make the list of copies; those that were made before it are in the audit log only."""
+    """Create the table; earlier copies are in the audit log only."""
     op.create_table(
         "copies",
         sa.Column("id", sa.String(16), primary_key=True),

@@ -1,4 +1,4 @@
-"""Who else's call it was: calls are handed over from officer to officer."""
+"""Adds the further officers of a call, which may be transferred from officer to officer."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ _Ascii = sa.String(80).with_variant(sa.String(80, collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Make the list of officers; calls before it had one each, or did not say who the other one was."""
+    """Create the table; earlier calls have one officer, or do not name the others."""
     op.create_table(
         "officers",
         sa.Column("recording", _Ascii, primary_key=True),

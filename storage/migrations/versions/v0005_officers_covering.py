@@ -1,4 +1,4 @@
-"""What is searched by stands beside each further officer too, so that no search has to look at the calls' own rows."""
+"""Adds the search columns to the further officers, so that no search reads the calls' own rows."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,7 +15,7 @@ _COPIED = ("first_extension", "first_operator", "outcome", "caller_e164", "calle
 
 
 def upgrade() -> None:
-    """Make the table anew: SQLite adds no column that may not be empty."""
+    """Recreate the table: SQLite cannot add a column that is not null."""
     op.execute("CREATE TABLE officers_0004 AS SELECT recording, extension, operator, started_us FROM officers")
     op.drop_table("officers")
     op.create_table(

@@ -1,4 +1,4 @@
-"""Restriction, objection and erasure: what data subjects ask of recordings."""
+"""Adds data subjects' requests for restriction, objection and erasure."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ _Ascii = sa.String(80).with_variant(sa.String(80, collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Make the table of claims."""
+    """Create the table of claims."""
     op.create_table(
         "claims",
         sa.Column("id", sa.String(16), primary_key=True),

@@ -1,4 +1,4 @@
-"""Of which team a call is stands in a column, so that a manager's searches find those of their teams alone."""
+"""Adds the team of a call as a column, so that a manager's searches find only their teams' calls."""
 
 import json
 
@@ -18,7 +18,7 @@ _AT_ONCE = 1000
 
 
 def upgrade() -> None:
-    """Add the column, fill it from the rows themselves, and make the indices anew with it."""
+    """Add the column, fill it from the documents, and recreate the indices with it."""
     for name in _OFFICERS:
         op.drop_index(name, "officers")
     for name in _ASKED:
@@ -57,5 +57,5 @@ def _team_of(document: str) -> str:
     try:
         team = json.loads(document)["team"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        return ""  # damaged, which `fsck` says, or older than teams
+        return ""  # damaged, which `fsck` reports, or older than teams
     return team if isinstance(team, str) else ""

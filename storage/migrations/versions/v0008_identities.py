@@ -1,4 +1,4 @@
-"""Every number by which somebody on a call was known is searched by, not the caller's and the called one alone."""
+"""Adds the further numbers of the parties of a call, so that searches find the call by them."""
 
 import json
 
@@ -16,7 +16,7 @@ _AT_ONCE = 1000
 
 
 def upgrade() -> None:
-    """Make the table and fill it with the participants of recording sessions; older rows name no others."""
+    """Create the table, and fill it with the participants of recording sessions; older rows name no others."""
     op.create_table(
         "identities",
         sa.Column("recording", _Ascii, primary_key=True),
@@ -64,6 +64,6 @@ def _numbers_in(document: str, known: set[str]) -> list[str]:
         participants = json.loads(document).get("participants") or []
         written = [str(one["number"]) for one in participants]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return []  # damaged, which `fsck` says
+        return []  # damaged, which `fsck` reports
     numbers = dict.fromkeys(normalise_number(number) for number in written)
     return [number for number in numbers if 0 < len(number) <= 80 and number not in known]

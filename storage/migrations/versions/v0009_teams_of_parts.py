@@ -1,4 +1,4 @@
-"""Of which teams the further officers of a call were: a manager finds a call of which a part was their team's."""
+"""Adds the teams of the further officers, so that a manager finds a call of which a part is their team's."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ _OF_THE_CALL = ("first_extension", "first_operator", "outcome", "caller_e164", "
 
 
 def upgrade() -> None:
-    """Add the column, empty: no row of before says of which team its further officers were."""
+    """Add the column, empty: earlier rows do not have the teams of further officers."""
     op.add_column("officers", sa.Column("own_team", sa.Text, nullable=False, server_default=""))
     op.create_index("officers_by_own_team", "officers", ["own_team", "started_us", "recording", *_OF_THE_CALL])
     op.execute("UPDATE schema_version SET version = 9 WHERE id = 1")

@@ -1,4 +1,4 @@
-"""Holds by search: an open case keeps every recording that fits what its requester gave."""
+"""Adds holds by search: an open case holds every recording that matches a search."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ _Ascii = sa.String(80).with_variant(sa.String(80, collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Make the two tables; there is nothing to fill them with."""
+    """Create the two tables, empty."""
     op.create_table(
         "query_holds",
         sa.Column("id", sa.String(16), primary_key=True),
