@@ -22,11 +22,11 @@ from sip.events import Body, Header
 from sip.message import RawMessage, is_ip
 from sip.message_io import parameter, raw_body, raw_header, strip_route
 from sip.options import Address, TransportKind
-from sip.places import Place
 from sip.reactor import Sippy
+from sip.signalled_address import SignalledAddress
 
-MAX_PLACES = 32
-"""Most places that are stored of one peer."""
+MAX_SIGNALLED = 32
+"""Most signalled addresses that are stored of one peer."""
 
 ResponseHook = Callable[[Sippy, Sippy], None]
 """Called with a response and its transaction."""
@@ -61,7 +61,7 @@ class Dialog:
         target: The peer's Contact, or where we dial.
         next_hop: Where our first request goes, whatever its URI.
         routes: The route set, the nearest first.
-        places: Where the peer is: addresses that its messages came from, or named.
+        signalled: Addresses of the peer: those that its messages came from, or named.
         is_recorder: A recording session; our Contact says that we are its server (RFC 7866 section 6.2).
         heard: Number of the peer's requests inside the dialog, with the ACKs of its INVITEs.
         allows: Methods of the peer's Allow, in capitals; empty if it sent none.
@@ -84,7 +84,7 @@ class Dialog:
         self.target: Sippy = None
         self.next_hop: tuple[str, int] | None = None
         self.routes: list[Sippy] = []
-        self.places: set[Place] = set()
+        self.signalled: set[SignalledAddress] = set()
         self.is_recorder = False
         self.heard = 0
         self.allows: frozenset[str] = frozenset()
@@ -111,7 +111,7 @@ class Dialog:
         Raises:
             ValueError: A Contact is required and there is none.
         """
-        self.learn_places(message)
+        self.learn_signalled(message)
         if message.countHFs("contact") == 0 or message.getHFBody("contact").asterisk:
             if is_required:
                 raise ValueError("no Contact")
@@ -124,13 +124,13 @@ class Dialog:
             url.host, url.port, url.transport = source.bracketed, source.port, parameter(source.transport)
         self.target = url.getCopy()
 
-    def learn_places(self, message: Sippy) -> None:
-        """Add to the peer's places; in-dialog requests from elsewhere are refused (`sip.limits`)."""
+    def learn_signalled(self, message: Sippy) -> None:
+        """Add the peer's addresses in a message; in-dialog requests from elsewhere are refused (`sip.limits`)."""
         current = self.services.transactions.current_or_none
-        if current is None or len(self.places) >= MAX_PLACES:
+        if current is None or len(self.signalled) >= MAX_SIGNALLED:
             return
         source = self.services.transactions.source
-        self.places.add(Place.seen(current, source, self.places))
+        self.signalled.add(SignalledAddress.seen(current, source, self.signalled))
         routes = [route.getUrl() for route in message.getHFBodys("record-route")]
         contacts = message.getHFBodys("contact") if message.countHFs("contact") == 1 else []
         urls = [*routes, *(contact.getUrl() for contact in contacts if not contact.asterisk)]
@@ -138,7 +138,7 @@ class Dialog:
             host = url.host.strip("[]") if isinstance(url.host, str) else ""
             for kind in self._kinds_of(url, source.transport) if is_ip(host) else ():
                 named = Address(host=host, port=url.port or kind.default_port, transport=kind)
-                self.places.add(Place.named(named))
+                self.signalled.add(SignalledAddress.named(named))
 
     def _kinds_of(self, url: Sippy, seen: TransportKind) -> set[TransportKind]:
         """Return the transports that the host of a URI may use, in a message that came over ``seen``.

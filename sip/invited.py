@@ -1,4 +1,4 @@
-"""The server side of a leg's INVITE: ringing, answering, refusing (RFC 3261 section 13.3). Part of a leg.
+"""The server side of a leg's INVITE: ringing, answering, refusing (RFC 3261 section 13.3). Component of a leg.
 
 Call thread only. Knows sippy; see `sip.reactor`.
 """

@@ -1,6 +1,6 @@
 """The client side of a leg's INVITE: dialling, progress, answers, forks, CANCEL (RFC 3261 sections 9 and 13.2).
 
-Part of a leg. Call thread only. Knows sippy; see `sip.reactor`.
+Component of a leg. Call thread only. Knows sippy; see `sip.reactor`.
 """
 
 from sippy.SipAddress import SipAddress
@@ -19,10 +19,10 @@ from sip.leg_state import LegState, Move
 from sip.message import RawMessage, one_line
 from sip.message_io import ALLOW, MAX_FORKS, RELIABLY, SUPPORTED, body_of, parameter, phrase, raw_header, strip_route
 from sip.negotiation import Negotiation
-from sip.places import Place
 from sip.reactor import Sippy
 from sip.reliable_uac import ReceivedReliably
 from sip.session_timer import SessionTimer
+from sip.signalled_address import SignalledAddress
 
 _REFUSAL_HEADERS = {"contact", "reason", "retry-after", "warning", "diversion", "error-info"}
 
@@ -56,7 +56,7 @@ class Inviting:
         dialog.call_id = str(dialog.sippy_call_id)
         host, transport = call.target.bracketed, call.target.transport
         dialog.next_hop, dialog.transport = (host, call.target.port), transport
-        dialog.places.add(Place.named(call.target))
+        dialog.signalled.add(SignalledAddress.named(call.target))
         dialog.target = SipURL(
             username=call.request_user, host=host, port=call.target.port, transport=parameter(transport)
         )
@@ -82,7 +82,7 @@ class Inviting:
 
     def _on_response(self, response: Sippy, transaction: Sippy) -> None:
         status, reason = response.getSCode()
-        self._dialog.learn_places(response)
+        self._dialog.learn_signalled(response)
         if status < 200:
             self._on_progress(status, response, transaction)
         elif status < 300:

@@ -1,8 +1,8 @@
 """One leg: a dialog and its INVITE, on sippy's transactions. Call thread only.
 
-This module composes the parts of a leg, ends it, and handles the peer's requests inside the dialog. The INVITE is in
-`sip.invited` or `sip.inviting`, offers in `sip.offers`, REFER in `sip.referral`, the dialog in `sip.leg_dialog`, the
-state table in `sip.leg_state`. The parts know the dialog and the parts below them, but not the leg.
+This module composes the components of a leg, ends it, and handles the peer's requests inside the dialog. The INVITE is
+in `sip.invited` or `sip.inviting`, offers in `sip.offers`, REFER in `sip.referral`, the dialog in `sip.leg_dialog`, the
+state table in `sip.leg_state`. The components know the dialog and the components below them, but not the leg.
 
 sippy's own user agent is not used: it takes REFER for a hang-up and an empty re-INVITE for hold, answers UPDATE with
 500, drops the call on glare, and keeps neither History-Info nor the bytes of a body (ADR 2). See `sip.reactor`.
@@ -33,9 +33,9 @@ from sip.session_timer import SessionTimer
 class Leg:
     """One leg, begun by `invited` or `inviting`, driven by the endpoint's commands and the peer's messages.
 
-    The leg owns its parts; they refer back to it weakly. A strong reference would be a cycle that only the garbage
+    The leg owns its components; they refer back to it weakly. A strong reference would be a cycle that only the garbage
     collector could free, and the whole daemon stops while it runs. The register keeps a leg for `LINGER_S` after its
-    end (`sip.leg_register`), so that no part asks for a freed leg.
+    end (`sip.leg_register`), so that no component uses a freed leg.
 
     Attributes:
         dialog: The dialog with the state of the leg.
@@ -188,14 +188,14 @@ class Leg:
         if dialog.state is LegState.CONNECTED:
             dialog.start(dialog.new_request("INFO", body=body), dialog.end_if_unknown)
 
-    # -- acts on all parts (sip.leg_dialog.LegParts)
+    # -- acts on all components (sip.leg_dialog.LegComponents)
 
     def settle(self) -> None:
         """Answer the open offers."""
         self.offers.close()
 
     def stop(self) -> None:
-        """Stop the timers of the parts, and remove the leg from the register."""
+        """Stop the timers of the components, and remove the leg from the register."""
         self._session_timer.close()
         self.invited.close()
         self._forget(self)

@@ -1,6 +1,6 @@
-"""The dialog of a leg with the leg's state; all parts of a leg use it. Call thread only.
+"""The dialog of a leg with the leg's state; all components of a leg use it. Call thread only.
 
-It does not know the parts; it acts on all of them by `LegParts`. Knows sippy; see `sip.reactor`.
+It does not know the components; it acts on all of them by `LegComponents`. Knows sippy; see `sip.reactor`.
 """
 
 from typing import Protocol
@@ -13,14 +13,14 @@ from sip.leg_state import TRANSITIONS, LegState, Move
 from sip.reactor import Cancellable, Sippy
 
 
-class LegParts(Protocol):
-    """Acts on all parts of a leg; `sip.leg.Leg` implements it."""
+class LegComponents(Protocol):
+    """Acts on all components of a leg; `sip.leg.Leg` implements it."""
 
     def settle(self) -> None:
         """Answer the open offers: a BYE follows."""
 
     def stop(self) -> None:
-        """Stop all parts: the leg has ended."""
+        """Stop all components: the leg has ended."""
 
     def reinvite(self) -> None:
         """Refresh the session by a re-INVITE."""
@@ -38,7 +38,7 @@ class LegDialog(Dialog):
         identity: Who is at the peer's end.
     """
 
-    def __init__(self, leg_id: LegId, services: EndpointServices, parts: LegParts) -> None:
+    def __init__(self, leg_id: LegId, services: EndpointServices, components: LegComponents) -> None:
         super().__init__(services)
         self.id = leg_id
         self.state: LegState
@@ -46,7 +46,7 @@ class LegDialog(Dialog):
         self.parting_reason: str | None = None
         self.timers: list[Cancellable] = []
         self.identity = Identity()
-        self._parts = parts
+        self._components = components
 
     def move(self, move: Move) -> bool:
         """Make a move of the table; return whether the table has it for this state."""
@@ -56,7 +56,7 @@ class LegDialog(Dialog):
         self.state = state
         if state is LegState.ENDED:
             self.stop_timers()
-            self._parts.stop()
+            self._components.stop()
         return True
 
     def emit(self, event: SipEvent) -> None:
@@ -72,7 +72,7 @@ class LegDialog(Dialog):
     def lost(self, reason: str | None = None) -> None:
         """End the leg because the peer no longer has the dialog; ``reason`` is the value of Reason in our BYE."""
         if self.move(Move.LOST):
-            self._parts.settle()
+            self._components.settle()
             self.send_bye(reason)
             self.emit(LegEnded(leg=self.id, cause="timeout", reason=reason))
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from sip.message import RawMessage, user_part
 from sip.options import Address, PeerLimits
-from sip.places import Place
+from sip.signalled_address import SignalledAddress
 
 BURST_S = 5.0
 """Size of a bucket, in seconds of its rate: many calls begin at nine o'clock."""
@@ -104,21 +104,21 @@ class Peers:
             return []
         return [peer for peer, networks in self._peers if any(address in network for network in networks)]
 
-    def may_act(self, source: Address, method: str, known: Collection[Place]) -> bool:
-        """Tell whether a request from an address is allowed in a dialog whose peer is at some places.
+    def may_act(self, source: Address, method: str, known: Collection[SignalledAddress]) -> bool:
+        """Tell whether a request from an address is allowed in a dialog whose peer has some signalled addresses.
 
-        The address must be one of the places, or have the port of one and be in the networks of the same ``[[peer]]``:
-        machines of one peer act for one another. BYE may come from any port of the peer's address: some gateways send
+        The address must be one of them, or have the port of one and be in the networks of the same ``[[peer]]``:
+        machines of one peer act for one another. BYE may come from any port of the peer's host: some gateways send
         requests from other ports than they listen on, and a call whose BYE is refused stays open.
         """
-        if method == "BYE" and any(place.host == source.host for place in known):
+        if method == "BYE" and any(one.host == source.host for one in known):
             return True
         peers = self.of(source.host)
         own, any_port = {id(peer) for peer in peers}, any(peer.any_port for peer in peers)
         return any(
-            place.fits(source, method, any_port=any_port)
-            and (place.host == source.host or any(id(peer) in own for peer in self.of(place.host)))
-            for place in known
+            one.fits(source, method, any_port=any_port)
+            and (one.host == source.host or any(id(peer) in own for peer in self.of(one.host)))
+            for one in known
         )
 
 

@@ -1,4 +1,4 @@
-"""The state of offer and answer of a leg (RFC 3264, RFC 6337), shared by the parts of the leg."""
+"""The state of offer and answer of a leg (RFC 3264, RFC 6337), shared by the components of the leg."""
 
 from dataclasses import dataclass
 

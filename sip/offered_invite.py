@@ -1,4 +1,4 @@
-"""The INVITE of an offered leg, and our responses to it (RFC 3261 section 13.3). Part of a leg.
+"""The INVITE of an offered leg, and our responses to it (RFC 3261 section 13.3). Component of a leg.
 
 Call thread only. Knows sippy; see `sip.reactor`.
 """

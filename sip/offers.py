@@ -1,6 +1,6 @@
 """Offers inside a dialog: re-INVITE and UPDATE in both directions, glare, answers in an ACK (RFC 3261 section 14).
 
-UPDATE is RFC 3311. Part of a leg. Call thread only. Knows sippy; see `sip.reactor`.
+UPDATE is RFC 3311. Component of a leg. Call thread only. Knows sippy; see `sip.reactor`.
 """
 
 import random

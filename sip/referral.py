@@ -1,4 +1,4 @@
-"""REFER inside a dialog, and the NOTIFYs that report its progress (RFC 3515). Part of a leg.
+"""REFER inside a dialog, and the NOTIFYs that report its progress (RFC 3515). Component of a leg.
 
 The application decides on a transfer and carries it out. At most one REFER is open on a leg. Its implicit subscription
 ends with the last NOTIFY, also after the peer's BYE (RFC 5057 section 4.1). Call thread only. Knows sippy; see

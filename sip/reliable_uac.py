@@ -1,6 +1,6 @@
-"""Reliable provisional responses, client side: acknowledges those to our INVITE (RFC 3262 section 4). Part of a leg.
+"""Reliable provisional responses, client side: acknowledges those to our INVITE (RFC 3262 section 4).
 
-Call thread only. Knows sippy; see `sip.reactor`.
+Component of a leg. Call thread only. Knows sippy; see `sip.reactor`.
 """
 
 import re

@@ -1,6 +1,6 @@
-"""Reliable provisional responses, server side: those that the peer acknowledges (RFC 3262 section 3). Part of a leg.
+"""Reliable provisional responses, server side: those that the peer acknowledges (RFC 3262 section 3).
 
-Call thread only. Knows sippy; see `sip.reactor`.
+Component of a leg. Call thread only. Knows sippy; see `sip.reactor`.
 """
 
 import random

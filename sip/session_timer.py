@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sip import session_expires
 from sip.events import Header
-from sip.leg_dialog import LegDialog, LegParts
+from sip.leg_dialog import LegComponents, LegDialog
 from sip.leg_state import LegState
 from sip.message import RawMessage
 from sip.message_io import ALLOW, SUPPORTED
@@ -30,9 +30,9 @@ _SOON_S = 0.5
 class SessionTimer:
     """Keeps one leg's session alive, or ends it."""
 
-    def __init__(self, dialog: LegDialog, parts: LegParts) -> None:
+    def __init__(self, dialog: LegDialog, components: LegComponents) -> None:
         self._dialog = dialog
-        self._parts = parts
+        self._components = components
         self._own_s = dialog.services.session.expires_s
         self._peer_least_s = 0
         self._lengthened = 0
@@ -117,7 +117,7 @@ class SessionTimer:
         elif "UPDATE" in self._dialog.allows:
             self.update(())
         else:
-            self._parts.reinvite()
+            self._components.reinvite()
 
     def update(self, headers: Sequence[Header]) -> None:
         """Send an UPDATE without a session description and with some headers; it refreshes the session."""

@@ -48,7 +48,7 @@ class UasCore:
             return DialogMatch.NEW
         if message.method == "INVITE" and message.tag("to") is None:
             return DialogMatch.KNOWN  # a retransmission, or the same by another path, which is answered 482
-        may_act = self.services.transport.peers.may_act(source, message.method, leg.dialog.places)
+        may_act = self.services.transport.peers.may_act(source, message.method, leg.dialog.signalled)
         return DialogMatch.KNOWN if may_act else DialogMatch.FOREIGN
 
     def on_request(self, request: Sippy, transaction: Sippy, message: RawMessage, source: Address) -> Sippy:

@@ -19,7 +19,7 @@ from sip.limits import (
 from sip.message import RawMessage, refusal, reply_port
 from sip.message_parser import parse_message
 from sip.options import Address, PeerLimits, TransportKind
-from sip.places import Place
+from sip.signalled_address import SignalledAddress
 
 TRUNK, PBX = (
     PeerLimits(networks=("192.0.2.0/24",), calls_per_s=2.0, requests_per_s=1.0),
@@ -142,7 +142,7 @@ def test_made_up_sources_share_one_bucket_and_few_words() -> None:
     ],
 )
 def test_who_may_act_in_a_dialog(source: str, known: set[str], may: bool) -> None:
-    places = {Place(host=host, port=5060) for host in known}
+    places = {SignalledAddress(host=host, port=5060) for host in known}
     assert Peers([TRUNK, PBX]).may_act(Address(host=source), "BYE", places) is may
 
 
@@ -154,19 +154,19 @@ NEIGHBOUR = Address(host="192.0.2.9", port=5062)
 @pytest.mark.parametrize(
     ("source", "method", "place", "may"),
     [
-        (UDP, "INFO", Place.named(UDP), True),
-        (ELSEWHERE, "INFO", Place.named(UDP), False),
-        (ELSEWHERE, "INVITE", Place.named(UDP), False),
-        (NEIGHBOUR, "BYE", Place.named(UDP), False),
-        (ELSEWHERE, "INFO", Place(host=UDP.host), True),
-        (TCP, "INVITE", Place.named(UDP), True),
-        (TCP, "INFO", Place.named(UDP), False),
-        (TCP, "INFO", Place.named(TCP), True),
-        (TLS, "REFER", Place.named(TCP), True),
-        (UDP, "INFO", Place.named(TCP), False),
+        (UDP, "INFO", SignalledAddress.named(UDP), True),
+        (ELSEWHERE, "INFO", SignalledAddress.named(UDP), False),
+        (ELSEWHERE, "INVITE", SignalledAddress.named(UDP), False),
+        (NEIGHBOUR, "BYE", SignalledAddress.named(UDP), False),
+        (ELSEWHERE, "INFO", SignalledAddress(host=UDP.host), True),
+        (TCP, "INVITE", SignalledAddress.named(UDP), True),
+        (TCP, "INFO", SignalledAddress.named(UDP), False),
+        (TCP, "INFO", SignalledAddress.named(TCP), True),
+        (TLS, "REFER", SignalledAddress.named(TCP), True),
+        (UDP, "INFO", SignalledAddress.named(TCP), False),
     ],
 )
-def test_from_which_port_and_transport(source: Address, method: str, place: Place, may: bool) -> None:
+def test_from_which_port_and_transport(source: Address, method: str, place: SignalledAddress, may: bool) -> None:
     assert Peers([TRUNK]).may_act(source, method, {place}) is may
     anywhere = PeerLimits(networks=TRUNK.networks, any_port=True)
     assert Peers([anywhere]).may_act(source, method, {place}) is True

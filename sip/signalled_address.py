@@ -1,4 +1,4 @@
-"""The addresses from which the peer of a dialog may send: those its messages came from, and those they name. Pure.
+"""Signalled addresses, from which the peer of a dialog may send: those its messages came from or name. Pure.
 
 Everybody who reads a trace knows a dialog's tags. So a request inside a dialog must also come from an address and port
 of its peer: one that its messages came from, or that its Record-Route or Contact names.
@@ -14,7 +14,7 @@ LARGE = frozenset({"INVITE", "ACK", "PRACK", "UPDATE"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class SignalledAddress:
     """An address from which a peer may send.
 
     Attributes:
@@ -28,26 +28,26 @@ class Place:
     is_stream: bool = False
 
     @classmethod
-    def named(cls, address: Address) -> "Place":
-        """Return the place of an address that a URI names."""
+    def named(cls, address: Address) -> "SignalledAddress":
+        """Return the signalled address of an address that a URI names."""
         if address.transport is not TransportKind.UDP:
             return cls(host=address.host, is_stream=True)
         return cls(host=address.host, port=address.port)
 
     @classmethod
-    def seen(cls, message: RawMessage, source: Address, known: "set[Place]") -> "Place":
-        """Return the place that a message came from.
+    def seen(cls, message: RawMessage, source: Address, known: "set[SignalledAddress]") -> "SignalledAddress":
+        """Return the signalled address that a message came from.
 
         Args:
             message: A request, whose Via says where its sender listens, or a response to our request.
             source: The address it came from.
-            known: Places of this peer; a response from another port than our request went to allows any port.
+            known: Addresses of this peer; a response from another port than our request went to allows any port.
         """
-        place = cls.named(source)
-        if place.is_stream:
-            return place
-        listens = place in known if message.status is not None else sent_by_port(message, 5060) == source.port
-        return place if listens else cls(host=source.host)
+        found = cls.named(source)
+        if found.is_stream:
+            return found
+        listens = found in known if message.status is not None else sent_by_port(message, 5060) == source.port
+        return found if listens else cls(host=source.host)
 
     def fits(self, source: Address, method: str, *, any_port: bool = False) -> bool:
         """Tell whether a request may come from a source's port and transport; its host is not compared.
