@@ -50,7 +50,7 @@ from benchmarks.postgres import PostgresServer
 from storage import tables
 from storage.database import POSTGRESQL, SQLITE, Database, parse_url, sqlite_url
 from storage.index import COUNTED, Index
-from storage.types import Outcome, Part, Search
+from storage.types import Outcome, Search, Visibility
 
 PAGE = 50
 FAR_BACK = 50_000
@@ -100,17 +100,19 @@ def searches(kind: str, rows: int, dice: random.Random) -> Search:
         "further_number": {"number": next(iter(call.numbers), call.caller), "started_to": end},
         "further_number_and_operator": {"number": next(iter(call.numbers), call.caller), "operator": call.operator},
         "unknown_number": {"number": f"01632 {dice.randrange(1_000_000):06d}", "started_to": end},
-        "managers_newest": {"within": Part(teams=(team(officer),)), "started_to": end},
-        "manager_and_number": {"within": Part(teams=(team(officer),)), "number": dice.choice((call.caller, line(0)))},
+        "managers_newest": {"within": Visibility(teams=(team(officer),)), "started_to": end},
+        "manager_and_number": {
+            "within": Visibility(teams=(team(officer),)), "number": dice.choice((call.caller, line(0))),
+        },
         "manager_of_four_teams_and_operator": {
-            "within": Part(teams=(team(officer), *(f"Team {dice.randrange(10)}" for _ in range(3)))),
+            "within": Visibility(teams=(team(officer), *(f"Team {dice.randrange(10)}" for _ in range(3)))),
             "operator": officer,
         },
         "manager_with_calls_of_their_own_and_rare_outcome": {
-            "within": Part(teams=(team(officer),), operator=operator(dice.randrange(OFFICERS))), "outcome": rare,
+            "within": Visibility(teams=(team(officer),), operator=operator(dice.randrange(OFFICERS))), "outcome": rare,
         },
-        "manager_and_officer_of_another_team": {"within": Part(teams=("Team t",)), "operator": officer},
-        "manager_and_queue": {"within": Part(teams=(team(officer),)), "extension": QUEUE, "started_to": end},
+        "manager_and_officer_of_another_team": {"within": Visibility(teams=("Team t",)), "operator": officer},
+        "manager_and_queue": {"within": Visibility(teams=(team(officer),)), "extension": QUEUE, "started_to": end},
         "later_page": {"started_to": end, "offset": PAGE * dice.randrange(COUNTED // PAGE)},
         "page_far_back": {"number": line(0), "offset": FAR_BACK - dice.randrange(1000)},
     }  # fmt: skip
@@ -155,7 +157,7 @@ def fill(url: str, rows: int, say: Callable[[str], None]) -> None:
         with database.begin() as connection:
             index.create(connection)
     say("statistics")
-    database.look_over()
+    database.vacuum()
     database.close()
     if database.dialect == POSTGRESQL:
         _vacuum(url, "recordings")

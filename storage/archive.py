@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from storage.archive_codec import compress
 from storage.epochs import EpochKeys
 from storage.errors import ArchiveError
 from storage.format import ARCHIVE_VERSION, FrameType
-from storage.packing import packed
 from storage.rewrite import Progress, Whole, rewrite
 from storage.rows import time_to_json
 from storage.runs import AUDIO, G722, Run
@@ -90,7 +90,7 @@ class _Archiving:
         if not self._group:
             return
         group, self._group = bytes(self._group), bytearray()
-        small = packed(group, self.form)
+        small = compress(group, self.form)
         yield (FrameType.PACKED, small) if len(small) < len(group) else (FrameType.AUDIO, group)
 
     def meant(self, block: bytes) -> bytes:

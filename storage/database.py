@@ -26,7 +26,7 @@ from storage.tables import METADATA, REVISION
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 _BUSY_MS = 5000
 _LOOKED_AT = 1000
-"""Entries of each index that `Database.look_over` samples."""
+"""Entries of each index that `Database.vacuum` samples."""
 _ANSWER_S = 5
 """Timeout for connecting to a PostgreSQL server, and for noticing that a connection is dead."""
 _DRIVERS = {
@@ -185,7 +185,7 @@ class Database:
         others = {name: value for name, value in values.items() if name != key.name}
         return insert(table).values(values).on_conflict_do_update(index_elements=[key], set_=others)
 
-    def fold(self) -> bool:
+    def truncate_log(self) -> bool:
         """Truncate the write-ahead log of a SQLite file, so that it holds no deleted data. No effect on PostgreSQL.
 
         Deleted data is overwritten in the file at once, but its old pages stay in the log until it is truncated.
@@ -206,7 +206,7 @@ class Database:
         """Return the statement of `upsert` for many rows, to be executed with the values of each; made once."""
         return _upsert_all(self.dialect, table, key)
 
-    def look_over(self) -> None:
+    def vacuum(self) -> None:
         """Remove deleted rows from storage (vacuum), and update the planner's statistics.
 
         Call it about once a day, after the sweep. Takes well under a second on SQLite, on PostgreSQL some seconds for
@@ -219,7 +219,7 @@ class Database:
             with self.begin() as connection:
                 connection.exec_driver_sql(f"PRAGMA analysis_limit={_LOOKED_AT}")
                 connection.exec_driver_sql("ANALYZE")
-            self.fold()
+            self.truncate_log()
             return
         with self._outside() as connection:
             for table in METADATA.sorted_tables:

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
+from storage.bulk_unlink import TouchedFolders, remove_empty_days, sync_all, unlink_all
 from storage.keys import remove_twins
-from storage.removal import TouchedFolders, remove_empty_days, sync_all, unlink_all
 from storage.tombstones import (
     AGAIN,
     DELETED,

@@ -40,9 +40,9 @@ class HoldEvent(enum.StrEnum):
 
 TABLE: Mapping[tuple[HoldState, HoldEvent], HoldState] = MappingProxyType(
     {
-        (HoldState.STANDING, HoldEvent.REVIEW): HoldState.STANDING,
-        (HoldState.STANDING, HoldEvent.RELEASE): HoldState.GRACE,
-        (HoldState.GRACE, HoldEvent.REINSTATE): HoldState.STANDING,
+        (HoldState.ACTIVE, HoldEvent.REVIEW): HoldState.ACTIVE,
+        (HoldState.ACTIVE, HoldEvent.RELEASE): HoldState.GRACE,
+        (HoldState.GRACE, HoldEvent.REINSTATE): HoldState.ACTIVE,
     }
 )
 """The state table of a hold; other pairs are refused. The grace period ends by time alone."""
@@ -66,7 +66,7 @@ def check(hold: Hold, event: HoldEvent, now: datetime) -> None:
         return
     day = "" if hold.released_at is None else f"{hold.released_at:%Y-%m-%d}"
     over = "" if hold.grace_until is None else f"ended on {hold.grace_until:%Y-%m-%d}"
-    why = "stands" if state is HoldState.STANDING else over
+    why = "stands" if state is HoldState.ACTIVE else over
     raise HoldStateError(_SENTENCES[event].format(id=hold.id, day=day, why=why))
 
 
@@ -106,7 +106,7 @@ class Holds:
         query = _holds.select().where(_holds.c.recording == recording)
         return self._select(query.order_by(_holds.c.placed_us, _holds.c.id))
 
-    def standing(self, recording: RecordingId, now: datetime) -> list[Hold]:
+    def keeping(self, recording: RecordingId, now: datetime) -> list[Hold]:
         """Return the holds that keep one recording, oldest first, with those in grace and those by search."""
         placed = [hold for hold in self.of_recording(recording) if hold.state_at(now) is not HoldState.OVER]
         with self._database.connect() as connection:
@@ -114,16 +114,16 @@ class Holds:
         found = [*placed, *(query.as_hold(recording) for query in queries)]
         return sorted(found, key=lambda hold: (hold.placed_at, hold.id))
 
-    def standing_among(self, recordings: Sequence[RecordingId], now: datetime) -> set[RecordingId]:
+    def held_among(self, recordings: Sequence[RecordingId], now: datetime) -> set[RecordingId]:
         """Return the held recordings among some."""
         return set(self.kinds_among(recordings, now))
 
     def kinds_among(self, recordings: Sequence[RecordingId], now: datetime) -> dict[RecordingId, tuple[str, ...]]:
         """Return the kinds of holds, sorted, of each held recording among some."""
         with self._database.connect() as connection:
-            return kinds_standing(connection, recordings, now)
+            return kinds_in_effect(connection, recordings, now)
 
-    def standing_ids(self, now: datetime) -> Iterator[RecordingId]:
+    def held_ids(self, now: datetime) -> Iterator[RecordingId]:
         """Yield every held recording, once and by id.
 
         Each page is a query of its own, so memory and transactions do not grow with the number of holds.
@@ -133,7 +133,7 @@ class Holds:
 
     def _placed_ids(self, now: datetime) -> Iterator[RecordingId]:
         column = _holds.c.recording
-        query = sa.select(column).where(_stands(now)).distinct().order_by(column).limit(_PAGE)
+        query = sa.select(column).where(_in_effect(now)).distinct().order_by(column).limit(_PAGE)
         page = query
         while True:
             with self._database.connect() as connection:
@@ -153,9 +153,11 @@ class Holds:
         is_in_grace = _holds.c.grace_until_us > microseconds(now)
         return self._select(_holds.select().where(is_in_grace).order_by(_holds.c.grace_until_us, _holds.c.id))
 
-    def all_standing(self, now: datetime, *, limit: int = _PAGE) -> list[Hold]:
+    def all_in_effect(self, now: datetime, *, limit: int = _PAGE) -> list[Hold]:
         """Return the holds that keep a recording, by review day."""
-        return self._select(_holds.select().where(_stands(now)).order_by(_holds.c.review_on, _holds.c.id).limit(limit))
+        return self._select(
+            _holds.select().where(_in_effect(now)).order_by(_holds.c.review_on, _holds.c.id).limit(limit)
+        )
 
     def save(self, holds: Iterable[Hold]) -> int:
         """Store holds, all or none; returns how many were missing or different. Stored reasons are kept."""
@@ -187,14 +189,14 @@ class Holds:
             return [_hold(found) for found in connection.execute(query)]
 
 
-def kinds_standing(
+def kinds_in_effect(
     connection: sa.Connection, recordings: Sequence[RecordingId], now: datetime
 ) -> dict[RecordingId, tuple[str, ...]]:
     """Return the kinds of holds, sorted, of each held recording among some."""
     kinds: dict[RecordingId, set[str]] = {}
     for start in range(0, len(recordings), _ASKED_AT_ONCE):
         some = recordings[start : start + _ASKED_AT_ONCE]
-        query = sa.select(_holds.c.recording, _holds.c.kind).where(_holds.c.recording.in_(some), _stands(now))
+        query = sa.select(_holds.c.recording, _holds.c.kind).where(_holds.c.recording.in_(some), _in_effect(now))
         for recording, kind in connection.execute(query):
             kinds.setdefault(RecordingId(recording), set()).add(kind)
     for held, queries in query_holds_among(connection, recordings, now).items():
@@ -202,7 +204,7 @@ def kinds_standing(
     return {recording: tuple(sorted(found)) for recording, found in kinds.items()}
 
 
-def _stands(now: datetime) -> sa.ColumnElement[bool]:
+def _in_effect(now: datetime) -> sa.ColumnElement[bool]:
     return sa.or_(_holds.c.grace_until_us.is_(None), _holds.c.grace_until_us > microseconds(now))
 
 

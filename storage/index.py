@@ -12,12 +12,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storage.beside import delete_recordings, save_beside
+from storage.call_parties import delete_recordings, save_parties
 from storage.database import Database
 from storage.errors import DatabaseError, NotFoundError
-from storage.holds import kinds_standing
+from storage.holds import kinds_in_effect
 from storage.rows import normalise_number, row_from_text, row_to_json
-from storage.searches import Place, ids, with_documents
+from storage.searches import Position, ids, with_documents
 from storage.tables import deletions as _deletions
 from storage.tables import microseconds
 from storage.tables import recordings as _recordings
@@ -63,7 +63,7 @@ class Index:
         if values := [columns_of(row) for row in rows]:
             with self.database.begin() as connection:
                 connection.execute(self.database.upsert_all(_recordings, key=_recordings.c.id), values)
-                save_beside(connection, rows)
+                save_parties(connection, rows)
 
     def save_late(self, row: RecordingRow) -> bool:
         """Store a row that could not be stored at once, unless the index has an ended call's row, or a tombstone.
@@ -78,7 +78,7 @@ class Index:
             if connection.execute(sa.select(_deletions.c.id).where(_deletions.c.id == row.id)).scalar() is not None:
                 return False
             connection.execute(self.database.upsert(_recordings, columns_of(row), key=_recordings.c.id))
-            save_beside(connection, [row])
+            save_parties(connection, [row])
         return True
 
     def get(self, id_or_prefix: str) -> RecordingRow:
@@ -129,7 +129,7 @@ class Index:
             search: What to find.
             on_damaged: Called with the id of an unreadable row, which is left out; None raises an error instead.
         """
-        last: Place | None = None
+        last: Position | None = None
         while True:
             with self.database.connect() as connection:
                 places = ids(connection, search, limit=_PAGE, before=last)
@@ -166,7 +166,7 @@ class Index:
         found: Sequence[sa.Row[Any]],
         on_damaged: Callable[[RecordingId], object] | None = None,
     ) -> list[RecordingRow]:
-        kinds = kinds_standing(connection, [one.id for one in found], self._now())
+        kinds = kinds_in_effect(connection, [one.id for one in found], self._now())
         rows = []
         for one in found:
             try:

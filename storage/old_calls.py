@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storage.beside import delete_recordings
+from storage.call_parties import delete_recordings
 from storage.database import Database
 from storage.erasures import CLOSED
 from storage.rows import time_from_json

@@ -64,7 +64,7 @@ class QueryHold:
     is_number_lost: bool = False
     ends_at: datetime | None = None
 
-    def stands_at(self, now: datetime) -> bool:
+    def is_active_at(self, now: datetime) -> bool:
         """Tell whether it is active at a moment."""
         return self.ends_at is None or self.ends_at > now
 
@@ -115,10 +115,10 @@ class QueryHolds:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def standing(self, now: datetime) -> list[QueryHold]:
+    def active(self, now: datetime) -> list[QueryHold]:
         """Return the holds by search that are active at a moment, oldest first."""
         with self._database.connect() as connection:
-            return _standing(connection, now)
+            return _active(connection, now)
 
     def of_case(self, case_reference: str) -> list[QueryHold]:
         """Return all holds by search of a case, oldest first."""
@@ -159,7 +159,7 @@ class QueryHolds:
         with self._database.connect() as connection:
             free = _free_of(connection, [row.id], now)
             return [
-                one for one in _standing(connection, now) if one.fits(row) and (one.case_reference, row.id) not in free
+                one for one in _active(connection, now) if one.fits(row) and (one.case_reference, row.id) not in free
             ]
 
     def save(self, queries: Iterable[QueryHold], releases: Iterable[Release] = ()) -> int:
@@ -190,7 +190,7 @@ def query_holds_among(
     connection: sa.Connection, recordings: Sequence[RecordingId], now: datetime
 ) -> dict[RecordingId, list[QueryHold]]:
     """Return the holds by search on each held recording among some in the index."""
-    queries = _standing(connection, now)
+    queries = _active(connection, now)
     if not queries or not recordings:
         return {}
     free = _free_of(connection, recordings, now)
@@ -208,7 +208,7 @@ def query_holds_among(
 def ids_held_by_queries(database: Database, now: datetime) -> Iterator[RecordingId]:
     """Yield every recording that is held by a search, once and by id."""
     with database.connect() as connection:
-        queries = _standing(connection, now)
+        queries = _active(connection, now)
     for recording, _ in groupby(heapq.merge(*(_ids(database, query, now) for query in queries))):
         yield recording
 
@@ -250,7 +250,7 @@ def _beside(column: sa.Column[Any], value: str) -> sa.ColumnElement[bool]:
     return sa.exists().where(column.table.c.recording == _recordings.c.id, column == value)
 
 
-def _standing(connection: sa.Connection, now: datetime) -> list[QueryHold]:
+def _active(connection: sa.Connection, now: datetime) -> list[QueryHold]:
     ends = _queries.c.ends_us
     return _sorted(connection.execute(_queries.select().where(sa.or_(ends.is_(None), ends > microseconds(now)))))
 

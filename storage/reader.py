@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from storage import crypto
+from storage.archive_codec import decompress
 from storage.epochs import EpochKeys
 from storage.errors import DamagedError, RewrittenError
 from storage.format import STREAM_TYPES, ContainerScan, Footer, Frame, FrameType, Status, open_container
 from storage.keys import SealedKeys
-from storage.packing import unpacked
 from storage.types import RecordingId
 
 _REWRITTEN = "the recording was erased from, archived or deleted while it was read: try again"
@@ -117,7 +117,7 @@ def content(frame: Frame, plain: bytes) -> tuple[FrameType, bytes]:
     Raises:
         DamagedError: It cannot be decompressed.
     """
-    return (FrameType.AUDIO, unpacked(plain)) if frame.type is FrameType.PACKED else (frame.type, plain)
+    return (FrameType.AUDIO, decompress(plain)) if frame.type is FrameType.PACKED else (frame.type, plain)
 
 
 def fresh_path(path: Path) -> Path:

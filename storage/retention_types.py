@@ -76,7 +76,7 @@ class HoldKind(enum.StrEnum):
 class HoldState(enum.StrEnum):
     """State of a legal hold; in all but ``over`` its recording is kept."""
 
-    STANDING = "standing"
+    ACTIVE = "standing"
     GRACE = "grace"
     """Released, but the recording is kept for a while, so that the hold can be reinstated."""
     OVER = "over"
@@ -119,7 +119,7 @@ class Hold:
     def state_at(self, now: datetime) -> HoldState:
         """Return its state at a moment."""
         if self.grace_until is None:
-            return HoldState.STANDING
+            return HoldState.ACTIVE
         return HoldState.GRACE if self.grace_until > now else HoldState.OVER
 
 

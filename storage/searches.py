@@ -23,9 +23,9 @@ from storage.tables import identities as _identities
 from storage.tables import microseconds
 from storage.tables import officers as _officers
 from storage.tables import recordings as _recordings
-from storage.types import Part, Search
+from storage.types import Search, Visibility
 
-Place = tuple[int, str]
+Position = tuple[int, str]
 """Position of a row in the order of a search (newest first): its start, microseconds since 1970, and its id."""
 Ids = sa.Select[tuple[int, str]] | sa.CompoundSelect[tuple[int, str]]
 """A query for places."""
@@ -106,7 +106,7 @@ class _Span:
     """The times of a search and the place after which it continues, as conditions on the leading table."""
 
     search: Search
-    before: Place | None
+    before: Position | None
 
     def of(self, started_us: sa.Column[Any], recording: sa.Column[Any]) -> list[sa.ColumnElement[bool]]:
         """Return the conditions on a table's columns."""
@@ -121,7 +121,7 @@ class _Span:
 
 
 def ids(
-    connection: sa.Connection, search: Search, *, limit: int | None, offset: int = 0, before: Place | None = None
+    connection: sa.Connection, search: Search, *, limit: int | None, offset: int = 0, before: Position | None = None
 ) -> Ids:
     """Return a query for the places of rows that match, newest first.
 
@@ -165,13 +165,13 @@ def _criteria(search: Search) -> list[_Criterion]:
         for columns, copies, value, handed in asked
         if value is not None
     ]
-    return criteria if search.within is None else [*criteria, _part(search.within)]
+    return criteria if search.within is None else [*criteria, _visibility(search.within)]
 
 
-def _part(part: Part) -> _Criterion:
+def _visibility(visible: Visibility) -> _Criterion:
     """Return the visibility of the searcher as a further criterion."""
-    column, teams = _recordings.c, tuple(dict.fromkeys(part.teams))
-    own = () if part.operator is None else (part.operator,)
+    column, teams = _recordings.c, tuple(dict.fromkeys(visible.teams))
+    own = () if visible.operator is None else (visible.operator,)
     return _Criterion(
         columns=(column.operator,) * len(own) + (column.team,) * len(teams),
         copies=("first_operator",) * len(own) + ("team",) * len(teams),

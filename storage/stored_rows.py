@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storage.beside import identities_of, lone_recordings, officers_of, stored_identities, stored_officers
+from storage.call_parties import identities_of, officers_of, parties_without_row, stored_identities, stored_officers
 from storage.database import Database
 from storage.index import columns_of
 from storage.rows import row_from_text
@@ -93,7 +93,7 @@ class StoredRows:
         last = ""
         while True:
             with self._database.connect() as connection:
-                found = lone_recordings(connection, PAGE, after=last)
+                found = parties_without_row(connection, PAGE, after=last)
             yield from map(RecordingId, found)
             if len(found) < PAGE:
                 return

@@ -76,7 +76,7 @@ officers = sa.Table(
 """Further officers: one row for each officer of a call besides the one in ``recordings``. ``own_team`` is the team of
 the officer. ``operator`` and ``own_team`` are empty if the call has that name or team already, so that a search finds a
 call once. ``team`` is the call's own. The other columns copy the call's row, for the indices; ``first_`` is the officer
-in ``recordings``. Written by `storage.beside`."""
+in ``recordings``. Written by `storage.call_parties`."""
 
 identities = sa.Table(
     "identities",
@@ -88,7 +88,7 @@ identities = sa.Table(
     sa.Index("identities_by_number", "number", "started_us", "recording", *_OF_THE_CALL),
 )
 """Further numbers of the parties of a call: one row for each besides the calling and the called number, which are in
-``recordings``. The other columns copy the call's row, as in ``officers``. Written by `storage.beside`."""
+``recordings``. The other columns copy the call's row, as in ``officers``. Written by `storage.call_parties`."""
 
 erasures = sa.Table(
     "erasures",

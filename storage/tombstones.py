@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
 from storage.audit_reading import newest_first
-from storage.beside import delete_recordings
+from storage.call_parties import delete_recordings
 from storage.database import Database
 from storage.rows import time_from_json, time_to_json
 from storage.tables import deletions as _deletions
@@ -106,8 +106,8 @@ class Deletions:
         self._database = database
 
     def clear_away(self) -> None:
-        """Remove deleted data from the database's files, as far as it allows: `Database.look_over`."""
-        self._database.look_over()
+        """Remove deleted data from the database's files, as far as it allows: `Database.vacuum`."""
+        self._database.vacuum()
 
     def settle(self, tombstones: Sequence[Tombstone]) -> int:
         """Replace rows by tombstones, all or none; returns how many rows there were. Safe to repeat."""

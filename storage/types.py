@@ -225,7 +225,7 @@ class Redaction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Visibility:
     """The calls that somebody may know of: those of some teams, and those of one officer.
 
     Attributes:
@@ -247,7 +247,7 @@ class Search:
     extension: str | None = None
     number: str | None = None
     outcome: Outcome | None = None
-    within: Part | None = None
+    within: Visibility | None = None
     limit: int = 100
     offset: int = 0
 

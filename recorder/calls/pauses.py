@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recorder.common.serial_executor import SerialExecutor
-from storage import journal
+from storage import state_journal
 
 REGISTER = "pauses.journal"
 """Its name, in the home's folder of states."""
@@ -25,14 +25,14 @@ States = dict[str, State]
 def read_states(path: Path) -> States:
     """Return what a daemon wrote into the file, by call; nothing if there is no such file, or it cannot be read."""
     try:
-        return journal.read_states(path)
+        return state_journal.read_states(path)
     except OSError:
         return {}
 
 
 def write_states(path: Path, states: States) -> None:
     """Save what is left of the states after a recovery. OSError if the disk refuses."""
-    journal.write_states(path, states)
+    state_journal.write_states(path, states)
 
 
 class PauseRegister:
@@ -50,7 +50,7 @@ class PauseRegister:
         self._lock = threading.Lock()
         self._states = read_states(path)
         self._undecided: set[str] = set()
-        self._journal = journal.StateJournal(path)
+        self._journal = state_journal.StateJournal(path)
         self._changes: dict[str, dict[str, Any] | None] = {}
         self._version = 0
         self._written = 0

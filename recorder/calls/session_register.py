@@ -15,7 +15,7 @@ from typing import Any
 
 from recorder.common.serial_executor import SerialExecutor
 from recorder.rules.pausing import HOLD, Final, PauseState
-from storage import journal
+from storage import state_journal
 
 REGISTER = "sessions.journal"
 """Its name, in the home's folder of states."""
@@ -55,11 +55,11 @@ class SessionRegister:
         """What earlier sessions were left in could be read; if not, every session begins paused."""
         self._states: dict[str, Any] = {}
         try:
-            self._states = journal.read_states(path)
+            self._states = state_journal.read_states(path)
         except OSError:
             self.is_known = False
         self._states = {name: one for name, one in self._states.items() if self._is_recent(one)}
-        self._journal = journal.StateJournal(path)
+        self._journal = state_journal.StateJournal(path)
 
     def left(self, sessions: Iterable[str], groups: Iterable[str] = ()) -> LeftSession:
         """Return how a session was left that has any of these names.

@@ -125,12 +125,12 @@ def release(
 def standing(repos: HoldRepositories, case_id: str) -> list[QueryHold]:
     """Return what a case holds by search now, oldest first."""
     now = repos.now()
-    return [query for query in _queries(repos).of_case(case_id) if query.stands_at(now)]
+    return [query for query in _queries(repos).of_case(case_id) if query.is_active_at(now)]
 
 
 def waiting_scopes(repos: HoldRepositories) -> list[tuple[str, datetime]]:
     """Return the cases whose wide hold nobody has confirmed or narrowed yet, with the moment at which it ends."""
-    found = _queries(repos).standing(repos.now())
+    found = _queries(repos).active(repos.now())
     return [
         (query.case_reference, query.ends_at)
         for query in found

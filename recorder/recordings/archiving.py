@@ -137,7 +137,7 @@ class Archiver:
 
     def _is_free(self, recording: RecordingId) -> bool:
         """Tell whether nobody holds a recording, and no order to erase is open for it."""
-        return not self.holds.standing(recording, self.now()) and not self._has_order(recording)
+        return not self.holds.keeping(recording, self.now()) and not self._has_order(recording)
 
     def _has_order(self, recording: RecordingId) -> bool:
         return any(map(is_open, self.erasures.of_recording(recording)))

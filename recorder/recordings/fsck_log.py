@@ -104,7 +104,7 @@ class LogCheck:
             yield Finding(kind=Kind.HOLD, where=one.case_reference, what=what)
         for query in logged.values():
             known = table.get(query.id)
-            if query.stands_at(now) and (known is None or not _is_as_logged(known, query)):
+            if query.is_active_at(now) and (known is None or not _is_as_logged(known, query)):
                 what = (
                     f"hold {query.id} by search of {query.case_reference} is not in the index as the audit log has it"
                 )
@@ -112,7 +112,7 @@ class LogCheck:
 
     def holds_alone(self) -> Iterator[Finding]:
         """Yield holds of the index that would be lost with it."""
-        standing = Holds(self.database).all_standing(self.now(), limit=_MOST)
+        standing = Holds(self.database).all_in_effect(self.now(), limit=_MOST)
         known = journalled(readable(self.audit, HOLD_ACTS)).keys()
         for hold in standing:
             if hold.id not in known:

@@ -118,7 +118,7 @@ class Reconciler:
             rows=checker.counts["rows"],
             containers=checker.counts["containers"],
             keys=checker.counts["keys"],
-            holds=sum(1 for _ in Holds(self.database).standing_ids(self.now())),
+            holds=sum(1 for _ in Holds(self.database).held_ids(self.now())),
             findings=dict(kinds),
             audit_entries=log.entries,
             audit_unreadable=log.unreadable,

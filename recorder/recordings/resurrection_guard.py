@@ -85,8 +85,8 @@ def held_since(holds: Holds, now: Callable[[], datetime]) -> Spared:
 
     def spared(tombstones: Sequence[Tombstone]) -> set[RecordingId]:
         at = {one.id: one.deleted_at for one in tombstones}
-        held = holds.standing_among(list(at), now())
-        return {one for one in held if any(hold.placed_at > at[one] for hold in holds.standing(one, now()))}
+        held = holds.held_among(list(at), now())
+        return {one for one in held if any(hold.placed_at > at[one] for hold in holds.keeping(one, now()))}
 
     return spared
 

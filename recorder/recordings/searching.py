@@ -9,7 +9,7 @@ from recorder.rules.authorisation import may
 from recorder.rules.call_parts import narrowed, relation, seen_by
 from recorder.rules.holds import held_call, kinds_seen
 from recorder.rules.requesting import AccessRequest
-from storage.types import Part, RecordingRow, Search
+from storage.types import RecordingRow, Search, Visibility
 
 _TYPED = ("operator", "extension", "number")
 
@@ -35,7 +35,7 @@ def findable(actor: Actor, search: Search) -> Search:
     teams = actor.teams if decision.team_only else ()
     if not teams and search.operator not in (None, own):
         raise DeniedError(Fault.NOT_ALLOWED, "You see only recordings of your own calls.")
-    return replace(search, within=Part(teams=teams, operator=own))
+    return replace(search, within=Visibility(teams=teams, operator=own))
 
 
 def knows(actor: Actor, row: RecordingRow) -> bool:

@@ -85,7 +85,7 @@ class CallDeletion:
     def _doomed(
         self, page: Sequence[OldCall], files: Files, found: Periods, now: datetime, counts: Counter[str]
     ) -> list[OldCall]:
-        held = self.holds.standing_among([call.id for call in page], now)
+        held = self.holds.held_among([call.id for call in page], now)
         doomed = []
         for call in page:
             is_open = any(path.endswith(PART) for path in files.get(call.id, ()))

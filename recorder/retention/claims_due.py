@@ -57,5 +57,5 @@ def carry_out_claims(shredder: Shredder, holds: Holds, audit: AuditLog, now: dat
 
 def _due(holds: Holds, now: datetime) -> list[Claim]:
     found = [claim for claim in Claims(holds.database).open() if is_to_destroy(claim)]
-    held = holds.standing_among([claim.recording for claim in found], now)
+    held = holds.held_among([claim.recording for claim in found], now)
     return [claim for claim in found if claim.recording not in held]

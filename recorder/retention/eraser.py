@@ -118,7 +118,7 @@ class Eraser:
         try:
             with steady(self.lock.parent, self.holds, self.audit):  # until it is done nobody places a hold
                 row = self.index.get(order.recording)
-                holds = self.holds.standing(row.id, self.now()) if row.path is not None else ()
+                holds = self.holds.keeping(row.id, self.now()) if row.path is not None else ()
                 verdict = verdict_on(order, holds)
                 if verdict is OrderVerdict.CARRY_OUT and holds and not self._is_approved(order, row):
                     verdict = OrderVerdict.ASK_THE_DPO
@@ -184,7 +184,7 @@ class Eraser:
                 sha256=done.sha256,
             )
         )
-        self.index.database.fold()
+        self.index.database.truncate_log()
 
     def _sent_back(self, order: ErasureOrder) -> ErasureOrder:
         _log.warning("recording %s is held: order %s to erase waits for the DPO", order.recording, order.id)

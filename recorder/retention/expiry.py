@@ -131,7 +131,7 @@ class Expiry:
             return False
         if entry.act == QUERY_PLACED:  # its text is the number that it holds by
             query = self._queries.get(str(entry.details.get("query_hold")))
-            return query is None or not query.stands_at(now)
+            return query is None or not query.is_active_at(now)
         if entry.act not in (PLACED, *CLAIM_ACTS):
             return True
         try:
@@ -158,4 +158,4 @@ class Expiry:
 
     def _is_held(self, path: Path, now: datetime) -> bool:
         recording = path.name.partition("-")[2].partition(".")[0]
-        return is_recording_id(recording) and bool(self._holds.standing(RecordingId(recording), now))
+        return is_recording_id(recording) and bool(self._holds.keeping(RecordingId(recording), now))

@@ -66,7 +66,7 @@ def holds_listed(repos: HoldRepositories, actor: Actor, *, is_due: bool, limit: 
         if is_due:
             holds = repos.holds.due_for_review(now.date(), limit=limit)
         else:
-            holds = repos.holds.all_standing(now, limit=limit)
+            holds = repos.holds.all_in_effect(now, limit=limit)
         return [hold for hold in holds if may_see(person, hold, known_call(repos, hold))]
 
 

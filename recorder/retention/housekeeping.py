@@ -197,7 +197,7 @@ class KeyHolder:
         current = current_public(self.keys.public_folder, self.now())
         if epoch_order(current.name) <= epoch_order(name):
             return []
-        held = sealed.intersection(Holds(self.index.database).standing_ids(self.now()))
+        held = sealed.intersection(Holds(self.index.database).held_ids(self.now()))
         moved = [
             one
             for one in sorted(held)

@@ -255,8 +255,8 @@ def _refuse_held(repos: ClaimRepositories, claim: Claim, now: datetime) -> None:
     """Refuse to decide that a recording goes while somebody else needs it."""
     others = [
         hold
-        for hold in repos.holds.holds.standing(claim.recording, now)
-        if hold.id != claim.hold and hold.state_at(now) is HoldState.STANDING
+        for hold in repos.holds.holds.keeping(claim.recording, now)
+        if hold.id != claim.hold and hold.state_at(now) is HoldState.ACTIVE
     ]
     if others:
         kinds = ", ".join(sorted({str(hold.kind) for hold in others}))

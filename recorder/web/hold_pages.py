@@ -158,5 +158,5 @@ def _known(act: str) -> tuple[Callable[[HoldRepositories, Actor, str, _Change], 
 def _page(console: ConsoleParts, caller: ConsoleCaller, *, problem: str = "", status: int = 200) -> HTMLResponse:
     now = console.deps.now()
     listed = [(hold, hold.state_at(now)) for hold in holds_listed(console.deps.hold_books, caller.actor, is_due=False)]
-    due = [hold for hold, state in listed if state is HoldState.STANDING and hold.review_on <= now.date()]
+    due = [hold for hold, state in listed if state is HoldState.ACTIVE and hold.review_on <= now.date()]
     return console.renderer.page("holds.html", caller, status=status, holds=listed, due=due, problem=problem)

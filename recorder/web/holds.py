@@ -24,7 +24,7 @@ def holds_on_page(console: ConsoleParts, caller: ConsoleCaller, row: RecordingRo
 
     def offered(hold: Hold) -> list[str]:
         rules = {
-            HoldState.STANDING: {"release": may_release, "review": may_review},
+            HoldState.ACTIVE: {"release": may_release, "review": may_review},
             HoldState.GRACE: {"reinstate": may_reinstate},
         }.get(hold.state_at(now), {})
         return [act for act, rule in rules.items() if not isinstance(rule(person, hold, call, reason="shown"), Refusal)]

@@ -46,7 +46,7 @@ def start_again(folder: Path) -> tuple[list[str], list[HoldState]]:
     return acts, found
 
 
-EXPECTED = {0: [], 1: [HoldState.STANDING], 2: [HoldState.GRACE]}
+EXPECTED = {0: [], 1: [HoldState.ACTIVE], 2: [HoldState.GRACE]}
 """Where holds stand, by how many acts the audit log has."""
 
 

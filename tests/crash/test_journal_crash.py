@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 
-from storage.journal import StateJournal, read_states
+from storage.state_journal import StateJournal, read_states
 from tests.crash.counted import Steps
 from tests.crash.zygote import Zygote
 

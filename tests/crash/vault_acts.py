@@ -105,7 +105,7 @@ def erase(site: VaultSite, rng: random.Random, speaker: Speaker) -> None:
     """Order a span of a recording to be erased, and carry out what is due."""
     rows = [
         row for row in site.index.find(Search(limit=1000))
-        if row.path and row.duration_s >= 1 and not site.holds.standing(row.id, site.now)
+        if row.path and row.duration_s >= 1 and not site.holds.keeping(row.id, site.now)
     ]  # fmt: skip
     if rows:
         row = rng.choice(sorted(rows, key=lambda one: one.id))
@@ -147,7 +147,7 @@ def rotate(site: VaultSite, _rng: random.Random, speaker: Speaker) -> None:
 def hold(site: VaultSite, rng: random.Random, speaker: Speaker) -> None:
     """Hold one recording, and release another."""
     rows = sorted(row.id for row in site.index.find(Search(limit=1000)) if row.path)
-    standing = sorted(site.holds.standing_ids(site.now))
+    standing = sorted(site.holds.held_ids(site.now))
     if rows and len(standing) < 5:
         chosen = rng.choice(rows)
         wish = HoldWish(kind=HoldKind.SAR, reason="they asked for it", case_reference="S-1")
@@ -159,7 +159,7 @@ def hold(site: VaultSite, rng: random.Random, speaker: Speaker) -> None:
         else:
             speaker.say("held", id=chosen, hold=placed.id)
     if standing and rng.random() < 0.3:
-        for one in site.holds.standing(rng.choice(standing), site.now):
+        for one in site.holds.keeping(rng.choice(standing), site.now):
             if one.released_at is None:
                 speaker.say("releasing", id=one.recording, hold=one.id)
                 release_hold(site.hold_books, DORA, one.id, reason="over")

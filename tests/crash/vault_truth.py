@@ -210,14 +210,14 @@ class Check:
         return bytes(channels[0]), bytes(channels[1])
 
     def _look_at_holds(self) -> None:
-        standing = set(self._site.holds.standing_ids(self._site.now))
+        standing = set(self._site.holds.held_ids(self._site.now))
         for recording in sorted(set(self._truth.held.values()) - standing):
             self._bad(recording, "its hold was acknowledged, and is forgotten")
         for recording in sorted(standing & (self._tombstones | self._truth.gone)):
             self._bad(recording, "it was held, and is deleted")
 
     def _look_at_deletions(self) -> None:
-        standing = set(self._site.holds.standing_ids(self._site.now))
+        standing = set(self._site.holds.held_ids(self._site.now))
         for entry in of_act(self._site.audit.path, DELETED):
             for one in tombstones_of(entry):
                 if one.id not in self._tombstones and one.id not in standing:
@@ -226,7 +226,7 @@ class Check:
             self._look_at_due(self._truth.swept_at, standing)
 
     def _look_at_due(self, swept: datetime, standing: set[RecordingId]) -> None:
-        standing = standing | set(self._site.holds.standing_ids(swept))
+        standing = standing | set(self._site.holds.held_ids(swept))
         for recording, row in self._rows.items():
             is_due = row.ended_at is not None and row.ended_at + timedelta(days=KEPT_DAYS) <= swept
             if is_due and row.path is not None and recording not in standing:

@@ -32,7 +32,7 @@ from sip.offer_answer import LocalStream
 from sip.sanity import check_readable
 from sip.sdp import SdpError, UnacceptableError
 from sip.transfer import TransferError, parse_refer
-from storage import journal, runs
+from storage import runs, state_journal
 from storage.audit_chain import checked_lines
 from storage.audit_entry import line_of, parse_line
 from storage.errors import DamagedError
@@ -196,10 +196,10 @@ def _with_hash(content: bytes) -> bytes:
 
 
 def _journal(path: Path) -> None:
-    journal.read_states(path)
+    state_journal.read_states(path)
     lines = [line[8:] for line in path.read_bytes().split(b"\n")]
     path.write_bytes(b"\n".join(b"%08x%s" % (zlib.crc32(line), line) for line in lines))
-    journal.read_states(path)
+    state_journal.read_states(path)
 
 
 def _captures(*patterns: str) -> list[bytes]:

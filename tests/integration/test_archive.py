@@ -11,6 +11,7 @@ from audio.analysis import speech_seconds
 from recorder.recordings.inspection import Inspector
 from recorder.retention.housekeeping import KeyHolder, keep_house
 from storage.archive import archive
+from storage.archive_codec import compress, decompress
 from storage.container_rows import read_row
 from storage.encoding import CopyFormat
 from storage.erase import erase_spans
@@ -18,7 +19,6 @@ from storage.errors import ArchiveError, DamagedError
 from storage.export import export
 from storage.format import ContainerScan, FrameType
 from storage.g711 import DECODE
-from storage.packing import packed, unpacked
 from storage.recovery import recover
 from storage.retention_types import ErasureKind, ErasureOrder, ErasureState, HoldKind
 from storage.rows import row_from_json
@@ -81,7 +81,7 @@ def test_all_codes_of_both_laws_come_back_from_flac() -> None:
     for law in (PCMU, PCMA):
         codes = bytes(range(256)) + bytes(reversed(range(256)))
         block = pack(AUDIO, 1, law, 3, payload=codes)
-        assert unpacked(packed(block, ArchiveFormat.FLAC)) == block
+        assert decompress(compress(block, ArchiveFormat.FLAC)) == block
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -267,7 +267,7 @@ def test_it_is_part_of_the_key_holders_daily_work(site: ArchiveSite) -> None:
 
 @pytest.mark.parametrize("harm", ["cut", "format", "lengths", "empty", "more runs"])
 def test_a_packed_block_that_is_none_is_damage(harm: str) -> None:
-    good = packed(pack(AUDIO, 0, PCMA, 0, payload=bytes(range(200))), ArchiveFormat.FLAC)
+    good = compress(pack(AUDIO, 0, PCMA, 0, payload=bytes(range(200))), ArchiveFormat.FLAC)
     bad = {
         "cut": good[:-1],
         "format": b"\x09" + good[1:],
@@ -276,7 +276,7 @@ def test_a_packed_block_that_is_none_is_damage(harm: str) -> None:
         "more runs": good[:16] + good[16:-20] + bytes(20),
     }[harm]
     with pytest.raises(DamagedError):
-        unpacked(bad)
+        decompress(bad)
 
 
 def test_g711_export_of_a_flac_archive_is_byte_for_byte_the_same(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.sweep import main
-from storage import removal
-from storage.removal import TouchedFolders, remove_empty_days, unlink_all
+from storage import bulk_unlink
+from storage.bulk_unlink import TouchedFolders, remove_empty_days, unlink_all
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_folders_that_are_over_go_when_they_are_empty_and_the_rest_is_synced_onc
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[str] = []
-    monkeypatch.setattr(removal, "sync_folder", lambda folder: synced.append(str(folder.relative_to(tmp_path))))
+    monkeypatch.setattr(bulk_unlink, "sync_folder", lambda folder: synced.append(str(folder.relative_to(tmp_path))))
     for name in ("2026/08/24/k1", "2026/08/24/k2", "2026/08/25/k1", "2026/11/24/k1"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "2026/08/25/k1/other.rec").touch()

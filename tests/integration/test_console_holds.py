@@ -42,7 +42,7 @@ def acts(console: Console) -> list[str]:
 
 
 def standing(console: Console) -> list[Hold]:
-    return console.deps.hold_books.holds.all_standing(console.deps.now())
+    return console.deps.hold_books.holds.all_in_effect(console.deps.now())
 
 
 def test_the_api_places_lists_releases_and_takes_back(console: Console, clock: Clock) -> None:

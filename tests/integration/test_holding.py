@@ -58,7 +58,7 @@ def release(site: ErasureSite, who: Person, hold: Hold, why: str = "procedure is
 
 
 def table(site: ErasureSite) -> list[Hold]:
-    return site.holds.all_standing(site.now)
+    return site.holds.all_in_effect(site.now)
 
 
 def test_placed_released_and_taken_back(site: ErasureSite) -> None:
@@ -117,7 +117,7 @@ def test_the_audit_log_comes_first_and_has_what_it_takes_to_replay(site: Erasure
 def test_several_stand_and_all_must_be_released(site: ErasureSite) -> None:
     first, second = place(site), place(site, DORA, kind=HoldKind.SAR, case_reference="SAR 4")
     assert site.index.get(ID).holds == ("complaint", "sar")
-    assert site.holds.standing_among([ID], site.now) == {ID}
+    assert site.holds.held_among([ID], site.now) == {ID}
     release(site, LEA, first)
     site.now += timedelta(days=14)
     assert site.index.get(ID).holds == ("sar",)
@@ -125,7 +125,7 @@ def test_several_stand_and_all_must_be_released(site: ErasureSite) -> None:
         release(site, LEA, second)
     release(site, DORA, second)
     site.now += timedelta(days=14)
-    assert site.holds.standing_among([ID], site.now) == set()
+    assert site.holds.held_among([ID], site.now) == set()
 
 
 def test_never_the_one_complained_about(site: ErasureSite) -> None:
@@ -262,7 +262,7 @@ def test_no_hold_slips_in_between_a_look_and_a_deletion(site: ErasureSite) -> No
 
     waiting = threading.Thread(target=later)
     with steady(site.home / "state", Holds(site.index.database), site.audit):
-        assert site.holds.standing_among([ID], site.now) == set()
+        assert site.holds.held_among([ID], site.now) == set()
         waiting.start()
         waiting.join(0.3)
         assert waiting.is_alive()

@@ -67,8 +67,8 @@ def test_what_fits_is_kept_from_the_sweep(site: SweepSite, search: dict[str, Any
     assert site.index.get(one).holds == ("sar",)
     assert site.sweep() == {"held": 1}
     assert site.traces(one) == PRESENT
-    assert [hold.case_reference for hold in site.holds.standing(one, NOW)] == [CASE]
-    assert list(site.holds.standing_ids(NOW)) == [one]
+    assert [hold.case_reference for hold in site.holds.keeping(one, NOW)] == [CASE]
+    assert list(site.holds.held_ids(NOW)) == [one]
 
 
 @pytest.mark.parametrize("search", OTHERS)
@@ -147,7 +147,7 @@ def test_what_a_person_released_is_kept_for_its_days_of_grace(site: SweepSite) -
     assert site.sweep() == {"held": 2}
     assert site.sweep(NOW + 14 * DAY)["held"] == 1
     assert (site.traces(one), site.traces(other)) == (GONE, PRESENT)
-    assert list(site.holds.standing_ids(NOW + 14 * DAY)) == [other]
+    assert list(site.holds.held_ids(NOW + 14 * DAY)) == [other]
 
 
 def test_a_release_that_nobody_wrote_down_lets_no_sweep_destroy_anything(site: SweepSite) -> None:
@@ -165,8 +165,8 @@ def test_two_cases_hold_one_recording_and_one_release_is_not_the_others(site: Sw
         query = replace(placed(site, number=CALLER), case_reference=case)
         QueryHolds(site.database).save([query])
     QueryHolds(site.database).save((), [Release(case_reference=CASE, recording=one, grace_until=NOW - DAY)])
-    assert [hold.case_reference for hold in site.holds.standing(one, NOW)] == ["SAR-2026-0002"]
-    assert list(site.holds.standing_ids(NOW)) == [one]
+    assert [hold.case_reference for hold in site.holds.keeping(one, NOW)] == ["SAR-2026-0002"]
+    assert list(site.holds.held_ids(NOW)) == [one]
 
 
 def test_the_tables_are_made_again_from_the_audit_log(site: SweepSite) -> None:

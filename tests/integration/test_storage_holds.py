@@ -78,23 +78,23 @@ def test_what_is_placed_is_there_as_it_was(holds: Holds) -> None:
 
 def test_what_stands(holds: Holds) -> None:
     holds.place(released(hold(1, placed_at=NOW - 20 * DAY), at=NOW - 14 * DAY))
-    assert holds.standing(ID, NOW) == []
+    assert holds.keeping(ID, NOW) == []
     holds.place(released(hold(2, placed_at=NOW - 20 * DAY), at=NOW - 14 * DAY + timedelta(microseconds=1)))
-    assert [h.id for h in holds.standing(ID, NOW)] == ["00000002"]
+    assert [h.id for h in holds.keeping(ID, NOW)] == ["00000002"]
     holds.place(hold(3))
-    assert [h.id for h in holds.standing(ID, NOW)] == ["00000002", "00000003"]
+    assert [h.id for h in holds.keeping(ID, NOW)] == ["00000002", "00000003"]
     assert [h.id for h in holds.of_recording(ID)] == ["00000001", "00000002", "00000003"]
-    assert [h.id for h in holds.all_standing(NOW)] == ["00000002", "00000003"]
+    assert [h.id for h in holds.all_in_effect(NOW)] == ["00000002", "00000003"]
 
 
 def test_many_are_asked_at_once_and_streamed(holds: Holds) -> None:
     holds.save(hold(number, recording=recording(number)) for number in range(2500))
     holds.save(hold(5000 + number, recording=recording(number)) for number in range(10))
     holds.save([released(hold(9000, recording=recording(9000)), at=NOW - 30 * DAY)])
-    assert list(holds.standing_ids(NOW)) == [recording(number) for number in range(2500)]
+    assert list(holds.held_ids(NOW)) == [recording(number) for number in range(2500)]
     asked = [recording(number) for number in range(2000, 9001)]
-    assert holds.standing_among(asked, NOW) == {recording(number) for number in range(2000, 2500)}
-    assert holds.standing_among([], NOW) == set()
+    assert holds.held_among(asked, NOW) == {recording(number) for number in range(2000, 2500)}
+    assert holds.held_among([], NOW) == set()
 
 
 def test_due_for_review(holds: Holds) -> None:
@@ -124,13 +124,13 @@ def test_saving_changes_but_a_reason_once_stored(holds: Holds) -> None:
 @pytest.mark.parametrize("state", list(HoldState))
 def test_the_life_of_a_hold(state: HoldState, event: HoldEvent) -> None:
     made = {
-        HoldState.STANDING: hold(),
+        HoldState.ACTIVE: hold(),
         HoldState.GRACE: released(hold(), at=NOW - 13 * DAY),
         HoldState.OVER: released(hold(), at=NOW - 14 * DAY),
     }[state]
     expected = {
-        (HoldState.STANDING, HoldEvent.RELEASE),
-        (HoldState.STANDING, HoldEvent.REVIEW),
+        (HoldState.ACTIVE, HoldEvent.RELEASE),
+        (HoldState.ACTIVE, HoldEvent.REVIEW),
         (HoldState.GRACE, HoldEvent.REINSTATE),
     }
     assert set(TABLE) == expected

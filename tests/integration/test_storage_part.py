@@ -12,7 +12,7 @@ from storage.database import Database
 from storage.index import Index
 from storage.migrations import upgrade
 from storage.rows import row_from_json
-from storage.types import Officer, Outcome, Part, RecordingId, RecordingRow, Search, Segment, SegmentKind
+from storage.types import Officer, Outcome, RecordingId, RecordingRow, Search, Segment, SegmentKind, Visibility
 from tests.helpers.storage_home import row
 from tests.integration.test_storage_migrations import fill, plain_engine
 
@@ -59,10 +59,11 @@ def parts_of(dice: random.Random, call: RecordingRow) -> tuple[Segment, ...]:
 
 CALLS = calls()
 PARTS = [
-    Part(), Part(teams=("North",)), Part(teams=("North", "South", "North")), Part(operator="ann"),
-    Part(teams=("North",), operator="ann"), Part(teams=TEAMS, operator="bob"), Part(teams=("Nowhere",), operator="cem"),
-    Part(teams=("Late",)),
-    Part(teams=("O'Neill \" team",)), Part(operator="nobody"),
+    Visibility(), Visibility(teams=("North",)), Visibility(teams=("North", "South", "North")),
+    Visibility(operator="ann"), Visibility(teams=("North",), operator="ann"), Visibility(teams=TEAMS, operator="bob"),
+    Visibility(teams=("Nowhere",), operator="cem"),
+    Visibility(teams=("Late",)),
+    Visibility(teams=("O'Neill \" team",)), Visibility(operator="nobody"),
 ]  # fmt: skip
 ASKED: list[dict[str, object]] = [
     {}, {"operator": "ann"}, {"operator": "bob", "extension": "2001"}, {"number": "020 7946 0000"},
@@ -112,8 +113,8 @@ def test_everything_that_may_be_known_and_nothing_else_each_once(index: Index) -
 def test_a_call_that_changes_its_team_is_found_by_the_new_one_only(index: Index) -> None:
     moved = replace(CALLS[0], team="Moved", segments=())
     index.save(moved)
-    assert [call.id for call in index.find(Search(within=Part(teams=("Moved",))))] == [moved.id]
-    old = Search(within=Part(teams=(CALLS[0].team,)), limit=1000)
+    assert [call.id for call in index.find(Search(within=Visibility(teams=("Moved",))))] == [moved.id]
+    old = Search(within=Visibility(teams=(CALLS[0].team,)), limit=1000)
     assert moved.id not in {call.id for call in index.find(old)}
 
 
@@ -141,8 +142,10 @@ def test_teams_of_before_0007_are_taken_from_the_rows(database_url: str) -> None
         names, marks = ", ".join(officer), ", ".join(f":{name}" for name in officer)
         connection.execute(sa.text(f"INSERT INTO officers ({names}) VALUES ({marks})"), officer)
     index = Index(database_url)
-    found = index.find(Search(within=Part(teams=("North",))))
+    found = index.find(Search(within=Visibility(teams=("North",))))
     assert [call.id for call in found] == [row()["id"]]
-    assert [call.id for call in index.find(Search(operator="bob", within=Part(teams=("North",))))] == [row()["id"]]
-    assert index.count(Search(within=Part(teams=("",)))) == 3
+    assert [call.id for call in index.find(Search(operator="bob", within=Visibility(teams=("North",))))] == [
+        row()["id"]
+    ]
+    assert index.count(Search(within=Visibility(teams=("",)))) == 3
     index.close()

@@ -51,7 +51,7 @@ def test_no_byte_of_what_was_deleted_or_replaced_is_left(index: Index, tmp_path:
     for number in range(2, ROWS, 3):
         index.save(replace(row(number), peaks=(b"", b"")))
     assert traces(tmp_path, "doomed"), "a trace would not be found"
-    index.database.look_over()
+    index.database.vacuum()
     assert traces(tmp_path, "doomed") == traces(tmp_path, "former") == {}
     assert traces(tmp_path, "kept")["index.sqlite"] > 4 * ROWS // 3
     assert index.get(row(2).id).operator == row(2).operator
@@ -65,9 +65,9 @@ def test_folding_waits_for_readers_and_says_when_it_was_in_vain(index: Index, tm
         index.remove(row(1).id)
         with index.database.connect() as own:
             own.exec_driver_sql("PRAGMA busy_timeout = 10")
-        assert not index.database.fold()
+        assert not index.database.truncate_log()
     assert traces(tmp_path, "doomed000001")
-    assert index.database.fold()
+    assert index.database.truncate_log()
     assert not traces(tmp_path, "doomed000001")
     assert (tmp_path / "index.sqlite-wal").stat().st_size == 0
     reader.close()
@@ -78,8 +78,8 @@ def test_a_server_is_vacuumed(postgres: PostgresServer) -> None:
     index = Index(postgres.new_database())
     index.save_many(row(number) for number in range(10))
     index.remove_many([row(number).id for number in range(9)])
-    assert index.database.fold()
-    index.database.look_over()
+    assert index.database.truncate_log()
+    index.database.vacuum()
     with index.database.connect() as connection:
         found = connection.exec_driver_sql(
             "SELECT reltuples, relallvisible = relpages FROM pg_class WHERE relname = 'recordings'"

@@ -183,7 +183,7 @@ def test_what_a_hold_must_say(kind: HoldKind, reference: str, against: tuple[str
 def test_where_a_hold_stands() -> None:
     until = NOW + timedelta(days=14)
     assert until == NOW + GRACE
-    assert hold().state_at(NOW + timedelta(days=9999)) is HoldState.STANDING
+    assert hold().state_at(NOW + timedelta(days=9999)) is HoldState.ACTIVE
     assert hold(grace_until=until).state_at(until - timedelta(microseconds=1)) is HoldState.GRACE
     assert hold(grace_until=until).state_at(until) is HoldState.OVER
 

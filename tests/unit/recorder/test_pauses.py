@@ -8,7 +8,7 @@ import pytest
 
 from recorder.calls.pauses import PauseRegister, read_states, write_states
 from recorder.common.serial_executor import SerialExecutor
-from storage import journal
+from storage import state_journal
 
 PAUSED = {"state": "paused", "reasons": ["agent"], "position_s": 1.5}
 
@@ -20,7 +20,7 @@ def executor() -> Iterator[SerialExecutor]:
     made.close()
 
 
-on_disk = journal.read_states
+on_disk = state_journal.read_states
 
 
 def test_done_means_on_the_disk(tmp_path: Path, executor: SerialExecutor) -> None:

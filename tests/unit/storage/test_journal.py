@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from storage.journal import StateJournal, read_states, write_states
+from storage.state_journal import StateJournal, read_states, write_states
 
 
 class Kept:

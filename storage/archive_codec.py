@@ -25,7 +25,7 @@ _Ints = NDArray[np.int16]
 
 _HEAD = struct.Struct("<B3xIII")
 _LARGEST = 16 << 20
-"""Largest decompressed size of a block, bytes, for runs and audio each: larger ones were not written by `packed`."""
+"""Largest decompressed size of a block, bytes, for runs and audio each: larger ones were not written by `compress`."""
 
 _NUMBERS = {ArchiveFormat.FLAC: 1, ArchiveFormat.OPUS: 2}
 _FORMATS = {number: form for form, number in _NUMBERS.items()}
@@ -54,7 +54,7 @@ def _nearest(law: int) -> Bytes:
 _NEAREST = {law: _nearest(law) for law in (PCMU, PCMA)}
 
 
-def packed(block: bytes, form: ArchiveFormat) -> bytes:
+def compress(block: bytes, form: ArchiveFormat) -> bytes:
     """Compress a block of runs.
 
     Raises:
@@ -78,11 +78,11 @@ def packed(block: bytes, form: ArchiveFormat) -> bytes:
     return _HEAD.pack(_NUMBERS[form], len(small), *map(len, streams)) + small + b"".join(streams)
 
 
-def unpacked(content: bytes) -> bytes:
+def decompress(content: bytes) -> bytes:
     """Decompress a block of runs; the G.711 of Opus is approximate.
 
     Raises:
-        DamagedError: It was not made by `packed`.
+        DamagedError: It was not made by `compress`.
     """
     try:
         return _unpacked(content)

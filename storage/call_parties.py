@@ -27,7 +27,7 @@ LONGEST = 80
 """Longest number that is indexed, characters; a longer text is not a number."""
 
 
-def save_beside(connection: sa.Connection, rows: Sequence[RecordingRow]) -> None:
+def save_parties(connection: sa.Connection, rows: Sequence[RecordingRow]) -> None:
     """Store the further officers and numbers of some recordings; earlier ones are replaced."""
     _forget(connection, [row.id for row in rows])
     if others := [other for row in rows for other in officers_of(row)]:
@@ -67,7 +67,7 @@ def _stored(
     return found
 
 
-def lone_recordings(connection: sa.Connection, limit: int, *, after: str = "") -> list[str]:
+def parties_without_row(connection: sa.Connection, limit: int, *, after: str = "") -> list[str]:
     """Return at most ``limit`` ids, in order, that have rows beside but no row of a recording."""
     lone = [
         sa.select(column.label("id")).where(column > after, ~sa.exists().where(_recordings.c.id == column))
