@@ -68,7 +68,7 @@ Act = Future[PauseAnswer]
 """An act: its answer once the state is on disk; OSError when it could not be stored."""
 
 
-class DoneAct(Act):
+class AppliedAct(Act):
     """An act whose deed is done already, and only its state has still to be stored; ``answer`` is what it will be."""
 
     def __init__(self, answer: PauseAnswer) -> None:
@@ -76,14 +76,14 @@ class DoneAct(Act):
         self.answer = answer
 
 
-def together(act: Act, others: Sequence[Act]) -> Act:
+def all_of(act: Act, others: Sequence[Act]) -> Act:
     """Return an act that is done when others are done as well; what it answers is the first one's.
 
     If any of them could not be stored, neither could the whole: nobody may rely on a pause that is half on disk.
     """
     if not others:
         return act
-    whole: Act = DoneAct(act.answer) if isinstance(act, DoneAct) else Act()
+    whole: Act = AppliedAct(act.answer) if isinstance(act, AppliedAct) else Act()
     waiting = [act, *others]
 
     def on_done(_: Act) -> None:
@@ -104,7 +104,7 @@ def together(act: Act, others: Sequence[Act]) -> Act:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
+class ActEntry:
     """Who did an act, as the audit log names it."""
 
     act: str
@@ -113,12 +113,12 @@ class Signature:
     details: dict[str, Any]
     text: str = ""
 
-    def of(self, subject: str) -> "Signature":
+    def of(self, subject: str) -> "ActEntry":
         """Return the same for another subject."""
         return replace(self, subject=subject)
 
 
-def signed(services: CallServices, act: Act, signature: Signature) -> "Future[PauseAnswer]":
+def audited(services: CallServices, act: Act, signature: ActEntry) -> "Future[PauseAnswer]":
     """Return the answer of an act once it is in the audit log as well, whether or not somebody still waits for it.
 
     What is done already is written down while its state is being stored. An act that could not be stored is audited as
@@ -126,24 +126,24 @@ def signed(services: CallServices, act: Act, signature: Signature) -> "Future[Pa
     stops for it (design section 6), and its entry comes later.
     """
     told: Future[PauseAnswer] = Future()
-    begun = entered(services, signature, act.answer.as_json()) if isinstance(act, DoneAct) else None
+    begun = submit_entry(services, signature, act.answer.as_json()) if isinstance(act, AppliedAct) else None
 
     def on_disk(stored: Act) -> None:
         error = stored.exception()
         if error is not None:
             services.alarm("pause_state_not_stored")
             not_stored = replace(signature, act=f"{signature.act}.not_stored")
-            entered(services, not_stored).add_done_callback(lambda _: told.set_exception(error))
+            submit_entry(services, not_stored).add_done_callback(lambda _: told.set_exception(error))
             return
         answer = stored.result()
-        entry = begun or entered(services, signature, answer.as_json())
+        entry = begun or submit_entry(services, signature, answer.as_json())
         entry.add_done_callback(lambda _: told.set_result(answer))
 
     act.add_done_callback(on_disk)
     return told
 
 
-def written(services: CallServices, signature: Signature) -> "Future[None]":
+def write_entry(services: CallServices, signature: ActEntry) -> "Future[None]":
     """Write a signature down by itself; AuditUnavailableError, and an alarm, when the audit log cannot be written."""
 
     def append() -> None:
@@ -156,12 +156,12 @@ def written(services: CallServices, signature: Signature) -> "Future[None]":
     return services.act_writer.submit(append)
 
 
-def refused(services: CallServices, signature: Signature, why: str) -> "Future[None]":
+def audit_refusal(services: CallServices, signature: ActEntry, why: str) -> "Future[None]":
     """Write down that an act was refused; the future is done when that is in the audit log, or kept for it."""
-    return entered(services, replace(signature, act=f"{signature.act}.refused"), {"why": why})
+    return submit_entry(services, replace(signature, act=f"{signature.act}.refused"), {"why": why})
 
 
-def placed(services: CallServices, order: ErasureOrder) -> "Future[None]":
+def place_order(services: CallServices, order: ErasureOrder) -> "Future[None]":
     """Store an order to erase; the future is done when it is on disk, and an OSError when it is not.
 
     Nobody may be told that a span will be erased before that.
@@ -177,12 +177,12 @@ def placed(services: CallServices, order: ErasureOrder) -> "Future[None]":
     return services.orders.submit(place)
 
 
-def entered(services: CallServices, signature: Signature, also: Mapping[str, Any] | None = None) -> "Future[None]":
+def submit_entry(services: CallServices, signature: ActEntry, also: Mapping[str, Any] | None = None) -> "Future[None]":
     """Write a signature down, with more details; the future is done when it is in the audit log, or kept for it."""
     return services.act_writer.submit(services.late.enter, **_fields(signature, also or {}))
 
 
-def _fields(signature: Signature, also: Mapping[str, Any]) -> dict[str, Any]:
+def _fields(signature: ActEntry, also: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "act": signature.act,
         "actor": signature.actor,

@@ -6,7 +6,7 @@ Offers are answered here, not passed on. What SDP and a media leg have to do wit
 
 import logging
 
-from recorder.calls.answering import Answering
+from recorder.calls.answering_party import AnsweringParty
 from recorder.calls.call_interfaces import MediaPath, TransferableCall
 from recorder.calls.dial_plan import DialPlan
 from recorder.calls.dialling import Dialling
@@ -88,7 +88,7 @@ class BridgedMedia(MediaPath):
         self._plan = plan
         self._groups = groups
         self.target = TransferTarget(recorded, transfers)
-        self._answering = Answering(call, dialling, plan, recorded.id)
+        self._answering = AnsweringParty(call, dialling, plan, recorded.id)
         self._joining = Joining(recorded, recorded.recording, recorded.keypad)
         self._hold_rule = HoldRule(recorded.controls)
         self._asked: set[Side] = set()
@@ -114,15 +114,15 @@ class BridgedMedia(MediaPath):
         self._answering.rang()
         has_media = event.body is not None and self._sides.take_answer(Side.B, event.body)
         self._far_headers = event.headers
-        self._call.goes_by(*numbers_in(event.headers), is_claim=True)
+        self._call.note_numbers(*numbers_in(event.headers), is_claim=True)
         self._call.apply(Rang(has_media=has_media))
 
     def answered(self, event: LegAnswered) -> None:
         """Take B's answer; one that cannot be bridged is hung up and counts as refused."""
         call, party = self._call, self._sides[Side.B]
         self._far_headers = event.headers
-        call.goes_by(self._dialling.dialled, event.asserted_user or "")
-        call.goes_by(*numbers_in(event.headers), is_claim=True)
+        call.note_numbers(self._dialling.dialled, event.asserted_user or "")
+        call.note_numbers(*numbers_in(event.headers), is_claim=True)
         if (event.body is None and party.is_settled) or self._sides.take_answer(Side.B, event.body):
             call.apply(self._answering.answered(event))
         else:
@@ -236,19 +236,19 @@ class BridgedMedia(MediaPath):
     def _answer_a(self) -> None:
         party, leg = self._sides[Side.A], self._call.legs.a
         assert leg is not None
-        headers = self._call.as_told_to(Side.A, self._far_headers)
+        headers = self._call.headers_for(Side.A, self._far_headers)
         self._is_told = bool(headers)
-        self._services.endpoint.answer(leg, party.answer_first(self._sides[Side.B].codecs), headers=headers)
+        self._services.endpoint.answer(leg, party.answer_invite(self._sides[Side.B].codecs), headers=headers)
         self.recorded.announcer.listen_for_keys()
 
     def _ring_a(self, command: Ring) -> None:
         leg = self._call.legs.a
         assert leg is not None
-        headers = self._call.as_told_to(Side.A, self._far_headers)
+        headers = self._call.headers_for(Side.A, self._far_headers)
         if not command.early:
             self._services.endpoint.ring(leg, headers=headers)
             return
-        early = self._sides[Side.A].answer_first(self._sides[Side.B].codecs)
+        early = self._sides[Side.A].answer_invite(self._sides[Side.B].codecs)
         self._services.endpoint.ring(leg, status=183, body=early, headers=headers)
         self._bridge_early()
 
@@ -273,7 +273,7 @@ class BridgedMedia(MediaPath):
         if is_first and not self._is_told and self._plan.is_inside(call.offered.source):
             call.identify(Side.A, identity_in(self._far_headers))
         self._groups.joined(recorded.controls)
-        recorded.tell()
+        recorded.publish()
         for side in Side:  # either may have held before, or whoever left held the one who stays
             self._session_changed(side)
         for side, body in recorded.early_info.take():

@@ -59,7 +59,7 @@ _log = logging.getLogger(__name__)
 class Call(TransferableCall):
     """One call from its offer to its end.
 
-    `recorder.calls.call_making` gives it its other parts.
+    `recorder.calls.call_maker` gives it its other parts.
 
     Args:
         services: The daemon's parts.
@@ -154,7 +154,7 @@ class Call(TransferableCall):
             case IdentityChanged() if event.is_by_info and not self._plan.is_inside(event.source):
                 _log.info("an INFO from outside names who is to be shown; it is ignored")
             case IdentityChanged():
-                self.goes_by(event.user, is_claim=not self._plan.is_inside(event.source))
+                self.note_numbers(event.user, is_claim=not self._plan.is_inside(event.source))
                 self.identify(side.other, event.headers)
                 self.media.renamed(side, event)
             case _:
@@ -162,20 +162,20 @@ class Call(TransferableCall):
 
     # --- who is there
 
-    def seat(self, side: Side, party: Party) -> None:
+    def put_party(self, side: Side, party: Party) -> None:
         """Put a party on a side."""
         if self.recorded is not None:
-            self.recorded.recording.seated(self.parties[side].number, party.number)
+            self.recorded.recording.note_party(self.parties[side].number, party.number)
         self.parties[side] = party
 
-    def goes_by(self, *numbers: str, is_claim: bool = False) -> None:
+    def note_numbers(self, *numbers: str, is_claim: bool = False) -> None:
         """Note numbers that a party goes by; only a recording has a use for them."""
         if self.recorded is not None:
-            self.recorded.recording.goes_by(numbers, is_claim=is_claim)
+            self.recorded.recording.note_numbers(numbers, is_claim=is_claim)
 
-    def borrow(self, side: Side, lender: TransferableCall, theirs: Side, *, teller: LegId) -> None:
+    def take_from(self, side: Side, lender: TransferableCall, theirs: Side, *, referrer: LegId) -> None:
         """Have a party of another call take the place of a side."""
-        self.transfers.borrow(side, lender, theirs, teller=teller)
+        self.transfers.take_from(side, lender, theirs, referrer=referrer)
 
     @property
     def is_talking(self) -> bool:
@@ -185,11 +185,11 @@ class Call(TransferableCall):
 
     def identify(self, side: Side, headers: tuple[Header, ...]) -> None:
         """Tell a side who is at the other end now."""
-        leg, said = self.legs.of(side), self.as_told_to(side, headers)
+        leg, said = self.legs.of(side), self.headers_for(side, headers)
         if leg is not None and said and self.progress.was_joined:
             self.services.endpoint.identify(leg, said)
 
-    def as_told_to(self, side: Side, headers: tuple[Header, ...]) -> tuple[Header, ...]:
+    def headers_for(self, side: Side, headers: tuple[Header, ...]) -> tuple[Header, ...]:
         """Return the headers of one side as the other may have them: who asks for privacy is not named outside."""
         there = self.offered.source if side is Side.A else self.dialling.far
         return headers if there is not None and self._plan.is_inside(there) else without_private(headers)
@@ -221,7 +221,7 @@ class Call(TransferableCall):
             self.legs.put(command.side, leg)
             if gone is not None:
                 self.services.endpoint.hang_up(gone)
-        self.seat(command.side, party)
+        self.put_party(command.side, party)
         if leg is not None:
             self.media.replaced(command.side, command.after)
 

@@ -66,11 +66,11 @@ class TransferableCall(SipCall):
         """Apply an event to the table, and do what it says."""
 
     @abstractmethod
-    def seat(self, side: Side, party: Party) -> None:
+    def put_party(self, side: Side, party: Party) -> None:
         """Put a party on a side."""
 
     @abstractmethod
-    def goes_by(self, *numbers: str, is_claim: bool = False) -> None:
+    def note_numbers(self, *numbers: str, is_claim: bool = False) -> None:
         """Note numbers that a party goes by: a recording is found by them.
 
         Args:
@@ -84,11 +84,11 @@ class TransferableCall(SipCall):
         """Tell whether the sides are joined, nobody is about to be replaced, and nobody is lent to another call."""
 
     @abstractmethod
-    def borrow(self, side: Side, lender: "TransferableCall", theirs: Side, *, teller: LegId) -> None:
+    def take_from(self, side: Side, lender: "TransferableCall", theirs: Side, *, referrer: LegId) -> None:
         """Have a party of another call take the place of a side."""
 
     @abstractmethod
-    def as_told_to(self, side: Side, headers: tuple[Header, ...]) -> tuple[Header, ...]:
+    def headers_for(self, side: Side, headers: tuple[Header, ...]) -> tuple[Header, ...]:
         """Return the headers of one side as the other may have them."""
 
     @abstractmethod

@@ -12,7 +12,7 @@ from recorder.calls.component import Component
 from recorder.calls.media_errors import MediaError
 from recorder.calls.negotiation import offer_to_second, still_bridged
 from recorder.calls.party_media import PartyMedia
-from recorder.calls.recordable import RecordableCall
+from recorder.calls.recordable_call import RecordableCall
 from recorder.calls.rules.call_events import Side
 from recorder.rules.routing import find_peer
 from sip.events import Body, CallOffered

@@ -15,8 +15,8 @@ from recorder.audit.late_entries import LateEntries
 from recorder.calls.filing import Filing
 from recorder.calls.lateness import Lateness
 from recorder.calls.notices import Message
-from recorder.calls.opt_outs import OptOutRegister
-from recorder.calls.pauses import PauseRegister
+from recorder.calls.opt_out_register import OptOutRegister
+from recorder.calls.pause_register import PauseRegister
 from recorder.calls.session_register import SessionRegister
 from recorder.common.serial_executor import SerialExecutor
 from recorder.config.settings import Config

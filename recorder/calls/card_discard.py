@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
-from recorder.calls.acts import Act, Signature, signed
+from recorder.calls.acts import Act, ActEntry, audited
 from recorder.calls.recording import Recording
 from recorder.calls.recording_state import RecordingState
 from recorder.permissions import Act as Permission
@@ -45,9 +45,9 @@ class PendingDiscard:
     if_kept: Callable[[Act], Act]
     done: Act = field(default_factory=Act)
 
-    def end_as(self, act: Act, *, is_kept: bool = False) -> None:
+    def answer_as(self, act: Act, *, is_kept: bool = False) -> None:
         """Answer as another act is answered, unless the answer was given already."""
-        hand_on(act, self.done, is_kept=is_kept)
+        copy_result(act, self.done, is_kept=is_kept)
 
     def refuse(self, error: BaseException) -> None:
         """Answer with an error, unless the answer was given already."""
@@ -55,7 +55,7 @@ class PendingDiscard:
             self.done.set_exception(error)
 
 
-def hand_on(act: Act, done: Act, *, is_kept: bool = False) -> None:
+def copy_result(act: Act, done: Act, *, is_kept: bool = False) -> None:
     """Have an act end as another one does, unless it has ended already."""
 
     def ended(of: Act) -> None:
@@ -117,12 +117,12 @@ class CardDiscard:
             reason=reason, by=by, was_held=was_held, at_s=at_s, paused=self._state.stored(at_s), if_kept=if_kept
         )
         if answers_by is not None:  # whoever pauses is told in time that nothing more is recorded
-            recording.services.scheduler.call_later(answers_by, hand_on, pending.paused, pending.done)
+            recording.services.scheduler.call_later(answers_by, copy_result, pending.paused, pending.done)
         self._ask_whether_kept(pending)
         return pending.done
 
     def _ask_whether_kept(self, pending: PendingDiscard) -> None:
-        services, decided = self._recording.services, self._recording.keep(self._decided)
+        services, decided = self._recording.services, self._recording.with_call(self._decided)
         may_go = services.orders.submit(services.discards.decide, self._recording.id)
         may_go.add_done_callback(lambda answer: services.scheduler.submit(decided, pending, answer))
 
@@ -135,7 +135,7 @@ class CardDiscard:
                 self._keep_paused(pending, unknown)
             elif self._recording.pause_reasons.final is not None:  # ended for good by another act meanwhile
                 self._settle()
-                pending.end_as(pending.paused)
+                pending.answer_as(pending.paused)
             else:
                 self._discard_pending(pending)
         except RefusedError as error:
@@ -149,9 +149,9 @@ class CardDiscard:
 
     def _keep_paused(self, pending: PendingDiscard, unknown: BaseException | None) -> None:
         pause_reasons = self._recording.pause_reasons
-        self._recording.keep_state(pause_reasons.state, sorted(pause_reasons.reasons), pending.at_s)
+        self._recording.store_state(pause_reasons.state, sorted(pause_reasons.reasons), pending.at_s)
         self._tell_kept(unknown)
-        pending.end_as(pending.if_kept(pending.paused), is_kept=True)
+        pending.answer_as(pending.if_kept(pending.paused), is_kept=True)
 
     def _discard_pending(self, pending: PendingDiscard) -> None:
         recording = self._recording
@@ -159,10 +159,10 @@ class CardDiscard:
         discarded, is_late = self._discard(pending.reason, pending.by), pending.done.done()
         if is_late:  # its first entry says that it was paused
             details = {"decided_late": True}
-            signature = Signature(act=Permission.PAUSE.value, actor=pending.by, subject=recording.id, details=details)
-            signed(recording.services, discarded, signature)
-        pending.end_as(discarded)
-        settle = recording.keep(self._settle)
+            signature = ActEntry(act=Permission.PAUSE.value, actor=pending.by, subject=recording.id, details=details)
+            audited(recording.services, discarded, signature)
+        pending.answer_as(discarded)
+        settle = recording.with_call(self._settle)
         discarded.add_done_callback(lambda act: settle() if act.exception() is None else None)
 
     def _settle(self) -> None:
@@ -194,7 +194,7 @@ class CardDiscard:
         position_s = self._recording.gate.end(Final.DISCARDED, reason, by)
         act = self._state.stored(position_s, *(() if in_progress is None else (in_progress.file.destroy,)))
         self._file_row()
-        tell = self._recording.keep(self._tell_discarded)
+        tell = self._recording.with_call(self._tell_discarded)
         act.add_done_callback(lambda done: tell(done.exception() is None))
         return act
 

@@ -26,7 +26,7 @@ class Component(Generic[Whole]):
         assert call is not None, "the call is gone: what comes later has to keep it"
         return call
 
-    def _kept(self, fn: Callable[..., Result]) -> Callable[..., Result]:
+    def _with_call(self, fn: Callable[..., Result]) -> Callable[..., Result]:
         """Return ``fn`` for somebody who calls it later, perhaps after the call's end: the call is kept until then."""
         return partial(_called, self._call, fn)
 

@@ -70,10 +70,10 @@ class DialPlan:
         """Return how a number is reached by somebody at an address, or None: nothing leads there."""
         peer = self.peer(source)
         route = find_route(self._services.config.route, peer=peer.name if peer else None, number=number)
-        return self._way(route) if route else None
+        return self._choice_on(route) if route else None
 
     @property
-    def nowhere(self) -> RouteChoice | None:
+    def unroutable(self) -> RouteChoice | None:
         """Return a choice without targets, for a call that no route takes; None where there is no route at all."""
         routes = self._services.config.route
         return RouteChoice(route=routes[0], targets=(), loop_mark="") if routes else None
@@ -88,7 +88,7 @@ class DialPlan:
             kind=self._kind_of(there),
             leads_inside=self._leads_inside,
         )
-        return tuple(map(self._way, routes))
+        return tuple(map(self._choice_on, routes))
 
     def may_transfer_to(self, number: str, route: Route) -> bool:
         """Tell whether a transfer or redirection may dial a number on a route; one that may not raises an alarm."""
@@ -111,7 +111,7 @@ class DialPlan:
             return NumberKind.EMERGENCY
         return NumberKind.OURS if there.extension is not None or there.is_mailbox else NumberKind.UNKNOWN
 
-    def _way(self, route: Route) -> RouteChoice:
+    def _choice_on(self, route: Route) -> RouteChoice:
         return RouteChoice.on(route, frozenset(self._dead), self.loop_mark, self._services.locate)
 
     def party_at(self, number: str) -> Party:
@@ -141,4 +141,4 @@ class DialPlan:
         return all(map(self.is_inside, self._targets_of(route)))
 
     def _targets_of(self, route: Route) -> tuple[Address, ...]:
-        return self._way(route).targets or route.targets
+        return self._choice_on(route).targets or route.targets

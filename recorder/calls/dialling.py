@@ -6,7 +6,7 @@ from audio.types import PortsExhaustedError
 from recorder.calls.call_interfaces import ACCOUNT_REFUSALS, TransferableCall
 from recorder.calls.component import Component
 from recorder.calls.dial_plan import DialPlan, RouteChoice
-from recorder.calls.redirects import Following, Redirection
+from recorder.calls.redirects import RedirectHistory, Redirection
 from recorder.calls.registry import CallRegistry
 from recorder.rules.routing import Route, find_peer
 from sip.commands import OutgoingCall
@@ -35,7 +35,7 @@ class Dialling(Component[TransferableCall]):
         self.choice = choice
         self._registry = registry
         self._plan = plan
-        self._following = Following()
+        self._redirects = RedirectHistory()
         self.far: Address | None = None
         self.dialled = call.offered.request_user
 
@@ -48,9 +48,9 @@ class Dialling(Component[TransferableCall]):
         """Dial B again where a 3xx leads, if the route follows redirections; tell whether it is dialled."""
         if event.status // 100 != 3 or not self.choice.route.follow_redirects:
             return False
-        found = self._following.next(event.headers, self._is_peer)
+        found = self._redirects.next(event.headers, self._is_peer)
         while found is not None and not self._may_follow(found):
-            found = self._following.next(event.headers, self._is_peer)
+            found = self._redirects.next(event.headers, self._is_peer)
         if found is not None:
             if found.user.removeprefix("+").isdigit():  # a phone's name for itself says nothing of who it is
                 self.dialled = found.user

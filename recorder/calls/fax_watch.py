@@ -8,7 +8,7 @@ import logging
 import time
 
 from audio.types import FaxHeard, Prompt, VoiceHeard
-from recorder.calls.bridged import BridgedCall
+from recorder.calls.bridged_call import BridgedCall
 from recorder.calls.component import Component
 from recorder.calls.recording_controls import RecordingControls
 from recorder.calls.rules.call_events import CallState, Side
@@ -59,7 +59,7 @@ class FaxWatch(Component[BridgedCall]):
         if self._rule.heard(kind, time.monotonic()) and not self._is_listening:
             self._is_by_officer = side is call.progress.officer
             self._listen(is_on=True)
-            call.services.scheduler.call_later(QUIET_S + _LOOK_LATER_S, self._kept(self._look))
+            call.services.scheduler.call_later(QUIET_S + _LOOK_LATER_S, self._with_call(self._look))
 
     def _spoken(self) -> None:
         """Go on recording since somebody speaks, unless something else has ended it."""
@@ -95,7 +95,7 @@ class FaxWatch(Component[BridgedCall]):
 
     def _changed(self, position_s: float) -> None:
         pause_reasons = self._recording.pause_reasons
-        self._recording.keep_state(pause_reasons.state, sorted(pause_reasons.reasons), position_s)
+        self._recording.store_state(pause_reasons.state, sorted(pause_reasons.reasons), position_s)
         self._controls.state.changed()
 
     def _tell(self, sound: Prompt) -> None:

@@ -10,10 +10,10 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import TypeVar
 
-from recorder.calls.acts import Act, PauseAnswer, Signature, new_act_id, signed
+from recorder.calls.acts import Act, ActEntry, PauseAnswer, audited, new_act_id
 from recorder.calls.call_services import CallServices
 from recorder.calls.recording_controls import RecordingControls
-from recorder.calls.rules.conversation import Match, Passage, match
+from recorder.calls.rules.conversation import ConversationFacts, Match, match
 from recorder.rules.pausing import AGENT, HOLD, Authority, Final, RefusedError
 from storage.types import RecordingId
 
@@ -36,7 +36,7 @@ class GroupActs:
 
     def __init__(self, recorded: Callable[[], Collection[RecordingControls]]) -> None:
         self._recorded = recorded
-        self._noticed: defaultdict[RecordingId, set[RecordingId]] = defaultdict(set)
+        self._related: defaultdict[RecordingId, set[RecordingId]] = defaultdict(set)
         """Symmetric: recordings that were found to be of one conversation. Those that have ended are left out."""
 
     # --- acts
@@ -66,9 +66,9 @@ class GroupActs:
             RefusedError: Every one was refused.
         """
         acts = (new_act_id(),)
-        meant = self._meant(asked)
+        meant = self._whole_conversations(asked)
         return each(
-            [*asked, *self._beside(asked, at)],
+            [*asked, *self._others_there(asked, at)],
             lambda controls: controls.pause(reason, by, acts=acts, may_discard=may_discard and controls in meant),
         )
 
@@ -87,7 +87,7 @@ class GroupActs:
             *(controls.recording.pause_reasons.acts_of(authority, token=token) for controls in asked)
         )
         done = each(asked, lambda controls: controls.resume(authority, by, token=token))
-        others = self._beside(asked, is_joined=False)
+        others = self._others_there(asked, is_joined=False)
         closed = [controls for controls in others if controls.recording.pause_reasons.is_closed_by(acts)]
         for controls in others:
             controls.recording.pause_reasons.withdraw(acts)
@@ -112,8 +112,8 @@ class GroupActs:
             RefusedError: Nothing of the calls is recorded.
         """
         acts = (new_act_id(),)
-        meant = self._meant(asked)
-        others = [controls for controls in self._beside(asked) if controls not in meant]
+        meant = self._whole_conversations(asked)
+        others = [controls for controls in self._others_there(asked) if controls not in meant]
         done = each(
             [controls for controls in asked if controls in meant]
             + [controls for controls in meant if controls not in asked],
@@ -143,7 +143,7 @@ class GroupActs:
 
     def same_conversation(self, controls: RecordingControls) -> list[RecordingControls]:
         """Return the other recordings in progress of the same conversation."""
-        noticed = self._noticed.get(controls.id)
+        noticed = self._related.get(controls.id)
         if not noticed:
             return []
         return [one for one in self._recorded() if one.id in noticed and _match(controls, one) is Match.SAME]
@@ -160,14 +160,14 @@ class GroupActs:
             if reason in one.recording.pause_reasons.reasons:
                 one.recording.pause_reasons.credit(reason, act)
 
-    def _meant(self, asked: Sequence[RecordingControls]) -> list[RecordingControls]:
+    def _whole_conversations(self, asked: Sequence[RecordingControls]) -> list[RecordingControls]:
         """Return the calls that are of the conversation an act was asked of."""
         found = list(_talking(asked))
         for controls in tuple(found):
             found += [one for one in (*self.same_conversation(controls), *controls.twins) if one not in found]
         return found
 
-    def _beside(
+    def _others_there(
         self, asked: Sequence[RecordingControls], at: Collection[str] = (), *, is_joined: bool = True
     ) -> list[RecordingControls]:
         """Return the other calls at the same extensions; without those to which an act is passed on anyhow."""
@@ -189,7 +189,7 @@ class GroupActs:
         Both recordings go on. What holds a pause of one holds it in the other, and what ended one for good ends the
         other.
         """
-        before = self._noticed.get(controls.id, set())
+        before = self._related.get(controls.id, set())
         for other in list(self._recorded()):
             if other is controls or controls.recording.identity_changed_s is other.recording.identity_changed_s is None:
                 continue  # nearly all: this is asked of every call in progress, whenever one is joined
@@ -200,21 +200,21 @@ class GroupActs:
                 _carry_over(controls, other, found)
                 _carry_over(other, controls, found)
             if found is Match.SAME or other.id in before:
-                other.recording.call.tell()
+                other.recording.call.publish()
 
     def ended(self, controls: RecordingControls) -> None:
         """Forget a call."""
-        noticed = self._noticed.pop(controls.id, set())
+        noticed = self._related.pop(controls.id, set())
         for other in noticed:
-            self._noticed[other].discard(controls.id)
+            self._related[other].discard(controls.id)
         if noticed:
             for one in self._recorded():
                 if one.id in noticed:
-                    one.recording.call.tell()
+                    one.recording.call.publish()
 
     def _relate(self, controls: RecordingControls, other: RecordingControls) -> None:
-        self._noticed[controls.id].add(other.id)
-        self._noticed[other.id].add(controls.id)
+        self._related[controls.id].add(other.id)
+        self._related[other.id].add(controls.id)
         controls.recording.relates_to(other.id)
         other.recording.relates_to(controls.id)
         older, newer = sorted((controls, other), key=_began_s)
@@ -229,17 +229,17 @@ def _began_s(controls: RecordingControls) -> float:
     return controls.recording.clock.began_s
 
 
-def signatures(services: CallServices, done: Done, signature: Signature) -> "list[Future[PauseAnswer]]":
+def audited_each(services: CallServices, done: Done, signature: ActEntry) -> "list[Future[PauseAnswer]]":
     """Sign an act for each call that it reached; those that it was not asked of are told through which it came."""
     first = done[0][0].id
     through = replace(signature, details={**signature.details, "through": first})
     return [
-        signed(services, act, (signature if controls.id == first else through).of(controls.id))
+        audited(services, act, (signature if controls.id == first else through).of(controls.id))
         for controls, act in done
     ]
 
 
-def gathered(told: "Sequence[Future[PauseAnswer]]") -> "Future[PauseAnswer]":
+def combined(told: "Sequence[Future[PauseAnswer]]") -> "Future[PauseAnswer]":
     """Return the answer of an act on several calls: the first one's, with the others' in ``also``, once all are there.
 
     An error of any is the error of the whole: nobody may rely on a pause of which a part is not stored.
@@ -300,12 +300,12 @@ def _talking(calls: Sequence[RecordingControls]) -> Sequence[RecordingControls]:
     return [controls for controls in calls if not controls.recording.call.is_held] or calls
 
 
-def _passage(controls: RecordingControls) -> Passage | None:
+def _facts_of(controls: RecordingControls) -> ConversationFacts | None:
     ends = controls.recording.call.ends
     if ends is None or not controls.recording.table.was_joined:
         return None
     outside, officer = ends
-    return Passage(
+    return ConversationFacts(
         began_s=controls.recording.clock.began_s,
         identity_changed_s=controls.recording.identity_changed_s,
         outside=outside.number,
@@ -318,7 +318,7 @@ def _passage(controls: RecordingControls) -> Passage | None:
 def _match(one: RecordingControls, other: RecordingControls) -> Match:
     if one.recording.call.numbers.isdisjoint(other.recording.call.numbers):
         return Match.NONE
-    mine, theirs = _passage(one), _passage(other)
+    mine, theirs = _facts_of(one), _facts_of(other)
     return Match.NONE if mine is None or theirs is None else match(mine, theirs)
 
 
@@ -337,8 +337,8 @@ def _carry_over(shut: RecordingControls, other: RecordingControls, found: Match)
 
 
 def _sign(shut: RecordingControls, other: RecordingControls, name: str, act: Callable[[], Act]) -> None:
-    signature = Signature(act=name, actor=BY, subject=other.id, details={"through": shut.id})
+    signature = ActEntry(act=name, actor=BY, subject=other.id, details={"through": shut.id})
     try:
-        signed(other.recording.services, act(), signature)
+        audited(other.recording.services, act(), signature)
     except RefusedError as error:
         _log.debug("call %s: %s", other.id, error)

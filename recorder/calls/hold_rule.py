@@ -41,7 +41,7 @@ class HoldRule:
                 controls.pause(HOLD, BY)
             elif not is_held and is_paused and not self._is_ending:
                 act = controls.resume(Authority.RULE, BY)
-                self._is_ending, ended = True, recording.keep(self._ended)
+                self._is_ending, ended = True, recording.with_call(self._ended)
                 act.add_done_callback(lambda done: recording.services.scheduler.submit(ended, done))
         except RefusedError:
             _log.debug("call %s: recording has ended, hold changes nothing", recording.id)
@@ -52,4 +52,4 @@ class HoldRule:
             self.look()
         else:
             recording = self._controls.recording
-            recording.services.scheduler.call_later(AGAIN_S, recording.keep(self.look))
+            recording.services.scheduler.call_later(AGAIN_S, recording.with_call(self.look))

@@ -5,7 +5,7 @@ Whatever has to be shut is shut before anybody new can be heard. Call thread onl
 
 from audio.types import DtmfPolicy
 from audio.types import LegId as MediaLegId
-from recorder.calls.bridged import BridgedCall
+from recorder.calls.bridged_call import BridgedCall
 from recorder.calls.component import Component
 from recorder.calls.keypad import Keypad
 from recorder.calls.recording import Recording
@@ -65,13 +65,13 @@ class Joining(Component[BridgedCall]):
             call.progress.notice_complete = False  # somebody heard it, who is not there any more
         officer = call.parties.officer
         if officer is not None:
-            self._recording.hand_to(officer)
+            self._recording.assign_to(officer)
         for party in call.parties:
             if party.extension is not None:
-                self._recording.operators.take_part(party.extension)
+                self._recording.operators.add_participant(party.extension)
         self._listen()
         if self._recording.in_progress is not None:
-            self._go_on(self._recording.in_progress)
+            self._open_gate(self._recording.in_progress)
             call.sides.bridge(is_a_mute=False)
         else:
             self._begin()  # first, so that nothing is heard that is not kept
@@ -99,7 +99,7 @@ class Joining(Component[BridgedCall]):
     def _keep(self, position_s: float) -> None:
         """Have recovery know, should we die: what a container says of its end may be older."""
         pause_reasons = self._recording.pause_reasons
-        self._recording.keep_state(pause_reasons.state, sorted(pause_reasons.reasons), position_s)
+        self._recording.store_state(pause_reasons.state, sorted(pause_reasons.reasons), position_s)
 
     def _listen(self) -> None:
         call = self._call
@@ -113,7 +113,7 @@ class Joining(Component[BridgedCall]):
             else:
                 party.leg.listen(masked, tones=tones)
 
-    def _go_on(self, in_progress: RecordingInProgress) -> None:
+    def _open_gate(self, in_progress: RecordingInProgress) -> None:
         call = self._call
         in_progress.retarget(*self._media)
         if call.progress.notice_complete:

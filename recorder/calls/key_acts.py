@@ -13,12 +13,12 @@ from audio.types import Prompt
 from recorder import permissions as access
 from recorder.access.pins import PinAnswer
 from recorder.access.sign_on_codes import SignOnCode
-from recorder.calls.acts import PauseAnswer, Signature, refused
+from recorder.calls.acts import ActEntry, PauseAnswer, audit_refusal
 from recorder.calls.call_facts import facts_of
 from recorder.calls.component import Component
-from recorder.calls.group_acts import Done, GroupActs, gathered, signatures
+from recorder.calls.group_acts import Done, GroupActs, audited_each, combined
 from recorder.calls.opt_out_acts import OptOutActs
-from recorder.calls.recordable import RecordableCall
+from recorder.calls.recordable_call import RecordableCall
 from recorder.calls.recording_controls import RecordingControls
 from recorder.calls.rules.call_events import CallState, Side
 from recorder.calls.signing_on import SIGN_ON, sign_on
@@ -118,7 +118,7 @@ class KeyActs(Component[RecordableCall]):
         checked = call.services.pins.check(
             pin, facts_of(self._controls.recording), extension=call.extension_on(self._side)
         )
-        is_checked = self._kept(self._pin_checked)
+        is_checked = self._with_call(self._pin_checked)
         checked.add_done_callback(lambda done: call.services.scheduler.submit(is_checked, done.result()))
 
     def _pin_checked(self, answer: PinAnswer) -> None:
@@ -153,7 +153,7 @@ class KeyActs(Component[RecordableCall]):
         done = sign_on(
             call.services, extension, account=code.account, operator=code.operator, is_proven=True, details=details
         )
-        told = self._kept(self._signed_on)
+        told = self._with_call(self._signed_on)
         done.add_done_callback(lambda one: call.services.scheduler.submit(told, code, one.exception()))
 
     def _signed_on(self, code: SignOnCode, error: BaseException | None) -> None:
@@ -171,8 +171,8 @@ class KeyActs(Component[RecordableCall]):
             is_outside: Whether it came from the outside party, who is no officer.
         """
         by = "caller" if is_outside else self._officer
-        refused(
-            self._call.services, Signature(act=INFO, actor=by, subject=self._call.id, details={"carrier": "info"}), why
+        audit_refusal(
+            self._call.services, ActEntry(act=INFO, actor=by, subject=self._call.id, details={"carrier": "info"}), why
         )
 
     # --- refusals and confirmations
@@ -202,18 +202,18 @@ class KeyActs(Component[RecordableCall]):
 
     def _signed(self, done: Done, name: str, by: str) -> "Future[PauseAnswer]":
         """Return the answer of an act once it is stored, and in the audit log, for each call that it reached."""
-        return gathered(signatures(self._call.services, done, self._signature(name, by)))
+        return combined(audited_each(self._call.services, done, self._signature(name, by)))
 
-    def _signature(self, name: str, by: str) -> Signature:
-        return Signature(act=name, actor=by, subject=self._call.id, details={"carrier": "keys"})
+    def _signature(self, name: str, by: str) -> ActEntry:
+        return ActEntry(act=name, actor=by, subject=self._call.id, details={"carrier": "keys"})
 
     def _refuse(self, name: str, by: str, why: str) -> None:
-        refused(self._call.services, self._signature(name, by), why)
+        audit_refusal(self._call.services, self._signature(name, by), why)
         self._call.tell_officer(self._sounds.refused, self._side)
 
     def _confirm(self, told: "Future[PauseAnswer]", sound: Prompt) -> None:
         """Tell the officer once the act is on disk and in the log: a tone that is heard is a promise."""
-        services, tell = self._call.services, self._kept(self._tell)
+        services, tell = self._call.services, self._with_call(self._tell)
         told.add_done_callback(lambda done: services.scheduler.submit(tell, done, sound))
 
     def _tell(self, done: "Future[PauseAnswer]", sound: Prompt) -> None:

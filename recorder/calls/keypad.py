@@ -16,7 +16,7 @@ from audio.types import DigitSource
 from recorder.calls.component import Component
 from recorder.calls.group_acts import GroupActs
 from recorder.calls.key_acts import KeyActs
-from recorder.calls.recordable import RecordableCall
+from recorder.calls.recordable_call import RecordableCall
 from recorder.calls.recording_controls import RecordingControls
 from recorder.calls.rules.call_events import SecondWanted, Side
 from recorder.config.settings import Pause
@@ -128,7 +128,7 @@ class Keypad(Component[RecordableCall]):
             self._ignore(side, str(error))
             return
         if digit is not None and is_outside:  # silenced however fast they come
-            self._recording.mask_lately(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
+            self._recording.mask_around_now(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
         if self._is_flood(side):
             return
         if digit is None:
@@ -172,7 +172,7 @@ class Keypad(Component[RecordableCall]):
                 self.digit(digit, DigitSource.INFO)
             self._call.pass_info(side, body)
         if action in (ControlAction.HOLD, ControlAction.REPLAY_AND_HOLD):
-            release = self._kept(self._release_star)
+            release = self._with_call(self._release_star)
             self._call.services.scheduler.call_later(STAR_WAIT_S, release, side, body.content_type)
 
     def _release_star(self, side: Side, content_type: str) -> None:
@@ -186,7 +186,7 @@ class Keypad(Component[RecordableCall]):
 
     def _secret_info(self, side: Side, action: ControlAction) -> None:
         """Take a key of a secret entry: nothing of it goes anywhere, nor may its tone be in the recording."""
-        self._recording.mask_lately(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
+        self._recording.mask_around_now(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
         if action is ControlAction.SECRET:
             if side not in self._looking:
                 self._look_later(side)
@@ -197,7 +197,7 @@ class Keypad(Component[RecordableCall]):
 
     def _look_later(self, side: Side) -> None:
         self._looking.add(side)
-        self._call.services.scheduler.call_later(SECRET_LOOK_S, self._kept(self._look_at_secret), side)
+        self._call.services.scheduler.call_later(SECRET_LOOK_S, self._with_call(self._look_at_secret), side)
 
     def _look_at_secret(self, side: Side) -> None:
         self._looking.discard(side)

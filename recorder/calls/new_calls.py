@@ -5,7 +5,7 @@ import logging
 from audio.types import PortsExhaustedError
 from recorder.calls.call import Call
 from recorder.calls.call_interfaces import TransferableCall
-from recorder.calls.call_making import CallMaker
+from recorder.calls.call_maker import CallMaker
 from recorder.calls.call_services import CallServices
 from recorder.calls.dial_plan import DialPlan, RouteChoice
 from recorder.calls.group_acts import GroupActs
@@ -19,7 +19,7 @@ from recorder.calls.rules.call_events import Begin, Side
 from recorder.calls.rules.nomination_hints import has_nomination_hint
 from recorder.calls.sip_call import SipCall
 from recorder.calls.siprec.recording_session import RecordingSession
-from recorder.calls.siprec.siprec_service import SiprecService
+from recorder.calls.siprec.service import SiprecService
 from recorder.calls.transferred_in import offer_in_place
 from recorder.rules.policy import Direction, Nomination, nominate
 from recorder.rules.routing import Peer
@@ -173,7 +173,7 @@ class NewCalls:
 
     def _begin_recorded(self, event: CallOffered, nomination: Nomination) -> None:
         choice = self._plan.route_to(event.request_user, event.source)
-        chosen = choice or self._plan.nowhere
+        chosen = choice or self._plan.unroutable
         if chosen is None:
             self.refuse(event, 404)
             return
@@ -192,7 +192,7 @@ class NewCalls:
         self._peer_calls.begin(call, self._plan.peer(event.source), Handling.RECORDED)
         self._registry.adopt(event.leg, call)
         self._registry.guard(call, call.apply, Begin())
-        recorded.tell()
+        recorded.publish()
 
     def _first_obstacle(self, call: RecordedCall, event: CallOffered) -> tuple[int, str] | None:
         """Return the status that refuses a call, and why, or None when it can be served."""
@@ -211,7 +211,7 @@ class NewCalls:
 
     def transfer_in(self, call: TransferableCall, side: Side, event: ReferReceived, choice: RouteChoice) -> int | None:
         """Have a call that is passed on go to a nominated extension; return the status that refuses it, if any."""
-        return self._become_recorded(call, side, event.user, choice, teller=event.leg)
+        return self._become_recorded(call, side, event.user, choice, referrer=event.leg)
 
     def pick_up(self, call: TransferableCall, side: Side, event: CallOffered) -> int | None:
         """Have a nominated extension take the place of a side of a call that is passed on."""
@@ -226,7 +226,7 @@ class NewCalls:
         number: str,
         choice: RouteChoice,
         *,
-        teller: LegId | None = None,
+        referrer: LegId | None = None,
         picker: CallOffered | None = None,
     ) -> int | None:
         target = self._plan.party_at(number)
@@ -244,6 +244,6 @@ class NewCalls:
         assert inward.recorded is not None
         self.counts["recorded"] += 1
         self.recorded[inward.recorded.id] = inward.recorded
-        call.transfers.become(side, target, inward, teller)
+        call.transfers.become(side, target, inward, referrer)
         self._registry.guard(inward, inward.apply, Begin())
         return None

@@ -10,11 +10,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
-from recorder.calls.acts import Act, PauseAnswer, Signature, placed, signed, written
+from recorder.calls.acts import Act, ActEntry, PauseAnswer, audited, place_order, write_entry
 from recorder.calls.call_facts import facts_of
 from recorder.calls.call_services import CallServices
-from recorder.calls.group_acts import GroupActs, gathered
-from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
+from recorder.calls.group_acts import GroupActs, combined
+from recorder.calls.opt_out_register import DECLINED, GRANTED, LAPSED, RAISED
 from recorder.calls.recording_controls import RecordingControls
 from recorder.common.clock import utc_now
 from recorder.permissions import DeniedError, Fault, Person
@@ -43,7 +43,7 @@ Answer = Future[PauseAnswer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class OptOutGrant:
     """What somebody who grants an opt-out says with it.
 
     Attributes:
@@ -110,7 +110,7 @@ class OptOutActs:
         declined = request.after(OptOutStep.DECLINE, at=utc_now(), by=person.actor)
         return self._stored(declined, DECLINED, person.actor, reason, details, undo=lambda: self._restore(request))
 
-    def grant(self, request: OptOutRequest, controls: RecordingControls, person: Person, order: Order) -> Answer:
+    def grant(self, request: OptOutRequest, controls: RecordingControls, person: Person, order: OptOutGrant) -> Answer:
         """Grant a request: recording ends at once, for the rest of the call.
 
         Raises:
@@ -120,7 +120,7 @@ class OptOutActs:
         self.check(controls, person, order)
         return self._grant(request, controls, person.actor, order)
 
-    def check(self, controls: RecordingControls, person: Person, order: Order) -> None:
+    def check(self, controls: RecordingControls, person: Person, order: OptOutGrant) -> None:
         """Make sure that somebody may grant an opt-out of a call.
 
         Raises:
@@ -129,7 +129,7 @@ class OptOutActs:
         for one in self._conversation(controls):  # nobody decides on a conversation that they are in
             check_grant(person, facts_of(one.recording), order.statements, order.reason, order.around)
 
-    def grant_directly(self, controls: RecordingControls, person: Person, order: Order) -> Answer:
+    def grant_directly(self, controls: RecordingControls, person: Person, order: OptOutGrant) -> Answer:
         """Grant what nobody has raised, or what is open of the call: raised and granted in one.
 
         Raises:
@@ -150,7 +150,7 @@ class OptOutActs:
         request = open_request or OptOutRequest(
             id=secrets.token_hex(4), facts=facts_of(controls.recording), raised_by=manager, raised_at=utc_now()
         )
-        order = Order(statements=KEYS, reason="", erase_before=None, details={"carrier": "keys"})
+        order = OptOutGrant(statements=KEYS, reason="", erase_before=None, details={"carrier": "keys"})
         return self._grant(request, controls, manager, order)
 
     def call_ended(self, call: RecordingId) -> None:
@@ -169,7 +169,7 @@ class OptOutActs:
 
     # --- done, stored, told
 
-    def _grant(self, request: OptOutRequest, controls: RecordingControls, by: str, order: Order) -> Answer:
+    def _grant(self, request: OptOutRequest, controls: RecordingControls, by: str, order: OptOutGrant) -> Answer:
         granted = request.after(OptOutStep.GRANT, at=utc_now(), by=by)
         is_erasing = request.facts.erase_on_opt_out if order.erase_before is None else order.erase_before
         act = controls.opt_out_only("opt_out", by)  # of this one only: its twins have an erasure of their own
@@ -182,11 +182,11 @@ class OptOutActs:
             "distress_judged": order.statements.distress_judged,
             "erase_before": is_erasing,
         }
-        signature = Signature(act=GRANTED, actor=by, subject=controls.id, details=details, text=order.reason)
+        signature = ActEntry(act=GRANTED, actor=by, subject=controls.id, details=details, text=order.reason)
         acts = [(controls.id, act), *self._on_others(controls, by)]
-        told = gathered(
+        told = combined(
             [
-                signed(self._services, self._with_erasure(one, of, by) if is_erasing else one, _through(signature, of))
+                audited(self._services, self._with_erasure(one, of, by) if is_erasing else one, _through(signature, of))
                 for of, one in acts
             ]
         )
@@ -223,7 +223,7 @@ class OptOutActs:
                 return
             order = _erasure(call, answer.position_s, by)
             passed_on = replace(answer, erasure=order)
-            placed(self._services, order).add_done_callback(lambda one: _pass_on(one, done, passed_on))
+            place_order(self._services, order).add_done_callback(lambda one: _pass_on(one, done, passed_on))
 
         act.add_done_callback(stopped)
         return done
@@ -266,8 +266,8 @@ class OptOutActs:
 
     def _write(self, request: OptOutRequest, act: str, by: str, reason: str, details: dict[str, Any]) -> "Future[None]":
         facts = {"request": request.id, "raised_by": request.raised_by, "team": request.facts.team, **details}
-        return written(
-            self._services, Signature(act=act, actor=by, subject=request.facts.call, details=facts, text=reason)
+        return write_entry(
+            self._services, ActEntry(act=act, actor=by, subject=request.facts.call, details=facts, text=reason)
         )
 
     def _publish(self, request: OptOutRequest) -> None:
@@ -278,7 +278,7 @@ class OptOutActs:
         )
 
 
-def _through(signature: Signature, call: RecordingId) -> Signature:
+def _through(signature: ActEntry, call: RecordingId) -> ActEntry:
     """Return the entry for one of the recordings of a conversation: others name the one that was decided on."""
     if call == signature.subject:
         return signature

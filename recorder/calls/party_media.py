@@ -43,7 +43,7 @@ class PartyMedia:
         """IP that the party's signalling comes from, if it is one: its media may come from there too."""
         self.srtp = Srtp.OPTIONAL
         """Whether the party's audio has to be encrypted; OPTIONAL is as the party offers it."""
-        self.continues: offer_answer.LocalStream | None = None
+        self.continued: offer_answer.LocalStream | None = None
         """What our descriptions on the party's leg were before, in another call: RFC 3264 section 8."""
         self._settled: offer_answer.NegotiatedMedia | None = None
         self.direction: Direction = BOTH
@@ -57,7 +57,7 @@ class PartyMedia:
             PortsExhaustedError: There is no pair of ports left.
         """
         leg, address = self.leg.open(), self.leg.address
-        local = self.continues or offer_answer.LocalStream(
+        local = self.continued or offer_answer.LocalStream(
             ip=address.ip, rtp_port=address.rtp_port, session_id=secrets.randbelow(2**31)
         )
         cryptos = sdes.offered() if offers_srtp else ()
@@ -121,13 +121,13 @@ class PartyMedia:
     @property
     def told(self) -> Direction:
         """Return whether we send and receive by what we said last, also by an offer that has no answer yet."""
-        return self._as_far_as_taken((self._local.sends, self._local.receives) if self._local is not None else BOTH)
+        return self._as_peer_allows((self._local.sends, self._local.receives) if self._local is not None else BOTH)
 
     def is_told(self, direction: Direction) -> bool:
         """Tell whether an offer of this direction would change nothing."""
-        return self._as_far_as_taken(direction) == self.told
+        return self._as_peer_allows(direction) == self.told
 
-    def _as_far_as_taken(self, direction: Direction) -> Direction:
+    def _as_peer_allows(self, direction: Direction) -> Direction:
         sends, receives = self.direction
         return (direction[0] and receives, direction[1] and sends)
 
@@ -162,7 +162,7 @@ class PartyMedia:
             profile = {Srtp.OFF: "plain RTP", Srtp.OPTIONAL: "RTP or SRTP", Srtp.REQUIRED: "SRTP"}[self.srtp]
             raise MediaError(f"side {self._name} offers none of PCMA, PCMU, G722 over {profile}")
 
-    def answer_first(self, other: tuple[Codec, ...]) -> Body:
+    def answer_invite(self, other: tuple[Codec, ...]) -> Body:
         """Return the answer to the INVITE's offer, fit to be bridged with the other side.
 
         Args:
@@ -177,7 +177,7 @@ class PartyMedia:
         wanted = (answer_to_first(self.usable, other),) if other else PREFERENCE
         codecs = tuple(codec for codec in wanted if codec is not None)
         try:
-            written, media = offer_answer.answer(self._offer, self._local, preference=codecs, more=_unlike(other))
+            written, media = offer_answer.answer(self._offer, self._local, preference=codecs, more=_other_codecs(other))
         except sdp.UnacceptableError as error:
             raise MediaError(f"side {self._name}: {error}") from error
         self._settle(media, written.local)
@@ -232,7 +232,7 @@ class PartyMedia:
         preference = (*(c for c in current if c in allowed), *(c for c in allowed if c not in current))
         local = dataclasses.replace(self._local, sends=True, receives=True)
         try:
-            written, media = offer_answer.answer(offer, local, preference=preference, more=_unlike(other))
+            written, media = offer_answer.answer(offer, local, preference=preference, more=_other_codecs(other))
         except sdp.UnacceptableError as error:
             raise MediaError(f"side {self._name}: {error}") from error
         self._settle(media, written.local)
@@ -294,7 +294,7 @@ def _bridgeable(other: Codec) -> tuple[Codec, ...]:
     return tuple(codec for codec in PREFERENCE if can_bridge(codec, other))
 
 
-def _unlike(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
+def _other_codecs(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
     """Return those of a side's codecs that cannot be converted to its first: the other side has to take them too."""
     return tuple(codec for codec in codecs if not can_bridge(codec, codecs[0]))
 

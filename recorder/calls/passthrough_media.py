@@ -208,7 +208,7 @@ class PassthroughMedia(MediaPath):
         call = self._call
         if call.legs.a is None:
             return
-        headers = call.as_told_to(Side.A, self._headers)
+        headers = call.headers_for(Side.A, self._headers)
         if isinstance(command, Ring):
             call.services.endpoint.ring(call.legs.a, status=self._status, body=self._body, headers=headers)
         elif isinstance(command, AnswerA):

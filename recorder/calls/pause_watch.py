@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from recorder.calls.recording import Recording
-from recorder.calls.rules.reminding import Due, PauseVigil, is_watched
+from recorder.calls.rules.reminding import Due, PauseReminders, is_watched
 from recorder.config.settings import Pause
 
 _log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class PauseWatch:
     def __init__(self, recording: Recording, settings: Pause) -> None:
         self._recording = recording
         self._settings = settings
-        self._vigil: PauseVigil | None = None
+        self._reminders: PauseReminders | None = None
         self._since_s = 0.0
         self._timer: Any = None
 
@@ -36,15 +36,15 @@ class PauseWatch:
         """Begin or end the watch as the call's pause now stands; a pause that goes on is not begun again."""
         if not is_watched(self._recording.pause_reasons):
             self.stop()
-        elif self._vigil is None:
-            self._vigil = PauseVigil(reminder_s=self._settings.reminder_s, max_s=self._settings.max_s)
+        elif self._reminders is None:
+            self._reminders = PauseReminders(reminder_s=self._settings.reminder_s, max_s=self._settings.max_s)
             self._since_s = time.monotonic()
-            self._wait(self._vigil)
+            self._wait(self._reminders)
 
     @property
     def held_s(self) -> float | None:
         """Return how long the pause has lasted, seconds; None while there is nothing to watch over."""
-        return None if self._vigil is None else time.monotonic() - self._since_s
+        return None if self._reminders is None else time.monotonic() - self._since_s
 
     @property
     def max_s(self) -> float:
@@ -53,21 +53,21 @@ class PauseWatch:
 
     def stop(self) -> None:
         """End the watch."""
-        self._vigil = None
+        self._reminders = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _wait(self, vigil: PauseVigil) -> None:
+    def _wait(self, vigil: PauseReminders) -> None:
         seconds = vigil.wait_s(time.monotonic() - self._since_s)
         self._timer = (
             None
             if seconds is None
-            else self._recording.services.scheduler.call_later(seconds, self._recording.keep(self._tick))
+            else self._recording.services.scheduler.call_later(seconds, self._recording.with_call(self._tick))
         )
 
     def _tick(self) -> None:
-        vigil = self._vigil
+        vigil = self._reminders
         if vigil is None:
             return
         due = vigil.due(time.monotonic() - self._since_s)

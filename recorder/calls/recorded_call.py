@@ -22,8 +22,8 @@ from audio.types import (
     VoiceHeard,
 )
 from audio.types import LegId as MediaLegId
-from recorder.calls.announcing import Announcer
-from recorder.calls.bridged import BridgedCall
+from recorder.calls.announcer import Announcer
+from recorder.calls.bridged_call import BridgedCall
 from recorder.calls.call_interfaces import TransferableCall
 from recorder.calls.call_listing import CallListing
 from recorder.calls.call_media import CallMedia
@@ -33,13 +33,13 @@ from recorder.calls.fax_watch import FaxWatch
 from recorder.calls.group_acts import GroupActs
 from recorder.calls.keypad import Keypad, card_rule
 from recorder.calls.media_errors import source_refused
-from recorder.calls.probing import SilenceProbe
 from recorder.calls.recording import Recording, silence_of
 from recorder.calls.recording_controls import RecordingControls
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import CallState, Event, Side
 from recorder.calls.rules.transfer import Party
 from recorder.calls.second_message import SecondMessage
+from recorder.calls.silence_probe import SilenceProbe
 from recorder.rules.outcome import Facts
 from recorder.rules.policy import Extension, Nomination, recording_id
 from sip.events import Body
@@ -201,7 +201,7 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
         """Tell whether people may see the call."""
         return True
 
-    def tell(self) -> None:
+    def publish(self) -> None:
         """Publish how the call is now."""
         self.services.publish({"event": "call", **self.listing.as_json()})
 
@@ -222,4 +222,4 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
             is_cut_off=was_cut_off,
         )
         close = partial(recording.close, facts, (outside, officer), self.clock.now, silent_s=silent_s)
-        self.controls.discard.when_decided(recording.keep(close))
+        self.controls.discard.when_decided(recording.with_call(close))

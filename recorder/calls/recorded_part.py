@@ -5,12 +5,12 @@ from typing import Protocol
 from recorder.calls.acts import Act
 from recorder.calls.call_listing import CallListing
 from recorder.calls.keypad import Keypad
-from recorder.calls.recordable import RecordableCall
+from recorder.calls.recordable_call import RecordableCall
 from recorder.calls.recording import Recording
 from recorder.calls.recording_controls import RecordingControls
 
 
-class Second(Protocol):
+class SecondMessagePlayback(Protocol):
     """The second message of a call, of whatever kind."""
 
     @property
@@ -45,5 +45,5 @@ class RecordedPart(RecordableCall):
     recording: Recording
     controls: RecordingControls
     keypad: Keypad
-    second: Second
+    second: SecondMessagePlayback
     listing: CallListing

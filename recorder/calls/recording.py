@@ -15,7 +15,7 @@ from audio.relay import Relay
 from audio.types import LegId as MediaLegId
 from recorder.calls.call_services import CallServices
 from recorder.calls.component import Component, Result
-from recorder.calls.recordable import RecordableCall
+from recorder.calls.recordable_call import RecordableCall
 from recorder.calls.recording_in_progress import Gate, NotBegun, RecordingInProgress
 from recorder.calls.rules.call_events import CallState
 from recorder.calls.rules.call_operators import CallOperators
@@ -92,9 +92,9 @@ class Recording(Component[RecordableCall]):
         """Tell whether the call has ended."""
         return self.table.state is CallState.ENDED
 
-    def keep(self, fn: Callable[..., Result]) -> Callable[..., Result]:
+    def with_call(self, fn: Callable[..., Result]) -> Callable[..., Result]:
         """Return ``fn`` for somebody who calls it later, perhaps after the call's end: the call is kept until then."""
-        return self._kept(fn)
+        return self._with_call(fn)
 
     # --- whose it is
 
@@ -125,7 +125,7 @@ class Recording(Component[RecordableCall]):
         both = (self.nomination.extension, self.nomination.second)
         return {one.number: one for one in both if one is not None}
 
-    def hand_to(self, extension: Extension) -> None:
+    def assign_to(self, extension: Extension) -> None:
         """Assign the call to this extension from now on."""
         self.nomination = replace(self.nomination, extension=extension)
         if self.in_progress is None:
@@ -141,19 +141,19 @@ class Recording(Component[RecordableCall]):
             self.operators = CallOperators(self.services.sign_ons.seat_of, nomination)
             self.service = service
         else:
-            self.hand_to(nomination.extension)
+            self.assign_to(nomination.extension)
         self.operator = self.operators.now
 
-    def goes_by(self, numbers: Iterable[str], *, is_claim: bool = False) -> None:
+    def note_numbers(self, numbers: Iterable[str], *, is_claim: bool = False) -> None:
         """Note numbers that the recording is to be found by; see `Identities.add`."""
         if self.identities.add(numbers, is_claim=is_claim) and self.in_progress is not None:
             self.in_progress.describe(self.row())
 
-    def seated(self, before: str, number: str) -> None:
+    def note_party(self, before: str, number: str) -> None:
         """Note that a party is on a side, by the number that was there before and theirs."""
         if number != before:
             self.identity_changed_s = time.monotonic()
-        self.goes_by((number,))
+        self.note_numbers((number,))
 
     def relates_to(self, other: RecordingId) -> None:
         """Note that another recording belongs with this one."""
@@ -188,7 +188,7 @@ class Recording(Component[RecordableCall]):
         """Return what opens and shuts the recording gate; before the recording's beginning nothing is kept anyway."""
         return self.in_progress or NotBegun(self.pause_reasons)
 
-    def mask_lately(self, before_s: float, after_s: float) -> None:
+    def mask_around_now(self, before_s: float, after_s: float) -> None:
         """Silence what was recorded around now, and since the act in progress was requested."""
         if self.in_progress is not None:
             now_s = self.in_progress.position_s
@@ -196,9 +196,9 @@ class Recording(Component[RecordableCall]):
 
     # --- what is written down
 
-    def keep_state(self, state: PauseState, reasons: list[str], position_s: float) -> "Future[None]":
+    def store_state(self, state: PauseState, reasons: list[str], position_s: float) -> "Future[None]":
         """Write down how the recording stands; done when it is on disk."""
-        also = self._call.kept_also(state, reasons)
+        also = self._call.store_elsewhere(state, reasons)
         kept = self.services.pauses.put(self.id, state=state.value, reasons=reasons, position_s=position_s)
         return after_all(kept, *also) if also else kept
 
@@ -229,7 +229,7 @@ class Recording(Component[RecordableCall]):
             operator_key=self.services.operator_key(operators.opened_by),
             remarks=() if operators.is_proven else (NOT_PROVEN,),
         )
-        return call.described(row)
+        return call.complete_row(row)
 
     def _due(self, ended_at: datetime) -> datetime:
         """Return when a recording that ended then is due, as things stand now; the sweep works it out anew."""

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 
-from recorder.calls.acts import Act, new_act_id, placed
+from recorder.calls.acts import Act, new_act_id, place_order
 from recorder.calls.card_discard import CardDiscard
 from recorder.calls.recording import Recording
 from recorder.calls.recording_state import RecordingState
@@ -137,8 +137,8 @@ class RecordingControls:
             position_s = self.recording.gate.pause(AGENT, by)
         else:
             position_s = now_s
-        order = self._order(now_s, seconds, by, alone_from_s=in_progress.theirs_since_s if may_erase_alone else None)
-        return self.state.stored(position_s, lambda: placed(recording.services, order), erasure=order)
+        order = self._order(now_s, seconds, by, alone_from_s=in_progress.officer_since_s if may_erase_alone else None)
+        return self.state.stored(position_s, lambda: place_order(recording.services, order), erasure=order)
 
     def resume(
         self, authority: Authority, by: str, *, token: str | None = None, acts: frozenset[str] | None = None
@@ -167,12 +167,12 @@ class RecordingControls:
                     position_s = self._reopen(authority, by, token, acts)
             done.set_result(self.state.answer(position_s))
 
-        services, settled = self.recording.services, self.recording.keep(settle)
+        services, settled = self.recording.services, self.recording.with_call(settle)
 
         def on_disk(stored: "Future[None]") -> None:
             services.scheduler.submit(settled, stored.exception())
 
-        self.recording.keep_state(state, sorted(left), self.state.position_s).add_done_callback(on_disk)
+        self.recording.store_state(state, sorted(left), self.state.position_s).add_done_callback(on_disk)
         return done
 
     def begun(self) -> None:

@@ -138,7 +138,7 @@ class RecordingInProgress:
         return self._services.relay.position_s(self._tap)
 
     @property
-    def theirs_since_s(self) -> float:
+    def officer_since_s(self) -> float:
         """Return from when on the call was that of whoever has it now, as far as something was recorded."""
         return self._segments.theirs_since_s
 
@@ -152,14 +152,14 @@ class RecordingInProgress:
         is_first = self._pause_reasons.pause(reason)
         if reason == HOLD and is_first:
             # Nobody decided that something must not be kept: what was said before the hold stays.
-            return self._shut(None, SegmentKind.HOLD, by)
+            return self._shut_gate(None, SegmentKind.HOLD, by)
         if is_first or (was_held_only and reason != HOLD):
-            return self._shut(self._pause.erase_s, SegmentKind.PAUSED, by)
+            return self._shut_gate(self._pause.erase_s, SegmentKind.PAUSED, by)
         self._segments.add_reason(reason)
         self._refresh()
         return self.position_s
 
-    def _shut(self, before_s: float | None, kind: SegmentKind, by: str, reason: str = "") -> float:
+    def _shut_gate(self, before_s: float | None, kind: SegmentKind, by: str, reason: str = "") -> float:
         """Shut the gate; erase from ``before_s`` before the request on, within the look-back. None erases nothing."""
         erase_s = 0.0
         if before_s is not None:
@@ -177,7 +177,7 @@ class RecordingInProgress:
             RefusedError: There is nothing to clear, or not for this authority; nothing changed.
         """
         if self._pause_reasons.resume(authority, token=token, acts=acts):
-            return self._go_on(by)
+            return self._open_gate(by)
         position_s = self.position_s
         if self._pause_reasons.reasons == {HOLD}:
             self._begin(position_s, SegmentKind.HOLD, HOLD, by)  # the pause is over, the hold is not
@@ -193,19 +193,19 @@ class RecordingInProgress:
         before_s = None if final in ERASES_NOTHING else self._pause.erase_s
         if final is Final.DISCARDED:
             before_s = self.position_s + _ALL_S
-        return self._shut(before_s, _FINAL_KIND[final], by, reason)
+        return self._shut_gate(before_s, _FINAL_KIND[final], by, reason)
 
     def suspect_fax(self, by: str) -> float:
         """Stop until somebody speaks, where nothing else has stopped it; return from where. What was kept stays."""
         if not self._pause_reasons.suspect_fax():
             return self.position_s
-        return self._shut(None, SegmentKind.FAX_SUSPECTED, by, SegmentKind.FAX_SUSPECTED.value)
+        return self._shut_gate(None, SegmentKind.FAX_SUSPECTED, by, SegmentKind.FAX_SUSPECTED.value)
 
     def clear_suspicion(self, by: str) -> float:
         """Go on after a suspicion of a fax, if it is what holds the recording; return from where."""
         if not self._pause_reasons.clear_suspicion():
             return self.position_s
-        return self._go_on(by)
+        return self._open_gate(by)
 
     def retarget(self, left: LegId | None, right: LegId | None) -> None:
         """Record other media legs from now on, on the same time line; the gate stays as it is."""
@@ -216,7 +216,7 @@ class RecordingInProgress:
         if not self._pause_reasons.leave_scope(final):
             return self.position_s
         self._segments.belongs_to("", "")
-        return self._shut(0.0, _FINAL_KIND[final], by, reason)
+        return self._shut_gate(0.0, _FINAL_KIND[final], by, reason)
 
     def enter_scope(self, operator: str, extension: str, officers: tuple[Officer, ...], by: str) -> float:
         """Go on for an operator, who may be a new one; return from where. What held the pause before holds it still."""
@@ -230,7 +230,7 @@ class RecordingInProgress:
             kind = SegmentKind.HOLD if self._pause_reasons.reasons == {HOLD} else SegmentKind.PAUSED
             self._begin(position_s, kind, joined(self._pause_reasons.reasons), by)
             return position_s
-        return self._go_on(by)
+        return self._open_gate(by)
 
     def mask(self, from_s: float, to_s: float) -> None:
         """Silence a span of both channels: a digit came by another way than the media."""
@@ -261,7 +261,7 @@ class RecordingInProgress:
 
     # --- on the call thread
 
-    def _go_on(self, by: str) -> float:
+    def _open_gate(self, by: str) -> float:
         position_s = self._services.relay.open_gate(self._tap)
         self._begin(position_s, SegmentKind.RECORDING, "", by)
         return position_s

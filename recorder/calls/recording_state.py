@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime
 
-from recorder.calls.acts import Act, DoneAct, PauseAnswer
+from recorder.calls.acts import Act, AppliedAct, PauseAnswer
 from recorder.calls.pause_watch import PauseWatch
 from recorder.calls.recording import Recording
 from recorder.common.clock import utc_now
@@ -50,7 +50,7 @@ class RecordingState:
         """Return the answer to an act that is applied already, once its state, and then ``also``, are on disk."""
         self.acts += 1
         answer = self.answer(position_s, erasure)
-        done = DoneAct(answer)
+        done = AppliedAct(answer)
 
         def on_disk(stored: "Future[None]") -> None:
             error = stored.exception()
@@ -59,7 +59,7 @@ class RecordingState:
             else:
                 done.set_result(answer)
 
-        put = self._recording.keep_state(answer.state, list(answer.reasons), position_s)
+        put = self._recording.store_state(answer.state, list(answer.reasons), position_s)
         after_all(put, *(after(put, start) for start in also)).add_done_callback(on_disk)
         self.changed()
         return done
@@ -69,4 +69,4 @@ class RecordingState:
         self.watch.look()
         if self._recording.pause_reasons.state is not self._state:
             self._state, self.since = self._recording.pause_reasons.state, utc_now()
-        self._recording.call.tell()
+        self._recording.call.publish()

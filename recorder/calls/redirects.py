@@ -57,7 +57,7 @@ def _quality(contact: str) -> float:
 
 
 @dataclass(slots=True)
-class Following:
+class RedirectHistory:
     """What one call has followed so far."""
 
     seen: set[Redirection] = field(default_factory=set)

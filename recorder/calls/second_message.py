@@ -7,8 +7,8 @@ proven or not as it was.
 
 from audio.types import LegId as MediaLegId
 from audio.types import PromptEnded
-from recorder.calls.acts import Act, DoneAct, PauseAnswer, Signature, entered
-from recorder.calls.bridged import BridgedCall
+from recorder.calls.acts import Act, ActEntry, AppliedAct, PauseAnswer, submit_entry
+from recorder.calls.bridged_call import BridgedCall
 from recorder.calls.component import Component
 from recorder.calls.recording import Recording
 from recorder.calls.rules.call_events import CallState
@@ -16,7 +16,7 @@ from recorder.rules.pausing import RefusedError
 
 ENDED = "call.second_message.ended"
 _FIRST_TAG = 1000
-"""Above every tag of `recorder.calls.announcing`: the table is not told of the end of these."""
+"""Above every tag of `recorder.calls.announcer`: the table is not told of the end of these."""
 
 
 class NoSecondMessage:
@@ -47,7 +47,7 @@ class SecondMessage(Component[BridgedCall]):
 
     @property
     def state(self) -> str:
-        """Return how it stands; see `recorder.calls.recorded_part.Second`."""
+        """Return how it stands; see `recorder.calls.recorded_part.SecondMessagePlayback`."""
         call = self._call
         if self._recording.sounds.second is None:
             return "off"
@@ -56,7 +56,7 @@ class SecondMessage(Component[BridgedCall]):
         return "played" if call.progress.second_played else "ready"
 
     def play(self, by: str) -> Act:
-        """Begin to play it; see `recorder.calls.recorded_part.Second`.
+        """Begin to play it; see `recorder.calls.recorded_part.SecondMessagePlayback`.
 
         Raises:
             RefusedError: None is set, the sides are not joined, the call is away, that party is on hold, or it plays.
@@ -79,7 +79,7 @@ class SecondMessage(Component[BridgedCall]):
         if self._recording.in_progress is not None:
             # Were we killed, the container would still say that it was played.
             self._recording.in_progress.describe(self._recording.row())
-        call.tell()
+        call.publish()
         return self._done()
 
     def ended(self, event: PromptEnded) -> bool:
@@ -98,11 +98,11 @@ class SecondMessage(Component[BridgedCall]):
         if self._leg is None:
             return
         self._leg = None
-        entered(
+        submit_entry(
             self._call.services,
-            Signature(act=ENDED, actor=self._by, subject=self._call.id, details={"complete": is_complete}),
+            ActEntry(act=ENDED, actor=self._by, subject=self._call.id, details={"complete": is_complete}),
         )
-        self._call.tell()
+        self._call.publish()
 
     def _done(self) -> Act:
         in_progress, pause_reasons = self._recording.in_progress, self._recording.pause_reasons
@@ -113,6 +113,6 @@ class SecondMessage(Component[BridgedCall]):
             reasons=tuple(sorted(pause_reasons.reasons)),
             position_s=position_s,
         )
-        act = DoneAct(answer)
+        act = AppliedAct(answer)
         act.set_result(answer)
         return act

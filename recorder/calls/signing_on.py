@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from recorder import permissions as access
-from recorder.calls.acts import Signature, entered
+from recorder.calls.acts import ActEntry, submit_entry
 from recorder.calls.call_services import CallServices
 from recorder.rules.policy import Extension
 from recorder.rules.sign_on import SignOn, displaced
@@ -44,7 +44,7 @@ def sign_on(
         services.publish({"event": "alarm", "alarm": CLASH, "extension": extension.number})
     about = {"operator": operator, "is_proven": is_proven, **details}
     about |= {} if instead_of is None else {"instead_of": instead_of}
-    entered(services, Signature(act=SIGN_ON, actor=account, subject=extension.number, details=about))
+    submit_entry(services, ActEntry(act=SIGN_ON, actor=account, subject=extension.number, details=about))
     act = services.sign_ons.sign_on
     return services.act_writer.submit(
         lambda: act(extension.number, operator, is_proven=is_proven, instead_of=instead_of)

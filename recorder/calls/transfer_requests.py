@@ -81,7 +81,7 @@ class TransferRequests(Component[TransferableCall]):
         if side in self._call.parties.called:
             target = answering_for(known, target)
         if self._call.progress.state is not CallState.JOINED:
-            self._call.seat(side, target)  # it counts when the sides are joined
+            self._call.put_party(side, target)  # it counts when the sides are joined
             return
         self._transfers.begin(Transfer(side=side, party=target, has_leg=False))
         self._transfers.ready()
@@ -105,7 +105,7 @@ class TransferRequests(Component[TransferableCall]):
             Transfer(
                 side=side,
                 party=target,
-                teller=event.leg,
+                referrer=event.leg,
                 choice=choice,
                 others=others,
                 number=event.user,
@@ -125,7 +125,7 @@ class TransferRequests(Component[TransferableCall]):
         assert there is not None
         self._call.services.endpoint.accept_refer(event.leg)
         if other.progress.is_nominated and not mine.progress.is_nominated:  # the recording goes on where there is one
-            other.borrow(there, mine, side.other, teller=event.leg)
+            other.take_from(there, mine, side.other, referrer=event.leg)
         else:
-            self._transfers.borrow(side, other, there.other, teller=event.leg)
+            self._transfers.take_from(side, other, there.other, referrer=event.leg)
         return None

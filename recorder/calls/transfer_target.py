@@ -6,7 +6,7 @@ Who they are, and what follows from it, is `recorder.calls.transferring`'s.
 import logging
 
 from audio.types import PortsExhaustedError
-from recorder.calls.bridged import BridgedCall
+from recorder.calls.bridged_call import BridgedCall
 from recorder.calls.component import Component
 from recorder.calls.media_errors import MediaError
 from recorder.calls.party_media import PartyMedia
@@ -39,7 +39,7 @@ class TransferTarget(Component[BridgedCall], TransferMedia):
     def offer(self, host: str | None, srtp: Srtp, session: LocalStream | None = None) -> Body:
         """Offer what can be bridged to the one who stays, from a leg of its own."""
         self.party = party = self._call.sides.new("transfer target")
-        party.continues = session
+        party.continued = session
         party.signals_from = host
         return self._call.sides.offer_by(party, srtp, self._staying)
 
@@ -63,7 +63,7 @@ class TransferTarget(Component[BridgedCall], TransferMedia):
         self.party = party = call.sides.new("transfer target")
         try:
             call.sides.take_offer_of(party, event)
-            answer = party.answer_first(self._staying.usable)
+            answer = party.answer_invite(self._staying.usable)
         except (MediaError, PortsExhaustedError) as error:
             _log.info("call %s: %s", call.id, error)
             self._transfers.failed(488 if isinstance(error, MediaError) else 503)

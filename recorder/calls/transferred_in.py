@@ -76,7 +76,7 @@ class PickUp(Dialling):
         self._registry.adopt(picker.leg, call)
         try:
             recorded.sides.take_offer_of(party, picker)
-            answer = party.answer_first(())
+            answer = party.answer_invite(())
         except MediaError as error:
             _log.info("call %s: %s", recorded.id, error)
             call.services.endpoint.refuse(picker.leg, 488, "")
@@ -136,7 +136,7 @@ class TransferredInMedia(BridgedMedia):
 
     def rang(self, event: LegRang) -> None:
         """Tell the transferor."""
-        self._origin.transfers.tell(event.status)
+        self._origin.transfers.notify(event.status)
 
     def offer_answered(self, side: Side, event: OfferAnswered) -> None:
         """Take the answer to an offer of ours; that of an officer who took the call is their answer to it."""
@@ -157,7 +157,7 @@ class TransferredInMedia(BridgedMedia):
         assert leg is not None
         call.legs.a = leg
         self._registry.adopt(leg, call)
-        call.services.endpoint.offer(leg, self._sides[Side.A].answer_first(self._sides[Side.B].codecs))
+        call.services.endpoint.offer(leg, self._sides[Side.A].answer_invite(self._sides[Side.B].codecs))
         self.recorded.announcer.listen_for_keys()
 
     def refuse_a(self, status: int, said: LegRefused | None, headers: tuple[Header, ...] = ()) -> None:

@@ -56,7 +56,7 @@ class Transfer:
     Attributes:
         side: Whose place is taken.
         party: The transfer target, who takes it.
-        teller: The leg that is told by NOTIFY how it goes, or None.
+        referrer: The leg that is told by NOTIFY how it goes, or None.
         choice: How the transfer target is called, or None for one who is there already.
         others: Ways that are left, for a number that this one's target does not know.
         number: What is dialled.
@@ -71,7 +71,7 @@ class Transfer:
 
     side: Side
     party: Party
-    teller: LegId | None = None
+    referrer: LegId | None = None
     choice: RouteChoice | None = None
     others: list[RouteChoice] = field(default_factory=list)
     number: str = ""
@@ -101,11 +101,11 @@ class Transfers(Component[TransferableCall]):
         self._plan = plan
         self._now: Transfer | None = None
 
-    def borrow(self, side: Side, lender: TransferableCall, theirs: Side, *, teller: LegId) -> None:
+    def take_from(self, side: Side, lender: TransferableCall, theirs: Side, *, referrer: LegId) -> None:
         """Have a party of another call take the place of a side."""
         leg = lender.legs.of(theirs)
         assert leg is not None
-        self.begin(Transfer(side=side, party=lender.parties[theirs], teller=teller, lender=(lender, theirs)))
+        self.begin(Transfer(side=side, party=lender.parties[theirs], referrer=referrer, lender=(lender, theirs)))
         try:
             theirs_media = lender.media.target
             body = self._call.media.target.offer(
@@ -118,11 +118,11 @@ class Transfers(Component[TransferableCall]):
         self.adopt(leg)
         self._call.services.endpoint.offer(leg, body)
 
-    def become(self, side: Side, target: Party, inward: TransferableCall, teller: LegId | None) -> None:
+    def become(self, side: Side, target: Party, inward: TransferableCall, referrer: LegId | None) -> None:
         """Have a recorded call take over the one who stays, as soon as it can: it says so by `hand_over`."""
-        self.begin(Transfer(side=side, party=target, teller=teller, inward=inward))
-        if teller is not None:
-            self._call.services.endpoint.accept_refer(teller)
+        self.begin(Transfer(side=side, party=target, referrer=referrer, inward=inward))
+        if referrer is not None:
+            self._call.services.endpoint.accept_refer(referrer)
 
     def hand_over(self) -> LegId | None:
         """Give the leg of the one who stays to the call that was waiting for it, and end; the other leg is hung up."""
@@ -130,7 +130,7 @@ class Transfers(Component[TransferableCall]):
         assert now is not None
         leg = self._call.legs.of(now.side.other)
         self._call.legs.end(now.side.other)
-        self._tell_of(now, 200)
+        self._notify(now, 200)
         self._call.stop("transferred")
         return leg
 
@@ -180,7 +180,7 @@ class Transfers(Component[TransferableCall]):
         """Take what happened on the transfer target's leg."""
         match event:
             case LegRang():
-                self.tell(event.status)
+                self.notify(event.status)
             case LegAnswered():
                 self._answered(event)
             case LegRefused():
@@ -206,7 +206,7 @@ class Transfers(Component[TransferableCall]):
         is_believed = self._plan.is_inside(now.choice.targets[now.target])
         answering = event.asserted_user if is_believed else None
         number = who_answered(now.number, early=now.early, answering=answering, is_known=self._plan.is_known)
-        self._call.goes_by(now.number, event.asserted_user or "", now.early or "")
+        self._call.note_numbers(now.number, event.asserted_user or "", now.early or "")
         if number != now.number:
             now.party = answering_for(now.party, self._plan.party_at(number))  # not who was called counts
             if now.party.extension is not None and not self._call.progress.is_nominated:
@@ -243,7 +243,7 @@ class Transfers(Component[TransferableCall]):
         assert now is not None
         stays, comes = self._call.parties[now.side.other].status, now.party.status
         officer = officer_after(stays, comes, target=now.side, officer=self._call.progress.officer)
-        self.tell(200)
+        self.notify(200)
         self._call.apply(TransferTargetAnswered(TABLE[stays, comes], officer))
         self._now = None
         if now.lender is not None:
@@ -256,7 +256,7 @@ class Transfers(Component[TransferableCall]):
         now = self._let_go(status)
         if now is None:
             return
-        self._tell_of(now, status, phrase)
+        self._notify(now, status, phrase)
         self._call.apply(TransferTargetRefused(status))
 
     def drop(self) -> None:
@@ -264,7 +264,7 @@ class Transfers(Component[TransferableCall]):
         now = self._let_go(487)
         if now is None:
             return
-        self._tell_of(now, 487)
+        self._notify(now, 487)
         if now.inward is not None:
             now.inward.stop("caller_gave_up_while_ringing")
 
@@ -286,28 +286,28 @@ class Transfers(Component[TransferableCall]):
         if now is None or leg is None:
             return now
         if now.lender is not None:
-            self._give_back(leg, *now.lender)
+            self._return_leg(leg, *now.lender)
         elif now.is_offered:
             self._call.services.endpoint.refuse(leg, status, "")
         else:
             self._call.services.endpoint.hang_up(leg)
         return now
 
-    def _give_back(self, leg: LegId, lender: TransferableCall, side: Side) -> None:
+    def _return_leg(self, leg: LegId, lender: TransferableCall, side: Side) -> None:
         if lender.progress.state is CallState.ENDED:
             self._call.services.endpoint.hang_up(leg)
             return
         lender.legs.put(side, leg)
         self._registry.adopt(leg, lender)
 
-    def tell(self, status: int) -> None:
+    def notify(self, status: int) -> None:
         """Tell whoever asked for the transfer how it stands."""
         if self._now is not None:
-            self._tell_of(self._now, status)
+            self._notify(self._now, status)
 
-    def _tell_of(self, transfer: Transfer, status: int, phrase: str = "") -> None:
-        if transfer.teller is not None:
-            self._call.services.endpoint.notify(transfer.teller, status, phrase)
+    def _notify(self, transfer: Transfer, status: int, phrase: str = "") -> None:
+        if transfer.referrer is not None:
+            self._call.services.endpoint.notify(transfer.referrer, status, phrase)
 
 
 def _relate(call: TransferableCall, lender: TransferableCall) -> None:

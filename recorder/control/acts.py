@@ -8,10 +8,10 @@ from typing import Any
 from fastapi import FastAPI
 
 from recorder import permissions as access
-from recorder.calls.acts import PauseAnswer, Signature, signed
+from recorder.calls.acts import ActEntry, PauseAnswer, audited
 from recorder.calls.call_services import CallServices
-from recorder.calls.control import Control, UnknownCallError
-from recorder.calls.group_acts import each, signatures
+from recorder.calls.group_acts import audited_each, each
+from recorder.calls.live_calls import LiveCalls, UnknownCallError
 from recorder.calls.opt_out_acts import OptOutActs
 from recorder.calls.recorded_part import RecordedPart
 from recorder.control.bodies import ActBody, GrantBody, PersonalBody, RetroactivePauseBody, SocketCaller, WhoCalls
@@ -38,7 +38,7 @@ _HOLDS = {
 class LiveActs:
     """The routes of acts."""
 
-    def __init__(self, services: CallServices, control: Control, gateway: CallThreadGateway) -> None:
+    def __init__(self, services: CallServices, control: LiveCalls, gateway: CallThreadGateway) -> None:
         self._services = services
         self._control = control
         self._gateway = gateway
@@ -131,7 +131,7 @@ class LiveActs:
             may_discard = theirs.permit.may_discard
             act = self._control.group_acts.pause
             done = act(theirs.gates, reason, signature.actor, at=body.extensions, may_discard=may_discard)
-            return signatures(self._services, done, signature)
+            return audited_each(self._services, done, signature)
 
         return await self._each(pause, signature, found)
 
@@ -142,7 +142,7 @@ class LiveActs:
             theirs = self._permits.of(found.calls(), access.Act.RESUME, body, who)
             act = self._control.group_acts.resume
             done = act(theirs.gates, theirs.permit.authority, signature.actor, token=_token(body))
-            return signatures(self._services, done, signature)
+            return audited_each(self._services, done, signature)
 
         return await self._each(resume, signature, found)
 
@@ -155,7 +155,7 @@ class LiveActs:
             may_alone = theirs.permit.may_erase_alone
             act = self._control.group_acts.pause_retroactively
             done = act(theirs.gates, body.seconds, signature.actor, may_erase_alone=may_alone)
-            return signatures(self._services, done, signature)
+            return audited_each(self._services, done, signature)
 
         return await self._each(retroactive_pause, signature, found)
 
@@ -166,7 +166,7 @@ class LiveActs:
             body.person_of(who)
             theirs = self._permits.of(found.calls(), access.Act.SECOND_MESSAGE, body, who)
             done = each(theirs.calls, lambda call: call.second.play(signature.actor))
-            return [signed(self._services, act, signature.of(call.id)) for call, act in done]
+            return [audited(self._services, act, signature.of(call.id)) for call, act in done]
 
         return await self._each(play, signature, found)
 
@@ -193,7 +193,7 @@ class LiveActs:
         return person
 
     async def _each(
-        self, start: Callable[[], list[Answer]], signature: Signature, found: "FoundCalls"
+        self, start: Callable[[], list[Answer]], signature: ActEntry, found: "FoundCalls"
     ) -> list[dict[str, Any]]:
         acts = await self._gateway.ended(start, signature, missing=found.missing)
         holds = _HOLDS[access.Act(signature.act)]
@@ -225,13 +225,13 @@ def _as_one(answers: list[dict[str, Any]]) -> dict[str, Any]:
     return {**first, "also": [*first.get("also", ()), *others]} if others else first
 
 
-def _signature(name: access.Act, found: FoundCalls, body: ActBody, who: SocketCaller) -> Signature:
+def _signature(name: access.Act, found: FoundCalls, body: ActBody, who: SocketCaller) -> ActEntry:
     """Return the entry of an act: whoever gave neither an account nor a token is the operating system's user."""
     actor = body.actor_of(who)
     name_of = who.actor if body.person is not None else actor.actor
     said = "person" if isinstance(actor, access.Person) else actor.actor
     details = {"as": said, "os_user": who.os_user}
-    return Signature(act=name.value, actor=name_of, subject=subject_of(found.sent), details=details, text=body.reason)
+    return ActEntry(act=name.value, actor=name_of, subject=subject_of(found.sent), details=details, text=body.reason)
 
 
 def _token(body: ActBody) -> str | None:

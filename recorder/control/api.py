@@ -14,8 +14,8 @@ from fastapi.responses import StreamingResponse
 
 from recorder.access.signing import Verifier
 from recorder.calls.call_services import CallServices
-from recorder.calls.control import Control
-from recorder.calls.opt_outs import newest
+from recorder.calls.live_calls import LiveCalls
+from recorder.calls.opt_out_register import newest
 from recorder.common import problem_answers
 from recorder.common.web import application, patterns_of
 from recorder.control.acts import LiveActs
@@ -36,7 +36,7 @@ class LiveApi:
     def __init__(
         self,
         services: CallServices,
-        control: Control,
+        control: LiveCalls,
         broadcast: Broadcast,
         *,
         reload: Callable[[str], dict[str, Any]],

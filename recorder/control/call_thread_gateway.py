@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from recorder.calls.acts import Signature, refused
+from recorder.calls.acts import ActEntry, audit_refusal
 from recorder.calls.call_services import CallServices
-from recorder.calls.control import UnknownCallError
-from recorder.calls.opt_outs import UnknownRequestError
+from recorder.calls.live_calls import UnknownCallError
+from recorder.calls.opt_out_register import UnknownRequestError
 from recorder.common.problems import ProblemError
 from recorder.control.bodies import SocketCaller
 from recorder.permissions import DeniedError
@@ -56,7 +56,7 @@ class CallThreadGateway:
         return await self.confirm(future)
 
     async def ended(
-        self, start: Callable[[], list[Future[_T]]], signature: Signature, *, missing: Exception
+        self, start: Callable[[], list[Future[_T]]], signature: ActEntry, *, missing: Exception
     ) -> list[Future[_T]]:
         """Do acts on the call thread; return them once each has been stored, or could not be.
 
@@ -77,7 +77,7 @@ class CallThreadGateway:
 
         return await self._unless_refused(self._on_call_thread(run), signature, missing)
 
-    async def act(self, fn: Callable[[], _T], signature: Signature, *, missing: Exception) -> _T:
+    async def act(self, fn: Callable[[], _T], signature: ActEntry, *, missing: Exception) -> _T:
         """Do an act on the call thread; a refusal is written down under the signature's act; see `ended`.
 
         Raises:
@@ -85,7 +85,7 @@ class CallThreadGateway:
         """
         return await self._unless_refused(self.on_call_thread(fn), signature, missing)
 
-    async def _unless_refused(self, act: Awaitable[_T], signature: Signature, missing: Exception) -> _T:
+    async def _unless_refused(self, act: Awaitable[_T], signature: ActEntry, missing: Exception) -> _T:
         try:
             return await act
         except (UnknownCallError, UnknownRequestError) as error:
@@ -140,8 +140,8 @@ class CallThreadGateway:
             )
         )
 
-    async def _refused(self, status: int, sentence: str, signature: Signature) -> ProblemError:
-        await self.confirm(refused(self._services, signature, sentence))
+    async def _refused(self, status: int, sentence: str, signature: ActEntry) -> ProblemError:
+        await self.confirm(audit_refusal(self._services, signature, sentence))
         return ProblemError(status, sentence)
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from recorder.calls.acts import Signature
+from recorder.calls.acts import ActEntry
 from recorder.calls.call_services import CallServices
-from recorder.calls.control import Control, UnknownCallError
+from recorder.calls.live_calls import LiveCalls, UnknownCallError
 from recorder.calls.opt_out_acts import Answer, OptOutActs
-from recorder.calls.opt_outs import UnknownRequestError
+from recorder.calls.opt_out_register import UnknownRequestError
 from recorder.control.bodies import ActBody, GrantBody, PersonalBody, SocketCaller, WhoCalls
 from recorder.control.call_thread_gateway import CallThreadGateway, subject_of
 from recorder.control.permits import Permits, require_named
@@ -25,7 +25,7 @@ _GRANTED = "Recording has ended, but not everything about it could be stored:"
 class LiveOptOuts:
     """The routes of the workflow."""
 
-    def __init__(self, services: CallServices, control: Control, gateway: CallThreadGateway) -> None:
+    def __init__(self, services: CallServices, control: LiveCalls, gateway: CallThreadGateway) -> None:
         self._services = services
         self._control = control
         self._gateway = gateway
@@ -90,6 +90,6 @@ class LiveOptOuts:
         return (await self._gateway.stored(declined, _NOT_DECLINED)).as_json()
 
 
-def _signature(act: Act, sent: str, body: ActBody, who: SocketCaller) -> Signature:
+def _signature(act: Act, sent: str, body: ActBody, who: SocketCaller) -> ActEntry:
     details = {"os_user": who.os_user}
-    return Signature(act=act.value, actor=who.actor, subject=subject_of(sent), details=details, text=body.reason)
+    return ActEntry(act=act.value, actor=who.actor, subject=subject_of(sent), details=details, text=body.reason)

@@ -6,9 +6,9 @@ from typing import Any
 from fastapi import FastAPI
 
 from recorder.access.agents import SignOnClashError
-from recorder.calls.acts import Signature
+from recorder.calls.acts import ActEntry
 from recorder.calls.call_services import CallServices
-from recorder.calls.control import UnknownCallError
+from recorder.calls.live_calls import UnknownCallError
 from recorder.calls.signing_on import SIGN_ON, sign_on
 from recorder.common.problems import ProblemError
 from recorder.control.bodies import PersonalBody, SignOnBody, SocketCaller, WhoCalls
@@ -75,7 +75,7 @@ class LiveSignOns:
 
         The answer has ``code`` and ``keys`` where nobody is signed on yet.
         """
-        signature = Signature(
+        signature = ActEntry(
             act=SIGN_ON, actor=who.actor, subject=subject_of(extension), details={"os_user": who.os_user}
         )
         person = await self._gateway.act(
@@ -146,7 +146,7 @@ class LiveSignOns:
     async def sign_off(self, extension: str, body: PersonalBody, who: WhoCalls) -> dict[str, Any]:
         """Sign a person off from an extension; nobody else can."""
         details = {"os_user": who.os_user}
-        signature = Signature(act=SIGN_OFF, actor=who.actor, subject=subject_of(extension), details=details)
+        signature = ActEntry(act=SIGN_OFF, actor=who.actor, subject=subject_of(extension), details=details)
         missing = UnknownCallError.of_extension(extension)
         person = await self._gateway.act(lambda: self._there(extension, body, who), signature, missing=missing)
         await self._gateway.audit(SIGN_OFF, who, extension, {"operator": person.display_name}, "")

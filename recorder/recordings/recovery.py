@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from recorder.calls.left_behind import amended, is_discarded, is_undecided
-from recorder.calls.pauses import REGISTER, States, read_states, write_states
+from recorder.calls.pause_register import REGISTER, States, read_states, write_states
+from recorder.calls.recovered_row import amended, is_discarded, is_undecided
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.settings import Config

@@ -12,7 +12,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
+from recorder.calls.opt_out_register import DECLINED, GRANTED, LAPSED, RAISED
 from recorder.permissions import Act
 from recorder.recordings.resurrection_guard import held_since
 from recorder.rules.cases import CaseEvent

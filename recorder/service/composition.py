@@ -19,8 +19,8 @@ from recorder.audit.anchoring import NODE_CHARACTERS, Anchoring
 from recorder.audit.late_entries import LateEntries
 from recorder.calls.call_services import CallServices
 from recorder.calls.filing import FOLDER, Filing
-from recorder.calls.opt_outs import OptOutRegister
-from recorder.calls.pauses import REGISTER, PauseRegister
+from recorder.calls.opt_out_register import OptOutRegister
+from recorder.calls.pause_register import REGISTER, PauseRegister
 from recorder.calls.session_register import REGISTER as SESSIONS
 from recorder.calls.session_register import SessionRegister
 from recorder.common.clock import utc_now

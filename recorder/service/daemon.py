@@ -15,7 +15,7 @@ from pathlib import Path
 from audio.port_memory import PortMemory
 from recorder.access.signing import Verifier
 from recorder.audit.anchoring import LAST_TIMEOUT_S
-from recorder.calls.control import Control
+from recorder.calls.live_calls import LiveCalls
 from recorder.calls.session_register import REGISTER as SESSIONS
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
@@ -107,7 +107,7 @@ class Daemon:
             is_live=self._services.open_recordings.__contains__, settled=self._settled, now=utc_now,
         )  # fmt: skip
         self._reloader = Reloader(home, self._services, self._reactor, self._endpoint, self._resolver)
-        self._control = Control(self._services, loop_mark(home))
+        self._control = LiveCalls(self._services, loop_mark(home))
         self._stalls = Stalls(self._reactor)
         api = LiveApi(
             self._services, self._control, broadcast, reload=self._reloader.reload, call_thread=self._stalls.as_json,
@@ -136,7 +136,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._reactor.submit(self._stop))
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.submit(self._reloader.reload_by_signal))
-        self._executors.act_writer.submit(self._services.opt_outs.lapse_left_behind, self._services.audit)
+        self._executors.act_writer.submit(self._services.opt_outs.lapse_orphaned, self._services.audit)
         self._socket.start()
         self._anchors.start()
         self._sweeping.start()
@@ -216,7 +216,7 @@ class Daemon:
     def _close(self) -> None:
         self._socket.close()
         # First of all: a socket that takes an INVITE which nobody answers keeps its caller from another way out.
-        self._endpoint.close(keep=self._control.left_alone())
+        self._endpoint.close(keep=self._control.surviving_legs())
         deadline = time.monotonic() + FILING_S
         while self._services.open_recordings and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from recorder.calls.filing import FOLDER, Filing
-from recorder.calls.pauses import REGISTER, read_states, write_states
+from recorder.calls.pause_register import REGISTER, read_states, write_states
 from recorder.common.problems import ProblemError
 from recorder.recordings.recovery import recover_all
 from recorder.retention.holding import place_hold, release_hold, settle_holds

@@ -17,7 +17,7 @@ from recorder.calls.call import Call
 from recorder.calls.party_media import PartyMedia
 from recorder.calls.recorded_call import RecordedCall
 from recorder.calls.recording_in_progress import RecordingInProgress
-from recorder.calls.siprec.copied_call import CopiedRecording
+from recorder.calls.siprec.copied_recording import CopiedRecording
 from recorder.calls.siprec.recording_session import RecordingSession
 from sip import leg_register
 from sip.leg import Leg

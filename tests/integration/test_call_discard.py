@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from recorder.calls.pauses import REGISTER, write_states
+from recorder.calls.pause_register import REGISTER, write_states
 from tests.helpers.exchange import Exchange, Talk, exchange
 from tests.helpers.recorder_home import eventually
 

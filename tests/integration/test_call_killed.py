@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from recorder.calls.pauses import REGISTER, write_states
+from recorder.calls.pause_register import REGISTER, write_states
 from tests.helpers.exactness import PACKET_S, kept_of
 from tests.helpers.exchange import Exchange, Talk, exchange
 

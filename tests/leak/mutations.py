@@ -143,7 +143,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         name="a pause acts on one recording of the two", file="recorder/calls/group_acts.py",
-        old="            [*asked, *self._beside(asked, at)],\n            lambda controls: controls.pause(",
+        old="            [*asked, *self._others_there(asked, at)],\n            lambda controls: controls.pause(",
         new="            asked,\n            lambda controls: controls.pause(",
         calls=("socket/passed_twice", "key_rfc4733/passed_twice", "card_relay/passed_twice"),
         finds=r"x passed_twice.*secret audio, spoken",

@@ -9,7 +9,7 @@ import pytest
 
 from recorder.calls.bridged_media import BridgedMedia
 from recorder.calls.call import Call
-from recorder.calls.call_making import CallMaker
+from recorder.calls.call_maker import CallMaker
 from recorder.calls.call_services import CallServices
 from recorder.calls.dial_plan import RouteChoice
 from recorder.calls.new_calls import NewCalls

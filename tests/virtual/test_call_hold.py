@@ -229,7 +229,7 @@ def test_a_caller_who_holds_the_notice_away_for_long_is_hung_up_on(
     lines: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has a place and ports, nobody hears it, and a caller who is gone is not noticed."""
-    monkeypatch.setattr("recorder.calls.announcing.MOST_HELD_S", 4.0)
+    monkeypatch.setattr("recorder.calls.announcer.MOST_HELD_S", 4.0)
     talk, patient = (lines.call(media={"direction": "inactive"}) for _ in range(2))
     talk.begin()
     patient.begin()

@@ -173,19 +173,19 @@ def test_a_transfer_is_a_change_of_who_takes_part(site: Site) -> None:
     session.talk_for(0.3)
     call = session.call
 
-    def hand_to(user: str) -> None:
+    def assign_to(user: str) -> None:
         officer = Who(user=user, name=user, label="2")
         session.call = Call(caller=call.caller, officer=officer, session=call.session, group=call.group)
         assert session.ask("UPDATE", document(session), METADATA).status == 200
         session.talk_for(0.3)
 
-    hand_to("2002")
-    hand_to("2999")
+    assign_to("2002")
+    assign_to("2999")
     assert site.live(session)["state"] == "out_of_scope"
     away_s = time.monotonic()
     session.talk_for(0.3)
     back_s = time.monotonic()
-    hand_to("2001")
+    assign_to("2001")
     session.bye()
     row = site.home.row_of(call.caller.user)
     assert kinds(row) == ["recording", "recording", "out_of_scope", "recording"]

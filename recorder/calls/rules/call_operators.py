@@ -28,7 +28,7 @@ class CallOperators:
         self._seats.setdefault(extension.number, self._seat_of(extension))
         self.now = self._seats[extension.number].operator
 
-    def take_part(self, extension: Extension) -> None:
+    def add_participant(self, extension: Extension) -> None:
         """Add an extension that is on the call too, whoever's call it is."""
         self._seats.setdefault(extension.number, self._seat_of(extension))
 

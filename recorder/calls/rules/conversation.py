@@ -21,7 +21,7 @@ class Match(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Passage:
+class ConversationFacts:
     """One call, as far as it matters here.
 
     Attributes:
@@ -41,7 +41,7 @@ class Passage:
     is_claimed: bool = False
 
 
-def match(one: Passage, other: Passage) -> Match:
+def match(one: ConversationFacts, other: ConversationFacts) -> Match:
     """Tell whether two calls are one conversation."""
     first, second = sorted((one, other), key=lambda passage: passage.began_s)
     is_learned = first.identity_changed_s is not None and first.identity_changed_s >= second.began_s

@@ -22,7 +22,7 @@ def is_watched(pause_reasons: PauseReasons) -> bool:
 
 
 @dataclass(slots=True, kw_only=True)
-class PauseVigil:
+class PauseReminders:
     """The reminders and the one alarm of one pause.
 
     Attributes:

@@ -55,7 +55,7 @@ class Sides:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class SessionDecision:
     """What is to become of a session as it now stands.
 
     Attributes:
@@ -76,7 +76,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class SessionPolicy:
     """What was decided beforehand about the sessions of a client.
 
     Attributes:
@@ -105,14 +105,14 @@ class SentLines:
     before: frozenset[int] = frozenset()
 
 
-def judge(
+def decide(
     metadata: Metadata | None,
     labels: Sequence[str | None],
     *,
     dialled: tuple[str, str],
-    terms: Terms,
+    terms: SessionPolicy,
     sent: SentLines | None = None,
-) -> Verdict:
+) -> SessionDecision:
     """Decide about a session.
 
     Args:
@@ -136,7 +136,7 @@ def judge(
         remarks.add(Remark.NOT_NOMINATED)
     if not told:
         remarks.add(Remark.WITHOUT_METADATA)
-    return Verdict(
+    return SessionDecision(
         closed=closed,
         nomination=nomination,
         caller=_number(caller) or dialled[0],
@@ -147,7 +147,7 @@ def judge(
 
 
 def _closed(
-    people: Sequence[SessionParticipant], dialled: tuple[str, str], nomination: Nomination | None, terms: Terms
+    people: Sequence[SessionParticipant], dialled: tuple[str, str], nomination: Nomination | None, terms: SessionPolicy
 ) -> str | None:
     if any(terms.emergency.has(user) for user in (*dialled, *(user for one in people for user in one.users))):
         return "emergency"
@@ -214,7 +214,7 @@ def _nomination(
     officer: SessionParticipant | None,
     officers: Sequence[SessionParticipant],
     caller: SessionParticipant | None,
-    terms: Terms,
+    terms: SessionPolicy,
 ) -> Nomination | None:
     extension = extension_of(officer, terms.extensions) if officer is not None else None
     if extension is None:
@@ -331,7 +331,7 @@ class Stage(enum.Enum):
 
 
 class SessionAction(enum.Enum):
-    """What a verdict asks to be done."""
+    """What a decision asks to be done."""
 
     NOTHING = "nothing"
     OPEN = "begin to record"
@@ -340,7 +340,7 @@ class SessionAction(enum.Enum):
     RETURN = "go on recording"
 
 
-STEPS: Mapping[tuple[Stage, bool], tuple[Stage, SessionAction]] = MappingProxyType({
+STAGE_TABLE: Mapping[tuple[Stage, bool], tuple[Stage, SessionAction]] = MappingProxyType({
     (Stage.WAITING, True): (Stage.RECORDED, SessionAction.OPEN),
     (Stage.WAITING, False): (Stage.WAITING, SessionAction.NOTHING),
     (Stage.RECORDED, True): (Stage.RECORDED, SessionAction.FOLLOW),
@@ -350,4 +350,4 @@ STEPS: Mapping[tuple[Stage, bool], tuple[Stage, SessionAction]] = MappingProxyTy
     (Stage.ENDED, True): (Stage.ENDED, SessionAction.NOTHING),
     (Stage.ENDED, False): (Stage.ENDED, SessionAction.NOTHING),
 })  # fmt: skip
-"""What follows from a verdict, by where the session is and whether recording is permitted: every pair is decided."""
+"""What follows from a decision, by where the session is and whether recording is permitted: every pair is decided."""

@@ -18,9 +18,9 @@ from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import CallState
 from recorder.calls.rules.siprec import Stage
 from recorder.calls.sip_call import SipCall
-from recorder.calls.siprec.copied_call import CopiedRecording
-from recorder.calls.siprec.siprec_links import SessionLinks
-from recorder.calls.siprec.siprec_names import SessionNames, parts_of
+from recorder.calls.siprec.copied_recording import CopiedRecording
+from recorder.calls.siprec.links import SessionLinks
+from recorder.calls.siprec.session_metadata import SessionMetadata, parts_of
 from recorder.rules.routing import Peer
 from sip.events import (
     Body,
@@ -77,7 +77,7 @@ class RecordingSession(SipCall):
         self._registry = registry
         self._leg = offered.leg
         self._parts = parts_of(offered.body)
-        self._names = SessionNames(offered)
+        self._names = SessionMetadata(offered)
         self.recorded = CopiedRecording(
             self,
             offered,
@@ -90,7 +90,7 @@ class RecordingSession(SipCall):
             registry=registry,
             groups=groups,
         )
-        self._course, self._lines = self.recorded.course, self.recorded.lines
+        self._lifecycle, self._lines = self.recorded.lifecycle, self.recorded.lines
         self._hold_rule = HoldRule(self.recorded.controls)
         self._is_offer_ours = False
 
@@ -110,14 +110,14 @@ class RecordingSession(SipCall):
             return
         if self._parts.sdp is None:
             raise MediaError("a recording session without a session description")
-        answer = self._lines.take(Body(content=self._parts.sdp), self._course.record_state)
+        answer = self._lines.take(Body(content=self._parts.sdp), self._lifecycle.record_state)
         self.services.endpoint.answer(self._leg, answer, is_recorder=True)
         self._look()
         self._probe_later()
 
     def receive(self, event: SipEvent, leg: LegId) -> None:
         """Handle an event of the session's leg."""
-        if self._course.stage is Stage.ENDED:
+        if self._lifecycle.stage is Stage.ENDED:
             return
         match event:
             case LegEnded():
@@ -140,12 +140,12 @@ class RecordingSession(SipCall):
             endpoint.answer_offer(self._leg, Body(content=self._lines.content))
             return
         parts = parts_of(body)
-        self._course.learn(parts.metadata)
+        self._lifecycle.learn(parts.metadata)
         if parts.sdp is None:
             endpoint.answer_offer(self._leg, None)
         else:
             try:
-                answer = self._lines.take(Body(content=parts.sdp), self._course.record_state)
+                answer = self._lines.take(Body(content=parts.sdp), self._lifecycle.record_state)
             except (MediaError, PortsExhaustedError) as error:
                 _log.info("recording session %s: a re-offer is refused: %s", self.recorded.id, error)
                 endpoint.refuse_offer(self._leg, 488 if isinstance(error, MediaError) else 503)
@@ -157,7 +157,7 @@ class RecordingSession(SipCall):
     def _answered(self, body: Body | None) -> None:
         """Take the answer to our offer, or to the lines that an empty re-INVITE got: what the client will send."""
         parts = parts_of(body)
-        self._course.learn(parts.metadata)
+        self._lifecycle.learn(parts.metadata)
         try:
             self._take_answer(parts.sdp)
         except (MediaError, PortsExhaustedError) as error:
@@ -172,29 +172,29 @@ class RecordingSession(SipCall):
         if self._is_offer_ours:
             self._lines.take_answer(Body(content=content or b""))
         elif content is not None:
-            self._lines.take(Body(content=content), self._course.record_state)
+            self._lines.take(Body(content=content), self._lifecycle.record_state)
 
     def _info(self, body: Body) -> None:
         """Take an INFO: metadata, or a digit. Whose it is nobody says, so it is taken for the caller's."""
         if is_metadata_type(body.content_type) or body.content_type.lower().startswith("multipart/"):
-            self._course.learn(parts_of(body).metadata)
+            self._lifecycle.learn(parts_of(body).metadata)
             self._look()
         else:
             self.recorded.keypad.info(self.recorded.progress.outside, body)
 
     def _look(self) -> None:
         """Do what follows from who takes part and from the lines as they are now."""
-        self._course.look()
+        self._lifecycle.look()
         self._links.name(self.recorded.controls, self._names.sessions, self._names.groups)
         self._lines.drop_idle()
         self._hold_rule.look()
-        self.recorded.tell()
+        self.recorded.publish()
 
     # --- the end
 
     def stop(self, reason: str) -> None:
         """End the session from our side."""
-        if self._course.stage is not Stage.ENDED:
+        if self._lifecycle.stage is not Stage.ENDED:
             self.services.endpoint.hang_up(self._leg)
             self._over(reason)
 
@@ -207,7 +207,7 @@ class RecordingSession(SipCall):
 
     def _over(self, end: str) -> None:
         progress = self.recorded.progress
-        self._course.stage = Stage.ENDED
+        self._lifecycle.stage = Stage.ENDED
         progress.state, progress.end = CallState.ENDED, end
         self.finish(end)
         self._links.end(self.recorded.controls)
@@ -223,7 +223,7 @@ class RecordingSession(SipCall):
 
     def _probe(self) -> None:
         """Ask the client whether it is still there, if nothing has come for long: a BYE may have been lost."""
-        if self._course.stage is Stage.ENDED:
+        if self._lifecycle.stage is Stage.ENDED:
             return
         if self._lines.was_silent():
             self.services.endpoint.probe(self._leg)

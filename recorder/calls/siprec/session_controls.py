@@ -4,10 +4,10 @@ import contextlib
 from collections.abc import Callable, Collection, Sequence
 
 from recorder import permissions as access
-from recorder.calls.acts import Act, Signature, signed, together
+from recorder.calls.acts import Act, ActEntry, all_of, audited
 from recorder.calls.recording import Recording
 from recorder.calls.recording_controls import RecordingControls
-from recorder.calls.siprec.siprec_links import SessionLinks
+from recorder.calls.siprec.links import SessionLinks
 from recorder.rules.pausing import HOLD, Authority, RefusedError
 
 
@@ -35,7 +35,7 @@ class SessionControls(RecordingControls):
         def shut(one: RecordingControls) -> Act:
             return RecordingControls.pause(one, reason, by, acts=acts, may_discard=may_discard)
 
-        return shut(self) if reason == HOLD else together(shut(self), self._on_twins(access.Act.PAUSE, by, shut))
+        return shut(self) if reason == HOLD else all_of(shut(self), self._on_twins(access.Act.PAUSE, by, shut))
 
     def resume(
         self, authority: Authority, by: str, *, token: str | None = None, acts: frozenset[str] | None = None
@@ -47,7 +47,7 @@ class SessionControls(RecordingControls):
 
         if authority is Authority.RULE:
             return clear(self)
-        return together(clear(self), self._on_twins(access.Act.RESUME, by, clear))
+        return all_of(clear(self), self._on_twins(access.Act.RESUME, by, clear))
 
     def opt_out(self, reason: str, by: str) -> Act:
         """Stop recording this session and its twins."""
@@ -55,7 +55,7 @@ class SessionControls(RecordingControls):
         def end(one: RecordingControls) -> Act:
             return one.opt_out_only(reason, by)
 
-        return together(end(self), self._on_twins(access.Act.OPT_OUT, by, end))
+        return all_of(end(self), self._on_twins(access.Act.OPT_OUT, by, end))
 
     def pause_retroactively(
         self, seconds: float | None, by: str, *, acts: Collection[str] = (), may_erase_alone: bool = True
@@ -65,7 +65,7 @@ class SessionControls(RecordingControls):
         def forget(one: RecordingControls) -> Act:
             return RecordingControls.pause_retroactively(one, seconds, by, acts=acts, may_erase_alone=may_erase_alone)
 
-        return together(forget(self), self._on_twins(access.Act.RETROACTIVE_PAUSE, by, forget))
+        return all_of(forget(self), self._on_twins(access.Act.RETROACTIVE_PAUSE, by, forget))
 
     def _on_twins(self, name: access.Act, by: str, act: Callable[[RecordingControls], Act]) -> list[Act]:
         """Do the same to the twins; each has an entry of its own in the audit log, which names this call."""
@@ -74,6 +74,6 @@ class SessionControls(RecordingControls):
             with contextlib.suppress(RefusedError):
                 acts.append(act(twin))
                 details = {"as_twin_of": self.recording.id}
-                signature = Signature(act=name.value, actor=by, subject=twin.recording.id, details=details)
-                signed(self.recording.services, acts[-1], signature)
+                signature = ActEntry(act=name.value, actor=by, subject=twin.recording.id, details=details)
+                audited(self.recording.services, acts[-1], signature)
         return acts

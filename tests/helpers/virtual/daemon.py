@@ -170,7 +170,7 @@ class TurnedDaemon:
         daemon._control.stop()
         self._world.turn(recorder.service.daemon.SETTLE_S)
         daemon._socket.close()
-        daemon._endpoint.close(keep=daemon._control.left_alone())
+        daemon._endpoint.close(keep=daemon._control.surviving_legs())
         self._world.wait_for(lambda: not daemon._services.open_recordings, recorder.service.daemon.FILING_S)
         assert not daemon._services.open_recordings, "a recording was not filed"
         self._world.leave(self)

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from recorder.calls.rules.conversation import Match, Passage, match
+from recorder.calls.rules.conversation import ConversationFacts, Match, match
 
-OUTER = Passage(
+OUTER = ConversationFacts(
     began_s=10.0, identity_changed_s=30.0, outside="01632960123", officer="2002", officers=frozenset({"2001", "2002"})
 )
-INNER = Passage(
+INNER = ConversationFacts(
     began_s=20.0, identity_changed_s=None, outside="01632960123", officer="2002", officers=frozenset({"2002"})
 )
 

@@ -3,7 +3,7 @@
 from concurrent.futures import Future
 
 from recorder.calls.acts import PauseAnswer
-from recorder.calls.group_acts import gathered
+from recorder.calls.group_acts import combined
 from recorder.rules.pausing import PauseState
 from storage.types import RecordingId
 
@@ -14,7 +14,7 @@ def answer(call: str) -> PauseAnswer:
 
 def test_what_could_not_be_stored_of_one_call_is_not_acknowledged_for_the_other() -> None:
     done: list[Future[PauseAnswer]] = [Future(), Future()]
-    whole = gathered(done)
+    whole = combined(done)
     done[0].set_result(answer("a"))
     assert not whole.done(), "the second recording may still be open"
     done[1].set_exception(OSError("disk full"))
@@ -23,7 +23,7 @@ def test_what_could_not_be_stored_of_one_call_is_not_acknowledged_for_the_other(
 
 def test_the_answer_is_the_first_ones_with_the_others_beside_it_whoever_ends_first() -> None:
     done: list[Future[PauseAnswer]] = [Future(), Future(), Future()]
-    whole = gathered(done)
+    whole = combined(done)
     for one, call in ((2, "c"), (0, "a"), (1, "b")):
         assert not whole.done()
         done[one].set_result(answer(call))

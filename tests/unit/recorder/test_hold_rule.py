@@ -102,10 +102,10 @@ class HeldCall:
     def keep(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         return fn
 
-    def tell(self) -> None:
+    def publish(self) -> None:
         self.told += 1
 
-    def keep_state(self, state: PauseState, reasons: list[str], position_s: float) -> Future[None]:
+    def store_state(self, state: PauseState, reasons: list[str], position_s: float) -> Future[None]:
         return self.disk.put(self.id, state=state, reasons=reasons, position_s=position_s)
 
     def hold(self, *, is_held: bool) -> None:

@@ -1,7 +1,7 @@
 """Numbers that a call is found by."""
 
 from recorder.calls.rules.identities import MOST, Identities, numbers_in
-from recorder.calls.siprec.siprec_rows import further_numbers
+from recorder.calls.siprec.rows import further_numbers
 from sip.metadata import MAX_OBJECTS, SessionParticipant
 
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 
 from recorder.calls.call import Call
-from recorder.calls.call_making import CallMaker
+from recorder.calls.call_maker import CallMaker
 from recorder.calls.call_services import CallServices
 from recorder.calls.dial_plan import DialPlan, RouteChoice
 from recorder.calls.registry import CallRegistry

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recorder.calls.rules.reminding import Due, PauseVigil, is_watched
+from recorder.calls.rules.reminding import Due, PauseReminders, is_watched
 from recorder.rules.pausing import AGENT, CARD_DIGITS, HOLD, MANAGER, Final, PauseReasons, payment_app
 
 REMIND, ALARM = Due.REMIND, Due.ALARM
@@ -18,7 +18,7 @@ def test_a_pause_is_watched_and_a_hold_alone_is_not(reason: str) -> None:
 
 
 def test_reminders_come_in_their_time_and_one_alarm_between_them() -> None:
-    vigil = PauseVigil(reminder_s=60, max_s=150)
+    vigil = PauseReminders(reminder_s=60, max_s=150)
     told = {held_s: vigil.due(held_s) for held_s in (0, 59.9, 60, 61, 119, 120, 150, 151, 180, 240, 6000)}
     assert told == {
         0: set(), 59.9: set(), 60: {REMIND}, 61: set(), 119: set(), 120: {REMIND}, 150: {ALARM}, 151: set(),
@@ -27,20 +27,20 @@ def test_reminders_come_in_their_time_and_one_alarm_between_them() -> None:
 
 
 def test_both_at_once() -> None:
-    vigil = PauseVigil(reminder_s=60, max_s=120)
+    vigil = PauseReminders(reminder_s=60, max_s=120)
     assert vigil.due(60) == {REMIND}
     assert vigil.due(120) == {REMIND, ALARM}
 
 
 def test_a_look_that_comes_late_gives_one_reminder_and_keeps_the_beat() -> None:
-    vigil = PauseVigil(reminder_s=60, max_s=1000)
+    vigil = PauseReminders(reminder_s=60, max_s=1000)
     assert vigil.due(200) == {REMIND}
     assert vigil.due(201) == set()
     assert vigil.wait_s(201) == pytest.approx(39)
 
 
 def test_when_to_look_again() -> None:
-    vigil = PauseVigil(reminder_s=60, max_s=100)
+    vigil = PauseReminders(reminder_s=60, max_s=100)
     assert vigil.wait_s(0) == 60
     vigil.due(60)
     assert vigil.wait_s(60) == 40, "the alarm is before the next reminder"
@@ -50,7 +50,7 @@ def test_when_to_look_again() -> None:
 
 
 def test_without_reminders_there_is_still_the_alarm_and_then_nothing() -> None:
-    vigil = PauseVigil(reminder_s=None, max_s=100)
+    vigil = PauseReminders(reminder_s=None, max_s=100)
     assert vigil.wait_s(10) == 90
     assert vigil.due(100) == {ALARM}
     assert vigil.wait_s(100) is None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, RAISED
+from recorder.calls.opt_out_register import DECLINED, GRANTED, LAPSED, RAISED
 from recorder.exports.exporting import BROKEN, DONE
 from recorder.recordings.replay import NOT_STATE, NOTHING_DONE, REPLAYED, copies_of, is_known, orders_of
 from storage.audit_entry import AuditEntry

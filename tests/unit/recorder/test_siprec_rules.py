@@ -6,7 +6,16 @@ from dataclasses import replace
 import pytest
 
 from recorder.calls.rules.call_events import After
-from recorder.calls.rules.siprec import STEPS, Remark, SentLines, SessionAction, Stage, Terms, Verdict, judge
+from recorder.calls.rules.siprec import (
+    STAGE_TABLE,
+    Remark,
+    SentLines,
+    SessionAction,
+    SessionDecision,
+    SessionPolicy,
+    Stage,
+    decide,
+)
 from recorder.calls.rules.transfer import TABLE, PartyStatus
 from recorder.rules.policy import Direction, Extension
 from recorder.rules.routing import EmergencyNumbers, Peer, PeerNotice
@@ -17,7 +26,9 @@ from tests.helpers.siprec_shapes import Call, Who, rfc
 
 ALICE = Extension(number="2001", operator="alice", service="Revenues")
 BOB = Extension(number="+441632962002", operator="bob", service="Revenues")
-TERMS = Terms(extensions={one.number: one for one in (ALICE, BOB)}, emergency=EmergencyNumbers(), is_attested=True)
+TERMS = SessionPolicy(
+    extensions={one.number: one for one in (ALICE, BOB)}, emergency=EmergencyNumbers(), is_attested=True
+)
 ALL = replace(TERMS, fallback=Extension(number="", operator="sbc", service="Revenues"))
 HEADERS = ("src", "srs")
 
@@ -27,8 +38,10 @@ def between(caller: str, officer: str) -> Metadata:
     return parse(rfc(call).encode())
 
 
-def of(caller: str, officer: str, labels: tuple[str | None, ...] = ("1", "2"), terms: Terms = TERMS) -> Verdict:
-    return judge(between(caller, officer), labels, dialled=HEADERS, terms=terms)
+def of(
+    caller: str, officer: str, labels: tuple[str | None, ...] = ("1", "2"), terms: SessionPolicy = TERMS
+) -> SessionDecision:
+    return decide(between(caller, officer), labels, dialled=HEADERS, terms=terms)
 
 
 def test_the_officer_is_on_the_right_whatever_the_order_of_the_lines() -> None:
@@ -64,8 +77,8 @@ def test_direction_and_numbers() -> None:
         assert found.nomination is not None
         assert (found.nomination.direction, found.caller, found.called) == (direction, caller, officer)
     marked = replace(between("1", "2001"), callers=frozenset({"p-2"}))
-    assert judge(marked, ("1", "2"), dialled=HEADERS, terms=TERMS).caller == "2001", "the client says so itself"
-    turned = judge(
+    assert decide(marked, ("1", "2"), dialled=HEADERS, terms=TERMS).caller == "2001", "the client says so itself"
+    turned = decide(
         parse(
             rfc(Call(caller=Who(user="2001", name="", label="1"), officer=Who(user="5", name="", label="2"))).encode()
         ),
@@ -80,15 +93,15 @@ def test_what_is_not_permitted() -> None:
     assert of("999", "2001").closed == "emergency"
     assert of("1", "2999").closed == "not_nominated"
     assert of("1", "2001", terms=replace(TERMS, is_attested=False)).closed == "notice_not_attested"
-    assert judge(None, ("1", "2"), dialled=("1", "2001"), terms=TERMS).closed == "no_metadata"
+    assert decide(None, ("1", "2"), dialled=("1", "2001"), terms=TERMS).closed == "no_metadata"
     assert of("999", "1", terms=ALL).closed == "emergency"
 
 
 def test_all_sessions_nominated() -> None:
-    nobody = judge(None, ("", ""), dialled=("1", "2"), terms=ALL)
+    nobody = decide(None, ("", ""), dialled=("1", "2"), terms=ALL)
     assert nobody.closed is None
     assert nobody.remarks == {Remark.WITHOUT_METADATA, Remark.NOT_NOMINATED, Remark.SIDES_BY_ORDER}
-    by_headers = judge(None, ("", ""), dialled=("1", "2001"), terms=ALL)
+    by_headers = decide(None, ("", ""), dialled=("1", "2001"), terms=ALL)
     assert by_headers.nomination is not None
     assert by_headers.nomination.extension is ALICE
     assert of("1", "2001", terms=ALL).remarks == frozenset()
@@ -99,14 +112,14 @@ def test_lines_that_nobody_is_known_on() -> None:
         rfc(Call(caller=Who(user="1", name="", label="1"), officer=Who(user="2001", name="", label="2"))).encode()
     )
     unknown = replace(known, sends={})
-    found = judge(unknown, ("1", "2"), dialled=HEADERS, terms=TERMS)
+    found = decide(unknown, ("1", "2"), dialled=HEADERS, terms=TERMS)
     assert (found.sides.left, found.sides.right) == (0, 1)
     assert Remark.SIDES_BY_ORDER in found.sides.remarks
     assert not found.sides.are_known
-    outbound = judge(replace(between("2001", "1"), sends={}), ("1", "2"), dialled=HEADERS, terms=TERMS)
+    outbound = decide(replace(between("2001", "1"), sends={}), ("1", "2"), dialled=HEADERS, terms=TERMS)
     assert (outbound.sides.left, outbound.sides.right) == (1, 0), "the first to be named is on the first line"
     half = replace(known, sends={"p-2": ("s-2",)})
-    found = judge(half, ("2", "1", "3"), dialled=HEADERS, terms=TERMS)
+    found = decide(half, ("2", "1", "3"), dialled=HEADERS, terms=TERMS)
     assert (found.sides.left, found.sides.right) == (1, 0)
     assert found.sides.are_known
 
@@ -124,20 +137,20 @@ def test_the_lines_that_are_sent_are_the_ones_recorded(count: int) -> None:
         metadata = replace(known, streams=streams, sends=sends)
         for held in itertools.product((False, True), repeat=count):
             now = frozenset(at for at in range(count) if not held[at])
-            verdict = judge(metadata, labels, dialled=HEADERS, terms=TERMS, sent=SentLines(now=now))
-            sides = [at for at in (verdict.sides.left, verdict.sides.right) if at is not None]
+            decision = decide(metadata, labels, dialled=HEADERS, terms=TERMS, sent=SentLines(now=now))
+            sides = [at for at in (decision.sides.left, decision.sides.right) if at is not None]
             assert len(set(sides)) == len(sides) == min(count, 2)
             on_air = [speakers[at] for at in now]
             if len(now) == 2 and (on_air[0] != on_air[1] or not on_air[0]):
                 assert set(sides) == now, (speakers, now)
-            assert (Remark.MORE_LINES in verdict.remarks) is (len(now) > 2)
+            assert (Remark.MORE_LINES in decision.remarks) is (len(now) > 2)
 
 
 def test_a_held_line_keeps_its_side() -> None:
     unknown = replace(between("01632960001", "2001"), sends={})
     for now in ({2, 3}, {2}, {3}, set()):
         sent = SentLines(now=frozenset(now), before=frozenset({2, 3}))
-        found = judge(unknown, ("a", "b", "c", "d"), dialled=HEADERS, terms=TERMS, sent=sent).sides
+        found = decide(unknown, ("a", "b", "c", "d"), dialled=HEADERS, terms=TERMS, sent=sent).sides
         assert (found.left, found.right) == (2, 3)
 
 
@@ -151,7 +164,7 @@ def test_one_line() -> None:
         ((), (0, None), Remark.MIXED),
     ):
         known = Metadata(participants=people, streams=streams, sends=dict.fromkeys(senders, ("s",)))
-        found = judge(known, ("1",), dialled=HEADERS, terms=TERMS).sides
+        found = decide(known, ("1",), dialled=HEADERS, terms=TERMS).sides
         assert (found.left, found.right) == sides
         assert found.remarks == {remark}
 
@@ -163,7 +176,7 @@ def test_a_built_in_bridge_says_it_in_from() -> None:
     assert far is not None
     assert near.metadata.session_ids == far.metadata.session_ids == ("x-refci:7@C",)
     for one, sides in ((near, (None, 0)), (far, (0, None))):
-        found = judge(one.metadata, ("1",), dialled=HEADERS, terms=TERMS)
+        found = decide(one.metadata, ("1",), dialled=HEADERS, terms=TERMS)
         assert (found.closed, (found.sides.left, found.sides.right)) == (None, sides)
     assert read("<sip:2001@pbx>;tag=1") is None
     outside = uri.replace(">;tag=1", "").replace("cucm;", "cucm>;")
@@ -173,9 +186,9 @@ def test_a_built_in_bridge_says_it_in_from() -> None:
 
 
 def test_every_stage_and_verdict_is_decided() -> None:
-    assert set(STEPS) == set(itertools.product(Stage, (True, False)))
-    assert {step for _, step in STEPS.values()} == set(SessionAction)
-    assert all(STEPS[Stage.ENDED, one] == (Stage.ENDED, SessionAction.NOTHING) for one in (True, False))
+    assert set(STAGE_TABLE) == set(itertools.product(Stage, (True, False)))
+    assert {step for _, step in STAGE_TABLE.values()} == set(SessionAction)
+    assert all(STAGE_TABLE[Stage.ENDED, one] == (Stage.ENDED, SessionAction.NOTHING) for one in (True, False))
 
 
 def test_a_change_of_who_takes_part_is_judged_as_a_transfer_is() -> None:

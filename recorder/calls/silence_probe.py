@@ -4,7 +4,7 @@ A BYE may be lost with the PBX that sent it. Silence is no hang-up, but a side t
 (481, or nothing at all: RFC 3261 section 12.2.1.2), and then the call is over.
 """
 
-from recorder.calls.bridged import BridgedCall
+from recorder.calls.bridged_call import BridgedCall
 from recorder.calls.component import Component
 from recorder.calls.rules.call_events import CallState, Side
 
@@ -37,7 +37,7 @@ class SilenceProbe(Component[BridgedCall]):
 
     def _wait(self) -> None:
         services = self._call.services
-        services.scheduler.call_later(PROBE_AFTER * services.config.media.dead_rtp_s, self._kept(self._probe))
+        services.scheduler.call_later(PROBE_AFTER * services.config.media.dead_rtp_s, self._with_call(self._probe))
 
     def _probe(self) -> None:
         call = self._call

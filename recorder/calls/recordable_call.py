@@ -87,7 +87,7 @@ class RecordableCall(ABC):
         """Tell whether people may see the call."""
 
     @abstractmethod
-    def tell(self) -> None:
+    def publish(self) -> None:
         """Publish how the call is now, if people may see it."""
 
     @abstractmethod
@@ -118,10 +118,10 @@ class RecordableCall(ABC):
 
     # --- what is written down beside what every recording has
 
-    def described(self, row: RecordingRow) -> RecordingRow:
+    def complete_row(self, row: RecordingRow) -> RecordingRow:
         """Return the row of the recording with what is known of this kind of call."""
         return row
 
-    def kept_also(self, state: PauseState, reasons: list[str]) -> "list[Future[None]]":
+    def store_elsewhere(self, state: PauseState, reasons: list[str]) -> "list[Future[None]]":
         """Store elsewhere how the recording stands; done when it is on disk."""
         return []

@@ -75,7 +75,7 @@ class OptOutRegister:
         waiting = {one.id: one.facts.call for one in self._requests.values() if one.state is OptOutState.RAISED}
         return self._executor.submit(save_atomically, self._path, json.dumps(waiting).encode())
 
-    def lapse_left_behind(self, audit: AuditLog) -> int:
+    def lapse_orphaned(self, audit: AuditLog) -> int:
         """Write into the audit log that requests lapsed whose daemon died, and their calls with it; return how many.
 
         Call it before anything is raised. Blocks.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.calls.pauses import PauseRegister, read_states, write_states
+from recorder.calls.pause_register import PauseRegister, read_states, write_states
 from recorder.common.serial_executor import SerialExecutor
 from storage import state_journal
 

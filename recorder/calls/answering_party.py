@@ -27,7 +27,7 @@ from storage.types import RecordingId
 _log = logging.getLogger(__name__)
 
 
-class Answering(Component[TransferableCall]):
+class AnsweringParty(Component[TransferableCall]):
     """The party whom one call rings and who answers it.
 
     Args:
@@ -72,7 +72,7 @@ class Answering(Component[TransferableCall]):
         if self._is_mailbox(number):
             party = Party(number=number, is_mailbox=True)
         party = answering_for(expected, party)
-        call.seat(Side.B, party)
+        call.put_party(Side.B, party)
         stays = call.parties[Side.A]
         if (
             party.status is PartyStatus.NOMINATED

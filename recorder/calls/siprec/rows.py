@@ -5,7 +5,7 @@ Pure.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from recorder.calls.rules.siprec import Verdict, extension_of
+from recorder.calls.rules.siprec import SessionDecision, extension_of
 from recorder.config.settings import Config
 from recorder.rules.policy import Direction, Extension, Nomination, Service
 from recorder.rules.routing import Peer
@@ -46,19 +46,19 @@ def proof_of(peer: Peer) -> NoticeProof:
 def participants_of(
     everyone: Iterable[metadata.SessionParticipant],
     known: Metadata | None,
-    verdict: Verdict,
+    decision: SessionDecision,
     labels: Sequence[str | None],
     extensions: Mapping[str, Extension],
 ) -> tuple[Participant, ...]:
     """Return everybody who took part, for the index; who is on a channel is on it alone, as things stand now."""
     channels = {}
-    for name, at in (("left", verdict.sides.left), ("right", verdict.sides.right)):
+    for name, at in (("left", decision.sides.left), ("right", decision.sides.right)):
         label = labels[at] if at is not None and at < len(labels) else None
         senders = known.senders(label) if known is not None and label else ()
         if len(senders) == 1:
             channels[senders[0].id] = name
     return tuple(
-        _written(one, verdict, channels.get(one.id, ""), extensions)
+        _written(one, decision, channels.get(one.id, ""), extensions)
         for one in [someone for someone in everyone if someone.aors][:MOST]
     )
 
@@ -75,10 +75,10 @@ def further_numbers(everyone: Iterable[metadata.SessionParticipant]) -> tuple[st
 
 
 def _written(
-    one: metadata.SessionParticipant, verdict: Verdict, channel: str, extensions: Mapping[str, Extension]
+    one: metadata.SessionParticipant, decision: SessionDecision, channel: str, extensions: Mapping[str, Extension]
 ) -> Participant:
     number = one.users[0] if one.users else ""
-    roles = {verdict.caller: "caller", verdict.called: "called"}
+    roles = {decision.caller: "caller", decision.called: "called"}
     extension = extension_of(one, extensions)
     return Participant(
         name=one.name,

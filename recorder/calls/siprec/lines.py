@@ -13,7 +13,7 @@ from audio.types import LegId as MediaLegId
 from recorder.calls.component import Component
 from recorder.calls.media_errors import MediaError
 from recorder.calls.party_media import formats_for_core
-from recorder.calls.recordable import RecordableCall
+from recorder.calls.recordable_call import RecordableCall
 from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
 from sip import offer_answer, recording_sdp, sdp
 from sip.events import Body

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from recorder.calls.left_behind import amended, is_discarded
+from recorder.calls.recovered_row import amended, is_discarded
 
 RECORDING = {"start_s": 0.0, "end_s": 3.0, "kind": "recording", "reason": "", "by": ""}
 

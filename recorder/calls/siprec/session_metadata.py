@@ -16,7 +16,7 @@ MOST_DOCUMENTS = 200
 """Documents that are kept of one session; a client that sends more says nothing new."""
 
 
-class SessionNames:
+class SessionMetadata:
     """What is known of one session.
 
     Args:

@@ -11,10 +11,19 @@ from audio.types import DtmfPolicy
 from audio.types import LegId as MediaLegId
 from recorder.calls.component import Component
 from recorder.calls.rules.call_events import CallState
-from recorder.calls.rules.siprec import STEPS, Remark, SentLines, SessionAction, Stage, Terms, Verdict, judge
-from recorder.calls.siprec.session import CopiedCall
-from recorder.calls.siprec.siprec_lines import SessionLines
-from recorder.calls.siprec.siprec_names import SessionNames
+from recorder.calls.rules.siprec import (
+    STAGE_TABLE,
+    Remark,
+    SentLines,
+    SessionAction,
+    SessionDecision,
+    SessionPolicy,
+    Stage,
+    decide,
+)
+from recorder.calls.siprec.copied_call import CopiedCall
+from recorder.calls.siprec.lines import SessionLines
+from recorder.calls.siprec.session_metadata import SessionMetadata
 from recorder.rules.pausing import AGENT, HOLD, Final, RefusedError
 from recorder.rules.policy import Extension
 from recorder.rules.routing import Peer
@@ -25,7 +34,7 @@ RETURNED = "rule:session_returned"
 HANDED_OVER = "rule:siprec_metadata"
 
 
-class SessionCourse(Component[CopiedCall]):
+class SessionLifecycle(Component[CopiedCall]):
     """The course of one session.
 
     Args:
@@ -37,12 +46,12 @@ class SessionCourse(Component[CopiedCall]):
 
     Attributes:
         stage: Where it is.
-        verdict: What was decided last.
+        decision: What was decided last.
         remarks: What a listener should know of the recording.
     """
 
     def __init__(
-        self, call: CopiedCall, peer: Peer, names: SessionNames, lines: SessionLines, document: bytes | None
+        self, call: CopiedCall, peer: Peer, names: SessionMetadata, lines: SessionLines, document: bytes | None
     ) -> None:
         super().__init__(call)
         self._peer = peer
@@ -54,7 +63,7 @@ class SessionCourse(Component[CopiedCall]):
         self.stage = Stage.WAITING
         self.remarks: set[Remark] = {Remark.SIPREC}
         self.learn(document)
-        self.verdict: Verdict = self._judged(())
+        self.decision: SessionDecision = self._decide(())
 
     def learn(self, document: bytes | None) -> None:
         """Take metadata, if there are any; `look` does what follows."""
@@ -83,10 +92,10 @@ class SessionCourse(Component[CopiedCall]):
         text = document.decode("utf-8", "backslashreplace")
         in_progress.file.mark({"kind": "siprec_metadata", "at_s": round(in_progress.position_s, 3), "xml": text})
 
-    def _judged(self, labels: tuple[str | None, ...]) -> Verdict:
+    def _decide(self, labels: tuple[str | None, ...]) -> SessionDecision:
         config, offered = self._call.services.config, self._call.offered
         fallback = Extension(number="", operator=self._peer.name, service=self._peer.siprec_service)
-        terms = Terms(
+        terms = SessionPolicy(
             extensions=config.extensions,
             emergency=config.emergency,
             is_attested=self._peer.is_attested,
@@ -94,11 +103,11 @@ class SessionCourse(Component[CopiedCall]):
         )
         dialled = (offered.asserted_user or offered.from_user, offered.to_user)
         sent = SentLines(now=self._lines.sent, before=self._before)
-        return judge(self._names.metadata, self._names.labels(labels), dialled=dialled, terms=terms, sent=sent)
+        return decide(self._names.metadata, self._names.labels(labels), dialled=dialled, terms=terms, sent=sent)
 
     @property
     def _before(self) -> frozenset[int]:
-        sides = self.verdict.sides if self._on is not None else None
+        sides = self.decision.sides if self._on is not None else None
         return frozenset() if sides is None else frozenset(at for at in (sides.left, sides.right) if at is not None)
 
     def record_state(self, labels: tuple[str | None, ...]) -> str | None:
@@ -106,7 +115,7 @@ class SessionCourse(Component[CopiedCall]):
         call = self._call
         if "record-aware" not in call.offered.supported:
             return None
-        if self._judged(labels).closed is not None or call.recording.pause_reasons.final is not None:
+        if self._decide(labels).closed is not None or call.recording.pause_reasons.final is not None:
             return "off"
         left = call.services.sessions.left(self._names.sessions, self._names.groups)
         return "paused" if call.recording.pause_reasons.reasons or left.reasons else "on"
@@ -114,9 +123,9 @@ class SessionCourse(Component[CopiedCall]):
     def look(self) -> None:
         """Do what follows from who takes part and from the lines as they are now."""
         self._name()
-        self.verdict = verdict = self._judged(self._lines.labels)
-        self.remarks |= verdict.remarks
-        self.stage, step = STEPS[self.stage, verdict.closed is None]
+        self.decision = decision = self._decide(self._lines.labels)
+        self.remarks |= decision.remarks
+        self.stage, step = STAGE_TABLE[self.stage, decision.closed is None]
         match step:
             case SessionAction.OPEN:
                 self._open()
@@ -126,9 +135,9 @@ class SessionCourse(Component[CopiedCall]):
             case SessionAction.LEAVE:
                 self._leave()
             case SessionAction.NOTHING if self.stage is Stage.WAITING:
-                self._call.recording.blocked = verdict.closed
-                if verdict.nomination is not None:
-                    self._call.decided(verdict)
+                self._call.recording.blocked = decision.closed
+                if decision.nomination is not None:
+                    self._call.apply_decision(decision)
             case SessionAction.NOTHING:
                 pass
 
@@ -147,8 +156,8 @@ class SessionCourse(Component[CopiedCall]):
 
     def _open(self) -> None:
         """Begin to record: as the session was left if it has been here before."""
-        call, sides = self._call, self.verdict.sides
-        call.decided(self.verdict)
+        call, sides = self._call, self.decision.sides
+        call.apply_decision(self.decision)
         call.recording.blocked, call.recording.joined_at = None, call.clock.now
         call.progress.state, call.progress.was_joined = CallState.JOINED, True
         register = call.services.sessions
@@ -183,16 +192,16 @@ class SessionCourse(Component[CopiedCall]):
 
     def _follow(self) -> None:
         """Record the lines, and for the officer, as they are now."""
-        call, verdict, in_progress = self._call, self.verdict, self._call.recording.in_progress
-        assert verdict.nomination is not None
-        call.decided(verdict)
+        call, decision, in_progress = self._call, self.decision, self._call.recording.in_progress
+        assert decision.nomination is not None
+        call.apply_decision(decision)
         is_moved = self._listen()
         if in_progress is None:
             return
         if is_moved:
-            in_progress.retarget(self._lines.leg(verdict.sides.left), self._lines.leg(verdict.sides.right))
+            in_progress.retarget(self._lines.leg(decision.sides.left), self._lines.leg(decision.sides.right))
         in_progress.enter_scope(
-            call.recording.operator, verdict.nomination.extension.number, call.recording.officers, HANDED_OVER
+            call.recording.operator, decision.nomination.extension.number, call.recording.officers, HANDED_OVER
         )
         in_progress.describe(call.recording.row())
 
@@ -200,12 +209,12 @@ class SessionCourse(Component[CopiedCall]):
         """Stop: whoever takes part now is not recorded. A later update may bring the call back."""
         in_progress = self._call.recording.in_progress
         if in_progress is not None:
-            in_progress.leave_scope(self.verdict.closed or "", HANDED_OVER)
+            in_progress.leave_scope(self.decision.closed or "", HANDED_OVER)
             in_progress.describe(self._call.recording.row())
 
     def _listen(self) -> bool:
         """Listen for keys on the lines that are recorded; tells whether that are others than before."""
-        sides, relay = self.verdict.sides, self._call.services.relay
+        sides, relay = self.decision.sides, self._call.services.relay
         left, right = self._lines.leg(sides.left), self._lines.leg(sides.right)
         if (left, right, self.has_officers_keys) == self._on:
             return False  # what is being keyed is not to be broken off
@@ -224,4 +233,4 @@ class SessionCourse(Component[CopiedCall]):
     @property
     def has_officers_keys(self) -> bool:
         """Tell whether keys on the right are surely an officer's: the caller's must never pause a recording."""
-        return self.verdict.sides.are_known and Remark.NOT_NOMINATED not in self.verdict.remarks
+        return self.decision.sides.are_known and Remark.NOT_NOMINATED not in self.decision.remarks

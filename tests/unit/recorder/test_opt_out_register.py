@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.calls.opt_outs import DECLINED, GRANTED, LAPSED, OptOutRegister
+from recorder.calls.opt_out_register import DECLINED, GRANTED, LAPSED, OptOutRegister
 from recorder.common.serial_executor import SerialExecutor
 from storage.audit import AuditLog
 
@@ -25,8 +25,8 @@ def test_only_what_was_never_decided_lapses_and_only_once(tmp_path: Path, execut
     for act, request in ((GRANTED, "granted"), (DECLINED, "declined"), (LAPSED, "lapsed")):
         audit.append(act=act, actor="mary", subject="x", details={"request": request})
     audit.append(act=f"{DECLINED}.not_stored", actor="mary", subject="x", details={"request": "not stored"})
-    assert OptOutRegister(path, executor).lapse_left_behind(audit) == 2
-    assert OptOutRegister(path, executor).lapse_left_behind(audit) == 0
+    assert OptOutRegister(path, executor).lapse_orphaned(audit) == 2
+    assert OptOutRegister(path, executor).lapse_orphaned(audit) == 0
     new = [(e.act, e.actor, e.subject, e.details) for e in audit.entries()][4:]
     assert new == [
         (LAPSED, "recorder", f"call of {request}", {"request": request, "why": "daemon_died"})
@@ -39,5 +39,5 @@ def test_a_file_that_says_nothing_lapses_nothing(tmp_path: Path, executor: Seria
     path, audit = tmp_path / "opt_outs.json", AuditLog(tmp_path / "audit")
     if content is not None:
         path.write_text(content)
-    assert OptOutRegister(path, executor).lapse_left_behind(audit) == 0
+    assert OptOutRegister(path, executor).lapse_orphaned(audit) == 0
     assert list(audit.entries()) == []

@@ -153,8 +153,8 @@ class CallMaker:
             registry=self._registry,
             groups=self._groups,
         )
-        recorded.recording.goes_by(signalled_parties(offered))
-        recorded.recording.goes_by(numbers_in(offered.headers), is_claim=True)
+        recorded.recording.note_numbers(signalled_parties(offered))
+        recorded.recording.note_numbers(numbers_in(offered.headers), is_claim=True)
         return call, recorded
 
     def _connect(self, call: Call, dialling: Dialling) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from audio.types import DtmfPolicy, Prompt, PromptEnded
-from recorder.calls.bridged import BridgedCall
+from recorder.calls.bridged_call import BridgedCall
 from recorder.calls.call_services import Sounds
 from recorder.calls.component import Component
 from recorder.calls.party_media import PartyMedia
@@ -62,7 +62,7 @@ class Announcer(Component[BridgedCall]):
         if not party.is_settled or self._must_wait(command, party):  # a delayed offer says where to with the ACK
             self._waiting[command.side] = command
             if party.is_settled:
-                end = self._kept(self._end_if_held)
+                end = self._with_call(self._end_if_held)
                 self._call.services.scheduler.call_later(MOST_HELD_S, end, command)
             return
         party.leg.unbridge()

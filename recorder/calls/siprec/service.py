@@ -11,9 +11,9 @@ from recorder.calls.call_services import CallServices
 from recorder.calls.group_acts import GroupActs
 from recorder.calls.media_errors import MediaError
 from recorder.calls.registry import CallRegistry
+from recorder.calls.siprec.links import SessionLinks
 from recorder.calls.siprec.recording_session import RecordingSession
-from recorder.calls.siprec.siprec_links import SessionLinks
-from recorder.calls.siprec.siprec_names import is_recording_session
+from recorder.calls.siprec.session_metadata import is_recording_session
 from recorder.rules.routing import Peer, find_peer
 from sip.events import CallOffered
 

@@ -41,7 +41,7 @@ class UnknownCallError(Exception):
         return cls(f"no recorded call of extension {number} is in progress")
 
 
-class Control:
+class LiveCalls:
     """Every call in progress.
 
     Args:
@@ -140,11 +140,11 @@ class Control:
     def stop(self) -> None:
         """End every call but those that talk without us; new ones are refused, emergency calls go on being passed."""
         self._new_calls.is_draining = True
-        alone = self.left_alone()
+        alone = self.surviving_legs()
         for call in {id(call): call for leg, call in self._registry.legs.items() if leg not in alone}.values():
             self._registry.guard(call, call.stop, "daemon_stopped")
 
-    def left_alone(self) -> frozenset[LegId]:
+    def surviving_legs(self) -> frozenset[LegId]:
         """Return the legs of passed calls that talk: their media does not come here, so they outlive us."""
         return frozenset(
             leg

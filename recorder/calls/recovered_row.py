@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from recorder.calls.pauses import State
+from recorder.calls.pause_register import State
 from recorder.rules.pausing import HOLD, PauseState
 from recorder.rules.segments import joined
 from storage.types import SegmentKind

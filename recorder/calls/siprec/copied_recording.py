@@ -1,0 +1,243 @@
+"""The recorded part of a recording session: its lines, its recording, its keys, who takes part. Call thread only.
+
+Everything that is done to the recording is the same code as of a call that we stand in (`recorder.calls.recording`).
+This part outlives its session by the time that it takes to close the lines and to file the recording.
+"""
+
+import logging
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
+
+from audio.types import (
+    ControlPressed,
+    DigitPressed,
+    MediaEvent,
+    MediaUnauthentic,
+    Prompt,
+    SecretEntered,
+    SourceRefused,
+)
+from audio.types import LegId as MediaLegId
+from recorder.calls.call_listing import CallListing
+from recorder.calls.component import Component
+from recorder.calls.group_acts import GroupActs
+from recorder.calls.keypad import INFO_MASK_AFTER_S, INFO_MASK_BEFORE_S, Keypad, card_rule
+from recorder.calls.media_errors import source_refused
+from recorder.calls.recording import Recording, silence_of
+from recorder.calls.registry import CallRegistry
+from recorder.calls.rules.call_events import Event, Side
+from recorder.calls.rules.call_progress import CallProgress
+from recorder.calls.rules.siprec import SessionDecision
+from recorder.calls.second_message import NoSecondMessage
+from recorder.calls.sip_call import SipCall
+from recorder.calls.siprec.copied_call import CopiedCall
+from recorder.calls.siprec.lifecycle import SessionLifecycle
+from recorder.calls.siprec.lines import SessionLines
+from recorder.calls.siprec.links import SessionLinks
+from recorder.calls.siprec.rows import further_numbers, participants_of, proof_of, provisional, rules_of
+from recorder.calls.siprec.session_controls import SessionControls
+from recorder.calls.siprec.session_metadata import SessionMetadata
+from recorder.rules.outcome import Facts
+from recorder.rules.pausing import PauseState
+from recorder.rules.policy import NoticeWhen, recording_id
+from recorder.rules.routing import Peer
+from sip.events import Body, CallOffered
+from storage.types import NoticeProof, RecordingRow
+
+_log = logging.getLogger(__name__)
+
+LOST = "session_timeout"
+"""How a session ends whose client does not answer any more."""
+
+
+class CopiedRecording(Component[SipCall], CopiedCall):
+    """What a recording session has beside its leg.
+
+    Args:
+        call: The session.
+        offered: Its INVITE.
+        peer: Its client.
+        names: What is known of it.
+        document: Metadata that came with its INVITE, if any did.
+        links: Knows which sessions are of one call.
+        random_hex: Makes its id unlike any other.
+        thread: The media thread that it lives on.
+        registry: Gets its media legs.
+        groups: Acts on more than one recording.
+
+    Attributes:
+        lines: Its lines.
+        course: What follows from who takes part.
+    """
+
+    def __init__(
+        self,
+        call: SipCall,
+        offered: CallOffered,
+        peer: Peer,
+        *,
+        names: SessionMetadata,
+        document: bytes | None,
+        links: SessionLinks,
+        random_hex: str,
+        thread: int,
+        registry: CallRegistry,
+        groups: GroupActs,
+    ) -> None:
+        super().__init__(call)
+        self.services, self.clock, self.offered = call.services, call.clock, offered
+        self._peer = peer
+        self._names = names
+        self._registry = registry
+        self.lines = SessionLines(self, thread, peer.media_from, peer.srtp)
+        self.lifecycle = SessionLifecycle(self, peer, names, self.lines, document)
+        nomination = self.lifecycle.decision.nomination or provisional(self.services.config, peer)
+        self.progress = CallProgress(
+            is_nominated=True, direction=nomination.direction, notice_when=NoticeWhen.BEFORE_RING, targets=0
+        )
+        self.id = recording_id(self.clock.started_at, nomination.extension.number, random_hex)
+        self.recording = Recording(self, nomination, rules_of(self.services.config, nomination.extension))
+        self.recording.blocked = self.lifecycle.decision.closed
+        card = card_rule(self.services.config.pause)
+        self.controls = SessionControls(self.recording, card.forget, links)
+        self.keypad = Keypad(self, self.controls, groups, card)
+        self.second = NoSecondMessage()
+        self.listing = CallListing(self.recording, self.controls, lambda: NoSecondMessage.state, groups)
+
+    # --- events
+
+    def apply(self, event: Event) -> None:
+        """Do nothing: the keys of the notice are the client's business."""
+
+    def adopt_media(self, leg: MediaLegId) -> None:
+        """Have the events of a media leg come to this session from now on."""
+        self._registry.adopt_media(leg, self._call)
+
+    def receive_media(self, event: MediaEvent, leg: MediaLegId) -> None:
+        """Handle an event of one of the lines."""
+        sides = self.lifecycle.decision.sides
+        is_left, is_right = leg == self.lines.leg(sides.left), leg == self.lines.leg(sides.right)
+        match event:
+            case DigitPressed() if is_left:
+                self.keypad.digit(event.digit, event.source)
+            case DigitPressed() if is_right and not self.lifecycle.has_officers_keys:
+                # It may be the caller: the core silences what is keyed on the left only.
+                self.recording.mask_around_now(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
+                self.keypad.digit(event.digit, event.source)
+            case ControlPressed() if is_right:
+                self.keypad.control(event.keys, event.source, self.progress.officer)
+            case SecretEntered() if is_right:
+                digits = event.digits if event.is_complete else None
+                self.keypad.secret(event.prefix, digits, event.source, self.progress.officer)
+            case MediaUnauthentic():
+                _log.error("recording session %s: %d packets of a line are not under its key", self.id, event.packets)
+                self.services.alarm("srtp_unauthentic")
+            case SourceRefused():
+                _log.warning("recording session %s: %s", self.id, source_refused(event))
+            case _:
+                pass
+
+    def pass_info(self, side: Side, body: Body) -> None:
+        """Do nothing: there is nobody behind us to pass an INFO on to."""
+
+    # --- who takes part
+
+    def apply_decision(self, decision: SessionDecision) -> None:
+        """Assign the call to the extension that a decision names."""
+        assert decision.nomination is not None
+        self.progress.direction = decision.nomination.direction
+        self.recording.become(decision.nomination, rules_of(self.services.config, decision.nomination.extension))
+
+    @property
+    def caller(self) -> str:
+        """Return the number that calls."""
+        return self.lifecycle.decision.caller
+
+    @property
+    def called(self) -> str:
+        """Return the number that was called."""
+        return self.lifecycle.decision.called
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """Return the nominated extensions that are on the call now."""
+        recording = self.recording
+        if recording.pause_reasons.is_away:
+            return frozenset()
+        both = (recording.nomination.extension, recording.nomination.second)
+        return frozenset(one.number for one in both if one is not None)
+
+    @property
+    def officer_extension(self) -> str:
+        """Return the extension of the officer who has the keys."""
+        return self.recording.nomination.extension.number
+
+    @property
+    def ends(self) -> None:
+        """Return None: which sessions are one conversation is known by their names."""
+        return None
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether the client holds every line."""
+        return self.lines.is_held
+
+    # --- what is told to whom
+
+    def tell_officer(self, sound: Prompt, side: Side | None = None) -> None:
+        """Do nothing: nobody hears us. The console shows how the recording stands."""
+
+    @property
+    def proof(self) -> NoticeProof:
+        """Return whose word it is that the notice was played."""
+        return proof_of(self._peer)
+
+    @property
+    def is_listed(self) -> bool:
+        """Tell whether people may see the session: one of nobody whose calls are recorded is nobody's business."""
+        return self.recording.blocked is None or self.lifecycle.decision.nomination is not None
+
+    def publish(self) -> None:
+        """Publish how the call is now, if people may see it."""
+        if self.is_listed:
+            self.services.publish({"event": "call", **self.listing.as_json()})
+
+    # --- what is written down
+
+    def complete_row(self, row: RecordingRow) -> RecordingRow:
+        """Return a row with who took part."""
+        names, extensions = self._names, self.services.config.extensions
+        labels = names.labels(self.lines.labels)
+        everyone = names.everyone.values() if self.is_listed else ()
+        operators = self.recording.operators
+        return replace(
+            row,
+            participants=participants_of(everyone, names.metadata, self.lifecycle.decision, labels, extensions),
+            numbers=further_numbers(everyone),
+            remarks=tuple(sorted({*self.lifecycle.remarks, *row.remarks})),
+            operators=tuple(filter(None, operators.names)),
+            extensions=tuple(filter(None, operators.extensions)),
+        )
+
+    def store_elsewhere(self, state: PauseState, reasons: list[str]) -> "list[Future[None]]":
+        """Store how the recording stands by the names of the session too."""
+        return [self.services.sessions.put(self._names.sessions, self._names.groups, state=state, reasons=reasons)]
+
+    def close(self, end: str) -> None:
+        """Close the lines, then the recording."""
+        sides = self.lifecycle.decision.sides
+        codecs = (self.lines.codec_name(sides.left), self.lines.codec_name(sides.right))
+        was_cut_off = end == LOST
+        silent_s = silence_of(self.services.relay, self.lines.legs) if was_cut_off else 0.0
+        self.lines.close()
+        recording = self.recording
+        facts = Facts(
+            end=end,
+            was_joined=self.progress.was_joined or recording.blocked is not None,
+            blocked=recording.blocked,
+            fault=recording.fault,
+            is_cut_off=was_cut_off,
+        )
+        close = partial(recording.close, facts, codecs, self.clock.now, silent_s=silent_s)
+        self.controls.discard.when_decided(recording.with_call(close))
