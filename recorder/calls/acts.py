@@ -18,31 +18,31 @@ from storage.retention_types import ErasureOrder
 
 
 def new_act_id() -> str:
-    """Return an id for an act that may reach several calls; it is not stored."""
+    """Return an id for an act that may be applied to several calls; it is not stored."""
     return secrets.token_hex(8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseAnswer:
-    """What an act on a recording did: the JSON that `pause`, `resume` and `opt-out` answer with."""
+    """The result of an act on a recording, which `pause`, `resume` and `opt-out` return as JSON."""
 
     call: str
     state: PauseState
     reasons: tuple[str, ...]
     position_s: float
     erasure: ErasureOrder | None = None
-    """The order that the act placed."""
+    """The order to erase that the act stored."""
     is_kept: bool = False
-    """Whether it was paused only, and not discarded, because it is held or claimed."""
+    """Whether it was only paused, not discarded, because of a legal hold or a rights request."""
     also: "tuple[PauseAnswer, ...]" = ()
-    """What the same act did to other calls."""
+    """The results of the same act on other calls."""
 
     def with_also(self, others: "Sequence[PauseAnswer]") -> "PauseAnswer":
-        """Return this with what the same act did to other calls."""
+        """Return a copy with the results of the same act on other calls."""
         return replace(self, also=(*self.also, *others))
 
     def as_json(self) -> dict[str, Any]:
-        """Return the answer as JSON-able values; ``erasure``, ``kept`` and ``also`` are there only where they apply."""
+        """Return JSON-serialisable values; ``erasure``, ``kept`` and ``also`` only if they apply."""
         fields: dict[str, Any] = {
             "call": self.call,
             "state": self.state.value,
@@ -60,16 +60,16 @@ class PauseAnswer:
         if self.is_kept:
             fields["kept"] = True
         if self.also:
-            fields["also"] = [one.as_json() for one in self.also]
+            fields["also"] = [answer.as_json() for answer in self.also]
         return fields
 
 
 Act = Future[PauseAnswer]
-"""An act: its answer once the state is on disk; OSError when it could not be stored."""
+"""An act in progress: its answer once the state is on disk, or OSError if it could not be stored."""
 
 
 class AppliedAct(Act):
-    """An act whose deed is done already, and only its state has still to be stored; ``answer`` is what it will be."""
+    """An act that is applied, and whose state has still to be stored; ``answer`` is its future result."""
 
     def __init__(self, answer: PauseAnswer) -> None:
         super().__init__()
@@ -77,13 +77,13 @@ class AppliedAct(Act):
 
 
 def all_of(act: Act, others: Sequence[Act]) -> Act:
-    """Return an act that is done when others are done as well; what it answers is the first one's.
+    """Return an act that is done when all of these are done, with the answer of the first.
 
-    If any of them could not be stored, neither could the whole: nobody may rely on a pause that is half on disk.
+    If one of them could not be stored, it has that error: a pause that is only partly on disk is not acknowledged.
     """
     if not others:
         return act
-    whole: Act = AppliedAct(act.answer) if isinstance(act, AppliedAct) else Act()
+    combined: Act = AppliedAct(act.answer) if isinstance(act, AppliedAct) else Act()
     waiting = [act, *others]
 
     def on_done(_: Act) -> None:
@@ -91,21 +91,21 @@ def all_of(act: Act, others: Sequence[Act]) -> Act:
             left[0] -= 1
             if left[0]:
                 return
-        error = next((one.exception() for one in waiting if one.exception() is not None), None)
+        error = next((each.exception() for each in waiting if each.exception() is not None), None)
         if error is not None:
-            whole.set_exception(error)
+            combined.set_exception(error)
         else:
-            whole.set_result(act.result())
+            combined.set_result(act.result())
 
     lock, left = threading.Lock(), [len(waiting)]
-    for one in waiting:
-        one.add_done_callback(on_done)
-    return whole
+    for each in waiting:
+        each.add_done_callback(on_done)
+    return combined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActEntry:
-    """Who did an act, as the audit log names it."""
+    """An audit entry for an act, before the results of the act are added."""
 
     act: str
     actor: str
@@ -114,41 +114,44 @@ class ActEntry:
     text: str = ""
 
     def of(self, subject: str) -> "ActEntry":
-        """Return the same for another subject."""
+        """Return a copy with another subject."""
         return replace(self, subject=subject)
 
 
-def audited(services: CallServices, act: Act, signature: ActEntry) -> "Future[PauseAnswer]":
-    """Return the answer of an act once it is in the audit log as well, whether or not somebody still waits for it.
+def audited(services: CallServices, act: Act, entry: ActEntry) -> "Future[PauseAnswer]":
+    """Return the answer of an act once it is in the audit log as well.
 
-    What is done already is written down while its state is being stored. An act that could not be stored is audited as
-    such, and its error is passed on. If the audit log cannot be written that is an alarm, not a refusal: pausing never
-    stops for it (design section 6), and its entry comes later.
+    The entry of an `AppliedAct` is written while its state is being stored. An act that could not be stored gets an
+    entry that says so, and its error is passed on. If the audit log cannot be written, the alarm is raised and the
+    entry is written later: a pause is never refused for that reason (design section 6).
     """
-    told: Future[PauseAnswer] = Future()
-    begun = submit_entry(services, signature, act.answer.as_json()) if isinstance(act, AppliedAct) else None
+    answered: Future[PauseAnswer] = Future()
+    early_entry = submit_entry(services, entry, act.answer.as_json()) if isinstance(act, AppliedAct) else None
 
     def on_disk(stored: Act) -> None:
         error = stored.exception()
         if error is not None:
             services.alarm("pause_state_not_stored")
-            not_stored = replace(signature, act=f"{signature.act}.not_stored")
-            submit_entry(services, not_stored).add_done_callback(lambda _: told.set_exception(error))
+            not_stored = replace(entry, act=f"{entry.act}.not_stored")
+            submit_entry(services, not_stored).add_done_callback(lambda _: answered.set_exception(error))
             return
         answer = stored.result()
-        entry = begun or submit_entry(services, signature, answer.as_json())
-        entry.add_done_callback(lambda _: told.set_result(answer))
+        in_log = early_entry or submit_entry(services, entry, answer.as_json())
+        in_log.add_done_callback(lambda _: answered.set_result(answer))
 
     act.add_done_callback(on_disk)
-    return told
+    return answered
 
 
-def write_entry(services: CallServices, signature: ActEntry) -> "Future[None]":
-    """Write a signature down by itself; AuditUnavailableError, and an alarm, when the audit log cannot be written."""
+def write_entry(services: CallServices, entry: ActEntry) -> "Future[None]":
+    """Write an audit entry now.
+
+    The future has an AuditUnavailableError, and the alarm is raised, if the audit log cannot be written.
+    """
 
     def append() -> None:
         try:
-            services.audit.append(**_fields(signature, {}))
+            services.audit.append(**_fields(entry, {}))
         except AuditUnavailableError:
             services.alarm("audit_unavailable")
             raise
@@ -156,15 +159,15 @@ def write_entry(services: CallServices, signature: ActEntry) -> "Future[None]":
     return services.act_writer.submit(append)
 
 
-def audit_refusal(services: CallServices, signature: ActEntry, why: str) -> "Future[None]":
-    """Write down that an act was refused; the future is done when that is in the audit log, or kept for it."""
-    return submit_entry(services, replace(signature, act=f"{signature.act}.refused"), {"why": why})
+def audit_refusal(services: CallServices, entry: ActEntry, why: str) -> "Future[None]":
+    """Write an audit entry for an act that was refused; see `submit_entry`."""
+    return submit_entry(services, replace(entry, act=f"{entry.act}.refused"), {"why": why})
 
 
 def place_order(services: CallServices, order: ErasureOrder) -> "Future[None]":
-    """Store an order to erase; the future is done when it is on disk, and an OSError when it is not.
+    """Store an order to erase; the future is done when it is on disk, or has an OSError.
 
-    Nobody may be told that a span will be erased before that.
+    Do not say that a span will be erased before it is done.
     """
 
     def place() -> None:
@@ -177,16 +180,19 @@ def place_order(services: CallServices, order: ErasureOrder) -> "Future[None]":
     return services.orders.submit(place)
 
 
-def submit_entry(services: CallServices, signature: ActEntry, also: Mapping[str, Any] | None = None) -> "Future[None]":
-    """Write a signature down, with more details; the future is done when it is in the audit log, or kept for it."""
-    return services.act_writer.submit(services.late.enter, **_fields(signature, also or {}))
+def submit_entry(services: CallServices, entry: ActEntry, also: Mapping[str, Any] | None = None) -> "Future[None]":
+    """Write an audit entry with the further details ``also``, now or when the log can be written again.
+
+    The future is done when the entry is in the log or is waiting for it.
+    """
+    return services.act_writer.submit(services.late.enter, **_fields(entry, also or {}))
 
 
-def _fields(signature: ActEntry, also: Mapping[str, Any]) -> dict[str, Any]:
+def _fields(entry: ActEntry, also: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "act": signature.act,
-        "actor": signature.actor,
-        "subject": signature.subject,
-        "details": {**also, **signature.details},
-        "text": signature.text or None,
+        "act": entry.act,
+        "actor": entry.actor,
+        "subject": entry.subject,
+        "details": {**also, **entry.details},
+        "text": entry.text or None,
     }

@@ -1,6 +1,6 @@
-"""What is played to the parties of one call: notice, second message, ringback, hold, failure tones. Call thread only.
+"""Plays prompts to the parties of one call: notice, second message, ringback, hold, failure tone. Call thread only.
 
-When what plays is the table's (`recorder.calls.rules.call_table`); whether the notice was heard in full is known here.
+`recorder.calls.rules.call_table` says when each is played. This module finds out whether the notice was heard in full.
 """
 
 from dataclasses import replace
@@ -27,22 +27,22 @@ from recorder.common.clock import utc_now
 from storage.types import NoticeProof
 
 FEW_LOST = 0.05
-"""Share of a notice's packets that a caller may report lost while it still counts as heard in full."""
+"""Share of the notice's packets that may be reported lost (RTCP) while it still counts as heard in full."""
 
 MOST_HELD_S = 300.0
-"""How long the notice waits for the end of a hold: the call has a place and ports, and nobody notices who is gone."""
+"""How long the notice waits for the end of a SIP hold, since the call uses ports and its caller may be gone."""
 
 
 class Announcer(Component[BridgedCall]):
-    """Plays to the parties of one call.
+    """Plays prompts to the parties of one call.
 
     Args:
         call: The call.
-        sounds: What can be played.
+        sounds: The messages and tones.
 
     Attributes:
-        notice_began: When the notice was begun, or None.
-        notice_ended: When it ended, in full or not.
+        notice_began: When the notice began, UTC, or None.
+        notice_ended: When it ended, in full or not, UTC, or None.
     """
 
     def __init__(self, call: BridgedCall, sounds: Sounds) -> None:
@@ -50,16 +50,16 @@ class Announcer(Component[BridgedCall]):
         self._sounds = sounds
         self._waiting: dict[Side, PlayTo] = {}
         self._hearer: Party | None = None
-        """Who was there when the notice began: another who comes meanwhile has not heard all of it."""
+        """The party to whom the notice was begun; another who replaces them has not heard all of it."""
         self._was_held = False
-        """The hearer held the call since the notice began, so that a part of it went nowhere."""
+        """The hearer put the call on hold during the notice, and did not hear a part of it."""
         self.notice_began: datetime | None = None
         self.notice_ended: datetime | None = None
 
     def play(self, command: PlayTo) -> None:
-        """Play something to a side, as soon as it is known where to; the notice, as soon as it can be heard."""
+        """Play a prompt to a side once its media address is known; the notice, once it can be heard."""
         party = self._call.sides[command.side]
-        if not party.is_settled or self._must_wait(command, party):  # a delayed offer says where to with the ACK
+        if not party.is_settled or self._must_wait(command, party):  # after a delayed offer the ACK has the address
             self._waiting[command.side] = command
             if party.is_settled:
                 end = self._with_call(self._end_if_held)
@@ -76,9 +76,10 @@ class Announcer(Component[BridgedCall]):
         )
 
     def _must_wait(self, command: PlayTo, party: PartyMedia) -> bool:
-        """Tell whether the notice waits for the end of a hold: who holds must not get past it.
+        """Tell whether the notice waits for the end of a SIP hold, so that nobody can skip it by a hold.
 
-        Whom we called may answer like this for good, as announcement services do: there it is played to nobody.
+        A party who was called and answers with a hold may never end it, as announcement services do. For them the
+        notice does not wait.
         """
         is_caller = command.side is Side.A
         return command.what is Play.NOTICE and party.is_held and (is_caller or self._was_held)
@@ -89,24 +90,24 @@ class Announcer(Component[BridgedCall]):
             self._call.apply(Stopped("no_media"))
 
     def session_changed(self, side: Side) -> None:
-        """Note that a side holds now, or no longer does."""
+        """Note a change of a side's session, which may begin or end a SIP hold."""
         if side is self._call.progress.outside and self._call.sides[side].is_held:
             self._was_held = True
         else:
             self.settled(side)
 
     def settled(self, side: Side) -> None:
-        """Play what waited for a side to say where it wants its media, or to end its hold."""
+        """Play the prompt that waited for a side's media address or for the end of its hold."""
         waiting = self._waiting.pop(side, None)
         if waiting is not None:
             self.play(waiting)
 
     def listen_for_keys(self) -> None:
-        """Look for the key of the second message in what the outside party sends; nobody else gets its digits."""
+        """Detect the outside party's key for the second message; their digits are not relayed."""
         self._listen(self._call.sides[self._call.progress.outside])
 
     def ended(self, side: Side, event: PromptEnded) -> Event | None:
-        """Take the end of a prompt; return what that means for the call, if anything."""
+        """Handle the end of a prompt; return the event for the call's table, or None."""
         played = _PLAY_OF.get(event.tag)
         if played is Play.FAILED:
             return ToneEnded()
@@ -116,7 +117,7 @@ class Announcer(Component[BridgedCall]):
             self.notice_ended = utc_now()
             is_complete = event.complete and self._was_received(side, event)
             if not is_complete and self._was_held and self._call.progress.state in _ANNOUNCING:
-                self.play(PlayTo(side, Play.NOTICE))  # nobody is connected by holding the notice away
+                self.play(PlayTo(side, Play.NOTICE))  # a hold must not be a way to skip the notice
                 return None
             if is_complete and self._call.parties[side] is self._hearer:
                 self._call.parties[side] = replace(self._hearer, is_told=True)
@@ -124,7 +125,7 @@ class Announcer(Component[BridgedCall]):
         return SecondEnded() if played is Play.SECOND else None
 
     def proof(self, *, second_message: bool) -> NoticeProof:
-        """Return what is known of the notice; ``second_message``: the second message was begun."""
+        """Return the proof of the notice; ``second_message`` is whether the second message was begun."""
         first = self._sounds.first
         is_complete = bool(self._call.progress.notice_complete)
         return NoticeProof(

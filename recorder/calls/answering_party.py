@@ -1,7 +1,7 @@
-"""Who answered a call that we dialled, and what follows for the recording. Call thread only.
+"""Finds out who answered B's leg, and what follows for the recording. Call thread only.
 
-The PBX may name them in an UPDATE while it rings (a pickup, a ring group), in the 2xx (a queue, a diversion), or not at
-all. Each is judged here, by one rule (`recorder.calls.rules.transfer.who_answered`), when the call is answered.
+The PBX may name the party in an UPDATE while it rings (a pickup, a ring group), in the 2xx (a queue, a diversion), or
+not at all. One rule, `recorder.calls.rules.transfer.who_answered`, decides when the call is answered.
 """
 
 import logging
@@ -28,13 +28,13 @@ _log = logging.getLogger(__name__)
 
 
 class AnsweringParty(Component[TransferableCall]):
-    """The party whom one call rings and who answers it.
+    """The party who rings and answers on B's leg of one call.
 
     Args:
         call: The call.
-        dialling: Its dialling.
-        plan: Where numbers lead.
-        recording: Its recording, for the log.
+        dialling: Dials B.
+        plan: The dial plan.
+        recording: The recording's id, for the log.
     """
 
     def __init__(self, call: TransferableCall, dialling: Dialling, plan: DialPlan, recording: RecordingId) -> None:
@@ -46,7 +46,7 @@ class AnsweringParty(Component[TransferableCall]):
         self._rang_s: float | None = None
 
     def dialled(self) -> None:
-        """Forget what an earlier target said of who is there."""
+        """Forget the name that an earlier target gave."""
         self._early = None
 
     def rang(self) -> None:
@@ -54,12 +54,12 @@ class AnsweringParty(Component[TransferableCall]):
         self._rang_s = time.monotonic() if self._rang_s is None else self._rang_s
 
     def named(self, event: IdentityChanged) -> None:
-        """Take the name of who is there now, before they have answered."""
+        """Note the name that a peer inside gives before the answer."""
         if self._plan.is_inside(event.source):
             self._early = event.user
 
     def answered(self, event: LegAnswered) -> Answered:
-        """Seat the party who answered; return what that means for the call."""
+        """Put the party who answered on side B; return the event for the call's table."""
         call = self._call
         expected = call.parties[Side.B]
         far = self._dialling.far
@@ -79,18 +79,18 @@ class AnsweringParty(Component[TransferableCall]):
             and stays.status is PartyStatus.UNTOLD
             and call.progress.notice_complete
         ):
-            return Answered(After.ANNOUNCE)  # whoever heard the notice is not there any more
+            return Answered(After.ANNOUNCE)  # the party who heard the notice was replaced
         if party.status is expected.status:
             return Answered()
         after = TABLE[stays.status, party.status]
         if after is After.OUT_OF_SCOPE and not party.is_mailbox:
-            _log.info("call %s: somebody answered whose calls are not recorded", self._recording)
+            _log.info("call %s: a party answered whose calls are not recorded", self._recording)
             call.services.alarm("answered_elsewhere")
         officer = officer_after(stays.status, party.status, target=Side.B, officer=call.progress.officer)
         return Answered(after, officer)
 
     def _is_mailbox(self, number: str) -> bool:
-        """Tell whether a mailbox answered, by its number or because it took so long: it looks like an officer."""
+        """Tell whether a mailbox answered, by its number or by the time that it rang."""
         after_s = self._call.services.config.voicemail.after_s
         rang_s = 0.0 if self._rang_s is None else time.monotonic() - self._rang_s
         return self._plan.party_at(number).is_mailbox or (after_s is not None and rang_s >= after_s)

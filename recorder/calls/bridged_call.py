@@ -1,4 +1,4 @@
-"""The recorded part of a call that we stand in, as the parts see it that have to do with its media."""
+"""The interface of a bridged call's recorded part, for the components that use its media."""
 
 from recorder.calls.call_media import CallMedia
 from recorder.calls.call_parties import CallParties
@@ -7,12 +7,12 @@ from recorder.calls.recorded_part import RecordedPart
 
 
 class BridgedCall(RecordedPart):
-    """A call whose sides talk through the media core.
+    """The recorded part of a call whose sides are bridged by the media core.
 
     Attributes:
         sides: The media of each side.
-        parties: Who is on its sides.
-        legs: Its SIP legs.
+        parties: The party on each side.
+        legs: The SIP legs.
     """
 
     sides: CallMedia

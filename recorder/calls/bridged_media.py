@@ -1,7 +1,6 @@
-"""Media of a recorded call: each side talks to us, and the media core joins them. Call thread only.
+"""The media of a recorded call: the recorder answers each side's offers, and the media core bridges the sides.
 
-Offers are answered here, not passed on. What SDP and a media leg have to do with one another is
-`recorder.calls.party_media`'s.
+`recorder.calls.party_media` has the media of one side: its session descriptions and its media leg. Call thread only.
 """
 
 import logging
@@ -58,11 +57,11 @@ class BridgedMedia(MediaPath):
 
     Args:
         call: The call.
-        recorded: Its recorded part.
-        dialling: Its dialling.
-        transfers: Its transfers.
-        requests: What is asked for of them.
-        plan: Where numbers lead.
+        recorded: The call's recorded part.
+        dialling: Dials B.
+        transfers: Replaces parties.
+        requests: Accepts or refuses requests for a transfer.
+        plan: The dial plan.
         groups: Acts on more than one recording.
     """
 
@@ -88,43 +87,44 @@ class BridgedMedia(MediaPath):
         self._plan = plan
         self._groups = groups
         self.target = TransferTarget(recorded, transfers)
-        self._answering = AnsweringParty(call, dialling, plan, recorded.id)
+        self._answering_party = AnsweringParty(call, dialling, plan, recorded.id)
         self._joining = Joining(recorded, recorded.recording, recorded.keypad)
         self._hold_rule = HoldRule(recorded.controls)
-        self._asked: set[Side] = set()
+        self._awaits_ack: set[Side] = set()
+        """Sides whose re-offer was empty: their answer comes in the ACK (RFC 3261 section 14.2)."""
         self._far_headers: tuple[Header, ...] = ()
-        self._is_told = False
+        self._is_identity_sent = False
 
-    # --- what is said to B, and what B says
+    # --- messages to and from B
 
     @property
     def ring_s(self) -> float | None:
-        """Return the service's time to ring."""
+        """Return how long the service lets B ring, seconds; None is no limit."""
         return self.recorded.recording.service.ring_s
 
     def offer_to_b(self) -> Body | None:
-        """Offer what can be bridged to A, from a leg of its own."""
-        self._answering.dialled()
+        """Open B's media leg, and return an offer of the codecs that can be bridged to A."""
+        self._answering_party.dialled()
         party, far = self._sides[Side.B], self._dialling.far
         party.signals_from = far.host if far is not None else None
         return self._sides.offer_by(party, self._dialling.choice.route.srtp, self._sides[Side.A])
 
     def rang(self, event: LegRang) -> None:
-        """Let A hear B's early media, if it has any."""
-        self._answering.rang()
+        """Handle a provisional response of B; A hears B's early media, if there is any."""
+        self._answering_party.rang()
         has_media = event.body is not None and self._sides.take_answer(Side.B, event.body)
         self._far_headers = event.headers
         self._call.note_numbers(*numbers_in(event.headers), is_claim=True)
         self._call.apply(Rang(has_media=has_media))
 
     def answered(self, event: LegAnswered) -> None:
-        """Take B's answer; one that cannot be bridged is hung up and counts as refused."""
+        """Handle B's answer; if it cannot be bridged, hang up and treat B as refused."""
         call, party = self._call, self._sides[Side.B]
         self._far_headers = event.headers
         call.note_numbers(self._dialling.dialled, event.asserted_user or "")
         call.note_numbers(*numbers_in(event.headers), is_claim=True)
         if (event.body is None and party.is_settled) or self._sides.take_answer(Side.B, event.body):
-            call.apply(self._answering.answered(event))
+            call.apply(self._answering_party.answered(event))
         else:
             self._sides.refused(party)
             call.hang_up(Side.B)
@@ -132,18 +132,18 @@ class BridgedMedia(MediaPath):
             call.apply(Refused(488))
 
     def refused(self, event: LegRefused) -> None:
-        """Raise the alarm where it is our offer that was refused: callers have heard the notice by then."""
+        """Raise the alarm if the recorder's offer was refused: the caller has heard the notice by then."""
         if event.status in MEDIA_REFUSALS:
             self._sides.refused(self.target.party or self._sides[Side.B])
 
     def b_ended(self) -> None:
-        """Close the media of a target that came to nothing: the next one gets its own, for which ports are kept."""
+        """Close the media of a target that refused, and reserve ports for the next one."""
         self._sides[Side.B].renew()
 
-    # --- sessions that change
+    # --- re-offers
 
     def reoffered(self, side: Side, event: OfferReceived) -> None:
-        """Answer a re-offer ourselves; hold is passed on to the other side (design section 3.5)."""
+        """Answer a re-offer; a SIP hold in it is passed on to the other side (design section 3.5)."""
         leg = self._call.legs.of(side)
         assert leg is not None
         party, other = self._sides[side], self._sides[side.other]
@@ -155,58 +155,58 @@ class BridgedMedia(MediaPath):
             return
         self._services.endpoint.answer_offer(leg, answer)
         if event.body is None:
-            self._asked.add(side)  # the ACK says what it wants (RFC 3261 section 14.2)
+            self._awaits_ack.add(side)
         else:
             self._session_changed(side)
 
     def offer_answered(self, side: Side, event: OfferAnswered) -> None:
-        """Take the answer to an offer of ours."""
+        """Handle the answer to the recorder's offer."""
         if event.body is not None and not self._sides.take_answer(side, event.body):
             _log.warning(
                 "call %s: side %s answered an offer with media that cannot be bridged", self.recorded.id, side.value
             )
         if not self._sides[side].is_settled:
-            self._call.stop("no_media")  # a delayed offer that was never answered: nobody would ever hear anything
+            self._call.stop("no_media")  # a delayed offer was not answered, so the side has no media
             return
         self.recorded.announcer.settled(side)
-        if side in self._asked:
-            self._asked.discard(side)
+        if side in self._awaits_ack:
+            self._awaits_ack.discard(side)
             self._session_changed(side)
-        self._hold_rule.look()
+        self._hold_rule.apply()
 
     def offer_refused(self, side: Side, event: OfferRefused) -> None:
-        """Go on as before (RFC 3261 section 14.1)."""
+        """Log the refusal; the session stays as it was (RFC 3261 section 14.1)."""
         _log.info("call %s: side %s refused a re-offer with %d", self.recorded.id, side.value, event.status)
 
     def info(self, side: Side, event: InfoReceived) -> None:
-        """Give an INFO to the keypad; where nothing is recorded no key has a meaning."""
+        """Hand an INFO to the keypad; out of scope, keys have no function, so it is passed on."""
         if self.recorded.recording.pause_reasons.is_away:
             self.recorded.pass_info(side, event.body)
         else:
             self.recorded.keypad.info(side, event.body)
 
     def _session_changed(self, side: Side) -> None:
-        """Pass a side's new direction on to the other, and have the other send nothing that the side cannot take."""
+        """Re-offer to the other side if the side's new direction or codecs require it."""
         other_leg, other = self._call.legs.of(side.other), self._sides[side.other]
         direction = self._sides[side].direction
         codecs = still_bridged(other.codecs, self._sides[side].codecs)
-        is_changed = codecs != other.codecs or not other.is_told(direction)
+        is_changed = codecs != other.codecs or not other.has_direction(direction)
         if other_leg is not None and self._call.progress.was_joined and is_changed:
             self._services.endpoint.offer(other_leg, other.make_offer(codecs, direction))
         self.recorded.announcer.session_changed(side)
-        self._hold_rule.look()
+        self._hold_rule.apply()
 
-    # --- who is there
+    # --- parties
 
     def renamed(self, side: Side, event: IdentityChanged) -> None:
-        """Measure whoever is there now by the same rules as one who was called."""
+        """Handle a new identity: of the party who rings, or as a transfer."""
         if side is Side.B and self._call.progress.state in (CallState.RINGING, CallState.RINGING_FIRST):
-            self._answering.named(event)
+            self._answering_party.named(event)
         else:
             self._requests.renamed(side, event)
 
     def replaced(self, side: Side, after: After) -> None:
-        """Put the transfer target's media in the place of the side's."""
+        """Replace the side's media by the transfer target's."""
         party = self.target.take()
         assert party is not None
         self.recorded.second.cut_off()
@@ -216,7 +216,7 @@ class BridgedMedia(MediaPath):
     # --- commands of the table
 
     def do(self, command: Command) -> None:
-        """Do a command that concerns media."""
+        """Carry out a command that concerns media."""
         match command:
             case AnswerA():
                 self._answer_a()
@@ -237,7 +237,7 @@ class BridgedMedia(MediaPath):
         party, leg = self._sides[Side.A], self._call.legs.a
         assert leg is not None
         headers = self._call.headers_for(Side.A, self._far_headers)
-        self._is_told = bool(headers)
+        self._is_identity_sent = bool(headers)
         self._services.endpoint.answer(leg, party.answer_invite(self._sides[Side.B].codecs), headers=headers)
         self.recorded.announcer.listen_for_keys()
 
@@ -253,9 +253,9 @@ class BridgedMedia(MediaPath):
         self._bridge_early()
 
     def _bridge_early(self) -> None:
-        """Let the sides hear one another; a nominated extension that has not answered is heard, and hears nobody.
+        """Bridge early media; a nominated extension that has not answered is heard, but hears nobody.
 
-        Nothing is recorded before the answer, so that both would talk unrecorded where it only rings, with media.
+        Nothing is recorded before the answer. If the extension heard the caller, they could talk unrecorded.
         """
         self._sides.bridge(is_a_mute=self._call.parties[Side.B].extension is not None)
 
@@ -270,17 +270,17 @@ class BridgedMedia(MediaPath):
             self._joining.join()
         finally:
             recording.is_joining = False
-        if is_first and not self._is_told and self._plan.is_inside(call.offered.source):
+        if is_first and not self._is_identity_sent and self._plan.is_inside(call.offered.source):
             call.identify(Side.A, identity_in(self._far_headers))
         self._groups.joined(recorded.controls)
         recorded.publish()
-        for side in Side:  # either may have held before, or whoever left held the one who stays
+        for side in Side:  # either may be on hold already, or a party who left put the other on hold
             self._session_changed(side)
         for side, body in recorded.early_info.take():
             recorded.pass_info(side, body)
 
     def finish(self, end: str) -> None:
-        """Be silent; close media after the last packets, then the recording."""
+        """Stop playing; close the media and the recording after the last packets."""
         recorded = self.recorded
         recorded.second.cut_off()
         self._sides.stop_playing()

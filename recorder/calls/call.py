@@ -1,7 +1,7 @@
-"""One call through the recorder, made of parts: legs, progress, parties, dialling, transfers, media, recording.
+"""One call through the recorder, composed of legs, progress, parties, dialling, transfers, media and recording.
 
-Runs on the call thread. Events of the legs go to the part that they concern. The table of
-`recorder.calls.rules.call_table` decides what follows, and its commands become acts on the legs.
+The call hands each event of a leg to the component that it concerns. The table of `recorder.calls.rules.call_table`
+decides what follows, and the call carries out its commands. Call thread only.
 """
 
 import logging
@@ -59,21 +59,21 @@ _log = logging.getLogger(__name__)
 class Call(TransferableCall):
     """One call from its offer to its end.
 
-    `recorder.calls.call_maker` gives it its other parts.
+    `recorder.calls.call_maker` sets its other components.
 
     Args:
-        services: The daemon's parts.
+        services: The daemon's services.
         offered: The INVITE.
-        progress: Its place in the table.
-        people: Who is on its sides.
-        registry: Gets its legs.
-        plan: Where numbers lead.
+        progress: The call's state in the table.
+        people: The party on each side.
+        registry: Which call each leg belongs to.
+        plan: The dial plan.
 
     Attributes:
         dialling: Dials B.
-        transfers: Replaces its parties.
-        transfer_requests: Takes requests to do so.
-        recorded: What has its recording; None where nothing is recorded.
+        transfers: Replaces parties.
+        transfer_requests: Accepts or refuses requests for a transfer.
+        recorded: The recorded part; None if nothing is recorded.
     """
 
     media: MediaPath
@@ -106,7 +106,7 @@ class Call(TransferableCall):
     # --- events
 
     def apply(self, event: Event) -> None:
-        """Apply an event to the table, and do what it says."""
+        """Apply an event to the table, and carry out the commands that it returns."""
         for command in handle(self.progress, event):
             self._do(command)
 
@@ -139,7 +139,7 @@ class Call(TransferableCall):
                 self._receive_within(side, event)
 
     def _receive_within(self, side: Side, event: SipEvent) -> None:
-        """Handle what a party asks of a call that goes on."""
+        """Handle a request that a party sends within the dialog."""
         match event:
             case OfferReceived():
                 self.media.reoffered(side, event)
@@ -152,7 +152,7 @@ class Call(TransferableCall):
             case ReferReceived():
                 self.transfer_requests.referred(side, event)
             case IdentityChanged() if event.is_by_info and not self._plan.is_inside(event.source):
-                _log.info("an INFO from outside names who is to be shown; it is ignored")
+                _log.info("An INFO from a peer outside names a party; it is ignored")
             case IdentityChanged():
                 self.note_numbers(event.user, is_claim=not self._plan.is_inside(event.source))
                 self.identify(side.other, event.headers)
@@ -160,39 +160,39 @@ class Call(TransferableCall):
             case _:
                 _log.debug("event %s has no place in a call", type(event).__name__)
 
-    # --- who is there
+    # --- parties
 
     def put_party(self, side: Side, party: Party) -> None:
-        """Put a party on a side."""
+        """Put a party on a side, and note it in the recording."""
         if self.recorded is not None:
             self.recorded.recording.note_party(self.parties[side].number, party.number)
         self.parties[side] = party
 
     def note_numbers(self, *numbers: str, is_claim: bool = False) -> None:
-        """Note numbers that a party goes by; only a recording has a use for them."""
+        """Note numbers of a party in the recording, if there is one."""
         if self.recorded is not None:
             self.recorded.recording.note_numbers(numbers, is_claim=is_claim)
 
-    def take_from(self, side: Side, lender: TransferableCall, theirs: Side, *, referrer: LegId) -> None:
-        """Have a party of another call take the place of a side."""
-        self.transfers.take_from(side, lender, theirs, referrer=referrer)
+    def take_from(self, side: Side, other: TransferableCall, other_side: Side, *, referrer: LegId) -> None:
+        """Replace the party on a side by a party of another call (attended transfer)."""
+        self.transfers.take_from(side, other, other_side, referrer=referrer)
 
     @property
     def is_talking(self) -> bool:
-        """Tell whether the sides are joined, nobody is about to be replaced, and nobody is lent to another call."""
+        """Tell whether the sides are joined, no transfer is under way, and no leg was given to another call."""
         is_joined = self.progress.state in (CallState.JOINED, CallState.THROUGH_JOINED)
         return is_joined and None not in (self.legs.a, self.legs.b)
 
     def identify(self, side: Side, headers: tuple[Header, ...]) -> None:
-        """Tell a side who is at the other end now."""
-        leg, said = self.legs.of(side), self.headers_for(side, headers)
-        if leg is not None and said and self.progress.was_joined:
-            self.services.endpoint.identify(leg, said)
+        """Send a side the identity headers of the party on the other side."""
+        leg, allowed = self.legs.of(side), self.headers_for(side, headers)
+        if leg is not None and allowed and self.progress.was_joined:
+            self.services.endpoint.identify(leg, allowed)
 
     def headers_for(self, side: Side, headers: tuple[Header, ...]) -> tuple[Header, ...]:
-        """Return the headers of one side as the other may have them: who asks for privacy is not named outside."""
-        there = self.offered.source if side is Side.A else self.dialling.far
-        return headers if there is not None and self._plan.is_inside(there) else without_private(headers)
+        """Return the headers that a side may receive: identities marked private are not sent outside."""
+        peer = self.offered.source if side is Side.A else self.dialling.far
+        return headers if peer is not None and self._plan.is_inside(peer) else without_private(headers)
 
     # --- commands
 
@@ -217,16 +217,16 @@ class Call(TransferableCall):
     def _replace(self, command: Replace) -> None:
         party, leg = self.transfers.take()
         if leg is not None:
-            gone = self.legs.of(command.side)
+            replaced = self.legs.of(command.side)
             self.legs.put(command.side, leg)
-            if gone is not None:
-                self.services.endpoint.hang_up(gone)
+            if replaced is not None:
+                self.services.endpoint.hang_up(replaced)
         self.put_party(command.side, party)
         if leg is not None:
             self.media.replaced(command.side, command.after)
 
     def hang_up(self, side: Side, reason: str | None = None) -> None:
-        """End a side's leg. Why one side ended the call is told to the other (RFC 3326)."""
+        """End a side's leg; pass on the Reason with which the other side ended the call (RFC 3326)."""
         leg = self.legs.of(side)
         if leg is not None:
             self.legs.end(side)
@@ -235,15 +235,15 @@ class Call(TransferableCall):
     # --- the end
 
     def stop(self, reason: str) -> None:
-        """End the call from our side."""
+        """End the call for a reason of the recorder's own."""
         if self.progress.state is not CallState.ENDED:
             self.apply(Stopped(reason))
 
     def refuse_offer(self, status: int, end: str) -> None:
-        """End an offer that cannot be served before anything was begun; ``end`` is why, for the record."""
+        """Refuse the INVITE before the call began; ``end`` is the reason for the row."""
         self.media.refuse_a(status, None, (("Retry-After", "5"),) if status == 503 else ())
         self.progress.state, self.progress.end = CallState.ENDED, end
 
     def finish(self, end: str) -> None:
-        """Release the media, and settle the recording where there is one."""
+        """Release the media, and close the recording if there is one."""
         self.media.finish(end)

@@ -1,4 +1,4 @@
-"""The clock of one call: it starts with the machine's, and is not stepped with it."""
+"""The clock of one call: starts at the wall clock's time, and then follows the monotonic clock."""
 
 import time
 from datetime import datetime, timedelta
@@ -7,11 +7,11 @@ from recorder.common.clock import utc_now
 
 
 class CallClock:
-    """Tells the time of a call.
+    """The time of a call; steps of the wall clock do not change it.
 
     Attributes:
         started_at: When the call began, UTC.
-        began_s: The same on the monotonic clock, seconds.
+        began_s: When the call began, monotonic seconds.
     """
 
     def __init__(self) -> None:
@@ -24,5 +24,5 @@ class CallClock:
         return self.started_at + timedelta(seconds=time.monotonic() - self.began_s)
 
     def moment_ns(self, at: datetime) -> int:
-        """Return the monotonic clock, nanoseconds, at a time of this clock."""
+        """Return a time of this clock in monotonic nanoseconds."""
         return round(self.began_s * 1e9) + (at - self.started_at) // timedelta(microseconds=1) * 1000

@@ -1,23 +1,27 @@
-"""What the rules of `recorder.rules.live_access` need to know of a call in progress."""
+"""Facts about a call in progress for the rules of `recorder.rules.live_access`."""
 
 from recorder.calls.recording import Recording
 from recorder.rules.live_facts import CallFacts, CurrentOfficers
 
 
 def segment_of(recording: Recording) -> CurrentOfficers:
-    """Return who has a call now."""
-    there = recording.extensions
+    """Return the officers who are on a call now."""
+    extensions = recording.extensions
     return CurrentOfficers(
-        teams=frozenset(one.team for one in there or [recording.nomination.extension]),
+        teams=frozenset(extension.team for extension in extensions or [recording.nomination.extension]),
         extensions=recording.call.numbers,
         operators=recording.operators.at(recording.call.numbers),
-        configured=frozenset(one.number for one in there if recording.operators.at((one.number,)) <= {one.operator}),
+        configured=frozenset(
+            extension.number
+            for extension in extensions
+            if recording.operators.at((extension.number,)) <= {extension.operator}
+        ),
         proven=recording.operators.proven_at(recording.call.numbers),
     )
 
 
 def facts_of(recording: Recording) -> CallFacts:
-    """Return what the rules need to know of a recording."""
+    """Return the facts about a call that has a recording."""
     return CallFacts(
         call=recording.id,
         team=recording.nomination.extension.team,

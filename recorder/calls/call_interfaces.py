@@ -1,4 +1,4 @@
-"""What a call and its parts know of each other. The parts are given these, so that no two modules import each other."""
+"""Interfaces between a call and its components, so that no two modules import each other."""
 
 from abc import ABC, abstractmethod
 from typing import Protocol
@@ -29,30 +29,30 @@ from sip.events import (
 )
 
 ACCOUNT_REFUSALS = frozenset({401, 407})
-"""Final answers that ask for an account: we have none there, or it is not taken."""
+"""Final responses that ask for credentials: the recorder has none for the target, or they are wrong."""
 
 
 class TransferIntake(Protocol):
-    """Takes in calls that are transferred to a nominated extension."""
+    """Makes a passthrough call a recorded one when it is transferred to a nominated extension."""
 
     def transfer_in(
         self, call: "TransferableCall", side: Side, event: ReferReceived, choice: RouteChoice
     ) -> int | None:
-        """Have a passthrough call go to a nominated extension; return the status that refuses it, if any."""
+        """Dial a nominated extension that a REFER names; return the status to refuse with, or None."""
 
     def pick_up(self, call: "TransferableCall", side: Side, event: CallOffered) -> int | None:
-        """Have a nominated extension take the place of a side of a passthrough call; as `transfer_in`."""
+        """Replace a side by a nominated extension that sent an INVITE with Replaces; return as `transfer_in`."""
 
 
 class TransferableCall(SipCall):
-    """A call between two sides, of which one may be replaced.
+    """A call between two sides, either of which a transfer may replace.
 
     Attributes:
-        services: The daemon's parts.
-        progress: Its place in the table.
+        services: The daemon's services.
+        progress: The call's state in the table.
         offered: The INVITE.
-        parties: Who is on its sides.
-        media: How its media goes.
+        parties: The party on each side.
+        media: Answers offers, and joins the media.
     """
 
     services: CallServices
@@ -63,7 +63,7 @@ class TransferableCall(SipCall):
 
     @abstractmethod
     def apply(self, event: Event) -> None:
-        """Apply an event to the table, and do what it says."""
+        """Apply an event to the table, and carry out the commands that it returns."""
 
     @abstractmethod
     def put_party(self, side: Side, party: Party) -> None:
@@ -71,29 +71,36 @@ class TransferableCall(SipCall):
 
     @abstractmethod
     def note_numbers(self, *numbers: str, is_claim: bool = False) -> None:
-        """Note numbers that a party goes by: a recording is found by them.
+        """Note numbers of a party, by which the recording can be found.
 
         Args:
             numbers: The numbers.
-            is_claim: A peer says so, who may say it of any number (see `Identities.add`).
+            is_claim: A peer asserted them without proof (see `Identities.add`).
         """
 
     @property
     @abstractmethod
     def is_talking(self) -> bool:
-        """Tell whether the sides are joined, nobody is about to be replaced, and nobody is lent to another call."""
+        """Tell whether the sides are joined, no transfer is under way, and no leg was given to another call."""
 
     @abstractmethod
-    def take_from(self, side: Side, lender: "TransferableCall", theirs: Side, *, referrer: LegId) -> None:
-        """Have a party of another call take the place of a side."""
+    def take_from(self, side: Side, other: "TransferableCall", other_side: Side, *, referrer: LegId) -> None:
+        """Replace the party on a side by a party of another call (attended transfer).
+
+        Args:
+            side: The side whose party is replaced.
+            other: The other call.
+            other_side: The side of the other call whose party comes in.
+            referrer: The leg whose REFER asked for it; it gets the NOTIFYs.
+        """
 
     @abstractmethod
     def headers_for(self, side: Side, headers: tuple[Header, ...]) -> tuple[Header, ...]:
-        """Return the headers of one side as the other may have them."""
+        """Return the headers of the other side that a side may receive."""
 
     @abstractmethod
     def identify(self, side: Side, headers: tuple[Header, ...]) -> None:
-        """Tell a side who is at the other end now."""
+        """Send a side the identity headers of the party on the other side."""
 
     @abstractmethod
     def hang_up(self, side: Side, reason: str | None = None) -> None:
@@ -101,24 +108,24 @@ class TransferableCall(SipCall):
 
 
 class MediaPath(Component[TransferableCall], ABC):
-    """What a call does with offers, answers and commands that concern media.
+    """Handles a call's offers, answers and the commands that concern media.
 
     Attributes:
-        target: Offers to and answers of a transfer target.
+        target: The media of a transfer target.
     """
 
     target: TransferMedia
 
-    # --- what is said to B, and what B says
+    # --- messages to and from B
 
     @property
     def ring_s(self) -> float | None:
-        """Return how long B may ring, seconds; None: as long as it likes."""
+        """Return how long B may ring, seconds; None is no limit."""
         return None
 
     @property
     def is_reliable(self) -> bool:
-        """Tell whether B may send provisional responses that are acknowledged (RFC 3262)."""
+        """Tell whether B may send reliable provisional responses (RFC 3262)."""
         return True
 
     @abstractmethod
@@ -131,19 +138,19 @@ class MediaPath(Component[TransferableCall], ABC):
 
     @abstractmethod
     def rang(self, event: LegRang) -> None:
-        """Handle B's ringing."""
+        """Handle a provisional response of B."""
 
     @abstractmethod
     def answered(self, event: LegAnswered) -> None:
         """Handle B's answer."""
 
     def refused(self, event: LegRefused) -> None:
-        """Handle a refusal by B or by a transfer target; there may be another one to try."""
+        """Handle a refusal by B or by a transfer target; another target may be tried next."""
 
     def b_ended(self) -> None:
-        """Release what belonged to a B that came to nothing."""
+        """Release the media of a B that refused or could not be bridged."""
 
-    # --- sessions that change
+    # --- re-offers
 
     @abstractmethod
     def reoffered(self, side: Side, event: OfferReceived) -> None:
@@ -151,49 +158,49 @@ class MediaPath(Component[TransferableCall], ABC):
 
     @abstractmethod
     def offer_answered(self, side: Side, event: OfferAnswered) -> None:
-        """Handle a side's answer to an offer of ours."""
+        """Handle a side's answer to the recorder's offer."""
 
     @abstractmethod
     def offer_refused(self, side: Side, event: OfferRefused) -> None:
-        """Handle a side's refusal of an offer of ours."""
+        """Handle a side's refusal of the recorder's offer."""
 
     @abstractmethod
     def info(self, side: Side, event: InfoReceived) -> None:
         """Handle an INFO of a side."""
 
-    # --- who is there
+    # --- parties
 
     @abstractmethod
     def renamed(self, side: Side, event: IdentityChanged) -> None:
-        """Handle another name on a side's leg."""
+        """Handle a new identity on a side's leg."""
 
     @abstractmethod
     def replaced(self, side: Side, after: After) -> None:
-        """Handle a transfer target that has taken a side."""
+        """Handle that a transfer target has replaced the party on a side."""
 
     # --- commands of the table
 
     @abstractmethod
     def do(self, command: Command) -> None:
-        """Do a command that concerns media."""
+        """Carry out a command that concerns media."""
 
-    def refuse_a(self, status: int, said: LegRefused | None, headers: tuple[Header, ...] = ()) -> None:
-        """Refuse A's INVITE; what the far side said is passed on in its own words.
+    def refuse_a(self, status: int, refusal: LegRefused | None, headers: tuple[Header, ...] = ()) -> None:
+        """Refuse A's INVITE, with the phrase and headers of the last refusal where its status is the same.
 
         Args:
-            status: Why.
-            said: What the far side refused with last; None: nothing.
-            headers: Where it said nothing: headers of the refusal.
+            status: The status.
+            refusal: The last refusal by a target, or None.
+            headers: The headers to send if there is no such refusal.
         """
         call, phrase = self._call, ""
         if call.legs.a is None:
             return
-        if status in ACCOUNT_REFUSALS:  # our account there, which is no business of A's
+        if status in ACCOUNT_REFUSALS:  # it concerns the recorder's credentials, not A's
             status, phrase = 403, "Forbidden"
-        elif said is not None and said.status == status:
-            phrase, headers = said.phrase or phrase, said.headers
+        elif refusal is not None and refusal.status == status:
+            phrase, headers = refusal.phrase or phrase, refusal.headers
         call.services.endpoint.refuse(call.legs.a, status, phrase, headers=headers)
         call.legs.end(Side.A)
 
     def finish(self, end: str) -> None:
-        """Release the media, and settle the recording where there is one."""
+        """Release the media, and close the recording if there is one."""

@@ -1,4 +1,4 @@
-"""What is said of a call in the list of live calls."""
+"""The entry of a call in the list of live calls."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -12,7 +12,7 @@ from recorder.rules.pausing import PauseState
 
 
 def state_of(recording: Recording) -> str:
-    """Return how a recording stands: where there is none yet, or none any more, it does not say *recording*."""
+    """Return the state of a recording for people; never ``recording`` when nothing is being recorded."""
     if recording.blocked is not None:
         return "blocked"
     if recording.in_progress is None and recording.pause_reasons.state is PauseState.RECORDING:
@@ -21,13 +21,13 @@ def state_of(recording: Recording) -> str:
 
 
 class CallListing:
-    """What people may see of one call.
+    """Describes one call for people.
 
     Args:
-        recording: Of the call.
-        controls: What is done to it.
-        second: Returns how its second message stands.
-        groups: Knows which recordings are of one conversation.
+        recording: The call's recording.
+        controls: The controls of the recording.
+        second: Returns the state of the second message.
+        groups: Which recordings are of one conversation.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class CallListing:
         self._groups = groups
 
     def as_json(self) -> dict[str, Any]:
-        """Return the call as JSON-able values for `GET /api/calls`."""
+        """Return the call as JSON-serialisable values, for ``GET /api/calls``."""
         recording, controls = self._recording, self._controls
         call, watch, nomination = recording.call, controls.state.watch, recording.nomination
         started_at = recording.clock.started_at

@@ -1,4 +1,4 @@
-"""Puts the parts of a new call together: passed through, recorded, or transferred in. Call thread only."""
+"""Makes calls of their components: passthrough, recorded or transferred in. Call thread only."""
 
 import itertools
 import secrets
@@ -28,11 +28,11 @@ class CallMaker:
     """Makes calls.
 
     Args:
-        services: The daemon's parts.
-        plan: Where numbers lead.
-        registry: Gets the legs of each call.
+        services: The daemon's services.
+        plan: The dial plan.
+        registry: Which call each leg belongs to.
         groups: Acts on more than one recording.
-        intake: Takes calls in that are transferred to a nominated extension.
+        intake: Makes a passthrough call a recorded one.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class CallMaker:
         self._threads = itertools.cycle(range(services.config.media.threads))
 
     def next_thread(self) -> int:
-        """Return the media thread that the next call lives on; calls take turns."""
+        """Return the index of the media thread for the next call; calls take turns."""
         return next(self._threads)
 
     def passthrough(self, offered: CallOffered, choice: RouteChoice) -> Call:
-        """Return a call that is passed through."""
+        """Return a passthrough call."""
         progress = CallProgress(
             is_nominated=False,
             direction=Direction.INBOUND,
@@ -70,7 +70,7 @@ class CallMaker:
         return call
 
     def recorded(self, offered: CallOffered, nomination: Nomination, choice: RouteChoice, *, targets: int) -> Call:
-        """Return a call that is recorded; ``targets``: how many of the route may be dialled."""
+        """Return a recorded call; ``targets`` is how many targets of the route may be dialled."""
         service = self._services.config.service_of(nomination.extension)
         call, recorded = self._recorded(offered, nomination, notice_when=service.notice_when, targets=targets)
         self._connect(call, Dialling(call, choice, self._registry, self._plan))
@@ -93,21 +93,21 @@ class CallMaker:
         origin: Call,
         picker: CallOffered | None,
     ) -> Call:
-        """Return the recorded call that a party of a passthrough call gets.
+        """Return the recorded call that takes over a party of a passthrough call.
 
         Args:
-            offered: What the party would have offered us.
-            nomination: Whose calls are recorded.
+            offered: The INVITE that the party would have sent (see `offer_in_place`).
+            nomination: The extension whose calls are recorded.
             choice: Where the officer is dialled.
-            origin: The party's call until now.
-            picker: The INVITE of an officer who takes the call; None: the officer is called.
+            origin: The passthrough call.
+            picker: The INVITE of an officer who picks the call up; None to dial the officer.
 
         Raises:
             PortsExhaustedError: No ports are left.
         """
         targets = len(choice.targets)
         call, recorded = self._recorded(offered, nomination, notice_when=NoticeWhen.AFTER_ANSWER, targets=targets)
-        call.legs.a = None  # it is the other call's until the officer has answered
+        call.legs.a = None  # the passthrough call keeps it until the officer has answered
         self._connect(
             call,
             Dialling(call, choice, self._registry, self._plan)
@@ -158,7 +158,7 @@ class CallMaker:
         return call, recorded
 
     def _connect(self, call: Call, dialling: Dialling) -> None:
-        """Give a call what dials B and what replaces its parties."""
+        """Give a call its dialling and its transfers."""
         call.dialling = dialling
         call.transfers = Transfers(call, dialling, self._registry, self._plan)
         call.transfer_requests = TransferRequests(call, call.transfers, self._registry, self._plan, self._intake)

@@ -1,6 +1,6 @@
-"""The media of both sides of a call that we stand in. Call thread only.
+"""The media of both sides of a bridged call. Call thread only.
 
-What SDP and a media leg have to do with one another is `recorder.calls.party_media`'s.
+`recorder.calls.party_media` has the media of one side: its session descriptions and its media leg.
 """
 
 import logging
@@ -27,7 +27,7 @@ class CallMedia(Component[RecordableCall]):
 
     Args:
         call: The call.
-        thread: The media thread that the call lives on.
+        thread: Index of the media thread that has the call.
     """
 
     def __init__(self, call: RecordableCall, thread: int) -> None:
@@ -37,64 +37,71 @@ class CallMedia(Component[RecordableCall]):
         self._sides = {side: self.new(side.value) for side in Side}
 
     def __getitem__(self, side: Side) -> PartyMedia:
-        """Return the party of a side."""
+        """Return the media of a side."""
         return self._sides[side]
 
     def items(self) -> ItemsView[Side, PartyMedia]:
-        """Return the sides and their parties."""
+        """Return the sides and their media."""
         return self._sides.items()
 
     def values(self) -> ValuesView[PartyMedia]:
-        """Return the parties."""
+        """Return the media of both sides."""
         return self._sides.values()
 
     def new(self, name: str) -> PartyMedia:
-        """Return a party of this call, without media yet."""
+        """Return media for a party of this call; its leg is not open yet."""
         return PartyMedia(self._services, name, self._thread)
 
     def put(self, side: Side, party: PartyMedia) -> None:
-        """Close the media of a side, and put another party in its place."""
+        """Close the media of a side, and put another party's in its place."""
         self._sides[side].close()
         self._sides[side] = party
 
     def side_of(self, leg: MediaLegId) -> Side | None:
-        """Return the side of a media leg, or None for one that is history."""
+        """Return the side of a media leg, or None if no side has it any more."""
         return next((side for side, party in self._sides.items() if party.leg.id == leg), None)
 
     # --- offers and answers
 
     def accept(self, offered: CallOffered) -> None:
-        """Read A's offer and open its media leg; keep ports for B, or the caller would be answered and hear nobody.
+        """Read A's offer, open its media leg and reserve ports for B.
+
+        Without the reservation the caller could be answered, and B could get no ports.
 
         Raises:
-            MediaError: Nothing in it can be recorded (488).
+            MediaError: Nothing in the offer can be recorded (488).
             PortsExhaustedError: No ports are left (503).
         """
         self.take_offer_of(self[Side.A], offered)
         self[Side.B].leg.reserve()
 
     def take_offer_of(self, party: PartyMedia, event: CallOffered) -> None:
-        """Take what somebody's INVITE offers, and open a party's ports for it."""
+        """Read the offer of an INVITE, and open the party's media leg.
+
+        Raises:
+            MediaError: Nothing in the offer can be recorded.
+            PortsExhaustedError: No ports are left.
+        """
         peer = find_peer(self._services.config.peer, event.source.host)
         party.srtp = peer.srtp if peer is not None else Srtp.OPTIONAL
-        party.take_offer(event.body)  # first: what is refused must not use up ports
+        party.take_offer(event.body)  # first: an offer that is refused must not use up ports
         party.signals_from = event.source.host
         if party.is_secure and event.source.transport is not TransportKind.TLS:
-            _log.info("call %s: the key of a side came over SIP in the clear", self._call.id)
+            _log.info("call %s: an SRTP key came over unencrypted SIP", self._call.id)
         self.open(party, offers_srtp=event.body is None and party.srtp is Srtp.REQUIRED)
 
     def open(self, party: PartyMedia, *, offers_srtp: bool = False) -> None:
-        """Open a party's ports."""
+        """Open a party's media leg, and have its events come to this call."""
         self._call.adopt_media(party.open(offers_srtp=offers_srtp))
 
     def offer_by(self, party: PartyMedia, wanted: Srtp, other: PartyMedia) -> Body:
-        """Open a party's ports, and return the offer to it of what can be bridged to another."""
+        """Open a party's media leg, and return the offer to it: the codecs that can be bridged to ``other``."""
         party.srtp = Srtp.REQUIRED if wanted is Srtp.REQUIRED else Srtp.OPTIONAL
         self.open(party, offers_srtp=wanted is Srtp.REQUIRED or (wanted is Srtp.OPTIONAL and other.is_secure))
         return party.make_offer(offer_to_second(other.usable))
 
     def take_answer(self, side: Side, body: Body | None) -> bool:
-        """Take a side's answer; tells whether it can be bridged."""
+        """Apply a side's answer; return whether it can be bridged."""
         try:
             self[side].take_answer(body)
         except MediaError as error:
@@ -103,15 +110,15 @@ class CallMedia(Component[RecordableCall]):
         return True
 
     def refused(self, party: PartyMedia) -> None:
-        """Say that the far side does not take what a party was offered; the alarm says what to do."""
+        """Log that a party refused the offered audio, and raise the alarm."""
         call = self._call.id
-        _log.warning("call %s: the far side does not take the audio that we offer it: %s", call, _offered_by(party))
+        _log.warning("call %s: the far side refused the audio that the recorder offered: %s", call, _offered_by(party))
         self._services.alarm("media_refused")
 
-    # --- what they hear
+    # --- playing and bridging
 
     def bridge(self, *, is_a_mute: bool) -> None:
-        """Let the sides hear one another; what A says goes nowhere while it is mute."""
+        """Bridge the sides; while A is mute, B does not hear it."""
         a, b = self[Side.A], self[Side.B]
         a.leg.stop_playing()
         for one, other in ((a, b), (b, a)):
@@ -123,11 +130,11 @@ class CallMedia(Component[RecordableCall]):
 
     @property
     def is_held(self) -> bool:
-        """Tell whether one of the sides is on hold."""
+        """Tell whether a party has put the call on hold (SIP hold)."""
         return any(party.is_held for party in self.values())
 
     def stop_playing(self) -> None:
-        """Play nothing to anybody any more."""
+        """Stop playing to both sides."""
         for party in self.values():
             party.leg.stop_playing()
 
@@ -138,7 +145,7 @@ class CallMedia(Component[RecordableCall]):
 
 
 def _offered_by(party: PartyMedia) -> str:
-    """Return what our last offer to a party was, in words for the log."""
+    """Return the recorder's last offer to a party, for the log."""
     session = party.session
     if session is None:
         return "nothing"

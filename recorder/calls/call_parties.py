@@ -1,4 +1,4 @@
-"""Who is on the sides of one call. No I/O."""
+"""The parties of one call, by side. No I/O."""
 
 from collections.abc import Iterator
 
@@ -12,11 +12,11 @@ class CallParties:
     """The parties of one call, by side.
 
     Args:
-        people: Who is there when the call begins.
-        progress: The call's place in the table: it says on which side the officer is.
+        people: The parties when the call begins.
+        progress: The call's state in the table, which says on which side the officer is.
 
     Attributes:
-        called: The sides whose party was called, and did not call.
+        called: The sides whose party was called, as opposed to calling.
     """
 
     def __init__(self, people: dict[Side, Party], progress: CallProgress) -> None:
@@ -25,7 +25,7 @@ class CallParties:
         self.called = {Side.B}
 
     def __getitem__(self, side: Side) -> Party:
-        """Return who is on a side."""
+        """Return the party on a side."""
         return self._people[side]
 
     def __setitem__(self, side: Side, party: Party) -> None:
@@ -38,15 +38,15 @@ class CallParties:
 
     @property
     def outside(self) -> Party:
-        """Return the party outside, who hears the notice."""
+        """Return the outside party, who hears the notice."""
         return self._people[self._progress.outside]
 
     @property
     def officer(self) -> Extension | None:
-        """Return the extension on the side with the keys; None where nobody there is nominated."""
+        """Return the extension on the officer's side; None if it is not nominated."""
         return self._people[self._progress.officer].extension
 
     @property
     def numbers(self) -> frozenset[str]:
         """Return the nominated extensions that are on the call."""
-        return frozenset(one.extension.number for one in self if one.extension is not None)
+        return frozenset(party.extension.number for party in self if party.extension is not None)

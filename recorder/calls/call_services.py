@@ -1,4 +1,4 @@
-"""What every call needs, made once by the daemon and handed down. No logic."""
+"""The daemon's services that every call uses: made once, and passed to each call. No logic."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,25 +29,30 @@ from storage.vault import Vault
 
 
 class Scheduler(Protocol):
-    """The doors to the call thread; `sip.reactor.Reactor` is the real one."""
+    """Runs functions on the call thread; implemented by `sip.reactor.Reactor`."""
 
     def submit(self, fn: Callable[..., object], *args: object) -> None:
-        """Run a function soon on the call thread; from any thread."""
+        """Run a function on the call thread as soon as possible. Any thread may call this."""
 
     def call_later(self, seconds: float, fn: Callable[..., object], *args: object) -> Any:  # noqa: ANN401
-        """Run a function on the call thread after a delay; returns something with ``cancel()``."""
+        """Run a function on the call thread after a delay; return a timer that has ``cancel()``."""
 
 
 class ErasureOrders(Protocol):
-    """Where orders to erase are placed; `storage.erasures.Erasures` is the real one."""
+    """Stores orders to erase; implemented by `storage.erasures.Erasures`."""
 
     def place(self, order: ErasureOrder) -> None:
-        """Store an order durably. StorageError or OSError if that failed."""
+        """Store an order durably.
+
+        Raises:
+            StorageError: It could not be stored.
+            OSError: Likewise.
+        """
 
 
 @dataclass(slots=True, kw_only=True)
 class Sounds:
-    """Everything that can be played, ready in every codec."""
+    """The messages and tones that can be played, encoded in every codec."""
 
     first: Message
     second: Message | None
@@ -63,18 +68,18 @@ class Sounds:
 
 
 class DiscardChecks(Protocol):
-    """Decides whether recordings may be discarded: `recorder.recordings.kept_live.Discards`."""
+    """Decides whether recordings may be discarded; implemented by `recorder.recordings.kept_live.Discards`."""
 
     def decide(self, recording: RecordingId) -> bool:
-        """Tell whether nothing keeps a recording; if so nobody can hold it any more."""
+        """Return whether a recording may be discarded; from then on no legal hold can be set until `settle`."""
 
     def settle(self, recording: RecordingId) -> None:
-        """Note that a recording is discarded, or is not to be after all: then people can hold it."""
+        """End the decision: the recording is discarded, or people can set legal holds on it again."""
 
 
 @dataclass(slots=True, kw_only=True)
 class CallServices:
-    """The parts of the daemon. ``config`` and ``sounds`` are replaced by a reload, the rest stays."""
+    """The daemon's services. A reload replaces ``config`` and ``sounds``; the rest stays."""
 
     config: Config
     sounds: Sounds
@@ -87,41 +92,41 @@ class CallServices:
     rows: Filing
     audit: AuditLog
     late: LateEntries
-    """Entries of acts that do not wait for the audit log."""
+    """Writes audit entries later if the log cannot be written now."""
     anchoring: Anchoring
     pauses: PauseRegister
     sign_ons: SignOns
     sign_on_codes: SignOnCodes
-    """Codes that wait to be keyed at a phone."""
+    """Codes issued for a sign-on and not yet keyed at the phone."""
     opt_outs: OptOutRegister
     sessions: SessionRegister
-    """How recording sessions of SIPREC clients were left."""
+    """The last pause state of recording sessions, for sessions that return."""
     pins: PinCheck
     act_writer: SerialExecutor
     opening: SerialExecutor
     filing: SerialExecutor
     orders: SerialExecutor
-    """Places orders to erase: a database that is slow must not keep pauses waiting."""
+    """Stores orders to erase, on its own thread so that a slow database does not delay pauses."""
     erasures: ErasureOrders
     operator_key: Callable[[str], str]
     publish: Callable[[dict[str, Any]], None]
     discards: DiscardChecks
-    """Whether a recording may be discarded; on the thread of ``orders``, for it may wait for the database."""
+    """Called on the thread of ``orders`` only: it may wait for the database."""
     locate: Callable[[Address], tuple[Address, ...]] = lambda target: (target,)
-    """Where a target's name leads now, the best first; never waits."""
+    """Returns the resolved addresses of a target, best first; never blocks."""
     failing_names: Callable[[], list[str]] = list
-    """Names of targets that could not be resolved when last asked for."""
+    """Returns the names of targets that could not be resolved at the last attempt."""
     alarms: dict[str, int] = field(default_factory=dict)
     retention: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
-    """How retention stands, with alarms for as long as something is wrong; may wait for a disk."""
+    """Returns the status of retention, with its current alarms; may wait for a disk."""
     mail: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
-    """The same of the mails that tell people what waits for them."""
+    """Returns the status of the notifications by mail, with its current alarms."""
     transports: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
-    """How SIP is carried, with alarms for as long as something is wrong."""
+    """Returns the status of the SIP transports, with its current alarms."""
     lateness: Lateness = field(default_factory=Lateness)
     open_recordings: set[str] = field(default_factory=set)
-    """Ids between the opening of a tap and the filing of its row."""
+    """Ids of recordings whose tap was opened and whose row is not filed yet."""
 
     def alarm(self, what: str) -> None:
-        """Count something that a person must look into; health shows it."""
+        """Raise an alarm: count it, for the health page."""
         self.alarms[what] = self.alarms.get(what, 0) + 1

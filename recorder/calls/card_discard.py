@@ -1,6 +1,6 @@
-"""Discards a call's recording because of a card payment, unless a hold or a claim keeps it. Call thread only.
+"""Discards a recording because of a card payment, unless a legal hold or rights request keeps it. Call thread only.
 
-Whether it is kept is in the database, for which no call waits. Until that is known the recording is paused.
+The database says whether it is kept. No call waits for the database: the recording is paused until the answer comes.
 """
 
 import contextlib
@@ -20,43 +20,43 @@ from storage.types import Outcome
 _log = logging.getLogger(__name__)
 
 KEPT = "kept_not_discarded"
-"""The alarm: what was to be dropped for a card payment is held or claimed, and was paused."""
+"""The alarm: a recording was paused, not discarded, because of a legal hold or a rights request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingDiscard:
-    """A pause that turns into a discard unless something keeps the recording.
+    """A pause that becomes a discard unless the recording is kept.
 
     Attributes:
-        reason: What holds the pause until then.
+        reason: The pause reason.
         by: Who paused, as the audit log names them.
-        was_held: The same reason held the pause before.
-        at_s: The position from which nothing is kept.
-        paused: The pause itself.
-        if_kept: What is done where the recording is kept; gets the pause.
-        done: What whoever paused waits for.
+        was_reason: The recording was paused for the same reason before.
+        at_s: The position from which nothing is stored, seconds.
+        paused: The act of the pause.
+        if_kept: Called with ``paused`` if the recording is kept; returns the act to answer with.
+        done: The act that the requester waits for.
     """
 
     reason: str
     by: str
-    was_held: bool
+    was_reason: bool
     at_s: float
     paused: Act
     if_kept: Callable[[Act], Act]
     done: Act = field(default_factory=Act)
 
     def answer_as(self, act: Act, *, is_kept: bool = False) -> None:
-        """Answer as another act is answered, unless the answer was given already."""
+        """Answer with the result of another act, unless it was answered already."""
         copy_result(act, self.done, is_kept=is_kept)
 
     def refuse(self, error: BaseException) -> None:
-        """Answer with an error, unless the answer was given already."""
+        """Answer with an error, unless it was answered already."""
         if not self.done.done():
             self.done.set_exception(error)
 
 
 def copy_result(act: Act, done: Act, *, is_kept: bool = False) -> None:
-    """Have an act end as another one does, unless it has ended already."""
+    """Give ``done`` the result or error of ``act``, unless it has one already."""
 
     def ended(of: Act) -> None:
         error = of.exception()
@@ -71,11 +71,11 @@ def copy_result(act: Act, done: Act, *, is_kept: bool = False) -> None:
 
 
 class CardDiscard:
-    """Discards one recording, once it is known that nothing keeps it.
+    """Discards one recording, once the database says that nothing keeps it.
 
     Args:
         recording: The recording.
-        state: Stores how it stands.
+        state: Stores and publishes the pause state.
     """
 
     def __init__(self, recording: Recording, state: RecordingState) -> None:
@@ -85,7 +85,7 @@ class CardDiscard:
         self._closing: Callable[[], None] | None = None
 
     def is_due(self, reason: str) -> bool:
-        """Tell whether the service wants the recording discarded for this reason."""
+        """Tell whether the service discards recordings for this pause reason."""
         return self._recording.service.card_payment is CardPayment.DISCARD and kind_of(reason) in CARD_TRIGGERS
 
     def unless_kept(
@@ -97,26 +97,27 @@ class CardDiscard:
         *,
         answers_by: float | None = None,
     ) -> Act:
-        """Shut the gate at once; then discard the recording, or leave it paused where it is to be kept.
+        """Shut the gate at once; then discard the recording, or leave it paused if it is kept.
 
         Args:
-            reason: What holds the pause until then.
-            by: Who, as the audit log names them.
-            acts: The ids of the acts that this is part of.
-            if_kept: What is done where it is kept; gets the pause.
-            answers_by: After how long the answer is the pause, and a discard follows; None: it waits for the decision.
+            reason: The pause reason until then.
+            by: Who did it, as the audit log names them.
+            acts: The ids of the acts that this belongs to.
+            if_kept: Called with the pause if the recording is kept; returns the act to answer with.
+            answers_by: Seconds after which the answer is the pause, even if a discard follows; None waits for the
+                decision.
         """
         recording = self._recording
-        if recording.in_progress is None:  # there is nothing that could be kept
+        if recording.in_progress is None:  # there is nothing to keep
             return self._discard(reason, by)
-        was_held = reason in recording.pause_reasons.reasons
+        was_reason = reason in recording.pause_reasons.reasons
         recording.pause_reasons.credit(reason, acts)
         at_s = recording.gate.pause(reason, by)
         self._count_undecided(1)
         pending = PendingDiscard(
-            reason=reason, by=by, was_held=was_held, at_s=at_s, paused=self._state.stored(at_s), if_kept=if_kept
+            reason=reason, by=by, was_reason=was_reason, at_s=at_s, paused=self._state.store(at_s), if_kept=if_kept
         )
-        if answers_by is not None:  # whoever pauses is told in time that nothing more is recorded
+        if answers_by is not None:  # a slow database must not delay the confirmation of the pause
             recording.services.scheduler.call_later(answers_by, copy_result, pending.paused, pending.done)
         self._ask_whether_kept(pending)
         return pending.done
@@ -127,13 +128,13 @@ class CardDiscard:
         may_go.add_done_callback(lambda answer: services.scheduler.submit(decided, pending, answer))
 
     def _decided(self, pending: PendingDiscard, may_go: "Future[bool]") -> None:
-        """Do what was decided; where it could not be found out nothing is destroyed."""
+        """Discard the recording or keep it paused; if the database did not answer, it is kept."""
         self._count_undecided(-1)
         unknown = may_go.exception()
         try:
             if unknown is not None or not may_go.result():
                 self._keep_paused(pending, unknown)
-            elif self._recording.pause_reasons.final is not None:  # ended for good by another act meanwhile
+            elif self._recording.pause_reasons.final is not None:  # another act has ended recording meanwhile
                 self._settle()
                 pending.answer_as(pending.paused)
             else:
@@ -155,30 +156,34 @@ class CardDiscard:
 
     def _discard_pending(self, pending: PendingDiscard) -> None:
         recording = self._recording
-        recording.pause_reasons.reasons -= set() if pending.was_held else {pending.reason}
+        recording.pause_reasons.reasons -= set() if pending.was_reason else {pending.reason}
         discarded, is_late = self._discard(pending.reason, pending.by), pending.done.done()
-        if is_late:  # its first entry says that it was paused
+        if is_late:  # the first audit entry says that the recording was paused
             details = {"decided_late": True}
-            signature = ActEntry(act=Permission.PAUSE.value, actor=pending.by, subject=recording.id, details=details)
-            audited(recording.services, discarded, signature)
+            entry = ActEntry(act=Permission.PAUSE.value, actor=pending.by, subject=recording.id, details=details)
+            audited(recording.services, discarded, entry)
         pending.answer_as(discarded)
         settle = recording.with_call(self._settle)
         discarded.add_done_callback(lambda act: settle() if act.exception() is None else None)
 
     def _settle(self) -> None:
         services = self._recording.services
-        with contextlib.suppress(RuntimeError):  # the executor takes nothing more: the daemon is being ended
+        with contextlib.suppress(RuntimeError):  # the daemon is stopping, and the executor is closed
             services.orders.submit(services.discards.settle, self._recording.id)
 
     def _tell_kept(self, unknown: BaseException | None) -> None:
         recording = self._recording
         recording.services.alarm(KEPT)
-        why = "is held or claimed" if unknown is None else f"may be held or claimed: the index does not say ({unknown})"
-        _log.warning("call %s: its recording %s, so it is paused and not discarded", recording.id, why)
+        why = (
+            "a legal hold or a rights request keeps its recording"
+            if unknown is None
+            else f"it is not known whether its recording is to be kept ({unknown})"
+        )
+        _log.warning("call %s: %s; paused, not discarded", recording.id, why)
         recording.services.publish({"event": "alarm", "alarm": KEPT, "id": recording.id})
 
     def when_decided(self, close: Callable[[], None]) -> None:
-        """Close the recording once it is known whether it is discarded."""
+        """Call ``close`` once it is decided whether the recording is discarded."""
         self._closing = close
         self._close_if_decided()
 
@@ -189,17 +194,17 @@ class CardDiscard:
             close()
 
     def _discard(self, reason: str, by: str) -> Act:
-        """Drop the recording of the whole call, and tell the officer: nobody else will look for it."""
+        """Destroy the recording of the whole call, and tell the officer."""
         in_progress = self._recording.in_progress
         position_s = self._recording.gate.end(Final.DISCARDED, reason, by)
-        act = self._state.stored(position_s, *(() if in_progress is None else (in_progress.file.destroy,)))
+        act = self._state.store(position_s, *(() if in_progress is None else (in_progress.file.destroy,)))
         self._file_row()
         tell = self._recording.with_call(self._tell_discarded)
         act.add_done_callback(lambda done: tell(done.exception() is None))
         return act
 
     def _file_row(self) -> None:
-        """File the row of a call of which nothing is left: were we killed, no container could tell of it."""
+        """File the row now: if the daemon died, there would be no container to recover it from."""
         row = replace(self._recording.row(), outcome=Outcome.BLOCKED, reason="discarded")
         self._recording.services.filing.submit(self._recording.services.rows.save, row)
 

@@ -1,4 +1,4 @@
-"""The container of a recording that is being made, and what a failing disk makes of a call."""
+"""The container of a recording in progress, shared between threads, and the reasons for failed writes."""
 
 import errno
 import threading
@@ -10,9 +10,9 @@ from storage.recording import OpenRecording
 
 
 class SharedContainer:
-    """A container shared by the writer thread and the filing thread, one at a time.
+    """A container that the writer thread and the filing thread use in turn.
 
-    The writer knows only OSError: what the vault says of a failing disk becomes one.
+    The writer handles only OSError, so errors of the vault are converted to that.
     """
 
     __slots__ = ("_is_destroyed", "_lock", "_recording")
@@ -23,7 +23,11 @@ class SharedContainer:
         self._is_destroyed = False
 
     def append(self, block: memoryview, end: int) -> None:
-        """Append a block whose audio ends at ``end``; SinkError if the disk refused."""
+        """Append a block whose audio ends at ``end``, in ticks.
+
+        Raises:
+            SinkError: The disk refused.
+        """
         with self._lock:
             if self._is_destroyed:
                 return
@@ -33,7 +37,7 @@ class SharedContainer:
                 raise _sink_error(error) from error
 
     def sync(self) -> None:
-        """Make durable what was appended; SinkError if the disk refused."""
+        """Make the appended blocks durable; SinkError if the disk refused."""
         with self._lock:
             if self._is_destroyed:
                 return
@@ -43,13 +47,13 @@ class SharedContainer:
                 raise _sink_error(error) from error
 
     def update(self, row: dict[str, Any]) -> None:
-        """Say how the call stands, for recovery."""
+        """Store the row, for recovery."""
         with self._lock:
             if not self._is_destroyed:
                 self._recording.update(row)
 
     def mark(self, fields: dict[str, Any]) -> None:
-        """Seal something with the audio. SinkError as for `append`."""
+        """Seal fields into the container; SinkError as for `append`."""
         with self._lock:
             if not self._is_destroyed:
                 try:
@@ -58,10 +62,10 @@ class SharedContainer:
                     raise _sink_error(error) from error
 
     def destroy(self) -> None:
-        """Destroy the key and the file, durably; what comes afterwards goes nowhere.
+        """Destroy the key and the file, durably; later writes are dropped.
 
         Raises:
-            OSError: The system refused; call again. Nothing more is written all the same.
+            OSError: The system refused. Nothing more is written all the same, and this can be called again.
         """
         with self._lock:
             self._is_destroyed = True
@@ -71,7 +75,7 @@ class SharedContainer:
                 raise OSError(*_os_error(error)) from error
 
     def take(self) -> OpenRecording:
-        """Hand the container over to be closed; the writer has let go of it."""
+        """Return the container for closing; the writer must have finished with it."""
         with self._lock:
             return self._recording
 
@@ -85,7 +89,7 @@ def _os_error(error: VaultError) -> tuple[int, str]:
 
 
 def fault_of(error: Exception) -> str:
-    """Return the reason that a failed write gives a recording."""
+    """Return the reason for a recording's row after a failed write."""
     number = error.errno if isinstance(error, OSError) else getattr(error.__cause__, "errno", None)
     if number in (errno.ENOSPC, errno.EDQUOT):
         return "disk_full"

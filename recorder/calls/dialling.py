@@ -1,4 +1,4 @@
-"""Dialling B: from target to target of a route, and where a redirection leads. Call thread only."""
+"""Dials B: the targets of a route one after another, and the targets of redirections. Call thread only."""
 
 import logging
 
@@ -21,13 +21,13 @@ class Dialling(Component[TransferableCall]):
 
     Args:
         call: The call.
-        choice: Where it goes.
-        registry: Gets B's leg.
-        plan: Where numbers lead.
+        choice: The route and its targets.
+        registry: Which call each leg belongs to.
+        plan: The dial plan.
 
     Attributes:
-        far: Where B was dialled; None before.
-        dialled: Whom B was dialled as: the number that was called, or the one that a redirection named.
+        far: The address at which B was dialled; None before.
+        dialled: The number that was dialled: the called number, or the one that a redirection named.
     """
 
     def __init__(self, call: TransferableCall, choice: RouteChoice, registry: CallRegistry, plan: DialPlan) -> None:
@@ -40,40 +40,40 @@ class Dialling(Component[TransferableCall]):
         self.dialled = call.offered.request_user
 
     def dial(self, index: int) -> None:
-        """Dial the number that was called, at one of the route's targets."""
+        """Dial the called number at one of the route's targets."""
         self.dialled = called = self._call.offered.request_user
         self._dial_at(self.choice.targets[index], self.number_on(self.choice.route, called))
 
     def follow(self, event: LegRefused) -> bool:
-        """Dial B again where a 3xx leads, if the route follows redirections; tell whether it is dialled."""
+        """Dial the target of a 3xx response, if the route follows redirections; return whether B is dialled."""
         if event.status // 100 != 3 or not self.choice.route.follow_redirects:
             return False
         found = self._redirects.next(event.headers, self._is_peer)
         while found is not None and not self._may_follow(found):
             found = self._redirects.next(event.headers, self._is_peer)
         if found is not None:
-            if found.user.removeprefix("+").isdigit():  # a phone's name for itself says nothing of who it is
+            if found.user.removeprefix("+").isdigit():  # the name of a device does not say which party it is
                 self.dialled = found.user
             self._dial_at(found.target, found.user)
         return found is not None
 
     def number_on(self, route: Route, number: str) -> str:
-        """Return what to dial: the route's form of a number, but no rule of a route may spoil an emergency number."""
+        """Return a number in the route's form, unless that would change an emergency number."""
         dialled = route.dialled(number)
         is_emergency = self._call.services.config.emergency.has
         return number if is_emergency(number) and not is_emergency(dialled) else dialled
 
     def note_refusal(self, event: LegRefused) -> None:
-        """Raise the alarm where a refusal speaks of a setting, not of the person called."""
+        """Raise the alarm if a refusal is because of a setting, not of the called party."""
         if event.status in ACCOUNT_REFUSALS:
             self._call.services.alarm("account_refused")
             _log.error(
-                "route %s refused a call with %d: no account, or a wrong one", self.choice.route.name, event.status
+                "Route %s refused a call with %d: its account is missing or wrong", self.choice.route.name, event.status
             )
         self._call.media.refused(event)
 
     def _may_follow(self, found: Redirection) -> bool:
-        """Tell whether a redirection may be dialled: it leads to the number that was called, or to one that may be."""
+        """Tell whether a redirection may be dialled: it is to the called number, or to one that transfers may dial."""
         called = self._call.offered.request_user
         if found.user in (called, self.number_on(self.choice.route, called)):
             return True
@@ -88,7 +88,7 @@ class Dialling(Component[TransferableCall]):
         try:
             body = media.offer_to_b()
         except PortsExhaustedError as error:
-            _log.error("a call is ended: %s", error)
+            _log.error("Dialling failed, call ended: %s", error)
             call.services.alarm("ports_exhausted")
             call.stop("ports_exhausted")
             return

@@ -1,4 +1,4 @@
-"""INFO that came before the sides of a call were joined: kept, and sent on when they are. Call thread only."""
+"""Keeps INFO requests that come before the sides of a call are joined, to send them on then. Call thread only."""
 
 import logging
 
@@ -8,25 +8,25 @@ from sip.events import Body
 _log = logging.getLogger(__name__)
 
 MOST = 20
-"""INFOs that one call keeps for later: whoever sends more before anybody answers sends them to nobody."""
+"""Most INFO requests that one call keeps; later ones are dropped."""
 
 
 class EarlyInfo:
-    """What waits for the joining of one call, in the order in which it came."""
+    """The INFO requests that wait until one call is joined, in order."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[Side, Body]] = []
         self._is_full = False
 
     def keep(self, side: Side, body: Body) -> None:
-        """Keep an INFO of a side."""
+        """Keep an INFO from a side."""
         if len(self._waiting) < MOST:
             self._waiting.append((side, body))
         elif not self._is_full:
             self._is_full = True
-            _log.warning("more than %d INFO before a call was joined: the rest is dropped", MOST)
+            _log.warning("A call got more than %d INFO requests before it was joined; the rest is dropped", MOST)
 
     def take(self) -> list[tuple[Side, Body]]:
-        """Return what waits, each with its sender, and forget it."""
+        """Return the INFO bodies with their senders, and remove them."""
         waiting, self._waiting = self._waiting, []
         return waiting

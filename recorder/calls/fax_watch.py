@@ -1,7 +1,7 @@
-"""Fax machines on a recorded call: where one is suspected, recording stops until somebody speaks. Call thread only.
+"""Stops recording when fax tones are heard, until somebody speaks. Call thread only.
 
-T.38 is rejected in every answer of a recorded call and never offered, so that it is never agreed; an offer of it alone
-says nothing of what is sent. What is heard is judged by `recorder.calls.rules.fax`.
+`recorder.calls.rules.fax` judges the tones. T.38 is never agreed on a recorded call: answers reject it and offers do
+not have it. An offer of T.38 alone does not prove that a fax is sent, so it is not used here.
 """
 
 import logging
@@ -20,16 +20,16 @@ _log = logging.getLogger(__name__)
 BY = "rule:fax"
 SUSPECTED = "fax_suspected"
 """The alarm."""
-_LOOK_LATER_S = 0.1
-"""A voice that is heard at the end of the quiet is reported by then."""
+_REPORT_DELAY_S = 0.1
+"""Time for the report of a voice that begins at the end of the quiet period."""
 
 
 class FaxWatch(Component[BridgedCall]):
-    """The fax rule of one call.
+    """Applies the fax rule to one call.
 
     Args:
         call: The call.
-        controls: What is done to its recording.
+        controls: The controls of the recording.
     """
 
     def __init__(self, call: BridgedCall, controls: RecordingControls) -> None:
@@ -39,40 +39,40 @@ class FaxWatch(Component[BridgedCall]):
         self._rule = FaxRule()
         self._is_listening = False
         self._is_by_officer = False
-        """Whether the tones came from the officer's side: where a machine is, nobody is told anything."""
+        """Whether the tones came from the officer's side: no confirmation is played to a machine."""
 
     def take(self, side: Side, event: FaxHeard | VoiceHeard) -> None:
-        """Take a tone or a voice of one side."""
+        """Handle a tone or a voice on one side."""
         if isinstance(event, VoiceHeard):
-            self._spoken()
+            self._voice_heard()
         else:
-            self._heard(side, event.kind)
+            self._tone_heard(side, event.kind)
 
     def joining(self) -> None:
-        """Begin anew: somebody else is on a side, and is recorded."""
-        self._spoken()
+        """Reset the rule, because another party may be on a side now."""
+        self._voice_heard()
 
-    def _heard(self, side: Side, kind: str) -> None:
+    def _tone_heard(self, side: Side, kind: str) -> None:
         call = self._call
         if self._recording.in_progress is None or self._recording.pause_reasons.state is not PauseState.RECORDING:
             return
         if self._rule.heard(kind, time.monotonic()) and not self._is_listening:
             self._is_by_officer = side is call.progress.officer
             self._listen(is_on=True)
-            call.services.scheduler.call_later(QUIET_S + _LOOK_LATER_S, self._with_call(self._look))
+            call.services.scheduler.call_later(QUIET_S + _REPORT_DELAY_S, self._with_call(self._decide))
 
-    def _spoken(self) -> None:
-        """Go on recording since somebody speaks, unless something else has ended it."""
+    def _voice_heard(self) -> None:
+        """Go on recording if it was stopped because of fax tones."""
         self._rule.spoken()
         self._listen(is_on=False)
         call = self._call
         if self._recording.in_progress is not None and self._recording.pause_reasons.state is PauseState.FAX_SUSPECTED:
-            self._changed(self._recording.in_progress.clear_suspicion(BY))
+            self._store(self._recording.in_progress.clear_suspicion(BY))
             self._tell(self._recording.sounds.resumed)
-            _log.info("call %s: somebody speaks, so that it is recorded again", call.id)
+            _log.info("call %s: a voice is heard; recording again", call.id)
 
-    def _look(self) -> None:
-        """Stop recording if nobody has spoken; called once they have had the time to."""
+    def _decide(self) -> None:
+        """Stop recording if nobody has spoken in the quiet period."""
         call = self._call
         if call.progress.state is CallState.ENDED or not self._rule.is_fax(time.monotonic()):
             return
@@ -80,10 +80,10 @@ class FaxWatch(Component[BridgedCall]):
             self._rule.spoken()
             self._listen(is_on=False)
             return
-        self._changed(self._recording.in_progress.suspect_fax(BY))
+        self._store(self._recording.in_progress.suspect_fax(BY))
         call.services.alarm(SUSPECTED)
         call.services.publish({"event": "alarm", "alarm": SUSPECTED, "id": call.id})
-        _log.warning("call %s: tones of a fax, and nobody speaks: not recorded until somebody does", call.id)
+        _log.warning("call %s: fax tones and no voice; not recorded until somebody speaks", call.id)
         self._tell(self._recording.sounds.paused)
 
     def _listen(self, *, is_on: bool) -> None:
@@ -93,10 +93,10 @@ class FaxWatch(Component[BridgedCall]):
         for party in self._call.sides.values():
             party.leg.report_voice(is_on=is_on)
 
-    def _changed(self, position_s: float) -> None:
+    def _store(self, position_s: float) -> None:
         pause_reasons = self._recording.pause_reasons
         self._recording.store_state(pause_reasons.state, sorted(pause_reasons.reasons), position_s)
-        self._controls.state.changed()
+        self._controls.state.update()
 
     def _tell(self, sound: Prompt) -> None:
         if not self._is_by_officer:

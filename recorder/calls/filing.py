@@ -1,8 +1,8 @@
-"""Rows find their way into the index, now or later: while the database is down they wait in files of their own.
+"""Files rows in the index; while the database is unavailable, keeps them in files and files them later.
 
-A call that was recorded has its row in its container as well; one that was not has it nowhere else. A row is in a file
-before anybody is told that it is filed, and the file goes when the index has it; on a disk that takes no file it stays
-in memory until there is room. Everything here runs on one thread, the filing thread, but for `Filing.waiting`.
+The row of a recorded call is also in its container. The row of any other call is nowhere else. A row is durable, in the
+index or in a file, before its filing is published. If the disk takes no file, the row stays in memory until it does.
+Filing thread only, except `Filing.waiting`.
 """
 
 import json
@@ -20,34 +20,34 @@ from storage.types import RecordingId, RecordingRow
 _log = logging.getLogger(__name__)
 
 FOLDER = "rows"
-"""Of the files, in the home's folder of states."""
+"""The files' folder, in the home's folder of states."""
 RETRY_S = 3.0
-"""How long a database that failed is left in peace: each try may cost its time-out, and recordings wait meanwhile."""
+"""Pause after a failure of the database: each attempt may last until its time-out, and other rows wait meanwhile."""
 _AT_ONCE = 100
-"""Rows that are caught up before others may be filed."""
+"""Most late rows that are filed in one go, before new rows have their turn."""
 _MOST_IN_MEMORY = 10_000
-"""Rows that are kept in memory while neither database nor disk takes them: some 100 MB at the most."""
+"""Most rows in memory while neither database nor disk takes them: at most about 100 MB."""
 
 
 class Rows(Protocol):
-    """Where rows belong; `storage.index.Index` is the real one."""
+    """The index; implemented by `storage.index.Index`."""
 
     def save(self, row: RecordingRow) -> None:
         """Store a row durably."""
 
     def save_late(self, row: RecordingRow) -> bool:
-        """Store a row durably unless something newer is known; tells whether it was stored."""
+        """Store a row durably unless the index has a newer one; return whether it was stored."""
 
 
 class Filing:
-    """Files rows, whatever the database says.
+    """Files rows in the index, at once or later.
 
     Args:
         rows: The index.
-        folder: Where rows wait; made when it is needed. What an earlier process left in it is filed too.
-        alarm: Told ``index_unavailable`` for each row that has to wait, ``row_in_memory`` for one that no file takes
-            either, ``row_lost`` for one for which there is no memory.
-        clock: Monotonic, seconds.
+        folder: The folder of waiting rows; made when it is needed. Rows of an earlier process are filed too.
+        alarm: Called with ``index_unavailable`` for each row that waits, with ``row_in_memory`` if its file cannot be
+            written, and with ``row_lost`` if there is no memory for it either.
+        clock: Monotonic clock, seconds.
     """
 
     def __init__(
@@ -63,15 +63,15 @@ class Filing:
 
     @property
     def waiting(self) -> int:
-        """Return how many rows wait for the database; from any thread."""
+        """Return how many rows wait for the database. Any thread may call this."""
         return len(self._waiting) + len(self._in_memory)
 
     def save(self, row: RecordingRow) -> None:
-        """File a row; returns when it is durable, in the index or in its file. Never raises."""
+        """File a row; on return it is durable in the index or in a file, if possible. Never raises."""
         if self._failed_at is None or self._clock() >= self._failed_at + RETRY_S:
             try:
                 self._rows.save(row)
-            except Exception as error:  # noqa: BLE001 - whatever the database says, the row must not be lost
+            except Exception as error:  # noqa: BLE001 - no error of the database may lose a row
                 self._failed(row.id, error)
             else:
                 self._failed_at = None
@@ -81,30 +81,27 @@ class Filing:
         self._put_aside(row)
 
     def catch_up(self) -> None:
-        """File rows that wait, oldest first, if it is time to try again; some of them, so that others may come between.
-
-        Never raises.
-        """
+        """File some of the waiting rows, oldest first, if it is time to retry. Never raises."""
         if self._failed_at is not None and self._clock() < self._failed_at + RETRY_S:
             return
         for name in sorted(self._waiting | self._in_memory.keys())[:_AT_ONCE]:
             try:
                 is_stored = self._rows.save_late(self._in_memory.get(name) or self._read(name))
             except (KeyError, TypeError, ValueError) as error:
-                _log.error("the row of %s cannot be read (%s); `recorder reindex` may know it", name, error)
-                self._waiting.discard(name)  # it stays on disk for whoever looks into it
+                _log.error("call %s: its row cannot be read: %s. Run `recorder reindex`", name, error)
+                self._waiting.discard(name)  # the file stays on disk for diagnosis
             except Exception as error:  # noqa: BLE001 - likewise
                 self._failed(name, error)
                 return
             else:
                 self._failed_at = None
                 self._forget(RecordingId(name))
-                _log.info("the row of %s was filed late%s", name, "" if is_stored else ": the index knew better")
+                _log.info("call %s: its row was filed late%s", name, "" if is_stored else "; the index had a newer one")
 
     def _failed(self, name: str, error: Exception) -> None:
         if self._failed_at is None:
-            words = str(error) if isinstance(error, StorageError | OSError) else type(error).__name__
-            _log.error("recording %s is not in the index yet: %s", name, words)
+            reason = str(error) if isinstance(error, StorageError | OSError) else type(error).__name__
+            _log.error("call %s: its row is not in the index yet; retrying: %s", name, reason)
         self._failed_at = self._clock()
 
     def _path(self, name: str) -> Path:
@@ -127,10 +124,12 @@ class Filing:
         if row.id in self._in_memory or len(self._in_memory) < _MOST_IN_MEMORY:
             self._in_memory[row.id] = row
             self._alarm("row_in_memory")
-            _log.error("the row of %s is only in memory, as it cannot be written: %s", row.id, error)
+            _log.error("call %s: its row is only in memory, because it cannot be written: %s", row.id, error)
             return
         self._alarm("row_lost")
-        _log.error("the row of %s cannot be kept (%s); `recorder reindex` brings back what has a file", row.id, error)
+        _log.error(
+            "call %s: its row is lost: %s. If it was recorded, `recorder reindex` restores the row", row.id, error
+        )
 
     def _forget(self, name: RecordingId) -> None:
         self._in_memory.pop(name, None)
@@ -139,6 +138,7 @@ class Filing:
         try:
             remove(self._path(name))
         except OSError as error:
-            _log.error("the file of a row that was filed stays: %s", error)  # it is filed again, which changes nothing
+            # The row is filed once more later, which changes nothing.
+            _log.error("call %s: the file of its row cannot be removed: %s", name, error)
         else:
             self._waiting.discard(name)

@@ -1,6 +1,6 @@
-"""Acts that reach more than one call: a pause every call at the extension, what is final the same conversation.
+"""Acts on several recordings: a pause acts on every call at an extension, a final act on the same conversation.
 
-Which calls are one conversation is `recorder.calls.rules.conversation`'s. Call thread only.
+`recorder.calls.rules.conversation` says which calls are one conversation. Call thread only.
 """
 
 import logging
@@ -20,24 +20,24 @@ from storage.types import RecordingId
 _log = logging.getLogger(__name__)
 
 BY = "rule:same_conversation"
-"""Who shuts a recording because another one of the same conversation is shut."""
+"""The actor in the audit log when an act is applied to another recording of the same conversation."""
 
-One = TypeVar("One")
+Target = TypeVar("Target")
 Done = list[tuple[RecordingControls, Act]]
-"""What was done to which call, the ones it was asked of first."""
+"""The acts by recording, the requested ones first."""
 
 
 class GroupActs:
-    """The acts; knows which recordings are of one conversation.
+    """Acts on several recordings, and which of them are of one conversation.
 
     Args:
-        recorded: Returns the calls with a recording that are in progress.
+        recorded: Returns the controls of the recordings in progress.
     """
 
     def __init__(self, recorded: Callable[[], Collection[RecordingControls]]) -> None:
         self._recorded = recorded
         self._related: defaultdict[RecordingId, set[RecordingId]] = defaultdict(set)
-        """Symmetric: recordings that were found to be of one conversation. Those that have ended are left out."""
+        """For each recording in progress the others of the same conversation; symmetric."""
 
     # --- acts
 
@@ -50,88 +50,94 @@ class GroupActs:
         at: Collection[str] = (),
         may_discard: bool = True,
     ) -> Done:
-        """Pause calls and every other one that is at one of their extensions; all gates are shut when this returns.
+        """Pause calls, and every other call at their extensions; all gates are shut on return.
 
-        A recording is discarded by its service's rule only where the act was asked of its conversation: another
-        caller, on hold, has paid nothing.
+        Only recordings of the requested conversations may be discarded by their service's rule. Another call at the
+        extension, on hold, has no card payment.
 
         Args:
-            asked: The calls, at least one.
-            reason: What is to hold the pause.
-            by: Who, as the audit log names them.
-            at: The extensions that are meant; none: all of the calls.
-            may_discard: False: whoever pauses never drops a recording, whatever the service says.
+            asked: The requested calls, at least one.
+            reason: The pause reason.
+            by: Who did it, as the audit log names them.
+            at: The extensions; empty is all extensions of the requested calls.
+            may_discard: False only pauses, whatever the service requires.
 
         Raises:
-            RefusedError: Every one was refused.
+            RefusedError: Every recording refused the pause.
         """
         acts = (new_act_id(),)
-        meant = self._whole_conversations(asked)
-        return each(
+        conversations = self._whole_conversations(asked)
+        return act_on_each(
             [*asked, *self._others_there(asked, at)],
-            lambda controls: controls.pause(reason, by, acts=acts, may_discard=may_discard and controls in meant),
+            lambda controls: controls.pause(
+                reason, by, acts=acts, may_discard=may_discard and controls in conversations
+            ),
         )
 
     def resume(
         self, asked: Sequence[RecordingControls], authority: Authority, by: str, *, token: str | None = None
     ) -> Done:
-        """Resume calls, and take from others at their extensions what the same acts closed there.
+        """Resume calls, and clear the pauses that the same acts caused in other calls at their extensions.
 
-        Of several calls those that talk are meant, not those on hold.
+        Of several calls, those that are not on hold are resumed.
 
         Raises:
-            RefusedError: Nothing to clear, or not for this authority.
+            RefusedError: There is no reason that this authority may clear.
         """
-        asked = _talking(asked)
+        asked = _not_on_hold(asked)
         acts = frozenset[str]().union(
             *(controls.recording.pause_reasons.acts_of(authority, token=token) for controls in asked)
         )
-        done = each(asked, lambda controls: controls.resume(authority, by, token=token))
+        done = act_on_each(asked, lambda controls: controls.resume(authority, by, token=token))
         others = self._others_there(asked, is_joined=False)
         closed = [controls for controls in others if controls.recording.pause_reasons.is_closed_by(acts)]
         for controls in others:
             controls.recording.pause_reasons.withdraw(acts)
         if closed:
-            done += each(
-                closed, lambda controls: controls.resume(authority, by, token=token, acts=acts), is_refused_quietly=True
+            done += act_on_each(
+                closed, lambda controls: controls.resume(authority, by, token=token, acts=acts), may_refuse_all=True
             )
         return done
 
     def pause_retroactively(
         self, asked: Sequence[RecordingControls], seconds: float | None, by: str, *, may_erase_alone: bool = True
     ) -> Done:
-        """Order the last seconds of a conversation to be erased; every other call at the extension is paused only.
+        """Pause calls, and order the erasure of the last seconds of their conversations.
+
+        Other calls at the same extensions are only paused.
 
         Args:
-            asked: The calls, at least one.
-            seconds: How far back; None is from the joining.
-            by: Who, as the audit log names them.
-            may_erase_alone: False: every order waits for a second person, and nothing is discarded.
+            asked: The requested calls, at least one.
+            seconds: How far back; None is since the sides were joined.
+            by: Who did it, as the audit log names them.
+            may_erase_alone: False has every order wait for a second person, and discards nothing.
 
         Raises:
             RefusedError: Nothing of the calls is recorded.
         """
         acts = (new_act_id(),)
-        meant = self._whole_conversations(asked)
-        others = [controls for controls in self._others_there(asked) if controls not in meant]
-        done = each(
-            [controls for controls in asked if controls in meant]
-            + [controls for controls in meant if controls not in asked],
+        erased = self._whole_conversations(asked)
+        others = [controls for controls in self._others_there(asked) if controls not in erased]
+        done = act_on_each(
+            [controls for controls in asked if controls in erased]
+            + [controls for controls in erased if controls not in asked],
             lambda controls: controls.pause_retroactively(seconds, by, acts=acts, may_erase_alone=may_erase_alone),
-            is_passed_on=lambda before, one: one in before.twins,
+            passes_on=lambda earlier, controls: controls in earlier.twins,
         )
-        rest = [controls for controls in asked if controls not in meant] + others
-        return done + each(
-            rest, lambda controls: controls.pause(AGENT, by, acts=acts, may_discard=False), is_refused_quietly=True
+        paused_only = [controls for controls in asked if controls not in erased] + others
+        return done + act_on_each(
+            paused_only,
+            lambda controls: controls.pause(AGENT, by, acts=acts, may_discard=False),
+            may_refuse_all=True,
         )
 
     def one_conversation(self, calls: Sequence[RecordingControls]) -> list[RecordingControls]:
-        """Return the calls of an extension that an act without a way back is of: the conversation that talks.
+        """Return the call at an extension for an act that cannot be undone: the one that is not on hold.
 
         Raises:
-            RefusedError: There are several.
+            RefusedError: There are several conversations.
         """
-        calls = _talking(calls)
+        calls = _not_on_hold(calls)
         names = {self.conversation(controls) for controls in calls}
         if len(names) > 1:
             raise RefusedError(
@@ -143,56 +149,55 @@ class GroupActs:
 
     def same_conversation(self, controls: RecordingControls) -> list[RecordingControls]:
         """Return the other recordings in progress of the same conversation."""
-        noticed = self._related.get(controls.id)
-        if not noticed:
+        related = self._related.get(controls.id)
+        if not related:
             return []
-        return [one for one in self._recorded() if one.id in noticed and _match(controls, one) is Match.SAME]
+        return [other for other in self._recorded() if other.id in related and _match(controls, other) is Match.SAME]
 
     def conversation(self, controls: RecordingControls) -> RecordingId:
-        """Return the oldest recording in progress of the same conversation."""
+        """Return the id of the oldest recording in progress of the same conversation."""
         same = [controls, *self.same_conversation(controls), *controls.twins]
         return min(same, key=_began_s).id
 
     def credit(self, controls: RecordingControls, reason: str) -> None:
-        """Have a reason that holds the conversation's pause given once more: it outlives what gave it before."""
+        """Add a new act to a reason of the conversation's pause, so that undoing earlier acts does not clear it."""
         act = (new_act_id(),)
-        for one in (controls, *self.same_conversation(controls)):
-            if reason in one.recording.pause_reasons.reasons:
-                one.recording.pause_reasons.credit(reason, act)
+        for member in (controls, *self.same_conversation(controls)):
+            if reason in member.recording.pause_reasons.reasons:
+                member.recording.pause_reasons.credit(reason, act)
 
     def _whole_conversations(self, asked: Sequence[RecordingControls]) -> list[RecordingControls]:
-        """Return the calls that are of the conversation an act was asked of."""
-        found = list(_talking(asked))
+        """Return the requested calls that are not on hold, and all other calls of their conversations."""
+        found = list(_not_on_hold(asked))
         for controls in tuple(found):
-            found += [one for one in (*self.same_conversation(controls), *controls.twins) if one not in found]
+            found += [other for other in (*self.same_conversation(controls), *controls.twins) if other not in found]
         return found
 
     def _others_there(
         self, asked: Sequence[RecordingControls], at: Collection[str] = (), *, is_joined: bool = True
     ) -> list[RecordingControls]:
-        """Return the other calls at the same extensions; without those to which an act is passed on anyhow."""
+        """Return the other calls at the same extensions, without twins: acts are passed on to those anyway."""
         numbers = frozenset(at or [number for controls in asked for number in controls.recording.call.numbers])
-        known = [one for controls in asked for one in (controls, *controls.twins)]
+        covered = [member for controls in asked for member in (controls, *controls.twins)]
         return [
             controls
             for controls in self._recorded()
-            if controls not in known
+            if controls not in covered
             and not numbers.isdisjoint(controls.recording.call.numbers)
             and (controls.recording.table.was_joined or not is_joined)
         ]
 
-    # --- what changes by itself
+    # --- events
 
     def joined(self, controls: RecordingControls) -> None:
-        """Look whether a call whose sides were joined is a conversation that is recorded already.
+        """Find out whether a call that was joined is of a conversation that another call records.
 
-        Both recordings go on. What holds a pause of one holds it in the other, and what ended one for good ends the
-        other.
+        Both recordings go on. Pause reasons and final states of each are applied to the other.
         """
         before = self._related.get(controls.id, set())
         for other in list(self._recorded()):
             if other is controls or controls.recording.identity_changed_s is other.recording.identity_changed_s is None:
-                continue  # nearly all: this is asked of every call in progress, whenever one is joined
+                continue  # fast path for nearly all calls in progress
             found = _match(controls, other)
             if found is Match.SAME and other.id not in before:
                 self._relate(controls, other)
@@ -203,14 +208,14 @@ class GroupActs:
                 other.recording.call.publish()
 
     def ended(self, controls: RecordingControls) -> None:
-        """Forget a call."""
-        noticed = self._related.pop(controls.id, set())
-        for other in noticed:
+        """Remove a call that has ended."""
+        related = self._related.pop(controls.id, set())
+        for other in related:
             self._related[other].discard(controls.id)
-        if noticed:
-            for one in self._recorded():
-                if one.id in noticed:
-                    one.recording.call.publish()
+        if related:
+            for other_controls in self._recorded():
+                if other_controls.id in related:
+                    other_controls.recording.call.publish()
 
     def _relate(self, controls: RecordingControls, other: RecordingControls) -> None:
         self._related[controls.id].add(other.id)
@@ -219,7 +224,8 @@ class GroupActs:
         other.recording.relates_to(controls.id)
         older, newer = sorted((controls, other), key=_began_s)
         _log.warning(
-            "calls %s and %s are one conversation, recorded twice: the PBX passes its transfers through the recorder",
+            "call %s: the same conversation as call %s, recorded twice: the PBX passes its transfers through the"
+            " recorder",
             newer.id,
             older.id,
         )
@@ -229,74 +235,73 @@ def _began_s(controls: RecordingControls) -> float:
     return controls.recording.clock.began_s
 
 
-def audited_each(services: CallServices, done: Done, signature: ActEntry) -> "list[Future[PauseAnswer]]":
-    """Sign an act for each call that it reached; those that it was not asked of are told through which it came."""
+def audited_each(services: CallServices, done: Done, entry: ActEntry) -> "list[Future[PauseAnswer]]":
+    """Write an audit entry for each call; entries of calls other than the first name the first as ``through``."""
     first = done[0][0].id
-    through = replace(signature, details={**signature.details, "through": first})
+    through = replace(entry, details={**entry.details, "through": first})
     return [
-        audited(services, act, (signature if controls.id == first else through).of(controls.id))
-        for controls, act in done
+        audited(services, act, (entry if controls.id == first else through).of(controls.id)) for controls, act in done
     ]
 
 
-def combined(told: "Sequence[Future[PauseAnswer]]") -> "Future[PauseAnswer]":
-    """Return the answer of an act on several calls: the first one's, with the others' in ``also``, once all are there.
+def combined(answers: "Sequence[Future[PauseAnswer]]") -> "Future[PauseAnswer]":
+    """Return the first of several answers with the others in ``also``, once all are there.
 
-    An error of any is the error of the whole: nobody may rely on a pause of which a part is not stored.
+    An error of any answer is the error of the result: a pause that is only partly stored is not acknowledged.
     """
-    whole: Future[PauseAnswer] = Future()
-    _gather(told, told, whole)
-    return whole
+    result: Future[PauseAnswer] = Future()
+    _combine(answers, answers, result)
+    return result
 
 
-def _gather(
-    left: "Sequence[Future[PauseAnswer]]", every: "Sequence[Future[PauseAnswer]]", whole: "Future[PauseAnswer]"
+def _combine(
+    left: "Sequence[Future[PauseAnswer]]", every: "Sequence[Future[PauseAnswer]]", result: "Future[PauseAnswer]"
 ) -> None:
     if left:
-        left[0].add_done_callback(lambda _: _gather(left[1:], every, whole))
+        left[0].add_done_callback(lambda _: _combine(left[1:], every, result))
         return
-    error = next((one.exception() for one in every if one.exception() is not None), None)
+    error = next((answer.exception() for answer in every if answer.exception() is not None), None)
     if error is not None:
-        whole.set_exception(error)
+        result.set_exception(error)
         return
-    first, *others = (one.result() for one in every)
-    whole.set_result(first.with_also(others))
+    first, *others = (answer.result() for answer in every)
+    result.set_result(first.with_also(others))
 
 
-def each(
-    calls: Iterable[One],
-    act: Callable[[One], Act],
+def act_on_each(
+    targets: Iterable[Target],
+    act: Callable[[Target], Act],
     *,
-    is_refused_quietly: bool = False,
-    is_passed_on: Callable[[One, One], bool] = lambda _before, _one: False,
-) -> list[tuple[One, Act]]:
-    """Do an act on calls; those that refuse it are left out.
+    may_refuse_all: bool = False,
+    passes_on: Callable[[Target, Target], bool] = lambda _earlier, _target: False,
+) -> list[tuple[Target, Act]]:
+    """Apply an act to each target; leave out those that refuse it.
 
     Args:
-        calls: The calls.
-        act: What is done to one.
-        is_refused_quietly: Return nothing where every one of them refused it.
-        is_passed_on: Tells whether one passes the act on to another, which is left out then: it would be done twice.
+        targets: The targets, such as recordings.
+        act: Applies the act to one target.
+        may_refuse_all: Return an empty list if every target refuses, instead of raising.
+        passes_on: Tells whether an earlier target passes the act on to a later one, which is then left out.
 
     Raises:
-        RefusedError: Every one of them refused it.
+        RefusedError: Every target refused the act.
     """
-    done: list[tuple[One, Act]] = []
+    done: list[tuple[Target, Act]] = []
     refused: RefusedError | None = None
-    for one in calls:
-        if any(is_passed_on(before, one) for before, _ in done):
+    for target in targets:
+        if any(passes_on(earlier, target) for earlier, _ in done):
             continue
         try:
-            done.append((one, act(one)))
+            done.append((target, act(target)))
         except RefusedError as error:
             refused = refused or error
-    if not done and refused is not None and not is_refused_quietly:
+    if not done and refused is not None and not may_refuse_all:
         raise refused
     return done
 
 
-def _talking(calls: Sequence[RecordingControls]) -> Sequence[RecordingControls]:
-    """Return the calls that are not on hold; all of them where every one is."""
+def _not_on_hold(calls: Sequence[RecordingControls]) -> Sequence[RecordingControls]:
+    """Return the calls that are not on hold; all calls if every call is."""
     return [controls for controls in calls if not controls.recording.call.is_held] or calls
 
 
@@ -318,27 +323,27 @@ def _facts_of(controls: RecordingControls) -> ConversationFacts | None:
 def _match(one: RecordingControls, other: RecordingControls) -> Match:
     if one.recording.call.numbers.isdisjoint(other.recording.call.numbers):
         return Match.NONE
-    mine, theirs = _facts_of(one), _facts_of(other)
-    return Match.NONE if mine is None or theirs is None else match(mine, theirs)
+    facts, other_facts = _facts_of(one), _facts_of(other)
+    return Match.NONE if facts is None or other_facts is None else match(facts, other_facts)
 
 
 def _carry_over(shut: RecordingControls, other: RecordingControls, found: Match) -> None:
-    """Shut a recording as another one of the same conversation is shut."""
+    """Apply the pause reasons and the final state of one recording to another of the same conversation."""
     for reason in sorted(shut.recording.pause_reasons.reasons - other.recording.pause_reasons.reasons - {HOLD}):
         acts = shut.recording.pause_reasons.acts.get(reason) or (new_act_id(),)
         shut.recording.pause_reasons.credit(reason, acts)
-        _sign(shut, other, "call.pause", lambda r=reason, a=acts: other.pause(r, BY, acts=a, may_discard=False))  # type: ignore[misc]
+        _apply_to(other, shut, "call.pause", lambda r=reason, a=acts: other.pause(r, BY, acts=a, may_discard=False))  # type: ignore[misc]
     if found is not Match.SAME or other.recording.pause_reasons.final is not None:
         return
     if shut.recording.pause_reasons.final is Final.OPTED_OUT:
-        _sign(shut, other, "call.opt_out", lambda: other.opt_out("opt_out", BY))
+        _apply_to(other, shut, "call.opt_out", lambda: other.opt_out("opt_out", BY))
     elif shut.recording.pause_reasons.final is Final.DISCARDED:
-        _sign(shut, other, "call.pause", lambda: other.pause(AGENT, BY))
+        _apply_to(other, shut, "call.pause", lambda: other.pause(AGENT, BY))
 
 
-def _sign(shut: RecordingControls, other: RecordingControls, name: str, act: Callable[[], Act]) -> None:
-    signature = ActEntry(act=name, actor=BY, subject=other.id, details={"through": shut.id})
+def _apply_to(other: RecordingControls, shut: RecordingControls, name: str, act: Callable[[], Act]) -> None:
+    entry = ActEntry(act=name, actor=BY, subject=other.id, details={"through": shut.id})
     try:
-        audited(other.recording.services, act(), signature)
+        audited(other.recording.services, act(), entry)
     except RefusedError as error:
         _log.debug("call %s: %s", other.id, error)

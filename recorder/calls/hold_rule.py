@@ -1,6 +1,6 @@
-"""Hold is not recorded where a service says so: SIP's hold pauses the recording, its end resumes it. Call thread only.
+"""Pauses a recording during a SIP hold, if the service requires that, and resumes it afterwards. Call thread only.
 
-This is the only pause that ends without a person, and it never takes away more than it gave.
+This is the only pause that ends without a person. Its end clears no other pause reason.
 """
 
 import logging
@@ -15,23 +15,23 @@ _log = logging.getLogger(__name__)
 BY = "rule:hold"
 
 AGAIN_S = 5.0
-"""When the end of a hold could not be stored, so that recording has not gone on, it is tried again after so long."""
+"""Interval of retries when the end of a hold could not be stored, and recording is still paused."""
 
 
 class HoldRule:
-    """The rule for one call's recording.
+    """Applies the rule to one recording.
 
     Args:
-        controls: What is done to it.
+        controls: The controls of the recording.
     """
 
     def __init__(self, controls: RecordingControls) -> None:
         self._controls = controls
         self._is_ending = False
-        """The end of a hold is being stored; another act may overtake it, and then it has done nothing."""
+        """The end of a hold is being stored; if another act overtakes it, it has no effect."""
 
-    def look(self) -> None:
-        """Pause or resume as the sides now stand."""
+    def apply(self) -> None:
+        """Pause or resume, by whether a party has the call on hold now."""
         controls, recording = self._controls, self._controls.recording
         if recording.service.record_hold or recording.in_progress is None or recording.is_over:
             return
@@ -44,12 +44,12 @@ class HoldRule:
                 self._is_ending, ended = True, recording.with_call(self._ended)
                 act.add_done_callback(lambda done: recording.services.scheduler.submit(ended, done))
         except RefusedError:
-            _log.debug("call %s: recording has ended, hold changes nothing", recording.id)
+            _log.debug("call %s: recording has ended; the hold changes nothing", recording.id)
 
     def _ended(self, done: "Future[Any]") -> None:
         self._is_ending = False
         if done.exception() is None:
-            self.look()
+            self.apply()
         else:
             recording = self._controls.recording
-            recording.services.scheduler.call_later(AGAIN_S, recording.with_call(self.look))
+            recording.services.scheduler.call_later(AGAIN_S, recording.with_call(self.apply))

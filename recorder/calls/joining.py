@@ -1,6 +1,6 @@
-"""The moment at which the sides of a recorded call are joined, first or again: who is heard, and what of it is kept.
+"""Joins the sides of a recorded call, for the first time or after a transfer, and starts or stops recording.
 
-Whatever has to be shut is shut before anybody new can be heard. Call thread only.
+Recording is stopped before a party who may not be recorded can be heard. Call thread only.
 """
 
 from audio.types import DtmfPolicy
@@ -16,18 +16,18 @@ from recorder.rules.pausing import Final
 
 BY = "rule:transfer"
 TRANSFERRED, NOTICE, NOT_HEARD = "transferred", "notice", "notice_not_heard"
-"""Why a span is out of scope."""
-_NOTED = (Final.VOICEMAIL, Final.OUT_OF_SCOPE)
-"""Why nothing is kept of a call that is joined all the same."""
+"""Reasons for which a span is out of scope."""
+_NOTHING_KEPT = (Final.VOICEMAIL, Final.OUT_OF_SCOPE)
+"""Final states of a call that is joined although nothing of it is kept."""
 
 
 class Joining(Component[BridgedCall]):
-    """The joinings of one call.
+    """Joins the sides of one call.
 
     Args:
         call: The call.
-        recording: Its recording.
-        keypad: Its keys.
+        recording: The recording.
+        keypad: Handles the keys.
     """
 
     def __init__(self, call: BridgedCall, recording: Recording, keypad: Keypad) -> None:
@@ -37,32 +37,32 @@ class Joining(Component[BridgedCall]):
 
     @property
     def is_in_scope(self) -> bool:
-        """Tell whether somebody's calls are recorded who is on it, and neither emergency services nor a mailbox are."""
+        """Tell whether a nominated extension is on the call, and neither emergency services nor a mailbox."""
         statuses = {party.status for party in self._call.parties}
         return PartyStatus.NOMINATED in statuses and PartyStatus.EXEMPT not in statuses
 
     def replaced(self, after: After) -> None:
-        """Somebody else is on a side, and cannot be heard yet: stop, if they may not be recorded yet."""
+        """Stop recording if a party who was put on a side, and is not heard yet, may not be recorded yet."""
         if after is not After.RECORD:
             self._stop(TRANSFERRED if after is After.OUT_OF_SCOPE else NOTICE)
         elif self._outside.is_told:
             self._call.progress.notice_complete = True
 
     def join(self) -> None:
-        """Join the sides, and record them where that may be."""
+        """Join the sides, and record them if that is permitted."""
         call = self._call
         if not self.is_in_scope:
             self._stop(TRANSFERRED)
             for media in call.sides.values():
                 media.leg.listen(DtmfPolicy.PASS, tones=False)
             call.sides.bridge(is_a_mute=False)
-            self._note()
+            self._open_empty()
             return
         if call.parties.officer is None:
-            # During the notice somebody came who is not nominated, so that the officer is the one who heard it.
+            # During the notice a party who is not nominated came in, and the officer is on the side that heard it.
             call.progress.keys, call.progress.notice_complete = call.progress.outside, False
         if self._outside.status is PartyStatus.UNTOLD:
-            call.progress.notice_complete = False  # somebody heard it, who is not there any more
+            call.progress.notice_complete = False  # the party who heard it was replaced
         officer = call.parties.officer
         if officer is not None:
             self._recording.assign_to(officer)
@@ -74,7 +74,7 @@ class Joining(Component[BridgedCall]):
             self._open_gate(self._recording.in_progress)
             call.sides.bridge(is_a_mute=False)
         else:
-            self._begin()  # first, so that nothing is heard that is not kept
+            self._begin()  # before bridging, so that nothing is said unrecorded
             call.sides.bridge(is_a_mute=False)
 
     @property
@@ -88,16 +88,17 @@ class Joining(Component[BridgedCall]):
         if in_progress is None:
             pause_reasons.leave_scope(final)
         elif pause_reasons.final is None:
-            self._keep(in_progress.leave_scope(reason, BY, final))
+            self._store(in_progress.leave_scope(reason, BY, final))
 
-    def _note(self) -> None:
-        """Begin a recording of which nothing is kept, of a call that is joined like this: its row says why."""
+    def _open_empty(self) -> None:
+        """Begin a recording with a shut gate, so that the row says why nothing was kept."""
         recording = self._recording
-        if recording.in_progress is None and recording.blocked is None and recording.pause_reasons.final in _NOTED:
+        is_empty = recording.pause_reasons.final in _NOTHING_KEPT
+        if recording.in_progress is None and recording.blocked is None and is_empty:
             recording.open_tap(*self._media)
 
-    def _keep(self, position_s: float) -> None:
-        """Have recovery know, should we die: what a container says of its end may be older."""
+    def _store(self, position_s: float) -> None:
+        """Store the pause state for recovery: the container's row may be older."""
         pause_reasons = self._recording.pause_reasons
         self._recording.store_state(pause_reasons.state, sorted(pause_reasons.reasons), position_s)
 
@@ -119,21 +120,21 @@ class Joining(Component[BridgedCall]):
         if call.progress.notice_complete:
             extension = call.parties.officer
             number = extension.number if extension is not None else ""
-            self._keep(in_progress.enter_scope(self._recording.operator, number, self._recording.officers, BY))
-            in_progress.describe(self._recording.row())
-        else:  # whoever is new has not heard it in full
+            self._store(in_progress.enter_scope(self._recording.operator, number, self._recording.officers, BY))
+            in_progress.update_row(self._recording.row())
+        else:  # the new party has not heard the notice in full
             self._stop(NOT_HEARD)
             call.tell_officer(self._recording.sounds.refused)
 
     def _begin(self) -> None:
         call = self._call
         self._recording.pause_reasons.enter_scope()
-        self._note()
+        self._open_empty()
         if self._recording.in_progress is not None:
             return
         if not call.progress.notice_complete:
             self._recording.blocked = NOT_HEARD
-            call.tell_officer(self._recording.sounds.refused)  # they should know that nothing of this is kept
+            call.tell_officer(self._recording.sounds.refused)
         elif self._recording.pause_reasons.final is None:
             self._recording.open_tap(*self._media)
 

@@ -1,6 +1,6 @@
-"""What key sequences do in one call: pause, resume, card rule, a manager's opt-out; and the tones. Call thread only.
+"""The acts of key sequences: pause, resume, card rule, opt-out by PIN, sign-on; and their confirmations.
 
-Which keys were pressed on which side, and by what carrier, is `recorder.calls.keypad`'s.
+`recorder.calls.keypad` recognises the keys. Call thread only.
 """
 
 import logging
@@ -33,23 +33,23 @@ PAUSE, RESUME = "call.pause", "call.resume"
 INFO = "call.info"
 
 MOST_ACTS, ACTS_WITHIN_S = 10, 10.0
-"""More acts by key in so short a time are a fault or a flood; each one costs an entry in the audit log."""
+"""Most acts by keys in this time: more are a fault or a flood, and each writes an audit entry."""
 
 
 CARD_REPEATED = "card_pauses_repeated"
-"""The alarm: each pause by digits takes the last seconds along, so that a caller could keep themselves out by keys."""
+"""The alarm: each pause by digits erases the last seconds, so a caller could evade recording by pressing keys."""
 CARD_PAUSES = 3
-"""So many of one call raise it; somebody who mistypes a card number pauses twice."""
+"""Pauses in one call that raise the alarm. A caller who mistypes a card number causes two."""
 
 
 class KeyActs(Component[RecordableCall]):
-    """The acts of the keys on one side of a call: an internal one has an officer on either.
+    """The acts of the keys on one side of a call. An internal call has an officer on either side.
 
     Args:
         call: The call.
-        controls: What is done to its recording.
+        controls: The controls of the recording.
         groups: Acts on more than one recording.
-        side: Where the keys are.
+        side: The side of the keys.
     """
 
     def __init__(self, call: RecordableCall, controls: RecordingControls, groups: GroupActs, side: Side) -> None:
@@ -60,10 +60,10 @@ class KeyActs(Component[RecordableCall]):
         self._sounds = call.services.sounds
         self._limit = RateLimit(MOST_ACTS, ACTS_WITHIN_S)
         self._card_pauses = 0
-        """Pauses by the caller's digits since a payment was last made."""
+        """Pauses by the caller's digits since the last card payment."""
 
     def pause(self) -> None:
-        """Pause for the officer. A pause is never refused for being asked too often, only not written down again."""
+        """Pause for the officer. Over the rate limit the pause is skipped only if it holds already."""
         if self._is_flooded() and AGENT in self._controls.lasting_reasons:
             return
         permit = permit_of(Source.OFFICER_KEYS, access.Act.PAUSE)
@@ -81,7 +81,7 @@ class KeyActs(Component[RecordableCall]):
         return self._groups.pause([self._controls], reason, by, at=at, may_discard=permit.may_discard)
 
     def pause_for_card(self) -> None:
-        """Pause: the outside party keyed what looks like a card number."""
+        """Pause because the outside party keyed digits that look like a card number."""
         if CARD_DIGITS in self._controls.lasting_reasons:
             self._groups.credit(self._controls, CARD_DIGITS)
             return
@@ -90,10 +90,10 @@ class KeyActs(Component[RecordableCall]):
             permit = permit_of(Source.CALLER_DIGITS, access.Act.PAUSE)
             done = self._pause(CARD_DIGITS, by, permit)
         except RefusedError:
-            return  # recording has ended for good: there is nothing left to pause
+            return  # recording has ended for the rest of the call
         self._count_card_pause()
-        # The officer must know: whoever keys four digits stops the recording of what they say next.
-        self._confirm(self._signed(done, PAUSE, by), self._sounds.paused)
+        # The officer must know, because any caller can stop the recording by keying four digits.
+        self._confirm(self._audited(done, PAUSE, by), self._sounds.paused)
 
     def _count_card_pause(self) -> None:
         call, pause_reasons = self._call, self._controls.recording.pause_reasons
@@ -104,13 +104,13 @@ class KeyActs(Component[RecordableCall]):
             call.services.alarm(CARD_REPEATED)
             call.services.publish({"event": "alarm", "alarm": CARD_REPEATED, "id": call.id})
             _log.warning(
-                "call %s: the caller's digits have paused it %d times, and no payment was made",
+                "call %s: the caller's digits paused it %d times, and no payment was made",
                 call.id,
                 self._card_pauses,
             )
 
     def opt_out(self, pin: str | None) -> None:
-        """Grant an opt-out on a manager's PIN; None is an entry that was broken off, which is nobody's try."""
+        """Check a manager's PIN, and grant an opt-out; None is an incomplete entry, which does not count as a try."""
         if pin is None or self._is_flooded():
             self._call.tell_officer(self._sounds.refused, self._side)
             return
@@ -136,13 +136,13 @@ class KeyActs(Component[RecordableCall]):
         self._confirm(done, self._sounds.ended)
 
     def sign_on(self, keyed: str | None) -> None:
-        """Sign on whose code was keyed at this phone; None is an entry that was broken off."""
+        """Sign on the operator to whom the keyed code was issued; None is an incomplete entry."""
         if keyed is None or self._is_flooded():
             self._call.tell_officer(self._sounds.refused, self._side)
             return
         call, number = self._call, self._call.extension_on(self._side)
         extension = call.services.config.extensions.get(number)
-        if extension is None or number not in call.numbers:  # the call is with somebody who is not nominated
+        if extension is None or number not in call.numbers:  # the party on this side is not nominated
             self._refuse(SIGN_ON, self._officer, "this is not the phone of a nominated extension")
             return
         code = call.services.sign_on_codes.take(number, keyed)
@@ -153,8 +153,8 @@ class KeyActs(Component[RecordableCall]):
         done = sign_on(
             call.services, extension, account=code.account, operator=code.operator, is_proven=True, details=details
         )
-        told = self._with_call(self._signed_on)
-        done.add_done_callback(lambda one: call.services.scheduler.submit(told, code, one.exception()))
+        signed_on = self._with_call(self._signed_on)
+        done.add_done_callback(lambda future: call.services.scheduler.submit(signed_on, code, future.exception()))
 
     def _signed_on(self, code: SignOnCode, error: BaseException | None) -> None:
         if error is not None:
@@ -164,11 +164,11 @@ class KeyActs(Component[RecordableCall]):
         self._call.tell_officer(self._sounds.signed_on, self._side)
 
     def refuse_info(self, why: str, *, is_outside: bool) -> None:
-        """Write down that INFO of a side is ignored; what it held is said by nobody.
+        """Write an audit entry for an INFO that is ignored.
 
         Args:
-            why: A sentence without a word of the body.
-            is_outside: Whether it came from the outside party, who is no officer.
+            why: The reason, without any part of the body.
+            is_outside: Whether it came from the outside party.
         """
         by = "caller" if is_outside else self._officer
         audit_refusal(
@@ -182,14 +182,14 @@ class KeyActs(Component[RecordableCall]):
         recording = self._controls.recording
         if self._side is self._call.progress.officer:
             return f"officer:{recording.operator}"
-        there = recording.operators.at((self._call.extension_on(self._side),))
-        return f"officer:{min(there, default=recording.operator)}"
+        operators = recording.operators.at((self._call.extension_on(self._side),))
+        return f"officer:{min(operators, default=recording.operator)}"
 
     def _is_flooded(self) -> bool:
         if self._limit.allows(time.monotonic_ns()):
             return False
         if self._limit.refused == 1:
-            _log.warning("call %s: keys are pressed faster than anybody can mean; they are ignored", self._call.id)
+            _log.warning("call %s: too many key sequences in a short time; they are ignored", self._call.id)
         return True
 
     def _by_officer(self, name: str, act: Callable[[str], Done], sound: Prompt) -> None:
@@ -198,29 +198,29 @@ class KeyActs(Component[RecordableCall]):
         except RefusedError as error:
             self._refuse(name, self._officer, str(error))
             return
-        self._confirm(self._signed(done, name, self._officer), sound)
+        self._confirm(self._audited(done, name, self._officer), sound)
 
-    def _signed(self, done: Done, name: str, by: str) -> "Future[PauseAnswer]":
-        """Return the answer of an act once it is stored, and in the audit log, for each call that it reached."""
-        return combined(audited_each(self._call.services, done, self._signature(name, by)))
+    def _audited(self, done: Done, name: str, by: str) -> "Future[PauseAnswer]":
+        """Return the answer once the act is stored, and in the audit log, for every call that it was applied to."""
+        return combined(audited_each(self._call.services, done, self._entry(name, by)))
 
-    def _signature(self, name: str, by: str) -> ActEntry:
+    def _entry(self, name: str, by: str) -> ActEntry:
         return ActEntry(act=name, actor=by, subject=self._call.id, details={"carrier": "keys"})
 
     def _refuse(self, name: str, by: str, why: str) -> None:
-        audit_refusal(self._call.services, self._signature(name, by), why)
+        audit_refusal(self._call.services, self._entry(name, by), why)
         self._call.tell_officer(self._sounds.refused, self._side)
 
-    def _confirm(self, told: "Future[PauseAnswer]", sound: Prompt) -> None:
-        """Tell the officer once the act is on disk and in the log: a tone that is heard is a promise."""
+    def _confirm(self, answer: "Future[PauseAnswer]", sound: Prompt) -> None:
+        """Play the confirmation once the act is on disk and in the audit log."""
         services, tell = self._call.services, self._with_call(self._tell)
-        told.add_done_callback(lambda done: services.scheduler.submit(tell, done, sound))
+        answer.add_done_callback(lambda done: services.scheduler.submit(tell, done, sound))
 
     def _tell(self, done: "Future[PauseAnswer]", sound: Prompt) -> None:
         if done.exception() is not None:
             sound = self._sounds.refused
         elif done.result().state is PauseState.DISCARDED:
-            return  # told already, as after any other trigger
+            return  # `CardDiscard` has told the officer
         elif sound is self._sounds.resumed and done.result().state is not PauseState.RECORDING:
             sound = self._sounds.still_paused
         self._call.tell_officer(sound, self._side)

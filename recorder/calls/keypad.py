@@ -1,10 +1,9 @@
-"""The keys of one recorded call, whatever carries them: officers' control keys and the outside party's digits.
+"""Recognises keys in one recorded call: officers' key sequences and the outside party's digits. Call thread only.
 
-An internal call has an officer on either side. The keys of both act, each for the extension and the officer there.
+An internal call has an officer on either side. The keys of each act for the extension and officer on their side.
 
-Runs on the call thread. The media core has dealt with RFC 4733 and tones already: it withheld control keys and secret
-entries, and silenced the outside party's digits. SIP INFO is dealt with here, by the same rules. What the keys then do
-is `recorder.calls.key_acts`.
+The media core handles RFC 4733 events and in-band DTMF: it withholds key sequences and PIN entries, and silences the
+outside party's digits. This module applies the same rules to SIP INFO. `recorder.calls.key_acts` has the acts.
 """
 
 import logging
@@ -27,31 +26,31 @@ _log = logging.getLogger(__name__)
 
 INFO_MASK_BEFORE_S = 0.6
 INFO_MASK_AFTER_S = 0.4
-"""An INFO comes after its tone began, by an unknown time: what may hold the tone is silenced."""
+"""Audio silenced around an INFO digit: the INFO comes an unknown time after its tone began."""
 
 STAR_WAIT_S = 1.6
-"""A little over the time that a held ``*`` waits for its second key."""
+"""Slightly more than the time that a withheld ``*`` waits for its second key."""
 
-SECRET_LOOK_S = 1.0
-"""How often a secret entry by INFO is looked at, to end when nobody keys on."""
+SECRET_CHECK_S = 1.0
+"""How often a PIN entry by INFO is checked for its time-out."""
 
 MOST_INFOS, INFOS_WITHIN_S = 50, 2.0
-"""More INFOs of one side in so short a time are no person's keys: they are neither counted nor passed on."""
+"""Most INFO requests of one side in this time: more are not a person's keys, and are ignored."""
 _MOST_IGNORED = 8
-"""Entries of the audit log, for each call, about INFO that is ignored."""
+"""Most audit entries of one call about ignored INFO."""
 
 
 def card_rule(settings: Pause) -> CardRule:
-    """Return what counts the digits of one call's outside party."""
+    """Return the rule that counts the digits of one call's outside party."""
     return CardRule(digits=settings.card_digits, within_s=settings.card_window_s)
 
 
 class Keypad(Component[RecordableCall]):
-    """The keys of one call.
+    """Recognises the keys of one call.
 
     Args:
         call: The call.
-        controls: What is done to its recording.
+        controls: The controls of the recording.
         groups: Acts on more than one recording.
         card: Counts the outside party's digits.
     """
@@ -74,22 +73,23 @@ class Keypad(Component[RecordableCall]):
         self._secret = tuple(self._entries)
         self._matchers = {side: ControlMatcher(frozenset(self._control), frozenset(self._secret)) for side in Side}
         self._last: dict[tuple[Side, str], tuple[DigitSource, int]] = {}
-        self._looking: set[Side] = set()
+        self._secret_checks: set[Side] = set()
+        """Sides for which a check of a PIN entry is scheduled."""
         self._infos = {side: RateLimit(MOST_INFOS, INFOS_WITHIN_S) for side in Side}
         self._ignored: set[tuple[Side, str]] = set()
 
     @property
     def control_keys(self) -> tuple[str, ...]:
-        """Return the sequences that the media core is to withhold."""
+        """Return the key sequences that the media core withholds."""
         return tuple(self._control)
 
     @property
     def secret_keys(self) -> tuple[str, ...]:
-        """Return the prefixes after which the media core is to withhold every key; none where it is off."""
+        """Return the prefixes after which the media core withholds every key; empty if PIN entry is off."""
         return self._secret
 
     def digit(self, digit: str | None, carrier: DigitSource) -> None:
-        """Take a digit of the outside party; None where the media core keeps its value to itself."""
+        """Handle a digit of the outside party; None if the media core does not disclose its value."""
         if not self._call.progress.was_joined:
             if digit == self._second_key:
                 self._call.apply(SecondWanted())
@@ -99,17 +99,17 @@ class Keypad(Component[RecordableCall]):
             self._acts[self._call.progress.officer].pause_for_card()
 
     def control(self, keys: str, carrier: DigitSource, side: Side) -> None:
-        """Take a control sequence of the officer on a side."""
+        """Handle a key sequence of the officer on a side."""
         if self._call.progress.was_joined and keys in self._control and not self._is_repeat(keys, carrier, side):
             self._control[keys](self._acts[side])
 
     def secret(self, prefix: str, digits: str | None, carrier: DigitSource, side: Side) -> None:
-        """Take what was keyed after a secret prefix by the officer on a side; None when it was broken off."""
+        """Handle a PIN entry of the officer on a side: the digits after a prefix; None if it is incomplete."""
         if self._call.progress.was_joined and prefix in self._secret and not self._is_repeat(prefix, carrier, side):
             self._entries[prefix](self._acts[side], digits)
 
     def _is_repeat(self, keys: str, carrier: DigitSource, side: Side) -> bool:
-        """Tell whether keys have come already by another carrier: a telephone may send a tone and an INFO of it."""
+        """Tell whether the same keys came by another carrier just before: a phone may send a tone and an INFO."""
         now_ns = time.monotonic_ns()
         other, at_ns = self._last.get((side, keys), (carrier, 0))
         if other is not carrier and now_ns - at_ns <= SAME_PRESS_NS:
@@ -120,14 +120,14 @@ class Keypad(Component[RecordableCall]):
     # --- SIP INFO
 
     def info(self, side: Side, body: Body) -> None:
-        """Take an INFO: digits by the rules of their side, anything else is passed on."""
+        """Handle an INFO: digits by the rules of their side; other bodies are passed on."""
         is_outside = side is self._call.progress.outside
         try:
             digit = parse_info_digit(body.content_type, body.content)
         except InfoDigitError as error:
             self._ignore(side, str(error))
             return
-        if digit is not None and is_outside:  # silenced however fast they come
+        if digit is not None and is_outside:  # before the flood check, so that every digit is silenced
             self._recording.mask_around_now(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
         if self._is_flood(side):
             return
@@ -144,20 +144,20 @@ class Keypad(Component[RecordableCall]):
         if limit.allows(time.monotonic_ns()):
             return False
         if limit.refused == 1:
-            _log.warning("call %s: a flood of INFO from side %s is ignored", self._call.id, side.value)
+            _log.warning("call %s: too many INFO requests from side %s; they are ignored", self._call.id, side.value)
             self._ignore(side, f"more than {MOST_INFOS} INFO in {INFOS_WITHIN_S:g} s")
         return True
 
     def _ignore(self, side: Side, why: str) -> None:
-        """Write down why INFO of a side is ignored: once for each reason, whoever sends more fills no log."""
+        """Write an audit entry for an ignored INFO, once for each side and reason, so that the log cannot be filled."""
         if (side, why) not in self._ignored and len(self._ignored) < _MOST_IGNORED:
             self._ignored.add((side, why))
             self._acts[side].refuse_info(why, is_outside=not self._call.has_keys(side))
 
     def _outside_info(self, digit: str, body: Body) -> None:
         self.digit(digit, DigitSource.INFO)
-        is_ours = digit == self._second_key and not self._call.progress.was_joined
-        if not self._recording.service.mask_card_digits and not is_ours:
+        is_second_key = digit == self._second_key and not self._call.progress.was_joined
+        if not self._recording.service.mask_card_digits and not is_second_key:
             self._call.pass_info(self._call.progress.outside, body)
 
     def _officer_info(self, side: Side, action: ControlAction, digit: str, body: Body) -> None:
@@ -185,26 +185,26 @@ class Keypad(Component[RecordableCall]):
         self._call.pass_info(side, Body(content=content, content_type=content_type))
 
     def _secret_info(self, side: Side, action: ControlAction) -> None:
-        """Take a key of a secret entry: nothing of it goes anywhere, nor may its tone be in the recording."""
+        """Handle a key of a PIN entry: it is not passed on, and its tone is silenced in the recording."""
         self._recording.mask_around_now(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
         if action is ControlAction.SECRET:
-            if side not in self._looking:
-                self._look_later(side)
+            if side not in self._secret_checks:
+                self._schedule_secret_check(side)
             return
         keyed = self._matchers[side].take_secret()
         if keyed is not None:
             self.secret(keyed.prefix, keyed.digits if keyed.is_complete else None, DigitSource.INFO, side)
 
-    def _look_later(self, side: Side) -> None:
-        self._looking.add(side)
-        self._call.services.scheduler.call_later(SECRET_LOOK_S, self._with_call(self._look_at_secret), side)
+    def _schedule_secret_check(self, side: Side) -> None:
+        self._secret_checks.add(side)
+        self._call.services.scheduler.call_later(SECRET_CHECK_S, self._with_call(self._check_secret), side)
 
-    def _look_at_secret(self, side: Side) -> None:
-        self._looking.discard(side)
+    def _check_secret(self, side: Side) -> None:
+        self._secret_checks.discard(side)
         if ControlAction.SECRET_BROKEN in self._matchers[side].wait(time.monotonic_ns()):
             self._secret_info(side, ControlAction.SECRET_BROKEN)
         elif self._matchers[side].is_secret:
-            self._look_later(side)
+            self._schedule_secret_check(side)
 
 
 _SECRET = (ControlAction.SECRET, ControlAction.SECRET_ENDED, ControlAction.SECRET_BROKEN)

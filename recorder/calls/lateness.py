@@ -1,4 +1,4 @@
-"""When the act in progress was requested: a pause counts from then, not from when the call thread runs it."""
+"""When the act in progress was requested: a pause takes effect from then, not from when the call thread runs it."""
 
 import time
 from collections.abc import Iterator
@@ -6,14 +6,14 @@ from contextlib import contextmanager
 
 
 class Lateness:
-    """Holds the request time of the act that the call thread runs. For the call thread only."""
+    """The request time of the act that the call thread is running. Call thread only."""
 
     def __init__(self) -> None:
         self._asked_ns = 0
 
     @contextmanager
     def since(self, asked_ns: int) -> Iterator[None]:
-        """Run the block as an act that was requested at a time, monotonic nanoseconds; 0: it is requested now."""
+        """Run the block as an act that was requested at a time, monotonic nanoseconds; 0 is now."""
         before, self._asked_ns = self._asked_ns, asked_ns
         try:
             yield

@@ -1,4 +1,4 @@
-"""The SIP legs of a call by side."""
+"""The SIP legs of a call, by side."""
 
 from dataclasses import dataclass, field
 
@@ -8,9 +8,13 @@ from sip.events import LegId
 
 @dataclass(slots=True, kw_only=True)
 class Legs:
-    """The SIP legs of a call by side; None before a side exists and after it has ended.
+    """The SIP legs of a call; None before a leg exists and after it has ended.
 
-    ``target`` is the leg of somebody who is to take the place of a side.
+    Attributes:
+        a: The leg that was offered to the recorder.
+        b: The leg that the recorder dialled.
+        target: The leg of a transfer target.
+        every: All legs that the call has ever had.
     """
 
     a: LegId | None
@@ -23,18 +27,18 @@ class Legs:
         return self.a if side is Side.A else self.b
 
     def side_of(self, leg: LegId) -> Side | None:
-        """Return the side that a leg is on now, or None for one that is history."""
+        """Return the side that has a leg now, or None."""
         if leg == self.a:
             return Side.A
         return Side.B if leg == self.b else None
 
     def put(self, side: Side, leg: LegId | None) -> None:
-        """Let a leg be a side's."""
+        """Give a leg to a side."""
         if side is Side.A:
             self.a = leg
         else:
             self.b = leg
 
     def end(self, side: Side) -> None:
-        """Forget a side's leg: nothing more is sent on it."""
+        """Remove a side's leg; nothing more is sent on it."""
         self.put(side, None)

@@ -1,4 +1,4 @@
-"""Every call in progress, and where its events go. Call thread only."""
+"""The calls in progress: hands each event to its call, and finds calls for people. Call thread only."""
 
 import logging
 from collections.abc import Iterable
@@ -19,10 +19,10 @@ _log = logging.getLogger(__name__)
 
 MISBEHAVIOUR = {
     "rate_limited": "more new calls or requests than its [[peer]] may send; they are answered 503",
-    "foreign": "an act in a call that is another peer's, or from a port that is not its peer's; it is refused",
-    "stray": "a flood of responses to nothing; they are dropped",
+    "foreign": "requests in a call of another peer, or from a port that is not its peer's; they are refused",
+    "stray": "a flood of responses that match no request; they are dropped",
     "malformed": "messages that are not SIP; they are dropped",
-    "overload": "more messages than can be looked at; they are dropped",
+    "overload": "more messages than can be processed; they are dropped",
 }
 ALARMING = frozenset({"rate_limited", "foreign", "stray", "overload"})
 
@@ -42,11 +42,11 @@ class UnknownCallError(Exception):
 
 
 class LiveCalls:
-    """Every call in progress.
+    """The calls in progress.
 
     Args:
-        services: The daemon's parts.
-        loop_mark: What this recorder writes into the marker header; its own mark coming back is a loop.
+        services: The daemon's services.
+        loop_mark: The value of this recorder's loop marker header.
     """
 
     def __init__(self, services: CallServices, loop_mark: str) -> None:
@@ -59,7 +59,7 @@ class LiveCalls:
     # --- events
 
     def receive(self, event: SipEvent) -> None:
-        """Take an event of the SIP side."""
+        """Handle an event of the SIP stack."""
         if isinstance(event, CallOffered):
             new = self._new_calls
             self._registry.guard(None, new.offered, event, otherwise=lambda: new.refuse(event, 500))
@@ -73,7 +73,7 @@ class LiveCalls:
             self._registry.guard(call, call.receive, event, event.leg)
 
     def receive_media(self, events: Iterable[MediaEvent]) -> None:
-        """Take what the media core reported, in order."""
+        """Handle events of the media core, in order."""
         for event in events:
             if isinstance(event, StreamReanchored | AudioLost):
                 continue
@@ -85,34 +85,34 @@ class LiveCalls:
 
     def _registration_changed(self, event: RegistrationChanged) -> None:
         if event.status == 200:
-            _log.info("registered at %s", event.name)
+            _log.info("Registered at %s", event.name)
         else:
-            _log.error("registration at %s failed with %d; it is tried again", event.name, event.status)
+            _log.error("Registration at %s failed with %d; retrying", event.name, event.status)
             self._services.alarm("registration_failed")
 
     def _misbehaved(self, event: SourceMisbehaved) -> None:
-        """Log that a peer sends what is refused. The SIP side limits how often it reports a kind and source."""
-        _log.warning("from %s: %s", event.source, MISBEHAVIOUR[event.kind])
+        """Log that a source sends messages that are refused; the SIP stack limits how often it reports that."""
+        _log.warning("From %s: %s", event.source, MISBEHAVIOUR[event.kind])
         self._services.publish({"event": "source", "kind": event.kind, "source": event.source})
         if event.kind in ALARMING:
             self._services.alarm(f"source_{event.kind}")
 
     @property
     def counts(self) -> dict[str, int]:
-        """Return how many calls there were, by what became of them, and how many internal errors ended one."""
+        """Return how many calls there were, by handling, and how many internal errors there were."""
         return {**self._new_calls.counts, "faults": self._registry.faults}
 
-    # --- what people ask for
+    # --- for people
 
     def calls(self) -> list[dict[str, Any]]:
-        """Return the recorded calls in progress, oldest first."""
+        """Return the recorded calls in progress as JSON-serialisable values, oldest first."""
         return [call.listing.as_json() for call in self._new_calls.recorded.values() if call.is_listed]
 
     def call(self, call_id: str) -> RecordedPart:
         """Return a recorded call in progress.
 
         Raises:
-            UnknownCallError: There is none of this id.
+            UnknownCallError: No recorded call in progress has this id.
         """
         found = self._new_calls.recorded.get(call_id)
         if found is None:
@@ -120,10 +120,10 @@ class LiveCalls:
         return found
 
     def calls_of(self, extension: str) -> list[RecordedPart]:
-        """Return every recorded call of an extension, internal ones of the other side too.
+        """Return the recorded calls in progress that an extension is on, at least one.
 
         Raises:
-            UnknownCallError: There is none.
+            UnknownCallError: The extension is on none.
         """
         found = [call for call in self._new_calls.recorded.values() if extension in call.numbers]
         if not found:
@@ -131,21 +131,21 @@ class LiveCalls:
         return found
 
     def recording_failed(self, call_id: str, error: Exception) -> None:
-        """Handle a failed writer: the recording stops, and its row says why."""
+        """Handle that the writer can no longer write a recording: recording stops, and the row will say why."""
         call = self._new_calls.recorded.get(call_id)
-        _log.error("recording %s can no longer be written: %s", call_id, error)
+        _log.error("call %s: the recording can no longer be written: %s", call_id, error)
         if call is not None and call.recording.in_progress is not None:
             call.recording.in_progress.file.fail(fault_of(error))
 
     def stop(self) -> None:
-        """End every call but those that talk without us; new ones are refused, emergency calls go on being passed."""
+        """End every call but passthrough calls that are joined; refuse new calls but emergency calls."""
         self._new_calls.is_draining = True
-        alone = self.surviving_legs()
-        for call in {id(call): call for leg, call in self._registry.legs.items() if leg not in alone}.values():
+        surviving = self.surviving_legs()
+        for call in {id(call): call for leg, call in self._registry.legs.items() if leg not in surviving}.values():
             self._registry.guard(call, call.stop, "daemon_stopped")
 
     def surviving_legs(self) -> frozenset[LegId]:
-        """Return the legs of passed calls that talk: their media does not come here, so they outlive us."""
+        """Return the legs of joined passthrough calls: their media does not pass the daemon, so they outlive it."""
         return frozenset(
             leg
             for leg, call in self._registry.legs.items()
@@ -154,5 +154,5 @@ class LiveCalls:
 
     @property
     def live(self) -> int:
-        """Return how many calls are in progress, passed ones included."""
+        """Return how many calls are in progress, passthrough calls included."""
         return len({id(call) for call in self._registry.legs.values()})

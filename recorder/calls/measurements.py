@@ -1,4 +1,4 @@
-"""What the writer measured of a recording, for its row. Pure."""
+"""The writer's measurements of a recording, for its row. Pure."""
 
 from dataclasses import replace
 
@@ -10,11 +10,11 @@ from storage.types import RecordingRow
 
 
 def measured(row: RecordingRow, facts: Facts, finished: FinishedRecording) -> tuple[RecordingRow, Facts]:
-    """Return row and facts with what the writer measured."""
+    """Return row and facts with the writer's measurements."""
     left, right = finished.left, finished.right
-    # One side that sent nothing at all is one-way however short the call was.
+    # If one side sent nothing at all, the call is one-way however short it was.
     one_way = is_one_way(left, right) or (left.recorded_s > 0) != (right.recorded_s > 0)
-    one_way = one_way and Remark.MIXED not in row.remarks  # both voices are in the one channel
+    one_way = one_way and Remark.MIXED not in row.remarks  # both voices are in one channel
     row = replace(
         row,
         speech_s=(round(left.speech_s, 1), round(right.speech_s, 1)),
@@ -26,5 +26,5 @@ def measured(row: RecordingRow, facts: Facts, finished: FinishedRecording) -> tu
 
 
 def _names_of(totals: ChannelTotals) -> str:
-    """Return the codecs of what was kept of a channel, as the row has them."""
+    """Return the codecs of a channel's stored audio, as the row has them."""
     return "+".join(codec.name for codec in totals.codecs)

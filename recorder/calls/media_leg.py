@@ -1,4 +1,4 @@
-"""The media leg of one party: ports, prompts, tones. Call thread only; packets are the media core's."""
+"""The media leg of one party: ports, prompts and digits. Call thread only; the media core handles the packets."""
 
 from ipaddress import ip_address
 
@@ -8,14 +8,14 @@ from recorder.calls.call_services import CallServices
 
 
 class MediaLeg:
-    """A media leg, which may not be open yet; what is asked of one that is not open does nothing.
+    """A media leg. Until it is open, its methods do nothing.
 
     Args:
-        services: The daemon's parts.
-        thread: The media thread that the call lives on; the same for both sides.
+        services: The daemon's services.
+        thread: Index of the media thread that has the call; the same for both sides.
 
     Attributes:
-        id: Of the leg in the media core; None: it is not open.
+        id: The leg's id in the media core; None while it is not open.
     """
 
     def __init__(self, services: CallServices, thread: int) -> None:
@@ -26,7 +26,7 @@ class MediaLeg:
         self.id: MediaLegId | None = None
 
     def reserve(self) -> None:
-        """Keep ports for the party, so that there are some when it comes.
+        """Reserve ports for a party who comes later.
 
         Raises:
             PortsExhaustedError: There is no pair of ports left.
@@ -44,7 +44,7 @@ class MediaLeg:
         return self.id
 
     def close(self) -> None:
-        """Close the leg, and give back ports that were kept; it can be opened again."""
+        """Close the leg, and release reserved ports; it can be opened again."""
         if self._reserved is not None:
             self._relay.release_ports(self._reserved)
             self._reserved = None
@@ -53,12 +53,12 @@ class MediaLeg:
             self.id = None
 
     def play(self, prompt: Prompt, *, tag: int, loop: bool = False) -> None:
-        """Play something to the party."""
+        """Play a prompt to the party; its end is reported with ``tag``."""
         if self.id is not None:
             self._relay.play(self.id, prompt, tag=tag, loop=loop)
 
     def stop_playing(self) -> None:
-        """Stop what is played."""
+        """Stop the prompt that is being played."""
         if self.id is not None:
             self._relay.stop(self.id)
 
@@ -70,24 +70,24 @@ class MediaLeg:
     def listen(
         self, policy: DtmfPolicy, *, tones: bool, control: tuple[str, ...] = (), secret: tuple[str, ...] = ()
     ) -> None:
-        """Set what becomes of the party's digits, and whether tones are looked for in its audio."""
+        """Set how the party's digits are handled, and whether in-band DTMF is detected."""
         if self.id is not None:
             self._relay.set_dtmf(self.id, policy, control, secret)
             self._relay.detect_tones(self.id, is_on=tones)
 
     def report_voice(self, *, is_on: bool) -> None:
-        """Have it reported while the party speaks."""
+        """Switch reports of the party's voice on or off."""
         if self.id is not None:
             self._relay.report_voice(self.id, is_on=is_on)
 
     @property
     def remote_lost(self) -> int | None:
-        """Return the packets that the party last reported lost, or None."""
+        """Return how many packets the party last reported as lost (RTCP); None if it has not reported."""
         return self._relay.statistics(self.id).remote_lost if self.id is not None else None
 
     @property
     def address(self) -> MediaAddress:
-        """Return where the party is to send to; the leg is open."""
+        """Return the address that the party is to send to. The leg must be open."""
         assert self.id is not None
         address = self._relay.local_address(self.id)
         return MediaAddress(
@@ -97,11 +97,11 @@ class MediaLeg:
         )
 
     def other_source(self, remote: MediaAddress | None, signals_from: str | None) -> str | None:
-        """Return the second address that the party's packets may come from (docs/media-core.md).
+        """Return a second address from which packets of the party are accepted, or None (docs/media-core.md).
 
         Args:
-            remote: Where the party wants its packets.
-            signals_from: Where its signalling comes from, an IP address or a host name.
+            remote: The media address that the party signalled.
+            signals_from: The source of its SIP messages, an IP address or a host name.
         """
         if remote is None or signals_from is None or self.id is None:
             return None
@@ -111,5 +111,5 @@ class MediaLeg:
             return None  # a host name
         own = ip_address(self._relay.local_address(self.id).ip)
         if own.is_loopback and not source.is_loopback:
-            source = own  # whoever reaches us there is on this machine, and its system may choose this source
+            source = own  # a sender that reaches loopback is on this machine, and may send from this address
         return str(source) if source.version == there.version else None

@@ -1,6 +1,6 @@
-"""What offers and answers become: which codec both legs share, and which words SDP gets from us. Pure.
+"""The choice of codecs in offers and answers, so that both legs can be bridged. Pure.
 
-Callers are answered with G.711 first, so that an officer's phone that knows nothing else can always be joined.
+Callers are answered with G.711 first, so that an officer's phone that supports nothing else can always be joined.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from audio.types import Codec
 
 G711 = (Codec.PCMA, Codec.PCMU)
 PREFERENCE: tuple[Codec, ...] = (Codec.PCMA, Codec.PCMU, Codec.G722)
-"""What we offer when the far side has not spoken first, and the order in which we choose."""
+"""The codecs of an offer without constraints, in the order of preference."""
 
 
 def offer_to_second(first: Iterable[Codec]) -> tuple[Codec, ...]:
@@ -25,22 +25,22 @@ def offer_to_second(first: Iterable[Codec]) -> tuple[Codec, ...]:
 
 
 def answer_to_first(offered: Iterable[Codec], known: Iterable[Codec]) -> Codec | None:
-    """Return the codec to answer A with once it is known what B has, best first; None when they cannot be bridged."""
+    """Return the codec to answer A with, given B's codecs, best first; None if they cannot be bridged."""
     usable = tuple(offered)
-    for theirs in known:
-        if theirs in usable:
-            return theirs
-        if theirs in G711 and (same := next((codec for codec in G711 if codec in usable), None)) is not None:
-            return same
+    for codec_b in known:
+        if codec_b in usable:
+            return codec_b
+        if codec_b in G711 and (law := next((codec for codec in G711 if codec in usable), None)) is not None:
+            return law
     return None
 
 
 def still_bridged(codecs: Iterable[Codec], other: Iterable[Codec]) -> tuple[Codec, ...]:
-    """Return those of a leg's codecs that the other leg can take; all where it can take none, or has none yet."""
+    """Return those of a leg's codecs that can be bridged to the other leg's; all of them if none can."""
     codecs, other = tuple(codecs), tuple(other)
-    return tuple(one for one in codecs if any(can_bridge(one, there) for there in other)) or codecs
+    return tuple(codec for codec in codecs if any(can_bridge(codec, far) for far in other)) or codecs
 
 
 def can_bridge(a: Codec, b: Codec) -> bool:
-    """Tell whether two legs can be joined: the same codec, or both laws of G.711."""
+    """Tell whether two codecs can be bridged: they are the same, or both are G.711."""
     return a is b or (a in G711 and b in G711)

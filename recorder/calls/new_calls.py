@@ -1,4 +1,4 @@
-"""What becomes of a new call: recorded, passed on, a recording session, or refused. Call thread only."""
+"""Decides how a new call is handled: recorded, passthrough, recording session or refused. Call thread only."""
 
 import logging
 
@@ -29,18 +29,18 @@ _log = logging.getLogger(__name__)
 
 
 class NewCalls:
-    """Takes calls in, and knows those that are recorded.
+    """Accepts or refuses new calls, and has the recorded ones by id.
 
     Args:
-        services: The daemon's parts.
-        plan: Where numbers lead.
-        registry: Gets the legs of each call.
+        services: The daemon's services.
+        plan: The dial plan.
+        registry: Which call each leg belongs to.
 
     Attributes:
         recorded: The recorded calls in progress by id, oldest first.
         groups: Acts on more than one of them.
-        is_draining: Whether none is taken any more that would be recorded.
-        counts: How many calls there were, by what became of them.
+        is_draining: Whether calls that would be recorded are refused because the daemon stops.
+        counts: How many calls there were, by handling.
     """
 
     def __init__(self, services: CallServices, plan: DialPlan, registry: CallRegistry) -> None:
@@ -56,7 +56,7 @@ class NewCalls:
         self._siprec = SiprecService(services)
         self._maker = CallMaker(services, plan, registry, self.groups, self)
         self._max_calls = services.config.limits.max_calls
-        """What the writer and locked memory were made for at the start: a reload does not change it."""
+        """The writer and the locked memory were sized for this at the start, so a reload does not change it."""
         registry.when_ended.append(self._forget)
 
     def _forget(self, call: SipCall) -> None:
@@ -72,11 +72,10 @@ class NewCalls:
 
     @property
     def _is_full(self) -> bool:
-        """Tell whether no more calls are recorded, so that none is taken that would have to be."""
         return self.is_draining or len(self.recorded) >= self._max_calls
 
     def offered(self, event: CallOffered) -> None:
-        """Take a new call."""
+        """Handle an INVITE that begins a call or replaces a party of one."""
         self.counts["offered"] += 1
         config = self._services.config
         if self._siprec.is_ours(event):
@@ -93,7 +92,7 @@ class NewCalls:
         elif self._is_full:
             self.refuse(event, 503)
         else:
-            # Anybody may claim to be extension 2001; only a peer on our side of the recorder is believed.
+            # Any caller can assert that they are extension 2001; only peers inside are trusted to say so.
             calling = (event.asserted_user or event.from_user) if self._plan.is_inside(event.source) else ""
             rung = self._plan.rung_inside(event)
             nomination = nominate(config.nominated, calling=calling, called=event.request_user, rung=rung)
@@ -110,7 +109,7 @@ class NewCalls:
                 self._begin_passed(event, self._plan.peer(event.source))
 
     def _refused_for_peer(self, event: CallOffered, handling: Handling) -> bool:
-        """Refuse a call that is one too many of its peer; tells whether it was."""
+        """Refuse a call over its peer's limit; return whether it was refused."""
         is_refused = self._peer_calls.refuses(self._plan.peer(event.source), handling)
         if is_refused:
             self.counts["over_peer_limit"] += 1
@@ -118,7 +117,7 @@ class NewCalls:
         return is_refused
 
     def _replacing(self, event: CallOffered, replaced: LegId) -> None:
-        """Take an INVITE that asks to take the place of a party (RFC 3891)."""
+        """Handle an INVITE with Replaces (RFC 3891)."""
         call = self._registry.call_of(replaced)
         side = call.legs.side_of(replaced) if isinstance(call, Call) else None
         if not isinstance(call, Call) or side is None:
@@ -129,8 +128,8 @@ class NewCalls:
             self.refuse(event, status)
 
     def _begin_session(self, event: CallOffered) -> None:
-        """Take a recording session of a SIPREC client."""
-        if self._siprec.refuse_stranger(event):
+        """Begin a recording session of a session recording client (SRC), or refuse it."""
+        if self._siprec.refuse_undeclared(event):
             self.counts["refused"] += 1
             return
         if self._is_full:
@@ -153,13 +152,13 @@ class NewCalls:
         self.counts["recorded" if self._siprec.begin(call) else "refused"] += 1
 
     def refuse(self, event: CallOffered, status: int) -> None:
-        """Refuse a call before anything was begun."""
+        """Refuse an INVITE for which no call was made."""
         self.counts["refused"] += 1
         headers = (("Retry-After", "5"),) if status == 503 else ()
         self._services.endpoint.refuse(event.leg, status, "", headers=headers)
 
     def _begin_passed(self, event: CallOffered, peer: Peer | None = None) -> None:
-        """Pass a call through; ``peer`` is whose it counts as, None for an emergency call."""
+        """Begin a passthrough call; it counts against the limit of ``peer``, which is None for emergency calls."""
         choice = self._plan.route_to(event.request_user, event.source)
         if choice is None:
             self.refuse(event, 404)
@@ -173,7 +172,7 @@ class NewCalls:
 
     def _begin_recorded(self, event: CallOffered, nomination: Nomination) -> None:
         choice = self._plan.route_to(event.request_user, event.source)
-        chosen = choice or self._plan.unroutable
+        chosen = choice or self._plan.without_targets
         if chosen is None:
             self.refuse(event, 404)
             return
@@ -195,26 +194,26 @@ class NewCalls:
         recorded.publish()
 
     def _first_obstacle(self, call: RecordedCall, event: CallOffered) -> tuple[int, str] | None:
-        """Return the status that refuses a call, and why, or None when it can be served."""
+        """Return the status to refuse a call with and the reason for its row; None if it can be handled."""
         try:
             call.sides.accept(event)
         except MediaError as error:
-            _log.warning("call %s refused with 488, before any message: %s", call.id, error)
+            _log.warning("call %s: refused with 488 before the notice: %s", call.id, error)
             is_address = isinstance(error, UnreachableError)
             self._services.alarm("caller_address_refused" if is_address else "caller_media_refused")
             return 488, "address_refused" if is_address else "codec_refused"
         except PortsExhaustedError as error:
-            _log.warning("call %s refused: %s", call.id, error)
+            _log.warning("call %s: refused with 503: %s", call.id, error)
             self._services.alarm("ports_exhausted")
             return 503, "ports_exhausted"
         return None
 
     def transfer_in(self, call: TransferableCall, side: Side, event: ReferReceived, choice: RouteChoice) -> int | None:
-        """Have a call that is passed on go to a nominated extension; return the status that refuses it, if any."""
+        """Dial a nominated extension that a REFER names; return the status to refuse with, or None."""
         return self._become_recorded(call, side, event.user, choice, referrer=event.leg)
 
     def pick_up(self, call: TransferableCall, side: Side, event: CallOffered) -> int | None:
-        """Have a nominated extension take the place of a side of a call that is passed on."""
+        """Replace a side by a nominated extension that sent an INVITE with Replaces; return as `transfer_in`."""
         number = event.asserted_user or event.from_user
         assert isinstance(call, Call)
         return self._become_recorded(call, side, number, call.dialling.choice, picker=event)
@@ -237,13 +236,13 @@ class NewCalls:
         nomination = Nomination(direction=Direction.INBOUND, extension=target.extension)
         offered = offer_in_place(call, side.other, number)
         try:
-            inward = self._maker.transferred_in(offered, nomination, choice, origin=call, picker=picker)
+            new_call = self._maker.transferred_in(offered, nomination, choice, origin=call, picker=picker)
         except PortsExhaustedError:
             self._services.alarm("ports_exhausted")
             return 503
-        assert inward.recorded is not None
+        assert new_call.recorded is not None
         self.counts["recorded"] += 1
-        self.recorded[inward.recorded.id] = inward.recorded
-        call.transfers.become(side, target, inward, referrer)
-        self._registry.guard(inward, inward.apply, Begin())
+        self.recorded[new_call.recorded.id] = new_call.recorded
+        call.transfers.move_to(side, target, new_call, referrer)
+        self._registry.guard(new_call, new_call.apply, Begin())
         return None

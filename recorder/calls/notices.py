@@ -1,6 +1,6 @@
-"""The messages that callers hear: stored by hash and version, ready to play in every codec.
+"""The messages that callers hear, stored by name and version.
 
-Whatever is set stays: a call's record names the hash of what it played, and that file can always be found again.
+No version is ever deleted: a call's row has the hash of the message that was played, and its file can be found by that.
 """
 
 import json
@@ -20,7 +20,7 @@ NAMES = ("first", "second")
 
 
 class NoticeError(Exception):
-    """A message cannot be used; the sentence says why and what to do."""
+    """A message cannot be used; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +33,12 @@ class Message:
     prompt: Prompt
 
     def as_json(self) -> dict[str, Any]:
-        """Return which message and version it is, as JSON-able values."""
+        """Return name, version and hash, as JSON-serialisable values."""
         return {"name": self.name, "version": self.version, "sha256": self.sha256}
 
 
 class NoticeStore:
-    """The folder of messages; the highest version of a name is in use."""
+    """The folder of messages; the newest version of each name is in use."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -48,10 +48,10 @@ class NoticeStore:
         return self._folder / "catalogue.json"
 
     def versions(self) -> list[dict[str, Any]]:
-        """Return every version of every message, oldest first.
+        """Return the catalogue's entries, one for each version of each message, oldest first.
 
         Raises:
-            NoticeError: The catalogue is there and cannot be read.
+            NoticeError: The catalogue cannot be read.
         """
         if not self._catalogue.exists():
             return []
@@ -65,7 +65,7 @@ class NoticeStore:
         """Store a WAV, FLAC or OGG file as the newest version of a message.
 
         Raises:
-            NoticeError: The file cannot be read as sound or is not usable; nothing was changed.
+            NoticeError: The file is not a usable sound file; nothing was changed.
         """
         loaded = self._load(name, source)
         prompt, sha256 = loaded.prompt, loaded.sha256
@@ -76,7 +76,7 @@ class NoticeStore:
         if not stored.exists():
             shutil.copyfile(source, stored)
             if is_shared(self._folder):
-                stored.chmod(file_mode(self._folder))  # the daemon, another user, plays it
+                stored.chmod(file_mode(self._folder))  # the daemon may run as another OS user
         entry = {
             "name": name,
             "version": number,
@@ -90,10 +90,10 @@ class NoticeStore:
         return Message(name=name, version=number, sha256=sha256, prompt=prompt)
 
     def load(self, name: str) -> Message:
-        """Load the version of a message that is in use.
+        """Load the newest version of a message.
 
         Raises:
-            NoticeError: There is none, or its file is gone, altered or unreadable.
+            NoticeError: There is none, or its file is missing, altered or unreadable.
         """
         newest = max((v for v in self.versions() if v["name"] == name), key=lambda v: v["version"], default=None)
         if newest is None:
@@ -112,6 +112,6 @@ class NoticeStore:
 
 
 def install_shipped(store: NoticeStore) -> None:
-    """Put the messages that come with the recorder into a new store."""
+    """Store the messages that come with the recorder."""
     for name in NAMES:
         store.put(name, SHIPPED / f"{name}.en.flac", by="shipped")

@@ -1,6 +1,6 @@
-"""The steps of the opt-out workflow on calls in progress: decided, done, stored, told. Call thread only.
+"""The acts of the opt-out workflow on calls in progress: ask, grant and decline. Call thread only.
 
-Who may take a step is `recorder.rules.opt_out`'s; console, command line and the manager's keys all come through here.
+Console, command line and a manager's keys all use these. `recorder.rules.opt_out` says who may do what.
 """
 
 import contextlib
@@ -35,23 +35,23 @@ from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
 from storage.types import RecordingId
 
 KEYS = Statements(caller_asked=True, distress_judged=True)
-"""What a manager states by keying their PIN on the officer's phone: the keys have no other meaning."""
+"""The statements that a manager makes by keying their PIN on the officer's phone."""
 
 
 Answer = Future[PauseAnswer]
-"""What was done, once it is stored and signed; OSError when it could not be stored."""
+"""The answer, once it is stored and in the audit log; OSError if it could not be stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptOutGrant:
-    """What somebody who grants an opt-out says with it.
+    """A decision to grant an opt-out.
 
     Attributes:
-        statements: What they put their name to.
+        statements: The manager's statements.
         reason: Why; free text.
-        erase_before: Erase what was recorded before; None leaves it to the service's rule.
-        details: How the order came, for the audit log.
-        around: What else is known of who grants it.
+        erase_before: Whether to erase the audio before the opt-out; None is by the service's rule.
+        details: Further details for the audit log, such as the carrier.
+        around: Facts about the manager from outside the call.
     """
 
     statements: Statements
@@ -62,7 +62,7 @@ class OptOutGrant:
 
 
 class OptOutActs:
-    """The steps; keeps nothing itself: requests are in ``services.opt_outs``."""
+    """The acts of the opt-out workflow; the requests are in ``services.opt_outs``."""
 
     def __init__(self, services: CallServices, groups: GroupActs) -> None:
         self._services = services
@@ -76,18 +76,18 @@ class OptOutActs:
         details: dict[str, Any],
         around: Around = NOTHING_KNOWN,
     ) -> "Future[OptOutRequest]":
-        """Raise a request; the answer comes, and managers are told, once it is stored.
+        """Ask for an opt-out; the future is done, and managers are notified, once the request is stored.
 
         Raises:
-            DeniedError: They may not, one is open already, or recording has ended for good.
+            DeniedError: The person may not ask, a request is open already, or recording has ended.
         """
         check_raise(person, facts_of(controls.recording), around)
         if controls.recording.pause_reasons.final is not None:
-            raise DeniedError(Fault.TOO_LATE, "Recording of this call has ended for good already.")
-        if any(self._services.opt_outs.open_of(one.id) for one in self._conversation(controls)):
+            raise DeniedError(Fault.TOO_LATE, "Recording of this call has ended already.")
+        if any(self._services.opt_outs.open_of(member.id) for member in self._conversation(controls)):
             raise DeniedError(Fault.TOO_LATE, "This has been asked for already; a manager has yet to decide.")
         request = _new_request(facts_of(controls.recording), person, reason)
-        return self._stored(request, RAISED, person.actor, reason, details, undo=lambda: self._forget(request))
+        return self._store(request, RAISED, person.actor, reason, details, undo=lambda: self._drop(request))
 
     def decline(
         self,
@@ -99,62 +99,62 @@ class OptOutActs:
         details: dict[str, Any],
         around: Around,
     ) -> "Future[OptOutRequest]":
-        """Decline a request; the call goes on being recorded.
+        """Decline a request; recording goes on.
 
         Raises:
             UnknownRequestError: There is no such request.
-            DeniedError: They may not, or it is decided already.
+            DeniedError: The person may not decline it, or it was decided already.
         """
         request = self._services.opt_outs.get(request_id)
         check_decline(person, facts_of(controls.recording), reason, around)
         declined = request.after(OptOutStep.DECLINE, at=utc_now(), by=person.actor)
-        return self._stored(declined, DECLINED, person.actor, reason, details, undo=lambda: self._restore(request))
+        return self._store(declined, DECLINED, person.actor, reason, details, undo=lambda: self._restore(request))
 
-    def grant(self, request: OptOutRequest, controls: RecordingControls, person: Person, order: OptOutGrant) -> Answer:
+    def grant(self, request: OptOutRequest, controls: RecordingControls, person: Person, grant: OptOutGrant) -> Answer:
         """Grant a request: recording ends at once, for the rest of the call.
 
         Raises:
-            DeniedError: They may not, something is missing, or it is decided already.
-            RefusedError: Recording has ended for good already.
+            DeniedError: The person may not grant it, a statement is missing, or it was decided already.
+            RefusedError: Recording has ended already.
         """
-        self.check(controls, person, order)
-        return self._grant(request, controls, person.actor, order)
+        self.check(controls, person, grant)
+        return self._grant(request, controls, person.actor, grant)
 
-    def check(self, controls: RecordingControls, person: Person, order: OptOutGrant) -> None:
-        """Make sure that somebody may grant an opt-out of a call.
+    def check(self, controls: RecordingControls, person: Person, grant: OptOutGrant) -> None:
+        """Check that a person may grant an opt-out of a call, and of every call of the same conversation.
 
         Raises:
-            DeniedError: They may not, or something is missing.
+            DeniedError: They may not, or a statement is missing.
         """
-        for one in self._conversation(controls):  # nobody decides on a conversation that they are in
-            check_grant(person, facts_of(one.recording), order.statements, order.reason, order.around)
+        for member in self._conversation(controls):  # nobody may decide on a conversation that they take part in
+            check_grant(person, facts_of(member.recording), grant.statements, grant.reason, grant.around)
 
-    def grant_directly(self, controls: RecordingControls, person: Person, order: OptOutGrant) -> Answer:
-        """Grant what nobody has raised, or what is open of the call: raised and granted in one.
+    def grant_directly(self, controls: RecordingControls, person: Person, grant: OptOutGrant) -> Answer:
+        """Grant the open request of a call, or grant an opt-out without a request.
 
         Raises:
-            DeniedError: They may not, or something is missing.
-            RefusedError: Recording has ended for good already.
+            DeniedError: The person may not grant it, or a statement is missing.
+            RefusedError: Recording has ended already.
         """
         open_request = self._services.opt_outs.open_of(controls.id)
-        request = open_request or _new_request(facts_of(controls.recording), person, order.reason)
-        return self.grant(request, controls, person, order)
+        request = open_request or _new_request(facts_of(controls.recording), person, grant.reason)
+        return self.grant(request, controls, person, grant)
 
     def grant_by_keys(self, controls: RecordingControls, manager: str) -> Answer:
-        """Grant an opt-out on the word of a manager whose PIN was right: `people.pins` has asked the same rules.
+        """Grant an opt-out for a manager whose PIN was right; `recorder.access.pins` has checked the same rules.
 
         Raises:
-            RefusedError: Recording has ended for good already.
+            RefusedError: Recording has ended already.
         """
         open_request = self._services.opt_outs.open_of(controls.id)
         request = open_request or OptOutRequest(
             id=secrets.token_hex(4), facts=facts_of(controls.recording), raised_by=manager, raised_at=utc_now()
         )
-        order = OptOutGrant(statements=KEYS, reason="", erase_before=None, details={"carrier": "keys"})
-        return self._grant(request, controls, manager, order)
+        grant = OptOutGrant(statements=KEYS, reason="", erase_before=None, details={"carrier": "keys"})
+        return self._grant(request, controls, manager, grant)
 
     def call_ended(self, call: RecordingId) -> None:
-        """Let what is open of a call lapse, and forget the call's requests."""
+        """Let open requests of a call lapse, and remove its requests."""
         for request in self._services.opt_outs.of_call(call):
             self._services.opt_outs.drop(request.id)
             if request.state is OptOutState.RAISED:
@@ -164,44 +164,44 @@ class OptOutActs:
                 self._services.opt_outs.save()
 
     def _conversation(self, controls: RecordingControls) -> list[RecordingControls]:
-        """Return a recording and the others in progress of the same conversation."""
+        """Return the controls of a recording, and of the others in progress of the same conversation."""
         return [controls, *self._groups.same_conversation(controls), *controls.twins]
 
-    # --- done, stored, told
+    # --- effects
 
-    def _grant(self, request: OptOutRequest, controls: RecordingControls, by: str, order: OptOutGrant) -> Answer:
+    def _grant(self, request: OptOutRequest, controls: RecordingControls, by: str, grant: OptOutGrant) -> Answer:
         granted = request.after(OptOutStep.GRANT, at=utc_now(), by=by)
-        is_erasing = request.facts.erase_on_opt_out if order.erase_before is None else order.erase_before
-        act = controls.opt_out_only("opt_out", by)  # of this one only: its twins have an erasure of their own
+        is_erasing = request.facts.erase_on_opt_out if grant.erase_before is None else grant.erase_before
+        act = controls.opt_out_only("opt_out", by)  # without its twins, because each has an erasure of its own
         self._services.opt_outs.put(granted)
         details = {
-            **order.details,
+            **grant.details,
             "request": request.id,
             "raised_by": request.raised_by,
-            "caller_asked": order.statements.caller_asked,
-            "distress_judged": order.statements.distress_judged,
+            "caller_asked": grant.statements.caller_asked,
+            "distress_judged": grant.statements.distress_judged,
             "erase_before": is_erasing,
         }
-        signature = ActEntry(act=GRANTED, actor=by, subject=controls.id, details=details, text=order.reason)
-        acts = [(controls.id, act), *self._on_others(controls, by)]
-        told = combined(
+        entry = ActEntry(act=GRANTED, actor=by, subject=controls.id, details=details, text=grant.reason)
+        acts = [(controls.id, act), *self._opt_out_others(controls, by)]
+        answer = combined(
             [
-                audited(self._services, self._with_erasure(one, of, by) if is_erasing else one, _through(signature, of))
-                for of, one in acts
+                audited(self._services, self._with_erasure(act, call, by) if is_erasing else act, _through(entry, call))
+                for call, act in acts
             ]
         )
-        told.add_done_callback(lambda _: self._services.scheduler.submit(self._decided, granted))
-        return told
+        answer.add_done_callback(lambda _: self._services.scheduler.submit(self._decided, granted))
+        return answer
 
-    def _on_others(self, controls: RecordingControls, by: str) -> list[tuple[RecordingId, Act]]:
-        """Stop the other recordings of the conversation: whoever asked is not to be recorded by those either."""
+    def _opt_out_others(self, controls: RecordingControls, by: str) -> list[tuple[RecordingId, Act]]:
+        """Stop the other recordings of the conversation, and grant their open requests."""
         acts = []
         for other in self._conversation(controls)[1:]:
-            with contextlib.suppress(RefusedError):  # it has ended for good already
+            with contextlib.suppress(RefusedError):  # recording has ended already
                 acts.append((other.id, other.opt_out_only("opt_out", by)))
-            asked = self._services.opt_outs.open_of(other.id)
-            if asked is not None:  # the same wish, raised before it was known to be one conversation
-                self._services.opt_outs.put(asked.after(OptOutStep.GRANT, at=utc_now(), by=by))
+            open_request = self._services.opt_outs.open_of(other.id)
+            if open_request is not None:  # raised before the calls were known to be one conversation
+                self._services.opt_outs.put(open_request.after(OptOutStep.GRANT, at=utc_now(), by=by))
         return acts
 
     def _decided(self, request: OptOutRequest) -> None:
@@ -209,7 +209,7 @@ class OptOutActs:
         self._publish(request)
 
     def _with_erasure(self, act: Act, call: RecordingId, by: str) -> Act:
-        """Return an act that is done when the order to erase what was recorded before it is stored too."""
+        """Return an act that is done once the order to erase the audio before it is stored too."""
         done = Act()
 
         def stopped(stored: Act) -> None:
@@ -222,13 +222,13 @@ class OptOutActs:
                 done.set_result(answer)
                 return
             order = _erasure(call, answer.position_s, by)
-            passed_on = replace(answer, erasure=order)
-            place_order(self._services, order).add_done_callback(lambda one: _pass_on(one, done, passed_on))
+            with_order = replace(answer, erasure=order)
+            place_order(self._services, order).add_done_callback(lambda placed: _pass_on(placed, done, with_order))
 
         act.add_done_callback(stopped)
         return done
 
-    def _stored(
+    def _store(
         self,
         request: OptOutRequest,
         act: str,
@@ -238,29 +238,29 @@ class OptOutActs:
         *,
         undo: Callable[[], None],
     ) -> "Future[OptOutRequest]":
-        """Return a request once it is in the audit log and in the file; undone where it could not be written."""
+        """Store a request and write its audit entry; call ``undo`` if the entry could not be written."""
         self._services.opt_outs.put(request)
-        told: Future[OptOutRequest] = Future()
+        answer: Future[OptOutRequest] = Future()
 
         def on_disk(entry: "Future[None]") -> None:
             error = entry.exception()
             if error is not None:
                 self._services.scheduler.submit(undo)
-                told.set_exception(error)
+                answer.set_exception(error)
             else:
                 self._services.scheduler.submit(self._publish, request)
-                told.set_result(request)
+                answer.set_result(request)
 
         self._services.opt_outs.save()
         self._write(request, act, by, reason, details).add_done_callback(on_disk)
-        return told
+        return answer
 
-    def _forget(self, request: OptOutRequest) -> None:
+    def _drop(self, request: OptOutRequest) -> None:
         self._services.opt_outs.drop(request.id)
         self._services.opt_outs.save()
 
     def _restore(self, request: OptOutRequest) -> None:
-        if any(one.id == request.id for one in self._services.opt_outs.all()):  # else the call has ended meanwhile
+        if any(known.id == request.id for known in self._services.opt_outs.all()):  # the call has not ended meanwhile
             self._services.opt_outs.put(request)
             self._services.opt_outs.save()
 
@@ -271,18 +271,18 @@ class OptOutActs:
         )
 
     def _publish(self, request: OptOutRequest) -> None:
-        """Tell listeners that a request has changed. Why is not theirs to know: the stream goes to everybody."""
+        """Publish that a request has changed, without its reason: the stream goes to everybody."""
         facts = request.facts
         self._services.publish(
             {"event": "opt_out", "id": request.id, "call": facts.call, "state": request.state.value, "team": facts.team}
         )
 
 
-def _through(signature: ActEntry, call: RecordingId) -> ActEntry:
-    """Return the entry for one of the recordings of a conversation: others name the one that was decided on."""
-    if call == signature.subject:
-        return signature
-    return replace(signature, subject=call, details={**signature.details, "through": signature.subject})
+def _through(entry: ActEntry, call: RecordingId) -> ActEntry:
+    """Return the audit entry for a call of the conversation; it names the call of the decision as ``through``."""
+    if call == entry.subject:
+        return entry
+    return replace(entry, subject=call, details={**entry.details, "through": entry.subject})
 
 
 def _new_request(facts: CallFacts, person: Person, reason: str) -> OptOutRequest:
@@ -292,7 +292,7 @@ def _new_request(facts: CallFacts, person: Person, reason: str) -> OptOutRequest
 
 
 def _erasure(call: RecordingId, position_s: float, by: str) -> ErasureOrder:
-    """Return the order to erase what was said before an opt-out; it always waits for a second person."""
+    """Return the order to erase the audio before an opt-out; it always waits for a second person."""
     return ErasureOrder(
         id=new_order_id(),
         recording=call,

@@ -1,7 +1,7 @@
-"""Requests to opt out of calls in progress, in memory and on disk. Belongs to the call thread.
+"""Opt-out requests of calls in progress, in memory and in a file. Call thread only.
 
-The audit log is the record. The file beside it only names what is open, so that a daemon that was killed can say at its
-next start that those requests lapsed.
+The audit log is the record. The file lists only the open requests: if the daemon dies, its next start writes into the
+audit log that they lapsed.
 """
 
 import json
@@ -16,22 +16,22 @@ from storage.durable import save_atomically
 from storage.types import RecordingId
 
 RAISED, GRANTED, DECLINED, LAPSED = (f"opt_out.{state}" for state in OptOutState)
-"""Acts of the audit log, one for each state that a request can come to."""
+"""Acts of the audit log, one for each state of a request."""
 
 
 class UnknownRequestError(Exception):
-    """There is no such request; the message is a sentence."""
+    """There is no such request of a call in progress."""
 
     def __init__(self) -> None:
         super().__init__("There is no such request of a call in progress: see `recorder opt-outs list`.")
 
 
 class OptOutRegister:
-    """The requests of every call in progress, decided ones too.
+    """The requests of calls in progress, decided ones too.
 
     Args:
-        path: The file of what is open.
-        executor: Writes it.
+        path: The file of open requests.
+        executor: Writes the file.
     """
 
     def __init__(self, path: Path, executor: SerialExecutor) -> None:
@@ -44,10 +44,10 @@ class OptOutRegister:
         return list(self._requests.values())
 
     def get(self, request_id: str) -> OptOutRequest:
-        """Return a request.
+        """Return a request of a call in progress.
 
         Raises:
-            UnknownRequestError: There is none of a call in progress.
+            UnknownRequestError: There is none with this id.
         """
         found = self._requests.get(request_id)
         if found is None:
@@ -59,44 +59,46 @@ class OptOutRegister:
         return [request for request in self._requests.values() if request.facts.call == call]
 
     def open_of(self, call: RecordingId) -> OptOutRequest | None:
-        """Return the request of a call that waits for a manager."""
-        return next((one for one in self.of_call(call) if one.state is OptOutState.RAISED), None)
+        """Return the open request of a call, or None."""
+        return next((request for request in self.of_call(call) if request.state is OptOutState.RAISED), None)
 
     def put(self, request: OptOutRequest) -> None:
-        """Keep a request, in the place of what it was before."""
+        """Add a request, or replace it by its new state."""
         self._requests[request.id] = request
 
     def drop(self, request_id: str) -> None:
-        """Forget a request."""
+        """Remove a request."""
         self._requests.pop(request_id, None)
 
     def save(self) -> "Future[None]":
-        """Write what is open now; the future is done when it is on disk."""
-        waiting = {one.id: one.facts.call for one in self._requests.values() if one.state is OptOutState.RAISED}
+        """Write the open requests to the file; the future is done when they are on disk."""
+        waiting = {
+            request.id: request.facts.call for request in self._requests.values() if request.state is OptOutState.RAISED
+        }
         return self._executor.submit(save_atomically, self._path, json.dumps(waiting).encode())
 
     def lapse_orphaned(self, audit: AuditLog) -> int:
-        """Write into the audit log that requests lapsed whose daemon died, and their calls with it; return how many.
+        """Write into the audit log that the open requests of a daemon that died have lapsed; return how many.
 
-        Call it before anything is raised. Blocks.
+        Call this before any request is raised. Blocks.
 
         Raises:
-            AuditUnavailableError: It cannot be written; the next start tries again.
+            AuditUnavailableError: The log cannot be written; the next start tries again.
             OSError: The file cannot be written.
         """
-        left = self._left_behind()
-        if not left:
+        orphaned = self._orphaned()
+        if not orphaned:
             return 0
         decided = {
             str(entry.details.get("request")) for entry in audit.entries() if entry.act in (GRANTED, DECLINED, LAPSED)
         }
-        lapsed = {request: call for request, call in left.items() if request not in decided}
+        lapsed = {request: call for request, call in orphaned.items() if request not in decided}
         for request, call in lapsed.items():
             audit.append(act=LAPSED, actor="recorder", subject=call, details={"request": request, "why": "daemon_died"})
         save_atomically(self._path, b"{}")
         return len(lapsed)
 
-    def _left_behind(self) -> dict[str, str]:
+    def _orphaned(self) -> dict[str, str]:
         try:
             found: dict[str, str] = json.loads(self._path.read_text())
         except (OSError, ValueError):

@@ -1,6 +1,6 @@
-"""One side of a recorded call: its media leg, and what offers and answers settled about it. Call thread only.
+"""The media of one side of a recorded call: its media leg, and the result of its offers and answers.
 
-The SIP side moves bodies, the media core moves packets; this is where one becomes the other.
+Turns session descriptions into settings of the media core. Call thread only.
 """
 
 import contextlib
@@ -19,18 +19,18 @@ from sip.events import Body
 from sip.sdes import Srtp
 
 Direction = tuple[bool, bool]
-"""Whether the peer sends, and whether it receives."""
+"""Whether the party sends, and whether it receives."""
 
 BOTH: Direction = (True, True)
 
 
 class PartyMedia:
-    """A side of a recorded call.
+    """The media of one side.
 
     Args:
-        services: The daemon's parts.
-        name: For error messages.
-        thread: The media thread that the call lives on; the same for both sides.
+        services: The daemon's services.
+        name: The side's name in error messages.
+        thread: Index of the media thread that has the call; the same for both sides.
     """
 
     def __init__(self, services: CallServices, name: str, thread: int) -> None:
@@ -40,18 +40,18 @@ class PartyMedia:
         self._local: offer_answer.LocalStream | None = None
         self._offer: sdp.Description | None = None
         self.signals_from: str | None = None
-        """IP that the party's signalling comes from, if it is one: its media may come from there too."""
+        """The host that the party's SIP messages come from; its media may come from there too."""
         self.srtp = Srtp.OPTIONAL
         """Whether the party's audio has to be encrypted; OPTIONAL is as the party offers it."""
         self.continued: offer_answer.LocalStream | None = None
-        """What our descriptions on the party's leg were before, in another call: RFC 3264 section 8."""
+        """The recorder's last description on the party's leg in another call, to continue (RFC 3264 section 8)."""
         self._settled: offer_answer.NegotiatedMedia | None = None
         self.direction: Direction = BOTH
-        """Whether the peer itself sends and receives; a hold that it has only answered is not its own."""
+        """The party's own choice; if it only answers an offer with a hold, the hold is not its own."""
         self.codec_name = ""
 
     def open(self, *, offers_srtp: bool = False) -> MediaLegId:
-        """Open the media leg, and return it; ``offers_srtp``: our first offer has keys.
+        """Open the media leg, and return its id; ``offers_srtp`` puts keys into the first offer.
 
         Raises:
             PortsExhaustedError: There is no pair of ports left.
@@ -74,7 +74,7 @@ class PartyMedia:
         return leg
 
     def close(self) -> None:
-        """Close the media leg, and forget what was settled; the party can be opened again for another target."""
+        """Close the media leg, and forget the negotiation; the side can be opened again for another target."""
         self.leg.close()
         if self._local is not None:
             wipe_others(self._local.cryptos, kept=())
@@ -82,16 +82,16 @@ class PartyMedia:
         self.direction = BOTH
 
     def renew(self) -> None:
-        """Close the media leg, and keep ports for the next target; it has just given some back."""
+        """Close the media leg, and reserve ports for the next target."""
         self.close()
-        with contextlib.suppress(PortsExhaustedError):  # the machine has no descriptors: `open` says so
+        with contextlib.suppress(PortsExhaustedError):  # no file descriptors are left: `open` will raise
             self.leg.reserve()
 
-    # --- what was settled
+    # --- the result of the negotiation
 
     @property
     def session(self) -> offer_answer.LocalStream | None:
-        """Return what our descriptions to the party are; None where there is no media leg."""
+        """Return the recorder's description to the party; None while there is no media leg."""
         return self._local
 
     @property
@@ -101,41 +101,42 @@ class PartyMedia:
 
     @property
     def codecs(self) -> tuple[Codec, ...]:
-        """Return every codec that was settled, the one that we send first; none before that."""
+        """Return every negotiated codec, the one that the recorder sends first; none before the negotiation."""
         if self._settled is None:
             return ()
-        return tuple(map(Codec, (self._settled.codec, *(one.codec for one in self._settled.more))))
+        return tuple(map(Codec, (self._settled.codec, *(fmt.codec for fmt in self._settled.more))))
 
     @property
     def is_secure(self) -> bool:
-        """Tell whether its audio is SRTP, or would be by its offer."""
+        """Tell whether the party's audio is SRTP or, before the negotiation, whether its offer asks for that."""
         if self._settled is not None or self._offer is None:
             return self._settled is not None and self._settled.srtp is not None
         return next((stream.is_secure for stream in self._offer.streams if stream.suits(self.srtp)), False)
 
     @property
     def is_held(self) -> bool:
-        """Tell whether the party has put us on hold."""
+        """Tell whether the party has put the call on hold (SIP hold)."""
         return self._settled is not None and self._settled.is_hold
 
     @property
-    def told(self) -> Direction:
-        """Return whether we send and receive by what we said last, also by an offer that has no answer yet."""
-        return self._as_peer_allows((self._local.sends, self._local.receives) if self._local is not None else BOTH)
+    def local_direction(self) -> Direction:
+        """Return the direction of the recorder's last description, also of an offer without an answer yet."""
+        return self._as_party_allows((self._local.sends, self._local.receives) if self._local is not None else BOTH)
 
-    def is_told(self, direction: Direction) -> bool:
+    def has_direction(self, direction: Direction) -> bool:
         """Tell whether an offer of this direction would change nothing."""
-        return self._as_peer_allows(direction) == self.told
+        return self._as_party_allows(direction) == self.local_direction
 
-    def _as_peer_allows(self, direction: Direction) -> Direction:
+    def _as_party_allows(self, direction: Direction) -> Direction:
         sends, receives = self.direction
         return (direction[0] and receives, direction[1] and sends)
 
     @property
     def usable(self) -> tuple[Codec, ...]:
-        """Return the codecs the party can use, best first; all where it said nothing.
+        """Return the codecs that the party can use, best first; all if it has made no offer.
 
-        Once they are settled: those. Of an encrypted leg the first alone: keys are wiped, so `prefer` cannot change it.
+        After the negotiation these are the negotiated codecs. On an encrypted leg it is the first one only: the keys
+        are wiped, so `prefer` cannot change the codec.
         """
         if self._settled is not None:
             return self.codecs[:1] if self.is_secure else self.codecs
@@ -147,29 +148,29 @@ class PartyMedia:
     # --- offers and answers
 
     def take_offer(self, body: Body | None) -> None:
-        """Read the offer of an INVITE; None is a delayed offer, ours goes into the answer.
+        """Read the offer of an INVITE; None is a delayed offer: the recorder offers in its answer.
 
         Raises:
-            UnreachableError: It names no address that we send to.
-            MediaError: It holds nothing that can be recorded.
+            UnreachableError: The offer names no address that the recorder can send to.
+            MediaError: The offer has nothing that can be recorded.
         """
         if body is None:
             return
         self._offer = _read(body, self._services)
         if not self.usable:
             if any(stream.lacks_address(self.srtp) for stream in self._offer.streams):
-                raise UnreachableError(f"side {self._name} names no address that we send to in its offer")
+                raise UnreachableError(f"the offer of side {self._name} names no address that can be sent to")
             profile = {Srtp.OFF: "plain RTP", Srtp.OPTIONAL: "RTP or SRTP", Srtp.REQUIRED: "SRTP"}[self.srtp]
             raise MediaError(f"side {self._name} offers none of PCMA, PCMU, G722 over {profile}")
 
     def answer_invite(self, other: tuple[Codec, ...]) -> Body:
-        """Return the answer to the INVITE's offer, fit to be bridged with the other side.
+        """Return the answer to the INVITE's offer, with codecs that can be bridged to the other side.
 
         Args:
-            other: The other side's codecs, what it is sent first; none if they are not known yet.
+            other: The other side's codecs, the one that it is sent first; empty if they are not known yet.
 
         Raises:
-            MediaError: The two sides have no codec that can be bridged.
+            MediaError: The two sides have no codecs that can be bridged.
         """
         assert self._local is not None
         if self._offer is None:
@@ -185,9 +186,11 @@ class PartyMedia:
         return Body(content=written.content)
 
     def make_offer(self, codecs: tuple[Codec, ...], direction: Direction = BOTH) -> Body:
-        """Return an offer of codecs, PREFERENCE where there are none, in the direction of another side.
+        """Return an offer of these codecs, or of PREFERENCE if there are none.
 
-        What that side sends, we send.
+        Args:
+            codecs: The codecs.
+            direction: The other side's direction: the recorder sends to this party if the other side sends.
         """
         assert self._local is not None
         sends, receives = direction
@@ -199,10 +202,10 @@ class PartyMedia:
         return Body(content=written.content)
 
     def take_answer(self, body: Body | None) -> None:
-        """Take the answer to an offer of ours.
+        """Apply the answer to the recorder's offer.
 
         Raises:
-            MediaError: There is none, or it cannot be used; what was settled before stays.
+            MediaError: There is no answer, or it cannot be used; the negotiated media stay as they were.
         """
         if body is None:
             raise MediaError(f"side {self._name} answered without a session description")
@@ -213,15 +216,15 @@ class PartyMedia:
             raise MediaError(f"side {self._name}: {error}") from error
         asked_to_send, asked_to_receive = self._local.receives, self._local.sends
         self._settle(media, self._local)
-        # What it was not offered it cannot have refused (RFC 3264 section 6.1): there its own word stands.
+        # A party cannot refuse a direction that it was not offered (RFC 3264 section 6.1): its own choice stays.
         sends, receives = self.direction
         self.direction = (media.receives if asked_to_send else sends, media.sends if asked_to_receive else receives)
 
     def answer_reoffer(self, body: Body | None, other: tuple[Codec, ...]) -> Body:
-        """Answer a re-offer, keeping the codec if it can; an empty one gets our offer, with both directions.
+        """Answer a re-offer, with the same codec if possible; an empty one gets an offer with both directions.
 
         Raises:
-            MediaError: It holds nothing that the other side can be bridged with; what was settled before stays.
+            MediaError: Nothing in it can be bridged to the other side; the negotiated media stay as they were.
         """
         assert self._local is not None
         if body is None:
@@ -240,16 +243,16 @@ class PartyMedia:
         return Body(content=written.content)
 
     def prefer(self, codecs: tuple[Codec, ...]) -> None:
-        """Send one of these codecs, where one of them was settled beside the one that is sent."""
+        """Switch to one of these codecs for sending, if it was negotiated too."""
         settled = self._settled
         if settled is None or settled.codec in codecs or self.is_secure:
             return
-        chosen = next((one for one in settled.more if one.codec in codecs), None)
+        chosen = next((fmt for fmt in settled.more if fmt.codec in codecs), None)
         if chosen is not None:
             first = offer_answer.NegotiatedFormat(
                 codec=settled.codec, send_pt=settled.send_pt, receive_pt=settled.receive_pt
             )
-            more = (first, *(one for one in settled.more if one is not chosen))
+            more = (first, *(fmt for fmt in settled.more if fmt is not chosen))
             changed = dataclasses.replace(
                 settled, codec=chosen.codec, send_pt=chosen.send_pt, receive_pt=chosen.receive_pt, more=more
             )
@@ -271,7 +274,7 @@ class PartyMedia:
             send_event_pt=media.send_event_pt,
             receive_event_pt=media.receive_event_pt,
             sends=media.sends,
-            # Without an address the core would take whoever sends first: right for SIPREC, an open door here.
+            # Without an address the core would accept the first sender. That is right for SIPREC, but not here.
             receives=media.receives and remote is not None,
             also_from=self.leg.other_source(remote, self.signals_from),
             more=formats_for_core(media),
@@ -279,7 +282,7 @@ class PartyMedia:
         )
         try:
             self._services.relay.set_media(self.leg.id, leg_media)
-        except (OSError, ValueError) as error:  # an address that is of our IP version, and yet none to send to
+        except (OSError, ValueError) as error:  # the IP version is right, but the address cannot be sent to
             raise MediaError(f"side {self._name}: {error}") from error
         if self._local is not None:
             wipe_others(self._local.cryptos, kept=local.cryptos)
@@ -295,21 +298,21 @@ def _bridgeable(other: Codec) -> tuple[Codec, ...]:
 
 
 def _other_codecs(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
-    """Return those of a side's codecs that cannot be converted to its first: the other side has to take them too."""
+    """Return a side's codecs that cannot be converted to its first one: the other side has to accept them as well."""
     return tuple(codec for codec in codecs if not can_bridge(codec, codecs[0]))
 
 
 def formats_for_core(media: offer_answer.NegotiatedMedia) -> tuple[PayloadFormat, ...]:
-    """Return the further codecs of a settled stream as the media core takes them."""
+    """Return the further codecs of a negotiated stream as the media core takes them."""
     return tuple(
-        PayloadFormat(codec=Codec(one.codec), send_pt=one.send_pt, receive_pt=one.receive_pt) for one in media.more
+        PayloadFormat(codec=Codec(fmt.codec), send_pt=fmt.send_pt, receive_pt=fmt.receive_pt) for fmt in media.more
     )
 
 
 def _read(body: Body, services: CallServices) -> sdp.Description:
-    """Read a description; what our sockets cannot send to has no address in it."""
+    """Parse a session description; addresses that the recorder's sockets cannot send to are removed."""
     if not body.is_sdp():
-        raise MediaError(f"a body of type {body.content_type} is no session description")
+        raise MediaError(f"a body of type {body.content_type} is not a session description")
     try:
         return sdp.parse(body.content).reachable_from(services.config.media_address)
     except sdp.SdpError as error:

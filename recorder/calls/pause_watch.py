@@ -1,6 +1,6 @@
-"""Watches over one call's pause: reminds the officer, alarms when it is too long. Call thread only.
+"""Reminds the officer of a pause, and raises the alarm if it lasts too long. Call thread only.
 
-What is due when is `recorder.calls.rules.reminding`'s; the timers are here.
+The timers are here; `recorder.calls.rules.reminding` says what is due.
 """
 
 import logging
@@ -18,11 +18,11 @@ OVER_MAXIMUM = "pause_over_maximum"
 
 
 class PauseWatch:
-    """One call's watch.
+    """The timer of one call's pause.
 
     Args:
         recording: The recording.
-        settings: Its ``[pause]``.
+        settings: The ``[pause]`` section of the configuration.
     """
 
     def __init__(self, recording: Recording, settings: Pause) -> None:
@@ -32,8 +32,8 @@ class PauseWatch:
         self._since_s = 0.0
         self._timer: Any = None
 
-    def look(self) -> None:
-        """Begin or end the watch as the call's pause now stands; a pause that goes on is not begun again."""
+    def update(self) -> None:
+        """Start or stop the timer by the current pause reasons; a timer that is running goes on."""
         if not is_watched(self._recording.pause_reasons):
             self.stop()
         elif self._reminders is None:
@@ -43,16 +43,16 @@ class PauseWatch:
 
     @property
     def held_s(self) -> float | None:
-        """Return how long the pause has lasted, seconds; None while there is nothing to watch over."""
+        """Return how long the pause has lasted, seconds; None while the timer is stopped."""
         return None if self._reminders is None else time.monotonic() - self._since_s
 
     @property
     def max_s(self) -> float:
-        """Return the seconds after which the alarm is raised."""
+        """Return the time after which the alarm is raised, seconds."""
         return self._settings.max_s
 
     def stop(self) -> None:
-        """End the watch."""
+        """Stop the timer."""
         self._reminders = None
         if self._timer is not None:
             self._timer.cancel()
@@ -83,6 +83,4 @@ class PauseWatch:
         recording.services.publish(
             {"event": "alarm", "alarm": OVER_MAXIMUM, "id": recording.id, "max_s": self._settings.max_s}
         )
-        _log.warning(
-            "call %s has been paused for over %g s; nothing but a person resumes it", recording.id, self._settings.max_s
-        )
+        _log.warning("call %s: paused for over %g s; a person has to resume it", recording.id, self._settings.max_s)

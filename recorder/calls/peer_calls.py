@@ -1,7 +1,7 @@
-"""How many calls in progress came from each peer: none of them takes the room of all. Call thread only.
+"""Limits on the calls in progress of each peer. Call thread only.
 
-A flood of INVITEs from a trunk would otherwise use up ports and places, so that the PBX could not call out. Emergency
-calls are not counted, and never refused.
+Without them a flood of INVITEs from a trunk would use up the ports and the calls, and the PBX could not call out.
+Emergency calls are not counted, and never refused.
 """
 
 import enum
@@ -15,31 +15,31 @@ from recorder.rules.limits import RateLimit
 from recorder.rules.routing import Peer
 
 _log = logging.getLogger(__name__)
-_SAY_EVERY_S = 60.0
+_LOG_EVERY_S = 60.0
 
 
 class Handling(enum.Enum):
-    """What becomes of a call."""
+    """How a call is handled."""
 
     RECORDED = "recorded"
     PASSED = "passed"
 
 
 class PeerCalls:
-    """The calls of each peer.
+    """Counts the calls in progress of each peer.
 
     Args:
-        services: The daemon's parts.
+        services: The daemon's services.
     """
 
     def __init__(self, services: CallServices) -> None:
         self._services = services
         self._calls: dict[SipCall, tuple[str, Handling]] = {}
         self._counts: Counter[tuple[str, Handling]] = Counter()
-        self._saying = RateLimit(1, _SAY_EVERY_S)
+        self._log_limit = RateLimit(1, _LOG_EVERY_S)
 
     def refuses(self, peer: Peer | None, handling: Handling) -> bool:
-        """Tell whether one more call of a peer is one too many, and raise the alarm if so."""
+        """Tell whether a new call would exceed its peer's limit; raise the alarm if it would."""
         if peer is None:
             return False
         limits = self._services.config.limits
@@ -47,10 +47,10 @@ class PeerCalls:
         if self._counts[peer.name, handling] < most:
             return False
         self._services.alarm("peer_calls_full")
-        if self._saying.allows(time.monotonic_ns()):
+        if self._log_limit.allows(time.monotonic_ns()):
             _log.warning(
-                "peer %s has %d calls in progress that are %s, and more are answered 503: find out what calls, or raise"
-                " max_calls of its [[peer]] if the calls are real",
+                "Peer %s has %d calls in progress that are %s; more are answered 503. Find out what sends them, or"
+                " raise max_calls of its [[peer]] if they are genuine",
                 peer.name,
                 most,
                 handling.value,
@@ -58,13 +58,13 @@ class PeerCalls:
         return True
 
     def begin(self, call: SipCall, peer: Peer | None, handling: Handling) -> None:
-        """Count a call until it ends."""
+        """Count a call from now until `end`."""
         if peer is not None:
             self._calls[call] = peer.name, handling
             self._counts[peer.name, handling] += 1
 
     def end(self, call: SipCall) -> None:
-        """Count a call that has ended no longer; one that was not counted changes nothing."""
+        """Stop counting a call that has ended; does nothing if it was not counted."""
         counted = self._calls.pop(call, None)
         if counted is not None:
             self._counts[counted] -= 1

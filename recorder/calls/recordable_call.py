@@ -1,6 +1,6 @@
-"""The recorded part of a call, as its recording sees it: who is on it, who has keys, how its officer is told something.
+"""The interface of a call's recorded part for its recording: parties, keys, confirmations to the officer.
 
-A recorded call has one beside its media. A recording session (SIPREC) has one beside its lines.
+Implemented for a recorded call and for a recording session (SIPREC).
 """
 
 from abc import ABC, abstractmethod
@@ -20,13 +20,13 @@ from storage.types import NoticeProof, RecordingId, RecordingRow
 
 
 class RecordableCall(ABC):
-    """What a recording needs to know of its call.
+    """A call that has a recording.
 
     Attributes:
-        id: Of the recording.
-        services: The daemon's parts.
-        clock: Of the call.
-        progress: Its place in the table.
+        id: The id of the recording.
+        services: The daemon's services.
+        clock: The call's clock.
+        progress: The call's state in the table.
     """
 
     id: RecordingId
@@ -34,17 +34,17 @@ class RecordableCall(ABC):
     clock: CallClock
     progress: CallProgress
 
-    # --- who is on it
+    # --- parties
 
     @property
     @abstractmethod
     def caller(self) -> str:
-        """Return the number that calls."""
+        """Return the caller's number."""
 
     @property
     @abstractmethod
     def called(self) -> str:
-        """Return the number that was dialled."""
+        """Return the dialled number."""
 
     @property
     @abstractmethod
@@ -54,55 +54,55 @@ class RecordableCall(ABC):
     @property
     @abstractmethod
     def officer_extension(self) -> str:
-        """Return the extension of the officer who has the keys, which on an internal call is one of two."""
+        """Return the extension on the officer's side; on an internal call that is one of two."""
 
     @property
     @abstractmethod
     def ends(self) -> tuple[Party, Extension] | None:
-        """Return the outside party and the officer's extension now; None where they are not both known."""
+        """Return the outside party and the officer's extension now; None if not both are known."""
 
     @property
     @abstractmethod
     def is_held(self) -> bool:
-        """Tell whether one of the sides is on hold."""
+        """Tell whether a party has put the call on hold (SIP hold)."""
 
     @property
     @abstractmethod
     def proof(self) -> NoticeProof:
-        """Return what is known of the notice."""
+        """Return the proof that the notice was played."""
 
     def has_keys(self, side: Side) -> bool:
-        """Tell whether an officer is on a side, whose keys act."""
+        """Tell whether key sequences of a side control the recording."""
         return side is self.progress.officer
 
     def extension_on(self, side: Side) -> str:
-        """Return the extension on a side; the one with the keys where there is none."""
+        """Return the nominated extension on a side; `officer_extension` if there is none."""
         return self.officer_extension
 
-    # --- what is told to whom
+    # --- output
 
     @property
     @abstractmethod
     def is_listed(self) -> bool:
-        """Tell whether people may see the call."""
+        """Tell whether the call is in the list of live calls."""
 
     @abstractmethod
     def publish(self) -> None:
-        """Publish how the call is now, if people may see it."""
+        """Publish the call's state, if the call is listed."""
 
     @abstractmethod
     def tell_officer(self, sound: Prompt, side: Side | None = None) -> None:
-        """Play a confirmation to the officer on a side, where there is a way to; None: to the one with the keys."""
+        """Play a confirmation to the officer on a side, if possible; None is the officer's side."""
 
     @abstractmethod
     def pass_info(self, side: Side, body: Body) -> None:
         """Send an INFO of one side on to the other."""
 
-    # --- what happens to it
+    # --- events
 
     @abstractmethod
     def apply(self, event: Event) -> None:
-        """Apply an event to the call's table."""
+        """Apply an event to the call's table, if it has one."""
 
     @abstractmethod
     def receive_media(self, event: MediaEvent, leg: MediaLegId) -> None:
@@ -110,18 +110,18 @@ class RecordableCall(ABC):
 
     @abstractmethod
     def adopt_media(self, leg: MediaLegId) -> None:
-        """Have the events of a media leg come to this call from now on."""
+        """Hand the events of a media leg to this call from now on."""
 
     @abstractmethod
     def close(self, end: str) -> None:
         """Close the media legs, then the recording."""
 
-    # --- what is written down beside what every recording has
+    # --- additions for one kind of call
 
     def complete_row(self, row: RecordingRow) -> RecordingRow:
-        """Return the row of the recording with what is known of this kind of call."""
+        """Return the recording's row with the fields that only this kind of call has."""
         return row
 
     def store_elsewhere(self, state: PauseState, reasons: list[str]) -> "list[Future[None]]":
-        """Store elsewhere how the recording stands; done when it is on disk."""
+        """Store the pause state in further registers; the futures are done when it is on disk."""
         return []

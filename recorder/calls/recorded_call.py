@@ -1,7 +1,7 @@
-"""The recorded part of a call that we stand in: its recording, its keys, what its parties hear, who is on it.
+"""The recorded part of a bridged call: its recording, its keys, its prompts and its parties. Call thread only.
 
-Call thread only. How its media is negotiated and joined is `recorder.calls.bridged_media`'s. This part outlives its
-call by the time that it takes to close the media and to file the recording.
+`recorder.calls.bridged_media` negotiates and joins the media. The recorded part stays in memory after its call has
+ended, until the media are closed and the recording is filed.
 """
 
 import logging
@@ -49,14 +49,14 @@ _log = logging.getLogger(__name__)
 
 
 class RecordedCall(Component[TransferableCall], BridgedCall):
-    """What a nominated call has beside its legs.
+    """The recorded part of one call.
 
     Args:
         call: The call.
-        nomination: Whose calls are recorded, and why this one is.
-        random_hex: Makes its id unlike any other.
-        thread: The media thread that it lives on.
-        registry: Gets its media legs.
+        nomination: The extension for which the call is recorded, and the call's direction.
+        random_hex: Makes the id unique.
+        thread: Index of the media thread that has the call.
+        registry: Which call each media leg belongs to.
         groups: Acts on more than one recording.
     """
 
@@ -93,11 +93,11 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
     # --- events
 
     def apply(self, event: Event) -> None:
-        """Apply an event to the call's table, and do what it says."""
+        """Apply an event to the call's table, and carry out the commands that it returns."""
         self._call.apply(event)
 
     def adopt_media(self, leg: MediaLegId) -> None:
-        """Have the events of a media leg come to this call from now on."""
+        """Hand the events of a media leg to this call from now on."""
         self._registry.adopt_media(leg, self._call)
 
     def receive_media(self, event: MediaEvent, leg: MediaLegId) -> None:
@@ -107,9 +107,9 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
             return
         match event:
             case PromptEnded():
-                meant = None if self.second.ended(event) else self.announcer.ended(side, event)
-                if meant is not None:
-                    self.apply(meant)
+                call_event = None if self.second.ended(event) else self.announcer.ended(side, event)
+                if call_event is not None:
+                    self.apply(call_event)
             case ControlPressed() if self.has_keys(side):
                 self.keypad.control(event.keys, event.source, side)
             case SecretEntered() if self.has_keys(side):
@@ -125,7 +125,9 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
                 _log.info("call %s: RTP again on side %s", self.id, side.value)
                 self._silence.heard(side)
             case MediaUnauthentic():
-                _log.error("call %s: %d packets of side %s are not under its key", self.id, event.packets, side.value)
+                _log.error(
+                    "call %s: %d packets of side %s failed SRTP authentication", self.id, event.packets, side.value
+                )
                 self.services.alarm("srtp_unauthentic")
             case SourceRefused():
                 _log.warning("call %s: side %s: %s", self.id, side.value, source_refused(event))
@@ -133,23 +135,23 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
                 pass
 
     def pass_info(self, side: Side, body: Body) -> None:
-        """Send an INFO of one side on to the other, as soon as both are there."""
+        """Send an INFO of one side on to the other, once the sides are joined."""
         other = self.legs.of(side.other)
         if not self.progress.was_joined:
             self.early_info.keep(side, body)
         elif other is not None:
             self.services.endpoint.send_info(other, body)
 
-    # --- who is on it
+    # --- parties
 
     @property
     def caller(self) -> str:
-        """Return the number that calls."""
+        """Return the caller's number."""
         return self._offered.asserted_user or self._offered.from_user
 
     @property
     def called(self) -> str:
-        """Return the number that was dialled."""
+        """Return the dialled number."""
         return self._offered.request_user
 
     @property
@@ -159,50 +161,50 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
 
     @property
     def officer_extension(self) -> str:
-        """Return the extension that is on the side with the keys now."""
-        there = self.parties.officer
-        return there.number if there is not None else self.recording.nomination.extension.number
+        """Return the extension on the officer's side now."""
+        extension = self.parties.officer
+        return extension.number if extension is not None else self.recording.nomination.extension.number
 
     def has_keys(self, side: Side) -> bool:
-        """Tell whether an officer is on a side, whose keys act: on an internal call on both."""
+        """Tell whether key sequences of a side control the recording; on an internal call those of both do."""
         return side is self.progress.officer or self.parties[side].extension is not None
 
     def extension_on(self, side: Side) -> str:
-        """Return the extension on a side; the one with the keys where there is none."""
-        there = self.parties[side].extension
-        return there.number if there is not None else self.officer_extension
+        """Return the nominated extension on a side; `officer_extension` if there is none."""
+        extension = self.parties[side].extension
+        return extension.number if extension is not None else self.officer_extension
 
     @property
     def ends(self) -> tuple[Party, Extension] | None:
         """Return the outside party and the officer's extension now."""
         officer = self.parties.officer
-        is_whole = None not in (self.legs.a, self.legs.b)  # else a party of it is in another call already
-        return (self.parties.outside, officer) if officer is not None and is_whole else None
+        has_both_legs = None not in (self.legs.a, self.legs.b)  # a transfer may have given one to another call
+        return (self.parties.outside, officer) if officer is not None and has_both_legs else None
 
     @property
     def is_held(self) -> bool:
-        """Tell whether one of the sides is on hold."""
+        """Tell whether a party has put the call on hold (SIP hold)."""
         return self.sides.is_held
 
-    # --- what is told to whom
+    # --- output
 
     def tell_officer(self, sound: Prompt, side: Side | None = None) -> None:
-        """Play a confirmation to an officer; before the joining they hear other things, and nobody is told."""
+        """Play a confirmation to an officer, if the sides are joined; before, other prompts are played to them."""
         if self.progress.state is CallState.JOINED:
             self.sides[side or self.progress.officer].leg.play(sound, tag=0)
 
     @property
     def proof(self) -> NoticeProof:
-        """Return what is known of the notice that we played."""
+        """Return the proof that the notice was played."""
         return self.announcer.proof(second_message=self.progress.second_played)
 
     @property
     def is_listed(self) -> bool:
-        """Tell whether people may see the call."""
+        """Return True: every recorded call is listed."""
         return True
 
     def publish(self) -> None:
-        """Publish how the call is now."""
+        """Publish the call's state."""
         self.services.publish({"event": "call", **self.listing.as_json()})
 
     # --- the end

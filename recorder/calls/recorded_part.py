@@ -1,4 +1,4 @@
-"""The recorded part of a call, as the registry, the acts of people and the lists of calls see it."""
+"""The interface of a call's recorded part for the registry, the acts of people and the lists of calls."""
 
 from typing import Protocol
 
@@ -11,35 +11,35 @@ from recorder.calls.recording_controls import RecordingControls
 
 
 class SecondMessagePlayback(Protocol):
-    """The second message of a call, of whatever kind."""
+    """Plays the second message in one call."""
 
     @property
     def state(self) -> str:
-        """Return how it stands: ``off`` there is none, ``playing``, ``played`` or ``ready``."""
+        """Return ``off`` (there is none), ``playing``, ``played`` or ``ready``."""
 
     def play(self, by: str) -> Act:
-        """Begin to play it to the outside party, from its beginning.
+        """Play the message to the outside party from its beginning.
 
         Args:
-            by: Who asks, as the audit log names them.
+            by: Who asked for it, as the audit log names them.
 
         Returns:
-            How the recording stands, which nothing of this changes; done already.
+            The state of the recording, which does not change; the future is done.
 
         Raises:
-            RefusedError: It cannot be played now, or not in such a call.
+            RefusedError: The message cannot be played now, or not in this kind of call.
         """
 
 
 class RecordedPart(RecordableCall):
-    """What a recorded call or a recording session has beside its legs.
+    """The recorded part of a call or of a recording session.
 
     Attributes:
-        recording: Its recording.
-        controls: What people and rules do to the recording.
-        keypad: Its keys.
-        second: Its second message.
-        listing: What people may see of it.
+        recording: The recording.
+        controls: The controls of the recording.
+        keypad: Handles the keys.
+        second: Plays the second message.
+        listing: Describes the call for people.
     """
 
     recording: Recording

@@ -1,7 +1,6 @@
-"""The recording of one call: whose it is, by which rules, its tape and its row. Call thread only.
+"""The recording of one call: its officers, service, recording in progress and row. Call thread only.
 
-To people, keys and rules a recording is the same whether we stand in the call or a client copies it to us. What is done
-to it is `recorder.calls.recording_controls`'s.
+It is the same for a bridged call and for a recording session. `recorder.calls.recording_controls` has the acts on it.
 """
 
 import logging
@@ -32,33 +31,34 @@ from storage.types import Officer, Outcome, RecordingId, RecordingRow
 _log = logging.getLogger(__name__)
 
 CLOSING_S = 0.06
-"""How long media legs stay open after a hang-up: its BYE may overtake the last packets."""
+"""How long media legs stay open after a hang-up: the BYE may overtake the last packets."""
 
 
 class Recording(Component[RecordableCall]):
-    """One call's recording, from the offer of the call until its row is filed.
+    """One call's recording, from the INVITE until the row is filed.
 
     Args:
-        call: The call.
-        nomination: Whose calls are recorded, and why this one is.
-        service: The rules that it begins with.
+        call: The call's recorded part.
+        nomination: The extension for which the call is recorded, and the call's direction.
+        service: The service whose rules apply at the beginning.
 
     Attributes:
-        id: Of the recording.
-        services: The daemon's parts.
-        clock: Of the call.
-        table: The state of the call.
-        operators: The officers, in the order in which the call came to them.
-        operator: Whose call it is now.
-        identities: Numbers that it is to be found by.
-        related: Other recordings that belong with it.
-        pause_reasons: Its pauses.
-        in_progress: Its tape; None before its beginning.
-        joined_at: When its sides were joined first.
-        is_joining: Whether ``joined_at`` is of this turn: a tape that begins in it has its position 0 there.
-        blocked: Why nothing of it may be recorded, or None.
-        fault: Why nothing of it can be recorded, or None.
-        identity_changed_s: When it was last learned that somebody else is on a side, monotonic seconds; None: never.
+        id: The recording's id.
+        services: The daemon's services.
+        clock: The call's clock.
+        table: The call's state in the table.
+        operators: The officers who had the call, in order.
+        operator: The officer who has the call now.
+        identities: Numbers by which the recording can be found.
+        related: Ids of other recordings that belong with this one.
+        pause_reasons: The reasons of the current pause, and whether recording has ended.
+        in_progress: The recording in progress; None before it begins.
+        joined_at: When the sides were joined for the first time.
+        is_joining: Whether the sides are being joined for the first time now: a recording in progress that begins now
+            has position 0 at ``joined_at``.
+        blocked: Why nothing may be recorded, or None.
+        fault: Why nothing can be recorded, or None.
+        identity_changed_s: When a party last changed, monotonic seconds; None if none has.
     """
 
     def __init__(self, call: RecordableCall, nomination: Nomination, service: Service) -> None:
@@ -84,7 +84,7 @@ class Recording(Component[RecordableCall]):
 
     @property
     def call(self) -> RecordableCall:
-        """Return the call."""
+        """Return the call's recorded part."""
         return self._call
 
     @property
@@ -93,37 +93,36 @@ class Recording(Component[RecordableCall]):
         return self.table.state is CallState.ENDED
 
     def with_call(self, fn: Callable[..., Result]) -> Callable[..., Result]:
-        """Return ``fn`` for somebody who calls it later, perhaps after the call's end: the call is kept until then."""
+        """Return ``fn`` as a callback that keeps the call in memory, for timers and futures."""
         return self._with_call(fn)
 
-    # --- whose it is
+    # --- officers
 
     @property
     def extensions(self) -> list[Extension]:
         """Return the nominated extensions that are on the call now, as they are configured."""
         numbers, configured = self._call.numbers, self._nominated
-        if not numbers <= configured.keys():  # rarely: every call in progress is listed, and there may be many
+        if not numbers <= configured.keys():  # checked first, because this runs for every call of a listing
             configured = {**self.services.config.extensions, **configured}
         return [configured[number] for number in numbers if number in configured]
 
     @property
     def officers(self) -> tuple[Officer, ...]:
-        """Return everybody on the call now whose calls are recorded, in the order of their extensions.
+        """Return the officers on the call now, in the order of their extensions.
 
-        Each segment says who they were. Of a call that comes back from somebody whose calls are not recorded those for
-        whom it goes on.
+        Each segment stores them. If no nominated extension is on the call, these are the officers of the nomination.
         """
-        there = self.extensions or list(self._nominated.values())
+        extensions = self.extensions or list(self._nominated.values())
         return tuple(
-            Officer(extension=one.number, operator=operator, team=one.team)
-            for one in sorted(there, key=lambda one: one.number)
-            for operator in self.operators.at((one.number,))
+            Officer(extension=extension.number, operator=operator, team=extension.team)
+            for extension in sorted(extensions, key=lambda extension: extension.number)
+            for operator in self.operators.at((extension.number,))
         )
 
     @property
     def _nominated(self) -> dict[str, Extension]:
         both = (self.nomination.extension, self.nomination.second)
-        return {one.number: one for one in both if one is not None}
+        return {extension.number: extension for extension in both if extension is not None}
 
     def assign_to(self, extension: Extension) -> None:
         """Assign the call to this extension from now on."""
@@ -134,8 +133,8 @@ class Recording(Component[RecordableCall]):
             self.operators.add(extension)
         self.operator = self.operators.now
 
-    def become(self, nomination: Nomination, service: Service) -> None:
-        """Assign the call to the extension that a client names; a tape keeps the rules that it began with."""
+    def renominate(self, nomination: Nomination, service: Service) -> None:
+        """Assign the call to the extension that an SRC names; a recording in progress keeps its service."""
         self.nomination = nomination
         if self.in_progress is None:
             self.operators = CallOperators(self.services.sign_ons.seat_of, nomination)
@@ -145,12 +144,12 @@ class Recording(Component[RecordableCall]):
         self.operator = self.operators.now
 
     def note_numbers(self, numbers: Iterable[str], *, is_claim: bool = False) -> None:
-        """Note numbers that the recording is to be found by; see `Identities.add`."""
+        """Note numbers by which the recording can be found; see `Identities.add`."""
         if self.identities.add(numbers, is_claim=is_claim) and self.in_progress is not None:
-            self.in_progress.describe(self.row())
+            self.in_progress.update_row(self.row())
 
     def note_party(self, before: str, number: str) -> None:
-        """Note that a party is on a side, by the number that was there before and theirs."""
+        """Note a party on a side, by their number and the number on that side before."""
         if number != before:
             self.identity_changed_s = time.monotonic()
         self.note_numbers((number,))
@@ -160,12 +159,12 @@ class Recording(Component[RecordableCall]):
         if other not in self.related:
             self.related = (*self.related, other)
             if self.in_progress is not None:
-                self.in_progress.describe(self.row())
+                self.in_progress.update_row(self.row())
 
-    # --- its tape
+    # --- the recording in progress
 
     def open_tap(self, left: MediaLegId | None, right: MediaLegId | None) -> None:
-        """Begin to record what arrives on two media legs; without memory for it the call goes on unrecorded."""
+        """Begin to record two media legs; if there is no memory for it, the call goes on without a recording."""
         opened_ns = self.clock.moment_ns(self.joined_at) if self.is_joining and self.joined_at is not None else None
         try:
             self.in_progress = RecordingInProgress(
@@ -178,32 +177,32 @@ class Recording(Component[RecordableCall]):
                 right=right,
                 opened_ns=opened_ns,
             )
-        except MemoryError as error:  # the conversation goes on: it is not to blame for our limits
-            _log.error("call %s is not recorded: %s", self.id, error)
+        except MemoryError as error:
+            _log.error("call %s: not recorded: %s", self.id, error)
             self.fault = "memory_not_locked"
             self.services.alarm(self.fault)
 
     @property
     def gate(self) -> Gate:
-        """Return what opens and shuts the recording gate; before the recording's beginning nothing is kept anyway."""
+        """Return the object that opens and shuts the recording gate: the recording in progress or a stand-in."""
         return self.in_progress or NotBegun(self.pause_reasons)
 
     def mask_around_now(self, before_s: float, after_s: float) -> None:
-        """Silence what was recorded around now, and since the act in progress was requested."""
+        """Silence both channels from ``before_s`` before the act in progress was requested to ``after_s`` from now."""
         if self.in_progress is not None:
             now_s = self.in_progress.position_s
             self.in_progress.mask(now_s - before_s - self.services.lateness.seconds, now_s + after_s)
 
-    # --- what is written down
+    # --- storage
 
     def store_state(self, state: PauseState, reasons: list[str], position_s: float) -> "Future[None]":
-        """Write down how the recording stands; done when it is on disk."""
+        """Store the pause state and the position from which it holds; the future is done when it is on disk."""
         also = self._call.store_elsewhere(state, reasons)
-        kept = self.services.pauses.put(self.id, state=state.value, reasons=reasons, position_s=position_s)
-        return after_all(kept, *also) if also else kept
+        stored = self.services.pauses.put(self.id, state=state.value, reasons=reasons, position_s=position_s)
+        return after_all(stored, *also) if also else stored
 
     def row(self) -> RecordingRow:
-        """Return the row as it stands; it starts when the sides were joined, as positions do."""
+        """Return the row as of now; like positions, it starts when the sides were joined."""
         call, operators, started_at = self._call, self.operators, self.joined_at or self.clock.started_at
         row = RecordingRow(
             id=self.id,
@@ -232,18 +231,18 @@ class Recording(Component[RecordableCall]):
         return call.complete_row(row)
 
     def _due(self, ended_at: datetime) -> datetime:
-        """Return when a recording that ended then is due, as things stand now; the sweep works it out anew."""
+        """Return when a recording is due by the retention schedule of now; the sweep calculates it again."""
         days = days_of(self.services.config.periods, DataClass.RECORDINGS, self.service.name)
         return ended_at + timedelta(days=days)
 
     def close(self, facts: Facts, codecs: tuple[str, str], ended_at: datetime, *, silent_s: float = 0.0) -> None:
-        """End the tape, if there is one, and file the row; media legs are closed.
+        """End the recording in progress, if there is one, and file the row. The media legs must be closed.
 
         Args:
             facts: How the call ended.
-            codecs: Of the left and the right channel.
-            ended_at: When, by the call's clock.
-            silent_s: How long before that it really ended, where nobody hung up.
+            codecs: The codecs of the left and the right channel.
+            ended_at: When the call ended, by its clock.
+            silent_s: How long no media had arrived before that, if nobody hung up.
         """
         ended_at -= timedelta(seconds=silent_s)
         row = replace(self.row(), ended_at=ended_at, retention_due=self._due(ended_at), codecs=codecs)
@@ -256,7 +255,7 @@ class Recording(Component[RecordableCall]):
         self.services.filing.submit(self._file, replace(row, outcome=outcome, reason=reason))
 
     def _file(self, row: RecordingRow) -> None:
-        """File the row; on the filing thread."""
+        """File the row. Filing thread."""
         self.services.rows.save(row)
         if self.in_progress is None or not self.in_progress.file.is_left_behind:
             self.services.pauses.drop(self.id)
@@ -264,6 +263,6 @@ class Recording(Component[RecordableCall]):
 
 
 def silence_of(relay: Relay, legs: Iterable[MediaLegId | None]) -> float:
-    """Return how long ago the last of these media legs was heard, seconds; 0 where there is none."""
+    """Return how long ago the last packet arrived on any of these media legs, seconds; 0 if there are none."""
     silent = [relay.silence_s(leg) for leg in legs if leg is not None]
     return max(min(silent, default=0.0) - CLOSING_S, 0.0)

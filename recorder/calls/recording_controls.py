@@ -1,7 +1,7 @@
-"""Pause, resume, opt-out, discard and "forgot" of one call, before and after its sides are joined. Call thread only.
+"""Pause, resume, opt-out, discard and retroactive pause of one recording. Call thread only.
 
-What stops recording is done at once and stored after; what lets it go on is stored first. Whoever waits for the answer
-gets it when both are done (`recorder.calls.acts`).
+An act that stops recording is applied at once, and then stored. An act that lets it go on is stored first. Both are
+answered when they are applied and stored (`recorder.calls.acts`).
 """
 
 import contextlib
@@ -23,25 +23,25 @@ from storage.types import RecordingId
 _log = logging.getLogger(__name__)
 
 DECIDE_S = 0.5
-"""How long a pause that may discard the recording waits to be answered until the database says whether it does."""
+"""How long the answer to a pause that may discard the recording waits for the database; then it is the pause."""
 
 
 class RecordingControls:
-    """What people and rules do to one call's recording.
+    """The acts of people and rules on one recording, before and after the sides are joined.
 
     Args:
         recording: The recording.
         on_reopened: Called when recording goes on after a pause.
 
     Attributes:
-        state: Stores and publishes how the recording stands.
-        discard: Discards it because of a card payment.
+        state: Stores and publishes the pause state.
+        discard: Discards the recording because of a card payment.
     """
 
     def __init__(self, recording: Recording, on_reopened: Callable[[], None]) -> None:
         self.recording = recording
         self._on_reopened = on_reopened
-        self._settings = recording.services.config.pause  # a call keeps what it began with
+        self._settings = recording.services.config.pause  # a reload does not change calls in progress
         self.state = RecordingState(recording)
         self.discard = CardDiscard(recording, self.state)
         self._orders: list[ErasureOrder] = []
@@ -54,66 +54,66 @@ class RecordingControls:
 
     @property
     def twins(self) -> "Sequence[RecordingControls]":
-        """Return those of other recordings to which this one passes every act by itself."""
+        """Return the controls of other recordings to which each act on this one is passed on."""
         return ()
 
     @property
     def lasting_reasons(self) -> frozenset[str]:
-        """Return what holds the pause; none while a resume is under way, which a new pause has to overtake."""
+        """Return the pause reasons; none while a resume is being stored, so that a new pause is not left out."""
         return frozenset() if self._resuming else frozenset(self.recording.pause_reasons.reasons)
 
     def pause(self, reason: str, by: str, *, acts: Collection[str] = (), may_discard: bool = True) -> Act:
-        """Pause the recording, or discard it where the service wants that; the gate is shut when this returns.
+        """Pause the recording, or discard it if the service requires that; the gate is shut on return.
 
         Args:
-            reason: What is to hold the pause.
-            by: Who, as the audit log names them.
-            acts: The ids of the acts that this is part of; none: it is one of its own.
-            may_discard: False: pause only, whatever the service says.
+            reason: The pause reason.
+            by: Who did it, as the audit log names them.
+            acts: The ids of the acts that this belongs to; empty for an act of its own.
+            may_discard: False only pauses, whatever the service requires.
 
         Raises:
-            RefusedError: The recording has ended for good.
+            RefusedError: Recording has ended for the rest of the call.
         """
         self.recording.pause_reasons.check_open()
         acts = acts or (new_act_id(),)
         if may_discard and self.discard.is_due(reason):
             return self.discard.unless_kept(reason, by, acts, lambda paused: paused, answers_by=DECIDE_S)
         self.recording.pause_reasons.credit(reason, acts)
-        return self.state.stored(self.recording.gate.pause(reason, by))
+        return self.state.store(self.recording.gate.pause(reason, by))
 
     def opt_out(self, reason: str, by: str) -> Act:
-        """Stop recording for the rest of the call; cannot be undone.
+        """Stop recording for the rest of the call, with its twins; cannot be undone.
 
         Raises:
-            RefusedError: The recording has ended for good already.
+            RefusedError: Recording has ended for the rest of the call already.
         """
         return self.opt_out_only(reason, by)
 
     def opt_out_only(self, reason: str, by: str) -> Act:
-        """Do so for this recording, whatever twins it has.
+        """Stop this recording for the rest of the call, without its twins.
 
         Raises:
-            RefusedError: The recording has ended for good already.
+            RefusedError: Recording has ended for the rest of the call already.
         """
-        return self.state.stored(self.recording.gate.end(Final.OPTED_OUT, reason, by))
+        return self.state.store(self.recording.gate.end(Final.OPTED_OUT, reason, by))
 
     def pause_retroactively(
         self, seconds: float | None, by: str, *, acts: Collection[str] = (), may_erase_alone: bool = True
     ) -> Act:
-        """Pause now, and order what was kept of the last seconds to be erased: the officer forgot to pause.
+        """Pause now, and order the erasure of the last seconds.
 
-        An order of at most ``[pause] forgot_s`` seconds is confirmed at once, a longer one waits for a second person.
-        In a service that discards calls with a card payment the whole recording goes, and nothing is left to order.
+        An order of at most ``[pause] forgot_s`` seconds is confirmed at once; a longer one needs a second person. A
+        service that discards recordings because of a card payment discards the whole recording instead.
 
         Args:
-            seconds: How far back, over 0; None is from the joining.
-            by: Who, as the audit log names them.
+            seconds: How far back, over 0; None is since the sides were joined.
+            by: Who did it, as the audit log names them.
             acts: As for `pause`.
-            may_erase_alone: False: the order waits for a second person however short it is, and nothing is discarded.
+            may_erase_alone: False has every order wait for a second person, and discards nothing.
 
         Returns:
-            The answer, with the order in it, once the state and the order are on disk. OSError if either could not be
-            stored; the gate is shut all the same.
+            The answer with the order, once both are on disk. OSError if they could not be stored; the gate is shut
+            all the same.
 
         Raises:
             RefusedError: Nothing of this call is recorded.
@@ -138,18 +138,24 @@ class RecordingControls:
         else:
             position_s = now_s
         order = self._order(now_s, seconds, by, alone_from_s=in_progress.officer_since_s if may_erase_alone else None)
-        return self.state.stored(position_s, lambda: place_order(recording.services, order), erasure=order)
+        return self.state.store(position_s, lambda: place_order(recording.services, order), erasure=order)
 
     def resume(
         self, authority: Authority, by: str, *, token: str | None = None, acts: frozenset[str] | None = None
     ) -> Act:
-        """Take away the reasons that an authority may clear, once that is on disk; of ``acts`` only, if given.
+        """Clear the pause reasons that an authority may clear, once the new state is on disk.
 
-        Until then the gate stays shut: whoever is told that it could not be stored may rely on the pause. An act
-        that comes in between wins.
+        Until then the gate stays shut, so that the pause still holds if the state cannot be stored. Another act in
+        between takes precedence.
+
+        Args:
+            authority: Who may clear which reasons.
+            by: Who did it, as the audit log names them.
+            token: The payment token whose reason is cleared.
+            acts: Clear only reasons that these acts gave; None is all.
 
         Raises:
-            RefusedError: Nothing to clear, or not for this authority.
+            RefusedError: There is no reason that this authority may clear.
         """
         left = self.recording.pause_reasons.left_after(authority, token=token, acts=acts)
         state = PauseState.PAUSED if left else PauseState.RECORDING
@@ -163,7 +169,7 @@ class RecordingControls:
                 return
             position_s = self.state.position_s
             if self.state.acts == acts_before and not self.recording.is_over:
-                with contextlib.suppress(RefusedError):  # pressed twice: the first has done it
+                with contextlib.suppress(RefusedError):  # a first resume has cleared the reasons already
                     position_s = self._reopen(authority, by, token, acts)
             done.set_result(self.state.answer(position_s))
 
@@ -176,19 +182,19 @@ class RecordingControls:
         return done
 
     def begun(self) -> None:
-        """Recording began; it may have begun paused, and then somebody is to be reminded."""
-        self.state.watch.look()
+        """Start the reminders if the recording began paused."""
+        self.state.watch.update()
 
     def end(self) -> None:
-        """The call is over: no reminder follows."""
+        """Stop the reminders, because the call is over."""
         self.state.watch.stop()
 
-    # --- their effects
+    # --- effects
 
     def _order(self, now_s: float, seconds: float | None, by: str, *, alone_from_s: float | None) -> ErasureOrder:
         late_s = self.recording.services.lateness.seconds
         start_s = 0.0 if seconds is None else max(now_s - seconds - late_s, 0.0)
-        is_own = alone_from_s is not None and start_s >= alone_from_s  # before that it was somebody else's call
+        is_own = alone_from_s is not None and start_s >= alone_from_s  # earlier, another officer had the call
         is_small = alone_s(self._orders, (start_s, now_s), duration_s=now_s) <= self._settings.forgot_s + late_s
         order = ErasureOrder(
             id=new_order_id(),
@@ -208,5 +214,5 @@ class RecordingControls:
         position_s = recording.gate.resume(authority, by, token=token, acts=acts)
         if recording.pause_reasons.state is PauseState.RECORDING:
             self._on_reopened()
-        self.state.changed()
+        self.state.update()
         return position_s

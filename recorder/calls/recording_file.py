@@ -1,4 +1,4 @@
-"""The file of a recording in progress: created, updated and closed on executors, so that no call waits for a disk."""
+"""The container of a recording in progress: created, updated and closed on executors, so no call waits for a disk."""
 
 import contextlib
 import logging
@@ -25,20 +25,20 @@ from storage.types import Outcome, RecordingHead, RecordingRow, SegmentKind
 _log = logging.getLogger(__name__)
 
 ERASES_NOTHING = frozenset({Final.OUT_OF_SCOPE, Final.VOICEMAIL})
-"""Ends of a recording that leave what was recorded before."""
+"""Final states in which the audio before them is kept in full."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """What was known when the call ended, and who wants to know the rest.
+    """The facts at the end of a call, from which the row is made.
 
     Attributes:
         facts: How the call ended.
-        row: What is known of it.
-        end_s: Where the recording ends, seconds.
-        segments: Its segments.
-        pause_reasons: Whether it has ended for good.
-        done: Gets the final row, on the filing thread.
+        row: The row so far.
+        end_s: Position of the recording's end, seconds.
+        segments: The segments.
+        pause_reasons: Whether recording had ended before the call did.
+        done: Called with the final row, on the filing thread.
     """
 
     facts: Facts
@@ -50,17 +50,17 @@ class Ending:
 
 
 class RecordingFile:
-    """The file of one recording. Its methods never wait; the work is done on the executors of opening and filing.
+    """The container of one recording. Its methods never block: the executors ``opening`` and ``filing`` do the work.
 
     Args:
-        services: The daemon's parts.
-        row: What is known of the call.
-        tap: Where its audio comes from.
-        snapshot: The row as recovery would have to file it, as JSON-able values.
+        services: The daemon's services.
+        row: The row so far.
+        tap: The tap that the audio comes from.
+        snapshot: The row that recovery would file, as JSON-serialisable values.
 
     Attributes:
         fault: Why nothing more can be written; None while it can.
-        is_left_behind: The file could be neither closed nor destroyed: what is known of the call stays for recovery.
+        is_left_behind: The file could be neither closed nor destroyed, so the pause state is kept for recovery.
     """
 
     def __init__(self, services: CallServices, row: RecordingRow, tap: TapId, snapshot: dict[str, Any]) -> None:
@@ -77,35 +77,35 @@ class RecordingFile:
         self._created = services.opening.submit(self._create)
 
     def when_created(self, fn: Callable[[], None]) -> None:
-        """Have a function called on the call thread once the file is there, or cannot be."""
+        """Call a function on the call thread once the file was created or that failed."""
         self._created.add_done_callback(lambda _: self._services.scheduler.submit(fn))
 
     @property
     def is_open(self) -> bool:
-        """Tell whether the file is there, and the call has not ended."""
+        """Tell whether the file was created, and the call has not ended."""
         return self._container is not None and not self._is_ending
 
     def update(self, row: dict[str, Any]) -> None:
-        """Store how the row stands, for recovery; only while `is_open`."""
+        """Store the row for recovery; only while `is_open`."""
         if self._container is not None:
             self._services.filing.submit(self._container.update, row)
 
     def mark(self, fields: dict[str, Any]) -> None:
-        """Have something sealed with the audio, for whoever may open the recording."""
+        """Seal fields into the container, readable with the recording's key."""
         self._created.add_done_callback(lambda _: self._services.filing.submit(self._mark, fields))
 
     def destroy(self) -> "Future[None]":
-        """Destroy the file's key and the file; done when nothing of them is left. OSError if the disk refused."""
+        """Destroy the key and the file; the future is done when both are gone, or has the OSError of the disk."""
         return after(self._created, lambda: self._services.opening.submit(self._destroy))
 
     def fail(self, fault: str) -> None:
-        """Note that nothing more can be written; the call goes on."""
+        """Note why nothing more can be written, and raise the alarm; the call goes on."""
         if self.fault is None:
             self.fault = fault
             self._services.alarm(fault)
 
     def finish(self, ending: Ending) -> None:
-        """Drain the tap, close the file and give the final row."""
+        """Drain the tap, close the file and hand the final row to ``ending.done``."""
         self._is_ending = True
         self._created.add_done_callback(lambda _: self._services.filing.submit(self._drain, ending))
 
@@ -116,14 +116,14 @@ class RecordingFile:
         try:
             recording = self._services.vault.create(self._head)
         except (OSError, VaultError) as error:
-            _log.error("recording %s cannot be kept: %s", recording_id, error)
+            _log.error("call %s: the recording cannot be stored: %s", recording_id, error)
             self.fail(fault_of(error))
             return
         container = SharedContainer(recording)
         try:
             self._services.writer.add(recording_id, self._tap, container)
         except WriterFullError as error:
-            _log.error("recording %s cannot be kept: %s", recording_id, error)
+            _log.error("call %s: the recording cannot be stored: %s", recording_id, error)
             self.fail("writer_full")
             with contextlib.suppress(VaultError):
                 recording.discard()
@@ -131,7 +131,7 @@ class RecordingFile:
         self._container = container
 
     def _destroy(self) -> None:
-        # Not on the act writer's thread: it waits for a write in progress, and pauses of other calls must not.
+        # This waits for a write in progress, so it does not run on the thread that stores pauses of other calls.
         if self._container is not None:
             self._container.destroy()
 
@@ -142,7 +142,7 @@ class RecordingFile:
             try:
                 self._container.mark(fields)
             except OSError as error:
-                _log.error("recording %s: what was said of it cannot be kept: %s", self._head.id, error)
+                _log.error("call %s: metadata cannot be stored in the recording: %s", self._head.id, error)
                 self.fail(fault_of(error))
 
     def _drain(self, ending: Ending) -> None:
@@ -153,7 +153,7 @@ class RecordingFile:
             self._services.writer.finish(ending.row.id, lambda finished: self._hand_over(finished, ending))
 
     def _hand_over(self, finished: FinishedRecording, ending: Ending) -> None:
-        """On the writer thread: it must not wait for a disk."""
+        """Continue on the filing executor. Runs on the writer thread, which must not wait for a disk."""
         self._services.filing.submit(self._file, finished, ending)
 
     def _file(self, finished: FinishedRecording | None, ending: Ending) -> None:
@@ -161,11 +161,11 @@ class RecordingFile:
             ending.done(self._settled(finished, ending))
         finally:
             self._services.open_recordings.discard(ending.row.id)
-            self._created = _made()  # what waited for the other refers to us, and so to all of the call
+            self._created = _done()  # the old future's callbacks refer to the call, and would keep it in memory
 
     def _settled(self, finished: FinishedRecording | None, ending: Ending) -> RecordingRow:
         if finished is not None and finished.is_failed and self.fault is None:
-            self.fail("storage_fault")  # it failed in the last drain, when nobody listened to the writer any more
+            self.fail("storage_fault")  # it failed in the last drain, which is not reported otherwise
         row = self._with_segments(finished, ending)
         final = ending.pause_reasons.final
         facts = replace(
@@ -174,7 +174,7 @@ class RecordingFile:
             discarded=final is Final.DISCARDED,
             unrecorded=final.value if final in ERASES_NOTHING else None,
             lost_s=seconds_of(row.segments, SegmentKind.LOST),
-            is_fax_suspected=any(one.kind is SegmentKind.FAX_SUSPECTED for one in row.segments),
+            is_fax_suspected=any(segment.kind is SegmentKind.FAX_SUSPECTED for segment in row.segments),
             fault=self.fault,
         )
         if finished is not None and not facts.discarded:
@@ -187,7 +187,7 @@ class RecordingFile:
         return row
 
     def _with_segments(self, finished: FinishedRecording | None, ending: Ending) -> RecordingRow:
-        """Return the row with its segments, and how long each kind of them is."""
+        """Return the row with its segments and durations."""
         lost = [(r.start / TICKS_PER_S, (r.start + r.ticks) / TICKS_PER_S) for r in finished.lost] if finished else []
         if self.fault is not None and (finished is None or finished.is_failed):
             lost.append((self._kept_to_s, ending.end_s))
@@ -203,7 +203,7 @@ class RecordingFile:
 
     @property
     def _kept_to_s(self) -> float:
-        """Return how far the container reaches, seconds."""
+        """Return the position up to which the container has audio, seconds."""
         return self._container.take().ticks / TICKS_PER_S if self._container is not None else 0.0
 
     def _close(self, container: OpenRecording, row: RecordingRow, *, is_whole: bool) -> RecordingRow:
@@ -214,17 +214,17 @@ class RecordingFile:
             fields = row_to_json(row, with_peaks=True)
             finished = container.close(fields, is_complete=is_whole)
         except (OSError, VaultError) as error:
-            _log.error("recording %s is left to `recorder recover`: %s", row.id, error)
+            _log.error("call %s: the recording cannot be closed; `recorder recover` will: %s", row.id, error)
             self.is_left_behind = True
             self._services.alarm(fault_of(error))
             if row.outcome is Outcome.BLOCKED:
-                return replace(row, recorded_s=0.0)  # recovery destroys it: nothing will have been kept
+                return replace(row, recorded_s=0.0)  # recovery destroys the file
             kept = Outcome.FAILED if row.outcome is Outcome.FAILED else Outcome.PARTIAL
             return replace(row, outcome=kept, reason=fault_of(error))
         return replace(row, path=finished.path, bytes=finished.bytes, sha256=finished.sha256)
 
 
-def _made() -> "Future[None]":
-    made: Future[None] = Future()
-    made.set_result(None)
-    return made
+def _done() -> "Future[None]":
+    done: Future[None] = Future()
+    done.set_result(None)
+    return done

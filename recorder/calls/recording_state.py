@@ -1,4 +1,4 @@
-"""How one call's recording stands: stored before an act is answered, published when it changes. Call thread only."""
+"""The pause state of one recording: stored before an act is answered, published on change. Call thread only."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -13,14 +13,14 @@ from storage.retention_types import ErasureOrder
 
 
 class RecordingState:
-    """Stores and publishes how one recording stands.
+    """Stores and publishes the pause state of one recording.
 
     Args:
         recording: The recording.
 
     Attributes:
         watch: Reminds the officer of a pause.
-        since: When the state last changed, UTC; None: it never has.
+        since: When the state last changed, UTC; None if it has not.
         acts: How many acts have been applied.
     """
 
@@ -33,21 +33,19 @@ class RecordingState:
 
     @property
     def position_s(self) -> float:
-        """Return where the recording is now, seconds; 0 before its beginning and after the call's end."""
+        """Return the current position, seconds; 0 before the recording begins and after the call's end."""
         return 0.0 if self._recording.is_over else self._recording.gate.position_s
 
     def answer(self, position_s: float, erasure: ErasureOrder | None = None) -> PauseAnswer:
-        """Return the answer to an act."""
+        """Return the answer to an act that took effect at a position."""
         pause_reasons = self._recording.pause_reasons
         reasons = tuple(sorted(pause_reasons.reasons))
         return PauseAnswer(
             call=self._recording.id, state=pause_reasons.state, reasons=reasons, position_s=position_s, erasure=erasure
         )
 
-    def stored(
-        self, position_s: float, *also: Callable[[], "Future[None]"], erasure: ErasureOrder | None = None
-    ) -> Act:
-        """Return the answer to an act that is applied already, once its state, and then ``also``, are on disk."""
+    def store(self, position_s: float, *also: Callable[[], "Future[None]"], erasure: ErasureOrder | None = None) -> Act:
+        """Store the state after an act that was applied, then run ``also``; the act is done when all is on disk."""
         self.acts += 1
         answer = self.answer(position_s, erasure)
         done = AppliedAct(answer)
@@ -59,14 +57,14 @@ class RecordingState:
             else:
                 done.set_result(answer)
 
-        put = self._recording.store_state(answer.state, list(answer.reasons), position_s)
-        after_all(put, *(after(put, start) for start in also)).add_done_callback(on_disk)
-        self.changed()
+        state_stored = self._recording.store_state(answer.state, list(answer.reasons), position_s)
+        after_all(state_stored, *(after(state_stored, start) for start in also)).add_done_callback(on_disk)
+        self.update()
         return done
 
-    def changed(self) -> None:
-        """Start or stop reminders and publish the state, after it may have changed."""
-        self.watch.look()
+    def update(self) -> None:
+        """Start or stop reminders and publish the call, after the state may have changed."""
+        self.watch.update()
         if self._recording.pause_reasons.state is not self._state:
             self._state, self.since = self._recording.pause_reasons.state, utc_now()
         self._recording.call.publish()

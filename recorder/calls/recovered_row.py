@@ -1,4 +1,4 @@
-"""What a dead daemon had acknowledged of a call, brought together with what its container says. Pure."""
+"""The row of a recording that a daemon left open, amended by the pause state that it had acknowledged. Pure."""
 
 from typing import Any
 
@@ -9,23 +9,23 @@ from storage.types import SegmentKind
 
 
 def is_discarded(state: State | None) -> bool:
-    """Tell whether nothing of a call may be left."""
+    """Tell whether the recording was discarded, so that recovery has to destroy it."""
     return state is not None and state.get("state") == PauseState.DISCARDED
 
 
 def is_undecided(state: State | None) -> bool:
-    """Tell whether a call's recording was to be discarded unless something keeps it, and nobody had found that out."""
+    """Tell whether the recording was to be discarded unless it is kept, and that had not been decided."""
     return state is not None and bool(state.get("undecided"))
 
 
 def amended(row: dict[str, Any], state: State | None) -> dict[str, Any]:
-    """Return the row of a container that was left open with what the register knew of the call.
+    """Return the row of a container that was left open, amended by the pause register.
 
-    The register is on disk before an act is acknowledged, the container follows a moment later.
+    The register is on disk before an act is acknowledged; the container is updated a moment later.
 
     Args:
-        row: In JSON form, as the container has it; it is not changed.
-        state: The register's entry; None is a call on which nobody acted.
+        row: The container's row in JSON form; it is not changed.
+        state: The register's entry; None if there was no act on the call.
     """
     kind = _kind_of(state)
     if state is None or kind is None:
@@ -35,7 +35,7 @@ def amended(row: dict[str, Any], state: State | None) -> dict[str, Any]:
     if segments and segments[-1]["kind"] == kind:
         return row
     at_s = state["position_s"]
-    before = [one for one in segments or [_span(0.0, SegmentKind.RECORDING)] if one["start_s"] < at_s]
+    before = [span for span in segments or [_span(0.0, SegmentKind.RECORDING)] if span["start_s"] < at_s]
     if before:
         before[-1] = before[-1] | {"end_s": at_s}
     return row | {"segments": [*before, _span(at_s, kind, _reason(kind, state))]}
@@ -53,7 +53,7 @@ def _kind_of(state: State | None) -> SegmentKind | None:
         PauseState.OUT_OF_SCOPE: SegmentKind.OUT_OF_SCOPE,
         PauseState.VOICEMAIL: SegmentKind.VOICEMAIL,
         PauseState.FAX_SUSPECTED: SegmentKind.FAX_SUSPECTED,
-        SegmentKind.FAX: SegmentKind.FAX,  # left by an earlier version
+        SegmentKind.FAX: SegmentKind.FAX,  # written by an earlier version
     }.get(state["state"])
 
 

@@ -1,4 +1,4 @@
-"""Where a 3xx leads, and whether a call may follow it (RFC 3261 section 8.1.3.4). Pure."""
+"""The targets of a 3xx response, and which of them a call may follow (RFC 3261 section 8.1.3.4). Pure."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ from sip.message import is_ip, split_values, strip_quoted, user_part
 from sip.options import Address, TransportKind
 
 MOST = 5
-"""Redirections that one call follows: more is a loop that nobody means."""
+"""Most redirections that one call follows; more are a loop."""
 
 _URI = re.compile(r"<?\s*sip:(?:[^@<>]*@)?(\[[0-9A-Fa-f:.]+\]|[^\s:;?>\[\]]+)(?::(\d{1,5}))?([^>]*)", re.IGNORECASE)
 _QUALITY = re.compile(r";\s*q\s*=\s*([01](?:\.\d{1,3})?)", re.IGNORECASE)
@@ -18,16 +18,16 @@ _TRANSPORT = re.compile(r";\s*transport\s*=\s*(\w+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirection:
-    """Where to dial instead."""
+    """An address and user part to dial instead."""
 
     target: Address
     user: str
 
 
 def redirections(headers: Iterable[Header]) -> list[Redirection]:
-    """Return where the Contact headers of a 3xx lead, the best first; what is no SIP URI with an address is left out.
+    """Return the targets in the Contact headers of a 3xx, best first; others than SIP URIs with an IP are left out.
 
-    Names are left out too: only addresses can be held against the networks of our peers.
+    Host names are left out because only IP addresses can be compared with the networks of the peers.
     """
     contacts = [part for name, value in headers if name.lower() == "contact" for part in split_values(value)]
     ranked = sorted(contacts, key=lambda contact: -_quality(contact))
@@ -58,12 +58,12 @@ def _quality(contact: str) -> float:
 
 @dataclass(slots=True)
 class RedirectHistory:
-    """What one call has followed so far."""
+    """The redirections that one call has followed."""
 
     seen: set[Redirection] = field(default_factory=set)
 
     def next(self, headers: Iterable[Header], is_peer: Callable[[str], bool]) -> Redirection | None:
-        """Return where the call goes now: a peer of ours, not where it has been, and not for ever."""
+        """Return the next target: a peer that was not tried yet; None if there is none or MOST were followed."""
         if len(self.seen) >= MOST:
             return None
         for found in redirections(headers):

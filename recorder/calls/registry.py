@@ -1,6 +1,6 @@
 """Which call each leg belongs to, and the boundary between calls. Call thread only.
 
-A bug in one call is stopped here: it is logged once, that call is ended, the others go on.
+An exception in one call is caught here: it is logged once, that call is ended, and the others go on.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ class CallRegistry:
     """The calls in progress by their legs.
 
     Args:
-        services: The daemon's parts.
+        services: The daemon's services.
 
     Attributes:
-        faults: How many internal errors ended a call or refused it.
-        when_ended: Called with each call that has ended.
+        faults: How many internal errors ended or refused a call.
+        when_ended: Functions to call with each call that has ended.
     """
 
     def __init__(self, services: CallServices) -> None:
@@ -39,31 +39,31 @@ class CallRegistry:
         return self._calls
 
     def call_of(self, leg: LegId) -> SipCall | None:
-        """Return the call that a SIP leg belongs to."""
+        """Return the call that a SIP leg belongs to, or None."""
         return self._calls.get(leg)
 
     def call_of_media(self, leg: MediaLegId) -> SipCall | None:
-        """Return the call that a media leg belongs to."""
+        """Return the call that a media leg belongs to, or None."""
         return self._media.get(leg)
 
     def adopt(self, leg: LegId, call: SipCall) -> None:
-        """Have the events of a leg come to a call from now on."""
+        """Hand the events of a SIP leg to a call from now on."""
         self._calls[leg] = call
         call.legs.every.append(leg)
 
     def adopt_media(self, leg: MediaLegId, call: SipCall) -> None:
-        """Have what the media core sees on a leg come to a call from now on."""
+        """Hand the events of a media leg to a call from now on."""
         self._media[leg] = call
 
     def ended(self, call: SipCall) -> None:
-        """Forget a call: nothing of it is left but what is being filed."""
+        """Remove a call that has ended; only its filing keeps it in memory then."""
         for leg in call.legs.every:
-            if self._calls.get(leg) is call:  # it may be another call's by now
+            if self._calls.get(leg) is call:  # a transfer may have given the leg to another call
                 del self._calls[leg]
         if call.recorded is not None:
             self._media = {leg: owner for leg, owner in self._media.items() if owner is not call}
-        for tell in self.when_ended:
-            tell(call)
+        for notify in self.when_ended:
+            notify(call)
 
     def guard(
         self,
@@ -72,10 +72,10 @@ class CallRegistry:
         *args: object,
         otherwise: Callable[[], None] | None = None,
     ) -> None:
-        """Call a function; if it fails, end the call that it is about, and call ``otherwise``."""
+        """Run a function; if it raises, end ``call`` and run ``otherwise``."""
         try:
             fn(*args)
-        except Exception:  # noqa: BLE001 - the boundary between calls: a bug of one ends here
+        except Exception:  # noqa: BLE001 - the boundary between calls: an error in one must not end others
             self.faults += 1
             self._services.alarm("call_fault")
             _log.exception("%s: internal error, %s", _described(call), "call refused" if call is None else "call ended")
@@ -88,15 +88,15 @@ class CallRegistry:
         try:
             call.stop("internal_error")
         except Exception:  # noqa: BLE001 - as above
-            _log.exception("%s: internal error while it was ended; its legs are forgotten", _described(call))
-        if any(self._calls.get(leg) is call for leg in call.legs.every):  # it failed on its way out
+            _log.exception("%s: internal error while the call was ended; its legs are removed", _described(call))
+        if any(self._calls.get(leg) is call for leg in call.legs.every):  # it failed before it was removed
             self.ended(call)
             with contextlib.suppress(Exception):
                 call.finish("internal_error")
 
 
 def _described(call: SipCall | None) -> str:
-    """Return what the log calls a call; one that is not recorded has no id."""
+    """Return the name of a call for the log; only a recorded call has an id."""
     if call is None:
         return "new call"
     return f"call {call.recorded.id}" if call.recorded is not None else "call that is not recorded"

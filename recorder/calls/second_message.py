@@ -1,8 +1,7 @@
-"""The second message, played to the outside party in the middle of a call because somebody asks for it.
+"""Plays the second message to the outside party of a joined call, when an officer or a person asks for it.
 
-Runs on the call thread. The message takes the officer's place in what that party hears, and nothing else changes: the
-officer goes on hearing them, the recording goes on or stays paused, and the notice - which came before the joining - is
-proven or not as it was.
+The outside party hears the message instead of the officer. Nothing else changes: the officer hears the outside party,
+the recording goes on or stays paused, and the proof of the notice stays as it was. Call thread only.
 """
 
 from audio.types import LegId as MediaLegId
@@ -16,25 +15,25 @@ from recorder.rules.pausing import RefusedError
 
 ENDED = "call.second_message.ended"
 _FIRST_TAG = 1000
-"""Above every tag of `recorder.calls.announcer`: the table is not told of the end of these."""
+"""Above every tag of `recorder.calls.announcer`: the end of these prompts is no event for the call's table."""
 
 
 class NoSecondMessage:
-    """That of a call that is copied to us: nobody in it hears us."""
+    """The second message of a recording session, in which nothing can be played."""
 
     state = "off"
 
     def play(self, by: str) -> Act:
-        """Refuse."""
+        """Raise RefusedError."""
         raise RefusedError("this call is copied to the recorder by another system: nothing can be played in it")
 
 
 class SecondMessage(Component[BridgedCall]):
-    """The second message of one call; that it was begun is the table's to know, and to forget for another listener.
+    """Plays the second message in one call.
 
     Args:
         call: The call.
-        recording: Its recording.
+        recording: The recording.
     """
 
     def __init__(self, call: BridgedCall, recording: Recording) -> None:
@@ -42,12 +41,12 @@ class SecondMessage(Component[BridgedCall]):
         self._recording = recording
         self._tag = _FIRST_TAG
         self._leg: MediaLegId | None = None
-        """Where it plays now."""
+        """The leg to which it is being played, or None."""
         self._by = ""
 
     @property
     def state(self) -> str:
-        """Return how it stands; see `recorder.calls.recorded_part.SecondMessagePlayback`."""
+        """Return the state; see `recorder.calls.recorded_part.SecondMessagePlayback`."""
         call = self._call
         if self._recording.sounds.second is None:
             return "off"
@@ -56,10 +55,11 @@ class SecondMessage(Component[BridgedCall]):
         return "played" if call.progress.second_played else "ready"
 
     def play(self, by: str) -> Act:
-        """Begin to play it; see `recorder.calls.recorded_part.SecondMessagePlayback`.
+        """Play the message; see `recorder.calls.recorded_part.SecondMessagePlayback`.
 
         Raises:
-            RefusedError: None is set, the sides are not joined, the call is away, that party is on hold, or it plays.
+            RefusedError: No message is set, the sides are not joined, the call is out of scope, the outside party has
+                the call on hold, or the message is being played.
         """
         call = self._call
         second, outside = self._recording.sounds.second, call.sides[call.progress.outside]
@@ -77,21 +77,21 @@ class SecondMessage(Component[BridgedCall]):
         self._leg, self._by, call.progress.second_played = outside.leg.id, by, True
         outside.leg.play(second.prompt, tag=self._tag)
         if self._recording.in_progress is not None:
-            # Were we killed, the container would still say that it was played.
-            self._recording.in_progress.describe(self._recording.row())
+            # Recovery reads from the container's row that it was played.
+            self._recording.in_progress.update_row(self._recording.row())
         call.publish()
         return self._done()
 
     def ended(self, event: PromptEnded) -> bool:
-        """Take the end of a prompt; tell whether it was one of these."""
+        """Handle the end of a prompt; return whether it was a second message of this class."""
         if event.tag == self._tag:
             call = self._call
-            is_there = call.legs.of(call.progress.outside) is not None  # else what was sent was heard by nobody
-            self._end(is_complete=event.complete and is_there)
+            is_connected = call.legs.of(call.progress.outside) is not None
+            self._end(is_complete=event.complete and is_connected)
         return event.tag > _FIRST_TAG
 
     def cut_off(self) -> None:
-        """Stop: the caller who heard it is gone, or the call is over."""
+        """Note that the message was not heard in full, because its hearer has left or the call is over."""
         self._end(is_complete=False)
 
     def _end(self, *, is_complete: bool) -> None:

@@ -1,8 +1,8 @@
-"""How recording sessions stood, by what their clients call them: a session that comes back begins as it was left.
+"""The last pause states of recording sessions, by the names that their clients gave: a returning session stays paused.
 
-A session comes back after we were restarted, when its client tries again, or when it fails over to another address.
-What holds its pause is on disk before the pause is acknowledged, and is known before anything of the new session is
-kept (design section 5). Names of sessions are kept as digests: some clients put numbers into them.
+A session returns after the recorder was restarted, when its client tries again, or when it fails over to another
+address. The pause state is on disk before the pause is acknowledged, and is read before anything of the new session is
+stored (design section 5). Names are stored as digests, because some clients put phone numbers into them.
 """
 
 import hashlib
@@ -18,21 +18,21 @@ from recorder.rules.pausing import HOLD, Final, PauseState
 from storage import state_journal
 
 REGISTER = "sessions.journal"
-"""Its name, in the home's folder of states."""
+"""The journal's name, in the home's folder of states."""
 
 KEPT_S = 24 * 3600.0
-"""How long it is known how a session was left: longer than any call."""
+"""How long a state is kept: longer than any call."""
 MOST = 5000
-"""Sessions that are kept; the oldest go first."""
+"""Most names that are kept; the oldest are removed first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftSession:
-    """How a session was left.
+    """The last pause state of a session.
 
     Attributes:
-        reasons: What holds its pause; hold is SIP's and not among them.
-        final: That recording has ended for good, and how, or None.
+        reasons: The pause reasons, without SIP hold.
+        final: The final state, if recording has ended, or None.
     """
 
     reasons: frozenset[str] = frozenset()
@@ -40,11 +40,11 @@ class LeftSession:
 
 
 class SessionRegister:
-    """The file of sessions. Call thread, but the executor writes the file.
+    """The journal of sessions. Call thread only; the executor's thread writes.
 
     Args:
-        path: The file.
-        executor: Writes; the same as the register of pauses has.
+        path: The journal.
+        executor: Writes the journal; the same as for the pause register.
         now: Wall clock, seconds since 1970.
     """
 
@@ -52,33 +52,33 @@ class SessionRegister:
         self._executor = executor
         self._now = now
         self.is_known = True
-        """What earlier sessions were left in could be read; if not, every session begins paused."""
+        """Whether the journal could be read; if not, every session begins paused."""
         self._states: dict[str, Any] = {}
         try:
             self._states = state_journal.read_states(path)
         except OSError:
             self.is_known = False
-        self._states = {name: one for name, one in self._states.items() if self._is_recent(one)}
+        self._states = {name: state for name, state in self._states.items() if self._is_recent(state)}
         self._journal = state_journal.StateJournal(path)
 
     def left(self, sessions: Iterable[str], groups: Iterable[str] = ()) -> LeftSession:
-        """Return how a session was left that has any of these names.
+        """Return the last state of a session that has any of these names.
 
         Args:
-            sessions: Names of the session itself.
-            groups: Names of its group: an opt-out, and a recording that was discarded, hold for the rest of the call,
-                whoever it is transferred to; a pause is of one session.
+            sessions: Names of the session itself: its pause reasons count.
+            groups: Names of its group: only final states count, since an opt-out or a discard holds for the rest of
+                the call, whoever it is transferred to.
         """
-        own = [one for one in map(self._of, sessions) if one is not None]
-        kin = [one for one in map(self._of, groups) if one is not None]
-        reasons = frozenset(reason for one in own for reason in one["reasons"])
-        finals = [Final(one["state"]) for one in (*own, *kin) if one["state"] in _FINAL]
+        of_session = [state for state in map(self._of, sessions) if state is not None]
+        of_group = [state for state in map(self._of, groups) if state is not None]
+        reasons = frozenset(reason for state in of_session for reason in state["reasons"])
+        finals = [Final(state["state"]) for state in (*of_session, *of_group) if state["state"] in _FINAL]
         return LeftSession(reasons=reasons, final=max(finals, key=_FINAL.index, default=None))
 
     def put(
         self, sessions: Iterable[str], groups: Iterable[str], *, state: PauseState, reasons: Iterable[str]
     ) -> "Future[None]":
-        """Record how a session stands; the future is done when that is on disk."""
+        """Store the pause state of a session; the future is done when it is on disk."""
         kept = sorted(set(reasons) - {HOLD})
         is_final = state.value in _FINAL
         fields = {"state": state.value, "reasons": kept, "at": round(self._now())} if kept or is_final else None
@@ -92,8 +92,8 @@ class SessionRegister:
         return self._executor.submit(self._journal.save, changes, dict(self._states))
 
     def _outdated(self) -> dict[str, None]:
-        """Take away what nobody will ask for any more."""
-        old = [name for name, one in self._states.items() if not self._is_recent(one)]
+        """Remove old states, and return their names for the journal."""
+        old = [name for name, state in self._states.items() if not self._is_recent(state)]
         old += list(self._states)[: max(len(self._states) - MOST, 0)]
         for name in old:
             self._states.pop(name, None)
@@ -108,7 +108,7 @@ class SessionRegister:
 
 
 _FINAL = (Final.OPTED_OUT.value, Final.DISCARDED.value)
-"""The ends that a session comes back with, the stronger one last."""
+"""The final states with which a session returns, the one that takes precedence last."""
 
 
 def _digest(name: str) -> str:

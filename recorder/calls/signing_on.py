@@ -1,4 +1,4 @@
-"""Signing on at a phone, from a page or by a code that was keyed there: alarm, audit log, then the file."""
+"""Signs an operator on at a phone, from a page or by a code that was keyed there: alarm, audit log, then the file."""
 
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -11,7 +11,7 @@ from recorder.rules.policy import Extension
 from recorder.rules.sign_on import SignOn, displaced
 
 CLASH = "sign_on_clash"
-"""The alarm: somebody took over a phone at which somebody else was signed on, or which is configured as theirs."""
+"""The alarm: an operator took over a phone at which another one is signed on or configured."""
 SIGN_ON = access.Act.SIGN_ON.value
 
 
@@ -27,16 +27,16 @@ def sign_on(
     """Sign an operator on at a nominated extension.
 
     Args:
-        services: The daemon's parts.
-        extension: Where.
-        account: Who signs on.
-        operator: The same, as calls name them.
-        is_proven: Whether they keyed a code at the phone.
-        details: For the entry in the audit log.
+        services: The daemon's services.
+        extension: The extension of the phone.
+        account: The account that signs on.
+        operator: The account's name in calls.
+        is_proven: Whether a code was keyed at the phone.
+        details: Further details for the audit entry.
 
     Returns:
-        Done when it is in the audit log and on disk. OSError: it could not be stored; SignOnClashError: somebody else
-        signed on meanwhile. The phone is whose it was then.
+        A future, done when the sign-on is in the audit log and on disk. It has an OSError if it could not be stored,
+        and a SignOnClashError if somebody else signed on meanwhile; then the sign-on has no effect.
     """
     instead_of = displaced(operator, extension, services.sign_ons.of(extension.number))
     if instead_of is not None:

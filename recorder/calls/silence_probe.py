@@ -1,7 +1,7 @@
-"""Probing a call in which nobody is heard. Call thread only.
+"""Probes a call in which no media arrives from either side. Call thread only.
 
-A BYE may be lost with the PBX that sent it. Silence is no hang-up, but a side that no longer knows the dialog says so
-(481, or nothing at all: RFC 3261 section 12.2.1.2), and then the call is over.
+A PBX may restart and lose a call without a BYE. Silence alone does not end a call. A re-offer does: a side that no
+longer has the dialog answers 481, or does not answer (RFC 3261 section 12.2.1.2).
 """
 
 from recorder.calls.bridged_call import BridgedCall
@@ -9,11 +9,11 @@ from recorder.calls.component import Component
 from recorder.calls.rules.call_events import CallState, Side
 
 PROBE_AFTER = 5
-"""A call in which nobody is heard is probed after so many times the silence that is reported."""
+"""Interval of probes, in multiples of ``[media] dead_rtp_s``."""
 
 
 class SilenceProbe(Component[BridgedCall]):
-    """Asks both sides whether they are still there, as long as neither is heard."""
+    """Sends re-offers to both sides while no media arrives from either."""
 
     def __init__(self, call: BridgedCall) -> None:
         super().__init__(call)
@@ -21,14 +21,14 @@ class SilenceProbe(Component[BridgedCall]):
         self._is_probing = False
 
     def fell_silent(self, side: Side) -> None:
-        """Note that no media arrives from a side any more."""
+        """Note that media has stopped arriving from a side."""
         self._silent.add(side)
         if self._is_silence and not self._is_probing:
             self._is_probing = True
             self._wait()
 
     def heard(self, side: Side) -> None:
-        """Note that media arrives from a side again."""
+        """Note that media is arriving from a side again."""
         self._silent.discard(side)
 
     @property
@@ -47,5 +47,5 @@ class SilenceProbe(Component[BridgedCall]):
         for side, party in call.sides.items():
             leg = call.legs.of(side)
             if leg is not None:
-                call.services.endpoint.offer(leg, party.make_offer(party.codecs, party.told))
+                call.services.endpoint.offer(leg, party.make_offer(party.codecs, party.local_direction))
         self._wait()

@@ -1,4 +1,4 @@
-"""What the registry knows of a call: it gets the events of its legs, can be stopped, and is finished once."""
+"""The interface of a call for the registry: it receives the events of its legs, and can be stopped."""
 
 from abc import ABC, abstractmethod
 
@@ -10,13 +10,13 @@ from sip.events import LegId, SipEvent
 
 
 class SipCall(ABC):
-    """A call on SIP legs.
+    """A call or a recording session, with its SIP legs.
 
     Attributes:
-        services: The daemon's parts.
-        legs: Its SIP legs.
-        clock: Its clock.
-        recorded: The part of the call that has a recording; None where nothing of it is recorded.
+        services: The daemon's services.
+        legs: The SIP legs.
+        clock: The call's clock.
+        recorded: The recorded part; None if nothing is recorded.
     """
 
     services: CallServices
@@ -30,8 +30,8 @@ class SipCall(ABC):
 
     @abstractmethod
     def stop(self, reason: str) -> None:
-        """End the call from our side."""
+        """End the call for a reason of the recorder's own."""
 
     @abstractmethod
     def finish(self, end: str) -> None:
-        """Settle the outcome and release everything; the legs have ended already or are about to."""
+        """Release the media, and close the recording if there is one; called once, when the legs end."""

@@ -1,7 +1,7 @@
-"""Keys on their way from a session description to the media core, and their end in this process (RFC 4568).
+"""Passes SRTP keys from session descriptions to the media core, and wipes them here (RFC 4568).
 
-Python cannot promise that no copy of a key stays: the message that brought it is text. What can be overwritten is, once
-the core has it; ours stay as long as an offer may have to say them again.
+Python cannot guarantee that no copy of a key stays in memory: the SIP message that brought it is a string. The buffers
+that can be overwritten are, once the core has the key. The recorder's own keys stay while an offer may repeat them.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from sip.sdp import Description
 
 
 def for_core(pair: KeyPair | None) -> SrtpKeys | None:
-    """Return what the media core has to know of a pair of keys, which still are the pair's: nothing is copied."""
+    """Return a key pair as the media core takes it; the key bytes are shared, not copied."""
     return None if pair is None else SrtpKeys(send=_key(pair.ours), receive=_key(pair.theirs))
 
 
@@ -21,14 +21,14 @@ def _key(crypto: Crypto) -> SrtpKey:
 
 
 def wipe_offered(description: Description) -> None:
-    """Overwrite every key that a peer's description has, taken or not."""
+    """Overwrite every key in a peer's description, used or not."""
     for stream in description.streams:
         for crypto in stream.cryptos:
             crypto.wipe()
 
 
 def wipe_others(ours: Iterable[Crypto], kept: Iterable[Crypto]) -> None:
-    """Overwrite keys of ours but those that are kept, under whatever tag."""
+    """Overwrite the recorder's keys except those in ``kept``, which are compared by name, not by tag."""
     names = {crypto.name for crypto in kept}
     for crypto in ours:
         if crypto.name not in names:

@@ -1,4 +1,4 @@
-"""The media of a call, as its transfers use them."""
+"""The interface of a call's media for its transfers."""
 
 from abc import ABC, abstractmethod
 
@@ -9,19 +9,20 @@ from sip.sdes import Srtp
 
 
 class TransferMedia(ABC):
-    """Offers to and answers of somebody who is to take the place of a side.
+    """The media of a transfer target.
 
-    After `answered` and `called`, `Transfers.ready` or `Transfers.failed` follows.
+    `answered` and `called` lead to `Transfers.ready` or `Transfers.failed`.
     """
 
     @abstractmethod
     def offer(self, host: str | None, srtp: Srtp, session: LocalStream | None = None) -> Body | None:
-        """Return the offer to a transfer target, None to have them make it.
+        """Return the offer to a transfer target; None asks the target to make the offer.
 
         Args:
-            host: Where their signalling comes from; None where it is not known.
-            srtp: Whether their audio is to be encrypted; OPTIONAL is as that of the one who stays.
-            session: What our descriptions on their leg were so far, where another call lends it: they go on.
+            host: The host that their SIP messages come from; None if it is not known.
+            srtp: Whether their audio is encrypted; OPTIONAL is as that of the party who stays.
+            session: The recorder's last description on their leg, if it comes from another call: the new description
+                continues it (RFC 3264 section 8).
 
         Raises:
             PortsExhaustedError: No ports are left.
@@ -29,20 +30,20 @@ class TransferMedia(ABC):
 
     @abstractmethod
     def answered(self, body: Body | None) -> None:
-        """Take the transfer target's answer, or the offer that they were asked for."""
+        """Handle the transfer target's answer, or the offer that they were asked to make."""
 
     @abstractmethod
     def called(self, event: CallOffered) -> None:
-        """Take the offer of a transfer target who calls, and answer."""
+        """Handle the INVITE of a transfer target who calls the recorder, and answer it."""
 
     @abstractmethod
     def drop(self) -> None:
-        """Give back what a transfer target who will not be joined had."""
+        """Release the media of a transfer target who will not be joined."""
 
     def srtp_of(self, side: Side) -> Srtp:
-        """Return whether a side's audio is encrypted; what does not come here is not known to be."""
+        """Return whether a side's audio is encrypted; OFF if the recorder does not have the media."""
         return Srtp.OFF
 
     def session_of(self, side: Side) -> LocalStream | None:
-        """Return what our descriptions to a side are; None where they are not ours."""
+        """Return the recorder's description to a side; None if the recorder does not write it."""
         return None

@@ -1,6 +1,6 @@
-"""Who may have a party of a call replaced, and how it is asked for: REFER, INVITE with Replaces, or another name.
+"""Accepts or refuses requests for a transfer: REFER, INVITE with Replaces, or a new identity on a leg.
 
-What follows is `recorder.calls.transferring`'s. Call thread only.
+`recorder.calls.transferring` carries the transfer out. Call thread only.
 """
 
 import logging
@@ -19,14 +19,14 @@ _log = logging.getLogger(__name__)
 
 
 class TransferRequests(Component[TransferableCall]):
-    """Takes requests to transfer one call.
+    """Accepts or refuses requests to transfer one call.
 
     Args:
         call: The call.
-        transfers: Its transfers.
-        registry: Knows the other calls.
-        plan: Where numbers lead.
-        intake: Takes calls in that go to a nominated extension.
+        transfers: Replaces parties.
+        registry: Which call each leg belongs to.
+        plan: The dial plan.
+        intake: Makes a passthrough call a recorded one.
     """
 
     def __init__(
@@ -44,20 +44,20 @@ class TransferRequests(Component[TransferableCall]):
         self._intake = intake
 
     def referred(self, side: Side, event: ReferReceived) -> None:
-        """Take a REFER of the party on a side."""
+        """Handle a REFER from the party on a side."""
         status = self._why_refused(event.source)
         if status is None and event.replaced_leg is not None:
             status = self._refer_to_call(side, event, event.replaced_leg)
         elif status is None:
             status = self._refer_to_number(side, event)
         if status is not None:
-            _log.info("a transfer is refused with %d", status)
+            _log.info("A transfer is refused with %d", status)
             self._call.services.endpoint.refuse_refer(event.leg, status)
 
     def offered(self, side: Side, event: CallOffered) -> int | None:
-        """Take an INVITE that asks to take the place of a side (RFC 3891); return the status that refuses it, if any.
+        """Handle an INVITE with Replaces (RFC 3891); return the status to refuse it with, or None.
 
-        It is believed who calls, since only our side of the recorder may do this at all.
+        The caller's identity is trusted, because only peers inside may send this.
         """
         status = self._why_refused(event.source)
         if status is not None:
@@ -71,17 +71,17 @@ class TransferRequests(Component[TransferableCall]):
         return None
 
     def renamed(self, side: Side, event: IdentityChanged) -> None:
-        """Put another party on a side, where a peer that may name parties says that its leg changed hands."""
+        """Replace the party on a side if a peer inside gives the leg a new identity."""
         known = self._call.parties[side]
         if not self._plan.is_inside(event.source) or is_same_number(known.number, event.user):
             return
         if known.extension is not None and not names_line(event.user, self._plan.is_known):
-            return  # a caller of another name is somebody else, who has to hear the notice
+            return  # an officer may have a display name; for an outside party any new name is a new person
         target = self._plan.party_at(event.user)
         if side in self._call.parties.called:
             target = answering_for(known, target)
         if self._call.progress.state is not CallState.JOINED:
-            self._call.put_party(side, target)  # it counts when the sides are joined
+            self._call.put_party(side, target)  # evaluated when the sides are joined
             return
         self._transfers.begin(Transfer(side=side, party=target, has_leg=False))
         self._transfers.ready()
@@ -117,15 +117,15 @@ class TransferRequests(Component[TransferableCall]):
         return None
 
     def _refer_to_call(self, side: Side, event: ReferReceived, replaced: LegId) -> int | None:
-        """Join this call with another of ours, the one that the transferor has asked on (attended transfer)."""
-        mine, other = self._call, self._registry.call_of(replaced)
-        if not isinstance(other, TransferableCall) or other is mine or not other.is_talking:
+        """Join this call with the transferor's consultation call, if that is through the recorder too."""
+        call, other = self._call, self._registry.call_of(replaced)
+        if not isinstance(other, TransferableCall) or other is call or not other.is_talking:
             return 603
-        there = other.legs.side_of(replaced)
-        assert there is not None
+        other_side = other.legs.side_of(replaced)
+        assert other_side is not None
         self._call.services.endpoint.accept_refer(event.leg)
-        if other.progress.is_nominated and not mine.progress.is_nominated:  # the recording goes on where there is one
-            other.take_from(there, mine, side.other, referrer=event.leg)
+        if other.progress.is_nominated and not call.progress.is_nominated:  # the call that has a recording goes on
+            other.take_from(other_side, call, side.other, referrer=event.leg)
         else:
-            self._transfers.take_from(side, other, there.other, referrer=event.leg)
+            self._transfers.take_from(side, other, other_side.other, referrer=event.leg)
         return None

@@ -1,6 +1,6 @@
-"""The media of somebody who is to take the place of a side of a recorded call. Call thread only.
+"""The media of a transfer target of a recorded call. Call thread only.
 
-Who they are, and what follows from it, is `recorder.calls.transferring`'s.
+`recorder.calls.transferring` carries the transfer out.
 """
 
 import logging
@@ -21,14 +21,14 @@ _log = logging.getLogger(__name__)
 
 
 class TransferTarget(Component[BridgedCall], TransferMedia):
-    """The transfer target's media, while there is one.
+    """The media of the current transfer target.
 
     Args:
         call: The call.
-        transfers: Its transfers.
+        transfers: Replaces parties.
 
     Attributes:
-        party: It, or None.
+        party: The target's media; None if there is no target.
     """
 
     def __init__(self, call: BridgedCall, transfers: Transfers) -> None:
@@ -37,14 +37,14 @@ class TransferTarget(Component[BridgedCall], TransferMedia):
         self.party: PartyMedia | None = None
 
     def offer(self, host: str | None, srtp: Srtp, session: LocalStream | None = None) -> Body:
-        """Offer what can be bridged to the one who stays, from a leg of its own."""
+        """Open a media leg, and return an offer of the codecs that can be bridged to the party who stays."""
         self.party = party = self._call.sides.new("transfer target")
         party.continued = session
         party.signals_from = host
         return self._call.sides.offer_by(party, srtp, self._staying)
 
     def answered(self, body: Body | None) -> None:
-        """Take the transfer target's answer."""
+        """Handle the transfer target's answer."""
         call, party = self._call, self.party
         assert party is not None
         try:
@@ -58,7 +58,7 @@ class TransferTarget(Component[BridgedCall], TransferMedia):
             self._transfers.ready()
 
     def called(self, event: CallOffered) -> None:
-        """Answer one who calls; their offer has to fit the one who stays."""
+        """Answer the INVITE of a transfer target, if its offer can be bridged to the party who stays."""
         call = self._call
         self.party = party = call.sides.new("transfer target")
         try:
@@ -73,7 +73,7 @@ class TransferTarget(Component[BridgedCall], TransferMedia):
             self._transfers.ready()
 
     def take(self) -> PartyMedia | None:
-        """Return the media, which is the caller's from here on, or None."""
+        """Give up the target's media to the caller of this method; return None if there are none."""
         party, self.party = self.party, None
         return party
 
@@ -88,7 +88,7 @@ class TransferTarget(Component[BridgedCall], TransferMedia):
         return Srtp.REQUIRED if self._call.sides[side].is_secure else Srtp.OFF
 
     def session_of(self, side: Side) -> LocalStream | None:
-        """Return what our descriptions to a side are."""
+        """Return the recorder's description to a side."""
         return self._call.sides[side].session
 
     @property

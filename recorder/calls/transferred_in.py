@@ -1,7 +1,7 @@
-"""A passthrough call that goes to a nominated extension: rung first, then announced, then recorded (ADR 16).
+"""A passthrough call that is transferred to a nominated extension, and becomes a recorded call (ADR 16).
 
-Until the officer answers, everything stays as it was. Then the party who stays gets media here, by a re-INVITE, and
-hears the notice while the officer is held. Call thread only.
+The officer is rung first. Until they answer, the passthrough call stays as it was. Then a re-INVITE brings the media of
+the party who stays to the recorder, and they hear the notice while the officer is held. Call thread only.
 """
 
 import logging
@@ -26,12 +26,12 @@ _log = logging.getLogger(__name__)
 
 
 def offer_in_place(origin: Call, stays: Side, number: str) -> CallOffered:
-    """Return what the party who stays would have offered us, had they called the number.
+    """Return the INVITE that the party who stays would have sent if they had called the extension.
 
     Args:
-        origin: Their call until now.
-        stays: Their side of it.
-        number: The nominated extension that they get.
+        origin: The passthrough call.
+        stays: The side of the party who stays.
+        number: The nominated extension.
     """
     leg = origin.legs.of(stays)
     assert leg is not None
@@ -44,13 +44,13 @@ def offer_in_place(origin: Call, stays: Side, number: str) -> CallOffered:
 
 
 class PickUp(Dialling):
-    """Takes the INVITE of an officer who picks the call up, in the place of dialling B.
+    """Uses the INVITE of an officer who picks the call up, instead of dialling B.
 
     Args:
-        call: The call that they have from then on.
-        choice: Where it goes.
-        registry: Gets B's leg.
-        plan: Where numbers lead.
+        call: The recorded call.
+        choice: The route and its targets.
+        registry: Which call each leg belongs to.
+        plan: The dial plan.
         picker: The officer's INVITE.
         recorded: The recorded part of the call.
     """
@@ -70,7 +70,7 @@ class PickUp(Dialling):
         self._recorded = recorded
 
     def dial(self, index: int) -> None:
-        """Answer the officer's INVITE; what cannot be bridged is refused with 488."""
+        """Answer the officer's INVITE; refuse it with 488 if its offer cannot be bridged."""
         call, picker, recorded = self._call, self._picker, self._recorded
         party, call.legs.b = recorded.sides[Side.B], picker.leg
         self._registry.adopt(picker.leg, call)
@@ -89,18 +89,18 @@ class PickUp(Dialling):
 
 
 class TransferredInMedia(BridgedMedia):
-    """The media of the call that they have from then on; A is the party who stays, B the officer.
+    """The media of the recorded call: A is the party who stays, B the officer.
 
     Args:
-        call: The call.
-        recorded: Its recorded part.
-        dialling: Its dialling.
-        transfers: Its transfers.
-        requests: What is asked for of them.
-        plan: Where numbers lead.
+        call: The recorded call.
+        recorded: The call's recorded part.
+        dialling: Dials B.
+        transfers: Replaces parties.
+        requests: Accepts or refuses requests for a transfer.
+        plan: The dial plan.
         groups: Acts on more than one recording.
-        origin: The party's call until now.
-        registry: Gets the leg that the other call hands over.
+        origin: The passthrough call.
+        registry: Which call each leg belongs to.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class TransferredInMedia(BridgedMedia):
         self._registry = registry
 
     def open_first(self) -> None:
-        """Open the media of the party who stays, and keep ports for the officer.
+        """Open the media of the party who stays, and reserve ports for the officer.
 
         Raises:
             PortsExhaustedError: No ports are left.
@@ -135,11 +135,11 @@ class TransferredInMedia(BridgedMedia):
             raise
 
     def rang(self, event: LegRang) -> None:
-        """Tell the transferor."""
+        """Notify the transferor of B's provisional response."""
         self._origin.transfers.notify(event.status)
 
     def offer_answered(self, side: Side, event: OfferAnswered) -> None:
-        """Take the answer to an offer of ours; that of an officer who took the call is their answer to it."""
+        """Handle the answer to the recorder's offer; from an officer who picks up it answers the call."""
         was_settled = self._sides[side].is_settled
         super().offer_answered(side, event)
         call = self._call
@@ -147,7 +147,7 @@ class TransferredInMedia(BridgedMedia):
             call.apply(Answered())
 
     def offer_refused(self, side: Side, event: OfferRefused) -> None:
-        """End a call whose party does not come to us: nobody would hear anything."""
+        """End the call if a party refuses to send its media to the recorder."""
         super().offer_refused(side, event)
         if not self._sides[side].is_settled:
             self._call.stop("no_media")
@@ -160,6 +160,6 @@ class TransferredInMedia(BridgedMedia):
         call.services.endpoint.offer(leg, self._sides[Side.A].answer_invite(self._sides[Side.B].codecs))
         self.recorded.announcer.listen_for_keys()
 
-    def refuse_a(self, status: int, said: LegRefused | None, headers: tuple[Header, ...] = ()) -> None:
-        """Give the transfer up: the party who stays goes on in their call."""
+    def refuse_a(self, status: int, refusal: LegRefused | None, headers: tuple[Header, ...] = ()) -> None:
+        """End the transfer; the passthrough call goes on."""
         self._origin.transfers.failed(status)

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from recorder import permissions as access
 from recorder.calls.acts import ActEntry, PauseAnswer, audited
 from recorder.calls.call_services import CallServices
-from recorder.calls.group_acts import audited_each, each
+from recorder.calls.group_acts import act_on_each, audited_each
 from recorder.calls.live_calls import LiveCalls, UnknownCallError
 from recorder.calls.opt_out_acts import OptOutActs
 from recorder.calls.recorded_part import RecordedPart
@@ -165,7 +165,7 @@ class LiveActs:
         def play() -> list[Answer]:
             body.person_of(who)
             theirs = self._permits.of(found.calls(), access.Act.SECOND_MESSAGE, body, who)
-            done = each(theirs.calls, lambda call: call.second.play(signature.actor))
+            done = act_on_each(theirs.calls, lambda call: call.second.play(signature.actor))
             return [audited(self._services, act, signature.of(call.id)) for call, act in done]
 
         return await self._each(play, signature, found)
@@ -180,7 +180,10 @@ class LiveActs:
             order = body.order(details, self._permits.around(person, body))
             gates = [call.controls for call in calls]
             return [
-                act for _, act in each(gates, lambda controls: self._opt_outs.grant_directly(controls, person, order))
+                act
+                for _, act in act_on_each(
+                    gates, lambda controls: self._opt_outs.grant_directly(controls, person, order)
+                )
             ]
 
         return await self._each(grant, signature, found)

@@ -157,7 +157,7 @@ def test_a_call_that_fails_while_it_is_ended_is_filed_and_forgotten(
     talk.right.hush()
     assert (row["id"], row["outcome"], row["reason"]) == (call, "recorded", "internal_error")
     assert talk.live is None
-    assert f"call {call}: internal error while it was ended; its legs are forgotten" in caplog.messages
+    assert f"call {call}: internal error while the call was ended; its legs are removed" in caplog.messages
 
 
 def test_a_call_that_cannot_be_taken_for_an_internal_error_gets_500(

@@ -1,7 +1,7 @@
-"""The words of a call's table: its sides and states, what can happen, what has to be done. Pure.
+"""The sides, states, events and commands of a call's table. Pure.
 
-``A`` is the leg that was offered to us, ``B`` the leg that we dialled. What follows from what is in
-`recorder.calls.rules.call_table`.
+``A`` is the leg that was offered to the recorder, ``B`` the leg that it dialled. `recorder.calls.rules.call_table` has
+the transitions.
 """
 
 import enum
@@ -21,7 +21,7 @@ class Side(enum.Enum):
 
 
 class CallState(enum.Enum):
-    """Where a call is."""
+    """The states of a call."""
 
     OFFERED = "offered"
     NOTICE = "notice"
@@ -44,18 +44,18 @@ class CallState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """The offer was accepted for handling; routing found at least one target."""
+    """The recorder handles the call; its route has at least one target."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rang:
-    """B is ringing; ``has_media`` when it sent early media's SDP."""
+    """B is ringing; ``has_media`` if it sent SDP for early media."""
 
     has_media: bool = False
 
 
 class After(enum.Enum):
-    """What becomes of the recording once a party was replaced, or another one than the dialled answered."""
+    """What follows for the recording when a party was replaced, or another than the dialled party answered."""
 
     RECORD = "it goes on"
     ANNOUNCE = "the one who was not told hears the notice first"
@@ -64,11 +64,11 @@ class After(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """B answered with media that can be joined.
+    """B answered with media that can be bridged.
 
     Attributes:
-        after: What becomes of the recording with the party who answered.
-        officer: The side that has the keys from then on; None leaves it as it was.
+        after: What follows for the recording from the party who answered.
+        officer: The side of the officer from then on; None leaves it as it was.
     """
 
     after: After = After.RECORD
@@ -77,14 +77,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """B came to nothing."""
+    """B refused, or could not be bridged."""
 
     status: int
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A party hung up, cancelled, or its dialog timed out (``is_lost``: nobody hung up)."""
+    """A party hung up, cancelled, or did not answer any more (``is_lost``)."""
 
     side: Side
     is_lost: bool = False
@@ -92,7 +92,7 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class NoticeEnded:
-    """The first message ended; ``complete`` when it was heard in full."""
+    """The notice ended; ``complete`` if it was heard in full."""
 
     complete: bool
 
@@ -109,19 +109,19 @@ class SecondEnded:
 
 @dataclass(frozen=True, slots=True)
 class ToneEnded:
-    """The tone that tells a caller of a failed attempt ended."""
+    """The failure tone ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class TransferBegan:
-    """Somebody is to take the place of a side, and is being called."""
+    """A transfer of the party on a side began; the transfer target is being called."""
 
     side: Side
 
 
 @dataclass(frozen=True, slots=True)
 class TransferTargetAnswered:
-    """The transfer target can be joined; ``officer`` is the side that has the keys from then on."""
+    """The transfer target can be joined; ``officer`` is the side of the officer from then on."""
 
     after: After
     officer: Side
@@ -129,14 +129,14 @@ class TransferTargetAnswered:
 
 @dataclass(frozen=True, slots=True)
 class TransferTargetRefused:
-    """The transfer target came to nothing."""
+    """The transfer target refused, or could not be bridged."""
 
     status: int
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """We end the call: the daemon stops, or an internal error leaves no other way."""
+    """The recorder ends the call, because it stops or because of an internal error."""
 
     reason: str
 
@@ -166,7 +166,7 @@ EVENTS: tuple[type[Event], ...] = (
 
 
 class Play(enum.Enum):
-    """What is played to a leg."""
+    """The kinds of prompts."""
 
     NOTICE = "notice"
     SECOND = "second"
@@ -177,7 +177,7 @@ class Play(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class PlayTo:
-    """Play something to a leg, in the place of what was being played to it."""
+    """Play a prompt to a leg, instead of any that is being played."""
 
     side: Side
     what: Play
@@ -185,19 +185,19 @@ class PlayTo:
 
 @dataclass(frozen=True, slots=True)
 class StopPlaying:
-    """Stop whatever is played to either leg."""
+    """Stop the prompts on both legs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """Tell A that B is ringing; ``early`` joins B's early media, unrecorded."""
+    """Send A a provisional response; ``early`` bridges B's early media, unrecorded."""
 
     early: bool
 
 
 @dataclass(frozen=True, slots=True)
 class JoinEarly:
-    """Let A, who is connected already, hear B's early media, unrecorded."""
+    """Bridge B's early media to A, who was answered already, unrecorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +221,12 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Bridge the legs and, where it is permitted, open the tap."""
+    """Bridge the legs and, if permitted, open the tap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """Put the transfer target in the place of a side, and hang up on whoever was there."""
+    """Replace the party on a side by the transfer target, and hang up the replaced leg."""
 
     side: Side
     after: After
@@ -234,7 +234,7 @@ class Replace:
 
 @dataclass(frozen=True, slots=True)
 class DropTransferTarget:
-    """Give the transfer target up: there is nobody any more to join them with."""
+    """Release the transfer target, because the party who stays has left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +247,7 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The call is over: settle its outcome and give back what it held."""
+    """Release the call's resources, and close its recording; the call is over."""
 
     end: str
 

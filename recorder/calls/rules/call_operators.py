@@ -1,4 +1,4 @@
-"""Whose call it is, and whose it was: officers hand calls over. Pure."""
+"""The officers who have had a call, since officers hand calls over. Pure."""
 
 from collections.abc import Callable, Collection
 
@@ -7,11 +7,11 @@ from recorder.rules.sign_on import Seat
 
 
 class CallOperators:
-    """The officers of one call, in the order in which it came to them.
+    """The officers of one call, in the order in which they had it.
 
     Args:
-        seat_of: Who sits at an extension now.
-        nomination: What the call began with; an internal one has two officers from the start.
+        seat_of: Returns the operator at an extension now.
+        nomination: The call's nomination; an internal call has two officers from the start.
     """
 
     def __init__(self, seat_of: Callable[[Extension], Seat], nomination: Nomination) -> None:
@@ -24,18 +24,18 @@ class CallOperators:
             self._seats.setdefault(nomination.second.number, seat_of(nomination.second))
 
     def add(self, extension: Extension) -> None:
-        """Assign the call to this extension; the officer before keeps their part in it."""
+        """Assign the call to this extension; earlier officers stay in the list."""
         self._seats.setdefault(extension.number, self._seat_of(extension))
         self.now = self._seats[extension.number].operator
 
     def add_participant(self, extension: Extension) -> None:
-        """Add an extension that is on the call too, whoever's call it is."""
+        """Add an extension that is on the call, without assigning the call to it."""
         self._seats.setdefault(extension.number, self._seat_of(extension))
 
     def open(self, extension: Extension) -> None:
-        """Begin the recording as the call of an extension: it is filed under whoever answered.
+        """Assign the call to the extension that answered, before recording begins.
 
-        An officer who was dialled, and whose call another one answered, took no part in it.
+        An officer who was dialled, but did not answer, is removed.
         """
         self.add(extension)
         self.opened_by = self.now
@@ -43,11 +43,11 @@ class CallOperators:
             self._seats.pop(self.first.number, None)
 
     def at(self, extensions: Collection[str]) -> frozenset[str]:
-        """Return who of the officers sits at these extensions; whoever came by another one is left out."""
+        """Return the operators of the call at these extensions."""
         return frozenset(self._seats[number].operator for number in extensions if number in self._seats)
 
     def proven_at(self, extensions: Collection[str]) -> frozenset[str]:
-        """Return those of them whose own phone it is, or who keyed a code there."""
+        """Return those of `at` who are at their configured phone, or keyed a code at this one."""
         return frozenset(
             self._seats[number].operator
             for number in extensions
@@ -55,22 +55,22 @@ class CallOperators:
         )
 
     def prove(self, extension: str, operator: str) -> None:
-        """Note that a code was keyed at a phone; the call's owner does not change."""
+        """Note that the operator at an extension keyed a code there."""
         seat = self._seats.get(extension)
         if seat is not None and seat.operator == operator:
             self._seats[extension] = Seat(operator=operator, is_proven=True)
 
     @property
     def is_proven(self) -> bool:
-        """Tell whether every officer was at their own phone, or keyed a code there."""
+        """Tell whether every officer was at their configured phone, or keyed a code."""
         return all(seat.is_proven for seat in self._seats.values())
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return everybody whose call it was, each once, the first one first."""
+        """Return the operators who had the call, each once, in order."""
         return tuple(dict.fromkeys(seat.operator for seat in self._seats.values()))
 
     @property
     def extensions(self) -> tuple[str, ...]:
-        """Return every extension whose call it was, the first one first."""
+        """Return the extensions that had the call, in order."""
         return tuple(self._seats)

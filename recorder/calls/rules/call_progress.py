@@ -1,4 +1,4 @@
-"""How far one call has come: the state that the table of `recorder.calls.rules.call_table` works on. Pure."""
+"""The state of one call, which the table of `recorder.calls.rules.call_table` reads and changes. Pure."""
 
 from dataclasses import dataclass
 
@@ -8,26 +8,27 @@ from recorder.rules.policy import Direction, NoticeWhen
 
 @dataclass(slots=True, kw_only=True)
 class CallProgress:
-    """What the rules need to know of one call.
+    """The state of one call.
 
     Attributes:
-        is_nominated: It is announced and recorded; otherwise passed on as it is.
-        direction: Which side is ours.
-        notice_when: The service's rule.
+        is_nominated: The call gets the notice and is recorded; otherwise it is a passthrough call.
+        direction: The direction, which says on which side the officer is.
+        notice_when: When the service plays the notice.
         targets: How many targets the route has.
         has_second: A second message is set.
-        target: Index of the target being dialled.
-        second_wanted: The key was pressed before its message could play.
+        state: The state in the table.
+        target: Index of the target that is being dialled.
+        second_wanted: The key for the second message was pressed before it could be played.
         second_played: The second message was begun.
-        is_second_playing: It is being played now.
-        is_early_heard: A, who is connected, hears B's early media.
+        is_second_playing: The second message is being played now.
+        is_early_heard: A, who was answered, hears B's early media.
         notice_complete: The notice was heard in full; None until it ended.
-        was_joined: The sides were connected.
-        was_cut_off: It ended since a side did not answer any more.
-        transferor: The side whose place a transfer target is to take, while one is called.
-        alone: Who is left when an attempt has failed, and hears so.
-        keys: The side that has the keys, once a transfer has settled it; by the direction until then.
-        end: How it ended.
+        was_joined: The sides were joined.
+        was_cut_off: The call ended because a side did not answer any more.
+        transferor: The side whose party a transfer replaces, while the target is being called.
+        alone: The side that is left after a failed attempt, and hears the failure tone.
+        keys: The officer's side, once an answer or a transfer has changed it; None is by the direction.
+        end: How the call ended.
     """
 
     is_nominated: bool
@@ -51,12 +52,12 @@ class CallProgress:
 
     @property
     def outside(self) -> Side:
-        """Return the leg of the party who hears the notice."""
+        """Return the side of the outside party, who hears the notice."""
         return self.officer.other
 
     @property
     def officer(self) -> Side:
-        """Return the leg of the party who has the keys."""
+        """Return the side of the officer, whose keys control the recording."""
         if self.keys is not None:
             return self.keys
         return Side.A if self.direction is Direction.OUTBOUND else Side.B

@@ -1,11 +1,10 @@
-"""The life of one call, as a table. Pure: events in, commands out; no socket, no clock.
+"""The state table of one call. Pure: events in, commands out.
 
-``A`` is the leg that was offered to us, ``B`` the leg that we dialled. The *outside* party hears the notice; the
-*officer* has the keys. Inbound and internal calls come from outside on A; outbound calls go to the outside on B.
+``A`` is the leg that was offered to the recorder, ``B`` the leg that it dialled. The *outside* party hears the notice;
+the *officer* has the keys. The outside party is on A in inbound and internal calls, and on B in outbound calls.
 
-Every pair of state and event is decided: in `TABLE`, or in `IGNORED` with the reason. A miss is one error. The
-diagram in DESIGN.md is drawn from the table. Sides, states, events and commands are in
-`recorder.calls.rules.call_events`.
+Every pair of state and event is in `TABLE`, or in `IGNORED` with the reason. Any other pair is an error. The diagram
+in DESIGN.md is drawn from the table. `recorder.calls.rules.call_events` has sides, states, events and commands.
 """
 
 from collections.abc import Callable
@@ -51,7 +50,7 @@ from recorder.rules.routing import FAILOVER
 
 
 class UndecidedError(Exception):
-    """An event came in a state that the table does not know: a defect of the recorder."""
+    """The table has no entry for an event in a state: a defect of the recorder."""
 
 
 Transition = Callable[[CallProgress, "Event"], list[Command]]
@@ -128,14 +127,14 @@ def _join(call: CallProgress) -> list[Command]:
 
 
 def _take_keys(call: CallProgress, event: Event) -> After:
-    """Take over who has the keys with the party who answered, and return what becomes of the recording."""
+    """Set the officer's side from the party who answered, and return what follows for the recording."""
     assert isinstance(event, Answered)
     call.keys = event.officer or call.keys
     return event.after
 
 
 def _announce_again(call: CallProgress) -> list[Command]:
-    """Play the notice to the outside party, who has not heard it, while the officer is held."""
+    """Play the notice to an outside party who has not heard it, while the officer is held."""
     call.state, call.notice_complete = CallState.NOTICE_HELD, None
     call.second_wanted = call.second_played = call.is_second_playing = False
     return [PlayTo(call.outside, Play.NOTICE), PlayTo(call.officer, Play.HOLD)]
@@ -178,7 +177,7 @@ def _next_target(call: CallProgress, status: int) -> list[Command] | None:
 
 
 def _ring_again(call: CallProgress) -> list[Command]:
-    """Give A ringback in the place of the early media of a target that is gone."""
+    """Play ringback to A instead of the early media of a target that refused."""
     if not call.is_early_heard:
         return []
     call.is_early_heard = False
@@ -236,7 +235,7 @@ def _transfer_target_refused(call: CallProgress, event: Event) -> list[Command]:
     was_left = call.state is CallState.LEFT_ALONE
     stays = _end_transfer(call).other
     if not was_left:
-        return []  # everything is as it was
+        return []  # the sides are still joined
     reason = refusal_reason(event.status)
     if not call.is_nominated:
         return _finish(call, reason, HangUp(stays))
@@ -245,7 +244,7 @@ def _transfer_target_refused(call: CallProgress, event: Event) -> list[Command]:
 
 
 def _end_transfer(call: CallProgress) -> Side:
-    """Be joined again, and return the side whose place was to be taken."""
+    """Go back to the joined state, and return the side of the transferor."""
     side, call.transferor = call.transferor, None
     assert side is not None
     call.state = CallState.JOINED if call.is_nominated else CallState.THROUGH_JOINED
@@ -296,7 +295,7 @@ def _leaving(call: CallProgress, event: Left) -> str:
 
 
 _UNANSWERED = (CallState.OFFERED, CallState.RINGING_FIRST, CallState.THROUGH_RINGING, CallState.CLEARING)
-"""There the caller has no answer yet, and an INVITE that expires is given up; or the call has failed already."""
+"""States in which a lost leg is a caller who gave up: A is not answered yet, or the call has failed already."""
 
 
 def _stopped(call: CallProgress, event: Event) -> list[Command]:
@@ -339,14 +338,14 @@ TABLE: dict[tuple[CallState, type[Event]], Transition] = {
     (CallState.LEFT_ALONE, Left): _left_alone,
     **{(state, Stopped): _stopped for state in _LIVE},
 }
-"""What each event does in each state."""
+"""The transition for each state and event."""
 
 IGNORED: frozenset[tuple[CallState, type[Event]]] = frozenset(
-    # A prompt that was stopped reports its end after the state has moved on; a key may be pressed at any time.
+    # A stopped prompt reports its end after the state has changed. A key may be pressed at any time.
     {(state, event) for state in CallState for event in (NoticeEnded, SecondWanted, SecondEnded, ToneEnded)}
-    # B's answers may cross what we did to B; B does not exist before it is dialled, so these are late ones.
+    # Responses of B may cross a request to B, and come late.
     | {(state, event) for state in CallState for event in (Rang, Answered, Refused)}
-    # Nobody is transferred before the sides are joined, nor twice at once; a transfer target that was given up is late.
+    # There is no transfer before the sides are joined, and one at a time. Events of a released target come late.
     | {
         (state, event)
         for state in CallState
@@ -354,14 +353,14 @@ IGNORED: frozenset[tuple[CallState, type[Event]]] = frozenset(
     }
     # A call begins once.
     | {(state, Begin) for state in CallState if state is not CallState.OFFERED}
-    # After the end nothing matters.
+    # A call that has ended ignores every event.
     | {(CallState.ENDED, event) for event in EVENTS}
 ) - frozenset(TABLE)
-"""Pairs that are right to ignore."""
+"""Pairs of state and event without effect."""
 
 
 def handle(call: CallProgress, event: Event) -> list[Command]:
-    """Apply an event to a call; return what has to be done, in order.
+    """Apply an event to a call; return the commands to carry out, in order.
 
     Raises:
         UndecidedError: The table has no row for this state and event; the call is unchanged.

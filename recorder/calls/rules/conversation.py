@@ -1,9 +1,9 @@
-"""Whether two recordings in progress are of one conversation. Pure.
+"""Decides whether two recordings in progress are of one conversation. Pure.
 
-A PBX that transfers or forwards a call to a nominated extension by way of the recorder passes it twice: the first call
-goes on, between caller and PBX, and a second one begins, between PBX and the new officer. Both are recorded. They are
-told from two calls of the same caller by the order of events: the PBX names the new officer on the first call while the
-second one is in progress already.
+A PBX may transfer or forward a call to a nominated extension through the recorder. Then the conversation is two calls:
+the first goes on between caller and PBX, and the second begins between PBX and the new officer. Both are recorded. The
+order of events tells this from two calls of the same caller: the PBX names the new officer on the first call after the
+second one has begun.
 """
 
 import enum
@@ -13,7 +13,7 @@ from recorder.calls.rules.transfer import is_same_line, tells_nothing
 
 
 class Match(enum.Enum):
-    """What is known of two calls."""
+    """Whether two calls are one conversation."""
 
     NONE = "two conversations"
     POSSIBLE = "perhaps one: the caller's number is withheld"
@@ -22,15 +22,15 @@ class Match(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationFacts:
-    """One call, as far as it matters here.
+    """The facts about one call that decide.
 
     Attributes:
-        began_s: When it was offered, monotonic seconds.
-        identity_changed_s: When it was last learned that somebody else is on one of its sides; None: never.
-        outside: The number of the other party than the officer now.
-        is_claimed: That number is what a caller from outside says, who may claim to be an officer.
+        began_s: When the call began, monotonic seconds.
+        identity_changed_s: When a party last changed, monotonic seconds; None if none has.
+        outside: The number of the outside party now.
         officer: The extension of the officer now.
-        officers: The extensions that had the call, that one included.
+        officers: The extensions that had the call, the current one included.
+        is_claimed: A caller outside asserted the outside party's number, and may claim an officer's.
     """
 
     began_s: float
@@ -47,7 +47,7 @@ def match(one: ConversationFacts, other: ConversationFacts) -> Match:
     is_learned = first.identity_changed_s is not None and first.identity_changed_s >= second.began_s
     if first.officer != second.officer or not is_learned:
         return Match.NONE
-    # After a consultation the second call may still name the officer who asked, and has left.
+    # After a consultation the second call may still name the first officer, who has left, as its outside party.
     if second.outside in first.officers and not second.is_claimed:
         return Match.SAME
     if tells_nothing(first.outside) or tells_nothing(second.outside):

@@ -1,32 +1,32 @@
-"""When what is heard on a line is taken for a fax: its tones persist, and nobody speaks. Pure (ITU-T T.30).
+"""Decides when a call is suspected to be a fax: its tones persist, and nobody speaks. Pure (ITU-T T.30).
 
-Tones alone are worth nothing: whoever is on the line can whistle, or play them. A suspicion ends with the first voice.
+Tones alone prove nothing, because a person can whistle or play them. The first voice ends the suspicion.
 """
 
 from dataclasses import dataclass
 
 BURSTS = 3
-"""Bursts of a calling tone that make a machine: a person does not whistle them in its time."""
+"""Bursts of the calling tone at the right intervals that suggest a machine."""
 APART_S = (2.8, 4.2)
-"""From the end of one burst to the end of the next, seconds: 3.5 s, and 15 % and a packet more or less."""
+"""From the end of one burst to the end of the next, seconds: 3.5 s, plus or minus 15 % and a packet."""
 QUIET_S = 2.0
-"""How long nobody may have spoken, on either side, after the tones have persisted."""
+"""How long neither side may speak after the tones have persisted, for a suspicion."""
 
 
 @dataclass(slots=True)
 class FaxRule:
-    """What has been heard of one call; times are seconds, monotonic."""
+    """Applies the rule to the tones and voices of one call; times are monotonic seconds."""
 
     _bursts: int = 0
     _last_s: float = 0.0
     _quiet_from_s: float | None = None
 
     def heard(self, kind: str, now_s: float) -> bool:
-        """Take a tone; tell whether tones have persisted, so that it is to be found out whether anybody speaks.
+        """Note a tone; return whether tones have persisted, so that `is_fax` has to be asked after `QUIET_S`.
 
         Args:
-            kind: ``cng``, one burst of a calling tone (1100 Hz); ``ced``, an answering tone (2100 Hz) that has lasted.
-            now_s: When.
+            kind: ``cng`` is one burst of a calling tone (1100 Hz); ``ced`` is a long answering tone (2100 Hz).
+            now_s: The time of the tone.
         """
         if kind == "cng":
             is_in_time = APART_S[0] <= now_s - self._last_s <= APART_S[1]
@@ -38,9 +38,9 @@ class FaxRule:
         return True
 
     def spoken(self) -> None:
-        """Somebody speaks: it is no fax, whatever was heard before."""
+        """Reset, because somebody speaks."""
         self._bursts, self._quiet_from_s = 0, None
 
     def is_fax(self, now_s: float) -> bool:
-        """Tell whether tones have persisted and nobody has spoken since for long enough."""
+        """Tell whether tones have persisted, and nobody has spoken for `QUIET_S` since."""
         return self._quiet_from_s is not None and now_s - self._quiet_from_s >= QUIET_S

@@ -1,4 +1,4 @@
-"""By which numbers the people on a call were known: each is searched by, so that nobody's call is missed. Pure."""
+"""The numbers by which the parties of a call were named, so that a search by any of them finds the call. Pure."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,11 +7,11 @@ from sip.events import CallOffered, Header
 from sip.message import user_part
 
 HEADERS = frozenset({"p-asserted-identity", "remote-party-id", "diversion", "history-info"})
-"""Headers that name a party of a call, or one that it was meant for."""
+"""Headers that name a party of a call, or a party to whom it was addressed."""
 MOST = 32
-"""Numbers that are kept of one call: a peer may name as many as it likes."""
+"""Most numbers of one call, because a peer may send any amount."""
 MAX_LENGTH = 80
-"""A longer one is nobody's number or extension."""
+"""Longest number or extension, characters; longer ones are ignored."""
 
 
 class Identities:
@@ -19,20 +19,19 @@ class Identities:
 
     def __init__(self) -> None:
         self._numbers: dict[str, bool] = {}
-        """Whether it is a claim, by the number."""
+        """For each number whether it is a claim."""
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """Return each number once."""
+        """Return the numbers in the order in which they were named."""
         return tuple(self._numbers)
 
     def add(self, numbers: Iterable[str], *, is_claim: bool = False) -> bool:
-        """Take numbers by which somebody on the call goes.
+        """Add numbers of a party; when there are `MOST`, a number that is no claim replaces the latest claim.
 
         Args:
             numbers: The numbers.
-            is_claim: They are only what a peer says, of which it may say any amount: headers such as Diversion. Claims
-                make room for the numbers of those who are on the call, the latest claim first.
+            is_claim: A peer asserted them in headers such as Diversion, of which it may send any amount.
 
         Returns:
             Whether one of them is new.
@@ -49,7 +48,7 @@ class Identities:
         return is_changed
 
     def _make_room(self) -> bool:
-        """Forget the latest claim, if there is one."""
+        """Remove the latest claim, if there is one."""
         latest = next((number for number in reversed(self._numbers) if self._numbers[number]), None)
         if latest is not None:
             del self._numbers[latest]
@@ -57,18 +56,18 @@ class Identities:
 
 
 def signalled_parties(offered: CallOffered) -> tuple[str, ...]:
-    """Return who calls and who was dialled, by an INVITE."""
+    """Return the numbers of caller and called party in an INVITE."""
     return (offered.request_user, offered.to_user, offered.from_user, offered.asserted_user or "")
 
 
 def numbers_of(offered: CallOffered) -> Iterator[str]:
-    """Yield every number that an INVITE names: who calls, who was dialled, and who was dialled before."""
+    """Yield every number in an INVITE: caller, called party, and parties who were called before."""
     yield from signalled_parties(offered)
     yield from numbers_in(offered.headers)
 
 
 def numbers_in(headers: Iterable[Header]) -> Iterator[str]:
-    """Yield the numbers that headers name a party by."""
+    """Yield the numbers in headers that name a party."""
     for name, value in headers:
         if name.lower() in HEADERS:
             yield user_part(value)

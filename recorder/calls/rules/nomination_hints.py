@@ -1,4 +1,4 @@
-"""Whether a call that is passed through names a nominated extension: a rule is missing, or somebody lies. Pure."""
+"""Finds nominated extensions in the headers of a passthrough call: a route may be missing, or a header wrong. Pure."""
 
 from collections.abc import Mapping
 
@@ -8,5 +8,5 @@ from sip.events import CallOffered
 
 
 def has_nomination_hint(offered: CallOffered, extensions: Mapping[str, Extension]) -> bool:
-    """Tell whether To, From or an identity header of a call names a nominated extension, however it is written."""
+    """Tell whether To, From or an identity header of an INVITE names a nominated extension, in any form."""
     return any(extension_of(extensions, number) is not None for number in numbers_of(offered))

@@ -1,6 +1,6 @@
-"""What a pause calls for while it lasts: a reminder to the officer, an alarm when it is too long. Pure.
+"""When the officer is reminded of a pause, and when the alarm for a long pause is due. Pure.
 
-Never a resume: only people resume.
+A pause never ends by itself: only people resume.
 """
 
 import enum
@@ -10,26 +10,26 @@ from recorder.rules.pausing import HOLD, PauseReasons, PauseState
 
 
 class Due(enum.Enum):
-    """What has to be done now."""
+    """What is due now."""
 
     REMIND = "remind"
     ALARM = "alarm"
 
 
 def is_watched(pause_reasons: PauseReasons) -> bool:
-    """Tell whether somebody has to be reminded: of a pause, but not of a hold by rule, which ends with the hold."""
+    """Tell whether there is a pause to remind of; a SIP hold alone ends by itself."""
     return pause_reasons.state is PauseState.PAUSED and pause_reasons.reasons != {HOLD}
 
 
 @dataclass(slots=True, kw_only=True)
 class PauseReminders:
-    """The reminders and the one alarm of one pause.
+    """The reminders and the alarm of one pause.
 
     Attributes:
-        reminder_s: Seconds between reminders, over 0; None is never.
-        max_s: Seconds after which the alarm is raised, over 0.
-        reminders: How many reminders were due so far.
-        is_alarmed: The alarm was raised.
+        reminder_s: Seconds between reminders, over 0; None is no reminders.
+        max_s: Seconds until the alarm, over 0.
+        reminders: How many reminders have been due.
+        is_alarmed: Whether the alarm has been due.
     """
 
     reminder_s: float | None
@@ -38,10 +38,10 @@ class PauseReminders:
     is_alarmed: bool = False
 
     def due(self, held_s: float) -> frozenset[Due]:
-        """Return what is due when the pause has lasted ``held_s`` seconds; what is returned is taken as done."""
+        """Return what is due after ``held_s`` seconds of pause, and count it as done."""
         found = set()
         if self.reminder_s is not None and held_s >= (self.reminders + 1) * self.reminder_s:
-            self.reminders = int(held_s / self.reminder_s)  # a late look gives one reminder, not several
+            self.reminders = int(held_s / self.reminder_s)  # after a delay one reminder is due, not several
             found.add(Due.REMIND)
         if not self.is_alarmed and held_s >= self.max_s:
             self.is_alarmed = True
@@ -49,7 +49,7 @@ class PauseReminders:
         return frozenset(found)
 
     def wait_s(self, held_s: float) -> float | None:
-        """Return the seconds until something is due again, or None when nothing ever is."""
+        """Return the seconds until something is due, or None if nothing will be."""
         next_s = [] if self.is_alarmed else [self.max_s]
         if self.reminder_s is not None:
             next_s.append((self.reminders + 1) * self.reminder_s)

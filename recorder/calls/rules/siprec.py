@@ -1,7 +1,7 @@
-"""Recording sessions: which are recorded, whose they are, and which line is whose voice. Pure (RFC 7865, RFC 7866).
+"""The rules of recording sessions: whether to record, for whom, and which m-line is whose. Pure (RFC 7865, RFC 7866).
 
-The policy is that of every other call (P1, P5): a nominated extension takes part, and everybody was told. What differs
-is how that is known: by the names in the metadata, and by somebody's word that the client plays the notice.
+The policy is that of every other call (P1, P5): a nominated extension takes part, and everybody has heard the notice.
+The metadata say who takes part. The configuration attests that the session recording client (SRC) plays the notice.
 """
 
 import enum
@@ -16,33 +16,33 @@ from storage.rows import normalise_number
 
 
 class Remark(enum.StrEnum):
-    """What somebody who listens to a recording should know of how it was made."""
+    """How a recording of a session was made, for people who listen to it."""
 
     SIPREC = "siprec"
-    """A client copied the call to us: what it did not send was never here."""
+    """An SRC copied the call to the recorder; audio that it did not send is missing."""
     WITHOUT_METADATA = "without_metadata"
-    """The client did not say who took part; the sides are those of its lines, in order."""
+    """The SRC did not say who took part; the channels follow the order of the lines."""
     METADATA_UNREADABLE = "metadata_unreadable"
-    """What it said could not be read; it is kept as it came."""
+    """Metadata could not be read; the document is kept as it came."""
     METADATA_REPAIRED = "metadata_repaired"
-    """What it said was damaged or misspelled, and read as far as it could be; it is kept as it came."""
+    """Metadata were damaged or misspelled, and read in part; the document is kept as it came."""
     NOT_NOMINATED = "all_sessions_nominated"
-    """No nominated extension took part; it was recorded since all sessions of its client are."""
+    """No nominated extension took part; all sessions of this SRC are recorded."""
     MIXED = "mixed"
-    """Both voices came on one line; the other channel is silent."""
+    """Both voices are on one line; the other channel is silent."""
     ONE_LINE = "one_line"
-    """Only one party's voice came; the other channel is silent."""
+    """Only one party's voice was sent; the other channel is silent."""
     SIDES_BY_ORDER = "sides_by_order"
-    """Nothing said whose line is whose; the first is taken for the caller's."""
+    """The metadata do not say whose the lines are; the first is taken as the caller's."""
     MORE_LINES = "more_lines"
-    """More lines were sent at a time than the two that were recorded."""
+    """The SRC sent more than two lines at a time; two were recorded."""
     RETURNED = "returned"
-    """The session had been here before, and began as it had been left."""
+    """The session returned, and began with its last pause state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
-    """Positions of the m-lines that are recorded: the caller's on the left, the officer's on the right."""
+    """Positions of the recorded m-lines: the outside party's on the left, the officer's on the right."""
 
     left: int | None
     right: int | None
@@ -50,21 +50,21 @@ class Sides:
 
     @property
     def are_known(self) -> bool:
-        """Tell whether each line is one known party's: only then are keys on the right the officer's."""
+        """Tell whether each line is of one known party; only then are keys on the right the officer's."""
         return not self.remarks & {Remark.MIXED, Remark.SIDES_BY_ORDER}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionDecision:
-    """What is to become of a session as it now stands.
+    """How a session is to be recorded now.
 
     Attributes:
-        closed: Why nothing may be recorded, or None: it may.
-        nomination: Whose call it is; None while nobody knows.
-        caller: Number that calls, as far as known.
-        called: Number that was called, likewise.
+        closed: Why nothing may be recorded; None if it may.
+        nomination: The nomination; None while it is not known.
+        caller: The caller's number, as far as known.
+        called: The called number, as far as known.
         sides: The lines to record.
-        remarks: Why the recording is not like others.
+        remarks: How the recording differs from others.
     """
 
     closed: str | None
@@ -77,13 +77,13 @@ class SessionDecision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionPolicy:
-    """What was decided beforehand about the sessions of a client.
+    """The configured policy for the sessions of one SRC.
 
     Attributes:
         extensions: Nominated extensions by number.
         emergency: Numbers whose calls are never recorded.
-        is_attested: Somebody answers for the notice.
-        fallback: For sessions that name no nominated extension, or None: they are not recorded.
+        is_attested: Whether a named owner attests that the notice is played.
+        fallback: The extension of sessions that name no nominated extension; None if they are not recorded.
     """
 
     extensions: Mapping[str, Extension]
@@ -94,11 +94,11 @@ class SessionPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentLines:
-    """Which lines the client sends on.
+    """The lines on which the SRC sends.
 
     Attributes:
-        now: Positions of the lines that it sends on now, by its session description.
-        before: Positions of the lines that have been recorded so far.
+        now: Positions of the lines on which it sends now, by its session description.
+        before: Positions of the lines that were recorded until now.
     """
 
     now: frozenset[int]
@@ -110,31 +110,31 @@ def decide(
     labels: Sequence[str | None],
     *,
     dialled: tuple[str, str],
-    terms: SessionPolicy,
+    policy: SessionPolicy,
     sent: SentLines | None = None,
 ) -> SessionDecision:
-    """Decide about a session.
+    """Decide how a session is recorded.
 
     Args:
-        metadata: What is known of it, or None before anything was.
-        labels: a=label of each m-line in order, "" where it has none; None for one that cannot be recorded.
-        dialled: User parts of From and To of the client's INVITE: many clients put the two parties there.
-        terms: What was decided beforehand.
-        sent: Which lines the client sends on; None: on all of them.
+        metadata: The merged metadata, or None before any came.
+        labels: a=label of each m-line in order, "" if it has none; None for a line that cannot be recorded.
+        dialled: User parts of From and To of the SRC's INVITE: many SRCs put the two parties there.
+        policy: The policy for this SRC.
+        sent: The lines on which the SRC sends; None is all.
     """
-    told = _people(metadata)
-    people = told or (_from_headers(dialled) if terms.fallback is not None else ())
-    officers = [one for one in people if extension_of(one, terms.extensions) is not None]
+    named = _people(metadata)
+    people = named or (_from_headers(dialled) if policy.fallback is not None else ())
+    officers = [person for person in people if extension_of(person, policy.extensions) is not None]
     caller, other = _in_order(people, dialled, metadata.callers if metadata is not None else frozenset())
     officer = _officer(officers, caller)
     sides = _sides(metadata, labels, officer, people, sent)
-    nomination = _nomination(officer, officers, caller, terms)
-    closed = _closed(told, dialled, nomination, terms)
+    nomination = _nomination(officer, officers, caller, policy)
+    closed = _closed(named, dialled, nomination, policy)
     remarks = set(sides.remarks)
-    if nomination is None and terms.fallback is not None:
-        nomination = Nomination(direction=Direction.INBOUND, extension=terms.fallback)
+    if nomination is None and policy.fallback is not None:
+        nomination = Nomination(direction=Direction.INBOUND, extension=policy.fallback)
         remarks.add(Remark.NOT_NOMINATED)
-    if not told:
+    if not named:
         remarks.add(Remark.WITHOUT_METADATA)
     return SessionDecision(
         closed=closed,
@@ -147,28 +147,28 @@ def decide(
 
 
 def _closed(
-    people: Sequence[SessionParticipant], dialled: tuple[str, str], nomination: Nomination | None, terms: SessionPolicy
+    people: Sequence[SessionParticipant], dialled: tuple[str, str], nomination: Nomination | None, policy: SessionPolicy
 ) -> str | None:
-    if any(terms.emergency.has(user) for user in (*dialled, *(user for one in people for user in one.users))):
+    if any(policy.emergency.has(user) for user in (*dialled, *(user for person in people for user in person.users))):
         return "emergency"
-    if not terms.is_attested:
+    if not policy.is_attested:
         return "notice_not_attested"
-    if nomination is None and terms.fallback is None:
+    if nomination is None and policy.fallback is None:
         return "not_nominated" if people else "no_metadata"
     return None
 
 
 def _people(metadata: Metadata | None) -> tuple[SessionParticipant, ...]:
-    return tuple(one for one in metadata.present if one.users) if metadata is not None else ()
+    return tuple(person for person in metadata.present if person.users) if metadata is not None else ()
 
 
 def _from_headers(dialled: tuple[str, str]) -> tuple[SessionParticipant, ...]:
-    """Return the parties as From and To name them: a guess that is good enough only where all sessions are recorded."""
+    """Return the parties that From and To name: a guess, used only if all sessions of the SRC are recorded."""
     return tuple(SessionParticipant(id=f"header:{user}", aors=(user,)) for user in dialled if user)
 
 
 def extension_of(participant: SessionParticipant, extensions: Mapping[str, Extension]) -> Extension | None:
-    """Return the nominated extension that one of somebody's addresses is: as written, or as E.164."""
+    """Return the nominated extension of a participant, by any of their addresses, as written or as E.164; or None."""
     by_e164 = {normalise_number(number): extension for number, extension in extensions.items()}
     for user in participant.users:
         found = extensions.get(user) or by_e164.get(normalise_number(user))
@@ -180,11 +180,10 @@ def extension_of(participant: SessionParticipant, extensions: Mapping[str, Exten
 def _in_order(
     people: Sequence[SessionParticipant], dialled: tuple[str, str], callers: frozenset[str]
 ) -> tuple[SessionParticipant | None, SessionParticipant | None]:
-    """Return who called and who was called.
+    """Return the caller and the called participant.
 
-    RFC 7865 has no word for it. Some clients have, in elements of their own; else whoever stands in From or To of the
-    INVITE is the caller or the one who was called; else the first to be named is taken for the caller, as clients have
-    it.
+    RFC 7865 has no element for this. Some SRCs have one of their own. Otherwise From and To of the INVITE decide, if
+    they name a participant. Otherwise the first participant is taken as the caller, which is the order that SRCs use.
     """
     first, second = [*people[:2], None, None][:2]
     if first is None or second is None:
@@ -206,21 +205,21 @@ def _number(participant: SessionParticipant | None) -> str:
 
 
 def _officer(officers: Sequence[SessionParticipant], caller: SessionParticipant | None) -> SessionParticipant | None:
-    """Return whose call it is: of two nominated extensions the one that was called, as for every other call."""
-    return next((one for one in officers if one is not caller), officers[0] if officers else None)
+    """Return the officer who has the call: of two nominated extensions the called one, as for every other call."""
+    return next((person for person in officers if person is not caller), officers[0] if officers else None)
 
 
 def _nomination(
     officer: SessionParticipant | None,
     officers: Sequence[SessionParticipant],
     caller: SessionParticipant | None,
-    terms: SessionPolicy,
+    policy: SessionPolicy,
 ) -> Nomination | None:
-    extension = extension_of(officer, terms.extensions) if officer is not None else None
+    extension = extension_of(officer, policy.extensions) if officer is not None else None
     if extension is None:
         return None
-    others = (extension_of(one, terms.extensions) for one in officers if one is not officer)
-    second = next((one for one in others if one is not None and one != extension), None)
+    others = (extension_of(person, policy.extensions) for person in officers if person is not officer)
+    second = next((other for other in others if other is not None and other != extension), None)
     if second is not None:
         return Nomination(direction=Direction.INTERNAL, extension=extension, second=second)
     direction = Direction.OUTBOUND if officer is caller else Direction.INBOUND
@@ -237,49 +236,49 @@ def _sides(
     people: Sequence[SessionParticipant],
     sent: SentLines | None,
 ) -> Sides:
-    """Return which lines are recorded: the officer's on the right, the first other party's on the left.
+    """Return the lines to record: the officer's on the right, the first other party's on the left.
 
-    A line that the client sends on goes before one that it holds, so that nobody is missed who talks.
+    Lines on which the SRC sends come before lines on hold, so that nobody who talks is left out.
     """
     usable = [at for at, label in enumerate(labels) if label is not None]
     sent = sent or SentLines(now=frozenset(usable))
-    whose = {at: metadata.senders(labels[at] or "") if metadata is not None else () for at in usable}
+    senders = {at: metadata.senders(labels[at] or "") if metadata is not None else () for at in usable}
     if len(usable) == 1:
-        return _one_line(usable[0], whose[usable[0]], officer)
+        return _one_line(usable[0], senders[usable[0]], officer)
     ranked = sorted(usable, key=lambda at: (at not in sent.now, at not in sent.before, at))
-    right = next((at for at in ranked if officer is not None and whose[at] == (officer,)), None)
-    left = _others_line(ranked, whose, [one for one in people if one is not officer], sent.now)
-    strange = [at for at in ranked if at in sent.now and not whose[at]]  # somebody talks there, and nobody knows who
-    left = _unless_idle(left, sent.now, len(strange) - (left is None) - (right is None))
-    right = _unless_idle(right, sent.now, len(strange) - (left is None) - (right is None))
+    right = next((at for at in ranked if officer is not None and senders[at] == (officer,)), None)
+    left = _others_line(ranked, senders, [person for person in people if person is not officer], sent.now)
+    unassigned = [at for at in ranked if at in sent.now and not senders[at]]
+    left = _unless_idle(left, sent.now, len(unassigned) - (left is None) - (right is None))
+    right = _unless_idle(right, sent.now, len(unassigned) - (left is None) - (right is None))
     remarks = {Remark.MORE_LINES} if len(sent.now) > 2 else set()
     if right is None or left is None or officer is None:
-        by_place = _by_place(ranked, whose, officer, people, sent.now)
-        left, right, is_guess = by_place or _by_order(ranked, whose, left, right)
+        by_position = _by_position(ranked, senders, officer, people, sent.now)
+        left, right, is_guess = by_position or _by_order(ranked, senders, left, right)
         remarks |= {Remark.SIDES_BY_ORDER} if is_guess else set()
     return Sides(left=left, right=right, remarks=frozenset(remarks))
 
 
 def _unless_idle(line: int | None, now: frozenset[int], spare: int) -> int | None:
-    """Return a line, or None where it is not sent and there is one to spare that is."""
+    """Return a line; None if nothing is sent on it and ``spare`` lines with audio are left over."""
     return line if line in now or spare <= 0 else None
 
 
 def _others_line(
     ranked: Sequence[int],
-    whose: Mapping[int, Sequence[SessionParticipant]],
+    senders: Mapping[int, Sequence[SessionParticipant]],
     others: Sequence[SessionParticipant],
     now: frozenset[int],
 ) -> int | None:
-    """Return the line of the first other party who has one that is sent, else of the first who has one at all."""
-    lines = [at for one in others for at in ranked if whose[at] == (one,)]
+    """Return the line of the first other party with a line that is sent, else of the first with any line."""
+    lines = [at for person in others for at in ranked if senders[at] == (person,)]
     return next((at for at in lines if at in now), lines[0] if lines else None)
 
 
 def _one_line(line: int, senders: Sequence[SessionParticipant], officer: SessionParticipant | None) -> Sides:
-    """Return the sides of a session of one line.
+    """Return the sides of a session with one line.
 
-    One that both speak on goes to the left, where what is keyed is silenced; the officer's alone to the right.
+    A line with both voices goes to the left, where digits are silenced; a line of the officer alone to the right.
     """
     if officer is not None and senders == (officer,):
         return Sides(left=None, right=line, remarks=frozenset({Remark.ONE_LINE}))
@@ -287,30 +286,30 @@ def _one_line(line: int, senders: Sequence[SessionParticipant], officer: Session
     return Sides(left=line, right=None, remarks=frozenset({remark}))
 
 
-def _by_place(
+def _by_position(
     ranked: Sequence[int],
-    whose: Mapping[int, Sequence[SessionParticipant]],
+    senders: Mapping[int, Sequence[SessionParticipant]],
     officer: SessionParticipant | None,
     people: Sequence[SessionParticipant],
     now: frozenset[int],
 ) -> tuple[int | None, int | None, bool] | None:
-    """Take two lines that nobody is known on for those of the two who take part, each in their place."""
+    """Assign two lines without known senders to two participants in the same order; None if that does not apply."""
     lines = sorted(ranked[:2])
     is_two = len(lines) == len(people) == 2 and (len(ranked) == 2 or len(now) <= 2)
-    if officer is None or not is_two or any(whose[at] for at in lines):
+    if officer is None or not is_two or any(senders[at] for at in lines):
         return None
-    place = people.index(officer)
-    return lines[1 - place], lines[place], True
+    position = people.index(officer)
+    return lines[1 - position], lines[position], True
 
 
 def _by_order(
-    ranked: Sequence[int], whose: Mapping[int, Sequence[SessionParticipant]], left: int | None, right: int | None
+    ranked: Sequence[int], senders: Mapping[int, Sequence[SessionParticipant]], left: int | None, right: int | None
 ) -> tuple[int | None, int | None, bool]:
-    """Fill the sides that nobody is known on with the likeliest lines that are left; tell whether that was a guess."""
+    """Fill empty sides with the best-ranked remaining lines; return left, right, and whether both were guessed."""
     spare = [at for at in ranked if at not in (left, right)]
-    unknown = [at for at in spare if not whose[at]] or spare
+    unassigned = [at for at in spare if not senders[at]] or spare
     is_guess = left is None and right is None
-    chosen = sorted(unknown[: (left is None) + (right is None)])
+    chosen = sorted(unassigned[: (left is None) + (right is None)])
     if left is None and chosen:
         left = chosen.pop(0)
     if right is None and chosen:
@@ -318,11 +317,11 @@ def _by_order(
     return left, right, is_guess
 
 
-# --- the life of a session
+# --- the stages of a session
 
 
 class Stage(enum.Enum):
-    """Where a session is."""
+    """The stages of a session."""
 
     WAITING = "waiting for who takes part"
     RECORDED = "recorded"
@@ -331,11 +330,11 @@ class Stage(enum.Enum):
 
 
 class SessionAction(enum.Enum):
-    """What a decision asks to be done."""
+    """What follows from a decision."""
 
     NOTHING = "nothing"
     OPEN = "begin to record"
-    FOLLOW = "record whoever takes part now"
+    FOLLOW = "record the current participants"
     LEAVE = "stop: the part that follows is out of scope"
     RETURN = "go on recording"
 
@@ -350,4 +349,4 @@ STAGE_TABLE: Mapping[tuple[Stage, bool], tuple[Stage, SessionAction]] = MappingP
     (Stage.ENDED, True): (Stage.ENDED, SessionAction.NOTHING),
     (Stage.ENDED, False): (Stage.ENDED, SessionAction.NOTHING),
 })  # fmt: skip
-"""What follows from a decision, by where the session is and whether recording is permitted: every pair is decided."""
+"""The next stage and the action, by the stage and whether recording is permitted; complete."""

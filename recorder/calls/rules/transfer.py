@@ -1,7 +1,7 @@
-"""Transfers: who may ask, and what becomes of the recording when a party is replaced. Pure (design section 3.7).
+"""The rules of transfers: who may ask, and what follows for the recording. Pure (design section 3.7).
 
-A recording is of a nominated extension and of somebody who was told. Whoever comes in is measured by that alone, by
-whatever way: a REFER, an INVITE with Replaces, or another name on a leg that stays.
+A recording needs a nominated extension and an outside party who has heard the notice. The same rule applies to every
+party who comes in, by REFER, by INVITE with Replaces, or by a new identity on a leg.
 """
 
 import enum
@@ -16,7 +16,7 @@ from recorder.rules.written_numbers import is_spelled_alike
 
 
 class PartyStatus(enum.Enum):
-    """What a party is to the rules."""
+    """The status of a party for the rules."""
 
     NOMINATED = "at a nominated extension"
     TOLD = "outside, has heard the notice"
@@ -38,21 +38,21 @@ _ROWS: Mapping[PartyStatus, tuple[After, After, After, After]] = {
 TABLE: Mapping[tuple[PartyStatus, PartyStatus], After] = MappingProxyType(
     {(stays, comes): after for stays, row in _ROWS.items() for comes, after in zip(_COLUMNS, row, strict=True)}
 )
-"""What follows, by who stays and who comes in. Emergency services and mailboxes hear no notice and are never
-recorded."""
+"""What follows for the recording, by the status of the party who stays and of the party who comes in. Emergency
+services and mailboxes hear no notice and are never recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
-    """Who is on a side of a call.
+    """A person or device on a side of a call.
 
     Attributes:
-        number: Their number, as signalled.
-        extension: Their extension, if it is nominated.
-        is_told: They have heard the notice in full.
-        is_emergency: They are emergency services.
-        is_mailbox: It is nobody: voicemail.
-        is_claimed: The number is what a caller from outside says, who may claim any.
+        number: The number, as signalled.
+        extension: The extension, if it is nominated.
+        is_told: Whether the party has heard the notice in full.
+        is_emergency: Whether it is an emergency service.
+        is_mailbox: Whether it is voicemail.
+        is_claimed: Whether a caller outside asserted the number, and may have claimed any.
     """
 
     number: str
@@ -64,7 +64,7 @@ class Party:
 
     @property
     def status(self) -> PartyStatus:
-        """Return what they are to the rules."""
+        """Return the party's status for the rules."""
         if self.is_emergency or self.is_mailbox:
             return PartyStatus.EXEMPT
         if self.extension is not None:
@@ -75,13 +75,13 @@ class Party:
 def parties_of(
     nomination: Nomination | None, *, calling: str, called: str, is_claimed: bool = False
 ) -> dict[Side, Party]:
-    """Return who is on the sides of a call that begins.
+    """Return the parties of a new call, by side.
 
     Args:
-        nomination: Why it is recorded; None is a call that is passed on.
-        calling: The number that calls.
-        called: The number that is called.
-        is_claimed: Somebody outside calls, who may claim any number.
+        nomination: The nomination; None for a passthrough call.
+        calling: The caller's number.
+        called: The called number.
+        is_claimed: Whether a caller outside asserted their number, and may have claimed any.
     """
     first = nomination.extension if nomination is not None else None
     second = nomination.second if nomination is not None else None
@@ -94,10 +94,10 @@ def parties_of(
 
 
 def answering_for(called: Party, party: Party) -> Party:
-    """Return what a party is who answers a call to another number.
+    """Return a party who answers a call to another number, with the called extension if that applies to them.
 
-    Somebody who is not nominated is taken for the extension that was called, where that one is ``answered_by``
-    anybody: a member of a queue. This ends with the first name, so that a member can hand the call to somebody else.
+    If the called extension is ``answered_by`` anybody, a party who is not nominated answers for it, as a member of a
+    queue. This holds only for the first party, so that a queue member can transfer the call to somebody else.
     """
     queue = called.extension
     if queue is None or queue.answered_by is not AnsweredBy.ANYBODY or party.status is not PartyStatus.UNTOLD:
@@ -106,13 +106,13 @@ def answering_for(called: Party, party: Party) -> Party:
 
 
 def officer_after(stays: PartyStatus, comes: PartyStatus, *, target: Side, officer: Side) -> Side:
-    """Return the side that has the keys once somebody was replaced.
+    """Return the officer's side after a party was replaced.
 
     Args:
-        stays: What the one is who stays.
-        comes: What the transfer target is.
-        target: The side that they come in on.
-        officer: Who had the keys until now: it stays so where both are nominated, or neither.
+        stays: The status of the party who stays.
+        comes: The status of the transfer target.
+        target: The side of the transfer target.
+        officer: The officer's side until now; it stays if both parties are nominated, or neither is.
     """
     if (stays is PartyStatus.NOMINATED) is (comes is PartyStatus.NOMINATED):
         return officer
@@ -120,13 +120,13 @@ def officer_after(stays: PartyStatus, comes: PartyStatus, *, target: Side, offic
 
 
 def why_refused(*, is_inside: bool, state: CallState) -> int | None:
-    """Return the status that refuses a request for a transfer, or None when it may be tried.
+    """Return the status to refuse a request for a transfer with, or None if it may be tried.
 
     Args:
-        is_inside: The one who asks speaks for our side of the recorder. A caller could send the call anywhere, at our
-            cost and under our name.
-        state: Where the call is. Until its sides are joined there is nobody to be transferred, and while one transfer
-            is under way another has to wait: both may be asked for again.
+        is_inside: Whether the request comes from a peer inside. A caller outside could otherwise send the call
+            anywhere, at the council's cost and under its name.
+        state: The call's state. Before the sides are joined, and while another transfer is under way, the request is
+            refused with 491 and may be repeated.
     """
     if not is_inside:
         return 603
@@ -134,39 +134,40 @@ def why_refused(*, is_inside: bool, state: CallState) -> int | None:
 
 
 SHORTEST = 3
-"""Digits of the shortest number that is looked for at the end of a longer one."""
+"""Digits of the shortest number that is compared with the end of a longer one."""
 OUTSIDE_DIGITS = 9
-"""Digits of the shortest number that can be an outside one."""
+"""Digits of the shortest number that can be outside the PBX."""
 NATIONAL_DIGITS = 10
-"""Digits, with the trunk prefix, of the shortest number that is dialled from outside its area."""
+"""Digits of the shortest national number, with its trunk prefix."""
 
 _WITHHELD = frozenset({"anonymous", "unknown", "restricted", "unavailable", "private", "invalid"})
-"""User parts that stand in the place of a number that is not told."""
+"""User parts that mean that the number is withheld."""
 _NUMBER = re.compile(r"\+?[0-9*#.()-]*[0-9][0-9*#.()-]*", re.ASCII)
 
 
 def tells_nothing(number: str) -> bool:
-    """Tell whether a user part says nothing of who somebody is: it is empty, or the number is withheld."""
+    """Tell whether a user part is empty or means that the number is withheld."""
     return not number or number.lower() in _WITHHELD
 
 
 def names_line(named: str, is_known: Callable[[str], bool]) -> bool:
-    """Tell whether a user part names a line: a number, or a name that is configured. ``ann`` names none."""
+    """Tell whether a user part is a number or a configured name. ``ann`` is neither."""
     return is_known(named) or _NUMBER.fullmatch(named) is not None
 
 
 def is_same_line(known: str, named: str) -> bool:
-    """Tell whether two numbers are one line: equal, or an outside one ends in the other (2001 and +441632962001).
+    """Tell whether two numbers are the same line: equal, or an outside one ends in the other (2001, +441632962001).
 
-    What is dialled before a number inside its country or area does not count: 01632962001 is +441632962001.
+    Trunk and country prefixes do not count: 01632962001 is +441632962001.
     """
     return known == named or _ends_alike(known, named, SHORTEST)
 
 
 def is_same_number(known: str, named: str) -> bool:
-    """Tell whether two numbers are one, written in full: 01632962001 and +441632962001, but not 2001.
+    """Tell whether two full numbers are the same: 01632962001 and +441632962001, but not 2001.
 
-    This is for a name that changes during a call: 07700902001 is then a mobile phone to which 2001 has handed it.
+    Used for an identity that changes during a call: there 07700902001 is not 2001, but a mobile phone to which 2001
+    has transferred the call.
     """
     return known == named or _ends_alike(known, named, OUTSIDE_DIGITS)
 
@@ -184,25 +185,23 @@ def _is_outside(number: str) -> bool:
 
 
 def _significant(number: str) -> str:
-    """Return a number without + or, where it is long enough to have one, without its trunk prefix."""
+    """Return the digits of a number without + and, if it is long enough, without its trunk prefix."""
     digits = number.removeprefix("+")
     return digits.lstrip("0") if len(digits) >= NATIONAL_DIGITS else digits
 
 
 def who_answered(dialled: str, *, early: str | None, answering: str | None, is_known: Callable[[str], bool]) -> str:
-    """Return the number of the party who answered a call.
-
-    There is one rule, whichever message names them: the last name before the answer counts, and the 2xx comes last.
+    """Return the number of the party who answered a call: the last name that the far side gave.
 
     Args:
         dialled: The number that was called.
-        early: The last name that a request of the far side (UPDATE) gave before the answer, or None.
-        answering: The name in the 2xx, or None.
-        is_known: Tells whether a number, however it is written, is configured: an extension or a mailbox.
+        early: The last name in a request of the far side (UPDATE) before the answer, or None.
+        answering: The name in the 2xx, which takes precedence, or None.
+        is_known: Tells whether a number, in any form, is configured as an extension or a mailbox.
 
     Returns:
-        ``dialled`` where nobody else was named: no name, one that names no line, or another form of that number. A
-        number that is configured is no other form of it: a queue 600 is not its member 01632962600.
+        ``dialled`` if no other line was named: no name, a name that is no line, or another form of the same number. A
+        configured number is never another form: the queue 600 is not its member 01632962600.
     """
     named = next((name for name in (answering, early) if name and names_line(name, is_known)), None)
     if named is None or (not is_known(named) and is_same_line(dialled, named)):

@@ -1,4 +1,4 @@
-"""A recording session as its parts see it."""
+"""The interface of a recording session's recorded part, for its components."""
 
 from abc import abstractmethod
 
@@ -8,14 +8,14 @@ from sip.events import CallOffered
 
 
 class CopiedCall(RecordedPart):
-    """The recorded part of a call that a client copies to us.
+    """The recorded part of a recording session.
 
     Attributes:
-        offered: The INVITE of its session.
+        offered: The INVITE of the session.
     """
 
     offered: CallOffered
 
     @abstractmethod
     def apply_decision(self, decision: SessionDecision) -> None:
-        """Assign the call to the extension that a decision names."""
+        """Assign the session to the extension of a decision."""

@@ -1,7 +1,7 @@
-"""The recorded part of a recording session: its lines, its recording, its keys, who takes part. Call thread only.
+"""The recorded part of a recording session: its lines, its recording, its keys and its participants. Call thread only.
 
-Everything that is done to the recording is the same code as of a call that we stand in (`recorder.calls.recording`).
-This part outlives its session by the time that it takes to close the lines and to file the recording.
+The recording is the same class as for a bridged call (`recorder.calls.recording`). The recorded part stays in memory
+after its session has ended, until the lines are closed and the recording is filed.
 """
 
 import logging
@@ -48,27 +48,27 @@ from storage.types import NoticeProof, RecordingRow
 _log = logging.getLogger(__name__)
 
 LOST = "session_timeout"
-"""How a session ends whose client does not answer any more."""
+"""The end of a session whose client does not answer any more."""
 
 
 class CopiedRecording(Component[SipCall], CopiedCall):
-    """What a recording session has beside its leg.
+    """The recorded part of one recording session.
 
     Args:
         call: The session.
-        offered: Its INVITE.
-        peer: Its client.
-        names: What is known of it.
-        document: Metadata that came with its INVITE, if any did.
-        links: Knows which sessions are of one call.
-        random_hex: Makes its id unlike any other.
-        thread: The media thread that it lives on.
-        registry: Gets its media legs.
+        offered: The INVITE.
+        peer: The session recording client (SRC).
+        metadata: The session's metadata.
+        document: The metadata document in the INVITE, or None.
+        links: Which sessions are of one call.
+        random_hex: Makes the id unique.
+        thread: Index of the media thread that has the session.
+        registry: Which call each media leg belongs to.
         groups: Acts on more than one recording.
 
     Attributes:
-        lines: Its lines.
-        course: What follows from who takes part.
+        lines: The m-lines.
+        lifecycle: Starts and stops recording by the participants.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class CopiedRecording(Component[SipCall], CopiedCall):
         offered: CallOffered,
         peer: Peer,
         *,
-        names: SessionMetadata,
+        metadata: SessionMetadata,
         document: bytes | None,
         links: SessionLinks,
         random_hex: str,
@@ -88,10 +88,10 @@ class CopiedRecording(Component[SipCall], CopiedCall):
         super().__init__(call)
         self.services, self.clock, self.offered = call.services, call.clock, offered
         self._peer = peer
-        self._names = names
+        self._metadata = metadata
         self._registry = registry
         self.lines = SessionLines(self, thread, peer.media_from, peer.srtp)
-        self.lifecycle = SessionLifecycle(self, peer, names, self.lines, document)
+        self.lifecycle = SessionLifecycle(self, peer, metadata, self.lines, document)
         nomination = self.lifecycle.decision.nomination or provisional(self.services.config, peer)
         self.progress = CallProgress(
             is_nominated=True, direction=nomination.direction, notice_when=NoticeWhen.BEFORE_RING, targets=0
@@ -108,10 +108,10 @@ class CopiedRecording(Component[SipCall], CopiedCall):
     # --- events
 
     def apply(self, event: Event) -> None:
-        """Do nothing: the keys of the notice are the client's business."""
+        """Do nothing: a recording session has no state table."""
 
     def adopt_media(self, leg: MediaLegId) -> None:
-        """Have the events of a media leg come to this session from now on."""
+        """Hand the events of a media leg to this session from now on."""
         self._registry.adopt_media(leg, self._call)
 
     def receive_media(self, event: MediaEvent, leg: MediaLegId) -> None:
@@ -122,7 +122,7 @@ class CopiedRecording(Component[SipCall], CopiedCall):
             case DigitPressed() if is_left:
                 self.keypad.digit(event.digit, event.source)
             case DigitPressed() if is_right and not self.lifecycle.has_officers_keys:
-                # It may be the caller: the core silences what is keyed on the left only.
+                # It may be the caller's, and the media core silences digits on the left only.
                 self.recording.mask_around_now(INFO_MASK_BEFORE_S, INFO_MASK_AFTER_S)
                 self.keypad.digit(event.digit, event.source)
             case ControlPressed() if is_right:
@@ -131,7 +131,7 @@ class CopiedRecording(Component[SipCall], CopiedCall):
                 digits = event.digits if event.is_complete else None
                 self.keypad.secret(event.prefix, digits, event.source, self.progress.officer)
             case MediaUnauthentic():
-                _log.error("recording session %s: %d packets of a line are not under its key", self.id, event.packets)
+                _log.error("recording session %s: %d packets failed SRTP authentication", self.id, event.packets)
                 self.services.alarm("srtp_unauthentic")
             case SourceRefused():
                 _log.warning("recording session %s: %s", self.id, source_refused(event))
@@ -139,24 +139,24 @@ class CopiedRecording(Component[SipCall], CopiedCall):
                 pass
 
     def pass_info(self, side: Side, body: Body) -> None:
-        """Do nothing: there is nobody behind us to pass an INFO on to."""
+        """Do nothing: there is no other side to pass an INFO on to."""
 
-    # --- who takes part
+    # --- participants
 
     def apply_decision(self, decision: SessionDecision) -> None:
-        """Assign the call to the extension that a decision names."""
+        """Assign the session to the extension of a decision."""
         assert decision.nomination is not None
         self.progress.direction = decision.nomination.direction
-        self.recording.become(decision.nomination, rules_of(self.services.config, decision.nomination.extension))
+        self.recording.renominate(decision.nomination, rules_of(self.services.config, decision.nomination.extension))
 
     @property
     def caller(self) -> str:
-        """Return the number that calls."""
+        """Return the caller's number."""
         return self.lifecycle.decision.caller
 
     @property
     def called(self) -> str:
-        """Return the number that was called."""
+        """Return the called number."""
         return self.lifecycle.decision.called
 
     @property
@@ -166,54 +166,54 @@ class CopiedRecording(Component[SipCall], CopiedCall):
         if recording.pause_reasons.is_away:
             return frozenset()
         both = (recording.nomination.extension, recording.nomination.second)
-        return frozenset(one.number for one in both if one is not None)
+        return frozenset(extension.number for extension in both if extension is not None)
 
     @property
     def officer_extension(self) -> str:
-        """Return the extension of the officer who has the keys."""
+        """Return the extension of the nomination."""
         return self.recording.nomination.extension.number
 
     @property
     def ends(self) -> None:
-        """Return None: which sessions are one conversation is known by their names."""
+        """Return None: `SessionLinks` finds sessions of one conversation by their names."""
         return None
 
     @property
     def is_held(self) -> bool:
-        """Tell whether the client holds every line."""
+        """Tell whether the SRC has every line on hold."""
         return self.lines.is_held
 
-    # --- what is told to whom
+    # --- output
 
     def tell_officer(self, sound: Prompt, side: Side | None = None) -> None:
-        """Do nothing: nobody hears us. The console shows how the recording stands."""
+        """Do nothing: nothing can be played in a recording session. The console shows the state."""
 
     @property
     def proof(self) -> NoticeProof:
-        """Return whose word it is that the notice was played."""
+        """Return the attestation that the notice is played."""
         return proof_of(self._peer)
 
     @property
     def is_listed(self) -> bool:
-        """Tell whether people may see the session: one of nobody whose calls are recorded is nobody's business."""
+        """Tell whether the session is in the list of live calls: not if nobody in it is nominated."""
         return self.recording.blocked is None or self.lifecycle.decision.nomination is not None
 
     def publish(self) -> None:
-        """Publish how the call is now, if people may see it."""
+        """Publish the session's state, if it is listed."""
         if self.is_listed:
             self.services.publish({"event": "call", **self.listing.as_json()})
 
-    # --- what is written down
+    # --- storage
 
     def complete_row(self, row: RecordingRow) -> RecordingRow:
-        """Return a row with who took part."""
-        names, extensions = self._names, self.services.config.extensions
-        labels = names.labels(self.lines.labels)
-        everyone = names.everyone.values() if self.is_listed else ()
+        """Return the row with the participants, remarks and further numbers."""
+        metadata, extensions = self._metadata, self.services.config.extensions
+        labels = metadata.labels(self.lines.labels)
+        everyone = metadata.everyone.values() if self.is_listed else ()
         operators = self.recording.operators
         return replace(
             row,
-            participants=participants_of(everyone, names.metadata, self.lifecycle.decision, labels, extensions),
+            participants=participants_of(everyone, metadata.merged, self.lifecycle.decision, labels, extensions),
             numbers=further_numbers(everyone),
             remarks=tuple(sorted({*self.lifecycle.remarks, *row.remarks})),
             operators=tuple(filter(None, operators.names)),
@@ -221,8 +221,9 @@ class CopiedRecording(Component[SipCall], CopiedCall):
         )
 
     def store_elsewhere(self, state: PauseState, reasons: list[str]) -> "list[Future[None]]":
-        """Store how the recording stands by the names of the session too."""
-        return [self.services.sessions.put(self._names.sessions, self._names.groups, state=state, reasons=reasons)]
+        """Store the pause state in the session register too."""
+        metadata = self._metadata
+        return [self.services.sessions.put(metadata.sessions, metadata.groups, state=state, reasons=reasons)]
 
     def close(self, end: str) -> None:
         """Close the lines, then the recording."""

@@ -1,7 +1,6 @@
-"""What follows for a recording session from who takes part in it: begun, handed over, left, taken up again.
+"""Starts, changes and stops the recording of a session by the participants in its metadata. Call thread only.
 
-Call thread only. What is permitted is `recorder.calls.rules.siprec`'s; what is done to the recording is the gate's and
-the tape's, as for every other call.
+`recorder.calls.rules.siprec` decides what is permitted.
 """
 
 import contextlib
@@ -35,56 +34,57 @@ HANDED_OVER = "rule:siprec_metadata"
 
 
 class SessionLifecycle(Component[CopiedCall]):
-    """The course of one session.
+    """The lifecycle of one session.
 
     Args:
-        call: The session's call; of one that is being made only ``services`` and ``offered`` are looked at.
-        peer: Its client.
-        names: What is known of it.
-        lines: Its lines.
-        document: Metadata that came with its INVITE, if any did.
+        call: The session's recorded part. The constructor uses only its ``services`` and ``offered``.
+        peer: The session recording client (SRC).
+        metadata: The session's metadata.
+        lines: The m-lines.
+        document: The metadata document in the INVITE, or None.
 
     Attributes:
-        stage: Where it is.
-        decision: What was decided last.
-        remarks: What a listener should know of the recording.
+        stage: The stage of the session.
+        decision: The last decision.
+        remarks: How the recording was made, for people who listen to it.
     """
 
     def __init__(
-        self, call: CopiedCall, peer: Peer, names: SessionMetadata, lines: SessionLines, document: bytes | None
+        self, call: CopiedCall, peer: Peer, metadata: SessionMetadata, lines: SessionLines, document: bytes | None
     ) -> None:
         super().__init__(call)
         self._peer = peer
-        self._names = names
+        self._metadata = metadata
         self._lines = lines
         self._documents: list[bytes] = []
-        self._known_by: frozenset[str] = frozenset()
-        self._on: tuple[MediaLegId | None, MediaLegId | None, bool] | None = None
+        self._known_names: frozenset[str] = frozenset()
+        self._listening: tuple[MediaLegId | None, MediaLegId | None, bool] | None = None
+        """Left leg, right leg, and whether key sequences act; None before `_listen`."""
         self.stage = Stage.WAITING
         self.remarks: set[Remark] = {Remark.SIPREC}
         self.learn(document)
         self.decision: SessionDecision = self._decide(())
 
     def learn(self, document: bytes | None) -> None:
-        """Take metadata, if there are any; `look` does what follows."""
+        """Read a metadata document, if there is one; call `update` afterwards."""
         if document is None:
             return
-        if self._names.take(document):
-            self._keep(document)
-        if self._names.is_unreadable:
+        if self._metadata.take(document):
+            self._seal(document)
+        if self._metadata.is_unreadable:
             self._remark(Remark.METADATA_UNREADABLE)
-        if self._names.is_repaired:
+        if self._metadata.is_repaired:
             self._remark(Remark.METADATA_REPAIRED)
 
     def _remark(self, remark: Remark) -> None:
-        """Mark the recording, and raise the alarm, once a session."""
+        """Add a remark to the recording, and raise the alarm, once for each session."""
         if remark not in self.remarks:
             self.remarks.add(remark)
             _log.warning("recording session from %s: %s", self._peer.name, remark.value)
             self._call.services.alarm("siprec_metadata")
 
-    def _keep(self, document: bytes) -> None:
-        """Have a document sealed with the audio, as it came; before there is any it waits."""
+    def _seal(self, document: bytes) -> None:
+        """Seal a document into the container as it came; it waits until there is a recording in progress."""
         in_progress = None if self.stage is Stage.WAITING else self._call.recording.in_progress
         if in_progress is None:
             self._documents.append(document)
@@ -95,42 +95,43 @@ class SessionLifecycle(Component[CopiedCall]):
     def _decide(self, labels: tuple[str | None, ...]) -> SessionDecision:
         config, offered = self._call.services.config, self._call.offered
         fallback = Extension(number="", operator=self._peer.name, service=self._peer.siprec_service)
-        terms = SessionPolicy(
+        policy = SessionPolicy(
             extensions=config.extensions,
             emergency=config.emergency,
             is_attested=self._peer.is_attested,
             fallback=fallback if self._peer.all_sessions_nominated else None,
         )
         dialled = (offered.asserted_user or offered.from_user, offered.to_user)
-        sent = SentLines(now=self._lines.sent, before=self._before)
-        return decide(self._names.metadata, self._names.labels(labels), dialled=dialled, terms=terms, sent=sent)
+        sent = SentLines(now=self._lines.sent, before=self._recorded_lines)
+        metadata = self._metadata
+        return decide(metadata.merged, metadata.labels(labels), dialled=dialled, policy=policy, sent=sent)
 
     @property
-    def _before(self) -> frozenset[int]:
-        sides = self.decision.sides if self._on is not None else None
+    def _recorded_lines(self) -> frozenset[int]:
+        sides = self.decision.sides if self._listening is not None else None
         return frozenset() if sides is None else frozenset(at for at in (sides.left, sides.right) if at is not None)
 
     def record_state(self, labels: tuple[str | None, ...]) -> str | None:
-        """Return a=record for clients that know it: how the recording will stand once these lines are there."""
+        """Return the value of a=record for lines with these labels; None if the SRC does not support it (RFC 7866)."""
         call = self._call
         if "record-aware" not in call.offered.supported:
             return None
         if self._decide(labels).closed is not None or call.recording.pause_reasons.final is not None:
             return "off"
-        left = call.services.sessions.left(self._names.sessions, self._names.groups)
+        left = call.services.sessions.left(self._metadata.sessions, self._metadata.groups)
         return "paused" if call.recording.pause_reasons.reasons or left.reasons else "on"
 
-    def look(self) -> None:
-        """Do what follows from who takes part and from the lines as they are now."""
-        self._name()
+    def update(self) -> None:
+        """Decide again, by the current participants and lines, and carry the decision out."""
+        self._store_new_names()
         self.decision = decision = self._decide(self._lines.labels)
         self.remarks |= decision.remarks
-        self.stage, step = STAGE_TABLE[self.stage, decision.closed is None]
-        match step:
+        self.stage, action = STAGE_TABLE[self.stage, decision.closed is None]
+        match action:
             case SessionAction.OPEN:
                 self._open()
             case SessionAction.FOLLOW | SessionAction.RETURN:
-                self._come_back()
+                self._restore_pauses()
                 self._follow()
             case SessionAction.LEAVE:
                 self._leave()
@@ -141,27 +142,27 @@ class SessionLifecycle(Component[CopiedCall]):
             case SessionAction.NOTHING:
                 pass
 
-    def _name(self) -> None:
-        """Write down how the session stands under names that have just become known, too."""
-        names, pause_reasons = frozenset(self._names.sessions), self._call.recording.pause_reasons
+    def _store_new_names(self) -> None:
+        """Store the pause state under names of the session that were not known before."""
+        names, pause_reasons = frozenset(self._metadata.sessions), self._call.recording.pause_reasons
         if (
-            names != self._known_by
-            and self._known_by
+            names != self._known_names
+            and self._known_names
             and (pause_reasons.reasons - {HOLD} or pause_reasons.final is not None)
         ):
             self._call.services.sessions.put(
-                names, self._names.groups, state=pause_reasons.state, reasons=pause_reasons.reasons
+                names, self._metadata.groups, state=pause_reasons.state, reasons=pause_reasons.reasons
             )
-        self._known_by = names
+        self._known_names = names
 
     def _open(self) -> None:
-        """Begin to record: as the session was left if it has been here before."""
+        """Begin to record; a session that returns begins with its last pause state."""
         call, sides = self._call, self.decision.sides
         call.apply_decision(self.decision)
         call.recording.blocked, call.recording.joined_at = None, call.clock.now
         call.progress.state, call.progress.was_joined = CallState.JOINED, True
         register = call.services.sessions
-        left = register.left(self._names.sessions, self._names.groups)
+        left = register.left(self._metadata.sessions, self._metadata.groups)
         reasons = left.reasons if register.is_known else left.reasons | {AGENT}
         if reasons or left.final is not None:
             self.remarks.add(Remark.RETURNED)
@@ -174,51 +175,51 @@ class SessionLifecycle(Component[CopiedCall]):
             call.recording.is_joining = False
         waiting, self._documents = self._documents, []
         for document in waiting:
-            self._keep(document)
+            self._seal(document)
         call.controls.begun()
 
-    def _come_back(self) -> None:
-        """Pause, if a name that has just become known is of a session that was left paused."""
+    def _restore_pauses(self) -> None:
+        """Apply the pause state of an earlier session, if a name that is new says that this session continues it."""
         call = self._call
-        left = call.services.sessions.left(self._names.sessions, self._names.groups)
+        left = call.services.sessions.left(self._metadata.sessions, self._metadata.groups)
         with contextlib.suppress(RefusedError):
             if left.final is Final.OPTED_OUT and call.recording.pause_reasons.final is None:
                 call.controls.opt_out("the session had been opted out before it came back", RETURNED)
             elif left.final is Final.DISCARDED and call.recording.pause_reasons.final is None:
-                call.controls.pause(AGENT, RETURNED)  # which discards, where the service wants that
+                call.controls.pause(AGENT, RETURNED)  # discards the recording, if the service requires that
             for reason in sorted(left.reasons - call.recording.pause_reasons.reasons):
                 self.remarks.add(Remark.RETURNED)
                 call.controls.pause(reason, RETURNED)
 
     def _follow(self) -> None:
-        """Record the lines, and for the officer, as they are now."""
+        """Record the current lines for the current officer."""
         call, decision, in_progress = self._call, self.decision, self._call.recording.in_progress
         assert decision.nomination is not None
         call.apply_decision(decision)
-        is_moved = self._listen()
+        has_changed = self._listen()
         if in_progress is None:
             return
-        if is_moved:
+        if has_changed:
             in_progress.retarget(self._lines.leg(decision.sides.left), self._lines.leg(decision.sides.right))
         in_progress.enter_scope(
             call.recording.operator, decision.nomination.extension.number, call.recording.officers, HANDED_OVER
         )
-        in_progress.describe(call.recording.row())
+        in_progress.update_row(call.recording.row())
 
     def _leave(self) -> None:
-        """Stop: whoever takes part now is not recorded. A later update may bring the call back."""
+        """Stop recording, because no nominated extension takes part; a later update may bring one back."""
         in_progress = self._call.recording.in_progress
         if in_progress is not None:
             in_progress.leave_scope(self.decision.closed or "", HANDED_OVER)
-            in_progress.describe(self._call.recording.row())
+            in_progress.update_row(self._call.recording.row())
 
     def _listen(self) -> bool:
-        """Listen for keys on the lines that are recorded; tells whether that are others than before."""
+        """Detect digits on the recorded lines; return whether lines or settings have changed."""
         sides, relay = self.decision.sides, self._call.services.relay
         left, right = self._lines.leg(sides.left), self._lines.leg(sides.right)
-        if (left, right, self.has_officers_keys) == self._on:
-            return False  # what is being keyed is not to be broken off
-        self._on = (left, right, self.has_officers_keys)
+        if (left, right, self.has_officers_keys) == self._listening:
+            return False  # setting it again would interrupt a key sequence
+        self._listening = (left, right, self.has_officers_keys)
         keypad = self._call.keypad
         if left is not None:
             relay.set_dtmf(left, DtmfPolicy.SWALLOW)
@@ -232,5 +233,5 @@ class SessionLifecycle(Component[CopiedCall]):
 
     @property
     def has_officers_keys(self) -> bool:
-        """Tell whether keys on the right are surely an officer's: the caller's must never pause a recording."""
+        """Tell whether keys on the right are certainly an officer's; a caller's keys must never control a recording."""
         return self.decision.sides.are_known and Remark.NOT_NOMINATED not in self.decision.remarks

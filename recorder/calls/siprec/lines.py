@@ -1,6 +1,6 @@
-"""The m-lines of a recording session: a media leg of ours for each that can be recorded. Call thread only.
+"""The m-lines of a recording session, with a media leg that only receives for each. Call thread only.
 
-What is said about them is `sip.recording_sdp`'s; here it becomes media legs that only listen.
+`sip.recording_sdp` reads and writes their session descriptions.
 """
 
 import dataclasses
@@ -24,13 +24,13 @@ _log = logging.getLogger(__name__)
 
 
 class SessionLines(Component[RecordableCall]):
-    """The lines of one session.
+    """The m-lines of one session.
 
     Args:
-        call: The session.
-        thread: The media thread that the session lives on.
-        networks: Where its packets may come from, beside what its session descriptions name.
-        srtp: Whether its audio has to be encrypted.
+        call: The session's recorded part.
+        thread: Index of the media thread that has the session.
+        networks: Networks from which packets are accepted, besides the addresses in the session descriptions.
+        srtp: Whether the audio has to be encrypted.
     """
 
     def __init__(self, call: RecordableCall, thread: int, networks: Sequence[str], srtp: Srtp) -> None:
@@ -44,33 +44,33 @@ class SessionLines(Component[RecordableCall]):
         self._heard: dict[MediaLegId, int] = {}
         self._offered: offer_answer.LocalStream | None = None
         self.content = b""
-        """The answer last given."""
+        """The last description that was sent."""
 
     def take(self, body: Body, record: Callable[[tuple[str | None, ...]], str | None]) -> Body:
-        """Take an offer; return its answer.
+        """Apply an offer; return the answer.
 
-        Lines that stay keep their ports; those that are gone keep them too until `drop_idle`, as the tap may be on
-        them.
+        Lines that stay keep their ports. Lines that are removed keep them until `close_removed`, because the tap may
+        still use them.
 
         Args:
             body: The session description.
-            record: Gives the value of a=record, once it is known which lines there are (see `labels`).
+            record: Returns the value of a=record for the labels of the lines (see `labels`).
 
         Raises:
-            MediaError: It holds nothing that can be recorded: 488. Everything is as it was.
-            PortsExhaustedError: No ports are left: 503. Everything is as it was.
+            MediaError: Nothing in the offer can be recorded (488). Nothing has changed.
+            PortsExhaustedError: No ports are left (503). Nothing has changed.
         """
         offer = _parse(body)
         try:
-            return self._taken(offer, record)
+            return self._apply_offer(offer, record)
         finally:
-            wipe_offered(offer)  # the core has what it needs
+            wipe_offered(offer)  # the media core has the keys that it needs
 
     def offer(self) -> Body:
-        """Return an offer of one line, for a client that leaves it to us: a telephone's built-in bridge does.
+        """Return an offer of one line, for an INVITE without an offer, as from a phone's built-in bridge.
 
         Raises:
-            PortsExhaustedError: No ports are left: 503.
+            PortsExhaustedError: No ports are left (503).
         """
         (local,) = self._open((0,), 1)
         assert local is not None
@@ -82,10 +82,10 @@ class SessionLines(Component[RecordableCall]):
         return Body(content=written.content)
 
     def take_answer(self, body: Body) -> None:
-        """Take the answer to our offer.
+        """Apply the answer to the recorder's offer.
 
         Raises:
-            MediaError: Nothing in it can be recorded.
+            MediaError: Nothing in the answer can be recorded.
         """
         assert self._offered is not None
         reply, offered = _parse(body), self._offered
@@ -96,12 +96,12 @@ class SessionLines(Component[RecordableCall]):
         self._lines = (Line(stream=reply.streams[0], local=offered, media=media),)
         self._listen(self._legs[0], media)
 
-    def _taken(self, offer: sdp.Description, record: Callable[[tuple[str | None, ...]], str | None]) -> Body:
+    def _apply_offer(self, offer: sdp.Description, record: Callable[[tuple[str | None, ...]], str | None]) -> Body:
         usable = recording_sdp.usable(offer, self._session)
         if not usable:
-            raise MediaError("no m-line has G.711 or G.722 audio over RTP, or over SRTP with a key, as it has to be")
+            raise MediaError("no m-line has G.711 or G.722 audio over RTP, or over SRTP with a usable key")
         locals_ = self._open(usable, len(offer.streams))
-        labels = tuple(one.label if at in usable else None for at, one in enumerate(offer.streams))
+        labels = tuple(stream.label if at in usable else None for at, stream in enumerate(offer.streams))
         answer = recording_sdp.answer(offer, self._session, locals_, record=record(labels))
         for at, line in enumerate(answer.lines):
             if line.media is not None and line.local is not None:
@@ -111,7 +111,7 @@ class SessionLines(Component[RecordableCall]):
         return Body(content=answer.content)
 
     def _open(self, usable: Sequence[int], count: int) -> list[offer_answer.LocalStream | None]:
-        """Open the legs that are missing; all or none."""
+        """Open missing legs, all or none; return the local description of each line, None if it is not usable."""
         opened: list[int] = []
         try:
             for at in usable:
@@ -157,38 +157,38 @@ class SessionLines(Component[RecordableCall]):
 
     @property
     def labels(self) -> tuple[str | None, ...]:
-        """Return a=label of each m-line, "" where it has none; None for one that is not received."""
+        """Return a=label of each m-line, "" if it has none; None for a line that is not received."""
         return tuple(line.stream.label if line.media is not None else None for line in self._lines)
 
     @property
     def sent(self) -> frozenset[int]:
-        """Return the positions of the lines on which the client sends, by its description."""
+        """Return the positions of the lines on which the SRC sends, by its session description."""
         return frozenset(at for at, line in enumerate(self._lines) if line.is_active)
 
     @property
     def is_held(self) -> bool:
-        """Tell whether the client sends nothing on any line, and has said so."""
-        taken = [line for line in self._lines if line.media is not None]
-        return bool(taken) and not any(line.is_active for line in taken)
+        """Tell whether the SRC has every line on hold, by its session description."""
+        received = [line for line in self._lines if line.media is not None]
+        return bool(received) and not any(line.is_active for line in received)
 
     def leg(self, at: int | None) -> MediaLegId | None:
-        """Return the media leg of a line, if it has one."""
+        """Return the media leg of a line, or None."""
         return self._legs.get(at) if at is not None else None
 
     def codec_name(self, at: int | None) -> str:
-        """Return the codec of a line, or ""."""
+        """Return the codec's name of a line, or ""."""
         media = self._lines[at].media if at is not None and at < len(self._lines) else None
         return Codec(media.codec).name if media is not None else ""
 
-    def drop_idle(self) -> None:
-        """Close the legs of lines that are gone; the tap is on others by now."""
-        for at in [one for one in self._legs if self._lines[one : one + 1] == () or self._lines[one].media is None]:
+    def close_removed(self) -> None:
+        """Close the legs of lines that were removed; the tap must not use them any more."""
+        for at in [at for at in self._legs if at >= len(self._lines) or self._lines[at].media is None]:
             leg = self._legs.pop(at)
             self._heard.pop(leg, None)
             self._services.relay.close_leg(leg)
 
     def was_silent(self) -> bool:
-        """Tell whether nothing has arrived on any line since this was last asked."""
+        """Tell whether no packet has arrived on any line since the last call of this method."""
         received = {leg: self._services.relay.statistics(leg).received for leg in self._legs.values()}
         is_silent = all(count == self._heard.get(leg, -1) for leg, count in received.items())
         self._heard = received
@@ -209,7 +209,7 @@ class SessionLines(Component[RecordableCall]):
 
 
 def _signalled(media: offer_answer.NegotiatedMedia) -> MediaAddress | None:
-    """Return where the client says that it sends from, or None; an address with a zone is of its host alone."""
+    """Return the address that the SRC signalled, or None; an address with a zone is valid on its own host only."""
     if media.remote_ip is None or "%" in media.remote_ip:
         return None
     return MediaAddress(ip=media.remote_ip, rtp_port=media.remote_rtp_port, rtcp_port=media.remote_rtcp_port)

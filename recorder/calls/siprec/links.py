@@ -1,7 +1,7 @@
-"""Which recording sessions are one call: by the names that their clients give them. Call thread only.
+"""Relates recording sessions of one call, by the names that their clients give them. Call thread only.
 
-A failed-over session, the two halves of a telephone's built-in bridge, the parts of a call that was transferred: each
-is a session of its own, and their recordings name one another.
+A session that failed over, the two halves of a phone's built-in bridge, and the parts of a transferred call are
+sessions of their own. Their recordings are related to each other.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from recorder.calls.recording_controls import RecordingControls
 from storage.types import RecordingId
 
 MOST = 2000
-"""Names that are remembered beyond the end of their sessions; the oldest go first."""
+"""Most names of ended sessions that are kept; the oldest are removed first."""
 
 
 class SessionLinks:
@@ -19,35 +19,36 @@ class SessionLinks:
     def __init__(self) -> None:
         self._names: dict[str, list[RecordingId]] = {}
         self._live: dict[RecordingId, RecordingControls] = {}
-        self._twins: dict[RecordingId, frozenset[str]] = {}
+        self._session_names: dict[RecordingId, frozenset[str]] = {}
 
-    def name(self, controls: RecordingControls, sessions: Iterable[str], groups: Iterable[str]) -> None:
-        """Note the names of a call, and relate its recording to those of calls that share one."""
-        mine = controls.recording
-        self._live[mine.id] = controls
+    def add_names(self, controls: RecordingControls, sessions: Iterable[str], groups: Iterable[str]) -> None:
+        """Note the names of a session, and relate its recording to those of sessions that share a name."""
+        recording = controls.recording
+        self._live[recording.id] = controls
         sessions = frozenset(sessions)
-        self._twins[mine.id] = sessions
+        self._session_names[recording.id] = sessions
         for name in (*sorted(sessions), *groups):
             known = self._names.pop(name, [])
             for other in known:
-                if other != mine.id:
-                    mine.relates_to(other)
+                if other != recording.id:
+                    recording.relates_to(other)
                     if (live := self._live.get(other)) is not None:
-                        live.recording.relates_to(mine.id)
-            self._names[name] = known if mine.id in known else [*known, mine.id]
-        self._forget_old()
+                        live.recording.relates_to(recording.id)
+            self._names[name] = known if recording.id in known else [*known, recording.id]
+        self._remove_old()
 
     def twins(self, controls: RecordingControls) -> list[RecordingControls]:
-        """Return the other calls in progress that are the same session: what is done to one is done to all."""
-        mine = self._twins.get(controls.id, frozenset())
-        return [self._live[other] for other, names in self._twins.items() if other != controls.id and mine & names]
+        """Return the other recordings in progress whose sessions share a session name."""
+        own = self._session_names.get(controls.id, frozenset())
+        others = self._session_names.items()
+        return [self._live[other] for other, names in others if other != controls.id and own & names]
 
     def end(self, controls: RecordingControls) -> None:
-        """Note that a call is over; its names are remembered for the calls that follow."""
+        """Note that a session has ended; its names are kept for sessions that follow."""
         self._live.pop(controls.id, None)
-        self._twins.pop(controls.id, None)
+        self._session_names.pop(controls.id, None)
 
-    def _forget_old(self) -> None:
+    def _remove_old(self) -> None:
         for name in list(self._names)[: max(len(self._names) - MOST, 0)]:
-            if not any(one in self._live for one in self._names[name]):
+            if not any(recording in self._live for recording in self._names[name]):
                 del self._names[name]

@@ -1,7 +1,7 @@
-"""A recording session (SIPREC, RFC 7866): a client copies a call to us, and we listen to its lines. Call thread only.
+"""A recording session (SIPREC, RFC 7866): a session recording client (SRC) sends copies of a call's media.
 
-Which sessions are recorded, and which line is whose, is `recorder.calls.rules.siprec`'s. We never send a re-INVITE of
-our own: many clients drop the session over one.
+`recorder.calls.rules.siprec` decides what is recorded. The recorder never sends a re-INVITE that changes the session,
+because many SRCs end the session then. Call thread only.
 """
 
 import logging
@@ -38,20 +38,20 @@ from sip.siprec import is_metadata_type
 _log = logging.getLogger(__name__)
 
 PROBE_AFTER = 5
-"""A session in which nothing is heard is probed after so many times ``[media] dead_rtp_s``."""
+"""Interval at which a silent session is probed, in multiples of ``[media] dead_rtp_s``."""
 
 
 class RecordingSession(SipCall):
     """One recording session.
 
     Args:
-        services: The daemon's parts.
+        services: The daemon's services.
         offered: The INVITE.
-        peer: The client.
-        links: Knows which sessions are of one call.
-        random_hex: Makes its id unlike any other.
-        thread: The media thread that it lives on.
-        registry: Gets its legs.
+        peer: The SRC.
+        links: Which sessions are of one call.
+        random_hex: Makes the id unique.
+        thread: Index of the media thread that has the session.
+        registry: Which call each leg belongs to.
         groups: Acts on more than one recording.
     """
 
@@ -77,12 +77,12 @@ class RecordingSession(SipCall):
         self._registry = registry
         self._leg = offered.leg
         self._parts = parts_of(offered.body)
-        self._names = SessionMetadata(offered)
+        self._metadata = SessionMetadata(offered)
         self.recorded = CopiedRecording(
             self,
             offered,
             peer,
-            names=self._names,
+            metadata=self._metadata,
             document=self._parts.metadata,
             links=links,
             random_hex=random_hex,
@@ -92,7 +92,8 @@ class RecordingSession(SipCall):
         )
         self._lifecycle, self._lines = self.recorded.lifecycle, self.recorded.lines
         self._hold_rule = HoldRule(self.recorded.controls)
-        self._is_offer_ours = False
+        self._awaits_answer = False
+        """The recorder made the offer, because the INVITE had none, and has no answer yet."""
 
     # --- SIP events
 
@@ -100,19 +101,19 @@ class RecordingSession(SipCall):
         """Answer the INVITE.
 
         Raises:
-            MediaError: Nothing in it can be recorded (488).
+            MediaError: Nothing in the offer can be recorded (488).
             PortsExhaustedError: No ports are left (503).
         """
         if self.offered.body is None:
-            self._is_offer_ours = True
+            self._awaits_answer = True
             self.services.endpoint.answer(self._leg, self._lines.offer(), is_recorder=True)
             self._probe_later()
             return
         if self._parts.sdp is None:
-            raise MediaError("a recording session without a session description")
+            raise MediaError("the INVITE has no session description")
         answer = self._lines.take(Body(content=self._parts.sdp), self._lifecycle.record_state)
         self.services.endpoint.answer(self._leg, answer, is_recorder=True)
-        self._look()
+        self._update()
         self._probe_later()
 
     def receive(self, event: SipEvent, leg: LegId) -> None:
@@ -121,7 +122,7 @@ class RecordingSession(SipCall):
             return
         match event:
             case LegEnded():
-                self._over("session_ended" if event.cause == "bye" else f"session_{event.cause}")
+                self._end("session_ended" if event.cause == "bye" else f"session_{event.cause}")
             case OfferReceived():
                 self._reoffered(event.body)
             case OfferAnswered():
@@ -134,7 +135,7 @@ class RecordingSession(SipCall):
                 _log.debug("event %s has no place in a recording session", type(event).__name__)
 
     def _reoffered(self, body: Body | None) -> None:
-        """Take a re-INVITE or UPDATE: of lines, of metadata, of both; an empty one gets the lines as they are."""
+        """Handle a re-INVITE or UPDATE with lines, metadata or both; answer an empty one with the current lines."""
         endpoint = self.services.endpoint
         if body is None:
             endpoint.answer_offer(self._leg, Body(content=self._lines.content))
@@ -147,65 +148,65 @@ class RecordingSession(SipCall):
             try:
                 answer = self._lines.take(Body(content=parts.sdp), self._lifecycle.record_state)
             except (MediaError, PortsExhaustedError) as error:
-                _log.info("recording session %s: a re-offer is refused: %s", self.recorded.id, error)
+                _log.info("recording session %s: re-offer refused: %s", self.recorded.id, error)
                 endpoint.refuse_offer(self._leg, 488 if isinstance(error, MediaError) else 503)
-                self._look()
+                self._update()
                 return
             endpoint.answer_offer(self._leg, answer)
-        self._look()
+        self._update()
 
     def _answered(self, body: Body | None) -> None:
-        """Take the answer to our offer, or to the lines that an empty re-INVITE got: what the client will send."""
+        """Handle the answer to the recorder's offer, or to the lines that an empty re-INVITE was answered with."""
         parts = parts_of(body)
         self._lifecycle.learn(parts.metadata)
         try:
             self._take_answer(parts.sdp)
         except (MediaError, PortsExhaustedError) as error:
-            _log.info("recording session %s: an answer cannot be used: %s", self.recorded.id, error)
-            if self._is_offer_ours:
+            _log.info("recording session %s: the answer cannot be used: %s", self.recorded.id, error)
+            if self._awaits_answer:
                 self.stop("no_media")
                 return
-        self._is_offer_ours = False
-        self._look()
+        self._awaits_answer = False
+        self._update()
 
     def _take_answer(self, content: bytes | None) -> None:
-        if self._is_offer_ours:
+        if self._awaits_answer:
             self._lines.take_answer(Body(content=content or b""))
         elif content is not None:
             self._lines.take(Body(content=content), self._lifecycle.record_state)
 
     def _info(self, body: Body) -> None:
-        """Take an INFO: metadata, or a digit. Whose it is nobody says, so it is taken for the caller's."""
+        """Handle an INFO with metadata or a digit; a digit is taken as the caller's, as it does not name a party."""
         if is_metadata_type(body.content_type) or body.content_type.lower().startswith("multipart/"):
             self._lifecycle.learn(parts_of(body).metadata)
-            self._look()
+            self._update()
         else:
             self.recorded.keypad.info(self.recorded.progress.outside, body)
 
-    def _look(self) -> None:
-        """Do what follows from who takes part and from the lines as they are now."""
-        self._lifecycle.look()
-        self._links.name(self.recorded.controls, self._names.sessions, self._names.groups)
-        self._lines.drop_idle()
-        self._hold_rule.look()
+    def _update(self) -> None:
+        """Start, change or stop recording by the current participants and lines."""
+        self._lifecycle.update()
+        self._links.add_names(self.recorded.controls, self._metadata.sessions, self._metadata.groups)
+        self._lines.close_removed()
+        self._hold_rule.apply()
         self.recorded.publish()
 
     # --- the end
 
     def stop(self, reason: str) -> None:
-        """End the session from our side."""
+        """End the session for a reason of the recorder's own."""
         if self._lifecycle.stage is not Stage.ENDED:
             self.services.endpoint.hang_up(self._leg)
-            self._over(reason)
+            self._end(reason)
 
     def refuse(self, status: int, end: str) -> None:
-        """Refuse the INVITE, and file that nothing came of it."""
+        """Refuse the INVITE, and file a row with the reason ``end``."""
         headers = (("Retry-After", "5"),) if status == 503 else ()
         self.services.endpoint.refuse(self._leg, status, "", headers=headers)
         self.recorded.recording.blocked = None
-        self._over(end)
+        self._end(end)
 
-    def _over(self, end: str) -> None:
+    def _end(self, end: str) -> None:
         progress = self.recorded.progress
         self._lifecycle.stage = Stage.ENDED
         progress.state, progress.end = CallState.ENDED, end
@@ -214,7 +215,7 @@ class RecordingSession(SipCall):
         self._registry.ended(self)
 
     def finish(self, end: str) -> None:
-        """Close the lines after their last packets, then the recording."""
+        """Close the lines and the recording after the last packets."""
         self.recorded.controls.end()
         self.services.scheduler.call_later(CLOSING_S, self.recorded.close, end)
 
@@ -222,7 +223,7 @@ class RecordingSession(SipCall):
         self.services.scheduler.call_later(PROBE_AFTER * self.services.config.media.dead_rtp_s, self._probe)
 
     def _probe(self) -> None:
-        """Ask the client whether it is still there, if nothing has come for long: a BYE may have been lost."""
+        """Send a request to the SRC if no media has arrived, because its BYE may have been lost."""
         if self._lifecycle.stage is Stage.ENDED:
             return
         if self._lines.was_silent():

@@ -1,7 +1,4 @@
-"""What is written down of a recording session beside what every call has: who took part, and whose word the notice is.
-
-Pure.
-"""
+"""The fields of a row that only recording sessions have: participants, further numbers, attested notice. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -14,27 +11,28 @@ from sip.metadata import Metadata
 from storage.types import NoticeProof, Participant
 
 MOST = 64
-"""Participants of one row; more belong to a conference, and are in the sealed metadata."""
+"""Most participants in one row; a larger conference has them all in the sealed metadata."""
 MOST_NUMBERS = 4 * MOST
-"""Numbers of one row beside those of its participants: as many as the people who are known of a session."""
+"""Most numbers in one row besides those of its participants."""
 
 
 def provisional(config: Config, peer: Peer) -> Nomination:
-    """Return what a session is taken for until somebody knows better: nobody's, by the rules of its peer's service."""
+    """Return the nomination of a session until its own is known: no extension, and the service of the peer."""
     service = peer.siprec_service or (config.service[0].name if config.service else "")
     return Nomination(direction=Direction.INBOUND, extension=Extension(number="", operator="", service=service))
 
 
 def rules_of(config: Config, extension: Extension) -> Service:
-    """Return the rules of an extension's service; those of no service for one that is nobody's."""
-    return next((one for one in config.service if one.name == extension.service), Service(name=extension.service))
+    """Return the service of an extension, or a service with default rules if it is not configured."""
+    services = config.service
+    return next((service for service in services if service.name == extension.service), Service(name=extension.service))
 
 
 def proof_of(peer: Peer) -> NoticeProof:
-    """Return the proof of the notice in a peer's sessions: attested where somebody answers for it, never heard."""
-    words = f"{peer.name}: {peer.notice_owner}, {peer.notice_date}" if peer.is_attested else peer.name
+    """Return the proof of the notice in a peer's sessions: attested or none, since the recorder does not play it."""
+    attestation = f"{peer.name}: {peer.notice_owner}, {peer.notice_date}" if peer.is_attested else peer.name
     return NoticeProof(
-        id=words,
+        id=attestation,
         sha256="",
         started_at=None,
         ended_at=None,
@@ -50,7 +48,7 @@ def participants_of(
     labels: Sequence[str | None],
     extensions: Mapping[str, Extension],
 ) -> tuple[Participant, ...]:
-    """Return everybody who took part, for the index; who is on a channel is on it alone, as things stand now."""
+    """Return the participants for the row; a participant has a channel if the channel's line is theirs alone now."""
     channels = {}
     for name, at in (("left", decision.sides.left), ("right", decision.sides.right)):
         label = labels[at] if at is not None and at < len(labels) else None
@@ -58,35 +56,35 @@ def participants_of(
         if len(senders) == 1:
             channels[senders[0].id] = name
     return tuple(
-        _written(one, decision, channels.get(one.id, ""), extensions)
-        for one in [someone for someone in everyone if someone.aors][:MOST]
+        _row_participant(person, decision, channels.get(person.id, ""), extensions)
+        for person in [person for person in everyone if person.aors][:MOST]
     )
 
 
 def further_numbers(everyone: Iterable[metadata.SessionParticipant]) -> tuple[str, ...]:
-    """Return the numbers of those who took part beside what `participants_of` gives: whoever has one is found by it.
+    """Return the participants' numbers that `participants_of` does not return, so that a search finds them too.
 
-    Those of people whom it leaves out come first.
+    Numbers of participants that it leaves out come first.
     """
-    known = [one for one in everyone if one.aors]
-    left_out = [one.users[0] for one in known[MOST:] if one.users]
-    further = [user for one in known for user in one.users[1:]]
+    known = [person for person in everyone if person.aors]
+    left_out = [person.users[0] for person in known[MOST:] if person.users]
+    further = [user for person in known for user in person.users[1:]]
     return tuple(dict.fromkeys((*left_out, *further)))[:MOST_NUMBERS]
 
 
-def _written(
-    one: metadata.SessionParticipant, decision: SessionDecision, channel: str, extensions: Mapping[str, Extension]
+def _row_participant(
+    person: metadata.SessionParticipant, decision: SessionDecision, channel: str, extensions: Mapping[str, Extension]
 ) -> Participant:
-    number = one.users[0] if one.users else ""
+    number = person.users[0] if person.users else ""
     roles = {decision.caller: "caller", decision.called: "called"}
-    extension = extension_of(one, extensions)
+    extension = extension_of(person, extensions)
     return Participant(
-        name=one.name,
-        address=one.aors[0],
+        name=person.name,
+        address=person.aors[0],
         number=number,
         role=roles.get(number, "other") if number else "other",
         channel=channel,
         extension=extension.number if extension is not None else "",
-        joined_at=one.joined_at,
-        left_at=one.left_at,
+        joined_at=person.joined_at,
+        left_at=person.left_at,
     )

@@ -1,7 +1,4 @@
-"""Which INVITEs begin a recording session, and what becomes of them: taken, or refused with the right words.
-
-Call thread only.
-"""
+"""Accepts or refuses INVITEs that begin a recording session. Call thread only."""
 
 import logging
 import secrets
@@ -21,27 +18,27 @@ _log = logging.getLogger(__name__)
 
 
 class SiprecService:
-    """Takes recording sessions in."""
+    """Makes recording sessions, and refuses those of peers that are not configured for it."""
 
     def __init__(self, services: CallServices) -> None:
         self._services = services
         self._links = SessionLinks()
 
     def is_ours(self, event: CallOffered) -> bool:
-        """Tell whether an INVITE begins a recording session that may come here, or claims one that may not."""
+        """Tell whether an INVITE begins a recording session, permitted or not."""
         peer = self._peer(event)
         return "siprec" in event.required or (peer is not None and peer.siprec and is_recording_session(event))
 
     def _peer(self, event: CallOffered) -> Peer | None:
         return find_peer(self._services.config.peer, event.source.host)
 
-    def refuse_stranger(self, event: CallOffered) -> bool:
-        """Refuse a session of a peer that is declared as no SIPREC client; tells whether it was one."""
+    def refuse_undeclared(self, event: CallOffered) -> bool:
+        """Refuse a session of a peer without ``siprec = true``; return whether it was refused."""
         peer = self._peer(event)
         if peer is not None and peer.siprec:
             return False
         name = peer.name if peer is not None else event.source.host
-        _log.warning("a recording session from %s is refused: its [[peer]] does not say siprec = true", name)
+        _log.warning("A recording session from %s is refused: set siprec = true in its [[peer]] to allow it", name)
         self._services.alarm("siprec_undeclared")
         self._services.endpoint.refuse(event.leg, 420, "", headers=(("Unsupported", "siprec"),))
         return True
@@ -54,7 +51,7 @@ class SiprecService:
         registry: CallRegistry,
         groups: GroupActs,
     ) -> RecordingSession:
-        """Return the session of an INVITE; nothing has been answered yet."""
+        """Return the session of an INVITE that is not answered yet."""
         peer = self._peer(event)
         assert peer is not None
         return RecordingSession(
@@ -69,14 +66,14 @@ class SiprecService:
         )
 
     def begin(self, call: RecordingSession) -> bool:
-        """Answer a session's INVITE; tells whether it was taken. One that was not is refused and filed."""
+        """Answer a session's INVITE, or refuse it and file a row; return whether it was answered."""
         try:
             call.begin()
         except MediaError as error:
-            _log.info("recording session %s refused: %s", call.recorded.id, error)
+            _log.info("recording session %s: refused with 488: %s", call.recorded.id, error)
             call.refuse(488, "codec_refused")
         except PortsExhaustedError as error:
-            _log.warning("recording session %s refused: %s", call.recorded.id, error)
+            _log.warning("recording session %s: refused with 503: %s", call.recorded.id, error)
             self._services.alarm("ports_exhausted")
             call.refuse(503, "ports_exhausted")
         else:

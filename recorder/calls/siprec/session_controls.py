@@ -1,4 +1,4 @@
-"""Acts on the recording of a session: what is done to one is done to all sessions that are the same conversation."""
+"""Acts on the recording of a session, which are passed on to its twins: other sessions of the same conversation."""
 
 import contextlib
 from collections.abc import Callable, Collection, Sequence
@@ -12,12 +12,12 @@ from recorder.rules.pausing import HOLD, Authority, RefusedError
 
 
 class SessionControls(RecordingControls):
-    """What people and rules do to the recording of one session and its twins.
+    """The acts of people and rules on the recording of one session and on its twins.
 
     Args:
         recording: The recording.
         on_reopened: As for `RecordingControls`.
-        links: Knows which sessions are twins.
+        links: Which sessions are twins.
     """
 
     def __init__(self, recording: Recording, on_reopened: Callable[[], None], links: SessionLinks) -> None:
@@ -26,54 +26,56 @@ class SessionControls(RecordingControls):
 
     @property
     def twins(self) -> Sequence[RecordingControls]:
-        """Return those of the other sessions that are the same conversation."""
+        """Return the controls of the twins."""
         return self._links.twins(self)
 
     def pause(self, reason: str, by: str, *, acts: Collection[str] = (), may_discard: bool = True) -> Act:
         """Pause the recording of this session and of its twins."""
 
-        def shut(one: RecordingControls) -> Act:
-            return RecordingControls.pause(one, reason, by, acts=acts, may_discard=may_discard)
+        def shut(controls: RecordingControls) -> Act:
+            return RecordingControls.pause(controls, reason, by, acts=acts, may_discard=may_discard)
 
         return shut(self) if reason == HOLD else all_of(shut(self), self._on_twins(access.Act.PAUSE, by, shut))
 
     def resume(
         self, authority: Authority, by: str, *, token: str | None = None, acts: frozenset[str] | None = None
     ) -> Act:
-        """Take away what an authority may clear, of this session and of its twins."""
+        """Clear the reasons that an authority may clear, of this session and of its twins."""
 
-        def clear(one: RecordingControls) -> Act:
-            return RecordingControls.resume(one, authority, by, token=token, acts=acts)
+        def clear(controls: RecordingControls) -> Act:
+            return RecordingControls.resume(controls, authority, by, token=token, acts=acts)
 
         if authority is Authority.RULE:
             return clear(self)
         return all_of(clear(self), self._on_twins(access.Act.RESUME, by, clear))
 
     def opt_out(self, reason: str, by: str) -> Act:
-        """Stop recording this session and its twins."""
+        """Stop recording this session and its twins for the rest of the call."""
 
-        def end(one: RecordingControls) -> Act:
-            return one.opt_out_only(reason, by)
+        def end(controls: RecordingControls) -> Act:
+            return controls.opt_out_only(reason, by)
 
         return all_of(end(self), self._on_twins(access.Act.OPT_OUT, by, end))
 
     def pause_retroactively(
         self, seconds: float | None, by: str, *, acts: Collection[str] = (), may_erase_alone: bool = True
     ) -> Act:
-        """Pause, and order the last seconds to be erased, of this session and of its twins."""
+        """Pause this session and its twins, and order the erasure of the last seconds."""
 
-        def forget(one: RecordingControls) -> Act:
-            return RecordingControls.pause_retroactively(one, seconds, by, acts=acts, may_erase_alone=may_erase_alone)
+        def pause(controls: RecordingControls) -> Act:
+            return RecordingControls.pause_retroactively(
+                controls, seconds, by, acts=acts, may_erase_alone=may_erase_alone
+            )
 
-        return all_of(forget(self), self._on_twins(access.Act.RETROACTIVE_PAUSE, by, forget))
+        return all_of(pause(self), self._on_twins(access.Act.RETROACTIVE_PAUSE, by, pause))
 
     def _on_twins(self, name: access.Act, by: str, act: Callable[[RecordingControls], Act]) -> list[Act]:
-        """Do the same to the twins; each has an entry of its own in the audit log, which names this call."""
+        """Apply an act to the twins; each gets an audit entry of its own, which names this recording."""
         acts = []
         for twin in self.twins:
             with contextlib.suppress(RefusedError):
                 acts.append(act(twin))
                 details = {"as_twin_of": self.recording.id}
-                signature = ActEntry(act=name.value, actor=by, subject=twin.recording.id, details=details)
-                audited(self.recording.services, acts[-1], signature)
+                entry = ActEntry(act=name.value, actor=by, subject=twin.recording.id, details=details)
+                audited(self.recording.services, acts[-1], entry)
         return acts

@@ -110,7 +110,7 @@ class HeldCall:
 
     def hold(self, *, is_held: bool) -> None:
         self.is_held = is_held
-        self.rule.look()
+        self.rule.apply()
 
 
 @pytest.fixture

@@ -26,10 +26,10 @@ from tests.helpers.siprec_shapes import Call, Who, rfc
 
 ALICE = Extension(number="2001", operator="alice", service="Revenues")
 BOB = Extension(number="+441632962002", operator="bob", service="Revenues")
-TERMS = SessionPolicy(
+POLICY = SessionPolicy(
     extensions={one.number: one for one in (ALICE, BOB)}, emergency=EmergencyNumbers(), is_attested=True
 )
-ALL = replace(TERMS, fallback=Extension(number="", operator="sbc", service="Revenues"))
+ALL = replace(POLICY, fallback=Extension(number="", operator="sbc", service="Revenues"))
 HEADERS = ("src", "srs")
 
 
@@ -39,9 +39,9 @@ def between(caller: str, officer: str) -> Metadata:
 
 
 def of(
-    caller: str, officer: str, labels: tuple[str | None, ...] = ("1", "2"), terms: SessionPolicy = TERMS
+    caller: str, officer: str, labels: tuple[str | None, ...] = ("1", "2"), policy: SessionPolicy = POLICY
 ) -> SessionDecision:
-    return decide(between(caller, officer), labels, dialled=HEADERS, terms=terms)
+    return decide(between(caller, officer), labels, dialled=HEADERS, policy=policy)
 
 
 def test_the_officer_is_on_the_right_whatever_the_order_of_the_lines() -> None:
@@ -77,14 +77,14 @@ def test_direction_and_numbers() -> None:
         assert found.nomination is not None
         assert (found.nomination.direction, found.caller, found.called) == (direction, caller, officer)
     marked = replace(between("1", "2001"), callers=frozenset({"p-2"}))
-    assert decide(marked, ("1", "2"), dialled=HEADERS, terms=TERMS).caller == "2001", "the client says so itself"
+    assert decide(marked, ("1", "2"), dialled=HEADERS, policy=POLICY).caller == "2001", "the client says so itself"
     turned = decide(
         parse(
             rfc(Call(caller=Who(user="2001", name="", label="1"), officer=Who(user="5", name="", label="2"))).encode()
         ),
         ("1", "2"),
         dialled=("5", "2001"),
-        terms=TERMS,
+        policy=POLICY,
     )
     assert (turned.caller, turned.called) == ("5", "2001"), "From and To of the INVITE say it better than the order"
 
@@ -92,19 +92,19 @@ def test_direction_and_numbers() -> None:
 def test_what_is_not_permitted() -> None:
     assert of("999", "2001").closed == "emergency"
     assert of("1", "2999").closed == "not_nominated"
-    assert of("1", "2001", terms=replace(TERMS, is_attested=False)).closed == "notice_not_attested"
-    assert decide(None, ("1", "2"), dialled=("1", "2001"), terms=TERMS).closed == "no_metadata"
-    assert of("999", "1", terms=ALL).closed == "emergency"
+    assert of("1", "2001", policy=replace(POLICY, is_attested=False)).closed == "notice_not_attested"
+    assert decide(None, ("1", "2"), dialled=("1", "2001"), policy=POLICY).closed == "no_metadata"
+    assert of("999", "1", policy=ALL).closed == "emergency"
 
 
 def test_all_sessions_nominated() -> None:
-    nobody = decide(None, ("", ""), dialled=("1", "2"), terms=ALL)
+    nobody = decide(None, ("", ""), dialled=("1", "2"), policy=ALL)
     assert nobody.closed is None
     assert nobody.remarks == {Remark.WITHOUT_METADATA, Remark.NOT_NOMINATED, Remark.SIDES_BY_ORDER}
-    by_headers = decide(None, ("", ""), dialled=("1", "2001"), terms=ALL)
+    by_headers = decide(None, ("", ""), dialled=("1", "2001"), policy=ALL)
     assert by_headers.nomination is not None
     assert by_headers.nomination.extension is ALICE
-    assert of("1", "2001", terms=ALL).remarks == frozenset()
+    assert of("1", "2001", policy=ALL).remarks == frozenset()
 
 
 def test_lines_that_nobody_is_known_on() -> None:
@@ -112,14 +112,14 @@ def test_lines_that_nobody_is_known_on() -> None:
         rfc(Call(caller=Who(user="1", name="", label="1"), officer=Who(user="2001", name="", label="2"))).encode()
     )
     unknown = replace(known, sends={})
-    found = decide(unknown, ("1", "2"), dialled=HEADERS, terms=TERMS)
+    found = decide(unknown, ("1", "2"), dialled=HEADERS, policy=POLICY)
     assert (found.sides.left, found.sides.right) == (0, 1)
     assert Remark.SIDES_BY_ORDER in found.sides.remarks
     assert not found.sides.are_known
-    outbound = decide(replace(between("2001", "1"), sends={}), ("1", "2"), dialled=HEADERS, terms=TERMS)
+    outbound = decide(replace(between("2001", "1"), sends={}), ("1", "2"), dialled=HEADERS, policy=POLICY)
     assert (outbound.sides.left, outbound.sides.right) == (1, 0), "the first to be named is on the first line"
     half = replace(known, sends={"p-2": ("s-2",)})
-    found = decide(half, ("2", "1", "3"), dialled=HEADERS, terms=TERMS)
+    found = decide(half, ("2", "1", "3"), dialled=HEADERS, policy=POLICY)
     assert (found.sides.left, found.sides.right) == (1, 0)
     assert found.sides.are_known
 
@@ -137,7 +137,7 @@ def test_the_lines_that_are_sent_are_the_ones_recorded(count: int) -> None:
         metadata = replace(known, streams=streams, sends=sends)
         for held in itertools.product((False, True), repeat=count):
             now = frozenset(at for at in range(count) if not held[at])
-            decision = decide(metadata, labels, dialled=HEADERS, terms=TERMS, sent=SentLines(now=now))
+            decision = decide(metadata, labels, dialled=HEADERS, policy=POLICY, sent=SentLines(now=now))
             sides = [at for at in (decision.sides.left, decision.sides.right) if at is not None]
             assert len(set(sides)) == len(sides) == min(count, 2)
             on_air = [speakers[at] for at in now]
@@ -150,7 +150,7 @@ def test_a_held_line_keeps_its_side() -> None:
     unknown = replace(between("01632960001", "2001"), sends={})
     for now in ({2, 3}, {2}, {3}, set()):
         sent = SentLines(now=frozenset(now), before=frozenset({2, 3}))
-        found = decide(unknown, ("a", "b", "c", "d"), dialled=HEADERS, terms=TERMS, sent=sent).sides
+        found = decide(unknown, ("a", "b", "c", "d"), dialled=HEADERS, policy=POLICY, sent=sent).sides
         assert (found.left, found.right) == (2, 3)
 
 
@@ -164,7 +164,7 @@ def test_one_line() -> None:
         ((), (0, None), Remark.MIXED),
     ):
         known = Metadata(participants=people, streams=streams, sends=dict.fromkeys(senders, ("s",)))
-        found = decide(known, ("1",), dialled=HEADERS, terms=TERMS).sides
+        found = decide(known, ("1",), dialled=HEADERS, policy=POLICY).sides
         assert (found.left, found.right) == sides
         assert found.remarks == {remark}
 
@@ -176,7 +176,7 @@ def test_a_built_in_bridge_says_it_in_from() -> None:
     assert far is not None
     assert near.metadata.session_ids == far.metadata.session_ids == ("x-refci:7@C",)
     for one, sides in ((near, (None, 0)), (far, (0, None))):
-        found = decide(one.metadata, ("1",), dialled=HEADERS, terms=TERMS)
+        found = decide(one.metadata, ("1",), dialled=HEADERS, policy=POLICY)
         assert (found.closed, (found.sides.left, found.sides.right)) == (None, sides)
     assert read("<sip:2001@pbx>;tag=1") is None
     outside = uri.replace(">;tag=1", "").replace("cucm;", "cucm>;")
