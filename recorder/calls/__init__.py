@@ -1,1 +1,1 @@
-"""Calls in progress, and what people and keys do in them. Call thread, unless a module says otherwise."""
+"""Calls in progress, and the acts of people and keys on them. Call thread only, unless a module says otherwise."""

@@ -36,10 +36,6 @@ MOST_HELD_S = 300.0
 class Announcer(Component[BridgedCall]):
     """Plays prompts to the parties of one call.
 
-    Args:
-        call: The call.
-        sounds: The messages and tones.
-
     Attributes:
         notice_began: When the notice began, UTC, or None.
         notice_ended: When it ended, in full or not, UTC, or None.
@@ -85,7 +81,6 @@ class Announcer(Component[BridgedCall]):
         return command.what is Play.NOTICE and party.is_held and (is_caller or self._was_held)
 
     def _end_if_held(self, command: PlayTo) -> None:
-        """End the call if the notice still waits for the end of the same hold."""
         if self._waiting.get(command.side) is command and self._call.progress.state in _ANNOUNCING:
             self._call.apply(Stopped("no_media"))
 

@@ -31,9 +31,6 @@ class AnsweringParty(Component[TransferableCall]):
     """The party who rings and answers on B's leg of one call.
 
     Args:
-        call: The call.
-        dialling: Dials B.
-        plan: The dial plan.
         recording: The recording's id, for the log.
     """
 

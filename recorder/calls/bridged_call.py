@@ -7,13 +7,7 @@ from recorder.calls.recorded_part import RecordedPart
 
 
 class BridgedCall(RecordedPart):
-    """The recorded part of a call whose sides are bridged by the media core.
-
-    Attributes:
-        sides: The media of each side.
-        parties: The party on each side.
-        legs: The SIP legs.
-    """
+    """The recorded part of a call whose sides are bridged by the media core."""
 
     sides: CallMedia
     parties: CallParties

@@ -53,17 +53,7 @@ _log = logging.getLogger(__name__)
 
 
 class BridgedMedia(MediaPath):
-    """The media of one recorded call.
-
-    Args:
-        call: The call.
-        recorded: The call's recorded part.
-        dialling: Dials B.
-        transfers: Replaces parties.
-        requests: Accepts or refuses requests for a transfer.
-        plan: The dial plan.
-        groups: Acts on more than one recording.
-    """
+    """The media of one recorded call."""
 
     target: TransferTarget
 

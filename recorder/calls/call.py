@@ -14,7 +14,7 @@ from recorder.calls.dial_plan import DialPlan
 from recorder.calls.dialling import Dialling
 from recorder.calls.legs import Legs
 from recorder.calls.recorded_call import RecordedCall
-from recorder.calls.registry import CallRegistry
+from recorder.calls.registry import CallRegistry, log_name
 from recorder.calls.rules.call_events import (
     CallState,
     Command,
@@ -62,17 +62,9 @@ class Call(TransferableCall):
     `recorder.calls.call_maker` sets its other components.
 
     Args:
-        services: The daemon's services.
-        offered: The INVITE.
-        progress: The call's state in the table.
         people: The party on each side.
-        registry: Which call each leg belongs to.
-        plan: The dial plan.
 
     Attributes:
-        dialling: Dials B.
-        transfers: Replaces parties.
-        transfer_requests: Accepts or refuses requests for a transfer.
         recorded: The recorded part; None if nothing is recorded.
     """
 
@@ -139,7 +131,6 @@ class Call(TransferableCall):
                 self._receive_within(side, event)
 
     def _receive_within(self, side: Side, event: SipEvent) -> None:
-        """Handle a request that a party sends within the dialog."""
         match event:
             case OfferReceived():
                 self.media.reoffered(side, event)
@@ -152,7 +143,7 @@ class Call(TransferableCall):
             case ReferReceived():
                 self.transfer_requests.referred(side, event)
             case IdentityChanged() if event.is_by_info and not self._plan.is_inside(event.source):
-                _log.info("An INFO from a peer outside names a party; it is ignored")
+                _log.info("%s: an INFO from a peer outside names a party; it is ignored", log_name(self))
             case IdentityChanged():
                 self.note_numbers(event.user, is_claim=not self._plan.is_inside(event.source))
                 self.identify(side.other, event.headers)

@@ -45,15 +45,7 @@ class TransferIntake(Protocol):
 
 
 class TransferableCall(SipCall):
-    """A call between two sides, either of which a transfer may replace.
-
-    Attributes:
-        services: The daemon's services.
-        progress: The call's state in the table.
-        offered: The INVITE.
-        parties: The party on each side.
-        media: Answers offers, and joins the media.
-    """
+    """A call between two sides, either of which a transfer may replace."""
 
     services: CallServices
     progress: CallProgress

@@ -24,10 +24,7 @@ class CallListing:
     """Describes one call for people.
 
     Args:
-        recording: The call's recording.
-        controls: The controls of the recording.
         second: Returns the state of the second message.
-        groups: Which recordings are of one conversation.
     """
 
     def __init__(

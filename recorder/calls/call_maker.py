@@ -25,15 +25,7 @@ from sip.events import CallOffered
 
 
 class CallMaker:
-    """Makes calls.
-
-    Args:
-        services: The daemon's services.
-        plan: The dial plan.
-        registry: Which call each leg belongs to.
-        groups: Acts on more than one recording.
-        intake: Makes a passthrough call a recorded one.
-    """
+    """Makes calls."""
 
     def __init__(
         self,
@@ -158,7 +150,6 @@ class CallMaker:
         return call, recorded
 
     def _connect(self, call: Call, dialling: Dialling) -> None:
-        """Give a call its dialling and its transfers."""
         call.dialling = dialling
         call.transfers = Transfers(call, dialling, self._registry, self._plan)
         call.transfer_requests = TransferRequests(call, call.transfers, self._registry, self._plan, self._intake)

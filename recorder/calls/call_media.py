@@ -26,7 +26,6 @@ class CallMedia(Component[RecordableCall]):
     """The media of both parties of one call, by side.
 
     Args:
-        call: The call.
         thread: Index of the media thread that has the call.
     """
 

@@ -28,7 +28,6 @@ class PendingDiscard:
     """A pause that becomes a discard unless the recording is kept.
 
     Attributes:
-        reason: The pause reason.
         by: Who paused, as the audit log names them.
         was_reason: The recording was paused for the same reason before.
         at_s: The position from which nothing is stored, seconds.
@@ -71,12 +70,7 @@ def copy_result(act: Act, done: Act, *, is_kept: bool = False) -> None:
 
 
 class CardDiscard:
-    """Discards one recording, once the database says that nothing keeps it.
-
-    Args:
-        recording: The recording.
-        state: Stores and publishes the pause state.
-    """
+    """Discards one recording, once the database says that nothing keeps it."""
 
     def __init__(self, recording: Recording, state: RecordingState) -> None:
         self._recording = recording

@@ -39,7 +39,6 @@ class DialPlan:
     """The configured routes, peers and numbers.
 
     Args:
-        services: The daemon's services.
         loop_mark: The value of this recorder's loop marker header; a request that has it has looped.
     """
 
@@ -137,7 +136,6 @@ class DialPlan:
         return route.dialled(number) if route is not None and may_ring_inside else None
 
     def _leads_inside(self, route: Route) -> bool:
-        """Tell whether all targets of a route are peers inside."""
         return all(map(self.is_inside, self._targets_of(route)))
 
     def _targets_of(self, route: Route) -> tuple[Address, ...]:

@@ -7,7 +7,7 @@ from recorder.calls.call_interfaces import ACCOUNT_REFUSALS, TransferableCall
 from recorder.calls.component import Component
 from recorder.calls.dial_plan import DialPlan, RouteChoice
 from recorder.calls.redirects import RedirectHistory, Redirection
-from recorder.calls.registry import CallRegistry
+from recorder.calls.registry import CallRegistry, log_name
 from recorder.rules.routing import Route, find_peer
 from sip.commands import OutgoingCall
 from sip.events import LegRefused
@@ -18,12 +18,6 @@ _log = logging.getLogger(__name__)
 
 class Dialling(Component[TransferableCall]):
     """Dials B of one call.
-
-    Args:
-        call: The call.
-        choice: The route and its targets.
-        registry: Which call each leg belongs to.
-        plan: The dial plan.
 
     Attributes:
         far: The address at which B was dialled; None before.
@@ -68,7 +62,10 @@ class Dialling(Component[TransferableCall]):
         if event.status in ACCOUNT_REFUSALS:
             self._call.services.alarm("account_refused")
             _log.error(
-                "Route %s refused a call with %d: its account is missing or wrong", self.choice.route.name, event.status
+                "%s: refused with %d: the account of route %s is missing or wrong",
+                log_name(self._call),
+                event.status,
+                self.choice.route.name,
             )
         self._call.media.refused(event)
 
@@ -88,7 +85,7 @@ class Dialling(Component[TransferableCall]):
         try:
             body = media.offer_to_b()
         except PortsExhaustedError as error:
-            _log.error("Dialling failed, call ended: %s", error)
+            _log.error("%s: dialling failed, call ended: %s", log_name(call), error)
             call.services.alarm("ports_exhausted")
             call.stop("ports_exhausted")
             return

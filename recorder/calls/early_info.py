@@ -4,6 +4,7 @@ import logging
 
 from recorder.calls.rules.call_events import Side
 from sip.events import Body
+from storage.types import RecordingId
 
 _log = logging.getLogger(__name__)
 
@@ -12,9 +13,14 @@ MOST = 20
 
 
 class EarlyInfo:
-    """The INFO requests that wait until one call is joined, in order."""
+    """The INFO requests that wait until one call is joined, in order.
 
-    def __init__(self) -> None:
+    Args:
+        recording: The recording's id, for the log.
+    """
+
+    def __init__(self, recording: RecordingId) -> None:
+        self._recording = recording
         self._waiting: list[tuple[Side, Body]] = []
         self._is_full = False
 
@@ -24,7 +30,9 @@ class EarlyInfo:
             self._waiting.append((side, body))
         elif not self._is_full:
             self._is_full = True
-            _log.warning("A call got more than %d INFO requests before it was joined; the rest is dropped", MOST)
+            _log.warning(
+                "call %s: more than %d INFO requests before it was joined; the rest is dropped", self._recording, MOST
+            )
 
     def take(self) -> list[tuple[Side, Body]]:
         """Return the INFO bodies with their senders, and remove them."""

@@ -25,12 +25,7 @@ _REPORT_DELAY_S = 0.1
 
 
 class FaxWatch(Component[BridgedCall]):
-    """Applies the fax rule to one call.
-
-    Args:
-        call: The call.
-        controls: The controls of the recording.
-    """
+    """Applies the fax rule to one call."""
 
     def __init__(self, call: BridgedCall, controls: RecordingControls) -> None:
         super().__init__(call)

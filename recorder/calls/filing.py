@@ -43,7 +43,6 @@ class Filing:
     """Files rows in the index, at once or later.
 
     Args:
-        rows: The index.
         folder: The folder of waiting rows; made when it is needed. Rows of an earlier process are filed too.
         alarm: Called with ``index_unavailable`` for each row that waits, with ``row_in_memory`` if its file cannot be
             written, and with ``row_lost`` if there is no memory for it either.

@@ -132,7 +132,7 @@ class GroupActs:
         )
 
     def one_conversation(self, calls: Sequence[RecordingControls]) -> list[RecordingControls]:
-        """Return the call at an extension for an act that cannot be undone: the one that is not on hold.
+        """Return the call at an extension for an act that cannot be undone: the call that is not on hold.
 
         Raises:
             RefusedError: There are several conversations.

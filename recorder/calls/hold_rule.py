@@ -19,11 +19,7 @@ AGAIN_S = 5.0
 
 
 class HoldRule:
-    """Applies the rule to one recording.
-
-    Args:
-        controls: The controls of the recording.
-    """
+    """Applies the rule to one recording."""
 
     def __init__(self, controls: RecordingControls) -> None:
         self._controls = controls

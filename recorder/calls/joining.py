@@ -22,13 +22,7 @@ _NOTHING_KEPT = (Final.VOICEMAIL, Final.OUT_OF_SCOPE)
 
 
 class Joining(Component[BridgedCall]):
-    """Joins the sides of one call.
-
-    Args:
-        call: The call.
-        recording: The recording.
-        keypad: Handles the keys.
-    """
+    """Joins the sides of one call."""
 
     def __init__(self, call: BridgedCall, recording: Recording, keypad: Keypad) -> None:
         super().__init__(call)
@@ -140,7 +134,6 @@ class Joining(Component[BridgedCall]):
 
     @property
     def _media(self) -> tuple[MediaLegId, MediaLegId]:
-        """Return the media legs of the outside party and the officer."""
         call = self._call
         outside, officer = call.sides[call.progress.outside].leg.id, call.sides[call.progress.officer].leg.id
         assert outside is not None

@@ -46,9 +46,6 @@ class KeyActs(Component[RecordableCall]):
     """The acts of the keys on one side of a call. An internal call has an officer on either side.
 
     Args:
-        call: The call.
-        controls: The controls of the recording.
-        groups: Acts on more than one recording.
         side: The side of the keys.
     """
 

@@ -49,9 +49,6 @@ class Keypad(Component[RecordableCall]):
     """Recognises the keys of one call.
 
     Args:
-        call: The call.
-        controls: The controls of the recording.
-        groups: Acts on more than one recording.
         card: Counts the outside party's digits.
     """
 

@@ -45,7 +45,6 @@ class LiveCalls:
     """The calls in progress.
 
     Args:
-        services: The daemon's services.
         loop_mark: The value of this recorder's loop marker header.
     """
 

@@ -26,5 +26,4 @@ def measured(row: RecordingRow, facts: Facts, finished: FinishedRecording) -> tu
 
 
 def _names_of(totals: ChannelTotals) -> str:
-    """Return the codecs of a channel's stored audio, as the row has them."""
     return "+".join(codec.name for codec in totals.codecs)

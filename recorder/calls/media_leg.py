@@ -11,7 +11,6 @@ class MediaLeg:
     """A media leg. Until it is open, its methods do nothing.
 
     Args:
-        services: The daemon's services.
         thread: Index of the media thread that has the call; the same for both sides.
 
     Attributes:

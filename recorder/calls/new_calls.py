@@ -31,11 +31,6 @@ _log = logging.getLogger(__name__)
 class NewCalls:
     """Accepts or refuses new calls, and has the recorded ones by id.
 
-    Args:
-        services: The daemon's services.
-        plan: The dial plan.
-        registry: Which call each leg belongs to.
-
     Attributes:
         recorded: The recorded calls in progress by id, oldest first.
         groups: Acts on more than one of them.
@@ -128,7 +123,6 @@ class NewCalls:
             self.refuse(event, status)
 
     def _begin_session(self, event: CallOffered) -> None:
-        """Begin a recording session of a session recording client (SRC), or refuse it."""
         if self._siprec.refuse_undeclared(event):
             self.counts["refused"] += 1
             return

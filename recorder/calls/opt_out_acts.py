@@ -43,11 +43,10 @@ Answer = Future[PauseAnswer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OptOutGrant:
+class OptOutDecision:
     """A decision to grant an opt-out.
 
     Attributes:
-        statements: The manager's statements.
         reason: Why; free text.
         erase_before: Whether to erase the audio before the opt-out; None is by the service's rule.
         details: Further details for the audit log, such as the carrier.
@@ -110,7 +109,9 @@ class OptOutActs:
         declined = request.after(OptOutStep.DECLINE, at=utc_now(), by=person.actor)
         return self._store(declined, DECLINED, person.actor, reason, details, undo=lambda: self._restore(request))
 
-    def grant(self, request: OptOutRequest, controls: RecordingControls, person: Person, grant: OptOutGrant) -> Answer:
+    def grant(
+        self, request: OptOutRequest, controls: RecordingControls, person: Person, grant: OptOutDecision
+    ) -> Answer:
         """Grant a request: recording ends at once, for the rest of the call.
 
         Raises:
@@ -120,7 +121,7 @@ class OptOutActs:
         self.check(controls, person, grant)
         return self._grant(request, controls, person.actor, grant)
 
-    def check(self, controls: RecordingControls, person: Person, grant: OptOutGrant) -> None:
+    def check(self, controls: RecordingControls, person: Person, grant: OptOutDecision) -> None:
         """Check that a person may grant an opt-out of a call, and of every call of the same conversation.
 
         Raises:
@@ -129,7 +130,7 @@ class OptOutActs:
         for member in self._conversation(controls):  # nobody may decide on a conversation that they take part in
             check_grant(person, facts_of(member.recording), grant.statements, grant.reason, grant.around)
 
-    def grant_directly(self, controls: RecordingControls, person: Person, grant: OptOutGrant) -> Answer:
+    def grant_directly(self, controls: RecordingControls, person: Person, grant: OptOutDecision) -> Answer:
         """Grant the open request of a call, or grant an opt-out without a request.
 
         Raises:
@@ -150,7 +151,7 @@ class OptOutActs:
         request = open_request or OptOutRequest(
             id=secrets.token_hex(4), facts=facts_of(controls.recording), raised_by=manager, raised_at=utc_now()
         )
-        grant = OptOutGrant(statements=KEYS, reason="", erase_before=None, details={"carrier": "keys"})
+        grant = OptOutDecision(statements=KEYS, reason="", erase_before=None, details={"carrier": "keys"})
         return self._grant(request, controls, manager, grant)
 
     def call_ended(self, call: RecordingId) -> None:
@@ -169,7 +170,7 @@ class OptOutActs:
 
     # --- effects
 
-    def _grant(self, request: OptOutRequest, controls: RecordingControls, by: str, grant: OptOutGrant) -> Answer:
+    def _grant(self, request: OptOutRequest, controls: RecordingControls, by: str, grant: OptOutDecision) -> Answer:
         granted = request.after(OptOutStep.GRANT, at=utc_now(), by=by)
         is_erasing = request.facts.erase_on_opt_out if grant.erase_before is None else grant.erase_before
         act = controls.opt_out_only("opt_out", by)  # without its twins, because each has an erasure of its own

@@ -28,7 +28,6 @@ class PartyMedia:
     """The media of one side.
 
     Args:
-        services: The daemon's services.
         name: The side's name in error messages.
         thread: Index of the media thread that has the call; the same for both sides.
     """

@@ -29,10 +29,6 @@ from sip.sdes import Srtp
 class PassthroughTarget(Component[TransferableCall], TransferMedia):
     """Passes descriptions between a transfer target and the party who stays.
 
-    Args:
-        call: The call.
-        transfers: Replaces parties.
-
     Attributes:
         offering: The side whose offer the other side has not answered yet, or None.
     """
@@ -88,12 +84,7 @@ class PassthroughTarget(Component[TransferableCall], TransferMedia):
 
 
 class PassthroughMedia(MediaPath):
-    """Passes on the bodies of one call.
-
-    Args:
-        call: The call.
-        transfers: Replaces parties.
-    """
+    """Passes on the bodies of one call."""
 
     target: PassthroughTarget
 

@@ -18,12 +18,7 @@ OVER_MAXIMUM = "pause_over_maximum"
 
 
 class PauseWatch:
-    """The timer of one call's pause.
-
-    Args:
-        recording: The recording.
-        settings: The ``[pause]`` section of the configuration.
-    """
+    """The timer of one call's pause."""
 
     def __init__(self, recording: Recording, settings: Pause) -> None:
         self._recording = recording

@@ -26,11 +26,7 @@ class Handling(enum.Enum):
 
 
 class PeerCalls:
-    """Counts the calls in progress of each peer.
-
-    Args:
-        services: The daemon's services.
-    """
+    """Counts the calls in progress of each peer."""
 
     def __init__(self, services: CallServices) -> None:
         self._services = services

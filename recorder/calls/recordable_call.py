@@ -20,14 +20,7 @@ from storage.types import NoticeProof, RecordingId, RecordingRow
 
 
 class RecordableCall(ABC):
-    """A call that has a recording.
-
-    Attributes:
-        id: The id of the recording.
-        services: The daemon's services.
-        clock: The call's clock.
-        progress: The call's state in the table.
-    """
+    """A call that has a recording."""
 
     id: RecordingId
     services: CallServices

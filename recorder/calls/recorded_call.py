@@ -52,12 +52,9 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
     """The recorded part of one call.
 
     Args:
-        call: The call.
         nomination: The extension for which the call is recorded, and the call's direction.
         random_hex: Makes the id unique.
         thread: Index of the media thread that has the call.
-        registry: Which call each media leg belongs to.
-        groups: Acts on more than one recording.
     """
 
     second: SecondMessage
@@ -86,7 +83,7 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
         self.announcer = Announcer(self, self.recording.sounds)
         self.second = second = SecondMessage(self, self.recording)
         self.listing = CallListing(self.recording, self.controls, lambda: second.state, groups)
-        self.early_info = EarlyInfo()
+        self.early_info = EarlyInfo(self.id)
         self.fax = FaxWatch(self, self.controls)
         self._silence = SilenceProbe(self)
 

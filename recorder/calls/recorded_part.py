@@ -32,15 +32,7 @@ class SecondMessagePlayback(Protocol):
 
 
 class RecordedPart(RecordableCall):
-    """The recorded part of a call or of a recording session.
-
-    Attributes:
-        recording: The recording.
-        controls: The controls of the recording.
-        keypad: Handles the keys.
-        second: Plays the second message.
-        listing: Describes the call for people.
-    """
+    """The recorded part of a call or of a recording session."""
 
     recording: Recording
     controls: RecordingControls

@@ -38,15 +38,10 @@ class Recording(Component[RecordableCall]):
     """One call's recording, from the INVITE until the row is filed.
 
     Args:
-        call: The call's recorded part.
         nomination: The extension for which the call is recorded, and the call's direction.
         service: The service whose rules apply at the beginning.
 
     Attributes:
-        id: The recording's id.
-        services: The daemon's services.
-        clock: The call's clock.
-        table: The call's state in the table.
         operators: The officers who had the call, in order.
         operator: The officer who has the call now.
         identities: Numbers by which the recording can be found.

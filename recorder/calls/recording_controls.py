@@ -30,12 +30,10 @@ class RecordingControls:
     """The acts of people and rules on one recording, before and after the sides are joined.
 
     Args:
-        recording: The recording.
         on_reopened: Called when recording goes on after a pause.
 
     Attributes:
         state: Stores and publishes the pause state.
-        discard: Discards the recording because of a card payment.
     """
 
     def __init__(self, recording: Recording, on_reopened: Callable[[], None]) -> None:

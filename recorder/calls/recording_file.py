@@ -34,9 +34,7 @@ class Ending:
 
     Attributes:
         facts: How the call ended.
-        row: The row so far.
         end_s: Position of the recording's end, seconds.
-        segments: The segments.
         pause_reasons: Whether recording had ended before the call did.
         done: Called with the final row, on the filing thread.
     """
@@ -53,9 +51,6 @@ class RecordingFile:
     """The container of one recording. Its methods never block: the executors ``opening`` and ``filing`` do the work.
 
     Args:
-        services: The daemon's services.
-        row: The row so far.
-        tap: The tap that the audio comes from.
         snapshot: The row that recovery would file, as JSON-serialisable values.
 
     Attributes:
@@ -187,7 +182,6 @@ class RecordingFile:
         return row
 
     def _with_segments(self, finished: FinishedRecording | None, ending: Ending) -> RecordingRow:
-        """Return the row with its segments and durations."""
         lost = [(r.start / TICKS_PER_S, (r.start + r.ticks) / TICKS_PER_S) for r in finished.lost] if finished else []
         if self.fault is not None and (finished is None or finished.is_failed):
             lost.append((self._kept_to_s, ending.end_s))

@@ -55,11 +55,7 @@ class Gate(Protocol):
 
 
 class NotBegun:
-    """The gate of a recording that has not begun: only notes the reasons with which it will begin.
-
-    Args:
-        pause_reasons: The call's pause reasons.
-    """
+    """The gate of a recording that has not begun: only notes the reasons with which it will begin."""
 
     position_s = 0.0
 
@@ -88,17 +84,12 @@ class RecordingInProgress:
     """One recording in progress.
 
     Args:
-        services: The daemon's services.
         row: The row when the sides are joined.
         pause_reasons: The call's pause reasons; a call can be paused before its sides are joined.
         extension: The extension of the officer who has the call; not always the dialled one.
-        officers: The officers on the call.
         left: Media leg of the outside party, or None.
         right: Media leg of the officer, or None.
         opened_ns: Position 0, monotonic nanoseconds, not in the future; None is now.
-
-    Attributes:
-        file: The container.
     """
 
     def __init__(
@@ -212,7 +203,7 @@ class RecordingInProgress:
         self._services.relay.retarget_tap(self._tap, left, right)
 
     def leave_scope(self, reason: str, by: str, final: Final = Final.OUT_OF_SCOPE) -> float:
-        """Stop, because nobody whose calls are recorded has the call; return the position. Erases nothing."""
+        """Stop, because no nominated extension is on the call; return the position. Erases nothing."""
         if not self._pause_reasons.leave_scope(final):
             return self.position_s
         self._segments.belongs_to("", "")
@@ -269,7 +260,6 @@ class RecordingInProgress:
         self._refresh()
 
     def _refresh(self) -> None:
-        """Store the row in the container, for recovery."""
         if self.file.is_open:
             self.file.update(self._snapshot())
 

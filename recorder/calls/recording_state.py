@@ -15,11 +15,7 @@ from storage.retention_types import ErasureOrder
 class RecordingState:
     """Stores and publishes the pause state of one recording.
 
-    Args:
-        recording: The recording.
-
     Attributes:
-        watch: Reminds the officer of a pause.
         since: When the state last changed, UTC; None if it has not.
         acts: How many acts have been applied.
     """

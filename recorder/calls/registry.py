@@ -18,9 +18,6 @@ _log = logging.getLogger(__name__)
 class CallRegistry:
     """The calls in progress by their legs.
 
-    Args:
-        services: The daemon's services.
-
     Attributes:
         faults: How many internal errors ended or refused a call.
         when_ended: Functions to call with each call that has ended.
@@ -78,7 +75,7 @@ class CallRegistry:
         except Exception:  # noqa: BLE001 - the boundary between calls: an error in one must not end others
             self.faults += 1
             self._services.alarm("call_fault")
-            _log.exception("%s: internal error, %s", _described(call), "call refused" if call is None else "call ended")
+            _log.exception("%s: internal error, %s", log_name(call), "call refused" if call is None else "call ended")
             if call is not None:
                 self._abandon(call)
             if otherwise is not None:
@@ -88,15 +85,15 @@ class CallRegistry:
         try:
             call.stop("internal_error")
         except Exception:  # noqa: BLE001 - as above
-            _log.exception("%s: internal error while the call was ended; its legs are removed", _described(call))
+            _log.exception("%s: internal error while the call was ended; its legs are removed", log_name(call))
         if any(self._calls.get(leg) is call for leg in call.legs.every):  # it failed before it was removed
             self.ended(call)
             with contextlib.suppress(Exception):
                 call.finish("internal_error")
 
 
-def _described(call: SipCall | None) -> str:
-    """Return the name of a call for the log; only a recorded call has an id."""
+def log_name(call: SipCall | None) -> str:
+    """Return the name of a call at the beginning of a log line; only a recorded call has an id."""
     if call is None:
         return "new call"
     return f"call {call.recorded.id}" if call.recorded is not None else "call that is not recorded"

@@ -29,12 +29,7 @@ class NoSecondMessage:
 
 
 class SecondMessage(Component[BridgedCall]):
-    """Plays the second message in one call.
-
-    Args:
-        call: The call.
-        recording: The recording.
-    """
+    """Plays the second message in one call."""
 
     def __init__(self, call: BridgedCall, recording: Recording) -> None:
         super().__init__(call)
@@ -66,7 +61,7 @@ class SecondMessage(Component[BridgedCall]):
         if second is None:
             raise RefusedError("no second message is set: see [notice] second in recorder.toml")
         if call.progress.state is not CallState.JOINED:
-            raise RefusedError("the caller and the officer are not joined, so nobody can have the message played")
+            raise RefusedError("the caller and the officer are not joined, so the message cannot be played")
         if self._recording.pause_reasons.is_away:
             raise RefusedError("this call was transferred to an extension whose calls are not recorded")
         if self._leg is not None:

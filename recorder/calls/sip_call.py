@@ -13,9 +13,6 @@ class SipCall(ABC):
     """A call or a recording session, with its SIP legs.
 
     Attributes:
-        services: The daemon's services.
-        legs: The SIP legs.
-        clock: The call's clock.
         recorded: The recorded part; None if nothing is recorded.
     """
 

@@ -8,7 +8,7 @@ import logging
 from recorder.calls.call_interfaces import TransferableCall, TransferIntake
 from recorder.calls.component import Component
 from recorder.calls.dial_plan import DialPlan
-from recorder.calls.registry import CallRegistry
+from recorder.calls.registry import CallRegistry, log_name
 from recorder.calls.rules.call_events import CallState, Side
 from recorder.calls.rules.transfer import answering_for, is_same_number, names_line, why_refused
 from recorder.calls.transferring import Transfer, Transfers
@@ -19,15 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class TransferRequests(Component[TransferableCall]):
-    """Accepts or refuses requests to transfer one call.
-
-    Args:
-        call: The call.
-        transfers: Replaces parties.
-        registry: Which call each leg belongs to.
-        plan: The dial plan.
-        intake: Makes a passthrough call a recorded one.
-    """
+    """Accepts or refuses requests to transfer one call."""
 
     def __init__(
         self,
@@ -51,7 +43,7 @@ class TransferRequests(Component[TransferableCall]):
         elif status is None:
             status = self._refer_to_number(side, event)
         if status is not None:
-            _log.info("A transfer is refused with %d", status)
+            _log.info("%s: transfer refused with %d", log_name(self._call), status)
             self._call.services.endpoint.refuse_refer(event.leg, status)
 
     def offered(self, side: Side, event: CallOffered) -> int | None:

@@ -23,10 +23,6 @@ _log = logging.getLogger(__name__)
 class TransferTarget(Component[BridgedCall], TransferMedia):
     """The media of the current transfer target.
 
-    Args:
-        call: The call.
-        transfers: Replaces parties.
-
     Attributes:
         party: The target's media; None if there is no target.
     """

@@ -47,12 +47,7 @@ class PickUp(Dialling):
     """Uses the INVITE of an officer who picks the call up, instead of dialling B.
 
     Args:
-        call: The recorded call.
-        choice: The route and its targets.
-        registry: Which call each leg belongs to.
-        plan: The dial plan.
         picker: The officer's INVITE.
-        recorded: The recorded part of the call.
     """
 
     def __init__(
@@ -92,15 +87,7 @@ class TransferredInMedia(BridgedMedia):
     """The media of the recorded call: A is the party who stays, B the officer.
 
     Args:
-        call: The recorded call.
-        recorded: The call's recorded part.
-        dialling: Dials B.
-        transfers: Replaces parties.
-        requests: Accepts or refuses requests for a transfer.
-        plan: The dial plan.
-        groups: Acts on more than one recording.
         origin: The passthrough call.
-        registry: Which call each leg belongs to.
     """
 
     def __init__(

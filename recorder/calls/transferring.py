@@ -12,7 +12,7 @@ from recorder.calls.call_interfaces import TransferableCall
 from recorder.calls.component import Component
 from recorder.calls.dial_plan import DialPlan, RouteChoice
 from recorder.calls.dialling import Dialling
-from recorder.calls.registry import CallRegistry
+from recorder.calls.registry import CallRegistry, log_name
 from recorder.calls.rules.call_events import (
     CallState,
     Left,
@@ -85,14 +85,7 @@ class Transfer:
 
 
 class Transfers(Component[TransferableCall]):
-    """The transfers of one call, one after another.
-
-    Args:
-        call: The call.
-        dialling: Dials B.
-        registry: Which call each leg belongs to.
-        plan: The dial plan.
-    """
+    """The transfers of one call, one after another."""
 
     def __init__(self, call: TransferableCall, dialling: Dialling, registry: CallRegistry, plan: DialPlan) -> None:
         super().__init__(call)
@@ -154,7 +147,7 @@ class Transfers(Component[TransferableCall]):
         try:
             body = call.media.target.offer(target.host, transfer.choice.route.srtp)
         except PortsExhaustedError as error:
-            _log.error("A transfer failed: %s", error)
+            _log.error("%s: transfer failed: %s", log_name(call), error)
             call.services.alarm("ports_exhausted")
             self.failed(503)
             return
@@ -315,7 +308,6 @@ class Transfers(Component[TransferableCall]):
 
 
 def _relate(call: TransferableCall, other: TransferableCall) -> None:
-    """Note in the recordings of two calls, if both have one, that they belong together."""
     if call.recorded is not None and other.recorded is not None:
         call.recorded.recording.relates_to(other.recorded.id)
         other.recorded.recording.relates_to(call.recorded.id)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from recorder.access.signing import Said, UnsignedError, Verifier
-from recorder.calls.opt_out_acts import OptOutGrant
+from recorder.calls.opt_out_acts import OptOutDecision
 from recorder.common.problems import ProblemError
 from recorder.control.headers import ACTOR_HEADER, SIGNATURE_HEADER
 from recorder.control.peercred import user_name
@@ -159,10 +159,10 @@ class GrantBody(PersonalBody):
     distress_judged: bool = False
     erase_before: bool | None = None
 
-    def order(self, details: dict[str, Any], around: Around) -> OptOutGrant:
+    def order(self, details: dict[str, Any], around: Around) -> OptOutDecision:
         """Return it in the words of the workflow."""
         statements = Statements(caller_asked=self.caller_asked, distress_judged=self.distress_judged)
-        return OptOutGrant(
+        return OptOutDecision(
             statements=statements, reason=self.reason, erase_before=self.erase_before, details=details, around=around
         )
 

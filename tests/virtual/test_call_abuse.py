@@ -1,4 +1,4 @@
-"""A recorder whose peers lie, flood and forge: the right answer or none, one alarm, and calls beside it untouched."""
+"""Peers that flood, forge and send false data: the right answer or none, one alarm, and other calls unaffected."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What a call has from its admission on: ports for both sides, and a place among the calls of its peer (issue 15)."""
+"""Resources that a call has from its admission: ports for both sides, and its peer's limit (issue 15)."""
 
 import socket
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def bounded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
 
 @pytest.fixture
 def no_reply() -> Iterator[str]:
-    """The address of a target that takes messages and never says a word."""
+    """The address of a target that never responds."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{silent.getsockname()[1]}"
@@ -51,7 +51,7 @@ def counted(lines: Exchange) -> tuple[int, int]:
 
 
 def test_whoever_is_answered_has_ports_for_the_second_side_too(narrow: Exchange) -> None:
-    """A flood takes the ports of calls that hear the notice: it is refused before, and not they after it."""
+    """A flood must not use the ports of calls that hear the notice: it is refused, and those calls go on."""
     talks = [narrow.call() for _ in range(CALLS)]
     for talk in talks:
         talk.begin()
@@ -83,7 +83,7 @@ def test_ports_that_were_kept_come_back_when_nobody_answers(narrow: Exchange) ->
 
 
 def test_the_next_target_has_ports_as_the_first_had(narrow: Exchange, no_reply: str) -> None:
-    """Between two targets nobody else gets them."""
+    """Ports stay reserved while the next target is dialled."""
     eventually(lambda: narrow.home.health()["media"]["legs"] == 0, "nobody is there")
     first, second = (f"127.0.0.1:{peer.address[1]}" for peer in (narrow.officer, narrow.spare))
     narrow.home.edit(f'targets = ["{first}"]', f'targets = ["{no_reply}", "{second}"]')

@@ -1,4 +1,4 @@
-"""Who answered: one rule, whether an UPDATE names them while it rings or the 200 does."""
+"""The party who answered is found by one rule, whether an UPDATE while it rings or the 200 names them."""
 
 from collections.abc import Iterator
 
@@ -85,7 +85,7 @@ def test_another_form_of_the_number_or_none_is_who_was_dialled(lines: Exchange, 
 def test_a_nominated_member_whose_number_ends_in_the_queue_s_has_the_call(
     tmp_path_factory: pytest.TempPathFactory, way: str
 ) -> None:
-    """The queue 3001 and the member 01632963001 are nominated both, for different operators."""
+    """The queue 3001 and its member 01632963001 are both nominated, for different operators."""
     member = ('number = "2002"', 'number = "01632963001"')
     with exchange(tmp_path_factory.mktemp("suffix"), edits=(member,)) as lines:
         talk, _ = answered(lines, way, "01632963001", "3001")

@@ -1,4 +1,4 @@
-"""Transfers that join two calls, that others make for us, or that nobody may ask for; and who hears the notice then."""
+"""Attended transfers, transfers inside the PBX, refused transfers; and who hears the notice after them."""
 
 import time
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
 
 
 def joined(lines: Exchange, number: str = "2001", from_number: str = "") -> tuple[Talk, str, Call]:
-    """Return a call that both sides talk in, its recording, and the leg of the party called."""
+    """Return a joined call, its recording, and the leg of the called party."""
     talk = lines.call(number, from_number=from_number)
     recording = talk.join()
     talk.talk_for(0.4)
@@ -37,7 +37,7 @@ def joined(lines: Exchange, number: str = "2001", from_number: str = "") -> tupl
 
 
 def ended(talk: Talk, recording: str) -> dict[str, Any]:
-    """End a call whose number others have had too; returns its row."""
+    """End a call whose number other calls have had too; return its row."""
     talk.first.hang_up()
     talk.first.wait_ended()
     talk.left.hush()
@@ -53,7 +53,7 @@ def hears(listener: Voice, speaker: Voice) -> None:
 
 
 def _origin(body: bytes) -> list[str]:
-    """Return the words of o=."""
+    """Return the fields of o=."""
     return next(line.split() for line in body.decode().splitlines() if line.startswith("o="))
 
 
@@ -236,7 +236,7 @@ def test_during_the_notice_nobody_is_transferred(lines: Exchange) -> None:
 
 
 def test_another_number_to_be_shown_is_another_party(lines: Exchange) -> None:
-    """FreeSWITCH says by INFO who is at its end, if it takes us for another FreeSWITCH."""
+    """FreeSWITCH names its party by INFO, if it takes the recorder for another FreeSWITCH."""
     talk = lines.call(headers=(("X-FS-Support", "update_display,send_info"), ("X-Case", "17")))
     recording = talk.join()
     talk.talk_for(0.6)
@@ -254,7 +254,7 @@ def test_another_number_to_be_shown_is_another_party(lines: Exchange) -> None:
 
 
 def test_a_call_is_found_by_every_number_that_somebody_on_it_had(lines: Exchange) -> None:
-    """A search for a subject access request must not miss a call that was handed to its subject later on."""
+    """A search for a subject access request must find calls that were transferred to the data subject."""
     headers = (
         ("Diversion", '"Desk" <sip:+441632960555@pbx>;reason=unconditional'),
         ("History-Info", "<sip:01632960556@pbx>;index=1"),

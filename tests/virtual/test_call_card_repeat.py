@@ -1,4 +1,4 @@
-"""A caller whose digits pause the call again and again, without a payment: an alarm, since each takes seconds along."""
+"""A caller whose digits pause a call repeatedly without a payment raises an alarm, since each pause erases audio."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A PBX that dies in the middle of a call: the row says what happened, and ends where the media ended."""
+"""A PBX that fails during a call: the row says so, and the recording ends where the media ended."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.helpers.virtual.exchange import exchange
 from tests.helpers.virtual.scene import scene
 
 NOTICED_S = 120.0
-"""Ten seconds of silence, fifty before the sides are asked, thirty-two for an answer; and room."""
+"""Silence is reported after 10 s, the sides are probed after 50 s, and have 32 s to answer; plus a margin."""
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
 
 
 def die(lines: Exchange, talk: Talk) -> None:
-    """Have everybody fall silent, in sound and in signalling."""
+    """Stop the media and the signalling of both sides."""
     for voice in (talk.left, talk.right):
         voice.hush()
     with scene() as place:

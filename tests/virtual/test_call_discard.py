@@ -1,4 +1,4 @@
-"""A service that discards calls with a card payment: any trigger, and nothing of the whole call is left."""
+"""A service that discards recordings because of a card payment: after any trigger nothing of the call is left."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,7 +19,7 @@ EDITS = (
     ("erase_s = 3.0", "erase_s = 0.5"),
 )
 WRITTEN_S = LOOK_BACK_S + 2.0
-"""After so long some audio is in the container."""
+"""Time after which the container has some audio, seconds."""
 
 
 @pytest.fixture(scope="module")

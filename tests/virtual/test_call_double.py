@@ -38,7 +38,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
 
 @pytest.fixture(autouse=True)
 def alone(lines: Exchange) -> Iterator[None]:
-    """Let no test see calls of another one."""
+    """Keep calls of one test from another."""
     yield
     for call in list(lines.caller.calls.values()):
         if call.state is State.CONFIRMED:
@@ -83,7 +83,7 @@ class Passage:
         eventually(lambda: self.states() == (state, state), f"both recordings are {state}")
 
     def named(self, number: str = "2002") -> None:
-        """Have the PBX say who is on the leg of the call from outside."""
+        """Have the PBX name the party on its leg of the outer call."""
         self.leg.request("UPDATE", headers=(("P-Asserted-Identity", f"<sip:{number}@pbx>"),))
         eventually(lambda: self.live(self.outer)["extensions_now"] == [number], f"the call is {number}'s")
 

@@ -1,4 +1,4 @@
-"""A caller who has heard the notice holds while the officer's phone still rings: the phone is told once it answered."""
+"""A caller who puts the call on hold while the officer's phone rings: the phone gets the hold after it has answered."""
 
 from pathlib import Path
 

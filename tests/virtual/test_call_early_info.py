@@ -1,4 +1,4 @@
-"""INFO of a party while the notice plays: the key of the second message, other digits, and what is no digit."""
+"""INFO from a party during the notice: the key of the second message, other digits, and other bodies."""
 
 from collections.abc import Iterator
 

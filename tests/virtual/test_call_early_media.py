@@ -1,4 +1,4 @@
-"""Early media of an officer who has not answered is heard; they hear nobody: nothing of it would be recorded."""
+"""Early media of an officer who has not answered is heard, but they hear nobody, as nothing is recorded yet."""
 
 import time
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def test_no_conversation_before_the_answer(lines: Exchange, number: str) -> None
 
 
 def test_an_outside_service_may_be_talked_to_before_it_answers(lines: Exchange) -> None:
-    """Numbers that cost nothing ask their questions so; nobody at a nominated extension is called."""
+    """Freephone numbers ask callers for keys in early media; no nominated extension is called here."""
     talk = lines.call("01632960777", from_number="2001", answer=Answer(after_s=ANSWERS_AFTER_S))
     ring_with_media(lines, talk)
     eventually(lambda: heard_frames(talk.right, talk.left), "the service hears the officer")

@@ -1,4 +1,4 @@
-"""What was said is what is kept, byte for byte and in its place, and what the other side hears."""
+"""The recording has every byte that was said, at its position, and the other side hears the same."""
 
 import itertools
 import time
@@ -60,7 +60,7 @@ def test_each_channel_holds_exactly_the_bytes_from_the_joining_to_the_hang_up(li
 
 
 def assert_same_clock(caller: Kept, officer: Kept) -> None:
-    """What was said at one moment stands at one place in both channels."""
+    """Audio of one moment is at one position in both channels."""
     moment_s = caller.voice.sent[len(caller.voice.sent) * 3 // 4][1]
     assert caller.position_of(moment_s) == pytest.approx(officer.position_of(moment_s), abs=2 * PACKET_S)
 

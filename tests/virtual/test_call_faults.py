@@ -1,4 +1,4 @@
-"""When something around a call fails or lies: a state that cannot be stored, a stranger, a stop during a 999 call."""
+"""Faults around a call: a state that cannot be stored, an unknown sender, a stop during an emergency call."""
 
 import socket
 import time
@@ -55,7 +55,7 @@ def test_a_party_on_hold_without_an_address_leaves_its_port_to_nobody(lines: Exc
 
 
 class _Endpoint:
-    """Notes what is asked of it."""
+    """Notes the calls of its methods."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []

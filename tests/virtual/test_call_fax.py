@@ -96,7 +96,7 @@ def test_a_fax_that_goes_on_stays_unrecorded(lines: Exchange) -> None:
 
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_who_speaks_after_a_tone_is_recorded_without_a_gap(lines: Exchange, side: str) -> None:
-    """0.6 s of it ended a recording for good, from either side."""
+    """In an earlier version 0.6 s of the tone ended the recording, from either side."""
     streams = {"left": say(hum(30)), "right": say(hum(30))}
     streams[side] = say(sine(2100, 0.6), speech(8))
     talk = joined(lines, **streams)

@@ -1,4 +1,4 @@
-"""Ways of a call from its offer to its end: notice, second message, ringing, hanging up, outbound, internal."""
+"""Calls from offer to end: notice, second message, ringing, hanging up, outbound, internal."""
 
 import time
 from collections.abc import Iterator

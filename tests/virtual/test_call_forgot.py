@@ -1,4 +1,4 @@
-""" "I forgot to pause", on a call in progress: the gate shuts, the span is ordered to be erased, durably."""
+"""Retroactive pause on a call in progress: the gate is shut, and the order to erase the span is stored."""
 
 import sqlite3
 import time

@@ -1,4 +1,4 @@
-"""Changes in mid-call: hold in its three forms, another codec, digits by INFO; and a notice that was not heard."""
+"""Changes during a call: SIP hold in its three forms, another codec, digits by INFO; a notice not heard in full."""
 
 import time
 from collections.abc import Iterator
@@ -228,7 +228,7 @@ def test_a_caller_who_begins_on_hold_hears_the_notice_when_they_can(lines: Excha
 def test_a_caller_who_holds_the_notice_away_for_long_is_hung_up_on(
     lines: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has a place and ports, nobody hears it, and a caller who is gone is not noticed."""
+    """The call uses ports and counts against the limit, and a caller who has left would not be noticed."""
     monkeypatch.setattr("recorder.calls.announcer.MOST_HELD_S", 4.0)
     talk, patient = (lines.call(media={"direction": "inactive"}) for _ in range(2))
     talk.begin()

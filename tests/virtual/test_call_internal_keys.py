@@ -1,4 +1,4 @@
-"""Keys on a call between two recorded extensions: those of both officers act, each for their own (issue 15)."""
+"""Keys on a call between two nominated extensions: each officer's keys act for their own extension (issue 15)."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A service that discards card calls, and a recording that is held, or a call that is somebody else's."""
+"""A service that discards card calls, with a recording under legal hold, and with another caller's call on hold."""
 
 import json
 import shutil
@@ -221,7 +221,7 @@ def test_a_call_that_ends_first_waits_for_the_decision(
 def test_a_daemon_that_dies_undecided_decides_at_its_next_start(
     lines: Exchange, monkeypatch: pytest.MonkeyPatch, is_held: bool
 ) -> None:
-    """What lies in the home while the database does not answer is what a daemon that is killed then leaves there."""
+    """The home's files while the database does not answer are those that a killed daemon would leave."""
     talk, call, orders = call_while_the_database_hangs(lines, monkeypatch)
     lines.home.act(f"/api/calls/{call}/pause").raise_for_status()
     dead = Home(lines.home.root.with_name(f"dead-{is_held}"))

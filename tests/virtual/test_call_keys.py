@@ -1,4 +1,4 @@
-"""Keys that are refused, a manager's PIN, and bodies and floods that no telephone sends."""
+"""Keys that are refused, a manager's PIN, and INFO bodies and floods that no phone sends."""
 
 import time
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ def state(talk: Talk) -> tuple[str, list[str]]:
 
 
 def two_calls(lines: Exchange) -> tuple[Talk, Talk, str]:
-    """Return a call that is to notice nothing, the one that something is done to, and its recording's id."""
+    """Return a call that must not be affected, the call under test, and the id of its recording."""
     other, talk = lines.call("2002"), lines.call()
     other.join()
     call = talk.join()

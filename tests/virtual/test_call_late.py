@@ -1,4 +1,4 @@
-"""Acts that the call thread comes to late: what they erase is counted from when they were asked for."""
+"""Acts that the call thread runs late: they erase from the time of the request."""
 
 import time
 from collections.abc import Callable, Iterator

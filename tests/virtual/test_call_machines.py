@@ -1,4 +1,4 @@
-"""Mailboxes: joined, and not recorded, with a row that says so; and T.38, which is never agreed."""
+"""Mailboxes are joined and not recorded, and the row says so; T.38 is never agreed."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Opt-outs of real calls: raised, granted, declined, lapsed; who may not; what is in the audit log and in the file."""
+"""Opt-outs of calls: raised, granted, declined, lapsed; refusals; the audit log and the recording."""
 
 from collections.abc import Iterator
 from typing import Any

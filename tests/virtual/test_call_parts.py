@@ -1,4 +1,4 @@
-"""Whose part of a call is whose, from the wire to the copy: each segment names its officers and their teams."""
+"""Parts of a call: each segment names its officers and their teams, and copies have only permitted parts."""
 
 from collections.abc import Iterator
 from typing import Any

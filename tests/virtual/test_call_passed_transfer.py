@@ -1,4 +1,4 @@
-"""Transfers of calls that are passed through: from end to end as before, or into the recorder where that is due."""
+"""Transfers of passthrough calls: passed on end to end, or to a nominated extension and recorded."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
 
 
 def passed(lines: Exchange, number: str = "4000", from_number: str = "") -> tuple[Talk, Call]:
-    """Return a call that is none of ours, and the leg of the party called."""
+    """Return a passthrough call, and the leg of the called party."""
     talk = lines.call(number, from_number=from_number)
     second = talk.wait_second()
     second.wait_for(lambda call: call.state is State.CONFIRMED)

@@ -1,4 +1,4 @@
-"""REFER between trunk and PBX: the number that is asked for says which way it is dialled, not who asks for it."""
+"""REFER between trunk and PBX: the route depends on the number in the REFER, not on its sender."""
 
 from collections.abc import Iterator
 

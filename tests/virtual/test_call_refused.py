@@ -1,4 +1,4 @@
-"""What is not recorded, not served, or not even answered; and emergency calls, which always pass."""
+"""Calls that are not recorded, refused or not answered; and emergency calls, which always pass."""
 
 import socket
 import time
@@ -27,7 +27,7 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
 
 @pytest.fixture
 def no_reply() -> Iterator[str]:
-    """The address of a target that takes messages and never says a word."""
+    """The address of a target that never responds."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{silent.getsockname()[1]}"

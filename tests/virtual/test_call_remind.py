@@ -1,4 +1,4 @@
-"""A pause that lasts: the officer is reminded, somebody is alarmed, and nothing but a person resumes."""
+"""A long pause: the officer is reminded, the alarm is raised, and only a person resumes."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A daemon in service: who sits where, a changed configuration, and its end with calls in progress."""
+"""A running daemon: sign-ons, a changed configuration, and a stop with calls in progress."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The second message on request, in the middle of a call: who hears it, what is kept, what is said, who may not."""
+"""The second message during a call: who hears it, the recording, the audit log, and refusals."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Refusals that speak of a setting of the PBX or the trunk: each raises an alarm that says which."""
+"""Refusals because of a setting of the PBX or the trunk: each raises an alarm that names the setting."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A pause outlives whatever SIP, RTP and the configuration do meanwhile: not a byte is stored, nothing resumes it."""
+"""A pause holds during all events of SIP, RTP and the configuration: no byte is stored, nothing resumes it."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Blind transfers (REFER) of a recorded call: who is in the file, whose segment it is, and who is told what."""
+"""Blind transfers (REFER) of a recorded call: participants, segments, and NOTIFYs."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What transfers may dial where PBX and trunk are one peer, as `recorder init` writes it (issue 15)."""
+"""Numbers that transfers may dial if PBX and trunk are one peer, as `recorder init` writes it (issue 15)."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What is asked of a daemon in virtual time takes none, however long the machine takes to find the answer."""
+"""A request to a daemon in virtual time takes no virtual time, however long it takes in real time."""
 
 import threading
 import time

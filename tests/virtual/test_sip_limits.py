@@ -47,7 +47,7 @@ def test_a_flood_of_options_leaves_calls_alone(endpoint: Any, peer: Any) -> None
 
 
 def impersonate(other: Any, peer: Any) -> None:
-    """Have another address know all that an eavesdropper knows of a dialog."""
+    """Have another address send in a dialog with everything that an eavesdropper knows."""
     other.call_id, other.tag, other.remote_to, other.target = peer.call_id, peer.tag, peer.remote_to, peer.target
     other.cseq = peer.cseq
 

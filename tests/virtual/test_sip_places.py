@@ -1,4 +1,4 @@
-"""Where requests inside a dialog may come from: the same address is not enough, the port counts too (issue 15)."""
+"""Sources of requests inside a dialog: not only the address, but also the port is checked (issue 15)."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which recording sessions are recorded, by whose word and for how long: the policy is that of every other call."""
+"""Which recording sessions are recorded, who attests the notice, and when recording stops and resumes."""
 
 import time
 from collections.abc import Iterator

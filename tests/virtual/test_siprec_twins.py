@@ -1,4 +1,4 @@
-"""Two recording sessions of one call: an act by the officer's extension is done once to each of them."""
+"""Two recording sessions of one call: an act at the officer's extension is applied once to each."""
 
 from collections.abc import Iterator
 from typing import Any

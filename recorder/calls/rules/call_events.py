@@ -58,7 +58,7 @@ class After(enum.Enum):
     """What follows for the recording when a party was replaced, or another than the dialled party answered."""
 
     RECORD = "it goes on"
-    ANNOUNCE = "the one who was not told hears the notice first"
+    ANNOUNCE = "the party who has not heard the notice hears it first"
     OUT_OF_SCOPE = "it stops"
 
 

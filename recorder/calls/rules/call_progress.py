@@ -16,7 +16,6 @@ class CallProgress:
         notice_when: When the service plays the notice.
         targets: How many targets the route has.
         has_second: A second message is set.
-        state: The state in the table.
         target: Index of the target that is being dialled.
         second_wanted: The key for the second message was pressed before it could be played.
         second_played: The second message was begun.
@@ -28,7 +27,6 @@ class CallProgress:
         transferor: The side whose party a transfer replaces, while the target is being called.
         alone: The side that is left after a failed attempt, and hears the failure tone.
         keys: The officer's side, once an answer or a transfer has changed it; None is by the direction.
-        end: How the call ended.
     """
 
     is_nominated: bool

@@ -48,7 +48,6 @@ class Identities:
         return is_changed
 
     def _make_room(self) -> bool:
-        """Remove the latest claim, if there is one."""
         latest = next((number for number in reversed(self._numbers) if self._numbers[number]), None)
         if latest is not None:
             del self._numbers[latest]

@@ -63,7 +63,6 @@ class SessionDecision:
         nomination: The nomination; None while it is not known.
         caller: The caller's number, as far as known.
         called: The called number, as far as known.
-        sides: The lines to record.
         remarks: How the recording differs from others.
     """
 

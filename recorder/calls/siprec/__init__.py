@@ -1,1 +1,1 @@
-"""Recording sessions: calls that a SIPREC client copies to us (RFC 7866)."""
+"""Recording sessions: copies of a call's media that a session recording client (SRC) sends (RFC 7866)."""

@@ -8,11 +8,7 @@ from sip.events import CallOffered
 
 
 class CopiedCall(RecordedPart):
-    """The recorded part of a recording session.
-
-    Attributes:
-        offered: The INVITE of the session.
-    """
+    """The recorded part of a recording session."""
 
     offered: CallOffered
 

@@ -55,20 +55,9 @@ class CopiedRecording(Component[SipCall], CopiedCall):
     """The recorded part of one recording session.
 
     Args:
-        call: The session.
-        offered: The INVITE.
-        peer: The session recording client (SRC).
-        metadata: The session's metadata.
         document: The metadata document in the INVITE, or None.
-        links: Which sessions are of one call.
         random_hex: Makes the id unique.
         thread: Index of the media thread that has the session.
-        registry: Which call each media leg belongs to.
-        groups: Acts on more than one recording.
-
-    Attributes:
-        lines: The m-lines.
-        lifecycle: Starts and stops recording by the participants.
     """
 
     def __init__(

@@ -38,14 +38,9 @@ class SessionLifecycle(Component[CopiedCall]):
 
     Args:
         call: The session's recorded part. The constructor uses only its ``services`` and ``offered``.
-        peer: The session recording client (SRC).
-        metadata: The session's metadata.
-        lines: The m-lines.
         document: The metadata document in the INVITE, or None.
 
     Attributes:
-        stage: The stage of the session.
-        decision: The last decision.
         remarks: How the recording was made, for people who listen to it.
     """
 
@@ -143,7 +138,6 @@ class SessionLifecycle(Component[CopiedCall]):
                 pass
 
     def _store_new_names(self) -> None:
-        """Store the pause state under names of the session that were not known before."""
         names, pause_reasons = frozenset(self._metadata.sessions), self._call.recording.pause_reasons
         if (
             names != self._known_names
@@ -192,7 +186,6 @@ class SessionLifecycle(Component[CopiedCall]):
                 call.controls.pause(reason, RETURNED)
 
     def _follow(self) -> None:
-        """Record the current lines for the current officer."""
         call, decision, in_progress = self._call, self.decision, self._call.recording.in_progress
         assert decision.nomination is not None
         call.apply_decision(decision)

@@ -27,7 +27,6 @@ class SessionLines(Component[RecordableCall]):
     """The m-lines of one session.
 
     Args:
-        call: The session's recorded part.
         thread: Index of the media thread that has the session.
         networks: Networks from which packets are accepted, besides the addresses in the session descriptions.
         srtp: Whether the audio has to be encrypted.

@@ -45,14 +45,8 @@ class RecordingSession(SipCall):
     """One recording session.
 
     Args:
-        services: The daemon's services.
-        offered: The INVITE.
-        peer: The SRC.
-        links: Which sessions are of one call.
         random_hex: Makes the id unique.
         thread: Index of the media thread that has the session.
-        registry: Which call each leg belongs to.
-        groups: Acts on more than one recording.
     """
 
     recorded: CopiedRecording

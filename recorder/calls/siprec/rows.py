@@ -48,7 +48,7 @@ def participants_of(
     labels: Sequence[str | None],
     extensions: Mapping[str, Extension],
 ) -> tuple[Participant, ...]:
-    """Return the participants for the row; a participant has a channel if the channel's line is theirs alone now."""
+    """Return the participants for the row; one who is the only sender on a channel's line now has that channel."""
     channels = {}
     for name, at in (("left", decision.sides.left), ("right", decision.sides.right)):
         label = labels[at] if at is not None and at < len(labels) else None

@@ -12,13 +12,7 @@ from recorder.rules.pausing import HOLD, Authority, RefusedError
 
 
 class SessionControls(RecordingControls):
-    """The acts of people and rules on the recording of one session and on its twins.
-
-    Args:
-        recording: The recording.
-        on_reopened: As for `RecordingControls`.
-        links: Which sessions are twins.
-    """
+    """The acts of people and rules on the recording of one session and on its twins."""
 
     def __init__(self, recording: Recording, on_reopened: Callable[[], None], links: SessionLinks) -> None:
         super().__init__(recording, on_reopened)

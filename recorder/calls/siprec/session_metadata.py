@@ -19,9 +19,6 @@ MOST_DOCUMENTS = 200
 class SessionMetadata:
     """The metadata of one session.
 
-    Args:
-        offered: The INVITE.
-
     Attributes:
         merged: The merged metadata; None before any came.
         is_unreadable: Whether a document could not be read.

@@ -1,8 +1,7 @@
-"""The daemon in a world: its real parts, put together as it does it itself, without a thread or a socket.
+"""The daemon in virtual time: its real components, composed by its own code, without threads or sockets.
 
-What is replaced is what would wait or run beside: the threads that write, the media threads, and the HTTP server, in
-whose place requests are handed to the application. Everything else is the product. The clock, sippy's loop and the
-network are those of `tests.helpers.virtual.scene`.
+Replaced are the writing threads, the media threads and the HTTP server; requests are handed to the application
+directly. `tests.helpers.virtual.scene` has the clock, sippy's loop and the network.
 """
 
 import logging
@@ -30,7 +29,7 @@ from tests.helpers.virtual.world import NEVER_NS, NS_PER_S, World
 
 
 class TurnedExecutor(SerialExecutor):
-    """Does its work in the world, one piece after another, never within the callback that asked for it."""
+    """A serial executor that the world runs, never within the callback that submitted the work."""
 
     def __init__(self, name: str, world: World) -> None:
         self._name = name
@@ -51,7 +50,7 @@ class TurnedExecutor(SerialExecutor):
         future, work, args, kwargs = self._waiting.popleft()
         try:
             result = work(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - whoever asked gets it
+        except Exception as error:  # noqa: BLE001 - the submitter gets it from the future
             future.set_exception(error)
         else:
             future.set_result(result)
@@ -67,7 +66,7 @@ class TurnedExecutor(SerialExecutor):
 
 
 class TurnedWriter(PausableWriter):
-    """The writer, turned by the world."""
+    """The writer without its thread: the world calls its turns."""
 
     def __init__(self, *args: Any, world: World, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -90,7 +89,7 @@ class TurnedWriter(PausableWriter):
 
 
 class _App:
-    """Takes the place of the socket's server."""
+    """Replaces the server of the daemon's socket."""
 
     def __init__(self, app: Any, path: Path) -> None:
         self.app, self.path = app, path
@@ -113,11 +112,11 @@ class TurnedDaemon:
         self._daemon: recorder.service.daemon.Daemon | None = None
         self.relay: TurnedRelay
         self.is_held_up = False
-        """Whether the call thread comes to nothing that the media core has seen."""
+        """Whether events of the media core are kept from the call thread."""
         self.app: Any = None
 
     def start(self) -> None:
-        """Put the parts together and let them act."""
+        """Compose the daemon, and start its components."""
         config = read_config(self._home.config)
         with ExitStack() as stack:
             stack.enter_context(logged_to(self._log))
@@ -137,7 +136,7 @@ class TurnedDaemon:
 
     @contextmanager
     def _turned_parts(self) -> Iterator[None]:
-        """Have the daemon made of parts that the world turns."""
+        """Replace the daemon's threads and server by objects that the world runs."""
         world = self._world
 
         def relay_of(options: RelayOptions, port_memory: PortMemory) -> tuple[TurnedRelay, None]:
@@ -188,7 +187,7 @@ class TurnedDaemon:
 
     @property
     def services(self) -> CallServices:
-        """What its calls are given."""
+        """The call services of the running daemon."""
         assert self._daemon is not None
         return self._daemon._services
 
@@ -211,7 +210,7 @@ class TurnedDaemon:
 
 @contextmanager
 def logged_to(path: Path) -> Iterator[None]:
-    """Have what is logged written to a file as the daemon writes it."""
+    """Write the log to a file in the daemon's format."""
     handler = logging.FileHandler(path)
     handler.addFilter(lambda record: record.name != "httpx")
     handler.setFormatter(MaskingFormatter("%(levelname)s %(name)s: %(message)s"))

@@ -1,8 +1,7 @@
-"""A SipEndpoint and its peers in virtual time: `EndpointProcess` and `Peer` of `tests.helpers.sip_process`.
+"""A SipEndpoint and its peers in virtual time, with the interface of `tests.helpers.sip_process`.
 
-The endpoint is the product's, with sippy below it. The UDP socket, sippy's loop and the clock are the scene's. A test
-that is written for the process runs here when it makes its peers by `TurnedEndpoint.peer`; a wait of 32 s costs nothing
-and ends at the same moment every time.
+The endpoint and sippy are the real ones. The scene replaces the UDP socket, sippy's loop and the clock. A test written
+for `EndpointProcess` runs here if it makes its peers with `TurnedEndpoint.peer`. A wait of 32 s takes no real time.
 """
 
 import json
@@ -22,7 +21,7 @@ from tests.helpers.virtual.world import World
 
 
 class _Log(logging.Handler):
-    """Keeps what is logged, as the process writes it to stderr."""
+    """Collects the log lines that the process would write to stderr."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

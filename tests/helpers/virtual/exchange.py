@@ -1,8 +1,7 @@
-"""Callers and officers at both sides of a recorder in virtual time: the exchange of `tests.helpers.exchange`.
+"""Callers and officers on both sides of a recorder in virtual time, with the interface of `tests.helpers.exchange`.
 
-A test that is written for one runs with the other. Here nothing waits: `time.sleep` and every wait of a call or a voice
-turn the clock, and a test that lets both talk for a minute takes a fraction of a second. Over the wire stay the tests
-whose subject is the wire.
+`time.sleep` and every wait for a call or a voice advance the virtual clock, so that a minute of talk takes a fraction
+of a second. Tests about real sockets use `tests.helpers.exchange`.
 """
 
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from tests.helpers.virtual.scene import Requests, Scene, scene
 
 
 class TurnedHome(RecorderHome):
-    """A home whose daemon lives in the scene of the test."""
+    """A home whose daemon runs in the scene of the test."""
 
     def __init__(self, folder: Path, place: Scene, studio: TurnedStudio, **options: Any) -> None:
         super().__init__(folder, **options)
@@ -50,7 +49,7 @@ class TurnedHome(RecorderHome):
         return 0
 
     def hold_up(self, seconds: float) -> None:
-        """Keep the call thread from what is asked of it for a time, as a machine does that runs other programs."""
+        """Keep the call thread from running for a time, as a busy machine does."""
         daemon, loop = self.daemon_now, self._scene.loop
 
         def hold(is_held_up: bool) -> None:

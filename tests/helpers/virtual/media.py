@@ -1,7 +1,7 @@
-"""The media core and the voices of a world: the real core, turned by hand, and parties whose frames the clock sends.
+"""The media core and the voices in virtual time: the real core without its threads, and voices that the clock drives.
 
-Packets go over loopback sockets, which costs next to nothing. So that time does not pass while the system still has
-one, a part waits until each packet that was sent has arrived.
+Packets go over loopback sockets. Before the virtual clock advances, each packet that was sent is waited for, in real
+time.
 """
 
 import select
@@ -15,20 +15,20 @@ from tests.helpers.virtual.world import NEVER_NS, NS_PER_S, World
 from tests.helpers.voices import FRAME, TICKS_PER_S, Studio, Voice
 
 ARRIVES_MS = 2000
-"""Real time in which a packet crosses loopback; it takes microseconds."""
+"""Time-out for a packet to cross loopback, in real time; it takes microseconds."""
 
 
 class TurnedRelay(Relay):
-    """The relay, whose threads never start: the world turns it. Counts what it has sent to each port."""
+    """The relay without its threads: the world calls its turns. Counts the packets sent to each port."""
 
     def __init__(self, options: RelayOptions, world: World, *, port_memory: PortMemory) -> None:
         super().__init__(options, port_memory=port_memory)
         self._world = world
         self._next_ns = 0
         self._targets: dict[LegId, tuple[int, int]] = {}
-        """Port of the remote of each leg, and how many packets the leg had sent when that was set."""
+        """For each leg its remote port, and how many packets it had sent when that was set."""
         self._sent_to: dict[int, int] = {}
-        """Packets sent to each port by legs that are gone, or that send elsewhere by now."""
+        """Packets sent to each port by legs that are closed or have another remote port now."""
         self._seen = 0
         self.turn(world.now_ns)
 
@@ -55,7 +55,7 @@ class TurnedRelay(Relay):
             self._sent_to[port] = self._sent_to.get(port, 0) + self.statistics(leg).sent - before
 
     def sent(self) -> dict[int, int]:
-        """Return how many RTP packets were sent to each port, if any was since the last call."""
+        """Return how many RTP packets were sent to each port; empty if none was sent since the last call."""
         total = self.counters()["sent"]
         if total == self._seen:
             return {}
@@ -66,7 +66,7 @@ class TurnedRelay(Relay):
         return sent
 
     def wait_arrived(self, port: int) -> None:
-        """Wait until a packet waits at the leg that has a port; return at once where there is none."""
+        """Wait until a packet is readable at the leg with a port; return at once if no leg has it."""
         pair = next((pair for pair in self._pairs.values() if pair.port == port), None)
         if pair is not None:
             poller = select.poll()
@@ -82,7 +82,7 @@ class TurnedRelay(Relay):
 
 
 class TurnedStudio(Studio):
-    """Serves the voices of a world: their frames are due by its clock."""
+    """Sends the frames of the voices by the virtual clock."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class TurnedStudio(Studio):
         self._relays: list[TurnedRelay] = []
         self._by_port: dict[int, Voice] = {}
         self._arrived: dict[tuple[TurnedRelay, int], int] = {}
-        """Datagrams that a port has got from a relay."""
+        """Datagrams that arrived at a port from a relay."""
 
     def __enter__(self) -> Any:
         self._world.join(self)
@@ -111,7 +111,7 @@ class TurnedStudio(Studio):
         self._relays.append(relay)
 
     def hush(self, relay: TurnedRelay) -> None:
-        """Exchange no more packets with a relay: it is closed."""
+        """Stop exchanging packets with a relay that is closed."""
         self._relays.remove(relay)
 
     def begin(self, voice: Voice) -> None:

@@ -1,4 +1,4 @@
-"""SIP without sockets: datagrams go from one address to another at the moment when they are sent."""
+"""A network for SIP without sockets: datagrams arrive at the virtual time at which they are sent."""
 
 from collections import Counter, deque
 from collections.abc import Callable
@@ -17,7 +17,7 @@ _FIRST_PORT = 5060
 
 
 class Network:
-    """Carries datagrams between addresses of one world; what is sent to nobody is lost, and counted."""
+    """Carries datagrams between addresses; counts those that no receiver listens for."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -28,17 +28,17 @@ class Network:
         world.join(self)
 
     def new_address(self, host: str = "127.0.0.1") -> Address:
-        """Return an address that nobody has."""
+        """Return an unused address."""
         self._next_port += 1
         return host, self._next_port
 
     def listen(self, address: Address, receiver: Receiver) -> None:
-        """Hand over what comes to an address from now on."""
+        """Hand datagrams for an address to a receiver from now on."""
         assert address not in self._receivers, f"{address} is taken"
         self._receivers[address] = receiver
 
     def leave(self, address: Address) -> None:
-        """Listen there no more."""
+        """Stop receiving at an address."""
         self._receivers.pop(address, None)
 
     def send(self, data: bytes, source: Address, to: Address) -> None:
@@ -46,7 +46,7 @@ class Network:
         self._waiting.append((data, source, to))
 
     def work(self) -> bool:
-        """Hand over the oldest datagram."""
+        """Deliver the oldest datagram."""
         if not self._waiting:
             return False
         data, source, to = self._waiting.popleft()
@@ -62,7 +62,7 @@ class Network:
 
 
 class Changed:
-    """Stands in for the condition that is notified after everything: waiting for it turns the clock."""
+    """Replaces the condition variable of a peer: waiting for it advances the clock."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -113,7 +113,7 @@ class NetworkWire:
 
 
 class _NoSocket:
-    """What `sip.transport` asks of the UDP socket."""
+    """The methods of the UDP socket that `sip.transport` uses."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -126,7 +126,7 @@ class _NoSocket:
 
 
 def server_class(network: Network) -> type[Any]:
-    """Return what takes the place of sippy's UDP server: it listens in a network of the world."""
+    """Return a class that replaces sippy's UDP server, and listens in a network of the world."""
 
     class Server(Network_server):  # type: ignore[misc]  # sippy has no types
         transport = "udp"

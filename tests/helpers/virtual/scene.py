@@ -1,4 +1,4 @@
-"""The place where tests in virtual time happen: one world, its network, sippy's loop, and who answers at which socket.
+"""The environment of tests in virtual time: the clock, the network, sippy's loop and the daemons' sockets.
 
 There is one scene at a time in a process, because there is one clock and one sippy. Several exchanges share it.
 """
@@ -23,31 +23,31 @@ from tests.helpers.virtual.network import Network, server_class
 from tests.helpers.virtual.world import NEVER_NS, NS_PER_S, World
 
 TICK_NS = 10_000_000
-"""sippy looks at its timers a hundred times a second."""
+"""sippy checks its timers a hundred times a second."""
 STEP_S = 0.1
-"""The longest time that passes between two looks whether a request is answered."""
+"""Most virtual time between two checks whether a request is answered."""
 _LAYERS = 20
-"""Turns of asyncio's loop that a request takes at most to go through the layers of the application."""
+"""Most iterations of asyncio's loop that a request needs to pass the layers of the application."""
 
 
 class Loop:
-    """sippy's loop: its timers, each TICK_NS as in life, and what other threads have it do."""
+    """sippy's loop: its timers, checked every TICK_NS, and the functions that other threads submit."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._calls: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
         self._tick_ns = 0
         self.is_held_up = False
-        """Whether the thread of the calls does not get to run."""
+        """Whether the call thread is kept from running."""
 
     def call(self, fn: Callable[..., object], *args: object) -> None:
-        """Take the place of ``ED2.callFromThread``."""
+        """Replace ``ED2.callFromThread``."""
         self._calls.append((fn, args))
 
     def timer(self, register: Callable[..., Any]) -> Callable[..., Any]:
-        """Take the place of ``ED2.regTimer``, while time goes by a little, as it does in life.
+        """Return a replacement of ``ED2.regTimer`` that first advances the clock a little.
 
-        Else one that is due at once, by a rounding error, is due again and again at the same moment.
+        Otherwise a timer that is due at once could, by a rounding error, be due at the same moment for ever.
         """
 
         def after_a_moment(*args: Any) -> Any:
@@ -80,7 +80,7 @@ class Loop:
 
 
 class Requests(httpx.BaseTransport):
-    """Hands requests to the daemon's application, and turns the clock until they are answered."""
+    """Hands requests to the daemon's application, and advances the clock until they are answered."""
 
     def __init__(self, world: World, app: Callable[[], Any]) -> None:
         self._world, self._app = world, app
@@ -119,13 +119,13 @@ class Requests(httpx.BaseTransport):
 
 
 class Scene:
-    """One world and what is in it.
+    """The environment of one or more recorders in virtual time.
 
     Attributes:
         world: The clock.
         network: Carries SIP.
-        answering: Who answers at which unix socket.
-        loop: The thread of the calls.
+        answering: The transport for each path of a unix socket.
+        loop: The call thread.
     """
 
     def __init__(self) -> None:
@@ -136,7 +136,7 @@ class Scene:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Have the process live in it."""
+        """Patch the clock, sippy and the sockets of this process."""
         ED2.tlisteners.clear()
         self.world.join(self.loop)
         with (
@@ -152,7 +152,7 @@ class Scene:
         ED2.tlisteners.clear()
 
     def _ask(self) -> Callable[..., connections.DaemonAnswer]:
-        """Return what takes the place of `Connections.ask`, for commands that use a daemon's socket."""
+        """Return a replacement of `DaemonConnections.ask`, for commands that use a daemon's socket."""
 
         def ask(
             connection: connections.DaemonConnections, method: str, target: str, headers: Any, content: bytes = b""
@@ -170,7 +170,7 @@ class Scene:
 
 
 async def _at_once(work: Callable[..., Any], *args: Any, **_limits: Any) -> Any:
-    """Take the place of a worker thread: while one works, in the machine's time, the clock would be turned."""
+    """Run work at once instead of on a thread, since virtual time would advance while a real thread works."""
     return work(*args)
 
 
@@ -179,7 +179,7 @@ _current: list[Scene] = []
 
 @contextmanager
 def scene() -> Iterator[Scene]:
-    """Open a scene, or go on in the one that is open."""
+    """Open a scene, or return the one that is open."""
     if _current:
         yield _current[-1]
         return

@@ -1,4 +1,4 @@
-"""SIPREC clients of a recorder in virtual time: the site of `tests.helpers.siprec_client`."""
+"""Session recording clients of a recorder in virtual time, with the interface of `tests.helpers.siprec_client`."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from tests.helpers.virtual.scene import scene
 
 
 class TurnedClient(Client):
-    """A SIPREC client in the network of the scene."""
+    """A session recording client in the network of the scene."""
 
     def __init__(self, home: RecorderHome, studio: TurnedStudio, ip: str, network: Network) -> None:
         self._network = network

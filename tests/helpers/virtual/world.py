@@ -1,8 +1,8 @@
-"""A world whose time stands still until a test turns it: one thread, no waiting, the same order every time.
+"""Virtual time: a clock that only a test advances, and one thread that runs everything in the same order every time.
 
-`World` takes the place of the clock, of `time.sleep`, and of every thread that a part of the recorder would have. Parts
-join it with two functions: one does what is due now, the other tells when the part has something to do next. While the
-world is open, `time.monotonic`, `time.time` and their kin read its clock, and `time.sleep` turns it.
+`World` replaces the clock, `time.sleep` and the recorder's threads. A part joins it with two functions: `work` does the
+work that is due, and `due_ns` says when there is more. While the world is open, the functions of `time` read its clock,
+and `time.sleep` advances it.
 """
 
 import heapq
@@ -18,37 +18,37 @@ from unittest.mock import patch
 NS_PER_S = 1_000_000_000
 NEVER_NS = 1 << 62
 MOST_ROUNDS = 100_000
-"""Rounds of work at one moment; more is a loop that would never end."""
+"""Most rounds of work at one moment; more are an endless loop."""
 _LEAST_NS = 1_000_000
-"""The least that passes when a part wants to be called again at once, as a thread that polls does."""
+"""Least time that passes before a part that is always due is called again, as a polling thread is."""
 
 _last_ns = 0
-"""Where the clock of the last world stood: time never goes back in a process."""
+"""Last time of the previous world's clock, because monotonic time must not go back in a process."""
 
 
 class Part(Protocol):
-    """Something that acts in the world."""
+    """A replacement of a thread, run by the world."""
 
     def work(self) -> bool:
-        """Do what is due now, or some of it; tell whether there was anything."""
+        """Do some of the work that is due; return whether there was any."""
 
     def due_ns(self) -> int:
-        """Return when there is something to do next, on the world's clock, or NEVER_NS."""
+        """Return when the next work is due, by the world's clock; NEVER_NS if none is."""
 
 
 @dataclass(eq=False)
 class Timer:
-    """Something that is due at a moment."""
+    """A function that is called at a time."""
 
     act: Callable[[], None] | None
 
     def cancel(self) -> None:
-        """Call it off; harmless when it has happened."""
+        """Cancel the timer; does nothing if it has run."""
         self.act = None
 
 
 class World:
-    """The clock, the timers and the parts. One at a time in a process."""
+    """The virtual clock, the timers and the parts. One at a time in a process."""
 
     def __init__(self) -> None:
         self._started_ns = max(time.monotonic_ns(), _last_ns)
@@ -69,7 +69,7 @@ class World:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Have the process read this world's clock."""
+        """Patch `time` so that the process reads this clock."""
         global _last_ns  # noqa: PLW0603 - sippy remembers, for each thread, the latest time it has seen
         clocks = {time.CLOCK_REALTIME: self._wall_ns}
 
@@ -93,37 +93,37 @@ class World:
     def _wall_ns(self) -> int:
         return self.now_ns + self._wall_offset_ns
 
-    # --- what is to be done
+    # --- scheduling
 
     def join(self, part: Part) -> None:
-        """Have a part act from now on."""
+        """Run a part from now on."""
         self._parts.append(part)
 
     def leave(self, part: Part) -> None:
-        """Have a part act no more."""
+        """Stop running a part."""
         self._parts.remove(part)
 
     def soon(self, act: Callable[[], None]) -> None:
-        """Do something as soon as what is being done now is over."""
+        """Call a function after the current work, at the same virtual time."""
         self._soon.append(act)
 
     def after(self, seconds: float, act: Callable[[], None]) -> Timer:
-        """Do something in so many seconds."""
+        """Call a function after a delay."""
         timer = Timer(act)
         heapq.heappush(self._timers, (self.now_ns + round(seconds * NS_PER_S), next(self._order), timer))
         return timer
 
-    # --- turning it
+    # --- advancing the clock
 
     def settle(self) -> None:
-        """Do everything that is due now, and what follows from it, until nothing is left."""
-        assert not self._is_working, "what acts in the world cannot turn its clock"
+        """Do all work that is due now, until none is left."""
+        assert not self._is_working, "a part cannot advance the clock"
         self._is_working = True
         try:
             for _ in range(MOST_ROUNDS):
                 if not self._round():
                     return
-            raise AssertionError("the world does not come to rest: something is done again and again at one moment")
+            raise AssertionError(f"more than {MOST_ROUNDS} rounds of work at one moment: an endless loop")
         finally:
             self._is_working = False
 
@@ -139,11 +139,11 @@ class World:
         return any(part.work() for part in list(self._parts))
 
     def creep(self) -> None:
-        """Let the time pass that a step of a program takes."""
+        """Advance the clock by a microsecond, without doing work."""
         self.now_ns += 1000
 
     def turn(self, seconds: float) -> None:
-        """Let time pass, and do everything that becomes due."""
+        """Advance the clock, and do all work that becomes due."""
         until_ns = self.now_ns + round(seconds * NS_PER_S)
         self.settle()
         while (due_ns := self._due_ns()) <= until_ns:
@@ -153,14 +153,14 @@ class World:
         self.settle()
 
     def step(self, longest_s: float) -> None:
-        """Turn to the next moment at which something is due, but no further than ``longest_s`` seconds."""
+        """Advance to the next time at which work is due, by at most ``longest_s`` seconds."""
         self.settle()
         until_ns = self.now_ns + round(longest_s * NS_PER_S)
         self.now_ns = max(self.now_ns, min(self._due_ns(), until_ns))
         self.settle()
 
     def wait_for(self, predicate: Callable[[], object], timeout_s: float) -> object:
-        """Turn the clock until a predicate gives something true and return it, or a false one after the time."""
+        """Advance the clock until a predicate is true or the time is over; return its last value."""
         until_ns = self.now_ns + round(timeout_s * NS_PER_S)
         self.settle()
         while not (found := predicate()) and self.now_ns < until_ns:
