@@ -194,7 +194,7 @@ def test_the_double_passage_is_noticed_and_each_recording_names_the_other(lines:
     assert outer["conversation"] == inner["conversation"] == passage.outer
     outer, inner = passage.end()
     assert (outer["related"], inner["related"]) == ([passage.inner], [passage.outer])
-    assert f"{passage.inner} and {passage.outer} are one conversation" in lines.home.log.read_text()
+    assert f"call {passage.inner}: the same conversation as call {passage.outer}" in lines.home.log.read_text()
 
 
 def test_two_calls_of_one_number_are_two_conversations(lines: Exchange) -> None:

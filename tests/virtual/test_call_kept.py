@@ -214,7 +214,7 @@ def test_a_call_that_ends_first_waits_for_the_decision(
     assert row["outcome"] == outcome[0]
     assert outcome[1] in row["reason"]
     assert (not left_of(talk, call)) is (found is True)
-    assert ("does not say (the database is away)" in caplog.text) is (found is not True)
+    assert ("is to be kept (the database is away)" in caplog.text) is (found is not True)
 
 
 @pytest.mark.parametrize("is_held", [False, True])

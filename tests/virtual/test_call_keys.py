@@ -268,7 +268,7 @@ def test_keys_pressed_faster_than_anybody_can_mean_are_ignored_but_never_a_pause
     eventually(lambda: state(talk) == ("paused", ["agent"]), "the last resumes are ignored, the pause stays")
     acts = [one.act for one in wait_entries(talk, call, 10)]
     assert 1 <= len([one for one in acts if one.startswith("call.resume")]) <= MOST_ACTS // 2
-    assert f"call {call}: keys are pressed faster" in lines.home.said
+    assert f"call {call}: too many key sequences in a short time" in lines.home.said
     talk.hang_up()
 
 

@@ -127,7 +127,7 @@ def test_a_direct_opt_out_answers_what_an_officer_asked(lines: Exchange) -> None
         (request["id"], "granted", "mary")
     ]
     again = talk.home.act(f"/api/calls/{call}/opt-out-request", by="olive", person=OFFICER)
-    assert "ended for good" in detail(again, 409)
+    assert "has ended already" in detail(again, 409)
     talk.hang_up()
 
 

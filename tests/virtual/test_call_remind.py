@@ -37,7 +37,7 @@ def test_the_officer_is_reminded_and_one_alarm_is_raised_and_the_pause_stays(lin
     assert times_heard(talk.right, STILL) in (3, 4), "one every reminder_s, and on after the alarm"
     assert lines.home.health()["alarms"]["pause_over_maximum"] == before + 1
     assert talk.wait_phase("joined")["state"] == "paused"
-    assert f"call {call} has been paused for over {MAX_S:g} s" in lines.home.said
+    assert f"call {call}: paused for over {MAX_S:g} s" in lines.home.said
     assert talk.number not in lines.home.said
     assert STILL.audio[Codec.PCMA][:160] not in [one.packet.payload for one in talk.left.heard_audio()]
 

@@ -47,7 +47,7 @@ def test_a_refusal_of_the_second_side_after_the_notice(lines: Exchange, status: 
     row = eventually(lambda: lines.home.rows(number=talk.number), "it is filed")[0]
     assert (row["outcome"], row["reason"]) == ("no_conversation", reason)
     assert alarms(lines, name) == before + 1
-    said = "we offer it: PCMA, PCMU over plain RTP" if name == "media_refused" else f"refused a call with {status}"
+    said = "the recorder offered: PCMA, PCMU over plain RTP" if name == "media_refused" else f"refused with {status}"
     assert said in lines.home.said
 
 

@@ -99,7 +99,7 @@ class HeldCall:
     def is_over(self) -> bool:
         return bool(self.table.state is CallState.ENDED)
 
-    def keep(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+    def with_call(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         return fn
 
     def publish(self) -> None:
