@@ -61,16 +61,16 @@ static void decide(struct leg *leg, int code, int64_t now)
 {
     struct digit_in *event = &leg->event;
     int has_star = leg->star.is_held;
-    if (secret_take(leg, code, SOURCE_RFC4733, now))
+    if (pin_take(leg, code, SOURCE_RFC4733, now))
         return;
     if (has_star && leg->control >> code & 1) {
         leg->star.is_held = 0;
         report_at(leg, EVENT_CONTROL, KEYS[code], SOURCE_RFC4733, 0, now);
         return;
     }
-    if (has_star && leg->secret_keys >> code & 1) {
+    if (has_star && leg->pin_prefixes >> code & 1) {
         leg->star.is_held = 0;
-        secret_begin(leg, code, now);
+        pin_begin(leg, code, now);
         return;
     }
     star_release(leg, now);
@@ -91,14 +91,14 @@ static void finish(struct leg *leg, int64_t now)
     int code = leg->event.code;
     leg->event.has_ended = 1;
     leg->event.code = 0; /* over, and its identity is its timestamp: the key itself is kept no longer */
-    if (!leg->secret.is_on)
+    if (!leg->pin.is_on)
         leg->digits++;
     if (leg->policy == DTMF_HOLD_STAR)
         decide(leg, code, now);
     else
         report_digit(leg, code, now);
-    leg->is_secret_near = 0;
-    hold_update(leg, now);
+    leg->is_pin_near = 0;
+    delay_update(leg, now);
 }
 
 static void pass_event(struct leg *from, const struct packet *packet, uint32_t duration)
@@ -123,7 +123,7 @@ static int is_kept_back(const struct leg *leg, int code)
 {
     if (leg->policy != DTMF_HOLD_STAR)
         return leg->policy != DTMF_PASS;
-    return code == STAR || leg->star.is_held || leg->secret.is_on || (leg->peer && digits_are_busy(leg->peer));
+    return code == STAR || leg->star.is_held || leg->pin.is_on || (leg->peer && digits_are_busy(leg->peer));
 }
 
 static void begin(struct leg *leg, const struct packet *packet, int code)
@@ -136,9 +136,9 @@ static void begin(struct leg *leg, const struct packet *packet, int code)
                                .has_former = has_former, .has_event = 1, .code = (uint8_t)code};
     event->is_held = (uint8_t)is_kept_back(leg, code);
     press_begin(&leg->keyed, code, packet->arrival_ns);
-    if (leg->policy == DTMF_HOLD_STAR && leg->star.is_held && leg->secret_keys >> code & 1) {
-        leg->is_secret_near = 1; /* tones that come beside the next events must find the audio held already */
-        hold_update(leg, packet->arrival_ns);
+    if (leg->policy == DTMF_HOLD_STAR && leg->star.is_held && leg->pin_prefixes >> code & 1) {
+        leg->is_pin_near = 1; /* tones that come beside the next events must find the audio delayed already */
+        delay_update(leg, packet->arrival_ns);
     }
 }
 
@@ -155,7 +155,7 @@ void receive_event(struct leg *leg, const struct packet *packet)
     struct digit_in *event = &leg->event;
     if (packet->length < 4) {
         leg->dropped++;
-        hold_swallowed(leg, packet);
+        delay_swallowed(leg, packet);
         return;
     }
     int code = packet->payload[0], is_end = packet->payload[1] >> 7;
@@ -181,7 +181,7 @@ void receive_event(struct leg *leg, const struct packet *packet)
     }
     tap_mask_event(leg, packet, duration); /* after the prefix of an entry, whose ends may all be lost, is known to be over */
     if (is_held || is_old) {
-        hold_swallowed(leg, packet);
+        delay_swallowed(leg, packet);
     } else {
         pass_event(leg, packet, duration);
     }
@@ -259,7 +259,7 @@ int64_t digits_tick(struct leg *leg, int64_t now)
         star_release(leg, now);
     if (leg->star.is_held && !is_pressed)
         next = leg->star.until_ns;
-    int64_t others[] = {secret_tick(leg, is_pressed, now), send_due(leg, now), hold_tick(leg, now)};
+    int64_t others[] = {pin_tick(leg, is_pressed, now), send_due(leg, now), delay_tick(leg, now)};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         next = others[i] < next ? others[i] : next;
     return next;
@@ -274,16 +274,16 @@ int core_dtmf_policy(struct core *core, int64_t id, int policy, unsigned control
     if (!leg)
         return error;
     int64_t now = core_now(leg->thread->core);
-    secret_end(leg, 0, SOURCE_RFC4733, now);
+    pin_end(leg, 0, SOURCE_RFC4733, now);
     if (policy != DTMF_HOLD_STAR)
         star_release(leg, now);
     leg->policy = (uint8_t)policy;
     leg->control = (uint16_t)control;
-    leg->secret_keys = (uint16_t)secret;
+    leg->pin_prefixes = (uint16_t)secret;
     leg->sounded_star_ns = NEVER;
-    leg->is_secret_near = 0;
-    hold_update(leg, now);
-    error = leg->is_holding && !leg->hold ? -ENOMEM : 0;
+    leg->is_pin_near = 0;
+    delay_update(leg, now);
+    error = leg->is_delaying && !leg->delay ? -ENOMEM : 0;
     thread_unlock(leg->thread);
     return error;
 }

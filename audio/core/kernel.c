@@ -24,7 +24,7 @@ static int is_free_of_keys(const struct leg *leg, int64_t now)
 {
     int is_event = leg->event.has_event && !leg->event.has_ended;
     int is_tone = leg->tones.digit || (leg->sounded_star_ns != NEVER && now - leg->sounded_star_ns < STAR_WAIT_NS);
-    return !leg->is_holding && !leg->is_secret_near && !leg->secret.is_on && !is_event && !is_tone && !leg->star.is_held;
+    return !leg->is_delaying && !leg->is_pin_near && !leg->pin.is_on && !is_event && !is_tone && !leg->star.is_held;
 }
 
 /* What arrives at the leg goes on to its peer just as it is, as the newest did, and will until something is done about it. */

@@ -109,8 +109,8 @@ static void unbridge(struct leg *leg)
         return;
     kernel_withdraw(leg);
     kernel_withdraw(leg->peer);
-    hold_drop(leg);
-    hold_drop(leg->peer);
+    delay_drop(leg);
+    delay_drop(leg->peer);
     leg->peer->out.is_switching = leg->out.is_switching = 1;
     leg->peer->peer = NULL;
     leg->peer = NULL;
@@ -121,11 +121,11 @@ void leg_detach(struct leg *leg)
 {
     struct thread *thread = leg->thread;
     prompt_end(leg, 0);
-    secret_end(leg, 0, SOURCE_RFC4733, core_now(thread->core));
+    pin_end(leg, 0, SOURCE_RFC4733, core_now(thread->core));
     unbridge(leg);
     kernel_leave(leg);
     tap_detach_leg(leg);
-    hold_free(leg);
+    delay_free(leg);
     srtp_free(leg);
     for (struct leg **link = &thread->active; *link; link = &(*link)->next_active)
         if (*link == leg) {
@@ -180,7 +180,7 @@ int core_update_leg(struct core *core, int64_t id, const struct leg_media *media
     if (!leg->is_configured || leg->media.sends != media->sends || leg->media.first.codec != media->first.codec)
         leg->out.is_switching = 1;
     if (leg->media.first.codec != media->first.codec) {
-        hold_drop(leg);
+        delay_drop(leg);
         leg->has_tone_stream = 0;
     }
     if (!leg->is_configured || leg->media.receives != media->receives) {
@@ -235,7 +235,7 @@ int core_mute(struct core *core, int64_t id, int is_muted)
     if (!leg)
         return error;
     leg->is_muted = (uint8_t)is_muted;
-    hold_drop(leg);
+    delay_drop(leg);
     if (leg->peer)
         leg->peer->out.is_switching = 1;
     thread_unlock(leg->thread);
@@ -341,7 +341,7 @@ static void receive_audio(struct leg *leg, const struct packet *packet)
 {
     int64_t position = 0;
     int is_placed = leg->tap && !packet->is_beside && tap_receive(leg, packet, &position);
-    int was_holding = leg->is_holding, is_heard = leg->hears_tones && hear_audio(leg, packet, is_placed, position);
+    int was_delaying = leg->is_delaying, is_heard = leg->hears_tones && inband_audio(leg, packet, is_placed, position);
     if (packet->is_relayed) {
         forward_relayed(leg, packet);
         return;
@@ -351,12 +351,12 @@ static void receive_audio(struct leg *leg, const struct packet *packet)
             leg->peer->out.is_switching = 1;
         return;
     }
-    if (leg->is_holding) {
-        hold_audio(leg, packet, is_heard);
+    if (leg->is_delaying) {
+        delay_audio(leg, packet, is_heard);
         return;
     }
-    if (was_holding)
-        hold_silence_tail(leg, packet);
+    if (was_delaying)
+        delay_silence_tail(leg, packet);
     forward_audio(leg, packet); /* last: it writes over the packet */
 }
 
@@ -422,7 +422,7 @@ int receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, 
     else if (packet.length > 0)
         receive_audio(leg, &packet);
     else
-        hold_swallowed(leg, &packet); /* a keep-alive */
+        delay_swallowed(leg, &packet); /* a keep-alive */
     return 1;
 }
 
@@ -510,7 +510,7 @@ void leg_house(struct leg *leg, int64_t now)
     presses_forget(&leg->keyed, now - FORGET_NS);
     presses_forget(&leg->sounded, now - FORGET_NS);
     if (leg->has_tone_stream && now - leg->last_arrival_ns > FORGET_NS)
-        hear_no_more(leg, now);
+        inband_end(leg, now);
     if (leg->rtcp_next_ns && now >= leg->rtcp_next_ns) {
         kernel_withdraw(leg); /* the next packet goes by its socket, past filters and whoever tracks connections */
         send_rtcp(leg, now);

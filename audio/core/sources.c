@@ -134,8 +134,8 @@ static void unlatch(struct leg *leg, int64_t now)
     note_other(sources, &latched);
     report_refused(leg, &latched, now);
     tap_forget(leg, sources->latched_from_ns, now);
-    hear_anew(leg);
-    hold_drop(leg);
+    inband_reset(leg);
+    delay_drop(leg);
     leg->star.is_held = 0;
     explicit_bzero(&leg->event, sizeof leg->event);
     if (leg->peer)

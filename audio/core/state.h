@@ -25,7 +25,7 @@
 #define DIGIT_MARGIN_TICKS 1600    /* silenced either side of a caller's digit: 200 ms */
 #define KEYS "0123456789*#ABCD"    /* by event code, RFC 4733 section 3.2 */
 #define STAR_WAIT_NS (1500 * NS_PER_MS) /* in which the second key of a sequence must come */
-#define SECRET_KEYS 12             /* of an entry behind a secret prefix */
+#define PIN_KEYS 12             /* of an entry behind a secret prefix */
 
 enum codec { CODEC_PCMU = 0, CODEC_PCMA = 8, CODEC_G722 = 9 };
 enum channel_side { LEFT = 0, RIGHT = 1 };
@@ -124,8 +124,8 @@ struct presses {
 };
 
 /* Keys behind a secret prefix, until "#". */
-struct secret {
-    uint8_t is_on, prefix, has_star, is_spoiled, count, keys[SECRET_KEYS];
+struct pin_entry {
+    uint8_t is_on, prefix, has_star, is_spoiled, count, keys[PIN_KEYS];
     int64_t until_ns;
 };
 
@@ -202,7 +202,7 @@ struct leg {
     struct tap *tap;
     struct srtp *srtp; /* keys; NULL: plain RTP */
     int slot, rtp_fd, rtcp_fd, channel;
-    uint8_t is_configured, is_muted, hears_tones, reports_voice, has_stopped, is_active, is_holding, is_secret_near, is_relayed;
+    uint8_t is_configured, is_muted, hears_tones, reports_voice, has_stopped, is_active, is_delaying, is_pin_near, is_relayed;
     struct address rtp;
     struct leg_media media;
     int heard_codec, heard_pt; /* of the newest audio */
@@ -219,15 +219,15 @@ struct leg {
     uint8_t policy;
     struct tones tones;
     struct address rtcp; /* from here on: for digits, and four times a second */
-    uint16_t control, secret_keys;
+    uint16_t control, pin_prefixes;
     int64_t dropped, digits, unauthentic, replayed;
     int64_t remote_lost;
     int64_t rtcp_next_ns, rtcp_packets;
     struct digit_in event;
     struct star star;
     struct presses keyed, sounded; /* by RFC 4733, in band */
-    struct secret secret;
-    struct hold *hold;             /* audio that waits for the detector; NULL: none waits */
+    struct pin_entry pin;
+    struct delay_buffer *delay;    /* audio that waits for the detector; NULL: none waits */
     int64_t reports_ns;            /* when the keys reported so far would all have been due */
     int64_t sounded_star_ns;     /* end of an in-band star that may begin a control sequence; NEVER: none */
     struct leg *next_active;
@@ -481,26 +481,26 @@ int64_t digits_tick(struct leg *leg, int64_t now);
 int digits_are_busy(const struct leg *leg);
 void star_release(struct leg *leg, int64_t now);
 
-/* hold.c */
-void hold_audio(struct leg *leg, const struct packet *packet, int is_heard);
-void hold_silence_tail(const struct leg *leg, const struct packet *packet);
-void hold_swallowed(struct leg *leg, const struct packet *packet);
-void hold_update(struct leg *leg, int64_t now);
-void hold_cut(struct leg *leg);
-void hold_drop(struct leg *leg);
-void hold_free(struct leg *leg);
-int64_t hold_tick(struct leg *leg, int64_t now);
+/* delay_buffer.c */
+void delay_audio(struct leg *leg, const struct packet *packet, int is_heard);
+void delay_silence_tail(const struct leg *leg, const struct packet *packet);
+void delay_swallowed(struct leg *leg, const struct packet *packet);
+void delay_update(struct leg *leg, int64_t now);
+void delay_cut(struct leg *leg);
+void delay_drop(struct leg *leg);
+void delay_free(struct leg *leg);
+int64_t delay_tick(struct leg *leg, int64_t now);
 
-/* secret.c */
-void secret_begin(struct leg *leg, int code, int64_t now);
-void secret_end(struct leg *leg, int is_complete, enum digit_source source, int64_t now);
-int secret_take(struct leg *leg, int code, enum digit_source source, int64_t now);
-int64_t secret_tick(struct leg *leg, int is_pressed, int64_t now);
+/* pin_entry.c */
+void pin_begin(struct leg *leg, int code, int64_t now);
+void pin_end(struct leg *leg, int is_complete, enum digit_source source, int64_t now);
+int pin_take(struct leg *leg, int code, enum digit_source source, int64_t now);
+int64_t pin_tick(struct leg *leg, int is_pressed, int64_t now);
 
-/* hear.c */
-int hear_audio(struct leg *leg, const struct packet *packet, int is_placed, int64_t position); /* 0: it has passed */
-void hear_no_more(struct leg *leg, int64_t now);
-void hear_anew(struct leg *leg); /* forgets what it has heard, without a report */
+/* inband_dtmf.c */
+int inband_audio(struct leg *leg, const struct packet *packet, int is_placed, int64_t position); /* 0: it has passed */
+void inband_end(struct leg *leg, int64_t now);
+void inband_reset(struct leg *leg); /* forgets what it has heard, without a report */
 int digit_code(int digit);
 void press_begin(struct presses *presses, int code, int64_t from_ns);
 struct heard *press_now(struct presses *presses);

@@ -102,7 +102,7 @@ int tap_receive(struct leg *leg, const struct packet *packet, int64_t *position)
 /* Keys that no recording may hold: the caller's, and an entry behind a secret prefix. */
 static int is_unkept(const struct leg *leg)
 {
-    return leg->tap && (leg->secret.is_on || (leg->channel == LEFT && leg->tap->mask_left_digits));
+    return leg->tap && (leg->pin.is_on || (leg->channel == LEFT && leg->tap->mask_left_digits));
 }
 
 /* Silences an RFC 4733 event, 200 ms either side, on both channels. */

@@ -123,7 +123,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         calls=("socket/plain", "key_rfc4733/plain", "socket_extension/plain"), finds="secret audio, spoken -",
     ),
     Mutation(
-        name="samples of the tone detector are not wiped", file="audio/core/hear.c",
+        name="samples of the tone detector are not wiped", file="audio/core/inband_dtmf.c",
         old="    explicit_bzero(samples, sizeof *samples * (size_t)packet->length);\n", new="",
         calls=("socket/hang_up",), finds="memory of the processes.*linear16", sinks=("memory of the processes",),
     ),

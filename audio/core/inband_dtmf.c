@@ -76,7 +76,7 @@ static void digit_heard(struct leg *leg, int64_t now)
     const struct heard tone = *press_now(&leg->sounded);
     if (is_same_press(&tone, press_now(&leg->keyed)) || is_echo(leg, &tone))
         return; /* reported by its event packets, or somebody else's */
-    if (secret_take(leg, tone.code, SOURCE_INBAND, now))
+    if (pin_take(leg, tone.code, SOURCE_INBAND, now))
         return;
     leg->digits++;
     int ends_sequence = is_second(leg, &tone);
@@ -85,8 +85,8 @@ static void digit_heard(struct leg *leg, int64_t now)
         report_at(leg, EVENT_CONTROL, KEYS[tone.code], SOURCE_INBAND, 0, now);
         return;
     }
-    if (ends_sequence && leg->secret_keys >> tone.code & 1) {
-        secret_begin(leg, tone.code, now);
+    if (ends_sequence && leg->pin_prefixes >> tone.code & 1) {
+        pin_begin(leg, tone.code, now);
         return;
     }
     if (tone.code == STAR)
@@ -106,14 +106,14 @@ static void note_tone(struct leg *leg, int digit, int64_t from, int64_t to, int6
                       arrival_ns);
 }
 
-/* The key after which secret ones may follow: its own end is known too late to hold what comes next. */
+/* The key after which secret ones may follow: its own end is known too late to delay what comes next. */
 static void look_out(struct leg *leg, int64_t now)
 {
     const struct heard *tone = press_now(&leg->sounded);
-    if (!is_second(leg, tone) || !(leg->secret_keys >> tone->code & 1))
+    if (!is_second(leg, tone) || !(leg->pin_prefixes >> tone->code & 1))
         return;
-    leg->is_secret_near = 1;
-    hold_update(leg, now);
+    leg->is_pin_near = 1;
+    delay_update(leg, now);
 }
 
 static void take_events(struct leg *leg, const struct tones_event *events, int count, int64_t arrival_ns)
@@ -137,8 +137,8 @@ static void take_events(struct leg *leg, const struct tones_event *events, int c
             continue;
         }
         digit_heard(leg, arrival_ns);
-        leg->is_secret_near = 0;
-        hold_update(leg, arrival_ns);
+        leg->is_pin_near = 0;
+        delay_update(leg, arrival_ns);
     }
 }
 
@@ -154,7 +154,7 @@ static void linear_of(struct leg *leg, const struct packet *packet, int16_t *sam
 }
 
 /* The stream has stopped: ends what sounds, and keeps none of its samples. */
-void hear_no_more(struct leg *leg, int64_t now)
+void inband_end(struct leg *leg, int64_t now)
 {
     struct tones_event events[MAX_EVENTS];
     int count = tones_skip(&leg->tones, 8 * TONES_BLOCK, events, MAX_EVENTS);
@@ -164,7 +164,7 @@ void hear_no_more(struct leg *leg, int64_t now)
     leg->has_tone_stream = leg->has_tone_shift = 0;
 }
 
-void hear_anew(struct leg *leg)
+void inband_reset(struct leg *leg)
 {
     if (leg->hears_tones)
         tones_init(&leg->tones);
@@ -181,7 +181,7 @@ static int has_passed(const struct leg *leg, const struct packet *packet)
     return after > -MAX_MISORDER && (after < 0 || (after == 0 && packet->ts != leg->tone_next_ts));
 }
 
-int hear_audio(struct leg *leg, const struct packet *packet, int is_placed, int64_t position)
+int inband_audio(struct leg *leg, const struct packet *packet, int is_placed, int64_t position)
 {
     struct tones_event events[MAX_EVENTS];
     int16_t *samples = leg->thread->samples;
@@ -191,7 +191,7 @@ int hear_audio(struct leg *leg, const struct packet *packet, int is_placed, int6
         return 0;
     is_new |= gap < 0; /* an earlier timestamp alone is a clock that has stepped back: what is said now is new */
     if (is_new || gap > 0)
-        hold_cut(leg);
+        delay_cut(leg);
     if (is_new || packet->codec != leg->tone_codec)
         g722_init(&leg->decoder);
     if (!is_new && gap > 0)
@@ -229,8 +229,8 @@ int core_detect_tones(struct core *core, int64_t id, int is_on)
     if (!is_on)
         explicit_bzero(&leg->tones, sizeof leg->tones);
     leg->hears_tones = (uint8_t)is_on;
-    hold_update(leg, core_now(leg->thread->core));
-    error = leg->is_holding && !leg->hold ? -ENOMEM : 0;
+    delay_update(leg, core_now(leg->thread->core));
+    error = leg->is_delaying && !leg->delay ? -ENOMEM : 0;
     thread_unlock(leg->thread);
     return error;
 }
