@@ -12,11 +12,6 @@
 #define END_PACKETS 3
 #define VOLUME 10
 
-int digits_are_busy(const struct leg *leg)
-{
-    return leg->digits_out.is_sending || leg->digits_out.count > 0;
-}
-
 /* Queues an event to be sent on a leg; 0 if the leg cannot take it. */
 static int queue_digit(struct leg *leg, int code, uint32_t duration_ticks, int64_t now)
 {

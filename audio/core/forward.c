@@ -2,13 +2,20 @@
 #include <errno.h>
 
 #include "state.h"
+#include "wire.h"
 
 #define HOLE_LIFE 1024 /* packets after which nothing older can come late any more */
 #define LATEST_SENT 128 /* packets; what comes later is refused by SRTP on both sides */
 
-int same_rate(int codec, int other)
+/* The peer may be sent to now. */
+int leg_can_hear(const struct leg *leg)
 {
-    return (codec == CODEC_G722) == (other == CODEC_G722);
+    return leg->is_configured && leg->media.sends && leg->rtp.length;
+}
+
+int digits_are_busy(const struct leg *leg)
+{
+    return leg->digits_out.is_sending || leg->digits_out.count > 0;
 }
 
 /*
@@ -48,14 +55,6 @@ int stream_align(struct leg *to, enum stream_source source, uint32_t ssrc, uint1
     out->is_switching = out->has_hole = 0;
     out->input_seq = (uint16_t)(seq - 1);
     return 1;
-}
-
-static void put_u32(uint8_t *at, uint32_t value)
-{
-    at[0] = (uint8_t)(value >> 24);
-    at[1] = (uint8_t)(value >> 16);
-    at[2] = (uint8_t)(value >> 8);
-    at[3] = (uint8_t)value;
 }
 
 static void note_newest(struct sender *out, uint16_t seq, uint32_t ts, uint32_t span_ticks, int64_t now)

@@ -28,6 +28,12 @@ struct kernel {
 /* A flow of the leg with this address, shut; NULL: there is none free. */
 struct flow *kernel_place(struct kernel *kernel, uint32_t ip, uint16_t port);
 
+#define TRY_AGAIN_NS (5000 * NS_PER_MS) /* after a stream turned out not to be for the kernel */
+
+/* kernel_flow.c */
+int kernel_is_settled(const struct leg *from, int64_t now);
+void kernel_withdraw_all(struct thread *thread);
+
 /* route.c */
 int route_interface(uint32_t to_ip, uint32_t from_ip);
 int has_ipsec(void);

@@ -1,4 +1,4 @@
-/* Legs: their life, what was negotiated, and the way of a packet from the socket (docs/media-core.md). */
+/* Legs: their life, what was negotiated, who hears them, and what of it is asked for (docs/media-core.md). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,14 +8,7 @@
 #include "state.h"
 
 #define MAX_SLOTS 0xFFFF
-#define MAX_DROPOUT 3000 /* RFC 3550 appendix A.1: a larger step is a restart, not loss */
 #define FORGET_NS (2000 * NS_PER_MS) /* what was keyed, and the last samples of a stream that has stopped */
-
-/* The peer may be sent to now. */
-int leg_can_hear(const struct leg *leg)
-{
-    return leg->is_configured && leg->media.sends && leg->rtp.length;
-}
 
 static struct leg *free_slot(struct thread *thread)
 {
@@ -242,14 +235,6 @@ int core_mute(struct core *core, int64_t id, int is_muted)
     return 0;
 }
 
-/* Packets missing so far (RFC 3550 appendix A.3), restarts of the sender added up; never negative. */
-int64_t packets_lost(const struct receiver *in)
-{
-    int64_t expected = in->has_stream ? (int64_t)in->cycles + in->max_seq - in->base_seq + 1 : 0;
-    int64_t lost = expected - in->stream_received;
-    return in->lost_before + (lost > 0 ? lost : 0);
-}
-
 int core_leg_statistics(struct core *core, int64_t id, struct leg_statistics *out)
 {
     int error;
@@ -280,200 +265,6 @@ int64_t core_leg_silence(struct core *core, int64_t id)
     int64_t result = !leg->is_configured || silent_ns < 0 ? 0 : silent_ns;
     thread_unlock(leg->thread);
     return result;
-}
-
-static void note_sequence(struct receiver *in, const struct packet *packet)
-{
-    uint32_t transit = (uint32_t)(packet->arrival_ns * 8 / NS_PER_MS) - packet->ts;
-    int16_t step = (int16_t)(packet->seq - in->max_seq);
-    if (!in->has_stream || in->ssrc != packet->ssrc || step > MAX_DROPOUT || step < -MAX_MISORDER) {
-        in->lost_before = packets_lost(in);
-        in->has_stream = 1;
-        in->ssrc = packet->ssrc;
-        in->base_seq = in->max_seq = packet->seq;
-        in->cycles = 0;
-        in->stream_received = in->prior_expected = in->prior_received = 0;
-    } else {
-        if (step > 0) {
-            in->cycles += packet->seq < in->max_seq ? 0x10000 : 0;
-            in->max_seq = packet->seq;
-        }
-        uint32_t change = transit - in->transit;
-        change = (int32_t)change < 0 ? 0u - change : change;
-        in->jitter += change - ((in->jitter + 8) >> 4);
-    }
-    in->transit = transit;
-    in->stream_received++;
-    in->received++;
-}
-
-static uint32_t read_u32(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-/* RFC 3550 section 5.1; 0 when the packet is not what its header says. */
-static int parse(uint8_t *data, int length, int64_t arrival_ns, struct packet *out)
-{
-    if (length < RTP_HEADER || data[0] >> 6 != 2)
-        return 0;
-    int start = RTP_HEADER + 4 * (data[0] & 15);
-    if (data[0] & 0x10) {
-        if (length < start + 4)
-            return 0;
-        start += 4 + 4 * (data[start + 2] << 8 | data[start + 3]);
-    }
-    int padding = data[0] & 0x20 ? data[length - 1] : 0;
-    if (start + padding > length || (data[0] & 0x20 && padding == 0))
-        return 0;
-    out->payload = data + start;
-    out->length = length - start - padding;
-    out->has_marker = data[1] >> 7;
-    out->payload_type = data[1] & 0x7F;
-    out->seq = (uint16_t)(data[2] << 8 | data[3]);
-    out->ts = read_u32(data + 4);
-    out->ssrc = read_u32(data + 8);
-    out->arrival_ns = arrival_ns;
-    return 1;
-}
-
-static void receive_audio(struct leg *leg, const struct packet *packet)
-{
-    int64_t position = 0;
-    int is_placed = leg->tap && !packet->is_beside && tap_receive(leg, packet, &position);
-    int was_delaying = leg->is_delaying, is_heard = leg->hears_tones && inband_audio(leg, packet, is_placed, position);
-    if (packet->is_relayed) {
-        forward_relayed(leg, packet);
-        return;
-    }
-    if (packet->is_unproven) {
-        if (leg->peer)
-            leg->peer->out.is_switching = 1;
-        return;
-    }
-    if (leg->is_delaying) {
-        delay_audio(leg, packet, is_heard);
-        return;
-    }
-    if (was_delaying)
-        delay_silence_tail(leg, packet);
-    forward_audio(leg, packet); /* last: it writes over the packet */
-}
-
-int leg_codec_of(const struct leg *leg, int payload_type)
-{
-    if (payload_type == leg->media.first.receive_pt)
-        return leg->media.first.codec;
-    for (int i = 0; i < MORE_FORMATS; i++)
-        if (payload_type == leg->media.more[i].receive_pt)
-            return leg->media.more[i].codec;
-    return -1;
-}
-
-/* Silence of a peer that was not asked to leave it out: no audio, but the peer is there (RFC 3389). */
-static int is_comfort_noise(const struct leg *leg, const uint8_t *data, int length)
-{
-    return leg->is_configured && leg->media.receives && length >= RTP_HEADER && data[0] >> 6 == 2 &&
-           ((data[1] & 0x7F) == 13 || (data[1] & 0x7F) == 19);
-}
-
-/* One packet, from a socket or injected; data is the thread's buffer. 0: it counted for nothing. */
-int receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, enum origin origin, int is_relayed)
-{
-    struct packet packet;
-    int is_event = 0, is_good;
-    if (leg->srtp)
-        length = srtp_unprotect(leg, data, length, 0, arrival_ns);
-    is_good = leg->is_configured && leg->media.receives && parse(data, length, arrival_ns, &packet);
-    if (is_good) {
-        is_event = packet.payload_type == leg->media.receive_event_pt;
-        is_good = is_event || (packet.codec = leg_codec_of(leg, packet.payload_type)) >= 0;
-    }
-    if (origin == ORIGIN_SIGNALLED && (is_good || is_comfort_noise(leg, data, length)))
-        source_spoke(leg, arrival_ns, is_good && !is_event && packet.length > 0);
-    if (!is_good || (is_event && origin == ORIGIN_UNPROVEN)) { /* nobody's keys count who may be a stranger */
-        leg->dropped++;
-        leg->thread->counters.dropped++;
-        return 0;
-    }
-    packet.is_relayed = is_relayed;
-    packet.is_unproven = origin == ORIGIN_UNPROVEN;
-    packet.has_returned = packet.is_beside = 0;
-    if (!is_event && packet.length > 0 && stream_is_left_out(leg, &packet)) {
-        kernel_leave_alone(leg, arrival_ns);
-        leg->dropped++;
-        leg->thread->counters.dropped++;
-        return 0;
-    }
-    leg->thread->counters.received++;
-    leg->thread->counters.relayed += is_relayed;
-    leg->last_arrival_ns = arrival_ns;
-    if (leg->has_stopped) {
-        leg->has_stopped = 0;
-        report(leg->thread->core, EVENT_RESUMED, leg->id, 0, 0, 0);
-    }
-    note_sequence(&leg->in, &packet);
-    if (!is_event) {
-        leg->heard_codec = packet.codec;
-        leg->heard_pt = packet.payload_type;
-    }
-    if (is_event)
-        receive_event(leg, &packet);
-    else if (packet.length > 0)
-        receive_audio(leg, &packet);
-    else
-        delay_swallowed(leg, &packet); /* a keep-alive */
-    return 1;
-}
-
-/* As the kernel relays them: nothing has to be taken off it. */
-static int is_plain_rtp(const uint8_t *data, int length)
-{
-    return length > RTP_HEADER && length <= MAX_RELAYED && data[0] == 0x80;
-}
-
-static int is_of_stream(const struct leg *leg, const uint8_t *data)
-{
-    return read_u32(data + 8) == leg->in.ssrc && (data[1] & 0x7F) == leg->heard_pt;
-}
-
-/* Takes one datagram, and tells whether there was one that counts for nothing. */
-static int took_stranger(struct leg *leg, int is_rtcp, int64_t now)
-{
-    struct thread *thread = leg->thread;
-    struct address source;
-    int is_stranger = 0;
-    source.length = sizeof source.at;
-    ssize_t length = recvfrom(is_rtcp ? leg->rtcp_fd : leg->rtp_fd, thread->buffer, sizeof thread->buffer,
-                              MSG_DONTWAIT, &source.at.any, &source.length);
-    if (length < 0)
-        return 0;
-    enum origin origin = length > MAX_PACKET ? ORIGIN_STRANGER
-                         : !is_rtcp ? source_judge(leg, thread->buffer, (int)length, &source, now)
-                         : is_rtcp_of_peer(leg, &source) ? ORIGIN_SIGNALLED : ORIGIN_STRANGER;
-    if (origin == ORIGIN_STRANGER) {
-        is_stranger = 1;
-        leg->dropped++;
-        thread->counters.dropped++;
-    } else if (is_rtcp) {
-        receive_rtcp(leg, thread->buffer, (int)length, now);
-    } else {
-        int is_plain = is_plain_rtp(thread->buffer, (int)length) && is_signalled(leg, &source);
-        kernel_catch_up(leg, is_plain && is_of_stream(leg, thread->buffer));
-        if (receive_rtp(leg, thread->buffer, (int)length, now, origin, 0) && is_plain)
-            kernel_settle(leg, now);
-    }
-    explicit_bzero(thread->buffer, (size_t)length);
-    return is_stranger;
-}
-
-/* Takes one datagram of the peer's; epoll is level-triggered and comes back for more. What strangers sent is cleared
-   away at once: one packet a wake-up would leave a flood in the socket's buffer, and none of the room to the peer. */
-void socket_readable(struct leg *leg, int is_rtcp, int64_t now)
-{
-    int strangers = 0;
-    while (leg->id && strangers < MAX_STRANGERS && took_stranger(leg, is_rtcp, now)) /* no id: closed meanwhile */
-        strangers++;
 }
 
 static int inject(struct core *core, int64_t id, const uint8_t *packet, size_t length, int64_t arrival_ns, int is_rtcp)

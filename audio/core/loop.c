@@ -1,8 +1,4 @@
-/*
- * Media threads: epoll, the fair lock, timers, ids, and the life of a core (ADR 0003).
- *
- * An id is generation << 24 | thread << 16 | slot: never used twice, and found without a search.
- */
+/* Media threads: epoll, timers, and the life of a core (ADR 3). */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -22,109 +18,6 @@
 #define MEDIA_NICE (-10) /* a busy writer, disk or neighbour must not hold up a conversation */
 #define MAX_GATHER_NS (10 * NS_PER_MS)
 #define RELAYED_MS 4 /* between looks at what the kernel has relayed: it wakes nobody for it */
-
-int64_t clock_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000LL + now.tv_nsec;
-}
-
-/* The time by which legs and taps are judged: the system's clock, or that of whoever turns a core by hand. */
-int64_t core_now(const struct core *core)
-{
-    return core->turned_ns ? core->turned_ns : clock_ns();
-}
-
-void thread_lock(struct thread *thread)
-{
-    pthread_mutex_lock(&thread->next);
-    pthread_mutex_lock(&thread->data);
-    pthread_mutex_unlock(&thread->next);
-}
-
-void thread_unlock(struct thread *thread)
-{
-    pthread_mutex_unlock(&thread->data);
-}
-
-int64_t new_id(struct thread *thread, int slot)
-{
-    return ++thread->generation << 24 | (int64_t)thread->index << 16 | slot;
-}
-
-struct thread *thread_of(struct core *core, int64_t id)
-{
-    int index = (int)(id >> 16 & 0xFF);
-    return id > 0 && index < core->thread_count ? &core->threads[index] : NULL;
-}
-
-struct leg *leg_find(struct thread *thread, int64_t id)
-{
-    int slot = (int)(id & 0xFFFF);
-    return slot < thread->leg_slots && thread->legs[slot]->id == id ? thread->legs[slot] : NULL;
-}
-
-/* Finds the thread of an id and locks it; NULL and *error for an id that cannot be. */
-static struct thread *lock_of(struct core *core, int64_t id, int *error)
-{
-    struct thread *thread = thread_of(core, id);
-    *error = -ENOENT;
-    if (!thread)
-        return NULL;
-    thread_lock(thread);
-    if (!core->is_closed) {
-        kernel_take(thread); /* what came before counts as come before */
-        return thread;
-    }
-    thread_unlock(thread);
-    *error = -ESHUTDOWN;
-    return NULL;
-}
-
-struct leg *leg_look(struct core *core, int64_t id, int *error)
-{
-    struct thread *thread = lock_of(core, id, error);
-    struct leg *leg = thread ? leg_find(thread, id) : NULL;
-    if (thread && !leg)
-        thread_unlock(thread);
-    return leg;
-}
-
-struct leg *leg_lock(struct core *core, int64_t id, int *error)
-{
-    struct leg *leg = leg_look(core, id, error);
-    if (leg)
-        kernel_release(leg);
-    return leg;
-}
-
-struct tap *tap_lock(struct core *core, int64_t id, int *error)
-{
-    struct thread *thread = lock_of(core, id, error);
-    int slot = (int)(id & 0xFFFF);
-    struct tap *tap = thread && slot < thread->tap_slots && thread->taps[slot]->id == id ? thread->taps[slot] : NULL;
-    if (thread && !tap)
-        thread_unlock(thread);
-    return tap;
-}
-
-/* Has the leg's tick called at at_ns or before. */
-void leg_wake_at(struct leg *leg, int64_t at_ns)
-{
-    struct thread *thread = leg->thread;
-    if (!leg->is_active) {
-        leg->is_active = 1;
-        leg->next_active = thread->active;
-        thread->active = leg;
-    }
-    if (at_ns < thread->due_ns)
-        thread->due_ns = at_ns;
-    if (thread->due_ns < thread->asleep_until_ns) {
-        thread->asleep_until_ns = thread->due_ns;
-        eventfd_write(thread->wake_fd, 1);
-    }
-}
 
 /* Runs what is due on the active legs; those with nothing left drop off. A tick may wake other legs, hence the new list. */
 static void tick(struct thread *thread, int64_t now)

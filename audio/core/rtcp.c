@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "state.h"
+#include "wire.h"
 
 #define SR 200
 #define RR 201
@@ -10,20 +11,6 @@
 #define REPORT_BYTES 24
 #define EVERY_NS (5000 * NS_PER_MS)
 #define NTP_EPOCH 2208988800ULL /* seconds from 1900 to 1970 */
-
-static uint32_t get_u32(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-static uint8_t *put_u32(uint8_t *at, uint32_t value)
-{
-    at[0] = (uint8_t)(value >> 24);
-    at[1] = (uint8_t)(value >> 16);
-    at[2] = (uint8_t)(value >> 8);
-    at[3] = (uint8_t)value;
-    return at + 4;
-}
 
 static uint8_t *put_head(uint8_t *at, int count, int kind, size_t bytes)
 {

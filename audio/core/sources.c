@@ -25,6 +25,26 @@ int is_signalled(const struct leg *leg, const struct address *source)
     return address_equal(source, signalled(leg));
 }
 
+/*
+ * A source that is not the signalled address may be the peer's: the one that core_accept_from has named, or, of a leg that
+ * only listens, one in its networks.
+ */
+int may_be_from_peer(const struct leg *leg, const struct address *source)
+{
+    if (leg->rtp.length)
+        return leg->also_rtp.length && address_equal(source, &leg->also_rtp);
+    for (int i = 0; i < leg->network_count; i++)
+        if (is_in_network(&leg->networks[i], source))
+            return 1;
+    return !leg->network_count;
+}
+
+int is_rtcp_of_peer(const struct leg *leg, const struct address *source)
+{
+    return (leg->rtcp.length && address_equal(source, &leg->rtcp)) ||
+           (leg->also_rtcp.length && address_equal(source, &leg->also_rtcp));
+}
+
 static int is_negotiated(const struct leg *leg, const uint8_t *data, int length)
 {
     if (length < RTP_HEADER || data[0] >> 6 != 2)

@@ -394,49 +394,62 @@ struct core {
     struct event *events;
 };
 
-/* loop.c */
+/* thread.c */
 int64_t clock_ns(void);
 int64_t core_now(const struct core *core);
 void thread_lock(struct thread *thread);
 void thread_unlock(struct thread *thread);
+int64_t new_id(struct thread *thread, int slot);
+struct thread *thread_of(struct core *core, int64_t id);
+struct leg *leg_find(struct thread *thread, int64_t id);
+struct tap *tap_find(struct thread *thread, int64_t id);
 void leg_wake_at(struct leg *leg, int64_t at_ns);
+
+/* lock.c */
 struct leg *leg_lock(struct core *core, int64_t id, int *error);
 struct leg *leg_look(struct core *core, int64_t id, int *error); /* to change nothing of it */
 struct tap *tap_lock(struct core *core, int64_t id, int *error);
-struct leg *leg_find(struct thread *thread, int64_t id);
-int64_t new_id(struct thread *thread, int slot);
-struct thread *thread_of(struct core *core, int64_t id);
 
 /* events.c */
 void report(struct core *core, enum event_kind kind, int64_t id, int64_t a, int64_t b, int64_t c);
 /* The same for keys, of which a leg may report no more than fingers can press. */
 void report_at(struct leg *leg, enum event_kind kind, int64_t a, int64_t b, int64_t c, int64_t now);
 
-/* remote.c */
+/* address.c */
 int address_equal(const struct address *a, const struct address *b);
+int address_parse(struct address *out, const char *ip, int port); /* ip NULL: none */
+int address_bytes(const struct address *address, const uint8_t **bytes); /* how many there are */
 int port_of(const struct address *address);
-int is_rtcp_of_peer(const struct leg *leg, const struct address *source);
-int may_be_from_peer(const struct leg *leg, const struct address *source); /* though it is not the signalled address */
+int is_in_network(const struct network *network, const struct address *source);
 
 /* sources.c */
 enum origin source_judge(struct leg *leg, const uint8_t *data, int length, const struct address *source, int64_t now);
 int is_signalled(const struct leg *leg, const struct address *source);
 void source_spoke(struct leg *leg, int64_t now, int is_audio); /* a packet from the signalled address came */
 void sources_reset(struct leg *leg, int64_t now); /* another address is signalled */
+int is_rtcp_of_peer(const struct leg *leg, const struct address *source);
+
+/* socket.c */
+void socket_readable(struct leg *leg, int is_rtcp, int64_t now);
+
+/* receive.c */
+int receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, enum origin origin, int is_relayed);
+int64_t packets_lost(const struct receiver *in);
+
+/* formats.c */
+int same_rate(int codec, int other);
+int leg_codec_of(const struct leg *leg, int payload_type); /* -1: the peer may not send it as audio */
 
 /* leg.c */
-void socket_readable(struct leg *leg, int is_rtcp, int64_t now);
 void leg_detach(struct leg *leg);
-int leg_can_hear(const struct leg *leg);
-int receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, enum origin origin, int is_relayed);
-int leg_codec_of(const struct leg *leg, int payload_type); /* -1: the peer may not send it as audio */
 void leg_house(struct leg *leg, int64_t now);
-int64_t packets_lost(const struct receiver *in);
 
 /* srtp.c */
 int srtp_unprotect(struct leg *leg, uint8_t *data, int length, int is_rtcp, int64_t now);
 int srtp_protect(struct leg *leg, const uint8_t *data, int length, uint8_t *out);
 int srtp_protect_rtcp(struct leg *leg, const uint8_t *data, int length, uint8_t *out);
+
+/* srtp_keys.c */
 void srtp_house(struct leg *leg, int64_t now);
 void srtp_free(struct leg *leg);
 
@@ -444,7 +457,8 @@ void srtp_free(struct leg *leg);
 int stream_is_left_out(struct leg *leg, struct packet *packet); /* it is silent beside another that goes on */
 
 /* forward.c */
-int same_rate(int codec, int other);
+int leg_can_hear(const struct leg *leg);
+int digits_are_busy(const struct leg *leg);
 int stream_align(struct leg *to, enum stream_source source, uint32_t ssrc, uint16_t seq, uint32_t ts, int64_t now);
 int send_rtp(struct leg *leg, uint8_t *payload, int length, int payload_type, int has_marker, uint16_t seq, uint32_t ts,
              uint32_t span_ticks, int64_t now);
@@ -456,15 +470,17 @@ void forward_relayed(struct leg *from, const struct packet *packet);
 /* fetch.c */
 void fetch_ahead(const struct leg *next, const struct leg *second, const struct leg *third, int64_t now);
 
-/* kernel.c */
-void kernel_take(struct thread *thread);    /* what has been relayed so far */
+/* kernel_flow.c */
 void kernel_settle(struct leg *leg, int64_t now); /* lets the kernel relay what comes at a leg, if it may */
 void kernel_withdraw(struct leg *leg);      /* nothing of it is relayed from here on */
+void kernel_leave_alone(struct leg *leg, int64_t now); /* for some time: two streams come, and each shuts the other's flow */
+void kernel_house(struct thread *thread);
+
+/* kernel_copies.c */
+void kernel_take(struct thread *thread);    /* what has been relayed so far */
 void kernel_release(struct leg *leg);       /* before anything is done to a leg: nothing comes or goes by it but by us */
 /* Its peer's packet came by the socket: what came before goes before. is_expected: it could have been relayed. */
 void kernel_catch_up(struct leg *leg, int is_expected);
-void kernel_leave_alone(struct leg *leg, int64_t now); /* for some time: two streams come, and each shuts the other's flow */
-void kernel_house(struct thread *thread);
 void kernel_end(struct thread *thread); /* takes the last of it */
 
 /* kernel_open.c */
@@ -478,7 +494,6 @@ void prompt_end(struct leg *leg, int is_complete);
 /* dtmf.c */
 void receive_event(struct leg *leg, const struct packet *packet);
 int64_t digits_tick(struct leg *leg, int64_t now);
-int digits_are_busy(const struct leg *leg);
 void star_release(struct leg *leg, int64_t now);
 
 /* delay_buffer.c */
@@ -520,19 +535,23 @@ void slab_prepare(struct slabs *slabs, size_t size, int is_locked);
 void slab_give(struct slabs *slabs, void *block, size_t size);
 void slabs_free(struct slabs *slabs);
 
-/* tap.c */
+/* tap_write.c */
 int64_t tap_here(const struct tap *tap, int64_t at_ns);
 int tap_receive(struct leg *leg, const struct packet *packet, int64_t *position);
 void tap_fetch(const struct tap *tap, int side, int64_t now);
 void tap_mask_event(struct leg *leg, const struct packet *packet, uint32_t duration);
 void tap_mask_tone(struct leg *leg, int64_t from, int64_t to, int64_t arrival_ns);
 void tap_forget(struct leg *leg, int64_t from_ns, int64_t now); /* what the leg has brought since then */
+
+/* tap.c */
 void tap_detach_leg(struct leg *leg);
 void tap_free(struct tap *tap);
 
 /* memory.c */
 void *memory_locked(size_t size, int lock);
 void memory_free(void *memory, size_t size);
+
+/* tap_memory.c */
 void tap_memory_prepare(struct core *core, int64_t look_back, int64_t most_ticks); /* without a thread's lock */
 int tap_memory_open(struct tap *tap); /* 0: no memory */
 void tap_memory_close(struct tap *tap);

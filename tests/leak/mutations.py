@@ -52,7 +52,7 @@ class Mutation:
 _LOG = ("log of the daemon",)
 _BOTH = "    for (int side = 0; side < 2; side++) {\n        struct channel *channel = &tap->channels[side];\n"
 _LEFT = _BOTH.replace("side < 2", "side < 1")
-_GATE, _TAP, _WHO = "audio/core/gate.c", "audio/core/tap.c", "audio/core/sources.c"
+_GATE, _TAP, _WHO = "audio/core/gate.c", "audio/core/tap_write.c", "audio/core/sources.c"
 
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(

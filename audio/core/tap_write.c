@@ -1,0 +1,127 @@
+/* What comes into a tap, or is taken out of it before it is handed out (docs/media-core.md). */
+#include "state.h"
+
+int64_t tap_here(const struct tap *tap, int64_t at_ns)
+{
+    int64_t scaled = (at_ns - tap->opened_ns) * 8;
+    return scaled >= 0 ? scaled / NS_PER_MS : -((-scaled + NS_PER_MS - 1) / NS_PER_MS); /* towards minus infinity */
+}
+
+/* Fetches what the next packet of a channel will be written into, most likely. */
+void tap_fetch(const struct tap *tap, int side, int64_t now)
+{
+    const struct channel *channel = &tap->channels[side];
+    int64_t here = tap_here(tap, now);
+    if (!channel->arrivals || here < 0)
+        return;
+    ring_fetch(&channel->ring, channel->next_pos);
+    __builtin_prefetch(&channel->arrivals[here / STRETCH % tap->stretches], 1);
+}
+
+/* Writes [start, end), which no span closes: below the edge is late, beyond the ring is lost; 0: nothing was new. */
+static int write_open(struct tap *tap, struct channel *channel, const struct packet *packet, int64_t position, int64_t start,
+                      int64_t end)
+{
+    if (start < channel->edge) {
+        int64_t late = (end < channel->edge ? end : channel->edge) - start;
+        tap->thread->counters.late_ticks += late;
+        start += late;
+    }
+    if (end > channel->edge + channel->ring.ticks)
+        tap_memory_grow(tap, end - channel->edge);
+    int64_t limit = channel->edge + channel->ring.ticks;
+    if (end > limit) {
+        int64_t lost = start > limit ? start : limit;
+        if (channel->lost_start == channel->lost_end) {
+            channel->lost_start = lost;
+            channel->lost_end = end;
+        }
+        channel->lost_start = lost < channel->lost_start ? lost : channel->lost_start;
+        channel->lost_end = end > channel->lost_end ? end : channel->lost_end;
+        tap->thread->counters.lost_ticks += end - lost;
+        end = limit;
+    }
+    return start < end && ring_put(&channel->ring, start, packet->payload + (start - position), end - start, packet->codec);
+}
+
+static int write_payload(struct tap *tap, struct channel *channel, const struct packet *packet, int64_t position)
+{
+    int is_fresh = 0;
+    int64_t at = position > channel->blocked_until ? position : channel->blocked_until;
+    int64_t end = position + packet->length;
+    for (int i = 0; i < channel->spans.count && at < end; i++) {
+        int64_t closed = channel->spans.list[i].start, opened = channel->spans.list[i].end;
+        if (opened <= at)
+            continue;
+        if (closed >= end)
+            break;
+        if (at < closed)
+            is_fresh |= write_open(tap, channel, packet, position, at, closed);
+        at = opened;
+    }
+    if (at < end)
+        is_fresh |= write_open(tap, channel, packet, position, at, end);
+    return is_fresh;
+}
+
+/* Takes an audio packet of a tapped leg; 1 and its position, or 0 when the time line drops it. */
+int tap_receive(struct leg *leg, const struct packet *packet, int64_t *position)
+{
+    struct tap *tap = leg->tap;
+    struct channel *channel = &tap->channels[leg->channel];
+    int64_t here = tap_here(tap, packet->arrival_ns);
+    int was_running = channel->has_epoch;
+    int64_t env = envelope(channel, here);
+    struct placement placed;
+    if (!timeline_place(channel, packet, here, &placed)) {
+        tap->thread->counters.late_ticks += placed.is_passed ? packet->length : 0;
+        return 0;
+    }
+    *position = placed.position;
+    gate_placed(tap, channel, &placed, *position + packet->length, env, here);
+    if (placed.is_new_epoch && was_running)
+        report(tap->thread->core, EVENT_REANCHORED, tap->id, leg->channel, *position, 0);
+    if (*position >= 0) { /* an anchor's position is unsigned; what precedes the opening holds no audio either */
+        struct anchor anchor = {*position, packet->arrival_ns - tap->opened_ns, *position - here, packet->ts, packet->codec};
+        anchor_note(channel, &anchor, here);
+    }
+    if (!tap->is_closed && write_payload(tap, channel, packet, *position))
+        gate_arrived(tap, channel, here, *position, *position + packet->length);
+    return 1;
+}
+
+/* Keys that no recording may hold: the caller's, and an entry behind a secret prefix. */
+static int is_unkept(const struct leg *leg)
+{
+    return leg->tap && (leg->pin.is_on || (leg->channel == LEFT && leg->tap->mask_left_digits));
+}
+
+/* Silences an RFC 4733 event, 200 ms either side, on both channels. */
+void tap_mask_event(struct leg *leg, const struct packet *packet, uint32_t duration)
+{
+    struct tap *tap = leg->tap;
+    if (!is_unkept(leg))
+        return;
+    struct channel *channel = &tap->channels[leg->channel];
+    int64_t here = tap_here(tap, packet->arrival_ns), position;
+    int is_placed = timeline_expect(channel, packet->ssrc, packet->ts, here, &position);
+    int64_t start = is_placed ? position - envelope(channel, here) : here;
+    gate_mask_span(tap, start - DIGIT_MARGIN_TICKS, start + duration + DIGIT_MARGIN_TICKS, is_placed, here);
+}
+
+/* Silences positions [from, to) of the leg's channel, and the same moments on the other. */
+void tap_mask_tone(struct leg *leg, int64_t from, int64_t to, int64_t arrival_ns)
+{
+    struct tap *tap = leg->tap;
+    if (!is_unkept(leg))
+        return;
+    int64_t here = tap_here(tap, arrival_ns), env = envelope(&tap->channels[leg->channel], here);
+    gate_mask_span(tap, from - env, to - env, 1, here);
+}
+
+void tap_forget(struct leg *leg, int64_t from_ns, int64_t now)
+{
+    struct tap *tap = leg->tap;
+    if (tap)
+        gate_forget(tap, &tap->channels[leg->channel], tap_here(tap, from_ns), tap_here(tap, now));
+}
