@@ -1,9 +1,9 @@
 /*
  * Audio of a masked leg waits until the detector has passed it, so that a tone is silenced before any of it goes on
- * (docs/media-core.md, Held audio). Bounded, in order of arrival, wiped as it leaves.
+ * (docs/media-core.md, Delay buffer). Bounded, in order of arrival, wiped as it leaves.
  */
+#include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "state.h"
 
@@ -122,17 +122,17 @@ void delay_free(struct leg *leg)
     leg->delay = NULL;
 }
 
-/* Begins to delay audio, or ends it, as the leg's rules now say. */
-void delay_update(struct leg *leg, int64_t now)
+/* Begins to delay audio, or ends it and sends what waits; -ENOMEM: there is no memory to delay it in. */
+int delay_set(struct leg *leg, int is_on, int64_t now)
 {
-    int is_entry = leg->pin.is_on || leg->is_pin_near;
-    leg->is_delaying = leg->hears_tones && (leg->policy == DTMF_MASK || is_entry);
-    if (leg->is_delaying && !leg->delay)
+    leg->is_delaying = (uint8_t)is_on;
+    if (is_on && !leg->delay)
         leg->delay = memory_locked(sizeof *leg->delay, leg->thread->core->lock_memory);
-    if (leg->is_delaying || !leg->delay)
-        return;
-    flush(leg, now);
-    delay_free(leg);
+    if (!is_on && leg->delay) {
+        flush(leg, now);
+        delay_free(leg);
+    }
+    return is_on && !leg->delay ? -ENOMEM : 0;
 }
 
 static int has_tone(const struct tones *tones)

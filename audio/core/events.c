@@ -5,7 +5,7 @@
 
 #include "state.h"
 
-static void push(struct core *core, struct event event)
+void report(struct core *core, struct event event)
 {
     pthread_mutex_lock(&core->events_lock);
     if (core->events_count == core->events_max) {
@@ -17,22 +17,6 @@ static void push(struct core *core, struct event event)
             eventfd_write(core->event_fd, 1);
     }
     pthread_mutex_unlock(&core->events_lock);
-}
-
-void report(struct core *core, enum event_kind kind, int64_t id, int64_t a, int64_t b, int64_t c)
-{
-    push(core, (struct event){.kind = kind, .id = id, .a = a, .b = b, .c = c});
-}
-
-#define REPORT_NS (40 * NS_PER_MS)   /* 25 keys a second */
-#define BURST_NS (2000 * NS_PER_MS)  /* 50 at once */
-
-void report_at(struct leg *leg, enum event_kind kind, int64_t a, int64_t b, int64_t c, int64_t now)
-{
-    if (leg->reports_ns > now + BURST_NS) /* a flood: these keys are counted and silenced like any other */
-        return;
-    leg->reports_ns = (leg->reports_ns > now ? leg->reports_ns : now) + REPORT_NS;
-    push(leg->thread->core, (struct event){.kind = kind, .id = leg->id, .a = a, .b = b, .c = c, .at_ns = now});
 }
 
 int core_event_fd(const struct core *core)

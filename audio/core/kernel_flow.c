@@ -15,14 +15,6 @@ static int is_v4(const struct address *address)
     return address->length && address->at.any.sa_family == AF_INET && address->at.v4.sin_addr.s_addr != INADDR_ANY;
 }
 
-/* No key of the leg's is being held back, or may have to be soon. */
-static int is_free_of_keys(const struct leg *leg, int64_t now)
-{
-    int is_event = leg->event.has_event && !leg->event.has_ended;
-    int is_tone = leg->tones.digit || (leg->sounded_star_ns != NEVER && now - leg->sounded_star_ns < STAR_WAIT_NS);
-    return !leg->is_delaying && !leg->is_pin_near && !leg->pin.is_on && !is_event && !is_tone && !leg->star.is_held;
-}
-
 /* What arrives at the leg goes on to its peer just as it is, as the newest did, and will until something is done about it. */
 int kernel_is_settled(const struct leg *from, int64_t now)
 {
@@ -31,7 +23,7 @@ int kernel_is_settled(const struct leg *from, int64_t now)
            !from->sources.latched.length && leg_can_hear(to) && leg_codec_of(from, from->heard_pt) == from->heard_codec &&
            from->heard_codec == to->media.first.codec && !to->prompt.audio &&
            !digits_are_busy(to) && to->out.is_through && !to->out.is_switching && to->out.source == FROM_BRIDGE &&
-           from->in.has_stream && to->out.source_ssrc == from->in.ssrc && !to->out.has_hole && is_free_of_keys(from, now);
+           from->in.has_stream && to->out.source_ssrc == from->in.ssrc && !to->out.has_hole && press_is_idle(from, now);
 }
 
 static int is_loopback(const struct address *address)

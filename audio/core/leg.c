@@ -8,7 +8,6 @@
 #include "state.h"
 
 #define MAX_SLOTS 0xFFFF
-#define FORGET_NS (2000 * NS_PER_MS) /* what was keyed, and the last samples of a stream that has stopped */
 
 static struct leg *free_slot(struct thread *thread)
 {
@@ -67,9 +66,7 @@ static int leg_attach(struct leg *leg, int rtp_fd, int rtcp_fd)
     leg->out.seq = random.seq & 0x7FFF; /* far from its first round: a listener may miss the beginning (RFC 3711 section 3.3.1) */
     leg->out.ts = random.ts;
     leg->remote_lost = -1;
-    presses_forget(&leg->keyed, NEVER);
-    presses_forget(&leg->sounded, NEVER);
-    leg->sounded_star_ns = NEVER;
+    press_init(leg);
     for (size_t i = 0; i < sizeof random.cname; i++) { /* RFC 7022: names no host */
         leg->cname[2 * i] = "0123456789abcdef"[random.cname[i] >> 4];
         leg->cname[2 * i + 1] = "0123456789abcdef"[random.cname[i] & 15];
@@ -114,7 +111,7 @@ void leg_detach(struct leg *leg)
 {
     struct thread *thread = leg->thread;
     prompt_end(leg, 0);
-    pin_end(leg, 0, SOURCE_RFC4733, core_now(thread->core));
+    press_end(leg, core_now(thread->core));
     unbridge(leg);
     kernel_leave(leg);
     tap_detach_leg(leg);
@@ -235,6 +232,55 @@ int core_mute(struct core *core, int64_t id, int is_muted)
     return 0;
 }
 
+int core_dtmf_policy(struct core *core, int64_t id, int policy, unsigned control, unsigned secret)
+{
+    if (policy < DTMF_PASS || policy > DTMF_MASK || control > 0xFFFF || secret > 0xFFFF || control & secret)
+        return -EINVAL;
+    int error;
+    struct leg *leg = leg_lock(core, id, &error);
+    if (!leg)
+        return error;
+    error = press_set_policy(leg, policy, control, secret, core_now(core));
+    thread_unlock(leg->thread);
+    return error;
+}
+
+int core_detect_tones(struct core *core, int64_t id, int is_on)
+{
+    int error;
+    struct leg *leg = leg_lock(core, id, &error);
+    if (!leg)
+        return error;
+    error = press_set_tones(leg, is_on, core_now(core));
+    thread_unlock(leg->thread);
+    return error;
+}
+
+int core_report_voice(struct core *core, int64_t id, int is_on)
+{
+    int error;
+    struct leg *leg = leg_lock(core, id, &error);
+    if (!leg)
+        return error;
+    leg->reports_voice = (uint8_t)is_on;
+    thread_unlock(leg->thread);
+    return 0;
+}
+
+int core_send_dtmf(struct core *core, int64_t id, int digit, int duration_ms)
+{
+    int code = digit_code(digit);
+    if (code < 0 || duration_ms < 40 || duration_ms > 8000)
+        return -EINVAL;
+    int error;
+    struct leg *leg = leg_lock(core, id, &error);
+    if (!leg)
+        return error;
+    error = leg->is_configured && dtmf_queue(leg, code, (uint32_t)duration_ms * 8, core_now(core)) ? 0 : -EINVAL;
+    thread_unlock(leg->thread);
+    return error;
+}
+
 int core_leg_statistics(struct core *core, int64_t id, struct leg_statistics *out)
 {
     int error;
@@ -298,10 +344,7 @@ int core_inject_rtcp(struct core *core, int64_t id, const uint8_t *packet, size_
 void leg_house(struct leg *leg, int64_t now)
 {
     srtp_house(leg, now);
-    presses_forget(&leg->keyed, now - FORGET_NS);
-    presses_forget(&leg->sounded, now - FORGET_NS);
-    if (leg->has_tone_stream && now - leg->last_arrival_ns > FORGET_NS)
-        inband_end(leg, now);
+    press_house(leg, now);
     if (leg->rtcp_next_ns && now >= leg->rtcp_next_ns) {
         kernel_withdraw(leg); /* the next packet goes by its socket, past filters and whoever tracks connections */
         send_rtcp(leg, now);
@@ -312,5 +355,5 @@ void leg_house(struct leg *leg, int64_t now)
     if (silent_ns < leg->thread->core->dead_rtp_ns)
         return;
     leg->has_stopped = 1;
-    report(leg->thread->core, EVENT_STOPPED, leg->id, silent_ns / NS_PER_MS, 0, 0);
+    report(leg->thread->core, (struct event){.kind = EVENT_STOPPED, .id = leg->id, .a = silent_ns / NS_PER_MS});
 }

@@ -19,6 +19,11 @@
 #define MAX_GATHER_NS (10 * NS_PER_MS)
 #define RELAYED_MS 4 /* between looks at what the kernel has relayed: it wakes nobody for it */
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Runs what is due on the active legs; those with nothing left drop off. A tick may wake other legs, hence the new list. */
 static void tick(struct thread *thread, int64_t now)
 {
@@ -27,8 +32,10 @@ static void tick(struct thread *thread, int64_t now)
     thread->due_ns = NEVER;
     for (; leg; leg = following) {
         following = leg->next_active;
-        int64_t prompt = prompt_tick(leg, now), digits = digits_tick(leg, now);
-        int64_t next = prompt < digits ? prompt : digits;
+        int64_t next = prompt_tick(leg, now);
+        next = earlier(next, press_tick(leg, now));
+        next = earlier(next, dtmf_tick(leg, now));
+        next = earlier(next, delay_tick(leg, now));
         leg->is_active = 0;
         if (next != NEVER)
             leg_wake_at(leg, next);
@@ -87,7 +94,7 @@ static int64_t turn(struct thread *thread, const struct epoll_event *events, int
         tick(thread, now);
     if (now >= thread->house_ns)
         keep_house(thread, now);
-    return thread->due_ns < thread->house_ns ? thread->due_ns : thread->house_ns;
+    return earlier(thread->due_ns, thread->house_ns);
 }
 
 static void *run(void *argument)

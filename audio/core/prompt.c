@@ -14,7 +14,8 @@ void prompt_end(struct leg *leg, int is_complete)
     if (!prompt->audio)
         return;
     int64_t due = (int64_t)(prompt->length / FRAME_TICKS);
-    report(leg->thread->core, EVENT_PROMPT, leg->id, prompt->tag, prompt->sent, due * 2 + (is_complete && prompt->is_whole));
+    report(leg->thread->core, (struct event){.kind = EVENT_PROMPT, .id = leg->id, .a = prompt->tag, .b = prompt->sent,
+                                             .c = due * 2 + (is_complete && prompt->is_whole)});
     explicit_bzero(prompt->audio, prompt->length);
     free(prompt->audio);
     explicit_bzero(prompt, sizeof *prompt);

@@ -65,8 +65,8 @@ static int parse(uint8_t *data, int length, int64_t arrival_ns, struct packet *o
 static void receive_audio(struct leg *leg, const struct packet *packet)
 {
     int64_t position = 0;
-    int is_placed = leg->tap && !packet->is_beside && tap_receive(leg, packet, &position);
-    int was_delaying = leg->is_delaying, is_heard = leg->hears_tones && inband_audio(leg, packet, is_placed, position);
+    int is_placed = leg->tap && !packet->is_beside && tap_receive(leg->tap, leg->channel, packet, &position);
+    int was_delaying = leg->is_delaying, is_heard = leg->hears_tones && press_audio(leg, packet, is_placed, position);
     if (packet->is_relayed) {
         forward_relayed(leg, packet);
         return;
@@ -125,7 +125,7 @@ int receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, 
     leg->last_arrival_ns = arrival_ns;
     if (leg->has_stopped) {
         leg->has_stopped = 0;
-        report(leg->thread->core, EVENT_RESUMED, leg->id, 0, 0, 0);
+        report(leg->thread->core, (struct event){.kind = EVENT_RESUMED, .id = leg->id});
     }
     note_sequence(&leg->in, &packet);
     if (!is_event) {
@@ -133,7 +133,7 @@ int receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, 
         leg->heard_pt = packet.payload_type;
     }
     if (is_event)
-        receive_event(leg, &packet);
+        press_event(leg, &packet);
     else if (packet.length > 0)
         receive_audio(leg, &packet);
     else

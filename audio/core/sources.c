@@ -112,7 +112,9 @@ static void report_refused(struct leg *leg, const struct address *source, int64_
     else
         memcpy(bytes, &source->at.v4.sin_addr, sizeof source->at.v4.sin_addr);
     leg->sources.report_ns = now + REPORT_NS;
-    report(leg->thread->core, EVENT_REFUSED, leg->id, is_v6 | (int64_t)port_of(source) << 1 | refused << 17, bytes[0], bytes[1]);
+    report(leg->thread->core, (struct event){.kind = EVENT_REFUSED, .id = leg->id,
+                                             .a = is_v6 | (int64_t)port_of(source) << 1 | refused << 17,
+                                             .b = bytes[0], .c = bytes[1]});
 }
 
 static void refuse(struct leg *leg, const uint8_t *data, int length, const struct address *source, int64_t now)
@@ -153,11 +155,10 @@ static void unlatch(struct leg *leg, int64_t now)
     leg->thread->counters.refused += sources->latched_packets;
     note_other(sources, &latched);
     report_refused(leg, &latched, now);
-    tap_forget(leg, sources->latched_from_ns, now);
-    inband_reset(leg);
-    delay_drop(leg);
-    leg->star.is_held = 0;
-    explicit_bzero(&leg->event, sizeof leg->event);
+    if (leg->tap)
+        tap_forget(leg->tap, leg->channel, sources->latched_from_ns, now);
+    press_forget(leg);
+    explicit_bzero(&leg->streams, sizeof leg->streams);
     if (leg->peer)
         leg->peer->out.is_switching = 1;
 }

@@ -191,7 +191,7 @@ static void count_refused(struct leg *leg, enum verdict verdict)
     if (++srtp->failed < ALARM_AT || srtp->has_alarmed)
         return;
     srtp->has_alarmed = 1;
-    report(leg->thread->core, EVENT_UNAUTHENTIC, leg->id, srtp->failed, 0, 0);
+    report(leg->thread->core, (struct event){.kind = EVENT_UNAUTHENTIC, .id = leg->id, .a = srtp->failed});
 }
 
 /*

@@ -24,7 +24,7 @@
 #define SRTP_EXTRA 16              /* what SRTP and SRTCP add to a packet of ours, at most */
 #define DIGIT_MARGIN_TICKS 1600    /* silenced either side of a caller's digit: 200 ms */
 #define KEYS "0123456789*#ABCD"    /* by event code, RFC 4733 section 3.2 */
-#define STAR_WAIT_NS (1500 * NS_PER_MS) /* in which the second key of a sequence must come */
+#define STAR 10                    /* its code */
 #define PIN_KEYS 12             /* of an entry behind a secret prefix */
 
 enum codec { CODEC_PCMU = 0, CODEC_PCMA = 8, CODEC_G722 = 9 };
@@ -91,6 +91,14 @@ struct digit_in {
     int64_t last_ns;
 };
 
+/* What an event packet says, and what it is to the event that is arriving. */
+struct dtmf_packet {
+    int code, is_end;
+    uint32_t duration;
+    int is_key, is_late, begins; /* late: of an event before; begins: it is the first of its event */
+    struct digit_in former;      /* begins: what arrived until then */
+};
+
 #define DIGIT_QUEUE 16
 /* Events that we make ourselves on a leg: send_dtmf and replays. */
 struct digit_out {
@@ -111,17 +119,21 @@ struct star {
     int64_t until_ns;
 };
 
-struct heard {
+/* A key of late, to tell echoes and doubles; forgotten after two seconds. */
+struct press {
     int code; /* -1: nothing */
     int64_t from_ns, to_ns;
 };
 
 #define RECENT_PRESSES 8 /* as many as fit the time in which an echo counts */
-/* What was pressed lately on a leg, to tell echoes and doubles; forgotten after two seconds. */
-struct presses {
-    struct heard list[RECENT_PRESSES];
-    int newest;
-};
+
+/* How a packet of audio joins what the tone detector has been fed with. */
+enum inband_join { INBAND_NEXT, INBAND_BEHIND_GAP, INBAND_ANEW, INBAND_PASSED };
+
+#define MAX_TONES_EVENTS (4 + MAX_PACKET / TONES_BLOCK)
+
+/* What a key was to an entry. */
+enum pin_step { PIN_GOES_ON, PIN_COMPLETE, PIN_INCOMPLETE, PIN_CONTROL, PIN_PREFIX };
 
 /* Keys behind a secret prefix, until "#". */
 struct pin_entry {
@@ -225,7 +237,7 @@ struct leg {
     int64_t rtcp_next_ns, rtcp_packets;
     struct digit_in event;
     struct star star;
-    struct presses keyed, sounded; /* by RFC 4733, in band */
+    struct press keyed[RECENT_PRESSES], sounded[RECENT_PRESSES]; /* by RFC 4733, in band; the newest first */
     struct pin_entry pin;
     struct delay_buffer *delay;    /* audio that waits for the detector; NULL: none waits */
     int64_t reports_ns;            /* when the keys reported so far would all have been due */
@@ -411,9 +423,7 @@ struct leg *leg_look(struct core *core, int64_t id, int *error); /* to change no
 struct tap *tap_lock(struct core *core, int64_t id, int *error);
 
 /* events.c */
-void report(struct core *core, enum event_kind kind, int64_t id, int64_t a, int64_t b, int64_t c);
-/* The same for keys, of which a leg may report no more than fingers can press. */
-void report_at(struct leg *leg, enum event_kind kind, int64_t a, int64_t b, int64_t c, int64_t now);
+void report(struct core *core, struct event event);
 
 /* address.c */
 int address_equal(const struct address *a, const struct address *b);
@@ -491,35 +501,51 @@ void kernel_close(struct core *core);
 int64_t prompt_tick(struct leg *leg, int64_t now);
 void prompt_end(struct leg *leg, int is_complete);
 
+/* press.c */
+void press_init(struct leg *leg);
+void press_event(struct leg *leg, const struct packet *packet);
+int press_audio(struct leg *leg, const struct packet *packet, int is_placed, int64_t position); /* 0: it has passed */
+int64_t press_tick(struct leg *leg, int64_t now);
+void press_house(struct leg *leg, int64_t now);
+int press_is_idle(const struct leg *leg, int64_t now);
+void press_forget(struct leg *leg); /* who was heard until now was somebody else; without a report */
+void press_end(struct leg *leg, int64_t now);
+int press_set_policy(struct leg *leg, enum dtmf_policy policy, unsigned control, unsigned prefixes, int64_t now);
+int press_set_tones(struct leg *leg, int is_on, int64_t now);
+
 /* dtmf.c */
-void receive_event(struct leg *leg, const struct packet *packet);
-int64_t digits_tick(struct leg *leg, int64_t now);
-void star_release(struct leg *leg, int64_t now);
+int digit_code(int digit);
+int dtmf_take(struct digit_in *event, const struct packet *packet, struct dtmf_packet *out);
+void dtmf_pass(struct leg *from, const struct packet *packet, uint32_t duration);
+int dtmf_queue(struct leg *leg, int code, uint32_t duration_ticks, int64_t now);
+void dtmf_replay(struct leg *from, int code, uint32_t duration_ticks, int64_t now);
+int64_t dtmf_tick(struct leg *leg, int64_t now);
+
+/* inband_dtmf.c; room for MAX_TONES_EVENTS */
+enum inband_join inband_join(const struct leg *leg, const struct packet *packet);
+int inband_skip(struct leg *leg, const struct packet *packet, struct tones_event *events);
+int inband_feed(struct leg *leg, const struct packet *packet, int is_anew, int is_placed, int64_t position,
+                struct tones_event *events);
+int inband_finish(struct leg *leg, struct tones_event *events);
+void inband_leave(struct leg *leg);
+void inband_set(struct leg *leg, int is_on);
+void inband_reset(struct leg *leg);
+
+/* pin_entry.c */
+void pin_begin(struct pin_entry *pin, int prefix, int64_t now);
+enum pin_step pin_take(struct pin_entry *pin, int code, unsigned control, unsigned prefixes, int64_t now);
+int64_t pin_packed(const struct pin_entry *pin);
+int64_t pin_until(const struct pin_entry *pin, int is_pressed);
 
 /* delay_buffer.c */
+int delay_set(struct leg *leg, int is_on, int64_t now);
 void delay_audio(struct leg *leg, const struct packet *packet, int is_heard);
 void delay_silence_tail(const struct leg *leg, const struct packet *packet);
 void delay_swallowed(struct leg *leg, const struct packet *packet);
-void delay_update(struct leg *leg, int64_t now);
 void delay_cut(struct leg *leg);
 void delay_drop(struct leg *leg);
 void delay_free(struct leg *leg);
 int64_t delay_tick(struct leg *leg, int64_t now);
-
-/* pin_entry.c */
-void pin_begin(struct leg *leg, int code, int64_t now);
-void pin_end(struct leg *leg, int is_complete, enum digit_source source, int64_t now);
-int pin_take(struct leg *leg, int code, enum digit_source source, int64_t now);
-int64_t pin_tick(struct leg *leg, int is_pressed, int64_t now);
-
-/* inband_dtmf.c */
-int inband_audio(struct leg *leg, const struct packet *packet, int is_placed, int64_t position); /* 0: it has passed */
-void inband_end(struct leg *leg, int64_t now);
-void inband_reset(struct leg *leg); /* forgets what it has heard, without a report */
-int digit_code(int digit);
-void press_begin(struct presses *presses, int code, int64_t from_ns);
-struct heard *press_now(struct presses *presses);
-void presses_forget(struct presses *presses, int64_t before_ns);
 
 /* g722.c */
 void g722_init(struct g722 *state);
@@ -537,11 +563,11 @@ void slabs_free(struct slabs *slabs);
 
 /* tap_write.c */
 int64_t tap_here(const struct tap *tap, int64_t at_ns);
-int tap_receive(struct leg *leg, const struct packet *packet, int64_t *position);
+int tap_receive(struct tap *tap, int side, const struct packet *packet, int64_t *position);
 void tap_fetch(const struct tap *tap, int side, int64_t now);
-void tap_mask_event(struct leg *leg, const struct packet *packet, uint32_t duration);
-void tap_mask_tone(struct leg *leg, int64_t from, int64_t to, int64_t arrival_ns);
-void tap_forget(struct leg *leg, int64_t from_ns, int64_t now); /* what the leg has brought since then */
+void tap_mask_event(struct tap *tap, int side, const struct packet *packet, uint32_t duration);
+void tap_mask_tone(struct tap *tap, int side, int64_t from, int64_t to, int64_t arrival_ns);
+void tap_forget(struct tap *tap, int side, int64_t from_ns, int64_t now);
 
 /* tap.c */
 void tap_detach_leg(struct leg *leg);

@@ -230,7 +230,7 @@ static int drain_channel(struct tap *tap, int side, int64_t edge, uint8_t *out, 
         int64_t start = channel->lost_start, length = channel->lost_end - start;
         put_header(out + *used, RECORD_LOST, side, 0, (uint32_t)(length < UINT32_MAX ? length : UINT32_MAX), start, 0);
         *used += RUN_HEADER;
-        report(tap->thread->core, EVENT_LOST, tap->id, side, start, channel->lost_end);
+        report(tap->thread->core, (struct event){.kind = EVENT_LOST, .id = tap->id, .a = side, .b = start, .c = channel->lost_end});
         channel->lost_start = channel->lost_end = 0;
     }
     while (channel->anchor_count > 0) {

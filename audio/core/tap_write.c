@@ -64,11 +64,10 @@ static int write_payload(struct tap *tap, struct channel *channel, const struct 
     return is_fresh;
 }
 
-/* Takes an audio packet of a tapped leg; 1 and its position, or 0 when the time line drops it. */
-int tap_receive(struct leg *leg, const struct packet *packet, int64_t *position)
+/* Takes an audio packet of a side; 1 and its position, or 0 when the time line drops it. */
+int tap_receive(struct tap *tap, int side, const struct packet *packet, int64_t *position)
 {
-    struct tap *tap = leg->tap;
-    struct channel *channel = &tap->channels[leg->channel];
+    struct channel *channel = &tap->channels[side];
     int64_t here = tap_here(tap, packet->arrival_ns);
     int was_running = channel->has_epoch;
     int64_t env = envelope(channel, here);
@@ -80,7 +79,7 @@ int tap_receive(struct leg *leg, const struct packet *packet, int64_t *position)
     *position = placed.position;
     gate_placed(tap, channel, &placed, *position + packet->length, env, here);
     if (placed.is_new_epoch && was_running)
-        report(tap->thread->core, EVENT_REANCHORED, tap->id, leg->channel, *position, 0);
+        report(tap->thread->core, (struct event){.kind = EVENT_REANCHORED, .id = tap->id, .a = side, .b = *position});
     if (*position >= 0) { /* an anchor's position is unsigned; what precedes the opening holds no audio either */
         struct anchor anchor = {*position, packet->arrival_ns - tap->opened_ns, *position - here, packet->ts, packet->codec};
         anchor_note(channel, &anchor, here);
@@ -90,38 +89,25 @@ int tap_receive(struct leg *leg, const struct packet *packet, int64_t *position)
     return 1;
 }
 
-/* Keys that no recording may hold: the caller's, and an entry behind a secret prefix. */
-static int is_unkept(const struct leg *leg)
-{
-    return leg->tap && (leg->pin.is_on || (leg->channel == LEFT && leg->tap->mask_left_digits));
-}
-
 /* Silences an RFC 4733 event, 200 ms either side, on both channels. */
-void tap_mask_event(struct leg *leg, const struct packet *packet, uint32_t duration)
+void tap_mask_event(struct tap *tap, int side, const struct packet *packet, uint32_t duration)
 {
-    struct tap *tap = leg->tap;
-    if (!is_unkept(leg))
-        return;
-    struct channel *channel = &tap->channels[leg->channel];
+    struct channel *channel = &tap->channels[side];
     int64_t here = tap_here(tap, packet->arrival_ns), position;
     int is_placed = timeline_expect(channel, packet->ssrc, packet->ts, here, &position);
     int64_t start = is_placed ? position - envelope(channel, here) : here;
     gate_mask_span(tap, start - DIGIT_MARGIN_TICKS, start + duration + DIGIT_MARGIN_TICKS, is_placed, here);
 }
 
-/* Silences positions [from, to) of the leg's channel, and the same moments on the other. */
-void tap_mask_tone(struct leg *leg, int64_t from, int64_t to, int64_t arrival_ns)
+/* Silences positions [from, to) of a side's channel, and the same moments on the other. */
+void tap_mask_tone(struct tap *tap, int side, int64_t from, int64_t to, int64_t arrival_ns)
 {
-    struct tap *tap = leg->tap;
-    if (!is_unkept(leg))
-        return;
-    int64_t here = tap_here(tap, arrival_ns), env = envelope(&tap->channels[leg->channel], here);
+    int64_t here = tap_here(tap, arrival_ns), env = envelope(&tap->channels[side], here);
     gate_mask_span(tap, from - env, to - env, 1, here);
 }
 
-void tap_forget(struct leg *leg, int64_t from_ns, int64_t now)
+/* Forgets what a side has brought since then. */
+void tap_forget(struct tap *tap, int side, int64_t from_ns, int64_t now)
 {
-    struct tap *tap = leg->tap;
-    if (tap)
-        gate_forget(tap, &tap->channels[leg->channel], tap_here(tap, from_ns), tap_here(tap, now));
+    gate_forget(tap, &tap->channels[side], tap_here(tap, from_ns), tap_here(tap, now));
 }

@@ -85,7 +85,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         name="what a stray sent before the client stays", file=_WHO,
-        old="    tap_forget(leg, sources->latched_from_ns, now);\n", new="",
+        old="    if (leg->tap)\n        tap_forget(leg->tap, leg->channel, sources->latched_from_ns, now);\n", new="",
         calls=("session_socket/stray", "session_socket/stray"), finds="session.*x stray.*audio that nobody said",
     ),
     Mutation(
