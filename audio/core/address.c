@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "state.h"
+#include "address.h"
 
 int address_equal(const struct address *a, const struct address *b)
 {

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "state.h"
+#include "leg.h"
+#include "memory.h"
+#include "thread.h"
 
 #define DELAY_SLOTS 16
 #define DELAY_BYTES 6144 /* what waits in DELAY_TICKS, the packet that straddles them and the newest, with headers */

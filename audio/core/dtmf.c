@@ -2,7 +2,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "state.h"
+#include "leg.h"
+#include "thread.h"
 
 #define LATEST_NS (60000 * NS_PER_MS)       /* no packet is later; and numbers go round in 11 minutes at 10 ms */
 #define GAP_NS (50 * NS_PER_MS)             /* between two events of ours */

@@ -3,7 +3,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "state.h"
+#include "thread.h"
 
 void report(struct core *core, struct event event)
 {

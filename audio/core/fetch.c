@@ -1,7 +1,8 @@
 /* What the next packets will touch, brought near while one is dealt with (ADR 23). */
 #include <stddef.h>
 
-#include "state.h"
+#include "leg.h"
+#include "tap.h"
 
 static void fetch_lines(const void *from, size_t size)
 {

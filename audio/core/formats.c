@@ -1,5 +1,5 @@
 /* The formats that were negotiated for a leg. */
-#include "state.h"
+#include "leg.h"
 
 int leg_codec_of(const struct leg *leg, int payload_type)
 {

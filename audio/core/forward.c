@@ -1,7 +1,8 @@
 /* What we send: one RTP stream per leg, numbered on across every change of source (docs/media-core.md, Forwarding). */
 #include <errno.h>
 
-#include "state.h"
+#include "leg.h"
+#include "thread.h"
 #include "wire.h"
 
 #define HOLE_LIFE 1024 /* packets after which nothing older can come late any more */

@@ -1,7 +1,8 @@
 /* ITU-T G.711: linear values of both laws and the nearest code of the other law (ties to the larger magnitude). */
 #include <stdlib.h>
 
-#include "state.h"
+#include "codecs.h"
+#include "core.h"
 
 int16_t g711_linear[2][256];
 uint8_t g711_other[2][256];

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "state.h"
+#include "codecs.h"
 
 /* Multiplier adaptation of the logarithmic scale factor (table 13), by the code's four high bits through RL42. */
 static const int WL[8] = {-60, -30, 58, 172, 334, 538, 1198, 3042};

@@ -5,7 +5,8 @@
  */
 #include <string.h>
 
-#include "state.h"
+#include "tap.h"
+#include "thread.h"
 
 #define PACKET_TICKS 160
 #define GUARD 1600

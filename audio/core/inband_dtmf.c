@@ -1,7 +1,8 @@
 /* Tones in the audio of a leg: its stream as the detector follows it (tones.h). press.c judges what is found. */
 #include <string.h>
 
-#include "state.h"
+#include "leg.h"
+#include "thread.h"
 
 #define LONGEST_GAP 80000 /* ticks; a larger step of the timestamp is a new clock, not silence */
 

@@ -1,44 +1,31 @@
-/* What the kernel's program shares with a core (kernel_open.c), for those who deal with flows (kernel.c). */
+/* Settled streams that the kernel relays (docs/media-core.md, In the kernel). */
 #ifndef AUDIO_CORE_KERNEL_H
 #define AUDIO_CORE_KERNEL_H
 
 #include <stdint.h>
 
-#include "bpf/flow.h"
-#include "state.h"
+#define MAX_RELAYED 264 /* bytes of RTP that the kernel relays: 30 ms of G.711 */
 
-#define MAX_INTERFACES 16
-
-struct bpf_object;
-
-struct kernel {
-    struct bpf_object *object;
-    int links[MAX_INTERFACES], link_count; /* descriptors: closed with the process, and nothing more is relayed then */
-    int places, most_packets; /* the latter in WINDOW_NS */
-    __u32 loopback; /* its interface, if it is one of those */
-    struct flow *flows;
-    struct copy *copies;
-    struct copy_ends *ends;
-    size_t flows_size, copies_size, ends_size;
-    pthread_mutex_t lock; /* of what follows */
-    int free_count;
-    uint16_t free[FLOW_MAX]; /* flows that are nobody's */
-};
-
-/* A flow of the leg with this address, shut; NULL: there is none free. */
-struct flow *kernel_place(struct kernel *kernel, uint32_t ip, uint16_t port);
-
-#define TRY_AGAIN_NS (5000 * NS_PER_MS) /* after a stream turned out not to be for the kernel */
+struct core;
+struct flow;
+struct leg;
+struct thread;
 
 /* kernel_flow.c */
-int kernel_is_settled(const struct leg *from, int64_t now);
-void kernel_withdraw_all(struct thread *thread);
+void kernel_settle(struct leg *leg, int64_t now); /* lets the kernel relay what comes at a leg, if it may */
+void kernel_withdraw(struct leg *leg);      /* nothing of it is relayed from here on */
+void kernel_leave_alone(struct leg *leg, int64_t now); /* for some time: two streams come, and each shuts the other's flow */
+void kernel_house(struct thread *thread);
 
-/* route.c */
-int route_interface(uint32_t to_ip, uint32_t from_ip);
-int has_ipsec(void);
-int routes_watch(void);   /* a descriptor, or less than none */
-int policies_watch(void); /* the same, of IPsec's; -EPROTONOSUPPORT where there is no IPsec */
-int has_news(int fd);     /* since it was asked last */
+/* kernel_copies.c */
+void kernel_take(struct thread *thread);    /* what has been relayed so far */
+void kernel_release(struct leg *leg);       /* before anything is done to a leg: nothing comes or goes by it but by us */
+/* Its peer's packet came by the socket: what came before goes before. is_expected: it could have been relayed. */
+void kernel_catch_up(struct leg *leg, int is_expected);
+void kernel_end(struct thread *thread); /* takes the last of it */
+
+/* kernel_open.c */
+void kernel_leave(struct core *core, struct flow *flow); /* its socket may be another's soon; NULL: it has none */
+void kernel_close(struct core *core);
 
 #endif

@@ -2,7 +2,8 @@
 #include <sched.h>
 #include <string.h>
 
-#include "kernel.h"
+#include "flows.h"
+#include "leg.h"
 
 #define PATIENCE_NS (2 * NS_PER_MS) /* with a processor that was taken away in the middle of a copy */
 

@@ -6,7 +6,8 @@
 #include <sched.h>
 #include <string.h>
 
-#include "kernel.h"
+#include "flows.h"
+#include "leg.h"
 
 _Static_assert(MAX_RELAYED == COPY_BYTES, "what is settled is what can be relayed");
 

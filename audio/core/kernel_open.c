@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "kernel.h"
+#include "flows.h"
 
 /* BPF_TCX_INGRESS of linux/bpf.h, which Debian 12's headers are too old for; nor has its libbpf 1.1 bpf_program__attach_tcx. */
 #define TCX_INGRESS 46
@@ -178,15 +178,14 @@ struct flow *kernel_place(struct kernel *kernel, uint32_t ip, uint16_t port)
     return flow;
 }
 
-void kernel_leave(struct leg *leg)
+void kernel_leave(struct core *core, struct flow *flow)
 {
-    struct kernel *kernel = leg->thread->core->kernel;
-    if (!leg->flow)
+    struct kernel *kernel = core->kernel;
+    if (!flow)
         return;
-    __atomic_store_n(&leg->flow->is_open, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&flow->is_open, 0, __ATOMIC_SEQ_CST);
     pthread_mutex_lock(&kernel->lock);
-    bpf_map_delete_elem(kernel->places, &leg->flow->own);
-    kernel->free[kernel->free_count++] = (uint16_t)(leg->flow - kernel->flows);
+    bpf_map_delete_elem(kernel->places, &flow->own);
+    kernel->free[kernel->free_count++] = (uint16_t)(flow - kernel->flows);
     pthread_mutex_unlock(&kernel->lock);
-    leg->flow = NULL;
 }

@@ -5,7 +5,10 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 
-#include "state.h"
+#include "kernel.h"
+#include "leg.h"
+#include "tap.h"
+#include "thread.h"
 
 #define MAX_SLOTS 0xFFFF
 
@@ -113,7 +116,7 @@ void leg_detach(struct leg *leg)
     prompt_end(leg, 0);
     press_end(leg, core_now(thread->core));
     unbridge(leg);
-    kernel_leave(leg);
+    kernel_leave(thread->core, leg->flow);
     tap_detach_leg(leg);
     delay_free(leg);
     srtp_free(leg);

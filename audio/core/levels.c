@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "state.h"
+#include "codecs.h"
+#include "core.h"
+#include "packet.h"
 #include "wide.h"
 
 #define RUN_HEADER 24

@@ -1,7 +1,8 @@
 /* Legs and taps, found by their ids and locked, as whoever is no media thread needs them. */
 #include <errno.h>
 
-#include "state.h"
+#include "kernel.h"
+#include "thread.h"
 
 /* Finds the thread of an id and locks it; NULL and *error for an id that cannot be. */
 static struct thread *lock_of(struct core *core, int64_t id, int *error)

@@ -10,7 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "state.h"
+#include "codecs.h"
+#include "kernel.h"
+#include "leg.h"
+#include "tap.h"
+#include "thread.h"
 
 #define MAX_THREADS 64
 #define MAX_BATCH 128

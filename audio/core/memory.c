@@ -2,7 +2,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "state.h"
+#include "memory.h"
 
 void *memory_locked(size_t size, int lock)
 {

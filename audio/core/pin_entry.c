@@ -1,7 +1,7 @@
 /* PIN entry: keys behind a secret prefix, which nobody hears and no recording holds (docs/media-core.md, PIN entry). */
 #include <string.h>
 
-#include "state.h"
+#include "press.h"
 
 #define HASH 11
 #define WAIT_NS (10000 * NS_PER_MS)

@@ -4,7 +4,9 @@
  */
 #include <string.h>
 
-#include "state.h"
+#include "leg.h"
+#include "tap.h"
+#include "thread.h"
 
 #define STAR_WAIT_NS (1500 * NS_PER_MS)     /* in which the second key of a sequence must come */
 #define EVENT_LOST_END_NS (400 * NS_PER_MS) /* every end packet of an event was lost */

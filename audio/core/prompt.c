@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "state.h"
+#include "leg.h"
+#include "thread.h"
 
 #define GRID_NS (5 * NS_PER_MS)
 #define TOO_LATE_NS (200 * NS_PER_MS) /* after a stall of the machine the rest is not sent in one burst */

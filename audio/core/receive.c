@@ -1,5 +1,8 @@
 /* A packet that has come at a leg: whether it counts, and where it goes (docs/media-core.md). */
-#include "state.h"
+#include "kernel.h"
+#include "leg.h"
+#include "tap.h"
+#include "thread.h"
 #include "wire.h"
 
 #define MAX_DROPOUT 3000 /* RFC 3550 appendix A.1: a larger step is a restart, not loss */
@@ -114,7 +117,7 @@ int receive_rtp(struct leg *leg, uint8_t *data, int length, int64_t arrival_ns, 
     packet.is_relayed = is_relayed;
     packet.is_unproven = origin == ORIGIN_UNPROVEN;
     packet.has_returned = packet.is_beside = 0;
-    if (!is_event && packet.length > 0 && stream_is_left_out(leg, &packet)) {
+    if (!is_event && packet.length > 0 && stream_is_left_out(&leg->streams, &packet)) {
         kernel_leave_alone(leg, arrival_ns);
         leg->dropped++;
         leg->thread->counters.dropped++;

@@ -2,7 +2,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "state.h"
+#include "leg.h"
+#include "thread.h"
 
 int core_set_remote(struct core *core, int64_t id, const char *rtp_ip, int rtp_port, const char *rtcp_ip, int rtcp_port)
 {

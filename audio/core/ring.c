@@ -1,7 +1,7 @@
 /* The ring of one channel: a byte a tick, first write wins (docs/media-core.md, Ring). Positions, never indices, come in. */
 #include <string.h>
 
-#include "state.h"
+#include "tap.h"
 
 static int code_of(int codec)
 {

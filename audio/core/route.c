@@ -4,9 +4,10 @@
 #include <linux/rtnetlink.h>
 #include <linux/xfrm.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include "kernel.h"
+#include "flows.h"
 
 union answer {
     struct nlmsghdr header;

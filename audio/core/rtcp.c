@@ -2,7 +2,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "state.h"
+#include "leg.h"
+#include "thread.h"
 #include "wire.h"
 
 #define SR 200

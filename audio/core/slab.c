@@ -8,7 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "state.h"
+#include "memory.h"
+#include "packet.h"
 
 #ifdef __SANITIZE_ADDRESS__ /* it knows nothing of blocks; between two of them lies a line that nobody may touch */
 #include <sanitizer/asan_interface.h>

@@ -1,8 +1,12 @@
 /* Datagrams that have come at the sockets of a leg. */
 #include <string.h>
 
-#include "state.h"
+#include "kernel.h"
+#include "leg.h"
+#include "thread.h"
 #include "wire.h"
+
+#define MAX_STRANGERS 64 /* packets of nobody's that a socket may take of one wake-up: 32,000 a second */
 
 /* As the kernel relays them: nothing has to be taken off it. */
 static int is_plain_rtp(const uint8_t *data, int length)

@@ -6,7 +6,9 @@
  */
 #include <string.h>
 
-#include "state.h"
+#include "leg.h"
+#include "tap.h"
+#include "thread.h"
 
 #define UNHEARD_NS (200 * NS_PER_MS)      /* of silence at the signalled address before another source is relayed */
 #define QUIET_NS (1000 * NS_PER_MS)       /* of silence of the source that is heard before another takes its place */

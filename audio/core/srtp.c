@@ -5,8 +5,9 @@
 #include <nettle/memops.h>
 #include <string.h>
 
+#include "leg.h"
 #include "srtp.h"
-#include "state.h"
+#include "thread.h"
 #include "wire.h"
 
 #define RTCP_CLEAR 8         /* header and SSRC of the first packet of a compound */

@@ -8,8 +8,10 @@
 #include <nettle/ctr.h>
 #include <string.h>
 
+#include "leg.h"
+#include "memory.h"
 #include "srtp.h"
-#include "state.h"
+#include "thread.h"
 
 #define AUTH_KEY_BYTES 20
 #define BEFORE_NS (5000 * NS_PER_MS) /* how long packets under the former key may still come */

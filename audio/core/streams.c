@@ -4,7 +4,8 @@
  */
 #include <string.h>
 
-#include "state.h"
+#include "codecs.h"
+#include "streams.h"
 
 #define LIVE_NS (100 * NS_PER_MS)   /* a stream that sent within this time still sends */
 #define SILENT_NS (200 * NS_PER_MS) /* of silence of the chosen stream before another that speaks takes its place */
@@ -46,9 +47,8 @@ static void choose(struct streams *streams, struct packet *packet)
     streams->newest_ns = streams->voiced_ns = packet->arrival_ns;
 }
 
-int stream_is_left_out(struct leg *leg, struct packet *packet)
+int stream_is_left_out(struct streams *streams, struct packet *packet)
 {
-    struct streams *streams = &leg->streams;
     int64_t now = packet->arrival_ns;
     if (streams->newest_ns && packet->ssrc == streams->ssrc) {
         streams->newest_ns = now;

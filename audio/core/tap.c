@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "state.h"
+#include "leg.h"
+#include "tap.h"
+#include "thread.h"
 
 #define RUN_HEADER 24
 #define MAX_RING_TICKS (1LL << 22)

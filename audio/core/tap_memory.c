@@ -4,7 +4,8 @@
  */
 #include <string.h>
 
-#include "state.h"
+#include "tap.h"
+#include "thread.h"
 
 #define STEP 2048          /* two rings are as long as whole pages of memory */
 #define FIRST_MARGIN 11200 /* beyond the look-back: the second between two drains, and 0.4 s for one that is late */

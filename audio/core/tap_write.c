@@ -1,5 +1,6 @@
 /* What comes into a tap, or is taken out of it before it is handed out (docs/media-core.md). */
-#include "state.h"
+#include "tap.h"
+#include "thread.h"
 
 int64_t tap_here(const struct tap *tap, int64_t at_ns)
 {

@@ -6,7 +6,9 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
-#include "state.h"
+#include "leg.h"
+#include "tap.h"
+#include "thread.h"
 
 int64_t clock_ns(void)
 {

@@ -1,7 +1,7 @@
 /* Where a packet belongs on its channel's time line (docs/media-core.md); tests/reference/timeline.py is the same. */
 #include <string.h>
 
-#include "state.h"
+#include "tap.h"
 
 #define AHEAD 4000
 #define BEHIND 32000

@@ -1,0 +1,22 @@
+/* Memory that is in no core dump: mappings of its own (memory.c), and blocks of huge pages (slab.c). */
+#ifndef AUDIO_CORE_MEMORY_H
+#define AUDIO_CORE_MEMORY_H
+
+#include <pthread.h>
+#include <stddef.h>
+
+void *memory_locked(size_t size, int lock);
+void memory_free(void *memory, size_t size);
+
+/* The huge pages of a core (slab.c). */
+struct slabs {
+    pthread_mutex_t lock;
+    struct slab *first;
+};
+
+void *slab_take(struct slabs *slabs, size_t size, int is_locked);
+void slab_prepare(struct slabs *slabs, size_t size, int is_locked);
+void slab_give(struct slabs *slabs, void *block, size_t size);
+void slabs_free(struct slabs *slabs);
+
+#endif
