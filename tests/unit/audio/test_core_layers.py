@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-CORE = Path(__file__).parents[3] / "audio" / "core"
+ROOT = Path(__file__).parents[3]
+CORE, PAGE = ROOT / "audio" / "core", ROOT / "docs" / "media-core.md"
 
 _COMMENT_OR_STRING = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.DOTALL)
 _FUNCTION = re.compile(r"^(?!static\b)(?:WIDE )?[a-z_][\w \t*]*?\b(\w+)\([^;{}]*\)\n\{", re.MULTILINE)
@@ -55,11 +56,25 @@ def _reached(graph: Mapping[str, set[str]], start: str) -> set[str]:
     return reached
 
 
-def test_no_file_of_the_core_needs_one_that_needs_it() -> None:
+def _core() -> dict[str, set[str]]:
     sources = {path.name: path.read_text() for path in CORE.glob("*.c")}
     assert len(sources) > 20
-    found = circles(needs(sources))
+    return needs(sources)
+
+
+def test_no_file_of_the_core_needs_one_that_needs_it() -> None:
+    found = circles(_core())
     assert not found, "files of audio/core in a circle: " + "; ".join(" <-> ".join(names) for names in found)
+
+
+def test_the_page_has_every_file_and_none_needs_one_above_it() -> None:
+    table = PAGE.read_text().partition("## Files")[2].partition("\n## ")[0]
+    rows = [re.findall(r"`(\w+\.c)`", line.split("|")[1]) for line in table.splitlines() if line.startswith("| `")]
+    row_of = {name: number for number, names in enumerate(rows) for name in names}
+    graph = _core()
+    assert sorted(name for names in rows for name in names) == sorted(graph)
+    upward = [f"{name} -> {used}" for name in graph for used in graph[name] if row_of[used] < row_of[name]]
+    assert not upward, f"calls up the table of {PAGE.name}: {upward}"
 
 
 def test_a_circle_is_found_and_a_function_of_the_same_name_is_none() -> None:
