@@ -49,7 +49,7 @@ $(STAMPS)/environment: pyproject.toml | $(STAMPS)/packages
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[dev,demo,phones]'
 	@mkdir -p $(STAMPS) && touch $@
 
-$(CORE): audio/_relay.pyx setup.py $(wildcard audio/core/*.[ch] audio/core/bpf/*.[ch]) $(STAMPS)/environment
+$(CORE): audio/_relay.pyx audio/_core.pxd setup.py $(wildcard audio/core/*.[ch] audio/core/bpf/*.[ch]) $(STAMPS)/environment
 	$(BIN)/python setup.py -q build_ext --inplace
 	@touch $@
 

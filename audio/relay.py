@@ -4,47 +4,32 @@ Commands may come from any thread, in practice the call thread; `drain` comes fr
 touches a packet: see docs/media-core.md.
 """
 
-import sys
 import threading
-from collections.abc import Callable, Sequence
-from ipaddress import ip_address, ip_network
+from collections.abc import Sequence
+from ipaddress import ip_network
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from audio._relay import Core
-from audio.dtmf import KEYS
+from audio.core_events import event_of
+from audio.leg_statistics import LegStatistics
 from audio.port_memory import PortMemory
 from audio.ports import PortPair, PortPool
 from audio.types import (
     TICKS_PER_S,
-    AudioLost,
-    Channel,
     Codec,
-    ControlPressed,
-    DigitPressed,
-    DigitSource,
     DtmfPolicy,
-    FaxHeard,
     LegId,
     LegMedia,
-    LegStatistics,
     MediaAddress,
     MediaEvent,
-    MediaResumed,
-    MediaStopped,
-    MediaUnauthentic,
     Prompt,
-    PromptEnded,
     RelayOptions,
-    SecretEntered,
-    SourceRefused,
     SrtpKey,
     SrtpKeys,
-    StreamReanchored,
     TapId,
     TapOptions,
-    VoiceHeard,
 )
 
 _RING_MARGIN_S = 5.1
@@ -58,44 +43,6 @@ def ring_ticks(look_back_ticks: int) -> int:
     """Return how long the ring of a channel may become, one byte a tick."""
     least = look_back_ticks + round(_RING_MARGIN_S * TICKS_PER_S)
     return -(-least // _RING_STEP_TICKS) * _RING_STEP_TICKS
-
-
-def _unpacked(keys: int) -> str:
-    """Return the keys of an entry: four bits each, how many from bit 48 on."""
-    return "".join(KEYS[keys >> 4 * i & 15] for i in range(keys >> 48))
-
-
-def _address(is_v6: int, first: int, second: int) -> str:
-    """Return the IP literal whose bytes lie in two numbers of this machine's."""
-    data = b"".join(half.to_bytes(8, sys.byteorder, signed=True) for half in (first, second))
-    return str(ip_address(data if is_v6 else data[:4]))
-
-
-_SOURCES = (DigitSource.RFC4733, DigitSource.INBAND)
-_MAKERS: dict[int, Callable[[int, int, int, int, int], MediaEvent]] = {
-    1: lambda i, a, b, c, at: DigitPressed(leg=LegId(i), digit=chr(a) if a else None, source=_SOURCES[b], at_ns=at),
-    2: lambda i, a, b, c, at: ControlPressed(leg=LegId(i), keys="*" + chr(a), source=_SOURCES[b], at_ns=at),
-    3: lambda i, a, b, c, _: PromptEnded(leg=LegId(i), tag=a, packets_sent=b, packets_due=c >> 1, complete=bool(c & 1)),
-    4: lambda i, a, b, c, _: MediaStopped(leg=LegId(i), silent_s=a / 1000),
-    5: lambda i, a, b, c, _: MediaResumed(leg=LegId(i)),
-    6: lambda i, a, b, c, _: StreamReanchored(tap=TapId(i), channel=Channel(a), position=b),
-    7: lambda i, a, b, c, _: AudioLost(tap=TapId(i), channel=Channel(a), start=b, end=c),
-    8: lambda i, a, b, c, _: FaxHeard(leg=LegId(i), kind="ced" if a else "cng"),
-    9: lambda i, a, b, c, at: SecretEntered(
-        leg=LegId(i),
-        prefix="*" + chr(a),
-        digits=_unpacked(b),
-        is_complete=bool(c & 1),
-        source=_SOURCES[c >> 1],
-        at_ns=at,
-    ),
-    10: lambda i, a, b, c, _: MediaUnauthentic(leg=LegId(i), packets=a),
-    11: lambda i, a, b, c, _: SourceRefused(
-        leg=LegId(i), ip=_address(a & 1, b, c), port=a >> 1 & 0xFFFF, packets=a >> 17
-    ),
-    12: lambda i, a, b, c, _: VoiceHeard(leg=LegId(i)),
-}
-"""How the core's events (enum event_kind in audio/core/core.h) read in the vocabulary."""
 
 
 _PROGRAM = Path(__file__).with_name("relay.bpf.o")
@@ -342,19 +289,7 @@ class Relay:
 
     def statistics(self, leg: LegId) -> LegStatistics:
         """Return the counters of a leg."""
-        raw = self._core.leg_statistics(leg)
-        return LegStatistics(
-            received=raw["received"],
-            sent=raw["sent"],
-            lost=raw["lost"],
-            dropped=raw["dropped"],
-            jitter_ms=raw["jitter_us"] / 1000,
-            remote_lost=raw["remote_lost"] if raw["remote_lost"] >= 0 else None,
-            digits=raw["digits"],
-            unauthentic=raw["unauthentic"],
-            replayed=raw["replayed"],
-            refused=raw["refused"],
-        )
+        return LegStatistics.of(self._core.leg_statistics(leg))
 
     def silence_s(self, leg: LegId) -> float:
         """Return the seconds since a leg's peer last sent anything, or since it was bridged or began to receive."""
@@ -426,7 +361,7 @@ class Relay:
 
     def events(self) -> list[MediaEvent]:
         """Take the events that wait, oldest first."""
-        return [_MAKERS[kind](i, a, b, c, at) for kind, i, a, b, c, at in self._core.drain_events()]
+        return [event_of(raw) for raw in self._core.drain_events()]
 
     def counters(self) -> dict[str, int]:
         """Return the totals of the process: open legs and taps, packets, what was dropped, late or lost."""

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("recorder", "sip", "audio", "storage")
-COMPILED = (".c", ".h", ".pyx")
+COMPILED = (".c", ".h", ".pxd", ".pyx")
 """Goes into the compiled module; the kernel's program is compiled too."""
 
 
