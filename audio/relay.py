@@ -1,11 +1,9 @@
 """The Python owner of the media core: sockets, ids and events in the words of `audio.types`.
 
-Commands may come from any thread, in practice the call thread; `drain` comes from the writer thread. Nothing here
-touches a packet: see docs/media-core.md.
+Commands may come from any thread, in practice the call thread. Nothing here touches a packet: see docs/media-core.md.
 """
 
 import threading
-from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from types import TracebackType
@@ -13,37 +11,20 @@ from typing import Self
 
 from audio._relay import Core
 from audio.core_events import event_of
-from audio.leg_statistics import LegStatistics
+from audio.leg_controls import LegControls
 from audio.port_memory import PortMemory
 from audio.ports import PortPair, PortPool
+from audio.taps import Taps
 from audio.types import (
-    TICKS_PER_S,
     Codec,
-    DtmfPolicy,
     LegId,
     LegMedia,
     MediaAddress,
     MediaEvent,
-    Prompt,
     RelayOptions,
     SrtpKey,
     SrtpKeys,
-    TapId,
-    TapOptions,
 )
-
-_RING_MARGIN_S = 5.1
-"""What a ring may hold beyond the look-back: what came 4 s late and cannot go before the look-back is over, 1 s between
-two drains. While nothing comes late, a writer may be late by 4 s. Until it has to, the core takes less (ADR 25)."""
-_RING_STEP_TICKS = 2048
-"""Rings are as long as whole pages of memory."""
-
-
-def ring_ticks(look_back_ticks: int) -> int:
-    """Return how long the ring of a channel may become, one byte a tick."""
-    least = look_back_ticks + round(_RING_MARGIN_S * TICKS_PER_S)
-    return -(-least // _RING_STEP_TICKS) * _RING_STEP_TICKS
-
 
 _PROGRAM = Path(__file__).with_name("relay.bpf.o")
 """What the kernel runs (audio/core/bpf)."""
@@ -85,6 +66,10 @@ class Relay:
                 raise
         self._pairs: dict[LegId, PortPair] = {}
         self._codecs: dict[LegId, Codec] = {}
+        self.legs = LegControls(self._core, self._codecs)
+        """What is asked of one leg."""
+        self.taps = Taps(self._core)
+        """What is recorded, and what of it is kept."""
         self._keys: dict[tuple[LegId, bool], bytes] = {}
         """Names of the keys that legs have, to send under or not."""
         self._lock = threading.Lock()
@@ -241,123 +226,6 @@ class Relay:
     def unbridge(self, leg: LegId) -> None:
         """End the bridge that a leg is in, if any."""
         self._core.unbridge(leg)
-
-    def play(self, leg: LegId, prompt: Prompt, *, tag: int, loop: bool = False) -> None:
-        """Play a prompt to a leg in place of the bridge; PromptEnded with ``tag`` follows, also for one it replaces."""
-        codec = self._codecs.get(leg)
-        if codec is None:
-            raise ValueError("play: the leg has no media yet")
-        self._core.play(leg, prompt.audio[codec], tag=tag, loop=loop)
-
-    def stop(self, leg: LegId) -> None:
-        """Stop the prompt that plays on a leg, if any."""
-        self._core.stop(leg)
-
-    def mute(self, leg: LegId, is_muted: bool) -> None:
-        """Keep what a leg says from the other side; it is recorded all the same."""
-        self._core.mute(leg, is_muted)
-
-    def set_dtmf(self, leg: LegId, policy: DtmfPolicy, control: Sequence[str] = (), secret: Sequence[str] = ()) -> None:
-        """Set what becomes of digits that arrive on a leg; an entry that is under way is broken off.
-
-        Args:
-            leg: The leg.
-            policy: MASK also holds the leg's audio back by about 50 ms, so that a tone is silenced before it goes on.
-            control: On a HOLD_STAR leg, sequences such as ``*1`` that are withheld and reported.
-            secret: On a HOLD_STAR leg, prefixes such as ``*9``: every key after one is withheld from the other side
-                and silenced in the recording, until ``#`` or 10 s without a key; SecretEntered follows.
-        """
-        self._core.dtmf_policy(leg, policy, control, secret)
-
-    def detect_tones(self, leg: LegId, is_on: bool) -> None:
-        """Listen for tones in the audio of a leg: digits and fax."""
-        self._core.detect_tones(leg, is_on)
-
-    def report_voice(self, leg: LegId, is_on: bool) -> None:
-        """Report `VoiceHeard` while somebody speaks on a leg whose tones are listened for."""
-        self._core.report_voice(leg, is_on)
-
-    def send_dtmf(self, leg: LegId, digit: str, duration_ms: int = 160) -> None:
-        """Send an RFC 4733 event on a leg, after those that wait; ValueError if none was negotiated.
-
-        Args:
-            leg: The leg.
-            digit: One of ``0-9 * # A-D``.
-            duration_ms: In [40, 8000].
-        """
-        self._core.send_dtmf(leg, digit, duration_ms)
-
-    def statistics(self, leg: LegId) -> LegStatistics:
-        """Return the counters of a leg."""
-        return LegStatistics.of(self._core.leg_statistics(leg))
-
-    def silence_s(self, leg: LegId) -> float:
-        """Return the seconds since a leg's peer last sent anything, or since it was bridged or began to receive."""
-        return self._core.leg_silence(leg) / 1_000_000_000
-
-    def open_tap(
-        self,
-        left: LegId | None,
-        right: LegId | None,
-        options: TapOptions,
-        *,
-        is_closed: bool = False,
-        opened_ns: int | None = None,
-    ) -> TapId:
-        """Begin to record what arrives on two legs of one thread; None where there is nobody yet.
-
-        ``opened_ns`` is the moment of position 0 on the monotonic clock, a moment ago at most; None: now.
-
-        Raises:
-            MemoryError: The rings cannot be locked (RLIMIT_MEMLOCK); nothing was opened.
-        """
-        look_back = round(options.look_back_s * TICKS_PER_S)
-        tap = self._core.open_tap(
-            left or 0,
-            right or 0,
-            look_back_ticks=look_back,
-            ring_ticks=ring_ticks(look_back),
-            mask_left_digits=options.mask_left_digits,
-            is_closed=is_closed,
-            now_ns=opened_ns,
-        )
-        return TapId(tap)
-
-    def retarget_tap(self, tap: TapId, left: LegId | None, right: LegId | None) -> None:
-        """Record other legs on the same time line, as after a transfer; spans and gate stay as they are."""
-        self._core.retarget_tap(tap, left or 0, right or 0)
-
-    def close_gate(self, tap: TapId, erase_s: float) -> float:
-        """Stop keeping audio, and erase the last ``erase_s`` seconds; returns the position from which, seconds."""
-        return self._core.gate_close(tap, round(erase_s * TICKS_PER_S)) / TICKS_PER_S
-
-    def open_gate(self, tap: TapId) -> float:
-        """Keep audio again; returns the position from which, seconds."""
-        return self._core.gate_open(tap) / TICKS_PER_S
-
-    def mask(self, tap: TapId, from_s: float, to_s: float) -> None:
-        """Silence a span of the call on both channels for good, in seconds of position."""
-        self._core.gate_mask(tap, round(from_s * TICKS_PER_S), round(to_s * TICKS_PER_S))
-
-    def silenced(self, tap: TapId) -> list[tuple[int, int]]:
-        """Take the spans [start, end), in ticks, that were silenced since this was last asked for; ascending."""
-        return self._core.tap_silenced(tap)
-
-    def position_s(self, tap: TapId) -> float:
-        """Return how long the tap has been open, seconds."""
-        return self._core.tap_now(tap) / TICKS_PER_S
-
-    def drain(self, tap: TapId, out: bytearray | memoryview, *, is_final: bool = False) -> tuple[int, bool]:
-        """Fill ``out`` with a block of what is older than the look-back, or of everything at the end.
-
-        Returns:
-            Its length in bytes, and whether more waits because ``out`` was full.
-        """
-        return self._core.drain_tap(tap, out, is_final=is_final)
-
-    def release_tap(self, tap: TapId) -> None:
-        """End a tap; what it still holds is wiped."""
-        self._core.release_tap(tap)
 
     def events(self) -> list[MediaEvent]:
         """Take the events that wait, oldest first."""

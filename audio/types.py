@@ -327,7 +327,7 @@ class FaxHeard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceHeard:
-    """Somebody speaks on a leg; reported every 0.3 s of speech at most, while `Relay.report_voice` is on."""
+    """Somebody speaks on a leg; reported every 0.3 s of speech at most, while `LegControls.report_voice` is on."""
 
     leg: LegId
 

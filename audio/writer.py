@@ -34,7 +34,7 @@ _SLOTS = 20
 
 
 class TapDrain(Protocol):
-    """What the writer needs of the media core (`audio.relay`)."""
+    """What the writer needs of the media core (`audio.taps`)."""
 
     def drain(self, tap: TapId, out: bytearray | memoryview, *, is_final: bool = False) -> tuple[int, bool]:
         """Fill ``out`` with a block; return its length and whether more waits. KeyError for a tap that is gone."""
@@ -42,7 +42,7 @@ class TapDrain(Protocol):
     def silenced(self, tap: TapId) -> list[tuple[int, int]]:
         """Take the spans, in ticks, that were silenced since the last time. KeyError for a tap that is gone."""
 
-    def release_tap(self, tap: TapId) -> None:
+    def release(self, tap: TapId) -> None:
         """Wipe and free the tap. KeyError if it is gone."""
 
 
@@ -229,7 +229,7 @@ class PausableWriter:
     def _finish(self, recording: WrittenRecording) -> None:
         self._drain(recording, is_final=True)
         try:
-            self._taps.release_tap(recording.tap)
+            self._taps.release(recording.tap)
         except KeyError:
             _log.warning("tap of recording %s was gone before its end", recording.key)
         if recording.on_done is None:

@@ -89,9 +89,9 @@ def _open_call(relay: Relay, ports: list[int], mode: str) -> tuple[LegId, LegId]
         relay.bridge(far, right)
         right = near
     for leg in (left, right):
-        relay.detect_tones(leg, mode not in ("forward", "no-tones"))
-    relay.set_dtmf(left, DtmfPolicy.PASS)
-    relay.set_dtmf(right, DtmfPolicy.HOLD_STAR, ("*1", "*2"))
+        relay.legs.detect_tones(leg, mode not in ("forward", "no-tones"))
+    relay.legs.set_dtmf(left, DtmfPolicy.PASS)
+    relay.legs.set_dtmf(right, DtmfPolicy.HOLD_STAR, ("*1", "*2"))
     relay.bridge(left, right)
     print(*(relay.local_address(leg).rtp_port for leg in outer), flush=True)
     return left, right
@@ -104,7 +104,7 @@ def _written(relay: Relay, taps: Sequence[TapId]) -> Iterator[Callable[[], None]
         home, now = Path(folder), datetime.now(UTC)
         prepare(home, now, now)
         vault, containers = Vault(home, NodeKeys.load(home)), []
-        writer = PausableWriter(relay, on_failure=_fail)
+        writer = PausableWriter(relay.taps, on_failure=_fail)
         writer.start()
         for number, tap in enumerate(taps):
             recording = RecordingId(f"{now:%Y%m%dT%H%M%SZ}-{2000 + number}-{number:06x}")
@@ -129,7 +129,7 @@ def _thrown_away(relay: Relay, taps: Sequence[TapId]) -> Iterator[Callable[[], N
 
     def drain() -> None:
         for tap in taps:
-            while relay.drain(tap, out)[1]:
+            while relay.taps.drain(tap, out)[1]:
                 pass
 
     yield drain
@@ -141,7 +141,7 @@ def main() -> None:
     need_descriptors(8 * calls + 64)
     with Relay(RelayOptions(ports=media_ports(calls, per_call=_PORTS_PER_CALL), lock_memory=False)) as relay:
         pairs = [_open_call(relay, [int(port) for port in sys.stdin.readline().split()], mode) for _ in range(calls)]
-        taps = [relay.open_tap(*pair, TapOptions()) for pair in pairs if mode != "forward"]
+        taps = [relay.taps.open(*pair, TapOptions()) for pair in pairs if mode != "forward"]
         with (_written if mode == "written" else _thrown_away)(relay, taps) as drain:
             while not select.select([sys.stdin], [], [], 1.0)[0]:
                 drain()

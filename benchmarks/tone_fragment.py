@@ -102,8 +102,8 @@ class _Bridge:
         self.relay.start()
         self.caller, self.officer = _Party(self.relay), _Party(self.relay)
         self.relay.bridge(self.caller.leg, self.officer.leg)
-        self.relay.detect_tones(self.caller.leg, True)
-        self.relay.set_dtmf(self.caller.leg, policy)
+        self.relay.legs.detect_tones(self.caller.leg, True)
+        self.relay.legs.set_dtmf(self.caller.leg, policy)
 
     def __enter__(self) -> Self:
         return self
@@ -124,14 +124,14 @@ def _tone(key: str, samples: int, seed: int) -> bytes:
 
 def _is_silenced(relay: Relay, bridge: _Bridge, line: bytes, packets: int) -> tuple[bool, int]:
     """Pass so many packets of a line on; return whether the digit was known by then, and the tone's ticks passed."""
-    tap = relay.open_tap(bridge.caller.leg, bridge.officer.leg, TapOptions())
+    tap = relay.taps.open(bridge.caller.leg, bridge.officer.leg, TapOptions())
     passed = 0
     try:
         for index in range(packets):
             bridge.caller.send(line[index * _PACKET : (index + 1) * _PACKET])
             passed += _PACKET - bridge.officer.receive().count(_SILENCE)
         out = bytearray(1 << 16)
-        length, _ = relay.drain(tap, out, is_final=True)
+        length, _ = relay.taps.drain(tap, out, is_final=True)
         kept = sum(
             len(record.payload) - bytes(record.payload).count(_SILENCE)
             for record in decode_block(bytes(out[:length]))
@@ -139,7 +139,7 @@ def _is_silenced(relay: Relay, bridge: _Bridge, line: bytes, packets: int) -> tu
         )
         return kept == 0, passed
     finally:
-        relay.release_tap(tap)
+        relay.taps.release(tap)
 
 
 def _passed_before_known(bridge: _Bridge, key: str, lead: int, seed: int) -> int:
@@ -155,8 +155,8 @@ def _passed_before_known(bridge: _Bridge, key: str, lead: int, seed: int) -> int
 
 def _reset(bridge: _Bridge) -> None:
     """Let the detector forget what it has heard: detection off and on again."""
-    bridge.relay.detect_tones(bridge.caller.leg, False)
-    bridge.relay.detect_tones(bridge.caller.leg, True)
+    bridge.relay.legs.detect_tones(bridge.caller.leg, False)
+    bridge.relay.legs.detect_tones(bridge.caller.leg, True)
 
 
 def unmasked(keys: str, *, step: int) -> dict[str, Any]:

@@ -124,7 +124,7 @@ class CallMedia(Component[RecordableCall]):
             one.prefer(still_bridged(one.codecs, other.codecs))
         assert a.leg.id is not None
         assert b.leg.id is not None
-        self._services.relay.mute(a.leg.id, is_a_mute)
+        self._services.relay.legs.mute(a.leg.id, is_a_mute)
         self._services.relay.bridge(a.leg.id, b.leg.id)
 
     @property

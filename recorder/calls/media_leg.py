@@ -54,12 +54,12 @@ class MediaLeg:
     def play(self, prompt: Prompt, *, tag: int, loop: bool = False) -> None:
         """Play a prompt to the party; its end is reported with ``tag``."""
         if self.id is not None:
-            self._relay.play(self.id, prompt, tag=tag, loop=loop)
+            self._relay.legs.play(self.id, prompt, tag=tag, loop=loop)
 
     def stop_playing(self) -> None:
         """Stop the prompt that is being played."""
         if self.id is not None:
-            self._relay.stop(self.id)
+            self._relay.legs.stop(self.id)
 
     def unbridge(self) -> None:
         """Take the party out of a bridge, if it is in one."""
@@ -71,18 +71,18 @@ class MediaLeg:
     ) -> None:
         """Set how the party's digits are handled, and whether in-band DTMF is detected."""
         if self.id is not None:
-            self._relay.set_dtmf(self.id, policy, control, secret)
-            self._relay.detect_tones(self.id, is_on=tones)
+            self._relay.legs.set_dtmf(self.id, policy, control, secret)
+            self._relay.legs.detect_tones(self.id, is_on=tones)
 
     def report_voice(self, *, is_on: bool) -> None:
         """Switch reports of the party's voice on or off."""
         if self.id is not None:
-            self._relay.report_voice(self.id, is_on=is_on)
+            self._relay.legs.report_voice(self.id, is_on=is_on)
 
     @property
     def remote_lost(self) -> int | None:
         """Return how many packets the party last reported as lost (RTCP); None if it has not reported."""
-        return self._relay.statistics(self.id).remote_lost if self.id is not None else None
+        return self._relay.legs.statistics(self.id).remote_lost if self.id is not None else None
 
     @property
     def address(self) -> MediaAddress:

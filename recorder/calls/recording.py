@@ -259,5 +259,5 @@ class Recording(Component[RecordableCall]):
 
 def silence_of(relay: Relay, legs: Iterable[MediaLegId | None]) -> float:
     """Return how long ago the last packet arrived on any of these media legs, seconds; 0 if there are none."""
-    silent = [relay.silence_s(leg) for leg in legs if leg is not None]
+    silent = [relay.legs.silence_s(leg) for leg in legs if leg is not None]
     return max(min(silent, default=0.0) - CLOSING_S, 0.0)

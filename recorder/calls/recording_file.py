@@ -142,7 +142,7 @@ class RecordingFile:
 
     def _drain(self, ending: Ending) -> None:
         if self._container is None:
-            self._services.relay.release_tap(self._tap)
+            self._services.relay.taps.release(self._tap)
             self._file(None, ending)
         else:
             self._services.writer.finish(ending.row.id, lambda finished: self._hand_over(finished, ending))

@@ -113,7 +113,7 @@ class RecordingInProgress:
         self._pause = services.config.pause  # not reloaded: erase_s must fit the look-back of this tap
         is_closed = pause_reasons.state is not PauseState.RECORDING
         options = TapOptions(look_back_s=self._pause.look_back_s)
-        self._tap: TapId = services.relay.open_tap(left, right, options, is_closed=is_closed, opened_ns=opened_ns)
+        self._tap: TapId = services.relay.taps.open(left, right, options, is_closed=is_closed, opened_ns=opened_ns)
         if pause_reasons.final is not None:
             self._segments.begin(0.0, _FINAL_KIND[pause_reasons.final], reason=pause_reasons.final.value)
         elif is_closed:
@@ -126,7 +126,7 @@ class RecordingInProgress:
     @property
     def position_s(self) -> float:
         """Return the current position, seconds on the call's clock."""
-        return self._services.relay.position_s(self._tap)
+        return self._services.relay.taps.position_s(self._tap)
 
     @property
     def officer_since_s(self) -> float:
@@ -155,7 +155,7 @@ class RecordingInProgress:
         erase_s = 0.0
         if before_s is not None:
             erase_s = max(before_s, min(before_s + self._services.lateness.seconds, self._pause.look_back_s))
-        position_s = self._services.relay.close_gate(self._tap, erase_s)
+        position_s = self._services.relay.taps.close_gate(self._tap, erase_s)
         self._begin_segment(position_s, kind, reason or joined(self._pause_reasons.reasons), by)
         return position_s
 
@@ -200,7 +200,7 @@ class RecordingInProgress:
 
     def retarget(self, left: LegId | None, right: LegId | None) -> None:
         """Record other media legs from now on; positions go on, and the gate stays as it is."""
-        self._services.relay.retarget_tap(self._tap, left, right)
+        self._services.relay.taps.retarget(self._tap, left, right)
 
     def leave_scope(self, reason: str, by: str, final: Final = Final.OUT_OF_SCOPE) -> float:
         """Stop, because no nominated extension is on the call; return the position. Erases nothing."""
@@ -225,7 +225,7 @@ class RecordingInProgress:
 
     def mask(self, from_s: float, to_s: float) -> None:
         """Silence a span of both channels, because a digit came by SIP INFO and its tone may be in the audio."""
-        self._services.relay.mask(self._tap, max(from_s, 0.0), to_s)
+        self._services.relay.taps.mask(self._tap, max(from_s, 0.0), to_s)
 
     def finish(
         self, facts: Facts, row: RecordingRow, done: Callable[[RecordingRow], None], *, silent_s: float = 0.0
@@ -251,7 +251,7 @@ class RecordingInProgress:
         )
 
     def _open_gate(self, by: str) -> float:
-        position_s = self._services.relay.open_gate(self._tap)
+        position_s = self._services.relay.taps.open_gate(self._tap)
         self._begin_segment(position_s, SegmentKind.RECORDING, "", by)
         return position_s
 

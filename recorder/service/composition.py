@@ -136,7 +136,7 @@ def make_writer(config: Config, relay: Relay, on_failure: Callable[[str, Excepti
         on_failure: Told which recording cannot be written, and why.
     """
     options = WriterOptions(max_recordings=config.limits.max_calls)
-    return PausableWriter(relay, on_failure=on_failure, options=options)
+    return PausableWriter(relay.taps, on_failure=on_failure, options=options)
 
 
 def make_resolver(config: Config, on_change: Callable[[], None]) -> Resolver:

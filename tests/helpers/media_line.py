@@ -107,8 +107,8 @@ def line_of(
 ) -> Iterator[Line]:
     with Peer(relay, codec) as a, Peer(relay, other) as b:
         relay.bridge(a.leg, b.leg)
-        relay.detect_tones(a.leg, True)
-        relay.set_dtmf(a.leg, policy)
+        relay.legs.detect_tones(a.leg, True)
+        relay.legs.set_dtmf(a.leg, policy)
         yield Line(relay, a, b)
         relay.close_leg(a.leg)
         relay.close_leg(b.leg)

@@ -36,7 +36,7 @@ with Relay(options) as relay:
     relay.bridge(*legs)
     print(json.dumps([relay.local_address(leg).rtp_port for leg in legs]), flush=True)
     for _ in sys.stdin:
-        received = relay.statistics(legs[0]).received
+        received = relay.legs.statistics(legs[0]).received
         print(json.dumps({**relay.counters(), "of_the_first": received}), flush=True)
 """
 

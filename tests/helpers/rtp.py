@@ -178,7 +178,7 @@ def eventually(probe: Callable[[], T | None], what: str, *, timeout_s: float = P
 def kept_of_tap(relay: Relay, tap: TapId, *, is_final: bool = True) -> dict[Channel, dict[int, int]]:
     """Drain a tap and return byte by position of each channel."""
     out = bytearray(1 << 18)
-    length, has_more = relay.drain(tap, out, is_final=is_final)
+    length, has_more = relay.taps.drain(tap, out, is_final=is_final)
     assert not has_more
     kept: dict[Channel, dict[int, int]] = {channel: {} for channel in Channel}
     for run in decode_block(bytes(out[:length])):

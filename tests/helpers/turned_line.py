@@ -85,7 +85,7 @@ class Line:
 
     def open_tap(self, other: LegId | None = None) -> None:
         """Begin to record the leg."""
-        self.tap = self.relay.open_tap(self.leg, other, TapOptions(look_back_s=5.0))
+        self.tap = self.relay.taps.open(self.leg, other, TapOptions(look_back_s=5.0))
 
     def listen(self, expected: Source | None, networks: tuple[str, ...] = ("127.0.0.0/8",), **changes: object) -> None:
         """Make the leg one that listens to a source."""
@@ -116,13 +116,13 @@ class Line:
         """Return how many bytes of each value the tap has, and end it."""
         assert self.tap is not None
         out = bytearray(1 << 20)
-        length, has_more = self.relay.drain(self.tap, out, is_final=True)
+        length, has_more = self.relay.taps.drain(self.tap, out, is_final=True)
         assert not has_more
         counts: dict[int, int] = {}
         for run in decode(bytes(out[:length])):
             for value in run:
                 counts[value] = counts.get(value, 0) + 1
-        self.relay.release_tap(self.tap)
+        self.relay.taps.release(self.tap)
         return counts
 
     @property

@@ -83,7 +83,7 @@ def test_swallowed_digits_leave_no_gap(
     pair: tuple[Peer, Peer], relay: Relay, policy: DtmfPolicy, name: str | None
 ) -> None:
     a, b = pair
-    relay.set_dtmf(a.leg, policy)
+    relay.legs.set_dtmf(a.leg, policy)
     a.snd(2, 320)
     before = b.rcv("before")
     at = a.snd_digit(3, 480, "7")
@@ -93,12 +93,12 @@ def test_swallowed_digits_leave_no_gap(
     assert (after.sequence - before.sequence) % 65536 == 1
     assert (after.timestamp - before.timestamp) % (1 << 32) == 1120
     assert next_events(relay, 1, "report") == [DigitPressed(leg=a.leg, digit=name, source=RFC4733)]
-    assert relay.statistics(a.leg).digits == 1
+    assert relay.legs.statistics(a.leg).digits == 1
 
 
 def test_a_late_packet_keeps_its_number_across_a_swallowed_digit(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, b = pair
-    relay.set_dtmf(a.leg, DtmfPolicy.SWALLOW)
+    relay.legs.set_dtmf(a.leg, DtmfPolicy.SWALLOW)
     a.snd(2, 320)
     base = b.rcv("before").sequence
     at = a.snd_digit(4, 640, "7")
@@ -110,7 +110,7 @@ def test_a_late_packet_keeps_its_number_across_a_swallowed_digit(pair: tuple[Pee
 
 def test_a_control_sequence_is_swallowed_whole(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, b = pair
-    relay.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1", "*2"))
+    relay.legs.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1", "*2"))
     at = a.snd_digit(2, 320, "*")
     at = a.snd_digit(at, 2000, "1")
     assert next_events(relay, 1, "control") == [ControlPressed(leg=a.leg, keys="*1", source=RFC4733)]
@@ -122,7 +122,7 @@ def test_a_control_sequence_is_swallowed_whole(pair: tuple[Peer, Peer], relay: R
 
 def test_any_other_key_replays_the_star_in_order(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, b = pair
-    relay.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1",))
+    relay.legs.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1",))
     at = a.snd_digit(2, 320, "*")
     at = a.snd_digit(at, 2000, "5")
     a.snd_digit(at, 4000, "6")
@@ -133,7 +133,7 @@ def test_any_other_key_replays_the_star_in_order(pair: tuple[Peer, Peer], relay:
 
 def test_a_star_alone_goes_on_after_its_time(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, b = pair
-    relay.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1",))
+    relay.legs.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1",))
     began = time.monotonic()
     a.snd_digit(2, 320, "*")
     assert rcv_key(b, "star") == ("*", 800)
@@ -143,7 +143,7 @@ def test_a_star_alone_goes_on_after_its_time(pair: tuple[Peer, Peer], relay: Rel
 
 def test_two_stars_and_a_control_key(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, b = pair
-    relay.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1",))
+    relay.legs.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1",))
     at = a.snd_digit(2, 320, "*")
     at = a.snd_digit(at, 2000, "*")
     a.snd_digit(at, 4000, "1")
@@ -162,13 +162,13 @@ def test_a_digit_whose_ends_are_lost_is_still_one(pair: tuple[Peer, Peer], relay
     a.snd_event(3, 4000, "4", 160)
     a.snd_digit(4, 8000, "4")
     assert len(next_events(relay, 2, "by the next")) == 2
-    assert relay.statistics(a.leg).digits == 3
+    assert relay.legs.statistics(a.leg).digits == 3
 
 
 @pytest.mark.parametrize("step", [160 * 30, 8000 * 60])
 def test_keys_count_after_a_clock_has_stepped_back(pair: tuple[Peer, Peer], relay: Relay, step: int) -> None:
     a, _ = pair
-    relay.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1", "*2"))
+    relay.legs.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1", "*2"))
     at = a.snd_digit(2, 8000 * 90, "*")
     at = a.snd_digit(at, 8000 * 90 + 1600, "1")
     at = a.snd_digit(at, 8000 * 90 + 3200 - step, "*")
@@ -187,20 +187,20 @@ def test_what_comes_late_or_again_of_an_event_is_no_key(pair: tuple[Peer, Peer],
     a.snd_event(40, 8000, "1", 800, is_end=True)
     a.snd_digit(41, 20_000, "3")
     assert next_events(relay, 3, "each once") == [DigitPressed(leg=a.leg, digit=key, source=RFC4733) for key in "123"]
-    assert relay.statistics(a.leg).digits == 3
+    assert relay.legs.statistics(a.leg).digits == 3
 
 
 def test_malformed_events_are_dropped(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, b = pair
     a.snd(2, 320, b"\x05\x8a", pt=EVENT_PT)
     b.rcv_none("two bytes")
-    assert relay.statistics(a.leg).digits == 0
+    assert relay.legs.statistics(a.leg).digits == 0
 
 
 def test_we_send_digits_and_voice_goes_on(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, b = pair
-    relay.send_dtmf(b.leg, "#", 100)
-    relay.send_dtmf(b.leg, "0", 60)
+    relay.legs.send_dtmf(b.leg, "#", 100)
+    relay.legs.send_dtmf(b.leg, "0", 60)
     assert [rcv_key(b, "#"), rcv_key(b, "0")] == [("#", 800), ("0", 480)]
     time.sleep(0.06)
     a.snd(2, 320)
@@ -208,7 +208,7 @@ def test_we_send_digits_and_voice_goes_on(pair: tuple[Peer, Peer], relay: Relay)
     b.configure(events=None)
     for digit in ("1", "x", "", "12"):
         with pytest.raises(ValueError, match="send_dtmf"):
-            relay.send_dtmf(b.leg, digit)
+            relay.legs.send_dtmf(b.leg, digit)
 
 
 def tone(low: float, high: float, seconds: float) -> bytes:
@@ -232,8 +232,8 @@ QUIET = b"\xd5" * 1600
 
 def test_tones_in_band_are_digits_and_control_sequences(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, _ = pair
-    relay.detect_tones(a.leg, True)
-    relay.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1",))
+    relay.legs.detect_tones(a.leg, True)
+    relay.legs.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1",))
     inject(relay, a, QUIET + tone(*STAR, 0.1) + QUIET + tone(*ONE, 0.1) + QUIET, 0)
     inband = DigitSource.INBAND
     assert next_events(relay, 2, "star, then the sequence") == [
@@ -244,23 +244,23 @@ def test_tones_in_band_are_digits_and_control_sequences(pair: tuple[Peer, Peer],
 
 def test_an_echo_of_the_caller_is_no_key_of_the_officer(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, b = pair
-    tap = relay.open_tap(a.leg, b.leg, TapOptions())
+    tap = relay.taps.open(a.leg, b.leg, TapOptions())
     for peer in pair:
-        relay.detect_tones(peer.leg, True)
-    relay.set_dtmf(a.leg, DtmfPolicy.MASK)
+        relay.legs.detect_tones(peer.leg, True)
+    relay.legs.set_dtmf(a.leg, DtmfPolicy.MASK)
     sound = QUIET + tone(*ONE, 0.1) + QUIET
     inject(relay, a, sound, 0)
     inject(relay, b, sound, 160)
     assert next_events(relay, 1, "the caller's") == [DigitPressed(leg=a.leg, digit=None, source=DigitSource.INBAND)]
     inject(relay, b, sound, 16_000)
     assert next_events(relay, 1, "the officer's own") == [DigitPressed(leg=b.leg, digit="1", source=DigitSource.INBAND)]
-    relay.release_tap(tap)
+    relay.taps.release(tap)
 
 
 def test_a_tone_held_longer_than_the_look_back_is_silenced_as_it_goes(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, b = pair
     core = relay._core
-    relay.detect_tones(a.leg, True)
+    relay.legs.detect_tones(a.leg, True)
     tap = core.open_tap(a.leg, b.leg, look_back_ticks=4000, ring_ticks=1 << 15, now_ns=10**9)
     sound = QUIET * 2 + tone(*ONE, 2.0) + QUIET * 4
     kept = 0
@@ -281,7 +281,7 @@ def test_a_tone_after_the_senders_clock_stepped_back_is_heard_and_silenced(
 ) -> None:
     a, b = pair
     core = relay._core
-    relay.detect_tones(a.leg, True)
+    relay.legs.detect_tones(a.leg, True)
     tap = core.open_tap(a.leg, b.leg, look_back_ticks=16_000, ring_ticks=1 << 16, now_ns=10**9)
     at = inject(relay, a, b"\xd5" * 8000, 0, ahead=ticks)
     inject(relay, a, QUIET + tone(*ONE, 0.1) + QUIET * 2, at)
@@ -296,7 +296,7 @@ def test_a_tone_after_the_senders_clock_stepped_back_is_heard_and_silenced(
 @pytest.mark.parametrize(("frequency", "kind"), [(1100.0, "cng"), (2100.0, "ced")])
 def test_fax_is_heard(pair: tuple[Peer, Peer], relay: Relay, frequency: float, kind: str) -> None:
     a, _ = pair
-    relay.detect_tones(a.leg, True)
+    relay.legs.detect_tones(a.leg, True)
     inject(relay, a, QUIET + tone(frequency, 0, 0.6 if kind == "cng" else 3.0) + QUIET * 5, 0)
     assert next_events(relay, 1, kind) == [FaxHeard(leg=a.leg, kind=kind)]
 
@@ -304,46 +304,46 @@ def test_fax_is_heard(pair: tuple[Peer, Peer], relay: Relay, frequency: float, k
 def test_our_digits_go_before_a_prompt_which_is_still_whole(pair: tuple[Peer, Peer], relay: Relay) -> None:
     _, b = pair
     audio = b"p" * 480
-    relay.send_dtmf(b.leg, "9", 40)
-    relay.play(b.leg, Prompt(name="p", audio=dict.fromkeys(Codec, audio)), tag=1)
+    relay.legs.send_dtmf(b.leg, "9", 40)
+    relay.legs.play(b.leg, Prompt(name="p", audio=dict.fromkeys(Codec, audio)), tag=1)
     assert rcv_key(b, "digit") == ("9", 320)
     assert [b.rcv(f"frame {i}").payload for i in range(3)] == [b"p" * 160] * 3
 
 
 def test_a_voice_is_reported_while_it_is_asked_for(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, _ = pair
-    relay.detect_tones(a.leg, True)
+    relay.legs.detect_tones(a.leg, True)
     rng = np.random.default_rng(2)
     gains = np.repeat(10 ** (rng.uniform(-20, 0, 100) / 20), 160)
     speech = encode(Codec.PCMA, (gains * rng.standard_normal(len(gains)) * 3000).astype(np.int16))
     at = inject(relay, a, speech, 0)
     assert relay.events() == [], "nobody has asked"
-    relay.report_voice(a.leg, True)
+    relay.legs.report_voice(a.leg, True)
     at = inject(relay, a, tone(2100.0, 0, 1.0), at)
     assert relay.events() == []
     at = inject(relay, a, speech, at)
     heard = relay.events()
     assert set(heard) == {VoiceHeard(leg=a.leg)}
     assert 3 <= len(heard) <= 7, "every 0.3 s of 2 s"
-    relay.report_voice(a.leg, False)
+    relay.legs.report_voice(a.leg, False)
     inject(relay, a, speech, at)
     assert relay.events() == []
 
 
 def test_what_a_tone_silences_is_told_once(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, b = pair
-    relay.detect_tones(a.leg, True)
-    tap = relay.open_tap(a.leg, b.leg, TapOptions(look_back_s=5.0), opened_ns=10**9)
+    relay.legs.detect_tones(a.leg, True)
+    tap = relay.taps.open(a.leg, b.leg, TapOptions(look_back_s=5.0), opened_ns=10**9)
     at = inject(relay, a, QUIET * 10, 0)
     begin = at
     at = inject(relay, a, tone(*ONE, 0.1) + QUIET * 10, at)
-    ((start, end),) = relay.silenced(tap)
+    ((start, end),) = relay.taps.silenced(tap)
     assert begin - 1600 - 3 * 102 <= start <= begin - 1600 + 160
     assert begin + 800 + 1600 - 160 <= end <= begin + 800 + 1600 + 3 * 102
-    assert relay.silenced(tap) == []
-    relay.mask(tap, 10.0, 10.5)
-    relay.mask(tap, 10.25, 11.0)
-    assert relay.silenced(tap) == [(80_000, 88_000)]
-    relay.release_tap(tap)
+    assert relay.taps.silenced(tap) == []
+    relay.taps.mask(tap, 10.0, 10.5)
+    relay.taps.mask(tap, 10.25, 11.0)
+    assert relay.taps.silenced(tap) == [(80_000, 88_000)]
+    relay.taps.release(tap)
     with pytest.raises(KeyError):
-        relay.silenced(tap)
+        relay.taps.silenced(tap)

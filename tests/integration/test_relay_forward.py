@@ -88,7 +88,7 @@ def test_a_peer_may_change_between_the_codecs_that_were_settled(relay: Relay, co
     with Peer(relay, codec) as a, Peer(relay, codec) as b:
         a.configure(more=(PayloadFormat(codec=other, send_pt=int(other), receive_pt=96),))
         relay.bridge(a.leg, b.leg)
-        tap = relay.open_tap(a.leg, b.leg, TapOptions(look_back_s=0.5))
+        tap = relay.taps.open(a.leg, b.leg, TapOptions(look_back_s=0.5))
         payload = bytes(range(160))
         got = []
         for i in range(60):
@@ -99,11 +99,11 @@ def test_a_peer_may_change_between_the_codecs_that_were_settled(relay: Relay, co
         assert len({(one.sequence - i) % 65536 for i, one in enumerate(got)}) == 1
         assert len({(one.timestamp - 160 * i) % (1 << 32) for i, one in enumerate(got)}) == 1
         out = bytearray(1 << 20)
-        length, _ = relay.drain(tap, out, is_final=True)
+        length, _ = relay.taps.drain(tap, out, is_final=True)
         runs = [one for one in decode_block(bytes(out[:length])) if isinstance(one, AudioRun)]
         assert b"".join(one.payload for one in runs) == payload * 60
         assert [(one.codec, len(one.payload)) for one in runs] == [(codec, 1600), (other, 1600)] * 3
-        relay.release_tap(tap)
+        relay.taps.release(tap)
 
 
 def test_what_cannot_be_converted_goes_on_as_it_is_where_the_other_side_takes_it(relay: Relay) -> None:
@@ -134,7 +134,7 @@ def test_loss_reordering_and_duplicates_stay_visible(pair: tuple[Peer, Peer], re
         a.snd(sequence, 160 * sequence)
     got = [b.rcv(f"sequence {sequence}").sequence for sequence in sent]
     assert [(sequence - got[0]) % 65536 for sequence in got] == [0, 1, 3, 2, 2, 10]
-    assert relay.statistics(a.leg).lost == 11 - 6
+    assert relay.legs.statistics(a.leg).lost == 11 - 6
 
 
 def test_a_new_stream_goes_on_by_one_with_marker_and_wall_clock(pair: tuple[Peer, Peer]) -> None:
@@ -187,7 +187,7 @@ def test_foreign_sources_and_foreign_payloads_are_dropped(pair: tuple[Peer, Peer
     for junk in (b"", b"\x80", b"\x80\x08" + bytes(9), b"\x00" * 40, b"\xbf\x08" + b"\xff" * 20, bytes(2049)):
         a.snd_raw(junk)
     b.rcv_none("what no rule lets in")
-    assert relay.statistics(a.leg).dropped == 9
+    assert relay.legs.statistics(a.leg).dropped == 9
     a.snd(4, 640)
     b.rcv("the call goes on")
 
@@ -203,10 +203,10 @@ def test_a_muted_leg_is_not_heard_and_comes_back_with_marker(pair: tuple[Peer, P
     a, b = pair
     a.snd(1, 160)
     before = b.rcv("before")
-    relay.mute(a.leg, True)
+    relay.legs.mute(a.leg, True)
     a.snd(2, 320)
     b.rcv_none("muted")
-    relay.mute(a.leg, False)
+    relay.legs.mute(a.leg, False)
     a.snd(3, 480)
     after = b.rcv("after")
     assert (after.sequence - before.sequence) % 65536 == 1
@@ -216,11 +216,11 @@ def test_a_muted_leg_is_not_heard_and_comes_back_with_marker(pair: tuple[Peer, P
 def test_a_leg_without_address_takes_its_first_source_only(relay: Relay) -> None:
     with Peer(relay, is_known=False) as a:
         a.snd(1, 160)
-        eventually(lambda: relay.statistics(a.leg).received == 1, "first source")
+        eventually(lambda: relay.legs.statistics(a.leg).received == 1, "first source")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
             stranger.bind(("127.0.0.1", 0))
             a.snd(2, 320, source=stranger)
-        eventually(lambda: relay.statistics(a.leg).dropped == 1, "second source")
+        eventually(lambda: relay.legs.statistics(a.leg).dropped == 1, "second source")
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_a_leg_without_address_hears_only_its_networks(relay: Relay, networks: t
         client.bind(("127.0.0.9", 0))
         a.snd(1, 160, source=client)
         a.snd(2, 320, source=client)
-        count = relay.statistics
+        count = relay.legs.statistics
         eventually(lambda: count(a.leg).received == 2 if is_heard else count(a.leg).dropped == 2, "two packets")
         a.configure(is_known=False)  # a new one may be anywhere
         a.snd(3, 480)
@@ -271,7 +271,7 @@ def test_a_prompt_is_paced_counted_and_followed_by_a_marked_packet(pair: tuple[P
     notice = prompt(15)
     a.snd(1, 160)
     before = b.rcv("before the prompt")
-    relay.play(b.leg, notice, tag=9)
+    relay.legs.play(b.leg, notice, tag=9)
     came, packets = [], []
     for i in range(15):
         packets.append(b.rcv(f"frame {i}", payload=notice.audio[Codec.PCMA][160 * i : 160 * i + 160]))
@@ -294,7 +294,7 @@ def test_a_prompt_is_paced_counted_and_followed_by_a_marked_packet(pair: tuple[P
 
 def test_a_prompt_to_a_held_leg_is_not_complete(relay: Relay) -> None:
     with Peer(relay) as a:
-        relay.play(a.leg, prompt(5), tag=1)
+        relay.legs.play(a.leg, prompt(5), tag=1)
         a.rcv("first frame")
         a.configure(sends=False)
         (ended,) = next_events(relay, 1, "end")
@@ -305,11 +305,11 @@ def test_a_prompt_to_a_held_leg_is_not_complete(relay: Relay) -> None:
 
 def test_a_loop_runs_until_stopped_and_a_new_prompt_ends_the_old(relay: Relay) -> None:
     with Peer(relay) as a:
-        relay.play(a.leg, prompt(1), tag=1, loop=True)
+        relay.legs.play(a.leg, prompt(1), tag=1, loop=True)
         for i in range(4):
             a.rcv(f"turn {i}", payload=prompt(1).audio[Codec.PCMA])
-        relay.play(a.leg, prompt(3), tag=2)
-        relay.stop(a.leg)
+        relay.legs.play(a.leg, prompt(3), tag=2)
+        relay.legs.stop(a.leg)
         first, second = next_events(relay, 2, "both ends")
         assert isinstance(first, PromptEnded)
         assert isinstance(second, PromptEnded)
@@ -347,9 +347,9 @@ def test_our_rtcp_and_theirs(pair: tuple[Peer, Peer], relay: Relay) -> None:
     for junk in garbage:
         b.rtcp.sendto(junk, to)
     eventually(lambda: relay.counters()["rtcp_malformed"] == len(garbage), "garbage is counted")
-    assert relay.statistics(b.leg).remote_lost is None
+    assert relay.legs.statistics(b.leg).remote_lost is None
     b.rtcp.sendto(good * 2, to)
-    eventually(lambda: relay.statistics(b.leg).remote_lost == 3, "reported loss")
+    eventually(lambda: relay.legs.statistics(b.leg).remote_lost == 3, "reported loss")
 
 
 @pytest.mark.slow
@@ -380,7 +380,7 @@ def test_two_hundred_legs_leave_no_descriptor(relay: Relay) -> None:
         for leg in legs:
             relay.close_leg(leg)
             with pytest.raises(KeyError):
-                relay.statistics(leg)
+                relay.legs.statistics(leg)
     assert len(seen) == 400
     assert len(list(fds.iterdir())) == before
 

@@ -54,7 +54,7 @@ def settle(speaker: Peer, hearer: Peer, first: int = 0) -> int:
 
 def counted(peer: Peer) -> dict[str, int]:
     """Return the counters of its relay, with all that the kernel has relayed up to now."""
-    peer.relay.statistics(peer.leg)  # which looks at what has come since the last look
+    peer.relay.legs.statistics(peer.leg)  # which looks at what has come since the last look
     return peer.relay.counters()
 
 
@@ -115,9 +115,9 @@ def test_what_is_lost_late_or_twice_is_seen_as_by_sockets(
             time.sleep(max(0.0, began + 0.003 * i - time.monotonic()))
             a.snd(number, 24 * i + 240 * (i % 2), frame(number))
             b.rcv(f"packet {number}", payload=frame(number))
-        statistics, counters = relay.statistics(a.leg), counted(a)
+        statistics, counters = relay.legs.statistics(a.leg), counted(a)
         assert (statistics.received, statistics.lost, statistics.dropped) == (191, 200 - 191, 0)
-        assert relay.statistics(b.leg).sent == 191
+        assert relay.legs.statistics(b.leg).sent == 191
         assert 25 < statistics.jitter_ms < 35
         assert (counters["relayed"] > 150) == bool(kernel_interfaces)
 
@@ -208,10 +208,10 @@ def test_nothing_is_relayed_of_a_payload_type_that_is_no_longer_negotiated(pair:
     first = settle(a, b)
     a.codec = Codec.PCMU
     a.configure()  # which its peer takes no notice of
-    before, dropped = counted(a), a.relay.statistics(a.leg).dropped
+    before, dropped = counted(a), a.relay.legs.statistics(a.leg).dropped
     for count, number in enumerate(range(first, first + 20), dropped + 1):
         a.snd(number, 160 * number, frame(number), pt=8)
-        eventually(lambda count=count: a.relay.statistics(a.leg).dropped == count, f"frame {number} dropped")  # type: ignore[misc]
+        eventually(lambda count=count: a.relay.legs.statistics(a.leg).dropped == count, f"frame {number} dropped")  # type: ignore[misc]
     b.rcv_none("what the recording does not have either")
     after = counted(a)
     assert after["relayed"] == before["relayed"]
@@ -233,7 +233,7 @@ def test_a_strangers_packets_do_not_pass(pair: tuple[Peer, Peer], relay: Relay) 
             b.rcv(f"frame {number}", payload=frame(number))
     b.rcv_none("no more than that")
     after = counted(a)
-    assert relay.statistics(a.leg).dropped == 30
+    assert relay.legs.statistics(a.leg).dropped == 30
     assert after["received"] - before["received"] == 300
     assert after["relayed"] - before["relayed"] > 200
 
@@ -244,7 +244,7 @@ def test_a_prompt_in_the_middle_leaves_no_number_out_and_uses_none_twice(pair: t
     for turn in range(3):
         audio = random.Random(turn).randbytes(160 * 3)
         say(a, range(number, number + 20))
-        relay.play(b.leg, Prompt(name="notice", audio=dict.fromkeys(Codec, audio)), tag=turn)
+        relay.legs.play(b.leg, Prompt(name="notice", audio=dict.fromkeys(Codec, audio)), tag=turn)
         say(a, range(number + 20, number + 40))
         got = [b.rcv(f"frame {i}", payload=frame(number + i)) for i in range(20)]
         got += [b.rcv(f"prompt {i}", payload=audio[160 * i : 160 * i + 160]) for i in range(3)]
@@ -258,7 +258,7 @@ def test_a_prompt_in_the_middle_leaves_no_number_out_and_uses_none_twice(pair: t
 
 
 ACTS: dict[str, Callable[[Relay, Peer, Peer], None]] = {
-    "mute": lambda relay, a, b: relay.mute(a.leg, True),
+    "mute": lambda relay, a, b: relay.legs.mute(a.leg, True),
     "unbridge": lambda relay, a, b: relay.unbridge(a.leg),
     "unbridge the other": lambda relay, a, b: relay.unbridge(b.leg),
     "close": lambda relay, a, b: relay.close_leg(a.leg),
@@ -284,7 +284,7 @@ def test_nothing_goes_on_once_it_was_stopped(pair: tuple[Peer, Peer], relay: Rel
 
 def test_what_came_before_a_pause_is_kept_and_nothing_of_the_pause(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, b = pair
-    tap = relay.open_tap(a.leg, b.leg, TapOptions(look_back_s=60.0))
+    tap = relay.taps.open(a.leg, b.leg, TapOptions(look_back_s=60.0))
     first = settle(a, b)
     before = relayed(a)
     began, starved = time.monotonic(), waited_s(os.getpid())
@@ -296,12 +296,12 @@ def test_what_came_before_a_pause_is_kept_and_nothing_of_the_pause(pair: tuple[P
             a.snd(number, 160 * number, payload)
 
     talk(speech[0], range(first, first + 30))
-    relay.close_gate(tap, 0.2)
+    relay.taps.close_gate(tap, 0.2)
     late = max(0, round((time.monotonic() - began - 30 * 0.02) * 8000))  # what was said less in the last 200 ms
     talk(speech[1], range(first + 30, first + 50))
-    relay.open_gate(tap)
+    relay.taps.open_gate(tap)
     talk(speech[2], range(first + 50, first + 100))
-    assert relay.statistics(a.leg).received == first + 100
+    assert relay.legs.statistics(a.leg).received == first + 100
     # While the media thread gets no CPU the kernel relays nothing, as for a daemon that has stopped.
     unserved_s = max(waited - starved.get(thread, 0.0) for thread, waited in waited_s(os.getpid()).items())
     assert relayed(a) - before > 90 - unserved_s / 0.02
@@ -328,7 +328,7 @@ def test_each_media_thread_has_its_own() -> None:
                 say(a, range(first + i, first + i + 1))
                 b.rcv(f"frame {i}", payload=frame(first + i))
         for a, b, first in calls:
-            assert relay.statistics(a.leg).received == relay.statistics(b.leg).sent == first + 200
+            assert relay.legs.statistics(a.leg).received == relay.legs.statistics(b.leg).sent == first + 200
         assert relay.counters()["relayed"] > 380
 
 
@@ -369,6 +369,6 @@ def test_only_the_signalled_source_is_relayed_by_the_kernel(pair: tuple[Peer, Pe
         eventually(lambda: is_relayed(10), "the kernel relays what comes from the signalled address")
         settled = relayed(a)
         say(a, range(100, 150))
-        eventually(lambda: relay.statistics(a.leg).refused == 100, "the other address is heard no more")
+        eventually(lambda: relay.legs.statistics(a.leg).refused == 100, "the other address is heard no more")
         b.rcv_none("what it sends now")
         eventually(lambda: is_relayed(settled + 10), "and goes on to")

@@ -40,7 +40,7 @@ def relay(kernel_interfaces: tuple[str, ...]) -> Iterator[Relay]:
 def pair(relay: Relay) -> Iterator[tuple[Peer, Peer]]:
     with Peer(relay) as caller, Peer(relay) as officer:
         relay.bridge(caller.leg, officer.leg)
-        relay.detect_tones(officer.leg, True)
+        relay.legs.detect_tones(officer.leg, True)
         yield caller, officer
 
 
@@ -73,7 +73,7 @@ def sounds(audio: dict[int, int], start: int, end: int) -> int:
 
 
 def relayed(relay: Relay, peer: Peer) -> int:
-    relay.statistics(peer.leg)  # which looks at what has come since the last look
+    relay.legs.statistics(peer.leg)  # which looks at what has come since the last look
     return relay.counters()["relayed"]
 
 
@@ -82,8 +82,8 @@ def test_a_secret_entry_reaches_neither_the_caller_nor_the_recording(
     pair: tuple[Peer, Peer], relay: Relay, kernel_interfaces: tuple[str, ...], tone_s: float
 ) -> None:
     caller, officer = pair
-    relay.set_dtmf(officer.leg, DtmfPolicy.HOLD_STAR, ("*1",), ("*9",))
-    tap = relay.open_tap(caller.leg, officer.leg, TapOptions(look_back_s=60.0))
+    relay.legs.set_dtmf(officer.leg, DtmfPolicy.HOLD_STAR, ("*1",), ("*9",))
+    tap = relay.taps.open(caller.leg, officer.leg, TapOptions(look_back_s=60.0))
     voice = coded(Codec.PCMA, "1", 0.5, 0, 0)
     entry, spans = spoken(Codec.PCMA, "*92468#", tone_s, 0.06)
     spans = [(start + len(voice), end + len(voice)) for start, end in spans]
@@ -109,7 +109,7 @@ def test_keys_control_as_early_as_with_sockets(
     pair: tuple[Peer, Peer], relay: Relay, kernel_interfaces: tuple[str, ...]
 ) -> None:
     caller, officer = pair
-    relay.set_dtmf(officer.leg, DtmfPolicy.HOLD_STAR, ("*1",))
+    relay.legs.set_dtmf(officer.leg, DtmfPolicy.HOLD_STAR, ("*1",))
     audio, _ = spoken(Codec.PCMA, "*1", 0.1, 0.1)
     voice = coded(Codec.PCMA, "1", 0.5, 0, 0)
     speak(officer, voice + audio)
@@ -127,7 +127,7 @@ def test_a_masked_leg_is_not_relayed(pair: tuple[Peer, Peer], relay: Relay) -> N
     audio, _ = spoken(Codec.PCMA, "57", 0.1, 0.1)
     speak(officer, voice)
     before = relayed(relay, officer)
-    relay.set_dtmf(officer.leg, DtmfPolicy.MASK)
+    relay.legs.set_dtmf(officer.leg, DtmfPolicy.MASK)
     speak(officer, voice + audio)
     assert [event.digit for event in next_events(relay, 2, "keys") if isinstance(event, DigitPressed)] == [None] * 2
     assert relayed(relay, officer) == before

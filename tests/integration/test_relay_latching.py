@@ -40,12 +40,12 @@ def recorded(line: Line, sources: Sources) -> Sources:
 def test_what_another_sent_is_taken_back_when_the_signalled_address_speaks(line: Line, recorded: Sources) -> None:
     client, stale, _ = recorded
     line.pass_ms(3000, stale)
-    assert line.relay.statistics(line.leg).received == 150, "nothing comes from there, so another is heard"
+    assert line.relay.legs.statistics(line.leg).received == 150, "nothing comes from there, so another is heard"
     assert line.refused == []
     line.pass_ms(1000, stale, client)
     (first,) = line.refused
     assert (first.leg, first.ip, first.port, first.packets) == (line.leg, stale.ip, stale.port, 151)
-    assert line.relay.statistics(line.leg).refused == 200
+    assert line.relay.legs.statistics(line.leg).refused == 200
     assert line.relay.counters()["refused"] == 200
     line.pass_ms(3000, client)
     assert line.kept() == {client.value: 200 * FRAME}, "no byte of the other, and all of the client"
@@ -70,7 +70,7 @@ def test_a_payload_type_that_was_not_settled_makes_nobody_heard(line: Line, reco
         line.now_ms += 20
     assert line.kept() == {phone.value: 25 * FRAME}, "a phone behind a NAT, whose address nobody could signal"
     assert [(one.ip, one.port) for one in line.refused] == [(stray.ip, stray.port)]
-    assert line.relay.statistics(line.leg).refused == 50
+    assert line.relay.legs.statistics(line.leg).refused == 50
 
 
 def test_a_source_that_goes_quiet_makes_room_for_the_next(line: Line, recorded: Sources) -> None:
@@ -78,7 +78,7 @@ def test_a_source_that_goes_quiet_makes_room_for_the_next(line: Line, recorded: 
     line.pass_ms(500, first)
     line.pass_ms(960)
     line.send(second)
-    assert line.relay.statistics(line.leg).received == 25, "a second has not passed since the newest of the first"
+    assert line.relay.legs.statistics(line.leg).received == 25, "a second has not passed since the newest of the first"
     line.pass_ms(6000)
     line.pass_ms(400, second)
     assert line.kept() == {first.value: 25 * FRAME, second.value: 20 * FRAME}
@@ -119,7 +119,7 @@ def test_a_re_offer_keeps_who_is_heard_and_another_address_begins_anew(line: Lin
     line.pass_ms(200, other, phone)
     line.listen(None)
     line.pass_ms(200, other, phone)
-    assert line.relay.statistics(line.leg).received == 45
+    assert line.relay.legs.statistics(line.leg).received == 45
     line.listen(other)
     line.pass_ms(200, phone)
     line.pass_ms(200, phone, other)
@@ -133,7 +133,7 @@ def test_nobody_begins_to_be_heard_on_hold(line: Line, recorded: Sources) -> Non
     line.pass_ms(5000, stray)
     line.listen(client)
     line.pass_ms(60, stray)
-    assert line.relay.statistics(line.leg).received == 25, "nor is it heard at once when the hold ends"
+    assert line.relay.legs.statistics(line.leg).received == 25, "nor is it heard at once when the hold ends"
     line.pass_ms(400, client, stray)
     assert line.kept() == {client.value: 45 * FRAME}
 
@@ -153,7 +153,7 @@ def test_only_networks_of_the_client_are_heard(line: Line, sources: Sources) -> 
     line.pass_ms(400, far)
     line.pass_ms(400, near)
     assert line.kept() == {near.value: 20 * FRAME}
-    assert line.relay.statistics(line.leg).refused == 20
+    assert line.relay.legs.statistics(line.leg).refused == 20
 
 
 @pytest.fixture
@@ -251,9 +251,9 @@ def test_a_rival_is_heard_once_the_signalled_address_was_silent_for_five_seconds
     client, other, _ = recorded
     line.pass_ms(500, client, other)
     line.pass_ms(4960, other)
-    assert line.relay.statistics(line.leg).received == 25
+    assert line.relay.legs.statistics(line.leg).received == 25
     line.pass_ms(1000, other)
-    assert line.relay.statistics(line.leg).received >= 25 + 48
+    assert line.relay.legs.statistics(line.leg).received >= 25 + 48
 
 
 @pytest.mark.parametrize(("payload_type", "payload"), [(13, b"\x40"), (8, b"")], ids=["comfort noise", "keep-alive"])

@@ -148,12 +148,12 @@ def test_a_bridge_that_ends_takes_what_waits_with_it(relay: Relay, line: Line) -
 
 def test_a_prompt_is_not_mixed_with_what_waited(relay: Relay, line: Line) -> None:
     line.send(b"\x40" * 800, 160)
-    relay.play(line.b.leg, Prompt(name="p", audio=dict.fromkeys(Codec, b"p" * 480)), tag=1)
+    relay.legs.play(line.b.leg, Prompt(name="p", audio=dict.fromkeys(Codec, b"p" * 480)), tag=1)
     before = len(line.got)
     line.now += 160
     line.inject(800, b"\x50" * 160)
     assert len(line.got) == before, "the prompt has the floor"
-    relay.stop(line.b.leg)
+    relay.legs.stop(line.b.leg)
     for i in range(6, 9):
         line.now += 160
         line.inject(160 * i, b"\x60" * 160)
@@ -165,7 +165,7 @@ def test_a_prompt_is_not_mixed_with_what_waited(relay: Relay, line: Line) -> Non
 def test_leaving_the_mask_sends_what_waits(relay: Relay, line: Line) -> None:
     line.send(b"\x40" * 800, 160)
     assert len(line.got) == 3
-    relay.set_dtmf(line.a.leg, DtmfPolicy.PASS)
+    relay.legs.set_dtmf(line.a.leg, DtmfPolicy.PASS)
     line.collect()
     assert len(line.got) == 5
     line.now += 160

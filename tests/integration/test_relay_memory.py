@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from audio.blocks import AudioRun, LostRange, decode_block
-from audio.relay import Relay, ring_ticks
+from audio.relay import Relay
+from audio.taps import ring_ticks
 from audio.types import AudioLost, Channel, Codec, LegMedia, MediaAddress, RelayOptions, TapId, TapOptions
 
 NS_PER_TICK = 125_000
@@ -147,16 +148,17 @@ def huge_pages() -> int:
 
 
 def test_the_rings_of_calls_lie_together_and_their_place_is_given_back(relay: Relay) -> None:
-    relay.release_tap(relay.open_tap(relay.open_leg(), None, TapOptions()))  # the tap keeps its place, its rings do not
+    # The tap keeps its place, its rings do not.
+    relay.taps.release(relay.taps.open(relay.open_leg(), None, TapOptions()))
     without = huge_pages()
-    taps = [relay.open_tap(relay.open_leg(), None, TapOptions()) for _ in range(21)]
+    taps = [relay.taps.open(relay.open_leg(), None, TapOptions()) for _ in range(21)]
     assert huge_pages() - without == 3, (
         "20 calls fill one with rings; a second one, and one for what goes with them all"
     )
     for tap in taps[:20]:
-        relay.release_tap(tap)
+        relay.taps.release(tap)
     assert huge_pages() - without == 2
-    relay.release_tap(taps[20])
+    relay.taps.release(taps[20])
     assert huge_pages() == without
 
 
@@ -168,7 +170,7 @@ relay = Relay(RelayOptions(ports=(41000, 41999), lock_memory=True))
 taps = 0
 try:
     while True:
-        relay.open_tap(relay.open_leg(), None, TapOptions())
+        relay.taps.open(relay.open_leg(), None, TapOptions())
         taps += 1
 except MemoryError:
     locked = next(line for line in open("/proc/self/status") if line.startswith("VmLck"))
@@ -198,9 +200,9 @@ legs = [relay.open_leg() for _ in range(21)]
 nobody = MediaAddress(ip="127.0.0.1", rtp_port=9, rtcp_port=9)
 relay.set_media(legs[0], LegMedia(remote=nobody, codec=Codec.PCMA, send_pt=8, receive_pt=8))
 for leg in legs[:20]:
-    relay.open_tap(leg, None, TapOptions())
+    relay.taps.open(leg, None, TapOptions())
 waiting.touch()
-other = threading.Thread(target=relay.open_tap, args=(legs[20], None, TapOptions()))
+other = threading.Thread(target=relay.taps.open, args=(legs[20], None, TapOptions()))
 other.start()
 while not begun.exists():
     time.sleep(0.001)

@@ -14,9 +14,9 @@ from tests.helpers.rtp import Peer
 def test_a_tap_counts_from_the_moment_that_it_is_given() -> None:
     with Relay(RelayOptions(ports=(41000, 41999), lock_memory=False)) as relay, Peer(relay) as a, Peer(relay) as b:
         since_ns = time.monotonic_ns() - 500_000_000
-        tap = relay.open_tap(a.leg, b.leg, TapOptions(look_back_s=5.0), opened_ns=since_ns)
+        tap = relay.taps.open(a.leg, b.leg, TapOptions(look_back_s=5.0), opened_ns=since_ns)
         before_s = (time.monotonic_ns() - since_ns) / 1e9
-        position_s = relay.position_s(tap)
+        position_s = relay.taps.position_s(tap)
         after_s = (time.monotonic_ns() - since_ns) / 1e9
         assert before_s - 0.001 <= position_s <= after_s
         assert position_s >= 0.5

@@ -37,7 +37,7 @@ def relay() -> Iterator[Relay]:
 @pytest.fixture
 def line(relay: Relay) -> Iterator[Line]:
     with line_of(relay, policy=DtmfPolicy.HOLD_STAR) as line:
-        relay.set_dtmf(line.a.leg, DtmfPolicy.HOLD_STAR, ("*1",), ("*9",))
+        relay.legs.set_dtmf(line.a.leg, DtmfPolicy.HOLD_STAR, ("*1",), ("*9",))
         yield line
 
 
@@ -57,7 +57,7 @@ def test_event_packets_of_an_entry_go_nowhere(relay: Relay, line: Line) -> None:
     press(line, "5", 16_000)
     assert {packet.payload_type for _, packet in line.got} == {EVENT_PT}
     assert relay.events() == [DigitPressed(leg=line.a.leg, digit="5", source=RFC4733)]
-    assert relay.statistics(line.a.leg).digits == 3, "two of the prefix and one after it"
+    assert relay.legs.statistics(line.a.leg).digits == 3, "two of the prefix and one after it"
 
 
 def test_the_prefix_counts_though_its_ends_are_lost(relay: Relay, line: Line) -> None:
@@ -79,12 +79,12 @@ def test_entries_that_are_none(relay: Relay, line: Line, keys: str, after: list[
 
 def test_new_rules_and_the_end_of_the_leg_break_an_entry_off(relay: Relay, line: Line) -> None:
     key_in(line, "*912")
-    relay.set_dtmf(line.a.leg, DtmfPolicy.HOLD_STAR, ("*1",), ("*9",))
+    relay.legs.set_dtmf(line.a.leg, DtmfPolicy.HOLD_STAR, ("*1",), ("*9",))
     assert relay.events() == [entered(line, "", RFC4733, is_complete=False)]
     with pytest.raises(ValueError, match="dtmf_policy"):
-        relay.set_dtmf(line.a.leg, DtmfPolicy.HOLD_STAR, ("*9",), ("*9",))
+        relay.legs.set_dtmf(line.a.leg, DtmfPolicy.HOLD_STAR, ("*9",), ("*9",))
     with Peer(relay) as third:
-        relay.set_dtmf(third.leg, DtmfPolicy.HOLD_STAR, (), ("*9",))
+        relay.legs.set_dtmf(third.leg, DtmfPolicy.HOLD_STAR, (), ("*9",))
         other = Line(relay, third, line.b)
         key_in(other, "*912")
         relay.close_leg(third.leg)
@@ -107,7 +107,7 @@ def test_tones_of_an_entry_reach_neither_the_other_side_nor_the_recording(
     relay: Relay, codec: Codec, tone_s: float, gap_s: float
 ) -> None:
     with line_of(relay, codec, codec, policy=DtmfPolicy.HOLD_STAR) as line:
-        relay.set_dtmf(line.a.leg, DtmfPolicy.HOLD_STAR, ("*1",), ("*9",))
+        relay.legs.set_dtmf(line.a.leg, DtmfPolicy.HOLD_STAR, ("*1",), ("*9",))
         core = relay._core
         tap = core.open_tap(line.b.leg, line.a.leg, look_back_ticks=8000, ring_ticks=1 << 16, now_ns=START_NS)
         audio, spans = spoken(codec, "*92468#", tone_s, gap_s)
@@ -138,7 +138,7 @@ def test_tones_of_an_entry_reach_neither_the_other_side_nor_the_recording(
 @pytest.mark.parametrize("codec", CODECS)
 def test_keys_in_band_control_on_every_codec(relay: Relay, codec: Codec) -> None:
     with line_of(relay, codec, codec, policy=DtmfPolicy.HOLD_STAR) as line:
-        relay.set_dtmf(line.a.leg, DtmfPolicy.HOLD_STAR, ("*1",))
+        relay.legs.set_dtmf(line.a.leg, DtmfPolicy.HOLD_STAR, ("*1",))
         line.send(spoken(codec, "*1", 0.1, 0.1)[0], 160)
         assert relay.events() == [
             DigitPressed(leg=line.a.leg, digit="*", source=INBAND),
@@ -170,8 +170,8 @@ def test_a_callers_tone_is_not_in_the_recording_on_any_codec(relay: Relay, codec
 def test_the_callers_tones_never_control_whatever_the_echo(relay: Relay, delay_ms: int, level: float) -> None:
     with line_of(relay, policy=DtmfPolicy.PASS) as line:
         officer = line.b
-        relay.detect_tones(officer.leg, True)
-        relay.set_dtmf(officer.leg, DtmfPolicy.HOLD_STAR, ("*1",), ("*9",))
+        relay.legs.detect_tones(officer.leg, True)
+        relay.legs.set_dtmf(officer.leg, DtmfPolicy.HOLD_STAR, ("*1",), ("*9",))
         core = relay._core
         tap = core.open_tap(line.a.leg, officer.leg, look_back_ticks=8000, ring_ticks=1 << 16, now_ns=START_NS)
         t = np.arange(800) / 8000

@@ -108,7 +108,7 @@ def test_every_suite_both_ways(relay: Relay, suite: SrtpSuite, mki: bytes) -> No
             data = a.rtp.recv(4096)
             sequence = int.from_bytes(data[2:4], "big")
             assert parse_rtp(heard.unprotect(data)).payload == payload[::-1], f"packet {sequence}"
-        assert relay.statistics(a.leg).unauthentic == 0
+        assert relay.legs.statistics(a.leg).unauthentic == 0
         relay.close_leg(a.leg)
         relay.close_leg(b.leg)
 
@@ -117,7 +117,7 @@ def test_both_sides_encrypted_and_recorded_to_the_byte(relay: Relay) -> None:
     """Round the corner of the sequence numbers, with loss, changes of order and both laws of G.711."""
     with Peer(relay, far=Far()) as a, Peer(relay, far=Far(SrtpSuite.AES_CM_128_HMAC_SHA1_32)) as b:
         relay.bridge(a.leg, b.leg)
-        tap = relay.open_tap(a.leg, b.leg, TapOptions(look_back_s=20.0))
+        tap = relay.taps.open(a.leg, b.leg, TapOptions(look_back_s=20.0))
         spoken = dict(zip(range(65524, 65548), frames(24), strict=True))
         order = [i for i in spoken if i not in {65527, 65536}]
         order[5], order[8] = order[8], order[5]
@@ -129,14 +129,14 @@ def test_both_sides_encrypted_and_recorded_to_the_byte(relay: Relay) -> None:
             a.rcv(f"packet {i} back", payload=spoken[i][::-1])
         kept = kept_of_tap(relay, tap)
         for channel, peer, step in ((Channel.LEFT, a, 1), (Channel.RIGHT, b, -1)):
-            assert relay.statistics(peer.leg).lost == 2
+            assert relay.legs.statistics(peer.leg).lost == 2
             start = min(kept[channel])
             assert kept[channel] == {
                 160 * (i - 65524) + start + at: value for i in order for at, value in enumerate(spoken[i][::step])
             }
-        relay.release_tap(tap)
+        relay.taps.release(tap)
         for peer in (a, b):
-            assert (relay.statistics(peer.leg).unauthentic, relay.statistics(peer.leg).replayed) == (0, 0)
+            assert (relay.legs.statistics(peer.leg).unauthentic, relay.legs.statistics(peer.leg).replayed) == (0, 0)
             relay.close_leg(peer.leg)
 
 
@@ -151,7 +151,7 @@ def test_seventy_thousand_packets_go_round_twice_from_one_end(relay: Relay) -> N
             relay._core.inject(a.leg, far.sends.protect(rtp(i, payload)), START_NS + i * FRAME_NS)
             good += parse_rtp(other.hears.unprotect(b.rtp.recv(400))).payload == payload
         assert good == 70_000
-        assert (relay.statistics(a.leg).received, relay.statistics(a.leg).lost) == (70_000, 0)
+        assert (relay.legs.statistics(a.leg).received, relay.legs.statistics(a.leg).lost) == (70_000, 0)
         relay.close_leg(a.leg)
         relay.close_leg(b.leg)
 
@@ -160,7 +160,7 @@ def test_nobody_without_the_key_is_recorded(relay: Relay) -> None:
     far, stranger = Far(), Far()
     with Peer(relay, far=far) as a, Peer(relay) as b:
         relay.bridge(a.leg, b.leg)
-        tap = relay.open_tap(a.leg, b.leg, TapOptions())
+        tap = relay.taps.open(a.leg, b.leg, TapOptions())
         good = [far.sends.protect(rtp(i, payload)) for i, payload in enumerate(frames(3))]
         bad = [rtp(i, payload) for i, payload in enumerate(frames(40, seed=2))]  # in the clear
         bad += [stranger.sends.protect(rtp(i, payload)) for i, payload in enumerate(frames(40, seed=3))]
@@ -173,7 +173,7 @@ def test_nobody_without_the_key_is_recorded(relay: Relay) -> None:
         for i, data in enumerate(bad, 1):
             a.snd_raw(data)
             if i % 50 == 0 or i == len(bad):
-                eventually(lambda i=i: relay.statistics(a.leg).unauthentic == i, "all are refused")  # type: ignore[misc]
+                eventually(lambda i=i: relay.legs.statistics(a.leg).unauthentic == i, "all are refused")  # type: ignore[misc]
         assert [type(event) for event in relay.events()] == [MediaUnauthentic], "one word, not hundreds"
         b.rcv_none("nothing of it is heard")
         a.snd_raw(good[0])
@@ -182,14 +182,14 @@ def test_nobody_without_the_key_is_recorded(relay: Relay) -> None:
         b.rcv("a good one, although copies of it were bad", payload=frames(3)[1])
         for data in (good[0], good[1], good[1]):
             a.snd_raw(data)
-        eventually(lambda: relay.statistics(a.leg).replayed == 3, "replays are refused")
+        eventually(lambda: relay.legs.statistics(a.leg).replayed == 3, "replays are refused")
         b.rcv_none("a replay is not heard")
-        statistics = relay.statistics(a.leg)
+        statistics = relay.legs.statistics(a.leg)
         assert (statistics.received, statistics.dropped, statistics.lost) == (2, len(bad) + 3, 0)
         assert bytes(kept_of_tap(relay, tap)[Channel.LEFT].values()) == b"".join(frames(3)[:2])
         counters = relay.counters()
         assert (counters["srtp_unauthentic"], counters["srtp_replayed"]) == (len(bad), 3)
-        relay.release_tap(tap)
+        relay.taps.release(tap)
         relay.close_leg(a.leg)
         relay.close_leg(b.leg)
 
@@ -201,8 +201,8 @@ def test_packets_far_behind_are_replays(relay: Relay) -> None:
         sealed = {i: far.sends.protect(rtp(i, payload)) for i, payload in enumerate(frames(300))}
         for i in (0, 128, 1, 0, 299, 172, 171, 298):
             a.snd_raw(sealed[i])
-        eventually(lambda: relay.statistics(a.leg).received == 6, "what is within 128 of the newest")
-        assert relay.statistics(a.leg).replayed == 2
+        eventually(lambda: relay.legs.statistics(a.leg).received == 6, "what is within 128 of the newest")
+        assert relay.legs.statistics(a.leg).replayed == 2
         relay.close_leg(a.leg)
         relay.close_leg(b.leg)
 
@@ -222,8 +222,8 @@ def test_sources_begin_anew_under_the_same_key(relay: Relay) -> None:
             b.rcv(f"packet {i} of a source whose beginning we have not heard", payload=payload)
         for ssrc in range(5, 40):
             a.snd_raw(written.protect(rtp(9, bytes(160), ssrc=ssrc)))
-        eventually(lambda: relay.statistics(a.leg).unauthentic == 7, "32 sources of one key, no more")
-        assert relay.statistics(a.leg).received == 29 + 28
+        eventually(lambda: relay.legs.statistics(a.leg).unauthentic == 7, "32 sources of one key, no more")
+        assert relay.legs.statistics(a.leg).received == 29 + 28
         relay.close_leg(a.leg)
         relay.close_leg(b.leg)
 
@@ -271,7 +271,8 @@ def test_keys_stay_change_and_go(relay: Relay) -> None:
         a.snd_raw(late)
         b.rcv("what was on its way under the former key", payload=b"\x44" * 160)
         a.snd_raw(late)
-        eventually(lambda: relay.statistics(a.leg).unauthentic + relay.statistics(a.leg).replayed == 1, "but once")
+        counts = relay.legs.statistics
+        eventually(lambda: counts(a.leg).unauthentic + counts(a.leg).replayed == 1, "but once")
         a.far = None
         a.configure()
         for i in range(20, 24):
@@ -286,7 +287,7 @@ def test_a_leg_with_half_of_its_keys_says_nothing_in_the_clear(relay: Relay) -> 
     with Peer(relay) as a:
         key = far.keys.receive
         relay._core.srtp_key(a.leg, is_send=False, suite=key.suite, key=key.key, mki=b"")
-        relay.play(a.leg, Prompt(name="test", audio=dict.fromkeys(Codec, bytes(480))), tag=1)
+        relay.legs.play(a.leg, Prompt(name="test", audio=dict.fromkeys(Codec, bytes(480))), tag=1)
         (ended,) = next_events(relay, 1, "the prompt is over")
         assert isinstance(ended, PromptEnded)
         assert (ended.packets_sent, ended.complete) == (0, False)
@@ -322,9 +323,9 @@ def test_a_source_that_leaps_back_is_heard_by_a_listener_to_srtp(relay: Relay) -
 def test_prompts_digits_and_tones_under_keys(relay: Relay) -> None:
     with Peer(relay, far=Far()) as a, Peer(relay, far=Far()) as b:
         relay.bridge(a.leg, b.leg)
-        relay.set_dtmf(a.leg, DtmfPolicy.PASS)
+        relay.legs.set_dtmf(a.leg, DtmfPolicy.PASS)
         audio = os.urandom(160 * 5)
-        relay.play(b.leg, Prompt(name="test", audio=dict.fromkeys(Codec, audio)), tag=3)
+        relay.legs.play(b.leg, Prompt(name="test", audio=dict.fromkeys(Codec, audio)), tag=3)
         assert b"".join(b.rcv(f"frame {i}").payload for i in range(5)) == audio
         assert next_events(relay, 1, "the end") == [
             PromptEnded(leg=b.leg, tag=3, packets_sent=5, packets_due=5, complete=True)
@@ -335,7 +336,7 @@ def test_prompts_digits_and_tones_under_keys(relay: Relay) -> None:
         (digit,) = next_events(relay, 1, "the digit")
         assert isinstance(digit, DigitPressed)
         assert digit.digit == "7"
-        relay.send_dtmf(b.leg, "5", 40)
+        relay.legs.send_dtmf(b.leg, "5", 40)
         assert [b.rcv(f"our event packet {i}").payload[0] for i in range(4)] == [5] * 4
         relay.close_leg(a.leg)
         relay.close_leg(b.leg)
@@ -347,9 +348,9 @@ def test_a_stream_without_an_address_is_whose_key_it_is(relay: Relay) -> None:
     with Peer(relay, far=far, is_known=False) as a, Peer(relay) as stranger:
         stranger.snd_raw(rtp(1, bytes(160)))
         stranger.rtp.sendto(rtp(1, bytes(160)), (a.ours.ip, a.ours.rtp_port))
-        eventually(lambda: relay.statistics(a.leg).unauthentic == 1, "the stranger is refused")
+        eventually(lambda: relay.legs.statistics(a.leg).unauthentic == 1, "the stranger is refused")
         a.snd(1, 160)
-        eventually(lambda: relay.statistics(a.leg).received == 1, "the peer is heard")
+        eventually(lambda: relay.legs.statistics(a.leg).received == 1, "the peer is heard")
         relay.close_leg(a.leg)
         relay.close_leg(stranger.leg)
 
@@ -377,10 +378,10 @@ def test_reports_are_under_keys_too_and_former_keys_end(relay: Relay) -> None:
         sealed = far.sends.protect_rtcp(report)
         for data in (sealed, worse, sealed, written.protect_rtcp(worse, 9, is_encrypted=False), sealed[:-1]):
             a.rtcp.sendto(data, to)
-        eventually(lambda: relay.statistics(a.leg).remote_lost == 44, "the sealed one counts")
-        eventually(lambda: relay.statistics(a.leg).unauthentic == 3, "the others do not")
-        assert relay.statistics(a.leg).replayed == 1
-        assert relay.statistics(a.leg).remote_lost == 44
+        eventually(lambda: relay.legs.statistics(a.leg).remote_lost == 44, "the sealed one counts")
+        eventually(lambda: relay.legs.statistics(a.leg).unauthentic == 3, "the others do not")
+        assert relay.legs.statistics(a.leg).replayed == 1
+        assert relay.legs.statistics(a.leg).remote_lost == 44
         a.rtcp.settimeout(7)
         data = a.rtcp.recv(500)
         (said, *_) = parse_rtcp(far.hears.unprotect_rtcp(data))
@@ -389,6 +390,6 @@ def test_reports_are_under_keys_too_and_former_keys_end(relay: Relay) -> None:
             far.hears.unprotect_rtcp(data)
         eventually(lambda: time.monotonic() - started_s > 5.2, "five seconds after the change", timeout_s=7)
         a.snd_raw(former.sends.protect(rtp(2, bytes(160))))
-        eventually(lambda: relay.statistics(a.leg).unauthentic == 4, "the former key has ended")
+        eventually(lambda: relay.legs.statistics(a.leg).unauthentic == 4, "the former key has ended")
         relay.close_leg(a.leg)
         relay.close_leg(b.leg)

@@ -53,23 +53,23 @@ def runs(relay: Relay, tap: TapId, channel: Channel, *, is_final: bool = True) -
 
 def speak(peer: Peer, relay: Relay, frames: range, *, ssrc: int | None = None, jump: int = 0) -> None:
     """Send frames whose bytes tell their number, and wait until all are in."""
-    before = relay.statistics(peer.leg).received
+    before = relay.legs.statistics(peer.leg).received
     for i in frames:
         peer.snd(i, 160 * i + jump, bytes([i % 250 + 1]) * 160, ssrc=ssrc)
-    eventually(lambda: relay.statistics(peer.leg).received == before + len(frames), "the packets are in")
+    eventually(lambda: relay.legs.statistics(peer.leg).received == before + len(frames), "the packets are in")
 
 
 def test_thousands_of_bytes_lie_where_their_timestamps_say(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, b = pair
     rng = random.Random(4)
-    tap = relay.open_tap(a.leg, b.leg, TapOptions(look_back_s=60.0))
+    tap = relay.taps.open(a.leg, b.leg, TapOptions(look_back_s=60.0))
     sent = {i: rng.randbytes(160) for i in range(25)}
     order = [i for i in sent if i not in {5, 13}]
     order[3], order[4] = order[4], order[3]
     for i in order:
         a.snd(i, (1 << 32) - 800 + 160 * i, sent[i])
         a.snd(i, (1 << 32) - 800 + 160 * i, bytes(160))
-    eventually(lambda: relay.statistics(a.leg).received == 2 * len(order), "all in")
+    eventually(lambda: relay.legs.statistics(a.leg).received == 2 * len(order), "all in")
     kept = runs(relay, tap, Channel.LEFT)
     start = min(kept)
     expected = {start + 160 * i + at: sent[i][at] for i in order for at in range(160)}
@@ -78,18 +78,18 @@ def test_thousands_of_bytes_lie_where_their_timestamps_say(pair: tuple[Peer, Pee
 
 def test_what_is_closed_is_nowhere(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, b = pair
-    tap = relay.open_tap(a.leg, b.leg, TapOptions(look_back_s=30.0))
+    tap = relay.taps.open(a.leg, b.leg, TapOptions(look_back_s=30.0))
     time.sleep(0.3)
     speak(a, relay, range(1, 6))
     speak(b, relay, range(1, 6))
     time.sleep(0.2)
     speak(a, relay, range(6, 11))
     speak(b, relay, range(6, 11))
-    closed_at = relay.close_gate(tap, 0.1)
+    closed_at = relay.taps.close_gate(tap, 0.1)
     speak(a, relay, range(11, 41))
     speak(a, relay, range(41, 51), ssrc=4711, jump=480_000)
     speak(b, relay, range(11, 31))
-    opened_at = relay.open_gate(tap)
+    opened_at = relay.taps.open_gate(tap)
     assert opened_at > closed_at
     speak(b, relay, range(28, 35))
     kept = both(relay, tap)
@@ -167,14 +167,14 @@ def test_a_tap_can_start_closed_and_masks_reach_back(relay: Relay) -> None:
 
 def test_the_look_back_is_kept_and_small_buffers_lose_nothing(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, b = pair
-    tap = relay.open_tap(a.leg, b.leg, TapOptions(look_back_s=0.5))
+    tap = relay.taps.open(a.leg, b.leg, TapOptions(look_back_s=0.5))
     speak(a, relay, range(10))
     assert runs(relay, tap, Channel.LEFT, is_final=False) == {}
     kept: dict[int, int] = {}
     has_more, turns = True, 0
     while has_more:
         small = bytearray(200)
-        length, has_more = relay.drain(tap, small, is_final=True)
+        length, has_more = relay.taps.drain(tap, small, is_final=True)
         for run in decode_block(bytes(small[:length])):
             if isinstance(run, AudioRun):
                 kept.update({run.start + i: value for i, value in enumerate(run.payload)})
@@ -182,7 +182,7 @@ def test_the_look_back_is_kept_and_small_buffers_lose_nothing(pair: tuple[Peer, 
     assert len(kept) == 1600
     assert turns > 5
     assert [value for _, value in sorted(kept.items())] == [i + 1 for i in range(10) for _ in range(160)]
-    assert relay.drain(tap, bytearray(64), is_final=True) == (0, False)
+    assert relay.taps.drain(tap, bytearray(64), is_final=True) == (0, False)
 
 
 def test_an_overrun_is_a_lost_range_and_an_event(relay: Relay) -> None:
@@ -201,8 +201,8 @@ def test_an_overrun_is_a_lost_range_and_an_event(relay: Relay) -> None:
 
 def test_the_callers_digits_are_silenced_on_both_sides(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, b = pair
-    relay.set_dtmf(a.leg, DtmfPolicy.MASK)
-    tap = relay.open_tap(a.leg, b.leg, TapOptions(look_back_s=30.0))
+    relay.legs.set_dtmf(a.leg, DtmfPolicy.MASK)
+    tap = relay.taps.open(a.leg, b.leg, TapOptions(look_back_s=30.0))
     core = relay._core
     start = time.monotonic_ns()
     for i in range(100):
@@ -212,7 +212,7 @@ def test_the_callers_digits_are_silenced_on_both_sides(pair: tuple[Peer, Peer], 
     event = b"\x80\x65\0\x64" + (8000).to_bytes(4, "big") + b"abcd" + bytes((5, 0x8A)) + (800).to_bytes(2, "big")
     core.inject(a.leg, event, start + 16_000 * NS)
     out = bytearray(1 << 18)
-    length, _ = relay.drain(tap, out, is_final=True)
+    length, _ = relay.taps.drain(tap, out, is_final=True)
     for channel in Channel:
         spans = [
             (run.start, run.end)
@@ -222,16 +222,16 @@ def test_the_callers_digits_are_silenced_on_both_sides(pair: tuple[Peer, Peer], 
         (_, before), (after, _) = spans
         assert after - before == 800 + 2 * 1600, f"{channel.name}: {spans}"
         assert spans[-1][1] - spans[0][0] == 16_000
-    assert relay.statistics(a.leg).digits == 1
+    assert relay.legs.statistics(a.leg).digits == 1
 
 
 def test_a_tap_follows_a_transfer(relay: Relay) -> None:
     with Peer(relay) as a, Peer(relay) as b, Peer(relay) as c:
-        tap = relay.open_tap(a.leg, b.leg, TapOptions(look_back_s=30.0))
+        tap = relay.taps.open(a.leg, b.leg, TapOptions(look_back_s=30.0))
         speak(b, relay, range(5))
         with pytest.raises(ValueError, match="open_tap"):
-            relay.open_tap(a.leg, c.leg, TapOptions())
-        relay.retarget_tap(tap, a.leg, c.leg)
+            relay.taps.open(a.leg, c.leg, TapOptions())
+        relay.taps.retarget(tap, a.leg, c.leg)
         speak(b, relay, range(5, 9))
         speak(c, relay, range(100, 105))
         seen: list[MediaEvent] = relay.events()
@@ -239,8 +239,8 @@ def test_a_tap_follows_a_transfer(relay: Relay) -> None:
         kept = runs(relay, tap, Channel.RIGHT)
         assert [value for _, value in sorted(kept.items())][::160] == [1, 2, 3, 4, 5, 101, 102, 103, 104, 105]
         relay.close_leg(c.leg)
-        relay.release_tap(tap)
-        for gone in (relay.position_s, relay.open_gate, relay.release_tap):
+        relay.taps.release(tap)
+        for gone in (relay.taps.position_s, relay.taps.open_gate, relay.taps.release):
             with pytest.raises(KeyError):
                 gone(tap)
 

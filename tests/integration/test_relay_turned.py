@@ -30,10 +30,10 @@ def test_a_prompt_lasts_as_long_by_the_callers_clock(relay: Relay) -> None:
     leg = relay.open_leg()
     relay.set_media(leg, media())
     silence = {codec: bytes([codec.silence]) * 8000 for codec in Codec}
-    relay.play(leg, Prompt(name="second", audio=silence), tag=7)
+    relay.legs.play(leg, Prompt(name="second", audio=silence), tag=7)
     for passed_ms in range(0, 1000, 20):
         relay.turn(START_NS + passed_ms * MS)
-    assert relay.statistics(leg).sent == 50
+    assert relay.legs.statistics(leg).sent == 50
     assert relay.events() == []
     relay.turn(START_NS + 1000 * MS)
     assert relay.events() == [PromptEnded(leg=leg, tag=7, packets_sent=50, packets_due=50, complete=True)]
@@ -44,12 +44,12 @@ def test_silence_and_positions_go_by_the_callers_clock(relay: Relay) -> None:
     for leg in (a, b):
         relay.set_media(leg, media())
     relay.bridge(a, b)
-    tap = relay.open_tap(a, b, TapOptions(look_back_s=1.0))
+    tap = relay.taps.open(a, b, TapOptions(look_back_s=1.0))
     now_ns = START_NS
     while now_ns < START_NS + 6_000 * MS:
         now_ns = min(relay.turn(now_ns), START_NS + 6_000 * MS)
     relay.turn(now_ns)
-    assert relay.position_s(tap) == 6.0
+    assert relay.taps.position_s(tap) == 6.0
     stopped = [event for event in relay.events() if isinstance(event, MediaStopped)]
     assert {event.leg for event in stopped} == {a, b}
     assert all(5.0 <= event.silent_s <= 5.3 for event in stopped)
@@ -63,13 +63,13 @@ def test_how_long_a_leg_has_not_been_heard(relay: Relay) -> None:
             relay.set_media(leg, media(port=peer.getsockname()[1]))
         relay.turn(START_NS + 6_000 * MS)
         peer.sendto(bytes([0x80, 8]) + bytes(10) + b"\xd5" * 160, ("127.0.0.1", relay.local_address(a).rtp_port))
-        eventually(lambda: relay.turn(START_NS + 6_000 * MS) and relay.statistics(a).received, "it arrives")
+        eventually(lambda: relay.turn(START_NS + 6_000 * MS) and relay.legs.statistics(a).received, "it arrives")
     relay.turn(START_NS + 6_250 * MS)
-    assert relay.silence_s(a) == 0.25
-    assert relay.silence_s(b) == 6.25
+    assert relay.legs.silence_s(a) == 0.25
+    assert relay.legs.silence_s(b) == 6.25
     relay.close_leg(b)
     with pytest.raises(KeyError):
-        relay.silence_s(b)
+        relay.legs.silence_s(b)
 
 
 def test_the_clock_goes_back_for_nobody_and_a_started_core_has_its_own(relay: Relay) -> None:

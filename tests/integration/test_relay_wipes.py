@@ -70,17 +70,17 @@ for ports in sys.argv[1:3]:
         srtp.receive.key[:] = srtp.send.key[:] = bytes(30)
     legs.append(leg)
 relay.bridge(*legs)
-relay.detect_tones(legs[0], True)
-relay.set_dtmf(legs[0], DtmfPolicy.MASK if sys.argv[3] == "mask" else DtmfPolicy.PASS)
-tap = relay.open_tap(*legs, TapOptions(look_back_s=60.0))  # a search takes seconds on a busy machine
+relay.legs.detect_tones(legs[0], True)
+relay.legs.set_dtmf(legs[0], DtmfPolicy.MASK if sys.argv[3] == "mask" else DtmfPolicy.PASS)
+tap = relay.taps.open(*legs, TapOptions(look_back_s=60.0))  # a search takes seconds on a busy machine
 needles = [bytes.fromhex(each) for each in sys.argv[5:]]
 print(relay.local_address(legs[0]).rtp_port, flush=True)
 for command in sys.stdin:
     if command == "close\\n":
-        relay.close_gate(tap, 60.0)
-    received = relay.statistics(legs[0]).received if legs else 0
+        relay.taps.close_gate(tap, 60.0)
+    received = relay.legs.statistics(legs[0]).received if legs else 0
     if command == "hang up\\n":
-        relay.release_tap(tap)
+        relay.taps.release(tap)
         while legs:
             relay.close_leg(legs.pop())
     print(received, *found(needles), flush=True)

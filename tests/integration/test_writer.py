@@ -63,7 +63,7 @@ class Taps:
     def silenced(self, tap: TapId) -> list[tuple[int, int]]:
         return []
 
-    def release_tap(self, tap: TapId) -> None:
+    def release(self, tap: TapId) -> None:
         del self.taps[tap]
         self.released.append(tap)
 

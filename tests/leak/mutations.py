@@ -129,9 +129,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         name="a pause is acknowledged before the gate is shut", file="recorder/calls/recording_in_progress.py",
-        old="        position_s = self._services.relay.close_gate(self._tap, erase_s)\n",
+        old="        position_s = self._services.relay.taps.close_gate(self._tap, erase_s)\n",
         new="        position_s = self.position_s\n"
-            "        close = self._services.relay.close_gate\n"
+            "        close = self._services.relay.taps.close_gate\n"
             "        self._services.scheduler.call_later(0.4, lambda: close(self._tap, 0.0))\n",
         calls=("socket/plain", "key_relay/plain"), finds="secret audio, spoken",
     ),

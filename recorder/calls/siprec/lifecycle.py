@@ -215,13 +215,13 @@ class SessionLifecycle(Component[CopiedCall]):
         self._listening = (left, right, self.has_officers_keys)
         keypad = self._call.keypad
         if left is not None:
-            relay.set_dtmf(left, DtmfPolicy.SWALLOW)
+            relay.legs.set_dtmf(left, DtmfPolicy.SWALLOW)
         if right is not None and self.has_officers_keys:
-            relay.set_dtmf(right, DtmfPolicy.HOLD_STAR, keypad.control_keys, keypad.secret_keys)
+            relay.legs.set_dtmf(right, DtmfPolicy.HOLD_STAR, keypad.control_keys, keypad.secret_keys)
         elif right is not None:
-            relay.set_dtmf(right, DtmfPolicy.SWALLOW)
+            relay.legs.set_dtmf(right, DtmfPolicy.SWALLOW)
         for leg in filter(None, (left, right)):
-            relay.detect_tones(leg, is_on=self._call.services.config.media.detect_tones)
+            relay.legs.detect_tones(leg, is_on=self._call.services.config.media.detect_tones)
         return True
 
     @property

@@ -188,7 +188,7 @@ class SessionLines(Component[RecordableCall]):
 
     def was_silent(self) -> bool:
         """Tell whether no packet has arrived on any line since the last call of this method."""
-        received = {leg: self._services.relay.statistics(leg).received for leg in self._legs.values()}
+        received = {leg: self._services.relay.legs.statistics(leg).received for leg in self._legs.values()}
         is_silent = all(count == self._heard.get(leg, -1) for leg, count in received.items())
         self._heard = received
         return is_silent

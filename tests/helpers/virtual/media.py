@@ -43,7 +43,7 @@ class TurnedRelay(Relay):
         self._count(leg)
         super().set_media(leg, media)
         if media.remote is not None:
-            self._targets[leg] = (media.remote.rtp_port, self.statistics(leg).sent)
+            self._targets[leg] = (media.remote.rtp_port, self.legs.statistics(leg).sent)
 
     def close_leg(self, leg: LegId) -> None:
         self._count(leg)
@@ -52,7 +52,7 @@ class TurnedRelay(Relay):
     def _count(self, leg: LegId) -> None:
         port, before = self._targets.pop(leg, (0, 0))
         if port:
-            self._sent_to[port] = self._sent_to.get(port, 0) + self.statistics(leg).sent - before
+            self._sent_to[port] = self._sent_to.get(port, 0) + self.legs.statistics(leg).sent - before
 
     def sent(self) -> dict[int, int]:
         """Return how many RTP packets were sent to each port; empty if none was sent since the last call."""
@@ -62,7 +62,7 @@ class TurnedRelay(Relay):
         self._seen = total
         sent = dict(self._sent_to)
         for leg, (port, before) in self._targets.items():
-            sent[port] = sent.get(port, 0) + self.statistics(leg).sent - before
+            sent[port] = sent.get(port, 0) + self.legs.statistics(leg).sent - before
         return sent
 
     def wait_arrived(self, port: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from audio.relay import ring_ticks
+from audio.taps import ring_ticks
 from recorder.common.process_hardening import (
     LimitError,
     descriptors_needed,
