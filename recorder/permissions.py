@@ -1,7 +1,7 @@
-"""Who may do what: roles, acts, those who act, and the table of which role has which act. Pure data.
+"""Who may do what: roles, acts, actors, and the table of acts by role. Pure data.
 
-Nobody listens or takes a copy by their role alone: that takes leave, which somebody else gave (`requesting`), or it is
-break-glass, which the audit log marks and the data protection officer is told of.
+No role alone permits listening or copying: that takes an access grant, which another person gives
+(`recorder.rules.requesting`), or break-glass, which the audit log marks and the data protection officer is told of.
 """
 
 import enum
@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 
 class Role(enum.StrEnum):
-    """What somebody is to the council."""
+    """The roles of an account at the council."""
 
     ADMIN = "admin"
     OFFICER = "officer"
@@ -23,7 +23,7 @@ class Role(enum.StrEnum):
 
 
 class Act(enum.StrEnum):
-    """What can be done; the audit log uses these words."""
+    """What can be done, in the words of the audit log."""
 
     SEE_LIVE = "live.view"
     SEE_NUMBERS = "live.numbers"
@@ -69,7 +69,7 @@ class Act(enum.StrEnum):
 
 
 class Scope(enum.StrEnum):
-    """What a token may be good for."""
+    """The scopes of a token."""
 
     CALLS_READ = "calls:read"
     PAUSE = "pause"
@@ -78,7 +78,7 @@ class Scope(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Somebody with an account.
+    """A person with an account.
 
     Attributes:
         name: The account's name; unique.
@@ -86,7 +86,7 @@ class Person:
         roles: May be empty: such an account can sign in and do nothing.
         teams: Teams that a manager answers for.
         extension: The person's own extension, or None.
-        is_proven: Whether they gave a second factor where one is demanded.
+        is_proven: Whether they gave a second factor where one is required.
     """
 
     name: str
@@ -98,19 +98,19 @@ class Person:
 
     @property
     def actor(self) -> str:
-        """Return the name that the audit log and the daemon know this person by."""
+        """Return the name that the audit log and the daemon use."""
         return self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalUser:
-    """Somebody at the recorder's own shell, known by the operating system only."""
+    """A user of the recorder's own shell, known only by the operating system."""
 
     name: str
 
     @property
     def actor(self) -> str:
-        """Return ``os:NAME``: never the name of an account."""
+        """Return ``os:NAME``, which is never the name of an account."""
         return f"os:{self.name}"
 
 
@@ -121,7 +121,7 @@ class Application:
     Attributes:
         name: The token's name.
         scopes: What it may do.
-        extensions: The only extensions that it may touch; empty means every one.
+        extensions: The only extensions that it may act on; empty for all.
     """
 
     name: str
@@ -130,7 +130,7 @@ class Application:
 
     @property
     def actor(self) -> str:
-        """Return ``token:NAME``: never the name of an account."""
+        """Return ``token:NAME``, which is never the name of an account."""
         return f"token:{self.name}"
 
 
@@ -139,13 +139,13 @@ Actor = Person | LocalUser | Application
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
-    """The act may go on.
+    """Permission to do an act.
 
     Attributes:
-        break_glass: Nobody approved it; the audit log marks it, and the data protection officer is told.
-        own_only: Only recordings whose operator is this person.
-        team_only: Only recordings of the teams that this person answers for; beside their own with ``own_only``.
-        needs_leave: In the table: only with leave that somebody else gave. Never in a decision.
+        break_glass: Without approval; the audit log marks it, and the data protection officer is told.
+        own_only: Only for recordings whose operator is this person.
+        team_only: Only for recordings of the teams that this person answers for, and their own with ``own_only``.
+        needs_leave: Only with an access grant. Set in the table, never in a decision.
     """
 
     break_glass: bool = False
@@ -155,19 +155,19 @@ class Allowed:
 
     @property
     def is_part(self) -> bool:
-        """Tell whether some recordings only are meant."""
+        """Tell whether the permission covers only some recordings."""
         return self.own_only or self.team_only
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The act may not go on; the reason is a sentence for the person who tried."""
+    """A refused act; the reason is a sentence for the person who tried."""
 
     reason: str
 
 
 class Fault(enum.Enum):
-    """What is wrong with an act that was denied; the edges turn it into a status."""
+    """Why an act was denied. Web, socket and command line turn it into a status."""
 
     NOT_ALLOWED = "not allowed"
     INCOMPLETE = "incomplete"
@@ -175,7 +175,7 @@ class Fault(enum.Enum):
 
 
 class DeniedError(Exception):
-    """An act on a call was denied; the message is a sentence for the person who tried. Nothing changed."""
+    """An act was denied and nothing changed; the message is a sentence for the person who tried."""
 
     def __init__(self, fault: Fault, sentence: str) -> None:
         super().__init__(sentence)
@@ -192,7 +192,7 @@ _LEAVE = Allowed(needs_leave=True)
 _LIVE: Mapping[Act, Allowed] = dict.fromkeys(
     (Act.SEE_LIVE, Act.SEE_NUMBERS, Act.PAUSE, Act.DISCARD, Act.RESUME, Act.RAISE_OPT_OUT, Act.SECOND_MESSAGE), _YES
 )
-"""Which calls are meant `recorder.rules.live_access` says."""
+"""For which calls, `recorder.rules.live_access` says."""
 _AT_A_PHONE: Mapping[Act, Allowed] = {Act.SIGN_ON: _YES}
 _ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _YES, Act.VIEW: _YES, Act.REPORT: _YES}
 _TEAM_ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _TEAM, Act.VIEW: _TEAM, Act.REPORT: _TEAM}
@@ -203,7 +203,7 @@ _HOLDS: Mapping[Act, Allowed] = {Act.PLACE_HOLD: _YES, Act.RELEASE_HOLD: _YES}
 _OF_TEAM: Mapping[Act, Allowed] = {
     **dict.fromkeys((*_HOLDS, *_ERASE, Act.ASK), _TEAM), Act.RETROACTIVE_PAUSE: _OWN_AND_TEAM,
 }  # fmt: skip
-"""What a manager does about recordings of their teams; what they forgot to pause themselves may be of any call."""
+"""A manager's acts on recordings of their teams. A retroactive pause may be on any call of their own."""
 _UPKEEP: Mapping[Act, Allowed] = {Act.RUN_RETENTION: _YES, Act.REPAIR_INDEX: _YES}
 _DECIDE: Mapping[Act, Allowed] = {
     Act.DECIDE: _YES, Act.MARK_ABSENT: _YES, Act.WORK_ON_CASES: _YES, Act.SEE_SYSTEM: _YES,
@@ -248,13 +248,13 @@ TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
         Role.MEMBER: {**_HEAR, Act.VIEW: _LEAVE},
     }
 )
-"""What each role may do; what is not here is refused. Roles add up, so ``admin`` alone never listens.
+"""The acts of each role; an act that is not listed is refused. Roles add up, so ``admin`` alone never listens.
 
-Keys are ``ict``'s alone (P11): who holds them could open every recording, which ``admin`` never may.
+Only ``ict`` manages keys (P11): a person with the keys could open every recording, which ``admin`` never may.
 """
 
 LOCAL_ACTS = frozenset({Act.SEE_LIVE, Act.PAUSE})
-"""Acts of somebody at the recorder's shell who gives no account: enough to pause."""
+"""Acts of a user of the recorder's shell who names no account: enough to pause."""
 
 SCOPE_OF: Mapping[Act, Scope] = MappingProxyType(
     {
@@ -267,7 +267,7 @@ SCOPE_OF: Mapping[Act, Scope] = MappingProxyType(
         Act.VIEW: Scope.RECORDINGS_READ,
     }
 )
-"""The scope that an act asks of a token; an act that is not here is never a token's."""
+"""The scope that an act requires of a token; tokens have no other acts."""
 
 NEEDS_REASON = frozenset(
     {
@@ -280,16 +280,17 @@ NEEDS_REASON = frozenset(
         Act.RECONCILE,
     }
 )
-"""Acts that demand a person and a reason (P10); what is break-glass does too, and leave was asked for with one."""
+"""Acts that require a person and a reason (P10). So does break-glass; an access request has its own."""
 
 HEARS = frozenset({Act.PLAY, Act.EXPORT})
-"""Acts by which somebody hears a recording. Nobody does them on a password alone, whatever their role."""
+"""Acts by which a recording is heard. Every role needs a second factor for them."""
 
 WATCHES_ICT = frozenset({Act.SHORTEN_RETENTION, Act.CONFIRM_SWEEP, Act.RECONCILE, Act.ACKNOWLEDGE})
-"""Acts that somebody beside ICT does, because ICT runs the recorder: whoever has that role too does none of them."""
+"""Acts that control ICT, which runs the recorder. A person with that role does none of them, whatever other roles they
+have."""
 
 HEARING_ROLES = frozenset(role for role, acts in TABLE.items() if acts.keys() & HEARS)
-"""Roles that hear, with leave or by break-glass; nobody who changes accounts has one of them."""
+"""Roles that may hear recordings, by access grant or break-glass; no person who manages accounts has one of them."""
 
 MIN_REASON_CHARACTERS = 3
 MAX_REASON_CHARACTERS = 1000
@@ -299,7 +300,7 @@ VERBS: Mapping[Act, str] = {
     Act.SEE_NUMBERS: "see who calls",
     Act.SIGN_ON: "sign on to an extension",
     Act.PAUSE: "pause a recording",
-    Act.DISCARD: "drop a recording by a pause for a card payment",
+    Act.DISCARD: "discard a recording by a pause for a card payment",
     Act.RESUME: "resume a recording",
     Act.RAISE_OPT_OUT: "ask for an opt-out",
     Act.OPT_OUT: "grant an opt-out",
@@ -311,12 +312,12 @@ VERBS: Mapping[Act, str] = {
     Act.PLAY: "listen to a recording",
     Act.EXPORT: "export a recording",
     Act.ASK: "ask to hear a recording",
-    Act.DECIDE: "decide on requests",
+    Act.DECIDE: "decide on access requests",
     Act.MARK_ABSENT: "mark a team leader absent",
-    Act.NAME_DEPUTY: "propose the data protection officer's deputy, or have nobody be it",
+    Act.NAME_DEPUTY: "propose or remove the data protection officer's deputy",
     Act.WORK_ON_CASES: "work on cases",
     Act.SCOPE_CASE: "narrow or confirm what a case holds",
-    Act.WRITE_CLAIM: "write down that restriction, objection or erasure is asked",
+    Act.WRITE_CLAIM: "enter a request for restriction, objection or erasure",
     Act.DECIDE_CLAIM: "decide on restriction, objection and erasure",
     Act.ACKNOWLEDGE: "acknowledge that a recording was heard without approval",
     Act.ERASE: "erase a span of a recording",
@@ -325,16 +326,16 @@ VERBS: Mapping[Act, str] = {
     Act.RELEASE_HOLD: "release a hold",
     Act.RUN_RETENTION: "run the retention sweep",
     Act.SHORTEN_RETENTION: "put a shorter retention period into force",
-    Act.CONFIRM_SWEEP: "let a sweep go on that stopped, as one of two people",
+    Act.CONFIRM_SWEEP: "let a stopped sweep go on, as one of two people",
     Act.MANAGE_KEYS: "manage keys",
     Act.VIEW_AUDIT: "read the audit log",
     Act.REPAIR_INDEX: "repair the index",
     Act.RECONCILE: "let the sweep go on after the index was rebuilt",
     Act.REPORT: "see reports",
-    Act.SEE_SYSTEM: "see how the recorder is, its notices and the changes of its configuration",
+    Act.SEE_SYSTEM: "see the state of the recorder, its notices and changes of its configuration",
     Act.MANAGE_PEOPLE: "change accounts",
-    Act.CONFIRM_GRANT: "confirm that somebody gets a powerful role, or another system a token",
+    Act.CONFIRM_GRANT: "confirm a powerful role of an account, or a token",
     Act.MANAGE_TOKENS: "change tokens",
     Act.SET_NOTICE: "change the messages that callers hear",
 }
-"""Acts as sentences have them: to ..."""
+"""Acts as they read in a sentence after "to"."""

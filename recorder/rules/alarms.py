@@ -1,6 +1,6 @@
-"""What an alarm of the daemon's health means and what to do, in a sentence or two for the console. Pure.
+"""Advice on each health alarm of the daemon, as the console shows it: what it means and what to do. Pure.
 
-docs/alarms.md says more of each; a test holds that both know the same alarms.
+docs/alarms.md says more about each alarm; a test checks that both list the same ones.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What an alarm means, and what to do next."""
+    """One or two sentences on what an alarm means, and on what to do next."""
 
     means: str
     do: str
@@ -21,209 +21,213 @@ _SOURCE = "Find out what sends it: the daemon's log names the address."
 ALARMS: Mapping[str, Advice] = MappingProxyType(
     {
         "disk_full": Advice(
-            "Nothing more can be written. Calls go on, and what was kept of them is partial or failed.",
+            "The disk is full. Calls go on, but their recordings are partial or failed.",
             "Free space, then look for partial and failed calls among the recordings.",
         ),
         "disk_read_only": Advice(
-            "The disk refuses to be written to.",
-            "Look at the kernel's log, mount the disk again, then run `recorder verify --all`.",
+            "The disk is read-only.",
+            "Read the kernel's log, mount the disk again, then run `recorder verify --all`.",
         ),
         "storage_fault": Advice(
-            "Writing failed for another reason, which the daemon's log names.",
-            "Mend what the log names, then run `recorder verify --all`.",
+            "Writing to the disk failed; the daemon's log gives the reason.",
+            "Repair what the log names, then run `recorder verify --all`.",
         ),
         "memory_not_locked": Advice(
             "The limit of locked memory is too low: sound may reach swap, or a call is not recorded.",
             "Set `LimitMEMLOCK=infinity` for the service and restart it.",
         ),
         "kernel_relay_off": Advice(
-            "The kernel was to relay media and cannot. It goes through sockets: nothing is lost, fewer calls fit.",
-            "The daemon's log and `recorder site-check` say what it lacks; restart once it is there.",
+            "The kernel cannot relay media. The daemon relays it instead: nothing is lost, but fewer calls fit.",
+            "The daemon's log and `recorder site-check` say what is missing. Provide it, then restart the daemon.",
         ),
         "srtp_unauthentic": Advice(
-            "Packets came on an encrypted side that are not under its key; they were dropped.",
-            "The daemon's log names call and side: look at that system's settings.",
+            "Packets on an encrypted leg failed SRTP authentication and were dropped.",
+            "The daemon's log names the call and the side: check that system's SRTP settings.",
         ),
         "ports_exhausted": Advice(
-            "A call that should be recorded was refused for want of ports.",
+            "A call that should be recorded was refused because no media ports were free.",
             "Widen `[media] ports`: four for each call.",
         ),
         "registration_failed": Advice(
-            "A registration was refused or not answered; it is tried again.",
-            "Look at account and registrar of that `[[register]]`.",
+            "A registration was refused or not answered; the recorder tries again.",
+            "Check the account and the registrar of that `[[register]]`.",
         ),
         "account_refused": Advice(
-            "The target of a call asks for an account (401, 407), and the recorder has none there or a wrong one.",
-            "Let the recorder in by its address there (FreeSWITCH: list `domains` of acl.conf; Asterisk: `identify` "
+            "The target of a call demands credentials (401, 407); the recorder has none for it, or wrong ones.",
+            "Allow the recorder there by its address (FreeSWITCH: list `domains` of acl.conf; Asterisk: `identify` "
             "without `auth`), or set `auth_user` and `auth_password_file` of that `[[peer]]`.",
         ),
         "media_refused": Advice(
-            "The far side does not take the audio that the recorder offers (488), after callers heard the notice.",
-            "The daemon's log says what was offered. Allow PCMA, PCMU and G.722 for the recorder there; where it wants "
-            "SRTP (Asterisk: `media_encryption`), set `[[route]] srtp`; turn T.38 off for it (`t38_udptl = no`).",
+            "The called system refuses the audio that the recorder offers (488), after callers heard the notice.",
+            "The daemon's log says what was offered. Allow PCMA, PCMU and G.722 for the recorder there; if it demands "
+            "SRTP (Asterisk: `media_encryption`), set `[[route]] srtp`; turn T.38 off (`t38_udptl = no`).",
         ),
         "caller_media_refused": Advice(
-            "A call offered none of PCMA, PCMU and G.722, or the wrong one of RTP and SRTP: it was refused before any "
+            "A call offered none of PCMA, PCMU and G.722, or the wrong one of RTP and SRTP. It was refused before any "
             "message (488).",
             "Allow one of these codecs on the trunk or PBX that calls (Asterisk: `allow`; FreeSWITCH: "
-            "`absolute_codec_string`); `[[peer]] srtp` says whether its audio has to be encrypted.",
+            "`absolute_codec_string`). `[[peer]] srtp` says whether its audio must be encrypted.",
         ),
         "caller_address_refused": Advice(
-            "A call named an address for its audio that the recorder does not send to: of another IP version, or of a "
+            "A call named an audio address that the recorder does not send to: one of another IP version or of a "
             "group (multicast, broadcast). It was refused before any message (488).",
-            "Have the trunk or PBX that calls name its own address in the recorder's IP version (Asterisk: "
+            "Configure the trunk or PBX that calls to name its own address in the recorder's IP version (Asterisk: "
             "`rtp_ipv6`, `media_address`; FreeSWITCH: `rtp-ip`, `ext-rtp-ip`).",
         ),
         "names_not_resolved": Advice(
-            "Names of targets could not be looked up; what was known stays in use.",
-            "Look at the DNS, and at `[sip] name_servers`.",
+            "The names of some targets could not be resolved; the last known addresses stay in use.",
+            "Check the DNS and `[sip] name_servers`.",
         ),
         "index_unavailable": Advice(
-            "The index does not take rows; they wait in files and are filed by themselves.", "Mend the database."
+            "The index accepts no rows. They are stored in files and filed once it does.", "Repair the database."
         ),
         "row_in_memory": Advice(
-            "A row is only in memory: the disk does not take it either.", "Free space before anything is restarted."
+            "A row is in memory only, because it could not be written to disk.",
+            "Free space before you restart anything.",
         ),
         "row_lost": Advice(
-            "Too many rows are in memory; some are lost.",
-            "Free space, then run `recorder reindex`: what has a file comes back.",
+            "Too many rows were in memory; some are lost.",
+            "Free space, then run `recorder reindex`: it restores the row of each recording that has a file.",
         ),
         "audit_unavailable": Advice(
-            "An act went on without its entry in the audit log; the entry waits. Nobody can listen meanwhile.",
-            "Look at space, rights and lock of the folder `audit`.",
+            "The audit log cannot be written. Calls go on and their entries are queued; nobody can listen meanwhile.",
+            "Check free space, file permissions and the lock of the folder `audit`.",
         ),
         "audit_entry_in_memory": Advice(
-            "An entry of the audit log is only in memory.",
-            "Look at space and rights of the folder `state`; restart nothing before.",
+            "An entry of the audit log is in memory only.",
+            "Check free space and file permissions of the folder `state` before you restart anything.",
         ),
         "anchor_failed": Advice(
-            "The head of the audit log could not be noted elsewhere; it is tried again each minute.",
-            "Look at the syslog server, the mail server or the share that it goes to.",
+            "The head of the audit log could not be sent to another machine; the recorder tries again each minute.",
+            "Check the syslog server, the mail server or the share that it is sent to.",
         ),
         "mail_failing": Advice(
-            "Mails to people have not left for an hour or more; they wait, and are tried again.",
-            "Read what the server said with `recorder mail status`, mend that, then try `recorder mail test ADDRESS`.",
+            "No mail to people has been sent for an hour or more. The mails are queued, and the recorder tries again.",
+            "Run `recorder mail status` for the server's answer, correct the cause, then `recorder mail test ADDRESS`.",
         ),
         "accounts_changed": Advice(
-            "Roles, or recordings heard without approval, are not as the audit log has them: somebody wrote into the "
-            "file of accounts past the recorder. Such roles give no right, and nothing is heard without approval.",
-            "Find out who wrote into `people.sqlite`, then take the roles away on the page Accounts.",
+            "Roles or break-glass entries do not match the audit log: somebody changed the file of accounts "
+            "without the recorder. Such roles give no rights, and break-glass is refused.",
+            "Find out who changed `people.sqlite`, then remove the roles on the page Accounts.",
         ),
         "pause_state_not_stored": Advice(
-            "An act on a recording could not be stored: a pause holds all the same, a resume did not happen.",
-            "Look at space and rights of the folder `state`.",
+            "A pause or resume could not be stored. A pause is in effect all the same; a resume was not done.",
+            "Check free space and file permissions of the folder `state`.",
         ),
         "writer_full": Advice(
-            "More calls came at once than may be recorded; those over the limit were not kept.",
+            "There were more simultaneous calls than `[limits] max_calls`; those over the limit were not recorded.",
             "Raise `[limits] max_calls`, or find out who calls.",
         ),
         "peer_calls_full": Advice(
-            "A peer had as many calls in progress as it may; more were refused with 503. Emergency calls never are.",
+            "A peer reached its limit of calls in progress. More were refused with 503; emergency calls never are.",
             "The daemon's log names the peer. Find out who calls, or raise `max_calls` of that `[[peer]]`.",
         ),
         "transfer_denied": Advice(
-            "A transfer or a redirection to a number that `[transfers] deny` names was refused: premium rate, abroad.",
-            "Find out who asked for it: the log has the time. `[[route]] transfer_allow` lets a number through.",
+            "A transfer or redirection was refused because `[transfers] deny` names the number, such as premium rate.",
+            "Find out who asked for it; the log has the time. To allow a number, use `[[route]] transfer_allow`.",
         ),
         "pause_over_maximum": Advice(
             "A recording has been paused for longer than `[pause] max_s`.",
-            "Ask the officer: nothing but a person resumes it.",
+            "Ask the officer: only a person can resume it.",
         ),
         "fax_suspected": Advice(
-            "Tones of a fax lasted and nobody spoke, so that a call was not recorded until somebody did.",
-            "Ask the officer whether it was a machine: whoever plays such tones may want to keep something out of the "
+            "Fax tones went on and nobody spoke, so recording of a call stopped until somebody did.",
+            "Ask the officer whether it was a machine: such tones can be played to keep something out of the "
             "recording. The span is the segment `fax_suspected`.",
         ),
         "card_pauses_repeated": Advice(
-            "A caller's digits paused a call again and again, and no payment was made.",
-            "Ask the officer: each such pause takes the seconds before it along, so that it may be meant to.",
+            "A caller's digits paused a call repeatedly, but no payment was made.",
+            "Ask the officer. Each such pause also erases the seconds before it, so it can be misused to erase audio.",
         ),
         "sign_on_clash": Advice(
-            "Somebody keyed a code at a phone where somebody else was signed on, or that is configured as theirs.",
-            "Ask both, who were told; `instead_of` of `agent.sign_on` in the audit log says who they are.",
+            "Somebody keyed a code at a phone where another person was signed on, or that is configured as another's.",
+            "Ask both; they were notified. `instead_of` of `agent.sign_on` in the audit log says who they are.",
         ),
         "kept_not_discarded": Advice(
-            "A card payment was to drop a recording that is held or claimed, or it could not be found out whether it "
-            "is: it was paused and kept.",
-            "Have the DPO decide on the hold; card data that was recorded is erased with `recorder erase`.",
+            "A card payment was to discard a recording under a legal hold or rights request, or this could not be "
+            "checked. The recording was paused and kept.",
+            "Ask the DPO to decide on the hold. Erase card data that was recorded with `recorder erase`.",
         ),
         "paused_without_account": Advice(
-            "Somebody at the recorder's machine paused a call and gave no account.",
+            "Somebody at the recorder's machine paused a call without naming an account.",
             "The entry `call.pause` in the audit log names the user of the operating system: ask them.",
         ),
         "pins_unreadable": Advice(
-            "Managers' PINs cannot be read: none is right meanwhile.", "Look at the rights of `pins.json` and `state`."
+            "Managers' PINs cannot be read, so every PIN is refused.",
+            "Check the file permissions of `pins.json` and `state`.",
         ),
         "erasure_not_placed": Advice(
-            "An order to erase was given in a call and could not be stored.",
-            "Mend the database, then have the order given again.",
+            "An order to erase was given during a call and could not be stored.",
+            "Repair the database, then ask for the order to be given again.",
         ),
         "erasure_failed": Advice(
             "An order to erase could not be carried out; the recording stays locked.",
-            "The console's log names why; it is tried again by itself.",
+            "The console's log gives the reason; the console tries again.",
         ),
         "retention_stopped": Advice(
-            "The sweep deletes nothing until somebody has looked.",
-            "Read why below; the DPO decides with `recorder reconcile` or `recorder retention`.",
+            "The sweep has stopped and deletes nothing until somebody lets it go on.",
+            "The reason is below; the DPO decides with `recorder reconcile` or `recorder retention`.",
         ),
         "retention_failed": Advice(
-            "The last sweep failed, or some recordings could not be destroyed; it is tried again.",
-            "Look at the log: disk, rights, database.",
+            "The last sweep failed, or could not destroy some recordings; the recorder tries again.",
+            "Read the daemon's log; check the disk, file permissions and the database.",
         ),
         "retention_overdue": Advice(
-            "No sweep has ended well for three days: recordings are kept longer than allowed.",
-            "Look at the log, and run `recorder retention`.",
+            "No sweep has succeeded for three days: recordings are kept longer than allowed.",
+            "Read the daemon's log and run `recorder retention`.",
         ),
         "people_overdue": Advice(
-            "The console has not deleted for three days what is due in the file of people.",
-            "Start the console, and look at its log; `recorder retention run` does it too.",
+            "For three days the console has not deleted the data that is due in `people.sqlite`.",
+            "Start the console and read its log, or run `recorder retention run`.",
         ),
         "retention_shorter_unconfirmed": Advice(
-            "A period is configured shorter than the one in force, which goes on holding.",
-            "The DPO confirms it with `recorder retention confirm-shorter`, or it is put back.",
+            "A retention period is configured shorter than the one in force, which stays in force.",
+            "The DPO confirms it with `recorder retention confirm-shorter`, or you restore the configuration.",
         ),
         "siprec_undeclared": Advice(
-            "A recording session came from a system that is not declared to send any, and was refused.",
-            "Give its `[[peer]]` `siprec = true`, or have it stop.",
+            "A recording session came from a system that is not configured for SIPREC, and was refused.",
+            "Set `siprec = true` in its `[[peer]]`, or stop it sending.",
         ),
         "siprec_metadata": Advice(
-            "Metadata of recording sessions are damaged: who takes part was read only in part, or not at all.",
-            "Look for recordings that say `metadata_repaired` or `metadata_unreadable`, and tell the client's maker.",
+            "Metadata of recording sessions is damaged: the participants were read only in part, or not at all.",
+            "Look for recordings with `metadata_repaired` or `metadata_unreadable`, and tell the client's maker.",
         ),
         "sessions_unreadable": Advice(
-            "It is not known which recording sessions were paused, so each begins paused.",
-            "Look at the disk; restart once `state/sessions.journal` can be read.",
+            "The journal of recording sessions cannot be read, so every session begins paused.",
+            "Check the disk; restart once `state/sessions.journal` can be read.",
         ),
         "nominated_passed": Advice(
             "A call that names a nominated extension was passed through and not recorded.",
             "Compare `[[extension]]` with the PBX's numbers: a queue or a diversion is missing.",
         ),
         "answered_elsewhere": Advice(
-            "A number that is not nominated answered a call to a nominated extension, so it was not recorded.",
-            "If it is of a queue or ring group, nominate its members, or give its `[[extension]]` `answered_by`; a "
+            "A number that is not nominated answered a call to a nominated extension, so the call was not recorded.",
+            "If it is in a queue or ring group, nominate its members, or set `answered_by` in its `[[extension]]`. A "
             "colleague's pickup needs nothing.",
         ),
         "source_rate_limited": Advice("A system sends more calls or requests than it may.", _SOURCE),
         "source_foreign": Advice(
-            "Somebody spoke into a call of another system, or from another port than its own, and was refused.",
-            "Put machines that act for one another into one `[[peer]]`; set `any_port` where one sends from ports that "
-            "it does not listen at. Else somebody meddles.",
+            "A request inside a call came from another system, or from a port that is not the peer's, and was refused.",
+            "Put machines that act for each other into one `[[peer]]`; set `any_port` where one sends from ports that "
+            "it does not listen on. Otherwise treat it as an attack.",
         ),
-        "source_overload": Advice("More messages came than can be looked at; emergency calls have room kept.", _SOURCE),
-        "source_stray": Advice("Floods of answers to nothing came, and were dropped.", _SOURCE),
+        "source_overload": Advice(
+            "More SIP messages came than can be handled; capacity is reserved for emergency calls.", _SOURCE
+        ),
+        "source_stray": Advice("Many SIP responses came that answer no request; they were dropped.", _SOURCE),
         "tls_certificate_ends": Advice(
-            "The certificate of SIP over TLS ends within 30 days, or has ended.",
-            "Renew it in place, then run `recorder reload`.",
+            "The certificate for SIP over TLS expires within 30 days, or has expired.",
+            "Replace it with a renewed one, then run `recorder reload`.",
         ),
         "call_fault": Advice(
-            "A fault of the recorder ended one call.",
-            "Send what the daemon's log says to whoever looks after the program.",
+            "An internal error of the recorder ended one call.",
+            "Send the daemon's log to the maintainers of the program.",
         ),
     }
 )
-UNKNOWN = Advice("This version of the console does not know it.", "Look into the daemon's log.")
+UNKNOWN = Advice("This version of the console does not know this alarm.", "Read the daemon's log.")
 
 
 def advice_on(alarm: str) -> Advice:
-    """Return what an alarm means and what to do."""
+    """Return the advice on an alarm; `UNKNOWN` if this version does not know it."""
     return ALARMS.get(alarm, UNKNOWN)

@@ -1,4 +1,4 @@
-"""Decides whether somebody may do something: the table of roles and acts, and what no table can hold. Pure."""
+"""Decides whether an actor may do an act: the table of roles, plus the rules that a table cannot express. Pure."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from recorder.permissions import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingFacts:
-    """What is known of the recording in question; None is nothing yet."""
+    """Operator and team of the recording in question; None where there is no recording yet."""
 
     operator: str | None
     team: str | None
@@ -38,7 +38,7 @@ class RecordingFacts:
         return self.operator is not None or self.team is not None
 
     def lies_within(self, part: Allowed, person: Person) -> bool:
-        """Tell whether it is one of those that somebody may know of."""
+        """Tell whether the recording is within the part that a person's role covers."""
         return (part.own_only and self.operator == person.display_name) or (
             part.team_only and self.team is not None and self.team in person.teams
         )
@@ -54,19 +54,19 @@ def may(
     extension: str | None = None,
     has_leave: bool = False,
 ) -> Allowed | Refusal:
-    """Decide whether somebody may do something.
+    """Decide whether an actor may do an act.
 
     Args:
         actor: Who asks.
         act: What they want to do.
-        reason: Why; demanded for the acts in NEEDS_REASON.
-        operator: Operator of the recording in question, None where there is none yet (a search).
-        team: Its team at the time of the call, None likewise.
-        extension: Extension of the call or recording in question, None where there is none yet.
-        has_leave: Whether somebody else gave this person leave for it; also to ask what leave would allow.
+        reason: Required for the acts in NEEDS_REASON.
+        operator: Operator of the recording; None where there is no recording yet (a search).
+        team: The recording's team at the time of the call; None likewise.
+        extension: Extension of the call or recording; None where there is none yet.
+        has_leave: Whether the person has an access grant for the recording. Pass True to ask what a grant would allow.
 
     Returns:
-        Allowed, with what to mark or to narrow; or Refused with a sentence.
+        Allowed, with the break-glass mark and the limit to part of the recordings; or Refusal.
     """
     if isinstance(actor, Application):
         return _application(actor, act, extension)
@@ -78,17 +78,20 @@ def may(
 
 
 def combines_admin(roles: Collection[Role]) -> bool:
-    """Tell whether roles combine `admin` with one that hears: such an account hears nothing, and no new one is made."""
+    """Tell whether the roles combine `admin` with a role that hears recordings.
+
+    No new account may have both; an existing one hears nothing.
+    """
     return Role.ADMIN in roles and bool(HEARING_ROLES.intersection(roles))
 
 
 def knows_of(person: Person, *, operators: Collection[str], team: str) -> bool:
-    """Tell whether somebody may know that a recording is there: they were on the call, or their role sees it.
+    """Tell whether a person may know that a recording exists: they were on the call, or their role sees it.
 
     Args:
-        person: Who asks; leave that they may have for it is not looked at.
-        operators: Whose call it was.
-        team: Its team at the time; empty where it is not known.
+        person: Who asks. Access grants are not considered.
+        operators: Operators of the call.
+        team: Its team at the time; empty if unknown.
     """
     if person.display_name in operators:
         return True
@@ -96,17 +99,17 @@ def knows_of(person: Person, *, operators: Collection[str], team: str) -> bool:
 
 
 def knows_all(person: Person) -> bool:
-    """Tell whether somebody may know of every recording."""
+    """Tell whether a person may know of every recording."""
     return knows_of(person, operators=(), team="")
 
 
 def operator_for(actor: Actor, first: str, everybody: Collection[str]) -> str:
-    """Return whose recording it is for somebody: their own if they had a part in the call, else the first officer's.
+    """Return the operator to judge a recording by: the actor if they were in the call, else the first operator.
 
     Args:
         actor: Who asks.
         first: The operator that the call began with.
-        everybody: All whose call it was: it may have been transferred.
+        everybody: Every operator of the call; several if it was transferred.
     """
     is_own = isinstance(actor, Person) and actor.display_name in everybody
     return actor.display_name if isinstance(actor, Person) and is_own else first
@@ -118,7 +121,7 @@ def _application(actor: Application, act: Act, extension: str | None) -> Allowed
     if SCOPE_OF[act] not in actor.scopes:
         return Refusal(f"Token {actor.name} lacks the scope {SCOPE_OF[act]}, which it takes to {VERBS[act]}.")
     if extension is not None and actor.extensions and extension not in actor.extensions:
-        return Refusal(f"Token {actor.name} is not good for this extension.")
+        return Refusal(f"Token {actor.name} is not valid for this extension.")
     return Allowed()
 
 
@@ -135,7 +138,7 @@ def _person(person: Person, act: Act, reason: str, about: RecordingFacts, *, has
     is_by_leave = has_leave and any(grant.needs_leave for grant in grants)
     grants = [Allowed()] if is_by_leave else [grant for grant in grants if not grant.needs_leave]
     if not grants:
-        return Refusal(f"To {VERBS[act]} takes leave that is asked for and granted: `recorder requests ask`.")
+        return Refusal(f"To {VERBS[act]} takes an access grant: ask for one with `recorder requests ask`.")
     part = _part(grants)
     if part.is_part and not has_leave and about.is_known and not about.lies_within(part, person):
         return Refusal(_PART_SENTENCES[part.own_only, part.team_only])
@@ -149,7 +152,7 @@ def _person(person: Person, act: Act, reason: str, about: RecordingFacts, *, has
 
 
 def _part(grants: Collection[Allowed]) -> Allowed:
-    """Return which recordings several grants are about together."""
+    """Return the recordings that several grants cover together."""
     if not all(grant.is_part for grant in grants):
         return Allowed()
     return Allowed(own_only=any(grant.own_only for grant in grants), team_only=any(grant.team_only for grant in grants))

@@ -1,12 +1,11 @@
-"""Which part of a call is whose: the officer and the team are those of the segment, not of the call (P12, P13). Pure.
+"""Decides which part of a call belongs to which officer and team (P12, P13). Pure.
 
-The one place that says what somebody may ask to hear of a call, what of its row they are shown, and what is silent for
-them. Console, API and command line ask here.
+Ownership is judged for each segment, not for the whole call. This module alone says what a person may ask to hear of a
+call, what of its row they see, and what is silenced for them; console, API and command line use it.
 
-A segment counts for nobody in whose time nothing was recorded. A row of a version that did not note officers with each
-segment gives rights by what it does say: its segments name an officer each, and the team of the row is that of the
-extension that the call began with. What it does not say gives no officer and no manager a right; team leader and data
-protection officer may ask for any call.
+A segment in which nothing was recorded gives nobody a right to hear. Rows of older versions name an officer for each
+segment but a team only for the extension that the call began with, so they give rights by that much and no more. Team
+leader and data protection officer may ask for any call.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,24 +17,26 @@ from recorder.rules.spans import US, Span, Spans, common, in_seconds, length_of,
 from storage.types import Channels, Officer, RecordingRow, Redaction, Segment, SegmentKind
 
 LEAST_US = US // 10
-"""A stretch of a call counts from here on: a page shows less as 0.0 s. A PBX that renames the party who answered leaves
-such a stretch of the officer who was dialled."""
+"""Shortest stretch that counts as a part, microseconds; a page shows less as 0.0 s.
+
+A PBX that renames the party who answered leaves such a stretch to the officer who was dialled.
+"""
 TAIL_US = 60 * US
-"""What is withheld up to the end goes so far beyond it: a channel's clock may run ahead of the call's."""
+"""How far a withheld span at the end reaches beyond it: a channel's clock may run ahead of the call's."""
 ROUNDED_US = US // 1000
-"""To which the length of a row is rounded; the ends of its segments are finer."""
-WITHHELD = "It is not part of what was granted to whoever made this copy."
-"""What the cover sheet says of what is silent for that reason."""
+"""Rounding of a row's length, microseconds; the ends of its segments are finer."""
+WITHHELD = "It is not part of the access grant of the person who made this copy."
+"""The reason for this silence on the cover sheet of a copy."""
 _PEAKS_A_S = 10
 
 
 def may_hear(person: Person, row: RecordingRow, *, is_as_member: bool = False) -> Spans | None:
-    """Return what somebody may ask to hear of a call; None is all of it, and no span is nothing.
+    """Return the spans of a call that a person may ask to hear; None for all of it, empty for nothing.
 
     Args:
-        person: Who.
+        person: Who asks.
         row: The call.
-        is_as_member: Whether they ask on a ground that elected members alone have (P15), which is about a whole call.
+        is_as_member: Whether they ask on a ground that only elected members have (P15), which covers a whole call.
     """
     if person.roles & {Role.TEAM_LEADER, Role.DPO} or (is_as_member and Role.MEMBER in person.roles):
         return None
@@ -48,9 +49,9 @@ def may_hear(person: Person, row: RecordingRow, *, is_as_member: bool = False) -
 
 
 def officers_on(row: RecordingRow) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the officers and the teams whose call it was: whose part was long enough to be one.
+    """Return the officers and the teams whose part of the call was long enough to count.
 
-    A call of which nothing was recorded is theirs whom its row names.
+    If nothing was recorded, they are those that the row names.
     """
     named = frozenset((row.operator, *row.operators)) - {""}
     if not any(segment.officers for segment in row.segments):
@@ -62,7 +63,7 @@ def officers_on(row: RecordingRow) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def owners_of(row: RecordingRow, start_s: float, end_s: float) -> tuple[frozenset[str], str]:
-    """Return the officers of a span of a call, and its team; "" where it is of several, or not known."""
+    """Return the officers of a span of a call, and its team; "" if there are several or it is unknown."""
     span = (span_of(start_s, end_s),)
     officers = {one for segment, officers in _segments(row) if common((_span(segment),), span) for one in officers}
     teams = {one.team for one in officers}
@@ -70,22 +71,22 @@ def owners_of(row: RecordingRow, start_s: float, end_s: float) -> tuple[frozense
 
 
 def officers_throughout(row: RecordingRow, start_s: float, end_s: float) -> frozenset[str]:
-    """Return the officers whose call it was in all of a span, as far as something is recorded in it yet."""
+    """Return the officers whose call it was during all of a span, as far as it was recorded."""
     span = (span_of(start_s, end_s),)
     found = [
         {one.operator for one in officers}
         for segment, officers in _segments(row)
         if segment.kind is SegmentKind.RECORDING and common((_span(segment),), span)
     ]
-    if not found:  # there is nothing to be taken from anybody
+    if not found:
         return owners_of(row, start_s, end_s)[0]
     return frozenset.intersection(*map(frozenset, found)) - {""}
 
 
 def relation(actor: Actor, row: RecordingRow) -> tuple[str, str]:
-    """Return the operator and the team of a call for somebody: their own if they have a part in it.
+    """Return the operator and the team to judge a call by for an actor: their own if they had a part in it.
 
-    For `recorder.rules.authorisation.may`, which compares them with the account.
+    Use the result for `recorder.rules.authorisation.may`.
     """
     operators, teams = officers_on(row)
     own = sorted(teams.intersection(actor.teams)) if isinstance(actor, Person) else []
@@ -94,25 +95,25 @@ def relation(actor: Actor, row: RecordingRow) -> tuple[str, str]:
 
 
 def seen_by(actor: Actor, row: RecordingRow, heard: Spans | None = ()) -> Spans | None:
-    """Return which part of a row somebody is shown; None is all of it.
+    """Return the part of a row that an actor is shown; None for all of it.
 
     Args:
         actor: Who.
         row: The call.
-        heard: What they may hear by leave: none by default, None is all of it.
+        heard: What they may hear by an access grant: nothing by default, None for all of it.
     """
     if not isinstance(actor, Person) or heard is None or knows_all(actor):
         return None
     if not row.segments and row.path is None:
-        return None  # nothing was recorded, so that there are no parts
+        return None
     own = (stretch for is_theirs in _relations(actor) for stretch, _ in _stretches(row, is_theirs))
     return merged([*(one for one in own if one[1] - one[0] >= LEAST_US), *heard])
 
 
 def narrowed(row: RecordingRow, seen: Spans | None) -> RecordingRow:
-    """Return a row as it is shown to somebody who is shown a part of it; None is all of it.
+    """Return a row as it is shown to an actor who sees only a part; None for all of it.
 
-    Other parts are ``withheld`` segments, without officer, reason and peaks, and only officers of the part are named.
+    The other parts become ``withheld`` segments without officer, reason and peaks. Only officers of the part are named.
     """
     hidden = () if seen is None else rest_of(seen, _length_us(row))
     if seen is None or not hidden:
@@ -131,11 +132,11 @@ def narrowed(row: RecordingRow, seen: Spans | None) -> RecordingRow:
 
 
 def silenced(row: RecordingRow, heard: Spans | None) -> tuple[Redaction, ...]:
-    """Return what is silent for somebody who may hear a part of a call; None is all of it."""
+    """Return the spans to silence for an actor who may hear part of a call; ``heard`` None means all of it."""
     if heard is None:
         return ()
     end = _length_us(row)
-    is_to_the_end = bool(heard) and heard[-1][1] >= end  # what comes after it is theirs too
+    is_to_the_end = bool(heard) and heard[-1][1] >= end  # then the tail is theirs too
     return tuple(
         Redaction(start_s=start_s, end_s=end_s, channels=Channels.BOTH, reason=WITHHELD)
         for start_s, end_s in in_seconds(rest_of(heard, end if is_to_the_end else end + TAIL_US))
@@ -143,7 +144,7 @@ def silenced(row: RecordingRow, heard: Spans | None) -> tuple[Redaction, ...]:
 
 
 def withheld_of(row: RecordingRow, heard: Spans | None) -> list[tuple[float, float]]:
-    """Return what somebody does not hear of a call, seconds, as a page says it."""
+    """Return the spans that an actor does not hear, seconds, as a page shows them."""
     return [] if heard is None else in_seconds(rest_of(heard, _length_us(row)))
 
 
@@ -153,29 +154,29 @@ def is_silent(heard: Spans | None, start_s: float, end_s: float) -> bool:
 
 
 def is_part(row: RecordingRow) -> bool:
-    """Tell whether a row, as it is shown, is without parts of the call."""
+    """Tell whether a row, as it is shown, leaves out parts of the call."""
     return any(segment.kind is SegmentKind.WITHHELD for segment in row.segments)
 
 
 def is_withheld(row: RecordingRow, start_s: float, end_s: float | None) -> bool:
-    """Tell whether a span lies in what is withheld of a row as it is shown; an end of None is that of the call."""
+    """Tell whether a span is withheld in a row as it is shown; ``end_s`` None is the end of the call."""
     hidden = merged(_span(one) for one in row.segments if one.kind is SegmentKind.WITHHELD)
     span = span_of(start_s, _length_us(row) / US if end_s is None else end_s)
     return bool(hidden) and common(hidden, (span,)) == (span,)
 
 
 def whole_for(row: RecordingRow, heard: Spans | None) -> Spans | None:
-    """Return what may be heard, None where that is all of the call."""
-    if not heard:  # nothing is never all of a call, however short
+    """Return the spans that may be heard, or None if they are the whole call."""
+    if not heard:  # an empty span is never a whole call, however short
         return heard
     return heard if rest_of(heard, _length_us(row)) else None
 
 
-# --- whose a segment is
+# --- owners of a segment
 
 
 def _segments(row: RecordingRow) -> Iterator[tuple[Segment, tuple[Officer, ...]]]:
-    """Yield each segment with whose it was, as far as the row says."""
+    """Yield each segment with the officers it belongs to, as far as the row says."""
     if row.segments and any(segment.officers or segment.operator for segment in row.segments):
         for segment in row.segments:
             yield segment, segment.officers or _before(row, segment)
@@ -190,7 +191,7 @@ def _segments(row: RecordingRow) -> Iterator[tuple[Segment, tuple[Officer, ...]]
 
 
 def _before(row: RecordingRow, segment: Segment) -> tuple[Officer, ...]:
-    """Return whose a segment was that a version before wrote: its team is known of the first extension only."""
+    """Return the officers of a segment of an older version, which knew the team of the first extension only."""
     if not segment.operator:
         return ()
     team = row.team if segment.extension == row.extension else ""
@@ -198,7 +199,7 @@ def _before(row: RecordingRow, segment: Segment) -> tuple[Officer, ...]:
 
 
 def _relations(person: Person) -> list[Callable[[Officer], bool]]:
-    """Return how a segment can be somebody's: their own, or of a team of theirs."""
+    """Return tests for whether an officer's segment belongs to a person: by name, or by their teams."""
     found: list[Callable[[Officer], bool]] = []
     if Role.OFFICER in person.roles:
         found.append(lambda one: one.operator == person.display_name)
@@ -208,14 +209,14 @@ def _relations(person: Person) -> list[Callable[[Officer], bool]]:
 
 
 def _stretches(row: RecordingRow, is_theirs: Callable[[Officer], bool]) -> list[tuple[Span, int]]:
-    """Return the stretches of a call that are somebody's, and how long something was recorded in each."""
+    """Return the stretches of a call that belong to a person, and the recorded length in each, microseconds."""
     theirs = [segment for segment, officers in _segments(row) if any(map(is_theirs, officers))]
     recorded = merged(_span(segment) for segment in theirs if segment.kind is SegmentKind.RECORDING)
     return [(one, length_of(common(recorded, (one,)))) for one in merged(map(_span, theirs))]
 
 
 def _counted(row: RecordingRow, name_of: Callable[[Officer], str]) -> frozenset[str]:
-    """Return the names of those whose part of a call was long enough to be one."""
+    """Return the names whose part of the call was long enough to count."""
     names = {name_of(one) for _, officers in _segments(row) for one in officers} - {""}
 
     def is_long(name: str) -> bool:
@@ -232,7 +233,7 @@ def _span(segment: Segment) -> Span:
 def _length_us(row: RecordingRow) -> int:
     length_us = span_of(0, row.duration_s)[1]
     ended_us = max((span_of(0, segment.end_s)[1] for segment in row.segments), default=length_us)
-    # What is less than a millisecond behind the last segment is the rounding of the row's length, and nobody's part.
+    # Less than a millisecond after the last segment is rounding of the row's length and belongs to nobody.
     return ended_us if length_us - ended_us < ROUNDED_US else length_us
 
 
@@ -250,7 +251,7 @@ def _withheld(span: Span) -> Segment:
 
 
 def _blanked(peaks: bytes, hidden: Spans) -> bytes:
-    """Return peaks with 0 in every tenth of a second of which something is hidden."""
+    """Return peaks with 0 in every tenth of a second that is hidden in part."""
     blank, slot_us = bytearray(peaks), US // _PEAKS_A_S
     for start, end in hidden:
         first, upto = start // slot_us, min(-(-end // slot_us), len(blank))

@@ -1,4 +1,4 @@
-"""What an act on live calls is asked of: one call, or every call of an extension. Pure."""
+"""The target of an act on live calls: one call, or every call of an extension. Pure."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ class CallTarget:
 
     @property
     def subject(self) -> str:
-        """Return the subject of its entries in the audit log."""
+        """Return the subject for the audit log."""
         return self.call
 
 
@@ -23,7 +23,7 @@ class ExtensionTarget:
 
     @property
     def subject(self) -> str:
-        """Return the subject of its entries in the audit log."""
+        """Return the subject for the audit log."""
         return self.number
 
 

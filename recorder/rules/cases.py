@@ -1,7 +1,6 @@
-"""A case of subject access or disclosure: what happened in it, and what follows (P8, P20, P22). Pure.
+"""Cases of subject access and disclosure, derived from their entries (P8, P20, P22). Pure.
 
-A case is its entries, oldest first; everything else is worked out from them. So nothing of its history is ever written
-over, and what a page shows is what happened.
+A case is its entries, oldest first. Everything else is derived from them, so no history is ever overwritten.
 """
 
 import enum
@@ -16,14 +15,14 @@ from storage.types import RecordingId
 
 
 class CaseKind(enum.StrEnum):
-    """What a case is about."""
+    """The kinds of case."""
 
     SUBJECT_ACCESS = "sar"
     DISCLOSURE = "disclosure"
 
 
 class LegalGround(enum.StrEnum):
-    """On what ground recordings are disclosed to others than whom they are about."""
+    """The legal grounds for disclosing recordings to third parties."""
 
     COURT_ORDER = "court_order"
     CRIME = "crime"
@@ -42,7 +41,7 @@ LEGAL_GROUND_WORDS: Mapping[LegalGround, str] = MappingProxyType(
 
 
 class CaseEvent(enum.StrEnum):
-    """What can happen in a case; the audit log says ``case.`` and this."""
+    """What can happen in a case; the audit act is ``case.`` and this word."""
 
     OPENED = "opened"
     IDENTITY_ASKED = "identity_asked"
@@ -61,7 +60,7 @@ class CaseEvent(enum.StrEnum):
     TRANSCRIBED = "transcribed"
     DECIDED = "decided"
     HANDED_OVER = "handed_over"
-    PASSPHRASE_TOLD = "passphrase_told"  # noqa: S105 - that it was told, and no passphrase
+    PASSPHRASE_TOLD = "passphrase_told"  # noqa: S105 - an event, not a passphrase
     RECEIVED = "received"
     RETURNED = "returned"
     DESTROYED = "destroyed"
@@ -70,7 +69,7 @@ class CaseEvent(enum.StrEnum):
 
 
 class Decision(enum.StrEnum):
-    """How a case is decided."""
+    """The decisions on a case."""
 
     DISCLOSE = "disclose"
     PARTLY = "partly"
@@ -78,7 +77,7 @@ class Decision(enum.StrEnum):
 
 
 class CaseState(enum.StrEnum):
-    """Where a case stands."""
+    """The states of a case."""
 
     OPEN = "open"
     DECIDED = "decided"
@@ -87,15 +86,15 @@ class CaseState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseEntry:
-    """One thing that happened in a case.
+    """One event of a case.
 
     Attributes:
-        step: What.
-        at: When it was written down, UTC.
-        by: The account of who wrote it down.
-        on: The day it happened, where that counts for the deadline.
-        text: In words.
-        details: What belongs to the step: ``recording``, ``decision``, ``found``, ...
+        step: Which event.
+        at: When it was entered, UTC.
+        by: Account that entered it.
+        on: The day it happened, where the deadline depends on it.
+        text: Free text.
+        details: Values of the event: ``recording``, ``decision``, ``found``, ...
     """
 
     step: CaseEvent
@@ -108,26 +107,26 @@ class CaseEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A case as its entries make it.
+    """A case, as derived from its entries.
 
     Attributes:
         id: Its reference, ``SAR-2026-0001`` or ``DIS-2026-0001``.
-        kind: What it is about.
+        kind: Subject access or disclosure.
         requester: Who asks: a name, or a body and its officer.
-        opened_by: The account of who opened it.
-        handler: The account of who works on it.
+        opened_by: Account that opened it.
+        handler: Account that works on it.
         course: What the deadline depends on.
-        ground: Of a disclosure.
+        ground: Legal ground; of a disclosure only.
         is_identified: Whether the requester's identity was checked.
-        is_in_doubt: Whether it is in doubt, so that the data protection officer decides.
-        recordings: What was found to be theirs, in the order of finding.
-        searches: How often was searched.
-        decision: How it was decided, or None.
-        decided_by: By which account.
+        is_in_doubt: Whether the identity is in doubt, so that the data protection officer decides.
+        recordings: Recordings found to be the requester's, in the order of finding.
+        searches: Number of searches.
+        decision: The decision, or None.
+        decided_by: Account that decided.
         decided_at: When, UTC.
-        handed_over: How often something was handed over.
+        handed_over: Number of times material was handed over.
         closed_on: The day it was closed, or None.
-        entries: Everything that happened, oldest first.
+        entries: All entries, oldest first.
     """
 
     id: str
@@ -150,7 +149,7 @@ class Case:
 
     @property
     def state(self) -> CaseState:
-        """Return where it stands."""
+        """Return the state of the case."""
         if self.closed_on is not None:
             return CaseState.CLOSED
         return CaseState.OPEN if self.decision is None else CaseState.DECIDED
@@ -181,7 +180,7 @@ def told(case_id: str, entries: Iterable[CaseEntry]) -> Case:
 
 
 def after(case: Case, entry: CaseEntry) -> Case:
-    """Return a case after one more thing has happened; `case_rules` says whether it may."""
+    """Return a case with one more entry; `case_rules` decides whether the entry is allowed."""
     changes = _EFFECTS.get(entry.step, _nothing)(case, entry)
     return replace(case, entries=(*case.entries, entry), **changes)
 
@@ -199,7 +198,7 @@ def _checked(case: Case, entry: CaseEntry) -> Changes:
 
 
 def _paid(case: Case, entry: CaseEntry) -> Changes:
-    assert case.course.fee is not None, "the rules see to that"
+    assert case.course.fee is not None, "the rules ensure it"
     return {"course": replace(case.course, fee=replace(case.course.fee, came_on=entry.on))}
 
 
@@ -240,4 +239,4 @@ _EFFECTS: Mapping[CaseEvent, Callable[[Case, CaseEntry], Changes]] = MappingProx
         CaseEvent.CLOSED: lambda _case, entry: {"closed_on": entry.on},
     }
 )
-"""What each step changes; what is not here changes nothing."""
+"""What each event changes; an event that is not listed changes nothing."""

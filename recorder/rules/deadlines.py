@@ -1,8 +1,8 @@
 """When a subject access request is due (UK GDPR article 12(3), P20). Pure: dates in, dates out.
 
-One calendar month, from the latest of receipt, the identity information that was asked for, and the fee that was asked
-for. The time in which the council waits for a clarification is left out. Two months more where that is told, with the
-reasons, within the first. A last day that is no working day moves to the next one that is.
+The period is one calendar month. It begins on the latest of receipt, the requested identity information, and the
+requested fee. Days on which the council waits for a clarification do not count. Two months are added if the requester
+is told so, with the reasons, within the first. A last day that is not a working day moves to the next one.
 """
 
 import calendar
@@ -19,7 +19,7 @@ WorkingDay = Callable[[date], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Something that was asked of the requester: when, and when it came; None while it has not."""
+    """Something that the requester was asked for, and the day it came; None until then."""
 
     asked_on: date
     came_on: date | None = None
@@ -27,14 +27,14 @@ class Wait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadlineFacts:
-    """What the deadline depends on.
+    """The facts that a deadline depends on.
 
     Attributes:
         received_on: The day the request came, in whatever form.
         identity: Information about who they are, if it was asked for.
         fee: A fee, if one was asked for.
         clarifications: Questions about what they want, in the order in which they were asked.
-        is_extended: Whether the extension was told in time.
+        is_extended: Whether the requester was told of the extension in time.
     """
 
     received_on: date
@@ -56,7 +56,7 @@ def begins_on(course: DeadlineFacts) -> date | None:
 
 
 def waited_days(course: DeadlineFacts, today: date) -> int:
-    """Return for how many days the council waited for clarifications after the month had begun; none counts twice."""
+    """Return how many days the council waited for clarifications since the month began, each counted once."""
     start = begins_on(course)
     if start is None:
         return 0
@@ -68,15 +68,15 @@ def waited_days(course: DeadlineFacts, today: date) -> int:
 
 
 def due_on(course: DeadlineFacts, today: date, is_working_day: WorkingDay) -> date | None:
-    """Return the last day to answer, as things stand today.
+    """Return the last day to answer, as known today.
 
     Args:
         course: What happened so far.
         today: Moves the day while a clarification is awaited.
-        is_working_day: Of the council; bank holidays are none.
+        is_working_day: Of the council; False on bank holidays.
 
     Returns:
-        None while identity or fee has not come: the month has not begun.
+        None while identity or fee is awaited: the month has not begun.
     """
     start = begins_on(course)
     if start is None:
@@ -89,7 +89,7 @@ def due_on(course: DeadlineFacts, today: date, is_working_day: WorkingDay) -> da
 
 
 def extend_by(course: DeadlineFacts, today: date, is_working_day: WorkingDay) -> date | None:
-    """Return the last day on which an extension can be told: that of the month without one; None as `due_on`."""
+    """Return the last day to announce an extension: the due day without one. None as for `due_on`."""
     first = DeadlineFacts(
         received_on=course.received_on, identity=course.identity, fee=course.fee, clarifications=course.clarifications
     )
@@ -97,7 +97,7 @@ def extend_by(course: DeadlineFacts, today: date, is_working_day: WorkingDay) ->
 
 
 def warn_on(course: DeadlineFacts, today: date) -> date | None:
-    """Return the day on which somebody is to be warned that time runs out; None as `due_on`."""
+    """Return the day on which to warn that the deadline is near; None as for `due_on`."""
     start = begins_on(course)
     if start is None:
         return None
@@ -108,7 +108,7 @@ def warn_on(course: DeadlineFacts, today: date) -> date | None:
 
 
 def months_after(day: date, months: int) -> date:
-    """Return the same day some months later, or the last day of that month where there is none such."""
+    """Return the same day some months later, or the last day of that month if it has no such day."""
     year, month = divmod(day.month - 1 + months, 12)
     year, month = day.year + year, month + 1
     return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))

@@ -1,6 +1,6 @@
-"""Who may have a span of a recording erased, who must confirm it, and who may not. Pure.
+"""Who may order the erasure of a span of a recording, and who must confirm it. Pure.
 
-What is erased is evidence that is gone: one person alone may do it only for what was forgotten a moment ago.
+An erasure destroys evidence, so one person alone may order it only for a pause that they forgot a moment ago.
 """
 
 import enum
@@ -14,16 +14,18 @@ from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
 from storage.types import RecordingRow, SegmentKind
 
 GRACE_S = 15 * 60.0
-"""How long after a call its officer may still have forgotten to pause without asking a second person."""
+"""How long after a call its officer may erase what they forgot to pause, without a second person."""
 
 
 HELD_ALONE_S = 60.0
-"""So much card data of a held recording, in all, goes once the data protection officer has confirmed it; more takes a
-third person, whom the order names, and somebody who has listened to the span."""
+"""Total card data of a recording under legal hold that the data protection officer may confirm alone.
+
+More takes a third person, whom the order names, and somebody who has listened to the span.
+"""
 
 
 class Confirmation(enum.StrEnum):
-    """What an order needs before it is carried out."""
+    """The confirmation that an order needs before it is carried out."""
 
     NONE = "none"
     SECOND_PERSON = "second_person"
@@ -36,14 +38,14 @@ class Confirmation(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What the rules have to know of a recording.
+    """The facts of a recording that the erasure rules need.
 
     Attributes:
-        operators: Whose call it was, as calls name them; several where it was transferred.
+        operators: Its officers, as calls name them; several if it was transferred.
         extensions: The extensions that it was on.
-        team: The team of that extension at the time; empty where it is not known.
-        is_proven: Its officers were at their own phones, or keyed a code there; see `recorder.rules.sign_on`.
-        is_held: Somebody keeps it: a complaint, a request for information.
+        team: The team of that extension at the time; empty if unknown.
+        is_proven: Whether its officers were at their own phones, or keyed a code there; see `recorder.rules.sign_on`.
+        is_held: Whether a legal hold keeps it.
         since_end_s: Seconds since the call ended; None while it goes on.
     """
 
@@ -58,15 +60,15 @@ class About:
 def confirmation_for(
     kind: ErasureKind, about: About, person: Person, *, length_s: float, forgot_s: float, held_s: float = 0.0
 ) -> Confirmation:
-    """Return what an order needs.
+    """Return the confirmation that an order needs.
 
     Args:
-        kind: Why the span is to go.
+        kind: Why the span is to be erased.
         about: The recording.
-        person: Who orders: only the call's officer, at their own phone, does so alone.
-        length_s: How much is to go, what went before without a second person included, seconds; see `alone_s`.
-        forgot_s: ``[pause] forgot_s``: how much may go without a second person.
-        held_s: How much card data goes of it in all, what went before included, seconds; see `card_s`.
+        person: Who orders. Only the call's officer, at their own phone, may do so alone.
+        length_s: Length to be erased, plus earlier erasures without a second person, seconds; see `alone_s`.
+        forgot_s: ``[pause] forgot_s``: the length that needs no second person.
+        held_s: Card data erased from the recording in all, earlier erasures included, seconds; see `card_s`.
     """
     if about.is_held:
         if kind is not ErasureKind.CARD_DATA:
@@ -80,9 +82,9 @@ def confirmation_for(
 
 
 def alone_s(orders: Iterable[ErasureOrder], span_s: tuple[float, float], *, duration_s: float) -> float:
-    """Return how much of a recording is gone, or will be, without a second person, once a span goes too; seconds.
+    """Return the length erased without a second person once one more span is erased, seconds.
 
-    Small orders add up: nobody erases a whole call alone, piece by piece.
+    Small orders add up, so nobody can erase a whole call alone, piece by piece.
 
     Args:
         orders: What was ordered of the recording so far.
@@ -94,19 +96,19 @@ def alone_s(orders: Iterable[ErasureOrder], span_s: tuple[float, float], *, dura
 
 
 def card_s(orders: Iterable[ErasureOrder], *, duration_s: float, span_s: tuple[float, float] | None = None) -> float:
-    """Return how much of a recording goes, or went, as card data, by whoever's word; seconds.
+    """Return the length erased or ordered to be erased as card data, by anybody, seconds.
 
     Args:
-        orders: What was ordered of the recording so far; one that was declined does not count.
+        orders: What was ordered of the recording so far; declined orders do not count.
         duration_s: The length of the recording.
-        span_s: From and to of one that is about to be ordered, or None.
+        span_s: From and to of an order about to be given, or None.
     """
     of_cards = [one for one in orders if one.kind is ErasureKind.CARD_DATA and one.state is not ErasureState.DECLINED]
     return _together_s([*(span_of(order, duration_s) for order in of_cards), *([span_s] if span_s else [])])
 
 
 def span_of(order: ErasureOrder, duration_s: float) -> tuple[float, float]:
-    """Return from where to where an order reaches, in a recording of a length."""
+    """Return the start and end of an order, seconds; an open end is that of the recording."""
     return order.start_s, duration_s if order.end_s is None else order.end_s
 
 
@@ -119,7 +121,7 @@ def _together_s(spans: Iterable[tuple[float, float]]) -> float:
 
 
 _ALONE = frozenset({ErasureState.CONFIRMED, ErasureState.DONE, ErasureState.FAILED})
-"""States in which an order that nobody has decided was given without a second person."""
+"""States that an order with no decision can have only if it needed no second person."""
 
 STATE_AT_ORDER = {
     Confirmation.NONE: ErasureState.CONFIRMED,
@@ -134,9 +136,9 @@ def position_from(text: str) -> float:
     """Read a position in a recording: seconds, ``mm:ss`` or ``h:mm:ss``.
 
     Raises:
-        ValueError: It is none; a sentence.
+        ValueError: The text is not a position; the message is a sentence.
     """
-    sentence = f"{text!r} is no position in a recording; write seconds (75.5) or mm:ss (1:15.5)"
+    sentence = f"{text!r} is not a position in a recording; write seconds (75.5) or mm:ss (1:15.5)"
     total = 0.0
     parts = text.strip().split(":")
     for place, part in enumerate(parts):
@@ -149,14 +151,14 @@ def position_from(text: str) -> float:
 
 
 def may_order(person: Person, kind: ErasureKind, about: About, *, act: Act, reason: str) -> Allowed | Refusal:
-    """Decide whether somebody may order an erasure.
+    """Decide whether a person may order an erasure.
 
     Args:
         person: Who orders.
         kind: Why.
         about: The recording.
         act: RETROACTIVE_PAUSE for what should have been paused, else ERASE.
-        reason: In their words; demanded for ERASE.
+        reason: In their words; required for ERASE.
     """
     decision = may(person, act, reason=reason)
     if isinstance(decision, Allowed) and decision.own_only and not decision.team_only:
@@ -165,49 +167,49 @@ def may_order(person: Person, kind: ErasureKind, about: About, *, act: Act, reas
     if isinstance(decision, Refusal):
         return decision
     if act is Act.RETROACTIVE_PAUSE and kind is not ErasureKind.CARD_DATA:
-        return Refusal("What was forgotten to pause is card data; anything else is erased by its own act.")
+        return Refusal("A retroactive pause is for card data only. Order an erasure for anything else.")
     is_own = act is Act.RETROACTIVE_PAUSE and person.display_name in about.operators
     if not is_own and not _answers_for(person, about.team):
-        return Refusal("This is a call of a team that is not yours.")
+        return Refusal("This call belongs to a team that is not yours.")
     if about.is_held and kind is not ErasureKind.CARD_DATA:
-        return Refusal("The recording is held, so nothing but card data may be erased from it. Ask the DPO.")
+        return Refusal("The recording is under a legal hold, so only card data may be erased from it. Ask the DPO.")
     return decision
 
 
 def may_decide(
     person: Person, order: ErasureOrder, about: About, *, confirm: bool, third: str | None = None
 ) -> Allowed | Refusal:
-    """Decide whether somebody may confirm or decline an order: a second person, who was not in the call.
+    """Decide whether a person may confirm or decline an order. It takes a second person, who was not in the call.
 
     Args:
-        person: Who.
-        order: Which.
+        person: Who decides.
+        order: The order.
         about: The recording.
-        confirm: How.
-        third: The person whom an order names that takes three.
+        confirm: True to confirm, False to decline.
+        third: Account of the third person that the order names, if it needs three.
     """
     decision = may(person, Act.CONFIRM_ERASURE)
     if isinstance(decision, Refusal):
         return decision
     if order.ordered_by == person.actor:
-        return Refusal("You gave this order yourself: it takes a second person.")
+        return Refusal("You gave this order yourself: a second person has to decide.")
     if person.display_name in about.operators or person.extension in about.extensions:
         return Refusal("This is your own call: somebody else has to decide.")
     if not _answers_for(person, about.team):
-        return Refusal("This is a call of a team that is not yours.")
+        return Refusal("This call belongs to a team that is not yours.")
     if about.is_held and confirm and order.kind is not ErasureKind.CARD_DATA:
-        return Refusal("The recording is held, so nothing but card data may be erased from it.")
+        return Refusal("The recording is under a legal hold, so only card data may be erased from it.")
     if about.is_held and Role.DPO not in person.roles and person.name != third:
-        return Refusal("The recording is held: only the DPO decides what is erased from it.")
+        return Refusal("The recording is under a legal hold: only the DPO decides what is erased from it.")
     return decision
 
 
 def check_third(third: Person | None, order: ErasureOrder, about: About) -> str | None:
-    """Return why somebody cannot be the third person of an order, or None."""
+    """Return why a person cannot be the third person of an order, or None."""
     if third is None:
         return (
-            f"With this, more than {HELD_ALONE_S:.0f} s of a held recording go as card data. That takes a third person "
-            "beside you and the DPO: name the account of somebody who may approve it and was not in the call."
+            f"This erases over {HELD_ALONE_S:.0f} s of card data from a held recording in all. It takes a third person "
+            "besides you and the DPO: name the account of somebody who may approve it and was not in the call."
         )
     decision = may_decide(third, order, about, confirm=True, third=third.name)
     return None if isinstance(decision, Allowed) else f"{third.name} cannot be the third person: {decision.reason}"
@@ -215,13 +217,13 @@ def check_third(third: Person | None, order: ErasureOrder, about: About) -> str 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanFacts:
-    """What somebody sees of a span who does not listen to it; seconds.
+    """What a person is shown of a span without listening to it; seconds.
 
     Attributes:
-        length_s: How long it is.
-        caller_s: In how much of it something is heard of the caller.
-        officer_s: The same of the officer.
-        pauses: When the recording was paused, in all of the call: from and to.
+        length_s: Length of the span.
+        caller_s: Time with sound from the caller.
+        officer_s: Time with sound from the officer.
+        pauses: From and to of every pause of the call.
     """
 
     length_s: float
@@ -231,11 +233,11 @@ class SpanFacts:
 
 
 _HEARD = 8
-"""A tenth of a second whose largest sample is over this, of 255, is not silence."""
+"""A tenth of a second counts as sound if its largest sample, 0 to 255, is over this."""
 
 
 def facts_of(row: RecordingRow, order: ErasureOrder) -> SpanFacts:
-    """Return what is known of a span without listening to it."""
+    """Return the facts of a span that are known without listening to it."""
     start_s, end_s = span_of(order, row.duration_s)
     first, last = round(start_s * 10), round(end_s * 10)
     caller_s, officer_s = (sum(peak > _HEARD for peak in side[first:last]) / 10 for side in row.peaks)
@@ -244,5 +246,5 @@ def facts_of(row: RecordingRow, order: ErasureOrder) -> SpanFacts:
 
 
 def _answers_for(person: Person, team: str) -> bool:
-    """Tell whether somebody answers for a team: a manager for their own ones, team leader and DPO for every one."""
+    """Tell whether a person answers for a team: a manager for their own teams, team leader and DPO for all."""
     return bool(person.roles & {Role.TEAM_LEADER, Role.DPO}) or team in person.teams

@@ -1,4 +1,4 @@
-"""Which HTTP status answers an act that was denied. Pure."""
+"""The HTTP status for each fault of a denied act. Pure."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

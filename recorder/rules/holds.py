@@ -1,7 +1,7 @@
-"""Who may place, review, release and take back a hold, and what a hold must say. Pure.
+"""Who may place, review, release and reinstate a legal hold, and what a hold must say. Pure.
 
-Keeping is the safe side, so more people may place and take back than may release. Whoever a complaint is about, or was
-in the call, has no say in how long it is kept.
+Keeping a recording is the safe side, so more people may place and reinstate a hold than may release one. The subject of
+a complaint and the people on the call have no say in how long it is kept.
 """
 
 import enum
@@ -18,10 +18,10 @@ from storage.retention_types import ErasureKind, ErasureOrder, Hold, HoldKind
 from storage.types import RecordingRow
 
 GRACE = timedelta(days=14)
-"""How long a recording is kept after its hold was released, so that a mistake can be taken back."""
+"""How long a recording is kept after its hold was released, so that a mistaken release can be undone."""
 
 LONGEST_REVIEW = timedelta(days=366)
-"""A hold that nobody looks at for longer is forgotten, not kept."""
+"""The longest time until a hold's next review."""
 
 REVIEW_AFTER: Mapping[HoldKind, timedelta] = MappingProxyType(
     {
@@ -33,7 +33,7 @@ REVIEW_AFTER: Mapping[HoldKind, timedelta] = MappingProxyType(
         HoldKind.RESTRICTION: timedelta(days=90),
     }
 )
-"""When a hold is looked at again, where nobody says otherwise."""
+"""Time until the first review, where the person who places the hold names no day."""
 
 _MANAGEMENT = frozenset({Role.MANAGER, Role.TEAM_LEADER})
 _ALL = _MANAGEMENT | {Role.DPO}
@@ -45,7 +45,7 @@ PLACERS: Mapping[HoldKind, frozenset[Role]] = MappingProxyType(
         HoldKind.EVIDENCE: _ALL,
         HoldKind.SAR: frozenset({Role.TEAM_LEADER, Role.DPO}),
         HoldKind.DISCLOSURE: frozenset({Role.TEAM_LEADER, Role.DPO}),
-        HoldKind.RESTRICTION: frozenset(),  # placed by a claim: `recorder rights`
+        HoldKind.RESTRICTION: frozenset(),  # placed by a rights request: `recorder rights`
     }
 )
 """Who may place a hold; a manager only on recordings of their teams."""
@@ -65,24 +65,24 @@ RELEASERS: Mapping[HoldKind, frozenset[Role]] = MappingProxyType(
 KEEPERS: Mapping[HoldKind, frozenset[Role]] = MappingProxyType(
     {kind: PLACERS[kind] | RELEASERS[kind] for kind in HoldKind}
 )
-"""Who may own a hold, set its next review, and take its release back."""
+"""Who may own a hold, set its next review, and reinstate it."""
 
 HELD = "held"
-"""In the place of the kinds of hold, for who may not know them."""
+"""Shown in place of the kinds of hold to people who may not know them."""
 
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./#:_-]{0,39}", re.ASCII)
-"""A reference is not free text: the audit log keeps it for good, so it must have no room for a story."""
+"""The audit log keeps references permanently, so they are not free text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldCall:
-    """What the rules have to know of a recording.
+    """The facts of a recording that the hold rules need.
 
     Attributes:
-        operators: Whose call it was, as calls name them; several where it was transferred, none where nobody knows.
+        operators: Its officers, as calls name them; several if it was transferred, none if unknown.
         extensions: The extensions that it was on.
-        team: The team of that extension at the time; empty where it is not known.
-        teams: Those of whom a part of it was, the team above included.
+        team: The team of that extension at the time; empty if unknown.
+        teams: Teams that a part of it belongs to, the team above included.
     """
 
     operators: frozenset[str]
@@ -92,7 +92,7 @@ class HeldCall:
 
 
 def held_call(row: RecordingRow) -> HeldCall:
-    """Return what the rules have to know of a recording."""
+    """Return the facts of a recording that the hold rules need."""
     _, teams = officers_on(row)
     return HeldCall(
         operators=frozenset((row.operator, *row.operators)) - {""},
@@ -104,15 +104,15 @@ def held_call(row: RecordingRow) -> HeldCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldWish:
-    """A hold as somebody asks for it.
+    """A hold as a person asks for it.
 
     Attributes:
-        kind: Why, in one word.
+        kind: The kind of hold.
         reason: Why, in words.
-        case_reference: Of the complaint, request or crime; training may have none.
-        owner: Account name of who looks after it; empty is whoever places it.
-        review_on: The day to look at it again; None is what suits the kind.
-        against: Whom a complaint is about: account names, names of accounts as calls show them, or the operator.
+        case_reference: Reference of the complaint, request or crime; optional for training.
+        owner: Account that looks after it; empty for the person who places it.
+        review_on: The day of the next review; None for the default of the kind.
+        against: Subjects of a complaint: account names, display names of accounts, or the operator.
     """
 
     kind: HoldKind
@@ -124,30 +124,30 @@ class HoldWish:
 
 
 def problem_with(wish: HoldWish) -> str | None:
-    """Return what is wrong with a wish, as a sentence, or None; the reason and the day are looked at elsewhere."""
+    """Return what is wrong with a wish, as a sentence, or None. Reason and review day are checked elsewhere."""
     if wish.kind is not HoldKind.TRAINING and not wish.case_reference:
-        return f"A hold of kind {wish.kind} takes the reference of its case."
+        return f"A hold of kind {wish.kind} needs the reference of its case."
     if wish.case_reference and not _REFERENCE.fullmatch(wish.case_reference):
-        return "A case's reference is at most 40 letters, digits, blanks and ./#:_-, a letter or digit first."
+        return "A case reference has at most 40 letters, digits, spaces and ./#:_-, and begins with a letter or digit."
     if wish.against and wish.kind is not HoldKind.COMPLAINT:
-        return "Only a complaint is against somebody."
+        return "Only a hold for a complaint can name whom it is about."
     return None
 
 
 def review_day(kind: HoldKind, wished: date | None, *, today: date) -> date | str:
-    """Return the day on which a hold is to be looked at again, or a sentence that says what is wrong with it."""
+    """Return the day of a hold's next review, or a sentence that says what is wrong with the wished day."""
     day = today + REVIEW_AFTER[kind] if wished is None else wished
     if day <= today:
         return "The day of the review must be in the future."
     if day > today + LONGEST_REVIEW:
-        return f"The day of the review is more than a year away; the last one that can be is {today + LONGEST_REVIEW}."
+        return f"The day of the review is more than a year away; the latest possible day is {today + LONGEST_REVIEW}."
     return day
 
 
 def may_place(person: Person, kind: HoldKind, call: HeldCall, *, reason: str) -> Allowed | Refusal:
-    """Decide whether somebody may place a hold."""
+    """Decide whether a person may place a hold."""
     if kind is HoldKind.RESTRICTION:
-        return Refusal("What keeps a restricted recording comes with the claim: `recorder rights ask`.")
+        return Refusal("A hold of kind restriction is placed by a rights request: `recorder rights ask`.")
     decision = may(person, Act.PLACE_HOLD, reason=reason)
     if isinstance(decision, Refusal):
         return decision
@@ -155,7 +155,7 @@ def may_place(person: Person, kind: HoldKind, call: HeldCall, *, reason: str) ->
 
 
 def may_release(person: Person, hold: Hold, call: HeldCall, *, reason: str) -> Allowed | Refusal:
-    """Decide whether somebody may release a hold."""
+    """Decide whether a person may release a hold."""
     decision = may(person, Act.RELEASE_HOLD, reason=reason)
     if isinstance(decision, Refusal):
         return decision
@@ -163,7 +163,7 @@ def may_release(person: Person, hold: Hold, call: HeldCall, *, reason: str) -> A
 
 
 def may_review(person: Person, hold: Hold, call: HeldCall, *, reason: str) -> Allowed | Refusal:
-    """Decide whether somebody may set a hold's next review, and who owns it."""
+    """Decide whether a person may set a hold's next review and owner."""
     decision = may(person, Act.PLACE_HOLD, reason=reason)
     if isinstance(decision, Refusal):
         return decision
@@ -171,7 +171,7 @@ def may_review(person: Person, hold: Hold, call: HeldCall, *, reason: str) -> Al
 
 
 def may_reinstate(person: Person, hold: Hold, call: HeldCall, *, reason: str) -> Allowed | Refusal:
-    """Decide whether somebody may take a release back: whoever keeps does no harm, be they in the call or not."""
+    """Decide whether a person may undo the release of a hold. People who were in the call may: keeping is safe."""
     decision = may(person, Act.PLACE_HOLD, reason=reason)
     if isinstance(decision, Refusal):
         return decision
@@ -179,19 +179,19 @@ def may_reinstate(person: Person, hold: Hold, call: HeldCall, *, reason: str) ->
 
 
 def may_see(person: Person, hold: Hold, call: HeldCall) -> bool:
-    """Tell whether somebody is shown what a hold says: not whoever it is about, and a manager only of their teams."""
+    """Tell whether a person may read a hold: not its subject nor people on the call; managers for their teams."""
     is_keeper = _refusal(person, KEEPERS, hold.kind, call, "see") is None
     return is_keeper and _partial(person, hold, call) is None
 
 
 def kinds_seen(actor: Actor, kinds: tuple[str, ...], call: HeldCall) -> tuple[str, ...]:
-    """Return by which kinds of hold a recording is kept, as somebody is shown it: to most, only that it is.
+    """Return the kinds of hold as an actor may see them. Most see only that the recording is held.
 
-    An officer must not learn from their own call's page that a complaint is made, or that the police ask for it.
+    Officers must not learn from their own call's page that there is a complaint, or that the police ask for it.
 
     Args:
-        actor: Who.
-        kinds: Those that keep it.
+        actor: Who looks.
+        kinds: The kinds that keep the recording.
         call: The recording.
     """
     if not kinds or (isinstance(actor, Person) and _looks_after_holds(actor, call)):
@@ -200,7 +200,7 @@ def kinds_seen(actor: Actor, kinds: tuple[str, ...], call: HeldCall) -> tuple[st
 
 
 def problem_with_owner(owner: Person, hold: Hold, call: HeldCall) -> str | None:
-    """Return why somebody cannot look after a hold, as a sentence, or None."""
+    """Return why a person cannot own a hold, as a sentence, or None."""
     refused = _refusal(owner, KEEPERS, hold.kind, call, "look after") or _partial(owner, hold, call)
     if refused is None:
         return None
@@ -208,12 +208,12 @@ def problem_with_owner(owner: Person, hold: Hold, call: HeldCall) -> str | None:
 
 
 def is_named(person: Person, hold: Hold) -> bool:
-    """Tell whether a hold's complaint is about somebody."""
+    """Tell whether a hold's complaint is about a person."""
     return bool({name.casefold() for name in hold.against} & {person.name.casefold(), person.display_name.casefold()})
 
 
 class OrderVerdict(enum.StrEnum):
-    """What is to become of an order to erase that is about to be carried out."""
+    """What to do with an order to erase that is about to be carried out."""
 
     CARRY_OUT = "carry_out"
     ASK_THE_DPO = "ask_the_dpo"
@@ -221,13 +221,14 @@ class OrderVerdict(enum.StrEnum):
 
 
 def verdict_on(order: ErasureOrder, holds: Iterable[Hold]) -> OrderVerdict:
-    """Look once more at an order to erase before it is carried out: a hold may have come since it was given.
+    """Check an order to erase against holds placed since it was given.
 
-    Whoever decided after the last hold was placed was the DPO: nobody else may (`recorder.rules.erasing.may_decide`).
+    A decision made after the last hold was placed was the DPO's: nobody else may make it
+    (`recorder.rules.erasing.may_decide`).
 
     Args:
         order: The order.
-        holds: Those that keep its recording now.
+        holds: The holds on its recording now.
     """
     placed = [hold.placed_at for hold in holds]
     if not placed:
@@ -246,12 +247,12 @@ def _refusal(
         names = ", ".join(role for role in Role if role in allowed[kind])
         return Refusal(f"Your role does not allow you to {verb} a hold of kind {kind}. Roles that do: {names}.")
     if roles == {Role.MANAGER} and {call.team, *call.teams}.isdisjoint(person.teams):
-        return Refusal("This is a call of a team that is not yours.")
+        return Refusal("This call belongs to a team that is not yours.")
     return None
 
 
 def _partial(person: Person, hold: Hold, call: HeldCall) -> Refusal | None:
-    """Refuse whoever is a party to it."""
+    """Refuse the subject of the complaint and the people on the call."""
     if is_named(person, hold):
         return Refusal("This complaint is about you: somebody else has to decide about its hold.")
     if _was_on(person, call):
@@ -265,7 +266,7 @@ def _was_on(person: Person, call: HeldCall) -> bool:
 
 
 def _looks_after_holds(person: Person, call: HeldCall) -> bool:
-    """Tell whether somebody may place holds on a recording, and was not in the call."""
+    """Tell whether a person may place holds on a recording, and was not in the call."""
     roles = person.roles & _ALL
     is_of_team = roles != {Role.MANAGER} or not {call.team, *call.teams}.isdisjoint(person.teams)
     return bool(roles) and is_of_team and not _was_on(person, call)

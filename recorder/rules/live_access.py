@@ -1,9 +1,10 @@
-"""Who may act on a live call, by role, act and relation to the call. Pure.
+"""Decides who may act on a live call, by role, act and relation to the call. Pure.
 
-The one place of the table "Who may act on a live call" (P4, P7, P15): console, the daemon's socket, the command line
-and the keys on the phone all ask `decide` or `by_source`. docs/permissions.md is generated from it.
+This module holds the only table of "Who may act on a live call" (P4, P7, P15). Console, the daemon's socket, command
+line and phone keys all ask `decide` or `by_source`. docs/permissions.md is generated from it.
 
-Team and officer are those who have the call now. An officer who handed it over has no part in it any more.
+The team and the officer are those that have the call now. An officer who handed the call over has no rights in it any
+more.
 """
 
 import enum
@@ -19,7 +20,7 @@ from recorder.rules.pausing import Authority
 
 
 class Relation(enum.StrEnum):
-    """What a call is to somebody."""
+    """The relation of a person to a call."""
 
     OWN = "own"
     """They are signed on at the phone, or it is configured as theirs."""
@@ -28,25 +29,25 @@ class Relation(enum.StrEnum):
 
 
 class Source(enum.StrEnum):
-    """What acts on a call without an account."""
+    """Sources of acts on a call that have no account."""
 
     OFFICER_KEYS = "officer_keys"
     """Keys on the officer's phone, whoever is signed on."""
     CALLER_DIGITS = "caller_digits"
     MANAGER_PIN = "manager_pin"
     """Keys and a manager's PIN on the officer's phone."""
-    TOKEN = "token"  # noqa: S105 - a word, not a secret
+    TOKEN = "token"  # noqa: S105 - not a secret
     SHELL = "shell"
-    """Somebody at the recorder's machine who may open its socket, without an account."""
+    """A user of the recorder's machine who may open its socket, without an account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """What an account does not say of whoever acts.
+    """What is known of an actor besides their account.
 
     Attributes:
-        colleagues: Teams of the phones that are configured as theirs. Signing on makes nobody a colleague.
-        managed: Teams of which a manager is signed in; None: it is not known.
+        colleagues: Teams of the phones configured as theirs. A sign-on makes nobody a colleague.
+        managed: Teams of which a manager is signed in; None if unknown.
     """
 
     colleagues: frozenset[str] = frozenset()
@@ -58,13 +59,13 @@ NOTHING_KNOWN = Around()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permit:
-    """An act may go on.
+    """Permission to do an act.
 
     Attributes:
         authority: On whose behalf; `pausing.MAY_CLEAR` says which pauses it clears.
-        may_discard: Whether a pause for a card payment drops the recording where the service wants that.
-        may_erase_alone: Whether what they forgot to pause is erased without a second person, as far as it is short.
-        is_alarmed: Nobody with an account answers for it.
+        may_discard: Whether a pause for a card payment discards the recording if the service says so.
+        may_erase_alone: Whether a short retroactive pause erases without a second person.
+        is_alarmed: Whether to raise an alarm because no account is responsible for the act.
     """
 
     authority: Authority
@@ -75,11 +76,11 @@ class Permit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRefusal:
-    """An act may not go on.
+    """A refused act.
 
     Attributes:
         reason: A sentence that says who may.
-        is_hidden: They may not know of the call: they are answered as if it were not there.
+        is_hidden: Whether they may not know of the call, and are answered as if there were none.
     """
 
     reason: str
@@ -87,7 +88,7 @@ class LiveRefusal:
 
 
 class HiddenError(DeniedError):
-    """An act was denied to somebody who may not know of the call; the message is for the audit log, not for them."""
+    """An act was denied to an actor who may not know of the call; the message is for the audit log only."""
 
     def __init__(self, why: str) -> None:
         super().__init__(Fault.NOT_ALLOWED, why)
@@ -111,10 +112,10 @@ LIVE_TABLE: Mapping[Role, tuple[frozenset[Act], frozenset[Act], frozenset[Act]]]
         Role.MEMBER:      (_NONE, _NONE,                _NONE),
     }
 )  # fmt: skip
-"""Who may do what to a live call; what is not here is refused. SEE_LIVE alone is extension and state, no number."""
+"""Who may do what to a live call; an act that is not listed is refused. SEE_LIVE alone shows no numbers."""
 
 STANDS_IN = frozenset({Act.OPT_OUT, Act.DECLINE_OPT_OUT})
-"""What a team leader decides in calls of other teams while no manager of the team is signed in."""
+"""Acts of a team leader in calls of other teams, while no manager of the team is signed in."""
 
 SOURCE_TABLE: Mapping[Source, tuple[frozenset[Act], Permit]] = MappingProxyType(
     {
@@ -134,7 +135,7 @@ SOURCE_TABLE: Mapping[Source, tuple[frozenset[Act], Permit]] = MappingProxyType(
         Source.SHELL: (_STATE | {Act.PAUSE}, Permit(authority=Authority.OFFICER, is_alarmed=True)),
     }
 )
-"""What is done without an account. A token has its scopes and extensions besides, and clears its own pause only."""
+"""Acts without an account. A token is also bound to its scopes and extensions, and clears only its own pause."""
 
 LIVE_ACTS = tuple(act for act in Act if any(act in cell for row in LIVE_TABLE.values() for cell in row))
 """The acts on a live call, in the order of `Act`."""
@@ -155,11 +156,11 @@ _WHO_MAY: Mapping[Act, str] = MappingProxyType(
         Act.SECOND_MESSAGE: "its officer, a manager of its team and a team leader",
     }
 )
-"""Who is to be asked instead, for the sentence of a refusal."""
+"""For the sentence of a refusal: who to ask instead."""
 
 
 def by_source(source: Source, act: Act) -> Permit | LiveRefusal:
-    """Decide on what is done without an account."""
+    """Decide on an act without an account."""
     acts, permit = SOURCE_TABLE[source]
     if act in acts:
         return permit
@@ -167,20 +168,20 @@ def by_source(source: Source, act: Act) -> Permit | LiveRefusal:
 
 
 def permit_of(source: Source, act: Act) -> Permit:
-    """Return as what a source does an act that the table gives it."""
+    """Return the permit of a source for an act that the table allows it."""
     permit = by_source(source, act)
     assert isinstance(permit, Permit), f"{source} does not {act}"
     return permit
 
 
 def decide(actor: Actor, act: Act, call: CallFacts, around: Around = NOTHING_KNOWN) -> Permit | LiveRefusal:
-    """Decide whether somebody may do something to a live call, and as what.
+    """Decide whether an actor may do an act on a live call, and with what permit.
 
     Args:
         actor: Who asks.
         act: One of LIVE_ACTS.
         call: The call.
-        around: What else is known of who asks.
+        around: What else is known of the actor.
     """
     if isinstance(actor, LocalUser):
         return by_source(Source.SHELL, act)
@@ -197,11 +198,11 @@ def decide(actor: Actor, act: Act, call: CallFacts, around: Around = NOTHING_KNO
 
 
 def require(actor: Actor, act: Act, call: CallFacts, around: Around = NOTHING_KNOWN) -> Permit:
-    """Return as what an act may go on.
+    """Return the permit for an act.
 
     Raises:
-        HiddenError: It may not, and they are to be told that there is no such call.
-        DeniedError: It may not.
+        HiddenError: It is refused, and the actor is to be told that there is no such call.
+        DeniedError: It is refused.
     """
     decision = decide(actor, act, call, around)
     if isinstance(decision, Permit):
@@ -212,7 +213,7 @@ def require(actor: Actor, act: Act, call: CallFacts, around: Around = NOTHING_KN
 
 
 def relation_of(person: Person, call: CallFacts, around: Around = NOTHING_KNOWN) -> Relation:
-    """Return what a call is to a person: for each of their roles the nearest relation counts."""
+    """Return the relation of a person to a call: the nearest that any of their roles gives."""
     if is_theirs(person, call):
         return Relation.OWN
     if any(_is_of_team(role, person, call, around) for role in person.roles):
@@ -221,12 +222,12 @@ def relation_of(person: Person, call: CallFacts, around: Around = NOTHING_KNOWN)
 
 
 def seen(actor: Actor, listed: Mapping[str, Any], around: Around = NOTHING_KNOWN) -> dict[str, Any] | None:
-    """Return a call as somebody may see it, with what they may do to it under ``may``; None: it is not there for them.
+    """Return a listed call as an actor may see it, with the permitted acts under ``may``; None if it is hidden.
 
     Args:
         actor: Who looks.
         listed: The call as the daemon lists it.
-        around: What else is known of them.
+        around: What else is known of the actor.
     """
     facts = facts_listed(listed)
     may_do = {act for act in LIVE_ACTS if isinstance(decide(actor, act, facts, around), Permit)}
@@ -247,7 +248,7 @@ WITHOUT_NUMBERS = frozenset(
         "phase", "is_recorded", "state", "state_since", "reasons", "paused_s", "pause_max_s",
     }
 )  # fmt: skip
-"""What of a listed call shows extension and state, and nothing of who calls."""
+"""Keys of a listed call that show its extension and state but not who calls."""
 
 
 _AS_OFFICER = Permit(authority=Authority.OFFICER, may_discard=True, may_erase_alone=True)
@@ -255,7 +256,7 @@ _AS_SIGNED_ON = Permit(authority=Authority.OFFICER)
 _AS_COLLEAGUE = Permit(authority=Authority.OFFICER)
 _AS_MANAGER = Permit(authority=Authority.MANAGER)
 _UNPROVEN = (
-    "You signed on from elsewhere: what drops a recording takes the keys on the phone, or a code that is keyed there."
+    "You signed on from elsewhere: to discard a recording, use the keys on the phone, or key a sign-on code there."
 )
 _YOURSELF = "You are on this call yourself: another manager decides on its opt-out."
 
@@ -277,7 +278,7 @@ def _grants(role: Role, act: Act, person: Person, call: CallFacts, around: Aroun
 
 
 def _is_of_team(role: Role, person: Person, call: CallFacts, around: Around) -> bool:
-    """Tell whether a call is of somebody's team; an extension without a team is of everybody's."""
+    """Tell whether a call belongs to a person's team; one without a team belongs to everybody's."""
     teams = call.now.teams
     if "" in teams or not teams.isdisjoint(person.teams):
         return True
@@ -293,7 +294,7 @@ def _of_token(token: Application, act: Act, call: CallFacts) -> Permit | LiveRef
     if isinstance(decision, Refusal):
         return LiveRefusal(reason=decision.reason, is_hidden=False)
     if token.extensions and token.extensions.isdisjoint(call.now.extensions):
-        return LiveRefusal(reason=f"Token {token.name} is not good for this extension.", is_hidden=True)
+        return LiveRefusal(reason=f"Token {token.name} is not valid for this extension.", is_hidden=True)
     return by_source(Source.TOKEN, act)
 
 
@@ -305,10 +306,10 @@ def _refusal(person: Person, call: CallFacts, around: Around, reason: str) -> Li
 def _why(act: Act, call: CallFacts) -> str:
     if act in STANDS_IN:
         teams = ", ".join(repr(team) for team in sorted(call.now.teams))
-        return f"This call is of the team {teams}: a manager of that team decides on its opt-out."
+        return f"This call belongs to the team {teams}: a manager of that team decides on its opt-out."
     return f"This is not your call: to {VERBS[act]} is for {_WHO_MAY[act]}."
 
 
 def relations_of(role: Role, act: Act) -> Collection[Relation]:
-    """Return in which calls a role may do an act by itself, for the documentation and for tests."""
+    """Return the relations in which a role alone may do an act, for the documentation and for tests."""
     return [relation for relation, cell in zip(_RELATIONS, LIVE_TABLE[role], strict=True) if act in cell]

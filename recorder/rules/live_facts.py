@@ -1,4 +1,4 @@
-"""What the rules need to know of a live call: whose it was, who has it now, and what it is to somebody. Pure."""
+"""Facts of a live call that the rules need: its officers, past and present, and a person's relation to it. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from storage.types import RecordingId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentOfficers:
-    """Who has a call now.
+    """The officers who have a call now.
 
     Attributes:
-        teams: Teams of the extensions that are on it; "" is a team without a name.
-        extensions: The nominated extensions that are on it; none while it is with somebody who is not recorded.
-        operators: Who sits at them.
-        configured: Those of the extensions at which nobody had signed on when the call came.
-        proven: Those of the operators whose own phone it is, or who keyed a code at it.
+        teams: Teams of the extensions on the call; "" is a team without a name.
+        extensions: Nominated extensions on the call; none while it is with somebody who is not recorded.
+        operators: Officers at these extensions.
+        configured: Those of the extensions where nobody was signed on when the call came.
+        proven: Those of the operators whose own phone it is, or who keyed a code there.
     """
 
     teams: frozenset[str]
@@ -27,7 +27,7 @@ class CurrentOfficers:
     proven: frozenset[str]
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as the daemon lists it with a call."""
+        """Return the fields that the daemon lists with a call."""
         return {
             "teams_now": sorted(self.teams),
             "extensions_now": sorted(self.extensions),
@@ -39,15 +39,15 @@ class CurrentOfficers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFacts:
-    """What the rules need to know of a call.
+    """The facts of a call that the rules need.
 
     Attributes:
         call: Its id.
-        team: Team of its extension; empty where the extension has none.
-        extensions: Every nominated extension that had it: two for an internal call.
-        operators: Everybody whose call it was.
+        team: Team of its extension; empty if the extension has none.
+        extensions: Every nominated extension that had it; two for an internal call.
+        operators: Every officer who had it.
         erase_on_opt_out: The rule of its service.
-        segment: Who has it now; None: all who had it.
+        segment: Who has it now; None for everybody who had it.
     """
 
     call: RecordingId
@@ -59,7 +59,7 @@ class CallFacts:
 
     @property
     def now(self) -> CurrentOfficers:
-        """Return who has it now."""
+        """Return who has the call now."""
         return self.segment or CurrentOfficers(
             teams=frozenset({self.team}),
             extensions=self.extensions,
@@ -70,7 +70,7 @@ class CallFacts:
 
 
 def facts_listed(listed: Mapping[str, Any]) -> CallFacts:
-    """Return what the rules need to know of a call, out of what the daemon lists of it or of a request."""
+    """Return the facts of a call from the daemon's list of calls or opt-out requests."""
     every = {what: frozenset(listed.get(what) or ()) for what in ("extensions", "operators")}
     now = {what: frozenset(listed.get(f"{what}_now") or ()) for what in ("teams", "configured", "proven", *every)}
     return CallFacts(
@@ -84,20 +84,20 @@ def facts_listed(listed: Mapping[str, Any]) -> CallFacts:
 
 
 def is_theirs(person: Person, call: CallFacts) -> bool:
-    """Tell whether somebody is on the call now, as its officer."""
+    """Tell whether a person is on the call now, as its officer."""
     now = call.now
     return (person.display_name != "" and person.display_name in now.operators) or person.extension in now.configured
 
 
 def is_at_own_phone(person: Person, call: CallFacts) -> bool:
-    """Tell whether somebody is on the call at their own phone: it is configured as theirs, or they keyed a code there.
+    """Tell whether a person is on the call at their own phone: configured as theirs, or they keyed a code there.
 
-    A sign-on from elsewhere makes calls somebody's, and proves nothing.
+    A sign-on from elsewhere makes calls theirs, but proves nothing.
     """
     now = call.now
     return (person.display_name != "" and person.display_name in now.proven) or person.extension in now.configured
 
 
 def was_on(person: Person, call: CallFacts) -> bool:
-    """Tell whether somebody is, or was, on the call, or their extension: nobody decides on their own opt-out."""
+    """Tell whether a person or their extension is, or was, on the call: nobody decides on their own opt-out."""
     return person.extension in call.extensions or person.display_name in call.operators

@@ -1,7 +1,7 @@
-"""The opt-out workflow: the life of a request, and who may decide it. Pure (P7).
+"""The opt-out workflow: the states of a request, and who may decide it (P7). Pure.
 
 An officer raises a request for one call; a manager of that call's team grants or declines it. A grant ends the
-recording for the rest of the call. Console, command line and the manager's keys on the phone all go by this table.
+recording for the rest of the call. Console, command line and the manager's keys on the phone all use this table.
 """
 
 import enum
@@ -19,7 +19,7 @@ from recorder.rules.live_facts import CallFacts, was_on
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statements:
-    """What whoever grants an opt-out puts their name to.
+    """What the person who grants an opt-out states.
 
     Attributes:
         caller_asked: The caller asked not to be recorded.
@@ -31,7 +31,7 @@ class Statements:
 
 
 class OptOutState(enum.StrEnum):
-    """Where a request stands."""
+    """The states of a request."""
 
     RAISED = "raised"
     GRANTED = "granted"
@@ -40,12 +40,12 @@ class OptOutState(enum.StrEnum):
 
 
 class OptOutStep(enum.StrEnum):
-    """What can befall a request."""
+    """The events of a request."""
 
     GRANT = "grant"
     DECLINE = "decline"
     LAPSE = "lapse"
-    """The call ended first."""
+    """The call ended before a decision."""
 
 
 STEPS: Mapping[tuple[OptOutState, OptOutStep], OptOutState] = MappingProxyType(
@@ -55,22 +55,22 @@ STEPS: Mapping[tuple[OptOutState, OptOutStep], OptOutState] = MappingProxyType(
         (OptOutState.RAISED, OptOutStep.LAPSE): OptOutState.LAPSED,
     }
 )
-"""The life of a request; a step that is not here is refused."""
+"""The state table of a request; a pair that is not listed is refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptOutRequest:
-    """A request that one call be recorded no longer.
+    """A request to stop recording one call.
 
     Attributes:
-        id: 8 hex.
+        id: 8 hexadecimal digits.
         facts: The call.
         raised_by: Who raised it, as the audit log names them.
         raised_at: When, UTC.
-        reason: What they said of it; free text.
-        state: Where it stands.
+        reason: What they said about it; free text.
+        state: Its state.
         decided_by: Who granted or declined it.
-        decided_at: When it left ``raised``.
+        decided_at: When it left ``raised``, UTC.
     """
 
     id: str
@@ -83,10 +83,10 @@ class OptOutRequest:
     decided_at: datetime | None = None
 
     def after(self, step: OptOutStep, *, at: datetime, by: str | None = None) -> "OptOutRequest":
-        """Return the request after a step.
+        """Return the request after an event.
 
         Raises:
-            DeniedError: The table has no such step in this state.
+            DeniedError: The table has no such event in this state.
         """
         state = STEPS.get((self.state, step))
         if state is None:
@@ -95,7 +95,7 @@ class OptOutRequest:
         return replace(self, state=state, decided_by=by, decided_at=at)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON-able values, the free text included."""
+        """Return the request as JSON values, free text included."""
         return {
             "id": self.id,
             "call": self.facts.call,
@@ -118,10 +118,10 @@ def _iso(at: datetime) -> str:
 
 
 def check_raise(person: Person, facts: CallFacts, around: Around = NOTHING_KNOWN) -> None:
-    """Make sure that somebody may raise a request.
+    """Check that a person may raise a request.
 
     Raises:
-        DeniedError: Their role does not allow it, or it is not their call; HiddenError where they may not know of it.
+        DeniedError: Their role does not allow it, or it is not their call; HiddenError if they may not know of it.
     """
     _check_role(person, Act.RAISE_OPT_OUT)
     require(person, Act.RAISE_OPT_OUT, facts, around)
@@ -130,10 +130,10 @@ def check_raise(person: Person, facts: CallFacts, around: Around = NOTHING_KNOWN
 def check_grant(
     person: Person, facts: CallFacts, statements: Statements, reason: str, around: Around = NOTHING_KNOWN
 ) -> None:
-    """Make sure that somebody may grant an opt-out: it is theirs to judge, so the audit log marks it as no emergency.
+    """Check that a person may grant an opt-out.
 
     Raises:
-        DeniedError: They may not, or something is missing; HiddenError where they may not know of the call.
+        DeniedError: They may not, or something is missing; HiddenError if they may not know of the call.
     """
     _check_decision(person, Act.OPT_OUT, facts, reason, around)
     if not (statements.caller_asked and statements.distress_judged):
@@ -145,21 +145,21 @@ def check_grant(
 
 
 def check_decline(person: Person, facts: CallFacts, reason: str, around: Around = NOTHING_KNOWN) -> None:
-    """Make sure that somebody may decline a request.
+    """Check that a person may decline a request.
 
     Raises:
-        DeniedError: They may not, or the reason is missing; HiddenError where they may not know of the call.
+        DeniedError: They may not, or the reason is missing; HiddenError if they may not know of the call.
     """
     _check_decision(person, Act.DECLINE_OPT_OUT, facts, reason, around)
 
 
 def may_decide(person: Person, facts: CallFacts, around: Around = NOTHING_KNOWN) -> bool:
-    """Tell whether a person is one who could grant an opt-out of this call, its statements and reason apart."""
+    """Tell whether a person could grant an opt-out of this call, statements and reason aside."""
     return isinstance(decide(person, Act.OPT_OUT, facts, around), Permit)
 
 
 def may_see(person: Person, facts: CallFacts, around: Around = NOTHING_KNOWN) -> bool:
-    """Tell whether a person sees a call's requests: who is or was on the call, and who sees who calls."""
+    """Tell whether a person may see a call's requests: people who are or were on it, or may see its numbers."""
     return was_on(person, facts) or isinstance(decide(person, Act.SEE_NUMBERS, facts, around), Permit)
 
 

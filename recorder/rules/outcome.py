@@ -1,6 +1,6 @@
-"""How a call ended for the record: one outcome with a reason, worked out from facts. Pure.
+"""Derives the outcome of a call, with one reason, from facts. Pure.
 
-Unknown means ``failed``: an alarm that is ours to explain is better than a silence that nobody looks into.
+An unknown fact means ``failed``: an alarm that needs explaining is better than a failure that nobody sees.
 """
 
 from dataclasses import dataclass
@@ -10,22 +10,22 @@ from storage.types import Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known when a call has ended.
+    """What is known of a call that has ended.
 
     Attributes:
         end: How the conversation, or the attempt at one, ended: ``caller_hung_up``, ``officer_hung_up``, ``busy``, ...
         was_joined: Both sides were connected.
         blocked: Why recording was not permitted from the start, or None.
         opted_out: A manager granted an opt-out.
-        discarded: The recording was dropped by the card rule.
-        unrecorded: What it was when it ended: with a mailbox (``voicemail``) or somebody whose calls are
-            not recorded (``out_of_scope``); None where it was recorded.
+        discarded: The recording was discarded because of a card payment.
+        unrecorded: Where the call was at its end if not recorded: ``voicemail``, or ``out_of_scope`` with somebody
+            whose calls are not recorded; else None.
         kept_s: Seconds of audio kept in the longer channel.
         ended_paused: The call ended while it was paused.
         lost_s: Seconds lost because the writer did not keep up.
         is_one_way: Audio was kept from one side only.
-        is_fax_suspected: A fax was suspected, so that for a while nothing was kept.
-        is_cut_off: A side did not answer any more: nobody hung up, and what was said at the end may be missing.
+        is_fax_suspected: A fax was suspected, so for a while nothing was kept.
+        is_cut_off: One side stopped answering: nobody hung up, and the last words may be missing.
         fault: Why nothing, or nothing more, could be written, or None.
     """
 
@@ -74,7 +74,7 @@ def settle(facts: Facts) -> tuple[Outcome, str]:
 
 
 MEDIA_REFUSALS = frozenset({415, 488, 606})
-"""Final answers by which somebody refuses an offer's media, not the call."""
+"""Final responses that refuse an offer's media, not the call."""
 
 _OURS = ("internal_error", "daemon_stopped", "ports_exhausted", "no_route")
 
@@ -92,7 +92,7 @@ def _unjoined(facts: Facts) -> tuple[Outcome, str]:
 
 
 def refusal_reason(status: int) -> str:
-    """Return the reason of an attempt that ended with a final SIP status."""
+    """Return the outcome reason for an attempt that ended with a final SIP status."""
     known = {
         404: "unknown_number",
         408: "no_answer",

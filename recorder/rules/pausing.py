@@ -1,7 +1,7 @@
-"""What holds a pause, and who may end it. Pure (design section 5).
+"""The reasons that hold a pause, and who may clear them. Pure.
 
-A pause is a set of reasons; recording goes on when the set is empty. Nothing here knows of time or SIP: only people
-resume.
+A pause is a set of reasons; recording goes on when the set is empty. This module knows neither time nor SIP: only
+people resume.
 """
 
 import enum
@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 
 class PauseKind(enum.StrEnum):
-    """Kinds of reasons for which a recording is paused."""
+    """The kinds of pause reason."""
 
     AGENT = "agent"
     CARD_DIGITS = "card_digits"
@@ -31,17 +31,17 @@ class Authority(enum.StrEnum):
 
     OFFICER = "officer"
     MANAGER = "manager"
-    TOKEN = "token"  # noqa: S105 - the word for an application's credential, not one
+    TOKEN = "token"  # noqa: S105 - not a secret
     RULE = "rule"
 
 
 class Clears(enum.Enum):
-    """Whether an authority may take a reason away."""
+    """Whether an authority may clear a reason."""
 
     YES = "yes"
     NO = "no"
     OWN = "own"
-    """Only where it is the one who gave it."""
+    """Only the token that gave the reason."""
 
 
 _YES, _NO, _OWN = Clears.YES, Clears.NO, Clears.OWN
@@ -58,14 +58,14 @@ _ROWS: Mapping[PauseKind, tuple[Clears, Clears, Clears, Clears]] = {
 MAY_CLEAR: Mapping[tuple[PauseKind, Authority], Clears] = MappingProxyType(
     {(kind, authority): clears for kind, row in _ROWS.items() for authority, clears in zip(_COLUMNS, row, strict=True)}
 )
-"""Who may take which reason away: every pair is decided. A rule is SIP's hold: it clears what it gave, never more."""
+"""Who may clear which reason; every pair is decided. The rule is SIP hold: it clears only what it gave."""
 
 CARD_TRIGGERS = frozenset({PauseKind.AGENT, PauseKind.CARD_DIGITS, PauseKind.PAYMENT_APP})
-"""Reasons that mean a card payment; where a service discards such calls, each of them does so."""
+"""Reasons that mean a card payment. If the service discards such calls, each of them does so."""
 
 
 def payment_app(token: str) -> str:
-    """Return the reason that a payment application's token holds."""
+    """Return the pause reason of a payment application's token."""
     return f"{PauseKind.PAYMENT_APP}:{token}"
 
 
@@ -79,7 +79,7 @@ def kind_of(reason: str) -> PauseKind:
 
 
 def may_clear(authority: Authority, reason: str, *, token: str | None = None) -> bool:
-    """Tell whether somebody may take a reason away, by `MAY_CLEAR`."""
+    """Tell whether an authority may clear a reason, by `MAY_CLEAR`."""
     clears = MAY_CLEAR[kind_of(reason), authority]
     if clears is Clears.OWN:
         return token is not None and reason == payment_app(token)
@@ -87,7 +87,7 @@ def may_clear(authority: Authority, reason: str, *, token: str | None = None) ->
 
 
 class Final(enum.StrEnum):
-    """Ends of recording that no act undoes for that part of the call."""
+    """Ends of recording that no act can undo for that part of the call."""
 
     OPTED_OUT = "opted_out"
     DISCARDED = "discarded"
@@ -96,11 +96,11 @@ class Final(enum.StrEnum):
 
 
 AWAY = frozenset({Final.OUT_OF_SCOPE, Final.VOICEMAIL})
-"""Ends only of a part of the call: it may come back to somebody whose calls are recorded."""
+"""Ends of only a part of the call: it may come back to somebody whose calls are recorded."""
 
 
 class PauseState(enum.StrEnum):
-    """What `pause`, `resume` and the read-back answer."""
+    """The state that `pause`, `resume` and the read-back answer."""
 
     RECORDING = "recording"
     PAUSED = "paused"
@@ -112,10 +112,10 @@ class PauseState(enum.StrEnum):
 
 
 _BY_PEOPLE = frozenset({Authority.OFFICER, Authority.MANAGER})
-"""They hear that it is no fax."""
+"""Authorities that can hear whether a call is a fax."""
 
 _BY_NOBODY = frozenset({""})
-"""Stands for the acts of a reason that none of the known acts gave: an id is never empty."""
+"""Stands for the acts of a reason without known acts; an id is never empty."""
 
 
 class RefusedError(Exception):
@@ -126,22 +126,22 @@ class RefusedError(Exception):
 class PauseReasons:
     """The reasons that hold one call's recording, and the acts that gave them.
 
-    An act may give its reason to several calls at once; then a resume of one of them takes it from all of them, and
-    leaves what other acts gave.
+    One act may give its reason to several calls. A resume of one of these calls then clears it in all of them, and
+    leaves reasons that other acts gave.
     """
 
     reasons: set[str] = field(default_factory=set)
     final: Final | None = None
     acts: dict[str, frozenset[str]] = field(default_factory=dict)
-    """By reason: the ids of the acts that gave it. A reason that no act gave is not here."""
+    """By reason: the ids of the acts that gave it. A reason without known acts is not listed."""
     was_paid: bool = False
-    """A payment application has paused since somebody last looked."""
+    """A payment application has paused since this was last read."""
     is_fax_suspected: bool = False
-    """Recording has stopped by itself, and goes on by itself: no pause, and nothing that a pause or an end leaves."""
+    """Recording has stopped by itself and goes on by itself. This is no pause; a pause or an end clears it."""
 
     @property
     def state(self) -> PauseState:
-        """Return the state in the words of the API."""
+        """Return the state as the API names it."""
         if self.final is not None:
             return PauseState(self.final.value)
         if self.reasons:
@@ -149,14 +149,14 @@ class PauseReasons:
         return PauseState.FAX_SUSPECTED if self.is_fax_suspected else PauseState.RECORDING
 
     def suspect_fax(self) -> bool:
-        """Suspect a fax; tell whether that stops recording. A pause and an end stay as they are."""
+        """Suspect a fax; tell whether that stops recording. A pause or an end stays in force."""
         if self.state is not PauseState.RECORDING:
             return False
         self.is_fax_suspected = True
         return True
 
     def clear_suspicion(self) -> bool:
-        """Suspect a fax no longer; tell whether recording goes on by that."""
+        """End the suspicion of a fax; tell whether recording goes on because of that."""
         was_suspected, self.is_fax_suspected = self.state is PauseState.FAX_SUSPECTED, False
         return was_suspected
 
@@ -165,10 +165,10 @@ class PauseReasons:
         self.acts[reason] = self.acts.get(reason, frozenset()).union(acts)
 
     def pause(self, reason: str) -> bool:
-        """Add a reason; tell whether the gate has to be shut now. Pausing twice is no error.
+        """Add a reason; tell whether the recording gate has to be shut now. Pausing twice is no error.
 
         Raises:
-            RefusedError: The recording has ended for good.
+            RefusedError: The recording has ended.
         """
         self.check_open()
         was_open = not self.reasons
@@ -178,15 +178,15 @@ class PauseReasons:
         return was_open
 
     def resume(self, authority: Authority, *, token: str | None = None, acts: frozenset[str] | None = None) -> bool:
-        """Take away the reasons that the authority may clear; tell whether recording goes on.
+        """Clear the reasons that the authority may clear; tell whether recording goes on.
 
         Args:
             authority: On whose behalf.
-            token: The name of the payment application's token, where it is one.
-            acts: Only reasons that none but these acts gave; None: whoever gave them.
+            token: The name of the payment application's token, if the authority is one.
+            acts: Clear only reasons that no other acts gave; None clears them whoever gave them.
 
         Raises:
-            RefusedError: Nothing is paused, only others' reasons are left, or the recording has ended for good.
+            RefusedError: Nothing is paused, only others' reasons are left, or the recording has ended.
         """
         self.reasons = set(self.left_after(authority, token=token, acts=acts))
         self.acts = {reason: given for reason, given in self.acts.items() if reason in self.reasons}
@@ -199,11 +199,11 @@ class PauseReasons:
         return frozenset().union(*given)
 
     def is_closed_by(self, acts: frozenset[str]) -> bool:
-        """Tell whether a reason is held by these acts and by no other."""
+        """Tell whether a reason is held by these acts alone."""
         return any(given and given <= acts for reason, given in self.acts.items() if reason in self.reasons)
 
     def withdraw(self, acts: frozenset[str]) -> None:
-        """Withdraw acts from the reasons that other acts hold as well."""
+        """Remove acts from the reasons that other acts hold too."""
         self.acts = {reason: given if given <= acts else given - acts for reason, given in self.acts.items()}
 
     def left_after(
@@ -212,7 +212,7 @@ class PauseReasons:
         """Return the reasons that a resume would leave, without doing it.
 
         Raises:
-            RefusedError: As `resume`.
+            RefusedError: As for `resume`.
         """
         self.check_open()
         if self.state is PauseState.FAX_SUSPECTED and authority in _BY_PEOPLE:
@@ -228,12 +228,12 @@ class PauseReasons:
         return frozenset(self.reasons - mine)
 
     def end(self, final: Final) -> None:
-        """End the recording of this part of the call for good.
+        """End the recording of this part of the call.
 
         Raises:
-            RefusedError: It has ended for good already.
+            RefusedError: It has ended already.
         """
-        if self.final not in AWAY:  # of what may come back nothing more is to be recorded
+        if self.final not in AWAY:  # an end must still hold when the call comes back
             self.check_open()
         self.final, self.is_fax_suspected = final, False
 
@@ -245,7 +245,7 @@ class PauseReasons:
     def leave_scope(self, final: Final = Final.OUT_OF_SCOPE) -> bool:
         """Note that the call went to somebody whose calls are not recorded; tell whether that changes anything.
 
-        What holds the pause is kept for the case that the call comes back: only people resume.
+        Pause reasons are kept in case the call comes back: only people resume.
         """
         if self.final is final or (self.final is not None and not self.is_away):
             return False
@@ -260,10 +260,10 @@ class PauseReasons:
         return True
 
     def check_open(self) -> None:
-        """Make sure that there is something to pause.
+        """Check that there is a recording to pause.
 
         Raises:
-            RefusedError: The recording has ended for good, or the call is away.
+            RefusedError: The recording has ended, or the call is away.
         """
         if self.is_away:
             raise RefusedError("this call was transferred to an extension whose calls are not recorded")

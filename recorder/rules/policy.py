@@ -1,4 +1,4 @@
-"""Which calls are recorded, whose they are, and by which rules. Pure."""
+"""Which calls are recorded, which officers they belong to, and the rules of each service. Pure."""
 
 import enum
 import re
@@ -11,21 +11,21 @@ from storage.types import RecordingId
 
 
 class NoticeWhen(enum.StrEnum):
-    """When the notice plays (design section 3.3)."""
+    """When the notice is played."""
 
     BEFORE_RING = "before_ring"
     AFTER_ANSWER = "after_answer"
 
 
 class CardPayment(enum.StrEnum):
-    """What becomes of the recording of a call in which a card is paid with."""
+    """What happens to the recording of a call with a card payment."""
 
     PAUSE = "pause"
     DISCARD = "discard"
 
 
 class Direction(enum.StrEnum):
-    """Which side of a call is ours."""
+    """The direction of a call, seen from the council."""
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"
@@ -34,17 +34,17 @@ class Direction(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """Rules that the council decided for one service.
+    """The rules that the council set for one service.
 
     Attributes:
         name: As people call it.
-        notice_when: Whether the notice plays before the officer is rung or once one has answered.
+        notice_when: Whether the notice plays before the officer's phone rings, or after it is answered.
         card_payment: Pause during a card payment, or discard the whole recording.
         erase_on_opt_out: Erase what was recorded before a manager granted an opt-out.
-        record_hold: Go on recording while a party is on hold.
-        mask_card_digits: Keep the caller's digits from the officer's ear.
+        record_hold: Go on recording during SIP hold.
+        mask_card_digits: Keep the caller's digits from the officer.
         ring_s: Seconds an officer's phone rings before the call counts as not answered.
-        retention_days: Days that its recordings are kept; None is as ``[retention]`` says.
+        retention_days: Days that its recordings are kept; None for the default in ``[retention]``.
     """
 
     name: str
@@ -62,7 +62,7 @@ class AnsweredBy(enum.StrEnum):
 
     NOMINATED = "nominated"
     ANYBODY = "anybody"
-    """A queue's members who are not nominated; they have been told that its calls are recorded."""
+    """Members of a queue who are not nominated; they were told that its calls are recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +71,9 @@ class Extension:
 
     Attributes:
         number: As it is dialled, and as the PBX names it.
-        operator: Whose calls they are when nobody is signed on.
-        service: Whose rules hold.
-        team: Whose managers answer for it, or "".
+        operator: Officer of its calls when nobody is signed on.
+        service: Name of the service whose rules apply.
+        team: Team whose managers answer for it, or "".
         answered_by: Who may answer calls to it.
     """
 
@@ -86,9 +86,9 @@ class Extension:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nomination:
-    """Why a call is recorded: the extension whose call it is, and another one that it concerns too.
+    """Why a call is recorded: its extension, and a second one that it concerns.
 
-    That is the other side of an internal call, or whoever answered a call to a nominated queue.
+    The second is the other side of an internal call, or the party who answered a call to a nominated queue.
     """
 
     direction: Direction
@@ -97,12 +97,12 @@ class Nomination:
 
 
 def extension_of(extensions: Mapping[str, Extension], number: str) -> Extension | None:
-    """Return the nominated extension that a number is, also one that is written with separators; or None.
+    """Return the nominated extension with a number, with or without separators; None if there is none.
 
-    A PBX that leaves them out rings 2001 for ``20-01``, and must not do so unrecorded.
+    A PBX that ignores separators rings 2001 for ``20-01``; such a call must be recorded too.
 
     Args:
-        extensions: By number, with one that the configuration has with separators also without
+        extensions: By number. A number that is configured with separators is also listed without
             (`recorder.config.settings.Config.nominated`).
         number: As it was signalled.
     """
@@ -115,13 +115,13 @@ def nominate(
     """Decide whether a call touches a nominated extension.
 
     Args:
-        extensions: Nominated extensions, as `extension_of` takes them.
+        extensions: Nominated extensions, as for `extension_of`.
         calling: Number of the calling side, as its peer gave it.
         called: Number dialled.
-        rung: What the route makes of it, where that leads to our side of the recorder; None elsewhere.
+        rung: Number that the route dials, if the route leads inside; else None.
 
     Returns:
-        None when neither side is nominated: the call is passed on untouched (P1).
+        None if neither side is nominated: the call is passed through and not recorded (P1).
     """
     ours = extension_of(extensions, called) or (extension_of(extensions, rung) if rung is not None else None)
     theirs = extension_of(extensions, calling)
@@ -142,7 +142,7 @@ def recording_id(started_at: datetime, extension: str, random_hex: str) -> Recor
 
     Args:
         started_at: Aware time in UTC.
-        extension: Its letters and digits are kept, at most 20: an id is a file name.
+        extension: Its letters and digits are kept, at most 20, because an id is a file name.
         random_hex: Six hexadecimal digits.
     """
     safe = _UNSAFE.sub("", extension)[:20] or "0"

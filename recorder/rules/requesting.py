@@ -1,7 +1,7 @@
-"""Requests to hear recordings: who may ask for what, who decides, and how long leave lasts (P10 to P15). Pure.
+"""Access requests: who may ask for what, who decides, and how long a grant lasts (P10 to P15). Pure.
 
-Nobody listens or takes a copy by their role alone. A person asks, another one decides, and what was granted is for that
-person, those recordings and some days.
+No role alone permits listening or copying. A person asks, another person decides, and the grant covers that person,
+those recordings and some days.
 """
 
 import enum
@@ -22,20 +22,20 @@ from recorder.rules.spans import Spans, common, merged
 from storage.types import RecordingId, RecordingRow
 
 LEAVE_DAYS = 7
-"""For how long leave lasts when whoever decides says nothing else."""
+"""How long a grant lasts when the decider names no other time."""
 MOST_LEAVE_DAYS = 90
 MOST_RECORDINGS = 200
-"""In one request: who decides has to look at each."""
+"""In one request: the decider has to look at each."""
 MAX_REFERENCE_CHARACTERS = 100
 
 BREAK_GLASS_FOR = timedelta(minutes=30)
-"""P11: one recording, for so long, and no copy."""
+"""How long one recording may be heard by break-glass, without copies (P11)."""
 BREAK_GLASS_A_DAY = 3
-"""So many recordings at most are heard without approval within 24 hours, by everybody together."""
+"""Break-glass hearings within 24 hours, by everybody together."""
 
 
 class Category(enum.StrEnum):
-    """For what a recording is to be heard (P10)."""
+    """The purposes for which a recording may be heard (P10)."""
 
     ACCURACY = "accuracy"
     COMPLAINT = "complaint"
@@ -61,22 +61,22 @@ CATEGORY_WORDS: dict[Category, str] = {
 }
 
 MEMBER_GROUNDS = frozenset({Category.ABOUT_ME, Category.AUTHORISED})
-"""The only grounds of an elected member, and of nobody else (P15)."""
+"""Grounds on which elected members ask, and only they (P15)."""
 
 
 class Leave(enum.StrEnum):
-    """What is asked for and granted."""
+    """The access that is asked for and granted."""
 
     LISTEN = "listen"
     COPY = "listen_and_export"
 
     def covers(self, wanted: "Leave") -> bool:
-        """Tell whether this leave is enough."""
+        """Tell whether this access includes the wanted one."""
         return self is wanted or self is Leave.COPY
 
 
 class RequestState(enum.StrEnum):
-    """Where a request stands."""
+    """The states of a request."""
 
     WAITING = "waiting"
     GRANTED = "granted"
@@ -86,14 +86,14 @@ class RequestState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestWish:
-    """What somebody asks for.
+    """What a person asks for.
 
     Attributes:
-        recordings: Which.
-        category: For what.
+        recordings: Which recordings.
+        category: For which purpose.
         reason: Why, in words.
         leave: To listen, or to take copies too.
-        reference: A case's, or that of an authorisation; elected members must give one.
+        reference: Of a case or an authorisation; required of elected members.
     """
 
     recordings: tuple[RecordingId, ...]
@@ -105,19 +105,20 @@ class RequestWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessRequest:
-    """A request as it stands.
+    """An access request in its current state.
 
     Attributes:
         id: Eight hexadecimal digits.
         account: Who asks.
         wish: For what.
         asked_at: When, UTC.
-        state: Where it stands.
-        decided_by: The account of who decided, or None.
+        state: Its state.
+        decided_by: Account that decided, or None.
         decided_at: When, UTC, or None.
-        words: What they said.
-        until: When granted leave ends, UTC, or None.
-        spans: What is asked for, and once it is granted what may be heard, of recordings of which it is not all.
+        words: The decider's reason.
+        until: When the grant ends, UTC, or None.
+        spans: By recording: the spans asked for, and after the decision those granted. A recording asked for as a whole
+            is not listed.
     """
 
     id: str
@@ -132,11 +133,11 @@ class AccessRequest:
     spans: Mapping[RecordingId, Spans] = field(default_factory=dict)
 
     def heard(self, recording: RecordingId) -> Spans | None:
-        """Return what of a recording it is about; None is all of it."""
+        """Return the spans of a recording that the request covers; None for all of it."""
         return self.spans.get(recording)
 
     def gives(self, wanted: Leave, now: datetime) -> bool:
-        """Tell whether it is leave for something at a time."""
+        """Tell whether the request is a grant for some access at a time."""
         return (
             self.state is RequestState.GRANTED
             and self.until is not None
@@ -147,12 +148,12 @@ class AccessRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approvers:
-    """Who there is to decide.
+    """The people who may decide.
 
     Attributes:
-        people: Everybody with an account that can be used.
-        absent: Accounts that are marked absent.
-        deputy: The account of the named officer who stands in for the data protection officer, or None.
+        people: Everybody with an active account.
+        absent: Accounts marked absent.
+        deputy: Account of the data protection officer's deputy, or None.
     """
 
     people: tuple[Person, ...]
@@ -160,7 +161,7 @@ class Approvers:
     deputy: str | None = None
 
     def with_role(self, role: Role) -> frozenset[str]:
-        """Return the accounts of a role."""
+        """Return the accounts with a role."""
         return frozenset(person.name for person in self.people if role in person.roles)
 
     @property
@@ -170,31 +171,32 @@ class Approvers:
 
     @property
     def deputies(self) -> frozenset[str]:
-        """Return the named officer, if their account can be used and they run neither accounts nor the machine."""
+        """Return the deputy, if their account is active and they are neither administrator nor ICT."""
         return frozenset(
             person.name for person in self.people if person.name == self.deputy and may_be_deputy(person.roles)
         )
 
     def is_deputy(self, person: Person) -> bool:
-        """Tell whether somebody who is signed in stands in now: nobody does so on a password alone."""
+        """Tell whether a signed-in person is the deputy and gave a second factor."""
         return person.is_proven and person.name in self.deputies
 
     @property
     def protectors(self) -> frozenset[str]:
-        """Return the accounts that speak for data protection: officers for it who are not ICT too, and the deputy."""
+        """Return the data protection officers who are not ICT as well, and the deputy."""
         return (self.with_role(Role.DPO) - self.with_role(Role.ICT)) | self.deputies
 
 
 def may_be_deputy(roles: frozenset[Role]) -> bool:
-    """Tell whether somebody may stand in for the data protection officer, who watches over ICT and administrators."""
+    """Tell whether roles allow to be deputy of the data protection officer, who watches over ICT and administrators."""
     return not roles & {Role.ICT, Role.ADMIN}
 
 
 def deciders(requester: Person, approvers: Approvers) -> frozenset[str]:
     """Return the accounts that may decide a person's request now (P14).
 
-    The team leader; while every team leader is absent, the data protection officer or their deputy. A team leader's own
-    go to the data protection officer, and the data protection officer's to the deputy. Nobody decides their own.
+    The team leader decides; while every team leader is absent, the data protection officer or their deputy. A team
+    leader's own request goes to the data protection officer, and the data protection officer's to the deputy. Nobody
+    decides their own.
     """
     leaders = approvers.leaders
     if Role.DPO in requester.roles:
@@ -211,16 +213,16 @@ def deciders(requester: Person, approvers: Approvers) -> frozenset[str]:
 def check_wish(
     requester: Person, wish: RequestWish, rows: Iterable[RecordingRow], approvers: Approvers
 ) -> dict[RecordingId, Spans]:
-    """Decide whether a person may ask for this, and for how much of it (P10, P12, P13, P15).
+    """Decide whether a person may ask for these recordings, and for how much of each (P10, P12, P13, P15).
 
     Args:
         requester: Who asks.
         wish: For what.
-        rows: Those of the recordings asked for of which something was kept.
-        approvers: Who there is to decide.
+        rows: Rows of those recordings of which something was kept.
+        approvers: Who may decide.
 
     Returns:
-        What is asked for of recordings of which it is not all.
+        The spans asked for, by recording. A recording asked for as a whole is not listed.
 
     Raises:
         DeniedError: They may not, or something is missing.
@@ -229,21 +231,21 @@ def check_wish(
     _check_grounds(requester, wish)
     parts = {row.id: may_ask_for(requester, wish, row) for row in rows}
     for recording in wish.recordings:
-        if parts.get(recording, ()) == ():  # the same words for one that is not there: ids are not to be guessed at
+        if parts.get(recording, ()) == ():  # as for a missing one, so that ids cannot be guessed
             raise DeniedError(
                 Fault.NOT_ALLOWED, f"There is no recording {recording} that you may ask for: {_limits(requester)}."
             )
     if not deciders(requester, approvers):
         raise DeniedError(
             Fault.NOT_ALLOWED,
-            "There is nobody who may decide your request: `recorder requests deputy NAME` proposes somebody for that.",
+            "Nobody may decide your request now. Propose a deputy with `recorder requests deputy NAME`.",
         )
     return {recording: spans for recording, spans in parts.items() if spans is not None}
 
 
 def _check_words(wish: RequestWish) -> None:
     if not wish.recordings:
-        raise DeniedError(Fault.INCOMPLETE, "Say which recordings.")
+        raise DeniedError(Fault.INCOMPLETE, "Name the recordings that you ask for.")
     if len(wish.recordings) > MOST_RECORDINGS:
         raise DeniedError(
             Fault.INCOMPLETE, f"{len(wish.recordings)} recordings: ask for {MOST_RECORDINGS} at most at a time."
@@ -251,7 +253,7 @@ def _check_words(wish: RequestWish) -> None:
     if not MIN_REASON_CHARACTERS <= len(wish.reason.strip()) <= MAX_REASON_CHARACTERS:
         raise DeniedError(
             Fault.INCOMPLETE,
-            f"A request takes a reason of {MIN_REASON_CHARACTERS} to {MAX_REASON_CHARACTERS} characters: "
+            f"An access request takes a reason of {MIN_REASON_CHARACTERS} to {MAX_REASON_CHARACTERS} characters: "
             "say why, in words that can be checked later.",
         )
     if len(wish.reference) > MAX_REFERENCE_CHARACTERS:
@@ -278,7 +280,7 @@ def _check_grounds(requester: Person, wish: RequestWish) -> None:
 
 
 def may_ask_for(requester: Person, wish: RequestWish, row: RecordingRow) -> Spans | None:
-    """Return what of a recording a person may ask for; None is all of it, and no span is nothing."""
+    """Return the spans of a recording that a person may ask for; None for all of it, empty for nothing."""
     return whole_for(row, may_hear(requester, row, is_as_member=wish.category in MEMBER_GROUNDS))
 
 
@@ -300,31 +302,31 @@ def check_decision(
     words: str,
     is_whole: bool = False,
 ) -> None:
-    """Decide whether a person may decide a request so.
+    """Decide whether a person may decide a request in this way.
 
     Args:
         decider: Who decides.
-        request: What.
-        requester: Who asked; None when their account is gone.
-        approvers: Who there is to decide.
-        granted: How.
-        words: What they say; demanded of a refusal, and of whoever grants more than was asked for.
+        request: The request.
+        requester: Who asked; None if their account is gone.
+        approvers: Who may decide.
+        granted: True to grant, False to decline.
+        words: Their reason; required to decline, and to grant more than was asked for.
         is_whole: Whether all of each call is granted, whatever part was asked for.
 
     Raises:
         DeniedError: They may not, or it is too late.
     """
     if request.state is not RequestState.WAITING:
-        raise DeniedError(Fault.TOO_LATE, f"Request {request.id} is {request.state} already.")
+        raise DeniedError(Fault.TOO_LATE, f"Request {request.id} is already {request.state}.")
     if decider.name == request.account:
         raise DeniedError(Fault.NOT_ALLOWED, "Nobody decides their own request.")
     allowed: Collection[str] = deciders(requester, approvers) if requester else approvers.with_role(Role.DPO)
     if decider.name not in allowed:
         raise DeniedError(Fault.NOT_ALLOWED, f"Request {request.id} is for {_names(allowed)} to decide.")
     if granted and requester is None:
-        raise DeniedError(Fault.TOO_LATE, "Whoever asked has no account any more: decline the request.")
+        raise DeniedError(Fault.TOO_LATE, "The person who asked has no account any more: decline the request.")
     if not granted and len(words.strip()) < MIN_REASON_CHARACTERS:
-        raise DeniedError(Fault.INCOMPLETE, "A refusal takes a reason: say why.")
+        raise DeniedError(Fault.INCOMPLETE, "Declining a request takes a reason: say why.")
     if granted and is_whole:
         _check_whole(request, words)
     if len(words) > MAX_REASON_CHARACTERS:
@@ -333,24 +335,27 @@ def check_decision(
 
 def _check_whole(request: AccessRequest, words: str) -> None:
     if request.wish.category is not Category.COMPLAINT:
-        raise DeniedError(Fault.NOT_ALLOWED, "The whole call is granted for a complaint only: have it asked for so.")
+        raise DeniedError(
+            Fault.NOT_ALLOWED,
+            "The whole call can be granted only for a complaint: ask for a new request of that category.",
+        )
     if len(words.strip()) < MIN_REASON_CHARACTERS:
-        raise DeniedError(Fault.INCOMPLETE, "To grant the whole call takes a reason: say why their part is not enough.")
+        raise DeniedError(Fault.INCOMPLETE, "Granting the whole call takes a reason: say why their part is not enough.")
 
 
 def granted_spans(requester: Person, request: AccessRequest, rows: Iterable[RecordingRow]) -> dict[RecordingId, Spans]:
-    """Return what a request gives that is granted now: what was asked for, as far as they may still ask for it.
+    """Return the spans that a grant covers: those asked for, as far as the person may still ask for them.
 
     Args:
-        requester: Who asked; what they answer for may have changed since.
-        request: What.
-        rows: Its recordings that there are still.
+        requester: Who asked; their roles and teams may have changed since.
+        request: The request.
+        rows: Rows of its recordings that still exist.
 
     Returns:
-        What may be heard of recordings of which it is not all.
+        The spans that may be heard, by recording. A recording that may be heard as a whole is not listed.
 
     Raises:
-        DeniedError: Nothing of it is left that they may hear.
+        DeniedError: Nothing is left that they may hear.
     """
     now = {row.id: may_ask_for(requester, request.wish, row) for row in rows}
     found: dict[RecordingId, Spans] = {}
@@ -361,7 +366,7 @@ def granted_spans(requester: Person, request: AccessRequest, rows: Iterable[Reco
         elif asked is not None or allowed is not None:
             found[recording] = merged(asked or allowed or ())
     if all(found.get(recording) == () for recording in request.wish.recordings):
-        raise DeniedError(Fault.TOO_LATE, "Nothing of it is left that they may hear: decline the request.")
+        raise DeniedError(Fault.TOO_LATE, "Nothing that they asked for is left for them to hear: decline the request.")
     return found
 
 
@@ -370,11 +375,11 @@ def _names(accounts: Collection[str]) -> str:
 
 
 def leave_until(now: datetime, days: int | None) -> datetime:
-    """Return when leave ends that is granted now.
+    """Return when a grant made now ends.
 
     Raises:
-        DeniedError: That is no number of days that leave may last.
+        DeniedError: A grant may not last that number of days.
     """
     if days is not None and not 1 <= days <= MOST_LEAVE_DAYS:
-        raise DeniedError(Fault.INCOMPLETE, f"Leave lasts 1 to {MOST_LEAVE_DAYS} days.")
+        raise DeniedError(Fault.INCOMPLETE, f"An access grant lasts 1 to {MOST_LEAVE_DAYS} days.")
     return now + timedelta(days=LEAVE_DAYS if days is None else days)

@@ -1,7 +1,8 @@
-"""What a route, an act on the daemon's socket, a command or a key takes of whoever asks. Pure.
+"""What a route, a socket act, a command or a phone key requires of the person who asks. Pure.
 
-`route_access`, `socket_access` and `command_access` name every one of them; what is not there does not run. They say
-which act it is, the tables of `access` and `live_access` say whose. docs/permissions.md is generated from both.
+`route_access`, `socket_access` and `command_access` list all of them; one that is not listed does not run. They name
+the act; the tables of `recorder.permissions` and `live_access` say who has it. docs/permissions.md is generated from
+both.
 """
 
 import enum
@@ -12,45 +13,45 @@ from recorder.rules.live_access import LIVE_TABLE, Relation
 
 
 class Subject(enum.StrEnum):
-    """What somebody acts on."""
+    """What an act is done to."""
 
     NOTHING = "nothing"
-    """No single call, or what is theirs to see of a list."""
+    """No single call, or a list of which each person sees their own part."""
     LIVE = "live"
     """A call in progress."""
     PHONE = "phone"
-    """The call at one's own phone."""
+    """The call at the person's own phone."""
     KEPT = "kept"
-    """A finished call: its recording, or a hold, an order to erase or a claim on it."""
+    """A finished call: its recording, or a legal hold, erasure order or rights request on it."""
     MATTER = "matter"
-    """What somebody asked for, opened or proposed: it is theirs, whatever call it is about."""
+    """Something that a person asked for, opened or proposed. It belongs to that person, whatever call it is about."""
 
 
 class Door(enum.StrEnum):
-    """Who gets as far as being asked for a role."""
+    """Who is let in before any role is checked."""
 
     OPEN = "open"
     """Everybody, before they sign in."""
     KNOWN = "known"
-    """Whoever is signed in, whatever their role: it is about themselves."""
+    """Everybody who is signed in, whatever their role: it concerns only themselves."""
     ROLE = "role"
-    """Whose role has the act."""
+    """People whose role has the act."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """What something takes.
+    """What an act requires.
 
     Attributes:
-        door: Who gets there at all.
-        acts: The acts of which their role must have one; none where no role is asked for.
-        subject: What it acts on, whose relation to them counts.
-        is_for_others: Nobody does it in what is their own: it takes a second person.
-        is_own: Only in what is their own.
-        is_deputys: Whoever stands in for the data protection officer may too.
-        stand_ins: Roles that have the act, and do it only where nobody else who has it can.
-        is_personal: A token may not, although it has the scope.
-        note: Why it takes no role; or what the rules ask besides, a part of a sentence.
+        door: Who is let in before any role is checked.
+        acts: Acts of which the role must have one; empty where no role is required.
+        subject: What it is done to; the person's relation to it counts.
+        is_for_others: Nobody may do it to their own: it takes a second person.
+        is_own: Only to their own.
+        is_deputys: The data protection officer's deputy may too.
+        stand_ins: Roles that have the act, but do it only while nobody else who has it can.
+        is_personal: Not for tokens, even with the scope.
+        note: Why it requires no role, or what the rules check besides; part of a sentence.
     """
 
     door: Door = Door.ROLE
@@ -65,26 +66,26 @@ class Requirement:
 
 
 class UnlistedError(Exception):
-    """Something that people or programs can ask for is in no table; a sentence."""
+    """A route, socket act or command is missing from its table; the message is a sentence."""
 
 
 def takes(*acts: Act, note: str = "", deputy: bool = False, personal: bool = False) -> Requirement:
-    """Return what takes a role that has one of some acts, on no call in particular."""
+    """Return the requirement of a role with one of some acts, on no call in particular."""
     return Requirement(acts=acts, note=note, is_deputys=deputy, is_personal=personal)
 
 
 def live(act: Act, note: str = "") -> Requirement:
-    """Return what an act on a call in progress takes."""
+    """Return the requirement of an act on a call in progress."""
     return Requirement(acts=(act,), subject=Subject.LIVE, note=note)
 
 
 def phone(act: Act) -> Requirement:
-    """Return what an act on the call at one's own phone takes."""
+    """Return the requirement of an act on the call at the person's own phone."""
     return Requirement(acts=(act,), subject=Subject.PHONE)
 
 
 def kept(act: Act, *, others: bool = False, deputy: bool = False, note: str = "") -> Requirement:
-    """Return what an act on a finished call takes."""
+    """Return the requirement of an act on a finished call."""
     return Requirement(acts=(act,), subject=Subject.KEPT, is_for_others=others, is_deputys=deputy, note=note)
 
 
@@ -92,7 +93,7 @@ def matter(
     act: Act, *, others: bool = False, own: bool = False, deputy: bool = False, stand_in: Role | None = None,
     note: str = "",
 ) -> Requirement:  # fmt: skip
-    """Return what an act on something takes that somebody asked for."""
+    """Return the requirement of an act on something that a person asked for."""
     return Requirement(
         acts=(act,), subject=Subject.MATTER, is_for_others=others, is_own=own, is_deputys=deputy, note=note,
         stand_ins=frozenset() if stand_in is None else frozenset({stand_in}),
@@ -100,12 +101,12 @@ def matter(
 
 
 def known(note: str) -> Requirement:
-    """Return what whoever is signed in may, and why."""
+    """Return the requirement to be signed in, with the reason why no role is needed."""
     return Requirement(door=Door.KNOWN, note=note)
 
 
 def unlocked(note: str) -> Requirement:
-    """Return what everybody may before they sign in, and why."""
+    """Return the requirement of nothing, with the reason."""
     return Requirement(door=Door.OPEN, note=note)
 
 
@@ -115,14 +116,14 @@ _RELATIONS = tuple(Relation)
 
 
 def relations_of(role: Role, needed: Requirement, *, has_leave: bool = False) -> frozenset[Relation]:
-    """Return in which calls a role alone does something: in none, where it may not at all, or only stands in.
+    """Return the relations in which a role alone may do something; empty if it may not, or only stands in.
 
-    An own call is one of an own team, as it is of whoever sits among those whom they answer for.
+    A person's own call counts as one of their team: they belong to the people they answer for.
 
     Args:
         role: The role.
-        needed: What it takes.
-        has_leave: Whether somebody else gave them leave to hear the call.
+        needed: The requirement.
+        has_leave: Whether they have an access grant for the call.
     """
     if needed.door is not Door.ROLE:
         return EVERYWHERE
@@ -152,13 +153,13 @@ def _of_act(role: Role, act: Act, subject: Subject, *, has_leave: bool) -> froze
 
 
 def missing_act(actor: Actor, needed: Requirement) -> Act | None:
-    """Return the act that somebody's role or token lacks for something whatever call it is about; None: it lacks none.
+    """Return the act that an actor's role or token lacks for something, whatever the call; None if it lacks none.
 
-    Whether they stand in for the data protection officer is for the caller to look up, where an act is missing.
+    If an act is missing, the caller looks up whether the person is the deputy of the data protection officer.
 
     Args:
         actor: Who asks.
-        needed: What it takes.
+        needed: The requirement.
     """
     if needed.door is not Door.ROLE or isinstance(actor, LocalUser):
         return None

@@ -1,7 +1,7 @@
-"""Which retention periods hold, and how much of the recordings may go in a day. Pure.
+"""The retention periods in force, and the share of recordings that may be deleted in a day. Pure.
 
-A due date is worked out anew each time from the period in force, so that a longer
-period counts at once for all that still exists; a shorter one counts when the DPO has confirmed it (P11).
+A due date is computed anew each time from the period in force. So a longer period applies at once to everything that
+still exists; a shorter one applies once the data protection officer has confirmed it (P11).
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def periods(days: Mapping[str, int], services: Mapping[str, int | None]) -> dict
 
     Args:
         days: By key of ``[retention]``.
-        services: Days by service; None is as ``retention_days`` says.
+        services: Days by service; None for the default, ``retention_days``.
     """
     default = days[SCHEDULE[DataClass.RECORDINGS].key]
     return {**days, **{_SERVICE + name: default if own is None else own for name, own in services.items()}}
@@ -36,7 +36,7 @@ def days_of(found: Periods, data: DataClass, service: str = "") -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortening:
-    """A period that the configuration makes shorter than the one in force."""
+    """A configured period that is shorter than the one in force."""
 
     key: str
     days: int
@@ -44,32 +44,32 @@ class Shortening:
 
     @property
     def sentence(self) -> str:
-        """Return it for people."""
+        """Return the change as a sentence."""
         return f"{self.name} is {self.days} days, {self.in_force} are in force"
 
     @property
     def name(self) -> str:
-        """Return the key as the configuration has it."""
+        """Return the key as the configuration names it."""
         return f"retention_days of service {self.key[len(_SERVICE) :]!r}" if is_service(self.key) else self.key
 
 
 def put_into_force(
     wanted: Periods, in_force: Periods | None, *, is_confirmed: bool
 ) -> tuple[dict[str, int], list[Shortening]]:
-    """Decide which periods hold now.
+    """Decide which periods are in force now.
 
-    A longer period holds at once. A shorter one holds when the DPO has confirmed it; until then the longer one goes on
-    holding. A service that is not configured any more keeps the period that it had; one that is new is measured by
+    A longer period is in force at once. A shorter one is in force once the data protection officer has confirmed it;
+    until then the longer one stays. A service that is no longer configured keeps its period; a new one is compared with
     ``retention_days``.
 
     Args:
         wanted: As configured.
-        in_force: As they were until now; None where nothing says so: then the schedule's own periods held. `recorder
-            init` puts those of its answers into force.
-        is_confirmed: The DPO has confirmed what is shorter.
+        in_force: As in force until now. None if nothing is stored: then the schedule's defaults were in force.
+            `recorder init` stores the periods that were answered.
+        is_confirmed: Whether the data protection officer has confirmed the shorter ones.
 
     Returns:
-        The periods that hold, and which of those configured are shorter than what held before.
+        The periods in force, and the configured ones that are shorter than before.
     """
     if in_force is None:
         in_force = {line.key: line.days for line in SCHEDULE.values()}
@@ -83,26 +83,26 @@ def put_into_force(
 
 
 MOST_SHARE = 5.0
-"""Percent of the recordings that may go in a day, where nothing says otherwise."""
+"""Default for the percentage of recordings that may be deleted in a day."""
 
 
 def share_in_force(wanted: float, in_force: float | None, *, is_confirmed: bool) -> float:
-    """Return how much of the recordings may go in a day, percent: a larger share holds when the DPO has confirmed it.
+    """Return the percentage of recordings that may be deleted in a day. A larger one needs the DPO's confirmation.
 
     Args:
         wanted: As configured.
-        in_force: As it was until now; None where nothing says so.
-        is_confirmed: The DPO has confirmed what is larger.
+        in_force: As in force until now; None if nothing is stored.
+        is_confirmed: Whether the data protection officer has confirmed the larger one.
     """
     return wanted if is_confirmed else min(wanted, MOST_SHARE if in_force is None else in_force)
 
 
 def larger_share(wanted: float, in_force: float | None) -> str:
-    """Return a sentence on a share that is configured larger than the one in force; empty where it is not."""
+    """Return a sentence if the configured share is larger than the one in force, else ""."""
     held = share_in_force(wanted, in_force, is_confirmed=False)
     return f"most_share_a_day is {wanted:g} %, {held:g} % are in force" if wanted > held else ""
 
 
 def is_service(key: str) -> bool:
-    """Tell whether a period is that of a service's recordings."""
+    """Tell whether a key is that of a service's recordings."""
     return key.startswith(_SERVICE)

@@ -1,4 +1,4 @@
-"""The retention schedule: how long each class of data is kept, from when on, and who answers for it (P11). Pure."""
+"""The retention schedule: how long each class of data is kept, from when, and who answers for it (P11). Pure."""
 
 import enum
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 
 class DataClass(enum.StrEnum):
-    """What is kept."""
+    """The classes of data that are kept."""
 
     RECORDINGS = "recordings"
     UNRECORDED = "unrecorded_calls"
@@ -26,12 +26,12 @@ class ScheduleLine:
 
     Attributes:
         data: The class of data.
-        key: Of ``[retention]``; holds whole days.
-        days: Its default.
-        since: From which moment on it counts.
+        key: Key of ``[retention]``; its value is whole days.
+        days: The default.
+        since: The moment from which it counts.
         owner: The role that answers for it.
-        what: What belongs to it.
-        why: Why so long.
+        what: What belongs to the class.
+        why: The reason for the period.
     """
 
     data: DataClass
@@ -134,18 +134,17 @@ SCHEDULE: Mapping[DataClass, ScheduleLine] = MappingProxyType(
         )
     }
 )
-"""The retention schedule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixedLine:
-    """What no period of ``[retention]`` is for: it ends by a rule of its own.
+    """Data without a period in ``[retention]``: it ends by a rule of its own.
 
     Attributes:
         what: What belongs to it.
-        rule: How long it is there.
+        rule: How long it is kept.
         owner: The role that answers for it.
-        why: Why so.
+        why: The reason for the rule.
     """
 
     what: str
@@ -198,7 +197,7 @@ FIXED = (
         why="the recorder writes no log files of its own",
     ),
 )
-"""What else there is of data, so that the schedule names every class."""
+"""The rest of the data, so that the schedule names every class."""
 
 UNREACHED = frozenset({DataClass.TOMBSTONES, DataClass.REQUESTS, DataClass.CASES})
-"""Classes that no tombstone is needed for: their periods may be longer than that of the tombstones."""
+"""Classes that leave no tombstone: their periods may be longer than that of tombstones."""

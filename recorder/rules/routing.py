@@ -1,4 +1,4 @@
-"""Where a call goes, and whether it must get through whatever else happens. Pure."""
+"""Where a call goes, and which calls must get through regardless of any limit or fault. Pure."""
 
 import enum
 from collections.abc import Callable, Iterable, Sequence
@@ -11,39 +11,39 @@ from sip.options import Address
 from sip.sdes import Srtp
 
 MAX_MEDIA_NETWORKS = 30
-"""Networks that the media of a SIPREC peer may come from, its own included; a media leg takes two more."""
+"""Networks that a SIPREC peer's media may come from, its own included. A media leg adds two more."""
 
 
 class PeerNotice(enum.StrEnum):
-    """Who sees to it that both parties of a peer's sessions are told."""
+    """Who plays the notice to both parties of a peer's recording sessions."""
 
     NONE = "none"
     ATTESTED = "peer-attested"
-    """The peer plays the notice, and somebody answers for that."""
+    """The peer plays it, and a named person answers for that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """A system that may send us calls; its networks decide, not what its messages claim.
+    """A system that may send calls to the recorder. Its networks identify it, not the contents of its messages.
 
-    ``is_inside`` peers (the PBX) say truly which extension is calling; a trunk's callers may claim anything.
-    ``calls_per_s`` and ``requests_per_s`` bound what each address of it may send beside dialogs that stand.
-    ``max_calls`` bounds its calls in progress, recorded and passed ones each; None is four fifths of what all may have.
-    With ``any_port`` its requests inside calls may come from any port of its addresses.
-    ``srtp`` says whether the audio that it offers has to be encrypted; optional is as it offers it.
-    ``auth_user`` and ``auth_password_file`` answer its challenges (401, 407) to our requests.
-    ``tls_names`` are the names that its certificate may carry besides the one it is dialled by; with ``tls_only`` it is
-    heard over TLS alone, with ``requires_certificate`` only where it shows such a certificate. With ``large_over_tcp``
-    requests that are too large for UDP go to it over TCP.
+    Peers with ``is_inside`` (the PBX) are trusted to name the calling extension; the callers of a trunk may claim
+    anything. ``calls_per_s`` and ``requests_per_s`` limit what each of its addresses may send outside established
+    dialogs. ``max_calls`` limits its calls in progress, recorded and passed-through calls each; None is four fifths of
+    the limit for all peers. With ``any_port`` its requests inside calls may come from any port of its addresses.
+    ``srtp`` says whether the audio that it offers must be encrypted; optional accepts both. ``auth_user`` and
+    ``auth_password_file`` answer its challenges (401, 407). ``tls_names`` are names that its certificate may carry
+    besides the one that is dialled. With ``tls_only`` it may use TLS only; with ``requires_certificate`` it must show
+    such a certificate. With ``large_over_tcp`` requests too large for UDP are sent to it over TCP.
 
     Attributes:
-        siprec: It is a SIPREC client: its recording sessions are taken (RFC 7866).
-        notice: Whether it plays the notice in its sessions; without that nothing of them is recorded.
-        notice_owner: Who answers for it.
+        siprec: It is a session recording client (RFC 7866): its recording sessions are accepted.
+        notice: Whether it plays the notice in its sessions; otherwise nothing of them is recorded.
+        notice_owner: Who answers for that.
         notice_date: Since when, ``YYYY-MM-DD``.
-        all_sessions_nominated: Sessions that name no nominated extension are recorded as well.
-        siprec_service: The service whose rules hold for those.
-        media_networks: Where its media may come from beside its networks and what its session descriptions name.
+        all_sessions_nominated: Sessions that name no nominated extension are recorded too.
+        siprec_service: The service whose rules apply to those.
+        media_networks: Where its media may come from, besides its networks and the addresses of its session
+            descriptions.
     """
 
     name: str
@@ -69,17 +69,17 @@ class Peer:
     media_networks: tuple[str, ...] = ()
 
     def most_calls(self, of_all: int) -> int:
-        """Return how many calls it may have in progress, of those that all peers together may have."""
+        """Return how many calls it may have in progress, given the limit for all peers together."""
         return self.max_calls if self.max_calls is not None else -(-of_all * 4 // 5)
 
     @property
     def is_attested(self) -> bool:
-        """Tell whether somebody answers for the notice."""
+        """Tell whether a named person answers for the notice."""
         return self.notice is PeerNotice.ATTESTED
 
     @property
     def media_from(self) -> tuple[str, ...]:
-        """Return the networks that its media may come from, without those that lie in others."""
+        """Return the networks that its media may come from, overlapping ones merged."""
         parsed = [ip_network(network, strict=False) for network in (*self.networks, *self.media_networks)]
         v4 = collapse_addresses(one for one in parsed if isinstance(one, IPv4Network))
         v6 = collapse_addresses(one for one in parsed if isinstance(one, IPv6Network))
@@ -87,7 +87,7 @@ class Peer:
 
     @property
     def problem(self) -> tuple[str, str] | None:
-        """Return the key that is wrong about its recording sessions and a sentence that says how, or None."""
+        """Return the key that is wrong about its recording sessions, with a sentence; or None."""
         if self.is_attested and not self.notice_owner.strip():
             return "notice_owner", f"peer {self.name!r} plays the notice, so notice_owner must say who answers for that"
         if self.is_attested and not _is_date(self.notice_date):
@@ -103,7 +103,7 @@ class Peer:
         return None
 
     def has(self, host: str) -> bool:
-        """Tell whether an IP literal lies in one of the peer's networks."""
+        """Tell whether an IP address, as text, is in one of the peer's networks."""
         address = ip_address(host.split("%", 1)[0])
         return any(address in network for network in self._parsed() if network.version == address.version)
 
@@ -120,18 +120,19 @@ def _is_date(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One way out. The first route whose conditions all hold is taken.
+    """One way out. The first route whose conditions all hold is used.
 
     Attributes:
         name: For logs and error messages.
-        peer: Name of the peer the call came from, or None for any.
+        peer: Name of the peer that the call came from; None for any.
         number: Prefix of the dialled number, "" for any.
-        targets: Tried in order; the next one when one does not answer.
-        strip: Digits taken off the front of the number.
-        prefix: Put in front of what is left.
-        srtp: Whether we offer its targets encrypted audio; optional is as the caller has it.
-        transfers: Transfers and redirections may take it.
-        transfer_allow: What they may dial on it although it is denied; see `recorder.rules.transfer_targets`.
+        targets: Tried in order, until one answers.
+        strip: Digits removed from the start of the number.
+        prefix: Digits put before the rest.
+        srtp: Whether encrypted audio is offered to its targets; optional does as the caller does.
+    transfers: Whether transfers and redirections may use it.
+        follow_redirects: Whether redirections (3xx) by its targets are followed.
+        transfer_allow: Denied numbers that they may dial on it all the same; see `recorder.rules.transfer_targets`.
     """
 
     name: str
@@ -146,25 +147,25 @@ class Route:
     transfer_allow: tuple[str, ...] = ()
 
     def dialled(self, number: str) -> str:
-        """Return the number to be dialled on this route."""
+        """Return the number that is dialled on this route."""
         return self.prefix + number[self.strip :]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmergencyNumbers:
-    """Numbers that are passed through before any rule, notice, limit or fault is looked at."""
+    """Numbers that are passed through before any rule, notice, limit or fault is checked."""
 
     numbers: tuple[str, ...] = ("999", "112", "18000")
     access_prefixes: tuple[str, ...] = ("9", "0", "+44", "0044", "+")
 
     def has(self, number: str) -> bool:
-        """Tell whether a dialled number is an emergency number, bare or behind one access prefix, however written."""
+        """Tell whether a dialled number, in any spelling, is an emergency number, bare or after one access prefix."""
         plain = without_separators(number)
         return any(plain == prefix + known for known in self.numbers for prefix in ("", *self.access_prefixes))
 
 
 def find_peer(peers: Iterable[Peer], host: str) -> Peer | None:
-    """Return the first peer whose networks hold the address that a request came from."""
+    """Return the first peer with the source address of a request in its networks."""
     return next((peer for peer in peers if peer.has(host)), None)
 
 
@@ -177,7 +178,7 @@ def find_route(routes: Iterable[Route], *, peer: str | None, number: str) -> Rou
 
 
 class NumberKind(enum.Enum):
-    """What is known of a number that somebody is to be called by."""
+    """What is known of the number of a transfer target."""
 
     OURS = "a nominated extension or a mailbox"
     EMERGENCY = "an emergency number"
@@ -192,21 +193,21 @@ def routes_to_transfer_target(
     kind: NumberKind,
     leads_inside: Callable[[Route], bool],
 ) -> tuple[Route, ...]:
-    """Return the routes by which somebody is called into a call that stands, in the order in which they are tried.
+    """Return the routes by which a transfer target is called, in the order in which they are tried.
 
-    Whoever asks for a transfer is a peer inside, and its route may lead to the trunk, for calls out. A number that is
-    inside must not be dialled there.
+    A transfer is asked for by a peer inside, whose route may lead to the trunk, for calls out. An inside number must
+    not be dialled there.
 
     Args:
-        routes: All of them.
+        routes: All routes.
         peer: Name of the peer that asks, or None.
-        number: Who is to be called, as that peer writes it.
-        kind: What is known of it.
+        number: The target, as that peer writes it.
+        kind: What is known of the number.
         leads_inside: Tells whether a route's targets are peers inside.
 
     Returns:
-        The route of the peer that asks, unless the number may be inside: then one that leads there comes first, with
-        the number as it is. A short number may be either, so that the other route follows (see `UNKNOWN_THERE`).
+        The route of the peer that asks. If the number may be inside, a route that leads inside comes first, with the
+        number unchanged. A short number may be either; then the peer's own route follows (see `UNKNOWN_THERE`).
     """
     own = find_route(routes, peer=peer, number=number)
     by_peer = () if own is None else (own,)
@@ -215,23 +216,23 @@ def routes_to_transfer_target(
     if own in inward or not inward or not may_be_inside:
         return by_peer
     chosen = next((route for route in inward if number.startswith(route.number)), inward[0])
-    inside = replace(chosen, strip=0, prefix="")  # its rules are for numbers as another peer writes them
+    inside = replace(chosen, strip=0, prefix="")  # strip and prefix are meant for numbers of another peer
     return (inside,) if kind is NumberKind.OURS else (inside, *by_peer)
 
 
 def _is_short(number: str) -> bool:
-    """Tell whether a number may be an extension: three to six digits, none of them a trunk prefix."""
+    """Tell whether a number may be an extension: three to six digits without a trunk prefix."""
     return 3 <= len(number) <= 6 and number.isascii() and number.isdigit() and not number.startswith("0")
 
 
 UNKNOWN_THERE = frozenset({404, 410, 484, 604})
-"""Final answers by which a target says that it does not know a number: another route may lead to it."""
+"""Final responses of a target that does not know the number: another route may lead to it."""
 
 
 def in_order(targets: tuple[Address, ...], dead: frozenset[Address]) -> tuple[Address, ...]:
-    """Return targets with those that answer OPTIONS first; dead ones stay as a last resort."""
+    """Return targets with those that answer OPTIONS first; the others stay as a last resort."""
     return tuple(t for t in targets if t not in dead) + tuple(t for t in targets if t in dead)
 
 
 FAILOVER = frozenset({408, 500, 501, 502, 503, 504})
-"""Final answers that speak of the target, not of the person called: the next target is tried."""
+"""Final responses about the target, not the person called: the next target is tried."""

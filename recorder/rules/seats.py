@@ -1,4 +1,4 @@
-"""Who sits at which extension: signed on there, or configured for it. Pure."""
+"""Which officer is at which extension: signed on there, or configured for it. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from recorder.rules.policy import Extension
 
 
 def sits_at(person: Person, *, extension: str, operator: str, is_signed_on: bool) -> bool:
-    """Tell whether somebody sits at an extension: they signed on there, or it is theirs and nobody else did.
+    """Tell whether a person is at an extension: signed on there, or configured for it with nobody signed on.
 
     Args:
         person: Who.
@@ -21,7 +21,7 @@ def sits_at(person: Person, *, extension: str, operator: str, is_signed_on: bool
 
 
 def seats_of(person: Person, agents: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return those of the extensions that the daemon lists at which somebody sits."""
+    """Return the extensions, as the daemon lists them, at which a person is."""
     return [
         one
         for one in agents
@@ -30,11 +30,11 @@ def seats_of(person: Person, agents: Iterable[Mapping[str, Any]]) -> list[Mappin
 
 
 def colleagues_of(person: Person, agents: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """Return the teams of the phones that are configured as somebody's, for `Around`; sign-ons do not count.
+    """Return the teams of the phones configured as a person's, for `Around`; sign-ons do not count.
 
     Args:
         person: Who.
-        agents: The extensions that the daemon lists.
+        agents: The extensions as the daemon lists them.
     """
     return frozenset(
         str(one.get("team", ""))
@@ -44,10 +44,10 @@ def colleagues_of(person: Person, agents: Iterable[Mapping[str, Any]]) -> frozen
 
 
 def own_teams(person: Person, extensions: Iterable[Extension]) -> frozenset[str]:
-    """Return the teams of the phones that are configured as somebody's."""
+    """Return the teams of the phones configured as a person's."""
     return frozenset(one.team for one in extensions if is_configured(person, number=one.number, operator=one.operator))
 
 
 def is_configured(person: Person, *, number: str, operator: str) -> bool:
-    """Tell whether a phone is configured as somebody's: by their account's extension, or as its operator."""
+    """Tell whether a phone is configured as a person's: by their account's extension, or as its operator."""
     return number == person.extension or (person.display_name != "" and operator == person.display_name)

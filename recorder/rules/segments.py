@@ -1,4 +1,4 @@
-"""The spans of a recording, put together from what happened when. Pure."""
+"""Builds the segments of a recording from events in time order. Pure."""
 
 import itertools
 from collections.abc import Iterable
@@ -7,30 +7,29 @@ from dataclasses import dataclass, field, replace
 from storage.types import Officer, Segment, SegmentKind
 
 DIGITS = "digits"
-"""Why a span is silenced."""
+"""Reason of a silenced segment."""
 OVERRUN = "writer_overrun"
-"""Why a span is lost that found no room in a ring."""
+"""Reason of a lost segment that found no room in a ring buffer."""
 
 
 @dataclass(slots=True)
 class SegmentList:
-    """Segments in the making: each begins where the one before ends.
+    """The segments of a recording in progress; each begins where the one before it ends.
 
-    Positions are seconds on the call's clock from the moment the tap was opened.
+    Positions are seconds on the call's clock since the tap was opened.
     """
 
     operator: str = ""
-    """Whose call it is now; the segments that begin from here on are theirs."""
+    """The current officer, named in segments that begin from now on."""
     extension: str = ""
     officers: tuple[Officer, ...] = ()
     """Everybody on the call whose calls are recorded."""
     _begun: list[Segment] = field(default_factory=list)
 
     def begin(self, start_s: float, kind: SegmentKind, *, reason: str = "", by: str = "") -> None:
-        """Begin a segment at ``start_s``, which may reach back over earlier ones (look-back erase).
+        """Begin a segment at ``start_s``, which may lie before the start of earlier ones (look-back erase).
 
-        What an erase reaches back over is no longer what it was: the earlier segment is cut, and those that lie wholly
-        after ``start_s`` are dropped.
+        An earlier segment that reaches past ``start_s`` is cut there; those that begin at or after it are dropped.
         """
         start_s = round(max(start_s, 0.0), 4)
         while self._begun and self._begun[-1].start_s >= start_s:
@@ -51,29 +50,29 @@ class SegmentList:
     def hand_over(
         self, start_s: float, operator: str, extension: str, *, officers: tuple[Officer, ...] = (), by: str = ""
     ) -> None:
-        """Go on as before for another operator, or with other officers, in a segment of its own."""
+        """Go on with the same kind in a new segment, for another operator or other officers."""
         self.belongs_to(operator, extension, officers)
         if self._begun:
             last = self._begun[-1]
             self.begin(start_s, last.kind, reason=last.reason, by=by)
 
     def belongs_to(self, operator: str, extension: str, officers: tuple[Officer, ...] = ()) -> None:
-        """Set whose the segments are that begin from here on."""
+        """Set the operator and officers of segments that begin from now on."""
         self.operator, self.extension, self.officers = operator, extension, officers
 
     def add_reason(self, reason: str) -> None:
-        """Add a reason to the segment that is being made; reasons are sorted and joined by commas."""
+        """Add a reason to the current segment; reasons are sorted and joined by commas."""
         last = self._begun[-1]
         self._begun[-1] = replace(last, reason=joined({*last.reason.split(","), reason}))
 
     @property
     def current(self) -> SegmentKind | None:
-        """Return the kind of the segment that is being made, or None before the first."""
+        """Return the kind of the current segment, or None before the first."""
         return self._begun[-1].kind if self._begun else None
 
     @property
     def theirs_since_s(self) -> float:
-        """Return from when on the call was that of everybody whose it is now, as far as something was recorded."""
+        """Return the position from which all current officers were on the call, as far as it was recorded."""
         since_s, now = 0.0, frozenset(self.officers)
         for segment, after in itertools.pairwise(self._begun):
             if segment.kind is SegmentKind.RECORDING and not now <= frozenset(segment.officers):
@@ -88,19 +87,19 @@ class SegmentList:
         *,
         silenced: Iterable[tuple[float, float]] = (),
     ) -> tuple[Segment, ...]:
-        """Return the segments from 0 to ``end_s`` without a gap, with lost and silenced spans cut out of recorded ones.
+        """Return the segments from 0 to ``end_s`` without gaps, with lost and silenced spans cut out of recorded ones.
 
         Args:
             end_s: Where the last one ends.
-            lost: Spans that are lost.
-            why_lost: Why.
-            silenced: Spans that are silent since digits were keyed; a span that is both is lost.
+            lost: Lost spans.
+            why_lost: Their reason.
+            silenced: Spans silenced because digits were keyed; a span that is also lost counts as lost.
         """
         if not self._begun:
             return ()
         end_s = round(end_s, 4)
         spans: list[Segment] = []
-        # A resume takes effect a packet later: a call may end before that.
+        # A resume takes effect one packet later; the call may end before that.
         ends = [min(segment.start_s, end_s) for segment in self._begun[1:]] + [end_s]
         for segment, end in zip(self._begun, ends, strict=True):
             if end > segment.start_s:
@@ -113,17 +112,17 @@ class SegmentList:
 
 
 def joined(reasons: Iterable[str]) -> str:
-    """Return a set of reasons as a segment carries it."""
+    """Return a set of reasons as a segment holds them."""
     return ",".join(sorted(reasons))
 
 
 def seconds_of(segments: Iterable[Segment], kind: SegmentKind) -> float:
-    """Return how long the segments of one kind are in all."""
+    """Return the total length of the segments of one kind, seconds."""
     return round(sum(segment.end_s - segment.start_s for segment in segments if segment.kind is kind), 3)
 
 
 def _sort_of(segment: Segment) -> tuple[SegmentKind, str, str, str, tuple[Officer, ...]]:
-    """Return what two segments have in common that are one."""
+    """Return the fields that two adjacent segments share if they are one."""
     return segment.kind, segment.reason, segment.operator, segment.extension, segment.officers
 
 

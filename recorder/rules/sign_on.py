@@ -1,6 +1,6 @@
-"""Signing on at a phone: who may do so from their page, and who has to key a code at the phone. Pure.
+"""Signing on at a phone: who may do so from their page, and who must key a code at the phone. Pure.
 
-An officer's calls are found, paused and erased under their name, so a name must not get to a phone from elsewhere.
+An officer's calls are found, paused and erased under their name, so nobody may put a name on a phone from elsewhere.
 """
 
 import enum
@@ -12,11 +12,13 @@ from recorder.permissions import Person
 from recorder.rules.policy import Extension
 
 NOT_PROVEN = "officer_not_proven_at_the_phone"
-"""Remark of a recording: an officer of the call had signed on from their page only, without a code keyed at the phone.
-What they forgot to pause takes a second person."""
+"""Remark of a recording: an officer had signed on from their page only, without a code keyed at the phone.
+
+A retroactive pause of theirs then takes a second person.
+"""
 
 TOLD_FOR = timedelta(days=7)
-"""How long a takeover is told of."""
+"""How long people are notified of a takeover."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,7 @@ class Seat:
 
     Attributes:
         operator: As calls name them.
-        is_proven: Whether they are the phone's own officer: it is configured as theirs, or they keyed a code there.
+        is_proven: Whether they are the phone's own officer: configured as theirs, or they keyed a code there.
     """
 
     operator: str
@@ -47,18 +49,18 @@ class SignOn:
     is_proven: bool
 
     def is_over(self, now: datetime, lasts: timedelta) -> bool:
-        """Tell whether it has ended by itself: a clock that was set back ends it too."""
+        """Tell whether it has expired; a clock that was set back by over five minutes ends it too."""
         return not self.at <= now + timedelta(minutes=5) or now >= self.at + lasts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Takeover:
-    """Somebody took a phone over: both are told.
+    """A phone was taken over from somebody: both are notified.
 
     Attributes:
         extension: Which phone.
         operator: Who signed on, as calls name them.
-        instead_of: Who was signed on, or for whom it is configured.
+        instead_of: Who was signed on there, or for whom it is configured.
         at: When, UTC.
     """
 
@@ -69,7 +71,7 @@ class Takeover:
 
 
 class SignOnWay(enum.Enum):
-    """How somebody may sign on at an extension."""
+    """How a person may sign on at an extension."""
 
     AT_ONCE = "at_once"
     """From their page or the command line."""
@@ -85,13 +87,13 @@ def route_to(
     teams: Iterable[str],
     is_anothers: bool,
 ) -> SignOnWay:
-    """Return how somebody may sign on at an extension.
+    """Return how a person may sign on at an extension.
 
     Args:
         person: Who.
         extension: Where.
-        there: Who is signed on there now, themselves included.
-        teams: Those that they are in.
+        there: Who is signed on there now, possibly themselves.
+        teams: The person's teams.
         is_anothers: Whether it is the own extension of another account.
     """
     if there is not None:
@@ -103,13 +105,13 @@ def route_to(
 
 
 def is_own_phone(person: Person, extension: Extension, *, is_anothers: bool) -> bool:
-    """Tell whether an extension is configured as somebody's, and as nobody else's."""
+    """Tell whether an extension is configured as a person's, and as nobody else's."""
     if extension.operator:
         return extension.operator == person.display_name
     return extension.number == person.extension and not is_anothers
 
 
 def displaced(operator: str, extension: Extension, there: SignOn | None) -> str | None:
-    """Return from whom somebody takes a phone over who signs on there; None: from nobody."""
+    """Return from whom a person takes a phone over by signing on; None if from nobody."""
     before = extension.operator if there is None else there.operator
     return before if before not in ("", operator) else None

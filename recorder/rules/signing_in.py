@@ -1,4 +1,4 @@
-"""What signing in takes, and when it ends. Pure (P9)."""
+"""What a sign-in requires, and when sessions end (P9). Pure."""
 
 import enum
 from dataclasses import dataclass, replace
@@ -7,22 +7,25 @@ from datetime import timedelta
 from recorder.permissions import Person, Role
 
 SECOND_FACTOR_ROLES = frozenset(Role) - {Role.OFFICER}
-"""Roles that do not even sign in on a password alone: they approve, listen or administer. An officer may, to pause the
-calls at their own phone; to listen takes a second factor of them too (`access.HEARS`)."""
+"""Roles that need a second factor to sign in: they approve, listen or administer.
+
+An officer may sign in by password alone, to pause the calls at their own phone; to listen they need a second factor too
+(`recorder.permissions.HEARS`).
+"""
 
 
 class SecondFactor(enum.StrEnum):
-    """Who has to have an authenticator."""
+    """Who must have an authenticator."""
 
     REQUIRED = "required"
-    """Whoever approves, listens or administers."""
+    """Everybody who approves, listens or administers."""
     OFF = "off"
-    """Nobody; whoever has set one up is asked for its code all the same."""
+    """Nobody. A person who has set one up is still asked for its code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionLimits:
-    """When sessions end: after so long in which nothing was done, and after so long whatever is done."""
+    """When sessions end: after an idle time, and after a total time."""
 
     idle: timedelta = timedelta(minutes=30)
     longest: timedelta = timedelta(hours=12)
@@ -30,13 +33,13 @@ class SessionLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenIdIdentity:
-    """Who somebody is, as an OpenID provider says.
+    """A person's identity as an OpenID provider states it.
 
     Attributes:
         issuer: The provider.
-        subject: Its own name of the person, which it gives to nobody else, ever.
-        account: The account that it says is theirs, which it may say of somebody else tomorrow; None: it says of none.
-        has_second_factor: Whether it says that a second factor was given which is trusted here.
+        subject: The provider's permanent, unique name of the person.
+        account: The account that the provider names, which may pass to another person later; None if it names none.
+        has_second_factor: Whether it states that a second factor was given which is trusted here.
     """
 
     issuer: str
@@ -47,24 +50,24 @@ class OpenIdIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInRules:
-    """How people sign in, to the console and at the shell."""
+    """How people sign in, at the console and in the shell."""
 
     second_factor: SecondFactor = SecondFactor.REQUIRED
     limits: SessionLimits = SessionLimits()
 
     def must_enrol(self, person: Person) -> bool:
-        """Tell whether somebody who has no second factor must set one up before they are signed in."""
+        """Tell whether a person without a second factor must set one up before they are signed in."""
         return self.second_factor is SecondFactor.REQUIRED and bool(person.roles & SECOND_FACTOR_ROLES)
 
     def counts_as_proven(self, *, is_proven: bool) -> bool:
-        """Tell whether a session is good for what takes a second factor."""
+        """Tell whether a session may do what takes a second factor."""
         return is_proven or self.second_factor is SecondFactor.OFF
 
     def as_signed_in(self, person: Person, *, is_proven: bool) -> Person | None:
-        """Return somebody as their session lets them act, or None: it lets them do nothing, they sign in anew.
+        """Return the person with the roles that their session gives, or None if they must sign in again.
 
-        Who signed in on a password and was given a role since that takes a second factor does not have it yet; an
-        officer goes on as one, for they may be in a call.
+        A session that began by password alone does not get a role that needs a second factor. An officer keeps the
+        officer's role, because they may be in a call.
 
         Args:
             person: As the account is now.

@@ -1,4 +1,4 @@
-"""Spans of a call as pairs of whole microseconds from its beginning, [from, to): in order and apart. Pure."""
+"""Spans of a call: pairs of whole microseconds since its beginning, [from, to), in order and disjoint. Pure."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ Span = tuple[int, int]
 Spans = tuple[Span, ...]
 
 US = 1_000_000
-"""Microseconds of a second."""
+"""Microseconds in a second."""
 
 
 def span_of(start_s: float, end_s: float) -> Span:
@@ -15,7 +15,7 @@ def span_of(start_s: float, end_s: float) -> Span:
 
 
 def merged(spans: Iterable[Span]) -> Spans:
-    """Return spans in order, those that touch or overlap as one; empty ones are left out."""
+    """Return spans in order, with touching or overlapping ones joined; empty ones are left out."""
     found: list[Span] = []
     for start, end in sorted(spans):
         if start >= end:
@@ -28,12 +28,12 @@ def merged(spans: Iterable[Span]) -> Spans:
 
 
 def common(left: Spans, right: Spans) -> Spans:
-    """Return what lies in both."""
+    """Return the spans that lie in both."""
     return merged((max(a, c), min(b, d)) for a, b in left for c, d in right)
 
 
 def rest_of(spans: Spans, end: int) -> Spans:
-    """Return what lies in none of the spans, from 0 up to ``end``."""
+    """Return the spans from 0 to ``end`` that lie in none of these."""
     found, at = [], 0
     for start, upto in spans:
         found.append((at, min(start, end)))
@@ -42,7 +42,7 @@ def rest_of(spans: Spans, end: int) -> Spans:
 
 
 def length_of(spans: Spans) -> int:
-    """Return how long spans are in all."""
+    """Return the total length of spans, microseconds."""
     return sum(end - start for start, end in spans)
 
 

@@ -1,7 +1,7 @@
-"""Transcripts that people type or upload: read, checked, and given away without what is to be left out. Pure.
+"""Transcripts that people type or upload: reading, checking, and cutting for a copy. Pure.
 
-Plain text, or WebVTT as players and editors write it. What stands between [[ and ]] is for the council alone; in WebVTT
-what is said in a span that is silent in the copy goes as well. There is no speech recognition.
+A transcript is plain text or WebVTT. Text between [[ and ]] stays with the council; in WebVTT, cues that overlap a
+silenced span are left out too. There is no speech recognition.
 """
 
 import enum
@@ -14,7 +14,7 @@ MOST_BYTES = 500_000
 MOST_CUES = 10_000
 LEFT_OUT = "[left out]"
 OVERHANG_S = 1.0
-"""A cue may end so much after the recording: editors round."""
+"""How far a cue may end after the recording: editors round."""
 
 _SUBRIP = "srt"
 _BOM = b"\xef\xbb\xbf"
@@ -26,31 +26,31 @@ _NO_TEXT = {
     b"\xd0\xcf\x11\xe0": "a file of a word processor", b"\xff\xfe": "text in UTF-16; save it as UTF-8",
     b"\xfe\xff": "text in UTF-16; save it as UTF-8",
 }  # fmt: skip
-"""How files begin that people take for text."""
+"""First bytes of files that people mistake for text."""
 _MARKED = re.compile(r"\[\[.*?\]\]", re.DOTALL)
 _MARK = re.compile(r"\[\[|\]\]")
 _TIME = r"(?:(\d{2,3}):)?([0-5]\d):([0-5]\d)\.(\d{3})"
 _TIMING = re.compile(rf"{_TIME}[ \t]+-->[ \t]+{_TIME}(?:[ \t].*)?", re.ASCII)
 _VOICE = re.compile(r"<v(?:\.[^ <>]*)? ([^<>]*)>")
 _TAG = re.compile(r"<[^<>]*>")
-"""A tag ends before the next one begins: half a million that have no end are read once, and not once for each."""
+"""A tag ends before the next begins, so that half a million unclosed ones are scanned in linear time."""
 _NO_CUES = ("NOTE", "STYLE", "REGION")
 
 
 class TranscriptForm(enum.StrEnum):
-    """How a transcript is written; also the end of its file's name."""
+    """The format of a transcript; also its file extension."""
 
     TEXT = "txt"
     VTT = "vtt"
 
 
 class TranscriptError(ValueError):
-    """That is no transcript; a sentence."""
+    """The content is not a valid transcript; the message is a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cue:
-    """What was said in a span of the call, seconds from its beginning."""
+    """The words of a span of the call, seconds since its beginning."""
 
     start_s: float
     end_s: float
@@ -59,12 +59,12 @@ class Cue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
-    """A transcript that was checked.
+    """A checked transcript.
 
     Attributes:
-        form: How it is written.
-        text: All of it, where it is plain text.
-        cues: What was said when, where it is WebVTT.
+        form: Its format.
+        text: The whole text, if it is plain text.
+        cues: Its cues, if it is WebVTT.
     """
 
     form: TranscriptForm
@@ -72,7 +72,7 @@ class Transcript:
     cues: tuple[Cue, ...] = ()
 
     def written(self) -> str:
-        """Return it as a file has it."""
+        """Return it as the contents of a file."""
         if self.form is TranscriptForm.TEXT:
             return self.text
         return "WEBVTT\n" + "".join(
@@ -82,19 +82,19 @@ class Transcript:
 
     @property
     def characters(self) -> int:
-        """Return how long it is."""
+        """Return its length in characters."""
         return len(self.text) + sum(len(cue.text) for cue in self.cues)
 
 
 def uploaded(name: str, content: bytes) -> tuple[bytes, TranscriptForm]:
-    """Return what a file has and how it is written; SubRip becomes the WebVTT that it nearly is.
+    """Return the contents and format of an uploaded file; SubRip is converted to WebVTT.
 
     Args:
-        name: Of the file; only its end counts.
-        content: Of the file.
+        name: File name; only its extension counts.
+        content: The contents.
 
     Raises:
-        TranscriptError: It is no file of a kind that is taken; a sentence.
+        TranscriptError: It is not a kind of file that is accepted.
     """
     ending = name.rpartition(".")[2].lower() if "." in name else ""
     if ending not in (*TranscriptForm, _SUBRIP):
@@ -109,15 +109,15 @@ def uploaded(name: str, content: bytes) -> tuple[bytes, TranscriptForm]:
 
 
 def read_transcript(content: bytes, form: TranscriptForm, *, duration_s: float) -> Transcript:
-    """Read a transcript.
+    """Read and check a transcript.
 
     Args:
-        content: The file.
-        form: How it is written.
-        duration_s: Length of the recording; nothing is said after it.
+        content: The contents of the file.
+        form: Its format.
+        duration_s: Length of the recording, which bounds the cues.
 
     Raises:
-        TranscriptError: It is none; a sentence.
+        TranscriptError: It is not valid.
     """
     if len(content) > MOST_BYTES:
         raise TranscriptError(f"A transcript has at most {MOST_BYTES:,} bytes, not {len(content):,}.")
@@ -138,21 +138,21 @@ def read_transcript(content: bytes, form: TranscriptForm, *, duration_s: float) 
 def for_copy(
     transcript: Transcript, *, span_s: tuple[float, float], silent: Sequence[tuple[float, float]]
 ) -> Transcript:
-    """Return a transcript as it goes with a copy: without what is marked, silent, or not in the copy.
+    """Return a transcript as it goes with a copy: without text that is marked, silenced or outside the copy.
 
     Args:
-        transcript: As it was written.
-        span_s: What the copy holds, seconds of the call; cues are counted from its beginning.
-        silent: What is silenced in it, whoever's side.
+        transcript: The original.
+        span_s: The span of the copy, seconds of the call; its cues count from there.
+        silent: Silenced spans, of either side.
 
     Raises:
-        TranscriptError: What is silent cannot be found in it: it is plain text without marks.
+        TranscriptError: Silenced text cannot be found, because it is plain text without marks.
     """
     if transcript.form is TranscriptForm.TEXT:
         if silent and not _MARKED.search(transcript.text):
             raise TranscriptError(
                 "Part of the copy is silenced, and the transcript is plain text without times: "
-                "put [[ and ]] around what is to be left out of it."
+                "put [[ and ]] around the text to leave out."
             )
         return Transcript(form=transcript.form, text=_MARKED.sub(LEFT_OUT, transcript.text))
     start_s, end_s = span_s
@@ -174,7 +174,7 @@ def _is_silent(cue: Cue, silent: Sequence[tuple[float, float]]) -> bool:
 def _check_marks(text: str) -> None:
     marks = _MARK.findall(text)
     if len(marks) % 2 or marks != ["[[", "]]"] * (len(marks) // 2):
-        raise TranscriptError("Each [[ must have its ]], and none lies inside another.")
+        raise TranscriptError("Each [[ needs its ]], and no pair may lie inside another.")
 
 
 def _cues(text: str, duration_s: float) -> list[Cue]:
@@ -198,7 +198,9 @@ def _cue(lines: list[str], duration_s: float, earliest_s: float) -> Cue:
     number = 0 if "-->" in lines[0] else 1
     timing = _TIMING.fullmatch(lines[number].strip()) if number < len(lines) else None
     if timing is None:
-        raise TranscriptError(f"{lines[0][:60]!r} begins no cue: write 00:01.000 --> 00:04.000 and the words below.")
+        raise TranscriptError(
+            f"{lines[0][:60]!r} is not the beginning of a cue: write 00:01.000 --> 00:04.000 and the words below."
+        )
     start_s, end_s = _seconds(timing.groups()[:4]), _seconds(timing.groups()[4:])
     if not earliest_s <= start_s < end_s:
         raise TranscriptError(f"The cue at {_stamp(start_s)} ends before it begins, or comes before the one above it.")
@@ -208,12 +210,12 @@ def _cue(lines: list[str], duration_s: float, earliest_s: float) -> Cue:
         )
     said = "\n".join(lines[number + 1 :])
     if "-->" in said:
-        raise TranscriptError(f"There is an empty line missing after the cue at {_stamp(start_s)}.")
+        raise TranscriptError(f"An empty line is missing after the cue at {_stamp(start_s)}.")
     return Cue(start_s=start_s, end_s=end_s, text=_plain(said))
 
 
 def _plain(said: str) -> str:
-    """Return what was said without markup, whatever is hidden in it: nothing that could make another cue."""
+    """Return the words without markup, so that nothing in them can form another cue."""
     text = html.unescape(_TAG.sub("", _VOICE.sub(_named, said))).replace("-->", "→")
     lines = ("".join(filter(str.isprintable, line)).strip() for line in text.split("\n"))
     plain = "\n".join(filter(None, lines))

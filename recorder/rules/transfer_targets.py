@@ -1,7 +1,7 @@
-"""Which numbers a transfer or a redirection may dial: at the council's cost, and under its name. Pure.
+"""Which numbers a transfer or a redirection may dial, at the council's cost and under its name. Pure.
 
-Whoever asks for one need not be an officer: a caller's REFER may come through the PBX. Emergency numbers and numbers
-of ours are never asked about here.
+The request need not come from an officer: a caller's REFER may pass through the PBX. Emergency numbers and the
+council's own numbers are not checked here.
 """
 
 import re
@@ -19,15 +19,13 @@ UK_PREFIXES = ("9", "141", "1470", "1280", "18001", "18002")
 """For an outside line, to withhold or show the number, for another carrier, and for the text relay."""
 
 LEAST_BEHIND_PREFIX = 6
-"""Digits of the shortest number that is looked for behind a prefix, or in a code with ``*``: what is shorter may be the
-end of an extension."""
+"""Fewest digits of a number looked for after a prefix or in a ``*`` code; fewer may end an extension."""
 
 LEAST_NATIONAL = 9
-"""Digits of the shortest number that is looked for behind the country's code where nothing says that it is one: trunks
-take +44 without the plus as well."""
+"""Fewest digits of a number that is looked for after the country code without a plus, which trunks accept too."""
 
 LONGEST = 40
-"""Characters of the longest number that is dialled: E.164 has 15 digits, and codes stand before them."""
+"""Most characters that are dialled: E.164 has 15 digits, and codes may precede them."""
 
 _PATTERN = re.compile(r"[0-9*#]+|[0-9*#x]*x[0-9*#x]*", re.ASCII)
 _DIALLED = re.compile(r"\+?[0-9*#]+", re.ASCII)
@@ -35,19 +33,19 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*", re.ASCII)
 
 
 def is_pattern(text: str) -> bool:
-    """Tell whether a text can stand in a list of numbers: digits, which are a prefix, or with x a whole number."""
+    """Tell whether a text can be listed as a number: digits are a prefix, with x it is a whole number."""
     return _PATTERN.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferRules:
-    """What no transfer dials.
+    """The numbers that no transfer dials.
 
     Attributes:
-        deny: Beginnings of numbers, as they are dialled inside the country (``09``); with x for any digit, whole ones
+        deny: Prefixes of numbers as dialled inside the country (``09``); with x for any digit, whole numbers
             (``118xxx``).
-        prefixes: What may stand before a number: for an outside line, to withhold one's own.
-        country: The country's own code, and what is dialled instead of it.
+        prefixes: What may precede a number: for an outside line, to withhold the own number.
+        country: The country's own code, which 0 replaces inside the country.
     """
 
     deny: tuple[str, ...] = UK_DENIED
@@ -55,7 +53,7 @@ class TransferRules:
     country: str = "44"
 
     def may_dial(self, number: str, route: Route) -> bool:
-        """Tell whether a transfer may dial a number on a route: as it was asked for, and as the route writes it."""
+        """Tell whether a transfer may dial a number on a route, as asked for and as the route rewrites it."""
         if not route.transfers:
             return False
         return not any(self._denies(one, route.transfer_allow) for one in (number, route.dialled(number)))
@@ -65,11 +63,11 @@ class TransferRules:
         if _NAME.fullmatch(plain):
             return False
         if not _DIALLED.fullmatch(plain) or len(plain) > LONGEST:
-            return True  # nobody knows what a PBX makes of it
+            return True  # a PBX may turn it into any number
         return any(_fits(form, self.deny) and not _fits(form, allow) for form in self._forms(plain))
 
     def _forms(self, number: str) -> Iterator[str]:
-        """Yield what a number may be to the network, each as it is dialled inside the country."""
+        """Yield the numbers that the network may take it for, each as dialled inside the country."""
         yield self._national(number)
         if number.startswith(self.country) and len(number) - len(self.country) >= LEAST_NATIONAL:
             yield self._national("+" + number)
@@ -86,7 +84,7 @@ class TransferRules:
 
 
 def _in_codes(number: str) -> list[str]:
-    """Return what may be a number within a code: ``*21*0900...#`` and ``*720900...`` forward a telephone to it."""
+    """Return possible numbers within a code: ``*21*0900...#`` and ``*720900...`` divert a phone to them."""
     parts = re.split(r"[*#]", number)
     return [part[at:] for part in parts for at in range(len(part))] if len(parts) > 1 else []
 

@@ -1,4 +1,4 @@
-"""The figures of a week for the data protection officer, who monitors the policy (P24): counts, never who. Pure."""
+"""The weekly figures for the data protection officer, who monitors the policy (P24): counts, no names. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from storage.types import Outcome, RecordingRow, SegmentKind
 
 WEEKLY_AT = time(7)
-"""By the council's clock."""
+"""Local time of the site."""
 WEEK = timedelta(days=7)
 REVIEWED_EVERY_YEARS = 3
 
@@ -30,15 +30,15 @@ class Weekday(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallTotals:
-    """What became of the calls of a period.
+    """Counts of the calls of a period.
 
     Attributes:
-        outcomes: How many calls ended so.
+        outcomes: Number of calls by outcome.
         paused: Calls with a pause.
         pauses: Pauses.
-        opted_out: Calls whose recording was stopped because the caller asked.
-        silenced: Calls with a stretch that is silent since digits were keyed.
-        fax_suspected: Calls that were not recorded for a while since a fax was suspected.
+        opted_out: Calls whose recording stopped because the caller asked.
+        silenced: Calls with a span silenced because digits were keyed.
+        fax_suspected: Calls that were not recorded for a while because a fax was suspected.
     """
 
     outcomes: Mapping[str, int]
@@ -55,15 +55,15 @@ class Week:
 
     Attributes:
         start: Its beginning, aware.
-        end: Its end, not included.
-        calls: What became of calls.
-        acts: How often an act is in the audit log, by a word of `ACTS`.
-        deleted: Recordings and rows that the sweep deleted, and recordings that went otherwise.
-        holds_due: Holds that wait to be reviewed now.
-        emergencies: Recordings heard without approval that nobody has acknowledged.
-        cases_open: Cases that go on.
-        cases_overdue: Of those, the ones whose day has passed.
-        review_on: The day of the next review of the policy, or None where nobody has said when the last one was.
+        end: Its end, exclusive.
+        calls: Counts of its calls.
+        acts: Number of acts in the audit log, by a word of `ACTS`.
+        deleted: Recordings and rows that the sweep deleted, and recordings erased by order.
+        holds_due: Legal holds whose review is due now.
+        emergencies: Break-glass hearings that nobody has acknowledged.
+        cases_open: Open cases.
+        cases_overdue: Open cases past their due day.
+        review_on: Day of the policy's next review; None if the last one is not configured.
     """
 
     start: datetime
@@ -78,7 +78,7 @@ class Week:
     review_on: date | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON-able values."""
+        """Return the figures as JSON values."""
         return {
             "from": self.start.isoformat(), "to": self.end.isoformat(), "outcomes": dict(self.calls.outcomes),
             "calls_paused": self.calls.paused, "pauses": self.calls.pauses, "opt_outs": self.calls.opted_out,
@@ -89,7 +89,7 @@ class Week:
         }  # fmt: skip
 
     def lines(self) -> list[tuple[str, str]]:
-        """Return it for people: what, and how many."""
+        """Return the figures for people: label and value."""
         review = f"{self.review_on:%d/%m/%Y}" if self.review_on else "not set: [site] policy_reviewed_on"
         return [
             *((f"Calls {_OUTCOME_WORDS[one]}", str(self.calls.outcomes.get(one, 0))) for one in Outcome),
@@ -118,11 +118,11 @@ ACTS: Mapping[str, str] = {
     "refused": "Access refused",
     "sign_ins_refused": "Sign-ins refused",
 }
-"""What is counted of the audit log, and how it reads."""
+"""Acts of the audit log that are counted, and their labels."""
 
 
 def counted(rows: Iterable[RecordingRow]) -> CallTotals:
-    """Count what became of calls."""
+    """Count the calls of a period."""
     outcomes: Counter[str] = Counter()
     paused = pauses = opted_out = silenced = fax_suspected = 0
     for row in rows:
@@ -143,7 +143,7 @@ def counted(rows: Iterable[RecordingRow]) -> CallTotals:
 
 
 def word_of(act: str) -> str | None:
-    """Return by which word of `ACTS` an act of the audit log is counted, or None."""
+    """Return the word of `ACTS` that counts an act of the audit log, or None."""
     if act == "access.refused" or act.endswith(".refused"):
         return "refused"
     return _WORDS.get(act)
@@ -156,7 +156,7 @@ _WORDS = {
 
 
 def last_weekly(now: datetime, on: Weekday, zone: ZoneInfo) -> datetime:
-    """Return the last moment at which a week was to be told, at or before ``now``; aware, in the site's zone."""
+    """Return the last moment at or before ``now`` when the figures were due; aware, in the site's zone."""
     local = now.astimezone(zone)
     back = (local.weekday() - list(Weekday).index(on)) % 7
     moment = datetime.combine(local.date() - timedelta(days=back), WEEKLY_AT, tzinfo=zone)

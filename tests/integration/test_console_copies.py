@@ -88,7 +88,7 @@ def test_the_api_takes_the_same_order(browser: Browser) -> None:
     ("fields", "status", "words"),
     [
         ({"format": "doc"}, 422, "The format must be one of"),
-        ({"start": "soon"}, 422, "is no position"),
+        ({"start": "soon"}, 422, "is not a position"),
         ({"end": "9"}, 422, "which is 3 seconds long"),
         ({"redact": "1-2"}, 422, "Say why"),
         ({"redact": "somewhere", "redact_reason": "x"}, 422, "is no span to silence"),

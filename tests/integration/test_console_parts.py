@@ -161,7 +161,7 @@ def test_what_was_not_granted_is_silent_in_a_copy_and_its_cover_sheet_says_so(co
     assert len(left) == 24_000, "as long as the call"
     assert set(left[: EDGE + MARGIN]) == {0xD5}
     assert left[EDGE + MARGIN :] == bytes(i * 7 % 251 for i in range(EDGE + MARGIN, 24_000))
-    assert "It is not part of what was granted" in sheet
+    assert "It is not part of the access grant" in sheet
     assert "Olive Officer" not in sheet
     assert [(one["start_s"], one["end_s"]) for one in listed["left_out"]] == [(0.0, EDGE_S)]
     (entry,) = console.entries("recording.export")

@@ -66,7 +66,7 @@ def test_health_says_what_is_wrong_and_what_to_do_next(console: Console, dpo: Br
     page = dpo.get("/health").text
     assert "2 alarms need somebody to act." in page
     assert "Free space, then look for partial and failed calls" in page
-    assert "This version of the console does not know it." in page
+    assert "This version of the console does not know this alarm." in page
     assert "the index was rebuilt" in page
     assert "02:30:00" in page
     assert [entry.details["page"] for entry in console.entries("system.view")] == ["health", "health"]

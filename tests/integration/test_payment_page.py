@@ -171,7 +171,7 @@ def test_it_pauses_every_call_of_its_extension(site: Site) -> None:
     [
         ("scope", {"scope": "calls:read"}, 403, "lacks the scope pause", None),
         ("expired", {"days": -1}, 401, "not good", "expired"),
-        ("other-extension", {"extensions": ["2002"]}, 403, "not good for this extension", None),
+        ("other-extension", {"extensions": ["2002"]}, 403, "not valid for this extension", None),
         ("other-source", {"source": ELSEWHERE, "networks": ["127.0.0.1/32"]}, 401, "not good", "source"),
     ],
 )  # fmt: skip

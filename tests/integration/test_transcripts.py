@@ -154,7 +154,7 @@ def test_a_file_is_a_transcript_like_one_that_was_typed(
         ("talk.txt", b"a\x00b", 422, "control characters"),
         ("talk.txt", b"", 422, "empty"),
         ("talk.srt", b"1\n00:00:09,000 --> 00:00:10,000\nafter the end\n", 422, "ends after the recording"),
-        ("talk.srt", b"no times", 422, "begins no cue"),
+        ("talk.srt", b"no times", 422, "is not the beginning of a cue"),
         ("talk.txt", b"x" * 500_001, 422, "at most 500,000 bytes"),
         ("talk.txt", b"x" * 1_000_000, 413, "at most 900000 bytes"),
         ("talk", b"She said so", 422, "plain text (.txt)"),

@@ -36,14 +36,14 @@ def test_requests_go_to_the_team_leader_then_to_the_dpo_and_never_to_oneself(sit
     assert (granted["state"], granted["decided_by"], granted["leave"]) == ("granted", "dora", "listen")
     assert 2 <= (date.fromisoformat(granted["until"][:10]) - site.today).days <= 4
     copy = str(site.folder / "p14.wav")
-    assert "takes leave" in olive.is_refused("export", call, "-o", copy, "--reason", "for my file")
+    assert "takes an access grant" in olive.is_refused("export", call, "-o", copy, "--reason", "for my file")
     dora.does("requests", "back", "lena")
 
     own = lena.json("requests", "ask", call, *WHY)["id"]
     assert "Nobody decides their own" in lena.is_refused("requests", "grant", own)
     assert dora.json("requests", "decline", own, "--reason", "the note is enough")["state"] == "declined"
 
-    assert "nobody who may decide" in dora.is_refused("requests", "ask", call, *WHY)
+    assert "Nobody may decide" in dora.is_refused("requests", "ask", call, *WHY)
     name = ("requests", "deputy", "mary", "--reason", "stands in while dora is away")
     assert "does not allow" in dora.is_refused(*name), "the deputy decides on her requests"
     proposal = site.founder.does(*name).rpartition(" ")[2].strip("`")

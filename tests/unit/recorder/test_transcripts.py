@@ -71,7 +71,7 @@ def test_plain_text_with_a_silenced_copy_needs_marks() -> None:
         (b"WEBVTTX\n\n00:00.000 --> 00:01.000\nx", VTT, "WEBVTT"),
         (b"WEBVTT", VTT, "no cues"),
         (b"WEBVTT\n\nNOTE only", VTT, "no cues"),
-        (b"WEBVTT\n\n00:00 --> 00:01\nx", VTT, "begins no cue"),
+        (b"WEBVTT\n\n00:00 --> 00:01\nx", VTT, "is not the beginning of a cue"),
         (b"WEBVTT\n\n00:02.000 --> 00:01.000\nx", VTT, "before it begins"),
         (b"WEBVTT\n\n00:01.000 --> 00:02.000\nx\n\n00:00.500 --> 00:02.000\ny", VTT, "above it"),
         (b"WEBVTT\n\n00:00.000 --> 00:09.000\nx", VTT, "after the recording"),
