@@ -1,6 +1,6 @@
-"""What is left of those who may do nothing any more, and of emergencies that are settled, until a sweep takes it away.
+"""Deletes former accounts, ended tokens and proposals, and acknowledged break-glass, when their period is over.
 
-The audit log goes on naming them.
+The audit log still names them.
 """
 
 from datetime import datetime
@@ -12,13 +12,13 @@ from recorder.access.tables import accounts, break_glass, metadata, proposals, r
 
 _Over = list[tuple[Table, ColumnElement[bool]]]
 _OF_THEIR_OWN = (requests, break_glass, proposals)
-"""What somebody asked for, and what they did, has periods of its own."""
+"""Tables of a person's requests and acts, which have their own periods."""
 _BESIDE = [table for table in metadata.sorted_tables if "account" in table.c and table not in _OF_THEIR_OWN]
-"""What else there is of somebody: it goes with the account."""
+"""Other tables about a person; their rows are deleted with the account."""
 
 
 class AccountExpiry:
-    """The file of people, as the sweep sees it. What it deletes leaves nothing in the file's free pages.
+    """The account data of the file of people that a sweep deletes. The file keeps no traces in free pages.
 
     Args:
         engine: From ``open_people``; stays the caller's.
@@ -29,15 +29,15 @@ class AccountExpiry:
 
     @property
     def engine(self) -> Engine:
-        """Return the file of people."""
+        """Return the engine of the file of people."""
         return self._engine
 
     def count(self, *, before: datetime) -> int:
-        """Return how many accounts were disabled, tokens had ended and proposals were over before a moment."""
+        """Return how many accounts, tokens and proposals ended before a moment."""
         return self._count(_ended(before))
 
     def forget(self, *, before: datetime) -> int:
-        """Delete them; returns how many there were."""
+        """Delete accounts, tokens and proposals that ended before a moment; returns how many."""
         gone = select(accounts.c.name).where(accounts.c.disabled_s < before.timestamp())
         with self._engine.begin() as connection:
             for table in _BESIDE:
@@ -45,11 +45,11 @@ class AccountExpiry:
         return self._forget(_ended(before))
 
     def count_emergencies(self, *, before: datetime) -> int:
-        """Return how many acts of break-glass were acknowledged before a moment: each has its reason."""
+        """Return how many break-glass acts were acknowledged before a moment."""
         return self._count(_settled(before))
 
     def forget_emergencies(self, *, before: datetime) -> int:
-        """Delete them; returns how many there were."""
+        """Delete the break-glass acts that were acknowledged before a moment; returns how many."""
         return self._forget(_settled(before))
 
     def _count(self, over: _Over) -> int:

@@ -1,4 +1,4 @@
-"""Deletes the calls that are due: recordings leave a tombstone, calls of which nothing was kept lose their rows."""
+"""Deletes calls that are due. Recordings leave a tombstone; calls of which nothing was kept only lose their rows."""
 
 import logging
 from collections import Counter
@@ -25,25 +25,25 @@ from storage.vault import Vault
 _log = logging.getLogger(__name__)
 
 RULE = "retention"
-"""Rule of the tombstones."""
+"""Rule that the tombstones name."""
 CALLS_DELETED = "calls.deleted"
 """Act of the audit log."""
 
 Progress = Callable[[float, float], None]
-"""Called with recordings done and in all."""
+"""Called with the number of recordings done and the total."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallDeletion:
-    """Deletes calls page by page.
+    """Deletes due calls, page by page.
 
     Attributes:
-        vault: Where recordings lie.
+        vault: Recordings.
         calls: The index, as a sweep reads it.
-        shredder: Destroys.
-        holds: What beats retention.
+        shredder: Destroys files and keys.
+        holds: Legal holds, which prevent deletion.
         audit: The audit log.
-        still: Keeps finished recordings from being rewritten, and holds as they are, for the length of a block.
+        still: Context manager that keeps finished recordings from being rewritten and holds from changing.
     """
 
     vault: Vault
@@ -54,13 +54,13 @@ class CallDeletion:
     still: Callable[[], AbstractContextManager[None]]
 
     def delete(self, found: Periods, now: datetime, total: int, progress: Progress) -> Counter[str]:
-        """Delete every call that is due and not held; returns how many of what went, and what was left.
+        """Delete every call that is due and not held; returns counts of what was deleted, and of what was not.
 
         Args:
             found: The periods in force.
             now: Aware.
             total: How many are due, for ``progress``.
-            progress: Told how far it is.
+            progress: Called with the progress.
         """
         counts: Counter[str] = Counter()
         with self.shredder.many():
@@ -104,7 +104,7 @@ class CallDeletion:
         counts["bytes"] += sum(sizes[one] for one in done.ids)
         counts["not_deleted"] += len(done.problems)
         for recording, problem in done.problems.items():
-            _log.error("recording %s is due and was not destroyed: %s", recording, problem)
+            _log.error("recording %s: due for deletion, but not destroyed: %s", recording, problem)
 
     def _remove_rows(self, calls: Sequence[OldCall], now: datetime) -> int:
         if not calls:
@@ -117,12 +117,12 @@ class CallDeletion:
             "at": time_to_json(now),
         }
         self.audit.append(CALLS_DELETED, RECORDER, "", details)
-        self.shredder.destroy_keys([call.id for call in calls])  # of a call that was given up when it had one already
+        self.shredder.destroy_keys([call.id for call in calls])  # a call that was given up may have one
         return self.calls.remove([call.id for call in calls])
 
 
 def _stays(recording: RecordingId) -> None:
-    _log.error("recording %s stays: the index's row of it cannot be read; run `recorder fsck`", recording)
+    _log.error("recording %s: kept, because its row in the index cannot be read; run `recorder fsck`", recording)
 
 
 def _tombstones(calls: Sequence[OldCall], found: Periods, now: datetime) -> list[Tombstone]:

@@ -1,6 +1,7 @@
-"""Recordings that go because a data subject's erasure or objection was upheld: part of the sweep, whatever their age.
+"""Destroys recordings after a rights request for erasure, or an objection, was upheld; part of the sweep.
 
-A hold keeps them, as it keeps everything: it goes when that is over. Killed anywhere, the next sweep goes on.
+The age of the recording does not matter. A legal hold keeps it until the hold is over. Interrupted at any point, the
+next sweep goes on.
 """
 
 from dataclasses import replace
@@ -20,20 +21,20 @@ from storage.types import RecordingId
 
 
 def count_claims(holds: Holds, now: datetime) -> int:
-    """Return how many recordings a sweep would destroy because of claims; nothing is changed."""
+    """Return how many recordings a sweep would destroy because of rights requests; changes nothing."""
     return len({claim.recording for claim in _due(holds, now)})
 
 
 def kinds_keeping(holds: Holds, now: datetime) -> dict[RecordingId, tuple[str, ...]]:
-    """Return the recordings that a sweep would destroy because of claims but for holds, with the kinds of those."""
+    """Return the recordings that only legal holds save from rights requests, with the kinds of hold."""
     found = [claim.recording for claim in Claims(holds.database).open() if is_to_destroy(claim)]
     return holds.kinds_among(found, now)
 
 
 def carry_out_claims(shredder: Shredder, holds: Holds, audit: AuditLog, now: datetime) -> int:
-    """Destroy the recordings of claims that were upheld; returns how many went.
+    """Destroy the recordings whose erasure or objection was upheld; returns how many.
 
-    The caller keeps holds as they are, and recordings from being rewritten.
+    The caller prevents that holds change and recordings are rewritten.
 
     Raises:
         StorageError, OSError: Log, database or disk failed; the next sweep goes on.

@@ -1,4 +1,4 @@
-"""Which calls fall due for deletion, and when: a hold beats everything. Pure."""
+"""Which calls are due for deletion, and when. A legal hold overrides every period. Pure."""
 
 import enum
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ class Candidate:
 
     Attributes:
         ended_at: When it ended, aware.
-        service: Whose rules hold.
+        service: Service whose period applies.
         is_recorded: Something of it was kept.
-        is_held: A hold stands, or is in its days of grace.
-        is_in_progress: It is being recorded, or waits to be recovered.
+        is_held: A legal hold is active, or in its days of grace.
+        is_in_progress: It is being recorded, or waits for recovery.
     """
 
     ended_at: datetime
@@ -28,7 +28,7 @@ class Candidate:
 
     @property
     def data(self) -> DataClass:
-        """Return which class it belongs to."""
+        """Return the class of data it belongs to."""
         return DataClass.RECORDINGS if self.is_recorded else DataClass.UNRECORDED
 
 
@@ -42,12 +42,12 @@ class SweepVerdict(enum.StrEnum):
 
 
 def due_at(candidate: Candidate, found: Periods) -> datetime:
-    """Return when a call is due, holds apart."""
+    """Return when a call is due, regardless of holds."""
     return candidate.ended_at + timedelta(days=days_of(found, candidate.data, candidate.service))
 
 
 def verdict(candidate: Candidate, found: Periods, now: datetime) -> SweepVerdict:
-    """Decide what becomes of a call: a hold beats everything."""
+    """Decide what a sweep does with a call."""
     if candidate.is_held:
         return SweepVerdict.HELD
     if candidate.is_in_progress:
@@ -56,6 +56,6 @@ def verdict(candidate: Candidate, found: Periods, now: datetime) -> SweepVerdict
 
 
 def earliest_start(found: Periods, now: datetime) -> datetime:
-    """Return the moment after which no call that is due by ``now`` can have begun."""
+    """Return the latest moment at which a call that is due by ``now`` can have begun."""
     keys = {SCHEDULE[data].key for data in (DataClass.RECORDINGS, DataClass.UNRECORDED)}
     return now - timedelta(days=min(days for key, days in found.items() if key in keys or is_service(key)))

@@ -1,4 +1,4 @@
-"""Carries out orders to erase, on the key holder: one at a time, never in two processes at once."""
+"""Carries out orders to erase, on the machine with the private keys: one at a time, by one process at a time."""
 
 import logging
 import threading
@@ -33,25 +33,25 @@ from storage.vault import Vault
 _log = logging.getLogger(__name__)
 
 EVERY_S = 3.0
-"""How often the key holder looks for orders."""
-_HELD = "the recording is held, so only card data may be erased from it"
+"""How often the key holder looks for orders, seconds."""
+_HELD = "the recording is under a legal hold, so only card data may be erased from it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Eraser:
-    """The key holder's hand.
+    """Carries out orders to erase.
 
     Attributes:
-        vault: Where recordings lie.
+        vault: Recordings.
         keys: The private keys.
-        index: Recordings.
+        index: Rows of recordings.
         erasures: Orders.
-        holds: Holds: from a held recording only card data goes, and only by the DPO.
+        holds: Legal holds. From a held recording only card data is erased, and only by the DPO's decision.
         audit: The audit log.
-        lock: A file in the home's folder of states; whoever holds its lock carries out.
+        lock: File in the home's folder of states; the process that locks it carries out orders.
         now: The clock, UTC.
-        approvals: Of orders that take three people; None: such an order is not carried out here.
-        tell: Called with an order that was carried out and the holds that stood: their cases are told.
+        approvals: Approvals of orders that take three people; None to carry out no such order here.
+        tell: Called with an order that was carried out and the active holds, so that their cases are notified.
     """
 
     vault: Vault
@@ -68,19 +68,20 @@ class Eraser:
     def carry_out_due(
         self, *, progress: Progress = lambda _done, _total: None, wait: bool = False
     ) -> list[ErasureOrder]:
-        """Carry out every order that is due, oldest first; one for a call of which nothing was kept waits for nobody.
+        """Carry out every order that is due, oldest first.
 
-        What fails is noted and comes again later; so does what cannot even be noted.
+        If nothing was kept of a call, its order needs no second person. A failed order is noted and tried again, also
+        when the failure cannot be noted.
 
         Args:
-            progress: Told how far each one is.
-            wait: Wait for another process that is at it, instead of leaving it to that one.
+            progress: Called with the progress of each order.
+            wait: Wait for another process that carries out orders, instead of leaving them to it.
 
         Returns:
-            The orders that were tried, as they are now.
+            The orders that were tried, in their new state.
 
         Raises:
-            StorageError, OSError: Database or audit log do not answer; the rest comes later.
+            StorageError, OSError: Database or audit log failed; the remaining orders are due the next time.
         """
         with locked(self.lock, wait=wait) as is_alone:
             tried = [self._carry_out(order, progress) for order in self._pointless()] if is_alone else []
@@ -89,11 +90,11 @@ class Eraser:
         return tried
 
     def preview(self, order: ErasureOrder) -> Preview:
-        """Say what an order would take away; raises StorageError if the recording cannot be opened."""
+        """Return what an order would erase; raises StorageError if the recording cannot be opened."""
         return preview(self.vault, self.keys, self.index.get(order.recording), [_span(order)], speech=speech_seconds)
 
     def problem_with_key(self, row: RecordingRow) -> str:
-        """Return why this process cannot open a recording, or nothing."""
+        """Return why this process cannot open a recording, or ""."""
         try:
             self.keys.load_private(self.vault.sealed.locate(row.id))
         except (StorageError, OSError) as error:
@@ -101,12 +102,12 @@ class Eraser:
         return ""
 
     def _pointless(self) -> list[ErasureOrder]:
-        """Return the orders that wait for a second person although there is nothing to erase."""
+        """Return orders that wait for a second person although there is nothing to erase."""
         waiting = [order for order in self.erasures.open_orders() if order.state is ErasureState.WAITING]
         return [o for o in waiting if self._is_closed(o) and self.index.get(o.recording).path is None]
 
     def _is_closed(self, order: ErasureOrder) -> bool:
-        """Tell whether a recording's call is over and filed, so that it is what it will stay."""
+        """Tell whether a recording's call is over and filed, so that its row is final."""
         try:
             row = self.index.get(order.recording)
         except NotFoundError:
@@ -116,7 +117,7 @@ class Eraser:
 
     def _carry_out(self, order: ErasureOrder, progress: Progress) -> ErasureOrder:
         try:
-            with steady(self.lock.parent, self.holds, self.audit):  # until it is done nobody places a hold
+            with steady(self.lock.parent, self.holds, self.audit):  # no hold can be placed meanwhile
                 row = self.index.get(order.recording)
                 holds = self.holds.keeping(row.id, self.now()) if row.path is not None else ()
                 verdict = verdict_on(order, holds)
@@ -138,7 +139,7 @@ class Eraser:
         return self.erasures.finish(order.id, at=self.now())
 
     def _cut_off(self, order: ErasureOrder, row: RecordingRow) -> RecordingRow | None:
-        """Return what a recording's file says of itself, if a run that was killed had erased it before it was held."""
+        """Return the row in a recording's file if an interrupted run erased the span before the hold was placed."""
         if row.path is None:
             return None
         path = self.vault.locate(row.path)
@@ -152,7 +153,7 @@ class Eraser:
         return found if SegmentKind.ERASED in kinds and SegmentKind.RECORDING not in kinds else None
 
     def _is_approved(self, order: ErasureOrder, row: RecordingRow) -> bool:
-        """Tell whether three people have said so, where much card data of a held recording goes."""
+        """Tell whether three people approved, where much card data of a held recording is erased."""
         if not takes_three(self.erasures, row):
             return True
         approval = None if self.approvals is None else self.approvals.get(order.id)
@@ -169,10 +170,10 @@ class Eraser:
         self._save(done)
         sums = {"sha256": done.sha256, "bytes": done.bytes, "before_sha256": row.sha256}
         self._note("erasure.done", order, {**_facts(order), "was_kept": True, **sums})
-        _log.info("recording %s: order %s to erase is carried out", order.recording, order.id)
+        _log.info("recording %s: order %s to erase carried out", order.recording, order.id)
 
     def _save(self, done: RecordingRow) -> None:
-        """Save what erasing changed, and nothing else: somebody may have changed the row meanwhile."""
+        """Save only the fields that erasing changed: others may have changed meanwhile."""
         self.index.save(
             replace(
                 self.index.get(done.id),
@@ -187,7 +188,7 @@ class Eraser:
         self.index.database.truncate_log()
 
     def _sent_back(self, order: ErasureOrder) -> ErasureOrder:
-        _log.warning("recording %s is held: order %s to erase waits for the DPO", order.recording, order.id)
+        _log.warning("recording %s: under a legal hold, order %s to erase waits for the DPO", order.recording, order.id)
         self._note("erasure.sent_back", order, {"order": order.id, "why": "held"})
         if self.approvals is not None:
             self.approvals.begin_again(order.id)
@@ -213,20 +214,20 @@ def _span(order: ErasureOrder) -> Span:
 
 
 def keep_erasing(eraser: Eraser, stopping: threading.Event, *, every_s: float = EVERY_S) -> None:
-    """Go on carrying out what is due until told to stop; a failure is logged once and tried again."""
+    """Carry out due orders until told to stop; a repeated failure is logged once."""
     last_problem = ""
     while not stopping.wait(every_s):
         problem = ""
         try:
             eraser.carry_out_due()
-        except Exception as error:  # noqa: BLE001 - whatever it is, what others ordered must be carried out some day
+        except Exception as error:  # noqa: BLE001 - orders must be carried out in the end
             problem = str(error) if isinstance(error, StorageError) else type(error).__name__
         if problem != last_problem and problem:
-            _log.error("orders to erase are not carried out now: %s", problem)
+            _log.error("Carrying out orders to erase failed; retrying: %s", problem)
         last_problem = problem
 
 
 def alarms_of(erasures: Erasures) -> dict[str, int]:
-    """Return what the key holder's health says of orders; empty when all is well."""
+    """Return the key holder's health alarms about orders; empty if there are none."""
     failed = sum(order.state is ErasureState.FAILED for order in erasures.open_orders())
     return {"erasure_failed": failed} if failed else {}

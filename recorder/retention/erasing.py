@@ -1,6 +1,6 @@
-"""Orders to erase: given here, by commands and console alike; `recorder.retention.eraser` carries them out.
+"""Gives orders to erase, for commands and console; `recorder.retention.eraser` carries them out.
 
-Each act is in the audit log, with all that it takes to replay it, before it is done.
+Each act is written to the audit log first, with everything needed to replay it.
 """
 
 import math
@@ -25,7 +25,7 @@ from storage.rows import time_to_json
 from storage.types import RecordingRow
 
 OVERHANG_S = 1.0
-"""A span may end so much after the recording: people read its length off a page that rounds it."""
+"""How far a span may end after the recording, seconds: people read the length off a page that rounds it."""
 
 
 def forgot_recording(
@@ -38,16 +38,16 @@ def forgot_recording(
     reason: str = "",
     third: str = "",
 ) -> ErasureOrder:
-    """Have what should have been paused in a finished recording erased.
+    """Order the erasure of what should have been paused in a finished recording (retroactive pause).
 
     Args:
         repos: Where orders are kept.
-        person: Who forgot; a token or somebody at the shell is refused.
+        person: Who forgot; tokens and shell users are refused.
         recording: Its id.
-        seconds: How much before the end; None is all of it. Not looked at when there is a span.
+        seconds: Length before the end; None for all of it. Ignored if there is a span.
         span_s: From and to, seconds; an end of None is the end of the recording.
         reason: In their words; may be empty.
-        third: The account of a third person, where it takes one: much card data of a held recording.
+        third: Account of a third person, required for much card data of a held recording.
 
     Raises:
         ProblemError: Refused, with a sentence; nothing was changed.
@@ -99,7 +99,7 @@ def check_order(
     act: Act = Act.ERASE,
     third: str = "",
 ) -> tuple[RecordingRow, ErasureOrder, Confirmation]:
-    """Return the row, the order as it would be given and what it needs; nothing is changed but a refusal is audited.
+    """Return the row, the order as it would be given and the confirmation it needs; only refusals are logged.
 
     Raises:
         ProblemError: Refused, with a sentence.
@@ -163,7 +163,7 @@ def _ordered(
     }
     repos.ledger.note("erasure.ordered", order.ordered_by, order.recording, details, text=reason)
     if is_for_three:
-        assert repos.approvals is not None, "nobody is known who could be named"
+        assert repos.approvals is not None, "approvals are configured wherever a third person can be named"
         repos.approvals.name_third(order.id, ordered_by=order.ordered_by, third=third)
     with storage_problems():
         repos.erasures.place(order)
@@ -173,13 +173,13 @@ def _ordered(
 def _checked(span_s: tuple[float, float | None], row: RecordingRow) -> tuple[float, float | None]:
     start_s, end_s = span_s
     if not math.isfinite(start_s) or (end_s is not None and not math.isfinite(end_s)):
-        raise ProblemError(422, "The span is not given in numbers.")
+        raise ProblemError(422, "The span must be given in numbers.")
     if start_s < 0 or start_s >= row.duration_s:
-        raise ProblemError(422, f"The span begins outside of the recording, which is {row.duration_s:.1f} s long.")
+        raise ProblemError(422, f"The span begins outside the recording, which is {row.duration_s:.1f} s long.")
     if end_s is None:
         return round(start_s, 4), None
     if end_s <= start_s:
         raise ProblemError(422, "The span ends before it begins.")
     if end_s > row.duration_s + OVERHANG_S:
-        raise ProblemError(422, f"The span ends outside of the recording, which is {row.duration_s:.1f} s long.")
+        raise ProblemError(422, f"The span ends outside the recording, which is {row.duration_s:.1f} s long.")
     return round(start_s, 4), None if end_s >= row.duration_s else round(end_s, 4)

@@ -1,7 +1,8 @@
-"""Approvals of erasures that take three people, in the file of people: who approves, and who has listened to the span.
+"""Approvals of erasures that take three people, in the file of people.
 
-Much card data of a held recording: the data protection officer approves, and a third person whom the order names. One
-of those two has listened to all of the span. The database keeps those rules (`recorder.access.triggers`).
+Erasing much card data of a held recording takes the approval of the data protection officer and of a third person whom
+the order names. One of the two must have listened to the whole span. The database enforces these rules
+(`recorder.access.triggers`).
 """
 
 from collections.abc import Callable
@@ -18,16 +19,16 @@ from recorder.permissions import DeniedError, Fault
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """How far an order has come that takes three people.
+    """The progress of an order that takes three people.
 
     Attributes:
         erasure: The order's id.
         ordered_by: Who ordered it.
-        third: The person whom it names.
-        has_third: Whether they have approved.
+        third: The third person.
+        has_third: Whether the third person has approved.
         dpo_by: The data protection officer who has approved, or None.
-        heard_by: Who was sent all of the span, or None.
-        heard_at: From when on they can have heard it: it takes as long as it is.
+        heard_by: Who was sent the whole span, or None.
+        heard_at: The earliest moment at which they can have heard all of it.
     """
 
     erasure: str
@@ -40,12 +41,12 @@ class Approval:
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether the span may go."""
+        """Tell whether the span may be erased."""
         return self.has_third and self.dpo_by is not None and self.heard_by in {self.third, self.dpo_by}
 
 
 class Approvals:
-    """The approvals of one file of people.
+    """The approvals in a file of people.
 
     Args:
         engine: From ``open_people``; stays the caller's.
@@ -55,13 +56,13 @@ class Approvals:
         self._engine = engine
 
     def name_third(self, erasure: str, *, ordered_by: str, third: str) -> None:
-        """Keep whom an order names."""
+        """Store the third person of an order."""
         values = {"erasure": erasure, "ordered_by": ordered_by, "third": third}
         with self._engine.begin() as connection:
             connection.execute(insert(erasure_approvals).values(**values))
 
     def get(self, erasure: str) -> Approval | None:
-        """Return how far an order has come, or None: it names nobody."""
+        """Return the progress of an order, or None if it names no third person."""
         with self._engine.begin() as connection:
             return _found(connection, erasure)
 
@@ -70,18 +71,18 @@ class Approvals:
 
         Args:
             erasure: The order's id.
-            by: Who.
+            by: Who approves.
             at: When, UTC.
-            enter: Writes it to the audit log; when it raises, nothing was approved.
+            enter: Writes the audit entry; if it raises, nothing was approved.
 
         Raises:
-            DeniedError: They have approved it already, or nobody has listened and this would be the last approval.
+            DeniedError: They have approved it already, or it is the last approval and nobody has listened.
         """
         with self._engine.begin() as connection:
             before = _found(connection, erasure)
-            assert before is not None, "the caller has looked"
+            assert before is not None, "the caller has checked"
             if before.has_third if by == before.third else before.dpo_by is not None:
-                raise DeniedError(Fault.TOO_LATE, "That is approved already; the other person has to approve it too.")
+                raise DeniedError(Fault.TOO_LATE, "You approved this already; now the other person has to.")
             if before.has_third or before.dpo_by is not None:
                 _check_heard(before, by, at)
             values = {"third_s": at.timestamp()} if by == before.third else {"dpo_by": by, "dpo_s": at.timestamp()}
@@ -92,14 +93,14 @@ class Approvals:
         return after
 
     def heard(self, erasure: str, by: str, at: datetime) -> None:
-        """Keep that somebody who did not order it was sent all of the span.
+        """Note that a person who did not order the erasure was sent the whole span.
 
-        One of the two who approve stays; somebody else, such as another data protection officer, does not.
+        An entry of one of the two approvers is not replaced; that of another person is.
 
         Args:
             erasure: The order's id.
             by: Who.
-            at: From when on they can have heard it, UTC.
+            at: The earliest moment at which they can have heard all of it, UTC.
         """
         with self._engine.begin() as connection:
             known = _found(connection, erasure)
@@ -109,22 +110,22 @@ class Approvals:
                 _change(connection, erasure, {"heard_by": by, "heard_s": at.timestamp()})
 
     def begin_again(self, erasure: str) -> None:
-        """Take approvals back: a hold came between, of which who approved did not know."""
+        """Withdraw the approvals, because a hold was placed that the approvers did not know of."""
         with self._engine.begin() as connection:
             _change(connection, erasure, {"third_s": None, "dpo_by": None, "dpo_s": None})
 
 
 def _check_heard(before: Approval, by: str, at: datetime) -> None:
-    """Make sure that of the two who approve, one of whom is about to, one has listened to the span."""
+    """Check that one of the two approvers, including the current one, has listened to the span."""
     two = {before.third, by if by != before.third else before.dpo_by}
     if before.heard_by is None or before.heard_by not in two:
         raise DeniedError(
             Fault.TOO_LATE,
-            "Neither of the two who approve has listened to all of the span yet: one does, on the page of erasures.",
+            "Neither approver has listened to the whole span yet: one of you has to, on the page of erasures.",
         )
     if before.heard_at is None or before.heard_at > at:
         raise DeniedError(
-            Fault.TOO_LATE, "The span is not over yet for whoever listens to it: approve it when they have heard it."
+            Fault.TOO_LATE, "The person who listens cannot have heard the whole span yet: approve it when they have."
         )
 
 

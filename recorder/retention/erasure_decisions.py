@@ -1,4 +1,4 @@
-"""Decides on orders to erase that wait: confirmed or declined, by one person or by the two that an order takes."""
+"""Decides on waiting orders to erase: one person, or the two that an order takes, confirm or decline."""
 
 from dataclasses import replace
 
@@ -22,13 +22,13 @@ from storage.rows import time_to_json
 from storage.types import RecordingRow
 
 APPROVED = "erasure.approved"
-"""As the audit log has it: one of the two approvals of an order that takes three people."""
+"""Audit act: one of the two approvals of an order that takes three people."""
 
 
 def decide_erasure(
     repos: ErasureRepositories, person: Actor, order_id: str, *, confirm: bool, reason: str = ""
 ) -> ErasureOrder:
-    """Confirm or decline an order that waits, or decline one that failed.
+    """Confirm or decline a waiting order, or decline a failed one.
 
     Raises:
         ProblemError: Refused, with a sentence; nothing was changed.
@@ -39,9 +39,9 @@ def decide_erasure(
     if isinstance(decision, Refusal):
         raise repos.ledger.refusal(person.actor, Act.CONFIRM_ERASURE, order.recording, decision.reason)
     if order.state is not ErasureState.WAITING and (confirm or order.state is not ErasureState.FAILED):
-        raise ProblemError(409, f"The order does not wait for anybody: it is {order.state}.")
+        raise ProblemError(409, f"The order is not waiting for a decision: it is {order.state}.")
     if confirm and not MIN_REASON_CHARACTERS <= len(reason.strip()) <= MAX_REASON_CHARACTERS:
-        raise ProblemError(422, "Say why it is to be erased for good, in words that can be checked later.")
+        raise ProblemError(422, "Say why it is to be erased permanently, in words that can be checked later.")
     if confirm and about.is_held and takes_three(repos.erasures, row) and not _approved(repos, person, order, approval):
         return order
     act = "erasure.confirmed" if confirm else "erasure.declined"
@@ -55,15 +55,15 @@ def decide_erasure(
 
 
 def order_to_hear(repos: ErasureRepositories, person: Actor, order_id: str) -> tuple[ErasureOrder, RecordingRow]:
-    """Return an order whose span somebody may hear: one of the two who approve it, while it waits.
+    """Return a waiting order whose span a person may hear as one of its two approvers.
 
     Raises:
-        ProblemError: Refused, with a sentence; that is in the audit log.
+        ProblemError: Refused, with a sentence, and the refusal is in the audit log.
     """
     person, order, row = _known_order(repos, person, order_id)
     approval = repos.approvals.get(order.id) if repos.approvals else None
     if approval is None or order.state is not ErasureState.WAITING:
-        raise ProblemError(409, "The span of an order that takes three people is heard, while it waits; no other.")
+        raise ProblemError(409, "Only the span of a waiting order that takes three people can be heard here.")
     decision = may_decide(person, order, _about_order(repos, order, row), confirm=True, third=approval.third)
     if isinstance(decision, Refusal):
         raise repos.ledger.refusal(person.actor, Act.PLAY, row.id, decision.reason)
@@ -71,13 +71,13 @@ def order_to_hear(repos: ErasureRepositories, person: Actor, order_id: str) -> t
 
 
 def _about_order(repos: ErasureRepositories, order: ErasureOrder, row: RecordingRow) -> About:
-    """Return what the rules have to know of an order's recording: the team is that of its span."""
+    """Return the facts of an order's recording; the team is that of the span."""
     _, team = owners_of(row, *span_of(order, row.duration_s))
     return replace(about_row(row, repos.now()), team=team)
 
 
 def _known_order(repos: ErasureRepositories, actor: Actor, order_id: str) -> tuple[Person, ErasureOrder, RecordingRow]:
-    """Return who is about to decide, and an order of which they may know, with its recording."""
+    """Return the decider, an order that they may know of, and its recording."""
     person = repos.ledger.require(actor, Act.CONFIRM_ERASURE, order_id)
     with storage_problems():
         try:
@@ -97,14 +97,14 @@ def _known_order(repos: ErasureRepositories, actor: Actor, order_id: str) -> tup
 
 
 def _approved(repos: ErasureRepositories, person: Person, order: ErasureOrder, approval: Approval | None) -> bool:
-    """Approve an order that takes three people; tells whether that was the last approval."""
+    """Approve an order that takes three people; tell whether that was the last approval."""
     if approval is None or repos.approvals is None:
         raise ProblemError(
             409,
-            f"More than {HELD_ALONE_S:.0f} s of a held recording go as card data, and the order names no third person: "
-            "decline it, and have it ordered anew with one.",
+            f"The order erases over {HELD_ALONE_S:.0f} s of card data from a held recording and names no third person: "
+            "decline it, and ask for a new order with one.",
         )
-    if approval.is_complete:  # whoever was the last ended before the order itself was confirmed
+    if approval.is_complete:  # the last approver was interrupted before the order was confirmed
         return True
     at = repos.now()
     details = {"order": order.id, "at": time_to_json(at), "is_third": person.name == approval.third}

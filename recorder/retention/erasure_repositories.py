@@ -1,4 +1,4 @@
-"""Where orders to erase are kept, and what is read of a recording before one is given or decided."""
+"""Repositories of orders to erase, and the checks of a recording before an order is given or decided."""
 
 import contextlib
 import threading
@@ -30,25 +30,25 @@ from storage.vault import Vault
 
 LOCKED = (
     "The recording is locked: part of it is to be erased (order {order}, {state}). "
-    "It can be heard again once that is done or declined."
+    "It can be heard again once the order is done or declined."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureRepositories:
-    """What orders are given and decided with.
+    """What giving and deciding orders needs.
 
     Attributes:
-        index: Recordings.
+        index: Rows of recordings.
         erasures: Orders.
         audit: The audit log.
-        ledger: The audit log as acts of people write it.
+        ledger: Writes audit entries of people's acts.
         vault: Tells whether a recording is still being written.
         forgot_s: ``[pause] forgot_s``.
         now: The clock, UTC.
-        ordering: Held from the decision on an order until it is placed: what is given at once adds up too.
-        approvals: Of orders that take three people; None where they cannot be given.
-        person: Returns whose account a name is, if it can be used.
+        ordering: Lock from the decision on an order until it is stored, so that simultaneous orders add up.
+        approvals: Approvals of orders that take three people; None where they cannot be given.
+        person: Returns the active account of a name, or None.
     """
 
     index: Index
@@ -64,7 +64,7 @@ class ErasureRepositories:
 
 
 def order_to_json(order: ErasureOrder) -> dict[str, Any]:
-    """Return an order as JSON-able values."""
+    """Return an order as JSON values."""
     return {
         "id": order.id,
         "recording": order.recording,
@@ -82,24 +82,24 @@ def order_to_json(order: ErasureOrder) -> dict[str, Any]:
 
 
 def refuse_locked(erasures: Erasures, recording: RecordingId) -> None:
-    """Do nothing, unless an order is open for a recording.
+    """Refuse the use of a recording while an order is open for it.
 
     Raises:
-        ProblemError: 409, a sentence that says why it is locked and what comes next; 503 if that cannot be known.
+        ProblemError: 409: locked, with a sentence that says why and what comes next. 503: unknown.
     """
     try:
         orders = erasures.of_recording(recording)
     except (StorageError, OSError) as error:
-        raise ProblemError(503, f"Whether the recording is locked cannot be known: {error}.") from error
+        raise ProblemError(503, f"Cannot find out whether the recording is locked: {error}.") from error
     for order in filter(is_open, orders):
         raise ProblemError(409, LOCKED.format(order=order.id, state=order.state), extra={"locked": True})
 
 
 def takes_three(erasures: Erasures, row: RecordingRow) -> bool:
-    """Tell whether so much of a recording goes as card data that, while it is held, three people have to say so.
+    """Tell whether so much card data of a recording is to be erased that a held one takes three people.
 
     Raises:
-        DatabaseError: That cannot be known.
+        DatabaseError: Unknown.
     """
     return card_s(erasures.of_recording(row.id), duration_s=row.duration_s) > HELD_ALONE_S
 
@@ -108,7 +108,7 @@ def row_of(repos: ErasureRepositories, person: Person, act: Act, recording: str)
     """Return the row of a finished recording of which something was kept.
 
     Raises:
-        ProblemError: There is none, or none that they may know of; it is in progress; nothing was kept; it was deleted.
+        ProblemError: It does not exist or is hidden from them; it is in progress; nothing was kept; it was deleted.
     """
     if not is_recording_id(recording):
         raise none_such()
@@ -122,14 +122,14 @@ def row_of(repos: ErasureRepositories, person: Person, act: Act, recording: str)
             if (tombstone := Deletions(repos.index.database).get(RecordingId(recording))) is not None:
                 raise ProblemError(410, f"{tombstone.sentence}.") from error
             if repos.vault.files_of(RecordingId(recording)):
-                raise ProblemError(409, "The call is in progress or not filed yet: mark it there.") from error
+                raise ProblemError(409, "The call is in progress or not filed yet: pause it there.") from error
             raise none_such() from error
     if row.path is None:
         raise ProblemError(409, f"Nothing was kept of this call: {row.outcome}, {row.reason}.")
     try:
         is_there = repos.vault.locate(row.path).exists()
     except OutsideError as error:
-        raise ProblemError(409, f"The recording cannot be touched: {error}.") from error
+        raise ProblemError(409, f"The recording cannot be changed: {error}.") from error
     if not is_there:
         raise ProblemError(409, "The recording was deleted: its file is gone.")
     return row
@@ -138,7 +138,7 @@ def row_of(repos: ErasureRepositories, person: Person, act: Act, recording: str)
 def check_known_row(
     repos: ErasureRepositories, person: Person, act: Act, row: RecordingRow, what: str = "recording"
 ) -> None:
-    """Make sure that somebody may know of a recording; an attempt of who may not is in the audit log.
+    """Check that a person may know of a recording; a refused attempt is in the audit log.
 
     Raises:
         ProblemError: 404: they may not; it says that there is no such ``what``.
@@ -148,7 +148,7 @@ def check_known_row(
 
 
 def knows_unfiled(repos: ErasureRepositories, person: Person, recording: RecordingId) -> bool:
-    """Tell whether somebody may know of a recording without a row: it goes on, or was deleted, or never was."""
+    """Tell whether a person may know of a recording without a row: in progress, deleted, or never made."""
     if knows_all(person):
         return True
     row = begun_row(repos.vault, recording)
@@ -159,7 +159,7 @@ def knows_unfiled(repos: ErasureRepositories, person: Person, recording: Recordi
 
 
 def about_row(row: RecordingRow, now: datetime) -> About:
-    """Return what the rules have to know of a recording."""
+    """Return the facts of a recording that the erasure rules need."""
     ended_at = row.ended_at or row.started_at + timedelta(seconds=row.duration_s)
     return About(
         operators=frozenset((row.operator, *row.operators)),
@@ -173,11 +173,11 @@ def about_row(row: RecordingRow, now: datetime) -> About:
 
 @contextlib.contextmanager
 def storage_problems() -> Iterator[None]:
-    """Turn a failure of database or disk into a ProblemError of 503."""
+    """Turn a failure of database or disk into a ProblemError with 503."""
     try:
         yield
     except (DatabaseError, OSError) as error:
-        raise ProblemError(503, "The database of orders does not answer.") from error
+        raise ProblemError(503, "The database of orders does not answer. Try again later.") from error
     except StorageError as error:
         if isinstance(error, ErasureStateError | NotFoundError):
             raise

@@ -1,4 +1,4 @@
-"""The sweep of what is no call: free text of the audit log, decisions, former accounts, torn files, tombstones."""
+"""Sweeps data other than calls: audit texts, decisions, former accounts, torn files, tombstones."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -32,14 +32,14 @@ _AT_ONCE = 500
 
 
 class Expiry:
-    """What is due of the other classes of data.
+    """Counts and deletes due data of the classes other than calls.
 
     Args:
         audit: The audit log.
-        holds: A hold that is not over keeps its reason.
+        holds: Legal holds; one that is not over keeps its reason.
         calls: The index, as a sweep reads it.
         deletions: The tombstones in the database.
-        people: What is due in the file of people; None: somebody else sweeps that.
+        people: Due data in the file of people; None if another process sweeps that.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class Expiry:
         self._queries = QueryHolds(holds.database)
 
     def count(self, found: Periods, now: datetime, text_offset: int) -> dict[DataClass, int]:
-        """Return how much of each class is due; nothing is changed.
+        """Return how much of each class is due; changes nothing.
 
         Args:
             found: The periods in force.
             now: Aware.
-            text_offset: Where in the audit log the first entry lies whose text may still be there.
+            text_offset: Offset of the first audit entry that may still have its text.
         """
         counts = {
             DataClass.TEXTS: self._audit.count_texts(
@@ -76,7 +76,7 @@ class Expiry:
         return {data: count + of_people.get(data, 0) for data, count in counts.items()}
 
     def sweep(self, found: Periods, now: datetime, text_offset: int) -> tuple[int, "Counter[str]"]:
-        """Delete what is due; returns the new offset, and what was deleted by class.
+        """Delete what is due; returns the new offset, and the number deleted by class.
 
         Raises:
             StorageError, OSError: Log, database or disk failed; the next sweep goes on.
@@ -86,7 +86,7 @@ class Expiry:
         for path in torn:
             remove(path)
             if path.parent != self._audit.folder:
-                with suppress(OSError):  # others are in there yet
+                with suppress(OSError):  # the folder is not empty
                     path.parent.rmdir()
         counts = {
             DataClass.TEXTS: texts,
@@ -104,7 +104,7 @@ class Expiry:
         return self._claims.forget_texts([claim.id for claim in self._claims.with_texts(before=moment)])
 
     def _forget_texts(self, found: Periods, now: datetime, offset: int) -> tuple[int, int]:
-        """Forget the texts that are due; the offset stays at the first that is needed yet."""
+        """Delete due texts; returns the offset of the first that must still be kept, and the number."""
         forgotten, some, first_kept = 0, list[AuditEntry](), None
         for at, entry in self._old(found, now, offset):
             offset = at
@@ -129,7 +129,7 @@ class Expiry:
     def _is_due(self, entry: AuditEntry, now: datetime) -> bool:
         if entry.text_commitment is None:
             return False
-        if entry.act == QUERY_PLACED:  # its text is the number that it holds by
+        if entry.act == QUERY_PLACED:  # its text is the number whose calls it keeps
             query = self._queries.get(str(entry.details.get("query_hold")))
             return query is None or not query.is_active_at(now)
         if entry.act not in (PLACED, *CLAIM_ACTS):
@@ -147,9 +147,9 @@ class Expiry:
         return [*torn, *self._lost(found, now)]
 
     def _lost(self, found: Periods, now: datetime) -> Iterator[Path]:
-        """Yield what was moved aside so long ago that a row would be gone by now, but for what is held.
+        """Yield files in the lost-and-found whose folder is older than the rows' period, unless held.
 
-        The name of its folder says when: a file keeps its own time when it is moved.
+        The folder's name gives the age: a moved file keeps its own time.
         """
         before = f"{due_before(found, DataClass.UNRECORDED, now):%Y%m%dT%H%M%SZ}"
         for folder in sorted((self._audit.folder.parent / LOST_FOUND).glob("[0-9]*Z-*")):

@@ -1,4 +1,4 @@
-"""The holds that somebody may see, of one recording or of all, and a hold as JSON."""
+"""Lists of legal holds that a person may see, and a hold as JSON."""
 
 from datetime import datetime
 from typing import Any
@@ -12,11 +12,11 @@ from storage.rows import time_to_json
 from storage.types import RecordingId, RecordingRow
 
 LISTED = 500
-"""Holds that a list shows at most."""
+"""Most holds in a list."""
 
 
 def hold_to_json(hold: Hold, now: datetime) -> dict[str, Any]:
-    """Return a hold as JSON-able values; ``state`` is where it stands now."""
+    """Return a hold as JSON values; ``state`` is the state now."""
     return {
         "id": hold.id,
         "recording": hold.recording,
@@ -36,7 +36,7 @@ def hold_to_json(hold: Hold, now: datetime) -> dict[str, Any]:
 
 
 def holds_shown(repos: HoldRepositories, actor: Actor, row: RecordingRow) -> list[Hold]:
-    """Return the holds of a recording that somebody may see, those that are over too; none for most roles.
+    """Return the holds of a recording that an actor may see, ended ones too; none for most roles.
 
     Raises:
         ProblemError: 503: the database does not answer.
@@ -48,12 +48,12 @@ def holds_shown(repos: HoldRepositories, actor: Actor, row: RecordingRow) -> lis
 
 
 def holds_listed(repos: HoldRepositories, actor: Actor, *, is_due: bool, limit: int = LISTED) -> list[Hold]:
-    """Return the holds that somebody may see, by the day of their review; that they looked is written down.
+    """Return the holds that an actor may see, by review day; the look is written to the audit log.
 
     Args:
         repos: Where holds are kept.
         actor: Who asks.
-        is_due: Only those that somebody must review.
+        is_due: Only those due for review.
         limit: The most.
 
     Raises:
@@ -71,7 +71,7 @@ def holds_listed(repos: HoldRepositories, actor: Actor, *, is_due: bool, limit: 
 
 
 def holds_of(repos: HoldRepositories, actor: Actor, recording: str) -> list[Hold]:
-    """Return the holds of one recording that somebody may see, those over too; that they looked is written down.
+    """Return the holds of one recording that an actor may see, ended ones too; the look is written to the audit log.
 
     Raises:
         ProblemError: 403: not theirs to see. 503: the audit log or the database does not answer.
@@ -84,10 +84,10 @@ def holds_of(repos: HoldRepositories, actor: Actor, recording: str) -> list[Hold
 
 
 def check_of(repos: HoldRepositories, hold_id: str, recording: str) -> None:
-    """Make sure that a hold is one of a recording.
+    """Check that a hold belongs to a recording.
 
     Raises:
-        ProblemError: 404: it is not, or there is none; 503: the database does not answer.
+        ProblemError: 404: it does not, or there is none; 503: the database does not answer.
     """
     if known_hold(repos, hold_id).recording != recording:
         raise none_such("hold")

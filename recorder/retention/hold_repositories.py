@@ -1,4 +1,4 @@
-"""Where holds are kept, and what is read there before one is placed or changed."""
+"""Repositories of legal holds, and the checks before a hold is placed or changed."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
@@ -27,18 +27,18 @@ from storage.vault import Vault
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldRepositories:
-    """What holds are placed and released with.
+    """What placing and changing holds needs.
 
     Attributes:
-        index: Recordings.
-        holds: Holds.
+        index: Rows of recordings.
+        holds: Legal holds.
         audit: The audit log.
-        ledger: The audit log as acts of people write it.
+        ledger: Writes audit entries of people's acts.
         vault: Knows the calls in progress.
-        people: Everybody with an account that can be used.
+        people: Everybody with an active account.
         state: The home's folder of states.
         now: The clock, UTC.
-        needed: Says why a hold may not be released yet, a sentence, or None: its case goes on.
+        needed: Returns why a hold may not be released yet, a sentence, because its case is open; or None.
     """
 
     index: Index
@@ -53,16 +53,15 @@ class HoldRepositories:
 
 
 def call_to_hold(repos: HoldRepositories, recording: str, person: Person | None = None) -> HeldCall:
-    """Return the call of a recording that can be held.
+    """Return the facts of a recording that can be held.
 
     Args:
         repos: Where holds are kept.
         recording: Its id.
-        person: Who wants to hold it; None where it is known already that they may know of it.
+        person: Who wants to hold it; None if it is known that they may know of it.
 
     Raises:
-        ProblemError: There is none, or none that they may know of; nothing was kept of it, or it was deleted. 503: that
-            cannot be known.
+        ProblemError: It does not exist or is hidden from them; nothing was kept of it; it was deleted. 503: unknown.
     """
     if not is_recording_id(recording):
         raise none_such()
@@ -98,7 +97,7 @@ def _is_there(repos: HoldRepositories, path: str) -> bool:
     try:
         return repos.vault.locate(path).exists()
     except OutsideError:
-        return True  # somebody changed the row: all the more reason to keep what there is
+        return True  # somebody changed the row, which is a reason to keep the file
 
 
 def _check_known(repos: HoldRepositories, person: Person | None, recording: str, call: HeldCall) -> None:
@@ -109,7 +108,7 @@ def _check_known(repos: HoldRepositories, person: Person | None, recording: str,
 def check_call_known(
     repos: HoldRepositories, person: Person, act: Act, recording: str, call: HeldCall, *, what: str = "recording"
 ) -> None:
-    """Make sure that somebody may know of a call; an attempt of who may not is in the audit log.
+    """Check that a person may know of a call; a refused attempt is in the audit log.
 
     Raises:
         ProblemError: 404: they may not; it says that there is no such ``what``.
@@ -132,7 +131,7 @@ def known_hold(repos: HoldRepositories, hold_id: str) -> Hold:
 
 
 def known_call(repos: HoldRepositories, hold: Hold) -> HeldCall:
-    """Return the call of a hold; one that nobody knows any more is nobody's, and of no team."""
+    """Return the facts of a hold's recording; without operators and team if there is no row."""
     with storage_problems():
         try:
             return held_call(repos.index.get(hold.recording))
@@ -143,29 +142,30 @@ def known_call(repos: HoldRepositories, hold: Hold) -> HeldCall:
 
 @contextlib.contextmanager
 def steady_books(repos: HoldRepositories) -> Iterator[None]:
-    """Keep the table of holds as it is but for this act, and say it where nothing could be done."""
+    """Keep the table of holds unchanged except for this act; a storage failure becomes a ProblemError with 503."""
     with storage_problems(), steady(repos.state, repos.holds, repos.audit):
         yield
 
 
 @contextlib.contextmanager
 def settling_books(repos: HoldRepositories) -> Iterator[None]:
-    """Say what became of an act that is in the audit log and could not be put into the table."""
+    """Report an act that is in the audit log but could not be written to the table."""
     with settling(repos.state):
         try:
             yield
         except (StorageError, OSError) as error:
             raise ProblemError(
-                503, "It is in the audit log, and will be done by itself as soon as the database answers again."
+                503,
+                "The database does not answer. The act is in the audit log and takes effect once the database answers.",
             ) from error
 
 
 @contextlib.contextmanager
 def storage_problems() -> Iterator[None]:
-    """Turn a failure of database or disk into a ProblemError of 503."""
+    """Turn a failure of database or disk into a ProblemError with 503."""
     try:
         yield
     except (StorageError, OSError) as error:
         if isinstance(error, NotFoundError | HoldStateError):
             raise
-        raise ProblemError(503, f"Nothing was done: {error}.") from error
+        raise ProblemError(503, f"Nothing was changed: {error}.") from error

@@ -1,6 +1,6 @@
-"""Holds: placed, reviewed, released and taken back here, by commands and console alike.
+"""Places, reviews, releases and reinstates legal holds, for commands and console.
 
-Each act is in the audit log, with all that it takes to replay it, before it is done.
+Each act is written to the audit log first, with everything needed to replay it.
 """
 
 import logging
@@ -45,18 +45,18 @@ _log = logging.getLogger(__name__)
 
 
 def place_hold(repos: HoldRepositories, actor: Actor, recording: str, wish: HoldWish) -> Hold:
-    """Keep a recording, be it finished or in progress.
+    """Place a hold on a recording, finished or in progress.
 
     Raises:
-        ProblemError: 403, 404, 409 or 422: refused, with a sentence, and nothing was changed. 503: nothing was changed,
-            or the hold is in the audit log and will stand as soon as the database answers; the sentence says which.
+        ProblemError: 403, 404, 409 or 422: refused, with a sentence; nothing was changed. 503: nothing was changed, or
+            the hold is in the audit log and takes effect once the database answers; the sentence says which.
     """
     person = repos.ledger.require(actor, Act.PLACE_HOLD, recording, reason=wish.reason)
     call = call_to_hold(repos, recording, person)
     _allow(repos, person, Act.PLACE_HOLD, recording, may_place(person, wish.kind, call, reason=wish.reason))
     hold = _wished(repos, person, RecordingId(recording), wish, call)
     with steady_books(repos):
-        call_to_hold(repos, recording)  # it may have been deleted meanwhile; from here on it cannot
+        call_to_hold(repos, recording)  # checked again: it may have been deleted; from here on it cannot be
         with settling_books(repos):
             repos.ledger.note(PLACED, person.actor, recording, placed_details(hold), text=hold.reason)
             repos.holds.place(hold)
@@ -64,10 +64,10 @@ def place_hold(repos: HoldRepositories, actor: Actor, recording: str, wish: Hold
 
 
 def release_hold(repos: HoldRepositories, actor: Actor, hold_id: str, *, reason: str) -> Hold:
-    """Release a hold: its recording is kept for 14 days more, in which that can be taken back.
+    """Release a hold. The recording is kept for 14 more days, during which the hold can be reinstated.
 
     Raises:
-        ProblemError: As `place_hold`.
+        ProblemError: As for `place_hold`.
     """
 
     def released(hold: Hold, at: datetime, person: Person) -> Hold:
@@ -80,10 +80,10 @@ def release_hold(repos: HoldRepositories, actor: Actor, hold_id: str, *, reason:
 
 
 def reinstate_hold(repos: HoldRepositories, actor: Actor, hold_id: str, *, reason: str) -> Hold:
-    """Take a release back, within its days of grace.
+    """Undo the release of a hold, within its days of grace.
 
     Raises:
-        ProblemError: As `place_hold`.
+        ProblemError: As for `place_hold`.
     """
 
     def reinstated(hold: Hold, _at: datetime, _person: Person) -> Hold:
@@ -96,18 +96,18 @@ def reinstate_hold(repos: HoldRepositories, actor: Actor, hold_id: str, *, reaso
 def review_hold(
     repos: HoldRepositories, actor: Actor, hold_id: str, *, reason: str, review_on: date | None = None, owner: str = ""
 ) -> Hold:
-    """Say that a hold is still needed, and when to look at it again.
+    """State that a hold is still needed, and set its next review.
 
     Args:
         repos: Where holds are kept.
         actor: Who reviewed it.
         hold_id: The hold.
         reason: Why it is still needed.
-        review_on: The next day to look at it; None is what suits the kind.
-        owner: Who looks after it from now on; empty is whoever did.
+        review_on: The day of the next review; None for the default of the kind.
+        owner: Account that owns it from now on; empty for no change.
 
     Raises:
-        ProblemError: As `place_hold`.
+        ProblemError: As for `place_hold`.
     """
 
     def reviewed(hold: Hold, at: datetime, _person: Person) -> Hold:
@@ -119,12 +119,12 @@ def review_hold(
 
 
 def settle_holds(state: Path, holds: Holds, audit: AuditLog) -> None:
-    """Put into the table what a killed act left in the audit log alone; what cannot be now is at the next act."""
+    """Write to the table what an interrupted act left only in the audit log; on failure the next act does."""
     try:
         with steady(state, holds, audit):
             pass
     except (StorageError, OSError) as error:
-        _log.error("holds that are in the audit log alone cannot be put into their table: %s", error)
+        _log.error("Writing holds from the audit log to their table failed; retrying with the next act: %s", error)
 
 
 def _wished(repos: HoldRepositories, person: Person, recording: RecordingId, wish: HoldWish, call: HeldCall) -> Hold:
@@ -149,14 +149,14 @@ def _wished(repos: HoldRepositories, person: Person, recording: RecordingId, wis
 
 
 def _against(repos: HoldRepositories, name: str, call: HeldCall) -> str:
-    """Return by which name somebody is known here; a name that nobody has would bar nobody."""
+    """Return the name by which a person is known here; an unknown name would exclude nobody."""
     account = _account(repos, name)
     if account is not None:
         return account.name
     for operator in call.operators:
         if name.strip().casefold() == operator.casefold():
             return operator
-    raise ProblemError(422, "Whoever the complaint is against must have an account, or be the operator of the call.")
+    raise ProblemError(422, "The subject of the complaint must have an account here, or be the operator of the call.")
 
 
 def _owner(repos: HoldRepositories, name: str, hold: Hold, call: HeldCall) -> str:
@@ -182,22 +182,22 @@ def _day(hold: Hold, wished: date | None, now: datetime) -> date:
     return day
 
 
-# --- how a hold is changed
+# --- changing a hold
 
 
 def _needed_by_claim(repos: HoldRepositories, hold: Hold) -> str | None:
-    """Say which claim keeps a recording, so that it decides and not whoever releases its hold. None: none does."""
+    """Return a sentence on the rights request that keeps the recording, which must be decided first; or None."""
     if hold.kind is not HoldKind.RESTRICTION:
         return None
     found = [one for one in Claims(repos.index.database).of_recording(hold.recording) if one.hold == hold.id]
     if any(keeps(one) for one in found):
-        return f"Claim {found[0].id} keeps this recording: decide or lift that (`recorder rights`)."
+        return f"Rights request {found[0].id} keeps this recording: decide or lift it (`recorder rights`)."
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class _HoldChange:
-    """An act on a hold: its name in the audit log, who may, what it is to the hold, and what comes of it."""
+    """A kind of act on a hold: audit act, permission, event of the state table, rule, and effect."""
 
     name: str
     act: Act

@@ -1,14 +1,13 @@
-"""The key holder's daily work: re-seals what must outlive its epoch, and destroys the keys of epochs that are over.
+"""The key holder's daily work: re-seals keys of kept recordings, and destroys the private keys of past epochs.
 
-An epoch is over when its month is past, or when a rotation took its place. Once no recording's key is sealed to it any
-more its private key goes, and with it every copy that a backup may hold. What stands in the way is moved first:
+An epoch is past when its month is over or a rotation replaced it. Once no recording's key is sealed to it, its private
+key is destroyed; copies in backups then open nothing. Before that, these recordings are re-sealed:
 
-- recordings of an epoch that was rotated away, to the one that took its place: nothing must need a key that may be
-  in other hands;
-- held recordings whose period is over, and held ones that are all that is left of their epoch, to the current one.
+- those of a rotated epoch, to its successor: nothing may need a key that others may have;
+- held ones whose period is over, and held ones that are all that is left of an epoch, to the current epoch.
 
-Everything else waits for the sweep. One process at a time, under the lock that erasing and the sweep take too; it may
-be killed anywhere, and run again.
+All other recordings wait for the sweep. One process at a time does this, under the lock that erasing and the sweep also
+take; it may be interrupted anywhere and run again.
 """
 
 import logging
@@ -39,27 +38,27 @@ _log = logging.getLogger(__name__)
 
 EVERY_S = 24 * 3600.0
 FIRST_AFTER_S = 300.0
-"""After a start, plus jitter: a console that is restarted each night must come to it too."""
+"""After a start, seconds, plus jitter: a console that is restarted each night must get to it too."""
 _JITTER_S = 600.0
 MARGIN = timedelta(days=1)
-"""A month counts as past so long after its end: clocks differ, and a call that began in it may only now be answered."""
+"""How long after its end a month counts as over: clocks differ, and a call begun in it may be answered only now."""
 ROTATED_MARGIN = timedelta(hours=1)
-"""An epoch counts as rotated away so long after that: a daemon may just have read its public key."""
+"""How long after a rotation an epoch counts as replaced: a daemon may just have read its public key."""
 
 
 _FEW = 100
-"""Keys left of an epoch: so many are looked at one by one."""
+"""Up to so many remaining keys of an epoch are checked one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What an epoch is still there for.
+    """Why an epoch is still needed.
 
     Attributes:
         epoch: Its name.
         sealed: Recordings whose key is sealed to it.
-        is_current: New recordings are sealed to it now.
-        is_over: Its month is past, or a rotation took its place, by more than the margin.
+        is_current: New recordings are sealed to it.
+        is_over: Its month is over or a rotation replaced it, by more than the margin.
     """
 
     epoch: str
@@ -69,7 +68,7 @@ class Need:
 
     @property
     def sentences(self) -> list[str]:
-        """Return why its private key cannot go yet; empty when nothing needs it."""
+        """Return why its private key must stay; empty if nothing needs it."""
         found = []
         if self.is_current:
             found.append("new recordings are sealed to it now")
@@ -83,13 +82,13 @@ class Need:
 
 @dataclass(slots=True, kw_only=True)
 class Tended:
-    """What one run did.
+    """The results of one run.
 
     Attributes:
         resealed: Recordings that were sealed to a later epoch.
         destroyed: Epochs whose private key was destroyed.
         problems: Sentences.
-        is_elsewhere: Another process was at it, so nothing was done.
+        is_elsewhere: Another process was running, so nothing was done.
     """
 
     resealed: list[Resealed] = field(default_factory=list)
@@ -100,14 +99,14 @@ class Tended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyHolder:
-    """Whoever has the private keys.
+    """Re-seals recordings' keys and destroys the private keys of past epochs.
 
     Attributes:
-        vault: Where recordings lie.
+        vault: Recordings.
         keys: The private keys.
-        index: Tells which recordings are held, and until when they are kept.
+        index: Tells which recordings are held, and how long they are kept.
         audit: The audit log.
-        lock: A file; whoever holds its lock may change finished recordings.
+        lock: File lock of the process that may change finished recordings.
         now: The clock, UTC.
     """
 
@@ -122,10 +121,10 @@ class KeyHolder:
         """Do what is due.
 
         Args:
-            wait: Wait for another process that is at it, instead of leaving it to that one.
+            wait: Wait for another process, instead of leaving the work to it.
 
         Raises:
-            StorageError, OSError: Database or audit log do not answer; the rest comes later.
+            StorageError, OSError: Database or audit log failed; the next run goes on.
         """
         tended = Tended()
         with locked(self.lock, wait=wait) as is_alone:
@@ -137,7 +136,7 @@ class KeyHolder:
         return tended
 
     def need(self, name: str) -> Need:
-        """Return what an epoch is still there for."""
+        """Return why an epoch is still needed."""
         try:
             current = current_public(self.keys.public_folder, self.now()).name
         except KeyProblemError:
@@ -150,15 +149,15 @@ class KeyHolder:
 
         Args:
             name: The epoch.
-            by: Who has it destroyed.
+            by: Who orders it.
             details: More for the audit log.
 
         Returns:
-            Sentences why it cannot go; empty when it is gone.
+            Sentences why it must stay; empty if it is destroyed.
 
         Raises:
             KeyProblemError: The private key is not here.
-            StorageError, OSError: The audit log or the disk refuses; do it again.
+            StorageError, OSError: The audit log or the disk failed; do it again.
         """
         with locked(self.lock, wait=True):
             return self._destroy(name, by, details or {})
@@ -176,7 +175,7 @@ class KeyHolder:
             tended.problems.append(f"epoch {name}: {error}")
 
     def _empty(self, name: str, tended: Tended) -> None:
-        """Move out of an epoch what must not keep it, or what it must not keep."""
+        """Re-seal recordings that must not stay sealed to a past epoch, or that alone keep it."""
         self._drop_useless(name)
         for recording, target in self._movers(name):
             try:
@@ -206,9 +205,9 @@ class KeyHolder:
         return [(one, current) for one in moved]
 
     def _drop_useless(self, name: str) -> None:
-        """Destroy the last few keys of an epoch that open nothing: of calls of which, says the index, nothing was kept.
+        """Destroy the last few keys of an epoch that belong to calls of which nothing was kept.
 
-        A key without a row is left alone: an index or a disk that is missing must not cost a recording.
+        A key without a row stays: a missing index or disk must not cost a recording.
         """
         sealed = list(islice(self.vault.sealed.each(name), _FEW + 1))
         for recording in sealed if len(sealed) <= _FEW else []:
@@ -220,7 +219,7 @@ class KeyHolder:
             self.vault.sealed.destroy(recording)
 
     def _is_elsewhere(self, recording: RecordingId, name: str) -> bool:
-        """Tell whether a killed run, or a backup, left the key in an older epoch too."""
+        """Tell whether an interrupted run, or a backup, left the key in an older epoch too."""
         return self.vault.sealed.find(recording) != name
 
     def _is_due(self, recording: RecordingId) -> bool:
@@ -234,15 +233,15 @@ class KeyHolder:
             return None
 
     def _is_at_rest(self, recording: RecordingId) -> bool:
-        """Tell whether a recording is finished, and no rewriting of it was left half-done."""
+        """Tell whether a recording is finished and no rewrite of it was interrupted."""
         return {path.suffix for path in self.vault.files_of(recording)} == {".rec"} and not any(
             self.vault.sealed.next_path(recording, epoch).exists() for epoch in self.vault.sealed.epochs()
         )
 
     def _successor(self, name: str) -> EpochPublicKey | None:
-        """Return the newest epoch of the same month that took the place of this one, if any did.
+        """Return the newest epoch of the same month that replaced this one, or None.
 
-        Not one of which only the private half is there: its making was killed, or it is on its way out.
+        One with only a private half does not count: its creation was interrupted, or it is being destroyed.
         """
         month, generation = epoch_order(name)
         public = names_in(self.keys.public_folder, ".pub")
@@ -267,7 +266,7 @@ class KeyHolder:
         return made is not None and made + ROTATED_MARGIN <= now
 
     def _destroy(self, name: str, by: str, details: dict[str, Any]) -> list[str]:
-        """Destroy a private key: the public half first, so that nothing is sealed to it between the looks."""
+        """Destroy a private key. The public half goes first, so that nothing is sealed to it between the checks."""
         key = self.keys.public_of(name)
         if sentences := self.need(name).sentences:
             return sentences
@@ -278,11 +277,11 @@ class KeyHolder:
         noted = {**details, "epoch": name, "fingerprint": key.fingerprint, "at": time_to_json(self.now())}
         self.audit.append(act="epoch.destroyed", actor=by, subject="", details=noted)
         self.keys.destroy(name)
-        _log.info("the private key of epoch %s is destroyed, fingerprint %s", name, key.fingerprint[:16])
+        _log.info("Private key of epoch %s destroyed, fingerprint %s", name, key.fingerprint[:16])
         return []
 
     def _remove_folder(self, name: str) -> None:
-        """Remove an epoch's folder of sealed keys and what killed writers left; refused if a key came in after all."""
+        """Remove an epoch's folder of sealed keys with leftovers of killed writers; fails if a key has come in."""
         folder = self.vault.home / "keys" / "sealed" / name
         if folder.is_dir():
             for path in folder.glob(".new-*"):
@@ -305,15 +304,15 @@ def keep_house(
     first_after_s: float = FIRST_AFTER_S,
     every_s: float = EVERY_S,
 ) -> None:
-    """Go on doing the daily work until told to stop; what fails is logged and tried again the next day.
+    """Do the daily work until told to stop; a failure is logged, and the next day tries again.
 
     Args:
-        holder: Re-seals, and destroys keys.
-        archiver: Packs old recordings.
+        holder: Re-seals keys and destroys them.
+        archiver: Compresses old recordings.
         stopping: Set to end it.
-        more: What else is done each day.
-        first_after_s: From the start to the first time, plus jitter.
-        every_s: From one time to the next.
+        more: Further daily work.
+        first_after_s: Seconds until the first run, plus jitter.
+        every_s: Seconds between runs.
     """
 
     def do_more() -> list[str]:
@@ -325,16 +324,17 @@ def keep_house(
         lambda: archiver.run(stopping=stopping).problems,
         do_more,
     ]
-    wait_s = first_after_s + random.uniform(0, min(_JITTER_S, first_after_s))  # noqa: S311 - only spreads the load
+    wait_s = first_after_s + random.uniform(0, min(_JITTER_S, first_after_s))  # noqa: S311 - spreads the load
     while not stopping.wait(wait_s):
         wait_s = every_s
         for work in duties:
             try:
                 problems = work()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the keys of what is deleted must go some day
+            except Exception as error:  # noqa: BLE001 - keys of deleted recordings must be destroyed in the end
                 _log.error(
-                    "the key holder's work was not done: %s", error if isinstance(error, StorageError) else type(error)
+                    "Daily work of the key holder failed; retrying tomorrow: %s",
+                    error if isinstance(error, StorageError) else type(error),
                 )
                 continue
             for problem in problems:
-                _log.error("the key holder's work: %s", problem)
+                _log.error("Daily work of the key holder: %s", problem)

@@ -1,7 +1,7 @@
-"""What people wrote in requests and cases that are over, until a sweep takes it away; who did what and when stays.
+"""Deletes the free text of closed requests and cases when its period is over; who did what and when stays.
 
-The audit log commits to free text by hash alone and forgets it by a period of its own. What is deleted here leaves
-nothing in the file's free pages.
+The audit log stores only a hash of free text, and deletes the text by its own period. The file keeps no traces in free
+pages.
 """
 
 import json
@@ -15,11 +15,11 @@ from recorder.access.tables import case_entries, requests, transcripts
 from recorder.rules.cases import CaseEvent
 
 _WRITTEN = ("requester", "balance")
-"""Details of an entry of a case that somebody wrote in words."""
+"""Details of a case entry that are free text."""
 
 
 class PastTexts:
-    """The texts of one file of people, as the sweep sees them.
+    """The texts in a file of people that a sweep deletes.
 
     Args:
         engine: From ``open_people``; stays the caller's.
@@ -29,26 +29,26 @@ class PastTexts:
         self._engine = engine
 
     def count_requests(self, *, before: datetime) -> int:
-        """Return how many requests were over before a moment - their leave too - and have a text left."""
+        """Return how many access requests ended before a moment, grants included, and still have a text."""
         with self._engine.begin() as connection:
             query = select(func.count()).select_from(requests).where(_is_past(before))
             return int(connection.execute(query).scalar_one())
 
     def forget_requests(self, *, before: datetime) -> int:
-        """Take their texts away; returns of how many."""
+        """Delete the texts of access requests that ended before a moment; returns of how many."""
         with self._engine.begin() as connection:
             query = update(requests).where(_is_past(before)).values(reason="", words="", reference="")
             return int(connection.execute(query).rowcount)
 
     def count_cases(self, *, before: datetime) -> int:
-        """Return how many cases were closed before a moment and have a text left."""
+        """Return how many cases were closed before a moment and still have a text."""
         with self._engine.begin() as connection:
             written = select(transcripts.c.case).where(transcripts.c.case.in_(_closed(before)))
             cases = {row.case for row in _entries(connection, before)}
             return len(cases | set(connection.execute(written).scalars()))
 
     def forget_cases(self, *, before: datetime) -> int:
-        """Take the texts of their entries away, who asked included; returns of how many cases."""
+        """Delete the texts of cases closed before a moment, requesters included; returns of how many cases."""
         cases = set()
         with self._engine.begin() as connection:
             for row in list(_entries(connection, before)):
@@ -74,7 +74,7 @@ def _closed(before: datetime) -> Select[tuple[str]]:
 
 
 def _entries(connection: Connection, before: datetime) -> Iterator[Any]:
-    """Yield the entries with a text of cases that were closed before a moment."""
+    """Yield the entries that have a text, of cases closed before a moment."""
     for row in connection.execute(select(case_entries).where(case_entries.c.case.in_(_closed(before)))):
         details = json.loads(row.details)
         if row.text or any(details.get(key) for key in _WRITTEN):

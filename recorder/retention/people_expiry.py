@@ -1,7 +1,7 @@
-"""What is due in the file of people: former accounts, texts of requests and cases, settled break-glass.
+"""Deletes due data in the file of people: former accounts, texts of requests and cases, acknowledged break-glass.
 
-Part of a sweep where whoever sweeps may open that file (`recorder retention`). The daemon may not need to: it has the
-console do this (`PeopleSweep`), whose file it is.
+`recorder retention` does this as part of its sweep. The daemon does not open that file if there is a console; then the
+console does it (`PeopleSweep`).
 """
 
 import json
@@ -24,15 +24,15 @@ from storage.rows import time_from_json, time_to_json
 PEOPLE_SWEPT = "retention.people_swept"
 """Act of the audit log."""
 NAME = "people-sweep.json"
-"""File in the home's folder of states: when what was due was last deleted."""
+"""File in the home's folder of states: when due data was last deleted."""
 OVERDUE_ALARM = "people_overdue"
 
 
 class PeopleExpiry:
-    """What is due of one file of people.
+    """Counts and deletes due data in one file of people.
 
     Args:
-        former: Those who may do nothing any more, with the file.
+        former: Former accounts and the like, with the file's engine.
     """
 
     def __init__(self, former: AccountExpiry) -> None:
@@ -40,7 +40,7 @@ class PeopleExpiry:
         self._past = PastTexts(former.engine)
 
     def count(self, found: Periods, now: datetime) -> dict[DataClass, int]:
-        """Return how much of each class is due; nothing is changed.
+        """Return how much of each class is due; changes nothing.
 
         Args:
             found: The periods in force.
@@ -54,7 +54,7 @@ class PeopleExpiry:
         }
 
     def sweep(self, found: Periods, now: datetime) -> dict[DataClass, int]:
-        """Delete what is due; returns how much of each class that was."""
+        """Delete what is due; returns how much of each class."""
         return {
             DataClass.TEXTS: self._former.forget_emergencies(before=due_before(found, DataClass.TEXTS, now)),
             DataClass.REQUESTS: self._past.forget_requests(before=due_before(found, DataClass.REQUESTS, now)),
@@ -67,11 +67,11 @@ class PeopleExpiry:
 class PeopleSweep:
     """The console's part of the daily sweep.
 
-    It follows the daemon's: what stops a sweep - a clock that cannot be believed, an index that waits for the data
-    protection officer - keeps this from deleting too.
+    It follows the daemon's part. A reason that stops that sweep, such as an implausible clock or an index that waits
+    for the data protection officer, stops this one too.
 
     Attributes:
-        former: Those who may do nothing any more, with the file of people.
+        former: Former accounts and the like, with the engine of the file of people.
         audit: The audit log.
         state: The home's folder of states.
         periods: As configured.
@@ -86,7 +86,7 @@ class PeopleSweep:
     _done: datetime | None = field(default=None, init=False)
 
     def run(self) -> dict[DataClass, int]:
-        """Delete what was due when a sweep last ended well; returns how much of each class that was.
+        """Delete what was due when a sweep last succeeded; returns how much of each class.
 
         Raises:
             StorageError, OSError: State or audit log cannot be read; the next run goes on.
@@ -94,11 +94,11 @@ class PeopleSweep:
         state = SweepFile(self.state, self.audit).load()
         if state.last_success is None or state.last_success == self._done:
             return {}
-        moment = min(state.last_success, self.now())  # the file is the daemon's to write
+        moment = min(state.last_success, self.now())  # the daemon writes that file, so do not trust a future time
         found, _ = put_into_force(self.periods, state.in_force, is_confirmed=False)
         leftovers = PeopleExpiry(self.former)
         due = leftovers.count(found, moment)
-        if any(due.values()):  # in the log before it is done: what is deleted is not found a second time
+        if any(due.values()):  # logged first: after a crash the deleted data cannot be counted again
             details = {"counts": {str(data): count for data, count in due.items()}, "at": time_to_json(moment)}
             self.audit.append(PEOPLE_SWEPT, RECORDER, "", details)
         counts = leftovers.sweep(found, moment)
@@ -108,7 +108,7 @@ class PeopleSweep:
 
 
 def note_swept(state: Path, at: datetime) -> None:
-    """Note for health that what was due is deleted.
+    """Store for health when due data was deleted.
 
     Args:
         state: The home's folder of states.
@@ -122,12 +122,12 @@ def note_swept(state: Path, at: datetime) -> None:
 
 
 def alarms_of(state: Path, now: datetime, *, since: datetime) -> dict[str, int]:
-    """Return what health says of the console's part of the sweep; empty when all is well.
+    """Return the health alarm on the console's part of the sweep; empty if there is none.
 
     Args:
         state: The home's folder of states.
         now: Aware.
-        since: From when on the console can have been expected to do it: the start of the daemon.
+        since: When the console could first have done it: the start of the daemon.
     """
     try:
         swept_at = time_from_json(json.loads((state / NAME).read_bytes())["swept_at"]) or since

@@ -1,7 +1,7 @@
-"""Claims of data subjects: written down, decided, lifted; the use of a recording is refused while one restricts it.
+"""Enters, decides and lifts rights requests of data subjects; refuses the use of a restricted recording.
 
-The rules are `recorder.retention.rights`'. Each act is in the audit log, with all that it takes to replay it, before it
-is done, and a hold keeps what is restricted. Used by the console and the command alike.
+The rules are in `recorder.retention.rights`. Each act is written to the audit log first, with everything needed to
+replay it, and a legal hold keeps restricted recordings. Console and command line use this module.
 """
 
 from dataclasses import dataclass, replace
@@ -37,12 +37,12 @@ from storage.types import RecordingId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimRepositories:
-    """What claims are written down and decided with.
+    """What entering and deciding rights requests needs.
 
     Attributes:
-        holds: Holds, and through them the index, the audit log and the clock.
-        approvers: Who there is to decide.
-        today: The council's day.
+        holds: Repositories of holds, with index, audit log and clock.
+        approvers: The people who may decide.
+        today: The date in the council's time zone.
     """
 
     holds: HoldRepositories
@@ -51,18 +51,18 @@ class ClaimRepositories:
 
     @property
     def claims(self) -> Claims:
-        """The claims."""
+        """Return the rights requests."""
         return Claims(self.holds.holds.database)
 
     @property
     def ledger(self) -> AuditService:
-        """The audit log as acts are written to it."""
+        """Return the writer of audit entries for people's acts."""
         return self.holds.ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimWish:
-    """A claim as somebody writes it down; see `storage.retention_types.Claim`."""
+    """A rights request as a person enters it; see `storage.types.Claim`."""
 
     right: Right
     ground: str
@@ -74,7 +74,7 @@ class ClaimWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimStep:
-    """What is to happen to a claim, with what belongs to it; see `recorder.retention.rights.check_event`."""
+    """An event of a rights request, with its details; see `recorder.retention.rights.check_event`."""
 
     event: ClaimEvent
     words: str
@@ -83,21 +83,21 @@ class ClaimStep:
 
 
 def refuse_restricted(claims: Claims, recording: RecordingId, now: datetime) -> None:
-    """Do nothing, unless the use of a recording is restricted.
+    """Refuse the use of a recording while it is restricted.
 
     Raises:
-        ProblemError: 409, a sentence that says so; 503 if that cannot be known.
+        ProblemError: 409: restricted, with a sentence. 503: unknown.
     """
     try:
         why = why_restricted(claims.of_recording(recording), now)
     except (StorageError, OSError) as error:
-        raise ProblemError(503, f"Whether the recording may be used cannot be known: {error}.") from error
+        raise ProblemError(503, f"Cannot find out whether the recording may be used: {error}.") from error
     if why is not None:
         raise ProblemError(409, why, extra={"restricted": True})
 
 
 def write_claim(repos: ClaimRepositories, actor: Actor, recording: str, wish: ClaimWish) -> Claim:
-    """Write down what a data subject asks of a recording; a restriction and an objection count at once.
+    """Enter what a data subject asks of a recording; a restriction or objection takes effect at once.
 
     Raises:
         ProblemError: Refused, with a sentence; nothing was changed.
@@ -117,7 +117,7 @@ def write_claim(repos: ClaimRepositories, actor: Actor, recording: str, wish: Cl
     hold = _hold_of(repos, claim, person) if keeps(claim) else None
     claim = replace(claim, hold=hold.id if hold else "")
     with steady_books(repos.holds):
-        call_to_hold(repos.holds, recording)  # it may have been deleted meanwhile; from here on it cannot
+        call_to_hold(repos.holds, recording)  # checked again: it may have been deleted; from here on it cannot be
         with settling_books(repos.holds):
             repos.ledger.note(ASKED, person.actor, recording, asked_details(claim), text=asked_text(claim))
             if hold is not None:
@@ -128,7 +128,7 @@ def write_claim(repos: ClaimRepositories, actor: Actor, recording: str, wish: Cl
 
 
 def change_claim(repos: ClaimRepositories, actor: Actor, claim_id: str, step: ClaimStep) -> Claim:
-    """Let something happen to a claim: decided, lifted, withdrawn, or its recording's use allowed for a time.
+    """Decide, lift or withdraw a rights request, or allow the use of its recording for a time.
 
     Raises:
         ProblemError: Refused, with a sentence; nothing was changed.
@@ -165,7 +165,7 @@ def change_claim(repos: ClaimRepositories, actor: Actor, claim_id: str, step: Cl
 
 
 def claim_of(repos: ClaimRepositories, claim_id: str) -> Claim:
-    """Return a claim.
+    """Return a rights request.
 
     Raises:
         ProblemError: There is none.
@@ -173,11 +173,11 @@ def claim_of(repos: ClaimRepositories, claim_id: str) -> Claim:
     try:
         return repos.claims.get(claim_id)
     except NotFoundError as error:
-        raise ProblemError(404, f"There is no claim {claim_id!r}: see `recorder rights list`.") from error
+        raise ProblemError(404, f"There is no rights request {claim_id!r}: see `recorder rights list`.") from error
 
 
 def read_claims(repos: ClaimRepositories, actor: Actor, *, is_open: bool) -> list[Claim]:
-    """Return claims, for whoever writes them down or decides them; open ones oldest first, else the newest first.
+    """Return rights requests for people who enter or decide them: open ones oldest first, else all, newest first.
 
     Raises:
         ProblemError: Not theirs to see.
@@ -188,7 +188,7 @@ def read_claims(repos: ClaimRepositories, actor: Actor, *, is_open: bool) -> lis
 
 
 def claim_to_json(claim: Claim, now: datetime) -> dict[str, Any]:
-    """Return a claim as commands and HTTP give it."""
+    """Return a rights request as JSON values, for commands and HTTP."""
     return {
         "id": claim.id, "recording": claim.recording, "right": str(claim.right), "ground": claim.ground,
         "state": str(claim.state), "is_restricted": why_restricted([claim], now) is not None,
@@ -218,7 +218,7 @@ def _after(claim: Claim, step: ClaimStep, person: Person, now: datetime) -> Clai
 
 
 def _hold_of(repos: ClaimRepositories, claim: Claim, person: Person) -> Hold:
-    """Return the hold that keeps the recording of a claim; the data protection officer looks after it."""
+    """Return the hold that keeps the recording of a rights request; the data protection officer owns it."""
     owner = min(repos.approvers.with_role(Role.DPO), default=person.name)
     review_on = repos.today + REVIEW_AFTER[HoldKind.RESTRICTION]
     return Hold(
@@ -238,7 +238,7 @@ def _release(repos: ClaimRepositories, claim: Claim, person: Person, now: dateti
 
 
 def _refuse_own(repos: ClaimRepositories, person: Person, claim: Claim) -> None:
-    """Refuse whoever was in the call; of one that is gone nobody can tell, and nothing is left to decide about."""
+    """Refuse people who were in the call. If the recording is gone nobody can tell, and nothing is left to decide."""
     try:
         call = call_to_hold(repos.holds, claim.recording)
     except ProblemError as error:
@@ -252,7 +252,7 @@ def _refuse_own(repos: ClaimRepositories, person: Person, claim: Claim) -> None:
 
 
 def _refuse_held(repos: ClaimRepositories, claim: Claim, now: datetime) -> None:
-    """Refuse to decide that a recording goes while somebody else needs it."""
+    """Refuse to decide on destroying a recording while another hold keeps it."""
     others = [
         hold
         for hold in repos.holds.holds.keeping(claim.recording, now)
@@ -262,10 +262,10 @@ def _refuse_held(repos: ClaimRepositories, claim: Claim, now: datetime) -> None:
         kinds = ", ".join(sorted({str(hold.kind) for hold in others}))
         raise ProblemError(
             409,
-            f"The recording is held ({kinds}): release that first, or decline on the ground that it is needed.",
+            f"The recording is held ({kinds}): release the hold first, or decline because the recording is needed.",
         )
 
 
 def _decider(repos: ClaimRepositories, actor: Actor, claim_id: str) -> Person:
-    """Return who is about to decide: by their role, or because they are the deputy."""
+    """Return the person who decides, by role or as the deputy."""
     return repos.ledger.require_protector(actor, Act.DECIDE_CLAIM, claim_id, repos.approvers)

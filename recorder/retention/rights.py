@@ -1,8 +1,8 @@
-"""Restriction, objection and erasure: what a data subject asks of a recording, and what follows (P16). Pure.
+"""Rights requests: restriction, objection and erasure of a recording, and what follows (P16). Pure.
 
-UK GDPR articles 18, 21 and 17. One table says what can happen to a claim. While the use of a recording is restricted it
-is kept and found, and nobody plays, copies or erases it, but on the grounds of article 18(2), which the data protection
-officer decides for a time. Whoever wrote a claim down does not decide it.
+UK GDPR articles 18, 21 and 17. One table defines the states of a request. A restricted recording is kept and can be
+found, but nobody plays, copies or erases it, except on the grounds of article 18(2), which the data protection officer
+accepts for a limited time. The person who entered a request does not decide it.
 """
 
 import enum
@@ -15,13 +15,13 @@ from recorder.rules.requesting import Approvers
 from storage.retention_types import Claim, ClaimState, Right
 
 MOST_USE_DAYS = 30
-"""For so long at most use of a restricted recording is allowed by one decision."""
+"""How long one decision may allow the use of a restricted recording."""
 MAX_REQUESTER_CHARACTERS = 200
 MAX_REFERENCE_CHARACTERS = 40
 
 
 class ClaimEvent(enum.StrEnum):
-    """What can happen to a claim."""
+    """The events of a rights request."""
 
     UPHOLD = "uphold"
     DECLINE = "decline"
@@ -29,7 +29,7 @@ class ClaimEvent(enum.StrEnum):
     WITHDRAW = "withdraw"
     ALLOW_USE = "allow_use"
     CARRY_OUT = "carry_out"
-    """The recording is destroyed; the sweep does that."""
+    """The sweep destroyed the recording."""
 
 
 _ASKED, _UPHELD = ClaimState.ASKED, ClaimState.UPHELD
@@ -49,7 +49,7 @@ TABLE: Mapping[Right, Mapping[tuple[ClaimState, ClaimEvent], ClaimState]] = Mapp
         Right.ERASURE: {**_DECISIONS, **_DESTROYS},
     }
 )
-"""The life of a claim by right; what is not here is refused."""
+"""The state table of a rights request, by right; a pair that is not listed is refused."""
 
 RESTRICTED: Mapping[Right, frozenset[ClaimState]] = MappingProxyType(
     {
@@ -58,7 +58,7 @@ RESTRICTED: Mapping[Right, frozenset[ClaimState]] = MappingProxyType(
         Right.ERASURE: frozenset({_UPHELD}),
     }
 )
-"""In which states nobody uses the recording: a restriction and an objection count from the day they are asked, until
+"""States in which nobody may use the recording. Restriction and objection apply from the day they are asked for, until
 they are verified (article 18(1)(a) and (d))."""
 
 GROUNDS: Mapping[Right, Mapping[str, str]] = MappingProxyType(
@@ -77,7 +77,7 @@ GROUNDS: Mapping[Right, Mapping[str, str]] = MappingProxyType(
         },
     }
 )
-"""On which grounds each can be asked."""
+"""The grounds on which each right can be asked for."""
 
 _NEVER = {
     "not_theirs": "It is not about whoever asks, or that was not shown (article 12(6))",
@@ -99,7 +99,7 @@ REFUSALS: Mapping[Right, Mapping[str, str]] = MappingProxyType(
         },
     }
 )
-"""On which grounds each can be declined."""
+"""The grounds on which each right can be declined."""
 
 USES: Mapping[str, str] = MappingProxyType(
     {
@@ -109,71 +109,73 @@ USES: Mapping[str, str] = MappingProxyType(
         "public_interest": "Important public interest",
     }
 )
-"""On which grounds a restricted recording is used all the same (article 18(2))."""
+"""The grounds on which a restricted recording may still be used (article 18(2))."""
 
 _DECIDED = frozenset({ClaimEvent.UPHOLD, ClaimEvent.DECLINE, ClaimEvent.LIFT, ClaimEvent.ALLOW_USE})
 
 
 def state_after(claim: Claim, event: ClaimEvent) -> ClaimState:
-    """Return where a claim stands after something has happened to it.
+    """Return the state of a rights request after an event.
 
     Raises:
         DeniedError: The table has no such event in this state.
     """
     state = TABLE[claim.right].get((claim.state, event))
     if state is None:
-        raise DeniedError(Fault.TOO_LATE, f"Claim {claim.id} ({claim.right}) is {claim.state}: that cannot happen now.")
+        raise DeniedError(
+            Fault.TOO_LATE, f"Rights request {claim.id} ({claim.right}) is {claim.state}: this is not possible now."
+        )
     return state
 
 
 def is_restricting(claim: Claim) -> bool:
-    """Tell whether nobody uses the recording because of a claim; see also `allows_use`."""
+    """Tell whether a rights request restricts the use of the recording; see also `allows_use`."""
     return claim.state in RESTRICTED[claim.right]
 
 
 def keeps(claim: Claim) -> bool:
-    """Tell whether a claim keeps the recording from being deleted: not where deleting it is what was decided."""
+    """Tell whether a rights request keeps the recording from being deleted, unless deletion is what was decided."""
     return is_restricting(claim) and not is_to_destroy(claim)
 
 
 def is_to_destroy(claim: Claim) -> bool:
-    """Tell whether it was decided that the recording goes: an erasure or an objection that was upheld."""
+    """Tell whether the recording is to be destroyed: an erasure or objection was upheld."""
     return (claim.state, ClaimEvent.CARRY_OUT) in TABLE[claim.right]
 
 
 def allows_use(claim: Claim, now: datetime) -> bool:
-    """Tell whether the data protection officer decided that the recording may be used all the same."""
+    """Tell whether the data protection officer allowed the use of the recording despite a restriction."""
     return claim.use_until is not None and now < claim.use_until
 
 
 def why_restricted(claims: Iterable[Claim], now: datetime) -> str | None:
-    """Return why nobody may use a recording, a sentence that says nothing of who asked or why; None: they may.
+    """Return why nobody may use a recording, as a sentence without the requester and their reason; or None.
 
     Args:
-        claims: Those on the recording.
+        claims: The rights requests on the recording.
         now: The time, aware.
     """
     for claim in claims:
         if is_restricting(claim) and not allows_use(claim, now):
             return (
-                f"The use of this recording is restricted (claim {claim.id}, {claim.right} {claim.state}): it is kept, "
-                "and nobody plays, copies or erases it, unless the data protection officer allows it for a time."
+                f"This recording is restricted (rights request {claim.id}, {claim.right} {claim.state}): it is kept, "
+                "and nobody may play, copy or erase it unless the data protection officer allows it for a time."
             )
     return None
 
 
 def check_asking(claim: Claim, today: date) -> None:
-    """Decide whether a claim can be written down like this; by whom is the table of acts'.
+    """Check the contents of a rights request that is entered. The table of acts says who may enter it.
 
     Raises:
         DeniedError: Something is missing or wrong.
     """
     if claim.ground not in GROUNDS[claim.right]:
-        raise DeniedError(Fault.INCOMPLETE, f"Say on which ground: {', '.join(GROUNDS[claim.right])}.")
+        raise DeniedError(Fault.INCOMPLETE, f"Give the ground: {', '.join(GROUNDS[claim.right])}.")
     if not claim.requester or len(claim.requester) > MAX_REQUESTER_CHARACTERS or not claim.requester.isprintable():
         raise DeniedError(Fault.INCOMPLETE, f"Say who asks, in at most {MAX_REQUESTER_CHARACTERS} characters.")
     if claim.received_on > today:
-        raise DeniedError(Fault.INCOMPLETE, "The day it came lies in the future.")
+        raise DeniedError(Fault.INCOMPLETE, "The day of receipt is in the future.")
     _check_reference(claim.case_reference)
     _check_words(claim.reason, "Say what they ask, in their words or yours.")
 
@@ -181,16 +183,16 @@ def check_asking(claim: Claim, today: date) -> None:
 def check_event(
     person: Person, claim: Claim, event: ClaimEvent, *, ground: str, words: str, days: int | None, approvers: Approvers
 ) -> None:
-    """Decide whether somebody may let this happen to a claim now.
+    """Check whether a person may cause an event of a rights request now.
 
     Args:
         person: Who.
-        claim: As it stands.
-        event: What.
+        claim: The request in its current state.
+        event: The event.
         ground: Of a refusal or of a use.
-        words: What they say.
+        words: Their reason.
         days: For how long use is allowed.
-        approvers: Who there is to decide.
+        approvers: The people who may decide.
 
     Raises:
         DeniedError: They may not, something is missing, or it is too late.
@@ -198,34 +200,36 @@ def check_event(
     state_after(claim, event)
     if event in _DECIDED:
         _check_decider(person, claim, event, approvers)
-    _check_words(words, "Say why: the requester is told it.")
+    _check_words(words, "Say why; the requester is told the reason.")
     if event is ClaimEvent.DECLINE and ground not in REFUSALS[claim.right]:
-        raise DeniedError(Fault.INCOMPLETE, f"Say on which ground it is declined: {', '.join(REFUSALS[claim.right])}.")
+        raise DeniedError(Fault.INCOMPLETE, f"Give the ground for declining: {', '.join(REFUSALS[claim.right])}.")
     if event is ClaimEvent.ALLOW_USE:
         if ground not in USES:
-            raise DeniedError(Fault.INCOMPLETE, f"Say on which ground it may be used: {', '.join(USES)}.")
+            raise DeniedError(Fault.INCOMPLETE, f"Give the ground for using it: {', '.join(USES)}.")
         if days is None or not 1 <= days <= MOST_USE_DAYS:
-            raise DeniedError(Fault.INCOMPLETE, f"Use is allowed for 1 to {MOST_USE_DAYS} days.")
+            raise DeniedError(Fault.INCOMPLETE, f"Use can be allowed for 1 to {MOST_USE_DAYS} days.")
 
 
 def use_until(now: datetime, days: int | None) -> datetime:
-    """Return until when use is allowed that is decided now; ``days`` was checked."""
+    """Return when a use that is allowed now ends; ``days`` was checked."""
     assert days is not None
     return now + timedelta(days=days)
 
 
 def deciders(claim: Claim, approvers: Approvers) -> frozenset[str]:
-    """Return the accounts that may decide a claim: the data protection officers and their deputy, less who wrote it."""
+    """Return the accounts that may decide a request: data protection officers and deputy, except who entered it."""
     return (approvers.with_role(Role.DPO) | approvers.deputies) - {claim.asked_by}
 
 
 def _check_decider(person: Person, claim: Claim, event: ClaimEvent, approvers: Approvers) -> None:
     if person.name not in approvers.with_role(Role.DPO) | approvers.deputies:
-        raise DeniedError(Fault.NOT_ALLOWED, "The data protection officer decides claims, or their deputy.")
+        raise DeniedError(
+            Fault.NOT_ALLOWED, "Only the data protection officer or their deputy decides rights requests."
+        )
     if person.name == claim.asked_by and event is not ClaimEvent.LIFT:
         raise DeniedError(
             Fault.NOT_ALLOWED,
-            "Whoever wrote a claim down does not decide it: the deputy does (`recorder requests deputy NAME`).",
+            "You entered this request, so the deputy has to decide it (`recorder requests deputy NAME`).",
         )
 
 
@@ -239,6 +243,4 @@ def _check_words(words: str, sentence: str) -> None:
 def _check_reference(reference: str) -> None:
     is_fine = len(reference) <= MAX_REFERENCE_CHARACTERS and all(c.isalnum() or c in " ./#:_-" for c in reference)
     if not (is_fine and reference.isascii()):
-        raise DeniedError(
-            Fault.INCOMPLETE, "A case's reference is at most 40 letters, digits, blanks and ./#:_-, and no story."
-        )
+        raise DeniedError(Fault.INCOMPLETE, "A case reference has at most 40 letters, digits, spaces and ./#:_-.")

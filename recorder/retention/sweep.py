@@ -1,8 +1,8 @@
-"""The retention sweep: deletes what is due, everything that is due, and nothing else.
+"""The retention sweep: deletes all data that is due, and nothing else.
 
-Runs in a process of its own (`sweep_process`), or in `recorder retention`; two never run at once. It deletes
-nothing while the clock cannot be believed, while an index that was rebuilt waits for the DPO, or when more would go in
-a day than a set share. Killed anywhere, the next one goes on. Needs no private key.
+It runs in a process of its own (`sweep_process`) or in `recorder retention`, never twice at once. It deletes nothing
+while the clock is implausible, while a rebuilt index waits for the DPO, or if more than a set share would be deleted in
+a day. Interrupted at any point, the next sweep goes on. It needs no private key.
 """
 
 import contextlib
@@ -54,14 +54,14 @@ SOON = timedelta(days=7)
 
 
 class Consenting(Protocol):
-    """What two people confirmed: `recorder.retention.sweep_consents.Consents`."""
+    """Confirmations of two people: `recorder.retention.sweep_consents.Consents`."""
 
     def take(self, what: Stop, *, due: int, now: datetime) -> Consent | None:
-        """Return what two people confirmed, which is used up by this, or None."""
+        """Return a confirmation of two people and mark it as used; None if there is none."""
 
 
 class SweepStoppedError(StorageError):
-    """The sweep deleted nothing; a person has to look. The sentence says why and what to do."""
+    """The sweep deleted nothing until a person decides; the sentence says why and what to do."""
 
     def __init__(self, stopped: StoppedSweep) -> None:
         super().__init__(stopped.sentence)
@@ -70,23 +70,23 @@ class SweepStoppedError(StorageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweeper:
-    """What sweeps are made with.
+    """Plans and runs sweeps.
 
     Attributes:
-        vault: Where recordings lie.
+        vault: Recordings.
         calls: The index, as a sweep reads it.
-        shredder: Destroys.
-        holds: What beats retention.
-        erasures: Orders to erase; those of what is deleted are settled with it.
-        former: Accounts, tokens and emergencies that are over; None: the console sweeps those.
+        shredder: Destroys files and keys.
+        holds: Legal holds, which prevent deletion.
+        erasures: Orders to erase; those of deleted recordings are closed.
+        former: Former accounts and the like; None if the console sweeps those.
         audit: The audit log.
         state: The home's folder of states.
-        erasing_lock: Held by whoever rewrites a finished recording.
-        consents: What two people confirmed.
+        erasing_lock: Held by a process that rewrites a finished recording.
+        consents: Confirmations of two people.
         periods: As configured.
-        most_share: Percent of the vault that may go in a day.
+        most_share: Percentage of the vault that may be deleted in a day.
         now: The clock, UTC.
-        since_boot: Returns the id of the machine's start and the seconds since then, or None: it cannot be known.
+        since_boot: Returns the id of the machine's boot and the seconds since then; None if unknown.
     """
 
     vault: Vault
@@ -106,12 +106,12 @@ class Sweeper:
 
     @property
     def file(self) -> SweepFile:
-        """Return where the state is kept."""
+        """Return the file of the sweep's state."""
         return SweepFile(self.state, self.audit)
 
     @property
     def leftovers(self) -> Expiry:
-        """Return what sweeps the other classes of data."""
+        """Return the sweep of the other classes of data."""
         people = None if self.former is None else PeopleExpiry(self.former)
         return Expiry(self.audit, self.holds, self.calls, self.shredder.deletions, people)
 
@@ -126,16 +126,16 @@ class Sweeper:
             still=self._still,
         )  # fmt: skip
 
-    # --- looking
+    # --- planning
 
     def plan(self, *, is_shorter_confirmed: bool = False) -> Plan:
-        """Say what a sweep would do now; nothing is changed.
+        """Return what a sweep would do now; changes nothing.
 
         Args:
-            is_shorter_confirmed: As if the DPO had confirmed the periods that are configured shorter.
+            is_shorter_confirmed: Plan as if the DPO had confirmed the shorter periods.
 
         Raises:
-            StorageError, OSError: Database, audit log or disk cannot be used.
+            StorageError, OSError: Database, audit log or disk failed.
         """
         now, state = self.now(), self.file.load()
         found, shorter = put_into_force(self.periods, state.in_force, is_confirmed=is_shorter_confirmed)
@@ -195,21 +195,21 @@ class Sweeper:
 
     def _unready(self, now: datetime, state: SweepState) -> StoppedSweep | None:
         if (mark := read_mark(self.state)) is not None:
-            sentence = f"{'; '.join(mark.why)}: nothing is deleted until the DPO has looked (`recorder reconcile`)"
+            sentence = f"{'; '.join(mark.why)}: nothing is deleted until the DPO has decided (`recorder reconcile`)"
             return StoppedSweep(why=Stop.RECONCILE, sentence=sentence)
         return clock_stop(now, self._clock.seen(state))
 
-    # --- doing
+    # --- sweeping
 
     def confirm_shorter(self, by: str) -> list[Shortening]:
-        """Put shorter periods, and a larger share, into force; the caller made sure that it is the DPO who says so.
+        """Put shorter periods, and a larger share, into force. The caller checks that the DPO confirms them.
 
         Returns:
-            What is shorter now.
+            The periods that are shorter now.
 
         Raises:
-            AuditUnavailableError, OSError: It cannot be written down; nothing was changed.
-            SweepBusyError: A sweep is running; it goes on with the periods that it began with.
+            AuditUnavailableError, OSError: The audit entry cannot be written; nothing was changed.
+            SweepBusyError: A sweep is running, with the periods that it began with.
         """
         with alone(self.state / LOCK):
             state = self.file.load()
@@ -218,7 +218,7 @@ class Sweeper:
         return shorter
 
     def seen_later(self) -> datetime | None:
-        """Return the latest moment that was seen, if it is later than now: the clock was wrong then, or is now.
+        """Return the latest moment on record if it is later than now: the clock was wrong then, or is now.
 
         Raises:
             AuditUnavailableError, OSError: It cannot be read.
@@ -228,18 +228,18 @@ class Sweeper:
         return until if until > now else None
 
     def confirm_clock(self, by: str) -> datetime | None:
-        """Take the clock to be right now, as two people said: what was seen later was seen by a wrong one.
+        """Accept the clock as right, because two people said so: later moments on record came from a wrong clock.
 
         Args:
-            by: The account of the second of them.
+            by: Account of the second of them.
 
         Returns:
-            The latest moment that was seen, if it is later than now; None if there was nothing to confirm.
+            The latest moment on record if it is later than now; None if there was nothing to confirm.
 
         Raises:
-            AuditUnavailableError, OSError: It cannot be written down; nothing was changed.
+            AuditUnavailableError, OSError: The audit entry cannot be written; nothing was changed.
             SweepBusyError: A sweep is running.
-            SweepStoppedError: Two people have not said so.
+            SweepStoppedError: Two people have not confirmed it.
         """
         with alone(self.state / LOCK):
             now, state, until = self.now(), self.file.load(), self.seen_later()
@@ -247,7 +247,7 @@ class Sweeper:
                 return None
             if self.consents.take(Stop.CLOCK, due=0, now=now) is None:
                 raise SweepStoppedError(
-                    StoppedSweep(why=Stop.CLOCK, sentence="Two people have to say that it is right.")
+                    StoppedSweep(why=Stop.CLOCK, sentence="Two people have to confirm that the clock is right.")
                 )
             details = {"at": time_to_json(now), "until": time_to_json(until)}
             self.audit.append(CLOCK, by, "", details)
@@ -255,14 +255,14 @@ class Sweeper:
             return until
 
     def run(self, *, progress: Progress = lambda _done, _total: None) -> SweepState:
-        """Sweep; returns the state that is left. More than may go in a day goes once two people have confirmed it.
+        """Sweep; returns the new state. More than the daily share is deleted only if two people confirmed it.
 
         Args:
-            progress: Told how far it is.
+            progress: Called with the progress.
 
         Raises:
-            SweepBusyError: Another one is running.
-            SweepStoppedError: Nothing was deleted; a person has to look.
+            SweepBusyError: Another sweep is running.
+            SweepStoppedError: Nothing was deleted; a person has to decide.
             StorageError, OSError: Database, audit log or disk failed; the next sweep goes on.
         """
         with alone(self.state / LOCK):
@@ -317,7 +317,7 @@ class Sweeper:
         return state
 
     def _consent(self, plan: Plan, now: datetime) -> Consent | None:
-        """Return what lets a sweep go on that would stop; None where it does not stop."""
+        """Return the confirmation that lets a stopped sweep go on; None if it is not stopped."""
         if plan.stopped is None:
             return None
         is_for_people = plan.stopped.why is Stop.SHARE
@@ -340,7 +340,7 @@ class Sweeper:
             return carry_out_claims(self.shredder, self.holds, self.audit, now)
 
     def _settle_orders(self, now: datetime) -> int:
-        """Close the orders to erase part of what is gone altogether."""
+        """Close the orders to erase part of a recording that is deleted."""
         orders = self.erasures.open_orders()
         gone = self.shredder.deletions.known([order.recording for order in orders])
         settled = [order for order in orders if order.recording in gone]
@@ -352,7 +352,7 @@ class Sweeper:
 
     @contextlib.contextmanager
     def _still(self) -> Iterator[None]:
-        """Keep finished recordings from being rewritten, and holds as they are, for the length of a block."""
+        """Keep finished recordings from being rewritten and holds from changing, for the length of a block."""
         with alone(self.erasing_lock, wait=True), steady(self.state, self.holds, self.audit):
             yield
 

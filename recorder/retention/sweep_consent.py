@@ -1,7 +1,7 @@
-"""Who lets a sweep go on that has stopped because too much is due, or because the clock cannot be believed. Pure (P11).
+"""Who may let a stopped sweep go on: one with too much due, or with an implausible clock (P11). Pure.
 
-Two people say so: one of them is the data protection officer or the deputy, the other somebody else, and neither is
-ICT. Whoever sets the machine's clock forward, or lets much fall due at once, cannot have it deleted.
+Two people must confirm it. One is the data protection officer or the deputy; neither is ICT. So nobody can delete
+recordings by setting the machine's clock forward or making much due at once.
 """
 
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from recorder.rules.authorisation import may
 from recorder.rules.requesting import Approvers
 
 STANDS_FOR = timedelta(days=1)
-"""How long a confirmation is good, by the recorder's clock."""
+"""How long a confirmation is valid, by the recorder's clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
-    """That a sweep may go on.
+    """A confirmation that a sweep may go on.
 
     Attributes:
         id: Eight hexadecimal digits.
-        what: Why it stopped.
-        due: How many recordings were due when the first of the two looked.
-        first_by: The account of who confirmed first.
+        what: Why the sweep stopped.
+        due: How many recordings were due when the first person looked.
+        first_by: Account that confirmed first.
         first_at: When, UTC.
-        second_by: Who confirmed next, or None: it waits for somebody.
+        second_by: Account that confirmed second, or None.
     """
 
     id: str
@@ -37,26 +37,26 @@ class Consent:
     second_by: str | None = None
 
     def stands(self, due: int, now: datetime) -> bool:
-        """Tell whether it is good now, for so many recordings: not for more than were looked at."""
+        """Tell whether it is valid now, for so many recordings: not for many more than were due then."""
         return self.first_at <= now < self.first_at + STANDS_FOR and due <= self.due + MANY
 
 
 def check_consent(person: Person, approvers: Approvers, first: Consent | None) -> None:
-    """Decide whether somebody may say that a sweep goes on.
+    """Check whether a person may confirm that a sweep goes on.
 
     Args:
         person: Who.
-        approvers: Who there is.
-        first: What somebody confirmed already, or None.
+        approvers: The people who may decide.
+        first: The first confirmation, or None.
 
     Raises:
-        DeniedError: They may not, or not beside who was first.
+        DeniedError: They may not, or not together with the first person.
     """
     if Role.ICT in person.roles:
         raise DeniedError(
             Fault.NOT_ALLOWED,
-            "ICT runs sweeps and sets the clock, so it does not say that a sweep goes on which stopped: "
-            "the data protection officer or the deputy does, and somebody else.",
+            "ICT runs sweeps and sets the clock, so it may not let a stopped sweep go on. The data protection officer "
+            "or the deputy confirms it, and one more person.",
         )
     decision = may(person, Act.CONFIRM_SWEEP)
     if isinstance(decision, Refusal) and not approvers.is_deputy(person):
@@ -64,6 +64,6 @@ def check_consent(person: Person, approvers: Approvers, first: Consent | None) -
     if first is None:
         return
     if first.first_by == person.name:
-        raise DeniedError(Fault.NOT_ALLOWED, "You have confirmed it already: now somebody else has to.")
+        raise DeniedError(Fault.NOT_ALLOWED, "You have confirmed it already: a second person has to.")
     if not approvers.protectors & {first.first_by, person.name}:
-        raise DeniedError(Fault.NOT_ALLOWED, "One of the two who confirm is the data protection officer or the deputy.")
+        raise DeniedError(Fault.NOT_ALLOWED, "One of the two people must be the data protection officer or the deputy.")

@@ -1,4 +1,4 @@
-"""Confirmations that a sweep may go on which stopped, in the file of people: given by two, used once."""
+"""Confirmations that a stopped sweep may go on, in the file of people: given by two people, used once."""
 
 import secrets
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from recorder.retention.sweep_stops import Stop
 from recorder.rules.requesting import Approvers
 
 CONFIRMED = "retention.confirmed"
-"""As the audit log has it."""
+"""Act of the audit log."""
 
 
 class Consents:
-    """The confirmations of one file of people.
+    """The confirmations in a file of people.
 
     Args:
         engine: From ``open_people``; stays the caller's.
@@ -38,15 +38,15 @@ class Consents:
         now: datetime,
         enter: Callable[[AuditNote], None],
     ) -> Consent:
-        """Confirm that a sweep goes on: as the first, or beside who was first.
+        """Confirm that a sweep goes on, as the first or the second person.
 
         Args:
             person: Who confirms.
-            approvers: Who there is.
+            approvers: The people who may decide.
             what: Why the sweep stopped.
             due: How many recordings are due.
             now: The recorder's clock, UTC.
-            enter: Writes it to the audit log; when it raises, nothing was confirmed.
+            enter: Writes the audit entry; if it raises, nothing was confirmed.
 
         Raises:
             DeniedError: They may not.
@@ -65,7 +65,7 @@ class Consents:
         return given
 
     def take(self, what: Stop, *, due: int, now: datetime) -> Consent | None:
-        """Return what two people confirmed, which is used up by this, or None: they did not, or not for so much."""
+        """Return a valid confirmation of two people and mark it as used; None if there is none for so many."""
         with self._engine.begin() as connection:
             good = [one for one in _unused(connection, what) if one.second_by is not None and one.stands(due, now)]
             found = next(iter(good), None)

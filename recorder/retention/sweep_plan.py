@@ -1,4 +1,4 @@
-"""What a sweep would do: calls and bytes by class, service and month, and what holds keep back. Pure."""
+"""The plan of a sweep: calls and bytes by class, service and month, and those that holds keep. Pure."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,34 +15,34 @@ from storage.types import RecordingId
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """Calls and their bytes."""
+    """Number of calls and their bytes."""
 
     count: int = 0
     bytes: int = 0
 
     def add(self, call: OldCall) -> None:
-        """Count one more."""
+        """Count one more call."""
         self.count += 1
         self.bytes += call.bytes or 0
 
     def as_json(self) -> dict[str, int]:
-        """Return it as JSON-able values."""
+        """Return the counts as JSON values."""
         return {"count": self.count, "bytes": self.bytes}
 
 
 @dataclass(slots=True, kw_only=True)
 class PlanLine:
-    """What a sweep would do with the calls of one class and service.
+    """The plan for the calls of one class and service.
 
     Attributes:
         data: The class.
         service: The service.
         days: The period in force.
-        due: What would be deleted.
+        due: Calls to be deleted.
         months: The same by the month in which the calls ended, ``2026-08``, UTC.
-        held: What is due and held.
-        kinds: How many of those a hold of each kind keeps; one recording may count for several.
-        soon: What falls due within a week.
+        held: Calls that are due but held.
+        kinds: Number of those that a hold of each kind keeps; one recording may count for several.
+        soon: Calls that are due within a week.
     """
 
     data: DataClass
@@ -55,7 +55,7 @@ class PlanLine:
     soon: Tally = field(default_factory=Tally)
 
     def add_due(self, call: OldCall, kinds: Sequence[str]) -> None:
-        """Count a call that is due, with the kinds of the holds that keep it."""
+        """Count a due call, with the kinds of the holds that keep it."""
         if kinds:
             self.held.add(call)
             self.kinds.update(kinds)
@@ -64,7 +64,7 @@ class PlanLine:
         self.months.setdefault(f"{call.ended_at:%Y-%m}", Tally()).add(call)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON-able values."""
+        """Return the line as JSON values."""
         return {
             "class": str(self.data),
             "service": self.service,
@@ -81,16 +81,16 @@ class Plan:
     """What a sweep would do now.
 
     Attributes:
-        lines: By class and service; ``soon`` is what falls due within a week.
-        others: How much of every other class is due.
+        lines: By class and service.
+        others: Number of due items by other class.
         kept: Recordings in the vault.
-        claims: Recordings that go because a data subject's erasure or objection was upheld, whatever their age.
-        claims_held: Those that would go because of one but for a hold, and the kinds of their holds.
-        damaged: Calls of which the row cannot be read: they stay, whatever their age.
-        shorter: Periods that wait for the DPO.
-        most_share: Percent of the recordings that may go in a day.
-        larger: The sentence on a larger share that waits for the DPO; empty where none does.
-        is_shorter_confirmed: It is reckoned as if they did not.
+        claims: Recordings to be destroyed because of a rights request, whatever their age.
+        claims_held: Recordings that would be, but for a hold, with the kinds of their holds.
+        damaged: Calls with an unreadable row: they are kept, whatever their age.
+        shorter: Shorter periods that wait for the DPO.
+        most_share: Percentage of the recordings that may be deleted in a day.
+        larger: Sentence on a larger share that waits for the DPO, or "".
+        is_shorter_confirmed: The plan assumes that the DPO confirmed the shorter periods.
         stopped: Why nothing would be deleted, or None.
     """
 
@@ -108,22 +108,22 @@ class Plan:
 
     @property
     def due_recordings(self) -> int:
-        """Return how many recordings would go."""
+        """Return how many recordings would be deleted."""
         return sum(line.due.count for line in self.lines if line.data is DataClass.RECORDINGS)
 
     @property
     def due_others(self) -> int:
-        """Return how much else would go."""
+        """Return how many other items would be deleted."""
         rows = sum(line.due.count for line in self.lines if line.data is not DataClass.RECORDINGS)
         return rows + sum(self.others.values())
 
     @property
     def claims_kinds(self) -> Counter[str]:
-        """Return how many recordings of upheld claims a hold of each kind keeps."""
+        """Return how many recordings of upheld rights requests a hold of each kind keeps."""
         return Counter(kind for kinds in self.claims_held.values() for kind in kinds)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON-able values."""
+        """Return the plan as JSON values."""
         return {
             "calls": [line.as_json() for line in self.lines],
             "others": {str(data): count for data, count in self.others.items()},
@@ -137,7 +137,7 @@ class Plan:
 
 
 def candidate_of(call: OldCall, *, is_held: bool = False, is_open: bool = False) -> Candidate:
-    """Return what the rules look at, of a call."""
+    """Return the facts of a call that decide whether it is due."""
     return Candidate(
         ended_at=call.ended_at,
         service=call.service,
@@ -151,9 +151,9 @@ _NAMED = 3
 
 
 def damage_sentence(damaged: Sequence[RecordingId]) -> str:
-    """Return what to do about calls of which the row cannot be read; empty if there are none."""
+    """Return a sentence on calls with unreadable rows, or ""."""
     if not damaged:
         return ""
     more = f" and {len(damaged) - _NAMED} more" if len(damaged) > _NAMED else ""
     which = ", ".join(damaged[:_NAMED]) + more
-    return f"the index cannot be read of {which}, so nothing of it is deleted whatever its age: run `recorder fsck`"
+    return f"the index rows of {which} cannot be read, so these calls are kept whatever their age: run `recorder fsck`"

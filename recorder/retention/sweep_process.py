@@ -1,7 +1,7 @@
 """The sweep as a process of its own, at a lower priority: `python -m recorder.retention.sweep_process HOME`.
 
-The daemon starts it (`recorder.retention.sweeping`). Exit codes: 0 swept, 1 failed, 3 stopped until a person has
-looked, 4 another one is running.
+The daemon starts it (`recorder.retention.sweeping`). Exit codes: 0 swept, 1 failed, 3 stopped until a person decides, 4
+another sweep is running.
 """
 
 import contextlib
@@ -44,8 +44,10 @@ _log = logging.getLogger(__name__)
 
 DONE, FAILED, STOPPED, BUSY = 0, 1, 3, 4
 _NICE = 5
-"""Not the lowest: while other work takes every processor, whoever waits for a lock that the sweep has would wait for
-seconds. Measured with 12 busy processes on 2 cores: 2.0 s at 19, 0.35 s at 5."""
+"""Moderate priority: at the lowest, others wait seconds for a lock of the sweep while all processors are busy.
+
+Measured with 12 busy processes on 2 cores: 2.0 s at 19, 0.35 s at 5.
+"""
 
 
 @contextlib.contextmanager
@@ -53,14 +55,14 @@ def opened_sweeper(
     home: Home, config: Config, *, now: Callable[[], datetime] = utc_now, is_noted: bool = False,
     has_people: bool = True,
 ) -> Iterator[Sweeper]:  # fmt: skip
-    """Open what a sweep needs; the database is closed at the end.
+    """Open what a sweep needs, and close it at the end.
 
     Args:
         home: The recorder's home.
         config: Its configuration.
         now: The clock, UTC.
-        is_noted: It is the daily sweep: that index, audit log and states belong together is noted in all of them.
-        has_people: The file of people is swept too, and what two people confirmed in it is looked for.
+        is_noted: Whether this is the daily sweep, which marks index, audit log and states as belonging together.
+        has_people: Whether to sweep the file of people, and to use the confirmations in it.
 
     Raises:
         StorageError, OSError: Keys or database cannot be opened.
@@ -94,7 +96,7 @@ def opened_sweeper(
 
 
 class NothingConfirmed:
-    """What two people confirmed, for a sweep that does not open the file of people: `recorder retention` does."""
+    """Confirmations for a sweep without the file of people: none. `recorder retention` uses that file."""
 
     def take(self, what: Stop, *, due: int, now: datetime) -> Consent | None:
         """Return None."""
@@ -102,7 +104,7 @@ class NothingConfirmed:
 
 
 def sweeps_people(config: Config) -> bool:
-    """Tell whether the daemon's sweep opens the file of people: only where there is no console, which does its part."""
+    """Tell whether the daemon's sweep opens the file of people: only if there is no console to do that part."""
     return config.console.listen is None
 
 
@@ -120,25 +122,25 @@ def main(root: Path) -> int:
         _log.info("%s", error)
         return BUSY
     except SweepStoppedError as error:
-        _log.error("nothing was deleted: %s", error)
+        _log.error("The retention sweep deleted nothing: %s", error)
         return STOPPED
     except (StorageError, OSError, ConfigError) as error:
-        _log.error("the retention sweep failed, it is tried again: %s", error)
+        _log.error("The retention sweep failed; retrying: %s", error)
         _note_failure(home, str(error))
         return FAILED
-    except Exception as error:  # noqa: BLE001 - whatever it is, somebody has to know that nothing is swept
-        _log.exception("the retention sweep failed, it is tried again")
-        _note_failure(home, f"the sweep failed for a reason nobody foresaw, a {type(error).__name__}; the log has it")
+    except Exception as error:  # noqa: BLE001 - health must show that nothing is swept
+        _log.exception("The retention sweep failed; retrying")
+        _note_failure(home, f"the sweep failed with an internal error, {type(error).__name__}; see the log")
         return FAILED
     counts = {name: count for name, count in state.counts.items() if count}
-    size = counts.pop("bytes", 0) / 1e6  # so that the log does not take it for a number that somebody called
+    size = counts.pop("bytes", 0) / 1e6  # in MB, so that the log does not mask it as a phone number
     said = ", ".join(f"{name} {count}" for name, count in counts.items())
     _log.info("retention sweep: %s, %.1f MB", said or "nothing was due", size)
     return FAILED if state.counts.get("not_deleted") else DONE
 
 
 def _note_failure(home: Home, problem: str) -> None:
-    """Leave word for health; where not even that can be done, the exit code tells the daemon."""
+    """Store the failure for health; if that fails too, the exit code tells the daemon."""
     with contextlib.suppress(StorageError, OSError, ValueError), alone(home.state / LOCK):
         file = SweepFile(home.state, AuditLog(home.audit))
         file.save(replace(file.load(), last_try=utc_now(), stopped="", problem=problem))

@@ -1,6 +1,6 @@
-"""What a sweep leaves for the next one and for health: `state/retention.json`.
+"""The state that a sweep leaves for the next one and for health: `state/retention.json`.
 
-What matters in it is in the audit log too, and is taken from there where the file is missing.
+Without the file, the important parts are read from the audit log.
 """
 
 import json
@@ -24,22 +24,22 @@ IN_FORCE, SWEPT, CLOCK = "retention.in_force", "retention.swept", "retention.clo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepState:
-    """Where retention stands.
+    """The state of retention.
 
     Attributes:
         in_force: Periods by key; None before the first sweep.
-        most_share: Percent of the recordings that may go in a day; None before the first sweep.
-        unconfirmed: Sentences on what is configured shorter and waits for the DPO.
-        last_try: When a sweep was last begun.
-        last_success: When one last ended well.
-        stopped: Why the last one deleted nothing until somebody has looked; empty otherwise.
-        problem: Why the last one failed; empty otherwise.
-        counts: What the last one that ended well did.
-        wrong_times: A person has said that the clock was right at the first of these: calls that had begun by then, and
-            until the second, began under a wrong clock. None: nobody ever had to.
-        boot: At the first sweep after the machine's start: the id of that start, and how far the clock was ahead of the
-            time since then, seconds; None: it is not known.
-        text_offset: Where in the audit log the first entry lies whose text may still be there.
+        most_share: Percentage of the recordings that may be deleted in a day; None before the first sweep.
+        unconfirmed: Sentences on configured changes that wait for the DPO.
+        last_try: When a sweep last began.
+        last_success: When a sweep last succeeded.
+        stopped: Why the last one deleted nothing until a person decides, or "".
+        problem: Why the last one failed, or "".
+        counts: Results of the last successful one.
+        wrong_times: Two moments between which the clock was wrong: people confirmed that it was right at the first, and
+            calls that began between them have wrong times. None if nobody had to.
+        boot: From the first sweep after the machine's boot: the boot's id, and the clock minus the uptime, seconds;
+            None if unknown.
+        text_offset: Offset of the first audit entry that may still have its text.
     """
 
     in_force: Mapping[str, int] | None = None
@@ -55,17 +55,17 @@ class SweepState:
     text_offset: int = 0
 
     def noting(self, shorter: list[Shortening], larger: str = "") -> "SweepState":
-        """Return it with what waits for the DPO: shorter periods, and the sentence on a larger share."""
+        """Return the state with the changes that wait for the DPO: shorter periods, and the sentence on a share."""
         sentences = (*(one.sentence for one in shorter), larger)
         return replace(self, unconfirmed=tuple(filter(None, sentences)))
 
 
 class SweepFile:
-    """The file of one home.
+    """The state file of one home.
 
     Args:
         folder: ``state`` of the home.
-        audit: Where it is taken from when the file is missing or damaged.
+        audit: Read if the file is missing or damaged.
     """
 
     def __init__(self, folder: Path, audit: AuditLog) -> None:
@@ -73,7 +73,7 @@ class SweepFile:
         self._audit = audit
 
     def load(self) -> SweepState:
-        """Return the state; without a file, what the audit log says of it.
+        """Return the state; without a readable file, from the audit log.
 
         Raises:
             OSError: It cannot be read.
@@ -127,7 +127,7 @@ def read_state(path: Path) -> SweepState | None:
 
 
 def was_cut_off(state: SweepState | None) -> bool:
-    """Tell whether the last sweep neither ended well nor said why it did not: it was killed."""
+    """Tell whether the last sweep was killed: it neither succeeded nor noted why not."""
     if state is None or state.last_try is None or state.stopped or state.problem:
         return False
     return state.last_success is None or state.last_success < state.last_try
@@ -140,12 +140,12 @@ def _to_json(state: SweepState) -> dict[str, Any]:
 
 
 def alarms_of(state: SweepState | None, now: datetime, *, since: datetime) -> dict[str, int]:
-    """Return what health says of retention; empty when all is well.
+    """Return the health alarms on retention; empty if there are none.
 
     Args:
-        state: As it was read; None if there is none yet.
+        state: As read; None if there is none yet.
         now: Aware.
-        since: From when on a sweep can have been expected: the start of the daemon.
+        since: When a sweep could first have been expected: the start of the daemon.
     """
     found = state or SweepState()
     last = found.last_success or since
@@ -159,7 +159,7 @@ def alarms_of(state: SweepState | None, now: datetime, *, since: datetime) -> di
 
 
 def state_to_json(state: SweepState | None) -> dict[str, Any]:
-    """Return what health and `recorder retention --json` say of the last sweep."""
+    """Return the last sweep as health and `recorder retention --json` show it."""
     found = state or SweepState()
     return {
         "last_success": time_to_json(found.last_success),

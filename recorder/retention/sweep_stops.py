@@ -1,4 +1,4 @@
-"""Why a sweep must not go on until somebody has looked: a clock that jumped, or too much that is due at once. Pure."""
+"""Reasons for which a sweep stops until people decide: a clock that jumped, or too much due at once. Pure."""
 
 import enum
 from collections.abc import Iterable
@@ -6,27 +6,29 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 CLOCK_BACK = timedelta(hours=1)
-"""A clock may be so far behind what it has shown before: more than it is ever stepped."""
+"""How far the clock may be behind a time on record: more than clocks are ever stepped."""
 
 CLOCK_AHEAD = timedelta(days=7)
-"""After a longer silence nobody can tell a long holiday from a clock that has jumped."""
+"""After longer without a sweep, a long break cannot be told from a clock that jumped."""
 
 LONG_SILENCE = timedelta(days=30)
-"""After so long nothing at all goes without somebody's word, however little it is."""
+"""After longer without a sweep, nothing is deleted without confirmation, however little it is."""
 
 SET_FORWARD = timedelta(days=1)
-"""So far a clock may run ahead of the machine's own time since the first sweep after its start. That goes on while a
-virtual machine does not, so a little is no sign of anything."""
+"""How far the clock may gain on the machine's uptime since the first sweep after its boot.
+
+The uptime stops while a virtual machine is suspended, so a small difference means nothing.
+"""
 
 MANY = 50
-"""So many recordings may go in a day however small the vault is."""
+"""Recordings that may be deleted in a day however small the vault is."""
 
 NATURAL_DAYS = 3
-"""So many days' recordings may go in a day: after a weekend without a sweep."""
+"""The recordings of so many days may be deleted in one: after a weekend without a sweep."""
 
 
 class Stop(enum.StrEnum):
-    """Why a sweep does not delete anything until somebody has looked."""
+    """Why a sweep deletes nothing until people decide."""
 
     CLOCK = "clock"
     SHARE = "share"
@@ -35,18 +37,18 @@ class Stop(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoppedSweep:
-    """A sweep must not go on; the sentence says why and what to do."""
+    """A sweep that must not go on; the sentence says why and what to do."""
 
     why: Stop
     sentence: str
 
 
 def clock_stop(now: datetime, seen: Iterable[datetime | None]) -> StoppedSweep | None:
-    """Return why a clock cannot be believed, or None.
+    """Return why the clock is implausible, or None.
 
     Args:
-        now: What it says, aware.
-        seen: Moments that lie in the past for certain: of the last sweep, the newest call, the newest audit entry.
+        now: The clock's time, aware.
+        seen: Moments that are certainly in the past: the last sweep, the newest call, the newest audit entry.
     """
     newest = max((moment for moment in seen if moment is not None), default=None)
     if newest is None or now >= newest - CLOCK_BACK:
@@ -54,31 +56,31 @@ def clock_stop(now: datetime, seen: Iterable[datetime | None]) -> StoppedSweep |
     return StoppedSweep(
         why=Stop.CLOCK,
         sentence=f"the clock says {now:%Y-%m-%d %H:%M} UTC, but this recorder has seen {newest:%Y-%m-%d %H:%M} "
-        "already: set the clock right; if it was wrong then, two people say so, one the data protection officer or the "
-        "deputy and neither of ICT: `recorder retention confirm-clock --as NAME`",
+        "already: set the clock right. If it was wrong then, two people confirm that, one of them the data protection "
+        "officer or the deputy and neither of ICT: `recorder retention confirm-clock --as NAME`",
     )
 
 
 _LOOK = (
-    "Look at the clock and at `recorder retention --dry-run`; once two people have said "
+    "Check the clock and `recorder retention --dry-run`. Due data is deleted once two people have confirmed with "
     "`recorder retention run --confirm-share --as NAME`, one of them the data protection officer or the deputy and "
-    "neither of ICT, what is due is deleted"
+    "neither of ICT"
 )
 
 
 def forward_stop(ahead: timedelta, *, due: int) -> StoppedSweep | None:
-    """Return why a clock that was set forward, in one step or in many, must not have anything deleted, or None.
+    """Return why nothing may be deleted because the clock was set forward, in one step or many; or None.
 
     Args:
-        ahead: How far it went ahead of the machine's own time.
-        due: Recordings, and what else there is, that would go now.
+        ahead: How far it gained on the machine's uptime.
+        due: Recordings and other items that would be deleted now.
     """
     if ahead <= SET_FORWARD or not due:
         return None
     return StoppedSweep(
         why=Stop.SHARE,
         sentence=f"the clock was set forward by {ahead.total_seconds() / 3600:.0f} h while this machine ran, and {due} "
-        f"records are due by it. {_LOOK}",
+        f"records are due because of that. {_LOOK}",
     )
 
 
@@ -92,16 +94,17 @@ def share_stop(
     shortest_days: int,
     silence: timedelta | None,
 ) -> StoppedSweep | None:
-    """Return why so much must not go without somebody's word, or None.
+    """Return why so much must not be deleted without confirmation, or None.
 
     Args:
-        due: Recordings that would go now.
-        others: What else would: rows, texts, decisions, tombstones.
-        gone_today: Recordings that went in the 24 hours before.
+        due: Recordings that would be deleted now.
+        others: Other items that would be: rows, texts, decisions, tombstones.
+        gone_today: Recordings deleted in the 24 hours before.
         kept: Recordings in the vault now.
-        most_share: Percent of the vault that may go in a day.
-        shortest_days: The shortest period in force: its natural share of some days may go whatever ``most_share`` is.
-        silence: Since the last sweep; None if there was none.
+        most_share: Percentage of the vault that may be deleted in a day.
+        shortest_days: The shortest period in force: the share of `NATURAL_DAYS` of it may be deleted whatever
+            ``most_share``.
+        silence: Time since the last sweep; None if there was none.
     """
     if silence is not None and silence > LONG_SILENCE and due + others:
         return StoppedSweep(

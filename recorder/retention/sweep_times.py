@@ -1,22 +1,22 @@
-"""When the next sweep is due, and how long one may be missing before somebody has to look. Pure."""
+"""When the next sweep is due, and after how long a missing one raises an alarm. Pure."""
 
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 AFTER_START = timedelta(minutes=5)
 OVERDUE = timedelta(days=3)
-"""After so long without a sweep that ended well somebody has to look."""
+"""Time without a successful sweep after which there is an alarm."""
 
 
 def next_sweep(now: datetime, last: datetime | None, *, at: time, zone: ZoneInfo, jitter: timedelta) -> datetime:
-    """Return when to sweep next: each day at a time of the site's own clock, and soon where a day was left out.
+    """Return when to sweep next: daily at a local time of the site, or soon if a day was missed.
 
     Args:
         now: Aware.
-        last: The last sweep that ended well.
+        last: The last successful sweep.
         at: Time of day in ``zone``.
         zone: The site's.
-        jitter: Added, so that not every recorder of a council does so at once.
+        jitter: Added, so that a council's recorders do not all sweep at once.
     """
     if last is None or now - last > timedelta(hours=25) + jitter:
         return soon(now, jitter=jitter)
@@ -26,5 +26,5 @@ def next_sweep(now: datetime, last: datetime | None, *, at: time, zone: ZoneInfo
 
 
 def soon(now: datetime, *, jitter: timedelta) -> datetime:
-    """Return when to sweep where one was left out or cut off: not in the very moment in which everything starts."""
+    """Return when to sweep if a sweep was missed or interrupted: not right at the start, when everything starts."""
     return now + AFTER_START + jitter / 4

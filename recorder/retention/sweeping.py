@@ -1,7 +1,7 @@
-"""Has the retention sweep run by itself: each day, at a time of the site's own clock, in a process of its own.
+"""Starts the retention sweep daily, at a local time of the site, in a process of its own.
 
-One thread of the daemon, which only waits. It trusts the clock no further than to start a sweep: whether anything may
-be deleted is decided by the sweep.
+One thread of the daemon, which only waits. It uses the clock only to start a sweep; the sweep decides whether anything
+may be deleted.
 """
 
 import logging
@@ -28,19 +28,19 @@ from recorder.retention.sweep_times import next_sweep, soon
 _log = logging.getLogger(__name__)
 
 LOOK_S = 30.0
-"""How often the clock is looked at: it may be stepped."""
+"""How often the clock is checked, seconds: it may be stepped."""
 MOST_JITTER = timedelta(hours=1)
 RETRY = timedelta(minutes=30)
-"""After a sweep that failed, or was killed."""
+"""Delay after a sweep that failed or was killed."""
 BUSY_RETRY = timedelta(minutes=5)
 END_S = 5.0
 _POLL_S = 0.1
 _FARTHEST = timedelta(hours=38)
-"""No sweep is farther away, for none follows within 12 hours of another: if it is, the clock was stepped back."""
+"""The next sweep is never farther away than this, unless the clock was stepped back."""
 
 
 class Child(Protocol):
-    """A sweep that is running; `subprocess.Popen` is the real one."""
+    """A running sweep; `subprocess.Popen` in production."""
 
     def poll(self) -> int | None:
         """Return the exit code, or None while it runs."""
@@ -56,8 +56,8 @@ class Child(Protocol):
 
 
 def start_sweep(home: Home) -> Child:
-    """Start a sweep as a process of its own, which an end of this one by the terminal does not reach."""
-    return subprocess.Popen(  # noqa: S603 - ourselves
+    """Start a sweep as a process of its own, in its own session, so that terminal signals do not reach it."""
+    return subprocess.Popen(  # noqa: S603 - our own module
         [sys.executable, "-m", "recorder.retention.sweep_process", str(home.root)],
         env=wiping_environment(os.environ),
         stdin=subprocess.DEVNULL,
@@ -66,15 +66,16 @@ def start_sweep(home: Home) -> Child:
 
 
 class Sweeping:
-    """Starts sweeps when they are due, and knows how the last one ended.
+    """Starts sweeps when they are due, and reports how the last one ended.
 
     Args:
-        home: What is swept.
+        home: The home to sweep.
         config: Returns the configuration in force.
         now: The clock, UTC.
-        jitter: How much later than configured, so that not all recorders of a council sweep at once; None is by chance.
-        look_s: How often the clock is looked at.
-        start: Starts one.
+        jitter: Delay after the configured time, so that a council's recorders do not all sweep at once; None for
+            random.
+        look_s: How often the clock is checked, seconds.
+        start: Starts a sweep.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class Sweeping:
         self._due: datetime | None = None
         self._planned_for: tuple[str, str] | None = None
         self._unsaid = ""
-        """How the last sweep ended that could not leave a word itself."""
+        """How the last sweep ended, if it could not store that itself."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._go_on, name="sweeping", daemon=True)
 
@@ -106,7 +107,7 @@ class Sweeping:
         self._thread.start()
 
     def close(self) -> None:
-        """End; a sweep that is running is cut off, and the next one goes on."""
+        """End; a running sweep is interrupted, and the next one goes on."""
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(2 * END_S)
@@ -117,7 +118,7 @@ class Sweeping:
         since = min(self._since, now)
         alarms = alarms_of(state, now, since=since)
         is_swept = state is not None and state.last_success is not None and "retention_overdue" not in alarms
-        if is_swept and not sweeps_people(self._config()):  # the console follows a sweep that ended well
+        if is_swept and not sweeps_people(self._config()):  # the console's part follows a successful sweep
             alarms |= people_expiry.alarms_of(self._home.state, now, since=since)
         due = None if self._due is None else self._due.isoformat().replace("+00:00", "Z")
         return {
@@ -139,8 +140,8 @@ class Sweeping:
         while not self._stopping.wait(self._look_s):
             try:
                 self._look()
-            except Exception:  # noqa: BLE001 - whatever it is, what is due must go some day
-                _log.exception("the retention sweep could not be started; it is tried again")
+            except Exception:  # noqa: BLE001 - due data must be deleted in the end
+                _log.exception("Starting the retention sweep failed; retrying")
                 self._due = self._now() + RETRY
 
     def _look(self) -> None:
@@ -148,7 +149,7 @@ class Sweeping:
         planned_for = (config.retention.sweep_at, config.site.timezone)
         if self._due is None or self._due - now > _FARTHEST or planned_for != self._planned_for:
             self._due, self._planned_for = self._first(now, config), planned_for
-            _log.info("the next retention sweep is at %s", f"{self._due:%Y-%m-%d %H:%M} UTC")
+            _log.info("Next retention sweep at %s", f"{self._due:%Y-%m-%d %H:%M} UTC")
         if now >= self._due:
             code = self._sweep()
             if code is not None:
@@ -167,17 +168,17 @@ class Sweeping:
     def _after(self, code: int) -> datetime:
         now = self._now()
         if code != BUSY:
-            self._unsaid = "" if code in (DONE, STOPPED) else f"the sweep ended with code {code}; the log says why"
+            self._unsaid = "" if code in (DONE, STOPPED) else f"the sweep ended with exit code {code}; see the log"
         if code in (DONE, STOPPED):
             return self._next(now, now, self._config())
         if code == BUSY:
             return now + BUSY_RETRY
         if code < 0:
-            _log.error("the retention sweep was ended by signal %d; it is tried again", -code)
+            _log.error("The retention sweep was ended by signal %d; retrying", -code)
         return now + RETRY
 
     def _sweep(self) -> int | None:
-        """Sweep and return the exit code; None if we are told to stop first."""
+        """Sweep and return the exit code; None if stopped first."""
         child = self._start(self._home)
         while (code := child.poll()) is None:
             if self._stopping.wait(_POLL_S):

@@ -60,7 +60,7 @@ def test_a_restriction_from_the_request_to_its_lifting(shell: Shell) -> None:
     recording = shell.record("000001")
     lead, dpo = Caseworker(shell, LEAD), Caseworker(shell, ADMIN)
     asked = ("rights", "ask", recording, "--right", "restriction", "--requester", "J. Doe", *WHY)
-    assert "Say on which ground" in lead.refused(*asked)
+    assert "Give the ground" in lead.refused(*asked)
     assert "role" in Caseworker(shell, "olive").refused(*asked, "--ground", "accuracy")
     claim = lead.document(*asked, "--ground", "accuracy", "--case", "C-1", "--on", "2026-11-02")
     assert (claim["recording"], claim["right"], claim["state"]) == (recording, "restriction", "asked")
@@ -69,17 +69,17 @@ def test_a_restriction_from_the_request_to_its_lifting(shell: Shell) -> None:
     assert "restricted" in shell.fails(recording), "nobody copies it from the moment at which it was asked"
     assert [row["id"] for row in dpo.document("rights", "list")] == [one]
     assert "J. Doe" in lead.run("rights", "letter", one, "acknowledgement").stdout
-    assert "Whoever wrote a claim down does not decide it" in lead.refused("rights", "uphold", one, *WHY)
+    assert "You entered this request, so the deputy has to decide it" in lead.refused("rights", "uphold", one, *WHY)
     upheld = dpo.document("rights", "uphold", one, *WHY)
     assert (upheld["state"], upheld["decided_by"]) == ("upheld", ADMIN)
     assert "J. Doe" in dpo.run("rights", "letter", one, "decision").stdout
-    assert "Say on which ground" in dpo.refused("rights", "allow-use", one, "--days", "3", *WHY)
+    assert "Give the ground for using it" in dpo.refused("rights", "allow-use", one, "--days", "3", *WHY)
     allowed = dpo.run("rights", "allow-use", one, "--days", "3", "--ground", "consent", *WHY)
     assert (allowed.returncode, f"{recording} may be used until" in allowed.stderr) == (0, True)
     assert shell.made(recording, "-o", str(shell.folder / "allowed.wav"))["sha256"]
     lifted = dpo.run("rights", "lift", one, *WHY)
     assert (lifted.returncode, f"claim {one} is lifted" in lifted.stderr) == (0, True)
-    assert "cannot happen now" in dpo.refused("rights", "uphold", one, *WHY)
+    assert "is not possible now" in dpo.refused("rights", "uphold", one, *WHY)
     assert dpo.document("rights", "list") == []
     assert [row["state"] for row in dpo.document("rights", "list", "--all")] == ["lifted"]
     first = [("claim.write.refused", "olive"), ("claim.asked", LEAD), ("claim.view", ADMIN)]
@@ -98,7 +98,7 @@ def test_what_is_declined_takes_a_ground_and_what_is_withdrawn_does_not(
     lead, dpo = Caseworker(shell, LEAD), Caseworker(shell, ADMIN)
     asked = ("rights", "ask", recording, "--right", right, "--ground", ground, "--requester", "J. Doe", *WHY)
     first, second = lead.document(*asked)["id"], lead.document(*asked)["id"]
-    assert "Say on which ground it is declined" in dpo.refused("rights", "decline", first, *WHY)
+    assert "Give the ground for declining" in dpo.refused("rights", "decline", first, *WHY)
     assert dpo.document("rights", "decline", first, "--ground", refusal, *WHY)["state"] == "declined"
     assert lead.document("rights", "withdraw", second, *WHY)["state"] == "withdrawn"
     assert shell.made(recording, "-o", str(shell.folder / f"{right}.wav"))["sha256"], "it may be used again"

@@ -99,13 +99,13 @@ def test_a_second_person_confirms_on_the_page(console: Console, clock: Clock) ->
         assert lead.submit(f"/erasures/{order.id}/maybe").status_code == 404
         for reason in ("", "  ", "ok"):
             unsaid = lead.submit(f"/erasures/{order.id}/confirm", reason=reason)
-            assert (unsaid.status_code, "Say why it is to be erased for good" in unsaid.text) == (422, True)
+            assert (unsaid.status_code, "Say why it is to be erased permanently" in unsaid.text) == (422, True)
         done = lead.submit(f"/erasures/{order.id}/confirm", reason="yes")
         assert (done.status_code, done.headers["location"]) == (303, "/erasures")
         assert "Nothing waits" in lead.get("/erasures").text
         again = lead.submit(f"/erasures/{order.id}/confirm")
         assert again.status_code == 409
-        assert "does not wait" in again.text
+        assert "is not waiting" in again.text
     console.deps.eraser.carry_out_due()
     assert acts(console)[-1] == "erasure.done"
     assert console.deps.index.get(ID).recorded_s == 1.0

@@ -88,7 +88,7 @@ def test_three_people_one_of_whom_has_listened(console: Console, clock: Clock) -
         one = order(lead, to_s=2.0, third="revenues")
         assert "Say why" in refused(dpo.post(f"/api/erasures/{one}/confirm"), 422)
         assert confirm(dpo, one) == "waiting"
-        assert "approved already" in refused(dpo.post(f"/api/erasures/{one}/confirm", json={"reason": WHY}), 409)
+        assert "approved this already" in refused(dpo.post(f"/api/erasures/{one}/confirm", json={"reason": WHY}), 409)
         assert "listened" in refused(third.post(f"/api/erasures/{one}/confirm", json={"reason": WHY}), 409)
         assert lead.submit(f"/erasures/{one}/listen").status_code == 403, "not who ordered it"
         page = third.get("/erasures").text
@@ -131,9 +131,9 @@ def test_who_was_sent_a_part_or_had_no_time_has_not_listened(console: Console, c
         for wanted in (f"bytes=0-{size // 2}", f"bytes={size // 2}-"):  # as a player that seeks
             third.get(address, headers={"Range": wanted})
         is_heard(console, one, "revenues")
-        assert "is not over yet" in refused(third.post(f"/api/erasures/{one}/confirm", json={"reason": WHY}), 409)
+        assert "cannot have heard" in refused(third.post(f"/api/erasures/{one}/confirm", json={"reason": WHY}), 409)
         clock.time += timedelta(seconds=1.9)
-        assert "is not over yet" in refused(third.post(f"/api/erasures/{one}/confirm", json={"reason": WHY}), 409)
+        assert "cannot have heard" in refused(third.post(f"/api/erasures/{one}/confirm", json={"reason": WHY}), 409)
         clock.time += timedelta(seconds=0.1)
         assert confirm(third, one) == "confirmed"
 

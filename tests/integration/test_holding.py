@@ -228,7 +228,7 @@ def test_the_database_fails_in_between_and_the_hold_stands_later(
 ) -> None:
     with monkeypatch.context() as broken:
         broken.setattr(site.holds, "place", fails)
-        with refused(503, "by itself"):
+        with refused(503, "takes effect once the database answers"):
             place(site)
     assert table(site) == []
     settle_holds(site.home / "state", site.holds, site.audit)
@@ -279,7 +279,7 @@ def test_no_hold_slips_in_between_a_look_and_a_deletion(site: ErasureSite) -> No
 
 def test_of_a_held_recording_only_card_data_goes_and_only_by_the_dpo(site: ErasureSite) -> None:
     hold = place(site)
-    with refused(403, "held"):
+    with refused(403, "under a legal hold"):
         order_erasure(site.repos, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="tidying up")
     order = forgot_recording(site.repos, OLIVE, ID, span_s=(1.0, 2.0))
     assert order.state is ErasureState.WAITING
@@ -289,7 +289,7 @@ def test_of_a_held_recording_only_card_data_goes_and_only_by_the_dpo(site: Erasu
     decide_erasure(site.repos, DORA, order.id, confirm=True, reason="agreed")
     assert site.eraser.carry_out_due()[0].state is ErasureState.DONE
     release(site, LEA, hold)
-    with refused(403, "held"):
+    with refused(403, "under a legal hold"):
         order_erasure(site.repos, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="tidying up")
     site.now += timedelta(days=14)
     assert order_erasure(site.repos, LEA, ID, span_s=(3.0, 4.0), kind=OTHER, reason="tidying up")
@@ -301,7 +301,7 @@ def test_a_hold_between_order_and_carrying_out_stops_what_is_no_card_data(site: 
     place(site)
     before = site.snapshot()
     (failed,) = site.eraser.carry_out_due()
-    assert (failed.state, "held" in failed.problem) == (ErasureState.FAILED, True)
+    assert (failed.state, "under a legal hold" in failed.problem) == (ErasureState.FAILED, True)
     assert site.snapshot() == before
     decide_erasure(site.repos, DORA, order.id, confirm=False)
 
@@ -348,10 +348,10 @@ def test_a_hold_that_only_the_audit_log_has_stops_an_erasure_too(
     order = order_erasure(site.repos, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="caller wants it gone")
     decide_erasure(site.repos, DORA, order.id, confirm=True, reason="agreed")
     monkeypatch.setattr(site.holds, "place", fails)
-    with refused(503, "by itself"):
+    with refused(503, "takes effect once the database answers"):
         place(site)
     (failed,) = site.eraser.carry_out_due()
-    assert "held" in failed.problem
+    assert "under a legal hold" in failed.problem
     assert site.index.get(ID).holds == ("complaint",)
 
 

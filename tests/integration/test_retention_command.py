@@ -185,7 +185,7 @@ def test_a_share_that_is_too_large_waits_for_a_person(shell: Shell) -> None:
         assert "ICT runs sweeps" in shell.run("run", "--confirm-share", by=one, code=1)[1]
     assert "role" in shell.run("run", "--confirm-share", by="mona", code=1)[1]
     assert shell.json("run", "--confirm-share", by="lena")["is_enough"] is False
-    assert "somebody else has to" in shell.run("run", "--confirm-share", by="lena", code=1)[1]
+    assert "a second person has to" in shell.run("run", "--confirm-share", by="lena", code=1)[1]
     assert "data protection officer or the deputy" in shell.run("run", "--confirm-share", by="lea", code=1)[1]
     shell.run("run", by="ida", code=1)
     assert is_there(shell.home, due), "of one person's word nothing goes"
@@ -200,7 +200,7 @@ def test_the_deputy_and_somebody_else_let_a_sweep_go_on(shell: Shell) -> None:
     due, _ = add_recording(shell.home, 91 * DAY, 1), add_recording(shell.home, 10 * DAY, 2)
     shell.home.appoint_deputy("lea")
     assert shell.json("run", "--confirm-share", by="lea")["is_enough"] is False
-    assert "somebody else has to" in shell.run("run", "--confirm-share", by="lea", code=1)[1]
+    assert "a second person has to" in shell.run("run", "--confirm-share", by="lea", code=1)[1]
     assert shell.json("run", "--confirm-share", by="lena")["counts"]["recordings"] == 1
     assert not is_there(shell.home, due)
 

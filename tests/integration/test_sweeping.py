@@ -63,7 +63,7 @@ def test_the_daemon_sweeps_by_itself_and_says_what_is_wrong(home: RecorderHome) 
     assert health["alarms"] == {"retention_stopped": 1}
     assert "recorder reconcile" in health["retention"]["stopped"]
     assert home.stop() == 0
-    assert home.said.count("the next retention sweep is at") == 1
+    assert home.said.count("Next retention sweep at") == 1
 
 
 def test_a_sweep_that_is_killed_is_an_alarm_in_the_log_and_goes_on(
