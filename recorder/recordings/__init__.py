@@ -1,1 +1,1 @@
-"""Finished calls: their rows and files, recovery, reindex, fsck, verification, packing, and opening a home."""
+"""Finished calls: rows and files, recovery, reindex, fsck, verification, archiving, and opening a home."""

@@ -1,9 +1,8 @@
-"""Whether index, audit log and states belong together, and the mark that stops the sweep until the DPO has looked.
+"""Checks that index, audit log and states belong together, and holds the mark that stops the sweep if they do not.
 
-Each carries a number that goes up in all of them at every start and every sweep. One that carries another number than
-the rest was restored from a backup, or made anew: then it may lack holds, deletions or calls, and nothing may be
-deleted on its word. If all three come from one backup nothing here can tell; heads of the audit log that were anchored
-elsewhere can.
+Each of the three carries a number that goes up in all of them at every start and every sweep. One with a different
+number was restored from a backup, or made anew. It may lack holds, deletions or calls, so nothing may be deleted on its
+word. If all three come from one backup this check cannot tell; anchored heads of the audit log can.
 """
 
 import json
@@ -23,23 +22,23 @@ from storage.errors import StorageError
 from storage.rows import time_from_json, time_to_json
 
 MARK = "reconcile"
-"""Name of the mark in ``state``; `recorder.retention.sweep` stops at it."""
+"""Name of the mark in ``state``; `recorder.retention.sweep` stops while it exists."""
 NUMBERS = "agreement.json"
-"""Name of the states' own copy of the number."""
+"""Name of the file with the states' number."""
 LOCK = "agreement.lock"
 NOTED, DOUBTED = "index.noted", "index.doubted"
-"""Acts of the audit log: all agreed; they do not, and the sweep waits."""
+"""Acts of the audit log: the numbers agreed; they did not, and the sweep waits."""
 _BY = "recorder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """Why the sweep waits.
+    """Why the sweep waits for the data protection officer.
 
     Attributes:
-        since: From when on; None if that cannot be read any more.
+        since: Since when; None if that cannot be read.
         why: Sentences.
-        facts: What the rebuilding of the index found, JSON-able.
+        facts: Findings of a reindex, JSON values.
     """
 
     since: datetime | None
@@ -48,18 +47,18 @@ class Mark:
 
 
 def read_mark(state: Path) -> Mark | None:
-    """Return the mark of a home's folder of states, or None; one that cannot be read is one all the same."""
+    """Return the mark in a home's folder of states, or None. An unreadable mark counts too."""
     try:
         found = json.loads((state / MARK).read_bytes())
         return Mark(since=time_from_json(found["since"]), why=tuple(found["why"]), facts=found["facts"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
-        return Mark(since=None, why=("the mark is there; what it said cannot be read",))
+        return Mark(since=None, why=("the mark exists, but its reasons cannot be read",))
 
 
 def set_mark(state: Path, now: datetime, why: Sequence[str], facts: Mapping[str, Any] | None = None) -> Mark:
-    """Have the sweep wait, durably; what an earlier mark said stays.
+    """Make the sweep wait, durably; reasons of an earlier mark are kept.
 
     Raises:
         OSError: It cannot be written.
@@ -76,17 +75,17 @@ def set_mark(state: Path, now: datetime, why: Sequence[str], facts: Mapping[str,
 
 
 def look(state: Path, database: Database, audit: AuditLog, now: datetime, *, is_noted: bool = True) -> Mark | None:
-    """Compare, and have the sweep wait if they do not belong together; else count on.
+    """Compare the numbers. If they differ, make the sweep wait; if they agree, raise them.
 
     Args:
         state: The home's folder of states.
         database: The index.
         audit: The audit log.
         now: Aware.
-        is_noted: Count on where all agree; else only look.
+        is_noted: Raise the numbers if they agree; otherwise only compare.
 
     Returns:
-        The mark, an older one too, or None: all is well.
+        The mark, also an older one, or None if all is well.
 
     Raises:
         StorageError, OSError: One of them cannot be read or written.
@@ -105,7 +104,7 @@ def look(state: Path, database: Database, audit: AuditLog, now: datetime, *, is_
 
 
 def agree(state: Path, database: Database, audit: AuditLog) -> None:
-    """Make all three carry one new number and take the mark away: somebody has looked.
+    """Give all three one new number and remove the mark, because the data protection officer has decided.
 
     Raises:
         StorageError, OSError: One of them cannot be written; do it again.
@@ -116,7 +115,7 @@ def agree(state: Path, database: Database, audit: AuditLog) -> None:
 
 
 def differences(state: Path, database: Database, audit: AuditLog) -> list[str]:
-    """Return why the three do not belong together, sentences; nothing is changed.
+    """Return why the three do not belong together, as sentences; changes nothing.
 
     Raises:
         StorageError, OSError: One of them cannot be read.
@@ -125,7 +124,7 @@ def differences(state: Path, database: Database, audit: AuditLog) -> list[str]:
 
 
 def _count_on(numbers: "_Numbers", state: Path, database: Database, audit: AuditLog) -> None:
-    """Write the next number into all: the states know both, so that a kill in between is no difference."""
+    """Write the next number to all three. The states hold both meanwhile, so an interruption makes no difference."""
     count = max((*numbers.states, numbers.index or 0, numbers.log or 0)) + 1
     make_folder(state)
     passing = [one for one in (numbers.index, numbers.log) if one is not None]
@@ -137,7 +136,7 @@ def _count_on(numbers: "_Numbers", state: Path, database: Database, audit: Audit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Numbers:
-    """The number as each carries it; the states' are two while it goes up."""
+    """The number in each of the three; the states hold two while it goes up."""
 
     states: tuple[int, ...]
     index: int | None
@@ -155,7 +154,7 @@ class _Numbers:
     def differences(self) -> list[str]:
         if not self.states:
             if self.index is None and self.log is None:
-                return []  # a new home, or one of an older program
+                return []  # a new home, or one from an older version
             return ["state/agreement.json is missing: state/ was lost, or restored from elsewhere"]
         named = (("index", self.index), ("audit log", self.log))
         return [sentence for name, number in named if (sentence := self._difference(name, number))]
@@ -164,7 +163,7 @@ class _Numbers:
         if number in self.states:
             return ""
         if number is None:
-            return f"the {name} is new, the rest is not: the old one was lost"
+            return f"the {name} is new, but the rest is not: the old one was lost"
         if number < min(self.states):
             return f"the {name} is older than the rest: it was restored from a backup"
         return f"state/ is older than the {name}: it was restored from a backup"
@@ -177,4 +176,4 @@ def _states(path: Path) -> tuple[int, ...]:
     except FileNotFoundError:
         return ()
     except (ValueError, TypeError) as error:
-        raise StorageError(f"{path} cannot be read: remove it, and the next start has the DPO look") from error
+        raise StorageError(f"{path} cannot be read: remove it, and the next start asks the DPO to decide") from error

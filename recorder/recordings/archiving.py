@@ -1,7 +1,8 @@
-"""Packs finished recordings that are old enough, on the key holder, by the rule of ``[archive]``.
+"""Compresses finished recordings that are old enough, on the key holder, by the rule of ``[archive]``.
 
-What is held, locked by an order to erase, or archived already is left alone. One recording at a time, each under the
-lock that erasing and the sweep take too, so that neither waits for long. It may be killed anywhere, and run again.
+Recordings that are held, locked by an order to erase, or archived already are skipped. Each recording is done alone
+under the lock that erasing and the sweep also take, so neither waits for long. The run may be interrupted anywhere and
+started again.
 """
 
 import logging
@@ -33,12 +34,12 @@ from storage.vault import Vault
 _log = logging.getLogger(__name__)
 
 Progress = Callable[[float, float], None]
-"""Called with recordings done and in all."""
+"""Called with the number of recordings done and the total."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueToPack:
-    """What the rule is about to pack: how many recordings, and their bytes now."""
+    """Recordings due to be archived: their number, and their bytes now."""
 
     recordings: int
     bytes: int
@@ -46,12 +47,12 @@ class DueToPack:
 
 @dataclass(slots=True, kw_only=True)
 class Packed:
-    """What one run did.
+    """The results of one run.
 
     Attributes:
-        recordings: That were packed.
-        bytes_before: Of their containers.
-        bytes_after: Likewise.
+        recordings: Number that were archived.
+        bytes_before: Bytes of their containers before.
+        bytes_after: Bytes of their containers after.
         problems: Sentences.
     """
 
@@ -63,17 +64,17 @@ class Packed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archiver:
-    """Whoever has the private keys.
+    """Archives recordings, on the machine with the private keys.
 
     Attributes:
-        vault: Where recordings lie.
+        vault: Recordings.
         keys: The private keys.
-        index: Recordings.
+        index: Rows of recordings.
         erasures: Orders to erase.
-        holds: Holds.
+        holds: Legal holds.
         audit: The audit log.
-        lock: A file; whoever holds its lock may change finished recordings.
-        rule: When, and in what.
+        lock: File lock of the process that may change finished recordings.
+        rule: After how long, and in which format.
         now: The clock, UTC.
     """
 
@@ -88,7 +89,7 @@ class Archiver:
     now: Callable[[], datetime]
 
     def due(self) -> DueToPack:
-        """Count what is due now; nothing is changed, and no private key is opened.
+        """Count what is due now, without changing anything or opening a private key.
 
         Raises:
             StorageError: The database does not answer.
@@ -100,18 +101,18 @@ class Archiver:
     def run(
         self, *, stopping: threading.Event | None = None, progress: Progress = lambda _done, _total: None
     ) -> Packed:
-        """Finish what a kill cut off, then pack what is due, oldest last.
+        """Finish interrupted archiving, then archive what is due, oldest last.
 
         Args:
-            stopping: Ends it between two recordings.
-            progress: Told how far it is.
+            stopping: Ends the run between two recordings.
+            progress: Called with the progress.
 
         Raises:
-            StorageError, OSError: Database or audit log do not answer; the rest comes later.
+            StorageError, OSError: Database or audit log failed; the next run goes on.
         """
         done = Packed()
         for path in self._cut_off():
-            self._attempt(RecordingId(path.stem), self._finish, done)  # held or not: what is begun must end
+            self._attempt(RecordingId(path.stem), self._finish, done)  # even if held: what has begun must end
         if self.rule.after_days is None:
             return done
         due = [row.id for row in self._candidates()]
@@ -131,7 +132,7 @@ class Archiver:
                 yield row
 
     def _cut_off(self) -> list[Path]:
-        """Return the new containers that a kill kept from their places; those of orders to erase are the eraser's."""
+        """Return new containers of interrupted archiving; those of orders to erase are the eraser's."""
         found = self.vault.root.glob("*/*/*/*/*.erasing")
         return [path for path in found if not self._has_order(RecordingId(path.stem))]
 
@@ -143,7 +144,7 @@ class Archiver:
         return any(map(is_open, self.erasures.of_recording(recording)))
 
     def _attempt(self, recording: RecordingId, act: Callable[[RecordingRow, Packed], None], done: Packed) -> None:
-        """Do something with one recording while nobody else may change it; what fails is a problem, and comes again."""
+        """Act on one recording while nobody else may change it; a failure is noted, and the next run tries again."""
         try:
             with locked(self.lock, wait=True), steady(self.lock.parent, self.holds, self.audit):
                 row = self.index.get(recording)
@@ -159,7 +160,7 @@ class Archiver:
         if row.archived is not None or row.path is None or not self._is_free(row.id):
             return
         if self._is_packed(self.vault.locate(row.path)):
-            self._file(row, self._told(row))  # a kill kept the row from the index
+            self._file(row, self._told(row))  # interrupted before the row was saved
             return
         now = archive(self.vault, self.keys, row, self.rule.format, at=self.now())
         self._file(row, now)
@@ -168,7 +169,7 @@ class Archiver:
         done.bytes_after += now.bytes or 0
 
     def _finish(self, row: RecordingRow, done: Packed) -> None:
-        """Bring a recording whose archiving was killed to the old state or to the new one."""
+        """Bring a recording whose archiving was interrupted to the old or the new state."""
         if row.path is None or self._has_order(row.id):
             return
         path = self.vault.locate(row.path)
@@ -179,8 +180,8 @@ class Archiver:
             done.recordings += 1
 
     def _told(self, row: RecordingRow) -> RecordingRow:
-        """Return the row as its container has it."""
-        assert row.path is not None, "it has a container"
+        """Return the row in the container."""
+        assert row.path is not None, "only recordings with a container are archived"
         return row_from_json(read_row(self.vault, self.vault.locate(row.path)))
 
     @staticmethod
@@ -189,8 +190,8 @@ class Archiver:
             return ContainerScan(file).prologue.version == ARCHIVE_VERSION
 
     def _file(self, before: RecordingRow, now: RecordingRow) -> None:
-        """Write down what was done, then save what it changed and nothing else."""
-        assert now.archived is not None, "it was just archived"
+        """Write the audit entry, then save only the fields that changed."""
+        assert now.archived is not None, "the row is that of the archived container"
         self.audit.append(
             act="recording.archived",
             actor=RECORDER,
@@ -198,4 +199,4 @@ class Archiver:
             details={**archived_to_json(now.archived), "sha256": now.sha256, "bytes": now.bytes},
         )
         self.index.save(replace(self.index.get(before.id), archived=now.archived, sha256=now.sha256, bytes=now.bytes))
-        _log.info("recording %s is archived as %s", now.id, now.archived.format)
+        _log.info("recording %s: archived as %s", now.id, now.archived.format)

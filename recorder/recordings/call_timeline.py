@@ -1,4 +1,4 @@
-"""Who had a call when, and what became of its recording, step by step out of its row. Pure."""
+"""Builds the timeline of a call from its row: who had the call when, and what happened to its recording. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from storage.types import NoticeProof, RecordingRow, Segment, SegmentKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEvent:
-    """One step of a call.
+    """One event of a call.
 
     Attributes:
-        at: When, UTC; None where it is not known.
-        what: What happened: a sentence without its full stop.
+        at: When, UTC; None if unknown.
+        what: A sentence without its full stop.
         at_s: Position in the recording, seconds; None before it began.
     """
 
@@ -38,7 +38,7 @@ _BEGINS = {
 
 
 def timeline_of(row: RecordingRow) -> list[TimelineEvent]:
-    """Return the steps of a call, in order."""
+    """Return the events of a call, in order."""
     steps = [*_notice(row.notice), *_spans(row), *_others(row)]
     if row.ended_at is not None:
         ending = f"The call ended: {str(row.outcome).replace('_', ' ')}"
@@ -66,7 +66,7 @@ def _spans(row: RecordingRow) -> Iterator[TimelineEvent]:
     whose = _Whose()
     for span in row.segments:
         if span.kind is SegmentKind.SILENCED:
-            continue  # recording went on; how long its digits were, the segments say
+            continue  # recording went on
         for what in (*_handover(before, whose, span), *_recording(before, span)):
             yield TimelineEvent(at=row.started_at + timedelta(seconds=span.start_s), what=what, at_s=span.start_s)
         before, whose = span, whose.after(span)
@@ -74,25 +74,25 @@ def _spans(row: RecordingRow) -> Iterator[TimelineEvent]:
 
 @dataclass(frozen=True, slots=True)
 class _Whose:
-    """Who had the call last, as far as the spans so far say it: an erased span, or one without an officer, does not."""
+    """Who last had the call, according to the spans so far. Erased spans and spans without an officer say nothing."""
 
     operator: str = ""
     extension: str = ""
 
     def is_other(self, span: Segment) -> bool:
-        """Tell whether a span names somebody else; an officer who is not known is nobody else."""
+        """Tell whether a span names a different officer; an unknown officer is not different."""
         has_moved = "" not in (self.extension, span.extension) and self.extension != span.extension
         return has_moved or ("" not in (self.operator, span.operator) and self.operator != span.operator)
 
     def after(self, span: Segment) -> "_Whose":
-        """Return who has the call once a span has begun."""
+        """Return who has the call after a span has begun."""
         if self.is_other(span):
             return _Whose(span.operator, span.extension)
         return _Whose(span.operator or self.operator, span.extension or self.extension)
 
 
 def _handover(before: Segment | None, whose: _Whose, span: Segment) -> Iterator[str]:
-    """Yield who has the call now, where that is new."""
+    """Yield a sentence on who has the call now, if that is new."""
     who = _who(span)
     if before is None:
         yield f"Joined to {who}" if who else "Joined"
@@ -105,7 +105,7 @@ def _handover(before: Segment | None, whose: _Whose, span: Segment) -> Iterator[
 
 
 def _recording(before: Segment | None, span: Segment) -> Iterator[str]:
-    """Yield what becomes of the recording, where that is new."""
+    """Yield a sentence on what happens to the recording, if that is new."""
     if before is None or before.kind is not span.kind:
         again = " again" if before is not None and span.kind is SegmentKind.RECORDING else ""
         reason = f" ({span.reason.replace('_', ' ').replace(',', ', ')})" if span.reason else ""
@@ -119,7 +119,7 @@ def _who(span: Segment) -> str:
 
 
 def _others(row: RecordingRow) -> Iterator[TimelineEvent]:
-    """Yield who came and went, as far as a SIPREC client said so."""
+    """Yield who joined and left, as far as a SIPREC client reported it."""
     for one in row.participants:
         name = one.name or one.number or one.address
         if one.joined_at is not None:

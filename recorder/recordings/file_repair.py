@@ -1,4 +1,4 @@
-"""Repairs files of a home: moved to where they belong or aside, their rights closed, a killed rewriting ended."""
+"""Repairs files of a home: moves them, closes their permissions, and ends interrupted rewrites."""
 
 import stat
 from dataclasses import dataclass, replace
@@ -23,14 +23,14 @@ from storage.vault import Vault
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileRepair:
-    """Repairs files of one home; each act returns what was done, or "": nothing.
+    """Repairs files of one home; each method returns what was done, or "" for nothing.
 
     Attributes:
         home: The recorder's home.
         config: Its configuration.
-        vault: Where containers lie.
+        vault: Containers.
         database: The index.
-        aside: Where files are kept that had to make room.
+        aside: Receives files that are moved out of the way.
     """
 
     home: Home
@@ -40,7 +40,7 @@ class FileRepair:
     aside: LostFound
 
     def put_right(self, finding: Finding) -> str:
-        """Move a container to where it belongs, and have its row say so."""
+        """Move a container to the folder where it belongs, and update its row."""
         path = self.home.root / finding.where
         with alone(self.home.erasing_lock, wait=True):
             row = row_of_container(self.vault, path, {})
@@ -60,26 +60,26 @@ class FileRepair:
         return f"moved to recordings/{where}"
 
     def move_aside(self, finding: Finding) -> str:
-        """Move a file into ``lost+found``; a second name of a file that has one is only taken away."""
+        """Move a file to ``lost+found``; of a file with two names, remove this one."""
         path = self.home.root / finding.where
         if finding.kind is Kind.TEMPORARY and path.stat().st_nlink > 1:
             path.unlink()
             sync_folder(path.parent)
-            return "its second name was taken away; the file is there under its own"
+            return "its second name was removed; the file is still there under its own"
         return f"moved to {self.aside.take(path, f'{finding.kind}: {finding.what}')}"
 
     def close_rights(self, finding: Finding) -> str:
-        """Take the rights of others away, and of the group where the folder is not shared."""
+        """Remove the permissions of others, and of the group if the folder is not shared."""
         path = self.home.root / finding.where
         mode = path.stat().st_mode
         may_not = forbidden_in(self.home, path)
         if not mode & may_not:
-            return ""  # it is another user's
+            return ""  # the owner is wrong, not the mode
         path.chmod(stat.S_IMODE(mode) & ~may_not)
         return f"its mode is {stat.S_IMODE(mode) & ~may_not:04o}"
 
     def finish_erasing(self, finding: Finding) -> str:
-        """Bring a recording whose rewriting was killed to the old or the new state, where the private key is."""
+        """Bring a recording whose rewrite was interrupted to the old or the new state; takes the private key."""
         path = (self.home.root / finding.where).with_suffix(REC)
         with alone(self.home.erasing_lock, wait=True):
             try:

@@ -1,4 +1,4 @@
-"""How findings of fsck name what lies in a home."""
+"""Paths in the findings of fsck."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from storage.fsck import Finding, Kind
 
 REC, PART, ERASING = ".rec", ".part", ".erasing"
 SETTLED_S = 24 * 3600.0
-"""A key may be so old before there must be a file that it opens; a temporary file, before it is a left-over."""
+"""Age up to which a key needs no file yet, and a temporary file is no left-over, seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """The files of one home.
+    """Names and ages of the files of one home.
 
     Attributes:
         root: The home.
@@ -25,15 +25,15 @@ class Places:
     now: Callable[[], datetime]
 
     def finding(self, kind: Kind, path: Path, what: str, recording: str = "") -> Finding:
-        """Return what is wrong with a file."""
+        """Return a finding about a file."""
         return Finding(kind=kind, where=self.where(path), what=what, recording=recording)
 
     def where(self, path: Path) -> str:
-        """Return how a file of the home is named."""
+        """Return the path of a file relative to the home."""
         return path.relative_to(self.root).as_posix()
 
     def age_s(self, path: Path) -> float:
-        """Return for how long a file has not been changed, seconds; 0 of one that is gone."""
+        """Return how long a file has been unchanged, seconds; 0 if it is gone."""
         try:
             return self.now().timestamp() - path.lstat().st_mtime
         except FileNotFoundError:
@@ -41,5 +41,5 @@ class Places:
 
 
 def deleted(recording: str, where: str, what: str) -> Finding:
-    """Return that something of a recording is there which was deleted."""
+    """Return the finding that something of a deleted recording exists."""
     return Finding(kind=Kind.DELETED, where=where, what=what, recording=recording)

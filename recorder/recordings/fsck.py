@@ -1,7 +1,7 @@
-"""Compares the files of a home with its index, its keys and its audit log, and names what does not fit. Reads only.
+"""Compares the files of a home with its index, keys and audit log, and reports differences. Reads only.
 
-Both sides are read in order, a day at a time: memory grows with the busiest day and with what is wrong, not with the
-number of recordings. Works beside a running daemon: what may just be happening is no finding. Needs no private key.
+Both sides are read in order, a day at a time, so memory grows with the busiest day and the number of findings, not with
+the number of recordings. It may run beside a daemon: changes in progress are no findings. It needs no private key.
 """
 
 from collections import Counter
@@ -24,17 +24,17 @@ from storage.vault import Vault
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checker:
-    """Looks one home over.
+    """Checks one home.
 
     Attributes:
         home: The recorder's home.
-        vault: Where containers lie.
+        vault: Containers.
         database: The index.
         audit: The audit log.
         now: The clock, UTC.
-        is_live: A daemon is running: what it has open is no left-over.
-        is_quick: Do not read containers through: what they say of themselves, and their digests, are not compared.
-        counts: Gets how many rows, containers and sealed keys were looked at.
+        is_live: A daemon is running, so its open files are no left-overs.
+        is_quick: Do not read containers, so their rows and digests are not compared.
+        counts: Receives the numbers of rows, containers and sealed keys that were checked.
     """
 
     home: Home
@@ -47,11 +47,11 @@ class Checker:
     counts: Counter[str] = field(default_factory=Counter)
 
     def findings(self, progress: Progress = lambda _done, _total: None, total: int = 0) -> Iterator[Finding]:
-        """Yield what is wrong, as it is found.
+        """Yield findings as they are made.
 
         Args:
-            progress: Told how far it is.
-            total: How many containers there are, for ``progress``.
+            progress: Called with the progress.
+            total: Number of containers, for ``progress``.
 
         Raises:
             StorageError, OSError: Database, audit log or disk cannot be read.
@@ -75,8 +75,8 @@ class Checker:
 
     def _differences(self) -> list[str]:
         if read_mark(self.home.state) is not None:
-            return []  # the DPO is asked already
+            return []  # the DPO has been asked already
         try:
             return differences(self.home.state, self.database, self.audit)
         except AuditUnavailableError:
-            return []  # a line is no entry: the check of the log names it
+            return []  # a damaged line, which the check of the log reports

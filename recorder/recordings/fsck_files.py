@@ -1,4 +1,4 @@
-"""Looks for sealed keys that open nothing, for files that no recorder makes, and for rights that are too wide."""
+"""Checks for sealed keys without a recording, foreign files, and file permissions that are too wide."""
 
 import os
 import stat
@@ -26,13 +26,13 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyCheck:
-    """Looks at the sealed keys of one home.
+    """Checks the sealed keys of one home.
 
     Attributes:
-        vault: Where they and containers lie.
+        vault: Keys and containers.
         database: The index.
-        places: Of the home.
-        counts: Gets how many were looked at.
+        places: Names of files.
+        counts: Receives the number of keys.
     """
 
     vault: Vault
@@ -41,7 +41,7 @@ class KeyCheck:
     counts: Counter[str]
 
     def findings(self) -> Iterator[Finding]:
-        """Yield sealed keys that open nothing; the files of keys are read in no order, some hundred at once."""
+        """Yield sealed keys that open nothing; the keys are read in no order, some hundred at a time."""
         rows, deletions = StoredRows(self.database), Deletions(self.database)
         for epoch in self.vault.sealed.epochs():
             for some in _in_parts(_files(self.places.root / "keys" / "sealed" / epoch)):
@@ -51,7 +51,7 @@ class KeyCheck:
                 gone = deletions.known(list(known.keys() ^ set(named.values())))
                 for path, recording in named.items():
                     if recording in gone:
-                        yield deleted(recording, self.places.where(path), "it was deleted, and its key is there")
+                        yield deleted(recording, self.places.where(path), "it was deleted, but its key is still there")
                     elif self._is_lone(path, recording, known.get(recording)):
                         what = "there is neither a file nor a row of its recording"
                         yield self.places.finding(Kind.LONE_KEY, path, what, recording)
@@ -65,16 +65,16 @@ class KeyCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileCheck:
-    """Looks at what lies in one home.
+    """Checks the files of one home.
 
     Attributes:
-        places: Of the home.
+        places: Names of files.
     """
 
     places: Places
 
     def findings(self) -> Iterator[Finding]:
-        """Yield what is wrong with files, whatever is in them."""
+        """Yield findings about files, whatever their contents."""
         for name in ("recordings", "keys", "audit", "state"):
             yield from self._walk(self.places.root / name, name)
         for path in sorted(Home(self.places.root).index.parent.glob("index.sqlite*")):
@@ -98,7 +98,7 @@ class FileCheck:
     def _unknown(self, path: Path, root: str) -> Iterator[Finding]:
         if path.name.startswith(".new-"):
             if self.places.age_s(path) >= SETTLED_S:
-                yield self.places.finding(Kind.TEMPORARY, path, "whoever wrote it was killed")
+                yield self.places.finding(Kind.TEMPORARY, path, "a write was interrupted and left it")
             return
         parts = path.relative_to(self.places.root).parts
         is_sealed = root == "keys" and parts[1] == "sealed"
@@ -110,7 +110,7 @@ class FileCheck:
         else:
             return
         if not is_known:
-            yield self.places.finding(Kind.UNKNOWN, path, "no recorder puts such a file there")
+            yield self.places.finding(Kind.UNKNOWN, path, "no recorder creates such a file there")
 
     def _rights(self, path: Path) -> Iterator[Finding]:
         try:
@@ -122,10 +122,10 @@ class FileCheck:
             yield self.places.finding(Kind.MODE, path, f"it belongs to user {found.st_uid}, not to {os.geteuid()}")
         elif found.st_mode & may_not:
             rights = f"{stat.S_IMODE(found.st_mode):04o}"
-            yield self.places.finding(Kind.MODE, path, f"its mode is {rights}: others may get at it")
+            yield self.places.finding(Kind.MODE, path, f"its mode is {rights}: others may open it")
 
     def _link(self, path: Path) -> Finding:
-        return self.places.finding(Kind.LINK, path, f"it is a link to {path.readlink()}; no recorder makes one")
+        return self.places.finding(Kind.LINK, path, f"it is a link to {path.readlink()}; no recorder creates links")
 
 
 def _files(folder: Path) -> Iterator[Path]:

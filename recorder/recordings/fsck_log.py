@@ -1,4 +1,4 @@
-"""Compares the audit log with itself, and the index with what it says of holds, claims, orders and deletions."""
+"""Checks the audit log itself, and compares the index with its holds, rights requests, orders and deletions."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -29,14 +29,14 @@ from storage.tombstones import DELETED, Deletions, tombstones_of
 from storage.types import RecordingId
 
 _JUST_NOW = timedelta(minutes=1)
-"""What is so young may be on its way from the log into the index."""
+"""Entries younger than this may not be in the index yet."""
 _MOST = 100_000
-"""Holds that are looked at: more than stand anywhere."""
+"""Limit on the holds that are checked, above any real number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogCheck:
-    """Looks at one audit log.
+    """Checks one audit log.
 
     Attributes:
         audit: The log.
@@ -51,7 +51,7 @@ class LogCheck:
     now: Callable[[], datetime]
 
     def findings(self) -> Iterator[Finding]:
-        """Yield what is wrong.
+        """Yield findings.
 
         Raises:
             StorageError, OSError: Database or audit log cannot be read.
@@ -67,7 +67,7 @@ class LogCheck:
         yield from self.deletions()
 
     def log(self) -> Iterator[Finding]:
-        """Yield where the log and its texts are not what was written."""
+        """Yield damage to the log and its texts."""
         state = self.audit.verify()
         where = "audit/audit.log"
         if state.bad is not None:
@@ -77,14 +77,14 @@ class LogCheck:
             yield Finding(kind=Kind.AUDIT, where="audit/texts.sqlite", what=sentence)
 
     def holds(self) -> Iterator[Finding]:
-        """Yield holds of which log and table say different things."""
+        """Yield holds on which log and table differ."""
         holds, now = Holds(self.database), self.now()
         for hold, _ in journalled(readable(self.audit, HOLD_ACTS)).values():
             if hold.state_at(now) is HoldState.OVER:
-                continue  # the table may have forgotten it
+                continue  # the table may have deleted it
             known = [one for one in holds.of_recording(hold.recording) if one.id == hold.id]
             if not known:
-                what = f"hold {hold.id} ({hold.kind}) is in the audit log, and not in the index"
+                what = f"hold {hold.id} ({hold.kind}) is in the audit log, but not in the index"
             elif known[0].state_at(now) is not hold.state_at(now) or known[0].kind is not hold.kind:
                 what = f"hold {hold.id}: the audit log says {hold.kind}, {hold.state_at(now)}; "
                 what += f"the index {known[0].kind}, {known[0].state_at(now)}"
@@ -93,9 +93,9 @@ class LogCheck:
             yield Finding(kind=Kind.HOLD, where=hold.recording, what=what, recording=hold.recording)
 
     def query_holds(self) -> Iterator[Finding]:
-        """Yield holds by search of which log and table say different things."""
+        """Yield holds by search on which log and table differ."""
         table, now = QueryHolds(self.database), self.now()
-        found = table.releases()  # before the log, which has each first
+        found = table.releases()  # read before the log: an entry is written to the log first
         logged, releases = journalled_queries(readable(self.audit, HOLD_ACTS), self.audit.text)
         for one in sorted(found - {*releases}, key=lambda one: (one.case_reference, one.recording)):
             what = (
@@ -116,16 +116,16 @@ class LogCheck:
         known = journalled(readable(self.audit, HOLD_ACTS)).keys()
         for hold in standing:
             if hold.id not in known:
-                what = f"hold {hold.id} ({hold.kind}) is in the index alone: the audit log does not know it"
+                what = f"hold {hold.id} ({hold.kind}) is in the index only, not in the audit log"
                 yield Finding(kind=Kind.HOLD_ALONE, where=hold.recording, what=what, recording=hold.recording)
 
     def claims(self) -> Iterator[Finding]:
-        """Yield claims of data subjects of which log and table say different things; their texts expire."""
+        """Yield rights requests on which log and table differ; their texts expire."""
         table = Claims(self.database)
         for claim in journalled_claims(readable(self.audit, CLAIM_ACTS)).values():
             known = next((one for one in table.of_recording(claim.recording) if one.id == claim.id), None)
             if known is None:
-                what = f"claim {claim.id} ({claim.right}) is in the audit log, and not in the index"
+                what = f"claim {claim.id} ({claim.right}) is in the audit log, but not in the index"
             elif _without_texts(known) != _without_texts(claim):
                 what = f"claim {claim.id}: the audit log says {claim.right}, {claim.state}; "
                 what += f"the index {known.right}, {known.state}"
@@ -135,15 +135,15 @@ class LogCheck:
             yield Finding(kind=Kind.CLAIM, where=claim.recording, what=what, recording=claim.recording)
 
     def claims_alone(self) -> Iterator[Finding]:
-        """Yield claims of the index from which something follows, and that would be lost with it."""
+        """Yield open rights requests that only the index has, and that would be lost with it."""
         logged = journalled_claims(readable(self.audit, CLAIM_ACTS)).keys()
         for claim in Claims(self.database).open():
             if claim.id not in logged:
-                what = f"claim {claim.id} ({claim.right}) is in the index alone: the audit log does not know it"
+                what = f"claim {claim.id} ({claim.right}) is in the index only, not in the audit log"
                 yield Finding(kind=Kind.CLAIM_ALONE, where=claim.recording, what=what, recording=claim.recording)
 
     def orders(self) -> Iterator[Finding]:
-        """Yield orders to erase that are open in the log alone, or that the index would have carried out alone."""
+        """Yield open orders to erase that only the log has, or that only the index has as confirmed."""
         erasures = Erasures(self.database)
         open_orders = {one.id: one for one in erasures.open_orders()}
         logged = orders_of(readable(self.audit, ORDER_ACTS))
@@ -152,7 +152,7 @@ class LogCheck:
                 what = f"the order {order.id} to erase from it is open in the audit log, and not in the index"
                 yield Finding(kind=Kind.ORDER, where=order.recording, what=what, recording=order.recording)
         if any(any((self.state / name).glob("*.json")) for name in LATE_ENTRIES):
-            return  # what people said meanwhile is not in the log yet
+            return  # queued entries are not in the log yet
         for order in open_orders.values():
             known = logged.get(order.id)
             if order.state is not ErasureState.WAITING and (known is None or known.state is ErasureState.WAITING):
@@ -161,7 +161,7 @@ class LogCheck:
                 yield Finding(kind=Kind.ORDER_ALONE, where=order.recording, what=what, recording=order.recording)
 
     def _is_placed(self, order_id: str) -> bool:
-        """Tell whether an order that is in the log is in the index by now."""
+        """Tell whether an order from the log is in the index by now."""
         try:
             Erasures(self.database).get(order_id)
         except NotFoundError:
@@ -169,7 +169,7 @@ class LogCheck:
         return True
 
     def copies(self) -> Iterator[Finding]:
-        """Yield copies that the index does not list as the log says; of what is deleted it may forget them."""
+        """Yield copies that the index does not list as the log does; it may forget those of deleted recordings."""
         listed, rows = CopyList(self.database), StoredRows(self.database)
         for copy in copies_of(readable(self.audit, COPY_ACTS)).values():
             known = next((one for one in listed.of_recording(copy.recording) if one.id == copy.id), None)
@@ -184,8 +184,8 @@ class LogCheck:
     def deletions(self) -> Iterator[Finding]:
         """Yield deletions that the index does not know.
 
-        Those after the newest that it knows were cut off by a kill, or an index from a backup does not know them;
-        others have gone out of the table, and nothing would destroy again what a backup brings back.
+        Those after the newest that it knows were interrupted, or the index is from a backup. Earlier ones are missing
+        from the table, so a recording restored from a backup would not be destroyed again.
         """
         table, spared = Deletions(self.database), held_since(Holds(self.database), self.now)
         oldest, settled = table.oldest(), -1
@@ -193,7 +193,7 @@ class LogCheck:
         for number, entry in enumerate(readable(self.audit, [DELETED])):
             tombstones = tombstones_of(entry)
             if oldest is not None and tombstones[0].deleted_at < oldest:
-                continue  # so far the retention of tombstones has come
+                continue  # older tombstones have been deleted when their period was over
             known = table.known([one.id for one in tombstones])
             gone = [one for one in tombstones if one.id not in known]
             settled = settled if gone else number
@@ -203,7 +203,7 @@ class LogCheck:
             yield _missing(recording, is_settled=number < settled)
 
     def _is_last(self, offset: int) -> bool:
-        """Tell whether nothing whole follows a place in the log: the next entry moves such an end aside."""
+        """Tell whether no complete entry follows an offset in the log; the next entry moves such an end aside."""
         with self.audit.path.open("rb") as file:
             file.seek(offset)
             file.readline()
@@ -211,7 +211,7 @@ class LogCheck:
 
 
 def _is_as_logged(known: QueryHold, logged: QueryHold) -> bool:
-    """Tell whether a hold by search is as the log has it; a number whose text has expired stays as it was stored."""
+    """Tell whether a hold by search is as the log has it, except a number whose text has expired."""
     if logged.is_number_lost:
         known = replace(known, number=logged.number, is_number_lost=True)
     return known == logged
@@ -223,6 +223,6 @@ def _without_texts(claim: Claim) -> Claim:
 
 def _missing(recording: RecordingId, *, is_settled: bool) -> Finding:
     if not is_settled:
-        return deleted(recording, recording, "the audit log says that it was deleted, the index does not know")
-    what = "the audit log says that it was deleted, and the index has no tombstone: a backup could bring it back"
+        return deleted(recording, recording, "the audit log says that it was deleted, but the index does not know that")
+    what = "the audit log says that it was deleted, but the index has no tombstone: a backup could bring it back"
     return Finding(kind=Kind.TOMBSTONE, where=recording, what=what, recording=recording)

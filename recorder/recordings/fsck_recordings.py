@@ -1,4 +1,4 @@
-"""Compares recordings with their rows, their keys and the orders to erase from them, a day at a time."""
+"""Compares recordings with their rows, keys and orders to erase, a day at a time."""
 
 import heapq
 from collections import Counter
@@ -24,20 +24,20 @@ from storage.vault import Vault
 from storage.verify import verify
 
 Progress = Callable[[float, float], None]
-"""Called with containers done and in all."""
+"""Called with the number of containers done and the total."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingCheck:
-    """Looks at the recordings of one home.
+    """Checks the recordings of one home.
 
     Attributes:
-        vault: Where containers lie.
+        vault: Containers.
         database: The index.
-        places: Of the home.
-        is_live: A daemon is running: what it has open is no left-over.
-        is_quick: Do not read containers through.
-        counts: Gets how many rows and containers were looked at.
+        places: Names of files.
+        is_live: A daemon is running, so its open files are no left-overs.
+        is_quick: Do not read containers.
+        counts: Receives the numbers of rows and containers.
     """
 
     vault: Vault
@@ -48,7 +48,7 @@ class RecordingCheck:
     counts: Counter[str]
 
     def findings(self, progress: Progress, total: int) -> Iterator[Finding]:
-        """Yield what is wrong, a day at a time; see `recorder.recordings.fsck.Checker.findings`."""
+        """Yield findings, a day at a time; see `recorder.recordings.fsck.Checker.findings`."""
         open_orders = {one.recording for one in Erasures(self.database).open_orders()}
         tree = Tree(self.vault.root)
         astray = tree.astray()
@@ -68,7 +68,9 @@ class RecordingCheck:
                 paths = sorted(files.get(recording, []))
                 if recording in gone:
                     if paths or recording in known:
-                        yield deleted(recording, str(paths[0]) if paths else recording, "it was deleted, and is there")
+                        yield deleted(
+                            recording, str(paths[0]) if paths else recording, "it was deleted, but is still there"
+                        )
                     continue
                 yield from self._recording(recording, known.get(recording), paths, epochs, recording in open_orders)
             self.counts["rows"] += len(known)
@@ -80,9 +82,9 @@ class RecordingCheck:
         deletions = Deletions(self.database)
         for recording in StoredRows(self.database).alone():
             if deletions.get(recording) is not None:
-                yield deleted(recording, recording, "it was deleted, and the index still says whose call it was")
+                yield deleted(recording, recording, "it was deleted, but the index still has its officers")
             else:
-                what = "the index says whose call it was, and has no row of it"
+                what = "the index has its officers, but no row of it"
                 yield Finding(kind=Kind.LONE_OFFICERS, where=recording, what=what, recording=recording)
 
     def _recording(
@@ -114,7 +116,7 @@ class RecordingCheck:
         return compare_recording(recording, stored, containers, is_filed_later=is_young)
 
     def _again(self, recording: RecordingId, found: Sequence[Finding], finished: Sequence[Path]) -> Iterator[Finding]:
-        """Yield what is still wrong at a second look: it may just have been filed, rewritten or deleted."""
+        """Yield findings that remain at a second look; others were being filed, rewritten or deleted."""
         if Deletions(self.database).get(recording) is not None:
             return
         stored = StoredRows(self.database).among([recording]).get(recording)
@@ -158,7 +160,7 @@ class RecordingCheck:
 
 
 class _Epochs:
-    """Tells which recordings have a sealed key; the month of its day is where most have theirs."""
+    """Tells which recordings have a sealed key; most are in the epoch of their month."""
 
     def __init__(self, vault: Vault) -> None:
         self._sealed = vault.sealed

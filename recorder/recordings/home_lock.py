@@ -1,4 +1,4 @@
-"""The lock of a home: one daemon at a time holds it."""
+"""The home lock: one daemon at a time holds it."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ class AlreadyRunningError(Exception):
 
 @contextlib.contextmanager
 def held(home: Home) -> Iterator[None]:
-    """Hold a home's lock for as long as the daemon runs.
+    """Hold a home's lock while the daemon runs.
 
     Raises:
         AlreadyRunningError: Another process holds it.

@@ -1,4 +1,4 @@
-"""Who may have which rights on what lies in a home: the one rule of fsck, its repair and `recorder site-check`."""
+"""File permissions allowed in a home: the one rule of fsck, its repair and `recorder site-check`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +9,10 @@ from storage.group_modes import forbidden, is_shared
 
 
 def forbidden_in(home: Home, path: Path) -> int:
-    """Return the bits of a mode that give somebody rights who may have none, of a file or folder of a home.
+    """Return the mode bits that a file or folder of a home must not have.
 
-    Accounts, private keys and the key that signs are no group's, whatever folder they lie in. The daemon's user, who
-    may be another one, passes through the folder of that key, and reads the one that checks.
+    Accounts, private keys and the signing key are closed to the group, whatever folder they are in. The daemon's user,
+    who may be another one, passes through the signing key's folder and reads the verifying key.
     """
     if path == secret_path(home.root).parent:
         return 0o066
@@ -22,9 +22,9 @@ def forbidden_in(home: Home, path: Path) -> int:
 
 
 def given_away(home: Home) -> Iterator[Path]:
-    """Yield what is its owner's alone and yet of the group that both users of a shared home are of.
+    """Yield files for their owner only that nevertheless belong to the group of a shared home.
 
-    The mode keeps that group out as long as nothing changes it; in the owner's own group nobody has to rely on it.
+    Their mode keeps the group out only as long as nobody changes it; in the owner's own group that does not matter.
     """
     if not home.root.is_dir() or not is_shared(home.root):
         return

@@ -1,4 +1,4 @@
-"""Opens what is stored in a home: its index and, on the key holder, recordings."""
+"""Opens the stores of a home: its index and, on the key holder, recordings."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from storage.vault import Vault
 
 
 def open_index(home: Home, config: Config, *, is_deferred: bool = False) -> Index:
-    """Open the index that the configuration names; deferred, a database that is down is no reason not to start."""
+    """Open the index that the configuration names. If deferred, an unreachable database is not an error yet."""
     return Index(config.storage.index_url or sqlite_url(home.index), is_deferred=is_deferred)
 
 
@@ -28,7 +28,7 @@ def open_reader(
         home: The recorder's home.
         config: Its configuration.
         row: The recording.
-        passphrase_file: Of the private keys, instead of the one that is configured.
+        passphrase_file: Of the private keys, instead of the configured one.
 
     Raises:
         StorageError: Nothing was kept, or the key or the file is missing or damaged.

@@ -1,4 +1,4 @@
-"""Verifies containers, and compares each with what the index says of it. Needs no private key."""
+"""Verifies containers and compares each with its row in the index. Needs no private key."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,17 +16,17 @@ from storage.vault import Vault
 from storage.verify import verify
 
 FILING_S = 60.0
-"""A finished file may be so old before its row must be there: the daemon files it a moment after it is closed."""
-FOREIGN = "it is no recording's: foreign, or moved here from its folder; take it away"
+"""Age up to which a finished file needs no row yet, seconds: the daemon files it just after closing it."""
+FOREIGN = "it belongs to no recording: it is foreign, or was moved here; remove it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspector:
-    """Looks at containers, their sealed keys and their rows.
+    """Verifies containers, their sealed keys and their rows.
 
     Attributes:
-        vault: Where containers lie; its node is the one that is trusted.
-        index: What is said of them.
+        vault: Containers; its node's key is trusted.
+        index: Their rows.
         now_s: Seconds since 1970.
     """
 
@@ -40,7 +40,7 @@ class Inspector:
         Raises:
             DatabaseError: The index cannot be read.
         """
-        assert row.path is not None, "asked for a recording of which something was kept"
+        assert row.path is not None, "the caller asks only for recordings with a container"
         try:
             path = self.vault.locate(row.path)
         except OutsideError as error:
@@ -48,9 +48,9 @@ class Inspector:
         return self._compared(verify(path, self.vault.node.sign_public), row)
 
     def all(self) -> Iterator[Verification]:
-        """Verify every container, then name foreign files and rows whose container is missing; constant memory.
+        """Verify every container, then report foreign files and rows without a container; constant memory.
 
-        What is deleted or rewritten meanwhile is no finding.
+        Recordings that are deleted or rewritten meanwhile are no findings.
 
         Raises:
             DatabaseError: The index cannot be read.
@@ -72,7 +72,7 @@ class Inspector:
         yield from self._missing()
 
     def _missing(self) -> Iterator[Verification]:
-        """Yield the rows of which no container is where they say."""
+        """Yield rows whose container is not at their path."""
         damaged: list[RecordingId] = []
         for row in self.index.each(Search(), on_damaged=damaged.append):
             if row.path is None or self._is_there(row.path):
@@ -80,9 +80,9 @@ class Inspector:
             again = self._row(row.id)
             if again is not None and again.path == row.path:
                 yield self.one(again)
-        for recording in damaged:  # those that have a container were named with it
+        for recording in damaged:  # those with a container were reported with it
             if not is_recording_id(recording) or not self.vault.files_of(recording):
-                yield _finding(recording, self.vault.root, "the index's row of it is damaged, and it has no container")
+                yield _finding(recording, self.vault.root, "its row in the index is damaged, and it has no container")
 
     def _is_there(self, path: str) -> bool:
         try:
@@ -100,10 +100,10 @@ class Inspector:
     def _unknown(self, found: Verification) -> Verification:
         if found.problem is not None or self.now_s() - found.path.stat().st_mtime < FILING_S:
             return found
-        return replace(found, problem="the index does not know it, so nobody finds it: `recorder reindex`")
+        return replace(found, problem="it is not in the index, so no search finds it: run `recorder reindex`")
 
     def _compared(self, found: Verification, row: RecordingRow) -> Verification:
-        """Compare a container with its row; what does not fit is looked at twice: it may just have been rewritten."""
+        """Compare a container with its row. A difference is checked twice: it may just have been rewritten."""
         if self._problem(found, row) is None:
             return found
         row = self._row(row.id) or row
@@ -120,7 +120,7 @@ class Inspector:
         return difference(found, row, path) or self.vault.sealed.problem(row.id)
 
     def _is_being_rewritten(self, found: Verification, row: RecordingRow) -> bool:
-        """Tell whether the key holder has a new container in place, and the row not yet."""
+        """Tell whether the new container is in place but the row is not saved yet."""
         if any(is_open(order) for order in Erasures(self.index.database).of_recording(row.id)):
             return True
         try:
@@ -137,21 +137,21 @@ def _finding(recording: RecordingId, path: Path, problem: str) -> Verification:
 
 
 def _size(path: Path, row: RecordingRow) -> str:
-    """Return how much longer or shorter a file is than its row says, as the end of a sentence."""
+    """Return by how many bytes a file differs from its row, as the end of a sentence."""
     if row.bytes is None or not path.is_file() or (extra := path.stat().st_size - row.bytes) == 0:
         return ""
     return f" ({abs(extra)} bytes {'more' if extra > 0 else 'fewer'} than the {row.bytes} of the index)"
 
 
 def difference(found: Verification, row: RecordingRow, path: str) -> str | None:
-    """Return in what a whole container is not what the index says, or None."""
+    """Return how an intact container differs from its row, or None."""
     if row.path != path:
         where = "nothing was kept of it" if row.path is None else f"it lies at {row.path}"
         return f"it lies at {path}, the index says that {where}"
     if row.sha256 != found.sha256:
         return (
             f"the index says sha256 {row.sha256}, the file is {found.sha256}: "
-            "the row was changed, or the file is another one that this node closed"
+            "the row was changed, or the file was exchanged for another one of this node"
         )
     if row.bytes != found.bytes:
         return f"the index says {row.bytes} bytes, the file has {found.bytes}"

@@ -1,7 +1,7 @@
-"""Whether the recording of a call in progress is to be kept, so that a card payment does not drop it.
+"""Decides whether the recording of a call in progress must be kept, so that a card payment does not discard it.
 
-Whoever decides to discard, and whoever places a hold, does so under the lock of holds (`storage.hold_journal.steady`):
-a hold that was placed is seen, and one that comes later is refused, because the recording is being discarded.
+Discarding and placing a hold both take the lock of holds (`storage.hold_journal.steady`). So a placed hold is seen, and
+a later one is refused because the recording is being discarded.
 """
 
 import contextlib
@@ -25,12 +25,12 @@ from storage.vault import Vault
 FOLDER = "discarding"
 """In the folder of states: an empty file named after each call that is being discarded."""
 _MARKED_FOR = timedelta(days=1)
-"""So long a mark stays: nothing of the recording is left long before that."""
+"""How long such a file stays; the recording is gone long before."""
 
 
 def is_kept(database: Database, vault: Vault, recording: RecordingId, now: datetime) -> bool:
-    """Tell whether a hold stands on a recording, be it by search, or a claim from which something follows."""
-    if Holds(database).keeping(recording, now):
+    """Tell whether a legal hold, also one by search, or an open rights request keeps a recording."""
+    if Holds(database).standing(recording, now):
         return True
     if any(claim.state in OPEN for claim in Claims(database).of_recording(recording)):
         return True
@@ -41,7 +41,7 @@ def is_kept(database: Database, vault: Vault, recording: RecordingId, now: datet
 
 
 def is_being_discarded(state: Path, recording: str) -> bool:
-    """Tell whether a recording is being discarded, so that it is too late to hold it."""
+    """Tell whether a recording is being discarded, so that it cannot be held any more."""
     return (state / FOLDER / recording).exists()
 
 
@@ -50,7 +50,7 @@ class Discards:
 
     Args:
         state: The home's folder of states.
-        database: Which has holds and claims.
+        database: Holds and rights requests.
         audit: The audit log.
         vault: Knows the calls in progress.
         now: The clock, UTC.
@@ -66,10 +66,10 @@ class Discards:
         self._now = now
 
     def decide(self, recording: RecordingId) -> bool:
-        """Tell whether nothing keeps a recording; if so nobody can hold it any more.
+        """Tell whether a recording may be discarded; if so, nobody can hold it any more.
 
         Raises:
-            StorageError, OSError: It cannot be known: keep it.
+            StorageError, OSError: Unknown, so keep it.
         """
         with steady(self._state, Holds(self._database), self._audit):
             if is_kept(self._database, self._vault, recording, self._now()):
@@ -78,10 +78,10 @@ class Discards:
         return True
 
     def settle(self, recording: RecordingId) -> None:
-        """Note that a recording is discarded, or is not to be after all: then people can hold it.
+        """Note that a recording is discarded, or will not be; then it can be held again.
 
         Raises:
-            OSError: The disk refuses.
+            OSError: The disk failed.
         """
         settle(self._state, recording)
 
@@ -97,5 +97,5 @@ class Discards:
 
 
 def settle(state: Path, recording: RecordingId) -> None:
-    """As `Discards.settle`; ``state`` is the home's folder of states."""
+    """Do what `Discards.settle` does; ``state`` is the home's folder of states."""
     (state / FOLDER / recording).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The private keys that a home's configuration names, opened with their passphrase."""
+"""The private keys that a home's configuration names, with their passphrase."""
 
 from pathlib import Path
 
@@ -11,20 +11,20 @@ from storage.key_files import read_secret
 
 
 def private_folder(home: Home, config: Config) -> Path:
-    """Return where the private keys of a home lie, if they are on this machine."""
+    """Return the folder of a home's private keys, if they are on this machine."""
     return Path(config.storage.private_keys) if config.storage.private_keys else home.private_keys
 
 
 def epoch_keys(home: Home, config: Config, passphrase_file: Path | None = None) -> EpochKeys:
-    """Return the key holder's side of a home; nothing is opened yet.
+    """Return the key holder's keys of a home; no key is opened yet.
 
     Args:
         home: The recorder's home.
         config: Its configuration.
-        passphrase_file: Instead of the one that is configured.
+        passphrase_file: Instead of the configured one.
 
     Raises:
-        KeyProblemError: The file of the passphrase cannot be read, is empty, or can be read by others.
+        KeyProblemError: The passphrase file cannot be read, is empty, or others can read it.
     """
     configured = Path(config.storage.passphrase_file) if config.storage.passphrase_file else None
     file = passphrase_file or configured
@@ -45,10 +45,10 @@ def read_passphrase(file: Path) -> bytes:
 
 
 def new_passphrase(file: Path) -> bytes:
-    """Return a passphrase that is to seal private keys from now on.
+    """Return a passphrase for encrypting private keys from now on.
 
     Raises:
-        KeyProblemError: As `read_passphrase`, or it is too easy to guess.
+        KeyProblemError: As for `read_passphrase`, or it is too easy to guess.
     """
     passphrase = read_passphrase(file)
     problem = weakness(passphrase.decode("utf-8", "replace"), account="")

@@ -1,6 +1,6 @@
-"""Containers that a full or failing disk kept from being closed: closed as soon as it lets us, without a restart.
+"""Closes containers that a full or failing disk left open, as soon as the disk allows, without a restart.
 
-Their calls have ended and have a row that says what was kept and why no more; only the signed end is missing.
+Their calls have ended and have a row that says what was kept and why; only the signed footer is missing.
 """
 
 import logging
@@ -20,18 +20,18 @@ from storage.vault import Vault, destroy
 _log = logging.getLogger(__name__)
 
 FAULTS = ("disk_full", "disk_read_only", "storage_fault")
-"""Alarms after which something may have been left open."""
+"""Alarms after which a container may have been left open."""
 
 
 class LeftOpen:
-    """Looks for them and closes them. On the filing thread, but for `notice`.
+    """Finds and closes such containers. Filing thread, except `notice`.
 
     Args:
-        vault: Where containers lie.
+        vault: Containers.
         index: Knows how their calls ended.
-        rows: Where a row goes that has its file at last.
-        is_live: Tells whether a recording is still in somebody's hands.
-        settled: Told of each recording that needs nothing any more.
+        rows: Files the completed rows.
+        is_live: Tells whether another part of the daemon still has a recording open.
+        settled: Called with each recording that is done.
         now: The clock, UTC.
     """
 
@@ -55,21 +55,21 @@ class LeftOpen:
         self._is_due = False
 
     def notice(self, alarms: dict[str, int]) -> bool:
-        """Tell whether there may be something to close: since the last look that found nothing a write has failed."""
+        """Tell whether there may be something to close: a write failed since the last look that found nothing."""
         faults = sum(alarms.get(name, 0) for name in FAULTS)
         if faults != self._faults:
             self._faults, self._is_due = faults, True
         return self._is_due
 
     def close(self) -> None:
-        """Close what can be closed now; never raises.
+        """Close the containers that can be closed now; never raises.
 
-        What is in somebody's hands is not looked for again and again: if they cannot close it that is another fault.
+        Containers that are still open elsewhere are not looked for again: failing to close those is another fault.
         """
         try:
             left = [path for path in self._parts() if not self._is_live(path.stem) and not self._close(path)]
         except (StorageError, OSError) as error:
-            _log.warning("what a failing disk left open is not closed yet: %s", error)
+            _log.warning("Closing what a failing disk left open failed; retrying: %s", error)
             return
         self._is_due = bool(left)
 
@@ -79,12 +79,12 @@ class LeftOpen:
         return sorted(found)
 
     def _close(self, path: Path) -> bool:
-        """Close one; tells whether nothing is left to do."""
+        """Close one container; tell whether nothing is left to do."""
         recording = RecordingId(path.stem)
         try:
             row = self._index.get(recording)
         except NotFoundError:
-            return False  # it waits to be filed
+            return False  # its row is not filed yet
         if row.outcome is Outcome.BLOCKED:
             destroy(self._vault, recording)
         elif not self._finish(path, row):
@@ -95,10 +95,10 @@ class LeftOpen:
     def _finish(self, path: Path, row: RecordingRow) -> bool:
         found = close_left_open(self._vault, path, row_to_json(row, with_peaks=True))
         if found.problem is not None:
-            _log.info("not closed yet: %s", found.problem)
+            _log.info("Container not closed yet: %s", found.problem)
             return False
         if found.finished is not None:
             file = found.finished
             self._rows.save(replace(row, path=file.path, bytes=file.bytes, sha256=file.sha256))
-            _log.warning("recording %s, which a failing disk had left open, is closed: partial", row.id)
+            _log.warning("recording %s: a failing disk had left it open; closed as partial", row.id)
         return True

@@ -1,7 +1,7 @@
-"""Who sees the telephone numbers of a call. Pure.
+"""Who sees the phone numbers of a call. Pure.
 
-ICT sees that a call was recorded and how, to keep the recorder working, but not who called: its rows have numbers of
-which only the last three digits are left (P11). A role that is somebody's beside ICT shows what that role shows.
+ICT sees that a call was recorded and how, to keep the recorder working, but not who called: of the numbers only the
+last three digits are shown (P11). A person with another role besides ICT sees what that role sees.
 """
 
 import re
@@ -21,22 +21,22 @@ def masked(number: str) -> str:
 
 
 def may_search_numbers(actor: Actor) -> Allowed | Refusal:
-    """Decide whether somebody may find calls by their number, and which: as without the role ICT."""
+    """Decide whether an actor may find calls by number, and which. The role ICT does not count."""
     if not isinstance(actor, Person):
         return may(actor, Act.SEARCH)
     decision = may(_without_ict(actor), Act.SEARCH)
     if isinstance(decision, Refusal) and Role.ICT in actor.roles:
-        return Refusal("ICT does not see telephone numbers, so it finds no call by one.")
+        return Refusal("ICT does not see phone numbers, so it cannot search by number.")
     return decision
 
 
 def shown_to(actor: Actor, row: RecordingRow, *, has_leave: bool = False) -> RecordingRow:
-    """Return a row as somebody may see it, who may see the call.
+    """Return a row as it is shown to an actor who may see the call.
 
     Args:
         actor: Who.
         row: The call.
-        has_leave: Whether somebody gave them leave to hear it.
+        has_leave: Whether they have an access grant for it.
     """
     if not isinstance(actor, Person) or Role.ICT not in actor.roles:
         return row

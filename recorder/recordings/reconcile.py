@@ -1,4 +1,4 @@
-"""What the DPO sees after an index was rebuilt or something was restored, and the word with which the sweep goes on."""
+"""What the data protection officer compares after an index was rebuilt or restored, before the sweep goes on."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -26,24 +26,24 @@ RECONCILED = "index.reconciled"
 
 
 class NothingToReconcileError(StorageError):
-    """The sweep does not wait for anybody."""
+    """The sweep does not wait for a confirmation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What there is now, and what was found when the index was rebuilt.
+    """The present state, and what a reindex found.
 
     Attributes:
-        mark: Why the sweep waits; None: it does not.
+        mark: Why the sweep waits, or None.
         rows: Calls in the index.
         containers: Finished recordings.
         keys: Sealed keys.
-        holds: Recordings that are held.
-        findings: How often each kind of thing that does not fit was found, files unread.
-        audit_entries: That can be read.
-        audit_unreadable: Lines that cannot.
-        unknown_acts: Acts of the log that this program does not know.
-        anchors: Sentences on the last head that was noted elsewhere, by target; empty where none was.
+        holds: Held recordings.
+        findings: Number of findings by kind, without reading containers.
+        audit_entries: Readable entries of the audit log.
+        audit_unreadable: Unreadable lines of it.
+        unknown_acts: Acts of it that this version does not know, with their number.
+        anchors: A sentence on the newest anchor by target; empty without anchors.
     """
 
     mark: Mark | None
@@ -58,7 +58,7 @@ class Report:
     anchors: dict[str, str]
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON-able values."""
+        """Return the report as JSON values."""
         mark = self.mark
         return {
             "waits": mark is not None,
@@ -82,11 +82,11 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciler:
-    """Shows, and takes the DPO's word.
+    """Reports, and takes the data protection officer's confirmation.
 
     Attributes:
         home: The recorder's home.
-        vault: Where containers lie.
+        vault: Containers.
         database: The index.
         audit: The audit log.
         now: The clock, UTC.
@@ -101,7 +101,7 @@ class Reconciler:
     is_live: bool
 
     def report(self, progress: Progress = lambda _done, _total: None, total: int = 0) -> Report:
-        """Say what there is; nothing is changed, but that a restore that shows only now has the sweep wait.
+        """Report the present state. Nothing is changed, except that a restore found now makes the sweep wait.
 
         Raises:
             StorageError, OSError: Database, audit log or disk cannot be read.
@@ -139,13 +139,13 @@ class Reconciler:
         """Let the sweep go on.
 
         Args:
-            by: Who has looked; the caller made sure that it is the DPO.
+            by: The data protection officer; the caller has checked that.
             reason: Why it may.
             report: What they saw, for the audit log.
 
         Raises:
             NothingToReconcileError: It does not wait.
-            StorageError, OSError: Audit log, database or disk cannot be written; it waits on.
+            StorageError, OSError: Audit log, database or disk cannot be written; the sweep still waits.
         """
         if read_mark(self.home.state) is None:
             raise NothingToReconcileError("the sweep does not wait: there is nothing to confirm")

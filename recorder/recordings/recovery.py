@@ -1,4 +1,4 @@
-"""Recovery: closes and files what a daemon that died left open. Needs no private key."""
+"""Recovery: closes and files the containers that a killed daemon left open. Needs no private key."""
 
 import logging
 from collections.abc import Callable
@@ -31,22 +31,22 @@ _log = logging.getLogger(__name__)
 
 
 LATELY = timedelta(days=2)
-"""How far back a start looks for finished files that a kill kept out of the index."""
+"""How far back a start looks for finished files that were not filed before a crash."""
 
 
 def recover_all(
     home: Home, config: Config, now: datetime, *, progress: Progress = lambda _done, _total: None
 ) -> list[Recovered]:
-    """Close what a dead daemon left open, and put it and what it could not index into the index.
+    """Close what a killed daemon left open, and file that and finished files without a row.
 
-    What the daemon had acknowledged of a call holds: a discarded one is destroyed, one that was opted out or paused is
-    filed as that. One that was to be discarded unless something keeps it is, or is not, as the index says now.
+    What the daemon had acknowledged stays in force: a discarded recording is destroyed, an opted-out or paused one is
+    filed as such. Where discarding was still undecided, the index decides now.
 
-    Needs no private key; nothing may be writing. It may be killed anywhere and run again.
+    Needs no private key; nothing else may be writing. It may be interrupted anywhere and run again.
     """
     vault = Vault(home.root, NodeKeys.load(home.root))
     _mend_audit(home)
-    _look_over(home, config, vault)  # first of all: what was deleted must not be recovered
+    _look_over(home, config, vault)  # first, because deleted recordings must not be recovered
     register = home.state / REGISTER
     states = read_states(register)
     index = open_index(home, config, is_deferred=True)
@@ -78,7 +78,7 @@ def recover_all(
 
 
 def _decided(home: Home, vault: Vault, index: Index, states: States, now: datetime) -> set[str]:
-    """Return the calls of a daemon that died before it knew whether to discard them, and that nothing keeps."""
+    """Return the calls that are to be discarded, of those that were undecided when the daemon was killed."""
     found = set()
     audit = AuditLog(home.audit)
     discards = Discards(home.state, index.database, audit, vault, now=lambda: now)
@@ -89,19 +89,19 @@ def _decided(home: Home, vault: Vault, index: Index, states: States, now: dateti
             details = {"state": PauseState.DISCARDED.value, "decided_late": True}
             audit.append(act=Act.PAUSE.value, actor="recorder", subject=call, details=details)
         except (StorageError, OSError) as error:
-            _log.error("call %s was to be discarded, and is kept: whether a hold stands is not known (%s)", call, error)
+            _log.error("call %s: to be discarded, but kept, because its holds cannot be checked: %s", call, error)
         else:
             found.add(call)
     return found
 
 
 def _known_ends(index: Index) -> Callable[[RecordingId], dict[str, Any] | None]:
-    """Return what gives the row of a call that ended, and was filed, while its container could not be closed."""
+    """Return a function for the row of a call that ended and was filed before its container could be closed."""
     is_answering = True
 
     def known_end(recording: RecordingId) -> dict[str, Any] | None:
         nonlocal is_answering
-        if not is_answering:  # each question may cost a time-out
+        if not is_answering:  # each query may cost a time-out
             return None
         try:
             row = index.get(recording)
@@ -117,27 +117,27 @@ def _known_ends(index: Index) -> Callable[[RecordingId], dict[str, Any] | None]:
 
 
 def _look_over(home: Home, config: Config, vault: Vault) -> None:
-    """See whether something was restored, so that the sweep waits; destroy what was deleted and is there again."""
+    """Check whether something was restored, so that the sweep waits; destroy deleted recordings that came back."""
     try:
         index = open_index(home, config)
         try:
             mark = look(home.state, index.database, AuditLog(home.audit), utc_now())
             for why in mark.why if mark is not None else ():
-                _log.error("%s: nothing is deleted until the DPO has looked (`recorder reconcile`)", why)
+                _log.error("%s: nothing is deleted until the DPO has decided (`recorder reconcile`)", why)
             destroy_returned(home, vault, index.database, utc_now)
         finally:
             index.close()
     except (StorageError, OSError) as error:
-        _log.error("whether anything that was deleted has come back cannot be known now: %s", error)
+        _log.error("Checking for deleted recordings that came back failed: %s", error)
 
 
 def _mend_audit(home: Home) -> None:
-    """Move aside the torn end that a kill may have left, so that `audit verify` is right from here on."""
+    """Move aside a torn end of the audit log, so that `audit verify` is right from now on."""
     try:
         if AuditLog(home.audit).repair():
             _log.warning("the end of the audit log was torn; it is moved aside, and that is noted in the log")
     except StorageError as error:
-        _log.error("the audit log stays as it is: %s", error)
+        _log.error("Repairing the audit log failed: %s", error)
 
 
 def _destroyed(vault: Vault, recording: RecordingId) -> Recovered:
@@ -150,7 +150,7 @@ def _destroyed(vault: Vault, recording: RecordingId) -> Recovered:
 
 
 def _file_discarded(index: Index, found: Recovered) -> None:
-    """Give a discarded call its row, unless the daemon that discarded it has given it a better one."""
+    """Save a row for a discarded call, unless the daemon that discarded it saved a better one."""
     try:
         index.get(found.id)
     except NotFoundError:
@@ -172,4 +172,4 @@ def _index_one(vault: Vault, index: Index, path: Path) -> None:
     try:
         index.save(row_from_json(read_row(vault, path)))
     except (DamagedError, OSError, KeyError, TypeError, ValueError):
-        return  # `recorder verify --all` names it; it is no reason not to start
+        return  # `recorder verify --all` reports it; the start goes on

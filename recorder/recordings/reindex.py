@@ -1,13 +1,12 @@
-"""Makes the index anew from containers and audit log, in whatever state it is; needs no private key.
+"""Rebuilds the index from containers and audit log, whatever its state. Needs no private key.
 
-Whoever uses the new index never meets one without its holds and tombstones: a file that is missing or damaged is
-replaced, in one step, by one that has all that the audit log knows. The rows of containers follow, in small steps,
-beside a daemon that may be running again: reading every container takes hours where there are many. From before the
-first step until the DPO has looked the sweep waits (`reconcile`). Killed anywhere, it is run again, and goes
-on: what is right already is not read twice.
+A missing or damaged file is replaced in one step by a file with all that the audit log knows, so nobody ever uses an
+index without its holds and tombstones. Rows of containers follow in small steps, beside a daemon that may run again:
+reading every container can take hours. The sweep waits from before the first step until the DPO has decided
+(`reconcile`). Interrupted anywhere, run it again: rows that are right are not read twice.
 
-Lost with an index are rows of calls of which nothing was kept, but for those that can be read of its damaged file,
-those that still waited to be filed, and those of which an act says so (`recorder.recordings.replay`).
+Lost with an index are rows of calls of which nothing was kept, except those read from the damaged file, those waiting
+to be filed, and those that an act tells of (`recorder.recordings.replay`).
 """
 
 import contextlib
@@ -51,18 +50,18 @@ _T = TypeVar("_T")
 
 REINDEXED = "index.reindexed"
 """Act of the audit log."""
-WHY = "the index was rebuilt: look whether holds, recordings and deletions are what you know them to be"
+WHY = "the index was rebuilt: check that holds, recordings and deletions are as you know them"
 DISCARDED = "discarded"
-"""Reason of a row of which nothing may be left."""
+"""Reason of a row whose recording must not exist."""
 _AT_ONCE = 50
-"""Containers that are read, and filed, while nobody may rewrite one."""
+"""Containers read and filed under one lock, during which none may be rewritten."""
 
 Progress = Callable[[float, float], None]
-"""Called with containers done and in all."""
+"""Called with the number of containers done and the total."""
 
 
 class ReindexRefusedError(StorageError):
-    """It cannot be done now; the sentence says what stands in the way. Nothing was changed."""
+    """It cannot be done now, and nothing was changed; the sentence says what prevents it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,20 +69,20 @@ class Reindexed:
     """What a run found and did.
 
     Attributes:
-        state: What the index was good for before.
-        problem: What was wrong with it; empty when nothing was.
-        moved_to: Where its old files lie now, relative to the home.
-        rows_before: Rows that it had; None where that could not be counted.
-        salvaged: Rows that were read of a damaged file.
+        state: The state of the index before.
+        problem: What was wrong with it, or "".
+        moved_to: Where its old files are now, relative to the home.
+        rows_before: Rows that it had; None if they could not be counted.
+        salvaged: Rows read from a damaged file.
         replayed: What the audit log brought back.
-        destroyed_again: Recordings that had been deleted and were there again.
-        containers: Finished files that were looked at.
-        added: Rows made of containers.
-        corrected: Rows that said something else of their container's place or size.
+        destroyed_again: Deleted recordings that had come back.
+        containers: Finished files that were checked.
+        added: Rows made from containers.
+        corrected: Rows with a wrong path or size of their container.
         waiting: Rows that had waited to be filed.
-        late_entries: Entries that the audit log has yet to take: what they say is not replayed before.
-        damaged: Containers that are damaged; their rows say as much as can be read.
-        unfiled: Files that are none of this node's, untouched and without a row; a sentence by path.
+        late_entries: Queued audit entries; they are not replayed until they are in the log.
+        damaged: Damaged containers; their rows hold what could be read.
+        unfiled: Foreign files, left alone without a row; a sentence by path.
     """
 
     state: FileState = FileState.USABLE
@@ -102,7 +101,7 @@ class Reindexed:
     unfiled: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON-able values."""
+        """Return the results as JSON values."""
         return {
             "index": str(self.state),
             "index_problem": self.problem,
@@ -128,10 +127,10 @@ class Reindexer:
     Attributes:
         home: The recorder's home.
         config: Its configuration.
-        vault: Where containers lie.
+        vault: Containers.
         audit: The audit log.
         now: The clock, UTC.
-        tell: Told sentences while it goes on.
+        tell: Called with sentences on the progress.
     """
 
     home: Home
@@ -142,7 +141,7 @@ class Reindexer:
     tell: Callable[[str], None] = lambda _: None
 
     def look(self) -> Reindexed:
-        """Say what there is to be done; nothing is changed.
+        """Return what there is to do; changes nothing.
 
         Raises:
             StorageError, OSError: Database, audit log or disk cannot be read.
@@ -165,8 +164,8 @@ class Reindexer:
         """Rebuild the index.
 
         Args:
-            by: Who has it done, for the audit log.
-            progress: Told how far it is.
+            by: Who ordered it, for the audit log.
+            progress: Called with the progress.
 
         Raises:
             ReindexRefusedError: Daemon or console have an index open that must be replaced, or a sweep is running.
@@ -184,7 +183,7 @@ class Reindexer:
                 done.rows_before = StoredRows(index.database).count()
             self._bring_back(index.database, done)
             if done.state is not FileState.USABLE:
-                self.tell("the new index is in place; daemon and console may be started, the rows follow")
+                self.tell("the new index is in place; you can start daemon and console, the rows follow")
             self._fill(index, done, progress)
             done.waiting = self._file_waiting(index)
         self.audit.append(REINDEXED, by, "", _noted(done))
@@ -219,8 +218,8 @@ class Reindexer:
             index.close()
 
     def _refuse_users(self, stack: contextlib.ExitStack) -> None:
-        """Hold the home until the new file is in place; nobody else may have the old one open."""
-        what = f"{self._path} is to be replaced: stop daemon and console, run this again, and start them while it runs"
+        """Lock the home until the new file is in place; refuse while another process has the old one open."""
+        what = f"{self._path} must be replaced: stop daemon and console, run this again, and start them while it runs"
         try:
             stack.enter_context(held(self.home))
         except AlreadyRunningError as error:
@@ -231,7 +230,7 @@ class Reindexer:
             raise ReindexRefusedError(f"process {', '.join(users)} has the index open, and {what}")
 
     def _renew(self, done: Reindexed) -> None:
-        """Make a new file with all that the audit log knows, and what can be read of the old; then replace it."""
+        """Make a new file from the audit log and what the old file still has, then replace the old one."""
         drop_unfinished(self._path)
         database = Database(sqlite_url(new_path(self._path)))
         try:
@@ -244,7 +243,7 @@ class Reindexer:
         done.moved_to = put_in_place(self._path, LostFound(self.home.root, self.now()), why)
 
     def _salvage(self, index: Index) -> int:
-        """Take over rows of a damaged file that no container tells of."""
+        """Take over rows of a damaged file that have no container."""
         count, rows = 0, StoredRows(index.database)
         deletions = Deletions(index.database)
         for some in _in_parts(salvage(self._path)):
@@ -261,7 +260,7 @@ class Reindexer:
     # --- what the audit log knows
 
     def _bring_back(self, database: Database, done: Reindexed) -> None:
-        """Replay into the index that is used, and destroy what was deleted and is there again."""
+        """Replay the log into the index in use, and destroy deleted recordings that have come back."""
         holds, home = Holds(database), self.home
         try:
             with (
@@ -281,7 +280,7 @@ class Reindexer:
     # --- rows
 
     def _containers(self) -> Iterator[Path]:
-        """Yield every finished file by day and id; a link is none."""
+        """Yield every finished file by day and id; links are skipped later."""
         for day in sorted(self.vault.root.glob("[0-9]*/[0-9]*/[0-9]*")):
             yield from sorted(day.glob("*/*.rec"), key=lambda path: path.name)
 
@@ -300,7 +299,7 @@ class Reindexer:
             progress(done.containers, total)
 
     def _row(self, path: Path, known: StoredRow | None, done: Reindexed) -> RecordingRow | None:
-        """Return the row that a container is to have, or None: it has it, or is not to have one."""
+        """Return the row to save for a container; None if its row is right, or it gets none."""
         where = path.relative_to(self.vault.root).as_posix()
         if self._is_right(path, where, known):
             return None
@@ -325,7 +324,7 @@ class Reindexer:
             return False
         if row.path == where:
             return path.exists() and row.bytes == path.stat().st_size
-        # The same name twice: the one that the row names is left to be the one.
+        # Two files of one name: the one that the row names counts.
         return row.path is not None and self.vault.locate(row.path).is_file()
 
     def _stranger(self, path: Path, known: StoredRow | None) -> str | None:
@@ -334,11 +333,11 @@ class Reindexer:
         if not is_recording_id(path.stem):
             return "its name is not that of a recording"
         if known is not None and known.row is not None and known.row.reason == DISCARDED:
-            return "the call was discarded: nothing of it may be there; have somebody look, and delete it"
+            return "the call was discarded, so this file must not exist: check it, then delete it"
         return None
 
     def _file_waiting(self, index: Index) -> int:
-        """File the rows that had to wait for a database; their files stay until the daemon has filed them too."""
+        """File the rows that waited for the database; the daemon removes their files when it has filed them too."""
         filed = 0
         for path in sorted((self.home.state / FOLDER).glob("*.json")):
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
@@ -347,15 +346,15 @@ class Reindexer:
 
 
 def row_of_container(vault: Vault, path: Path, damaged: dict[str, str]) -> RecordingRow:
-    """Return the row of a finished container; of a damaged one, as much as can be read of it.
+    """Return the row of a finished container; of a damaged one, as much as can be read.
 
     Args:
-        vault: Where it lies.
+        vault: The vault that it is in.
         path: The file.
-        damaged: Gets a sentence by path if it is.
+        damaged: Receives a sentence by path if it is damaged.
 
     Raises:
-        DamagedError: It is none of this node's containers, of a newer format, or holds another recording.
+        DamagedError: It is not a container of this node, has a newer format, or holds another recording.
         OSError: It cannot be read.
     """
     recording, where = RecordingId(path.stem), path.relative_to(vault.root).as_posix()
@@ -372,7 +371,7 @@ def row_of_container(vault: Vault, path: Path, damaged: dict[str, str]) -> Recor
 
 
 def _noted(done: Reindexed) -> dict[str, Any]:
-    """Return what the audit entry says: counts, and no list that could grow."""
+    """Return the details of the audit entry: counts instead of lists that could be long."""
     lists = {"damaged": len(done.damaged), "unfiled": len(done.unfiled)}
     return {**done.as_json(), **lists}
 

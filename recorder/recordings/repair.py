@@ -1,8 +1,8 @@
-"""Does what a finding of fsck names. Never destroys evidence.
+"""Repairs the findings of fsck. Never destroys evidence.
 
-Files are moved aside into ``lost+found``, rows that are replaced are written down there first, and a container or a key
-is destroyed only where a tombstone says that it was deleted. What takes a person is left as it is. May be killed at any
-step and run again.
+Files are moved to ``lost+found``, replaced rows are saved there first, and a container or key is destroyed only if a
+tombstone says that it was deleted. Findings that need a person's decision are left alone. Repair may be interrupted at
+any step and run again.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,25 +33,25 @@ from storage.vault import Vault
 MENDED = "index.repaired"
 """Act of the audit log."""
 _DOUBTS = {
-    Kind.HOLD: "the index did not know a hold that the audit log has",
-    Kind.CLAIM: "the index did not have a claim of a data subject as the audit log has it",
+    Kind.HOLD: "the index lacked a hold that the audit log has",
+    Kind.CLAIM: "the index did not have a rights request as the audit log has it",
 }
-"""Why the DPO has to look before anything is deleted again: what would have been lost or destroyed wrongly."""
+"""Why the DPO must decide before anything is deleted again: a recording could have been deleted wrongly."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Repair:
-    """Mends one home.
+    """Repairs one home.
 
     Attributes:
         home: The recorder's home.
         config: Its configuration.
-        vault: Where containers lie.
+        vault: Containers.
         database: The index.
         audit: The audit log.
         now: The clock, UTC.
-        is_writing_off: A row whose container is gone becomes one of a call of which nothing is kept.
-        aside: Where files and rows are kept that had to make room.
+        is_writing_off: Mark rows whose container is gone as calls of which nothing is kept.
+        aside: Receives files and rows that are moved out of the way.
     """
 
     home: Home
@@ -102,10 +102,10 @@ class Repair:
         }
 
     def mend(self, finding: Finding) -> str:
-        """Do what a finding names; returns what was done, or "": nothing, it takes a person, or another state.
+        """Repair a finding; returns what was done, or "" if it needs a person or another state.
 
         Raises:
-            StorageError: The database, the audit log or a lock cannot be had.
+            StorageError: The database, the audit log or a lock is not available.
         """
         act = self._acts.get(finding.kind)
         if act is None:
@@ -113,18 +113,18 @@ class Repair:
         try:
             return act(finding)
         except (DamagedError, FileNotFoundError):
-            return ""  # it cannot be read after all, or went meanwhile
+            return ""  # it cannot be read, or is gone by now
         except OSError as error:
             raise StorageError(f"the repair of {finding.where} cannot go on: {error}") from error
 
-    # --- what is done once for all findings of a kind
+    # --- repairs that are done once for all findings of a kind
 
     def recover(self, _: Finding) -> str:
-        """Close what a dead daemon left open."""
+        """Close what a killed daemon left open."""
         return self._only_once("recover", self._recover)
 
     def replay(self, finding: Finding) -> str:
-        """Make the tables say what the audit log says; where holds were missing the DPO has to look."""
+        """Make the tables agree with the audit log; if holds were missing, the sweep waits for the DPO."""
         why = _DOUBTS.get(finding.kind)
         if why is not None:
             set_mark(self.home.state, self.now(), [why])
@@ -135,14 +135,14 @@ class Repair:
         return self._only_once("destroy", self._destroy)
 
     def doubt(self, _: Finding) -> str:
-        """Have the sweep wait for the DPO."""
+        """Make the sweep wait for the DPO."""
         look(self.home.state, self.database, self.audit, self.now(), is_noted=False)
-        return "the sweep waits until the DPO has looked (`recorder reconcile`)"
+        return "the sweep waits until the DPO has decided (`recorder reconcile`)"
 
     def end_log(self, _: Finding) -> str:
-        """Have the torn end of the audit log moved aside."""
+        """Move the torn end of the audit log aside."""
         self.audit.append(MENDED, "recorder", "", {"what": str(Kind.AUDIT_TORN)})
-        return "the torn end was moved aside, beside the log"
+        return "the torn end was moved to a file beside the log"
 
     def _only_once(self, name: str, act: Callable[[], str]) -> str:
         if name not in self._said:

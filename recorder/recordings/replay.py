@@ -1,7 +1,7 @@
-"""Brings what the audit log alone knows back into an index: holds, deletions, orders to erase, calls without container.
+"""Restores to an index what only the audit log knows: holds, deletions, orders to erase, calls without a container.
 
-Every act of the log is either replayed or named in `NOT_STATE` with the reason; a test walks the sources for acts that
-are neither, and what a newer program may have written is counted when it is met.
+Every act of the log is either replayed or listed in `NOT_STATE` with the reason. A test checks the sources for acts
+that are in neither; acts of a newer version are counted when they are read.
 """
 
 import contextlib
@@ -42,20 +42,20 @@ ORDERED, CONFIRMED, REFUSED, DONE, FAILED, SENT_BACK = (
 )
 RETROACTIVE_PAUSE, OPTED_OUT = str(Act.RETROACTIVE_PAUSE), str(Act.OPT_OUT)
 LIVE_ACTS = (GRANTED, OPTED_OUT, RETROACTIVE_PAUSE, str(Act.PAUSE), str(Act.RESUME))
-"""Acts on calls in progress: they say what state the call was left in, and may have placed an order."""
+"""Acts on calls in progress: they tell in what state the call was left, and may contain an order."""
 ORDER_ACTS = (ORDERED, CONFIRMED, REFUSED, DONE, FAILED, SENT_BACK, *LIVE_ACTS)
 
 COPIED, COPY_DONE = str(Act.EXPORT), f"{Act.EXPORT}.done"
 COPY_ACTS = (COPIED, COPY_DONE)
 
 REPLAYED = frozenset({*HOLD_ACTS, *CLAIM_ACTS, DELETED, *ORDER_ACTS, *COPY_ACTS})
-"""Acts that are brought back."""
+"""Acts that are replayed."""
 
-_SEEN = "somebody looked or asked; nothing changed"
-_PEOPLE = "accounts, tokens, requests and cases have a database of their own"
-_KEYS = "what it did is in the files of keys"
-_CALL = "the request, not the decision; the calls it is about have ended"
-_SWEEP = "the sweep's own state reads it from here"
+_SEEN = "a reading or a question; nothing changed"
+_PEOPLE = "accounts, tokens, requests and cases are in another database"
+_KEYS = "its effect is in the key files"
+_CALL = "the request, not the decision; its calls have ended"
+_SWEEP = "the sweep's state reads it from the log"
 NOT_STATE: Mapping[str, str] = MappingProxyType(
     {
         "access.refused": _SEEN,
@@ -143,31 +143,31 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         **{str(act): "somebody was about to do it" for act in Act if str(act) not in REPLAYED},
     }
 )
-"""Acts that leave nothing to bring back, and why."""
+"""Acts that leave nothing to replay, and why."""
 NOTHING_DONE = (".refused", ".not_stored")
-"""Ends of acts that did not happen."""
+"""Suffixes of acts that did not happen."""
 
 
 def is_known(act: str) -> bool:
-    """Tell whether it is known what an act means for the index."""
+    """Tell whether this version knows what an act means for the index."""
     return act in REPLAYED or act in NOT_STATE or act.endswith(NOTHING_DONE)
 
 
 @dataclass(slots=True, kw_only=True)
 class Replayed:
-    """What a replay did.
+    """The results of a replay.
 
     Attributes:
-        entries: Of the audit log that could be read.
-        unreadable: Lines that could not.
+        entries: Readable entries of the audit log.
+        unreadable: Unreadable lines.
         first_problem: What is wrong with the first of those.
-        unknown: Acts that this program does not know: how often each.
-        holds: How many the table lacked, or had otherwise.
+        unknown: Acts that this version does not know, with their number.
+        holds: Holds that the table lacked or had differently.
         orders: Orders to erase, likewise.
-        claims: Of data subjects on recordings, likewise.
-        copies: Of the list of copies that were made, likewise.
+        claims: Rights requests, likewise.
+        copies: Copies in the list of copies, likewise.
         deletions: Tombstones that the table lacked.
-        spared: Recordings that were held after their deletion was cut off.
+        spared: Recordings that were held after their deletion was interrupted.
         calls: Rows of calls of which nothing was kept, as far as acts tell of them.
     """
 
@@ -184,7 +184,7 @@ class Replayed:
     calls: int = 0
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON-able values."""
+        """Return the results as JSON values."""
         return {
             "audit_entries": self.entries,
             "audit_unreadable": self.unreadable,
@@ -201,13 +201,13 @@ class Replayed:
 
 
 def replay(audit: AuditLog, database: Database, now: Callable[[], datetime]) -> Replayed:
-    """Make the tables say what the audit log says; what it does not mention stays.
+    """Make the tables agree with the audit log; rows that it does not mention stay.
 
-    The caller keeps others from changing holds and from deleting. May be killed anywhere and run again. Lines that
-    cannot be read are counted and passed over: what follows them is believed.
+    The caller prevents that others change holds or delete. It may be interrupted anywhere and run again. Unreadable
+    lines are counted and skipped; the entries after them are used.
 
     Raises:
-        StorageError, OSError: The database cannot be used, or the log's file not be read.
+        StorageError, OSError: The database cannot be used, or the log cannot be read.
     """
     done = survey(audit)
     done.holds = replay_holds(readable(audit, HOLD_ACTS), Holds(database), text=audit.text)
@@ -220,7 +220,7 @@ def replay(audit: AuditLog, database: Database, now: Callable[[], datetime]) -> 
 
 
 def survey(audit: AuditLog) -> Replayed:
-    """Count what there is in the audit log to be replayed, and what cannot be."""
+    """Count the entries of the audit log that can be replayed, and those that cannot."""
     done = Replayed()
     for found in _lines(audit):
         if isinstance(found, str):
@@ -241,7 +241,7 @@ def _lines(audit: AuditLog) -> Iterator[AuditEntry | str]:
 
 
 def readable(audit: AuditLog, acts: Iterable[str]) -> Iterator[AuditEntry]:
-    """Yield the entries of some acts, in order; a line that cannot be read is passed over."""
+    """Yield the entries of some acts, in order; unreadable lines are skipped."""
     wanted = frozenset(acts)
     for found in _lines(audit):
         if not isinstance(found, str) and found.act in wanted:
@@ -249,7 +249,7 @@ def readable(audit: AuditLog, acts: Iterable[str]) -> Iterator[AuditEntry]:
 
 
 def _bury(audit: AuditLog, database: Database, now: Callable[[], datetime], done: Replayed) -> None:
-    """Put tombstones into the table, but for what was held after a kill had cut its deletion off."""
+    """Write tombstones to the table, except for recordings that were held after an interrupted deletion."""
     deletions, spared = Deletions(database), held_since(Holds(database), now)
     for entry in readable(audit, [DELETED]):
         tombstones = tombstones_of(entry)
@@ -263,14 +263,14 @@ def _bury(audit: AuditLog, database: Database, now: Callable[[], datetime], done
 
 
 def orders_of(entries: Iterable[AuditEntry]) -> dict[str, ErasureOrder]:
-    """Return the orders to erase as the audit log left them, by id.
+    """Return the orders to erase in the last state that the audit log has, by id.
 
     Args:
         entries: Of `ORDER_ACTS`, in order.
     """
     orders: dict[str, ErasureOrder] = {}
     for entry in entries:
-        with contextlib.suppress(KeyError, TypeError, ValueError):  # of an older program: less is known then
+        with contextlib.suppress(KeyError, TypeError, ValueError):  # entries of older versions have fewer details
             if (new := _ordered(entry)) is not None:
                 orders.setdefault(new.id, new)
             elif entry.act not in LIVE_ACTS and (known := orders.get(str(entry.details.get("order")))) is not None:
@@ -316,14 +316,14 @@ def _moved(order: ErasureOrder, entry: AuditEntry) -> ErasureOrder:
 
 
 def copies_of(entries: Iterable[AuditEntry]) -> dict[str, CopyMade]:
-    """Return the copies that were made, as the audit log says, by id.
+    """Return the copies that the audit log lists, by id.
 
     Args:
         entries: Of `COPY_ACTS`, in order.
     """
     copies: dict[str, CopyMade] = {}
     for entry in entries:
-        with contextlib.suppress(KeyError, TypeError, ValueError):  # of an older program, which listed none
+        with contextlib.suppress(KeyError, TypeError, ValueError):  # older versions listed no copies
             copy = str(entry.details["copy"])
             if entry.act == COPIED:
                 copies.setdefault(copy, _copied(entry))
@@ -349,7 +349,7 @@ def _copied(entry: AuditEntry) -> CopyMade:
 
 
 def _file_calls(audit: AuditLog, database: Database) -> int:
-    """File the calls of which an act says that nothing of them was kept, where no row and no tombstone does."""
+    """Save rows for calls of which an act says that nothing was kept, unless there is a row or tombstone."""
     index, rows, deletions, filed = Index(database), StoredRows(database), Deletions(database), 0
     for entry in readable(audit, LIVE_ACTS):
         if entry.details.get("state") != "discarded" or not is_recording_id(entry.subject):

@@ -1,6 +1,6 @@
-"""Nothing that was deleted comes back: what a kill left of a deletion, and what a backup brought back, is destroyed.
+"""Destroys deleted recordings that an interrupted deletion left, or that a backup brought back.
 
-At the start of daemon and console, in `recorder recover`, and at the start of each sweep.
+It runs at the start of daemon and console, in `recorder recover`, and at the start of each sweep.
 """
 
 import contextlib
@@ -29,16 +29,16 @@ LOCK = "retention.lock"
 
 
 class SweepBusyError(StorageError):
-    """Another process or thread is sweeping, or rewrites a recording."""
+    """Another process or thread is sweeping or rewriting a recording."""
 
 
 def destroy_returned(home: Home, vault: Vault, database: Database, now: Callable[[], datetime]) -> list[RecordingId]:
-    """Destroy again what was deleted and is there; said in the audit log and in our own.
+    """Destroy deleted recordings that are there again, with an audit entry and a log line.
 
-    Somebody else who is at it is left to it: a sweep begins with the same.
+    If another process holds the locks it is left to that: every sweep begins with the same.
 
     Returns:
-        What was there again, or had not gone yet.
+        Recordings that were there again, or not completely deleted.
 
     Raises:
         StorageError, OSError: Audit log, database or disk cannot be used.
@@ -54,10 +54,10 @@ def destroy_returned(home: Home, vault: Vault, database: Database, now: Callable
 
 
 def catch_up(shredder: Shredder, holds: Holds, now: Callable[[], datetime], *, is_thorough: bool = False) -> Done:
-    """Bring the database to what the audit log says of holds and deletions, and the disk with it.
+    """Bring database and disk to the state of holds and deletions in the audit log.
 
-    An index restored from a backup knows neither the holds that were placed after it was taken nor the deletions.
-    The caller holds the locks.
+    An index restored from a backup knows neither the holds placed after the backup nor the deletions. The caller holds
+    the locks.
 
     Raises:
         StorageError, OSError: Audit log, database or disk cannot be used.
@@ -69,18 +69,18 @@ def catch_up(shredder: Shredder, holds: Holds, now: Callable[[], datetime], *, i
     done.add(shredder.destroy_returned(is_thorough=is_thorough))
     if done.files or done.keys or done.rows:
         _log.warning(
-            "%d recordings that were deleted were there again and are destroyed: %d files, %d keys, %d rows",
+            "%d deleted recordings had come back and were destroyed again: %d files, %d keys, %d rows",
             len(done.ids), done.files, done.keys, done.rows,
         )  # fmt: skip
     for recording in sorted(done.spared):
-        _log.error("recording %s was held after its deletion was cut off, so it stays", recording)
+        _log.error("recording %s: kept, because it was held after its deletion was interrupted", recording)
     return done
 
 
 def held_since(holds: Holds, now: Callable[[], datetime]) -> Spared:
-    """Return what tells which recordings were held after their deletion was cut off by a kill: those must stay.
+    """Return a function for the recordings that were held after their deletion was interrupted, which must be kept.
 
-    A hold from before the deletion spares nothing: it was over then, and a backup has brought it back.
+    A hold from before the deletion does not count: it had ended, and a backup has brought it back.
     """
 
     def spared(tombstones: Sequence[Tombstone]) -> set[RecordingId]:
@@ -96,7 +96,7 @@ def alone(lock: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold a lock between processes and threads.
 
     Raises:
-        SweepBusyError: Another one holds it, and we do not wait.
+        SweepBusyError: Another one holds it, and ``wait`` is false.
     """
     with locked(lock, wait=wait) as is_ours:
         if not is_ours:

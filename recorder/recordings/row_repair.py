@@ -1,4 +1,4 @@
-"""Repairs rows of the index: made from their containers, written off, or taken out. What they were is kept."""
+"""Repairs rows of the index: rebuilds them from containers, writes them off or removes them. Old contents are saved."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,14 +24,14 @@ MISSING = "file_missing"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowRepair:
-    """Repairs rows of one home; each act returns what was done, or "": nothing.
+    """Repairs rows of one home; each method returns what was done, or "" for nothing.
 
     Attributes:
         home: The recorder's home.
-        vault: Where containers lie.
+        vault: Containers.
         database: The index.
-        aside: Where rows are kept that had to make room.
-        is_writing_off: A row whose container is gone becomes one of a call of which nothing is kept.
+        aside: Receives the old contents of rows.
+        is_writing_off: Mark rows whose container is gone as calls of which nothing is kept.
     """
 
     home: Home
@@ -41,7 +41,7 @@ class RowRepair:
     is_writing_off: bool
 
     def refile(self, finding: Finding) -> str:
-        """Make a row from its container; one whose container is damaged or foreign stays as it is."""
+        """Rebuild a row from its container; not from one that is damaged or foreign."""
         recording = RecordingId(finding.recording)
         with alone(self.home.erasing_lock, wait=True):
             stored = self._stored(recording)
@@ -62,7 +62,7 @@ class RowRepair:
             return ""
         peaks = Index(self.database).get(stored.id).peaks
         Index(self.database).save(replace(stored.row, peaks=peaks))
-        return "what is searched by was made from the row's document"
+        return "the search columns were rebuilt from the row's document"
 
     def _keep(self, stored: StoredRow | None, finding: Finding) -> str:
         if stored is None:
@@ -73,10 +73,10 @@ class RowRepair:
         return f"; the old row is in {where}"
 
     def take_out(self, finding: Finding) -> str:
-        """Take officers and numbers out of the index that stand there without a row."""
+        """Remove officers and numbers from the index that have no row."""
         recording = RecordingId(finding.recording)
         if self._stored(recording) is not None:
-            return "its row is there again"
+            return "its row exists again"
         rows = StoredRows(self.database)
         kept = {
             "officers": list(map(dict, rows.officers_of(recording))),
@@ -84,10 +84,10 @@ class RowRepair:
         }
         where = self.aside.keep(f"{recording}-officers", kept, f"{finding.kind}: {finding.what}")
         Index(self.database).remove(recording)
-        return f"taken out; they are in {where}"
+        return f"removed; they are in {where}"
 
     def write_off(self, finding: Finding) -> str:
-        """Turn the row of a container that is gone into one of a call of which nothing is kept."""
+        """Mark the row of a missing container as a call of which nothing is kept."""
         stored = self._stored(RecordingId(finding.recording))
         if not self.is_writing_off or stored is None or stored.row is None:
             return ""
@@ -103,7 +103,7 @@ class RowRepair:
         return StoredRows(self.database).among([recording]).get(recording)
 
     def _container(self, finding: Finding, stored: StoredRow | None) -> Path | None:
-        """Return the finished file that a finding is about: named in it, or in the row, or else wherever one lies."""
+        """Return the finished file of a finding: at its path, at the row's path, or anywhere in the vault."""
         named = self.home.root / finding.where
         row_path = stored.row.path if stored is not None and stored.row is not None else None
         for path in (named, self.vault.root / row_path if row_path else named):

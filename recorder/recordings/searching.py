@@ -1,4 +1,4 @@
-"""Which recordings a search finds for somebody, what of each they are shown, and what the audit log keeps. Pure."""
+"""Which recordings a search finds for an actor, what they see of each, and what the audit log keeps. Pure."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,14 +15,14 @@ _TYPED = ("operator", "extension", "number")
 
 
 def findable(actor: Actor, search: Search) -> Search:
-    """Return a search of those recordings only that somebody may find.
+    """Return a search limited to the recordings that an actor may find.
 
     Args:
         actor: Who searches.
         search: What they asked for.
 
     Raises:
-        DeniedError: They may find none of what they asked for.
+        DeniedError: They may find none of it.
     """
     decision = may(actor, Act.SEARCH, extension=search.extension)
     if isinstance(decision, Allowed) and search.number is not None:
@@ -39,7 +39,7 @@ def findable(actor: Actor, search: Search) -> Search:
 
 
 def knows(actor: Actor, row: RecordingRow) -> bool:
-    """Tell whether somebody may know of a call that the index found: it lists officers of too short a part too."""
+    """Tell whether an actor may know of a call that the index found: it also lists officers of very short parts."""
     if not isinstance(actor, Person):
         return True
     operator, team = relation(actor, row)
@@ -47,12 +47,12 @@ def knows(actor: Actor, row: RecordingRow) -> bool:
 
 
 def shown(actor: Actor, row: RecordingRow, leave: AccessRequest | None = None) -> RecordingRow:
-    """Return a row as somebody is shown it: numbers masked, other people's parts and what holds it withheld.
+    """Return a row as an actor sees it: numbers masked, parts of others withheld, kinds of hold hidden.
 
     Args:
         actor: Who.
         row: The call.
-        leave: The request by which they may hear it now.
+        leave: The granted request by which they may hear it now.
     """
     heard = () if leave is None else leave.heard(row.id)
     row = replace(row, holds=kinds_seen(actor, row.holds, held_call(row)))
@@ -60,7 +60,7 @@ def shown(actor: Actor, row: RecordingRow, leave: AccessRequest | None = None) -
 
 
 def describe(search: Search) -> dict[str, Any]:
-    """Return what the audit log keeps of a search for ever: nothing that was typed freely."""
+    """Return what the audit log keeps permanently of a search: nothing that was typed."""
     return {
         "from": search.started_from.isoformat() if search.started_from else None,
         "to": search.started_to.isoformat() if search.started_to else None,
@@ -71,6 +71,6 @@ def describe(search: Search) -> dict[str, Any]:
 
 
 def typed(search: Search) -> str | None:
-    """Return what was typed freely, as text of the audit log, which may expire; None when nothing was."""
+    """Return what was typed, as a text of the audit log that may expire; None if nothing was."""
     parts = [f"{name}: {getattr(search, name)}" for name in _TYPED if getattr(search, name) is not None]
     return "; ".join(parts) or None

@@ -1,6 +1,6 @@
-"""Which recordings a person may see. The answer for any other is 404, the same as for an id that does not exist.
+"""Which recordings a person may see. The answer for any other is 404, as for an id that does not exist.
 
-An id says when which extension was called. So nobody learns from a refusal which ids exist.
+An id contains the time and the extension of the call, so a refusal must not reveal which ids exist.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from storage.vault import Vault
 
 
 def none_such(what: str = "recording") -> ProblemError:
-    """Return the answer about what is not there, or is not theirs to know of."""
+    """Return the 404 for something that does not exist or that the person may not know of."""
     return ProblemError(404, f"There is no such {what}.")
 
 
@@ -32,19 +32,19 @@ def check_known(
     team: str,
     what: str = "recording",
 ) -> None:
-    """Make sure that a recording is one that somebody may know of; if not, the audit log has what they tried.
+    """Check that a person may know of a recording; if not, the attempt is in the audit log.
 
     Args:
-        ledger: Of the audit log.
+        ledger: Writes the audit entry.
         person: Who asks.
         act: For what.
         recording: Its id.
-        operators: Whose call it was.
+        operators: Its officers.
         team: Its team at the time.
-        what: What they asked for of it: a hold, an order.
+        what: What they asked for: a recording, a hold, an order.
 
     Raises:
-        ProblemError: 404, as for one that is not there.
+        ProblemError: 404, as for something that does not exist.
     """
     if not knows_of(person, operators=operators, team=team):
         ledger.refusal(person.actor, act, recording, "This is not a recording that they may know of.")
@@ -52,7 +52,7 @@ def check_known(
 
 
 def begun_row(vault: Vault, recording: RecordingId) -> RecordingRow | None:
-    """Return the row of a call that is in progress or not filed yet, as its container has it."""
+    """Return the row in the container of a call that is in progress or not filed yet."""
     for path in vault.files_of(recording):
         with contextlib.suppress(StorageError, KeyError, TypeError, ValueError):
             return row_from_json(read_begun_row(vault, path))

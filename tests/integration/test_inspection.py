@@ -100,7 +100,7 @@ def test_another_whole_container_of_this_node_in_its_place(site: ErasureSite) ->
     opened.close(row(), is_complete=True)
     problem = only_problem(site)
     assert f"the index says sha256 {site.row.sha256}, the file is " in problem
-    assert "another one that this node closed" in problem
+    assert "exchanged for another one of this node" in problem
 
 
 def test_another_nodes_signature(site: ErasureSite) -> None:
@@ -119,7 +119,7 @@ def test_foreign_files_are_named(site: ErasureSite) -> None:
     too_high.write_bytes(site.path.read_bytes())
     named = [str(one.problem) for one in all_of(site) if one.problem is not None]
     assert sorted(text.partition(":")[0] for text in named) == [f"2026/{OTHER}.rec", "notes.txt"]
-    assert all("foreign, or moved here" in text for text in named)
+    assert all("it is foreign, or was moved here" in text for text in named)
     (site.vault.root / "2025").symlink_to(site.home.parent)
     assert any("2025: it is no recording's" in str(one.problem) for one in all_of(site))
     (site.vault.root / "2025").unlink()
@@ -172,7 +172,7 @@ def test_a_file_without_a_row(site: ErasureSite) -> None:
     old = site.path.stat().st_mtime - 2 * FILING_S
     os.utime(site.path, (old, old))
     (found,) = all_of(site)
-    assert "the index does not know it" in str(found.problem)
+    assert "it is not in the index" in str(found.problem)
 
 
 def test_an_open_erasure_is_no_finding(site: ErasureSite) -> None:
@@ -194,4 +194,4 @@ def test_a_damaged_row_without_a_container(site: ErasureSite) -> None:
         site.index.get(ID)
     assert [f"row of recording {ID} is damaged" in str(one.problem) for one in all_of(site)] == [True]
     site.path.unlink()
-    assert ["row of it is damaged" in str(one.problem) for one in all_of(site)] == [True]
+    assert ["its row in the index is damaged" in str(one.problem) for one in all_of(site)] == [True]
