@@ -1,1 +1,1 @@
-"""The daemon's own HTTP+JSON on a unix socket: its server, and the client of console and command line."""
+"""The daemon's HTTP+JSON on a unix socket: server, and client for console and command line."""

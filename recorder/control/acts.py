@@ -1,4 +1,4 @@
-"""Acts on one live call, or on every call of an extension: pause, resume, opt out, "I forgot to pause"."""
+"""Acts on one live call, or on every call of an extension: pause, resume, opt-out, retroactive pause."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -24,7 +24,7 @@ Calls = Callable[[], list[RecordedPart]]
 Answer = Future[PauseAnswer]
 
 _REASONS = {Authority.OFFICER: AGENT, Authority.MANAGER: MANAGER}
-"""What a pause is held by."""
+"""The pause reason of each authority."""
 
 _HOLDS = {
     access.Act.RESUME: "Recording stays paused, but the state could not be stored:",
@@ -36,7 +36,7 @@ _HOLDS = {
 
 
 class LiveActs:
-    """The routes of acts."""
+    """The routes of acts on live calls."""
 
     def __init__(self, services: CallServices, control: LiveCalls, gateway: CallThreadGateway) -> None:
         self._services = services
@@ -59,7 +59,7 @@ class LiveActs:
         app.post("/api/extensions/{number}/second-message")(self.second_message_extension)
 
     async def pause(self, call_id: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
-        """Pause one call, and every other one that is at its extension; done when all are."""
+        """Pause one call and all others at its extension; answers when all are paused."""
         return _as_one(await self._pause(self._found(CallTarget(call_id)), body, who))
 
     async def pause_extension(self, number: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
@@ -67,33 +67,33 @@ class LiveActs:
         return {"calls": await self._pause(self._found(ExtensionTarget(number)), body, who)}
 
     async def resume(self, call_id: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
-        """Resume one call, and of others at its extension what the same acts had paused."""
+        """Resume one call, and at its extension the calls that the same acts had paused."""
         return _as_one(await self._resume(self._found(CallTarget(call_id)), body, who))
 
     async def resume_extension(self, number: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
-        """Resume the calls of an extension that are not on hold, and of others what the same acts had paused."""
+        """Resume the calls of an extension that are not on SIP hold, and others that the same acts had paused."""
         return {"calls": await self._resume(self._found(ExtensionTarget(number)), body, who)}
 
     async def retroactive_pause(self, call_id: str, body: RetroactivePauseBody, who: WhoCalls) -> dict[str, Any]:
-        """Pause one call, and order what was recorded of its last seconds to be erased."""
+        """Pause one call, and order its last seconds to be erased."""
         return _as_one(await self._forgot(self._found(CallTarget(call_id)), body, who))
 
     async def retroactive_pause_extension(
         self, number: str, body: RetroactivePauseBody, who: WhoCalls
     ) -> dict[str, Any]:
-        """Do so for the calls of an extension that are not on hold; the others are paused."""
+        """Do so for the calls of an extension that are not on SIP hold; the others are paused."""
         return {"calls": await self._forgot(self._found(ExtensionTarget(number)), body, who)}
 
     async def opt_out(self, call_id: str, body: GrantBody, who: WhoCalls) -> dict[str, Any]:
-        """Stop recording one call for good, on the word of a manager."""
+        """Stop recording one call for the rest of the call; a manager decides."""
         return (await self._opt_out(self._found(CallTarget(call_id)), body, who))[0]
 
     async def opt_out_extension(self, number: str, body: GrantBody, who: WhoCalls) -> dict[str, Any]:
-        """Stop recording the conversation of an extension that is not on hold; 409 where there are several."""
+        """Stop recording the conversation of an extension that is not on SIP hold; 409 if there are several."""
 
         def find() -> list[RecordedPart]:
             calls = self._control.calls_of(number)
-            self._check_opt_out(calls, body, who)  # who may not grant it learns nothing of the calls
+            self._check_opt_out(calls, body, who)  # first, so that others learn nothing of the calls
             meant = self._control.group_acts.one_conversation([call.controls for call in calls])
             return [call for call in calls if call.controls in meant]
 
@@ -105,7 +105,7 @@ class LiveActs:
         return (await self._second_message(self._found(CallTarget(call_id)), body, who))[0]
 
     async def second_message_extension(self, number: str, body: PersonalBody, who: WhoCalls) -> dict[str, Any]:
-        """Do so in every call of an extension."""
+        """Play the second message in every call of an extension."""
         return {"calls": await self._second_message(self._found(ExtensionTarget(number)), body, who)}
 
     def _found(self, target: Target) -> "FoundCalls":
@@ -117,8 +117,8 @@ class LiveActs:
             )
         return _at(target.number, lambda: self._control.calls_of(target.number))
 
-    # --- what they have in common
-    # An act is signed in the step that does it: one that nobody waits for any more is in the log all the same.
+    # --- shared by calls and extensions
+    # The audit entry is made in the step that does the act, so it is written even if the caller has given up.
 
     async def _pause(self, found: "FoundCalls", body: ActBody, who: SocketCaller) -> list[dict[str, Any]]:
         signature = _signature(access.Act.PAUSE, found, body, who)
@@ -205,12 +205,12 @@ class LiveActs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundCalls:
-    """The calls that an act was asked of.
+    """The calls that an act is for.
 
     Attributes:
-        sent: The id or extension, as it was sent.
+        sent: The id or extension as it was sent.
         calls: Finds them; raises UnknownCallError.
-        missing: What is said where there is none, and to whoever may not know of them.
+        missing: The answer if there is none, and to people who may not know of them.
     """
 
     sent: str
@@ -223,13 +223,13 @@ def _at(number: str, calls: Calls) -> FoundCalls:
 
 
 def _as_one(answers: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the answer to an act on one call: its own, with what became of the other calls that it reached."""
+    """Return the answer for one call, with those of other calls that the act reached under ``also``."""
     first, *others = answers
     return {**first, "also": [*first.get("also", ()), *others]} if others else first
 
 
 def _signature(name: access.Act, found: FoundCalls, body: ActBody, who: SocketCaller) -> ActEntry:
-    """Return the entry of an act: whoever gave neither an account nor a token is the operating system's user."""
+    """Return the audit entry of an act; without account or token the actor is the operating system's user."""
     actor = body.actor_of(who)
     name_of = who.actor if body.person is not None else actor.actor
     said = "person" if isinstance(actor, access.Person) else actor.actor

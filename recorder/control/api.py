@@ -1,6 +1,6 @@
-"""The daemon's own HTTP+JSON, on a unix socket that only its user may open.
+"""The daemon's HTTP+JSON on a unix socket that only its user may open.
 
-Runs on a thread with its own asyncio loop. Every act crosses to the call thread, is done there in one step, and is
+It runs on a thread with its own asyncio loop. Every act is passed to the call thread, done there in one step, and
 answered when its state is on disk; if that cannot be confirmed in time, the answer says so
 (`recorder.control.call_thread_gateway`).
 """
@@ -67,7 +67,7 @@ class LiveApi:
         return app
 
     async def health(self) -> dict[str, Any]:
-        """Return how the daemon is."""
+        """Return the daemon's health."""
         services = self._services
         retention = await asyncio.to_thread(services.retention)
         mail = await asyncio.to_thread(services.mail)
@@ -98,10 +98,10 @@ class LiveApi:
         }
 
     async def calls(self, who: WhoCalls) -> dict[str, Any]:
-        """List the recorded calls in progress, each with its newest request to opt out.
+        """List the recorded calls in progress, each with its newest opt-out request.
 
-        Whoever gives no name is shown extension and state. Who else may see what is for whoever asks to say, who knows
-        the accounts: console and command line.
+        A caller without a name sees extension and state only. Console and command line know the accounts, so they limit
+        what a named person sees.
         """
         listed = await self._gateway.on_call_thread(self._listed)
         if not who.name:
@@ -119,12 +119,12 @@ class LiveApi:
     async def events(
         self, who: WhoCalls, beat_s: Annotated[float, Query(ge=SHORTEST_BEAT_S, le=KEEP_ALIVE_S)] = KEEP_ALIVE_S
     ) -> StreamingResponse:
-        """Stream what happens."""
+        """Stream events as they happen."""
         require_named(who)
         return StreamingResponse(
             self._broadcast.listen(beat_s), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
 
     async def reload(self, who: WhoCalls) -> dict[str, Any]:
-        """Read the configuration again; calls in progress keep what they began with."""
+        """Read the configuration again; calls in progress keep their settings."""
         return await asyncio.to_thread(self._reload, who.actor)

@@ -1,4 +1,4 @@
-"""What is sent to the daemon's socket, and who sends it."""
+"""Request bodies of the daemon's socket, and the identity of the caller."""
 
 import re
 import time
@@ -25,7 +25,7 @@ Name = Annotated[str, Field(max_length=100)]
 
 
 class SocketCaller(BaseModel):
-    """Who is at the other end: the kernel's word, and the name that console or command line signed for them."""
+    """The caller: the user that the kernel names, and the name that console or command line signed."""
 
     os_user: str
     name: str
@@ -41,7 +41,7 @@ _known: dict[tuple[str, int], tuple[str | None, float]] = {}
 
 
 async def _user_of(client: tuple[str, int]) -> str | None:
-    """Return a caller's name; asked again after a minute: the system may have to ask a directory for it."""
+    """Return a caller's user name, cached for a minute, because the lookup may ask a directory server."""
     name, until_s = _known.get(client, (None, 0.0))
     if time.monotonic() >= until_s:
         name = await run_in_threadpool(user_name, client)
@@ -54,7 +54,7 @@ async def _user_of(client: tuple[str, int]) -> str | None:
 async def _caller(request: Request) -> SocketCaller:
     user = await _user_of((request.client.host, request.client.port)) if request.client else None
     if user is None:
-        raise ProblemError(403, "The kernel does not say who is calling; use the recorder's own socket.")
+        raise ProblemError(403, "The kernel does not name the caller; use the recorder's own socket.")
     actor = request.headers.get(ACTOR_HEADER, "")
     if actor:
         await _check_signature(request, actor)
@@ -80,10 +80,10 @@ class _Body(BaseModel):
 
 
 class PersonBody(_Body):
-    """The account of the person who acts, as console or command line know it after its password was checked.
+    """The account of the person who acts, as console or command line checked it.
 
-    The daemon does not open the accounts: it believes what is signed by the user that owns them. What somebody may do
-    it decides itself.
+    The daemon does not open the accounts. It trusts what the user who owns them has signed, and decides itself what the
+    person may do.
     """
 
     display_name: Name
@@ -91,27 +91,27 @@ class PersonBody(_Body):
     teams: list[Name] = []
     extension: Name | None = None
     managed: list[Name] | None = None
-    """Teams of which a manager is signed in; None: it is not known."""
+    """Teams of which a manager is signed in; None if unknown."""
 
 
 class ActBody(_Body):
-    """Why an act is done, and who does it: a person, or ``token:NAME``; neither is somebody at the machine.
+    """Why an act is done, and by whom: a person or ``token:NAME``; with neither, a user of the machine.
 
-    What somebody may do follows from who they are; ``officer`` and ``manager`` are taken and mean nothing.
+    Permissions follow from the account; ``officer`` and ``manager`` are accepted but have no effect.
     """
 
     reason: Reason = ""
     authority: Annotated[str, Field(alias="as", max_length=80)] = "officer"
     extensions: list[Name] = []
-    """The only extensions whose calls are meant, as a token is good for them; none: every one."""
+    """The only extensions that the token is valid for; empty for all."""
     person: PersonBody | None = None
 
     def actor_of(self, who: SocketCaller) -> Actor:
-        """Return who acts.
+        """Return the actor.
 
         Raises:
-            ProblemError: 422: it is neither a person nor a token; 403: an application is called a person, or a token
-                is not the one that was signed for.
+            ProblemError: 422: neither a person nor a token. 403: an application is given as a person, or the token is
+                not the one that was signed.
         """
         token = _TOKEN.match(self.authority)
         if token is not None:
@@ -127,7 +127,7 @@ class ActBody(_Body):
         return LocalUser(name=who.os_user) if self.person is None else self.person_of(who)
 
     def around(self, colleagues: frozenset[str]) -> Around:
-        """Return what is known of who acts beside their account, and the teams at whose extensions they sit."""
+        """Return what is known of the actor besides their account; ``colleagues``: teams of phones that are theirs."""
         managed = None if self.person is None else self.person.managed
         return Around(colleagues=colleagues, managed=None if managed is None else frozenset(managed))
 
@@ -135,7 +135,7 @@ class ActBody(_Body):
         """Return the person who acts.
 
         Raises:
-            ProblemError: 403: nobody is named, or an application.
+            ProblemError: 403: no person is named.
         """
         if self.person is None or not who.name or who.name.startswith(("os:", "token:")):
             raise ProblemError(403, "This is done by a person with an account: give --as NAME.")
@@ -153,14 +153,14 @@ class PersonalBody(ActBody):
 
 
 class GrantBody(PersonalBody):
-    """An opt-out granted, with what the manager puts their name to."""
+    """A granted opt-out, with the manager's statements."""
 
     caller_asked: bool = False
     distress_judged: bool = False
     erase_before: bool | None = None
 
     def order(self, details: dict[str, Any], around: Around) -> OptOutDecision:
-        """Return it in the words of the workflow."""
+        """Return it as the opt-out workflow takes it."""
         statements = Statements(caller_asked=self.caller_asked, distress_judged=self.distress_judged)
         return OptOutDecision(
             statements=statements, reason=self.reason, erase_before=self.erase_before, details=details, around=around
@@ -168,13 +168,13 @@ class GrantBody(PersonalBody):
 
 
 class RetroactivePauseBody(PersonalBody):
-    """A pause that was forgotten: how far back it should have begun, None from the joining."""
+    """A retroactive pause: seconds before now, None for since the start."""
 
     seconds: Annotated[float | None, Field(gt=0, le=_LONGEST_S)] = None
 
 
 class SignOnBody(PersonalBody):
-    """A person signs on at a phone."""
+    """A sign-on of a person at a phone."""
 
     is_anothers: bool = True
-    """Whether the extension is another account's own one; the daemon does not open the accounts."""
+    """Whether it is the own extension of another account; the daemon does not open the accounts."""

@@ -1,4 +1,4 @@
-"""Server-sent events from any thread to every listener: bounded, so that a slow page holds nothing up."""
+"""Sends server-sent events from any thread to every listener, through bounded queues."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ SHORTEST_BEAT_S = 0.2
 
 
 class Broadcast:
-    """Hands what happens to whoever listens; a listener that falls behind loses the oldest and is told so."""
+    """Passes events to all listeners; one that falls behind loses the oldest, which are counted."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -21,16 +21,16 @@ class Broadcast:
         self.dropped = 0
 
     def publish(self, event: dict[str, Any]) -> None:
-        """Tell every listener; from any thread, never blocks."""
+        """Send an event to every listener. Any thread; never blocks."""
         line = f"event: {event.get('event', 'message')}\ndata: {json.dumps(event)}\n\n".encode()
         with self._lock:
             listeners = list(self._listeners.items())
         for queue, loop in listeners:
-            with contextlib.suppress(RuntimeError):  # its loop has ended: nobody listens there any more
+            with contextlib.suppress(RuntimeError):  # its loop has ended
                 loop.call_soon_threadsafe(self._put, queue, line)
 
     async def listen(self, beat_s: float = KEEP_ALIVE_S) -> AsyncIterator[bytes]:
-        """Yield events as they come, and a comment whenever there was none for ``beat_s`` seconds."""
+        """Yield events as they come, and a comment after ``beat_s`` seconds without one."""
         queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUE)
         with self._lock:
             self._listeners[queue] = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""The way from a request on the daemon's socket to the call thread and back, within a bounded time."""
+"""Takes an act from the daemon's socket to the call thread and its answer back, within a bounded time."""
 
 import asyncio
 import re
@@ -20,20 +20,20 @@ from recorder.rules.pausing import RefusedError
 from storage.errors import AuditUnavailableError
 
 CONFIRM_S = 1.5
-"""An act that is not confirmed by then is answered 504: the page shows "not confirmed" within 2 s."""
+"""After this many seconds an act is answered 504, so that a page shows "not confirmed" within 2 s."""
 
 _T = TypeVar("_T")
 _SUBJECT = re.compile(r"[0-9A-Za-z+*#._-]{1,64}\Z")
 
 
 class CallThreadGateway:
-    """Takes acts to the call thread; what is refused there is in the audit log before it is answered."""
+    """Takes acts to the call thread. A refusal is in the audit log before it is answered."""
 
     def __init__(self, services: CallServices) -> None:
         self._services = services
 
     async def on_call_thread(self, fn: Callable[[], _T]) -> _T:
-        """Return what a function gives on the call thread.
+        """Return the result of a function that is run on the call thread.
 
         Raises:
             ProblemError: 504: not within CONFIRM_S.
@@ -41,7 +41,7 @@ class CallThreadGateway:
         return await self._on_call_thread(lambda future: future.set_result(fn()))
 
     async def _on_call_thread(self, fn: "Callable[[Future[_T]], None]") -> _T:
-        """Return what a function on the call thread gives to a future, or raise what it raises."""
+        """Run a function on the call thread; return what it gives to the future, or raise what it raises."""
         future: Future[_T] = Future()
         asked_ns = time.monotonic_ns()
 
@@ -49,7 +49,7 @@ class CallThreadGateway:
             try:
                 with self._services.lateness.since(asked_ns):
                     fn(future)
-            except Exception as error:  # noqa: BLE001 - goes to whoever asked
+            except Exception as error:  # noqa: BLE001 - passed to the caller
                 future.set_exception(error)
 
         self._services.scheduler.submit(run)
@@ -58,17 +58,17 @@ class CallThreadGateway:
     async def ended(
         self, start: Callable[[], list[Future[_T]]], signature: ActEntry, *, missing: Exception
     ) -> list[Future[_T]]:
-        """Do acts on the call thread; return them once each has been stored, or could not be.
+        """Do acts on the call thread; return them when each has been stored or has failed.
 
-        One wait for all of it: to be woken up in between would take the interpreter from those who store.
+        There is one wait for all of them: waking up between them would take the interpreter from the storing threads.
 
         Args:
-            start: Begins them.
-            signature: What a refusal is written down under.
-            missing: What is said to somebody who may not know of the call: as if it were not there.
+            start: Begins the acts.
+            signature: The audit entry for a refusal.
+            missing: The answer for people who may not know of the call: as if there were none.
 
         Raises:
-            ProblemError: As `act` does; 504: not done and stored within CONFIRM_S.
+            ProblemError: As for `act`; 504: not done and stored within CONFIRM_S.
         """
 
         def run(future: Future[list[Future[_T]]]) -> None:
@@ -78,7 +78,7 @@ class CallThreadGateway:
         return await self._unless_refused(self._on_call_thread(run), signature, missing)
 
     async def act(self, fn: Callable[[], _T], signature: ActEntry, *, missing: Exception) -> _T:
-        """Do an act on the call thread; a refusal is written down under the signature's act; see `ended`.
+        """Do an act on the call thread; a refusal is written to the audit log with the signature's act; see `ended`.
 
         Raises:
             ProblemError: 404 nothing to act on, 403, 409 or 422 refused, 504 not in time.
@@ -106,7 +106,7 @@ class CallThreadGateway:
         """Return the answer of an act once it is stored.
 
         Raises:
-            ProblemError: 503 it could not be, with a sentence that says what holds all the same; 504 not in time.
+            ProblemError: 503: not stored, with a sentence that says what is in effect all the same. 504: not in time.
         """
         try:
             return await self.confirm(future)
@@ -127,7 +127,7 @@ class CallThreadGateway:
             raise ProblemError(504, detail, title="Not confirmed") from error
 
     async def audit(self, act: str, who: SocketCaller, subject: str, details: dict[str, Any], reason: str) -> None:
-        """Write an entry; that it cannot be written now is an alarm and no refusal."""
+        """Write an audit entry; a log that cannot be written now raises an alarm, but refuses nothing."""
         details = {**details, "os_user": who.os_user}
         await self.confirm(
             self._services.act_writer.submit(
@@ -146,7 +146,7 @@ class CallThreadGateway:
 
 
 def _when_ended(futures: "Sequence[Future[_T]]", tell: Callable[[], None]) -> None:
-    """Call a function once all futures are done, whatever became of them; on the thread of the last one."""
+    """Call a function once all futures are done, on the thread of the last one."""
     if not futures:
         tell()
         return
@@ -155,7 +155,7 @@ def _when_ended(futures: "Sequence[Future[_T]]", tell: Callable[[], None]) -> No
 
 
 def subject_of(sent: str) -> str:
-    """Return an id or extension as it was sent, for the audit log; empty where it cannot be one."""
+    """Return an id or extension as it was sent, for the audit log; "" if it cannot be one."""
     return sent if _SUBJECT.match(sent) else ""
 
 

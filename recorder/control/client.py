@@ -1,7 +1,7 @@
-"""A client of the daemon's socket: for the command line, and for the console.
+"""Client of the daemon's socket, for command line and console.
 
-The socket speaks HTTP+JSON. Who acts goes in ``X-Recorder-Actor``, signed (`recorder.access.signing`); why and with
-which authority in the body.
+The socket speaks HTTP+JSON. ``X-Recorder-Actor`` names the actor, signed (`recorder.access.signing`); the body has
+reason and authority.
 """
 
 import json
@@ -23,7 +23,7 @@ from recorder.rules.live_access import NOTHING_KNOWN, Around
 from storage.errors import KeyProblemError
 
 SERVICE = "recorder:console"
-"""Who asks where the console does, for all whom it shows what they may see."""
+"""The actor when the console itself asks, for everybody that it serves."""
 _BASE = "http://recorder"
 _CALLS = "/api/calls"
 _EVENTS = "/api/events"
@@ -36,13 +36,13 @@ _FIRST_ERROR = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptOutGrant:
-    """What a manager says who grants an opt-out.
+    """The statements of a manager who grants an opt-out.
 
     Attributes:
-        caller_asked: They state that the caller asked not to be recorded.
-        distress_judged: They state that they judged that being recorded distresses the caller.
+        caller_asked: The caller asked not to be recorded.
+        distress_judged: The manager judged that being recorded distresses the caller.
         reason: Why, in words that can be checked later.
-        erase_before: Whether what was recorded before is to be erased; None leaves it to the service's rule.
+        erase_before: Whether to erase what was recorded before; None for the service's rule.
     """
 
     caller_asked: bool
@@ -51,7 +51,7 @@ class OptOutGrant:
     erase_before: bool | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return the body of the act."""
+        """Return the request body."""
         return {
             "caller_asked": self.caller_asked,
             "distress_judged": self.distress_judged,
@@ -61,7 +61,7 @@ class OptOutGrant:
 
 
 class DaemonUnavailableError(Exception):
-    """The daemon did not answer; whether it acted is unknown. The message is one sentence with what to do next."""
+    """The daemon did not answer, and may or may not have acted; the message says what to do next."""
 
 
 class DaemonRefusedError(Exception):
@@ -90,12 +90,12 @@ def _headers(actor: str) -> dict[str, str]:
 
 
 def _named(actor: Actor) -> dict[str, str]:
-    """Return the header of who acts; somebody without an account is known by the socket."""
+    """Return the header that names the actor; the socket itself names people without an account."""
     return {} if isinstance(actor, LocalUser) else _headers(actor.actor)
 
 
 def _of(actor: Actor, around: Around = NOTHING_KNOWN) -> dict[str, Any]:
-    """Return what the daemon has to know of who acts: a person, whose password was checked here, or a token."""
+    """Return what the daemon must know of the actor: a person, whose password was checked here, or a token."""
     if isinstance(actor, Application):
         return {"as": actor.actor} | ({"extensions": sorted(actor.extensions)} if actor.extensions else {})
     if isinstance(actor, LocalUser):
@@ -138,7 +138,7 @@ def _result(answer: DaemonAnswer) -> dict[str, Any]:
 
 
 class _Daemon:
-    """The daemon's socket: what is sent there is signed by who acts."""
+    """Sends signed requests to the daemon's socket."""
 
     def __init__(self, path: Path, signer: Signer | None, *, timeout_s: float) -> None:
         self._path = path
@@ -172,15 +172,15 @@ class _Daemon:
 
 
 class LiveClient:
-    """Live calls, by the daemon's socket. Every method blocks; safe to share between threads.
+    """Acts on live calls over the daemon's socket. Every method blocks; safe to share between threads.
 
-    Every method raises DaemonUnavailableError and DaemonRefusedError. What somebody may do follows from who they are
-    (`recorder.rules.live_access`); the daemon decides, which knows the call. Acts return its answer, which carries
-    ``call, state, reasons, position_s`` (a list of them under ``calls`` where the target is an extension).
+    Every method raises DaemonUnavailableError and DaemonRefusedError. The daemon, which knows the call, decides what
+    the person may do (`recorder.rules.live_access`). Acts return its answer with ``call, state, reasons, position_s``,
+    or a list of these under ``calls`` if the target is an extension.
 
     Args:
         path: The daemon's socket.
-        signer: Signs who acts; None: nobody is named.
+        signer: Signs the actor's name; None to name nobody.
         timeout_s: Longest wait for the connection, and again for the answer.
     """
 
@@ -198,46 +198,46 @@ class LiveClient:
         self._daemon.close()
 
     def health(self) -> dict[str, Any]:
-        """Return what the daemon says of itself."""
+        """Return the daemon's health."""
         return self._daemon.send("GET", _HEALTH)
 
     def calls(self, *, actor: str = "") -> list[dict[str, Any]]:
-        """Return the calls in progress: the daemon's ``{"calls": [...]}``."""
+        """Return the calls in progress, as the daemon lists them."""
         answer = self._daemon.send("GET", _CALLS, headers=_headers(actor))
         calls = answer.get("calls", [])
         return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
 
     def pause(self, target: Target, *, actor: Actor, reason: str = "") -> dict[str, Any]:
-        """Pause recording; the answer is given once both channels are gated."""
+        """Pause recording; returns once the recording gates of both channels are shut."""
         return self._daemon.act(_path(target, "pause"), actor, reason)
 
     def resume(self, target: Target, *, actor: Actor, reason: str = "") -> dict[str, Any]:
-        """Take away the reasons that whoever asks may clear."""
+        """Clear the pause reasons that the actor may clear."""
         return self._daemon.act(_path(target, "resume"), actor, reason)
 
     def pause_retroactively(
         self, target: Target, *, person: Person, seconds: float | None, reason: str = ""
     ) -> dict[str, Any]:
-        """Pause recording, and order the last seconds to be erased; None is everything so far."""
+        """Pause recording, and order the last seconds to be erased; None for everything so far."""
         return self._daemon.personal(_path(target, "forgot"), person, seconds=seconds, reason=reason)
 
     def opt_out(
         self, target: Target, *, person: Person, grant: OptOutGrant, around: Around = NOTHING_KNOWN
     ) -> dict[str, Any]:
-        """Stop recording for the rest of a call that is in progress; cannot be undone."""
+        """Stop recording for the rest of a call in progress; cannot be undone."""
         return self._daemon.personal(_path(target, "opt-out"), person, around, **grant.as_json())
 
     def second_message(self, target: Target, *, person: Person, reason: str = "") -> dict[str, Any]:
-        """Have the second message played to the outside party."""
+        """Play the second message to the outside party."""
         return self._daemon.personal(_path(target, "second-message"), person, reason=reason)
 
     def opt_outs(self, *, actor: str = "") -> list[dict[str, Any]]:
-        """Return the requests to opt out of the calls in progress, oldest first, decided ones too."""
+        """Return the opt-out requests of the calls in progress, oldest first, decided ones too."""
         found: list[dict[str, Any]] = self._daemon.send("GET", _OPT_OUTS, headers=_headers(actor))["opt_outs"]
         return found
 
     def ask_opt_out(self, call: str, *, person: Person, reason: str = "") -> dict[str, Any]:
-        """Ask that a call be recorded no longer; returns the request."""
+        """Ask to stop recording a call; returns the request."""
         return self._daemon.personal(_path(CallTarget(call), "opt-out-request"), person, reason=reason)
 
     def grant_opt_out(
@@ -249,7 +249,7 @@ class LiveClient:
     def decline_opt_out(
         self, request: str, *, person: Person, reason: str, around: Around = NOTHING_KNOWN
     ) -> dict[str, Any]:
-        """Decline a request: the call goes on being recorded."""
+        """Decline a request: recording goes on."""
         return self._daemon.personal(f"{_OPT_OUTS}/{quote(request, safe='')}/decline", person, around, reason=reason)
 
     def agents(self) -> list[dict[str, Any]]:
@@ -258,13 +258,13 @@ class LiveClient:
         return agents
 
     def takeovers(self) -> list[dict[str, Any]]:
-        """Return who took a phone over from whom lately."""
+        """Return recent takeovers of phones."""
         answer = self._daemon.send("GET", _AGENTS, headers=_headers(SERVICE))
         takeovers: list[dict[str, Any]] = answer.get("takeovers", [])
         return takeovers
 
     def sign_on(self, extension: str, *, person: Person, is_anothers: bool) -> dict[str, Any]:
-        """Sign a person on at an extension; their calls are those that begin from then on.
+        """Sign a person on at an extension; calls that begin from then on are theirs.
 
         Args:
             extension: A nominated one.
@@ -272,7 +272,7 @@ class LiveClient:
             is_anothers: Whether it is another account's own extension.
 
         Returns:
-            What was done; with ``code`` and ``keys`` where that has to be keyed at the phone first.
+            The result; with ``code`` and ``keys`` if a code must be keyed at the phone first.
         """
         path = f"{_AGENTS}/{quote(extension, safe='')}/sign-on"
         return self._daemon.personal(path, person, is_anothers=is_anothers)
@@ -282,7 +282,7 @@ class LiveClient:
         return self._daemon.personal(f"{_AGENTS}/{quote(extension, safe='')}/sign-off", person)
 
     def reload(self) -> dict[str, Any]:
-        """Have the configuration read again."""
+        """Make the daemon read its configuration again."""
         return self._daemon.send("POST", "/api/reload")
 
 
@@ -293,10 +293,10 @@ def _dumped(document: Mapping[str, Any]) -> bytes:
 def signed_headers(
     signer: Signer | None, method: str, target: str, headers: Mapping[str, str], content: bytes = b""
 ) -> dict[str, str]:
-    """Return headers with the signature of who acts, where they say who does.
+    """Return headers with the signature of the actor, if they name one.
 
     Raises:
-        DaemonUnavailableError: The key that signs cannot be read; nothing was sent.
+        DaemonUnavailableError: The signing key cannot be read; nothing was sent.
     """
     actor = headers.get(ACTOR_HEADER)
     if not actor or signer is None:
@@ -305,7 +305,7 @@ def signed_headers(
         signature = signer.sign(Said(method=method, target=target, actor=actor, content=content))
     except (OSError, KeyProblemError) as error:
         raise DaemonUnavailableError(
-            f"Who you are cannot be signed for the daemon ({error}): run this as the user that the console runs as."
+            f"Cannot sign your name for the daemon ({error}): run this as the user that the console runs as."
         ) from error
     return {**headers, SIGNATURE_HEADER: signature}
 
@@ -313,7 +313,7 @@ def signed_headers(
 async def events(
     path: Path, *, actor: str, signer: Signer, connect_s: float = 2.0, silence_s: float = 30.0, beat_s: float = 10.0
 ) -> AsyncGenerator[bytes]:
-    """Yield the daemon's server-sent events as they come, byte for byte.
+    """Yield the daemon's server-sent events as they come, as bytes.
 
     Args:
         path: The daemon's socket.
@@ -321,7 +321,7 @@ async def events(
         signer: Signs that.
         connect_s: Longest wait for the connection and the start of the answer.
         silence_s: Longest time without an event or comment.
-        beat_s: How often the daemon is to send a comment while nothing happens, 0.2 to 10.
+        beat_s: How often the daemon sends a comment while nothing happens, 0.2 to 10.
 
     Raises:
         DaemonUnavailableError: It is not there, or fell silent.

@@ -1,6 +1,6 @@
-"""HTTP/1.1 over a unix socket, as little of it as our own daemon speaks (RFC 9112): one request, one answer.
+"""HTTP/1.1 client over a unix socket, limited to what the daemon speaks (RFC 9112): one request, one response.
 
-Connections are kept: while 200 calls are recorded, a new one would cost the daemon as much as the act that it is for.
+Connections are kept open: with 200 recorded calls, a new one would cost the daemon as much as the act itself.
 """
 
 import select
@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 KEPT_S = 30.0
-"""How long a connection that is not used is kept: shorter than the daemon keeps it, which could close it just when
-something is asked over it."""
+"""How long an idle connection is kept, seconds. Shorter than the daemon keeps it, which must not close it in use."""
 _KEPT, _CHUNK, _LONGEST_HEAD = 16, 1 << 16, 1 << 14
 
 
@@ -22,12 +21,12 @@ class NobodyThereError(OSError):
 
 
 class BrokenOffError(OSError):
-    """The answer ended before its end, or is none."""
+    """The response ended early, or is not valid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonAnswer:
-    """What came back."""
+    """A response."""
 
     status: int
     reason: str
@@ -39,7 +38,7 @@ class DaemonConnections:
 
     Args:
         path: The socket.
-        timeout_s: Longest wait for a connection, and again for the whole answer.
+        timeout_s: Longest wait for a connection, and again for the whole response.
     """
 
     def __init__(self, path: Path, *, timeout_s: float) -> None:
@@ -49,12 +48,12 @@ class DaemonConnections:
         self._kept: list[tuple[socket.socket, float]] = []
 
     def ask(self, method: str, target: str, headers: Mapping[str, str], content: bytes = b"") -> DaemonAnswer:
-        """Send a request and return its answer, whatever its status.
+        """Send a request and return its response, whatever its status.
 
         Raises:
             NobodyThereError: It could not be sent.
-            TimeoutError: No connection, or no whole answer, in time.
-            BrokenOffError: What came is no answer; whether the request was acted upon is not known.
+            TimeoutError: No connection, or no whole response, in time.
+            BrokenOffError: The response is not valid; the daemon may or may not have acted.
         """
         connection = self._taken() or self._new()
         try:
@@ -66,14 +65,14 @@ class DaemonConnections:
         return answer
 
     def close(self) -> None:
-        """Close what is kept. Idempotent."""
+        """Close idle connections. Idempotent."""
         with self._lock:
             kept, self._kept = self._kept, []
         for connection, _ in kept:
             connection.close()
 
     def _taken(self) -> socket.socket | None:
-        """Return a kept connection that the daemon has not closed."""
+        """Return an idle connection that the daemon has not closed."""
         while True:
             with self._lock:
                 if not self._kept:
@@ -88,7 +87,7 @@ class DaemonConnections:
         connection.settimeout(self._timeout_s)
         try:
             connection.connect(self._path)
-        except BlockingIOError as error:  # how Linux says that the queue is still full (unix(7))
+        except BlockingIOError as error:  # on Linux: the queue is full (unix(7))
             connection.close()
             raise TimeoutError("the socket's queue is full") from error
         except TimeoutError:
@@ -131,16 +130,16 @@ def _request(method: str, target: str, headers: Mapping[str, str], content: byte
     fields = {"Host": "recorder", **headers, "Content-Length": str(len(content))}
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
     if any("\r" in line or "\n" in line for line in lines):
-        raise ValueError("a header of one line has two")
+        raise ValueError("a header contains a line break")
     return "\r\n".join(lines).encode("ascii") + content
 
 
 def _head(head: bytes) -> tuple[int, str, dict[str, str]]:
-    """Take status line and fields apart; ValueError if they are none."""
+    """Parse status line and fields; ValueError if they are not valid."""
     first, *lines = head.decode("latin-1").split("\r\n")
     version, _, rest = first.partition(" ")
     if not version.startswith("HTTP/1."):
-        raise ValueError("no answer of HTTP")
+        raise ValueError("not an HTTP response")
     status, _, reason = rest.partition(" ")
     fields = (line.partition(":") for line in lines)
     return int(status), reason, {name.strip().lower(): value.strip() for name, _, value in fields}
@@ -149,7 +148,7 @@ def _head(head: bytes) -> tuple[int, str, dict[str, str]]:
 def _more(connection: socket.socket, deadline: float) -> bytes:
     left_s = deadline - time.monotonic()
     if left_s <= 0:
-        raise TimeoutError("no whole answer in time")
+        raise TimeoutError("no complete response in time")
     connection.settimeout(left_s)
     received = connection.recv(_CHUNK)
     if not received:
@@ -158,7 +157,7 @@ def _more(connection: socket.socket, deadline: float) -> bytes:
 
 
 def _is_readable(connection: socket.socket) -> bool:
-    """Tell whether something has come that nobody asked for: the end, as a rule."""
+    """Tell whether an idle connection has input: usually its end."""
     poller = select.poll()
     poller.register(connection, select.POLLIN)
     return bool(poller.poll(0))

@@ -1,4 +1,4 @@
-"""Lists that the console takes from the daemon for notifications; empty while the daemon does not answer."""
+"""Lists that the console reads from the daemon for notifications; empty while the daemon does not answer."""
 
 from pathlib import Path
 from typing import Any
@@ -7,11 +7,11 @@ from recorder.access.signing import Signer
 from recorder.control.client import SERVICE, DaemonUnavailableError, LiveClient
 
 DAEMON_S = 1.8
-"""Longest wait for an answer, in seconds."""
+"""Longest wait for an answer, seconds."""
 
 
 def opt_outs_of(socket: Path, signer: Signer) -> list[dict[str, Any]]:
-    """Return the daemon's requests to opt out; none while it does not answer: it has no calls then either."""
+    """Return the daemon's opt-out requests; empty if it does not answer, because it has no calls then."""
     try:
         with LiveClient(socket, signer=signer, timeout_s=DAEMON_S) as live:
             return live.opt_outs(actor=SERVICE)
@@ -20,7 +20,7 @@ def opt_outs_of(socket: Path, signer: Signer) -> list[dict[str, Any]]:
 
 
 def takeovers_of(socket: Path, signer: Signer) -> list[dict[str, Any]]:
-    """Return who took a phone over lately, as the daemon says; none while it does not answer: they are told later."""
+    """Return the recent takeovers of phones; empty if the daemon does not answer, and reported later."""
     try:
         with LiveClient(socket, signer=signer, timeout_s=DAEMON_S) as live:
             return live.takeovers()

@@ -1,6 +1,6 @@
-"""Headers of our own on the daemon's socket; apart from the client, whose HTTP library the daemon need not load."""
+"""Headers of the daemon's socket, in a module that does not load the client's HTTP library."""
 
 ACTOR_HEADER = "X-Recorder-Actor"
 """Who acts, percent-encoded."""
 SIGNATURE_HEADER = "X-Recorder-Signature"
-"""That the key of console and command line says so (`recorder.access.signing`)."""
+"""Signature of the actor by the key of console and command line (`recorder.access.signing`)."""

@@ -1,4 +1,4 @@
-"""Requests to opt out, over the daemon's socket: raise, list, grant, decline."""
+"""Opt-out requests over the daemon's socket: raise, list, grant, decline."""
 
 from concurrent.futures import Future
 from typing import Any
@@ -17,13 +17,13 @@ from recorder.permissions import Act
 from recorder.rules.opt_out import OptOutRequest
 
 _OF_NOW = ("team", "teams_now", "extensions_now", "operators_now", "configured_now")
-_NOT_RAISED = "Nobody was asked: the request could not be stored. Ask a manager yourself."
-_NOT_DECLINED = "The request stays open: that it was declined could not be stored."
+_NOT_RAISED = "The request could not be stored, so nobody was asked. Ask a manager yourself."
+_NOT_DECLINED = "The decision could not be stored, so the request stays open."
 _GRANTED = "Recording has ended, but not everything about it could be stored:"
 
 
 class LiveOptOuts:
-    """The routes of the workflow."""
+    """The routes of opt-out requests."""
 
     def __init__(self, services: CallServices, control: LiveCalls, gateway: CallThreadGateway) -> None:
         self._services = services
@@ -45,13 +45,13 @@ class LiveOptOuts:
         return {"opt_outs": await self._gateway.on_call_thread(self._listed)}
 
     def _listed(self) -> list[dict[str, Any]]:
-        """Return the requests, each with who has its call now: it may have been handed over since it was raised."""
+        """Return the requests with those who have the call now, who may differ from those when it was raised."""
         now = {call["id"]: call for call in self._control.calls()}
         listed = [request.as_json() for request in self._services.opt_outs.all()]
         return [one | {key: now.get(one["call"], one)[key] for key in _OF_NOW} for one in listed]
 
     async def ask(self, call_id: str, body: PersonalBody, who: WhoCalls) -> dict[str, Any]:
-        """Ask that one call be recorded no longer; a manager of its team decides."""
+        """Ask to stop recording one call; a manager of its team decides."""
         signature = _signature(Act.RAISE_OPT_OUT, call_id, body, who)
 
         def do() -> "Future[OptOutRequest]":
@@ -77,7 +77,7 @@ class LiveOptOuts:
         return {**answer, "id": request_id}
 
     async def decline(self, request_id: str, body: PersonalBody, who: WhoCalls) -> dict[str, Any]:
-        """Decline a request: the call goes on being recorded."""
+        """Decline a request: recording goes on."""
         signature = _signature(Act.DECLINE_OPT_OUT, request_id, body, who)
 
         def do() -> "Future[OptOutRequest]":

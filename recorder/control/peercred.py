@@ -1,4 +1,4 @@
-"""Who is at the other end of a unix socket: the kernel's word, not the caller's."""
+"""Identifies the process at the other end of a unix socket by its kernel credentials."""
 
 import asyncio
 import re
@@ -25,20 +25,20 @@ def peer_of(unix_socket: socket.socket) -> tuple[int, int]:
 
 
 class PeerCredProtocol(H11Protocol):
-    """uvicorn's h11 protocol that puts ``("uid:1000", pid)`` into ``scope["client"]``.
+    """uvicorn's h11 protocol with ``("uid:1000", pid)`` in ``scope["client"]``.
 
-    Pass it as ``uvicorn.Config(http=PeerCredProtocol, proxy_headers=False)``: proxy headers would let a caller replace
-    what the kernel said. On a socket that is no unix socket, or whose peer is gone, ``client`` is None: nobody.
+    Pass it as ``uvicorn.Config(http=PeerCredProtocol, proxy_headers=False)``, because proxy headers would let a caller
+    replace the kernel's value. ``client`` is None if the socket is not a unix socket or the peer is gone.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the peer's credentials once, when it connects."""
+        """Read the peer's credentials once, on connection."""
         super().connection_made(transport)
         self.client = _client_of(transport.get_extra_info("socket"))
 
 
 def _client_of(connection: object) -> tuple[str, int] | None:
-    # asyncio hands out a wrapper that has the socket's methods without being one.
+    # asyncio gives a wrapper with the socket's methods, which is no socket instance.
     if connection is None or getattr(connection, "family", None) != socket.AF_UNIX:
         return None
     try:
@@ -49,10 +49,10 @@ def _client_of(connection: object) -> tuple[str, int] | None:
 
 
 def user_name(client: tuple[str, int] | None) -> str | None:
-    """Turn ``scope["client"]`` into the operating system's user name.
+    """Return the operating system's user name for ``scope["client"]``.
 
     Returns:
-        The name; ``uid:N`` when the system has none for it; None when the client is nobody that the kernel knows.
+        The name; ``uid:N`` if the system has none for it; None if the kernel does not know the client.
     """
     match = _UID.match(client[0]) if client else None
     if match is None:

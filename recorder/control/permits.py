@@ -1,6 +1,6 @@
-"""Who may act on which calls in progress, for what comes by the daemon's socket: `recorder.rules.live_access` decides.
+"""Which calls in progress an actor may act on, for the daemon's socket; `recorder.rules.live_access` decides.
 
-On the call thread only: who has a call now is known there.
+Call thread only: it knows who has a call now.
 """
 
 from collections.abc import Sequence
@@ -18,30 +18,30 @@ from recorder.rules.pausing import Authority
 from recorder.rules.seats import own_teams
 
 WITHOUT_ACCOUNT = "paused_without_account"
-"""The alarm: somebody at the machine paused a call, and gave no account."""
+"""The alarm: a user of the machine paused a call without naming an account."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permitted:
-    """The calls that somebody may act on, and as what in all of them."""
+    """The calls that an actor may act on, and the permit that holds for all of them."""
 
     calls: Sequence[RecordedPart]
     permit: Permit
 
     @property
     def gates(self) -> list[RecordingControls]:
-        """Return what is done to their recordings."""
+        """Return the recording controls of the calls."""
         return [call.controls for call in self.calls]
 
 
 class Permits:
-    """Finds out what somebody may do."""
+    """Decides what an actor may do."""
 
     def __init__(self, services: CallServices) -> None:
         self._services = services
 
     def of(self, calls: Sequence[RecordedPart], act: Act, body: ActBody, who: SocketCaller) -> Permitted:
-        """Return those of some calls that somebody may act on: all at an extension may not be theirs.
+        """Return those of some calls that an actor may act on: not all at an extension need be theirs.
 
         Raises:
             HiddenError: They may act on none, and know of none.
@@ -65,20 +65,20 @@ class Permits:
         return Permitted([call for call, _ in may_act], _narrowest(permits))
 
     def around(self, actor: Actor, body: ActBody) -> Around:
-        """Return what is known of who acts beside their account."""
+        """Return what is known of the actor besides their account."""
         return body.around(self._teams(actor) if isinstance(actor, Person) else frozenset())
 
     def _teams(self, person: Person) -> frozenset[str]:
-        """Return the teams of the phones that are configured as somebody's; where they signed on does not count."""
+        """Return the teams of the phones configured as a person's; sign-ons do not count."""
         return own_teams(person, self._services.config.extension)
 
 
 def require_named(who: SocketCaller, what: str = "This shows who calls: it") -> None:
-    """Make sure that whoever is shown numbers and names, or changes who sits where, has said who they are.
+    """Check that the caller gave a name: to see numbers and names, or to change who is at a phone.
 
     Args:
         who: Who asks.
-        what: What takes a person, as a sentence begins.
+        what: What takes a person; the beginning of a sentence.
 
     Raises:
         ProblemError: 403: they have not.
@@ -88,7 +88,7 @@ def require_named(who: SocketCaller, what: str = "This shows who calls: it") -> 
 
 
 def _narrowest(permits: Sequence[Permit]) -> Permit:
-    """Return what an act on several calls is done as: no more than in each of them."""
+    """Return the permit for an act on several calls: no more than each of them gives."""
     first = permits[0]
     authority = first.authority if all(one.authority is first.authority for one in permits) else Authority.OFFICER
     return Permit(

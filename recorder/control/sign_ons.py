@@ -1,4 +1,4 @@
-"""Who sits at which phone, over the daemon's socket: the list, signing on and signing off."""
+"""Sign-ons at phones over the daemon's socket: list, sign on, sign off."""
 
 from datetime import datetime
 from typing import Any
@@ -20,13 +20,13 @@ from recorder.rules.seats import own_teams
 from recorder.rules.sign_on import SignOn, SignOnWay, displaced, is_own_phone, route_to
 
 CODE = "agent.sign_on.code"
-"""A code to be keyed at a phone was shown; the entry does not hold it."""
+"""A code to be keyed at a phone was shown; the entry does not contain it."""
 SIGN_OFF = "agent.sign_off"
 _WITHOUT_PEOPLE = ("extension", "service", "team", "is_signed_on")
 
 
 class LiveSignOns:
-    """The routes."""
+    """The routes of sign-ons."""
 
     def __init__(self, services: CallServices, gateway: CallThreadGateway) -> None:
         self._services = services
@@ -39,7 +39,7 @@ class LiveSignOns:
         app.post("/api/agents/{extension}/sign-off")(self.sign_off)
 
     async def agents(self, who: WhoCalls) -> dict[str, Any]:
-        """List who is at which extension, and who took one over lately; whoever gives no name is told of no people."""
+        """List who is at which extension, and recent takeovers; callers without a name see no people."""
         listed = [self._listed(one) for one in self._services.config.extension]
         if not who.name:
             return {"agents": [{key: one[key] for key in _WITHOUT_PEOPLE} for one in listed], "takeovers": []}
@@ -71,9 +71,9 @@ class LiveSignOns:
         return _iso(self._services.sign_ons.until(there))
 
     async def sign_on(self, extension: str, body: SignOnBody, who: WhoCalls) -> dict[str, Any]:
-        """Sign a person on at an extension, or give them the code that they have to key at that phone.
+        """Sign a person on at an extension, or give them a code to key at that phone.
 
-        The answer has ``code`` and ``keys`` where nobody is signed on yet.
+        The answer has ``code`` and ``keys`` if the person is not signed on yet.
         """
         signature = ActEntry(
             act=SIGN_ON, actor=who.actor, subject=subject_of(extension), details={"os_user": who.os_user}
@@ -94,7 +94,7 @@ class LiveSignOns:
             details={"os_user": who.os_user},
         )
         try:
-            made = await self._gateway.stored(done, "Nobody is signed on: it could not be stored:")
+            made = await self._gateway.stored(done, "The sign-on could not be stored, so nobody is signed on:")
         except SignOnClashError as clash:
             raise ProblemError(409, f"{clash.operator} is signed on at extension {extension} now.") from clash
         return {
@@ -112,11 +112,11 @@ class LiveSignOns:
         if isinstance(decision, Refusal):
             raise DeniedError(Fault.NOT_ALLOWED, decision.reason)
         if not person.display_name:
-            raise DeniedError(Fault.NOT_ALLOWED, "Calls could not be filed under your name: you have none.")
+            raise DeniedError(Fault.NOT_ALLOWED, "Your account has no display name, so calls cannot be filed under it.")
         return person
 
     def _teams_of(self, person: Person) -> frozenset[str]:
-        """Return the teams that somebody is in: their account's, and those of the phones that are theirs."""
+        """Return a person's teams: their account's, and those of the phones configured as theirs."""
         return frozenset(person.teams) | own_teams(person, self._services.config.extension)
 
     async def _by_code(
@@ -129,8 +129,8 @@ class LiveSignOns:
             await self._gateway.audit(f"{SIGN_ON}.refused", who, extension.number, details, "")
             raise ProblemError(
                 409,
-                f"Extension {extension.number} takes a code that is keyed at the phone, and `[sign_on] keys` is off: "
-                "ask who runs this system.",
+                f"Extension {extension.number} takes a code that is keyed at the phone, but `[sign_on] keys` is off: "
+                "ask the people who run this system.",
             )
         made = self._services.sign_on_codes.issue(extension.number, account=person.name, operator=operator)
         await self._gateway.audit(CODE, who, extension.number, details, "")

@@ -1,7 +1,7 @@
-"""What every act on the daemon's socket takes, and what keys on a phone do. Pure.
+"""The requirement of every route of the daemon's socket, and the acts of phone keys. Pure.
 
-The daemon does not start with a route that is not here. It knows who acts by what the console or the command asserts,
-and decides by `recorder.rules.live_access` in the call's own moment.
+The daemon does not start with a route that is not listed here. Console or command line name the actor; the daemon
+decides by `recorder.rules.live_access` at the moment of the act.
 """
 
 from collections.abc import Iterable, Mapping
@@ -46,11 +46,11 @@ SOCKET: Mapping[str, Requirement] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """What keys on a phone do.
+    """An act of phone keys.
 
     Attributes:
-        source: As whom they act; None: as nobody, they are no act on the recording.
-        act: What they do; None: nothing that anybody could be refused.
+        source: The source of the act; None for keys that do nothing to the recording.
+        act: The act; None if there is nothing to refuse.
         note: Who keys them, and for what.
     """
 
@@ -79,7 +79,7 @@ KEYS: Mapping[str, Keys] = MappingProxyType(
 
 
 def check_socket(routes: Iterable[str]) -> None:
-    """Make sure that every route of the socket is in the table.
+    """Check that every route of the socket is listed.
 
     Args:
         routes: Method and path pattern of each.
@@ -89,4 +89,4 @@ def check_socket(routes: Iterable[str]) -> None:
     """
     unlisted = sorted(set(routes) - SOCKET.keys())
     if unlisted:
-        raise UnlistedError(f"nobody has said what {', '.join(unlisted)} takes: see recorder/control/socket_access.py")
+        raise UnlistedError(f"{', '.join(unlisted)}: not listed in recorder/control/socket_access.py")

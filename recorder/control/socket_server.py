@@ -1,4 +1,4 @@
-"""An HTTP application on a unix socket that only its user may open, on a thread with a loop of its own."""
+"""Serves an HTTP application on a unix socket that only its user may open, on a thread with its own loop."""
 
 import asyncio
 import contextlib
@@ -15,15 +15,15 @@ from storage.group_modes import file_mode
 _LONGEST = 107
 """Bytes of a unix socket's path (unix(7), ``sun_path``)."""
 _KEEP_S = 75
-"""How long a connection may wait for its next request: longer than our own client waits with one."""
+"""How long an idle connection is kept, seconds; longer than the client keeps it."""
 
 
 class PathTooLongError(Exception):
-    """A unix socket cannot have this path; a sentence."""
+    """A unix socket cannot have this path; the message is a sentence."""
 
 
 class _Server(uvicorn.Server):
-    """Waits for its end; uvicorn's own looks ten times a second whether it has come."""
+    """Waits for an event to stop; uvicorn's own loop polls ten times a second."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -39,16 +39,16 @@ class _Server(uvicorn.Server):
         """Stop serving; from any thread."""
         self.should_exit = True
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # it has ended by itself, and its loop with it
+            with contextlib.suppress(RuntimeError):  # it has ended, with its loop
                 self._loop.call_soon_threadsafe(self._ended.set)
 
 
 class SocketServer:
-    """Serves an application on a unix socket, 0600, on a thread of its own.
+    """Serves an application on a unix socket, mode 0600, on a thread of its own.
 
     Raises:
-        PathTooLongError: The socket cannot be made there.
-        OSError: The same, for another reason.
+        PathTooLongError: The path is too long.
+        OSError: The socket cannot be made.
     """
 
     def __init__(self, app: FastAPI, path: Path) -> None:
@@ -74,19 +74,19 @@ class SocketServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop serving, remove the socket."""
+        """Stop serving and remove the socket."""
         self._server.end()
         self._thread.join(5)
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
 
     def _run(self) -> None:
-        # uvicorn arms signals on the main thread only; this one is not.
+        # uvicorn installs signal handlers on the main thread only, which this is not.
         asyncio.run(self._server.serve(sockets=[self._socket]))
 
 
 def _bind(path: Path) -> socket.socket:
-    """Bind the socket so that it never exists with wider permissions than files of its folder have."""
+    """Bind the socket so that its permissions are never wider than those of files in its folder."""
     beside = path.with_name(f".{path.name}.new")
     too_many = len(bytes(beside)) - _LONGEST
     if too_many > 0:
