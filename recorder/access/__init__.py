@@ -1,1 +1,1 @@
-"""People and other systems: accounts, sign-in, tokens, PINs, and who sits at which extension."""
+"""People and other systems: accounts, sign-in, tokens, PINs, and sign-ons at extensions."""

@@ -1,4 +1,4 @@
-"""Accounts as their table holds them, and as people."""
+"""Rows of accounts, and their conversion to people."""
 
 import re
 from collections.abc import Collection
@@ -37,25 +37,25 @@ def one(connection: Connection, name: str) -> Any:  # noqa: ANN401 - a RowMappin
 
 
 def is_usable(row: Any, now: datetime) -> bool:  # noqa: ANN401 - a RowMapping
-    """Tell whether an account can be used: it may be closed from a moment on that is still to come."""
+    """Tell whether an account is active. It may be set to close at a later moment."""
     return row["disabled_s"] is None or bool(row["disabled_s"] > now.timestamp())
 
 
 def check_other_admin(connection: Connection, name: str) -> None:
-    """Make sure that somebody else could still change accounts, whose own is not to be closed on a day either.
+    """Check that another account can change accounts and is not set to close either.
 
     Raises:
-        PeopleError: Nobody could.
+        PeopleError: There is none.
     """
     rows = connection.execute(
         select(accounts.c.roles).where(accounts.c.name != name, accounts.c.disabled_s.is_(None))
     ).scalars()
     if not any(Role.ADMIN in roles.split(",") for roles in rows):
-        raise PeopleError(f"{name} is the last admin: make another one first.")
+        raise PeopleError(f"{name} is the last admin: add another one first.")
 
 
 def check_combination(account: str, roles: frozenset[Role], more: frozenset[Role]) -> None:
-    """Refuse roles that exclude each other; the database refuses them too (`recorder.access.triggers`).
+    """Refuse roles that exclude each other; so does the database (`recorder.access.triggers`).
 
     Raises:
         PeopleError: The account would change accounts and hear recordings.
@@ -66,17 +66,17 @@ def check_combination(account: str, roles: frozenset[Role], more: frozenset[Role
 
 
 def is_deputy(connection: Connection, name: str) -> bool:
-    """Tell whether somebody stands in for the data protection officer, whatever their roles are."""
+    """Tell whether an account is the deputy of the data protection officer, whatever its roles."""
     return connection.execute(select(deputies.c.account).where(deputies.c.account == name)).first() is not None
 
 
 def power_lost(taken: frozenset[Role], now: datetime) -> dict[str, Any]:
-    """Return what to keep of an account that loses roles: when it could no longer confirm what others propose."""
+    """Return the column to set when an account loses roles: when it lost the power to confirm proposals."""
     return {"power_lost_s": now.timestamp()} if taken & CONFIRMING else {}
 
 
 def confirmed_lately(connection: Connection, besides: Collection[str], now: datetime) -> frozenset[str]:
-    """Return the accounts that could confirm what others propose until lately, and cannot any more."""
+    """Return the accounts that could confirm proposals until lately, and cannot any more."""
     since_s, rows = (now - STANDS_FOR).timestamp(), connection.execute(select(accounts)).mappings().all()
     disabled = {row["name"] for row in rows if not is_usable(row, now) and person_of(row).roles & CONFIRMING}
     return frozenset(
@@ -88,7 +88,7 @@ def confirmed_lately(connection: Connection, besides: Collection[str], now: date
 
 
 def renew_password(connection: Connection, name: str, password_hash: str, *, by: str, now: datetime) -> None:
-    """Give an account another password, unlock it and end its sessions."""
+    """Set a new password, unlock the account and end its sessions."""
     values = {
         "password_hash": password_hash, "failures": 0, "locked_until_s": None, "locks": 0,
         "password_set_s": now.timestamp(), "password_set_by": by,
@@ -98,7 +98,7 @@ def renew_password(connection: Connection, name: str, password_hash: str, *, by:
 
 
 def columns_of(person: Person) -> dict[str, Any]:
-    """Return a person as columns."""
+    """Return a person as columns of the table."""
     return {
         "name": person.name,
         "display_name": person.display_name,
@@ -109,7 +109,7 @@ def columns_of(person: Person) -> dict[str, Any]:
 
 
 def person_of(row: Any) -> Person:  # noqa: ANN401 - a RowMapping
-    """Return whose row it is."""
+    """Return the person of a row."""
     return Person(
         name=row["name"],
         display_name=row["display_name"],
@@ -120,7 +120,7 @@ def person_of(row: Any) -> Person:  # noqa: ANN401 - a RowMapping
 
 
 def details_of(person: Person) -> dict[str, Any]:
-    """Return a person as the audit log tells of them."""
+    """Return a person as details of an audit entry."""
     return {
         "display_name": person.display_name,
         "roles": sorted(person.roles),
@@ -130,13 +130,13 @@ def details_of(person: Person) -> dict[str, Any]:
 
 
 def check_person(person: Person) -> None:
-    """Refuse what no account may hold; raises PeopleError."""
+    """Refuse values that no account may have; raises PeopleError."""
     if not _NAME.fullmatch(person.name):
         raise PeopleError(
-            "An account's name is 2 to 40 of a-z, 0-9, dot, dash and underscore, a letter or digit first."
+            "An account name is 2 to 40 of a-z, 0-9, dot, dash and underscore, and begins with a letter or digit."
         )
     texts = (person.display_name, person.extension or "", *person.teams)
     if any(_CONTROL.search(text) or len(text) > 100 for text in texts):
         raise PeopleError("A name, team or extension has at most 100 characters and no control characters.")
     if any("," in team for team in person.teams):
-        raise PeopleError("A team's name has no comma.")
+        raise PeopleError("A team name must not contain a comma.")

@@ -1,7 +1,7 @@
-"""Accounts of people: made, disabled, listed, and signed in to.
+"""Accounts of people: adding, changing, disabling, listing, and checking passwords.
 
-Each change returns an AuditNote; the caller writes it to the audit log before it shows the result. The clock is
-passed in. Blocks for about 0.1 s when a password is hashed: not for an event loop.
+Each change returns an AuditNote, which the caller writes to the audit log before it shows the result. The clock is
+passed in. Hashing a password blocks for about 0.1 s, so do not call this from an event loop.
 """
 
 from collections.abc import Callable, Iterable
@@ -39,7 +39,7 @@ from recorder.permissions import Person, Role
 from recorder.rules.authorisation import combines_admin
 
 FOUNDER_ROLES = frozenset({Role.ADMIN})
-"""Roles of the account that `recorder init` makes: they make the data protection officer's first."""
+"""Roles of the account that `recorder init` adds, which then adds the data protection officer's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +47,9 @@ class SignedIn:
     """The password was right.
 
     Attributes:
-        person: Whose it is.
+        person: The owner.
         note: For the audit log.
-        takes_code: They have a second factor: nobody is signed in until its code was right too (`second_factor`).
+        takes_code: They have a second factor, so they are not signed in until its code is right too (`second_factor`).
     """
 
     person: Person
@@ -62,13 +62,13 @@ class Account:
     """A line of `recorder users list`.
 
     Attributes:
-        person: Whose it is.
-        created_at: When it was made, UTC.
+        person: The owner.
+        created_at: When it was added, UTC.
         is_disabled: It cannot be used now.
-        closes_at: From when on it cannot be used, UTC; None while nothing of the kind is known.
+        closes_at: From when it cannot be used, UTC; None if nothing is planned.
         locked_until: Until when nobody can sign in to it, or None.
         has_second_factor: An authenticator is set up.
-        is_connected: It is known who its owner is at an OpenID provider.
+        is_connected: It is connected to an identity at an OpenID provider.
     """
 
     person: Person
@@ -87,7 +87,7 @@ class People:
         engine: From ``open_people``; stays the caller's.
         now: Returns the time, aware, UTC.
         hasher: argon2id with its usual costs; tests pass a cheap one.
-        seals: What the audit log explains: no role counts beside that. None is for who only writes.
+        seals: Verifies roles by the audit log; unverified roles do not count. None for callers that only write.
     """
 
     def __init__(
@@ -109,18 +109,18 @@ class People:
         teams: Iterable[str] = (),
         extension: str | None = None,
     ) -> AuditNote:
-        """Make an account.
+        """Add an account.
 
         Args:
             name: 2 to 40 of a-z, 0-9, dot, dash, underscore; starts with a letter or digit.
             password: Must satisfy ``passwords.weakness``.
             display_name: As calls name their operator; by default the name. Unique.
-            roles: What the person may do.
+            roles: Its roles.
             teams: Teams a manager answers for.
             extension: Own extension.
 
         Raises:
-            PeopleError: A value is not good enough or already taken.
+            PeopleError: A value is invalid or already taken.
         """
         person = Person(
             name=name,
@@ -143,13 +143,13 @@ class People:
         return AuditNote(act="people.add", subject=name, details=details_of(person))
 
     def disable(self, name: str, *, from_: datetime | None = None) -> AuditNote:
-        """Disable an account and end its sessions: at once, or from a moment that is still to come.
+        """Disable an account and end its sessions, at once or from a later moment.
 
-        What the person recorded stays found by their name.
+        Recordings of the person are still found by their name.
 
         Args:
             name: The account.
-            from_: Aware; None is now. Until then everything stays as it is, and another call may change it.
+            from_: Aware; None for now. Until then nothing changes, and another call may change it.
 
         Raises:
             PeopleError: There is no such account, or it is the last one that may change accounts.
@@ -165,9 +165,9 @@ class People:
         return AuditNote(act="people.disable", subject=name, details={"from": at.isoformat()})
 
     def enable(self, name: str) -> AuditNote:
-        """Have a disabled account be used again; powerful roles take two people, so it comes back without them.
+        """Enable a disabled account, without its powerful roles, which take two people.
 
-        One that is to be disabled on a day keeps all it has, and is not disabled then.
+        An account that is only set to close later keeps everything, and stays open.
 
         Raises:
             PeopleError: There is no such account, or it is not disabled.
@@ -175,7 +175,7 @@ class People:
         with self._engine.begin() as connection:
             row = one(connection, name)
             if row["disabled_s"] is None:
-                raise PeopleError(f"The account {name} is in use.")
+                raise PeopleError(f"The account {name} is not disabled.")
             roles = person_of(row).roles
             kept = roles if is_usable(row, self._now()) else roles - POWERFUL
             values = {"disabled_s": None, "roles": ",".join(sorted(kept)), **power_lost(roles - kept, self._now())}
@@ -183,16 +183,16 @@ class People:
         return AuditNote(act="people.enable", subject=name, details={"without": sorted(roles - kept)})
 
     def set_team(self, name: str, team: str, *, answers: bool, from_: datetime | None = None) -> AuditNote:
-        """Have somebody answer for a team, or do so no more: at once, or from a moment that is still to come.
+        """Add or remove a team that a person answers for, at once or from a later moment.
 
         Args:
             name: The account.
-            team: As calls name it; the teams of former calls do not change by this.
-            answers: Whether they do from then on.
-            from_: Aware; None is now.
+            team: As calls name it; the teams of earlier calls do not change.
+            answers: True to add, False to remove.
+            from_: Aware; None for now.
 
         Raises:
-            PeopleError: There is no such account, or no team has such a name.
+            PeopleError: There is no such account, or the team's name is not valid.
         """
         now = self._now()
         at = max(from_ or now, now)
@@ -200,21 +200,21 @@ class People:
             person = person_of(one(connection, name))
             check_person(replace(person, teams=(*person.teams, team)))
             if not team.strip():
-                raise PeopleError("A team has a name.")
+                raise PeopleError("A team needs a name.")
             plan_change(connection, name, team, answers=answers, at=at)
             settle_changes(connection, now)
         details = {"team": team, "answers": answers, "from": at.isoformat()}
         return AuditNote(act="people.set_team", subject=name, details=details)
 
     def set_password(self, name: str, password: str) -> AuditNote:
-        """Set a new password of one's own, unlock the account and end its sessions; others' are `Proposals`'.
+        """Set the owner's own new password, unlock the account and end its sessions; see also `Proposals`.
 
         Args:
             name: The account, whose owner does it.
             password: Must satisfy ``passwords.weakness``.
 
         Raises:
-            PeopleError: There is no such account, or the password is not good enough.
+            PeopleError: There is no such account, or the password is too weak.
         """
         password_hash = self.hash_of(name, password)
         with self._engine.begin() as connection:
@@ -226,13 +226,13 @@ class People:
         """Return the hash of a password for an account.
 
         Raises:
-            PeopleError: The password is not good enough.
+            PeopleError: The password is too weak.
         """
         _check_password(password, name)
         return self._hashes.hash_of(password)
 
     def passwords_set_since(self, moment: datetime) -> list[PasswordSet]:
-        """Return whose password was set anew since a moment, the last time of each."""
+        """Return the accounts whose password was set since a moment, with the last time of each."""
         query = select(accounts).where(accounts.c.password_set_s >= moment.timestamp())
         with self._engine.begin() as connection:
             rows = connection.execute(query.order_by(accounts.c.name)).mappings().all()
@@ -258,7 +258,7 @@ class People:
         ]  # fmt: skip
 
     def unexplained(self) -> dict[str, frozenset[Role]]:
-        """Return which roles of whom the audit log does not explain; they give no right."""
+        """Return the roles by account that the audit log does not explain; they give no rights."""
         if self.seals is None:
             return {}
         with self._engine.begin() as connection:
@@ -270,7 +270,7 @@ class People:
         return person if self.seals is None else self.seals.sealed(person)
 
     def find(self, name: str) -> Person | None:
-        """Return the person of an account that may be used; None when there is none or it is disabled."""
+        """Return the person of an active account; None if there is none or it is disabled."""
         with self._engine.begin() as connection:
             settle_changes(connection, self._now())
             row = row_of(connection, name)
@@ -279,14 +279,14 @@ class People:
     def verify(self, name: str, password: str, *, if_connected: bool = True) -> SignedIn | SignInRefused:
         """Check a name and a password.
 
-        The failure is counted before the password is looked at and taken back when it is right: guesses made at the
-        same time cannot get more than MAX_FAILURES tries. An unknown name costs the same time as a known one.
+        The failure is counted before the password is checked, and taken back if it is right, so that simultaneous
+        guesses get no more than MAX_FAILURES tries. An unknown name takes as long as a known one.
 
         Args:
             name: As typed.
             password: As typed.
-            if_connected: Whether the password of an account that is connected to an OpenID provider counts. Where it
-                does not, administrators' do, and the others' are not looked at: nobody can lock them by guessing.
+            if_connected: Whether passwords count for accounts that are connected to an OpenID provider. If not, only
+                administrators' do; others are not checked, so nobody can lock them by guessing.
         """
         name = name.strip().lower()
         hash_or_refusal = self._attempt(name, if_connected=if_connected)
@@ -310,7 +310,7 @@ class People:
         with self._engine.begin() as connection:
             row = row_of(connection, name)
             if row is None or not is_usable(row, self._now()) or row["password_hash"] != password_hash:
-                return refused(name, SignInRefusal.DISABLED)  # changed while we were hashing
+                return refused(name, SignInRefusal.DISABLED)  # changed during hashing
             has_factor = select(second_factors.c.account).where(second_factors.c.account == name)
             takes_code = connection.execute(has_factor).first() is not None
             if takes_code:
@@ -336,7 +336,9 @@ def _check_password(password: str, account: str) -> None:
 def _check_free(connection: Connection, person: Person) -> None:
     taken = or_(accounts.c.name == person.name, accounts.c.display_name == person.display_name)
     if connection.execute(select(accounts.c.name).where(taken)).first() is not None:
-        raise PeopleError(f"The name {person.name} or {person.display_name!r} is taken; accounts are personal.")
+        raise PeopleError(
+            f"The name {person.name} or {person.display_name!r} is taken; each person needs an account of their own."
+        )
 
 
 def _account(
@@ -361,20 +363,20 @@ def _account(
 
 
 def usable_people(people: People) -> list[Person]:
-    """Return everybody with an account that can be used."""
+    """Return everybody with an active account."""
     return [account.person for account in people.list() if not account.is_disabled]
 
 
 def is_anothers_extension(people: People, person: Person, number: str) -> bool:
-    """Tell whether an extension is the own one of another account: nobody signs on there without a code."""
+    """Tell whether an extension is the own one of another account, where a sign-on takes a code."""
     return any(other.extension == number and other.name != person.name for other in usable_people(people))
 
 
 def combining_admin(people: People) -> list[Person]:
-    """Return who has `admin` and a role that hears, from before these excluded each other: they hear nothing."""
+    """Return people with `admin` and a role that hears, from before these excluded each other; they hear nothing."""
     return [person for person in usable_people(people) if combines_admin(person.roles)]
 
 
 def count_usable(people: People) -> int:
-    """Return how many accounts can be used; site-check warns below two."""
+    """Return the number of active accounts; site-check warns below two."""
     return len(usable_people(people))

@@ -1,4 +1,4 @@
-"""On which day somebody last acknowledged that they were told that their calls are recorded, in the file of people."""
+"""The days on which people acknowledged that their calls are recorded, in the file of people."""
 
 from collections.abc import Callable
 from datetime import date
@@ -9,11 +9,11 @@ from recorder.access.database import AuditNote
 from recorder.access.tables import acknowledgements
 
 ACKNOWLEDGED = "people.told_of_recording"
-"""As the audit log has it."""
+"""Act of the audit log."""
 
 
 class Acknowledgements:
-    """The acknowledgements of one file of people.
+    """The acknowledgements in a file of people.
 
     Args:
         engine: From ``open_people``; stays the caller's.
@@ -23,25 +23,25 @@ class Acknowledgements:
         self._engine = engine
 
     def days(self) -> dict[str, date]:
-        """Return the day of the last one by account."""
+        """Return the day of the last acknowledgement by account."""
         with self._engine.begin() as connection:
             found = connection.execute(select(acknowledgements))
             return {row.account: date.fromisoformat(row.on_day) for row in found}
 
     def day_of(self, account: str) -> date | None:
-        """Return the day of somebody's last one; None: there is none."""
+        """Return the day of a person's last acknowledgement, or None."""
         with self._engine.begin() as connection:
             of_theirs = acknowledgements.c.account == account
             day = connection.execute(select(acknowledgements.c.on_day).where(of_theirs)).scalar()
         return None if day is None else date.fromisoformat(day)
 
     def acknowledge(self, account: str, today: date, *, enter: Callable[[AuditNote], None]) -> None:
-        """Store that somebody acknowledged it.
+        """Store an acknowledgement.
 
         Args:
-            account: Whose acknowledgement.
+            account: Who acknowledged.
             today: The day, in the site's time zone.
-            enter: Writes it to the audit log; when it raises, nothing is stored.
+            enter: Writes the audit entry; if it raises, nothing is stored.
         """
         with self._engine.begin() as connection:
             connection.execute(delete(acknowledgements).where(acknowledgements.c.account == account))

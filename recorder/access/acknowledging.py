@@ -1,4 +1,4 @@
-"""Once a year officers acknowledge that they were told that their calls are recorded (P5). Pure."""
+"""The yearly acknowledgement of officers that they were told that their calls are recorded (P5). Pure."""
 
 from collections.abc import Collection, Mapping
 from datetime import date, timedelta
@@ -9,17 +9,17 @@ EVERY = timedelta(days=365)
 
 
 def is_asked(person: Person, extensions: Collection[str] = ()) -> bool:
-    """Tell whether somebody's calls are recorded.
+    """Tell whether a person's calls are recorded.
 
     Args:
         person: Who.
-        extensions: The phones at which they sit now.
+        extensions: The phones where they are now.
     """
     return Role.OFFICER in person.roles or person.extension is not None or bool(extensions)
 
 
 def is_due(acknowledged_on: date | None, today: date) -> bool:
-    """Tell whether an acknowledgement is due: there is none yet, or the last one is a year old."""
+    """Tell whether an acknowledgement is due: there is none, or the last one is a year old."""
     return acknowledged_on is None or today >= acknowledged_on + EVERY
 
 

@@ -1,4 +1,4 @@
-"""Who sits at which extension: operators sign on to a phone, and off, and a sign-on ends after a working day."""
+"""Sign-ons at extensions: operators sign on to a phone and off, and a sign-on expires after a working day."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from storage.durable import save_atomically
 
 
 class SignOnClashError(Exception):
-    """Somebody else is signed on there; ``operator`` says who. Nothing changed."""
+    """Another operator, named by ``operator``, is signed on there. Nothing changed."""
 
     def __init__(self, operator: str) -> None:
         super().__init__(f"{operator} is signed on there")
@@ -27,14 +27,14 @@ class _SignOnsKept:
 
 
 class SignOns:
-    """Sign-ons by extension, kept in a file so that they survive a restart.
+    """Sign-ons by extension, in a file so that they survive a restart.
 
     Read from any thread; changed on the executor's thread.
 
     Args:
         path: The file; its folder exists.
         now: Returns the time, aware, UTC.
-        lasts: Returns after how long a sign-on ends by itself.
+        lasts: Returns how long a sign-on lasts.
     """
 
     def __init__(self, path: Path, *, now: Callable[[], datetime], lasts: Callable[[], timedelta]) -> None:
@@ -47,23 +47,23 @@ class SignOns:
             self._content = _SignOnsKept()
 
     def of(self, extension: str) -> SignOn | None:
-        """Return who is signed on at an extension; None: nobody, or it has ended."""
+        """Return the sign-on at an extension; None if there is none or it has expired."""
         found = self._content.sign_ons.get(extension)
         return None if found is None or found.is_over(self._now(), self._lasts()) else found
 
     def seat_of(self, extension: Extension) -> Seat:
-        """Return who is at an extension: who is signed on, else the operator that it is configured for."""
+        """Return the operator at an extension: signed on there, else configured for it."""
         found = self.of(extension.number)
         if found is None:
             return Seat(operator=extension.operator, is_proven=True)
         return Seat(operator=found.operator, is_proven=found.is_proven)
 
     def until(self, sign_on: SignOn) -> datetime:
-        """Return when a sign-on ends by itself."""
+        """Return when a sign-on expires."""
         return sign_on.at + self._lasts()
 
     def takeovers(self) -> Sequence[Takeover]:
-        """Return what is told of takeovers, the oldest first."""
+        """Return the takeovers that people are still notified of, oldest first."""
         return [one for one in self._content.takeovers if one.at > self._now() - TOLD_FOR]
 
     def sign_on(self, extension: str, operator: str, *, is_proven: bool, instead_of: str | None = None) -> SignOn:
@@ -72,8 +72,8 @@ class SignOns:
         Args:
             extension: Where.
             operator: Whom.
-            is_proven: Whether they keyed a code at the phone; without it nobody is taken over from.
-            instead_of: From whom they take it over, who is told.
+            is_proven: Whether they keyed a code at the phone; without it they cannot take over a phone.
+            instead_of: The operator whom they replace, and who is notified.
 
         Raises:
             SignOnClashError: Somebody else is signed on, and no code was keyed.
@@ -108,7 +108,7 @@ class SignOns:
 
 
 def _read(document: dict[str, Any], now: datetime) -> _SignOnsKept:
-    if "sign_ons" not in document:  # a file of before sign-ons ended: each begins now, without proof
+    if "sign_ons" not in document:  # file of an older version: each sign-on begins now, without proof
         old = {key: SignOn(operator=str(name), at=now, is_proven=False) for key, name in document.items()}
         return _SignOnsKept(old)
     return _SignOnsKept(

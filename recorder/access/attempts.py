@@ -1,6 +1,6 @@
-"""Tries to sign in: counted before anything is looked at, and taken back when they were right.
+"""Counts sign-in attempts before anything is checked, and takes them back when they were right.
 
-Passwords, codes and recovery codes share one count, so that nobody gets more guesses by changing from one to another.
+Passwords, codes and recovery codes share one count, so nobody gets more guesses by switching between them.
 """
 
 import enum
@@ -16,17 +16,17 @@ from recorder.access.tables import accounts
 
 MAX_FAILURES = 5
 LOCKED_FOR = timedelta(minutes=15)
-"""The first time; twice as long each time after that, up to LOCKED_AT_MOST, until somebody signs in."""
+"""The first lock; each further one is twice as long, up to LOCKED_AT_MOST, until somebody signs in."""
 LOCKED_AT_MOST = timedelta(hours=1)
 REFUSED_SENTENCE = (
     "The name or the password is not right, or the account is locked or disabled. "
     "After five wrong tries an account is locked for 15 minutes, and longer the next time."
 )
-"""What the person is told: the same for every SignInRefusal, so that it does not tell which names exist."""
+"""The answer for every SignInRefusal, so that it does not reveal which names exist."""
 
 
 class SignInRefusal(enum.StrEnum):
-    """Why a sign-in was refused; for the audit log, not for who tried."""
+    """Why a sign-in was refused; for the audit log only."""
 
     UNKNOWN = "unknown"
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a reason, not a secret
@@ -34,16 +34,16 @@ class SignInRefusal(enum.StrEnum):
     LOCKED = "locked"
     DISABLED = "disabled"
     PASSWORD_OFF = "password_off"  # noqa: S105 - a reason, not a secret
-    """They sign in by the OpenID provider only."""
+    """They sign in at the OpenID provider only."""
     OTHER_IDENTITY = "other_identity"
-    """The account is somebody else's at the OpenID provider."""
+    """The account is connected to another identity at the OpenID provider."""
     NOT_CONNECTED = "not_connected"
-    """The account has to be connected to the OpenID provider first, by its owner."""
+    """The owner must connect the account to the OpenID provider first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInRefused:
-    """The sign-in was refused."""
+    """A refused sign-in."""
 
     refusal: SignInRefusal
     note: AuditNote
@@ -51,15 +51,15 @@ class SignInRefused:
 
 
 def begin_attempt(connection: Connection, name: str, now: datetime) -> Any:  # noqa: ANN401 - a RowMapping or SignInRefused
-    """Count a try as a failure; the caller takes it back when it was none.
+    """Count an attempt as a failure; the caller takes it back if it succeeds.
 
     Args:
-        connection: In a transaction that holds the write lock: tries made at the same time cannot get more.
-        name: Whose account.
+        connection: In a transaction that holds the write lock, so that simultaneous attempts are all counted.
+        name: The account.
         now: The time.
 
     Returns:
-        The account's row as it was before, or why it may not be tried.
+        The account's row as it was before, or the refusal.
     """
     row = row_of(connection, name)
     if row is None:
@@ -79,17 +79,17 @@ def begin_attempt(connection: Connection, name: str, now: datetime) -> Any:  # n
 
 
 def excuse(connection: Connection, name: str) -> None:
-    """Take back every failure: somebody is signed in."""
+    """Reset the failures after a successful sign-in."""
     values = {"failures": 0, "locked_until_s": None, "locks": 0}
     connection.execute(update(accounts).where(accounts.c.name == name).values(**values))
 
 
 def take_back(connection: Connection, row: Any) -> None:  # noqa: ANN401 - a RowMapping
-    """Take back one try, which was right though nobody is signed in by it.
+    """Take back one attempt that was right but does not complete the sign-in.
 
     Args:
         connection: In a transaction.
-        row: The account's row as it is now.
+        row: The account's current row.
     """
     locks = row["locks"] - 1 if row["locked_until_s"] is not None else row["locks"]
     values = {"failures": max(row["failures"] - 1, 0), "locked_until_s": None, "locks": max(locks, 0)}
@@ -97,8 +97,8 @@ def take_back(connection: Connection, row: Any) -> None:  # noqa: ANN401 - a Row
 
 
 def refused(name: str, refusal: SignInRefusal, locked_until: datetime | None = None) -> SignInRefused:
-    """Return a refusal with its note for the audit log."""
-    # An unknown name may be a password typed into the wrong field: it does not go into the log.
+    """Return a refusal with its audit note."""
+    # An unknown name may be a password typed into the wrong field, so it is not logged.
     subject = name if refusal is not SignInRefusal.UNKNOWN else "unknown"
     note = AuditNote(act="people.sign_in_refused", subject=subject, details={"why": refusal.value})
     return SignInRefused(refusal=refusal, note=note, locked_until=locked_until)

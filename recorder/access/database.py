@@ -1,4 +1,4 @@
-"""The file of people: opened, made and completed; and whether somebody has changed it."""
+"""Opens and creates the file of people, and tells whether it has changed."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ from storage.new_tables import create_tables
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditNote:
-    """What must be in the audit log before the act that gave it shows."""
+    """An audit entry that must be written before the result of its act is shown."""
 
     act: str
     subject: str
@@ -33,16 +33,16 @@ _COLUMNS = "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.
 
 
 def open_people(path: Path) -> Engine:
-    """Open the file of people, making it (0600) and its tables when they are missing.
+    """Open the file of people, creating it (0600) and its tables if they are missing.
 
-    Every transaction takes the write lock at its start, so that "count the failure, then check the password" is one
-    step however many processes try. The caller disposes of the engine.
+    Every transaction takes the write lock at its start, so that "count the failure, then check the password" is atomic
+    between processes. The caller disposes of the engine.
 
     Args:
         path: The file; its folder exists.
 
     Raises:
-        OSError: The file can be neither read nor made.
+        OSError: The file can neither be read nor created.
     """
     make_file(path)
     engine = create_engine(
@@ -51,7 +51,7 @@ def open_people(path: Path) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # the driver's own BEGIN comes too late to lock a read-then-write
+        connection.isolation_level = None  # the driver's own BEGIN is too late for a read-then-write
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA temp_store = MEMORY")
@@ -67,13 +67,13 @@ def open_people(path: Path) -> Engine:
 
 
 def make_file(path: Path) -> None:
-    """Make the file (0600) where it is missing.
+    """Create the file (0600) if it is missing.
 
-    One that is there is never opened here: whoever closes a descriptor of it, other than SQLite's own, takes away the
-    locks of every transaction of this process (fcntl(2), advisory record locking).
+    An existing file is never opened here: closing a descriptor that is not SQLite's would release the locks of every
+    transaction of this process (fcntl(2), advisory record locking).
 
     Raises:
-        OSError: It can be neither read nor made.
+        OSError: It can neither be read nor created.
     """
     if not path.exists():
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -82,7 +82,7 @@ def make_file(path: Path) -> None:
 
 
 def _complete(connection: Connection) -> None:
-    """Make the tables, or those and the columns that came since; each column is empty or has a default."""
+    """Create the tables, or those tables and columns that are missing; each new column is empty or has a default."""
     there: dict[str, set[str]] = {}
     for table, column in connection.exec_driver_sql(_COLUMNS):
         there.setdefault(table, set()).add(column)
@@ -100,11 +100,11 @@ def _complete(connection: Connection) -> None:
 class Changes:
     """Tells whether the file of people has changed; safe from any thread.
 
-    SQLite's own word (``PRAGMA data_version``), on a connection that never writes and is kept: it costs a look at the
-    file's header, and closing any other descriptor of the file would take away the locks of those who write it.
+    It uses SQLite's ``PRAGMA data_version`` on a connection that never writes and stays open. That costs a read of the
+    file's header. Closing any other descriptor of the file would release the locks of writers.
 
     Args:
-        engine: From ``open_people``; when it is disposed of, or nobody has it any more, the connection is closed.
+        engine: From ``open_people``; the connection is closed when it is disposed of or no longer referenced.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -118,7 +118,7 @@ class Changes:
         event.listen(engine, "engine_disposed", lambda _engine: self._close())
 
     def version(self) -> tuple[int, int]:
-        """Return what is another after each change by anybody, also after the file was replaced by another one.
+        """Return a value that differs after each change by anybody, also after the file was replaced.
 
         Raises:
             OSError, sqlite3.Error: The file cannot be read.
@@ -131,7 +131,7 @@ class Changes:
                 uri = f"{self._path.absolute().as_uri()}?mode=ro"
                 self._connection = sqlite3.connect(uri, uri=True, timeout=10.0, check_same_thread=False)
                 self._ending = weakref.finalize(self, self._connection.close)
-                self._ending.atexit = False  # the system does it; a forked child must not
+                self._ending.atexit = False  # the system closes it at exit; a forked child must not
                 self._file, self._opened = file, self._opened + 1
             return (self._opened, self._connection.execute("PRAGMA data_version").fetchone()[0])
 

@@ -1,4 +1,4 @@
-"""Who stands in for the data protection officer, as a row of the file of people: named by two people (P14)."""
+"""The deputy of the data protection officer, in the file of people: named by two people (P14)."""
 
 from datetime import datetime
 
@@ -9,9 +9,9 @@ from recorder.access.tables import deputies
 
 
 def appoint(connection: Connection, account: str, *, named_by: str, confirmed_by: str, now: datetime) -> bool:
-    """Have somebody stand in for the data protection officer, in the place of whoever did.
+    """Appoint the deputy of the data protection officer, replacing any other.
 
-    Their account is disconnected from the OpenID provider unless they connected it themselves; tells whether it is.
+    Their account is disconnected from the OpenID provider unless they connected it themselves; tells whether it was.
     """
     connection.execute(delete(deputies))
     connection.execute(
@@ -21,7 +21,7 @@ def appoint(connection: Connection, account: str, *, named_by: str, confirmed_by
 
 
 def named_by_one(engine: Engine) -> str | None:
-    """Return the deputy of before it took two people to name one; None where there is none, or two named them."""
+    """Return a deputy appointed before it took two people; None if there is none, or two people named them."""
     with engine.begin() as connection:
         query = select(deputies.c.account).where(deputies.c.confirmed_by.is_(None))
         return connection.execute(query).scalars().first()

@@ -1,9 +1,9 @@
-"""Roles that one person alone gives nobody (P11). Pure.
+"""Powerful roles, which no person alone gives (P11). Pure.
 
-One administrator proposes, another one or the data protection officer confirms, or a team leader where there is
-neither; never whoever gets the role. While there is nobody else who could confirm, one is enough: a council begins with
-one account, made by `recorder init`. It is not enough where somebody could until lately: one administrator would take
-the others' power away first, for which one person is enough.
+One administrator proposes. Another one or the data protection officer confirms, or a team leader if there is neither;
+never the person who gets the role. While nobody else could confirm, one person is enough, because a council begins with
+one account, added by `recorder init`. It is not enough if somebody else could confirm until lately: otherwise an
+administrator could first remove the others' power, for which one person is enough.
 """
 
 import enum
@@ -26,34 +26,34 @@ from recorder.rules.authorisation import combines_admin, may
 from recorder.rules.requesting import may_be_deputy
 
 POWERFUL = frozenset({Role.DPO, Role.TEAM_LEADER, Role.ADMIN, Role.ICT})
-"""Who decides on others' requests, makes accounts, or hears without approval (break-glass)."""
+"""Roles that decide on others' requests, add accounts, or hear without approval (break-glass)."""
 CONFIRMING = frozenset(role for role, acts in TABLE.items() if Act.CONFIRM_GRANT in acts)
-"""Who confirms what others propose."""
+"""Roles that confirm proposals."""
 STANDS_FOR = timedelta(days=7)
-"""How long a proposal can be confirmed, and how long nobody decides alone after somebody else could have confirmed."""
+"""How long a proposal can be confirmed, and how long nobody acts alone after somebody else could confirm."""
 
 
 SHOWN_FOR = timedelta(days=30)
-"""How long whoever confirms is shown that a password or an authenticator was set."""
+"""How long people who confirm are shown that a password or an authenticator was set."""
 
 
 class ProposedChange(enum.StrEnum):
-    """What takes a second person."""
+    """Changes that take a second person."""
 
     GRANT = "grant"
     """Powerful roles for an account."""
     RESET = "reset_authenticator"
-    """The authenticator of somebody with powerful roles is taken away: a new password more, and their power is too."""
+    """Removing the authenticator of a person with powerful roles; with a new password, their power would follow."""
     PASSWORD = "set_password"  # noqa: S105 - a kind of change, not a secret
-    """A new password for somebody with powerful roles, by somebody else: who has no authenticator yet is them then."""
+    """A new password for a person with powerful roles, set by somebody else, who could then sign in as them."""
     TOKEN = "add_token"  # noqa: S105 - a kind of change, not a secret
-    """A token for another system: whoever makes it could see and pause by it what their own role keeps from them."""
+    """A token for another system. Its maker could see and pause by it what their own role does not allow."""
     DEPUTY = "deputy"
-    """Somebody stands in for the data protection officer and decides that officer's own requests (P14)."""
+    """The deputy of the data protection officer, who decides that officer's own requests (P14)."""
 
 
 class ProposalState(enum.StrEnum):
-    """Where a proposal stands; one whose time is over is WAITING still, and of no use."""
+    """The states of a proposal; an expired one stays WAITING but cannot be confirmed."""
 
     WAITING = "waiting"
     CONFIRMED = "confirmed"
@@ -62,7 +62,7 @@ class ProposalState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordSet:
-    """That an account's password was set anew: when, and by whose account."""
+    """An account's password was set: when, and by which account."""
 
     account: str
     at: datetime
@@ -71,18 +71,18 @@ class PasswordSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """Something that takes a second person.
+    """A change that takes a second person.
 
     Attributes:
         id: Eight hexadecimal digits.
-        account: Whose; of a TOKEN, whoever makes it.
-        change: What.
+        account: The account that changes; for a TOKEN, its maker.
+        change: Which change.
         roles: Of a GRANT.
         reason: Why, in words.
-        proposed_by: An account.
+        proposed_by: Account that proposed it.
         proposed_at: When, UTC.
-        until: When it cannot be confirmed any more, UTC.
-        state: Where it stands.
+        until: When it expires, UTC.
+        state: Its state.
     """
 
     id: str
@@ -98,12 +98,12 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatelySet:
-    """What whoever confirms is shown of an account: by it somebody else may be its owner.
+    """Recent changes of an account, shown to the person who confirms: its user may have changed with them.
 
     Attributes:
-        password_at: When its password was set, lately; or None.
-        password_by: By whom; None is that it is the account's first one.
-        authenticator_at: When its authenticator was set up, lately; or None.
+        password_at: When its password was set, if lately; or None.
+        password_by: By whom; None for the account's first password.
+        authenticator_at: When its authenticator was set up, if lately; or None.
     """
 
     password_at: datetime | None
@@ -115,10 +115,10 @@ def takes_two(change: ProposedChange, person: Person, roles: Iterable[Role], *, 
     """Tell whether a change takes a second person.
 
     Args:
-        change: What.
-        person: Whose account it is.
-        roles: Those that are granted.
-        is_deputy: They stand in for the data protection officer, whatever their roles are.
+        change: Which change.
+        person: Owner of the account.
+        roles: Roles to be granted.
+        is_deputy: They are the deputy of the data protection officer, whatever their roles.
     """
     if change in (ProposedChange.TOKEN, ProposedChange.DEPUTY):
         return True
@@ -131,22 +131,22 @@ def combination_problem(account: str, roles: frozenset[Role], more: frozenset[Ro
     """Return why an account cannot get roles, or None: `admin` excludes every role that hears (P11).
 
     Args:
-        account: Whose.
-        roles: Those that it has.
-        more: Those that it is to get.
+        account: The account.
+        roles: Its roles.
+        more: The roles that it is to get.
     """
     if not more - roles or not combines_admin(roles | more):
         return None
     return (
         f"{account} cannot be {' and '.join(sorted(roles | more))}: "
-        "whoever changes accounts has no role that hears recordings. Use two accounts of two people."
+        "a person who changes accounts may have no role that hears recordings. Use accounts of two people."
     )
 
 
 def confirmers(people: Iterable[Person], *, proposer: str, account: str, change: ProposedChange) -> frozenset[str]:
-    """Return the accounts that may confirm a proposal: neither its author nor whoever it is about.
+    """Return the accounts that may confirm a proposal: not its author, nor the person it is about.
 
-    No data protection officer chooses who decides on their own requests.
+    No data protection officer may choose who decides their own requests.
     """
     others = [
         person
@@ -160,44 +160,45 @@ def confirmers(people: Iterable[Person], *, proposer: str, account: str, change:
 
 
 def deputy_problem(account: str, roles: frozenset[Role]) -> str | None:
-    """Return why somebody cannot stand in for the data protection officer, or None.
+    """Return why an account cannot be the deputy of the data protection officer, or None.
 
     Args:
-        account: Whose.
-        roles: Those that it has.
+        account: The account.
+        roles: Its roles.
     """
     if not may_be_deputy(roles):
         return f"{account} is an administrator or ICT, whom the data protection officer watches over: choose another."
     if not any(Act.ASK in TABLE[role] for role in roles):
-        return f"{account} has no role that has to do with requests: choose an officer or a manager."
+        return f"{account} has no role with access requests: choose an officer or a manager."
     return None
 
 
 def who_confirms(change: ProposedChange) -> str:
-    """Return in words who confirms a change."""
+    """Return who confirms a change, in words."""
     if change is ProposedChange.DEPUTY:
         return "another administrator, or where there is none a team leader, and no data protection officer"
     return "another administrator or the data protection officer"
 
 
 def check_names_deputy(person: Person) -> None:
-    """Refuse that a data protection officer proposes or confirms who decides on that officer's own requests.
+    """Refuse a data protection officer who proposes or confirms the deputy for their own requests.
 
     Raises:
         DeniedError: They are one.
     """
     if Role.DPO in person.roles:
         raise DeniedError(
-            Fault.NOT_ALLOWED, "The deputy decides on the data protection officer's requests: two others choose them."
+            Fault.NOT_ALLOWED,
+            "The deputy decides on the data protection officer's requests, so two other people must choose the deputy.",
         )
 
 
 def check_password_is_theirs(account: str, set_by: str | None, deciders: Collection[str]) -> None:
-    """Refuse more power for an account of which whoever proposes or confirms it knows the password.
+    """Refuse more power for an account whose password the proposer or the confirmer knows.
 
     Args:
-        account: Whose.
-        set_by: Who last set its password; None is that it is its first.
+        account: The account.
+        set_by: Who last set its password; None for its first password.
         deciders: Who proposes, and who confirms.
 
     Raises:
@@ -206,7 +207,7 @@ def check_password_is_theirs(account: str, set_by: str | None, deciders: Collect
     if set_by in deciders:
         raise DeniedError(
             Fault.NOT_ALLOWED,
-            f"{set_by} set the password of {account}, who has not changed it since: they change it first, on the page "
+            f"{set_by} set the password of {account}, who must change it first: on the page "
             "of their account or with `recorder users password`.",
         )
 
@@ -215,7 +216,7 @@ def check_alone(lately: Collection[str], now: datetime) -> None:
     """Refuse to do alone what somebody else could have confirmed until lately.
 
     Args:
-        lately: Accounts that could, and lost that or were disabled since `STANDS_FOR` before now.
+        lately: Accounts that could, and lost that power or were disabled within `STANDS_FOR`.
         now: The time.
 
     Raises:
@@ -225,9 +226,9 @@ def check_alone(lately: Collection[str], now: datetime) -> None:
         who, until = " and ".join(sorted(lately)), now + STANDS_FOR
         raise DeniedError(
             Fault.NOT_ALLOWED,
-            f"This takes two people, and {who} could have confirmed it until lately. It takes one alone only where "
-            f"nobody else could for {STANDS_FOR.days} days, at the latest from {until:%Y-%m-%d} on: "
-            "grant a role to who comes before you take one from who goes.",
+            f"This takes two people, and {who} could have confirmed it until lately. One person is enough only if "
+            f"nobody else could for {STANDS_FOR.days} days, from {until:%Y-%m-%d} at the latest. Next time, "
+            "give the successor a role before you remove one.",
         )
 
 
@@ -244,29 +245,29 @@ def check_reason(reason: str) -> None:
 
 
 def check_decision(decider: Person, proposal: Proposal, people: Iterable[Person], now: datetime) -> None:
-    """Decide whether somebody may confirm or decline a proposal now.
+    """Check whether a person may confirm or decline a proposal now.
 
     Args:
         decider: Who decides.
-        proposal: What.
-        people: Everybody with an account that can be used.
+        proposal: The proposal.
+        people: Everybody with an active account.
         now: The time.
 
     Raises:
         DeniedError: They may not, or it is too late.
     """
     if proposal.state is not ProposalState.WAITING:
-        raise DeniedError(Fault.TOO_LATE, f"Proposal {proposal.id} is {proposal.state} already.")
+        raise DeniedError(Fault.TOO_LATE, f"Proposal {proposal.id} is already {proposal.state}.")
     if now >= proposal.until:
-        raise DeniedError(Fault.TOO_LATE, f"Proposal {proposal.id} is over: propose it again.")
+        raise DeniedError(Fault.TOO_LATE, f"Proposal {proposal.id} has expired: propose it again.")
     usable = {person.name: person for person in people}
     author = usable.get(proposal.proposed_by)
     if author is None or not isinstance(may(author, Act.MANAGE_PEOPLE), Allowed):
-        raise DeniedError(Fault.TOO_LATE, f"{proposal.proposed_by} changes no accounts any more: propose it again.")
+        raise DeniedError(Fault.TOO_LATE, f"{proposal.proposed_by} may not change accounts any more: propose it again.")
     if proposal.account not in usable:
-        raise DeniedError(Fault.TOO_LATE, f"The account {proposal.account} cannot be used any more.")
+        raise DeniedError(Fault.TOO_LATE, f"The account {proposal.account} is disabled.")
     if decider.name in (proposal.proposed_by, proposal.account):
-        raise DeniedError(Fault.NOT_ALLOWED, "Somebody else decides: not who proposed it, nor whoever it is about.")
+        raise DeniedError(Fault.NOT_ALLOWED, "You proposed this, or it is about you: somebody else has to decide.")
     if proposal.change is ProposedChange.DEPUTY:
         check_names_deputy(author)
         check_names_deputy(decider)

@@ -1,7 +1,7 @@
-"""Accounts that are connected to people at an OpenID provider, and signing in by that.
+"""Accounts that are connected to identities at an OpenID provider, and sign-in by these.
 
-An account is connected once, to one subject of one issuer, and nobody else's tokens open it afterwards, whatever name
-they carry. Each change returns an AuditNote for the caller to write.
+An account is connected once, to one subject of one issuer. After that no other token opens it, whatever name the token
+carries. Each change returns an AuditNote for the caller to write.
 """
 
 from collections.abc import Callable
@@ -21,18 +21,18 @@ from recorder.permissions import Person, Role
 from recorder.rules.signing_in import OpenIdIdentity
 
 BY_CLAIM = "claim"
-"""Who connected an account at its owner's first sign-in: the provider's word alone."""
+"""Stands for the person who connected an account, if the provider's claim did so at the first sign-in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognised:
-    """The provider knows them, and so do we.
+    """The identity belongs to an account.
 
     Attributes:
-        person: Whose account it is.
+        person: The owner.
         notes: For the audit log, in order.
-        takes_code: They have an authenticator: where the provider's second factor is not trusted, nobody is signed in
-            until its code was right too.
+        takes_code: They have an authenticator. If the provider's second factor is not trusted, they are not signed in
+            until its code is right too.
     """
 
     person: Person
@@ -42,7 +42,7 @@ class Recognised:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connected:
-    """To whom an account is connected, since when, and by whom: an account, or BY_CLAIM."""
+    """The identity that an account is connected to, since when, and by whom: an account, or BY_CLAIM."""
 
     issuer: str
     subject: str
@@ -63,7 +63,7 @@ class ConnectedIdentities:
         self._now = now
 
     def of(self, account: str) -> Connected | None:
-        """Return to whom an account is connected; None: to nobody."""
+        """Return the identity that an account is connected to, or None."""
         with self._engine.begin() as connection:
             row = _identity(connection, account)
         if row is None:
@@ -73,10 +73,10 @@ class ConnectedIdentities:
         return Connected(issuer=row["issuer"], subject=row["subject"], since=since, by=row["connected_by"])
 
     def recognise(self, identity: OpenIdIdentity) -> Recognised | SignInRefused:
-        """Return whose account an identity is; the first time, the provider's word for the name is taken.
+        """Return the account of an identity. At the first sign-in the provider's claim names the account.
 
-        It is not taken where that would open more than an officer's pauses to whoever gets hold of a name at the
-        provider: an account with a powerful role or an authenticator, and the deputy's, is connected by its owner.
+        The claim is not enough for an account with a powerful role or an authenticator, nor for the deputy's: its owner
+        must connect it. Otherwise a person who gets a name at the provider could do more than pause calls.
         """
         with self._engine.begin() as connection:
             settle_changes(connection, self._now())
@@ -111,30 +111,30 @@ class ConnectedIdentities:
         return SignInRefusal.NOT_CONNECTED if is_owners else None
 
     def connect(self, account: str, identity: OpenIdIdentity, *, by: str) -> AuditNote:
-        """Connect an account to who somebody is at the provider.
+        """Connect an account to an identity.
 
         Args:
             account: The account.
-            identity: Who.
-            by: The account of whoever does it: its owner, or an administrator. An account with a powerful role, and
-                the deputy's, is connected by its owner alone: that one person does it would give them that power.
+            identity: The identity.
+            by: Account that does it: the owner, or an administrator. An account with a powerful role, and the deputy's,
+                is connected by its owner only, because the power would go with it.
 
         Raises:
-            PeopleError: There is no such account, it cannot be used or is connected already, another one is connected
-                to the same identity or named by it, or it is not theirs to connect.
+            PeopleError: There is no such account, it is disabled or connected already, another one is connected to the
+                same identity or named by it, or it is not theirs to connect.
         """
         with self._engine.begin() as connection:
             row = one(connection, account)
             if not is_usable(row, self._now()):
-                raise PeopleError(f"The account {account} cannot be used any more.")
+                raise PeopleError(f"The account {account} is disabled.")
             if by != account and _is_powerful(connection, row):
-                raise PeopleError(f"{account} decides on others: they connect their account themselves, on their page.")
+                raise PeopleError(f"{account} decides on others, so only they can connect their account, on its page.")
             if _identity(connection, account) is not None:
-                raise PeopleError(f"{account} is connected already: an administrator disconnects it first.")
+                raise PeopleError(f"{account} is connected already: ask an administrator to disconnect it first.")
             if _account_of(connection, identity) is not None:
-                raise PeopleError("Another account is connected to the same person at the provider.")
+                raise PeopleError("Another account is connected to the same identity at the provider.")
             if identity.account not in (None, account) and row_of(connection, identity.account) is not None:
-                raise PeopleError("You signed in at the provider as somebody who has another account here: try again.")
+                raise PeopleError("You signed in at the provider as a person who has another account here: try again.")
             note = self._connect(connection, account, identity, by=by)
             if by != account:
                 connection.execute(delete(sessions).where(sessions.c.account == account))
@@ -147,7 +147,7 @@ class ConnectedIdentities:
         return AuditNote(act="people.connected", subject=account, details=details)
 
     def disconnect(self, account: str) -> AuditNote:
-        """Forget to whom an account is connected, and end its sessions.
+        """Disconnect an account from its identity, and end its sessions.
 
         Raises:
             PeopleError: There is no such account, or it is not connected.
@@ -164,16 +164,16 @@ class ConnectedIdentities:
 
 
 def signs_in_elsewhere(connection: Connection, account: str) -> bool:
-    """Tell whether an account is connected, and not an administrator's: theirs must open when the provider is down."""
+    """Tell whether an account is connected and no administrator's, which must open while the provider is down."""
     row = row_of(connection, account)
     return row is not None and Role.ADMIN not in person_of(row).roles and _identity(connection, account) is not None
 
 
 def disconnect_unless_own(connection: Connection, account: str) -> bool:
-    """Disconnect an account that others connected, because it gets power that their word is not enough for.
+    """Disconnect an account that somebody else connected, because it gets powerful roles.
 
-    Sessions go on, for its owner may be in a call, but as ones without a second factor: a provider's may be somebody
-    else's. Tells whether it was so.
+    Its sessions go on, because the owner may be in a call, but without a second factor, because the provider's may be
+    another person's. Tells whether it was disconnected.
     """
     row = _identity(connection, account)
     if row is None or row["connected_by"] == account:

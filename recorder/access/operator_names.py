@@ -1,7 +1,7 @@
-"""Extensions whose ``operator`` means an account and is not the name that calls are found by. Pure.
+"""Extensions whose ``operator`` is the name of an account instead of its display name. Pure.
 
-An officer's calls are found by the display name of their account. An extension that names the account instead has its
-calls filed under a name that is nobody's: their officer finds none of them.
+An officer's calls are found by their display name. Calls of an extension with the account's name are filed under a name
+that nobody has, so their officer does not find them.
 """
 
 from collections.abc import Collection, Iterator
@@ -12,7 +12,7 @@ from recorder.permissions import Person
 
 @dataclass(frozen=True, slots=True)
 class MisnamedOperator:
-    """An extension's number, the name in its ``operator``, and whose calls those ought to be."""
+    """An extension's number, the name in its ``operator``, and the person who is probably meant."""
 
     extension: str
     operator: str
@@ -22,7 +22,7 @@ class MisnamedOperator:
     def sentence(self) -> str:
         """Return what is wrong and what to do."""
         return (
-            f"extension {self.extension} has operator {self.operator!r}, and calls of the account {self.person.name} "
+            f"extension {self.extension} has operator {self.operator!r}, but calls of the account {self.person.name} "
             f"are found by {self.person.display_name!r}: write that as its operator in recorder.toml"
         )
 
@@ -30,7 +30,7 @@ class MisnamedOperator:
 def misnamed_operators(
     operators: Collection[tuple[str, str]], people: Collection[Person]
 ) -> Iterator[MisnamedOperator]:
-    """Yield the extensions that name somebody otherwise than their calls are found by.
+    """Yield the extensions that do not use the display name of their operator.
 
     Args:
         operators: Number and ``operator`` of each extension.

@@ -1,4 +1,4 @@
-"""Hashes of passwords, by argon2id. Each blocks for about 0.1 s: not for an event loop."""
+"""Hashes of passwords, by argon2id. Each blocks for about 0.1 s, so do not call this from an event loop."""
 
 import secrets
 import threading
@@ -11,14 +11,14 @@ from argon2.low_level import ARGON2_VERSION
 from recorder.access.passwords import MAX_CHARACTERS
 
 _HASHES_AT_ONCE = 2
-"""Each hash takes 64 MiB; a flood of sign-ins must not take the machine's memory."""
+"""Each hash takes 64 MiB; many simultaneous sign-ins must not exhaust the memory."""
 
 
 class PasswordHashes:
     """Makes and checks hashes; safe to use from several threads.
 
     Args:
-        hasher: argon2id; None is with its usual costs.
+        hasher: argon2id; None for its usual costs.
     """
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
@@ -32,7 +32,7 @@ class PasswordHashes:
             return self._hasher.hash(password)
 
     def rehashed(self, password_hash: str, password: str) -> str:
-        """Return the hash of a password that is right: a new one if it was made with other costs."""
+        """Return the hash of a password that is right: a new one if the costs have changed."""
         return self.hash_of(password) if self._hasher.check_needs_rehash(password_hash) else password_hash
 
     def matches(self, password_hash: str, password: str) -> bool:
@@ -49,9 +49,9 @@ class PasswordHashes:
 
 
 def hash_of_nobody(hasher: PasswordHasher) -> str:
-    """Return a hash that costs as much to check as any account's and is no password's: random bytes stand in it.
+    """Return a hash of no password, made of random bytes, that costs as much to check as any other.
 
-    It is not computed: every command opens the accounts, and most of them have nobody sign in.
+    It is not computed: every command opens the accounts, and most involve no sign-in.
     """
     salt, digest = (
         b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (hasher.salt_len, hasher.hash_len)

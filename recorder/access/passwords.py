@@ -1,10 +1,10 @@
-"""Which passwords are good enough. Pure (P9)."""
+"""Rules for strong passwords. Pure (P9)."""
 
 import re
 
 MIN_CHARACTERS = 12
 MAX_CHARACTERS = 256
-"""A longer one would only make the hash a way to keep the machine busy."""
+"""Longer ones would only burden the machine."""
 
 RULES = (
     f"at least {MIN_CHARACTERS} characters, at most {MAX_CHARACTERS}; three random words are a good choice",
@@ -12,7 +12,7 @@ RULES = (
     "no sequence such as abcdef, 123456 or qwerty, and no piece that is repeated",
     "not your account's name in it",
 )
-"""What a new password has to be, for whoever chooses one; `weakness` holds them to it."""
+"""The rules for a new password, in words; `weakness` enforces them."""
 
 _COMMON = frozenset(
     """
@@ -24,7 +24,7 @@ _COMMON = frozenset(
     correcthorsebatterystaple qwertyuiop asdfghjkl zxcvbnm 1q2w3e4r 1qaz2wsx qazwsx abc123
     """.split()  # noqa: SIM905 - a block of words is easier to read and to add to
 )
-"""Bad words of our own; a password that is nothing but these, digits and punctuation is refused."""
+"""Common words; a password of only these, digits and punctuation is refused."""
 
 _RUNS = (
     "abcdefghijklmnopqrstuvwxyz",
@@ -40,14 +40,14 @@ _MOST_LEFT_OVER = 3
 
 
 def weakness(password: str, *, account: str) -> str | None:
-    """Tell what is wrong with a new password.
+    """Return what is wrong with a new password.
 
     Args:
         password: As it was typed.
         account: Name of its account.
 
     Returns:
-        A sentence for the person, or None when the password will do. The password is not in the sentence.
+        A sentence for the person, without the password; None if it is strong enough.
     """
     if len(password) < MIN_CHARACTERS:
         return f"The password needs at least {MIN_CHARACTERS} characters; three random words are a good choice."
@@ -85,7 +85,7 @@ def _is_common(folded: str) -> bool:
 
 
 def _left_over(text: str) -> int:
-    """Return how many letters are left once bad words, digits and punctuation are taken away."""
+    """Return how many letters are left without common words, digits and punctuation."""
     for word in sorted(_COMMON, key=len, reverse=True):
         text = text.replace(word, " ")
     return len(re.sub(r"[\W\d_]", "", text))

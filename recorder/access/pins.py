@@ -1,11 +1,11 @@
-"""PINs of managers: what lets one grant an opt-out from the officer's phone (off by default; docs/configuration.md).
+"""PINs of managers, for granting an opt-out from the officer's phone (off by default; docs/configuration.md).
 
-They lie in a file of their own that the daemon may read, with what the rules need to know of each manager: the daemon
-does not open the accounts. A PIN of six digits is no password. What holds is that three wrong ones lock the keys of
-that phone, that nothing but an opt-out can be had with one, and that every try is in the audit log.
+They are in a file that the daemon may read, together with what the rules need to know of each manager, because the
+daemon does not open the accounts. A PIN of six digits is no password. The protection is that three wrong ones lock the
+keys of that phone, that a PIN can do nothing but grant an opt-out, and that every try is in the audit log.
 
-A try costs one argon2id, whether the PIN is anybody's or nobody's and however many managers there are: that takes one
-salt for the whole file. A second salt of each manager's own keeps equal PINs from showing in it.
+A try costs one argon2id, whether the PIN exists or not and however many managers there are. That takes one salt for the
+whole file; a second salt for each manager hides equal PINs.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from storage.durable import save_atomically
 MIN_DIGITS, MAX_DIGITS = 6, 12
 MAX_WRONG = 3
 WITHIN = timedelta(minutes=15)
-"""So many wrong PINs within so long lock the keys of a phone."""
+"""MAX_WRONG wrong PINs within this time lock the keys of a phone."""
 LOCKED_FOR = timedelta(minutes=15)
 
 
@@ -42,10 +42,10 @@ class PinError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PinAnswer:
-    """What became of a try.
+    """The result of a try.
 
     Attributes:
-        manager: Account whose PIN it is, if they may grant an opt-out of this call; None otherwise.
+        manager: Account of the PIN, if that person may grant an opt-out of this call; else None.
         is_locked: The keys of this phone are locked now.
     """
 
@@ -54,15 +54,15 @@ class PinAnswer:
 
 
 class PinCheck(Protocol):
-    """What the keypad needs of PINs; `Pins` (``services.pins``) is the real one."""
+    """Checks PINs for the keypad; `Pins` (``services.pins``) in production."""
 
     def check(self, pin: str, facts: CallFacts, *, extension: str) -> "Future[PinAnswer]":
-        """Tell whose PIN was keyed on an extension's phone; never blocks, and the future never fails."""
+        """Return the account of a PIN keyed on an extension's phone; never blocks, and the future never fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """What one argon2id costs (RFC 9106): passes, KiB of memory. One lane: the media threads need the other cores."""
+    """Costs of argon2id (RFC 9106): passes, KiB of memory. One lane, because media threads need the other cores."""
 
     passes: int = 3
     memory_kib: int = 65_536
@@ -70,7 +70,7 @@ class Costs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
-    """One manager in the file: ``mark`` is the keyed hash of what argon2id made of the PIN."""
+    """One manager in the file; ``mark`` is the keyed hash of the argon2id output for the PIN."""
 
     person: Person
     salt: bytes
@@ -93,7 +93,7 @@ class _PinTable:
     entries: tuple[_Entry, ...] = ()
 
     def stretch(self, pin: str) -> bytes:
-        """Return what argon2id makes of a PIN; takes about 0.2 s and 64 MiB with the usual costs."""
+        """Return the argon2id output for a PIN; takes about 0.2 s and 64 MiB with the usual costs."""
         costs = self.costs
         return hash_secret_raw(pin.encode(), self.salt, costs.passes, costs.memory_kib, 1, 32, Type.ID)
 
@@ -103,7 +103,7 @@ class PinFile:
 
     Args:
         path: The file; its folder exists.
-        costs: Of a file that is made new; tests pass cheap ones.
+        costs: Of a new file; tests pass cheap ones.
     """
 
     def __init__(self, path: Path, *, costs: Costs | None = None) -> None:
@@ -111,31 +111,31 @@ class PinFile:
         self._costs = costs or Costs()
 
     def set(self, person: Person, pin: str) -> None:
-        """Give a manager a PIN, in the place of the one they had.
+        """Give a manager a PIN, replacing any other.
 
         Raises:
             PinError: They may not grant opt-outs, it is too easy to guess, or another manager has it.
-            OSError: The file can be neither read nor written.
+            OSError: The file can neither be read nor written.
         """
         if isinstance(may(person, Act.OPT_OUT, reason="a PIN is set"), Refusal):
-            raise PinError(f"{person.name} may not grant opt-outs, so a PIN would be of no use.")
+            raise PinError(f"{person.name} may not grant opt-outs, so they cannot use a PIN.")
         problem = weakness(pin)
         if problem:
             raise PinError(problem)
         content = self._read()
         others = tuple(entry for entry in content.entries if entry.person.name != person.name)
         stretched = content.stretch(pin)
-        if any(entry.is_of(stretched) for entry in others):  # on an extension without a team every two managers meet
-            raise PinError("This PIN will not do: choose another one.")  # not whose it is
+        if any(entry.is_of(stretched) for entry in others):  # both may answer for one call
+            raise PinError("This PIN is not possible: choose another one.")  # without saying why
         salt = secrets.token_bytes(16)
         self._write(content, (*others, _Entry(person=person, salt=salt, mark=_mark(stretched, salt))))
 
     def remove(self, name: str) -> bool:
-        """Take somebody's PIN away; tell whether they had one.
+        """Remove a person's PIN; tell whether they had one.
 
         Raises:
             PinError: The file is damaged.
-            OSError: The file can be neither read nor written.
+            OSError: The file can neither be read nor written.
         """
         content = self._read()
         left = tuple(entry for entry in content.entries if entry.person.name != name)
@@ -149,7 +149,7 @@ class PinFile:
         return frozenset(entry.person.name for entry in self._read().entries)
 
     def owner(self, pin: str, facts: CallFacts) -> str | None:
-        """Return the account whose PIN it is, of those who may decide on a call."""
+        """Return the account of a PIN, among those who may decide on a call."""
         content = self._read()
         stretched = content.stretch(pin)
         found = [entry.person for entry in content.entries if entry.is_of(stretched)]
@@ -174,7 +174,7 @@ class PinFile:
 
 
 def weakness(pin: str) -> str | None:
-    """Tell what is wrong with a new PIN, as a sentence without it; None when it will do."""
+    """Return what is wrong with a new PIN, as a sentence without it; None if it is good enough."""
     if not (pin.isascii() and pin.isdigit()) or not MIN_DIGITS <= len(pin) <= MAX_DIGITS:
         return f"A PIN is {MIN_DIGITS} to {MAX_DIGITS} digits."
     if any(pin == (pin[:size] * len(pin))[: len(pin)] for size in range(1, len(pin) // 2 + 1)):
@@ -218,14 +218,14 @@ def _content_of(document: dict[str, Any]) -> _PinTable:
 
 
 class Pins:
-    """Tries of PINs on the officers' phones; checking a PIN takes time and runs on an executor of its own.
+    """Checks PINs keyed on officers' phones; a check takes time and runs on its own executor.
 
     Args:
         file: The managers' PINs.
-        executor: Not one that somebody who pauses waits for.
-        locks: Where wrong tries are kept, so that a restart of the daemon does not give new ones.
+        executor: Not one that a pause waits for.
+        locks: File of wrong tries, so that a restart of the daemon allows no new ones.
         now: Returns the time, aware, UTC.
-        on_failure: Told that PINs or locks cannot be read or written; nobody's PIN is right then.
+        on_failure: Called if PINs or locks cannot be read or written; then no PIN is right.
     """
 
     def __init__(
@@ -244,14 +244,14 @@ class Pins:
         self._on_failure = on_failure
 
     def check(self, pin: str, facts: CallFacts, *, extension: str) -> "Future[PinAnswer]":
-        """Tell whose PIN was keyed on an extension's phone; never blocks, and the future never fails."""
+        """Return the account of a PIN keyed on an extension's phone; never blocks, and the future never fails."""
         return self._executor.submit(self._check, pin, facts, extension)
 
     def _check(self, pin: str, facts: CallFacts, extension: str) -> PinAnswer:
         try:
             if self._wrong.is_locked(extension, self._now()):
                 return PinAnswer(manager=None, is_locked=True)
-            # Counted before it is looked at, taken back when it was right: a daemon that dies between counts it.
+            # Counted first and taken back if right, so that a crash in between counts as wrong.
             self._wrong.add(extension, self._now())
             owner = self._file.owner(pin, facts)
             if owner is not None:
@@ -263,15 +263,15 @@ class Pins:
 
 
 class _WrongTries:
-    """Times of wrong tries by extension, in a file. A right one does not excuse those before it."""
+    """Times of wrong tries by extension, in a file. A right try does not reset earlier ones."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def is_locked(self, extension: str, now: datetime) -> bool:
-        """Tell whether the last tries were wrong so often that the keys are locked now."""
+        """Tell whether the keys are locked now by wrong tries."""
         times = self._read().get(extension, [])
-        # The last is the one that locked: nothing is counted while the keys are locked.
+        # The last one locked the keys: nothing is counted while they are locked.
         return len(times) >= MAX_WRONG and now.timestamp() < times[-1] + LOCKED_FOR.total_seconds()
 
     def add(self, extension: str, now: datetime) -> None:
@@ -282,7 +282,7 @@ class _WrongTries:
         self._write({**every, extension: [*recent, now.timestamp()]})
 
     def take_back(self, extension: str) -> None:
-        """Count the last try no longer."""
+        """Remove the last try."""
         every = self._read()
         self._write({**every, extension: every[extension][:-1]})
 

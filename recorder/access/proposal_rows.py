@@ -1,4 +1,4 @@
-"""Proposals as their table holds them."""
+"""Rows of proposals."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from recorder.permissions import Role
 
 
 def columns_of_proposal(proposal: Proposal) -> dict[str, Any]:
-    """Return a proposal as its row; who decided it, and a password that waits, stand beside it."""
+    """Return a proposal as columns of the table; its decision and a waiting password are other columns."""
     return {
         "id": proposal.id,
         "account": proposal.account,
@@ -41,7 +41,7 @@ def proposal_of(row: Any) -> Proposal:  # noqa: ANN401 - a RowMapping
 
 
 def details_of_proposal(proposal: Proposal) -> dict[str, Any]:
-    """Return a proposal as the audit log has it."""
+    """Return a proposal as details of an audit entry."""
     return {
         "proposal": proposal.id,
         "change": proposal.change,

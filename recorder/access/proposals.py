@@ -1,6 +1,6 @@
-"""Changes to others' accounts, and new tokens: at once, or proposed and then confirmed by somebody else.
+"""Changes to others' accounts, and new tokens: done at once, or proposed and then confirmed by a second person.
 
-Each is written to the audit log before it is so: by ``enter``, in the transaction. When that fails nothing has changed.
+Each is written to the audit log first, by ``enter`` in the transaction. If that fails nothing has changed.
 """
 
 import secrets
@@ -52,11 +52,11 @@ from recorder.permissions import Act, DeniedError, Fault, Person, Role
 
 _GIVES_POWER = (ProposedChange.GRANT, ProposedChange.DEPUTY)
 Enter = Callable[[AuditNote], None]
-"""Writes a note to the audit log; raises when it cannot."""
+"""Writes a note to the audit log; raises if it cannot."""
 
 
 class Proposals:
-    """Grants of roles, new passwords, authenticators that are taken away: at once where one person is enough.
+    """Grants of roles, new passwords, removed authenticators, tokens, deputies: done at once if one person is enough.
 
     Args:
         engine: From ``open_people``; stays the caller's.
@@ -70,50 +70,50 @@ class Proposals:
     def grant(
         self, by: str, account: str, roles: Iterable[Role], *, reason: str, enter: Enter
     ) -> tuple[AuditNote, Proposal | None]:
-        """Give an account more roles, or propose it.
+        """Add roles to an account, or propose it.
 
         Args:
             by: An account that may change accounts.
-            account: Whose.
-            roles: Which.
+            account: The account.
+            roles: The roles.
             reason: Why.
-            enter: Writes what is done to the audit log.
+            enter: Writes the audit entry.
 
         Returns:
-            What is in the audit log, and the proposal that somebody else has to confirm, or None.
+            The audit note, and the proposal that a second person must confirm, or None.
 
         Raises:
-            PeopleError: There is no such account, or it can be used no more.
-            DeniedError: It takes a reason, or somebody else who could have confirmed it until lately.
+            PeopleError: There is no such account, or it is disabled.
+            DeniedError: It needs a reason, or a person who could have confirmed it until lately.
         """
         return self._ask(ProposedChange.GRANT, by, account, roles=frozenset(roles), reason=reason, enter=enter)
 
     def reset_authenticator(
         self, by: str, account: str, *, reason: str, enter: Enter
     ) -> tuple[AuditNote, Proposal | None]:
-        """Take an account's authenticator away, or propose it: as `grant` does.
+        """Remove an account's authenticator, or propose it, as `grant` does.
 
         Raises:
-            PeopleError: There is no such account, or it has none.
-            DeniedError: It takes a reason.
+            PeopleError: There is no such account, or it has no authenticator.
+            DeniedError: It needs a reason.
         """
         return self._ask(ProposedChange.RESET, by, account, roles=frozenset(), reason=reason, enter=enter)
 
     def set_password(
         self, by: str, account: str, password_hash: str, *, reason: str, enter: Enter
     ) -> tuple[AuditNote, Proposal | None]:
-        """Give somebody else's account a new password, or propose it: as `grant` does.
+        """Set a new password for another person's account, or propose it, as `grant` does.
 
         Args:
             by: An account that may change accounts.
-            account: Whose.
+            account: The account.
             password_hash: From `recorder.access.accounts.People.hash_of`.
             reason: Why.
-            enter: Writes what is done to the audit log.
+            enter: Writes the audit entry.
 
         Raises:
-            PeopleError: There is no such account, or it can be used no more.
-            DeniedError: It takes a reason.
+            PeopleError: There is no such account, or it is disabled.
+            DeniedError: It needs a reason.
         """
         return self._ask(
             ProposedChange.PASSWORD,
@@ -126,29 +126,29 @@ class Proposals:
         )
 
     def token(self, by: str, token: NewToken, *, reason: str, enter: Enter) -> tuple[AuditNote, Proposal | None]:
-        """Keep a new token that is good, or that waits for its proposal: as `grant` does. Refused, it is not kept.
+        """Store a new token, valid at once or waiting for its proposal, as `grant` does.
 
-        What the token is good for stands before the reason, so that whoever confirms it has read it.
+        The reason begins with the token's permissions, so that the person who confirms has read them.
 
         Args:
             by: An account that may change tokens.
             token: From `Tokens.prepare`.
             reason: Why.
-            enter: Writes what is done to the audit log.
+            enter: Writes the audit entry.
 
         Raises:
             TokenError: Its name was used before.
-            DeniedError: It takes a reason, or somebody else who could have confirmed it until lately.
+            DeniedError: It needs a reason, or a person who could have confirmed it until lately.
         """
         check_reason(reason)
         return self._ask(ProposedChange.TOKEN, by, by, roles=frozenset(), reason=reason, enter=enter, token=token)
 
     def name_deputy(self, by: str, account: str, *, reason: str, enter: Enter) -> tuple[AuditNote, Proposal | None]:
-        """Propose who stands in for the data protection officer: as `grant` does, but never done by one alone.
+        """Propose the deputy of the data protection officer, as `grant` does, but never alone.
 
         Raises:
             PeopleError: There is no such account, or its roles exclude it.
-            DeniedError: It takes a reason, somebody else to propose it, or somebody who could confirm it.
+            DeniedError: It needs a reason, another person to propose it, or a person who could confirm it.
         """
         return self._ask(ProposedChange.DEPUTY, by, account, roles=frozenset(), reason=reason, enter=enter)
 
@@ -161,7 +161,7 @@ class Proposals:
             _forget_passwords(connection, proposals.c.until_s <= now.timestamp())
             row = one(connection, account)
             if not is_usable(row, now):
-                raise PeopleError(f"The account {account} cannot be used any more.")
+                raise PeopleError(f"The account {account} is disabled.")
             person = person_of(row)
             check_combination(account, person.roles, roles)
             if change is ProposedChange.DEPUTY:
@@ -179,7 +179,7 @@ class Proposals:
                 if change is ProposedChange.DEPUTY:
                     raise DeniedError(
                         Fault.NOT_ALLOWED,
-                        "There is nobody who could confirm it: another administrator, or a team leader, who is neither "
+                        "Nobody could confirm it. That takes another administrator, or a team leader, who is neither "
                         "the deputy nor a data protection officer.",
                     )
                 if is_for_two:
@@ -198,7 +198,7 @@ class Proposals:
         return note, proposal
 
     def waiting(self) -> list[Proposal]:
-        """Return what can be confirmed now, oldest first."""
+        """Return the proposals that can be confirmed now, oldest first."""
         query = select(proposals).where(
             proposals.c.state == ProposalState.WAITING, proposals.c.until_s > self._now().timestamp()
         )
@@ -207,7 +207,7 @@ class Proposals:
         return [proposal_of(row) for row in rows]
 
     def lately_set(self) -> dict[str, LatelySet]:
-        """Return, by the proposal, what was set lately of accounts that wait to get more power."""
+        """Return, by proposal, recent changes of accounts that are to get more power."""
         waiting = [one for one in self.waiting() if one.change in _GIVES_POWER]
         with self._engine.begin() as connection:
             rows = {one.id: row_of(connection, one.account) for one in waiting}
@@ -217,7 +217,7 @@ class Proposals:
         return {proposal: lately for proposal, lately in found.items() if lately.password_at or lately.authenticator_at}
 
     def resets_since(self, moment: datetime) -> list[Proposal]:
-        """Return whose authenticator was taken away since a moment."""
+        """Return the proposals by which an authenticator was removed since a moment."""
         query = select(proposals).where(
             proposals.c.change == ProposedChange.RESET, proposals.c.state == ProposalState.CONFIRMED,
             proposals.c.decided_s >= moment.timestamp(),
@@ -226,10 +226,10 @@ class Proposals:
             return [proposal_of(row) for row in connection.execute(query).mappings()]
 
     def decide(self, by: Person, proposal_id: str, *, is_confirmed: bool, enter: Enter) -> Proposal:
-        """Confirm a proposal, which then is so, or decline it.
+        """Confirm a proposal and carry it out, or decline it.
 
         Raises:
-            DeniedError: They may not, or it is too late; also when there is none.
+            DeniedError: They may not, it is too late, or there is no such proposal.
             PeopleError: It cannot be done any more.
         """
         now = self._now()
@@ -258,7 +258,7 @@ class Proposals:
         return proposal
 
     def revoke(self, account: str, roles: Iterable[Role], *, enter: Enter) -> None:
-        """Take roles away from an account: one person is enough for that.
+        """Remove roles from an account; one person is enough for that.
 
         Raises:
             PeopleError: There is no such account, it has none of them, or nobody could change accounts any more.
@@ -283,7 +283,7 @@ def _apply(
 ) -> AuditNote:  # fmt: skip
     account, roles = proposal.account, proposal.roles
     if proposal.change is ProposedChange.DEPUTY:
-        assert confirmed_by is not None, "one alone names no deputy"
+        assert confirmed_by is not None, "a deputy takes two people"
         _check_deputy(connection, proposal.proposed_by, person_of(one(connection, account)))
         if appoint(connection, account, named_by=proposal.proposed_by, confirmed_by=confirmed_by, now=now):
             about = {**about, "disconnected": True}
@@ -294,11 +294,11 @@ def _apply(
     if proposal.change is ProposedChange.TOKEN:
         return AuditNote(act="tokens.confirm", subject=_confirm_token(connection, proposal), details=about)
     if proposal.change is ProposedChange.PASSWORD:
-        assert password_hash is not None, "it waits with its proposal"
+        assert password_hash is not None, "the hash is stored with its proposal"
         renew_password(connection, account, password_hash, by=proposal.proposed_by, now=now)
         return AuditNote(act="people.set_password", subject=account, details=about)
     before = person_of(one(connection, account)).roles
-    check_combination(account, before, roles)  # it may have got others since
+    check_combination(account, before, roles)  # its roles may have changed since
     _set_roles(connection, account, before | roles)
     if roles & POWERFUL and disconnect_unless_own(connection, account):
         about = {**about, "disconnected": True}
@@ -312,7 +312,7 @@ def _enter(enter: Enter, token: NewToken | None, note: AuditNote) -> None:
 
 
 def _propose_token(connection: Connection, token: NewToken, proposal: Proposal) -> str:
-    """Keep a token that waits for a proposal, as long as that stands; returns what it is good for, and why."""
+    """Store a token that waits for a proposal; returns its permissions and the reason, as text."""
     row = {**token.row, "proposal": proposal.id, "created_s": proposal.proposed_at.timestamp()}
     keep(connection, row, now=proposal.proposed_at)
     until = from_s(row["expires_s"])
@@ -324,11 +324,11 @@ def _propose_token(connection: Connection, token: NewToken, proposal: Proposal) 
 
 
 def _confirm_token(connection: Connection, proposal: Proposal) -> str:
-    """Make the token of a proposal good; returns its name."""
+    """Make the token of a proposal valid; returns its name."""
     is_it = (tokens.c.proposal == proposal.id) & tokens.c.revoked_s.is_(None)
     name: str | None = connection.execute(select(tokens.c.name).where(is_it)).scalar()
     if name is None:
-        raise PeopleError("The token was revoked meanwhile: make another one.")
+        raise PeopleError("The token has been revoked: add another one.")
     connection.execute(update(tokens).where(is_it).values(proposal=None))
     return name
 

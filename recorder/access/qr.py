@@ -1,4 +1,4 @@
-"""QR codes, drawn here: a second factor's secret goes to no other machine's service."""
+"""QR codes, made locally, because a second factor's secret must not go to another service."""
 
 import io
 
@@ -6,11 +6,11 @@ import segno
 
 
 def svg_of(text: str, *, title: str) -> str:
-    """Return a text as a QR code: an SVG element to stand in a page, without styles or scripts.
+    """Return a QR code of a text: an SVG element for a page, without styles or scripts.
 
     Args:
         text: At most a few hundred characters.
-        title: What it is, in words, for who does not see it.
+        title: Description for people who do not see it.
     """
     drawn = io.BytesIO()
     segno.make(text, error="m", micro=False).save(

@@ -1,8 +1,8 @@
-"""Roles are sealed by the audit log: a role that no entry explains gives no right.
+"""Verifies roles by the audit log: a role that no entry explains gives no rights.
 
-Each change of roles is an entry before anybody sees it. So what the log says is added up here, and a row of the file
-of people counts only as far as it agrees. Whoever writes into that file gets nothing by it, unless they write into the
-log too, where it stands for good and is noted elsewhere (`[anchors]`). Safe between threads.
+Each change of roles is in the log before it takes effect. This module adds up the entries, and a row in the file of
+people counts only as far as it agrees. A person who changes that file gains nothing, unless they also change the log,
+where it stays and is anchored elsewhere (`[anchors]`). Safe between threads.
 """
 
 import logging
@@ -22,15 +22,15 @@ _log = logging.getLogger(__name__)
 
 ADDED, GRANTED, REVOKED, ENABLED = "people.add", "people.granted", "people.revoked", "people.enable"
 RESEALED = "people.resealed"
-"""Somebody at the machine had the roles count again that the file has, because the log was begun anew."""
+"""A user of the machine accepted the roles in the file, because the log was begun anew."""
 _ROLES = (ADDED, GRANTED, REVOKED, ENABLED, RESEALED)
 NOTHING_EXPLAINED = frozenset({Role.OFFICER})
-"""What counts while the log says of no account: pausing must not stop where it was begun anew."""
+"""Roles that count while the log mentions no account: pausing must work after the log was begun anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """A recording that was heard without approval, as the audit log has it."""
+    """A break-glass hearing in the audit log."""
 
     account: str
     recording: str
@@ -39,14 +39,14 @@ class Heard:
 
 @dataclass(slots=True)
 class Explained:
-    """What the audit log says of roles, of the deputy and of break-glass.
+    """Roles, deputy and break-glass acts as the audit log has them.
 
     Attributes:
         roles: By account.
-        heard: Acts of break-glass, by id.
-        acknowledged: Those that somebody took note of.
-        deputy: Who was named to stand in for the data protection officer, or "".
-        is_deputy_by_two: Whether two people have named one: since then no entry of one person's counts.
+        heard: Break-glass acts, by id.
+        acknowledged: Ids of those that were acknowledged.
+        deputy: Account of the data protection officer's deputy, or "".
+        is_deputy_by_two: Whether two people have named a deputy; from then on entries of one person do not count.
         is_known: Whether the log could ever be read.
     """
 
@@ -58,7 +58,7 @@ class Explained:
     is_known: bool = False
 
     def copy(self) -> "Explained":
-        """Return one that changes apart from this."""
+        """Return a copy that can be changed on its own."""
         return replace(self, roles={**self.roles}, heard={**self.heard}, acknowledged={*self.acknowledged})
 
     def take(self, entry: AuditEntry) -> None:
@@ -71,17 +71,17 @@ class Explained:
             self.acknowledged.add(entry.subject)
         elif emergency := str(entry.details.get("emergency") or ""):
             at = time_from_json(entry.at)
-            assert at is not None, "every entry has its moment"
+            assert at is not None, "every entry has a time"
             self.heard.setdefault(emergency, Heard(account=entry.actor, recording=entry.subject, at=at))
 
     def _take_deputy(self, entry: AuditEntry) -> None:
         if not entry.subject:
-            self.deputy = ""  # one person alone has nobody stand in
+            self.deputy = ""  # ending takes one person
         elif entry.details.get("proposal"):
             if entry.details.get("proposed_by") not in (None, "", entry.actor):
                 self.deputy, self.is_deputy_by_two = entry.subject, True
         elif not self.is_deputy_by_two and "break_glass" not in entry.details:
-            # Of before it took two. With that detail it was only asked for at the shell, and nobody had confirmed it.
+            # From before it took two people. With that detail it was only a proposal that nobody had confirmed.
             self.deputy = entry.subject
 
     def _take_roles(self, entry: AuditEntry) -> None:
@@ -101,7 +101,7 @@ class Explained:
 
 
 class Seals:
-    """What the audit log explains, read on from where it was read before.
+    """The audit log's account of roles; each read continues where the last one ended.
 
     Args:
         audit: The log.
@@ -114,10 +114,10 @@ class Seals:
         self._at: tuple[int, int] = (0, 0)
 
     def sealed(self, person: Person) -> Person:
-        """Return somebody with those of their roles that the log explains.
+        """Return a person with only those roles that the log explains.
 
-        Where it cannot be read, and never could, they keep them all: it cannot be written then either, so nobody hears,
-        sees or changes anything but live calls, and a pause must not stop.
+        If the log could never be read they keep all roles: it cannot be written then either, so nobody can do anything
+        but act on live calls, and pausing must work.
         """
         explained = self.explained()
         if not explained.is_known:
@@ -126,19 +126,19 @@ class Seals:
         return person if person.roles <= allowed else replace(person, roles=person.roles & allowed)
 
     def sealed_deputy(self, account: str | None) -> str | None:
-        """Return the deputy, if the log says that it is this account."""
+        """Return the account if the log has it as the deputy, else None."""
         return account if account == self.explained().deputy else None
 
     def explained(self) -> Explained:
-        """Return what the log says now; what it said last, while it cannot be read."""
+        """Return the log's account of roles; the last one known while the log cannot be read."""
         with self._lock:
             try:
                 found = acts_after(self._audit.path, self._at, *_ROLES, Act.NAME_DEPUTY, Act.PLAY, Act.ACKNOWLEDGE)
             except AuditUnavailableError as error:
-                _log.error("roles cannot be held against the audit log: %s", error)
+                _log.error("Roles cannot be verified by the audit log: %s", error)
                 return self._explained
             if found.entries or found.is_anew or not self._explained.is_known:
-                # Another object each time: whoever has the one of before may be reading it.
+                # A new object each time: another thread may be reading the old one.
                 explained = Explained() if found.is_anew else self._explained.copy()
                 explained.is_known = True
                 for entry in found.entries:
@@ -149,10 +149,10 @@ class Seals:
 
 
 def disagreements(explained: Explained, people: Collection[Person]) -> dict[str, frozenset[Role]]:
-    """Return which roles of whom the log does not explain.
+    """Return the roles by account that the log does not explain.
 
     Args:
-        explained: What the log says.
+        explained: The log's account.
         people: Every account, with the roles of its row.
     """
     rows = {person.name: person.roles for person in people}
@@ -161,6 +161,6 @@ def disagreements(explained: Explained, people: Collection[Person]) -> dict[str,
 
 
 def roles_in(listed: object) -> frozenset[Role]:
-    """Return the roles of a list in an entry's details; what is none is passed over."""
+    """Return the roles in a list of an entry's details; other values are skipped."""
     known = {role.value for role in Role}
     return frozenset(Role(one) for one in listed if one in known) if isinstance(listed, list) else frozenset()

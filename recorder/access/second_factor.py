@@ -1,6 +1,6 @@
-"""Second factors: an authenticator app's codes, and recovery codes for when the phone is lost.
+"""Second factors: codes of an authenticator app, and recovery codes for a lost phone.
 
-A code is looked at only after the password was right. What is wrong counts with the wrong passwords (`attempts`).
+A code is checked only after the password was right. Wrong codes count together with wrong passwords (`attempts`).
 """
 
 import hashlib
@@ -21,9 +21,9 @@ from recorder.permissions import Person
 
 RECOVERY_CODES = 8
 _RECOVERY_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
-"""Without those that look like another one."""
+"""Without letters that look alike."""
 _RECOVERY_LENGTH = 16
-"""79 bits: a hash without salt or cost keeps that from being guessed."""
+"""79 bits, so that a hash without salt or cost cannot be guessed."""
 WRONG_CODE_SENTENCE = (
     f"The code is not right. Take the one that your app shows now: each is good for {STEP_S} seconds and once only. "
     "After five wrong tries the account is locked for 15 minutes, and longer the next time."
@@ -32,7 +32,7 @@ WRONG_CODE_SENTENCE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proven:
-    """The code was right: they are signed in."""
+    """The code was right, and the person is signed in."""
 
     person: Person
     note: AuditNote
@@ -59,26 +59,26 @@ class SecondFactors:
         self._now = now
 
     def has(self, account: str) -> bool:
-        """Tell whether an account has one."""
+        """Tell whether an account has a second factor."""
         with self._engine.begin() as connection:
             return _factor(connection, account) is not None
 
     def codes_left(self, account: str) -> int:
-        """Return how many recovery codes were not used yet."""
+        """Return how many recovery codes are unused."""
         with self._engine.begin() as connection:
             query = select(recovery_codes.c.code_hash).where(recovery_codes.c.account == account)
             return len(connection.execute(query).all())
 
     def enrol(self, account: str, secret: str, code: str) -> Enrolled | SignInRefused:
-        """Set an authenticator up, once its first code shows that the phone has the secret; ends every session.
+        """Set up an authenticator, once its first code shows that the app has the secret; ends every session.
 
         Args:
-            account: Whose; they have given their password.
+            account: The account, whose password was given.
             secret: From `totp.new_secret`.
             code: As typed.
 
         Raises:
-            PeopleError: They have one already.
+            PeopleError: It has one already.
         """
         with self._engine.begin() as connection:
             if _factor(connection, account) is not None:
@@ -98,7 +98,7 @@ class SecondFactors:
         return Enrolled(codes=codes, note=AuditNote(act="people.second_factor_set", subject=account))
 
     def check(self, account: str, code: str) -> Proven | SignInRefused:
-        """Check a code of the app, or a recovery code, which is used up by it."""
+        """Check a code of the app, or a recovery code, which can be used only once."""
         with self._engine.begin() as connection:
             row = begin_attempt(connection, account, self._now())
             if isinstance(row, SignInRefused):
@@ -112,7 +112,7 @@ class SecondFactors:
         return Proven(person=person_of(row), note=note)
 
     def _spend(self, connection: Connection, account: str, code: str) -> str | None:
-        """Use a code up, and tell what it was; None when it is none."""
+        """Use up a code, and return its kind; None if it is not valid."""
         factor = _factor(connection, account)
         if factor is None:
             return None
@@ -126,11 +126,11 @@ class SecondFactors:
 
 
 def remove_factor(connection: Connection, account: str) -> None:
-    """Take a second factor away and end every session: the next sign-in sets another one up.
+    """Remove a second factor and end every session; the next sign-in sets up another.
 
     Args:
         connection: In a transaction.
-        account: Whose; it exists.
+        account: An existing account.
 
     Raises:
         PeopleError: It has none.

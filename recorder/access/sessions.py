@@ -1,4 +1,4 @@
-"""Sessions of people who are signed in: kept here, hashed; what a browser or a shell has is only a random number."""
+"""Sessions of signed-in people. Only hashes are stored; browser and shell hold a random number."""
 
 import enum
 import hashlib
@@ -13,34 +13,34 @@ from recorder.access.tables import sessions
 from recorder.rules.signing_in import SessionLimits
 
 STARTING_FOR = timedelta(minutes=10)
-"""How long after the password the second factor may come."""
+"""Time limit for the second factor after the password."""
 KEPT_FOR = timedelta(minutes=5)
-"""For how long a session whose time is up is good from when its page last saw a call."""
+"""How long an expired session stays valid after its page last saw a call."""
 _NOTE_EVERY_S = 60.0
-"""How often ``seen`` is written: a page that refreshes itself must not write at each turn."""
+"""How often ``seen`` is written, seconds: pages that refresh must not write each time."""
 
 
 class SessionKind(enum.StrEnum):
-    """What a session is good for; one is never taken for another."""
+    """What a session is valid for; kinds are never interchangeable."""
 
     BROWSER = "browser"
     SHELL = "shell"
     STARTING = "starting"
-    """The password was right, the second factor has not come: good for nothing else."""
+    """The password was right, the second factor is outstanding: valid for nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInSession:
-    """Somebody who is signed in.
+    """A session of a signed-in person.
 
     Attributes:
         key: The hash of the session's secret.
-        account: Whose.
-        csrf: What goes into a browser's forms.
+        account: The account.
+        csrf: The token for a browser's forms.
         is_proven: Whether a second factor was given.
-        enrolling: The second factor's secret that is being set up; of a STARTING session.
-        idle_left_s: Seconds until it ends unless something is done.
-        left_s: Seconds until it ends whatever is done.
+        enrolling: The secret of a second factor being set up; of a STARTING session.
+        idle_left_s: Seconds until it ends without activity.
+        left_s: Seconds until it ends in any case.
     """
 
     key: str
@@ -53,7 +53,7 @@ class SignInSession:
 
 
 class Sessions:
-    """Sessions in the file of people.
+    """The sessions in the file of people.
 
     Args:
         engine: From ``open_people``; stays the caller's.
@@ -74,7 +74,7 @@ class Sessions:
         is_proven: bool = False,
         enrolling: str | None = None,
     ) -> str:
-        """Begin a session, clear away those that are over, and return the new one's secret."""
+        """Begin a session, delete expired ones, and return the new one's secret."""
         secret = secrets.token_urlsafe(32)
         now_s = self._now().timestamp()
         row = {
@@ -95,12 +95,12 @@ class Sessions:
     def find(
         self, secret: str, *, kind: SessionKind = SessionKind.BROWSER, is_activity: bool = True
     ) -> SignInSession | None:
-        """Return the session of a secret; None when there is none of this kind or it is over.
+        """Return the session of a secret; None if there is none of this kind or it has ended.
 
         Args:
             secret: The cookie's value, or the shell's token.
-            kind: What it has to be good for.
-            is_activity: Whether a person did something: what a page does by itself must not keep a session alive.
+            kind: The kind it must have.
+            is_activity: Whether a person did something; automatic requests of a page must not keep a session alive.
         """
         key, now_s = _hash(secret), self._now().timestamp()
         is_it = and_(sessions.c.secret_hash == key, sessions.c.kind == kind)
@@ -127,21 +127,21 @@ class Sessions:
         )
 
     def lasts(self, key: str) -> bool:
-        """Tell whether a session is not over; asking is no activity."""
+        """Tell whether a session has not ended; this is no activity."""
         is_it = and_(sessions.c.secret_hash == key, ~self._is_over(self._now().timestamp()))
         with self._engine.begin() as connection:
             return connection.execute(select(sessions.c.account).where(is_it)).first() is not None
 
     def accounts(self) -> frozenset[str]:
-        """Return the accounts of everybody who is signed in now, in a browser or at a shell; asking is no activity."""
+        """Return the accounts that are signed in now, in a browser or at a shell; this is no activity."""
         is_good = and_(sessions.c.kind != SessionKind.STARTING, ~self._is_over(self._now().timestamp()))
         with self._engine.begin() as connection:
             return frozenset(connection.execute(select(sessions.c.account).where(is_good)).scalars())
 
     def keep(self, key: str) -> None:
-        """Keep a session though nothing is done and its time is up: somebody is in a call, and has to be able to pause.
+        """Keep a session alive without activity and beyond its limit: its user is in a call and must be able to pause.
 
-        The caller says so as often as it likes.
+        May be called as often as the caller likes.
         """
         now_s = self._now().timestamp()
         least_created_s = now_s + KEPT_FOR.total_seconds() - self.limits.longest.total_seconds()
@@ -153,12 +153,12 @@ class Sessions:
             connection.execute(update(sessions).where(sessions.c.secret_hash == key).values(**values))
 
     def end(self, key: str) -> None:
-        """End a session; nothing happens when it is over already."""
+        """End a session; does nothing if it has ended."""
         with self._engine.begin() as connection:
             connection.execute(delete(sessions).where(sessions.c.secret_hash == key))
 
     def end_all(self, account: str) -> int:
-        """End every session of an account, of browsers and shells, and tell how many there were."""
+        """End every session of an account, in browsers and shells; returns how many."""
         with self._engine.begin() as connection:
             return connection.execute(delete(sessions).where(sessions.c.account == account)).rowcount
 

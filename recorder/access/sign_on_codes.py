@@ -1,4 +1,4 @@
-"""Codes that prove that somebody is at a phone: shown on their page, keyed at that phone during a call. In memory."""
+"""Codes that prove a person's presence at a phone: shown on their page, keyed at the phone during a call. In memory."""
 
 import hmac
 import secrets
@@ -9,22 +9,22 @@ from datetime import datetime, timedelta
 
 DIGITS = 6
 GOOD_FOR = timedelta(minutes=15)
-"""Long enough for the next call to come."""
+"""How long a code is valid: enough for the next call to come."""
 MAX_WRONG = 3
-"""So many wrong entries at a phone end every code for it."""
+"""This many wrong entries at a phone invalidate every code for it."""
 MOST_CODES = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignOnCode:
-    """A code that waits to be keyed.
+    """A code that has not been keyed yet.
 
     Attributes:
-        digits: The code; never shown by repr or log.
-        extension: Where it has to be keyed.
+        digits: The code; never in repr or logs.
+        extension: Where to key it.
         account: Who asked for it.
-        operator: The same, as calls name them.
-        until: Until when it is good.
+        operator: The same person, as calls name them.
+        until: When it expires.
     """
 
     digits: str
@@ -38,7 +38,7 @@ class SignOnCode:
 
 
 class SignOnCodes:
-    """The codes that wait; safe from any thread.
+    """The codes that have not been keyed yet; safe from any thread.
 
     Args:
         now: Returns the time, aware, UTC.
@@ -51,7 +51,7 @@ class SignOnCodes:
         self._lock = threading.Lock()
 
     def issue(self, extension: str, *, account: str, operator: str) -> SignOnCode:
-        """Return a new code; one that the same account had for the same phone is good no more."""
+        """Return a new code; an earlier one of the same account for the same phone becomes invalid."""
         with self._lock:
             now = self._now()
             self._codes = {key: one for key, one in self._codes.items() if one.until > now}
@@ -67,7 +67,7 @@ class SignOnCodes:
             return made
 
     def take(self, extension: str, keyed: str) -> SignOnCode | None:
-        """Return whose code was keyed at a phone, which is used up by this; None: nobody's."""
+        """Return the code keyed at a phone and use it up; None if it is not valid."""
         with self._lock:
             now = self._now()
             waiting = [one for one in self._codes.values() if one.extension == extension and one.until > now]

@@ -1,4 +1,4 @@
-"""Which teams have a manager who is signed in: while none has, a team leader decides on opt-outs (P7)."""
+"""Teams with a signed-in manager: while a team has none, a team leader decides on its opt-outs (P7)."""
 
 from recorder.access.accounts import People, usable_people
 from recorder.access.sessions import Sessions
@@ -6,7 +6,7 @@ from recorder.permissions import Role
 
 
 def managed_teams(people: People, sessions: Sessions) -> frozenset[str]:
-    """Return the teams of which a manager is signed in now, in the console or at a shell."""
+    """Return the teams with a manager signed in now, in the console or at a shell."""
     there = sessions.accounts()
     return frozenset(
         team

@@ -1,9 +1,9 @@
-"""What console and command line say of who acts, signed with a key that the daemon can only check.
+"""Signatures by which console and command line name the actor to the daemon, which can only verify them.
 
-The daemon does not open the accounts, so it is told who somebody is. Whoever may open its socket could say anything; so
-a name counts only with a signature (Ed25519) by the key of the user that owns the accounts. It covers the method, the
-address, the name and the body, this start of the machine, and the moment by a clock that nobody sets. Each is good
-once, for a few seconds, at a daemon that was running when it was made.
+The daemon does not open the accounts, so it is told who acts. Anybody who may open its socket could claim a name, so a
+name counts only with an Ed25519 signature by the key of the user that owns the accounts. The signature covers method,
+target, name and body of the request, the machine's boot id, and a time since boot, which nobody can set. It is valid
+once, for some seconds, at a daemon that was already running.
 """
 
 import base64
@@ -23,26 +23,26 @@ from storage.group_modes import is_shared
 from storage.key_files import create_once, read_secret
 
 GOOD_FOR_S = 30.0
-"""How long a signature may be on its way."""
+"""How old a signature may be, seconds."""
 MOST_NONCES = 100_000
-"""Signatures that are remembered; one more within GOOD_FOR_S is refused."""
+"""Signatures remembered; one more within GOOD_FOR_S is refused."""
 _SIGNATURE = re.compile(r"1;(\d{1,15});([0-9a-f]{32});([A-Za-z0-9+/]{86}==)\Z")
 
 Clock = Callable[[], float]
 
 
 class UnsignedError(Exception):
-    """What was said of who acts is not signed as it must be; a sentence."""
+    """The actor's name is not signed as required; the message is a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """What is signed.
+    """The signed data.
 
     Attributes:
-        method: Of the request.
-        target: Its address, with the query.
-        actor: Who acts, as the header has it.
+        method: Method of the request.
+        target: Its path with the query.
+        actor: The actor, as in the header.
         content: The body.
     """
 
@@ -52,7 +52,7 @@ class Said:
     content: bytes
 
     def message(self, boot: str, at_ms: int, nonce: str) -> bytes:
-        """Return the bytes that are signed: no field can be taken for part of another."""
+        """Return the bytes to sign; each field has its length, so that fields cannot run together."""
         fields = (
             "recorder actor 1", boot, str(at_ms), nonce, self.method, self.target, self.actor,
             hashlib.sha256(self.content).hexdigest(),
@@ -61,20 +61,20 @@ class Said:
 
 
 def secret_path(home: Path) -> Path:
-    """Return where the key lies that signs; its owner's alone."""
+    """Return the path of the signing key, which only its owner may read."""
     return home / "keys" / "actor" / "actor.key"
 
 
 def public_path(home: Path) -> Path:
-    """Return where the key lies that checks."""
+    """Return the path of the verifying key."""
     return home / "keys" / "actor" / "actor.pub"
 
 
 def ensure_key(home: Path) -> None:
-    """Make the pair of keys of a home where it is missing.
+    """Create the key pair of a home if it is missing.
 
     Raises:
-        KeyProblemError: The one that is there cannot be read.
+        KeyProblemError: The existing one cannot be read.
         OSError: It cannot be written.
     """
     if not secret_path(home).exists():
@@ -86,11 +86,11 @@ def ensure_key(home: Path) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make the folder of both halves: the daemon's user reaches the public one where it may read what is above."""
+    """Create the folder of both keys; the daemon's user reaches the public one through it."""
     if not folder.is_dir():
         make_folder(folder, is_private=True)
         if is_shared(folder.parent):
-            folder.chmod(0o711)  # what lies in it has modes of its own
+            folder.chmod(0o711)  # its files have stricter modes
 
 
 def _pair(home: Path) -> tuple[bytes, bytes]:
@@ -108,11 +108,11 @@ def _key(content: bytes, path: Path) -> bytes:
 
 
 class Signer:
-    """Signs what is said of who acts. The key is read when it is first needed. Safe between threads.
+    """Signs actors' names. Reads the key when first needed. Safe between threads.
 
     Args:
         home: The recorder's folder.
-        clock: Seconds since the machine started.
+        clock: Seconds since the machine booted.
     """
 
     def __init__(self, home: Path, *, clock: Clock = since_boot_s) -> None:
@@ -121,7 +121,7 @@ class Signer:
         self._secret: bytes | None = None
 
     def is_able(self) -> bool:
-        """Tell whether the key may be read."""
+        """Tell whether the key can be read."""
         try:
             self._load()
         except (OSError, KeyProblemError):
@@ -129,11 +129,11 @@ class Signer:
         return True
 
     def sign(self, said: Said) -> str:
-        """Return the header of a signature.
+        """Return the signature header.
 
         Raises:
-            KeyProblemError: There is no key that may be read.
-            OSError: There is none, and none can be made.
+            KeyProblemError: There is no readable key.
+            OSError: There is none, and none can be created.
         """
         secret = self._load()
         at_ms, nonce = int(self._clock() * 1000), secrets.token_hex(16)
@@ -142,20 +142,20 @@ class Signer:
 
     def _load(self) -> bytes:
         if self._secret is None:
-            ensure_key(self._home)  # a home of a version before this has none
+            ensure_key(self._home)  # homes of older versions have none
             _, self._secret = _pair(self._home)
         return self._secret
 
 
 class Verifier:
-    """Checks such signatures, each once. Safe between threads.
+    """Verifies signatures, each once. Safe between threads.
 
-    The key is read again when its file is another one: `recorder init` or the console may make it after the daemon
-    began.
+    The key is read again when its file changes: `recorder init` or the console may create it after the daemon has
+    begun.
 
     Args:
         home: The recorder's folder.
-        clock: Seconds since the machine started.
+        clock: Seconds since the machine booted.
     """
 
     def __init__(self, home: Path, *, clock: Clock = since_boot_s) -> None:
@@ -165,23 +165,25 @@ class Verifier:
         self._lock = threading.Lock()
         self._known: tuple[tuple[int, int], bytes] | None = None
         self._seen: dict[str, int] = {}
-        """Nonces, oldest first, and when they were used."""
+        """Nonces, oldest first, with the time of use."""
 
     def check(self, said: Said, header: str) -> None:
-        """Make sure that what is said was signed, lately and for the first time.
+        """Check that data was signed, recently and not used before.
 
         Raises:
             UnsignedError: It was not.
         """
         match = _SIGNATURE.match(header)
         if match is None:
-            raise UnsignedError("Who acts is not signed by the console's key: use the console, or `recorder`.")
+            raise UnsignedError("The actor's name is not signed by the console's key: use the console, or `recorder`.")
         at_ms, nonce, signature = int(match[1]), match[2], base64.b64decode(match[3])
         if not crypto.is_signed(said.message(boot_id(), at_ms, nonce), signature, self._public()):
-            raise UnsignedError("Who acts is signed by another key than the console's, or something was changed.")
+            raise UnsignedError(
+                "The signature of the actor's name is not valid: another key was used, or the request was changed."
+            )
         now_ms = int(self._clock() * 1000)
         if at_ms < self._began_ms or abs(now_ms - at_ms) > GOOD_FOR_S * 1000:
-            raise UnsignedError("Who acts was signed too long ago: try again.")
+            raise UnsignedError("The signature of the actor's name is too old: try again.")
         self._use(nonce, now_ms)
 
     def _use(self, nonce: str, now_ms: int) -> None:
@@ -189,9 +191,9 @@ class Verifier:
             while self._seen and now_ms - next(iter(self._seen.values())) > 2 * GOOD_FOR_S * 1000:
                 del self._seen[next(iter(self._seen))]
             if nonce in self._seen:
-                raise UnsignedError("This was signed for one use, and has been used.")
+                raise UnsignedError("The signature of the actor's name was used before: try again.")
             if len(self._seen) >= MOST_NONCES:
-                raise UnsignedError("Too much is asked at once: try again.")
+                raise UnsignedError("There are too many requests: try again.")
             self._seen[nonce] = now_ms
 
     def _public(self) -> bytes:
@@ -203,6 +205,6 @@ class Verifier:
                 known = self._known = mark, _key(self._path.read_bytes(), self._path)
         except (OSError, KeyProblemError) as error:
             raise UnsignedError(
-                f"The key that checks who acts cannot be read ({self._path}): start the console, which makes it."
+                f"The key that verifies the actor cannot be read ({self._path}): start the console, which creates it."
             ) from error
         return known[1]

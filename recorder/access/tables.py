@@ -1,4 +1,4 @@
-"""The tables of accounts, tokens, sessions and of leave to hear, in one SQLite file of the recorder's home."""
+"""The tables of accounts, tokens, sessions, access requests and more, in one SQLite file of the recorder's home."""
 
 from sqlalchemy import CheckConstraint, Column, Float, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint
 
@@ -22,8 +22,8 @@ accounts = Table(
     Column("password_set_by", String),
     Column("power_lost_s", Float),
 )
-"""``password_set_s`` is when the password was last changed; empty while it is the account's first.
-``power_lost_s`` is when a role that confirms was last taken away."""
+"""``password_set_s`` is when the password was last changed; empty for the account's first.
+``power_lost_s`` is when a role that confirms proposals was last removed."""
 
 team_changes = Table(
     "team_changes",
@@ -34,7 +34,7 @@ team_changes = Table(
     Column("answers", Integer, nullable=False),
     Column("is_done", Integer, nullable=False),
 )
-"""From when on somebody answers for a team, or does so no more; ``is_done`` once ``accounts`` says so."""
+"""Changes of the teams that people answer for, from a moment on; ``is_done`` once ``accounts`` has them."""
 
 tokens = Table(
     "tokens",
@@ -49,7 +49,7 @@ tokens = Table(
     Column("revoked_s", Float),
     Column("proposal", String),
 )
-"""``proposal`` is what somebody else has to confirm before the token is good; empty once they have."""
+"""``proposal`` is the proposal that must be confirmed before the token is valid; empty afterwards."""
 
 sessions = Table(
     "sessions",
@@ -72,7 +72,7 @@ second_factors = Table(
     Column("last_step", Integer, nullable=False),
     Column("enrolled_s", Float, nullable=False),
 )
-"""Secrets of authenticator apps. In the clear: who checks a code must know it. The file is 0600."""
+"""Secrets of authenticator apps, unencrypted, because checking a code needs them. The file is 0600."""
 
 recovery_codes = Table(
     "recovery_codes",
@@ -80,7 +80,7 @@ recovery_codes = Table(
     Column("code_hash", String, primary_key=True),
     Column("account", String, nullable=False, index=True),
 )
-"""One row for each that was not used yet."""
+"""Unused recovery codes."""
 
 identities = Table(
     "identities",
@@ -92,7 +92,7 @@ identities = Table(
     Column("connected_by", String, nullable=False),
     UniqueConstraint("issuer", "subject"),
 )
-"""Whose account is whose at an OpenID provider: one to one, both ways."""
+"""The identity at an OpenID provider of each connected account, one to one."""
 
 proposals = Table(
     "proposals",
@@ -110,7 +110,7 @@ proposals = Table(
     Column("decided_s", Float),
     Column("password_hash", String),
 )
-"""``password_hash`` is a new password that waits to be confirmed; empty once it was decided."""
+"""``password_hash`` is a new password that waits for confirmation; empty after the decision."""
 
 requests = Table(
     "requests",
@@ -137,8 +137,8 @@ requested = Table(
     Column("place", Integer, nullable=False),
     Column("spans", String),
 )
-"""``spans`` is what is asked for or granted of a recording, microseconds, as JSON; empty is all of it, as it is in rows
-of before. `recorder.access.triggers` has its rules."""
+"""``spans`` are asked for or granted, microseconds, as JSON; empty for the whole recording, as in rows of older
+versions. `recorder.access.triggers` has the rules."""
 
 absences = Table(
     "absences",
@@ -156,7 +156,7 @@ deputies = Table(
     Column("named_by", String, nullable=False),
     Column("confirmed_by", String),
 )
-"""``confirmed_by`` is empty in rows of before a deputy took two people. `recorder.access.triggers` has the rules."""
+"""``confirmed_by`` is empty in rows from before a deputy took two people. `recorder.access.triggers` has the rules."""
 
 break_glass = Table(
     "break_glass",
@@ -170,7 +170,7 @@ break_glass = Table(
     Column("acknowledged_by", String),
     Column("acknowledged_s", Float),
 )
-"""``until_s`` is empty in rows of before it: half an hour after ``at_s``. `recorder.access.triggers` has its rules."""
+"""``until_s`` is empty in older rows: then half an hour after ``at_s``. `recorder.access.triggers` has the rules."""
 
 sweep_consents = Table(
     "sweep_consents",
@@ -186,7 +186,7 @@ sweep_consents = Table(
     CheckConstraint("second_by IS NULL OR second_by <> first_by"),
     CheckConstraint("used_s IS NULL OR second_by IS NOT NULL"),
 )
-"""That a sweep goes on which stopped: two people say so; `recorder.access.triggers` says who."""
+"""Confirmations that a stopped sweep goes on, of two people; `recorder.access.triggers` has the rules."""
 
 erasure_approvals = Table(
     "erasure_approvals",
@@ -204,7 +204,7 @@ erasure_approvals = Table(
     CheckConstraint("heard_by IS NULL OR heard_by <> ordered_by"),
     CheckConstraint("third_s IS NULL OR dpo_s IS NULL OR heard_s IS NOT NULL"),
 )
-"""Of orders to erase that take three people: whom they name, who has approved, who has listened to the span."""
+"""For orders to erase that take three people: the third person, the approvals, and who listened to the span."""
 
 case_entries = Table(
     "case_entries",
@@ -260,4 +260,4 @@ acknowledgements = Table(
     Column("account", String, primary_key=True),
     Column("on_day", String, nullable=False),
 )
-"""The day on which somebody last acknowledged that they were told that their calls are recorded."""
+"""The day on which a person last acknowledged that their calls are recorded."""

@@ -1,6 +1,6 @@
-"""Which teams somebody answers for, over time: changes are planned for a moment, and so once it has come.
+"""The teams that a person answers for, over time: changes are planned for a moment and then take effect.
 
-Of which team a call is, its row says (`recorder.calls.call_row`): that of its extension when it began.
+The team of a call is in its row (`recorder.calls.call_row`): that of its extension when the call began.
 """
 
 from datetime import datetime
@@ -12,7 +12,7 @@ from recorder.access.tables import accounts, team_changes
 
 
 def plan_change(connection: Connection, account: str, team: str, *, answers: bool, at: datetime) -> None:
-    """Plan that somebody answers for a team from a moment on, or does so no more; replaces a plan for that moment."""
+    """Plan that a person answers for a team, or no longer does, from a moment on; replaces a plan for that moment."""
     column, from_s = team_changes.c, at.timestamp()
     same = (column.account == account) & (column.team == team) & (column.from_s == from_s)
     connection.execute(delete(team_changes).where(same))
@@ -21,7 +21,7 @@ def plan_change(connection: Connection, account: str, team: str, *, answers: boo
 
 
 def settle_changes(connection: Connection, now: datetime) -> None:
-    """Make so what has come, in the order in which it was planned for."""
+    """Apply the planned changes that are due, in the order of their moments."""
     column = team_changes.c
     is_due = (column.is_done == 0) & (column.from_s <= now.timestamp())
     due = connection.execute(select(team_changes).where(is_due).order_by(column.from_s)).mappings().all()
@@ -30,5 +30,5 @@ def settle_changes(connection: Connection, now: datetime) -> None:
         teams += [change["team"]] if change["answers"] else []
         mine = accounts.c.name == change["account"]
         connection.execute(update(accounts).where(mine).values(teams=",".join(teams)))
-    if due:  # seldom, and this is asked with every request
+    if due:  # seldom; this runs with every request
         connection.execute(update(team_changes).where(is_due).values(is_done=1))

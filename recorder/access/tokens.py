@@ -1,4 +1,4 @@
-"""Tokens of other systems: random, shown once, kept as a hash, narrow in scope, place and time."""
+"""Tokens of other systems: random, shown once, stored as a hash, limited in scope, source and time."""
 
 import hashlib
 import hmac
@@ -18,7 +18,7 @@ from recorder.access.tables import tokens
 from recorder.permissions import Application, Scope
 
 _PREFIX = "ccr_"
-"""Lets a secret scanner find a token that was checked in by mistake."""
+"""Lets a secret scanner find a token that was committed by mistake."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,39}")
 _EXTENSION = re.compile(r"[0-9A-Za-z+*#._-]{1,40}")
 _NO_HASH = "0" * 64
@@ -30,7 +30,7 @@ class TokenError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewToken:
-    """A token that was just made; ``secret`` cannot be shown again, ``row`` is what is kept of it."""
+    """A new token; ``secret`` cannot be shown again, ``row`` is what is stored."""
 
     secret: str
     note: AuditNote
@@ -39,7 +39,7 @@ class NewToken:
 
 @dataclass(frozen=True, slots=True)
 class TokenRefused:
-    """A token was refused; ``why`` is for the audit log, ``name`` is empty when nobody has this token."""
+    """A refused token; ``why`` is for the audit log, ``name`` is empty if there is no such token."""
 
     name: str
     why: str
@@ -55,7 +55,7 @@ class TokenLine:
     expires_at: datetime | None
     is_revoked: bool
     is_waiting: bool = False
-    """Somebody else has to confirm it first."""
+    """A second person must confirm it first."""
 
 
 class Tokens:
@@ -71,7 +71,7 @@ class Tokens:
         self._now = now
         self._changes = Changes(engine)
         self._known: tuple[object, dict[str, RowMapping]] = (None, {})
-        """Rows by hash, and of which version of the file: a pause is not to wait for a database."""
+        """Rows by hash, and their version of the file: a pause must not wait for a database."""
 
     def prepare(
         self,
@@ -82,17 +82,17 @@ class Tokens:
         networks: Iterable[str] = (),
         expires_at: datetime | None = None,
     ) -> NewToken:
-        """Make a token that is kept nowhere yet: `Proposals.token` has somebody else confirm it.
+        """Make a token without storing it: `Proposals.token` stores it, for a second person to confirm.
 
         Args:
             name: 2 to 40 of a-z, 0-9, dot, dash, underscore.
             scopes: At least one.
-            extensions: The only extensions it may touch; empty means every one.
-            networks: The only places it may come from, such as ``10.1.0.0/16``; empty means anywhere.
-            expires_at: Aware; None is never.
+            extensions: The only extensions it may act on; empty for all.
+            networks: The only networks it may come from, such as ``10.1.0.0/16``; empty for anywhere.
+            expires_at: Aware; None for never.
 
         Raises:
-            TokenError: A value is not good enough.
+            TokenError: A value is not valid.
         """
         numbers = list(extensions)
         if not all(_EXTENSION.fullmatch(number) for number in numbers):
@@ -114,15 +114,15 @@ class Tokens:
     def _check(self, row: dict[str, Any]) -> None:
         if not _NAME.fullmatch(row["name"]):
             raise TokenError(
-                "A token's name is 2 to 40 of a-z, 0-9, dot, dash and underscore, a letter or digit first."
+                "A token name is 2 to 40 of a-z, 0-9, dot, dash and underscore, and begins with a letter or digit."
             )
         if not row["scopes"]:
             raise TokenError(f"A token needs a scope: {', '.join(Scope)}.")
         if row["expires_s"] is not None and row["expires_s"] <= row["created_s"]:
-            raise TokenError("The token would have expired already.")
+            raise TokenError("The token's expiry is in the past.")
 
     def revoke(self, name: str) -> AuditNote:
-        """Make a token useless for good.
+        """Revoke a token permanently.
 
         Raises:
             TokenError: There is no such token, or it is revoked already.
@@ -142,7 +142,7 @@ class Tokens:
         return [_line(row) for row in rows]
 
     def identify(self, secret: str, source_ip: str) -> Application | TokenRefused:
-        """Tell whose token this is, and whether it may be used now and from there.
+        """Return the application of a token, if it may be used now and from this source.
 
         Args:
             secret: As it was sent.
@@ -150,7 +150,7 @@ class Tokens:
         """
         given = _hash(secret)
         row = self._row(given)
-        # What is compared is a hash of 256 random bits, so the look-up's timing tells nothing of the secret.
+        # Hashes of 256 random bits are compared, so the timing of the look-up reveals nothing of the secret.
         if not hmac.compare_digest(given, row["secret_hash"] if row else _NO_HASH) or row is None:
             return TokenRefused("", "unknown")
         line = _line(row)
@@ -165,7 +165,7 @@ class Tokens:
         return line.application
 
     def _row(self, secret_hash: str) -> RowMapping | None:
-        version = self._changes.version()  # first: a row that is newer than its version is read once more, no harm
+        version = self._changes.version()  # first: a row newer than its version is only read once more
         of_version, rows = self._known
         known = rows if of_version == version else {}
         row = known.get(secret_hash)
@@ -178,7 +178,7 @@ class Tokens:
         return row
 
     def verify(self, secret: str, source_ip: str, scope: Scope, extension: str | None) -> Application | TokenRefused:
-        """Identify a token and check one scope and, when given, one extension."""
+        """Identify a token and check one scope and, if given, one extension."""
         known = self.identify(secret, source_ip)
         if isinstance(known, TokenRefused):
             return known
@@ -190,7 +190,7 @@ class Tokens:
 
 
 def keep(connection: Connection, row: Mapping[str, Any], *, now: datetime) -> None:
-    """Keep a new token, under a name that no token has or had; one that never was good does not count.
+    """Store a new token under a name that no token had; one that was never confirmed does not count.
 
     Args:
         connection: In a transaction.
@@ -205,12 +205,14 @@ def keep(connection: Connection, row: Mapping[str, Any], *, now: datetime) -> No
     never_good = tokens.c.proposal.is_not(None) & tokens.c.revoked_s.is_not(None)
     connection.execute(delete(tokens).where((tokens.c.name == name) & never_good))
     if connection.execute(select(tokens.c.name).where(tokens.c.name == name)).first() is not None:
-        raise TokenError(f"The token name {name} was used before; the audit log must tell them apart.")
+        raise TokenError(
+            f"The token name {name} was used before; choose another, so that the audit log tells them apart."
+        )
     connection.execute(insert(tokens).values(**row))
 
 
 def end_unconfirmed(connection: Connection, now: datetime, *, proposal: str | None = None) -> str | None:
-    """Revoke the tokens that nobody confirmed in time, or that of a proposal which was declined; returns its name."""
+    """Revoke tokens that nobody confirmed in time, or the token of a declined proposal; returns its name."""
     is_it = tokens.c.created_s <= (now - STANDS_FOR).timestamp() if proposal is None else tokens.c.proposal == proposal
     waits = tokens.c.proposal.is_not(None) & tokens.c.revoked_s.is_(None) & is_it
     name: str | None = connection.execute(select(tokens.c.name).where(waits)).scalars().first()
@@ -226,7 +228,7 @@ def _networks(texts: Iterable[str]) -> list[IPv4Network | IPv6Network]:
     try:
         return [ip_network(text) for text in texts]
     except ValueError as error:
-        raise TokenError(f"A source network is written like 10.1.0.0/16 or 2001:db8::/32: {error}.") from error
+        raise TokenError(f"Write a source network like 10.1.0.0/16 or 2001:db8::/32: {error}.") from error
 
 
 def _is_inside(source_ip: str, networks: tuple[str, ...]) -> bool:

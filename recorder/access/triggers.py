@@ -1,7 +1,7 @@
-"""Rules about people that the database itself keeps, whichever part of the program writes.
+"""Rules about people that the database enforces, whichever part of the program writes.
 
-Python says the same beforehand, with a sentence for the person who asks. A trigger that is missing or of another
-version is made anew when the file is opened.
+Python checks them first, with a sentence for the person. Triggers that are missing or of another version are created
+again when the file is opened.
 """
 
 from collections.abc import Mapping
@@ -23,17 +23,17 @@ def _has(row: str, role: Role) -> str:
 
 
 def _combined(row: str) -> str:
-    """Return the condition that a row's roles combine `admin` with one that hears."""
+    """Return the SQL condition that a row's roles combine `admin` with a role that hears."""
     return f"({_has(row, Role.ADMIN)} AND ({' OR '.join(_has(row, role) for role in _HEARING)}))"
 
 
 def _gains(*roles: Role) -> str:
-    """Return the condition that an update gives one of some roles."""
+    """Return the SQL condition that an update adds one of some roles."""
     return " OR ".join(f"({_has('NEW', role)} AND NOT {_has('OLD', role)})" for role in roles)
 
 
 def _is(account: str, role: Role) -> str:
-    """Return the condition that an account has a role."""
+    """Return the SQL condition that an account has a role."""
     return f"EXISTS (SELECT 1 FROM accounts WHERE name = {account} AND ',' || roles || ',' LIKE '%,{role},%')"  # noqa: S608 - of constants
 
 
@@ -47,7 +47,7 @@ TRIGGERS: Mapping[str, str] = {
         f"CREATE TRIGGER accounts_admin_alone_insert BEFORE INSERT ON accounts WHEN {_combined('NEW')} "
         f"BEGIN {_ALONE} END"
     ),
-    # An account of before this rule keeps its roles, and may lose some.
+    # An account from before this rule keeps its roles, and may lose some.
     "accounts_admin_alone_update": (
         f"CREATE TRIGGER accounts_admin_alone_update BEFORE UPDATE OF roles ON accounts WHEN {_combined('NEW')} "
         f"AND ({_gains(Role.ADMIN, *_HEARING)}) BEGIN {_ALONE} END"
@@ -67,7 +67,7 @@ TRIGGERS: Mapping[str, str] = {
         "OR NEW.at_s <> OLD.at_s OR NEW.until_s IS NOT OLD.until_s OR NEW.acknowledged_by = OLD.account "
         "BEGIN SELECT RAISE(ABORT, 'an act of break-glass is acknowledged once, by somebody else'); END"
     ),
-    # A deputy of before this rule stays.
+    # A deputy from before this rule stays.
     "deputies_take_two": (
         "CREATE TRIGGER deputies_take_two BEFORE INSERT ON deputies WHEN NEW.confirmed_by IS NULL "
         "OR NEW.confirmed_by = NEW.named_by OR NEW.account IN (NEW.named_by, NEW.confirmed_by) "
@@ -107,11 +107,11 @@ TRIGGERS: Mapping[str, str] = {
         "BEGIN SELECT RAISE(ABORT, 'one of the two is the data protection officer or the deputy'); END"
     ),
 }
-"""By name, as SQLite keeps them."""
+"""By name, as SQLite stores them."""
 
 
 def keep_rules(connection: Connection) -> None:
-    """Make the triggers that are missing or of another version."""
+    """Create the triggers that are missing or of another version."""
     query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
     there = {row[0]: row[1] for row in connection.exec_driver_sql(query)}
     for name, sql in TRIGGERS.items():

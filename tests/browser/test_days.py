@@ -299,7 +299,7 @@ def the_audit_log_has_it_all(desk: Desk, recording: str) -> None:
         page.goto(f"{desk.url}/recordings/{recording}")
         history = page.locator("#history + .scroll")
         for words in (
-            "Paused the recording", "Asked to hear it: accuracy", "Granted the request of alice", "Was sent the sound",
+            "Paused the recording", "Asked to hear it: accuracy", "Granted the request of alice", "Was sent the audio",
             "Listened without approval", "Took a copy as wav, 1 span silenced", "Was refused: recording view",
         ):  # fmt: skip
             expect(history).to_contain_text(words)

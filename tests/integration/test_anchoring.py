@@ -63,7 +63,7 @@ def test_syslog_by_tls_takes_a_certificate_that_is_good(certificates: Certificat
         url = f"tls://127.0.0.1:{server.port}"
         only(AnchorOptions(syslog=url, syslog_ca=str(certificates.ca))).send(HEAD, timeout_s=5)
         assert list(heads_in(server.next().text)) == [HEAD]
-        with pytest.raises(AnchorError, match="its certificate is not good"):
+        with pytest.raises(AnchorError, match="its certificate is not valid"):
             only(AnchorOptions(syslog=url)).send(HEAD, timeout_s=5)
         assert server.heard.empty()
 
@@ -113,7 +113,7 @@ def test_a_mailbox_that_is_refused_fails_the_anchor(certificates: Certificates) 
         target = only(mail_options(mailbox.port, mail_to=both, smtp_ca=str(certificates.ca)))
         with pytest.raises(AnchorError, match=r"two@example\.org refused"):
             target.send(HEAD, timeout_s=5)
-        with pytest.raises(AnchorError, match="its certificate is not good"):
+        with pytest.raises(AnchorError, match="its certificate is not valid"):
             only(mail_options(mailbox.port)).send(HEAD, timeout_s=5)
 
 

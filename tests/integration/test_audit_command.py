@@ -166,7 +166,7 @@ def test_wrong_usage_and_what_is_missing_are_sentences(site: Site, tmp_path: Pat
     assert result.exit_code == 1
     assert "fit no entry" in site.said(result)
     shutil.rmtree(site.home.audit)
-    assert "there is no entry at all" in site.said(site.run("verify"))
+    assert "there are no entries" in site.said(site.run("verify"))
 
 
 def test_a_torn_end_that_was_moved_aside_is_said(site: Site) -> None:

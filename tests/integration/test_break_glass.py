@@ -207,7 +207,7 @@ def test_at_the_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         first, second = (add_recording(home, timedelta(hours=1), number) for number in (1, 2))
         assert home.run("play", first, "--reason", WHY, *ida).returncode == 0
         said = home.run("play", second, "--reason", WHY, *ida)
-        assert (said.returncode, "One recording at a time" in " ".join(said.stderr.split())) == (1, True)
+        assert (said.returncode, "Only one recording at a time" in " ".join(said.stderr.split())) == (1, True)
         as_of_before(home.root / "people.sqlite", "founder", "admin,dpo")
         checked = home.run("site-check", "--json", "-C", str(home.root)).stdout
         assert [one["level"] for one in json.loads(checked) if one["what"] == "account founder"] == ["warning"]

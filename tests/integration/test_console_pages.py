@@ -238,7 +238,7 @@ def test_a_player_gets_the_parts_it_asks_for_and_one_listen_is_one_entry(browser
     browser.sign_in()
     assert browser.get(address).status_code == 403, "with the session ends what was to be heard in it"
     page = browser.get(f"/recordings/{ID}").text
-    assert "Was sent the sound from 0:00.0 to 0:03.0" in page
+    assert "Was sent the audio from 0:00.0 to 0:03.0" in page
     assert "Granted the request of dpo" in page
     assert "Joined" in page
 

@@ -121,7 +121,7 @@ def test_foreign_files_are_named(site: ErasureSite) -> None:
     assert sorted(text.partition(":")[0] for text in named) == [f"2026/{OTHER}.rec", "notes.txt"]
     assert all("it is foreign, or was moved here" in text for text in named)
     (site.vault.root / "2025").symlink_to(site.home.parent)
-    assert any("2025: it is no recording's" in str(one.problem) for one in all_of(site))
+    assert any("2025: it belongs to no recording" in str(one.problem) for one in all_of(site))
     (site.vault.root / "2025").unlink()
     (site.path.parent / f"{OTHER}.rec").write_text("no recording at all")
     assert any("this is not a recording: the magic at byte 0" in str(one.problem) for one in all_of(site))

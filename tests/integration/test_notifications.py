@@ -380,7 +380,7 @@ def test_a_certificate_that_is_not_good_gets_no_mail(console: Console, certifica
         officer.post("/api/requests", json={"recordings": [ID], **ASKED})
         post.run_once()
         assert mailbox.mails == []
-        assert "certificate is not good" in post.repos.box.queue().problem
+        assert "certificate is not valid" in post.repos.box.queue().problem
 
 
 def test_pages_are_ones_own(console: Console) -> None:

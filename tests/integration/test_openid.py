@@ -303,4 +303,4 @@ def test_a_wrong_secret_is_told_as_a_fault_of_the_house(
     with console.browser() as browser:
         answer = arrive(browser, provider, "officer")
         assert (answer.status_code, title(answer)) == (503, "The sign-in service does not answer")
-    assert "look at client_id and its secret" in caplog.text
+    assert "check client_id and its secret" in caplog.text

@@ -80,7 +80,7 @@ def test_an_administrator_connects_and_disconnects(recording_service: Desk) -> N
 
 def test_one_person_alone_connects_no_power(recording_service: Desk) -> None:
     assert recording_service("grant", "ann", "--role", "dpo", "--reason", "the new one, as decided") == ""
-    assert "they connect their account themselves" in recording_service("connect", "ann", "--subject", "0815")
+    assert "only they can connect their account" in recording_service("connect", "ann", "--subject", "0815")
     assert recording_service.identities.of("ann") is None
     assert "There is no account" in recording_service("connect", "nobody", "--subject", "0815")
 
@@ -94,7 +94,7 @@ def test_one_person_alone_connects_no_deputy(recording_service: Desk) -> None:
     assert recording_service("connect", "ann", "--subject", "0815") == ""
     assert appoint_deputy(appointments, "ann")
     assert recording_service.identities.of("ann") is None, "an administrator said who ann is at the provider"
-    assert "they connect their account themselves" in recording_service("connect", "ann", "--subject", "0815")
+    assert "only they can connect their account" in recording_service("connect", "ann", "--subject", "0815")
     somebody = OpenIdIdentity(issuer=ISSUER, subject="0815", account="ann", has_second_factor=True)
     refused = recording_service.identities.recognise(somebody)
     assert isinstance(refused, SignInRefused)

@@ -117,7 +117,7 @@ def test_at_the_shell(tmp_path: Path) -> None:
     assert (proposal["password_set_by"], proposal["authenticator_set_at"]) == (None, None)
     assert proposal["password_set_at"] is not None
     assert "first password" in must("users", "proposals", *on)
-    assert "Somebody else decides" in run("users", "confirm", proposal["id"], *by(ADMIN)).stderr
+    assert "somebody else has to decide" in run("users", "confirm", proposal["id"], *by(ADMIN)).stderr
     assert run("users", "confirm", proposal["id"], *by("lena")).returncode == 1
     must("users", "confirm", proposal["id"], *by("dora"))
     assert json.loads(must("users", "proposals", "--json", *on)) == []

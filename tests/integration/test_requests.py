@@ -99,7 +99,7 @@ def test_one_person_cannot_bury_what_others_ask(console: Console, monkeypatch: p
     monkeypatch.setattr("recorder.access.listening.asking.MOST_WAITING", 3)
     with signed_in(console, "officer") as officer, signed_in(console, "lead") as lead:
         first, *_ = [ask(officer)["id"] for _ in range(3)]
-        assert "take some of them back" in refused(officer.post("/api/requests", json=WISH), 409)
+        assert "withdraw some of them" in refused(officer.post("/api/requests", json=WISH), 409)
         assert lead.post("/api/requests", json=WISH).status_code == 200, "others still ask"
         officer.post(f"/api/requests/{first}/withdraw")
         ask(officer)
@@ -254,7 +254,7 @@ def test_two_people_name_the_deputy_at_the_shell(home: RecorderHome) -> None:
     for by in ("dora", "ian", "lena"):
         assert recorder(*name, by=by)[0] == 1
     code, said = recorder(*name, by="founder")
-    assert (code, "two others choose them" in said) == (1, True), "an administrator of before who is an officer too"
+    assert (code, "two other people must choose" in said) == (1, True), "an administrator who is an officer too"
     code, said = recorder(*name, by="ada")
     assert (code, "no data protection officer confirms it" in said) == (0, True)
     proposal = said.rpartition(" ")[2].strip("`")
@@ -302,7 +302,7 @@ def test_asking_for_another_deputy_at_the_shell_changes_nothing_yet(home: Record
     left = propose("lena")
     with closing(sqlite3.connect(home.root / "people.sqlite")) as connection, connection:
         connection.execute("UPDATE proposals SET until_s = 0 WHERE id = ?", (left,))
-    assert "is over" in recorder("users", "confirm", left, by="bob")
+    assert "has expired" in recorder("users", "confirm", left, by="bob")
     assert deputies() == {"olive"}, "nobody confirmed it in time"
     recorder("users", "confirm", propose("lena"), by="bob")
     assert deputies() == {"lena"}

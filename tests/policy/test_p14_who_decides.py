@@ -47,7 +47,7 @@ def test_requests_go_to_the_team_leader_then_to_the_dpo_and_never_to_oneself(sit
     name = ("requests", "deputy", "mary", "--reason", "stands in while dora is away")
     assert "does not allow" in dora.is_refused(*name), "the deputy decides on her requests"
     proposal = site.founder.does(*name).rpartition(" ")[2].strip("`")
-    assert "two others choose them" in dora.is_refused("users", "confirm", proposal)
+    assert "two other people must choose" in dora.is_refused("users", "confirm", proposal)
     lena.does("users", "confirm", proposal)
     own = dora.json("requests", "ask", call, *WHY)["id"]
     assert "Nobody decides their own" in dora.is_refused("requests", "grant", own)

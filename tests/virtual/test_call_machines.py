@@ -24,7 +24,7 @@ class FaxMedia(Media):
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
     edits = (
         ("numbers = []   ", 'numbers = ["5000"] # '),
-        ('after_s = "off"                 # so is', "after_s = 1.2 # so is"),
+        ('after_s = "off"                 # an answer', "after_s = 1.2 # an answer"),
     )
     with exchange(tmp_path_factory.mktemp("machines"), edits=edits) as made:
         yield made

@@ -1,1 +1,1 @@
-"""Requests to listen to recordings: asked for, decided, used; and listening in an emergency (break-glass)."""
+"""Access requests: asked for, decided, used; and hearing without approval (break-glass)."""

@@ -1,4 +1,4 @@
-"""Who is absent, who stands in, and what was heard without approval: said by people, audited first, then kept."""
+"""Acts on absences, the deputy and break-glass: written to the audit log, then stored."""
 
 from collections.abc import Callable
 
@@ -9,9 +9,9 @@ from recorder.permissions import Act, Actor, DeniedError, Person
 from storage.types import RecordingId
 
 BACK = "people.back"
-"""As the audit log has it."""
+"""Act of the audit log."""
 LOOKED = "break_glass.view"
-"""As the audit log has it: somebody was shown what nobody has acknowledged."""
+"""Act of the audit log: a person was shown the break-glass acts that nobody has acknowledged."""
 
 
 def mark_absent(repos: AccessRepositories, actor: Actor, account: str, *, is_absent: bool) -> None:
@@ -31,14 +31,14 @@ def mark_absent(repos: AccessRepositories, actor: Actor, account: str, *, is_abs
 
 
 def end_deputy(repos: AccessRepositories, actor: Actor) -> None:
-    """Have nobody stand in for the data protection officer; who does is named by two (`Proposals.name_deputy`).
+    """Remove the deputy of the data protection officer; appointing one takes two people (`Proposals.name_deputy`).
 
     Raises:
-        ProblemError: Not allowed, or nobody does.
+        ProblemError: Not allowed, or there is no deputy.
     """
     person = repos.ledger.require(actor, Act.NAME_DEPUTY, "")
     if repos.appointments.deputy() is None and repos.appointments.unexplained(repos.people) is None:
-        raise ProblemError(409, "Nobody stands in for the data protection officer.")
+        raise ProblemError(409, "The data protection officer has no deputy.")
     repos.appointments.end_deputy(lambda: repos.ledger.note(str(Act.NAME_DEPUTY), person.actor, "", {}))
 
 
@@ -50,27 +50,27 @@ def break_glass(
     *,
     enter: Callable[[Emergency], None],
 ) -> Emergency:
-    """Let ICT hear a recording without approval, which their role allows: one at a time, so many a day.
+    """Let ICT hear a recording without approval, if their role allows it: one at a time, a few a day.
 
     Args:
-        repos: Where it is kept.
+        repos: Where it is stored.
         person: Who.
         recording: What.
         reason: Why.
-        enter: Writes it to the audit log; when it raises, nothing is kept.
+        enter: Writes the audit entry; if it raises, nothing is stored.
 
     Raises:
-        ProblemError: 403: not now; that is in the audit log.
+        ProblemError: 403: not now; the refusal is in the audit log.
     """
     if not repos.approvers.protectors - {person.name}:
         raise repos.ledger.refusal(
-            person.actor, Act.PLAY, recording, "There is no data protection officer or deputy who could be told of it."
+            person.actor, Act.PLAY, recording, "There is no data protection officer or deputy to notify."
         )
     if repos.contradicted:
         raise repos.ledger.refusal(
             person.actor, Act.PLAY, recording,
-            "What was heard without approval before does not agree with the audit log: the data protection officer "
-            "is told, and nothing more is heard so until that is settled.",
+            "Earlier break-glass acts do not agree with the audit log. The data protection officer has been "
+            "notified, and break-glass is refused until this is settled.",
         )  # fmt: skip
     try:
         return repos.emergencies.begin(person.name, recording, reason, enter=enter)
@@ -79,7 +79,7 @@ def break_glass(
 
 
 def acknowledge(repos: AccessRepositories, actor: Actor, emergency_id: str) -> Emergency:
-    """Take note of a recording that was heard without approval: the data protection officer, or the deputy.
+    """Acknowledge a recording heard by break-glass: the data protection officer, or the deputy.
 
     Raises:
         ProblemError: Not allowed, no such act, or it was acknowledged already.
@@ -87,7 +87,7 @@ def acknowledge(repos: AccessRepositories, actor: Actor, emergency_id: str) -> E
     person = _acknowledger(repos, actor, emergency_id)
     found = repos.emergencies.get(emergency_id)
     if found is None:
-        raise ProblemError(404, f"There is no emergency {emergency_id!r}: see `recorder requests list`.")
+        raise ProblemError(404, f"There is no break-glass act {emergency_id!r}: see `recorder requests list`.")
     if found.account == person.name:
         raise repos.ledger.refusal(
             person.actor, Act.ACKNOWLEDGE, emergency_id, "Somebody else must acknowledge your own."
@@ -99,7 +99,7 @@ def acknowledge(repos: AccessRepositories, actor: Actor, emergency_id: str) -> E
 
 
 def to_acknowledge(repos: AccessRepositories, actor: Actor) -> list[Emergency]:
-    """Return what was heard without approval and nobody has acknowledged; that they looked is written down.
+    """Return the break-glass acts that nobody has acknowledged; the look is written to the audit log.
 
     Raises:
         ProblemError: Not allowed.

@@ -1,6 +1,6 @@
-"""Requests to hear recordings: asked, decided, withdrawn. Written to the audit log first, then done.
+"""Asks for access to recordings, and grants, declines and withdraws requests: first in the audit log, then stored.
 
-The rules are `recorder.rules.requesting`'s. Used by the console and the command alike.
+The rules are in `recorder.rules.requesting`. Console and command line use this module.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,14 +32,14 @@ from storage.types import RecordingId, RecordingRow
 GRANTED, DECLINED, WITHDRAWN = "request.granted", "request.declined", "request.withdrawn"
 """As the audit log has them."""
 MOST_WAITING = 50
-"""Requests of one person that may wait at once: whoever decides is told of each, by mail too, and sees so many only."""
+"""Requests of one person that may wait at once: deciders are notified of each, and a list has a limit."""
 
 
 def ask(repos: AccessRepositories, actor: Actor, wish: RequestWish) -> AccessRequest:
-    """Ask to hear recordings.
+    """Ask for access to recordings.
 
     Raises:
-        ProblemError: Refused, with a sentence; nothing was kept but the refusal.
+        ProblemError: Refused, with a sentence; only the refusal was stored.
     """
     person = repos.ledger.require(actor, Act.ASK, "")
     wish = replace(
@@ -74,12 +74,12 @@ def decide(
     """Grant or decline a request.
 
     Args:
-        repos: Where it is kept.
+        repos: Where it is stored.
         actor: Who decides.
-        request_id: What.
-        granted: How.
-        words: What they say; demanded of a refusal, and of whoever grants the whole call.
-        days: For how long leave lasts; None is `recorder.rules.requesting.LEAVE_DAYS`.
+        request_id: The request.
+        granted: True to grant, False to decline.
+        words: Their reason; required to decline, and to grant the whole call.
+        days: How long the grant lasts; None for `recorder.rules.requesting.LEAVE_DAYS`.
         is_whole: Whether all of each call is granted, for a complaint, whatever part was asked for.
 
     Raises:
@@ -93,7 +93,7 @@ def decide(
         until = leave_until(repos.now(), days) if granted else None
         spans: dict[RecordingId, Spans] | None = {} if granted and is_whole else None
         if granted and not is_whole:
-            assert requester is not None, "nothing is granted to an account that is gone"
+            assert requester is not None, "a grant needs an account"
             spans = granted_spans(requester, request, _rows(repos.index, request.wish.recordings))
     except DeniedError as error:
         raise repos.ledger.denied(person, Act.DECIDE, request.id, error) from error
@@ -105,22 +105,22 @@ def decide(
 
 
 def withdraw(repos: AccessRepositories, actor: Actor, request_id: str) -> AccessRequest:
-    """Take one's own request back while nobody has decided it.
+    """Withdraw one's own request before it is decided.
 
     Raises:
-        ProblemError: It is somebody else's, or decided.
+        ProblemError: It is another person's, or decided.
     """
     person = repos.ledger.require(actor, Act.ASK, request_id)
     request = _request(repos, request_id)
     if request.account != person.name:
-        repos.ledger.refusal(person.actor, Act.ASK, request_id, "It is somebody else's request.")
+        repos.ledger.refusal(person.actor, Act.ASK, request_id, "It is another person's request.")
         raise _none_such(request_id)
     repos.ledger.note(WITHDRAWN, person.actor, request.id, {})
     return _settled(repos, request, RequestState.WITHDRAWN, by=person.name)
 
 
 def to_decide(repos: AccessRepositories, person: Person) -> list[AccessRequest]:
-    """Return the requests that wait for this person, the oldest first; none for whoever decides nothing."""
+    """Return the requests that this person may decide, oldest first; empty for other people."""
     approvers = repos.approvers
     if isinstance(may(person, Act.DECIDE), Refusal) and not approvers.is_deputy(person):
         return []
@@ -133,7 +133,7 @@ def to_decide(repos: AccessRepositories, person: Person) -> list[AccessRequest]:
 
 
 def seen(repos: AccessRepositories, actor: Actor) -> list[AccessRequest]:
-    """Return the requests that somebody may see, newest first: their own, or everybody's for whoever decides."""
+    """Return the requests that an actor may see, newest first: their own, or all for those who decide."""
     person = repos.ledger.require(actor, Act.ASK, "")
     if isinstance(may(person, Act.DECIDE), Refusal) and not repos.approvers.is_deputy(person):
         return repos.requests.of_account(person.name)
@@ -141,7 +141,7 @@ def seen(repos: AccessRepositories, actor: Actor) -> list[AccessRequest]:
 
 
 def request_to_json(request: AccessRequest) -> dict[str, Any]:
-    """Return a request as commands and HTTP give it."""
+    """Return a request as JSON values, for commands and HTTP."""
     wish = request.wish
     return {
         "id": request.id,
@@ -162,7 +162,7 @@ def request_to_json(request: AccessRequest) -> dict[str, Any]:
 
 
 def _spans_noted(spans: Mapping[RecordingId, Spans]) -> dict[str, Any]:
-    """Return the parts of recordings that a request is about, seconds, as the audit log and HTTP have them."""
+    """Return the parts of recordings in a request, seconds, for audit log and HTTP."""
     return {"spans": {one: [[*part] for part in in_seconds(of)] for one, of in spans.items()}} if spans else {}
 
 
@@ -170,12 +170,12 @@ def _check_waiting(repos: AccessRepositories, person: Person) -> None:
     waiting = [one for one in repos.requests.of_account(person.name) if one.state is RequestState.WAITING]
     if len(waiting) >= MOST_WAITING:
         raise DeniedError(
-            Fault.TOO_LATE, f"{len(waiting)} requests of yours wait to be decided: wait, or take some of them back."
+            Fault.TOO_LATE, f"{len(waiting)} of your requests are undecided: wait, or withdraw some of them."
         )
 
 
 def _decider(repos: AccessRepositories, actor: Actor) -> Person:
-    """Return who is about to decide: by their role, or because they are the deputy."""
+    """Return the person who decides, by role or as the deputy."""
     return repos.ledger.require_protector(actor, Act.DECIDE, "", repos.approvers)
 
 
@@ -212,7 +212,7 @@ def _settled(
 ) -> AccessRequest:
     if not repos.requests.settle(request, state, by=by, words=words, until=until, spans=spans):
         repos.ledger.note(f"request.{state}.not_stored", by, request.id, {})
-        raise ProblemError(409, f"Request {request.id} was decided by somebody else in this moment.")
+        raise ProblemError(409, f"Request {request.id} has just been decided by another person.")
     done = repos.requests.get(request.id)
-    assert done is not None, "requests are never taken away"
+    assert done is not None, "requests are never deleted"
     return done

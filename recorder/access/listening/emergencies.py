@@ -1,7 +1,7 @@
-"""Recordings that were heard without approval (break-glass), until it is acknowledged.
+"""Recordings heard without approval (break-glass), until they are acknowledged.
 
-One at a time, by everybody together: the next is opened when the last is over and acknowledged. The database keeps that
-rule (`recorder.access.triggers`).
+Only one at a time, for everybody together: the next can be heard once the last has ended and is acknowledged. The
+database enforces that (`recorder.access.triggers`).
 """
 
 import secrets
@@ -24,7 +24,7 @@ LISTED = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Emergency:
-    """One act of break-glass: who heard what and why, and who has taken note of it."""
+    """One break-glass act: who heard what and why, and who acknowledged it."""
 
     id: str
     account: str
@@ -37,7 +37,7 @@ class Emergency:
 
 
 class Emergencies:
-    """The acts of break-glass of one file of people.
+    """The break-glass acts in a file of people.
 
     Args:
         engine: From ``open_people``; stays the caller's.
@@ -51,16 +51,16 @@ class Emergencies:
     def begin(
         self, account: str, recording: RecordingId, reason: str, *, enter: Callable[[Emergency], None]
     ) -> Emergency:
-        """Return what somebody hears a recording by without approval: what they have of it still, or a new one.
+        """Return the break-glass act by which a person hears a recording: their current one, or a new one.
 
         Args:
             account: Who.
             recording: What.
             reason: Why.
-            enter: Writes it to the audit log; when it raises, nothing is kept.
+            enter: Writes the audit entry; if it raises, nothing is stored.
 
         Raises:
-            DeniedError: Another one is not over or not acknowledged, or the limit of a day is reached.
+            DeniedError: Another act has not ended or is not acknowledged, or the daily limit is reached.
         """
         now = self._now()
         kept = Emergency(
@@ -85,13 +85,13 @@ class Emergencies:
         return self._found(break_glass.c.acknowledged_by.is_(None))
 
     def get(self, emergency_id: str) -> Emergency | None:
-        """Return one, or None."""
+        """Return a break-glass act, or None."""
         return next(iter(self._found(break_glass.c.id == emergency_id)), None)
 
     def contradicted(self, explained: Explained) -> list[str]:
-        """Return the acts of which the audit log says otherwise: their row is gone, or acknowledged by nobody.
+        """Return the acts on which the audit log disagrees: their row is missing, or wrongly acknowledged.
 
-        A row goes by retention only once it was acknowledged, and not within a day.
+        Retention deletes a row only after it was acknowledged, and not within a day.
         """
         with self._engine.begin() as connection:
             rows = {row["id"]: _emergency(row) for row in connection.execute(select(break_glass)).mappings()}
@@ -111,7 +111,7 @@ class Emergencies:
         return sorted(gone | false)
 
     def acknowledge(self, emergency_id: str, *, by: str) -> bool:
-        """Put down that somebody has taken note; False when somebody has already, or there is no such act."""
+        """Store an acknowledgement; False if there is one already, or no such act."""
         is_open = break_glass.c.acknowledged_by.is_(None)
         values = {"acknowledged_by": by, "acknowledged_s": self._now().timestamp()}
         with self._engine.begin() as connection:
@@ -127,7 +127,7 @@ class Emergencies:
 
 
 def _pending(connection: Connection, now: datetime) -> list[Emergency]:
-    """Return those that are not over or not acknowledged: any of them keeps the next from being opened."""
+    """Return the acts that have not ended or are not acknowledged; any of them prevents the next."""
     is_recent = break_glass.c.at_s > (now - BREAK_GLASS_FOR).timestamp()
     query = select(break_glass).where(or_(break_glass.c.acknowledged_s.is_(None), is_recent))
     found = [_emergency(row) for row in connection.execute(query).mappings()]
@@ -142,20 +142,20 @@ def _check(connection: Connection, pending: list[Emergency], now: datetime) -> N
     if any(one.until > now for one in pending):
         raise DeniedError(
             Fault.NOT_ALLOWED,
-            "One recording at a time is heard without approval, and the half hour of one is not over.",
+            "Only one recording at a time can be heard without approval, and the half hour of the last is not over.",
         )
     if pending:
         raise DeniedError(
             Fault.NOT_ALLOWED,
             "The last recording that was heard without approval is not acknowledged yet: "
-            "the data protection officer or the deputy has to take note of it first.",
+            "the data protection officer or the deputy has to acknowledge it first.",
         )
     since = (now - timedelta(days=1)).timestamp()
     today = connection.execute(select(break_glass.c.id).where(break_glass.c.at_s > since)).all()
     if len(today) >= BREAK_GLASS_A_DAY:
         raise DeniedError(
             Fault.NOT_ALLOWED,
-            f"{BREAK_GLASS_A_DAY} recordings were heard without approval within 24 hours, and that is the limit.",
+            f"{BREAK_GLASS_A_DAY} recordings were heard without approval within 24 hours, which is the limit.",
         )
 
 

@@ -1,4 +1,4 @@
-"""What requests to hear recordings are checked against and kept in."""
+"""Repositories of access requests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ from storage.index import Index
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessRepositories:
-    """What requests are checked against and kept in.
+    """What checking and storing access requests needs.
 
     Attributes:
-        index: Recordings.
+        index: Rows of recordings.
         people: Accounts.
-        requests: Requests.
-        appointments: Who is absent, who stands in.
-        emergencies: What was heard without approval.
-        ledger: The audit log.
+        requests: Access requests.
+        appointments: Absences and the deputy.
+        emergencies: Break-glass acts.
+        ledger: Writes audit entries.
         now: The clock, UTC.
     """
 
@@ -39,12 +39,12 @@ class AccessRepositories:
 
     @property
     def approvers(self) -> Approvers:
-        """Who there is to decide."""
+        """Return the people who may decide."""
         return self.appointments.approvers(self.people)
 
     @property
     def contradicted(self) -> list[str]:
-        """The acts of break-glass of which the audit log says otherwise than the file of people."""
+        """Return the break-glass acts on which audit log and file of people disagree."""
         seals = self.people.seals
         return [] if seals is None else self.emergencies.contradicted(seals.explained())
 
@@ -52,7 +52,7 @@ class AccessRepositories:
     def on(
         cls, engine: Engine, index: Index, people: People, ledger: AuditService, now: Callable[[], datetime]
     ) -> "AccessRepositories":
-        """Return the books of one file of people."""
+        """Return the repositories of one file of people."""
         return cls(
             index=index, people=people, requests=Requests(engine, now=now), ledger=ledger, now=now,
             appointments=Appointments(engine, now=now), emergencies=Emergencies(engine, now=now),

@@ -1,4 +1,4 @@
-"""Requests to hear recordings, kept in the file of people: they outlive the index, which can be made anew."""
+"""Access requests, in the file of people: they outlive the index, which can be rebuilt."""
 
 import json
 import secrets
@@ -15,11 +15,11 @@ from recorder.rules.spans import Spans, length_of, merged
 from storage.types import RecordingId
 
 LISTED = 200
-"""Requests that are listed at most."""
+"""Most requests in a list."""
 
 
 class Requests:
-    """The requests of one file of people; safe to use from several threads and processes.
+    """The access requests in a file of people; safe to use from several threads and processes.
 
     Args:
         engine: From ``open_people``; stays the caller's.
@@ -31,11 +31,11 @@ class Requests:
         self._now = now
 
     def new(self, account: str, wish: RequestWish) -> AccessRequest:
-        """Return a request with an id that is not kept yet: the audit log comes first."""
+        """Return a request with a new id, not stored yet: the audit log comes first."""
         return AccessRequest(id=secrets.token_hex(4), account=account, wish=wish, asked_at=self._now())
 
     def keep(self, request: AccessRequest) -> None:
-        """Keep a new request."""
+        """Store a new request."""
         wish = request.wish
         row = {
             "id": request.id, "account": request.account, "category": str(wish.category), "reason": wish.reason,
@@ -55,15 +55,15 @@ class Requests:
         return next(iter(self._found(requests.c.id == request_id)), None)
 
     def waiting(self) -> list[AccessRequest]:
-        """Return the requests that nobody has decided, the oldest first: none is pushed out of the list by others."""
+        """Return the undecided requests, oldest first, so that new ones push none out of the list."""
         return self._found(requests.c.state == str(RequestState.WAITING), order=requests.c.asked_s.asc())
 
     def decided_since(self, moment: datetime) -> list[AccessRequest]:
-        """Return the requests that were decided since then, newest first."""
+        """Return the requests decided since a moment, newest first."""
         return self._found(requests.c.decided_s >= moment.timestamp(), order=requests.c.decided_s.desc())
 
     def of_account(self, account: str) -> list[AccessRequest]:
-        """Return somebody's requests, newest first."""
+        """Return an account's requests, newest first."""
         return self._found(requests.c.account == account)
 
     def of_recording(self, recording: RecordingId) -> list[AccessRequest]:
@@ -85,15 +85,15 @@ class Requests:
         until: datetime | None = None,
         spans: Mapping[RecordingId, Spans] | None = None,
     ) -> bool:
-        """Put a decision down; False when somebody else was quicker.
+        """Store a decision; False if another one was stored first.
 
         Args:
-            request: What is decided.
-            state: How.
-            by: The account of who decides.
-            words: What they say.
-            until: When leave that is granted ends.
-            spans: What is granted of recordings of which it is not all; None leaves what was asked for.
+            request: The request.
+            state: The decision.
+            by: Account that decides.
+            words: Their reason.
+            until: When the grant ends.
+            spans: The spans granted, by recording; a whole recording is not listed. None leaves those asked for.
         """
         values = {
             "state": str(state), "decided_by": by, "decided_s": self._now().timestamp(), "words": words,
@@ -110,9 +110,9 @@ class Requests:
         return done.rowcount == 1
 
     def leave(self, account: str, recording: RecordingId, wanted: Leave) -> AccessRequest | None:
-        """Return the request by which somebody may hear or copy a recording now.
+        """Return the access grant by which an account may hear or copy a recording now, or None.
 
-        Of several the one that is about most of it, and of those the one that lasts longest.
+        Of several, the one that covers most of it, and of those the one that lasts longest.
         """
         asked = select(requested.c.request).where(requested.c.recording == recording)
         found = self._found(requests.c.account == account, requests.c.id.in_(asked))
@@ -134,12 +134,12 @@ class Requests:
 
 
 def _written(spans: Spans | None) -> str | None:
-    """Return spans as the table has them; None is all of a recording."""
+    """Return spans as the table stores them; None for all of a recording."""
     return None if spans is None else json.dumps(spans)
 
 
 def _recordings(connection: Connection, ids: Iterable[str]) -> dict[str, dict[RecordingId, Spans | None]]:
-    """Return the recordings of requests, each with what of it is asked for or granted."""
+    """Return the recordings of requests, each with the spans that are asked for or granted."""
     query = select(requested).where(requested.c.request.in_([*ids])).order_by(requested.c.request, requested.c.place)
     found: dict[str, dict[RecordingId, Spans | None]] = {}
     for line in connection.execute(query).mappings():

@@ -1,1 +1,1 @@
-"""Sign-in by an OpenID provider: requests to it, and checks of its answers."""
+"""Sign-in at an OpenID provider: requests to it, and checks of its responses."""

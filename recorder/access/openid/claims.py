@@ -1,4 +1,4 @@
-"""Who somebody is, out of the claims of a verified ID token. Pure."""
+"""The identity in the claims of a verified ID token. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,11 +8,11 @@ from recorder.rules.signing_in import OpenIdIdentity
 
 
 def identity_of(claims: Mapping[str, Any], options: OpenIdOptions) -> OpenIdIdentity:
-    """Return who signed in.
+    """Return the identity of the person who signed in.
 
     Args:
-        claims: Of a verified ID token; ``iss`` and ``sub`` are texts.
-        options: What is made of the others.
+        claims: Of a verified ID token; ``iss`` and ``sub`` are strings.
+        options: How to interpret the others.
     """
     return OpenIdIdentity(
         issuer=claims["iss"],
@@ -23,10 +23,10 @@ def identity_of(claims: Mapping[str, Any], options: OpenIdOptions) -> OpenIdIden
 
 
 def _account(claims: Mapping[str, Any], options: OpenIdOptions) -> str | None:
-    """Return the account that the claims lead to; None when they lead to none.
+    """Return the account that the claims name, or None.
 
-    An address that nobody has verified may be anybody's. Only ASCII is made lower case: some letters of other
-    alphabets become Latin ones.
+    An e-mail address that is not verified may be anybody's. Only ASCII is converted to lower case: some letters of
+    other alphabets become Latin ones.
     """
     value = claims.get(options.account_claim) if options.account_claim is not None else None
     if not isinstance(value, str) or not value.isascii():

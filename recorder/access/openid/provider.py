@@ -1,7 +1,7 @@
-"""Talks to the OpenID provider: the authorization code flow with PKCE (OpenID Connect Core, RFC 7636).
+"""Client of the OpenID provider: the authorization code flow with PKCE (OpenID Connect Core, RFC 7636).
 
-Authlib words the requests and judges the ID token, httpx carries them. Runs on the console's event loop and keeps no
-thread waiting; everything is over after DEADLINE_S.
+Authlib builds the requests and validates the ID token, httpx sends them. It runs on the console's event loop without
+blocking a thread; every exchange ends after DEADLINE_S.
 """
 
 import asyncio
@@ -37,24 +37,24 @@ from storage.errors import KeyProblemError
 from storage.key_files import read_secret
 
 DEADLINE_S = 10.0
-"""A person waits for a page; longer than that and they had better be told."""
+"""Longest exchange, seconds: a person waits for the page."""
 ANSWER_S = 5.0
 MOST_BYTES = 1 << 20
 KNOWN_FOR_S = 3600.0
-"""How long addresses and keys are believed."""
+"""How long endpoints and keys are cached, seconds."""
 KEYS_AGAIN_S = 10.0
-"""How soon keys are asked for again because a token names another one."""
+"""Shortest time until keys are fetched again because a token names another key, seconds."""
 DOWN_FOR_S = 3.0
-"""A provider that did not answer is not asked again for so long: who waits in line is told at once."""
+"""After a failure the provider is not asked for so long, seconds; queued sign-ins fail at once."""
 AT_ONCE = 16
-"""Conversations with the provider at the same time."""
+"""Simultaneous exchanges with the provider."""
 
 
 class Provider:
     """One OpenID provider.
 
     Args:
-        options: The section ``[openid]``, with an issuer, checked.
+        options: The checked section ``[openid]``, with an issuer.
         now: Returns the time, aware, UTC.
         clock: Returns seconds that never go back.
     """
@@ -76,10 +76,10 @@ class Provider:
         self._down_until = 0.0
 
     async def address(self, start: Start) -> str:
-        """Return where a browser goes to sign in.
+        """Return the address that a browser opens to sign in.
 
         Raises:
-            ProviderDownError: The provider does not say.
+            ProviderDownError: The provider's endpoints are not available.
         """
         async with self._conversation() as client:
             where = await self._where(client)
@@ -96,34 +96,34 @@ class Provider:
                 code_challenge_method="S256",
                 acr_values=" ".join(self.options.acr_values) or None,
                 max_age=self.options.max_age_s,
-                # Whoever connects an account says who they are: on a desk that people share somebody else may still
+                # To connect an account, the person must sign in anew: on a shared computer another person may still
                 # be signed in at the provider.
                 prompt="login" if start.account is not None else None,
             )
         )
 
     async def identify(self, start: Start, code: str, issuer: str | None) -> OpenIdIdentity:
-        """Return who signed in at the provider.
+        """Return the identity of the person who signed in at the provider.
 
         Args:
-            start: The sign-in that this is the answer to.
-            code: That came back.
-            issuer: The parameter ``iss`` that came back with it (RFC 9207), or None.
+            start: The sign-in that this response belongs to.
+            code: The code in the response.
+            issuer: The parameter ``iss`` in the response (RFC 9207), or None.
 
         Raises:
-            ProviderDownError: The provider does not answer, or does not take us for its client.
-            AnswerRefusedError: Its answer is not to be believed.
+            ProviderDownError: The provider does not answer, or does not accept this client.
+            AnswerRefusedError: Its response cannot be trusted.
         """
         async with self._conversation() as client:
             where = await self._where(client)
             if issuer is None and not where.names_itself:
                 issuer = self._issuer
             if issuer != self._issuer:
-                raise AnswerRefusedError("the answer is of another issuer")
+                raise AnswerRefusedError("the response is from another issuer")
             tokens = await self._redeem(client, where, start, code)
             id_token, access_token = tokens.get("id_token"), tokens.get("access_token")
             if not isinstance(id_token, str) or not isinstance(access_token, str):
-                raise AnswerRefusedError("there is no ID token in the answer")
+                raise AnswerRefusedError("the response has no ID token")
             expected = Expected(
                 issuer=self._issuer,
                 client_id=self._client_id,
@@ -136,19 +136,19 @@ class Provider:
         return identity_of(claims, self.options)
 
     async def look(self) -> None:
-        """Ask for the provider's addresses and keys, as a sign-in would.
+        """Fetch the provider's endpoints and keys, as a sign-in would.
 
         Raises:
-            ProviderDownError: They cannot be had.
+            ProviderDownError: They are not available.
         """
         async with self._conversation() as client:
             await self._known_keys(client, await self._where(client))
         await asyncio.to_thread(self._secret)
 
-    # --- what is asked
+    # --- requests
 
     async def _where(self, client: httpx.AsyncClient) -> Discovered:
-        async with self._asking:  # one asks for all who wait
+        async with self._asking:  # one request serves all that wait
             now = self._clock()
             if self._discovered is not None and now - self._discovered[0] < KNOWN_FOR_S:
                 return self._discovered[1]
@@ -178,14 +178,14 @@ class Provider:
         try:
             return verified_claims(id_token, keys, expected, self._now())
         except AnswerRefusedError:
-            newer = await self._known_keys(client, where, again=True)  # the provider may have changed its keys
+            newer = await self._known_keys(client, where, again=True)  # the provider may have new keys
             if newer is keys:
                 raise
             return verified_claims(id_token, newer, expected, self._now())
 
     async def _redeem(self, client: httpx.AsyncClient, where: Discovered, start: Start, code: str) -> Mapping[str, Any]:
         secret = await asyncio.to_thread(self._secret)
-        # Of identifier and secret in a header, providers differ in how they are to be escaped; in a body they do not.
+        # Providers differ in how identifier and secret are escaped in a header, but not in a body.
         how = "client_secret_post" if where.takes_secret_in_body else "client_secret_basic"
         address, headers, body = ClientAuth(self._client_id, secret, how if secret is not None else "none").prepare(
             "POST",
@@ -200,18 +200,18 @@ class Provider:
     async def _account_claims(
         self, client: httpx.AsyncClient, where: Discovered, claims: Mapping[str, Any], access_token: str
     ) -> dict[str, Any]:
-        """Return what names somebody's account, from where providers have it that do not write it into the ID token."""
+        """Return the account claim from userinfo, for providers that do not put it into the ID token."""
         account_claim = self.options.account_claim
         if account_claim is None or account_claim in claims or where.userinfo_endpoint is None:
             return {}
         headers = {"Authorization": f"Bearer {access_token}"}
         more = await self._ask(client, "GET", where.userinfo_endpoint, headers=headers)
         if more.get("sub") != claims["sub"]:
-            raise AnswerRefusedError("userinfo is of somebody else")
+            raise AnswerRefusedError("userinfo is about another person")
         return {key: more[key] for key in (account_claim, "email_verified") if key in more}
 
     def _secret(self) -> str | None:
-        """Return the client's secret as it is now; blocks."""
+        """Return the current client secret; blocks."""
         if self.options.client_secret_file is None:
             return None
         try:
@@ -222,7 +222,7 @@ class Provider:
             raise ProviderDownError("client_secret_file in [openid] is empty: its first line is the secret")
         return lines[0]
 
-    # --- how
+    # --- transport
 
     @asynccontextmanager
     async def _conversation(self) -> AsyncIterator[httpx.AsyncClient]:
@@ -236,23 +236,23 @@ class Provider:
             raise ProviderDownError(f"it did not answer within {DEADLINE_S:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ProviderDownError(f"it cannot be reached ({type(error).__name__})") from error
-        except (OSError, UnicodeError) as error:  # the file of certificates, or a secret that no header can carry
+        except (OSError, UnicodeError) as error:  # the certificate file, or a secret that no header can carry
             raise ProviderDownError(f"it cannot be asked ({error})") from error
 
     async def _ask(
         self, client: httpx.AsyncClient, method: str, address: str, *, headers: Mapping[str, str] | None = None,
         content: str | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        """Ask for a JSON document; redirects are not followed, and nothing is unpacked: an answer has a bound."""
+        """Fetch a JSON document of bounded size; redirects are not followed, and nothing is decompressed."""
         sent = {"Accept": "application/json", "Accept-Encoding": "identity", **(headers or {})}
         body = bytearray()
         async with client.stream(method, address, headers=sent, content=content) as answer:
             async for part in answer.aiter_raw():
                 body += part
                 if len(body) > MOST_BYTES:
-                    raise ProviderDownError(f"its answer has more than {MOST_BYTES} bytes")
+                    raise ProviderDownError(f"its response has more than {MOST_BYTES} bytes")
         if answer.status_code == httpx.codes.OK:
             return read_json(bytes(body))
         if answer.status_code == httpx.codes.BAD_REQUEST and read_json(bytes(body)).get("error") == "invalid_grant":
-            raise AnswerRefusedError("the provider does not take the code")
-        raise ProviderDownError(f"it answers {answer.status_code}; 400 and 401: look at client_id and its secret")
+            raise AnswerRefusedError("the provider refuses the code")
+        raise ProviderDownError(f"it answers {answer.status_code}; for 400 and 401 check client_id and its secret")

@@ -1,6 +1,6 @@
-"""Sign-ins that wait for their browser to come back from the provider. Kept in memory: a restart ends them.
+"""Sign-ins whose browser is at the provider. Kept in memory: a restart ends them.
 
-Used by the event loop alone.
+Event loop only.
 """
 
 import hmac
@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 WAIT_S = 600
-"""How long somebody may take at the provider."""
+"""How long a person may take at the provider, seconds."""
 MOST = 4096
-"""What is remembered; the oldest is forgotten first. A flood of an address is held up before (`middleware`)."""
+"""Most sign-ins kept; the oldest is dropped first. Floods from one address are limited earlier (`middleware`)."""
 
 
 def _secret() -> str:
@@ -20,15 +20,15 @@ def _secret() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """A sign-in that was begun in one browser, and can be ended there only, once.
+    """A sign-in that was begun in one browser, and can be completed there only, once.
 
     Attributes:
-        account: The account that is to be connected, by whoever is signed in to it; None: this is a sign-in.
+        account: The account to connect, by its signed-in owner; None for a sign-in.
         session: The key of their session.
-        state: Goes to the provider and comes back.
-        nonce: Goes to the provider and comes back in the ID token.
-        verifier: Of PKCE; goes to the provider with the code alone.
-        browser: The value of the cookie that the browser was given.
+        state: Sent to the provider and back.
+        nonce: Sent to the provider and back in the ID token.
+        verifier: The PKCE verifier, sent to the provider with the code.
+        browser: The value of the browser's cookie.
     """
 
     account: str | None = None
@@ -51,16 +51,16 @@ class Starts:
         self._waiting: dict[str, tuple[float, Start]] = {}
 
     def keep(self, start: Start) -> None:
-        """Remember one until its browser is back."""
+        """Keep a sign-in until its browser returns."""
         now = self._clock()
         for state, (until, _) in list(self._waiting.items()):
             if until > now and len(self._waiting) < MOST:
-                break  # the others came later
+                break  # the rest are newer
             del self._waiting[state]
         self._waiting[start.state] = (now + WAIT_S, start)
 
     def take(self, state: str, browser: str) -> Start | None:
-        """Return the sign-in of a browser that is back, and forget it; None when there is none, or not of this browser.
+        """Return and remove the sign-in of a returning browser; None if there is none, or another browser began it.
 
         Args:
             state: As it came back.

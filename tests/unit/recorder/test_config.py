@@ -175,26 +175,31 @@ MISTAKES = {
     "TCP everywhere": ("[[peer]]", 'listen_tcp = "0.0.0.0"\n[[peer]]', 4, "advertised must say which IP goes into Via"),
     "a peer that could not be heard": ("[[route]]", "tls_only = true\n[[route]]", 8, "tls_only needs listen_tls in"),
     "large requests without TCP": ("[[route]]", "large_over_tcp = true\n[[route]]", 8, "large_over_tcp needs listen_t"),
-    "no network": ("192.0.2.20/32", "192.0.2.20/40", 6, "'192.0.2.20/40' is no network"),
-    "unknown peer": ('peer = "pbx"', 'peer = "sbc"', 10, "route 'default' names peer 'sbc', which is not there"),
+    "no network": ("192.0.2.20/32", "192.0.2.20/40", 6, "'192.0.2.20/40' is not a network"),
+    "unknown peer": ('peer = "pbx"', 'peer = "sbc"', 10, "route 'default' names peer 'sbc', which is not configured"),
     "no targets": ('["192.0.2.20:5060", "192.0.2.21"]', "[]", 11, "route 'default' has no targets"),
-    "duplicate extension": ('number = "2002"', 'number = "2001"', 27, "extension 2001 is there twice"),
+    "duplicate extension": ('number = "2002"', 'number = "2001"', 27, "extension 2001 is listed twice"),
     "wildcard without a word for SDP": ("192.0.2.10:5060", "0.0.0.0:5060", 13, "advertised must say which IP"),
     "bad media address": ("ports =", 'address = "here"\nports =', 14, "address 'here' is not an IP address"),
     "strip what is not there": ("peer = ", "strip = -1\npeer = ", 10, "strip is -1: it must be at least 0"),
     "no time to ring": ("card_payment", "ring_s = 0\ncard_payment", 19, "ring_s is 0: it must be over 0"),
-    "peer without networks": ('["192.0.2.20/32"]', "[]", 6, "peer 'pbx' has no networks, so nothing is taken from it"),
+    "peer without networks": (
+        '["192.0.2.20/32"]',
+        "[]",
+        6,
+        "peer 'pbx' has no networks, so all its requests would be dropped",
+    ),
     "peer twice": (
         "[[route]]",
         '[[peer]]\nname = "pbx"\nnetworks = ["::/0"]\n[[route]]',
         9,
-        "peer 'pbx' is there twice",
+        "peer 'pbx' is listed twice",
     ),
     "service twice": (
         "[[service]]",
         '[[service]]\nname = "Revenues"\n[[service]]',
         19,
-        "service 'Revenues' is there twice",
+        "service 'Revenues' is listed twice",
     ),
     "a mailbox that is a nominated extension": (
         "[media]",
@@ -231,8 +236,11 @@ def test_tls_and_tcp_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ("requires_certificate = true\n", "requires_certificate needs tls_names: whose certificate shall peer 'pbx'"),
-        ('tls_names = ["*.example"]\n', "tls_names holds '*.example': SIP knows no wildcards"),
+        (
+            "requires_certificate = true\n",
+            "requires_certificate needs tls_names: the names in the certificate of peer 'pbx'",
+        ),
+        ('tls_names = ["*.example"]\n', "tls_names holds '*.example': SIP has no wildcards"),
     ],
 )
 def test_rules_of_tls_that_cannot_be(tmp_path: Path, more: str, says: str) -> None:
@@ -301,15 +309,19 @@ ALONE = {
     "an interface that cannot be": (
         '[media]\nkernel_interfaces = ["a name of sixteen"]\n',
         2,
-        "is no name of a network inter",
+        "is not the name of a network inter",
     ),
-    "an interface as ip link writes it": ('[media]\nkernel_interfaces = ["veth0@if2"]\n', 2, "'veth0@if2' is no name"),
+    "an interface as ip link writes it": (
+        '[media]\nkernel_interfaces = ["veth0@if2"]\n',
+        2,
+        "'veth0@if2' is not the name",
+    ),
     "an interface with one character too many": (
         '[media]\nkernel_interfaces = ["abcdefghijklmnop"]\n',
         2,
-        "is no name of",
+        "is not the name of",
     ),
-    "no interface": ('[media]\nkernel_interfaces = [""]\n', 2, "'' is no name of a network interface"),
+    "no interface": ('[media]\nkernel_interfaces = [""]\n', 2, "'' is not the name of a network interface"),
     "interfaces in no list": ('[media]\nkernel_interfaces = "eth0"\n', 2, "kernel_interfaces must be a list"),
     "no time for a pause": ("[pause]\nmax_s = 0\n", 2, "max_s is 0: it must be over 0"),
     "a number that is none": ("[pause]\nlook_back_s = nan\n", 2, "look_back_s must be a number, not nan"),

@@ -63,7 +63,7 @@ def test_blanks_are_left_out() -> None:
 
 
 def test_a_secret_that_is_none() -> None:
-    with pytest.raises(ValueError, match="no base32"):
+    with pytest.raises(ValueError, match="not base32"):
         code_of("1!", 1)
 
 
