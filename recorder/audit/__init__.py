@@ -1,1 +1,1 @@
-"""The audit log: written, read, noted on other machines, checked, and handed on."""
+"""The audit log: writing, reading, anchors on other machines, checks and export."""

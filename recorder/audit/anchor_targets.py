@@ -1,7 +1,7 @@
-"""Tells a head of the audit log to another machine: by syslog, by mail, or into a folder that lies elsewhere.
+"""Sends a head of the audit log to another machine: by syslog, by mail, or to a folder on a share.
 
-Each target blocks, and raises AnchorError with a sentence. What arrives holds `storage.heads.Head.to_line`, so that
-`recorder audit verify --anchors FILE` reads it back out of a syslog file, a mailbox or the folder itself.
+Each target blocks, and raises AnchorError with a sentence. What it sends contains `storage.heads.Head.to_line`, so
+`recorder audit verify --anchors FILE` can read it from a syslog file, a mailbox or the folder.
 """
 
 import contextlib
@@ -23,29 +23,29 @@ from storage.rows import time_to_json
 PRIORITY = 13 * 8 + 5
 """RFC 5424 section 6.2.1: facility 13, log audit; severity 5, notice."""
 _REFUSED_AFTER_S = 0.2
-"""A UDP port that is closed says so within that, if the machine says it at all."""
+"""How long to wait for a report that a UDP port is closed, seconds."""
 
 
 class AnchorError(Exception):
-    """A head could not be noted; a sentence that says where and why."""
+    """A head could not be anchored; the message says where and why."""
 
 
 class Target(Protocol):
-    """Somewhere that a head can be noted."""
+    """A place where heads are anchored."""
 
     @property
     def name(self) -> str:
-        """Return what the table of anchors and health call it."""
+        """Return the name for the table of anchors and health."""
 
     def send(self, head: Head, *, timeout_s: float) -> None:
-        """Note a head that has its number, time and node. AnchorError if that failed."""
+        """Anchor a head that has its number, time and node. Raises AnchorError."""
 
 
 def targets_of(options: AnchorOptions, *, site: str) -> list[Target]:
-    """Return the targets that are configured.
+    """Return the configured targets.
 
     Args:
-        options: A section that was checked.
+        options: A checked section.
         site: Name of the council, for the subject of mails.
     """
     found: list[Target] = []
@@ -60,7 +60,7 @@ def targets_of(options: AnchorOptions, *, site: str) -> list[Target]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Syslog:
-    """A syslog server. UDP tells nothing of what arrives; TCP and TLS tell that the connection stood to the end."""
+    """A syslog server. UDP gives no confirmation; with TCP and TLS a lost connection is noticed."""
 
     server: SyslogServer
     ca: str | None = None
@@ -90,7 +90,7 @@ class Syslog:
                 sender.recv(1)
 
     def _send_stream(self, frame: bytes, timeout_s: float) -> None:
-        """Send one frame, counted in octets (RFC 6587 section 3.4.1, RFC 5425 section 4.3)."""
+        """Send one frame with octet counting (RFC 6587 section 3.4.1, RFC 5425 section 4.3)."""
         server = self.server
         with socket.create_connection((server.host, server.port), timeout_s) as plain, self._secured(plain) as sender:
             sender.sendall(frame)
@@ -100,7 +100,7 @@ class Syslog:
             else:
                 sender.shutdown(socket.SHUT_WR)
                 with contextlib.suppress(TimeoutError):
-                    sender.recv(1)  # a server that does not take it resets the connection
+                    sender.recv(1)  # a server that refuses it resets the connection
 
     @contextlib.contextmanager
     def _secured(self, plain: socket.socket) -> Iterator[socket.socket]:
@@ -122,13 +122,13 @@ def syslog_message(head: Head) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
-    """A folder on a share that this machine can add to and not change. A file for each head; none is replaced."""
+    """A folder on a share where this machine can add files but not change them. One file for each head."""
 
     path: Path
     name: str = "folder"
 
     def send(self, head: Head, *, timeout_s: float) -> None:
-        """Write one file, read-only from its beginning; the folder is never made: a share may not be mounted."""
+        """Write one read-only file. The folder is never created, because the share may not be mounted."""
         assert head.at is not None
         assert head.number is not None
         path = self.path / f"audit-head-{head.node}-{head.number:012d}-{head.at:%Y%m%dT%H%M%S%fZ}.json"
@@ -151,7 +151,7 @@ class MailTarget:
     name: str = "mail"
 
     def send(self, head: Head, *, timeout_s: float) -> None:
-        """Send one mail; all of its addresses must be taken."""
+        """Send one mail, which must be accepted for all addresses."""
         options = self.options
         try:
             send_mail(options.smtp_server, self._message(head), options.mail_to, timeout_s=timeout_s)

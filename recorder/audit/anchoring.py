@@ -1,6 +1,6 @@
-"""Has the head of the audit log noted off this machine: at the start, each hour, at the end; what failed, again soon.
+"""Anchors the head of the audit log on other machines: at the start, regularly, and at the end; retries after failures.
 
-Runs on a thread of its own. Nothing waits for it: an anchor that fails is an alarm, never a refusal.
+It runs on a thread of its own, and nothing waits for it: a failure raises an alarm, but refuses nothing.
 """
 
 import logging
@@ -21,34 +21,34 @@ from storage.rows import time_to_json
 _log = logging.getLogger(__name__)
 
 NODE_CHARACTERS = 16
-"""Of the fingerprint of the node's key, which tell whose log a head is of."""
+"""Leading characters of the node key's fingerprint, which identify the log of a head."""
 RETRY_S = 60.0
-"""After a failure."""
+"""Delay after a failure, seconds."""
 TIMEOUT_S, LAST_TIMEOUT_S = 10.0, 2.0
 """How long each target may take; and while the daemon ends."""
 _LONGEST_NAP_S = 30.0
-"""A changed configuration is seen within that."""
+"""Longest wait until a changed configuration is noticed, seconds."""
 ALARM = "anchor_failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """How it stands with one target: the newest head that it was told, and why the last try failed, if it did."""
+    """The state of one target: the newest head sent to it, and why the last try failed, if it did."""
 
     good: Anchor | None = None
     problem: str = ""
 
 
 class Anchoring:
-    """Tells heads to targets.
+    """Sends heads to targets.
 
     Args:
         audit: The audit log.
-        node: Whose log: the first NODE_CHARACTERS of the fingerprint of the node's key.
-        targets: Returns the targets that are configured now.
-        every_s: Returns how long it is from one anchor to the next.
-        anchors: Where it is noted what was told; a database that is down is no reason not to tell.
-        alarm: Told ``anchor_failed`` for each try that failed.
+        node: The first NODE_CHARACTERS of the fingerprint of the node's key.
+        targets: Returns the configured targets.
+        every_s: Returns the time between anchors, seconds.
+        anchors: Stores what was sent; a database that does not answer does not prevent sending.
+        alarm: Called with ``anchor_failed`` for each failure.
         now: The wall clock.
         clock: Monotonic, seconds.
     """
@@ -77,12 +77,12 @@ class Anchoring:
         self._told: dict[str, Told] = {}
 
     def keep(self, stopping: threading.Event) -> None:
-        """Go on until told to stop, then note the last head."""
+        """Run until told to stop, then anchor the last head."""
         while True:
             try:
                 wait_s = self.run_due()
-            except Exception:  # noqa: BLE001 - a bug here must not end the anchors of a daemon that lives for months
-                _log.exception("heads of the audit log were not noted")
+            except Exception:  # noqa: BLE001 - a bug here must not end anchoring
+                _log.exception("Anchoring heads of the audit log failed; retrying")
                 self._alarm(ALARM)
                 wait_s = RETRY_S
             if stopping.wait(min(wait_s, _LONGEST_NAP_S)):
@@ -90,11 +90,11 @@ class Anchoring:
         self.run_due(timeout_s=LAST_TIMEOUT_S, is_last=True)
 
     def run_due(self, *, timeout_s: float = TIMEOUT_S, is_last: bool = False) -> float:
-        """Tell the head to each target that is due, or to all; returns seconds until the next one is.
+        """Send the head to each target that is due; returns seconds until the next one is.
 
         Args:
             timeout_s: How long each target may take.
-            is_last: All are due, but those that know the newest entry already.
+            is_last: All targets are due, except those that have the newest entry.
         """
         targets = self._targets()
         due = [one for one in targets if is_last or self._due_s.get(one.name, 0.0) <= self._clock()]
@@ -104,7 +104,7 @@ class Anchoring:
         return max(min(left, default=_LONGEST_NAP_S), 0.0)
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Return how each target stands, for health."""
+        """Return the state of each target, for health."""
         now = self._now()
         listed = []
         for target in self._targets():
@@ -145,7 +145,7 @@ class Anchoring:
             self._alarm(ALARM)
             self._due_s[target.name] = self._clock() + min(RETRY_S, self._every_s())
             if self._told.get(target.name, Told()).problem != problem:
-                _log.error("the head of the audit log was not noted: %s", problem)
+                _log.error("Anchoring the head of the audit log failed; retrying: %s", problem)
             self._told[target.name] = replace(self._told.get(target.name, Told()), problem=problem)
             if head is not None:
                 self._note(head, target, problem)
@@ -156,8 +156,8 @@ class Anchoring:
         anchor = Anchor(target=target.name, number=head.number, hash=head.hash, at=head.at, problem=problem)
         if not problem:
             self._told[target.name] = Told(good=anchor)
-            _log.info("head %d of the audit log was noted: %s", head.number, target.name)
+            _log.info("Head %d of the audit log anchored: %s", head.number, target.name)
         try:
             self._anchors.note(anchor)
         except (DatabaseError, OSError) as error:
-            _log.warning("it is not in the database that a head was noted: %s", error)
+            _log.warning("Storing an anchor in the database failed: %s", error)

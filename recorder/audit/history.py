@@ -1,8 +1,8 @@
-"""What people did with one recording, out of the audit log, as far as somebody may know it. Pure.
+"""The history of one recording from the audit log, as far as a person may know it. Pure.
 
-Whoever reads the audit log may know all of it. Whoever decides on requests sees who asked, was granted, listened and
-copied; a manager and everybody else sees what they did themselves, and what was decided of their own requests. The free
-texts are on the page of the audit log alone.
+People who read the audit log may know all of it. People who decide on requests see who asked, got a grant, listened and
+copied. Everybody else sees their own acts, and the decisions on their own requests. Free texts are shown only on the
+page of the audit log.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -17,10 +17,10 @@ from storage.audit_entry import AuditEntry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deed:
-    """One line of a history, or several like it in a row.
+    """One line of a history: an act, or several equal ones in a row.
 
     Attributes:
-        at: When, as the log has it.
+        at: When, as in the log.
         actor: Who.
         what: What they did.
         times: How often in a row.
@@ -33,18 +33,18 @@ class Deed:
 
 
 _HEARING = ("request.", f"{Act.PLAY}", f"{Act.EXPORT}")
-"""What whoever decides on requests sees of everybody."""
+"""Acts of everybody that people who decide on requests see."""
 _UNSEEN = frozenset({f"{Act.PLAY}.opened", f"{Act.EXPORT}.done"})
-"""What adds nothing to the entry before it."""
+"""Acts that add nothing to the entry before."""
 
 
 def history_of(person: Person, entries: Iterable[AuditEntry], own_requests: Collection[str] = ()) -> list[Deed]:
-    """Return what somebody may know of what was done, the newest first; the same thing in a row is one line.
+    """Return what a person may know of the history, newest first; equal acts in a row are one line.
 
     Args:
         person: Who looks.
         entries: On one recording and on requests for it, in any order.
-        own_requests: Those requests that are this person's.
+        own_requests: This person's requests.
     """
     deeds: list[Deed] = []
     for entry in sorted(entries, key=lambda one: one.number, reverse=True):
@@ -59,7 +59,7 @@ def history_of(person: Person, entries: Iterable[AuditEntry], own_requests: Coll
 
 
 def words_of(entry: AuditEntry) -> str:
-    """Return what an entry says that somebody did, without its free text."""
+    """Return an entry's act in words, without its free text."""
     say = _WORDS.get(entry.act)
     if say is not None:
         return say(entry.details)
@@ -95,14 +95,14 @@ def _played(details: Details) -> str:
         return "Listened to a span that is to be erased"
     if details.get("break_glass"):
         return "Listened without approval (break-glass)"
-    return "Listened to their part, by leave" if details.get("part") else "Listened, by leave"
+    return "Listened to their part, by access grant" if details.get("part") else "Listened, by access grant"
 
 
 def _served(details: Details) -> str:
     spans = details.get("spans")
     if not isinstance(spans, list) or not spans:
-        return "Was sent nothing of the sound"
-    return "Was sent the sound from " + ", ".join(
+        return "Was sent no audio"
+    return "Was sent the audio from " + ", ".join(
         f"{_position(span.get('from_s'))} to {_position(span.get('to_s'))}" for span in spans if isinstance(span, dict)
     )
 
@@ -124,7 +124,7 @@ _WORDS: Mapping[str, Callable[[Details], str]] = MappingProxyType(
         "request.ask": _asked,
         "request.granted": _granted,
         "request.declined": lambda details: f"Declined the request of {details.get('account', '')}",
-        "request.withdrawn": lambda _: "Took the request back",
+        "request.withdrawn": lambda _: "Withdrew the request",
         "recording.view": lambda _: "Looked at its details",
         "recording.play": _played,
         "recording.play.served": _served,

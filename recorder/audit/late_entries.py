@@ -1,7 +1,7 @@
-"""Entries of acts that do not wait for the audit log: pauses, resumes, refusals. What it cannot take is entered later.
+"""Audit entries of acts that do not wait for the log: pauses, resumes, refusals. They are queued while it fails.
 
-Such an entry waits in a file of its own, so that it outlives the daemon, and is entered with the time at which it
-happened as soon as the log can be written again. Acts that must not happen without their entry never come here.
+A queued entry is stored in its own file, so that it survives the daemon. It is written to the log, with the time of the
+act, as soon as the log works again. Acts that must not happen without their entry do not use this module.
 """
 
 import json
@@ -24,7 +24,7 @@ FOLDER, CONSOLE_FOLDER, SHELL_FOLDER = "late_entries", "late_console_entries", "
 """Of the files, in the home's folder of states: the daemon's, the console's, and those of commands."""
 FOLDERS = (FOLDER, CONSOLE_FOLDER, SHELL_FOLDER)
 RETRY_S = 3.0
-"""How long a log that failed is left in peace: each try may cost the time-out of its lock, and pauses wait for it."""
+"""How long a failed log is not tried, seconds: each try may take the time-out of its lock, and pauses wait for it."""
 _AT_ONCE, _AT_ONCE_BEFORE_ANOTHER = 100, 10
 """Entries that are caught up before others may be entered; and by an act that somebody waits for."""
 
@@ -34,16 +34,16 @@ Entry = dict[str, Any]
 
 
 class LateEntries:
-    """Enters what may be late, in the order in which it happened. Safe from any thread.
+    """Writes entries to the log, or queues them, in the order in which they happened. Safe from any thread.
 
     Args:
         audit: The audit log.
-        folder: Where entries wait; made when it is needed. What an earlier process left in it is entered too.
-        alarm: Told ``audit_unavailable`` for each entry that has to wait, ``audit_entry_in_memory`` for one that has no
-            file either: it is lost if the daemon ends before the log can be written.
+        folder: The queue; created when needed. Entries of an earlier process are written too.
+        alarm: Called with ``audit_unavailable`` for each queued entry, and with ``audit_entry_in_memory`` for one that
+            could not be stored either: it is lost if the daemon ends first.
         now: The wall clock, UTC.
         clock: Monotonic, seconds.
-        soon: Has done what nobody needs to wait for: that texts are settled. None: it is done at once.
+        soon: Runs work that nobody waits for, such as settling texts; None to do it at once.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class LateEntries:
 
     @property
     def waiting(self) -> int:
-        """Return how many entries wait for the log."""
+        """Return the number of queued entries."""
         return len(self._waiting)
 
     def enter(self, act: str, actor: str, subject: str, details: Mapping[str, Any], text: str | None = None) -> None:
-        """Enter an act; returns when it is durable, in the log or in its file. Never raises."""
+        """Write or queue an entry; returns when it is durable. Never raises."""
         entry = {"act": act, "actor": actor, "subject": subject, "details": dict(details), "text": text}
         with self._lock:
             self._catch_up(_AT_ONCE_BEFORE_ANOTHER)
@@ -82,7 +82,7 @@ class LateEntries:
                 self._put_aside({**entry, "at": time_to_json(self._now())})
 
     def catch_up(self) -> None:
-        """Enter what waits, oldest first, if it is time to try again. Never raises."""
+        """Write queued entries, oldest first, if it is time to try again. Never raises."""
         with self._lock:
             self._catch_up(_AT_ONCE)
 
@@ -99,8 +99,8 @@ class LateEntries:
                 at = entry.pop("at")
                 late = {**entry, "details": {**entry["details"], "late": True, "happened_at": at}}
             except (OSError, ValueError, KeyError, TypeError) as error:
-                _log.error("a late entry of the audit log cannot be read: %s: %s", self._path(name), error)
-                self._waiting.pop(name)  # it stays on disk for whoever looks into it
+                _log.error("Queued audit entry %s cannot be read, skipped: %s", self._path(name), error)
+                self._waiting.pop(name)  # its file stays for inspection
                 continue
             if not self._append(late):
                 return
@@ -111,11 +111,11 @@ class LateEntries:
             self._audit.append(**entry, settles=self._soon is None)
         except AuditUnavailableError as error:
             if self._failed_at is None:
-                _log.error("%s; what happens meanwhile is entered later", error)
+                _log.error("%s; entries are queued", error)
             self._failed_at = self._clock()
             return False
         if self._failed_at is not None:
-            _log.warning("the audit log can be written again")
+            _log.warning("The audit log can be written again")
         self._failed_at = None
         if self._soon is not None and entry.get("text") is not None:
             self._settle(self._soon)
@@ -124,7 +124,7 @@ class LateEntries:
     def _settle(self, soon: Callable[[Callable[[], None]], object]) -> None:
         try:
             soon(self._audit.settle)
-        except RuntimeError:  # the executor takes nothing more: the process is being ended
+        except RuntimeError:  # the executor is closed, because the process is ending
             self._audit.settle()
 
     def _path(self, name: str) -> Path:
@@ -137,13 +137,13 @@ class LateEntries:
             save_atomically(self._path(name), json.dumps(entry).encode())
         except (OSError, TypeError, ValueError) as error:
             self._alarm("audit_entry_in_memory")
-            _log.error("an entry of the audit log waits in memory only: %s", error)
+            _log.error("An audit entry is queued in memory only: %s", error)
             self._waiting[name] = entry
         else:
             self._waiting[name] = None
 
     def _next_name(self) -> str:
-        """Return a name that sorts behind those of all that waits, whatever the clock says now."""
+        """Return a name that sorts after all queued ones, whatever the clock says."""
         name = f"{int(self._now().timestamp() * 1e9):020d}-000000"
         last = max(filter(_NAME.fullmatch, self._waiting), default="")
         if name > last:
@@ -157,4 +157,4 @@ class LateEntries:
             if self._path(name).exists():
                 remove(self._path(name))
         except OSError as error:
-            _log.error("the file of an entry that was entered stays, and it is entered again: %s", error)
+            _log.error("Removing a queued audit entry failed; it will be written twice: %s", error)

@@ -1,6 +1,7 @@
-"""The audit log as a package that somebody else can check: entries as they are, anchors, a table, how to check it.
+"""Exports the audit log as a package that others can check: the entries unchanged, anchors, a table, a check script.
 
-A package is a new folder or a new zip file. Nothing is replaced, others cannot read it, and what failed is not left.
+A package is a new folder or a new zip file. Nothing is replaced, other users cannot read it, and a failed one is
+removed.
 """
 
 import csv
@@ -29,7 +30,7 @@ _COLUMNS = ("n", "at", "act", "actor", "subject", "details", "hash")
 
 Progress = Callable[[float, float], None]
 _Member = Callable[[str], AbstractContextManager[IO[bytes]]]
-"""Opens a new file of a package by its name."""
+"""Opens a new file of a package by name."""
 
 README = """\
 AUDIT LOG OF {site}
@@ -66,7 +67,7 @@ torn write: ask.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packaged:
-    """What was written."""
+    """The written package."""
 
     path: Path
     entries: int
@@ -75,7 +76,7 @@ class Packaged:
 
 
 class PackageExistsError(Exception):
-    """There is something of that name; a sentence."""
+    """The name exists already; the message is a sentence."""
 
 
 def write_package(
@@ -93,19 +94,19 @@ def write_package(
     """Write a package; constant memory.
 
     Args:
-        log: The audit log; what is written to it meanwhile is left out.
-        target: A name that is new: a zip file if it ends with ``.zip``, a folder otherwise.
-        heads: Heads that were noted elsewhere.
+        log: The audit log; entries written meanwhile are left out.
+        target: A new name: a zip file if it ends with ``.zip``, else a folder.
+        heads: Heads that were anchored.
         site: Name of the council.
-        node: Whose log.
+        node: The node of the log.
         by: Who exports it.
         at: When.
-        with_texts: Free texts too.
-        progress: Told steps done, and steps in all.
+        with_texts: Include free texts.
+        progress: Called with steps done and the total.
 
     Raises:
-        PackageExistsError: There is something of that name; it is untouched.
-        OSError, sqlite3.Error: The log or its texts cannot be read, or the disk refused; nothing is left.
+        PackageExistsError: The name exists already, and is unchanged.
+        OSError, sqlite3.Error: The log or its texts cannot be read, or the disk failed; nothing is left.
     """
     size = log.path.stat().st_size
     with _package(target) as member:
@@ -154,7 +155,7 @@ def _entries(log: AuditLog, size: int) -> Iterator[tuple[int, AuditEntry | str]]
 
 
 class _Encoded:
-    """Takes text for a file of bytes."""
+    """Encodes text for a binary file."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -165,7 +166,7 @@ class _Encoded:
 
 
 def _write_table(log: AuditLog, size: int, file: IO[bytes], *, with_texts: bool) -> tuple[int, str, int]:
-    """Write the table; return how many entries it has, the hash of the last, and how many free texts there are."""
+    """Write the table; returns the number of entries, the hash of the last, and the number of free texts."""
     count, head, texts = 0, "", 0
     with log.texts.reading() as read:
         writer = csv.writer(_Encoded(file), lineterminator="\n")
@@ -198,7 +199,7 @@ def _write_texts(log: AuditLog, size: int, file: IO[bytes]) -> None:
 
 @contextmanager
 def _package(target: Path) -> Iterator[_Member]:
-    """Give a function that opens a new file of a new package; what failed is removed."""
+    """Yield a function that opens a new file of a new package; a failed package is removed."""
     if target.suffix.lower() == ".zip":
         with _zip_file(target) as member:
             yield member
@@ -212,7 +213,7 @@ def _folder(target: Path) -> Iterator[_Member]:
     try:
         target.mkdir(mode=0o700)
     except FileExistsError as error:
-        raise PackageExistsError(f"{target} is there already; give a name that is new") from error
+        raise PackageExistsError(f"{target} exists already; give a new name") from error
 
     @contextmanager
     def member(name: str) -> Iterator[IO[bytes]]:
@@ -234,7 +235,7 @@ def _zip_file(target: Path) -> Iterator[_Member]:
     try:
         descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except FileExistsError as error:
-        raise PackageExistsError(f"{target} is there already; give a name that is new") from error
+        raise PackageExistsError(f"{target} exists already; give a new name") from error
     try:
         with os.fdopen(descriptor, "w+b") as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:

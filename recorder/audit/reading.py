@@ -1,4 +1,4 @@
-"""Reading the audit log: what is asked of it, whether it is what was written, and when that was last looked at."""
+"""Searches the audit log, formats entries and verification results, and stores the last verification."""
 
 import json
 from collections.abc import Iterator
@@ -21,19 +21,19 @@ from storage.keys import NodeKeys
 from storage.rows import time_from_json, time_to_json
 
 VERIFIED = "audit_verified.json"
-"""In the home's folder of states: what the last verification found."""
+"""In the home's folder of states: the last verification."""
 EXPORT = "audit.export"
-"""Act of the audit log: somebody took a copy of it."""
+"""Act of the audit log: a copy of it was made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditQuery:
-    """What entries are asked for; None asks for all.
+    """A search for entries; None matches all.
 
     Attributes:
         act: One act, ``call.pause``, or all of a noun, ``call``.
         actor: Who did it.
-        subject: What it was done to, or the beginning of that.
+        subject: The beginning of the subject.
         start: From this moment on.
         end: Before this moment.
     """
@@ -45,7 +45,7 @@ class AuditQuery:
     end: datetime | None = None
 
     def fits(self, entry: AuditEntry) -> bool:
-        """Tell whether an entry is asked for."""
+        """Tell whether an entry matches."""
         if self.act is not None and entry.act != self.act and not entry.act.startswith(f"{self.act}."):
             return False
         if self.actor is not None and entry.actor != self.actor:
@@ -59,7 +59,7 @@ class AuditQuery:
         return (self.start is None or at >= self.start) and (self.end is None or at < self.end)
 
     def describe(self, *, with_texts: bool) -> dict[str, Any]:
-        """Return what the audit log keeps for ever of who looked at it: nothing that was typed freely."""
+        """Return what the audit log keeps permanently of a search in it: nothing that was typed."""
         return {
             "act": self.act if self.act is None or self.act.replace(".", "").replace("_", "").isalnum() else "other",
             "from": time_to_json(self.start),
@@ -70,23 +70,23 @@ class AuditQuery:
 
     @property
     def typed(self) -> str:
-        """Return what was typed freely, as free text of the entry, which may expire."""
+        """Return what was typed, as free text of the entry, which may expire."""
         return "; ".join(f"{name}: {getattr(self, name)}" for name in ("actor", "subject") if getattr(self, name))
 
 
 def entries_found(
     log: AuditLog, query: AuditQuery, *, before: int | None = None, look_at: int | None = None
 ) -> Iterator[AuditEntry]:
-    """Yield what is asked for, newest first.
+    """Yield matching entries, newest first.
 
     Args:
         log: The audit log.
-        query: What is asked for.
+        query: The search.
         before: Only entries with a lower number.
-        look_at: How many entries to look at at most; None looks at all.
+        look_at: Most entries to look at; None for all.
 
     Raises:
-        AuditUnavailableError: The log cannot be read, or a line is no entry; what came before it stands.
+        AuditUnavailableError: The log cannot be read, or a line is not an entry; entries yielded before are valid.
     """
     looked_at = 0
     for entry in newest_first(log.path):
@@ -100,23 +100,23 @@ def entries_found(
 
 
 def entry_to_json(entry: AuditEntry, log: AuditLog, *, with_text: bool) -> dict[str, Any]:
-    """Return an entry as the file has it; ``text`` stays the hash, ``free_text`` is what was said."""
+    """Return an entry as in the file; ``text`` stays the hash, ``free_text`` is the text."""
     fields = entry.to_json()
     return {**fields, "free_text": log.text(entry)} if with_text else fields
 
 
 def own_heads(heads: list[Head], home: Home) -> tuple[list[Head], int]:
-    """Return those heads that may be of this home's log, and how many are of others."""
+    """Return the heads that may be of this home's log, and the number of others."""
     try:
         node = NodeKeys.load(home.root).fingerprint[:NODE_CHARACTERS]
     except StorageError:
-        return heads, 0  # a copy of the log alone: whoever gives heads knows of which
+        return heads, 0  # a copy of the log without keys: the caller knows the node
     own = [head for head in heads if head.node in ("", node)]
     return own, len(heads) - len(own)
 
 
 def noted_heads(anchors: Anchors) -> list[Head]:
-    """Return the heads that our own database says were noted elsewhere, one of each entry.
+    """Return the heads that the database lists as anchored, each once.
 
     Raises:
         DatabaseError, OSError: The database cannot be used.
@@ -126,7 +126,7 @@ def noted_heads(anchors: Anchors) -> list[Head]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What the last verification found."""
+    """The result of the last verification."""
 
     at: datetime
     entries: int
@@ -136,14 +136,14 @@ class Verified:
 
 
 def problems_of(state: AuditState) -> list[str]:
-    """Return what is wrong, a log without any entry included: a recorder's first act is in it."""
+    """Return what is wrong; that includes a log without entries, because it begins with a recorder's first act."""
     if state.entries == 0 and not state.problems:
-        return ["there is no entry at all: the log is missing, or was emptied"]
+        return ["there are no entries: the log is missing, or was emptied"]
     return state.problems
 
 
 def state_to_json(state: AuditState) -> dict[str, Any]:
-    """Return what a verification found."""
+    """Return the result of a verification as JSON values."""
     return {
         "ok": not problems_of(state),
         "entries": state.entries,
@@ -167,7 +167,7 @@ def _bad_to_json(bad: BadEntry | None) -> dict[str, Any] | None:
 
 
 def note_verified(folder: Path, state: AuditState, at: datetime) -> None:
-    """Store what a verification found, for the console's page.
+    """Store the result of a verification, for the console's page.
 
     Raises:
         OSError: It cannot be stored.
@@ -184,7 +184,7 @@ def note_verified(folder: Path, state: AuditState, at: datetime) -> None:
 
 
 def last_verified(folder: Path) -> Verified | None:
-    """Return what the last verification found; None: nobody has looked, or it cannot be read."""
+    """Return the result of the last verification; None if there is none, or it cannot be read."""
     try:
         found = json.loads((folder / VERIFIED).read_bytes())
         at = time_from_json(found.pop("at"))

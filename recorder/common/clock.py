@@ -1,4 +1,4 @@
-"""The wall clock, in one place. Intervals are measured with the monotonic clock instead."""
+"""The wall clock and the boot clock. Intervals are measured with the monotonic clock instead."""
 
 import functools
 import time
@@ -15,21 +15,21 @@ def utc_now() -> datetime:
 
 @functools.cache
 def boot_id() -> str:
-    """Return an id of the machine's start.
+    """Return the id of the machine's boot.
 
     Raises:
-        OSError: It cannot be known.
+        OSError: Unknown.
     """
     return _BOOT_ID.read_text().strip()
 
 
 def since_boot_s() -> float:
-    """Return the seconds since the machine's start, the same for every process; nobody sets them."""
+    """Return the seconds since the machine's boot, the same for every process; nobody can set them."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def since_boot() -> tuple[str, float] | None:
-    """Return an id of the machine's start and the seconds since then; None: it cannot be known."""
+    """Return the id of the machine's boot and the seconds since then; None if unknown."""
     try:
         return boot_id(), since_boot_s()
     except OSError:

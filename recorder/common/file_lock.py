@@ -12,7 +12,7 @@ from storage.group_modes import open_file
 
 @contextlib.contextmanager
 def locked(path: Path, *, wait: bool) -> Iterator[bool]:
-    """Hold the lock of a file; the file and its folder are made if they are missing.
+    """Hold the lock of a file; file and folder are created if they are missing.
 
     Args:
         path: The file.
@@ -22,7 +22,7 @@ def locked(path: Path, *, wait: bool) -> Iterator[bool]:
         True; False if another process or thread holds the lock and ``wait`` is false.
 
     Raises:
-        OSError: The file cannot be made or opened.
+        OSError: The file cannot be created or opened.
     """
     make_folder(path.parent)
     descriptor = open_file(path, os.O_RDWR)

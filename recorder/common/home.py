@@ -1,4 +1,4 @@
-"""Where things lie in a recorder's home folder."""
+"""Paths in a recorder's home folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from storage.group_modes import COMMON
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Paths below one folder; nothing is created here."""
+    """Paths in one home; nothing is created here."""
 
     root: Path
 
@@ -29,7 +29,7 @@ class Home:
 
     @property
     def pins(self) -> Path:
-        """PINs of managers, hashed: what the daemon reads of people."""
+        """Hashed PINs of managers, for the daemon, which reads nothing else of accounts."""
         return self.root / "pins.json"
 
     @property
@@ -39,9 +39,10 @@ class Home:
 
     @property
     def common(self) -> Path:
-        """The folder of index and socket where daemon and console run as two users; else it is not there.
+        """The folder of index and socket if daemon and console run as two users; else it does not exist.
 
-        The accounts' user alone makes files in the home itself: a journal beside the file of people changes it.
+        Only the accounts' user may create files in the home itself, because a journal beside the file of people changes
+        it.
         """
         return self.root / COMMON
 
@@ -57,12 +58,12 @@ class Home:
 
     @property
     def notices(self) -> Path:
-        """Notices by hash, and which version is in use."""
+        """Notices by hash, and the version in use."""
         return self.root / "notices"
 
     @property
     def state(self) -> Path:
-        """What must outlive a process but is no record: pauses, sign-ons, the daemon's lock."""
+        """State that must survive a process but is no record: pauses, sign-ons, the home lock."""
         return self.root / "state"
 
     @property
@@ -77,7 +78,7 @@ class Home:
 
     @property
     def erasing_lock(self) -> Path:
-        """Held by whoever carries out orders to erase."""
+        """Held by a process that carries out orders to erase."""
         return self.state / "erasing.lock"
 
     @property

@@ -1,10 +1,9 @@
-"""The log of daemon and console: where it goes, and the last defence against numbers and digits in it.
+"""Logging of daemon and console, with masking as the last defence against numbers and digits.
 
-The first defence is that nothing puts them there: messages name calls by their ids. But an exception may quote what it
-choked on, and a library may print what it was given. So whatever leaves by a log handler, tracebacks included, is read
-once more here, and every run of five digits or more becomes ``[11 digits]``. Left alone are recording ids (they hold
-the extension, on purpose), times, and addresses with their ports. A count of five digits is masked as well: rather that
-than a rule which a number can slip through.
+The first defence is that messages name calls by their ids. But an exception may quote its input, and a library may
+print its arguments. So every record, tracebacks included, is masked here: each run of five digits or more becomes ``[11
+digits]``. Recording ids (which contain the extension), times, and addresses with ports are not masked. Counts of five
+digits are masked too; a rule with more exceptions could miss a number.
 """
 
 import logging
@@ -14,7 +13,7 @@ import threading
 from types import TracebackType
 
 MASKED_FROM = 5
-"""Digits in a row that are masked; extensions and durations mostly have fewer, telephone numbers and cards more."""
+"""Shortest run of digits that is masked. Extensions and durations mostly have fewer, phone numbers and cards more."""
 
 _FORM = "%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"
 _KEPT = (
@@ -26,14 +25,14 @@ _KEPT = (
 _DIGITS = rf"\+?\d(?:[ \-()]{{0,2}}\d){{{MASKED_FROM - 1},}}"
 _PATTERN = re.compile("|".join([f"(?:{kept})" for kept in _KEPT]) + f"|(?P<digits>{_DIGITS})")
 _QUIET = ("httpx", "httpcore", "asyncio", "multipart", "python_multipart", "sqlalchemy.engine")
-"""Libraries that tell at INFO or DEBUG what they were given: addresses with their queries, statements, bodies."""
+"""Libraries that log their input at INFO or DEBUG: addresses with queries, statements, bodies."""
 
 
 def without_digits(text: str) -> str:
-    """Return a text with every run of digits that could be a number or a card replaced by its length.
+    """Return a text with every run of digits that could be a phone or card number replaced by its length.
 
-    Blanks, hyphens and brackets between digits do not break a run. Single digits cannot be known from others: that
-    they are in no message is the business of whoever writes it.
+    Spaces, hyphens and brackets between digits do not end a run. Single digits cannot be recognised: the code that
+    writes a message must keep them out.
     """
     return _PATTERN.sub(_replaced, text)
 
@@ -47,7 +46,7 @@ class MaskingFormatter(logging.Formatter):
     """Formats as usual, then masks the whole record: message, traceback and stack."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        """Return the line with its message masked; time and thread are ours."""
+        """Return the line with its message masked; time and thread name are safe."""
         record.message = without_digits(record.message)
         return super().formatMessage(record)
 
@@ -55,7 +54,7 @@ class MaskingFormatter(logging.Formatter):
         self,
         ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
     ) -> str:
-        """Return the traceback, masked: the message of an exception may quote what it choked on."""
+        """Return the traceback, masked, because an exception's message may quote its input."""
         return without_digits(super().formatException(ei))
 
     def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
@@ -63,7 +62,7 @@ class MaskingFormatter(logging.Formatter):
         return without_digits(super().formatStack(stack_info))
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record; a traceback that another handler has formatted and kept is not used."""
+        """Return the record; a traceback cached by another handler is not used."""
         kept, record.exc_text = record.exc_text, None
         try:
             return super().format(record)
@@ -72,7 +71,7 @@ class MaskingFormatter(logging.Formatter):
 
 
 def log_to_stderr(*, is_verbose: bool = False) -> None:
-    """Send every log of this process to standard error, masked, uncaught exceptions too.
+    """Send every log of this process to standard error, masked, with uncaught exceptions.
 
     Args:
         is_verbose: Log signalling: start lines of SIP, never bodies.

@@ -1,6 +1,6 @@
-"""Answers of our HTTP interfaces to what goes wrong: problem documents (RFC 9457).
+"""Turns errors into HTTP responses with problem documents (RFC 9457).
 
-Used by the console and by the daemon's socket. Nothing of the inside (a traceback, a path, what was sent) goes out.
+Used by the console and the daemon's socket. Nothing internal is sent: no traceback, no path, no input.
 """
 
 import logging
@@ -22,14 +22,14 @@ _MAX_COMPLAINTS = 5
 
 
 def response(problem: ProblemError) -> JSONResponse:
-    """Return the HTTP answer of a problem."""
+    """Return the HTTP response of a problem."""
     return JSONResponse(
         problem.document(), status_code=problem.status, media_type=MEDIA_TYPE, headers=problem.headers or None
     )
 
 
 def from_validation(error: RequestValidationError) -> ProblemError:
-    """Turn what FastAPI found wrong into one sentence; values that were sent are not repeated."""
+    """Turn FastAPI's findings into one sentence, without the values that were sent."""
     complaints = [f"{'.'.join(str(part) for part in e['loc'][1:]) or 'body'}: {e['msg']}" for e in error.errors()]
     return ProblemError(422, "; ".join(complaints[:_MAX_COMPLAINTS]) + ".")
 
@@ -40,17 +40,17 @@ def from_http(error: HTTPException) -> ProblemError:
 
 
 def bug(request: Request, error: Exception) -> ProblemError:
-    """Log a bug once, without query string, and return what the caller may know of it."""
-    logger.error("failed: %s %s", request.method, request.scope["path"], exc_info=error)
-    return ProblemError(500, "The recorder failed to answer this; its log says why.")
+    """Log an internal error once, without query string, and return what the client may know."""
+    logger.error("Internal error: %s %s", request.method, request.scope["path"], exc_info=error)
+    return ProblemError(500, "The recorder failed with an internal error; see its log.")
 
 
 def install(app: FastAPI, respond: Callable[[Request, ProblemError], Response] | None = None) -> None:
-    """Make every error of an application a problem.
+    """Turn every error of an application into a problem.
 
     Args:
         app: The application.
-        respond: Turns a problem into an answer; by default its document.
+        respond: Turns a problem into a response; by default its document.
     """
 
     def answer(request: Request, problem: ProblemError) -> Response:

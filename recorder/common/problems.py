@@ -1,6 +1,6 @@
-"""What goes wrong with an act, as a problem document (RFC 9457); commands and HTTP interfaces say the same sentence.
+"""Errors of acts as problem documents (RFC 9457); commands and HTTP interfaces show the same sentence.
 
-How a problem becomes an HTTP answer is `recorder.common.problem_answers`: commands need no web framework.
+`recorder.common.problem_answers` makes HTTP responses of them, so that commands need no web framework.
 """
 
 from http import HTTPStatus
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class ProblemError(Exception):
-    """An answer that is an error; raise it anywhere below a route.
+    """An error for the user; raise it anywhere below a route.
 
     Args:
         status: HTTP status, in [400, 599].

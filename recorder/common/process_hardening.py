@@ -1,9 +1,8 @@
-"""What a process does to itself before it hears a voice: freed memory is wiped, no core files, enough descriptors.
+"""Hardens a process before it handles audio: wiped heap, no core files, locked memory, enough descriptors.
 
-Python's objects cannot be wiped where they lie: text and ``bytes`` never change. What can be done is done one floor
-below: Python is told to take all its memory from the C library, and that one to overwrite whatever is given back to it.
-So a digit in a SIP message, a decoded copy or a key is gone from memory when the last reference to it is. Both are
-settings of the environment that are read once, when a process starts.
+Python's ``str`` and ``bytes`` objects cannot be wiped in place. Instead Python is set to allocate from the C library
+only, and the C library to overwrite freed memory. So a digit in a SIP message, a decoded copy or a key is gone from
+memory after its last reference. Both are environment settings that are read when a process starts.
 """
 
 import ctypes
@@ -19,27 +18,29 @@ from pathlib import Path
 _PR_GET_DUMPABLE, _PR_SET_DUMPABLE = 3, 4
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 DESCRIPTORS_PER_CALL = 5
-"""Two legs of an RTP and an RTCP socket each, and the container."""
+"""Two legs with an RTP and an RTCP socket each, and the container."""
 DESCRIPTORS_BESIDE = 200
 """SIP, index, audit, API clients, logs."""
 
 
 class LimitError(Exception):
-    """A limit of the system is too low for the configuration; the sentence says which, and what to do."""
+    """A system limit is too low for the configuration; the sentence says which, and what to do."""
 
 
 TURN_S = 0.0005
 COLLECT_EVERY_S = 10.0
-"""How long a digit may lie in objects that nothing refers to any more but themselves."""
+"""How long a digit may stay in objects that only refer to each other, seconds."""
 _NEVER = 1 << 30
 _TUNABLES = "glibc.malloc.perturb=255:glibc.malloc.tcache_count=0:glibc.malloc.hugetlb=1"
-"""Overwrite what is freed with 0xFF, keep no cache of freed pieces that this passes by, and ask for huge pages: what
-belongs to a call is looked at once a second, and to find its pages had become dearer than to use them (ADR 30; glibc
-manual, Memory Allocation Tunables)."""
+"""Overwrite freed memory with 0xFF, keep no thread cache of freed pieces, and use huge pages.
+
+Huge pages matter because every call's memory is read once a second, and page look-ups cost more than the work itself
+(ADR 30; glibc manual, Memory Allocation Tunables).
+"""
 
 
 def wiping_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment in which a new process of ours wipes the memory that it frees."""
+    """Return an environment in which a new process wipes freed memory."""
     tunables = [part for part in environment.get("GLIBC_TUNABLES", "").split(":") if part]
     ours = _TUNABLES.split(":")
     names = {part.partition("=")[0] for part in ours}
@@ -48,14 +49,14 @@ def wiping_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_freed_memory_wiped() -> bool:
-    """Tell whether this process was started so that it wipes the memory that it frees (with glibc; see above)."""
+    """Tell whether this process was started so that it wipes freed memory (with glibc; see above)."""
     return dict(os.environ) == wiping_environment(os.environ)
 
 
 def wipe_freed_memory() -> None:
-    """Start this program again, in this process, with freed memory wiped; return if it is already.
+    """Restart this program in the same process with wiping of freed memory; return if it is on already.
 
-    Called before anything is opened: descriptors that must not outlive it would be lost.
+    Call it before anything is opened, because open descriptors would be lost.
     """
     if not is_freed_memory_wiped():
         sys.stdout.flush()
@@ -64,40 +65,40 @@ def wipe_freed_memory() -> None:
 
 
 def take_short_turns() -> None:
-    """Let a thread that waits for the interpreter have it after half a millisecond, and not after Python's five.
+    """Give the interpreter to waiting threads after half a millisecond instead of Python's five.
 
-    A pause goes through five threads before it is answered, and each may meet one that is sealing or parsing.
+    A pause passes through five threads, and each may wait for one that encrypts or parses.
     """
     sys.setswitchinterval(TURN_S)
 
 
 def put_off_collecting() -> None:
-    """Let Python look for garbage only once `collect_regularly` is called: what is loaded at a start is none.
+    """Disable garbage collection until `collect_regularly` is called: objects loaded at a start are no garbage.
 
-    Looking at it again and again, as it grows, is an eighth of the CPU of a start.
+    This saves an eighth of the CPU time of a start.
     """
     gc.disable()
 
 
 def collect_regularly(every_s: float = COLLECT_EVERY_S) -> None:
-    """Have objects that refer to one another in a ring freed, and so wiped, within ``every_s`` and some milliseconds.
+    """Free objects in reference cycles, and so wipe them, within ``every_s`` and some milliseconds.
 
-    Python frees them only now and then: the request of a closed connection, what a traceback held. What has been
-    loaded by now is left out for good, which makes each look short; so call it before the first call comes in.
+    Python frees them only now and then: the request of a closed connection, the objects of a traceback. Objects that
+    exist now are excluded permanently, which keeps each run short, so call it before the first call comes in.
 
-    Python's own whole looks are off: nothing else runs during one, and with a thousand calls to look at each takes
-    half a second and more.
+    Python's own full collections are off: nothing else runs during one, and with a thousand calls it takes over half a
+    second.
     """
-    gc.freeze()  # without a look first, which takes a tenth of a second and finds next to nothing
+    gc.freeze()  # without collecting first: that takes 0.1 s and finds almost nothing
     gc.enable()
     gc.set_threshold(*gc.get_threshold()[:2], _NEVER)
     threading.Thread(target=_collect, args=(every_s,), name="collector", daemon=True).start()
 
 
 def leave_out_what_is_there() -> None:
-    """Leave out of all later looks what has been made by now, for good: for a process that is about to take calls.
+    """Exclude the objects that exist now from all later collections: call it before the first call is taken.
 
-    What is made at the start stays until the end, and is half of what an idle daemon would have looked at each time.
+    Objects made at the start live to the end, and are half of what an idle daemon's collections would examine.
     """
     gc.collect()
     gc.freeze()
@@ -110,26 +111,26 @@ def _collect(every_s: float) -> None:
 
 
 def forbid_dumps() -> None:
-    """Leave no core file and let nobody attach: audio that a pause will erase is in this memory."""
+    """Forbid core files and debuggers, because the memory holds audio that a pause will erase."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def is_dumpable() -> bool:
-    """Tell whether the kernel would write this process's memory to a core file, or let its own user read it."""
+    """Tell whether the kernel would write this process's memory to a core file, or let its user read it."""
     return bool(ctypes.CDLL(None, use_errno=True).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0))
 
 
 def descriptors_needed(calls: int, connections: int = 0) -> int:
-    """Return how many descriptors the daemon may have open with so many calls and TCP or TLS connections."""
+    """Return how many descriptors the daemon needs for this many calls and TCP or TLS connections."""
     return calls * DESCRIPTORS_PER_CALL + connections + DESCRIPTORS_BESIDE
 
 
 def raise_descriptors(calls: int, connections: int = 0) -> int:
-    """Raise the soft limit of descriptors as far as it goes; return it.
+    """Raise the soft limit of descriptors to the hard limit; return it.
 
     Raises:
-        LimitError: So many calls cannot fit.
+        LimitError: It is too low for this many calls.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
@@ -144,10 +145,10 @@ def raise_descriptors(calls: int, connections: int = 0) -> int:
 
 
 def lock_memory() -> bool:
-    """Keep all of this process's memory out of swap, as its pages come into use; tell whether that is so.
+    """Lock all memory of this process as its pages come into use; tell whether that worked.
 
-    Only without a limit on locked memory: with one, the first allocation beyond it would fail. The rings of audio are
-    locked by the media core in any case.
+    Only without a limit on locked memory, because with one the first allocation beyond it would fail. The media core
+    locks its ring buffers in any case.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     if hard != resource.RLIM_INFINITY and not _may_lock_all():
@@ -161,22 +162,22 @@ _RING_MARGIN_S, _RING_STEP_TICKS, _TICKS_PER_S = 5.1, 2048, 8000
 test compares."""
 _CAP_IPC_LOCK = 14
 _HUGE_PAGE = 2 << 20
-"""Rings of some length lie together in one, which is locked as a whole (ADR 27)."""
+"""Ring buffers share huge pages, which are locked as a whole (ADR 27)."""
 
 
 def locked_bytes_per_call(look_back_s: float) -> int:
-    """Return the memory that the rings of one call lock at most: a byte a tick of two channels."""
+    """Return the most memory that the ring buffers of one call lock: a byte per tick of two channels."""
     least = round((look_back_s + _RING_MARGIN_S) * _TICKS_PER_S)
     return 2 * -(-least // _RING_STEP_TICKS) * _RING_STEP_TICKS
 
 
 def locked_bytes(calls: int, look_back_s: float, *, threads: int = 1) -> int:
-    """Return what so many calls lock at most: a grown ring's former place stays locked until its neighbours go too."""
+    """Return the most memory that this many calls lock. A grown ring's old memory stays locked with its page."""
     return 2 * (calls + threads) * locked_bytes_per_call(look_back_s) + _HUGE_PAGE
 
 
 def can_lock(calls: int, look_back_s: float, *, threads: int = 1) -> bool:
-    """Tell whether the audio of so many calls can be kept out of swap; raises the soft limit as far as it goes."""
+    """Tell whether the audio of this many calls can be locked; raises the soft limit to the hard limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
     if hard == resource.RLIM_INFINITY or hard >= locked_bytes(calls, look_back_s, threads=threads):
@@ -185,7 +186,7 @@ def can_lock(calls: int, look_back_s: float, *, threads: int = 1) -> bool:
 
 
 def _may_lock_all() -> bool:
-    """Tell whether no limit binds us: in a rootless container we hold the capability, and it is worth nothing."""
+    """Tell whether no limit applies: in a rootless container the capability exists but has no effect."""
     if Path("/proc/self/uid_map").read_text().split() != ["0", "0", str((1 << 32) - 1)]:
         return False
     status = Path("/proc/self/status").read_text()

@@ -1,9 +1,8 @@
-"""A thread of our own for work that may block on a disk, with its results as futures.
+"""One thread that does work in order, for work that may block on a disk; results are futures.
 
-The call thread never waits for a disk. It hands the work to one of these: *act-writer* writes pauses and audit
-entries, which somebody is waiting for; *opening* makes containers, before the ring of a new call is full; *filing*
-closes them and writes the index, which may take its time; *orders* places orders to erase, in a database that may be
-far away.
+The call thread never waits for a disk. It hands work to one of these threads: *act-writer* writes pauses and audit
+entries that somebody waits for; *opening* makes containers before the ring buffer of a new call is full; *filing*
+closes them and writes the index; *orders* stores orders to erase in a database that may be remote.
 """
 
 import logging
@@ -25,13 +24,13 @@ class SerialExecutor:
         self.failures = 0
 
     def submit(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> "Future[_T]":
-        """Queue work; a failure is logged once and is the future's exception."""
+        """Queue work; a failure is logged once and becomes the future's exception."""
         future = self._pool.submit(work, *args, **kwargs)
         future.add_done_callback(self._report)
         return future
 
     def close(self) -> None:
-        """Do what is queued, then end the thread."""
+        """Finish the queued work, then end the thread."""
         self._pool.shutdown(wait=True)
 
     def _report(self, future: "Future[_T]") -> None:
@@ -42,14 +41,14 @@ class SerialExecutor:
 
 
 def after(first: "Future[None]", start: "Callable[[], Future[None]]") -> "Future[None]":
-    """Start something when a future is done, whatever became of it; return a future of what was started."""
+    """Start something when a future is done, with or without success; return a future of it."""
     done: Future[None] = Future()
     first.add_done_callback(lambda _: start().add_done_callback(lambda ended: _pass_on(ended, done)))
     return done
 
 
 def after_all(first: "Future[None]", *others: "Future[None]") -> "Future[None]":
-    """Return a future that is done when all of several are; with the first failure, in their order, if there is one."""
+    """Return a future that is done when all of several are; with the first failure, in their order, if any."""
     if not others:
         return first
     done: Future[None] = Future()

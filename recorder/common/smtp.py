@@ -1,4 +1,4 @@
-"""Sends a mail: by STARTTLS or TLS with a certificate that is looked at, by default. Blocks; one connection a mail."""
+"""Sends mail, by default over STARTTLS or TLS with a verified certificate. Blocks; one connection per mail."""
 
 import contextlib
 import smtplib
@@ -12,15 +12,15 @@ from storage.errors import KeyProblemError
 from storage.key_files import read_secret
 
 _PERMANENT = range(500, 600)
-"""RFC 5321 section 4.2.1: the same mail must not be tried again as it is."""
+"""Permanent failures (RFC 5321 section 4.2.1): the same mail must not be tried again unchanged."""
 
 
 class MailError(Exception):
-    """A mail was not taken; a sentence.
+    """A mail was not accepted; a sentence.
 
     Args:
         sentence: Where and why.
-        is_refused: The server will not take this mail, however often it is tried: no such mailbox.
+        is_refused: The server will never accept this mail: no such mailbox.
     """
 
     def __init__(self, sentence: str, *, is_refused: bool = False) -> None:
@@ -29,16 +29,16 @@ class MailError(Exception):
 
 
 def send_mail(server: SmtpServer, message: EmailMessage, to: Sequence[str], *, timeout_s: float) -> None:
-    """Send one mail; all of its addresses must be taken.
+    """Send one mail, which must be accepted for all addresses.
 
     Args:
-        server: Who takes it.
-        message: The mail, whole.
+        server: The mail server.
+        message: The complete mail.
         to: Addresses.
         timeout_s: How long each step may take.
 
     Raises:
-        MailError: It was not taken.
+        MailError: It was not accepted.
     """
     where = f"mail by {server.host}:{server.port}"
     try:
@@ -59,17 +59,17 @@ def send_mail(server: SmtpServer, message: EmailMessage, to: Sequence[str], *, t
 
 
 def words(error: Exception) -> str:
-    """Return what an error of a connection says, for a sentence."""
+    """Return the reason of a connection error, for a sentence."""
     if isinstance(error, smtplib.SMTPResponseException):
         said = error.smtp_error
         return f"{error.smtp_code} {said.decode(errors='replace') if isinstance(said, bytes) else said}"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not good: {error.verify_message}"
+        return f"its certificate is not valid: {error.verify_message}"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def printable(text: str) -> str:
-    """Return a text without what could end a header and begin another."""
+    """Return a text without characters that could end a header and begin another."""
     return "".join(c for c in text if c.isprintable())
 
 

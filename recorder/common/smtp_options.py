@@ -1,4 +1,4 @@
-"""Which mail server takes what the recorder sends, and what can be an address. Pure."""
+"""Settings of a mail server, and the syntax of mail addresses. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ MOST_ADDRESS_CHARACTERS = 254
 
 
 class SmtpSecurity(StrEnum):
-    """How a mail server is spoken to."""
+    """How the connection to a mail server is secured."""
 
     STARTTLS = "starttls"
     TLS = "tls"
@@ -24,14 +24,14 @@ class SmtpSecurity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpServer:
-    """A mail server that takes what the recorder sends.
+    """A mail server.
 
     Attributes:
-        host: Its name or IP.
+        host: Its name or IP address.
         port: Its port, in [1, 65535].
-        security: How it is spoken to; its certificate is always looked at.
-        ca: A file with the certificates that its must come from; None is the system's.
-        user: Account there, None where it takes mail without one.
+        security: How the connection is secured; the certificate is always verified.
+        ca: File of CA certificates for it; None for the system's.
+        user: Account there; None if it needs none.
         password_file: Its password, first line of a file with mode 0600.
     """
 
@@ -44,7 +44,7 @@ class SmtpServer:
 
 
 def is_mail_address(text: str) -> bool:
-    """Tell whether a text is one plain address of a mail: nothing that a header or a list could be made of."""
+    """Tell whether a text is one plain mail address, which cannot form a header or a list."""
     return len(text) <= MOST_ADDRESS_CHARACTERS and _ADDRESS.fullmatch(text) is not None
 
 
@@ -52,9 +52,9 @@ def parse_smtp(text: str) -> tuple[str, int]:
     """Return host and port of a mail server.
 
     Raises:
-        ValueError: That is no address of one; a sentence.
+        ValueError: It is not one; a sentence.
     """
-    sentence = f"{text!r} is no mail server: write HOST:PORT"
+    sentence = f"{text!r} is not a mail server: write HOST:PORT"
     try:
         parts = urlsplit(f"//{text}")
         port = _SMTP_PORT if parts.port is None else parts.port
@@ -68,13 +68,13 @@ def parse_smtp(text: str) -> tuple[str, int]:
 def login_problem(
     user: str | None, password_file: str | None, security: SmtpSecurity, *, prefix: str = ""
 ) -> tuple[str, str] | None:
-    """Return what cannot work of signing in to a mail server - a key and a sentence - or None.
+    """Return the key and a sentence about mail server credentials that cannot work, or None.
 
     Args:
         user: Account there.
         password_file: File with its password.
-        security: How the server is spoken to.
-        prefix: Of the keys in the section.
+        security: How the connection is secured.
+        prefix: Prefix of the keys in the section.
     """
     if user is not None and password_file is None:
         return f"{prefix}user", f"{prefix}user needs {prefix}password_file"

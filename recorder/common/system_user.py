@@ -5,10 +5,10 @@ import pwd
 
 
 def os_user(uid: int | None = None) -> str:
-    """Return the name of a user of the operating system, or ``uid:`` and the number if it has none.
+    """Return the name of an operating system user, or ``uid:`` and the number if there is none.
 
     Args:
-        uid: The user's number; None is the user who runs this process.
+        uid: The user's number; None for the user of this process.
     """
     number = os.getuid() if uid is None else uid
     try:

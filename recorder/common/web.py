@@ -1,4 +1,4 @@
-"""What the daemon's socket and the console have in common as web applications."""
+"""Shared parts of the daemon's socket and the console as web applications."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -14,16 +14,16 @@ NO_TELEMETRY: TelemetryConfig = {
     "operation_spans": False,
     "auto_configure": False,
 }
-"""Addresses of searches hold numbers, bodies of acts reasons: no variable of the environment has them sent away."""
+"""Search URLs contain phone numbers and bodies contain reasons, so no environment variable may export them."""
 
 
 def application(**options: Any) -> FastAPI:  # noqa: ANN401 - FastAPI's own options
-    """Return an application that tells nobody of its requests, and has no page that loads scripts from elsewhere."""
+    """Return an application without telemetry, and without pages that load scripts from elsewhere."""
     return FastAPI(docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY, **options)
 
 
 def patterns_of(routes: Iterable[BaseRoute]) -> Iterator[str]:
-    """Yield method and path pattern of every route; of what is mounted, its path."""
+    """Yield method and path pattern of every route; for a mount, its path."""
     for route in routes:
         if isinstance(route, Mount):
             yield f"GET {route.path}"

@@ -1,4 +1,4 @@
-"""Which texts are plain addresses of the web. Pure."""
+"""Checks of web addresses. Pure."""
 
 from urllib.parse import SplitResult, urlsplit
 
@@ -6,7 +6,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def plain_address(text: str) -> SplitResult | None:
-    """Return the parts of an absolute HTTP address without user, query and fragment; None for any other text."""
+    """Return the parts of an absolute HTTP address without user, query and fragment; None for other texts."""
     try:
         parts = urlsplit(text)
         _ = parts.port
@@ -19,6 +19,6 @@ def plain_address(text: str) -> SplitResult | None:
 
 
 def is_private(text: str) -> bool:
-    """Tell whether what goes to a plain address can be read by nobody on the way: HTTPS, or never off this machine."""
+    """Tell whether requests to an address are confidential: HTTPS, or on this machine."""
     parts = plain_address(text)
     return parts is not None and (parts.scheme == "https" or parts.hostname in _LOOPBACK)

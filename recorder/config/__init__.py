@@ -1,1 +1,1 @@
-"""The configuration, `recorder.toml`: its settings, how they are read and checked, and the file that is written."""
+"""The configuration, `recorder.toml`: settings, reading, checks, and the file that `recorder init` writes."""

@@ -1,4 +1,4 @@
-"""Where heads of the audit log are noted off this machine, as it is configured. Pure."""
+"""The section ``[anchors]``: where heads of the audit log are anchored. Pure."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ DEFAULT_PORTS = {"udp": 514, "tcp": 601, "tls": 6514}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyslogServer:
-    """A server that takes RFC 5424 by ``udp``, ``tcp`` or ``tls``."""
+    """A syslog server for RFC 5424 over ``udp``, ``tcp`` or ``tls``."""
 
     transport: str
     host: str
@@ -23,16 +23,16 @@ class AnchorOptions:
     """The section ``[anchors]``.
 
     Attributes:
-        every_s: From one anchor to the next.
+        every_s: Time between anchors, seconds.
         syslog: ``udp://HOST:PORT``, ``tcp://`` or ``tls://``.
-        syslog_ca: A file with the certificates that a ``tls://`` server's must come from; None is the system's.
-        folder: One that lies elsewhere and is there already, such as a share that nothing can be changed on.
-        mail_to: Addresses; empty is no mail.
+        syslog_ca: File of CA certificates for a ``tls://`` server; None for the system's.
+        folder: An existing folder on another machine, such as a share where nothing can be changed.
+        mail_to: Addresses; empty for no mail.
         mail_from: Address.
-        smtp: ``HOST:PORT`` of the server that takes the mail.
-        smtp_security: How it is spoken to.
-        smtp_ca: A file with the certificates that its must come from; None is the system's.
-        smtp_user: Account there, None where it takes mail without one.
+        smtp: ``HOST:PORT`` of the mail server.
+        smtp_security: How the connection is secured.
+        smtp_ca: File of CA certificates for the mail server; None for the system's.
+        smtp_user: Account there; None if it needs none.
         smtp_password_file: Its password, first line of a file with mode 0600.
     """
 
@@ -50,12 +50,12 @@ class AnchorOptions:
 
     @property
     def is_any(self) -> bool:
-        """Tell whether heads are noted anywhere."""
+        """Tell whether heads are anchored at all."""
         return bool(self.syslog or self.folder or self.mail_to)
 
     @property
     def problem(self) -> tuple[str, str] | None:
-        """Return what cannot work - a key and a sentence - or None."""
+        """Return the key and a sentence about a setting that cannot work, or None."""
         try:
             if self.syslog is not None:
                 parse_syslog(self.syslog)
@@ -67,17 +67,17 @@ class AnchorOptions:
         except ValueError as error:
             return "smtp", str(error)
         if self.folder is not None and not self.folder.startswith("/"):
-            return "folder", f"folder must be a whole path, /mnt/anchors, not {self.folder!r}"
+            return "folder", f"folder must be an absolute path, /mnt/anchors, not {self.folder!r}"
         if self.mail_to and (self.smtp is None or self.mail_from is None):
-            return "mail_to", "mail_to needs smtp and mail_from: who takes the mail, and who it is from"
+            return "mail_to", "mail_to needs smtp and mail_from: the mail server, and the sender's address"
         for address in (*self.mail_to, *filter(None, [self.mail_from])):
             if address.count("@") != 1 or not address.isascii() or not address.isprintable() or " " in address:
-                return "mail_to" if address in self.mail_to else "mail_from", f"{address!r} is no address of a mail"
+                return "mail_to" if address in self.mail_to else "mail_from", f"{address!r} is not a mail address"
         return login_problem(self.smtp_user, self.smtp_password_file, self.smtp_security, prefix="smtp_")
 
     @property
     def smtp_server(self) -> SmtpServer:
-        """Return who takes the mail; only where there is one, in a section that was checked."""
+        """Return the mail server; only of a checked section that has one."""
         assert self.smtp is not None
         host, port = parse_smtp(self.smtp)
         return SmtpServer(
@@ -87,12 +87,12 @@ class AnchorOptions:
 
 
 def parse_syslog(url: str) -> SyslogServer:
-    """Read where a syslog server is.
+    """Parse the address of a syslog server.
 
     Raises:
-        ValueError: That is no address of one; a sentence.
+        ValueError: It is not one; a sentence.
     """
-    sentence = f"{url!r} is no syslog server: write udp://HOST:PORT, tcp://HOST:PORT or tls://HOST:PORT"
+    sentence = f"{url!r} is not a syslog server: write udp://HOST:PORT, tcp://HOST:PORT or tls://HOST:PORT"
     try:
         parts = urlsplit(url)
         port = parts.port

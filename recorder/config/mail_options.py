@@ -1,4 +1,4 @@
-"""The section ``[mail]``: how people are told by mail. Pure."""
+"""The section ``[mail]``: notifications by mail. Pure."""
 
 from dataclasses import dataclass
 
@@ -9,17 +9,17 @@ from recorder.rules.weekly import Weekday
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailOptions:
-    """How people are told by mail.
+    """Settings of notifications by mail.
 
     Attributes:
-        smtp: ``HOST:PORT`` of the server that takes the mail; None: people are told in the console only.
-        security: How it is spoken to.
-        ca: A file with the certificates that its must come from; None is the system's.
-        user: Account there, None where it takes mail without one.
+        smtp: ``HOST:PORT`` of the mail server; None for notifications in the console only.
+        security: How the connection is secured.
+        ca: File of CA certificates for the server; None for the system's.
+        user: Account there; None if it needs none.
         password_file: Its password, first line of a file with mode 0600.
-        sender: Address that mails are from.
-        console_url: Where people find the console, ``https://...``; None: mails have no link.
-        weekly_on: The day on which the data protection officer gets the figures of the week; None is never.
+        sender: Address of the sender.
+        console_url: Address of the console, ``https://...``; None for mails without a link.
+        weekly_on: The day on which the data protection officer gets the weekly figures; None for never.
     """
 
     smtp: str | None = None
@@ -33,23 +33,23 @@ class MailOptions:
 
     @property
     def problem(self) -> tuple[str, str] | None:
-        """Return what cannot work - a key and a sentence - or None."""
+        """Return the key and a sentence about a setting that cannot work, or None."""
         try:
             if self.smtp is not None:
                 parse_smtp(self.smtp)
         except ValueError as error:
             return "smtp", str(error)
         if self.smtp is not None and self.sender is None:
-            return "smtp", "smtp needs sender: the address that mails are from"
+            return "smtp", "smtp needs sender: the address of the sender"
         if self.sender is not None and not is_mail_address(self.sender):
-            return "sender", f"{self.sender!r} is no address of a mail"
+            return "sender", f"{self.sender!r} is not a mail address"
         if self.console_url is not None and plain_address(self.console_url) is None:
-            return "console_url", f"{self.console_url!r} is no address of a console: write https://HOST"
+            return "console_url", f"{self.console_url!r} is not the address of a console: write https://HOST"
         return login_problem(self.user, self.password_file, self.security)
 
     @property
     def server(self) -> SmtpServer | None:
-        """Return who takes the mail; None: nobody does. Only of a section that was checked."""
+        """Return the mail server, or None. Only of a checked section."""
         if self.smtp is None:
             return None
         host, port = parse_smtp(self.smtp)

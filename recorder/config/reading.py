@@ -1,6 +1,6 @@
 """Reads a configuration file: TOML into the dataclasses of `settings`, then the checks of `rules`.
 
-A mistake is one plain sentence with the line: unknown keys, bad values and impossible combinations alike.
+A mistake is reported in one plain sentence with its line: unknown keys, bad values and impossible combinations alike.
 """
 
 import dataclasses

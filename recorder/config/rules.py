@@ -1,4 +1,4 @@
-"""Which values and combinations of settings cannot work."""
+"""Checks settings for values and combinations that cannot work."""
 
 import re
 from datetime import date
@@ -19,15 +19,15 @@ DIGIT_WINDOW_S = 0.2
 DETECTOR_LAG_S = 0.1
 WRITER_PERIOD_S = 1.0
 MOST_SIGN_ON_HOURS = 24
-"""A sign-on that reached the next day's shift would file somebody else's calls."""
+"""A sign-on that lasts into the next day's shift would file another officer's calls."""
 MOST_INTERFACES = 16
-"""As many as the media core takes."""
+"""The media core's limit."""
 _INTERFACE = re.compile(r"[A-Za-z0-9_.+-]{1,15}")
-"""Names that Linux gives; what `ip link` writes behind an @ is none of it."""
+"""Names that Linux allows, without the part that `ip link` prints after an @."""
 
 
 def check(config: Config, reader: Reader) -> None:
-    """Refuse combinations that cannot work."""
+    """Raise ConfigError for values and combinations that cannot work."""
     _check_ranges(config, reader)
     _check_gathering(config, reader)
     _check_interfaces(config, reader)
@@ -92,7 +92,7 @@ def _check_interfaces(config: Config, reader: Reader) -> None:
         reader.fail(f"kernel_interfaces has {len(names)} names: at most {MOST_INTERFACES}", *where)
     for i, name in enumerate(names):
         if not _INTERFACE.fullmatch(name) or name in (".", ".."):
-            reader.fail(f"kernel_interfaces: {name!r} is no name of a network interface, as eth0 is", *where)
+            reader.fail(f"kernel_interfaces: {name!r} is not the name of a network interface, such as eth0", *where)
         if name in names[:i]:
             reader.fail(f"kernel_interfaces has {name} twice", *where)
 
@@ -114,7 +114,7 @@ def _check_retention(config: Config, reader: Reader) -> None:
     if retention.tombstone_days < longest:
         reader.fail(
             f"tombstone_days is {retention.tombstone_days}: shorter than the longest period, {longest} days, "
-            "so that a backup could bring back what was deleted",
+            "so a backup could bring back deleted data",
             "retention",
             "tombstone_days",
         )
@@ -144,7 +144,7 @@ def _check_pause(config: Config, reader: Reader) -> None:
     if not 0 <= pause.erase_s <= pause.look_back_s - WRITER_PERIOD_S:
         reader.fail(
             f"erase_s is {pause.erase_s:g}: it must lie in [0, look_back_s - {WRITER_PERIOD_S:g}]; "
-            "only what is in memory can be erased",
+            "only audio in memory can be erased",
             "pause",
             "erase_s",
         )
@@ -188,14 +188,13 @@ def _check_console(config: Config, reader: Reader) -> None:
     if (console.tls_certificate is None) != (console.tls_key is None):
         reader.fail("tls_certificate and tls_key go together", "console", "tls_certificate")
     if console.tls is not None and console.behind_tls_proxy:
-        reader.fail("either a certificate, or a proxy that has one", "console", "behind_tls_proxy")
+        reader.fail("set either tls_certificate, or behind_tls_proxy, not both", "console", "behind_tls_proxy")
     if (problem := config.openid.problem) is not None:
         key, sentence = problem
         reader.fail(sentence, "openid", key)
     if (config.openid.console_url or "").startswith("https:") and not console.is_https:
         reader.fail(
-            "console_url is https, and the console does not know that browsers come by HTTPS: tls_certificate, or "
-            "behind_tls_proxy, in [console]",
+            "console_url is https, but [console] has no HTTPS: set tls_certificate, or behind_tls_proxy, in [console]",
             "openid",
             "console_url",
         )
@@ -222,12 +221,12 @@ def _check_names(config: Config, reader: Reader) -> None:
                 i,
             )
         if extension.number in numbers:
-            reader.fail(f"extension {extension.number} is there twice", "extension", "number", i)
+            reader.fail(f"extension {extension.number} is listed twice", "extension", "number", i)
         numbers.add(extension.number)
     peers = {peer.name for peer in config.peer}
     for i, route in enumerate(config.route):
         if route.peer is not None and route.peer not in peers:
-            reader.fail(f"route {route.name!r} names peer {route.peer!r}, which is not there", "route", "peer", i)
+            reader.fail(f"route {route.name!r} names peer {route.peer!r}, which is not configured", "route", "peer", i)
         if not route.targets:
             reader.fail(f"route {route.name!r} has no targets", "route", "targets", i)
     try:
@@ -297,7 +296,7 @@ def _check_siprec(config: Config, reader: Reader) -> None:
 def _check_unique(section: str, names: list[str], reader: Reader) -> None:
     for i, name in enumerate(names):
         if name in names[:i]:
-            reader.fail(f"{section} {name!r} is there twice", section, "name", i)
+            reader.fail(f"{section} {name!r} is listed twice", section, "name", i)
 
 
 def _check_sip(config: Config, reader: Reader) -> None:
@@ -308,7 +307,7 @@ def _check_sip(config: Config, reader: Reader) -> None:
         except ValueError:
             is_usable = False
         if not is_usable:
-            reader.fail(f"{server!r} is no name server: write IP or IP:PORT", "sip", "name_servers")
+            reader.fail(f"{server!r} is not a name server: write IP or IP:PORT", "sip", "name_servers")
     if sip.session_expires_s is not None and sip.session_expires_s < sip.min_session_s:
         reader.fail(
             f'session_expires_s is {sip.session_expires_s}: it must be at least min_session_s, or "off"',
@@ -322,12 +321,14 @@ def _check_network(config: Config, reader: Reader) -> None:
         if peer.max_calls is not None and peer.max_calls < 1:
             reader.fail(f'max_calls is {peer.max_calls}: it must be at least 1, or "off"', "peer", "max_calls", i)
         if not peer.networks:
-            reader.fail(f"peer {peer.name!r} has no networks, so nothing is taken from it", "peer", "networks", i)
+            reader.fail(
+                f"peer {peer.name!r} has no networks, so all its requests would be dropped", "peer", "networks", i
+            )
         for network in peer.networks:
             try:
                 ip_network(network, strict=False)
             except ValueError:
-                reader.fail(f"{network!r} is no network, write 192.0.2.0/24", "peer", "networks", i)
+                reader.fail(f"{network!r} is not a network, write 192.0.2.0/24", "peer", "networks", i)
     for mistake in mistakes(config):
         reader.fail(mistake.sentence, mistake.section, mistake.key, mistake.entry)
     first, last = config.media.ports

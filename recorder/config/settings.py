@@ -1,6 +1,6 @@
-"""What can be configured: a dataclass for each section of the file.
+"""The settings: a dataclass for each section of the file.
 
-What a key is for, its unit and its default stand in the file that `recorder init` writes
+The file that `recorder init` writes says what each key is for, with its unit and default
 (`recorder.config.config_file`).
 """
 
@@ -26,7 +26,7 @@ from storage.types import ArchiveFormat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Whose recorder this is."""
+    """The site of the recorder."""
 
     name: str = "Recorder"
     timezone: str = "Europe/London"
@@ -34,13 +34,13 @@ class Site:
 
     @property
     def policy_review_on(self) -> date | None:
-        """Return the day of the policy's next review; None where nobody has said when the last one was."""
+        """Return the day of the policy's next review; None if the last one is not configured."""
         return review_day(date.fromisoformat(self.policy_reviewed_on) if self.policy_reviewed_on else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sip:
-    """Where SIP is spoken."""
+    """SIP addresses and timers."""
 
     listen: Address = field(default_factory=lambda: Address(host="127.0.0.1", port=5060))
     listen_tcp: Address | None = None
@@ -73,7 +73,7 @@ class MediaSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Which messages play."""
+    """The messages that are played."""
 
     first: str = "first"
     second: str | None = "second"
@@ -82,12 +82,12 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """How a pause works."""
+    """Settings of pauses."""
 
     look_back_s: float = 5.0
     erase_s: float = 3.0
     pause_keys: str = "*1"
-    """What it always was: a file that names no keys must go on meaning what it meant. `init` writes others."""
+    """The default of old files without this key, which must not change. `init` writes other keys."""
     resume_keys: str = "*2"
     manager_keys: str | None = None
     max_s: float = 600.0
@@ -99,17 +99,17 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """Where recordings and index lie."""
+    """Locations of recordings and index."""
 
     index_url: str | None = field(default=None, repr=False)
-    """It may hold a password."""
+    """May contain a password."""
     private_keys: str | None = None
     passphrase_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long each class of data is kept, and how the sweep goes about it; the defaults are the schedule's."""
+    """Retention periods and settings of the sweep; the defaults are the schedule's."""
 
     retention_days: int = SCHEDULE[DataClass.RECORDINGS].days
     unrecorded_days: int = SCHEDULE[DataClass.UNRECORDED].days
@@ -125,7 +125,7 @@ class Retention:
 
     @property
     def days(self) -> dict[str, int]:
-        """Return the days of every class by its key."""
+        """Return the days of every class of data by its key."""
         return {line.key: getattr(self, line.key) for line in SCHEDULE.values()}
 
     @property
@@ -136,7 +136,7 @@ class Retention:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """When the key holder packs finished recordings, and in what; None is never."""
+    """When the key holder archives finished recordings, and in which format; None for never."""
 
     after_days: int | None = None
     format: ArchiveFormat = ArchiveFormat.FLAC
@@ -144,7 +144,7 @@ class Archive:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Console:
-    """Where the console listens, None is off; and how people sign in, to the console and at the shell."""
+    """The console's address, None for no console; and how people sign in, to the console and in the shell."""
 
     listen: Address | None = None
     tls_certificate: str | None = None
@@ -163,7 +163,7 @@ class Console:
 
     @property
     def connection_limits(self) -> ConnectionLimits:
-        """Return how many connections there may be; behind a proxy all have its address, which then says nothing."""
+        """Return the limits on connections. Behind a proxy all have its address, so that limit is off."""
         return ConnectionLimits(
             most=self.max_connections,
             most_per_address=None if self.behind_tls_proxy else self.max_connections_per_address,
@@ -174,24 +174,24 @@ class Console:
 
     @property
     def rates(self) -> Rates:
-        """Return what one person or token may ask for."""
+        """Return the rate limits of one person or token."""
         return Rates(requests_per_s=self.requests_per_s, acts_per_s=self.acts_per_s)
 
     @property
     def tls(self) -> tuple[str, str] | None:
-        """Return the files of the certificate and its key, or None: plain HTTP."""
+        """Return the files of the certificate and its key, or None for plain HTTP."""
         if self.tls_certificate is None or self.tls_key is None:
             return None
         return self.tls_certificate, self.tls_key
 
     @property
     def is_https(self) -> bool:
-        """Tell whether browsers come by HTTPS."""
+        """Tell whether browsers use HTTPS."""
         return self.tls is not None or self.behind_tls_proxy
 
     @property
     def url(self) -> str:
-        """Return the address that it listens on, as browsers have it."""
+        """Return the listening address as a URL."""
         return f"{'http' if self.tls is None else 'https'}://{self.listen}"
 
     @property
@@ -203,13 +203,13 @@ class Console:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voicemail:
-    """What answers where no officer does."""
+    """How mailboxes are recognised."""
 
     numbers: tuple[str, ...] = ()
     after_s: float | None = None
 
     def has(self, number: str) -> bool:
-        """Tell whether a number is a mailbox's, however it is written."""
+        """Tell whether a number, in any spelling, is a mailbox's."""
         return without_separators(number) in map(without_separators, self.numbers)
 
 
@@ -218,19 +218,19 @@ class SignOnRules:
     """How officers sign on at a phone that is not configured as theirs."""
 
     keys: str | None = "*7"
-    """Keys of the officer's phone, after which a code and # prove who is there."""
+    """Keys of the officer's phone, followed by a code and #, which prove who is there."""
     hours: float = 12.0
-    """After how long a sign-on ends: longer than a day's work, and over before the next one begins."""
+    """How long a sign-on lasts: longer than a shift, but ending before the next."""
 
     @property
     def lasts(self) -> timedelta:
-        """Return the same as a duration."""
+        """Return ``hours`` as a duration."""
         return timedelta(hours=self.hours)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What the machine is trusted to carry."""
+    """Limits of the machine."""
 
     max_calls: int = 1000
     max_passed: int = 5000
@@ -266,45 +266,45 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     sha256: str = ""
     unsaid_answered_by: tuple[str, ...] = ()
-    """Extensions whose entry in the file does not say ``answered_by``; worked out when it is read."""
+    """Extensions without ``answered_by`` in the file; derived when it is read."""
 
     @property
     def periods(self) -> dict[str, int]:
-        """Return the retention periods that are asked for, services' own ones included."""
+        """Return the configured retention periods, those of services included."""
         return periods(self.retention.days, {service.name: service.retention_days for service in self.service})
 
     def service_of(self, extension: Extension) -> Service:
-        """Return the rules of an extension's service; reading made sure that it exists."""
+        """Return the service of an extension; reading has checked that it exists."""
         return next(service for service in self.service if service.name == extension.service)
 
     @property
     def sign_on_keys(self) -> str | None:
-        """Return the keys before a sign-on code; None: it is off, or another act has these keys, which goes first."""
+        """Return the keys before a sign-on code; None if off, or if another act has the same keys."""
         pause = self.pause
         taken = (pause.pause_keys, pause.resume_keys, pause.manager_keys)
         return None if self.sign_on.keys in taken else self.sign_on.keys
 
     @property
     def media_address(self) -> str:
-        """Return the IP that media sockets are bound to."""
+        """Return the IP address that media sockets are bound to."""
         return self.media.address or self.sip.listen.host
 
     @property
     def connections(self) -> int:
-        """Return how many TCP and TLS connections there may be."""
+        """Return the limit on TCP and TLS connections."""
         has_any = self.sip.listen_tcp is not None or self.sip.listen_tls is not None
         return self.limits.max_connections if has_any else 0
 
     @property
     def extensions(self) -> dict[str, Extension]:
-        """Return the nominated extensions by number, as the file has it: so they are filed, signed on at and named."""
+        """Return the nominated extensions by number as the file has it; filing and sign-ons use this spelling."""
         return {extension.number: extension for extension in self.extension}
 
     @property
     def nominated(self) -> dict[str, Extension]:
-        """Return the nominated extensions for `extension_of`: by number as the file has it, and without separators.
+        """Return the nominated extensions for `extension_of`: by number as in the file, and without separators.
 
-        ``20-01`` in the file is 2001 on the line. Where both are there, each is found as it is written.
+        ``20-01`` in the file matches 2001 on the line. If the file has both, each matches its own spelling.
         """
         spelled = (one for one in reversed(self.extension) if not one.number.isalnum())
         plain = {without_separators(one.number): one for one in spelled}

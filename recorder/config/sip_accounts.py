@@ -1,4 +1,4 @@
-"""Accounts at peers and registrars, as the configuration has them: whose password answers whose challenge."""
+"""Accounts at peers and registrars: which password answers which challenge."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from storage.key_files import read_secret
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterOptions:
-    """A ``[[register]]``: an address of record at a PBX or trunk that is to be bound to us.
+    """A ``[[register]]``: an address of record at a PBX or trunk to which the recorder binds itself.
 
     Attributes:
-        name: For logs and health; once.
+        name: For logs and health; unique.
         registrar: Where REGISTER is sent.
         user: User of the address of record.
-        domain: Its domain; None is the registrar's host.
-        auth_user: User for challenges; None is ``user``.
-        password_file: Its password, first line of a file with mode 0600; None answers no challenge.
-        expires_s: Life of the registration that is asked for.
+        domain: Its domain; None for the registrar's host.
+        auth_user: User for challenges; None for ``user``.
+        password_file: Its password, first line of a file with mode 0600; None to answer no challenge.
+        expires_s: Requested lifetime of the registration, seconds.
     """
 
     name: str
@@ -35,11 +35,11 @@ class RegisterOptions:
 
 
 class AccountError(Exception):
-    """A password cannot be read; the message is a sentence that says what to do."""
+    """A password cannot be read; the message says what to do."""
 
 
 def accounts(peers: tuple[Peer, ...]) -> Callable[[str], Credentials | None]:
-    """Return who answers the challenges of an address: the account at the first peer that has it in its networks.
+    """Return a function for the account at an address: that of the first peer with the address in its networks.
 
     Raises:
         AccountError: A password file cannot be used.
@@ -50,13 +50,13 @@ def accounts(peers: tuple[Peer, ...]) -> Callable[[str], Credentials | None]:
         try:
             return next((account for peer, account in known if peer.has(host)), None)
         except ValueError:
-            return None  # a name
+            return None  # a host name
 
     return account_of
 
 
 def registrars(options: tuple[RegisterOptions, ...]) -> list[Registrar]:
-    """Return what is to be registered.
+    """Return the registrations to make.
 
     Raises:
         AccountError: A password file cannot be used.

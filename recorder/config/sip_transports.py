@@ -1,6 +1,6 @@
-"""How SIP is carried, by the configuration: what goes to the endpoint, and what cannot work together. Pure.
+"""SIP transports of the configuration: addresses, options of the endpoint, and combinations that cannot work. Pure.
 
-`recorder.config.reading` reads the keys; what they mean to `sip.endpoint` is said here alone.
+`recorder.config.reading` reads the keys; this module alone translates them for `sip.b2bua`.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, never bound
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
-    """A combination that cannot work: one sentence, and the key that it is about."""
+    """A combination that cannot work: a sentence, and the key that it is about."""
 
     sentence: str
     section: str
@@ -27,10 +27,10 @@ class Mistake:
 def parse_target(value: str) -> Address:
     """Parse ``host:port`` with an optional transport: ``tls:host:port``, or ``host:port;transport=tls``.
 
-    Without a port it is 5060, or 5061 for TLS (RFC 3261 section 19.1.2), or where SRV records of a name lead.
+    Without a port it is 5060, or 5061 for TLS (RFC 3261 section 19.1.2), or that of the name's SRV records.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not one.
     """
     text, semicolon, parameter = value.partition(";")
     scheme, colon, rest = text.partition(":")
@@ -48,7 +48,7 @@ def parse_address(value: str, default_port: int | None = None) -> Address:
     """Parse ``IP:PORT``, ``[IPv6]:PORT`` or ``host:port``.
 
     Raises:
-        ValueError: It is neither, or the port is not in [0, 65535].
+        ValueError: It is none of these, or the port is not in [0, 65535].
     """
     host, colon, port = value.rpartition(":")
     if not colon or host.endswith(":") or ("]" in port):
@@ -63,7 +63,7 @@ def parse_address(value: str, default_port: int | None = None) -> Address:
 def sip_options(
     config: Config, *, is_urgent: Callable[[str], bool], account_of: Callable[[str], Credentials | None]
 ) -> SipOptions:
-    """Return what the endpoint is made with."""
+    """Return the options of the SIP endpoint."""
     sip = config.sip
     return SipOptions(
         listen=sip.listen,
@@ -104,7 +104,7 @@ def sip_options(
 
 
 def mistakes(config: Config) -> Iterator[Mistake]:
-    """Look for combinations that cannot work."""
+    """Yield combinations that cannot work."""
     yield from _listeners(config.sip)
     listening = {TransportKind.UDP}
     listening |= {TransportKind.TCP} if config.sip.listen_tcp is not None else set()
@@ -114,7 +114,7 @@ def mistakes(config: Config) -> Iterator[Mistake]:
     for section, key, i, target in used:
         if target.transport not in listening:
             sentence = (
-                f"{target} needs listen_{target.transport} in [sip]: the far side must be able to reach us as well"
+                f"{target} needs listen_{target.transport} in [sip]: the target must be able to reach the recorder too"
             )
             yield Mistake(sentence=sentence, section=section, key=key, entry=i)
     yield from _peers(config, listening)
@@ -127,7 +127,7 @@ def mistakes(config: Config) -> Iterator[Mistake]:
 
 
 def tls_options(sip: Sip) -> TlsOptions | None:
-    """Return what TLS is made with, or None where it is not spoken."""
+    """Return the TLS options, or None without TLS."""
     if sip.listen_tls is None or sip.tls_certificate is None or sip.tls_key is None:
         return None
     return TlsOptions(certificate=sip.tls_certificate, private_key=sip.tls_key, ca=sip.tls_ca)
@@ -143,7 +143,7 @@ def _listeners(sip: Sip) -> Iterator[Mistake]:
             yield Mistake(sentence=sentence, section="sip", key=key)
     if sip.listen_tcp is not None and sip.listen_tcp == sip.listen_tls and sip.listen_tcp.port:
         yield Mistake(
-            sentence="listen_tcp and listen_tls are the same address: one is not the other", section="sip",
+            sentence="listen_tcp and listen_tls must not be the same address", section="sip",
             key="listen_tls",
         )  # fmt: skip
 
@@ -152,14 +152,14 @@ def _peers(config: Config, listening: set[TransportKind]) -> Iterator[Mistake]:
     for i, peer in enumerate(config.peer):
         for key in ("tls_only", "requires_certificate"):
             if getattr(peer, key) and TransportKind.TLS not in listening:
-                sentence = f"{key} needs listen_tls in [sip]: peer {peer.name!r} could not be heard at all"
+                sentence = f"{key} needs listen_tls in [sip]: peer {peer.name!r} could send nothing"
                 yield Mistake(sentence=sentence, section="peer", key=key, entry=i)
         if peer.requires_certificate and not peer.tls_names:
-            sentence = f"requires_certificate needs tls_names: whose certificate shall peer {peer.name!r} show?"
+            sentence = f"requires_certificate needs tls_names: the names in the certificate of peer {peer.name!r}"
             yield Mistake(sentence=sentence, section="peer", key="requires_certificate", entry=i)
         wildcard = next((name for name in peer.tls_names if "*" in name), None)
         if wildcard is not None:
-            sentence = f"tls_names holds {wildcard!r}: SIP knows no wildcards (RFC 5922), give the name itself"
+            sentence = f"tls_names holds {wildcard!r}: SIP has no wildcards (RFC 5922), give the full name"
             yield Mistake(sentence=sentence, section="peer", key="tls_names", entry=i)
         if peer.large_over_tcp and TransportKind.TCP not in listening:
             sentence = "large_over_tcp needs listen_tcp in [sip]"

@@ -1,4 +1,4 @@
-"""TOML read into frozen dataclasses: a mistake is one plain sentence with the line that it is on."""
+"""Reads TOML into frozen dataclasses; a mistake is reported in one plain sentence with its line."""
 
 import dataclasses
 import functools
@@ -14,9 +14,9 @@ from sip.options import Address
 
 DEFAULT_PORTS = {"listen_tls": 5061}
 DERIVED = frozenset({"sha256", "unsaid_answered_by"})
-"""Fields of the configuration that are worked out of the file and are no keys in it."""
+"""Fields of the configuration that are derived from the file and are no keys in it."""
 TARGETS = frozenset({"targets", "registrar"})
-"""Keys whose addresses may name a transport."""
+"""Keys with addresses that may name a transport."""
 
 
 class ConfigError(Exception):
@@ -25,12 +25,12 @@ class ConfigError(Exception):
 
 @functools.cache
 def _hints(kind: type[Any]) -> dict[str, Any]:
-    """Return the types of a dataclass's keys; working them out takes most of the time of reading a configuration."""
+    """Return the types of a dataclass's keys; cached, because this takes most of the time of reading."""
     return {key: hint for key, hint in typing.get_type_hints(kind).items() if key not in DERIVED}
 
 
 class Reader:
-    """Builds dataclasses out of TOML tables and finds the line that a mistake is on."""
+    """Builds dataclasses from TOML tables and finds the line of a mistake."""
 
     def __init__(self, path: Path, text: str) -> None:
         self._path = path
