@@ -32,7 +32,7 @@ ALARM = "anchor_failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class TargetState:
     """The state of one target: the newest head sent to it, and why the last try failed, if it did."""
 
     good: Anchor | None = None
@@ -74,7 +74,7 @@ class Anchoring:
         self._now = now
         self._clock = clock
         self._due_s: dict[str, float] = {}
-        self._told: dict[str, Told] = {}
+        self._states: dict[str, TargetState] = {}
 
     def keep(self, stopping: threading.Event) -> None:
         """Run until told to stop, then anchor the last head."""
@@ -108,15 +108,15 @@ class Anchoring:
         now = self._now()
         listed = []
         for target in self._targets():
-            told = self._told.get(target.name, Told())
-            age_s = None if told.good is None else round((now - told.good.at).total_seconds(), 1)
+            state = self._states.get(target.name, TargetState())
+            age_s = None if state.good is None else round((now - state.good.at).total_seconds(), 1)
             listed.append(
                 {
                     "target": target.name,
-                    "at": time_to_json(told.good.at if told.good else None),
+                    "at": time_to_json(state.good.at if state.good else None),
                     "age_s": age_s,
-                    "entry": told.good.number if told.good else None,
-                    "problem": told.problem,
+                    "entry": state.good.number if state.good else None,
+                    "problem": state.problem,
                 }
             )
         return listed
@@ -129,8 +129,8 @@ class Anchoring:
             return
         for target in due:
             self._due_s[target.name] = self._clock() + self._every_s()
-            told = self._told.get(target.name, Told()).good
-            if newest is None or (is_last and told is not None and told.hash == newest.hash):
+            state = self._states.get(target.name, TargetState()).good
+            if newest is None or (is_last and state is not None and state.hash == newest.hash):
                 continue
             head = replace(newest, at=self._now(), node=self._node)
             try:
@@ -144,9 +144,9 @@ class Anchoring:
         for target in targets:
             self._alarm(ALARM)
             self._due_s[target.name] = self._clock() + min(RETRY_S, self._every_s())
-            if self._told.get(target.name, Told()).problem != problem:
+            if self._states.get(target.name, TargetState()).problem != problem:
                 _log.error("Anchoring the head of the audit log failed; retrying: %s", problem)
-            self._told[target.name] = replace(self._told.get(target.name, Told()), problem=problem)
+            self._states[target.name] = replace(self._states.get(target.name, TargetState()), problem=problem)
             if head is not None:
                 self._note(head, target, problem)
 
@@ -155,7 +155,7 @@ class Anchoring:
         assert head.at is not None
         anchor = Anchor(target=target.name, number=head.number, hash=head.hash, at=head.at, problem=problem)
         if not problem:
-            self._told[target.name] = Told(good=anchor)
+            self._states[target.name] = TargetState(good=anchor)
             _log.info("Head %d of the audit log anchored: %s", head.number, target.name)
         try:
             self._anchors.note(anchor)

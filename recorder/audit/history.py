@@ -16,7 +16,7 @@ from storage.audit_entry import AuditEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
+class HistoryLine:
     """One line of a history: an act, or several equal ones in a row.
 
     Attributes:
@@ -38,7 +38,7 @@ _UNSEEN = frozenset({f"{Act.PLAY}.opened", f"{Act.EXPORT}.done"})
 """Acts that add nothing to the entry before."""
 
 
-def history_of(person: Person, entries: Iterable[AuditEntry], own_requests: Collection[str] = ()) -> list[Deed]:
+def history_of(person: Person, entries: Iterable[AuditEntry], own_requests: Collection[str] = ()) -> list[HistoryLine]:
     """Return what a person may know of the history, newest first; equal acts in a row are one line.
 
     Args:
@@ -46,16 +46,16 @@ def history_of(person: Person, entries: Iterable[AuditEntry], own_requests: Coll
         entries: On one recording and on requests for it, in any order.
         own_requests: This person's requests.
     """
-    deeds: list[Deed] = []
+    lines: list[HistoryLine] = []
     for entry in sorted(entries, key=lambda one: one.number, reverse=True):
         if entry.act in _UNSEEN or not _is_known(person, entry, own_requests):
             continue
-        deed = Deed(at=entry.at, actor=entry.actor, what=words_of(entry))
-        if deeds and (deeds[-1].actor, deeds[-1].what) == (deed.actor, deed.what):
-            deeds[-1] = replace(deeds[-1], times=deeds[-1].times + 1)
+        line = HistoryLine(at=entry.at, actor=entry.actor, what=words_of(entry))
+        if lines and (lines[-1].actor, lines[-1].what) == (line.actor, line.what):
+            lines[-1] = replace(lines[-1], times=lines[-1].times + 1)
         else:
-            deeds.append(deed)
-    return deeds
+            lines.append(line)
+    return lines
 
 
 def words_of(entry: AuditEntry) -> str:

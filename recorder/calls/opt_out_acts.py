@@ -21,9 +21,9 @@ from recorder.permissions import DeniedError, Fault, Person
 from recorder.rules.live_access import NOTHING_KNOWN, Around
 from recorder.rules.live_facts import CallFacts
 from recorder.rules.opt_out import (
+    OptOutEvent,
     OptOutRequest,
     OptOutState,
-    OptOutStep,
     Statements,
     check_decline,
     check_grant,
@@ -106,7 +106,7 @@ class OptOutActs:
         """
         request = self._services.opt_outs.get(request_id)
         check_decline(person, facts_of(controls.recording), reason, around)
-        declined = request.after(OptOutStep.DECLINE, at=utc_now(), by=person.actor)
+        declined = request.after(OptOutEvent.DECLINE, at=utc_now(), by=person.actor)
         return self._store(declined, DECLINED, person.actor, reason, details, undo=lambda: self._restore(request))
 
     def grant(
@@ -159,7 +159,7 @@ class OptOutActs:
         for request in self._services.opt_outs.of_call(call):
             self._services.opt_outs.drop(request.id)
             if request.state is OptOutState.RAISED:
-                lapsed = request.after(OptOutStep.LAPSE, at=utc_now())
+                lapsed = request.after(OptOutEvent.LAPSE, at=utc_now())
                 self._write(lapsed, LAPSED, "recorder", "", {"why": "call_ended"})
                 self._publish(lapsed)
                 self._services.opt_outs.save()
@@ -171,7 +171,7 @@ class OptOutActs:
     # --- effects
 
     def _grant(self, request: OptOutRequest, controls: RecordingControls, by: str, grant: OptOutDecision) -> Answer:
-        granted = request.after(OptOutStep.GRANT, at=utc_now(), by=by)
+        granted = request.after(OptOutEvent.GRANT, at=utc_now(), by=by)
         is_erasing = request.facts.erase_on_opt_out if grant.erase_before is None else grant.erase_before
         act = controls.opt_out_only("opt_out", by)  # without its twins, because each has an erasure of its own
         self._services.opt_outs.put(granted)
@@ -202,7 +202,7 @@ class OptOutActs:
                 acts.append((other.id, other.opt_out_only("opt_out", by)))
             open_request = self._services.opt_outs.open_of(other.id)
             if open_request is not None:  # raised before the calls were known to be one conversation
-                self._services.opt_outs.put(open_request.after(OptOutStep.GRANT, at=utc_now(), by=by))
+                self._services.opt_outs.put(open_request.after(OptOutEvent.GRANT, at=utc_now(), by=by))
         return acts
 
     def _decided(self, request: OptOutRequest) -> None:

@@ -85,7 +85,7 @@ def destroy(
     with _holding(context) as holder:
         person = context.sign_in(_WHAT)  # what needs the key is nobody else's to know
         if not is_sure:
-            sentences = holder.need(epoch).sentences
+            sentences = holder.use_of(epoch).sentences
             if sentences:
                 fail(_refusal(epoch, sentences))
             fail(f"nothing needs {epoch}; give --yes to destroy it", 2)
@@ -102,7 +102,7 @@ def tidy(context: KeysJsonContext) -> None:
     with _holding(context) as holder:
         _permit(context, "tidy")
         holder.keys.check_passphrase()
-        tended = holder.tend(wait=True)
+        tended = holder.maintain(wait=True)
     if context.json:
         resealed = [{"id": one.id, "from": one.old, "to": one.new.name} for one in tended.resealed]
         print_json({"resealed": resealed, "destroyed": tended.destroyed, "problems": tended.problems})
@@ -181,7 +181,7 @@ def _names(holder: KeyHolder) -> list[str]:
 
 
 def _described(holder: KeyHolder, name: str) -> dict[str, Any]:
-    need = holder.need(name)
+    need = holder.use_of(name)
     is_here = name in holder.keys.names()
     return {
         **asdict(need),

@@ -30,7 +30,7 @@ from recorder.permissions import Act, Person
 from recorder.recordings.fsck import Checker
 from recorder.recordings.reconcile import Reconciler, Report
 from recorder.recordings.reindex import Reindexed, Reindexer
-from recorder.recordings.repair import MENDED, Repair
+from recorder.recordings.repair import REPAIRED, Repair
 from storage.audit import AuditLog
 from storage.errors import StorageError
 from storage.fsck import Finding
@@ -174,13 +174,13 @@ class _Look:
             mended = self._mended(checker.findings(progress, total), mender, found)
             _print_found(mended, counts, found, json=self.context.json)
         if mender is not None and found["mended"]:
-            audit.append(MENDED, by or "", "", {"findings": dict(found)})
+            audit.append(REPAIRED, by or "", "", {"findings": dict(found)})
         return found["left"]
 
     @staticmethod
     def _mended(findings: Iterator[Finding], mender: Repair | None, found: Counter[str]) -> Iterator[dict[str, Any]]:
         for finding in findings:
-            said = mender.mend(finding) if mender is not None else ""
+            said = mender.repair(finding) if mender is not None else ""
             found["mended" if said else "left"] += 1
             found[str(finding.kind)] += 1
             yield {**finding.as_json(), "mended": said or None}

@@ -18,7 +18,7 @@ from recorder.data_subjects.claim_letters import ClaimLetter, claim_letter
 from recorder.data_subjects.letters import NotYetError
 from recorder.permissions import Person
 from recorder.retention.restricting import (
-    ClaimStep,
+    ClaimChange,
     ClaimWish,
     change_claim,
     claim_of,
@@ -80,7 +80,7 @@ def _step_command(word: str, event: ClaimEvent, words: str) -> None:
     def command(
         context: PersonJsonContext, claim: ClaimArgument, reason: ReasonOption = "", ground: GroundOption = ""
     ) -> None:
-        step = ClaimStep(event=event, words=reason, ground=ground)
+        step = ClaimChange(event=event, words=reason, ground=ground)
         done = _changed(context, claim, step)
         context.tell(done, f"claim {claim} is {done['state']}")
 
@@ -102,7 +102,7 @@ def allow_use(
     reason: ReasonOption = "",
 ) -> None:
     """Let a restricted recording be used for some days by whoever has leave, on a ground of article 18(2)."""
-    step = ClaimStep(event=ClaimEvent.ALLOW_USE, words=reason, ground=ground, days=days)
+    step = ClaimChange(event=ClaimEvent.ALLOW_USE, words=reason, ground=ground, days=days)
     done = _changed(context, claim, step)
     context.tell(done, f"{done['recording']} may be used until {done['use_until']}")
 
@@ -142,7 +142,7 @@ def letter(
         fail(str(error))
 
 
-def _changed(context: CommandContext, claim: str, step: ClaimStep) -> dict[str, Any]:
+def _changed(context: CommandContext, claim: str, step: ClaimChange) -> dict[str, Any]:
     def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
         return _json(repos, change_claim(casework.claim_books(repos), person, claim, step))
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from recorder.common.problems import ProblemError
 from recorder.data_subjects.case_scope import WIDE_FOR, check_count, is_narrow
 from recorder.permissions import DeniedError, Person
-from recorder.retention.hold_repositories import HoldRepositories, settling_books
+from recorder.retention.hold_repositories import HoldRepositories, settling_holds
 from recorder.rules.cases import Case, CaseKind
 from recorder.rules.fault_status import FAULT_STATUS
 from recorder.rules.holds import GRACE
@@ -57,7 +57,7 @@ def place(
         started_from=search.started_from, started_to=search.started_to, operator=search.operator,
         extension=search.extension, number=search.number, ends_at=ends_at,
     )  # fmt: skip
-    with settling_books(repos):
+    with settling_holds(repos):
         repos.ledger.note(PLACED, person.actor, case.id, placed_details(query), text=query.number or "")
         _queries(repos).save([query])
     return query
@@ -100,7 +100,7 @@ def check_settled(repos: HoldRepositories, case: Case) -> None:
 def end(repos: HoldRepositories, person: Person, queries: Sequence[QueryHold], ends_at: datetime | None) -> None:
     """Set when holds by search end; None is not before their case is over. The caller keeps holds as they are."""
     changed = [replace(query, ends_at=ends_at) for query in queries if query.ends_at != ends_at]
-    with settling_books(repos):
+    with settling_holds(repos):
         for query in changed:
             details = changed_details(query, repos.now())
             repos.ledger.note(CHANGED, person.actor, query.case_reference, details)
@@ -115,7 +115,7 @@ def release(
     releases = [
         Release(case_reference=case.id, recording=one, grace_until=now + GRACE) for one in dict.fromkeys(recordings)
     ]
-    with settling_books(repos):
+    with settling_holds(repos):
         for start in range(0, len(releases), _AT_ONCE):
             some = releases[start : start + _AT_ONCE]
             repos.ledger.note(RELEASED, person.actor, case.id, released_details(some, now), text=reason)

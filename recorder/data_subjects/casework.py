@@ -29,7 +29,7 @@ from recorder.data_subjects.case_rules import check_opening
 from recorder.data_subjects.case_scope import in_words, is_empty, wanted
 from recorder.data_subjects.workdays import is_working_day
 from recorder.permissions import MAX_REASON_CHARACTERS, Act, Actor, DeniedError, Person
-from recorder.retention.hold_repositories import steady_books
+from recorder.retention.hold_repositories import steady_holds
 from recorder.retention.holding import place_hold, review_hold
 from recorder.retention.restricting import ClaimRepositories
 from recorder.rules.cases import Case, CaseEntry, CaseEvent, CaseKind, Decision, LegalGround, after, opened
@@ -92,7 +92,7 @@ def open_case(
         raise repos.hearing.ledger.denied(person, Act.WORK_ON_CASES, "", error) from error
     if search is None or is_empty(search):
         return _opened(repos, person, CaseEntry(**_opening(repos, person, on, text), details=details))
-    with steady_books(repos.holds):
+    with steady_holds(repos.holds):
         found = counted(repos.holds, search, expected)
         text = "; ".join(filter(None, (text, in_words(search))))
         entry = CaseEntry(**_opening(repos, person, on, text), details={**details, **wanted(search), **found})
@@ -171,7 +171,7 @@ def search_for(repos: CaseRepositories, actor: Actor, case_id: str, search: Sear
     if is_empty(search):
         raise ProblemError(422, "Say what to look for: a date, an operator, an extension or a number.")
     person, case = at_work(repos, actor, case_id)
-    with steady_books(repos.holds):
+    with steady_holds(repos.holds):
         found = [row for row in repos.hearing.index.find(replace(search, limit=MOST_FOUND)) if row.path is not None]
         gone = case_holds.deleted_of(repos.hearing.index.database, search)
         entry = CaseEntry(
@@ -300,7 +300,7 @@ def _keep_on(repos: CaseRepositories, person: Person, case: Case) -> None:
         if repos.holds.holds.get(hold_id).released_at is None:
             review_on = repos.today + COMPLAINT_WINDOW
             review_hold(repos.holds, person, hold_id, reason=f"case {case.id} is closed", review_on=review_on)
-    with steady_books(repos.holds):
+    with steady_holds(repos.holds):
         lasting = [query for query in case_holds.standing(repos.holds, case.id) if query.ends_at is None]
         case_holds.end(repos.holds, person, lasting, repos.cases.now() + COMPLAINT_WINDOW)
 

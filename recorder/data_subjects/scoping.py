@@ -9,7 +9,7 @@ from recorder.data_subjects.case_entries import CaseRepositories, at_work, write
 from recorder.data_subjects.case_holds import HOLD_KIND
 from recorder.data_subjects.case_scope import check_scoping, in_words, is_empty, wanted
 from recorder.permissions import Act, Actor, DeniedError, Person
-from recorder.retention.hold_repositories import steady_books
+from recorder.retention.hold_repositories import steady_holds
 from recorder.rules.cases import Case, CaseEvent
 from recorder.rules.holds import GRACE
 from storage.query_holds import QueryHold
@@ -25,7 +25,7 @@ def confirm_scope(repos: CaseRepositories, actor: Actor, case_id: str, reason: s
     """
     person, case = at_work(repos, actor, case_id)
     _check_scoping(repos, person, case)
-    with steady_books(repos.holds):
+    with steady_holds(repos.holds):
         waiting = [query for query in case_holds.standing(repos.holds, case.id) if query.ends_at is not None]
         if not waiting:
             raise ProblemError(409, "Nothing that this case holds waits to be confirmed.")
@@ -46,7 +46,7 @@ def narrow_scope(repos: CaseRepositories, actor: Actor, case_id: str, search: Se
     _check_scoping(repos, person, case)
     if is_empty(search):
         raise ProblemError(422, "Say to what it is narrowed: a date, an operator, an extension or a number.")
-    with steady_books(repos.holds):
+    with steady_holds(repos.holds):
         before = [query for query in case_holds.standing(repos.holds, case.id) if query.ends_at is not None]
         if not before:
             raise ProblemError(409, "Nothing that this case holds waits to be narrowed.")
@@ -81,7 +81,7 @@ def dismiss(
         ProblemError: Refused, with a sentence; nothing was changed.
     """
     person, case = at_work(repos, actor, case_id)
-    with steady_books(repos.holds):
+    with steady_holds(repos.holds):
         open_ones = case_holds.undecided(repos.holds, case)
         wished = [RecordingId(one) for one in dict.fromkeys(recordings)]
         for one in wished:

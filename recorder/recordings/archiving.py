@@ -160,7 +160,7 @@ class Archiver:
         if row.archived is not None or row.path is None or not self._is_free(row.id):
             return
         if self._is_packed(self.vault.locate(row.path)):
-            self._file(row, self._told(row))  # interrupted before the row was saved
+            self._file(row, self._row_in_container(row))  # interrupted before the row was saved
             return
         now = archive(self.vault, self.keys, row, self.rule.format, at=self.now())
         self._file(row, now)
@@ -176,10 +176,10 @@ class Archiver:
         if fresh_path(path).exists():
             clear_up(self.vault, self.keys, path)
         if row.archived is None and self._is_packed(path):
-            self._file(row, self._told(row))
+            self._file(row, self._row_in_container(row))
             done.recordings += 1
 
-    def _told(self, row: RecordingRow) -> RecordingRow:
+    def _row_in_container(self, row: RecordingRow) -> RecordingRow:
         """Return the row in the container."""
         assert row.path is not None, "only recordings with a container are archived"
         return row_from_json(read_row(self.vault, self.vault.locate(row.path)))

@@ -63,17 +63,17 @@ def _notice(notice: NoticeProof | None) -> Iterator[TimelineEvent]:
 
 def _spans(row: RecordingRow) -> Iterator[TimelineEvent]:
     before: Segment | None = None
-    whose = _Whose()
+    current = _CurrentOfficer()
     for span in row.segments:
         if span.kind is SegmentKind.SILENCED:
             continue  # recording went on
-        for what in (*_handover(before, whose, span), *_recording(before, span)):
+        for what in (*_handover(before, current, span), *_recording(before, span)):
             yield TimelineEvent(at=row.started_at + timedelta(seconds=span.start_s), what=what, at_s=span.start_s)
-        before, whose = span, whose.after(span)
+        before, current = span, current.after(span)
 
 
 @dataclass(frozen=True, slots=True)
-class _Whose:
+class _CurrentOfficer:
     """Who last had the call, according to the spans so far. Erased spans and spans without an officer say nothing."""
 
     operator: str = ""
@@ -84,23 +84,23 @@ class _Whose:
         has_moved = "" not in (self.extension, span.extension) and self.extension != span.extension
         return has_moved or ("" not in (self.operator, span.operator) and self.operator != span.operator)
 
-    def after(self, span: Segment) -> "_Whose":
+    def after(self, span: Segment) -> "_CurrentOfficer":
         """Return who has the call after a span has begun."""
         if self.is_other(span):
-            return _Whose(span.operator, span.extension)
-        return _Whose(span.operator or self.operator, span.extension or self.extension)
+            return _CurrentOfficer(span.operator, span.extension)
+        return _CurrentOfficer(span.operator or self.operator, span.extension or self.extension)
 
 
-def _handover(before: Segment | None, whose: _Whose, span: Segment) -> Iterator[str]:
+def _handover(before: Segment | None, current: _CurrentOfficer, span: Segment) -> Iterator[str]:
     """Yield a sentence on who has the call now, if that is new."""
     who = _who(span)
     if before is None:
         yield f"Joined to {who}" if who else "Joined"
-    elif whose.is_other(span):
+    elif current.is_other(span):
         yield f"Transferred to {who}"
     elif who and before.kind is SegmentKind.OUT_OF_SCOPE:
         yield f"Back with {who}"
-    elif who and whose == _Whose():
+    elif who and current == _CurrentOfficer():
         yield f"With {who}"
 
 

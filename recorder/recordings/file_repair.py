@@ -39,7 +39,7 @@ class FileRepair:
     database: Database
     aside: LostFound
 
-    def put_right(self, finding: Finding) -> str:
+    def move_into_place(self, finding: Finding) -> str:
         """Move a container to the folder where it belongs, and update its row."""
         path = self.home.root / finding.where
         with alone(self.home.erasing_lock, wait=True):

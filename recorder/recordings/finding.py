@@ -13,7 +13,7 @@ SETTLED_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class HomeFiles:
     """Names and ages of the files of one home.
 
     Attributes:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from recorder.common.home import Home
 from recorder.recordings.agreement import differences, read_mark
-from recorder.recordings.finding import Places
+from recorder.recordings.finding import HomeFiles
 from recorder.recordings.fsck_files import FileCheck, KeyCheck
 from recorder.recordings.fsck_log import LogCheck
 from recorder.recordings.fsck_recordings import Progress, RecordingCheck
@@ -56,11 +56,11 @@ class Checker:
         Raises:
             StorageError, OSError: Database, audit log or disk cannot be read.
         """
-        places = Places(root=self.home.root, now=self.now)
+        home_files = HomeFiles(root=self.home.root, now=self.now)
         recordings = RecordingCheck(
             vault=self.vault,
             database=self.database,
-            places=places,
+            home_files=home_files,
             is_live=self.is_live,
             is_quick=self.is_quick,
             counts=self.counts,
@@ -70,8 +70,10 @@ class Checker:
         log = LogCheck(audit=self.audit, database=self.database, state=self.home.state, now=self.now)
         yield from log.findings()
         yield from recordings.findings(progress, total)
-        yield from KeyCheck(vault=self.vault, database=self.database, places=places, counts=self.counts).findings()
-        yield from FileCheck(places=places).findings()
+        yield from KeyCheck(
+            vault=self.vault, database=self.database, home_files=home_files, counts=self.counts
+        ).findings()
+        yield from FileCheck(home_files=home_files).findings()
 
     def _differences(self) -> list[str]:
         if read_mark(self.home.state) is not None:

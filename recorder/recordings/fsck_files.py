@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from recorder.common.home import Home
-from recorder.recordings.finding import ERASING, PART, REC, SETTLED_S, Places, deleted
+from recorder.recordings.finding import ERASING, PART, REC, SETTLED_S, HomeFiles, deleted
 from recorder.recordings.home_rights import forbidden_in
 from storage.database import Database
 from storage.epochs import is_epoch
@@ -31,33 +31,35 @@ class KeyCheck:
     Attributes:
         vault: Keys and containers.
         database: The index.
-        places: Names of files.
+        home_files: Names of files.
         counts: Receives the number of keys.
     """
 
     vault: Vault
     database: Database
-    places: Places
+    home_files: HomeFiles
     counts: Counter[str]
 
     def findings(self) -> Iterator[Finding]:
         """Yield sealed keys that open nothing; the keys are read in no order, some hundred at a time."""
         rows, deletions = StoredRows(self.database), Deletions(self.database)
         for epoch in self.vault.sealed.epochs():
-            for some in _in_parts(_files(self.places.root / "keys" / "sealed" / epoch)):
+            for some in _in_parts(_files(self.home_files.root / "keys" / "sealed" / epoch)):
                 named = {path: RecordingId(path.stem) for path in some if is_recording_id(path.stem)}
                 self.counts["keys"] += len(named)
                 known = rows.among(sorted(set(named.values())))
                 gone = deletions.known(list(known.keys() ^ set(named.values())))
                 for path, recording in named.items():
                     if recording in gone:
-                        yield deleted(recording, self.places.where(path), "it was deleted, but its key is still there")
+                        yield deleted(
+                            recording, self.home_files.where(path), "it was deleted, but its key is still there"
+                        )
                     elif self._is_lone(path, recording, known.get(recording)):
                         what = "there is neither a file nor a row of its recording"
-                        yield self.places.finding(Kind.LONE_KEY, path, what, recording)
+                        yield self.home_files.finding(Kind.LONE_KEY, path, what, recording)
 
     def _is_lone(self, path: Path, recording: RecordingId, stored: StoredRow | None) -> bool:
-        is_young = self.places.age_s(path) < SETTLED_S
+        is_young = self.home_files.age_s(path) < SETTLED_S
         if stored is not None or is_young or self.vault.files_of(recording):
             return False
         return not Tree(self.vault.root).everywhere(recording)
@@ -68,16 +70,16 @@ class FileCheck:
     """Checks the files of one home.
 
     Attributes:
-        places: Names of files.
+        home_files: Names of files.
     """
 
-    places: Places
+    home_files: HomeFiles
 
     def findings(self) -> Iterator[Finding]:
         """Yield findings about files, whatever their contents."""
         for name in ("recordings", "keys", "audit", "state"):
-            yield from self._walk(self.places.root / name, name)
-        for path in sorted(Home(self.places.root).index.parent.glob("index.sqlite*")):
+            yield from self._walk(self.home_files.root / name, name)
+        for path in sorted(Home(self.home_files.root).index.parent.glob("index.sqlite*")):
             if path.is_symlink():
                 yield self._link(path)
             else:
@@ -97,10 +99,10 @@ class FileCheck:
 
     def _unknown(self, path: Path, root: str) -> Iterator[Finding]:
         if path.name.startswith(".new-"):
-            if self.places.age_s(path) >= SETTLED_S:
-                yield self.places.finding(Kind.TEMPORARY, path, "a write was interrupted and left it")
+            if self.home_files.age_s(path) >= SETTLED_S:
+                yield self.home_files.finding(Kind.TEMPORARY, path, "a write was interrupted and left it")
             return
-        parts = path.relative_to(self.places.root).parts
+        parts = path.relative_to(self.home_files.root).parts
         is_sealed = root == "keys" and parts[1] == "sealed"
         if root == "recordings":
             is_known = len(parts) == 6 and is_recording_id(path.stem) and path.suffix in (REC, PART, ERASING)
@@ -110,22 +112,22 @@ class FileCheck:
         else:
             return
         if not is_known:
-            yield self.places.finding(Kind.UNKNOWN, path, "no recorder creates such a file there")
+            yield self.home_files.finding(Kind.UNKNOWN, path, "no recorder creates such a file there")
 
     def _rights(self, path: Path) -> Iterator[Finding]:
         try:
             found = path.lstat()
         except FileNotFoundError:
             return
-        may_not = forbidden_in(Home(self.places.root), path)
+        may_not = forbidden_in(Home(self.home_files.root), path)
         if found.st_uid != os.geteuid() and may_not & 0o070:
-            yield self.places.finding(Kind.MODE, path, f"it belongs to user {found.st_uid}, not to {os.geteuid()}")
+            yield self.home_files.finding(Kind.MODE, path, f"it belongs to user {found.st_uid}, not to {os.geteuid()}")
         elif found.st_mode & may_not:
             rights = f"{stat.S_IMODE(found.st_mode):04o}"
-            yield self.places.finding(Kind.MODE, path, f"its mode is {rights}: others may open it")
+            yield self.home_files.finding(Kind.MODE, path, f"its mode is {rights}: others may open it")
 
     def _link(self, path: Path) -> Finding:
-        return self.places.finding(Kind.LINK, path, f"it is a link to {path.readlink()}; no recorder creates links")
+        return self.home_files.finding(Kind.LINK, path, f"it is a link to {path.readlink()}; no recorder creates links")
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from recorder.recordings.finding import ERASING, PART, REC, Places, deleted
+from recorder.recordings.finding import ERASING, PART, REC, HomeFiles, deleted
 from recorder.recordings.inspection import FILING_S
 from storage.container_rows import read_begun_row, read_row
 from storage.database import Database
@@ -34,7 +34,7 @@ class RecordingCheck:
     Attributes:
         vault: Containers.
         database: The index.
-        places: Names of files.
+        home_files: Names of files.
         is_live: A daemon is running, so its open files are no left-overs.
         is_quick: Do not read containers.
         counts: Receives the numbers of rows and containers.
@@ -42,7 +42,7 @@ class RecordingCheck:
 
     vault: Vault
     database: Database
-    places: Places
+    home_files: HomeFiles
     is_live: bool
     is_quick: bool
     counts: Counter[str]
@@ -98,21 +98,21 @@ class RecordingCheck:
         finished = [path for path in paths if path.suffix == REC]
         for path in paths:
             if path.suffix == PART and not self.is_live:
-                yield self.places.finding(Kind.UNFINISHED, path, "a daemon that died left it open", recording)
-            if path.suffix == ERASING and not is_being_erased and self.places.age_s(path) >= FILING_S:
-                yield self.places.finding(Kind.HALF_ERASED, path, "no order to erase from it is open", recording)
+                yield self.home_files.finding(Kind.UNFINISHED, path, "a daemon that died left it open", recording)
+            if path.suffix == ERASING and not is_being_erased and self.home_files.age_s(path) >= FILING_S:
+                yield self.home_files.finding(Kind.HALF_ERASED, path, "no order to erase from it is open", recording)
         found = list(self._compared(recording, stored, finished))
         if found and not is_being_erased:
             yield from self._again(recording, found, finished)
         if finished and recording not in epochs:
             what = "its sealed key is missing, so nothing opens it"
-            yield self.places.finding(Kind.NO_KEY, finished[0], what, recording)
+            yield self.home_files.finding(Kind.NO_KEY, finished[0], what, recording)
 
     def _compared(
         self, recording: RecordingId, stored: StoredRow | None, finished: Sequence[Path]
     ) -> Iterator[Finding]:
         containers = [one for path in finished if (one := self._container(path, stored)) is not None]
-        is_young = any(self.places.age_s(path) < FILING_S for path in finished)
+        is_young = any(self.home_files.age_s(path) < FILING_S for path in finished)
         return compare_recording(recording, stored, containers, is_filed_later=is_young)
 
     def _again(self, recording: RecordingId, found: Sequence[Finding], finished: Sequence[Path]) -> Iterator[Finding]:

@@ -45,7 +45,7 @@ def recover_all(
     Needs no private key; nothing else may be writing. It may be interrupted anywhere and run again.
     """
     vault = Vault(home.root, NodeKeys.load(home.root))
-    _mend_audit(home)
+    _repair_audit(home)
     _look_over(home, config, vault)  # first, because deleted recordings must not be recovered
     register = home.state / REGISTER
     states = read_states(register)
@@ -131,7 +131,7 @@ def _look_over(home: Home, config: Config, vault: Vault) -> None:
         _log.error("Checking for deleted recordings that came back failed: %s", error)
 
 
-def _mend_audit(home: Home) -> None:
+def _repair_audit(home: Home) -> None:
     """Move aside a torn end of the audit log, so that `audit verify` is right from now on."""
     try:
         if AuditLog(home.audit).repair():

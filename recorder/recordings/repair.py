@@ -30,7 +30,7 @@ from storage.lost_found import LostFound
 from storage.tombstones import Deletions
 from storage.vault import Vault
 
-MENDED = "index.repaired"
+REPAIRED = "index.repaired"
 """Act of the audit log."""
 _DOUBTS = {
     Kind.HOLD: "the index lacked a hold that the audit log has",
@@ -82,7 +82,7 @@ class Repair:
             Kind.ROW: rows.refile,
             Kind.COLUMNS: rows.refile,
             Kind.NO_CONTAINER: rows.write_off,
-            Kind.MISPLACED: files.put_right,
+            Kind.MISPLACED: files.move_into_place,
             Kind.TWICE: files.move_aside,
             Kind.LONE_KEY: files.move_aside,
             Kind.LONE_OFFICERS: rows.take_out,
@@ -97,11 +97,11 @@ class Repair:
             Kind.COPY: self.replay,
             Kind.TOMBSTONE: self.replay,
             Kind.DELETED: self.destroy,
-            Kind.RESTORED: self.doubt,
-            Kind.AUDIT_TORN: self.end_log,
+            Kind.RESTORED: self.wait_for_dpo,
+            Kind.AUDIT_TORN: self.move_torn_end,
         }
 
-    def mend(self, finding: Finding) -> str:
+    def repair(self, finding: Finding) -> str:
         """Repair a finding; returns what was done, or "" if it needs a person or another state.
 
         Raises:
@@ -134,14 +134,14 @@ class Repair:
         """Destroy again what was deleted."""
         return self._only_once("destroy", self._destroy)
 
-    def doubt(self, _: Finding) -> str:
+    def wait_for_dpo(self, _: Finding) -> str:
         """Make the sweep wait for the DPO."""
         look(self.home.state, self.database, self.audit, self.now(), is_noted=False)
         return "the sweep waits until the DPO has decided (`recorder reconcile`)"
 
-    def end_log(self, _: Finding) -> str:
+    def move_torn_end(self, _: Finding) -> str:
         """Move the torn end of the audit log aside."""
-        self.audit.append(MENDED, "recorder", "", {"what": str(Kind.AUDIT_TORN)})
+        self.audit.append(REPAIRED, "recorder", "", {"what": str(Kind.AUDIT_TORN)})
         return "the torn end was moved to a file beside the log"
 
     def _only_once(self, name: str, act: Callable[[], str]) -> str:

@@ -7,7 +7,7 @@ from recorder.permissions import Act, Actor, Allowed, DeniedError, Fault, Person
 from recorder.recordings.number_masking import may_search_numbers, shown_to
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import narrowed, relation, seen_by
-from recorder.rules.holds import held_call, kinds_seen
+from recorder.rules.holds import hold_facts, kinds_seen
 from recorder.rules.requesting import AccessRequest
 from storage.types import RecordingRow, Search, Visibility
 
@@ -55,7 +55,7 @@ def shown(actor: Actor, row: RecordingRow, leave: AccessRequest | None = None) -
         leave: The granted request by which they may hear it now.
     """
     heard = () if leave is None else leave.heard(row.id)
-    row = replace(row, holds=kinds_seen(actor, row.holds, held_call(row)))
+    row = replace(row, holds=kinds_seen(actor, row.holds, hold_facts(row)))
     return narrowed(shown_to(actor, row, has_leave=leave is not None), seen_by(actor, row, heard))
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Actor, Refusal
-from recorder.retention.erasure_repositories import ErasureRepositories, about_row, row_of, storage_problems
+from recorder.retention.erasure_repositories import ErasureRepositories, erasure_facts, row_of, storage_problems
 from recorder.rules.call_parts import officers_throughout, owners_of
 from recorder.rules.erasing import (
     STATE_AT_ORDER,
@@ -107,7 +107,7 @@ def check_order(
     person = repos.ledger.require(person, act, recording, reason=reason)
     row = row_of(repos, person, act, recording)
     start_s, end_s = _checked(span_s, row)
-    about = about_row(row, repos.now())
+    about = erasure_facts(row, repos.now())
     operators, team = owners_of(row, start_s, row.duration_s if end_s is None else end_s)
     decision = may_order(person, kind, replace(about, operators=operators, team=team), act=act, reason=reason)
     if isinstance(decision, Refusal):

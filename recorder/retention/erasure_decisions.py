@@ -8,14 +8,14 @@ from recorder.recordings.visibility import none_such
 from recorder.retention.erasure_approvals import Approval
 from recorder.retention.erasure_repositories import (
     ErasureRepositories,
-    about_row,
     check_known_row,
+    erasure_facts,
     knows_unfiled,
     storage_problems,
     takes_three,
 )
 from recorder.rules.call_parts import owners_of
-from recorder.rules.erasing import HELD_ALONE_S, About, may_decide, span_of
+from recorder.rules.erasing import HELD_ALONE_S, ErasureFacts, may_decide, span_of
 from storage.errors import ErasureStateError, NotFoundError
 from storage.retention_types import ErasureOrder, ErasureState
 from storage.rows import time_to_json
@@ -34,7 +34,7 @@ def decide_erasure(
         ProblemError: Refused, with a sentence; nothing was changed.
     """
     person, order, row = _known_order(repos, person, order_id)
-    about, approval = _about_order(repos, order, row), repos.approvals.get(order.id) if repos.approvals else None
+    about, approval = _order_facts(repos, order, row), repos.approvals.get(order.id) if repos.approvals else None
     decision = may_decide(person, order, about, confirm=confirm, third=approval.third if approval else None)
     if isinstance(decision, Refusal):
         raise repos.ledger.refusal(person.actor, Act.CONFIRM_ERASURE, order.recording, decision.reason)
@@ -64,16 +64,16 @@ def order_to_hear(repos: ErasureRepositories, person: Actor, order_id: str) -> t
     approval = repos.approvals.get(order.id) if repos.approvals else None
     if approval is None or order.state is not ErasureState.WAITING:
         raise ProblemError(409, "Only the span of a waiting order that takes three people can be heard here.")
-    decision = may_decide(person, order, _about_order(repos, order, row), confirm=True, third=approval.third)
+    decision = may_decide(person, order, _order_facts(repos, order, row), confirm=True, third=approval.third)
     if isinstance(decision, Refusal):
         raise repos.ledger.refusal(person.actor, Act.PLAY, row.id, decision.reason)
     return order, row
 
 
-def _about_order(repos: ErasureRepositories, order: ErasureOrder, row: RecordingRow) -> About:
+def _order_facts(repos: ErasureRepositories, order: ErasureOrder, row: RecordingRow) -> ErasureFacts:
     """Return the facts of an order's recording; the team is that of the span."""
     _, team = owners_of(row, *span_of(order, row.duration_s))
-    return replace(about_row(row, repos.now()), team=team)
+    return replace(erasure_facts(row, repos.now()), team=team)
 
 
 def _known_order(repos: ErasureRepositories, actor: Actor, order_id: str) -> tuple[Person, ErasureOrder, RecordingRow]:

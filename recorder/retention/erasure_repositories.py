@@ -15,7 +15,7 @@ from recorder.recordings.visibility import begun_row, check_known, none_such
 from recorder.retention.erasure_approvals import Approvals
 from recorder.rules.authorisation import knows_all, knows_of
 from recorder.rules.call_parts import relation
-from recorder.rules.erasing import HELD_ALONE_S, About, card_s
+from recorder.rules.erasing import HELD_ALONE_S, ErasureFacts, card_s
 from recorder.rules.sign_on import NOT_PROVEN
 from storage.audit import AuditLog
 from storage.erasures import Erasures, is_open
@@ -158,10 +158,10 @@ def knows_unfiled(repos: ErasureRepositories, person: Person, recording: Recordi
     return knows_of(person, operators=(operator,), team=team)
 
 
-def about_row(row: RecordingRow, now: datetime) -> About:
+def erasure_facts(row: RecordingRow, now: datetime) -> ErasureFacts:
     """Return the facts of a recording that the erasure rules need."""
     ended_at = row.ended_at or row.started_at + timedelta(seconds=row.duration_s)
-    return About(
+    return ErasureFacts(
         operators=frozenset((row.operator, *row.operators)),
         extensions=frozenset((row.extension, *row.extensions)),
         team=row.team,

@@ -44,7 +44,7 @@ def holds_shown(repos: HoldRepositories, actor: Actor, row: RecordingRow) -> lis
     if not isinstance(actor, Person):
         return []
     with storage_problems():
-        return [hold for hold in repos.holds.of_recording(row.id) if may_see(actor, hold, held_call(row))]
+        return [hold for hold in repos.holds.of_recording(row.id) if may_see(actor, hold, hold_facts(row))]
 
 
 def holds_listed(repos: HoldRepositories, actor: Actor, *, is_due: bool, limit: int = LISTED) -> list[Hold]:

@@ -12,7 +12,7 @@ from recorder.permissions import Act, Person
 from recorder.recordings.kept_live import is_being_discarded
 from recorder.recordings.visibility import begun_row, check_known, none_such
 from recorder.rules.authorisation import knows_all
-from recorder.rules.holds import HeldCall, held_call
+from recorder.rules.holds import HoldFacts, hold_facts
 from storage.audit import AuditLog
 from storage.errors import HoldStateError, NotFoundError, OutsideError, StorageError
 from storage.format import is_recording_id
@@ -52,7 +52,7 @@ class HoldRepositories:
     needed: Callable[[Hold], str | None] = lambda _hold: None
 
 
-def call_to_hold(repos: HoldRepositories, recording: str, person: Person | None = None) -> HeldCall:
+def call_to_hold(repos: HoldRepositories, recording: str, person: Person | None = None) -> HoldFacts:
     """Return the facts of a recording that can be held.
 
     Args:
@@ -71,12 +71,12 @@ def call_to_hold(repos: HoldRepositories, recording: str, person: Person | None 
         except NotFoundError as error:
             begun = begun_row(repos.vault, RecordingId(recording))
             if begun is not None:
-                _check_known(repos, person, recording, held_call(begun))
+                _check_known(repos, person, recording, hold_facts(begun))
                 if is_being_discarded(repos.state, recording):
                     raise ProblemError(
                         409, "The recording is being discarded for a card payment, so it cannot be held."
                     ) from error
-                return held_call(begun)
+                return hold_facts(begun)
             if person is not None and not knows_all(person):
                 raise none_such() from error
             tombstone = Deletions(repos.index.database).get(RecordingId(recording))
@@ -85,12 +85,12 @@ def call_to_hold(repos: HoldRepositories, recording: str, person: Person | None 
                     409, f"The recording was deleted on {tombstone.deleted_at:%Y-%m-%d}, so it cannot be held."
                 ) from error
             raise none_such() from error
-    _check_known(repos, person, recording, held_call(row))
+    _check_known(repos, person, recording, hold_facts(row))
     if row.path is None:
         raise ProblemError(409, f"Nothing was kept of this call ({row.outcome}, {row.reason}), so it cannot be held.")
     if not _is_there(repos, row.path):
         raise ProblemError(409, "The recording was deleted: its file is gone, so it cannot be held.")
-    return held_call(row)
+    return hold_facts(row)
 
 
 def _is_there(repos: HoldRepositories, path: str) -> bool:
@@ -100,13 +100,13 @@ def _is_there(repos: HoldRepositories, path: str) -> bool:
         return True  # somebody changed the row, which is a reason to keep the file
 
 
-def _check_known(repos: HoldRepositories, person: Person | None, recording: str, call: HeldCall) -> None:
+def _check_known(repos: HoldRepositories, person: Person | None, recording: str, call: HoldFacts) -> None:
     if person is not None:
         check_call_known(repos, person, Act.PLACE_HOLD, recording, call)
 
 
 def check_call_known(
-    repos: HoldRepositories, person: Person, act: Act, recording: str, call: HeldCall, *, what: str = "recording"
+    repos: HoldRepositories, person: Person, act: Act, recording: str, call: HoldFacts, *, what: str = "recording"
 ) -> None:
     """Check that a person may know of a call; a refused attempt is in the audit log.
 
@@ -130,25 +130,25 @@ def known_hold(repos: HoldRepositories, hold_id: str) -> Hold:
             raise none_such("hold") from error
 
 
-def known_call(repos: HoldRepositories, hold: Hold) -> HeldCall:
+def known_call(repos: HoldRepositories, hold: Hold) -> HoldFacts:
     """Return the facts of a hold's recording; without operators and team if there is no row."""
     with storage_problems():
         try:
-            return held_call(repos.index.get(hold.recording))
+            return hold_facts(repos.index.get(hold.recording))
         except NotFoundError:
             row = begun_row(repos.vault, hold.recording)
-            return HeldCall(operators=frozenset(), extensions=frozenset(), team="") if row is None else held_call(row)
+            return HoldFacts(operators=frozenset(), extensions=frozenset(), team="") if row is None else hold_facts(row)
 
 
 @contextlib.contextmanager
-def steady_books(repos: HoldRepositories) -> Iterator[None]:
+def steady_holds(repos: HoldRepositories) -> Iterator[None]:
     """Keep the table of holds unchanged except for this act; a storage failure becomes a ProblemError with 503."""
     with storage_problems(), steady(repos.state, repos.holds, repos.audit):
         yield
 
 
 @contextlib.contextmanager
-def settling_books(repos: HoldRepositories) -> Iterator[None]:
+def settling_holds(repos: HoldRepositories) -> Iterator[None]:
     """Report an act that is in the audit log but could not be written to the table."""
     with settling(repos.state):
         try:

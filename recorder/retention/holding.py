@@ -17,13 +17,13 @@ from recorder.retention.hold_repositories import (
     check_call_known,
     known_call,
     known_hold,
-    settling_books,
-    steady_books,
+    settling_holds,
+    steady_holds,
 )
 from recorder.retention.rights import keeps
 from recorder.rules.holds import (
     GRACE,
-    HeldCall,
+    HoldFacts,
     HoldWish,
     may_place,
     may_reinstate,
@@ -55,9 +55,9 @@ def place_hold(repos: HoldRepositories, actor: Actor, recording: str, wish: Hold
     call = call_to_hold(repos, recording, person)
     _allow(repos, person, Act.PLACE_HOLD, recording, may_place(person, wish.kind, call, reason=wish.reason))
     hold = _wished(repos, person, RecordingId(recording), wish, call)
-    with steady_books(repos):
+    with steady_holds(repos):
         call_to_hold(repos, recording)  # checked again: it may have been deleted; from here on it cannot be
-        with settling_books(repos):
+        with settling_holds(repos):
             repos.ledger.note(PLACED, person.actor, recording, placed_details(hold), text=hold.reason)
             repos.holds.place(hold)
     return hold
@@ -127,7 +127,7 @@ def settle_holds(state: Path, holds: Holds, audit: AuditLog) -> None:
         _log.error("Writing holds from the audit log to their table failed; retrying with the next act: %s", error)
 
 
-def _wished(repos: HoldRepositories, person: Person, recording: RecordingId, wish: HoldWish, call: HeldCall) -> Hold:
+def _wished(repos: HoldRepositories, person: Person, recording: RecordingId, wish: HoldWish, call: HoldFacts) -> Hold:
     problem = problem_with(wish)
     if problem is not None:
         raise ProblemError(422, problem)
@@ -148,7 +148,7 @@ def _wished(repos: HoldRepositories, person: Person, recording: RecordingId, wis
     return replace(hold, owner=_owner(repos, wish.owner or person.name, hold, call))
 
 
-def _against(repos: HoldRepositories, name: str, call: HeldCall) -> str:
+def _against(repos: HoldRepositories, name: str, call: HoldFacts) -> str:
     """Return the name by which a person is known here; an unknown name would exclude nobody."""
     account = _account(repos, name)
     if account is not None:
@@ -159,7 +159,7 @@ def _against(repos: HoldRepositories, name: str, call: HeldCall) -> str:
     raise ProblemError(422, "The subject of the complaint must have an account here, or be the operator of the call.")
 
 
-def _owner(repos: HoldRepositories, name: str, hold: Hold, call: HeldCall) -> str:
+def _owner(repos: HoldRepositories, name: str, hold: Hold, call: HoldFacts) -> str:
     account = _account(repos, name)
     if account is None:
         raise ProblemError(422, "The owner of a hold must have an account here.")
@@ -208,7 +208,7 @@ class _HoldChange:
 
 def _changed(repos: HoldRepositories, actor: Actor, hold_id: str, change: _HoldChange, reason: str) -> Hold:
     person = repos.ledger.require(actor, change.act, hold_id, reason=reason)
-    with steady_books(repos):
+    with steady_holds(repos):
         hold = known_hold(repos, hold_id)
         call = known_call(repos, hold)
         check_call_known(repos, person, change.act, hold.recording, call, what="hold")
@@ -220,7 +220,7 @@ def _changed(repos: HoldRepositories, actor: Actor, hold_id: str, change: _HoldC
         except HoldStateError as error:
             raise ProblemError(409, str(error)) from error
         after = change.apply(hold, now, person)
-        with settling_books(repos):
+        with settling_holds(repos):
             repos.ledger.note(change.name, person.actor, hold.recording, changed_details(hold, after, now), text=reason)
             repos.holds.save([after])
     return after

@@ -51,7 +51,7 @@ _FEW = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
+class EpochUse:
     """Why an epoch is still needed.
 
     Attributes:
@@ -81,7 +81,7 @@ class Need:
 
 
 @dataclass(slots=True, kw_only=True)
-class Tended:
+class KeyMaintenance:
     """The results of one run.
 
     Attributes:
@@ -117,7 +117,7 @@ class KeyHolder:
     lock: Path
     now: Callable[[], datetime]
 
-    def tend(self, *, wait: bool = False) -> Tended:
+    def maintain(self, *, wait: bool = False) -> KeyMaintenance:
         """Do what is due.
 
         Args:
@@ -126,23 +126,23 @@ class KeyHolder:
         Raises:
             StorageError, OSError: Database or audit log failed; the next run goes on.
         """
-        tended = Tended()
+        result = KeyMaintenance()
         with locked(self.lock, wait=wait) as is_alone:
-            tended.is_elsewhere = not is_alone
+            result.is_elsewhere = not is_alone
             if is_alone:
                 self.keys.finish_destroying()
                 for name in self.keys.names():
-                    self._tend(name, tended)
-        return tended
+                    self._maintain_epoch(name, result)
+        return result
 
-    def need(self, name: str) -> Need:
+    def use_of(self, name: str) -> EpochUse:
         """Return why an epoch is still needed."""
         try:
             current = current_public(self.keys.public_folder, self.now()).name
         except KeyProblemError:
             current = ""
         sealed = len(set(self.vault.sealed.each(name)))
-        return Need(epoch=name, sealed=sealed, is_current=name == current, is_over=self._is_over(name))
+        return EpochUse(epoch=name, sealed=sealed, is_current=name == current, is_over=self._is_over(name))
 
     def destroy(self, name: str, *, by: str, details: dict[str, Any] | None = None) -> list[str]:
         """Destroy the private key of an epoch that nothing needs.
@@ -162,19 +162,19 @@ class KeyHolder:
         with locked(self.lock, wait=True):
             return self._destroy(name, by, details or {})
 
-    def _tend(self, name: str, tended: Tended) -> None:
-        if not self.need(name).is_over:
+    def _maintain_epoch(self, name: str, result: KeyMaintenance) -> None:
+        if not self.use_of(name).is_over:
             return
         try:
-            self._empty(name, tended)
-            if not self.need(name).sentences and not self._destroy(name, RECORDER, {}):
-                tended.destroyed.append(name)
+            self._empty(name, result)
+            if not self.use_of(name).sentences and not self._destroy(name, RECORDER, {}):
+                result.destroyed.append(name)
         except AuditUnavailableError:
             raise
         except (StorageError, OSError) as error:
-            tended.problems.append(f"epoch {name}: {error}")
+            result.problems.append(f"epoch {name}: {error}")
 
-    def _empty(self, name: str, tended: Tended) -> None:
+    def _empty(self, name: str, result: KeyMaintenance) -> None:
         """Re-seal recordings that must not stay sealed to a past epoch, or that alone keep it."""
         self._drop_useless(name)
         for recording, target in self._movers(name):
@@ -183,10 +183,10 @@ class KeyHolder:
             except AuditUnavailableError:
                 raise
             except (StorageError, OSError) as error:
-                tended.problems.append(f"recording {recording}: {error}")
+                result.problems.append(f"recording {recording}: {error}")
                 continue
             if done is not None:
-                tended.resealed.append(done)
+                result.resealed.append(done)
 
     def _movers(self, name: str) -> list[tuple[RecordingId, EpochPublicKey]]:
         sealed = set(self.vault.sealed.each(name))
@@ -268,10 +268,10 @@ class KeyHolder:
     def _destroy(self, name: str, by: str, details: dict[str, Any]) -> list[str]:
         """Destroy a private key. The public half goes first, so that nothing is sealed to it between the checks."""
         key = self.keys.public_of(name)
-        if sentences := self.need(name).sentences:
+        if sentences := self.use_of(name).sentences:
             return sentences
         self.keys.retire(name)
-        if sentences := self.need(name).sentences:
+        if sentences := self.use_of(name).sentences:
             return sentences
         self._remove_folder(name)
         noted = {**details, "epoch": name, "fingerprint": key.fingerprint, "at": time_to_json(self.now())}
@@ -295,7 +295,7 @@ class KeyHolder:
         self.audit.append(act="recording.resealed", actor=RECORDER, subject=done.id, details=noted)
 
 
-def keep_house(
+def run_housekeeping(
     holder: KeyHolder,
     archiver: Archiver,
     stopping: threading.Event,
@@ -320,7 +320,7 @@ def keep_house(
         return []
 
     duties: list[Callable[[], list[str]]] = [
-        lambda: holder.tend().problems,
+        lambda: holder.maintain().problems,
         lambda: archiver.run(stopping=stopping).problems,
         do_more,
     ]

@@ -96,12 +96,12 @@ class PeopleSweep:
             return {}
         moment = min(state.last_success, self.now())  # the daemon writes that file, so do not trust a future time
         found, _ = put_into_force(self.periods, state.in_force, is_confirmed=False)
-        leftovers = PeopleExpiry(self.former)
-        due = leftovers.count(found, moment)
+        expiry = PeopleExpiry(self.former)
+        due = expiry.count(found, moment)
         if any(due.values()):  # logged first: after a crash the deleted data cannot be counted again
             details = {"counts": {str(data): count for data, count in due.items()}, "at": time_to_json(moment)}
             self.audit.append(PEOPLE_SWEPT, RECORDER, "", details)
-        counts = leftovers.sweep(found, moment)
+        counts = expiry.sweep(found, moment)
         note_swept(self.state, self.now())
         self._done = state.last_success
         return counts

@@ -11,7 +11,7 @@ from typing import Any
 from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Actor, DeniedError, Person, Role
-from recorder.retention.hold_repositories import HoldRepositories, call_to_hold, settling_books, steady_books
+from recorder.retention.hold_repositories import HoldRepositories, call_to_hold, settling_holds, steady_holds
 from recorder.retention.rights import (
     ClaimEvent,
     check_asking,
@@ -73,7 +73,7 @@ class ClaimWish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimStep:
+class ClaimChange:
     """An event of a rights request, with its details; see `recorder.retention.rights.check_event`."""
 
     event: ClaimEvent
@@ -116,9 +116,9 @@ def write_claim(repos: ClaimRepositories, actor: Actor, recording: str, wish: Cl
     call_to_hold(repos.holds, recording)
     hold = _hold_of(repos, claim, person) if keeps(claim) else None
     claim = replace(claim, hold=hold.id if hold else "")
-    with steady_books(repos.holds):
+    with steady_holds(repos.holds):
         call_to_hold(repos.holds, recording)  # checked again: it may have been deleted; from here on it cannot be
-        with settling_books(repos.holds):
+        with settling_holds(repos.holds):
             repos.ledger.note(ASKED, person.actor, recording, asked_details(claim), text=asked_text(claim))
             if hold is not None:
                 repos.ledger.note(PLACED, person.actor, recording, placed_details(hold), text=hold.reason)
@@ -127,7 +127,7 @@ def write_claim(repos: ClaimRepositories, actor: Actor, recording: str, wish: Cl
     return claim
 
 
-def change_claim(repos: ClaimRepositories, actor: Actor, claim_id: str, step: ClaimStep) -> Claim:
+def change_claim(repos: ClaimRepositories, actor: Actor, claim_id: str, step: ClaimChange) -> Claim:
     """Decide, lift or withdraw a rights request, or allow the use of its recording for a time.
 
     Raises:
@@ -135,7 +135,7 @@ def change_claim(repos: ClaimRepositories, actor: Actor, claim_id: str, step: Cl
     """
     act = Act.WRITE_CLAIM if step.event is ClaimEvent.WITHDRAW else Act.DECIDE_CLAIM
     person = _decider(repos, actor, claim_id) if act is Act.DECIDE_CLAIM else repos.ledger.require(actor, act, claim_id)
-    with steady_books(repos.holds):
+    with steady_holds(repos.holds):
         claim = claim_of(repos, claim_id)
         try:
             check_event(
@@ -155,7 +155,7 @@ def change_claim(repos: ClaimRepositories, actor: Actor, claim_id: str, step: Cl
         after = _after(claim, step, person, now)
         if is_to_destroy(after) and not is_to_destroy(claim):
             _refuse_held(repos, claim, now)
-        with settling_books(repos.holds):
+        with settling_holds(repos.holds):
             name = USE_ALLOWED if step.event is ClaimEvent.ALLOW_USE else ACT_OF[after.state]
             repos.ledger.note(name, person.actor, claim.recording, changed_details(after, now), text=after.words)
             if claim.hold and keeps(claim) and not keeps(after):
@@ -201,7 +201,7 @@ def claim_to_json(claim: Claim, now: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _after(claim: Claim, step: ClaimStep, person: Person, now: datetime) -> Claim:
+def _after(claim: Claim, step: ClaimChange, person: Person, now: datetime) -> Claim:
     words = step.words.strip()
     if step.event is ClaimEvent.ALLOW_USE:
         until = use_until(now, step.days)

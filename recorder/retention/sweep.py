@@ -53,7 +53,7 @@ STOPPED = "retention.stopped"
 SOON = timedelta(days=7)
 
 
-class Consenting(Protocol):
+class Confirmations(Protocol):
     """Confirmations of two people: `recorder.retention.sweep_consents.Consents`."""
 
     def take(self, what: Stop, *, due: int, now: datetime) -> Consent | None:
@@ -98,7 +98,7 @@ class Sweeper:
     audit: AuditLog
     state: Path
     erasing_lock: Path
-    consents: Consenting
+    consents: Confirmations
     periods: Periods
     most_share: float
     now: Callable[[], datetime]
@@ -110,7 +110,7 @@ class Sweeper:
         return SweepFile(self.state, self.audit)
 
     @property
-    def leftovers(self) -> Expiry:
+    def expiry(self) -> Expiry:
         """Return the sweep of the other classes of data."""
         people = None if self.former is None else PeopleExpiry(self.former)
         return Expiry(self.audit, self.holds, self.calls, self.shredder.deletions, people)
@@ -163,7 +163,7 @@ class Sweeper:
                     lines[key].add_due(call, held.get(call.id, ()))
         plan = Plan(
             lines=[lines[key] for key in sorted(lines)],
-            others=self.leftovers.count(found, now, state.text_offset),
+            others=self.expiry.count(found, now, state.text_offset),
             kept=self.calls.count_recorded(),
             shorter=shorter,
             most_share=share,
@@ -298,7 +298,7 @@ class Sweeper:
         counts["claims_carried_out"] = self._carry_out_claims(now)
         self.shredder.tidy(now)
         counts["orders_settled"] = self._settle_orders(now)
-        offset, others = self.leftovers.sweep(found, now, state.text_offset)
+        offset, others = self.expiry.sweep(found, now, state.text_offset)
         counts += others
         details = {"counts": dict(counts), "at": time_to_json(now), "share_confirmed": consent is not None}
         self.audit.append(SWEPT, RECORDER, "", details)

@@ -37,7 +37,7 @@ class Confirmation(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class About:
+class ErasureFacts:
     """The facts of a recording that the erasure rules need.
 
     Attributes:
@@ -58,7 +58,7 @@ class About:
 
 
 def confirmation_for(
-    kind: ErasureKind, about: About, person: Person, *, length_s: float, forgot_s: float, held_s: float = 0.0
+    kind: ErasureKind, about: ErasureFacts, person: Person, *, length_s: float, forgot_s: float, held_s: float = 0.0
 ) -> Confirmation:
     """Return the confirmation that an order needs.
 
@@ -150,7 +150,7 @@ def position_from(text: str) -> float:
     return total
 
 
-def may_order(person: Person, kind: ErasureKind, about: About, *, act: Act, reason: str) -> Allowed | Refusal:
+def may_order(person: Person, kind: ErasureKind, about: ErasureFacts, *, act: Act, reason: str) -> Allowed | Refusal:
     """Decide whether a person may order an erasure.
 
     Args:
@@ -177,7 +177,7 @@ def may_order(person: Person, kind: ErasureKind, about: About, *, act: Act, reas
 
 
 def may_decide(
-    person: Person, order: ErasureOrder, about: About, *, confirm: bool, third: str | None = None
+    person: Person, order: ErasureOrder, about: ErasureFacts, *, confirm: bool, third: str | None = None
 ) -> Allowed | Refusal:
     """Decide whether a person may confirm or decline an order. It takes a second person, who was not in the call.
 
@@ -204,7 +204,7 @@ def may_decide(
     return decision
 
 
-def check_third(third: Person | None, order: ErasureOrder, about: About) -> str | None:
+def check_third(third: Person | None, order: ErasureOrder, about: ErasureFacts) -> str | None:
     """Return why a person cannot be the third person of an order, or None."""
     if third is None:
         return (

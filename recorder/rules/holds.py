@@ -75,7 +75,7 @@ _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./#:_-]{0,39}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldCall:
+class HoldFacts:
     """The facts of a recording that the hold rules need.
 
     Attributes:
@@ -91,10 +91,10 @@ class HeldCall:
     teams: frozenset[str] = frozenset()
 
 
-def held_call(row: RecordingRow) -> HeldCall:
+def hold_facts(row: RecordingRow) -> HoldFacts:
     """Return the facts of a recording that the hold rules need."""
     _, teams = officers_on(row)
-    return HeldCall(
+    return HoldFacts(
         operators=frozenset((row.operator, *row.operators)) - {""},
         extensions=frozenset((row.extension, *row.extensions)),
         team=row.team if row.team in teams else "",
@@ -144,7 +144,7 @@ def review_day(kind: HoldKind, wished: date | None, *, today: date) -> date | st
     return day
 
 
-def may_place(person: Person, kind: HoldKind, call: HeldCall, *, reason: str) -> Allowed | Refusal:
+def may_place(person: Person, kind: HoldKind, call: HoldFacts, *, reason: str) -> Allowed | Refusal:
     """Decide whether a person may place a hold."""
     if kind is HoldKind.RESTRICTION:
         return Refusal("A hold of kind restriction is placed by a rights request: `recorder rights ask`.")
@@ -154,7 +154,7 @@ def may_place(person: Person, kind: HoldKind, call: HeldCall, *, reason: str) ->
     return _refusal(person, PLACERS, kind, call, "place") or decision
 
 
-def may_release(person: Person, hold: Hold, call: HeldCall, *, reason: str) -> Allowed | Refusal:
+def may_release(person: Person, hold: Hold, call: HoldFacts, *, reason: str) -> Allowed | Refusal:
     """Decide whether a person may release a hold."""
     decision = may(person, Act.RELEASE_HOLD, reason=reason)
     if isinstance(decision, Refusal):
@@ -162,7 +162,7 @@ def may_release(person: Person, hold: Hold, call: HeldCall, *, reason: str) -> A
     return _refusal(person, RELEASERS, hold.kind, call, "release") or _partial(person, hold, call) or decision
 
 
-def may_review(person: Person, hold: Hold, call: HeldCall, *, reason: str) -> Allowed | Refusal:
+def may_review(person: Person, hold: Hold, call: HoldFacts, *, reason: str) -> Allowed | Refusal:
     """Decide whether a person may set a hold's next review and owner."""
     decision = may(person, Act.PLACE_HOLD, reason=reason)
     if isinstance(decision, Refusal):
@@ -170,7 +170,7 @@ def may_review(person: Person, hold: Hold, call: HeldCall, *, reason: str) -> Al
     return _refusal(person, KEEPERS, hold.kind, call, "review") or _partial(person, hold, call) or decision
 
 
-def may_reinstate(person: Person, hold: Hold, call: HeldCall, *, reason: str) -> Allowed | Refusal:
+def may_reinstate(person: Person, hold: Hold, call: HoldFacts, *, reason: str) -> Allowed | Refusal:
     """Decide whether a person may undo the release of a hold. People who were in the call may: keeping is safe."""
     decision = may(person, Act.PLACE_HOLD, reason=reason)
     if isinstance(decision, Refusal):
@@ -178,13 +178,13 @@ def may_reinstate(person: Person, hold: Hold, call: HeldCall, *, reason: str) ->
     return _refusal(person, KEEPERS, hold.kind, call, "take back the release of") or decision
 
 
-def may_see(person: Person, hold: Hold, call: HeldCall) -> bool:
+def may_see(person: Person, hold: Hold, call: HoldFacts) -> bool:
     """Tell whether a person may read a hold: not its subject nor people on the call; managers for their teams."""
     is_keeper = _refusal(person, KEEPERS, hold.kind, call, "see") is None
     return is_keeper and _partial(person, hold, call) is None
 
 
-def kinds_seen(actor: Actor, kinds: tuple[str, ...], call: HeldCall) -> tuple[str, ...]:
+def kinds_seen(actor: Actor, kinds: tuple[str, ...], call: HoldFacts) -> tuple[str, ...]:
     """Return the kinds of hold as an actor may see them. Most see only that the recording is held.
 
     Officers must not learn from their own call's page that there is a complaint, or that the police ask for it.
@@ -199,7 +199,7 @@ def kinds_seen(actor: Actor, kinds: tuple[str, ...], call: HeldCall) -> tuple[st
     return (HELD,)
 
 
-def problem_with_owner(owner: Person, hold: Hold, call: HeldCall) -> str | None:
+def problem_with_owner(owner: Person, hold: Hold, call: HoldFacts) -> str | None:
     """Return why a person cannot own a hold, as a sentence, or None."""
     refused = _refusal(owner, KEEPERS, hold.kind, call, "look after") or _partial(owner, hold, call)
     if refused is None:
@@ -240,7 +240,7 @@ def verdict_on(order: ErasureOrder, holds: Iterable[Hold]) -> OrderVerdict:
 
 
 def _refusal(
-    person: Person, allowed: Mapping[HoldKind, frozenset[Role]], kind: HoldKind, call: HeldCall, verb: str
+    person: Person, allowed: Mapping[HoldKind, frozenset[Role]], kind: HoldKind, call: HoldFacts, verb: str
 ) -> Refusal | None:
     roles = person.roles & allowed[kind]
     if not roles:
@@ -251,7 +251,7 @@ def _refusal(
     return None
 
 
-def _partial(person: Person, hold: Hold, call: HeldCall) -> Refusal | None:
+def _partial(person: Person, hold: Hold, call: HoldFacts) -> Refusal | None:
     """Refuse the subject of the complaint and the people on the call."""
     if is_named(person, hold):
         return Refusal("This complaint is about you: somebody else has to decide about its hold.")
@@ -260,12 +260,12 @@ def _partial(person: Person, hold: Hold, call: HeldCall) -> Refusal | None:
     return None
 
 
-def _was_on(person: Person, call: HeldCall) -> bool:
+def _was_on(person: Person, call: HoldFacts) -> bool:
     named = {operator.casefold() for operator in call.operators}
     return person.extension in call.extensions or person.display_name.casefold() in named
 
 
-def _looks_after_holds(person: Person, call: HeldCall) -> bool:
+def _looks_after_holds(person: Person, call: HoldFacts) -> bool:
     """Tell whether a person may place holds on a recording, and was not in the call."""
     roles = person.roles & _ALL
     is_of_team = roles != {Role.MANAGER} or not {call.team, *call.teams}.isdisjoint(person.teams)

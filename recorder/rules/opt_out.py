@@ -39,7 +39,7 @@ class OptOutState(enum.StrEnum):
     LAPSED = "lapsed"
 
 
-class OptOutStep(enum.StrEnum):
+class OptOutEvent(enum.StrEnum):
     """The events of a request."""
 
     GRANT = "grant"
@@ -48,11 +48,11 @@ class OptOutStep(enum.StrEnum):
     """The call ended before a decision."""
 
 
-STEPS: Mapping[tuple[OptOutState, OptOutStep], OptOutState] = MappingProxyType(
+TRANSITIONS: Mapping[tuple[OptOutState, OptOutEvent], OptOutState] = MappingProxyType(
     {
-        (OptOutState.RAISED, OptOutStep.GRANT): OptOutState.GRANTED,
-        (OptOutState.RAISED, OptOutStep.DECLINE): OptOutState.DECLINED,
-        (OptOutState.RAISED, OptOutStep.LAPSE): OptOutState.LAPSED,
+        (OptOutState.RAISED, OptOutEvent.GRANT): OptOutState.GRANTED,
+        (OptOutState.RAISED, OptOutEvent.DECLINE): OptOutState.DECLINED,
+        (OptOutState.RAISED, OptOutEvent.LAPSE): OptOutState.LAPSED,
     }
 )
 """The state table of a request; a pair that is not listed is refused."""
@@ -82,13 +82,13 @@ class OptOutRequest:
     decided_by: str | None = None
     decided_at: datetime | None = None
 
-    def after(self, step: OptOutStep, *, at: datetime, by: str | None = None) -> "OptOutRequest":
+    def after(self, event: OptOutEvent, *, at: datetime, by: str | None = None) -> "OptOutRequest":
         """Return the request after an event.
 
         Raises:
             DeniedError: The table has no such event in this state.
         """
-        state = STEPS.get((self.state, step))
+        state = TRANSITIONS.get((self.state, event))
         if state is None:
             who = f" by {self.decided_by}" if self.decided_by else ""
             raise DeniedError(Fault.TOO_LATE, f"This request was {self.state.value}{who} already.")

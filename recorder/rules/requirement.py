@@ -27,12 +27,12 @@ class Subject(enum.StrEnum):
     """Something that a person asked for, opened or proposed. It belongs to that person, whatever call it is about."""
 
 
-class Door(enum.StrEnum):
+class Admission(enum.StrEnum):
     """Who is let in before any role is checked."""
 
     OPEN = "open"
     """Everybody, before they sign in."""
-    KNOWN = "known"
+    SIGNED_IN = "known"
     """Everybody who is signed in, whatever their role: it concerns only themselves."""
     ROLE = "role"
     """People whose role has the act."""
@@ -43,7 +43,7 @@ class Requirement:
     """What an act requires.
 
     Attributes:
-        door: Who is let in before any role is checked.
+        admission: Who is let in before any role is checked.
         acts: Acts of which the role must have one; empty where no role is required.
         subject: What it is done to; the person's relation to it counts.
         is_for_others: Nobody may do it to their own: it takes a second person.
@@ -54,7 +54,7 @@ class Requirement:
         note: Why it requires no role, or what the rules check besides; part of a sentence.
     """
 
-    door: Door = Door.ROLE
+    admission: Admission = Admission.ROLE
     acts: tuple[Act, ...] = ()
     subject: Subject = Subject.NOTHING
     is_for_others: bool = False
@@ -102,12 +102,12 @@ def matter(
 
 def known(note: str) -> Requirement:
     """Return the requirement to be signed in, with the reason why no role is needed."""
-    return Requirement(door=Door.KNOWN, note=note)
+    return Requirement(admission=Admission.SIGNED_IN, note=note)
 
 
 def unlocked(note: str) -> Requirement:
     """Return the requirement of nothing, with the reason."""
-    return Requirement(door=Door.OPEN, note=note)
+    return Requirement(admission=Admission.OPEN, note=note)
 
 
 EVERYWHERE = frozenset(Relation)
@@ -125,7 +125,7 @@ def relations_of(role: Role, needed: Requirement, *, has_leave: bool = False) ->
         needed: The requirement.
         has_leave: Whether they have an access grant for the call.
     """
-    if needed.door is not Door.ROLE:
+    if needed.admission is not Admission.ROLE:
         return EVERYWHERE
     found: frozenset[Relation] = frozenset()
     for act in needed.acts:
@@ -161,7 +161,7 @@ def missing_act(actor: Actor, needed: Requirement) -> Act | None:
         actor: Who asks.
         needed: The requirement.
     """
-    if needed.door is not Door.ROLE or isinstance(actor, LocalUser):
+    if needed.admission is not Admission.ROLE or isinstance(actor, LocalUser):
         return None
     if any(_has(actor, act) for act in needed.acts):
         return None

@@ -19,7 +19,7 @@ from recorder.permissions import Role
 from recorder.recordings.archiving import Archiver
 from recorder.recordings.keyring import epoch_keys
 from recorder.retention.eraser import keep_erasing
-from recorder.retention.housekeeping import KeyHolder, keep_house
+from recorder.retention.housekeeping import KeyHolder, run_housekeeping
 from recorder.web.app import create_app
 from recorder.web.deps import ConsoleDeps
 from recorder.web.server import TlsFiles, server_config
@@ -111,7 +111,7 @@ def _start_workers(
     workers = [
         threading.Thread(target=keep_erasing, args=(eraser, stopping), name="erasing", daemon=True),
         threading.Thread(
-            target=keep_house, args=(holder, archiver, stopping), kwargs={"more": deps.people_sweep.run},
+            target=run_housekeeping, args=(holder, archiver, stopping), kwargs={"more": deps.people_sweep.run},
             name="housekeeping", daemon=True,
         ),
         threading.Thread(target=postman.keep, args=(stopping,), name="post", daemon=True),

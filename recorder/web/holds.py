@@ -4,7 +4,7 @@ from typing import Any
 
 from recorder.permissions import Refusal
 from recorder.retention.hold_lists import holds_shown
-from recorder.rules.holds import held_call, may_place, may_reinstate, may_release, may_review
+from recorder.rules.holds import hold_facts, may_place, may_reinstate, may_release, may_review
 from recorder.web.auth import ConsoleCaller
 from recorder.web.parts import ConsoleParts
 from storage.retention_types import Hold, HoldKind, HoldState
@@ -20,7 +20,7 @@ def holds_on_page(console: ConsoleParts, caller: ConsoleCaller, row: RecordingRo
     person = caller.person
     if person is None:
         return {"holds": [], "kinds": []}
-    call, now = held_call(row), console.deps.now()
+    call, now = hold_facts(row), console.deps.now()
 
     def offered(hold: Hold) -> list[str]:
         rules = {

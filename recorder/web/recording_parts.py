@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from recorder.audit.history import Deed, history_of
+from recorder.audit.history import HistoryLine, history_of
 from recorder.recordings.call_timeline import timeline_of
 from recorder.web.auth import ConsoleCaller
 from recorder.web.parts import ConsoleParts
@@ -28,7 +28,7 @@ def parts_on_page(console: ConsoleParts, caller: ConsoleCaller, row: RecordingRo
     }  # fmt: skip
 
 
-def _history(console: ConsoleParts, caller: ConsoleCaller, row: RecordingRow) -> list[Deed]:
+def _history(console: ConsoleParts, caller: ConsoleCaller, row: RecordingRow) -> list[HistoryLine]:
     person = caller.person
     if person is None:
         return []

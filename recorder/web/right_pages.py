@@ -13,7 +13,7 @@ from recorder.data_subjects.claim_letters import ClaimLetter, claim_letter
 from recorder.data_subjects.letters import NotYetError
 from recorder.permissions import Act
 from recorder.retention import rights
-from recorder.retention.restricting import ClaimStep, ClaimWish, change_claim, claim_of, read_claims, write_claim
+from recorder.retention.restricting import ClaimChange, ClaimWish, change_claim, claim_of, read_claims, write_claim
 from recorder.retention.rights import ClaimEvent
 from recorder.web.auth import ConsoleCaller
 from recorder.web.case_pages import day_typed
@@ -59,7 +59,7 @@ def change(  # noqa: PLR0917 - FastAPI passes them by name
 
     def act() -> None:
         is_use = event == ClaimEvent.ALLOW_USE
-        step = ClaimStep(
+        step = ClaimChange(
             event=ClaimEvent(event), words=words, ground=use_ground if is_use else ground,
             days=int(days) if days.isascii() and days.isdigit() else None,
         )  # fmt: skip

@@ -77,7 +77,7 @@ def run(act: str, folder: Path) -> None:
         now=lambda: LATER,
     )  # fmt: skip
     for finding in findings(site):
-        mender.mend(finding)
+        mender.repair(finding)
     site.close()
 
 

@@ -29,7 +29,7 @@ def tend(steps: Steps, folder: Path) -> None:
     """Do the key holder's daily work."""
     site = KeySite(folder)
     watch(steps)
-    done = site.holder.tend()
+    done = site.holder.maintain()
     assert not done.problems, done.problems
 
 
@@ -65,7 +65,7 @@ def test_killed_at_each_step_of_resealing_and_destroying(memory_path: Path, zygo
         assert has_old or "epoch.destroyed" in noted
         seen.add((tuple(epochs), has_old))
 
-        assert site.holder.tend().problems == []
+        assert site.holder.maintain().problems == []
         assert site.vault.sealed.find_all(ID) == ["2027-01"]
         assert site.epochs.names() == ["2027-01", "2027-02", "2027-03"]
         assert [path.name for path in site.private_folder.iterdir() if not path.name.startswith("2027-")] == []
@@ -87,10 +87,10 @@ def test_nothing_is_sealed_to_an_epoch_of_which_a_killed_rotation_made_one_half(
     site = KeySite(memory_path)
     site.epochs.create_epoch("2026-11.2")
     (site.home / "keys/epochs/2026-11.2.pub").unlink()  # it is written last
-    assert site.holder.tend().problems == []
+    assert site.holder.maintain().problems == []
     assert site.vault.sealed.problem(ID) is None
     site.epochs.create_epoch("2026-11.2")
-    assert [done.new.name for done in site.holder.tend().resealed] == ["2026-11.2"], "once it is whole"
+    assert [done.new.name for done in site.holder.maintain().resealed] == ["2026-11.2"], "once it is whole"
 
 
 @pytest.mark.slow

@@ -134,7 +134,7 @@ def sweep(site: VaultSite, _rng: random.Random, speaker: Speaker) -> None:
 def tend(site: VaultSite, _rng: random.Random, speaker: Speaker) -> None:
     """Do the key holder's daily work: re-seal, destroy the keys of epochs that are over."""
     site.epochs.ensure_epochs(site.now)
-    tended = site.key_holder.tend(wait=True)
+    tended = site.key_holder.maintain(wait=True)
     speaker.say("tended", problems=tended.problems, resealed=len(tended.resealed), destroyed=len(tended.destroyed))
 
 

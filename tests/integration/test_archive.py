@@ -9,7 +9,7 @@ import pytest
 
 from audio.analysis import speech_seconds
 from recorder.recordings.inspection import Inspector
-from recorder.retention.housekeeping import KeyHolder, keep_house
+from recorder.retention.housekeeping import KeyHolder, run_housekeeping
 from storage.archive import archive
 from storage.archive_codec import compress, decompress
 from storage.container_rows import read_row
@@ -254,7 +254,7 @@ def test_it_is_part_of_the_key_holders_daily_work(site: ArchiveSite) -> None:
     )  # fmt: skip
     stopping = threading.Event()
     thread = threading.Thread(
-        target=keep_house, args=(holder, site.archiver, stopping), kwargs={"first_after_s": 0.01, "every_s": 0.01}
+        target=run_housekeeping, args=(holder, site.archiver, stopping), kwargs={"first_after_s": 0.01, "every_s": 0.01}
     )
     thread.start()
     try:

@@ -12,7 +12,7 @@ from recorder.common.problems import ProblemError
 from recorder.config.settings import Console as ConsoleOptions
 from recorder.data_subjects import casework
 from recorder.permissions import DeniedError, Person
-from recorder.retention.restricting import ClaimStep, ClaimWish, change_claim, claim_to_json, read_claims, write_claim
+from recorder.retention.restricting import ClaimChange, ClaimWish, change_claim, claim_to_json, read_claims, write_claim
 from recorder.retention.rights import ClaimEvent
 from recorder.retention.sweep_consent import check_consent
 from recorder.rules.requesting import Category, RequestState, RequestWish
@@ -56,7 +56,7 @@ def test_what_a_deputy_does_takes_the_second_factor_everywhere(console: Console)
     wish = ClaimWish(right=Right.ERASURE, ground="no_longer_needed", requester="J. Doe", reason="it is not needed")
     claim = write_claim(claims, console.person("lead"), ID, wish)
     waiting = ask(hearing, console.person("dpo"), WISH)
-    step = ClaimStep(event=ClaimEvent.UPHOLD, words="nobody needs it")
+    step = ClaimChange(event=ClaimEvent.UPHOLD, words="nobody needs it")
     acts: list[Callable[[Person], object]] = [
         lambda who: decide(hearing, who, waiting.id, granted=True),
         lambda who: to_acknowledge(hearing, who),

@@ -80,7 +80,7 @@ def mended(site: RebuildSite, *, is_writing_off: bool = False) -> list[str]:
         home=site.home, config=site.config, vault=site.vault, database=site.database,
         audit=AuditLog(site.home.audit), now=lambda: LATER, is_writing_off=is_writing_off,
     )  # fmt: skip
-    return [mender.mend(finding) for finding in found(site)]
+    return [mender.repair(finding) for finding in found(site)]
 
 
 def set_column(site: RebuildSite, recording: RecordingId, **values: object) -> None:

@@ -14,7 +14,7 @@ from tests.helpers.console_site import Console, console_site, signed_in
 from tests.helpers.storage_home import ID
 
 KINDS = ("complaint", "disclosure")
-CALL = HeldCall(
+CALL = HoldFacts(
     operators=frozenset({"Olive Officer"}), extensions=frozenset({"2001"}), team="Revenues",
     teams=frozenset({"Revenues"}),
 )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 
 from recorder.common.problems import ProblemError
 from recorder.recordings.kept_live import FOLDER, Discards, is_kept
-from recorder.retention.hold_repositories import steady_books
+from recorder.retention.hold_repositories import steady_holds
 from recorder.retention.holding import place_hold
 from recorder.rules.holds import HoldWish
 from storage.claims import Claims
@@ -89,7 +89,7 @@ def test_a_hold_is_seen_or_refused_and_never_lost(site: ErasureSite) -> None:
 def test_whoever_decides_waits_for_whoever_places_a_hold(site: ErasureSite) -> None:
     answers: list[bool] = []
     deciding = threading.Thread(target=lambda: answers.append(discards(site).decide(LIVE)))
-    with steady_books(site.hold_books):
+    with steady_holds(site.hold_books):
         deciding.start()
         deciding.join(0.3)  # without the lock it would have decided long before
         assert deciding.is_alive()

@@ -17,7 +17,7 @@ from recorder.permissions import Role
 from recorder.recordings.replay import replay
 from recorder.retention.erasing import order_erasure
 from recorder.retention.holding import place_hold, release_hold
-from recorder.retention.restricting import ClaimRepositories, ClaimStep, ClaimWish, change_claim, write_claim
+from recorder.retention.restricting import ClaimChange, ClaimRepositories, ClaimWish, change_claim, write_claim
 from recorder.retention.rights import ClaimEvent
 from recorder.rules.holds import GRACE, HoldWish
 from storage.claim_journal import asked_details, asked_text, changed_details
@@ -62,7 +62,7 @@ def wish(right: Right = Right.RESTRICTION, ground: str = "accuracy", **more: str
 
 
 def changed(console: Console, claim: Claim, event: ClaimEvent, by: str = "dpo", **how: object) -> Claim:
-    step = ClaimStep(event=event, words="looked into it", **how)  # type: ignore[arg-type]
+    step = ClaimChange(event=event, words="looked into it", **how)  # type: ignore[arg-type]
     return change_claim(repos(console), console.person(by), claim.id, step)
 
 

@@ -14,7 +14,7 @@ import pytest
 from recorder.common.problems import ProblemError
 from recorder.data_subjects import casework, transcripts
 from recorder.retention.erasing import forgot_recording
-from recorder.retention.restricting import ClaimStep, ClaimWish, change_claim, write_claim
+from recorder.retention.restricting import ClaimChange, ClaimWish, change_claim, write_claim
 from recorder.retention.rights import ClaimEvent
 from recorder.rules.cases import Case, CaseEvent, CaseKind
 from recorder.rules.transcripts import TranscriptForm
@@ -204,8 +204,8 @@ def test_a_restricted_recording_is_not_written_down(console: Console) -> None:
     with pytest.raises(ProblemError) as caught:
         write()
     assert caught.value.status == 409
-    change_claim(claims, console.person("dpo"), claim.id, ClaimStep(event=ClaimEvent.UPHOLD, words="it is contested"))
-    change_claim(claims, console.person("dpo"), claim.id, ClaimStep(event=ClaimEvent.LIFT, words="looked into it"))
+    change_claim(claims, console.person("dpo"), claim.id, ClaimChange(event=ClaimEvent.UPHOLD, words="it is contested"))
+    change_claim(claims, console.person("dpo"), claim.id, ClaimChange(event=ClaimEvent.LIFT, words="looked into it"))
     assert write().entries[-1].step is CaseEvent.TRANSCRIBED
     assert RecordingId(ID) in console.deps.transcripts.newest(case.id)
 

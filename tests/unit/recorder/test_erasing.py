@@ -11,8 +11,8 @@ from recorder.rules.erasing import (
     GRACE_S,
     HELD_ALONE_S,
     STATE_AT_ORDER,
-    About,
     Confirmation,
+    ErasureFacts,
     card_s,
     confirmation_for,
     may_decide,
@@ -26,9 +26,9 @@ FORGOT_S = 300.0
 CARD, OPT_OUT, OTHER = ErasureKind.CARD_DATA, ErasureKind.OPT_OUT, ErasureKind.OTHER
 
 
-def about(*, is_held: bool = False, since_end_s: float | None = 60.0, team: str = "Revenues") -> About:
+def about(*, is_held: bool = False, since_end_s: float | None = 60.0, team: str = "Revenues") -> ErasureFacts:
     operators, extensions = frozenset({"Olive Officer", "Oscar Officer"}), frozenset({"2001", "2002"})
-    return About(operators=operators, extensions=extensions, team=team, is_held=is_held, since_end_s=since_end_s)
+    return ErasureFacts(operators=operators, extensions=extensions, team=team, is_held=is_held, since_end_s=since_end_s)
 
 
 def person(
@@ -74,7 +74,7 @@ def test_what_an_order_needs(kind: ErasureKind, length_s: float, since_end_s: fl
 
 
 def test_nobody_but_the_officer_at_their_own_phone_orders_alone() -> None:
-    def needed(who: Person, of: About) -> Confirmation:
+    def needed(who: Person, of: ErasureFacts) -> Confirmation:
         return confirmation_for(CARD, of, who, length_s=1.0, forgot_s=FORGOT_S)
 
     for who in EVERYBODY:

@@ -8,7 +8,7 @@ from recorder.permissions import Allowed, Person, Refusal, Role
 from recorder.rules.holds import (
     GRACE,
     REVIEW_AFTER,
-    HeldCall,
+    HoldFacts,
     HoldWish,
     OrderVerdict,
     may_place,
@@ -27,7 +27,7 @@ from storage.types import RecordingId
 WHY = "complaint 17"
 TODAY = date(2026, 11, 25)
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
-CALL = HeldCall(
+CALL = HoldFacts(
     operators=frozenset({"Olive Officer", "Oscar Officer"}), extensions=frozenset({"2001", "2002"}), team="Revenues"
 )
 
@@ -92,7 +92,7 @@ def test_a_manager_of_another_team_does_nothing(role: Role, kind: HoldKind, mark
 
 
 def test_a_call_of_no_known_team_is_no_managers() -> None:
-    nowhere = HeldCall(operators=frozenset(), extensions=frozenset(), team="")
+    nowhere = HoldFacts(operators=frozenset(), extensions=frozenset(), team="")
     assert not is_allowed(may_place(person(Role.MANAGER, teams=()), HoldKind.COMPLAINT, nowhere, reason=WHY))
     assert is_allowed(may_place(person(Role.DPO, teams=()), HoldKind.COMPLAINT, nowhere, reason=WHY))
 
@@ -122,7 +122,7 @@ def test_whoever_a_complaint_is_about_has_no_say(role: Role, name: str) -> None:
 )
 def test_nobody_releases_a_hold_of_their_own_call(kind: HoldKind, own: tuple[str, str, str | None]) -> None:
     operator, extension, own_extension = own
-    call = HeldCall(operators=frozenset({operator}), extensions=frozenset({extension}), team="Revenues")
+    call = HoldFacts(operators=frozenset({operator}), extensions=frozenset({extension}), team="Revenues")
     who = person(Role.TEAM_LEADER, Role.DPO, extension=own_extension)
     for decision in (may_release(who, hold(kind), call, reason=WHY), may_review(who, hold(kind), call, reason=WHY)):
         assert isinstance(decision, Refusal)

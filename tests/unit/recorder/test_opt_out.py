@@ -11,10 +11,10 @@ from recorder.permissions import DeniedError, Fault, Person, Role
 from recorder.rules.live_access import Around
 from recorder.rules.live_facts import CallFacts
 from recorder.rules.opt_out import (
-    STEPS,
+    TRANSITIONS,
+    OptOutEvent,
     OptOutRequest,
     OptOutState,
-    OptOutStep,
     Statements,
     check_decline,
     check_grant,
@@ -46,18 +46,18 @@ def request(state: OptOutState = OptOutState.RAISED) -> OptOutRequest:
     return OptOutRequest(id="0a1b2c3d", facts=FACTS, raised_by="ann", raised_at=NOW, state=state, decided_by="mary")
 
 
-@pytest.mark.parametrize(("state", "step"), list(itertools.product(OptOutState, OptOutStep)))
-def test_every_step_in_every_state(state: OptOutState, step: OptOutStep) -> None:
+@pytest.mark.parametrize(("state", "step"), list(itertools.product(OptOutState, OptOutEvent)))
+def test_every_step_in_every_state(state: OptOutState, step: OptOutEvent) -> None:
     expected = {
-        OptOutStep.GRANT: OptOutState.GRANTED,
-        OptOutStep.DECLINE: OptOutState.DECLINED,
-        OptOutStep.LAPSE: OptOutState.LAPSED,
+        OptOutEvent.GRANT: OptOutState.GRANTED,
+        OptOutEvent.DECLINE: OptOutState.DECLINED,
+        OptOutEvent.LAPSE: OptOutState.LAPSED,
     }[step]
     before = request(state)
     if state is OptOutState.RAISED:
         after = before.after(step, at=NOW, by="zoe")
         assert (after.state, after.decided_by, after.decided_at) == (expected, "zoe", NOW)
-        assert STEPS[state, step] is expected
+        assert TRANSITIONS[state, step] is expected
     else:
         with pytest.raises(DeniedError, match=f"{state.value} by mary already") as denied:
             before.after(step, at=NOW, by="zoe")
