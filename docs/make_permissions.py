@@ -29,7 +29,7 @@ def mark(role: Role, act: Act) -> str:
     allowed = TABLE[role].get(act)
     if allowed is None:
         return ""
-    if allowed.needs_leave:
+    if allowed.needs_grant:
         return "with a grant"
     if allowed.break_glass:
         return "break-glass"
@@ -103,7 +103,7 @@ def way_mark(role: Role, needed: Requirement) -> str:
         return "in their place"
     where = relations_of(role, needed)
     if not where:
-        return "with a grant" if relations_of(role, needed, has_leave=True) else ""
+        return "with a grant" if relations_of(role, needed, has_grant=True) else ""
     if any((allowed := TABLE[role].get(act)) is not None and allowed.break_glass for act in needed.acts):
         return "break-glass"
     if needed.subject is Subject.LIVE and where != EVERYWHERE:

@@ -145,13 +145,13 @@ class Allowed:
         break_glass: Without approval; the audit log marks it, and the data protection officer is told.
         own_only: Only for recordings whose operator is this person.
         team_only: Only for recordings of the teams that this person answers for, and their own with ``own_only``.
-        needs_leave: Only with an access grant. Set in the table, never in a decision.
+        needs_grant: Only with an access grant. Set in the table, never in a decision.
     """
 
     break_glass: bool = False
     own_only: bool = False
     team_only: bool = False
-    needs_leave: bool = False
+    needs_grant: bool = False
 
     @property
     def is_part(self) -> bool:
@@ -187,7 +187,7 @@ _OWN = Allowed(own_only=True)
 _TEAM = Allowed(team_only=True)
 _OWN_AND_TEAM = Allowed(own_only=True, team_only=True)
 _GLASS = Allowed(break_glass=True)
-_LEAVE = Allowed(needs_leave=True)
+_GRANT = Allowed(needs_grant=True)
 
 _LIVE: Mapping[Act, Allowed] = dict.fromkeys(
     (Act.SEE_LIVE, Act.SEE_NUMBERS, Act.PAUSE, Act.DISCARD, Act.RESUME, Act.RAISE_OPT_OUT, Act.SECOND_MESSAGE), _YES
@@ -196,7 +196,7 @@ _LIVE: Mapping[Act, Allowed] = dict.fromkeys(
 _AT_A_PHONE: Mapping[Act, Allowed] = {Act.SIGN_ON: _YES}
 _ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _YES, Act.VIEW: _YES, Act.REPORT: _YES}
 _TEAM_ROWS: Mapping[Act, Allowed] = {Act.SEARCH: _TEAM, Act.VIEW: _TEAM, Act.REPORT: _TEAM}
-_HEAR: Mapping[Act, Allowed] = {Act.ASK: _YES, Act.PLAY: _LEAVE, Act.EXPORT: _LEAVE}
+_HEAR: Mapping[Act, Allowed] = {Act.ASK: _YES, Act.PLAY: _GRANT, Act.EXPORT: _GRANT}
 _OPT_OUT: Mapping[Act, Allowed] = {Act.OPT_OUT: _YES, Act.DECLINE_OPT_OUT: _YES}
 _ERASE: Mapping[Act, Allowed] = {Act.RETROACTIVE_PAUSE: _YES, Act.ERASE: _YES, Act.CONFIRM_ERASURE: _YES}
 _HOLDS: Mapping[Act, Allowed] = {Act.PLACE_HOLD: _YES, Act.RELEASE_HOLD: _YES}
@@ -245,7 +245,7 @@ TABLE: Mapping[Role, Mapping[Act, Allowed]] = MappingProxyType(
             Act.MANAGE_KEYS: _YES,
             Act.SET_NOTICE: _YES,
         },
-        Role.MEMBER: {**_HEAR, Act.VIEW: _LEAVE},
+        Role.MEMBER: {**_HEAR, Act.VIEW: _GRANT},
     }
 )
 """The acts of each role; an act that is not listed is refused. Roles add up, so ``admin`` alone never listens.

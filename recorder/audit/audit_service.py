@@ -79,14 +79,14 @@ class AuditService:
         return decision
 
     def require(
-        self, actor: Actor, act: Act, subject: str, *, reason: str = "asked below", has_leave: bool = False
+        self, actor: Actor, act: Act, subject: str, *, reason: str = "asked below", has_grant: bool = False
     ) -> Person:
         """Return the person whose role allows an act.
 
         Raises:
             ProblemError: 403: it does not, or the actor is no person; that is written.
         """
-        self.authorise(actor, act, subject, reason=reason, has_leave=has_leave)
+        self.authorise(actor, act, subject, reason=reason, has_grant=has_grant)
         if not isinstance(actor, Person):
             raise self.refusal(actor.actor, act, subject, "This takes a person with an account.")
         return actor

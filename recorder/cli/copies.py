@@ -76,7 +76,7 @@ def _permit(
     """
     operator, _ = relation(person, row)
     why = leave.wish.reason if leave else reason
-    decision = may(person, Act.PLAY, reason=why, operator=operator, has_leave=leave is not None)
+    decision = may(person, Act.PLAY, reason=why, operator=operator, has_grant=leave is not None)
     heard = None if leave is None else whole_for(row, leave.heard(row.id))
     part = {} if heard is None else {"part": [[*one] for one in in_seconds(heard)]}
 
@@ -85,7 +85,7 @@ def _permit(
         permit(
             context.home, Act.PLAY, person, reason=why, subject=row.id, operator=operator,
             details=details | part | ({} if emergency is None else {"emergency": emergency.id}),
-            has_leave=leave is not None,
+            has_grant=leave is not None,
         )  # fmt: skip
 
     if not (isinstance(decision, Allowed) and decision.break_glass):

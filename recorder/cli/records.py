@@ -32,7 +32,7 @@ from recorder.recordings.searching import describe, findable, knows, shown, type
 from recorder.retention.erasure_repositories import order_to_json
 from recorder.rules.authorisation import knows_all, may
 from recorder.rules.call_parts import is_withheld, relation
-from recorder.rules.requesting import AccessRequest, Leave
+from recorder.rules.requesting import AccessKind, AccessRequest
 from storage.copy_list import CopyList, copy_to_json
 from storage.erasures import Erasures, is_open
 from storage.errors import DatabaseError, NotFoundError
@@ -292,12 +292,12 @@ def row_known(
         except NotFoundError:
             row = None
     named = row.id if row is not None else RecordingId(recording) if is_recording_id(recording) else None
-    leave = None if named is None else requests.leave(person.name, named, Leave.LISTEN)
+    leave = None if named is None else requests.leave(person.name, named, AccessKind.LISTEN)
     if row is None:
-        decision = may(person, Act.VIEW, has_leave=True)
+        decision = may(person, Act.VIEW, has_grant=True)
     else:
         operator, team = relation(person, row)
-        decision = may(person, Act.VIEW, operator=operator, team=team, has_leave=leave is not None)
+        decision = may(person, Act.VIEW, operator=operator, team=team, has_grant=leave is not None)
     is_known = knows_all(person)
     if isinstance(decision, Refusal):
         refuse(

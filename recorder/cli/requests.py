@@ -22,7 +22,7 @@ from recorder.cli.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import Act, Person
-from recorder.rules.requesting import LEAVE_DAYS, MOST_LEAVE_DAYS, AccessRequest, Category, Leave, RequestWish
+from recorder.rules.requesting import GRANT_DAYS, MOST_GRANT_DAYS, AccessKind, AccessRequest, Category, RequestWish
 from storage.index import Index
 from storage.rows import time_to_json
 from storage.types import RecordingId
@@ -52,7 +52,7 @@ def ask(
     recordings: Annotated[list[str], typer.Argument(metavar="ID", help="Recordings' ids.")],
     category: Annotated[Category, typer.Option("--category", help="For what.")],
     reason: ReasonOption = "",
-    leave: Annotated[Leave, typer.Option("--leave", help="To listen, or to take copies too.")] = Leave.LISTEN,
+    leave: Annotated[AccessKind, typer.Option("--leave", help="To listen, or to take copies too.")] = AccessKind.LISTEN,
     reference: Annotated[
         str, typer.Option("--reference", metavar="REF", help="A case's, or an authorisation's (elected members).")
     ] = "",
@@ -72,7 +72,7 @@ def ask(
 def grant(
     context: PersonJsonContext,
     request: RequestArgument,
-    days: Annotated[int, typer.Option("--days", min=1, max=MOST_LEAVE_DAYS, help="For how long.")] = LEAVE_DAYS,
+    days: Annotated[int, typer.Option("--days", min=1, max=MOST_GRANT_DAYS, help="For how long.")] = GRANT_DAYS,
     whole_call: Annotated[
         bool, typer.Option("--whole-call", help="All of each call, not their part: for a complaint, with --reason.")
     ] = False,

@@ -211,7 +211,7 @@ def _check_role(home: Home, person: Person) -> None:
         approvers = Appointments(open_people(home.people), now=utc_now).approvers(people_of(home))
         if person.name in approvers.deputies:
             return
-    decision = may(person, act, reason="asked elsewhere", has_leave=True)
+    decision = may(person, act, reason="asked elsewhere", has_grant=True)
     assert isinstance(decision, Refusal), "their role has not got it"
     refuse(home, act, person, decision.reason, details={"command": command})
 
@@ -322,14 +322,14 @@ def permit(
     subject: str,
     operator: str | None,
     details: Mapping[str, Any],
-    has_leave: bool = False,
+    has_grant: bool = False,
     noted_as: str = "",
 ) -> None:
     """Decide whether a person may do an act on a recording, and audit it before it is done; or leave.
 
     The entry is of ``noted_as`` where one of the act itself would say that it is done.
     """
-    decision = may(person, act, reason=reason, operator=operator, has_leave=has_leave)
+    decision = may(person, act, reason=reason, operator=operator, has_grant=has_grant)
     if isinstance(decision, Refusal):
         refuse(home, act, person, decision.reason, subject=subject, details=details, text=reason)
     assert isinstance(decision, Allowed)

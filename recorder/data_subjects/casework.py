@@ -35,7 +35,7 @@ from recorder.retention.restricting import ClaimRepositories
 from recorder.rules.cases import Case, CaseEntry, CaseEvent, CaseKind, Decision, LegalGround, after, opened
 from recorder.rules.deadlines import extend_by
 from recorder.rules.holds import HoldWish
-from recorder.rules.requesting import Category, Leave, RequestState, RequestWish
+from recorder.rules.requesting import AccessKind, Category, RequestState, RequestWish
 from storage.copy_list import CopyList
 from storage.rows import time_to_json
 from storage.types import RecordingRow, Search
@@ -282,7 +282,7 @@ def _give_leave(repos: CaseRepositories, person: Person, case: Case) -> None:
         return
     requests = repos.hearing.requests
     wish = RequestWish(
-        recordings=case.recordings, category=_CATEGORY[case.kind], reason=f"case {case.id}", leave=Leave.COPY,
+        recordings=case.recordings, category=_CATEGORY[case.kind], reason=f"case {case.id}", leave=AccessKind.COPY,
         reference=case.id,
     )  # fmt: skip
     request = requests.new(case.handler, wish)

@@ -21,7 +21,7 @@ from recorder.retention.erasure_repositories import refuse_locked
 from recorder.retention.restricting import refuse_restricted
 from recorder.rules.call_parts import withheld_of
 from recorder.rules.cases import Case, CaseEvent, Decision
-from recorder.rules.requesting import Leave
+from recorder.rules.requesting import AccessKind
 from recorder.rules.transcripts import (
     OVERHANG_S,
     Transcript,
@@ -115,7 +115,7 @@ def read_of(repos: TranscriptRepositories, actor: Actor, case_id: str, recording
 
 def _audible(repos: TranscriptRepositories, person: Person, row: RecordingRow, transcript: Transcript) -> Transcript:
     """Return a transcript without what whoever reads it may not hear of the call."""
-    leave = repos.cases.hearing.requests.leave(person.name, row.id, Leave.LISTEN)
+    leave = repos.cases.hearing.requests.leave(person.name, row.id, AccessKind.LISTEN)
     silent = withheld_of(row, () if leave is None else leave.heard(row.id))
     if not silent:
         return transcript
@@ -173,7 +173,7 @@ def _heard(repos: CaseRepositories, actor: Actor, case_id: str, recording: str) 
     if recording not in case.recordings:
         raise ProblemError(404, f"There is no recording {recording!r} in {case.id}.")
     found = RecordingId(recording)
-    if repos.hearing.requests.leave(person.name, found, Leave.LISTEN) is None:
+    if repos.hearing.requests.leave(person.name, found, AccessKind.LISTEN) is None:
         sentence = f"To work on a transcript takes leave to hear {recording}: `recorder requests ask`."
         raise repos.hearing.ledger.refusal(person.actor, Act.PLAY, recording, sentence)
     refuse_locked(Erasures(repos.holds.index.database), found)

@@ -21,7 +21,7 @@ from recorder.recordings.inspection import Inspector
 from recorder.retention.erasure_repositories import refuse_locked
 from recorder.retention.restricting import refuse_restricted
 from recorder.rules.call_parts import is_silent, narrowed, silenced, whole_for
-from recorder.rules.requesting import Leave
+from recorder.rules.requesting import AccessKind
 from recorder.rules.spans import Spans
 from recorder.rules.transcripts import Transcript, TranscriptError, for_copy
 from storage.audit import AuditLog
@@ -103,7 +103,7 @@ class CopyRepositories:
         site: Name of the council.
         timezone: IANA name of its zone.
         now: The clock, UTC.
-        requests: Leave that was given.
+        requests: Access grants.
         case_file: Returns what of a case goes with copies, or raises ProblemError.
     """
 
@@ -160,9 +160,9 @@ def check_order(repos: CopyRepositories, actor: Actor, recording: str, order: Co
         ProblemError: Refused, with a sentence.
     """
     _check_words(order)
-    person = repos.ledger.require(actor, Act.EXPORT, recording, reason=order.reason, has_leave=True)
-    request = repos.requests.leave(person.name, RecordingId(recording), Leave.COPY)
-    repos.ledger.require(actor, Act.EXPORT, recording, reason=order.reason, has_leave=request is not None)
+    person = repos.ledger.require(actor, Act.EXPORT, recording, reason=order.reason, has_grant=True)
+    request = repos.requests.leave(person.name, RecordingId(recording), AccessKind.COPY)
+    repos.ledger.require(actor, Act.EXPORT, recording, reason=order.reason, has_grant=request is not None)
     assert request is not None, "nobody copies without leave"
     row = _row_of(repos, recording)
     _refuse_locked(repos, person, row.id)

@@ -30,18 +30,18 @@ def may_search_numbers(actor: Actor) -> Allowed | Refusal:
     return decision
 
 
-def shown_to(actor: Actor, row: RecordingRow, *, has_leave: bool = False) -> RecordingRow:
+def shown_to(actor: Actor, row: RecordingRow, *, has_grant: bool = False) -> RecordingRow:
     """Return a row as it is shown to an actor who may see the call.
 
     Args:
         actor: Who.
         row: The call.
-        has_leave: Whether they have an access grant for it.
+        has_grant: Whether they have an access grant for it.
     """
     if not isinstance(actor, Person) or Role.ICT not in actor.roles:
         return row
     operator, team = relation(actor, row)
-    decision = may(_without_ict(actor), Act.VIEW, operator=operator, team=team, has_leave=has_leave)
+    decision = may(_without_ict(actor), Act.VIEW, operator=operator, team=team, has_grant=has_grant)
     return row if isinstance(decision, Allowed) else _masked(row)
 
 

@@ -56,7 +56,7 @@ def shown(actor: Actor, row: RecordingRow, leave: AccessRequest | None = None) -
     """
     heard = () if leave is None else leave.heard(row.id)
     row = replace(row, holds=kinds_seen(actor, row.holds, hold_facts(row)))
-    return narrowed(shown_to(actor, row, has_leave=leave is not None), seen_by(actor, row, heard))
+    return narrowed(shown_to(actor, row, has_grant=leave is not None), seen_by(actor, row, heard))
 
 
 def describe(search: Search) -> dict[str, Any]:

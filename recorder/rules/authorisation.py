@@ -52,7 +52,7 @@ def may(
     operator: str | None = None,
     team: str | None = None,
     extension: str | None = None,
-    has_leave: bool = False,
+    has_grant: bool = False,
 ) -> Allowed | Refusal:
     """Decide whether an actor may do an act.
 
@@ -63,7 +63,7 @@ def may(
         operator: Operator of the recording; None where there is no recording yet (a search).
         team: The recording's team at the time of the call; None likewise.
         extension: Extension of the call or recording; None where there is none yet.
-        has_leave: Whether the person has an access grant for the recording. Pass True to ask what a grant would allow.
+        has_grant: Whether the person has an access grant for the recording. Pass True to ask what a grant would allow.
 
     Returns:
         Allowed, with the break-glass mark and the limit to part of the recordings; or Refusal.
@@ -74,7 +74,7 @@ def may(
         if act in LOCAL_ACTS:
             return Allowed()
         return Refusal(f"To {VERBS[act]} takes a person with an account: give --as NAME.")
-    return _person(actor, act, reason, RecordingFacts(operator=operator, team=team), has_leave=has_leave)
+    return _person(actor, act, reason, RecordingFacts(operator=operator, team=team), has_grant=has_grant)
 
 
 def combines_admin(roles: Collection[Role]) -> bool:
@@ -125,7 +125,7 @@ def _application(actor: Application, act: Act, extension: str | None) -> Allowed
     return Allowed()
 
 
-def _person(person: Person, act: Act, reason: str, about: RecordingFacts, *, has_leave: bool) -> Allowed | Refusal:
+def _person(person: Person, act: Act, reason: str, about: RecordingFacts, *, has_grant: bool) -> Allowed | Refusal:
     grants = [TABLE[role][act] for role in person.roles if act in TABLE[role]]
     if not grants:
         return Refusal(f"Your role does not allow you to {VERBS[act]}. Roles that do: {_roles_for(act)}.")
@@ -135,12 +135,12 @@ def _person(person: Person, act: Act, reason: str, about: RecordingFacts, *, has
         return Refusal(f"To {VERBS[act]} takes somebody who is not ICT: that role runs the recorder.")
     if act in HEARS and not person.is_proven:
         return Refusal(f"To {VERBS[act]} takes a second factor: set an authenticator up under Your account.")
-    is_by_leave = has_leave and any(grant.needs_leave for grant in grants)
-    grants = [Allowed()] if is_by_leave else [grant for grant in grants if not grant.needs_leave]
+    is_by_grant = has_grant and any(grant.needs_grant for grant in grants)
+    grants = [Allowed()] if is_by_grant else [grant for grant in grants if not grant.needs_grant]
     if not grants:
         return Refusal(f"To {VERBS[act]} takes an access grant: ask for one with `recorder requests ask`.")
     part = _part(grants)
-    if part.is_part and not has_leave and about.is_known and not about.lies_within(part, person):
+    if part.is_part and not has_grant and about.is_known and not about.lies_within(part, person):
         return Refusal(_PART_SENTENCES[part.own_only, part.team_only])
     is_glass = any(grant.break_glass for grant in grants)
     if act in NEEDS_REASON or is_glass:

@@ -21,9 +21,9 @@ from recorder.rules.call_parts import may_hear, whole_for
 from recorder.rules.spans import Spans, common, merged
 from storage.types import RecordingId, RecordingRow
 
-LEAVE_DAYS = 7
+GRANT_DAYS = 7
 """How long a grant lasts when the decider names no other time."""
-MOST_LEAVE_DAYS = 90
+MOST_GRANT_DAYS = 90
 MOST_RECORDINGS = 200
 """In one request: the decider has to look at each."""
 MAX_REFERENCE_CHARACTERS = 100
@@ -64,15 +64,15 @@ MEMBER_GROUNDS = frozenset({Category.ABOUT_ME, Category.AUTHORISED})
 """Grounds on which elected members ask, and only they (P15)."""
 
 
-class Leave(enum.StrEnum):
+class AccessKind(enum.StrEnum):
     """The access that is asked for and granted."""
 
     LISTEN = "listen"
     COPY = "listen_and_export"
 
-    def covers(self, wanted: "Leave") -> bool:
+    def covers(self, wanted: "AccessKind") -> bool:
         """Tell whether this access includes the wanted one."""
-        return self is wanted or self is Leave.COPY
+        return self is wanted or self is AccessKind.COPY
 
 
 class RequestState(enum.StrEnum):
@@ -99,7 +99,7 @@ class RequestWish:
     recordings: tuple[RecordingId, ...]
     category: Category
     reason: str
-    leave: Leave = Leave.LISTEN
+    leave: AccessKind = AccessKind.LISTEN
     reference: str = ""
 
 
@@ -136,7 +136,7 @@ class AccessRequest:
         """Return the spans of a recording that the request covers; None for all of it."""
         return self.spans.get(recording)
 
-    def gives(self, wanted: Leave, now: datetime) -> bool:
+    def gives(self, wanted: AccessKind, now: datetime) -> bool:
         """Tell whether the request is a grant for some access at a time."""
         return (
             self.state is RequestState.GRANTED
@@ -374,12 +374,12 @@ def _names(accounts: Collection[str]) -> str:
     return " or ".join(sorted(accounts)) or "nobody"
 
 
-def leave_until(now: datetime, days: int | None) -> datetime:
+def grant_until(now: datetime, days: int | None) -> datetime:
     """Return when a grant made now ends.
 
     Raises:
         DeniedError: A grant may not last that number of days.
     """
-    if days is not None and not 1 <= days <= MOST_LEAVE_DAYS:
-        raise DeniedError(Fault.INCOMPLETE, f"An access grant lasts 1 to {MOST_LEAVE_DAYS} days.")
-    return now + timedelta(days=LEAVE_DAYS if days is None else days)
+    if days is not None and not 1 <= days <= MOST_GRANT_DAYS:
+        raise DeniedError(Fault.INCOMPLETE, f"An access grant lasts 1 to {MOST_GRANT_DAYS} days.")
+    return now + timedelta(days=GRANT_DAYS if days is None else days)

@@ -115,7 +115,7 @@ _OWN, _TEAM = frozenset({Relation.OWN}), frozenset({Relation.OWN, Relation.TEAM}
 _RELATIONS = tuple(Relation)
 
 
-def relations_of(role: Role, needed: Requirement, *, has_leave: bool = False) -> frozenset[Relation]:
+def relations_of(role: Role, needed: Requirement, *, has_grant: bool = False) -> frozenset[Relation]:
     """Return the relations in which a role alone may do something; empty if it may not, or only stands in.
 
     A person's own call counts as one of their team: they belong to the people they answer for.
@@ -123,13 +123,13 @@ def relations_of(role: Role, needed: Requirement, *, has_leave: bool = False) ->
     Args:
         role: The role.
         needed: The requirement.
-        has_leave: Whether they have an access grant for the call.
+        has_grant: Whether they have an access grant for the call.
     """
     if needed.admission is not Admission.ROLE:
         return EVERYWHERE
     found: frozenset[Relation] = frozenset()
     for act in needed.acts:
-        found |= _of_act(role, act, needed.subject, has_leave=has_leave)
+        found |= _of_act(role, act, needed.subject, has_grant=has_grant)
     if role in needed.stand_ins:
         return frozenset()
     if needed.is_for_others:
@@ -139,15 +139,15 @@ def relations_of(role: Role, needed: Requirement, *, has_leave: bool = False) ->
     return found
 
 
-def _of_act(role: Role, act: Act, subject: Subject, *, has_leave: bool) -> frozenset[Relation]:
+def _of_act(role: Role, act: Act, subject: Subject, *, has_grant: bool) -> frozenset[Relation]:
     allowed = TABLE[role].get(act)
-    if allowed is None or (allowed.needs_leave and not has_leave):
+    if allowed is None or (allowed.needs_grant and not has_grant):
         return frozenset()
     if subject is Subject.LIVE:
         return frozenset(one for one, cell in zip(_RELATIONS, LIVE_TABLE[role], strict=True) if act in cell)
     if subject is Subject.PHONE:
         return EVERYWHERE if act in LIVE_TABLE[role][0] else frozenset()
-    if subject is Subject.KEPT and allowed.is_part and not has_leave:
+    if subject is Subject.KEPT and allowed.is_part and not has_grant:
         return (_TEAM if allowed.team_only else frozenset()) | (_OWN if allowed.own_only else frozenset())
     return EVERYWHERE
 

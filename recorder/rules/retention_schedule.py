@@ -73,7 +73,7 @@ SCHEDULE: Mapping[DataClass, ScheduleLine] = MappingProxyType(
                 owner="dpo",
                 what="free text of the audit log: reasons, searches; that of a hold not before the hold is over, "
                 "that of break-glass not before it was acknowledged",
-                why="long enough to look into misuse; the entry itself, without its text, stays",
+                why="long enough to investigate misuse; the entry itself stays, without its text",
             ),
             ScheduleLine(
                 data=DataClass.DECISIONS,
@@ -81,28 +81,28 @@ SCHEDULE: Mapping[DataClass, ScheduleLine] = MappingProxyType(
                 days=730,
                 since="the decision or the copy, and not before its recording is gone",
                 owner="dpo",
-                what="orders to erase and holds that are over; the list of the copies that were made",
-                why="questions about a deleted recording come late",
+                what="finished orders to erase and ended holds; the list of copies",
+                why="questions about a deleted recording may come late",
             ),
             ScheduleLine(
                 data=DataClass.REQUESTS,
                 key="request_days",
                 days=730,
-                since="the end of the leave that was granted, or the refusal",
+                since="the end of the access grant, or the refusal",
                 owner="dpo",
-                what="texts of requests to hear recordings: reasons, references, answers; who asked for which, and who "
+                what="texts of access requests: reasons, references, answers; who asked for which recording, and who "
                 "decided, stays",
-                why="as long as the texts of the audit log: to look into misuse",
+                why="as long as the texts of the audit log, to investigate misuse",
             ),
             ScheduleLine(
                 data=DataClass.CASES,
                 key="case_days",
                 days=1096,
-                since="the day the case was closed, or the claim was over",
+                since="the day the case was closed, or the rights request ended",
                 owner="dpo",
-                what="texts of cases and of claims of data subjects: who asked, what they said, what was answered, "
-                "transcripts; the steps and their days stay",
-                why="three years: complaints to the Commissioner and to court come late",
+                what="texts of cases and of rights requests: who asked, what they said, what was answered, "
+                "transcripts; the events and their days stay",
+                why="three years: complaints to the Commissioner and to court may come late",
             ),
             ScheduleLine(
                 data=DataClass.ACCESS,
@@ -110,8 +110,8 @@ SCHEDULE: Mapping[DataClass, ScheduleLine] = MappingProxyType(
                 days=730,
                 since="the moment at which it ended",
                 owner="admin",
-                what="accounts that were disabled, tokens that were revoked or ran out",
-                why="as long as the texts: who could do what, when misuse is looked into; the log goes on naming them",
+                what="disabled accounts, revoked and expired tokens",
+                why="as long as the texts, to see who could do what; the log still names them",
             ),
             ScheduleLine(
                 data=DataClass.TORN,
@@ -155,37 +155,37 @@ class FixedLine:
 
 FIXED = (
     FixedLine(
-        what="entries of the audit log without their texts, and the heads that were noted elsewhere",
-        rule="as long as the recorder stands",
+        what="entries of the audit log without their texts, and anchored heads",
+        rule="as long as the recorder exists",
         owner="dpo",
-        why="the chain proves itself from its first entry on; it names accounts and recordings, no caller",
+        why="the chain can be verified only from its first entry; it names accounts and recordings, no callers",
     ),
     FixedLine(
         what="sessions of console and shell",
-        rule="as idle_minutes and longest_hours of [console] say; gone at the next sign-in of anybody",
+        rule="as idle_minutes and longest_hours of [console] say; deleted at anybody's next sign-in",
         owner="admin",
-        why="a browser left open is nobody's leave",
+        why="an unattended browser must not stay signed in",
     ),
     FixedLine(
         what="notifications of people, and the state of their mails",
-        rule="90 days; a mail that waits is given up after five",
+        rule="90 days; an unsent mail is given up after five",
         owner="dpo",
-        why="what waits is told anew each time it is looked at; nothing of a call is in them",
+        why="notifications are derived again each time; they contain nothing of a call",
     ),
     FixedLine(
         what="wrong passwords and wrong PINs",
-        rule="counted until the next right one, or until who guessed is let in again",
+        rule="counted until the next right one, or until the lock ends",
         owner="admin",
-        why="to lock out who guesses; the audit log has each refusal",
+        why="to lock out people who guess; the audit log has each refusal",
     ),
     FixedLine(
         what="who is signed on at which phone, and pauses, opt-outs and sessions of calls in progress",
         rule="until they sign off, and until the call is filed",
         owner="ict",
-        why="a restart must not open what was shut; the recording's row has what matters of it",
+        why="a restart must not resume a pause; the recording's row has the lasting facts",
     ),
     FixedLine(
-        what="rows and audit entries that wait for a database or a disk",
+        what="queued rows and audit entries",
         rule="until they are filed",
         owner="ict",
         why="nothing is lost while it is down",

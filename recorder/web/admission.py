@@ -46,6 +46,6 @@ class Admission:
         raise self._refusal(request, actor, act or needed.acts[0])
 
     def _refusal(self, request: Request, actor: Actor, act: Act) -> ProblemError:
-        decision = may(actor, act, reason="asked elsewhere", has_leave=True)
+        decision = may(actor, act, reason="asked elsewhere", has_grant=True)
         sentence = decision.reason if isinstance(decision, Refusal) else "This is for people, not for tokens."
         return self._rules.refusal(actor.actor, act, id_in_path(request.path_params), sentence)

@@ -11,7 +11,7 @@ from recorder.exports.copying import GROUND_WORDS
 from recorder.permissions import Act, Person, Refusal
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import is_part, withheld_of
-from recorder.rules.requesting import Category, Leave
+from recorder.rules.requesting import AccessKind, Category
 from recorder.web.auth import ConsoleCaller
 from recorder.web.copies import CopyForm
 from recorder.web.filters import FIELDS, PAGE_SIZE, read_form
@@ -157,7 +157,7 @@ def recording_page(
     service = console.recording_service
     row = service.view(caller.actor, recording_id)
     orders = service.orders(row)
-    leave, copying = (service.leave(caller.actor, row.id, wanted) for wanted in (Leave.LISTEN, Leave.COPY))
+    leave, copying = (service.leave(caller.actor, row.id, wanted) for wanted in (AccessKind.LISTEN, AccessKind.COPY))
     withheld, not_copied = (withheld_of(row, one.heard(row.id)) if one is not None else [] for one in (leave, copying))
     return console.renderer.page(
         "recording.html", caller, status=status, row=row, formats=list(CopyFormat), grounds=GROUND_WORDS,
@@ -174,7 +174,7 @@ def again(
     console: ConsoleParts, caller: ConsoleCaller, recording_id: str, error: ProblemError, act: Act
 ) -> HTMLResponse:
     """Show the recording's page with what was wrong with the form; any other error stays what it is."""
-    is_theirs = not isinstance(may(caller.actor, act, reason="asked elsewhere", has_leave=True), Refusal)
+    is_theirs = not isinstance(may(caller.actor, act, reason="asked elsewhere", has_grant=True), Refusal)
     if not is_theirs or error.status not in (403, 409, 422):
         raise error
     return recording_page(console, caller, recording_id, status=error.status, problem=error.detail)

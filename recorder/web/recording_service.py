@@ -20,7 +20,7 @@ from recorder.retention.rights import why_restricted
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import is_withheld, relation, whole_for
 from recorder.rules.erasing import span_of
-from recorder.rules.requesting import AccessRequest, Leave
+from recorder.rules.requesting import AccessKind, AccessRequest
 from recorder.web.copies import CopyForm, taken
 from recorder.web.deps import AudioFile, ConsoleDeps
 from recorder.web.listening import OPENED, Listen, Listens
@@ -108,11 +108,11 @@ class RecordingService:
     def view(self, actor: Actor, recording_id: str) -> RecordingRow:
         """Return one recording's row."""
         leave = self.leave(actor, recording_id)
-        row = self._row(actor, Act.VIEW, recording_id, has_leave=leave is not None)
+        row = self._row(actor, Act.VIEW, recording_id, has_grant=leave is not None)
         self._rules.note(Act.VIEW, actor.actor, row.id)
         return shown(actor, row, leave)
 
-    def leave(self, actor: Actor, recording_id: str, wanted: Leave = Leave.LISTEN) -> AccessRequest | None:
+    def leave(self, actor: Actor, recording_id: str, wanted: AccessKind = AccessKind.LISTEN) -> AccessRequest | None:
         """Return the request by which somebody may hear or copy a recording now, or None."""
         if not isinstance(actor, Person) or not is_recording_id(recording_id):
             return None
@@ -121,7 +121,7 @@ class RecordingService:
     def grant_play(self, person: Person, recording_id: str, reason: str) -> str:
         """Return the secret part of an address of audio: by leave that was given, or by break-glass and its reason."""
         leave = self.leave(person, recording_id)
-        row = self._row(person, Act.PLAY, recording_id, reason=reason, has_leave=leave is not None)
+        row = self._row(person, Act.PLAY, recording_id, reason=reason, has_grant=leave is not None)
         self._refuse_locked(person, Act.PLAY, row)
         self.listens.check_room()
         now = self._deps.now()
@@ -154,7 +154,7 @@ class RecordingService:
             The recording, and the secret part of an address of audio.
         """
         order, row = order_to_hear(self._deps.repos, person, order_id)
-        self._rules.authorise(person, Act.PLAY, row.id, has_leave=True)
+        self._rules.authorise(person, Act.PLAY, row.id, has_grant=True)
         self.listens.check_room()
         span_s, now = span_of(order, row.duration_s), self._deps.now()
         length = timedelta(seconds=span_s[1] - span_s[0])
@@ -169,8 +169,8 @@ class RecordingService:
 
     def _check_listen(self, person: Person, listen: Listen, recording_id: str) -> RecordingRow:
         """Return the recording of a listen that may go on: by leave, by break-glass, or by an order that waits."""
-        has_leave = bool(listen.request or listen.order)
-        row = self._row(person, Act.PLAY, recording_id, reason=listen.reason, has_leave=has_leave)
+        has_grant = bool(listen.request or listen.order)
+        row = self._row(person, Act.PLAY, recording_id, reason=listen.reason, has_grant=has_grant)
         if listen.order:
             order_to_hear(self._deps.repos, person, listen.order)
         else:
@@ -234,8 +234,8 @@ class RecordingService:
             is_package: Whether an order is for one.
         """
         repos = self._deps.copy_books
-        leave = self.leave(actor, recording_id, Leave.COPY)
-        row = self._row(actor, Act.EXPORT, recording_id, reason=wanted.reason, has_leave=leave is not None)
+        leave = self.leave(actor, recording_id, AccessKind.COPY)
+        row = self._row(actor, Act.EXPORT, recording_id, reason=wanted.reason, has_grant=leave is not None)
         if isinstance(wanted, CopyForm):
             is_package, wanted = wanted.is_package, wanted.order(row, ZoneInfo(self._deps.timezone))
         ordered = check_order(repos, actor, row.id, wanted)
@@ -273,11 +273,11 @@ class RecordingService:
             raise
 
     def _row(
-        self, actor: Actor, act: Act, recording_id: str, *, reason: str = "", has_leave: bool = False
+        self, actor: Actor, act: Act, recording_id: str, *, reason: str = "", has_grant: bool = False
     ) -> RecordingRow:
         if not is_recording_id(recording_id):
             raise ProblemError(404, "There is no such recording.")
-        self._rules.authorise(actor, act, recording_id, reason=reason, has_leave=has_leave)
+        self._rules.authorise(actor, act, recording_id, reason=reason, has_grant=has_grant)
         try:
             row = self._deps.index.get(recording_id)
         except NotFoundError as error:
@@ -286,7 +286,7 @@ class RecordingService:
             raise ProblemError(404, "There is no such recording.")
         operator, team = relation(actor, row)
         decision = may(
-            actor, act, reason=reason, operator=operator, team=team, extension=row.extension, has_leave=has_leave
+            actor, act, reason=reason, operator=operator, team=team, extension=row.extension, has_grant=has_grant
         )
         if isinstance(decision, Refusal):  # the same words as for one that is not there: ids are not to be guessed at
             self._rules.refusal(actor.actor, act, row.id, decision.reason)

@@ -12,7 +12,7 @@ from recorder.access.listening import asking
 from recorder.access.listening.appointing import acknowledge, mark_absent
 from recorder.common.problems import ProblemError
 from recorder.permissions import Act, Person
-from recorder.rules.requesting import LEAVE_DAYS, MOST_LEAVE_DAYS, Category, Leave, RequestState, RequestWish
+from recorder.rules.requesting import GRANT_DAYS, MOST_GRANT_DAYS, AccessKind, Category, RequestState, RequestWish
 from recorder.web.auth import ConsoleCaller
 from recorder.web.pages import again, recording_page
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, Text
@@ -98,7 +98,7 @@ def _ask(  # noqa: PLR0917 - as they are sent
 ) -> None:  # fmt: skip
     try:
         wish = RequestWish(
-            recordings=tuple(recordings), category=Category(category), reason=reason, leave=Leave(leave),
+            recordings=tuple(recordings), category=Category(category), reason=reason, leave=AccessKind(leave),
             reference=reference,
         )  # fmt: skip
     except ValueError as error:
@@ -110,7 +110,7 @@ def _days(typed: str) -> int | None:
     if not typed.strip():
         return None
     if not (typed.strip().isascii() and typed.strip().isdigit()):
-        raise ProblemError(422, f"For how many days: a number from 1 to {MOST_LEAVE_DAYS}.")
+        raise ProblemError(422, f"For how many days: a number from 1 to {MOST_GRANT_DAYS}.")
     return int(typed)
 
 
@@ -133,9 +133,9 @@ def _page(console: ConsoleParts, caller: ConsoleCaller, *, problem: str = "", st
     is_protector = person.is_proven and person.name in approvers.protectors
     return console.renderer.page(
         "requests.html", caller, status=status, problem=problem, mine=mine, categories=list(Category),
-        to_decide=asking.to_decide(hearing, person), days=LEAVE_DAYS, most_days=MOST_LEAVE_DAYS,
+        to_decide=asking.to_decide(hearing, person), days=GRANT_DAYS, most_days=MOST_GRANT_DAYS,
         others=[one for one in everybodys if one.account != person.name and one.state is not RequestState.WAITING],
-        good=frozenset(one.id for one in mine if one.gives(Leave.LISTEN, now)),
+        good=frozenset(one.id for one in mine if one.gives(AccessKind.LISTEN, now)),
         emergencies=hearing.emergencies.open() if is_protector else [],
         leaders=sorted(approvers.leaders) if console.renderer.can(person, Act.MARK_ABSENT) else [],
         absent=approvers.absent,

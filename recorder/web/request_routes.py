@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from recorder.access.listening import asking
 from recorder.permissions import MAX_REASON_CHARACTERS
 from recorder.rules.requesting import (
-    LEAVE_DAYS,
+    GRANT_DAYS,
     MAX_REFERENCE_CHARACTERS,
-    MOST_LEAVE_DAYS,
+    MOST_GRANT_DAYS,
     MOST_RECORDINGS,
+    AccessKind,
     Category,
-    Leave,
     RequestWish,
 )
 from recorder.web.api import PROBLEMS
@@ -32,7 +32,7 @@ class NewAccessRequest(BaseModel):
     recordings: list[Annotated[str, Field(max_length=100)]] = Field(min_length=1, max_length=MOST_RECORDINGS)
     category: Category
     reason: _Reason
-    leave: Leave = Leave.LISTEN
+    leave: AccessKind = AccessKind.LISTEN
     reference: str = Field(default="", max_length=MAX_REFERENCE_CHARACTERS, description="Members must give one")
 
 
@@ -41,7 +41,7 @@ class Grant(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     words: _Reason = ""
-    days: int = Field(default=LEAVE_DAYS, ge=1, le=MOST_LEAVE_DAYS, description="For how long")
+    days: int = Field(default=GRANT_DAYS, ge=1, le=MOST_GRANT_DAYS, description="For how long")
     whole_call: bool = Field(default=False, description="All of each call, for a complaint; `words` say why")
 
 

@@ -17,7 +17,7 @@ STATIC = "GET /static"
 _SIGN_IN = "a step of signing in"
 _OWN_ACCOUNT = "one's own account"
 _TOLD = "what one was told oneself"
-_LEAVE = "with leave that was granted"
+_GRANT = "with leave that was granted"
 _GLASS = "with leave that was granted; ICT by break-glass"
 _SCOPE = "the data protection officer alone"
 _TWO = "not whoever opened it"
@@ -84,7 +84,7 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         "GET /recordings/{recording_id}": kept(Act.VIEW),
         "POST /recordings/{recording_id}/play": kept(Act.PLAY, note=_GLASS),
         "GET /recordings/{recording_id}/audio/{secret}": kept(Act.PLAY, note=_GLASS),
-        "POST /recordings/{recording_id}/export": kept(Act.EXPORT, note=_LEAVE),
+        "POST /recordings/{recording_id}/export": kept(Act.EXPORT, note=_GRANT),
         "POST /recordings/{recording_id}/request": kept(Act.ASK),
         "POST /recordings/{recording_id}/forgot": kept(Act.RETROACTIVE_PAUSE),
         "POST /recordings/{recording_id}/erase": kept(Act.ERASE),
@@ -175,7 +175,7 @@ API: Mapping[str, Requirement] = MappingProxyType(
         "GET /api/recordings": takes(Act.SEARCH),
         "POST /api/recordings/search": takes(Act.SEARCH),
         "GET /api/recordings/{recording_id}": kept(Act.VIEW),
-        "POST /api/recordings/{recording_id}/export": kept(Act.EXPORT, note=_LEAVE),
+        "POST /api/recordings/{recording_id}/export": kept(Act.EXPORT, note=_GRANT),
         "POST /api/recordings/{recording_id}/forgot": kept(Act.RETROACTIVE_PAUSE),
         "POST /api/recordings/{recording_id}/erase": kept(Act.ERASE),
         "GET /api/recordings/{recording_id}/holds": kept(Act.PLACE_HOLD),

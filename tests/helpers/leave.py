@@ -5,12 +5,16 @@ from datetime import datetime
 from recorder.access.listening.asking import ask, decide
 from recorder.access.listening.repositories import AccessRepositories
 from recorder.access.listening.requests import Requests
-from recorder.rules.requesting import AccessRequest, Category, Leave, RequestState, RequestWish, deciders
+from recorder.rules.requesting import AccessKind, AccessRequest, Category, RequestState, RequestWish, deciders
 from storage.types import RecordingId
 
 
 def give_leave(
-    repos: AccessRepositories, account: str, *recordings: str, leave: Leave = Leave.COPY, days: int | None = None
+    repos: AccessRepositories,
+    account: str,
+    *recordings: str,
+    leave: AccessKind = AccessKind.COPY,
+    days: int | None = None,
 ) -> AccessRequest:
     """Have somebody ask, and have whoever decides grant it."""
     person = repos.people.find(account)
@@ -28,7 +32,7 @@ def keep_leave(requests: Requests, account: str, *recordings: str, until: dateti
     """Keep granted leave to take copies as it is kept, for somebody without an account."""
     wish = RequestWish(
         recordings=tuple(map(RecordingId, recordings)), category=Category.COMPLAINT, reason="complaint 17",
-        leave=Leave.COPY,
+        leave=AccessKind.COPY,
     )  # fmt: skip
     request = requests.new(account, wish)
     requests.keep(request)

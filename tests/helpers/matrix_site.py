@@ -25,7 +25,7 @@ from recorder.rules.cases import CaseKind
 from recorder.rules.limits import Rates
 from recorder.rules.live_access import Relation
 from recorder.rules.policy import Extension
-from recorder.rules.requesting import Category, Leave, RequestWish
+from recorder.rules.requesting import AccessKind, Category, RequestWish
 from recorder.web.app import create_app
 from recorder.web.auth import ConsoleCaller
 from recorder.web.deps import ConsoleDeps
@@ -223,7 +223,7 @@ def _recordings(deps: ConsoleDeps, path: Path, phones: dict[str, Extension]) -> 
 
 def _wish(*recordings: str) -> RequestWish:
     which = tuple(map(RecordingId, recordings))
-    return RequestWish(recordings=which, category=Category.COMPLAINT, reason="complaint 17", leave=Leave.COPY)
+    return RequestWish(recordings=which, category=Category.COMPLAINT, reason="complaint 17", leave=AccessKind.COPY)
 
 
 def plain_page(

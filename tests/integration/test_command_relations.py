@@ -238,7 +238,7 @@ def test_leave_opens_at_the_shell_what_it_is_for(shell: Shell, role: Role) -> No
         if command.words not in ("show", "play", "export") or is_break_glass(command, role):
             continue
         outcome = shell.run(command, account, things)
-        allowed = Relation.OTHER in relations_of(role, command.needed, has_leave=True)
+        allowed = Relation.OTHER in relations_of(role, command.needed, has_grant=True)
         if problem := problem_with(replace(command, is_done=True), outcome, allowed=allowed):
             wrong.append(f"recorder {command.words} by {role} with leave: {problem}")
     assert not wrong, "\n".join(wrong)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import soundfile
 
-from recorder.rules.requesting import Leave
+from recorder.rules.requesting import AccessKind
 from recorder.rules.signing_in import SessionLimits
 from storage.database import sqlite_url
 from storage.index import Index
@@ -267,7 +267,7 @@ def test_leave_to_listen_is_personal(browser: Browser, console: Console) -> None
 
 
 def test_leave_to_listen_is_none_to_copy(browser: Browser, console: Console) -> None:
-    console.give_leave(leave=Leave.LISTEN)
+    console.give_leave(leave=AccessKind.LISTEN)
     browser.sign_in()
     assert browser.submit(f"/recordings/{ID}/play").status_code == 200
     assert browser.submit(f"/recordings/{ID}/export", format="wav", reason="tribunal 4").status_code == 403

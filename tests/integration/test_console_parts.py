@@ -20,7 +20,7 @@ from recorder.access.database import open_people
 from recorder.access.tables import requested
 from recorder.audit.history import words_of
 from recorder.rules.cases import Case
-from recorder.rules.requesting import Category, Leave, RequestState, RequestWish
+from recorder.rules.requesting import AccessKind, Category, RequestState, RequestWish
 from storage.types import Officer, RecordingRow, Segment, SegmentKind
 from tests.helpers.console_site import Browser, Console, console_site, refused, signed_in
 from tests.helpers.leave import keep_leave
@@ -225,7 +225,7 @@ def test_leave_of_before_goes_on_meaning_the_whole_call(console: Console) -> Non
 def test_of_two_grants_the_wider_one_counts(console: Console) -> None:
     grant(console, "housing", days=30)
     whole = grant(console, "housing", whole_call=True, words="they complain of both", days=1)
-    leave = console.deps.hearing.requests.leave("housing", ID, Leave.LISTEN)
+    leave = console.deps.hearing.requests.leave("housing", ID, AccessKind.LISTEN)
     assert leave is not None
     assert (leave.id, leave.heard(ID)) == (whole["id"], None)
 

@@ -248,7 +248,7 @@ def test_leave_opens_what_it_is_for(site: MatrixSite) -> None:
             if role is Role.ICT and route.endswith("/play"):
                 continue
             answer = asker.ask(route, things)
-            allowed = Relation.OTHER in relations_of(role, needed, has_leave=True)
+            allowed = Relation.OTHER in relations_of(role, needed, has_grant=True)
             if problem := problem_with(answer, [], allowed=allowed):
                 wrong.append(f"{route} by {role} with leave: {problem}")
             if allowed and route.endswith("/play"):

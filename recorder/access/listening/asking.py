@@ -19,8 +19,8 @@ from recorder.rules.requesting import (
     check_decision,
     check_wish,
     deciders,
+    grant_until,
     granted_spans,
-    leave_until,
 )
 from recorder.rules.spans import Spans, in_seconds
 from storage.errors import NotFoundError
@@ -79,7 +79,7 @@ def decide(
         request_id: The request.
         granted: True to grant, False to decline.
         words: Their reason; required to decline, and to grant the whole call.
-        days: How long the grant lasts; None for `recorder.rules.requesting.LEAVE_DAYS`.
+        days: How long the grant lasts; None for `recorder.rules.requesting.GRANT_DAYS`.
         is_whole: Whether all of each call is granted, for a complaint, whatever part was asked for.
 
     Raises:
@@ -90,7 +90,7 @@ def decide(
     try:
         requester = repos.people.find(request.account)
         check_decision(person, request, requester, repos.approvers, granted=granted, words=words, is_whole=is_whole)
-        until = leave_until(repos.now(), days) if granted else None
+        until = grant_until(repos.now(), days) if granted else None
         spans: dict[RecordingId, Spans] | None = {} if granted and is_whole else None
         if granted and not is_whole:
             assert requester is not None, "a grant needs an account"

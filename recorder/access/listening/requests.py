@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, insert, select, update
 
 from recorder.access.database import from_s
 from recorder.access.tables import requested, requests
-from recorder.rules.requesting import AccessRequest, Category, Leave, RequestState, RequestWish
+from recorder.rules.requesting import AccessKind, AccessRequest, Category, RequestState, RequestWish
 from recorder.rules.spans import Spans, length_of, merged
 from storage.types import RecordingId
 
@@ -109,7 +109,7 @@ class Requests:
                     connection.execute(update(requested).where(mine).values(spans=written))
         return done.rowcount == 1
 
-    def leave(self, account: str, recording: RecordingId, wanted: Leave) -> AccessRequest | None:
+    def leave(self, account: str, recording: RecordingId, wanted: AccessKind) -> AccessRequest | None:
         """Return the access grant by which an account may hear or copy a recording now, or None.
 
         Of several, the one that covers most of it, and of those the one that lasts longest.
@@ -156,7 +156,7 @@ def _request(row: Any, recordings: Mapping[RecordingId, Spans | None]) -> Access
         account=row["account"],
         wish=RequestWish(
             recordings=tuple(recordings), category=Category(row["category"]), reason=row["reason"],
-            leave=Leave(row["leave"]), reference=row["reference"],
+            leave=AccessKind(row["leave"]), reference=row["reference"],
         ),
         asked_at=asked_at,
         state=RequestState(row["state"]),

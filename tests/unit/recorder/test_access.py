@@ -92,11 +92,11 @@ def test_role_and_act(role: Role, act: Act, mark: str) -> None:
     if mark == "l":
         assert isinstance(decision, Refusal)
         assert "access grant" in decision.reason
-        assert may(person(role), act, reason=REASON, has_leave=True) == Allowed()
+        assert may(person(role), act, reason=REASON, has_grant=True) == Allowed()
     elif expected is None:
         assert isinstance(decision, Refusal)
         assert "role" in decision.reason
-        assert may(person(role), act, reason=REASON, has_leave=True) == decision
+        assert may(person(role), act, reason=REASON, has_grant=True) == decision
     else:
         assert decision == expected
 
@@ -113,7 +113,7 @@ def test_nobody_without_a_role_does_anything(act: Act) -> None:
 
 def test_admin_and_officer_together_do_not_listen() -> None:
     assert isinstance(may(person(Role.ADMIN, Role.OFFICER), Act.PLAY, reason=REASON), Refusal)
-    assert isinstance(may(person(Role.ADMIN), Act.PLAY, reason=REASON, has_leave=True), Refusal)
+    assert isinstance(may(person(Role.ADMIN), Act.PLAY, reason=REASON, has_grant=True), Refusal)
 
 
 @pytest.mark.parametrize("act", sorted(WATCHES_ICT))
@@ -126,9 +126,9 @@ def test_nobody_of_ict_watches_over_ict(act: Act) -> None:
 def test_leave_is_no_break_glass() -> None:
     both = person(Role.ICT, Role.MANAGER)
     assert may(both, Act.PLAY, reason=REASON) == Allowed(break_glass=True)
-    assert may(both, Act.PLAY, has_leave=True) == Allowed()
+    assert may(both, Act.PLAY, has_grant=True) == Allowed()
     assert isinstance(may(person(Role.ICT), Act.PLAY), Refusal)
-    assert isinstance(may(person(Role.ICT), Act.EXPORT, reason=REASON, has_leave=True), Refusal)
+    assert isinstance(may(person(Role.ICT), Act.EXPORT, reason=REASON, has_grant=True), Refusal)
 
 
 def test_roles_add_up() -> None:
@@ -138,7 +138,7 @@ def test_roles_add_up() -> None:
 @pytest.mark.parametrize("act", sorted(NEEDS_REASON))
 @pytest.mark.parametrize("reason", ["", "   ", "ab", "x" * 1001])
 def test_a_reason_is_demanded(act: Act, reason: str) -> None:
-    decision = may(person(Role.DPO), act, reason=reason, has_leave=True)
+    decision = may(person(Role.DPO), act, reason=reason, has_grant=True)
     assert isinstance(decision, Refusal)
     assert "reason" in decision.reason
 
@@ -206,4 +206,4 @@ def test_roles_add_up_to_teams_and_own_calls() -> None:
 
 
 def test_leave_reaches_beyond_the_team() -> None:
-    assert may(manager("North"), Act.VIEW, operator="Ann", team="East", has_leave=True) == Allowed(team_only=True)
+    assert may(manager("North"), Act.VIEW, operator="Ann", team="East", has_grant=True) == Allowed(team_only=True)

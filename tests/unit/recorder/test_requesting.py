@@ -8,20 +8,20 @@ import pytest
 
 from recorder.permissions import DeniedError, Fault, Person, Role
 from recorder.rules.requesting import (
-    LEAVE_DAYS,
-    MOST_LEAVE_DAYS,
+    GRANT_DAYS,
+    MOST_GRANT_DAYS,
     MOST_RECORDINGS,
+    AccessKind,
     AccessRequest,
     Approvers,
     Category,
-    Leave,
     RequestState,
     RequestWish,
     check_decision,
     check_wish,
     deciders,
+    grant_until,
     granted_spans,
-    leave_until,
 )
 from recorder.rules.spans import US
 from storage.rows import row_from_json
@@ -220,18 +220,18 @@ def test_a_request_of_somebody_who_is_gone_can_only_be_declined() -> None:
 
 
 def test_leave_lasts_until_its_day_and_covers_what_was_granted() -> None:
-    until = leave_until(NOW, None)
-    assert until == NOW + timedelta(days=LEAVE_DAYS)
+    until = grant_until(NOW, None)
+    assert until == NOW + timedelta(days=GRANT_DAYS)
     granted = replace(REQUEST, state=RequestState.GRANTED, until=until)
-    assert granted.gives(Leave.LISTEN, until - timedelta(seconds=1))
-    assert not granted.gives(Leave.LISTEN, until)
-    assert not granted.gives(Leave.COPY, NOW)
-    assert replace(granted, wish=replace(WISH, leave=Leave.COPY)).gives(Leave.LISTEN, NOW)
+    assert granted.gives(AccessKind.LISTEN, until - timedelta(seconds=1))
+    assert not granted.gives(AccessKind.LISTEN, until)
+    assert not granted.gives(AccessKind.COPY, NOW)
+    assert replace(granted, wish=replace(WISH, leave=AccessKind.COPY)).gives(AccessKind.LISTEN, NOW)
     for state in set(RequestState) - {RequestState.GRANTED}:
-        assert not replace(granted, state=state).gives(Leave.LISTEN, NOW)
+        assert not replace(granted, state=state).gives(AccessKind.LISTEN, NOW)
 
 
-@pytest.mark.parametrize("days", [0, -1, MOST_LEAVE_DAYS + 1])
+@pytest.mark.parametrize("days", [0, -1, MOST_GRANT_DAYS + 1])
 def test_leave_for_too_short_or_too_long(days: int) -> None:
     with pytest.raises(DeniedError):
-        leave_until(NOW, days)
+        grant_until(NOW, days)

@@ -40,9 +40,9 @@ def test_in_which_calls_a_role_does_it(needed: Requirement, line: str) -> None:
 
 
 def test_leave_opens_any_call_and_to_no_more_roles() -> None:
-    hears = [role for role in Role if relations_of(role, kept(Act.PLAY), has_leave=True) == set(Relation)]
+    hears = [role for role in Role if relations_of(role, kept(Act.PLAY), has_grant=True) == set(Relation)]
     assert hears == [Role.OFFICER, Role.MANAGER, Role.TEAM_LEADER, Role.DPO, Role.ICT, Role.MEMBER]
-    assert relations_of(Role.ICT, kept(Act.EXPORT), has_leave=True) == frozenset()
+    assert relations_of(Role.ICT, kept(Act.EXPORT), has_grant=True) == frozenset()
 
 
 def test_what_an_actor_lacks() -> None:

@@ -188,7 +188,7 @@ def test_what_a_password_alone_lets_them_act_as() -> None:
 def test_nobody_hears_on_a_password_alone(act: Act) -> None:
     for role in Role:
         unproven = Person(name="pat", display_name="Pat", roles=frozenset({role}), is_proven=False)
-        assert isinstance(may(unproven, act, reason="complaint 17", has_leave=True), Refusal)
+        assert isinstance(may(unproven, act, reason="complaint 17", has_grant=True), Refusal)
     officer = Person(name="pat", display_name="Pat", roles=frozenset({Role.OFFICER}), is_proven=False)
     assert isinstance(may(officer, Act.PAUSE), Allowed)
 
