@@ -12,20 +12,20 @@ from recorder.permissions import Act
 from recorder.rules.live_access import Source
 from recorder.rules.requirement import Requirement, UnlistedError, known, live, takes, unlocked
 
-_NAMED = "who calls, for whoever names a person; console and command line show what that person may see"
-_UNNAMED = "extension and state for whoever names nobody; all of it for whoever names a person"
+_NAMED = "numbers, for callers that name a person; console and command line limit what that person sees"
+_UNNAMED = "extension and state for callers that name nobody; all of it for those that name a person"
 
 SOCKET: Mapping[str, Requirement] = MappingProxyType(
     {
-        "GET /openapi.json": unlocked("what the socket can do"),
-        "GET /api/health": unlocked("how the daemon is: nothing about people or calls"),
+        "GET /openapi.json": unlocked("the description of the socket"),
+        "GET /api/health": unlocked("the daemon's health: nothing about people or calls"),
         "POST /api/reload": unlocked("as SIGHUP; what changed is in the audit log"),
-        "GET /api/agents": unlocked("extensions for whoever names nobody; who sits there for whoever names a person"),
+        "GET /api/agents": unlocked("extensions for callers that name nobody; sign-ons for those that name a person"),
         "GET /api/calls": unlocked(_UNNAMED),
         "GET /api/events": known(_NAMED),
         "GET /api/opt-outs": known(_NAMED),
         "POST /api/agents/{extension}/sign-on": takes(Act.SIGN_ON),
-        "POST /api/agents/{extension}/sign-off": takes(Act.SIGN_ON, note="one's own sign-on"),
+        "POST /api/agents/{extension}/sign-off": takes(Act.SIGN_ON, note="their own sign-on only"),
         "POST /api/calls/{call_id}/pause": live(Act.PAUSE),
         "POST /api/calls/{call_id}/resume": live(Act.RESUME),
         "POST /api/calls/{call_id}/forgot": live(Act.RETROACTIVE_PAUSE),
@@ -71,7 +71,7 @@ KEYS: Mapping[str, Keys] = MappingProxyType(
             act=Act.PAUSE,
             note="the caller, by so many digits within a short time",
         ),
-        "[sign_on] keys": Keys(act=Act.SIGN_ON, note="whoever was given the code, at the phone that it is for"),
+        "[sign_on] keys": Keys(act=Act.SIGN_ON, note="the person who was given the code, at the phone that it is for"),
         "[notice] second_key": Keys(note="the caller, to hear the second message (P6)"),
     }
 )

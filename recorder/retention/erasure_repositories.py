@@ -96,7 +96,7 @@ def refuse_locked(erasures: Erasures, recording: RecordingId) -> None:
 
 
 def takes_three(erasures: Erasures, row: RecordingRow) -> bool:
-    """Tell whether so much card data of a recording is to be erased that a held one takes three people.
+    """Tell whether a recording, while held, takes three people because much of its card data is to be erased.
 
     Raises:
         DatabaseError: Unknown.

@@ -80,7 +80,7 @@ GROUNDS: Mapping[Right, Mapping[str, str]] = MappingProxyType(
 """The grounds on which each right can be asked for."""
 
 _NEVER = {
-    "not_theirs": "It is not about whoever asks, or that was not shown (article 12(6))",
+    "not_theirs": "It is not about the requester, or that was not shown (article 12(6))",
     "unfounded": "Manifestly unfounded or excessive (article 12(5))",
     "no_ground": "None of the grounds applies",
 }

@@ -45,7 +45,7 @@ KNOWN_FOR_S = 3600.0
 KEYS_AGAIN_S = 10.0
 """Shortest time until keys are fetched again because a token names another key, seconds."""
 DOWN_FOR_S = 3.0
-"""After a failure the provider is not asked for so long, seconds; queued sign-ins fail at once."""
+"""How long the provider is not asked after a failure, seconds; sign-ins fail at once meanwhile."""
 AT_ONCE = 16
 """Simultaneous exchanges with the provider."""
 
