@@ -47,8 +47,6 @@ class SignedIn:
     """The password was right.
 
     Attributes:
-        person: The owner.
-        note: For the audit log.
         takes_code: They have a second factor, so they are not signed in until its code is right too (`second_factor`).
     """
 
@@ -62,12 +60,9 @@ class Account:
     """A line of `recorder users list`.
 
     Attributes:
-        person: The owner.
         created_at: When it was added, UTC.
-        is_disabled: It cannot be used now.
         closes_at: From when it cannot be used, UTC; None if nothing is planned.
         locked_until: Until when nobody can sign in to it, or None.
-        has_second_factor: An authenticator is set up.
         is_connected: It is connected to an identity at an OpenID provider.
     """
 

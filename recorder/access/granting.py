@@ -74,15 +74,10 @@ class Proposal:
     """A change that takes a second person.
 
     Attributes:
-        id: Eight hexadecimal digits.
         account: The account that changes; for a TOKEN, its maker.
-        change: Which change.
         roles: Of a GRANT.
-        reason: Why, in words.
-        proposed_by: Account that proposed it.
         proposed_at: When, UTC.
         until: When it expires, UTC.
-        state: Its state.
     """
 
     id: str
@@ -128,13 +123,7 @@ def takes_two(change: ProposedChange, person: Person, roles: Iterable[Role], *, 
 
 
 def combination_problem(account: str, roles: frozenset[Role], more: frozenset[Role]) -> str | None:
-    """Return why an account cannot get roles, or None: `admin` excludes every role that hears (P11).
-
-    Args:
-        account: The account.
-        roles: Its roles.
-        more: The roles that it is to get.
-    """
+    """Return why an account cannot get roles, or None: `admin` excludes every role that hears (P11)."""
     if not more - roles or not combines_admin(roles | more):
         return None
     return (
@@ -160,12 +149,7 @@ def confirmers(people: Iterable[Person], *, proposer: str, account: str, change:
 
 
 def deputy_problem(account: str, roles: frozenset[Role]) -> str | None:
-    """Return why an account cannot be the deputy of the data protection officer, or None.
-
-    Args:
-        account: The account.
-        roles: Its roles.
-    """
+    """Return why an account cannot be the deputy of the data protection officer, or None."""
     if not may_be_deputy(roles):
         return f"{account} is an administrator or ICT, whom the data protection officer watches over: choose another."
     if not any(Act.ASK in TABLE[role] for role in roles):
@@ -246,12 +230,6 @@ def check_reason(reason: str) -> None:
 
 def check_decision(decider: Person, proposal: Proposal, people: Iterable[Person], now: datetime) -> None:
     """Check whether a person may confirm or decline a proposal now.
-
-    Args:
-        decider: Who decides.
-        proposal: The proposal.
-        people: Everybody with an active account.
-        now: The time.
 
     Raises:
         DeniedError: They may not, or it is too late.

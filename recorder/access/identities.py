@@ -29,8 +29,6 @@ class Recognised:
     """The identity belongs to an account.
 
     Attributes:
-        person: The owner.
-        notes: For the audit log, in order.
         takes_code: They have an authenticator. If the provider's second factor is not trusted, they are not signed in
             until its code is right too.
     """

@@ -101,11 +101,7 @@ class Explained:
 
 
 class Seals:
-    """The audit log's account of roles; each read continues where the last one ended.
-
-    Args:
-        audit: The log.
-    """
+    """The audit log's account of roles; each read continues where the last one ended."""
 
     def __init__(self, audit: AuditLog) -> None:
         self._audit = audit

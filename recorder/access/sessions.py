@@ -35,7 +35,6 @@ class SignInSession:
 
     Attributes:
         key: The hash of the session's secret.
-        account: The account.
         csrf: The token for a browser's forms.
         is_proven: Whether a second factor was given.
         enrolling: The secret of a second factor being set up; of a STARTING session.

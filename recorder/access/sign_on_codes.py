@@ -22,7 +22,6 @@ class SignOnCode:
     Attributes:
         digits: The code; never in repr or logs.
         extension: Where to key it.
-        account: Who asked for it.
         operator: The same person, as calls name them.
         until: When it expires.
     """

@@ -37,14 +37,7 @@ class UnsignedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """The signed data.
-
-    Attributes:
-        method: Method of the request.
-        target: Its path with the query.
-        actor: The actor, as in the header.
-        content: The body.
-    """
+    """The signed data."""
 
     method: str
     target: str

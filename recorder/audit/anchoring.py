@@ -43,7 +43,6 @@ class Anchoring:
     """Sends heads to targets.
 
     Args:
-        audit: The audit log.
         node: The first NODE_CHARACTERS of the fingerprint of the node's key.
         targets: Returns the configured targets.
         every_s: Returns the time between anchors, seconds.

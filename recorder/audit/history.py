@@ -21,8 +21,6 @@ class HistoryLine:
 
     Attributes:
         at: When, as in the log.
-        actor: Who.
-        what: What they did.
         times: How often in a row.
     """
 

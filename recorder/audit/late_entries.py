@@ -37,7 +37,6 @@ class LateEntries:
     """Writes entries to the log, or queues them, in the order in which they happened. Safe from any thread.
 
     Args:
-        audit: The audit log.
         folder: The queue; created when needed. Entries of an earlier process are written too.
         alarm: Called with ``audit_unavailable`` for each queued entry, and with ``audit_entry_in_memory`` for one that
             could not be stored either: it is lost if the daemon ends first.

@@ -27,7 +27,6 @@ class SmtpServer:
     """A mail server.
 
     Attributes:
-        host: Its name or IP address.
         port: Its port, in [1, 65535].
         security: How the connection is secured; the certificate is always verified.
         ca: File of CA certificates for it; None for the system's.

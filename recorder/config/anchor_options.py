@@ -28,7 +28,6 @@ class AnchorOptions:
         syslog_ca: File of CA certificates for a ``tls://`` server; None for the system's.
         folder: An existing folder on another machine, such as a share where nothing can be changed.
         mail_to: Addresses; empty for no mail.
-        mail_from: Address.
         smtp: ``HOST:PORT`` of the mail server.
         smtp_security: How the connection is secured.
         smtp_ca: File of CA certificates for the mail server; None for the system's.

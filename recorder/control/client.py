@@ -39,8 +39,6 @@ class OptOutGrant:
     """The statements of a manager who grants an opt-out.
 
     Attributes:
-        caller_asked: The caller asked not to be recorded.
-        distress_judged: The manager judged that being recorded distresses the caller.
         reason: Why, in words that can be checked later.
         erase_before: Whether to erase what was recorded before; None for the service's rule.
     """

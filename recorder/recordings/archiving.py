@@ -53,7 +53,6 @@ class Packed:
         recordings: Number that were archived.
         bytes_before: Bytes of their containers before.
         bytes_after: Bytes of their containers after.
-        problems: Sentences.
     """
 
     recordings: int = 0
@@ -67,12 +66,6 @@ class Archiver:
     """Archives recordings, on the machine with the private keys.
 
     Attributes:
-        vault: Recordings.
-        keys: The private keys.
-        index: Rows of recordings.
-        erasures: Orders to erase.
-        holds: Legal holds.
-        audit: The audit log.
         lock: File lock of the process that may change finished recordings.
         rule: After how long, and in which format.
         now: The clock, UTC.

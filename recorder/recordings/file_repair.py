@@ -26,10 +26,6 @@ class FileRepair:
     """Repairs files of one home; each method returns what was done, or "" for nothing.
 
     Attributes:
-        home: The recorder's home.
-        config: Its configuration.
-        vault: Containers.
-        database: The index.
         aside: Receives files that are moved out of the way.
     """
 

@@ -27,10 +27,6 @@ class Checker:
     """Checks one home.
 
     Attributes:
-        home: The recorder's home.
-        vault: Containers.
-        database: The index.
-        audit: The audit log.
         now: The clock, UTC.
         is_live: A daemon is running, so its open files are no left-overs.
         is_quick: Do not read containers, so their rows and digests are not compared.

@@ -30,8 +30,6 @@ class KeyCheck:
 
     Attributes:
         vault: Keys and containers.
-        database: The index.
-        home_files: Names of files.
         counts: Receives the number of keys.
     """
 
@@ -67,11 +65,7 @@ class KeyCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileCheck:
-    """Checks the files of one home.
-
-    Attributes:
-        home_files: Names of files.
-    """
+    """Checks the files of one home."""
 
     home_files: HomeFiles
 

@@ -39,9 +39,6 @@ class LogCheck:
     """Checks one audit log.
 
     Attributes:
-        audit: The log.
-        database: The index.
-        state: The home's folder of states.
         now: The clock, UTC.
     """
 

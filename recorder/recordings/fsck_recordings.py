@@ -32,9 +32,6 @@ class RecordingCheck:
     """Checks the recordings of one home.
 
     Attributes:
-        vault: Containers.
-        database: The index.
-        home_files: Names of files.
         is_live: A daemon is running, so its open files are no left-overs.
         is_quick: Do not read containers.
         counts: Receives the numbers of rows and containers.

@@ -49,9 +49,7 @@ class Discards:
     """Decides whether recordings may be discarded.
 
     Args:
-        state: The home's folder of states.
         database: Holds and rights requests.
-        audit: The audit log.
         vault: Knows the calls in progress.
         now: The clock, UTC.
     """

@@ -27,7 +27,6 @@ class LeftOpen:
     """Finds and closes such containers. Filing thread, except `notice`.
 
     Args:
-        vault: Containers.
         index: Knows how their calls ended.
         rows: Files the completed rows.
         is_live: Tells whether another part of the daemon still has a recording open.

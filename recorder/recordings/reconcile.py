@@ -35,9 +35,6 @@ class Report:
 
     Attributes:
         mark: Why the sweep waits, or None.
-        rows: Calls in the index.
-        containers: Finished recordings.
-        keys: Sealed keys.
         holds: Held recordings.
         findings: Number of findings by kind, without reading containers.
         audit_entries: Readable entries of the audit log.
@@ -85,10 +82,6 @@ class Reconciler:
     """Reports, and takes the data protection officer's confirmation.
 
     Attributes:
-        home: The recorder's home.
-        vault: Containers.
-        database: The index.
-        audit: The audit log.
         now: The clock, UTC.
         is_live: A daemon is running.
     """

@@ -125,10 +125,6 @@ class Reindexer:
     """Rebuilds one home's index.
 
     Attributes:
-        home: The recorder's home.
-        config: Its configuration.
-        vault: Containers.
-        audit: The audit log.
         now: The clock, UTC.
         tell: Called with sentences on the progress.
     """

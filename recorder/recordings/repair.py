@@ -44,11 +44,6 @@ class Repair:
     """Repairs one home.
 
     Attributes:
-        home: The recorder's home.
-        config: Its configuration.
-        vault: Containers.
-        database: The index.
-        audit: The audit log.
         now: The clock, UTC.
         is_writing_off: Mark rows whose container is gone as calls of which nothing is kept.
         aside: Receives files and rows that are moved out of the way.

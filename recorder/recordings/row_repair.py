@@ -27,9 +27,6 @@ class RowRepair:
     """Repairs rows of one home; each method returns what was done, or "" for nothing.
 
     Attributes:
-        home: The recorder's home.
-        vault: Containers.
-        database: The index.
         aside: Receives the old contents of rows.
         is_writing_off: Mark rows whose container is gone as calls of which nothing is kept.
     """

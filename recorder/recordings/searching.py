@@ -17,10 +17,6 @@ _TYPED = ("operator", "extension", "number")
 def findable(actor: Actor, search: Search) -> Search:
     """Return a search limited to the recordings that an actor may find.
 
-    Args:
-        actor: Who searches.
-        search: What they asked for.
-
     Raises:
         DeniedError: They may find none of it.
     """

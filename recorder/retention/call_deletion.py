@@ -38,11 +38,7 @@ class CallDeletion:
     """Deletes due calls, page by page.
 
     Attributes:
-        vault: Recordings.
-        calls: The index, as a sweep reads it.
-        shredder: Destroys files and keys.
         holds: Legal holds, which prevent deletion.
-        audit: The audit log.
         still: Context manager that keeps finished recordings from being rewritten and holds from changing.
     """
 

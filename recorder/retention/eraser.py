@@ -42,12 +42,7 @@ class Eraser:
     """Carries out orders to erase.
 
     Attributes:
-        vault: Recordings.
-        keys: The private keys.
-        index: Rows of recordings.
-        erasures: Orders.
         holds: Legal holds. From a held recording only card data is erased, and only by the DPO's decision.
-        audit: The audit log.
         lock: File in the home's folder of states; the process that locks it carries out orders.
         now: The clock, UTC.
         approvals: Approvals of orders that take three people; None to carry out no such order here.

@@ -22,9 +22,6 @@ class Approval:
     """The progress of an order that takes three people.
 
     Attributes:
-        erasure: The order's id.
-        ordered_by: Who ordered it.
-        third: The third person.
         has_third: Whether the third person has approved.
         dpo_by: The data protection officer who has approved, or None.
         heard_by: Who was sent the whole span, or None.

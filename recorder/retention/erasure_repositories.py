@@ -39,10 +39,6 @@ class ErasureRepositories:
     """What giving and deciding orders needs.
 
     Attributes:
-        index: Rows of recordings.
-        erasures: Orders.
-        audit: The audit log.
-        ledger: Writes audit entries of people's acts.
         vault: Tells whether a recording is still being written.
         forgot_s: ``[pause] forgot_s``.
         now: The clock, UTC.

@@ -35,9 +35,7 @@ class Expiry:
     """Counts and deletes due data of the classes other than calls.
 
     Args:
-        audit: The audit log.
         holds: Legal holds; one that is not over keeps its reason.
-        calls: The index, as a sweep reads it.
         deletions: The tombstones in the database.
         people: Due data in the file of people; None if another process sweeps that.
     """

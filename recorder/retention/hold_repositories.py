@@ -30,13 +30,7 @@ class HoldRepositories:
     """What placing and changing holds needs.
 
     Attributes:
-        index: Rows of recordings.
-        holds: Legal holds.
-        audit: The audit log.
-        ledger: Writes audit entries of people's acts.
         vault: Knows the calls in progress.
-        people: Everybody with an active account.
-        state: The home's folder of states.
         now: The clock, UTC.
         needed: Returns why a hold may not be released yet, a sentence, because its case is open; or None.
     """

@@ -87,7 +87,6 @@ class KeyMaintenance:
     Attributes:
         resealed: Recordings that were sealed to a later epoch.
         destroyed: Epochs whose private key was destroyed.
-        problems: Sentences.
         is_elsewhere: Another process was running, so nothing was done.
     """
 
@@ -102,10 +101,7 @@ class KeyHolder:
     """Re-seals recordings' keys and destroys the private keys of past epochs.
 
     Attributes:
-        vault: Recordings.
-        keys: The private keys.
         index: Tells which recordings are held, and how long they are kept.
-        audit: The audit log.
         lock: File lock of the process that may change finished recordings.
         now: The clock, UTC.
     """

@@ -72,9 +72,6 @@ class PeopleSweep:
 
     Attributes:
         former: Former accounts and the like, with the engine of the file of people.
-        audit: The audit log.
-        state: The home's folder of states.
-        periods: As configured.
         now: The clock, UTC.
     """
 

@@ -41,7 +41,6 @@ class ClaimRepositories:
 
     Attributes:
         holds: Repositories of holds, with index, audit log and clock.
-        approvers: The people who may decide.
         today: The date in the council's time zone.
     """
 

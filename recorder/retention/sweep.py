@@ -73,17 +73,11 @@ class Sweeper:
     """Plans and runs sweeps.
 
     Attributes:
-        vault: Recordings.
-        calls: The index, as a sweep reads it.
-        shredder: Destroys files and keys.
         holds: Legal holds, which prevent deletion.
         erasures: Orders to erase; those of deleted recordings are closed.
         former: Former accounts and the like; None if the console sweeps those.
-        audit: The audit log.
-        state: The home's folder of states.
         erasing_lock: Held by a process that rewrites a finished recording.
         consents: Confirmations of two people.
-        periods: As configured.
         most_share: Percentage of the vault that may be deleted in a day.
         now: The clock, UTC.
         since_boot: Returns the id of the machine's boot and the seconds since then; None if unknown.
@@ -256,9 +250,6 @@ class Sweeper:
 
     def run(self, *, progress: Progress = lambda _done, _total: None) -> SweepState:
         """Sweep; returns the new state. More than the daily share is deleted only if two people confirmed it.
-
-        Args:
-            progress: Called with the progress.
 
         Raises:
             SweepBusyError: Another sweep is running.

@@ -16,8 +16,6 @@ class SweepClock:
     """Compares the clock with times on record.
 
     Attributes:
-        calls: The index, as a sweep reads it.
-        audit: The audit log.
         since_boot: Returns the id of the machine's boot and the seconds since then; None if unknown.
     """
 

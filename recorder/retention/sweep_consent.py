@@ -21,12 +21,9 @@ class Consent:
     """A confirmation that a sweep may go on.
 
     Attributes:
-        id: Eight hexadecimal digits.
         what: Why the sweep stopped.
         due: How many recordings were due when the first person looked.
-        first_by: Account that confirmed first.
         first_at: When, UTC.
-        second_by: Account that confirmed second, or None.
     """
 
     id: str

@@ -35,9 +35,6 @@ class PlanLine:
     """The plan for the calls of one class and service.
 
     Attributes:
-        data: The class.
-        service: The service.
-        days: The period in force.
         due: Calls to be deleted.
         months: The same by the month in which the calls ended, ``2026-08``, UTC.
         held: Calls that are due but held.

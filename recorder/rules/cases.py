@@ -89,7 +89,6 @@ class CaseEntry:
     """One event of a case.
 
     Attributes:
-        step: Which event.
         at: When it was entered, UTC.
         by: Account that entered it.
         on: The day it happened, where the deadline depends on it.
@@ -113,20 +112,13 @@ class Case:
         id: Its reference, ``SAR-2026-0001`` or ``DIS-2026-0001``.
         kind: Subject access or disclosure.
         requester: Who asks: a name, or a body and its officer.
-        opened_by: Account that opened it.
-        handler: Account that works on it.
         course: What the deadline depends on.
         ground: Legal ground; of a disclosure only.
         is_identified: Whether the requester's identity was checked.
         is_in_doubt: Whether the identity is in doubt, so that the data protection officer decides.
         recordings: Recordings found to be the requester's, in the order of finding.
-        searches: Number of searches.
-        decision: The decision, or None.
-        decided_by: Account that decided.
         decided_at: When, UTC.
-        handed_over: Number of times material was handed over.
         closed_on: The day it was closed, or None.
-        entries: All entries, oldest first.
     """
 
     id: str

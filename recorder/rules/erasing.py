@@ -45,7 +45,6 @@ class ErasureFacts:
         extensions: The extensions that it was on.
         team: The team of that extension at the time; empty if unknown.
         is_proven: Whether its officers were at their own phones, or keyed a code there; see `recorder.rules.sign_on`.
-        is_held: Whether a legal hold keeps it.
         since_end_s: Seconds since the call ended; None while it goes on.
     """
 
@@ -220,9 +219,6 @@ class SpanFacts:
     """What a person is shown of a span without listening to it; seconds.
 
     Attributes:
-        length_s: Length of the span.
-        caller_s: Time with sound from the caller.
-        officer_s: Time with sound from the officer.
         pauses: From and to of every pause of the call.
     """
 

@@ -107,8 +107,6 @@ class HoldWish:
     """A hold as a person asks for it.
 
     Attributes:
-        kind: The kind of hold.
-        reason: Why, in words.
         case_reference: Reference of the complaint, request or crime; optional for training.
         owner: Account that looks after it; empty for the person who places it.
         review_on: The day of the next review; None for the default of the kind.

@@ -175,14 +175,7 @@ def permit_of(source: Source, act: Act) -> Permit:
 
 
 def decide(actor: Actor, act: Act, call: CallFacts, around: Around = NOTHING_KNOWN) -> Permit | LiveRefusal:
-    """Decide whether an actor may do an act on a live call, and with what permit.
-
-    Args:
-        actor: Who asks.
-        act: One of LIVE_ACTS.
-        call: The call.
-        around: What else is known of the actor.
-    """
+    """Decide whether an actor may do an act on a live call, and with what permit."""
     if isinstance(actor, LocalUser):
         return by_source(Source.SHELL, act)
     if isinstance(actor, Application):
@@ -222,13 +215,7 @@ def relation_of(person: Person, call: CallFacts, around: Around = NOTHING_KNOWN)
 
 
 def seen(actor: Actor, listed: Mapping[str, Any], around: Around = NOTHING_KNOWN) -> dict[str, Any] | None:
-    """Return a listed call as an actor may see it, with the permitted acts under ``may``; None if it is hidden.
-
-    Args:
-        actor: Who looks.
-        listed: The call as the daemon lists it.
-        around: What else is known of the actor.
-    """
+    """Return a listed call as an actor may see it, with the permitted acts under ``may``; None if it is hidden."""
     facts = facts_listed(listed)
     may_do = {act for act in LIVE_ACTS if isinstance(decide(actor, act, facts, around), Permit)}
     if Act.SEE_LIVE not in may_do:

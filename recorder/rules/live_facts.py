@@ -42,7 +42,6 @@ class CallFacts:
     """The facts of a call that the rules need.
 
     Attributes:
-        call: Its id.
         team: Team of its extension; empty if the extension has none.
         extensions: Every nominated extension that had it; two for an internal call.
         operators: Every officer who had it.

@@ -19,12 +19,7 @@ from recorder.rules.live_facts import CallFacts, was_on
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statements:
-    """What the person who grants an opt-out states.
-
-    Attributes:
-        caller_asked: The caller asked not to be recorded.
-        distress_judged: The manager judged that being recorded distresses the caller.
-    """
+    """What the person who grants an opt-out states."""
 
     caller_asked: bool
     distress_judged: bool
@@ -68,8 +63,6 @@ class OptOutRequest:
         raised_by: Who raised it, as the audit log names them.
         raised_at: When, UTC.
         reason: What they said about it; free text.
-        state: Its state.
-        decided_by: Who granted or declined it.
         decided_at: When it left ``raised``, UTC.
     """
 

@@ -14,14 +14,11 @@ class Facts:
 
     Attributes:
         end: How the conversation, or the attempt at one, ended: ``caller_hung_up``, ``officer_hung_up``, ``busy``, ...
-        was_joined: Both sides were connected.
         blocked: Why recording was not permitted from the start, or None.
-        opted_out: A manager granted an opt-out.
         discarded: The recording was discarded because of a card payment.
         unrecorded: Where the call was at its end if not recorded: ``voicemail``, or ``out_of_scope`` with somebody
             whose calls are not recorded; else None.
         kept_s: Seconds of audio kept in the longer channel.
-        ended_paused: The call ended while it was paused.
         lost_s: Seconds lost because the writer did not keep up.
         is_one_way: Audio was kept from one side only.
         is_fax_suspected: A fax was suspected, so for a while nothing was kept.

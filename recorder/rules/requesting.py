@@ -89,9 +89,6 @@ class RequestWish:
     """What a person asks for.
 
     Attributes:
-        recordings: Which recordings.
-        category: For which purpose.
-        reason: Why, in words.
         leave: To listen, or to take copies too.
         reference: Of a case or an authorisation; required of elected members.
     """
@@ -108,12 +105,7 @@ class AccessRequest:
     """An access request in its current state.
 
     Attributes:
-        id: Eight hexadecimal digits.
-        account: Who asks.
-        wish: For what.
         asked_at: When, UTC.
-        state: Its state.
-        decided_by: Account that decided, or None.
         decided_at: When, UTC, or None.
         words: The decider's reason.
         until: When the grant ends, UTC, or None.
@@ -151,7 +143,6 @@ class Approvers:
     """The people who may decide.
 
     Attributes:
-        people: Everybody with an active account.
         absent: Accounts marked absent.
         deputy: Account of the data protection officer's deputy, or None.
     """

@@ -156,10 +156,6 @@ def missing_act(actor: Actor, needed: Requirement) -> Act | None:
     """Return the act that an actor's role or token lacks for something, whatever the call; None if it lacks none.
 
     If an act is missing, the caller looks up whether the person is the deputy of the data protection officer.
-
-    Args:
-        actor: Who asks.
-        needed: The requirement.
     """
     if needed.admission is not Admission.ROLE or isinstance(actor, LocalUser):
         return None

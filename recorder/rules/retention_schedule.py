@@ -25,7 +25,6 @@ class ScheduleLine:
     """One line of the schedule.
 
     Attributes:
-        data: The class of data.
         key: Key of ``[retention]``; its value is whole days.
         days: The default.
         since: The moment from which it counts.

@@ -123,7 +123,6 @@ class Route:
     """One way out. The first route whose conditions all hold is used.
 
     Attributes:
-        name: For logs and error messages.
         peer: Name of the peer that the call came from; None for any.
         number: Prefix of the dialled number, "" for any.
         targets: Tried in order, until one answers.

@@ -58,7 +58,6 @@ class Takeover:
     """A phone was taken over from somebody: both are notified.
 
     Attributes:
-        extension: Which phone.
         operator: Who signed on, as calls name them.
         instead_of: Who was signed on there, or for whom it is configured.
         at: When, UTC.

@@ -36,7 +36,6 @@ class OpenIdIdentity:
     """A person's identity as an OpenID provider states it.
 
     Attributes:
-        issuer: The provider.
         subject: The provider's permanent, unique name of the person.
         account: The account that the provider names, which may pass to another person later; None if it names none.
         has_second_factor: Whether it states that a second factor was given which is trusted here.

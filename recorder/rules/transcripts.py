@@ -62,7 +62,6 @@ class Transcript:
     """A checked transcript.
 
     Attributes:
-        form: Its format.
         text: The whole text, if it is plain text.
         cues: Its cues, if it is WebVTT.
     """

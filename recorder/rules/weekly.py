@@ -34,8 +34,6 @@ class CallTotals:
 
     Attributes:
         outcomes: Number of calls by outcome.
-        paused: Calls with a pause.
-        pauses: Pauses.
         opted_out: Calls whose recording stopped because the caller asked.
         silenced: Calls with a span silenced because digits were keyed.
         fax_suspected: Calls that were not recorded for a while because a fax was suspected.
@@ -56,12 +54,10 @@ class Week:
     Attributes:
         start: Its beginning, aware.
         end: Its end, exclusive.
-        calls: Counts of its calls.
         acts: Number of acts in the audit log, by a word of `ACTS`.
         deleted: Recordings and rows that the sweep deleted, and recordings erased by order.
         holds_due: Legal holds whose review is due now.
         emergencies: Break-glass hearings that nobody has acknowledged.
-        cases_open: Open cases.
         cases_overdue: Open cases past their due day.
         review_on: Day of the policy's next review; None if the last one is not configured.
     """

@@ -20,12 +20,6 @@ class AccessRepositories:
     """What checking and storing access requests needs.
 
     Attributes:
-        index: Rows of recordings.
-        people: Accounts.
-        requests: Access requests.
-        appointments: Absences and the deputy.
-        emergencies: Break-glass acts.
-        ledger: Writes audit entries.
         now: The clock, UTC.
     """
 
