@@ -86,7 +86,7 @@ def _mark(stretched: bytes, salt: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _PinTable:
-    """The whole file."""
+    """The whole file of PINs."""
 
     salt: bytes
     costs: Costs

@@ -33,7 +33,6 @@ def _gains(*roles: Role) -> str:
 
 
 def _is(account: str, role: Role) -> str:
-    """Return the SQL condition that an account has a role."""
     return f"EXISTS (SELECT 1 FROM accounts WHERE name = {account} AND ',' || roles || ',' LIKE '%,{role},%')"  # noqa: S608 - of constants
 
 

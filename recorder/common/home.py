@@ -88,5 +88,4 @@ class Home:
 
 
 def _common(home: Home) -> Path:
-    """Return the folder of index and socket."""
     return home.common if home.common.is_dir() else home.root

@@ -173,7 +173,6 @@ class Archiver:
             done.recordings += 1
 
     def _row_in_container(self, row: RecordingRow) -> RecordingRow:
-        """Return the row in the container."""
         assert row.path is not None, "only recordings with a container are archived"
         return row_from_json(read_row(self.vault, self.vault.locate(row.path)))
 

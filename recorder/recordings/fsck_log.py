@@ -158,7 +158,6 @@ class LogCheck:
                 yield Finding(kind=Kind.ORDER_ALONE, where=order.recording, what=what, recording=order.recording)
 
     def _is_placed(self, order_id: str) -> bool:
-        """Tell whether an order from the log is in the index by now."""
         try:
             Erasures(self.database).get(order_id)
         except NotFoundError:

@@ -266,5 +266,4 @@ def _refuse_held(repos: ClaimRepositories, claim: Claim, now: datetime) -> None:
 
 
 def _decider(repos: ClaimRepositories, actor: Actor, claim_id: str) -> Person:
-    """Return the person who decides, by role or as the deputy."""
     return repos.ledger.require_protector(actor, Act.DECIDE_CLAIM, claim_id, repos.approvers)

@@ -175,7 +175,6 @@ def _check_waiting(repos: AccessRepositories, person: Person) -> None:
 
 
 def _decider(repos: AccessRepositories, actor: Actor) -> Person:
-    """Return the person who decides, by role or as the deputy."""
     return repos.ledger.require_protector(actor, Act.DECIDE, "", repos.approvers)
 
 
