@@ -123,7 +123,7 @@ def _look_over(home: Home, config: Config, vault: Vault) -> None:
         try:
             mark = look(home.state, index.database, AuditLog(home.audit), utc_now())
             for why in mark.why if mark is not None else ():
-                _log.error("%s: nothing is deleted until the DPO has decided (`recorder reconcile`)", why)
+                _log.error("%s: nothing is deleted until the DPO has looked (`recorder reconcile`)", why)
             destroy_returned(home, vault, index.database, utc_now)
         finally:
             index.close()

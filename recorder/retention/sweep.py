@@ -189,7 +189,7 @@ class Sweeper:
 
     def _unready(self, now: datetime, state: SweepState) -> StoppedSweep | None:
         if (mark := read_mark(self.state)) is not None:
-            sentence = f"{'; '.join(mark.why)}: nothing is deleted until the DPO has decided (`recorder reconcile`)"
+            sentence = f"{'; '.join(mark.why)}: nothing is deleted until the DPO has looked (`recorder reconcile`)"
             return StoppedSweep(why=Stop.RECONCILE, sentence=sentence)
         return clock_stop(now, self._clock.seen(state))
 
