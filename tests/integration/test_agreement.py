@@ -113,7 +113,7 @@ def test_an_index_that_is_lost_is_noticed_at_the_start(site: RebuildSite) -> Non
     recover_all(site.home, site.config, NOW)
     mark = read_mark(site.home.state)
     assert mark is not None
-    assert mark.why == ("the index is new, the rest is not: the old one was lost",)
+    assert mark.why == ("the index is new, but the rest is not: the old one was lost",)
     site.open()
 
 

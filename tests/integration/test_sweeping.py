@@ -221,7 +221,7 @@ def test_health_tells_of_what_is_wrong_and_of_a_sweep_that_is_overdue(sweeps: Sw
     sweeps.now += timedelta(days=3, minutes=1)
     alarms = {"retention_overdue": 1, "retention_failed": 1}
     eventually(lambda: sweeps.sweeping.health()["alarms"] == alarms, "a sweep that left no word is an alarm")
-    assert "ended with code 1" in sweeps.sweeping.health()["problem"]
+    assert "ended with exit code 1" in sweeps.sweeping.health()["problem"]
     sweeps.code, sweeps.now = DONE, sweeps.now + timedelta(minutes=31)
     eventually(lambda: "retention_failed" not in sweeps.sweeping.health()["alarms"], "until one ends well")
     sweeps.home.state.mkdir()
