@@ -144,7 +144,7 @@ def test_the_last_seconds_and_all_of_it(site: ErasureSite) -> None:
 
 def test_a_held_recording_loses_only_card_data_and_only_by_the_dpo(site: ErasureSite) -> None:
     site.hold()
-    with refused(403, "held"):
+    with refused(403, "under a legal hold"):
         order_erasure(site.repos, LEA, ID, span_s=(1.0, 2.0), kind=OTHER, reason="tidying up")
     order = forgot_recording(site.repos, OLIVE, ID, span_s=(1.0, 2.0))
     assert order.state is ErasureState.WAITING
@@ -162,7 +162,7 @@ def test_a_hold_that_came_after_the_order_stops_it(site: ErasureSite) -> None:
     site.hold()
     before = site.snapshot()
     (failed,) = site.eraser.carry_out_due()
-    assert (failed.state, "held" in failed.problem) == (ErasureState.FAILED, True)
+    assert (failed.state, "under a legal hold" in failed.problem) == (ErasureState.FAILED, True)
     assert site.snapshot() == before
     decide_erasure(site.repos, DORA, order.id, confirm=False)
     refuse_locked(site.erasures, ID)

@@ -132,7 +132,7 @@ def test_nothing_is_erased_of_it_but_card_data_by_the_officer(console: Console) 
         by = console.person("lead")
         return order_erasure(console.deps.repos, by, ID, span_s=(0.0, 1.0), kind=kind, reason="asked for")
 
-    assert "held" in refused(lambda: order(ErasureKind.OTHER), 403)
+    assert "under a legal hold" in refused(lambda: order(ErasureKind.OTHER), 403)
     assert str(order(ErasureKind.CARD_DATA).state) == "waiting"
 
 
@@ -141,7 +141,7 @@ def test_its_hold_is_released_by_the_decision_and_not_by_hand(console: Console) 
     holds, dpo = console.deps.hold_books, console.person("dpo")
     assert claim.id in refused(lambda: release_hold(holds, dpo, claim.hold, reason="by hand"), 403)
     by_hand = HoldWish(kind=HoldKind.RESTRICTION, reason="by hand", case_reference="C 1")
-    assert "claim" in refused(lambda: place_hold(holds, dpo, ID, by_hand), 403)
+    assert "rights request" in refused(lambda: place_hold(holds, dpo, ID, by_hand), 403)
     changed(console, claim, ClaimEvent.DECLINE, ground="no_ground")
     assert holds.holds.get(claim.hold).released_by == "dpo"
 
