@@ -1,4 +1,4 @@
-"""The audit log as acts of people write it: authorised, written, then done. A refusal is an entry too."""
+"""Authorises people's acts and writes their audit entries before the acts are done; a refusal is an entry too."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ from storage.errors import AuditUnavailableError
 REFUSED = "access.refused"
 NOT_WRITTEN = "The audit log cannot be written, so nothing was done. Ask ICT to look at the recorder."
 DEPUTY_UNPROVEN = (
-    "You stand in for the data protection officer, which nobody does on a password alone: set up an authenticator on "
-    "the page of your account, and sign in anew."
+    "As deputy of the data protection officer you need a second factor: set up an authenticator on "
+    "the page of your account, and sign in again."
 )
 
 
@@ -26,9 +26,8 @@ class AuditService:
     """Authorises acts of people, and writes them and their refusals to the audit log.
 
     Attributes:
-        audit: The audit log.
-        late: Keeps entries that do not wait for the log while it cannot be written.
-        origin: Facts for every entry: from where the acts come.
+        late: Queues entries that do not wait for the log while it cannot be written.
+        origin: Facts for every entry: where the acts come from.
     """
 
     audit: AuditLog
@@ -38,7 +37,7 @@ class AuditService:
     def note(
         self, act: str, actor: str, subject: str, details: Mapping[str, Any] | None = None, *, text: str | None = None
     ) -> None:
-        """Write an entry of what is about to be done or shown.
+        """Write the entry of an act that is about to be done or shown.
 
         Raises:
             ProblemError: 503: it cannot be written, so nothing may be done or shown.
@@ -55,23 +54,23 @@ class AuditService:
     def note_late(
         self, act: str, actor: str, subject: str, details: Mapping[str, Any] | None = None, *, text: str | None = None
     ) -> None:
-        """Write an entry of what does not wait for the log: now, or as soon as it can be written. Never raises."""
+        """Write the entry of an act that does not wait for the log, now or once it can be written. Never raises."""
         self.late.enter(act, actor, subject, {**(details or {}), **self.origin}, text)
 
     def refusal(self, actor: str, act: str, subject: str, sentence: str, *, status: int = 403) -> ProblemError:
-        """Write a refusal and return it. The refusal stands while the log cannot be written; its entry comes later."""
+        """Write a refusal and return it. It is in effect while the log cannot be written; its entry follows."""
         self.note_late(REFUSED, actor, subject, {"act": act}, text=sentence)
         return ProblemError(status, sentence)
 
     def denied(self, actor: Actor, act: Act, subject: str, error: DeniedError) -> ProblemError:
-        """Write what the rules of an act denied, and return it with the status of its fault."""
+        """Write the entry of a denied act, and return it with the status of its fault."""
         return self.refusal(actor.actor, act, subject, str(error), status=FAULT_STATUS[error.fault])
 
     def authorise(self, actor: Actor, act: Act, subject: str = "", **about: Any) -> Allowed:  # noqa: ANN401 - of `may`
         """Return what an actor's role allows; ``about`` is as for `recorder.rules.authorisation.may`.
 
         Raises:
-            ProblemError: 403: it does not allow it; that is written.
+            ProblemError: 403: it does not allow it; the refusal is in the audit log.
         """
         decision = may(actor, act, **about)
         if isinstance(decision, Refusal):
@@ -84,7 +83,7 @@ class AuditService:
         """Return the person whose role allows an act.
 
         Raises:
-            ProblemError: 403: it does not, or the actor is no person; that is written.
+            ProblemError: 403: it does not, or the actor is not a person; the refusal is in the audit log.
         """
         self.authorise(actor, act, subject, reason=reason, has_grant=has_grant)
         if not isinstance(actor, Person):
@@ -92,12 +91,12 @@ class AuditService:
         return actor
 
     def require_protector(self, actor: Actor, act: Act, subject: str, approvers: Approvers) -> Person:
-        """Return the person whose role allows an act, or who stands in for the data protection officer.
+        """Return the person whose role allows an act, or who is the data protection officer's deputy.
 
-        A deputy may be an officer, who signs in without a second factor; they do not stand in then.
+        A deputy may be an officer who signed in without a second factor; then they do not count as deputy.
 
         Raises:
-            ProblemError: 403, as `require`.
+            ProblemError: 403, as for `require`.
         """
         if not isinstance(actor, Person) or actor.name not in approvers.deputies:
             return self.require(actor, act, subject)
