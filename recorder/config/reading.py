@@ -32,7 +32,7 @@ def _built(path: Path, content: bytes) -> Config:
     try:
         text = content.decode()
         table = tomllib.loads(text)
-    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
+    except ValueError as error:  # not TOML, not UTF-8, or a number with thousands of digits
         raise ConfigError(f"{path}: {error}") from error
     reader = Reader(path, text)
     built: Config = reader.build(Config, table, "")

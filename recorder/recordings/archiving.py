@@ -130,7 +130,6 @@ class Archiver:
         return [path for path in found if not self._has_order(RecordingId(path.stem))]
 
     def _is_free(self, recording: RecordingId) -> bool:
-        """Tell whether nobody holds a recording, and no order to erase is open for it."""
         return not self.holds.keeping(recording, self.now()) and not self._has_order(recording)
 
     def _has_order(self, recording: RecordingId) -> bool:

@@ -108,7 +108,7 @@ class LogCheck:
                 yield Finding(kind=Kind.HOLD, where=query.case_reference, what=what)
 
     def holds_alone(self) -> Iterator[Finding]:
-        """Yield holds of the index that would be lost with it."""
+        """Yield holds that only the index has, and that would be lost with it."""
         standing = Holds(self.database).all_in_effect(self.now(), limit=_MOST)
         known = journalled(readable(self.audit, HOLD_ACTS)).keys()
         for hold in standing:

@@ -30,12 +30,12 @@ _MARKED_FOR = timedelta(days=1)
 
 def is_kept(database: Database, vault: Vault, recording: RecordingId, now: datetime) -> bool:
     """Tell whether a legal hold, also one by search, or an open rights request keeps a recording."""
-    if Holds(database).standing(recording, now):
+    if Holds(database).keeping(recording, now):
         return True
     if any(claim.state in OPEN for claim in Claims(database).of_recording(recording)):
         return True
     queries, row = QueryHolds(database), begun_row(vault, recording)
-    if row is None:  # what it is cannot be read: it may fit any search
+    if row is None:  # its row cannot be read, so it may fit any search
         return bool(vault.files_of(recording)) and bool(queries.active(now))
     return bool(queries.keeping(row, now))
 

@@ -135,7 +135,7 @@ def _repair_audit(home: Home) -> None:
     """Move aside a torn end of the audit log, so that `audit verify` is right from now on."""
     try:
         if AuditLog(home.audit).repair():
-            _log.warning("the end of the audit log was torn; it is moved aside, and that is noted in the log")
+            _log.warning("The end of the audit log was torn; it was moved aside, and an entry notes that")
     except StorageError as error:
         _log.error("Repairing the audit log failed: %s", error)
 

@@ -6,7 +6,7 @@ from typing import Any
 from recorder.permissions import Act, Actor, Person
 from recorder.recordings.visibility import none_such
 from recorder.retention.hold_repositories import HoldRepositories, known_call, known_hold, storage_problems
-from recorder.rules.holds import held_call, may_see
+from recorder.rules.holds import hold_facts, may_see
 from storage.retention_types import Hold
 from storage.rows import time_to_json
 from storage.types import RecordingId, RecordingRow

@@ -24,7 +24,7 @@ class SweepClock:
     since_boot: Callable[[], tuple[str, float] | None]
 
     def seen(self, state: SweepState) -> list[datetime | None]:
-        """Return moments that lie in the past for certain."""
+        """Return moments that are certainly in the past."""
         newest = next((time_from_json(entry.at) for entry in newest_first(self.audit.path)), None)
         return [state.last_success, self.calls.newest(state.wrong_times), newest]
 

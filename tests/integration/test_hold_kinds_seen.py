@@ -8,7 +8,7 @@ import pytest
 
 from recorder.permissions import Application, Person, Role, Scope
 from recorder.retention.holding import place_hold
-from recorder.rules.holds import HELD, HeldCall, HoldWish, kinds_seen
+from recorder.rules.holds import HELD, HoldFacts, HoldWish, kinds_seen
 from storage.retention_types import HoldKind
 from tests.helpers.console_site import Console, console_site, signed_in
 from tests.helpers.storage_home import ID

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from recorder.common.file_lock import locked
-from recorder.retention.housekeeping import keep_house
+from recorder.retention.housekeeping import run_housekeeping
 from storage.container_rows import read_row
 from storage.epochs import EpochKeys, current_public
 from storage.erase import erase_spans
