@@ -365,17 +365,21 @@ ALONE = {
     "a certificate and a proxy": (
         '[console]\ntls_certificate = "a.pem"\ntls_key = "b.pem"\nbehind_tls_proxy = true\n',
         4,
-        "either a certificate, or a proxy that has one",
+        "set either tls_certificate, or behind_tls_proxy, not both",
     ),
     "a syslog server that is none": (
         '[anchors]\nsyslog = "http://a"\n',
         2,
-        "'http://a' is no syslog server: write udp://",
+        "'http://a' is not a syslog server: write udp://",
     ),
-    "anchors in a folder of nowhere": ('[anchors]\nfolder = "mnt"\n', 2, "folder must be a whole path, /mnt/anchors"),
+    "anchors in a folder of nowhere": (
+        '[anchors]\nfolder = "mnt"\n',
+        2,
+        "folder must be an absolute path, /mnt/anchors",
+    ),
     "anchors by mail without a server": ('[anchors]\nmail_to = ["a@b"]\n', 2, "mail_to needs smtp and mail_from"),
-    "mail from nobody": ('[mail]\nsmtp = "mail.example:25"\n', 2, "smtp needs sender: the address that mails are from"),
-    "mail from no address": ('[mail]\nsender = "us"\n', 2, "'us' is no address of a mail"),
+    "mail from nobody": ('[mail]\nsmtp = "mail.example:25"\n', 2, "smtp needs sender: the address of the sender"),
+    "mail from no address": ('[mail]\nsender = "us"\n', 2, "'us' is not a mail address"),
     "a user without a password": (
         '[[peer]]\nname = "pbx"\nnetworks = ["::/0"]\nauth_user = "us"\n',
         4,
@@ -394,12 +398,12 @@ ALONE = {
     "a name server without an address": (
         '[sip]\nname_servers = ["dns.example"]\n',
         2,
-        "'dns.example' is no name server: write IP or IP:PORT",
+        "'dns.example' is not a name server: write IP or IP:PORT",
     ),
     "a name server with no port": (
         '[sip]\nname_servers = ["192.0.2.1:x"]\n',
         2,
-        "'192.0.2.1:x' is no name server: write IP or IP:PORT",
+        "'192.0.2.1:x' is not a name server: write IP or IP:PORT",
     ),
     "a session shorter than the shortest": (
         "[sip]\nmin_session_s = 120\nsession_expires_s = 90\n",
