@@ -1,6 +1,6 @@
-"""Notifications as they are kept: told once, seen by whom they are for, and on their way by mail until they have left.
+"""Stored notifications: each is stored once, marked when it was seen, and queued for mail until it is sent.
 
-In the file of people, so a mail that could not leave outlives whatever is restarted.
+They are in the accounts database, so queued mails survive a restart.
 """
 
 import enum
@@ -18,11 +18,11 @@ from recorder.notifications.kinds import WORDING, Notification, NotificationKind
 
 LISTED = 200
 _AT_ONCE = 20
-"""Mails in one go."""
+"""Most mails that one run sends."""
 
 
 class MailState(enum.StrEnum):
-    """Where a notification's mail stands."""
+    """What became of a notification's mail."""
 
     NONE = "none"
     QUEUED = "queued"
@@ -32,15 +32,15 @@ class MailState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """A notification as it is kept.
+    """A stored notification.
 
     Attributes:
-        notification: What is told to whom.
-        made_at: Since when, UTC.
-        seen_at: When they had seen it, or None.
-        mail: Where its mail stands.
-        tries: How often the mail was not taken.
-        problem: Why, the last time.
+        notification: The notification.
+        made_at: When it was stored, UTC.
+        seen_at: When the account's owner saw it, or None.
+        mail: What became of its mail.
+        tries: How many attempts to send the mail have failed.
+        problem: Why the last attempt failed.
     """
 
     notification: Notification
@@ -52,13 +52,13 @@ class Kept:
 
     @property
     def wording(self) -> Wording:
-        """Return how it reads."""
+        """Subject, sentence and path of this kind of notification."""
         return WORDING[self.notification.kind]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
-    """How the mails stand: waiting, since when, given up in the last days, and what the last problem was."""
+    """State of the mail queue: mails waiting, age of the oldest, mails given up in the last days, the last problem."""
 
     waiting: int
     oldest_at: datetime | None
@@ -67,11 +67,11 @@ class Queue:
 
 
 class Box:
-    """The notifications of one file of people; safe to use from several threads and processes.
+    """The notifications in one accounts database; safe to use from several threads and processes.
 
     Args:
-        engine: From ``open_people``; stays the caller's.
-        now: Returns the time, aware, UTC.
+        engine: From ``open_people``; the caller closes it.
+        now: Returns the current time, aware, UTC.
     """
 
     def __init__(self, engine: Engine, *, now: Callable[[], datetime]) -> None:
@@ -79,11 +79,11 @@ class Box:
         self._now = now
 
     def tell(self, told: Iterable[Notification], *, by_mail: frozenset[str]) -> int:
-        """Keep what is new; what was told already stays as it is. Returns how many were new.
+        """Store new notifications and leave stored ones unchanged; return how many were new.
 
         Args:
-            told: What is so.
-            by_mail: Accounts that are written to.
+            told: Notifications that apply now.
+            by_mail: Accounts that get mails.
         """
         now_s = self._now().timestamp()
         rows = [
@@ -111,7 +111,7 @@ class Box:
         return len(new)
 
     def is_new(self, told: Iterable[Notification]) -> bool:
-        """Tell whether any of this was not told yet."""
+        """Tell whether any of these notifications is not stored yet."""
         wanted = {(one.account, one.key) for one in told}
         accounts = sorted({account for account, _ in wanted})
         query = select(notifications.c.account, notifications.c.key).where(notifications.c.account.in_(accounts))
@@ -119,43 +119,43 @@ class Box:
             return bool(wanted - {(row.account, row.key) for row in connection.execute(query)})
 
     def of_account(self, account: str) -> list[Kept]:
-        """Return what somebody was told, newest first."""
+        """Return an account's notifications, newest first."""
         return self._found(notifications.c.account == account)
 
     def unseen(self, account: str) -> int:
-        """Return how much of it they have not seen."""
+        """Return how many notifications an account has not seen."""
         query = select(func.count()).where(notifications.c.account == account, notifications.c.seen_s.is_(None))
         with self._engine.begin() as connection:
             return int(connection.execute(query).scalar_one())
 
     def mark_seen(self, account: str) -> None:
-        """Put down that somebody has seen everything that they were told."""
+        """Mark all notifications of an account as seen."""
         is_new = (notifications.c.account == account) & notifications.c.seen_s.is_(None)
         with self._engine.begin() as connection:
             connection.execute(update(notifications).where(is_new).values(seen_s=self._now().timestamp()))
 
     def to_send(self) -> list[Kept]:
-        """Return the mails that are due to be tried, the oldest first."""
+        """Return the mails that are due for an attempt, oldest first."""
         is_due = notifications.c.next_try_s <= self._now().timestamp()
         return self._found(
             notifications.c.mail == str(MailState.QUEUED), is_due, order=notifications.c.made_s.asc(), limit=_AT_ONCE
         )
 
     def sent(self, one: Kept) -> None:
-        """Put down that a mail was taken."""
+        """Record that the mail server accepted a mail."""
         self._change(one, mail=str(MailState.SENT), sent_s=self._now().timestamp(), problem="")
 
     def postpone(self, one: Kept, problem: str, *, wait: timedelta) -> None:
-        """Put down that a mail was not taken, and when it is tried again."""
+        """Record a failed attempt, and try again after ``wait``."""
         at_s = (self._now() + wait).timestamp()
         self._change(one, tries=one.tries + 1, next_try_s=at_s, problem=problem)
 
     def give_up(self, one: Kept, problem: str) -> None:
-        """Put down that a mail is not tried any more; it stands in the console."""
+        """Record that a mail is not tried again; the notification stays in the console."""
         self._change(one, mail=str(MailState.GIVEN_UP), tries=one.tries + 1, problem=problem)
 
     def queue(self) -> Queue:
-        """Return how the mails stand."""
+        """Return the state of the mail queue."""
         table = notifications.c
         with self._engine.begin() as connection:
             waiting, oldest_s = connection.execute(
@@ -170,13 +170,13 @@ class Box:
         return Queue(waiting=waiting, oldest_at=from_s(oldest_s), given_up=given_up, problem=problem or "")
 
     def forget(self, *, before: datetime) -> int:
-        """Take away what was told before a moment and does not wait to be sent; returns how much that was."""
+        """Delete notifications older than a moment, except those with a queued mail; return how many were deleted."""
         is_old = (notifications.c.made_s < before.timestamp()) & (notifications.c.mail != str(MailState.QUEUED))
         with self._engine.begin() as connection:
             return int(connection.execute(delete(notifications).where(is_old)).rowcount)
 
     def count_before(self, before: datetime) -> int:
-        """Return how much `forget` would take away."""
+        """Return how many notifications `forget` would delete."""
         is_old = (notifications.c.made_s < before.timestamp()) & (notifications.c.mail != str(MailState.QUEUED))
         with self._engine.begin() as connection:
             return int(connection.execute(select(func.count()).where(is_old)).scalar_one())

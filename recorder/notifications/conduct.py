@@ -1,7 +1,7 @@
-"""Conduct of people with accounts that the data protection officer looks into, as the audit log shows it. Pure.
+"""Use of accounts that the data protection officer should check, found in the audit log. Pure.
 
-Each act was allowed. What is told is that somebody heard very many recordings in a day, and that a role was used as
-soon as it was granted: the two signs of an account in the wrong hands that the log has.
+Each act was allowed. Two patterns suggest that somebody else uses an account: one person hears very many recordings in
+a day, or a role is used as soon as it is granted.
 """
 
 from collections import defaultdict
@@ -13,11 +13,11 @@ from types import MappingProxyType
 from recorder.permissions import HEARS, TABLE, Act, Person, Role
 
 HEARD_A_DAY = 40
-"""So many recordings that one person heard or copied in a day are told: a day's work of complaints is far fewer."""
+"""Notify when one person hears or copies this many recordings in a day; handling complaints takes far fewer."""
 USED_WITHIN = timedelta(hours=1)
-"""A role that is used sooner after it was granted is told."""
+"""Notify when a role is used within this time after it was granted."""
 LOOKED_AT = timedelta(hours=26)
-"""How far back the log is looked at: a day that was longer by an hour, and what was granted before its beginning."""
+"""How far back the log is read: a 25-hour day, and an hour more for roles that were granted before it began."""
 
 
 _USES: Mapping[str, Act] = MappingProxyType(
@@ -36,19 +36,19 @@ _USES: Mapping[str, Act] = MappingProxyType(
         "index.reconciled": Act.RECONCILE,
     }
 )  # fmt: skip
-"""Acts of the table whose entries have other names in the audit log: what was done, not what was asked."""
+"""Permission that each of these acts of the audit log used: the log names what was done, not the permission."""
 _OF_CASES = "case."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedAct:
-    """An act, as the audit log has it.
+    """An act in the audit log.
 
     Attributes:
-        at: When.
-        act: What.
-        actor: Who: an account's name.
-        subject: On what: a recording.
+        at: When it was done.
+        act: Name of the act.
+        actor: The account that did it.
+        subject: The recording or other thing that it was done to.
     """
 
     at: datetime
@@ -59,7 +59,7 @@ class LoggedAct:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
-    """Roles that an account was given, and when."""
+    """Roles that were granted to an account, and when."""
 
     at: datetime
     account: str
@@ -67,7 +67,7 @@ class Granted:
 
 
 def heard_many(done: Iterable[LoggedAct], zone: tzinfo) -> frozenset[tuple[str, date]]:
-    """Return who heard or copied `HEARD_A_DAY` recordings or more, and on which day of a time zone."""
+    """Return accounts that heard or copied `HEARD_A_DAY` recordings or more in a day of a time zone, with that day."""
     heard: dict[tuple[str, date], set[str]] = defaultdict(set)
     for one in done:
         if one.act in HEARS:
@@ -78,14 +78,14 @@ def heard_many(done: Iterable[LoggedAct], zone: tzinfo) -> frozenset[tuple[str, 
 def used_at_once(
     done: Iterable[LoggedAct], granted: Iterable[Granted], people: Mapping[str, Person]
 ) -> frozenset[tuple[str, datetime]]:
-    """Return whose role was used within `USED_WITHIN`, and when it was granted.
+    """Return accounts that used a new role within `USED_WITHIN`, with the time when the role was granted.
 
-    An act that another of their roles allows is no use of it.
+    An act that another role of the account allows does not count.
 
     Args:
-        done: What was done.
-        granted: What was granted.
-        people: Who there is, by account.
+        done: Acts from the audit log.
+        granted: Grants of roles.
+        people: Account holders, by account.
     """
     acts = [(one, _use_of(one.act)) for one in done if one.actor in people]
     return frozenset(
@@ -101,7 +101,7 @@ def used_at_once(
 
 
 def _use_of(act: str) -> str:
-    """Return which act of the table an entry of the audit log is."""
+    """Return the permission that an act of the audit log used."""
     return str(Act.WORK_ON_CASES) if act.startswith(_OF_CASES) else str(_USES.get(act, act))
 
 

@@ -1,7 +1,7 @@
-"""The kinds of notifications, and how each reads. Pure.
+"""The kinds of notifications, and their texts. Pure.
 
-A notification says that something is so and where to look: never who called, from which number, or why. So it can go
-by mail.
+A notification says what happened and where to look. It never says who called, from which number, or why, so that it
+can be sent by mail.
 """
 
 import enum
@@ -14,7 +14,7 @@ from recorder.notifications.mail_retries import MAIL_TRIED_FOR
 
 
 class NotificationKind(enum.StrEnum):
-    """What there is to be told."""
+    """Kind of a notification; stored."""
 
     REQUEST_WAITS = "request_waits"
     REQUEST_DECIDED = "request_decided"
@@ -47,13 +47,13 @@ class NotificationKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
-    """How a kind of notification reads.
+    """Texts of a kind of notification.
 
     Attributes:
-        subject: Of the mail, and on the page.
-        sentence: What is so.
-        path: Where to look in the console.
-        mail_for: How long its mail is worth sending; None is not at all.
+        subject: Subject of the mail, and heading on the page.
+        sentence: What happened, and what to do.
+        path: Page of the console to look at.
+        mail_for: How long to try to send the mail; None sends no mail.
     """
 
     subject: str
@@ -65,46 +65,46 @@ class Wording:
 WORDING: Mapping[NotificationKind, Wording] = MappingProxyType(
     {
         NotificationKind.REQUEST_WAITS: Wording(
-            subject="A request waits for your decision",
-            sentence="Somebody asks to hear recordings, and you are who decides.",
+            subject="An access request waits for your decision",
+            sentence="Somebody asks to hear recordings. You decide whether they may.",
             path="/requests",
         ),
         NotificationKind.REQUEST_DECIDED: Wording(
             subject="Your request was decided",
-            sentence="A request of yours to hear recordings was decided, or you were given leave in a case.",
+            sentence="Your request to hear recordings was decided, or a case gave you permission to hear some.",
             path="/requests",
         ),
         NotificationKind.OPT_OUT_WAITS: Wording(
             subject="A caller asks not to be recorded",
-            sentence="An officer asks that the recording of a call that goes on be stopped, and you can decide it.",
+            sentence="An officer asks to stop the recording of a call in progress. You can decide.",
             path="/live",
             mail_for=timedelta(minutes=30),
         ),
         NotificationKind.OPT_OUT_DECIDED: Wording(
             subject="Your request to stop recording was decided",
-            sentence="What you asked for during a call was granted or declined.",
+            sentence="Your request to stop the recording of a call was granted or declined.",
             path="/live",
             mail_for=timedelta(minutes=30),
         ),
         NotificationKind.EMERGENCY: Wording(
             subject="A recording was heard without approval",
-            sentence="ICT listened to a recording in an emergency (break-glass). Please take note of it.",
+            sentence="ICT listened to a recording in an emergency (break-glass). Acknowledge that you know of it.",
             path="/requests",
         ),
         NotificationKind.GRANT_WAITS: Wording(
             subject="A change to an account waits for a second person",
-            sentence="Somebody proposes a powerful role, a new password, another authenticator or a token; "
-            "you may confirm it.",
+            sentence="Somebody proposes a powerful role, a new password, another authenticator or a token. "
+            "You can confirm it.",
             path="/people",
         ),
         NotificationKind.AUTHENTICATOR_GONE: Wording(
-            subject="Your authenticator was taken away",
-            sentence="An administrator took it away. If you did not ask for that, tell the data protection officer.",
+            subject="Your authenticator was removed",
+            sentence="An administrator removed it. If you did not ask for that, tell the data protection officer.",
             path="/account",
         ),
         NotificationKind.PASSWORD_CHANGED: Wording(
             subject="Your password was changed",
-            sentence="It was changed with your old one. If it was not you, tell an administrator at once.",
+            sentence="It was changed with your old password. If you did not do that, tell an administrator at once.",
             path="/account",
         ),
         NotificationKind.PASSWORD_SET: Wording(
@@ -113,18 +113,18 @@ WORDING: Mapping[NotificationKind, Wording] = MappingProxyType(
             path="/account",
         ),
         NotificationKind.CLAIM_WAITS: Wording(
-            subject="A data subject asks for a decision of yours",
-            sentence="Somebody asks that a recording be restricted or erased, or objects; it has to be decided.",
+            subject="A data subject waits for your decision",
+            sentence="Somebody asks to restrict or erase a recording, or objects to its use. Decide on it.",
             path="/rights",
         ),
         NotificationKind.CLAIM_OVERDUE: Wording(
             subject="A data subject was not answered in time",
-            sentence="A restriction, an objection or an erasure that was asked for was not decided within a month.",
+            sentence="A request for restriction or erasure, or an objection, was not decided within a month.",
             path="/rights",
         ),
         NotificationKind.CASE_PRESSING: Wording(
-            subject="Time runs out for a case",
-            sentence="A subject access request is 28 days old, or as near to its end.",
+            subject="A case is due soon",
+            sentence="A subject access request is 28 days old, or will be due in as few days as one that is.",
             path="/cases",
         ),
         NotificationKind.CASE_DUE: Wording(
@@ -138,39 +138,39 @@ WORDING: Mapping[NotificationKind, Wording] = MappingProxyType(
             path="/cases",
         ),
         NotificationKind.HOLD_DUE: Wording(
-            subject="A hold is due for review",
-            sentence="Say whether the recording has to be kept any longer, or release the hold.",
+            subject="A legal hold is due for review",
+            sentence="Say whether the recording must still be kept, or release the hold.",
             path="/holds",
         ),
         NotificationKind.HOLD_RELEASED: Wording(
-            subject="A hold of yours was released by somebody else",
-            sentence="The recording is kept for 14 days from the release: take it back if it is still needed.",
+            subject="Somebody else released your legal hold",
+            sentence="The recording is kept for 14 more days. Reinstate the hold if you still need it.",
             path="/holds",
         ),
         NotificationKind.POLICY_REVIEW: Wording(
             subject="The recording policy is due for review",
-            sentence="The policy on call recording is reviewed every three years; its day is near, or has passed.",
+            sentence="The policy on call recording is reviewed every three years. The next one is due soon or overdue.",
             path="/notifications",
         ),
         NotificationKind.ACCOUNTS_CHANGED: Wording(
-            subject="The file of accounts was changed past the recorder",
-            sentence="A role, the data protection officer's deputy, or a recording heard without approval, is not "
-            "as the audit log has it. What no entry explains gives no right; look who has which role.",
+            subject="The accounts were changed outside the recorder",
+            sentence="A role, the data protection officer's deputy, or an emergency access to a recording does not "
+            "match the audit log. Changes without an entry in the log give no rights. Check who has which role.",
             path="/people",
         ),
         NotificationKind.MAIL_STUCK: Wording(
-            subject="Mails do not leave the recorder",
-            sentence="Notifications have not left by mail for a day: `recorder mail status` says why.",
+            subject="The recorder cannot send mails",
+            sentence="Mails have waited for a day. `recorder mail status` says why.",
             path="/notifications",
             mail_for=None,
         ),
         NotificationKind.SCOPE_WAITS: Wording(
             subject="A case holds many recordings until you decide",
-            sentence="More is held for a case than a narrow search finds, for 14 days: confirm it, or narrow it.",
+            sentence="The case holds all recordings that fit a wide search, for 14 days. Confirm or narrow that.",
             path="/cases",
         ),
         NotificationKind.WEEK: Wording(
-            subject="The week of the call recorder",
+            subject="Figures of the last week",
             sentence="The figures of the last seven days:",
             path="/notifications",
         ),
@@ -182,32 +182,32 @@ WORDING: Mapping[NotificationKind, Wording] = MappingProxyType(
         ),
         NotificationKind.HEARD_MANY: Wording(
             subject="Somebody heard very many recordings in a day",
-            sentence="An account heard or copied 40 recordings or more in a day. Each was allowed; the audit log has "
-            "which, and why.",
+            sentence="An account heard or copied 40 recordings or more in a day. Each was allowed. The audit log says "
+            "which recordings, and why.",
             path="/audit",
         ),
         NotificationKind.ROLE_USED_AT_ONCE: Wording(
             subject="A role was used as soon as it was granted",
-            sentence="An account did what its new role allows within an hour of getting it. The audit log has who "
-            "granted it and what was done.",
+            sentence="An account used a new role within an hour of getting it. The audit log says who granted the "
+            "role and what was done.",
             path="/audit",
         ),
         NotificationKind.NOTICE_CHANGED: Wording(
             subject="A message that callers hear was changed",
-            sentence="Somebody made another sound file a message to callers. Who has not heard the right one was not "
-            "told: listen to it before the configuration is read again.",
+            sentence="Somebody replaced the sound file of a message to callers. If it is the wrong one, callers are "
+            "not told that they are recorded. Listen to it before the configuration is reloaded.",
             path="/notices",
         ),
         NotificationKind.DEPUTY_BY_ONE: Wording(
             subject="One person named the data protection officer's deputy",
-            sentence="The deputy decides on the data protection officer's requests, so two others name them. Whoever "
-            "was named before goes on: propose them once more (recorder requests deputy NAME), or somebody else.",
+            sentence="The deputy decides on the data protection officer's requests, so two other people must name "
+            "them. The present deputy stays: propose them again (recorder requests deputy NAME), or somebody else.",
             path="/people",
         ),
         NotificationKind.POLICY_UNDATED: Wording(
-            subject="Nobody is reminded of the policy's review",
-            sentence="The policy on call recording is reviewed every three years, and the recorder does not know when "
-            "it last was: ICT puts that day into policy_reviewed_on in [site].",
+            subject="The day of the last policy review is not set",
+            sentence="The policy on call recording is reviewed every three years. The recorder cannot remind you: ask "
+            "ICT to set policy_reviewed_on in [site] to the day of the last review.",
             path="/overview",
         ),
     }
@@ -216,14 +216,14 @@ WORDING: Mapping[NotificationKind, Wording] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """Something that an account is to be told, once.
+    """A message to one account; each is stored once.
 
     Attributes:
-        kind: What.
-        account: Whom.
-        subject: The id of what it is about: never a recording's, which holds an extension.
-        moment: What makes it another one if it comes again: a due day, a week.
-        text: Figures, for the weekly one.
+        kind: Kind of the notification.
+        account: Account that it is for.
+        subject: Id of the request, case or hold that it is about; never a recording's id, which holds an extension.
+        moment: Distinguishes repeated notifications about one subject: a due day, a week.
+        text: The figures of a weekly notification.
     """
 
     kind: NotificationKind
@@ -234,5 +234,5 @@ class Notification:
 
     @property
     def key(self) -> str:
-        """Return what is told once to an account."""
+        """Identify the notification among those of its account."""
         return f"{self.kind}/{self.subject}/{self.moment}"

@@ -1,7 +1,7 @@
-"""Whether the mails that tell people what waits for them leave, for the daemon's health.
+"""Whether notification mails are sent, for the daemon's health report.
 
-The console sends them and notes how they stand in a file (`state/mail.json`); the daemon does not open the file of
-people, in which they wait.
+The console sends the mails and writes the state of its queue to `state/mail.json`. The daemon reads that file: it does
+not open the accounts database, which holds the queue.
 """
 
 import json
@@ -21,14 +21,14 @@ NAME = "mail.json"
 
 
 def note_queue(state: Path, queue: Queue) -> None:
-    """Note how the mails stand.
+    """Write the state of the mail queue for the daemon.
 
     Args:
-        state: The home's folder of states.
-        queue: How they stand.
+        state: The home's state folder.
+        queue: State of the queue.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     noted = {"waiting": queue.waiting, "oldest_at": time_to_json(queue.oldest_at), "problem": queue.problem}
     make_folder(state)
@@ -36,12 +36,12 @@ def note_queue(state: Path, queue: Queue) -> None:
 
 
 class MailHealth:
-    """Looks at what the console noted. Blocks.
+    """Reads the state of the mail queue that the console wrote. Blocks.
 
     Args:
-        state: The home's folder of states.
-        options: How mails are sent; without a server none is, and nothing is wrong with that.
-        now: Returns the time, aware, UTC.
+        state: The home's state folder.
+        options: How mails are sent; without a server there is never an alarm.
+        now: Returns the current time, aware, UTC.
     """
 
     def __init__(self, state: Path, options: MailOptions, now: Callable[[], datetime]) -> None:
@@ -50,7 +50,7 @@ class MailHealth:
         self._now = now
 
     def look(self) -> dict[str, Any]:
-        """Return how the mails stand, with the alarm while one has waited for ``FAILING_AFTER`` or nobody can tell."""
+        """Return the queue's state, with an alarm if a mail waits over ``FAILING_AFTER`` or the file is bad."""
         found: dict[str, Any] = {"alarms": {}, "waiting": 0, "oldest_at": None, "problem": ""}
         if self._options.smtp is not None:
             try:

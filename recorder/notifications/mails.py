@@ -1,4 +1,4 @@
-"""A notification as a mail: that something is so, and where to look. Nothing of a call, and no reason, is in it."""
+"""Notification mails: what happened and where to look. They hold no details of a call, and no reasons."""
 
 from datetime import datetime
 from email.message import EmailMessage
@@ -14,12 +14,12 @@ def mail_of(
     """Return the mail of a notification.
 
     Args:
-        told: What.
-        address: To whom.
-        sender: From whom.
+        told: The notification.
+        address: Recipient.
+        sender: Sender.
         site: Name of the council.
-        console_url: Where people find the console, or None.
-        now: Its date.
+        console_url: Address of the console, or None.
+        now: Date of the mail.
     """
     wording = WORDING[told.kind]
     lines = [wording.sentence, ""]
@@ -27,13 +27,13 @@ def mail_of(
         lines += [told.text, ""]
     if told.subject:
         lines += [f"Reference: {told.subject}", ""]
-    lines += [_where(wording.path, console_url), "", "Written by the call recorder; nobody reads an answer to it."]
+    lines += [_where(wording.path, console_url), "", "The call recorder wrote this mail. Nobody reads answers to it."]
     return _mail(wording.subject, lines, address, sender=sender, site=site, now=now)
 
 
 def trial(address: str, *, sender: str, site: str, now: datetime) -> EmailMessage:
-    """Return a mail that shows that mails arrive."""
-    lines = ["`recorder mail test` asked for this mail. That it is here shows that the recorder can send mails."]
+    """Return a test mail."""
+    lines = ["This mail was sent by `recorder mail test`. It shows that the recorder can send mails."]
     return _mail("This is a test", lines, address, sender=sender, site=site, now=now)
 
 

@@ -1,4 +1,4 @@
-"""Sends what waits to be sent, and tries again what was not taken. Nothing waits for it: it has a thread of its own."""
+"""Creates notifications and sends their mails, with retries. Runs on its own thread; never blocks a request."""
 
 import logging
 import threading
@@ -39,14 +39,14 @@ def _send(server: SmtpServer, message: EmailMessage, to: list[str]) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class Postman:
-    """Sends the mails of a box.
+    """Creates notifications and sends their mails.
 
     Attributes:
-        repos: What is told, and to whom.
+        repos: Stored state that notifications are derived from.
         options: How mails are sent.
         site: Name of the council.
-        state: The home's folder of states, where health finds how the mails stand.
-        send: Has a mail taken, or raises MailError.
+        state: The home's state folder, to which the state of the queue is written.
+        send: Sends a mail; raises MailError.
     """
 
     repos: WatchRepositories
@@ -59,7 +59,7 @@ class Postman:
     _noted: Queue | None = field(default=None, init=False)
 
     def keep(self, stopping: threading.Event, *, every_s: float = EVERY_S) -> None:
-        """Send notifications until told to stop. A failure is logged, and tried again after ``every_s`` seconds."""
+        """Send notifications until ``stopping`` is set; log failures and retry after ``every_s`` seconds."""
         while not stopping.wait(every_s):
             try:
                 self.run_once(stopping)
@@ -69,7 +69,7 @@ class Postman:
                 _log.exception("sending notifications failed, retrying in %g s", every_s)
 
     def run_once(self, stopping: threading.Event | None = None) -> None:
-        """Look once at what there is to be told, and send what is due."""
+        """Create the notifications that are new, and send the mails that are due."""
         tell_now(self.repos)
         now = self.repos.now
         if self._next_slow is None or now >= self._next_slow:
@@ -82,14 +82,14 @@ class Postman:
             self._note()
 
     def _note(self) -> None:
-        """Have the daemon's health know how the mails stand, where that is another than before."""
+        """Write the state of the queue for the daemon's health report, if it changed."""
         queue = self.repos.box.queue()
         if queue != self._noted:
             note_queue(self.state, queue)
             self._noted = queue
 
     def send_due(self, stopping: threading.Event | None = None) -> int:
-        """Send the mails that are due; returns how many were taken. After a server that failed the rest waits."""
+        """Send the mails that are due; return how many were sent. After a failure of the server the others wait."""
         server, box, sent = self.options.server, self.repos.box, 0
         if server is None:
             return 0
@@ -101,7 +101,7 @@ class Postman:
             worth = WORDING[one.notification.kind].mail_for
             if address is None or worth is None or self.repos.now - one.made_at > worth:
                 box.give_up(
-                    one, "the account has no address any more" if address is None else one.problem or "too late"
+                    one, "the account no longer has an address" if address is None else one.problem or "too late"
                 )
                 continue
             try:
@@ -124,20 +124,20 @@ class Postman:
         )  # fmt: skip
 
     def _failed(self, box: Box, one: Kept, error: MailError) -> None:
-        _log.warning("a notification was not sent: %s", _without_address(error))
+        _log.warning("notification mail not sent: %s", _without_address(error))
         if error.is_refused:
             box.give_up(one, str(error))
         else:
             box.postpone(one, str(error), wait=retry_after(one.tries + 1))
 
     def _look_for_stuck(self, box: Box) -> None:
-        """Raise the alarm, once, when mails have not left for a day, and tell ICT in the console."""
+        """Log an error, once, when mails have waited for a day, and notify ICT in the console."""
         queue, now = box.queue(), self.repos.now
         was_stuck, self._is_stuck = self._is_stuck, queue.oldest_at is not None and now - queue.oldest_at >= STUCK_AFTER
         if not self._is_stuck or queue.oldest_at is None:
             return
         if not was_stuck:
-            _log.error("%d mails have not left since %s", queue.waiting, queue.oldest_at.isoformat(timespec="minutes"))
+            _log.error("%d mails not sent since %s", queue.waiting, queue.oldest_at.isoformat(timespec="minutes"))
         moment = queue.oldest_at.date().isoformat()
         told = [
             Notification(kind=NotificationKind.MAIL_STUCK, account=one, moment=moment)
@@ -148,6 +148,6 @@ class Postman:
 
 
 def _without_address(error: MailError) -> str:
-    """Return an error for the log, which is no place for people's addresses."""
+    """Return the text of an error without mail addresses, which must not be logged."""
     words = str(error)
     return words.partition(":")[0] + ": the address was refused" if error.is_refused else words

@@ -1,6 +1,6 @@
-"""Who is told what by the recorder: what waits for them, what was decided, what runs out. Pure.
+"""Who gets which notification: open tasks, decisions, deadlines. Pure.
 
-Each is told to an account once; what it is about is found again by `Notification.key`.
+Each notification is stored once per account; `Notification.key` identifies it.
 """
 
 from collections.abc import Iterable
@@ -15,16 +15,16 @@ from recorder.rules.requesting import AccessRequest, Approvers, RequestState, de
 from storage.retention_types import Claim, ClaimState, Hold
 
 TOLD_FOR = timedelta(days=7)
-"""A decision that is older than this is no news."""
+"""Decisions older than this are not reported."""
 REVIEW_REMINDED_FOR = timedelta(days=90)
-"""So long before the day of the policy's review its reminder comes (P24)."""
+"""The reminder of the policy review comes this long before its day (P24)."""
 SCOPE_AGAIN_FOR = timedelta(days=4)
-"""So long before the end the data protection officer is told once more of what waits to be confirmed."""
+"""The data protection officer is reminded of an unconfirmed hold this long before it ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseClock:
-    """What of an open case matters here: who works on it, when it is due, and whether time runs out."""
+    """Facts of an open case that notifications depend on: its handler, its due day, and whether it is due soon."""
 
     id: str
     handler: str
@@ -33,7 +33,7 @@ class CaseClock:
 
 
 def of_requests(waiting: Iterable[AccessRequest], approvers: Approvers) -> list[Notification]:
-    """Return what whoever must decide is to be told, as things stand: absences move it to somebody else."""
+    """Notify the people who can decide on waiting access requests; absences change who that is."""
     known = {person.name: person for person in approvers.people}
     return [
         Notification(kind=NotificationKind.REQUEST_WAITS, account=account, subject=request.id)
@@ -44,7 +44,7 @@ def of_requests(waiting: Iterable[AccessRequest], approvers: Approvers) -> list[
 
 
 def of_decisions(requests: Iterable[AccessRequest], now: datetime) -> list[Notification]:
-    """Return what whoever asked is to be told: decisions of the last days by others."""
+    """Notify requesters of decisions of the last days that others made."""
     return [
         Notification(kind=NotificationKind.REQUEST_DECIDED, account=request.account, subject=request.id)
         for request in requests
@@ -56,7 +56,7 @@ def of_decisions(requests: Iterable[AccessRequest], now: datetime) -> list[Notif
 
 
 def of_emergencies(ids: Iterable[str], approvers: Approvers) -> list[Notification]:
-    """Return what the data protection officers and their deputy are told of recordings heard without approval."""
+    """Notify data protection officers and their deputy of break-glass access to recordings."""
     officers = sorted(approvers.protectors)
     return [
         Notification(kind=NotificationKind.EMERGENCY, account=account, subject=one)
@@ -66,11 +66,11 @@ def of_emergencies(ids: Iterable[str], approvers: Approvers) -> list[Notificatio
 
 
 def of_disagreements(found: Iterable[str], approvers: Approvers) -> list[Notification]:
-    """Return what administrators, data protection officers and their deputy are told of changes past the recorder.
+    """Notify administrators, data protection officers and their deputy of changes made outside the recorder.
 
     Args:
-        found: A mark of each that stays the same while it is there; holds no name.
-        approvers: Who there is.
+        found: A stable identifier of each change, without names.
+        approvers: Accounts and their roles.
     """
     told = sorted({*approvers.protectors, *(one.name for one in approvers.people if Role.ADMIN in one.roles)})
     return [
@@ -83,14 +83,14 @@ def of_disagreements(found: Iterable[str], approvers: Approvers) -> list[Notific
 def of_conduct(
     heard: Iterable[tuple[str, date]], used: Iterable[tuple[str, datetime]], approvers: Approvers
 ) -> list[Notification]:
-    """Return what is told of conduct that may be an account in the wrong hands; never to whom it is about.
+    """Notify of conduct that suggests misuse of an account; never the account itself.
 
-    Data protection officers and their deputy are told; administrators where that is nobody else.
+    Data protection officers and their deputy are notified, or administrators where there is no other officer.
 
     Args:
-        heard: Who heard very many recordings, and on which day.
-        used: Whose role was used at once, and when it was granted.
-        approvers: Who there is.
+        heard: Accounts that heard very many recordings, with the day.
+        used: Accounts that used a new role at once, with the time when it was granted.
+        approvers: Accounts and their roles.
     """
     found = [(NotificationKind.HEARD_MANY, account, day.isoformat()) for account, day in heard]
     found += [(NotificationKind.ROLE_USED_AT_ONCE, account, at.isoformat()) for account, at in used]
@@ -102,11 +102,11 @@ def of_conduct(
 
 
 def of_notices(changed: Iterable[tuple[str, str, datetime]], approvers: Approvers) -> list[Notification]:
-    """Return what the data protection officers and their deputy are told of messages to callers that were changed (P5).
+    """Notify data protection officers and their deputy of changed messages to callers (P5).
 
     Args:
-        changed: Who changed one, which, and when.
-        approvers: Who there is.
+        changed: Who changed which message, and when.
+        approvers: Accounts and their roles.
     """
     return [
         Notification(kind=NotificationKind.NOTICE_CHANGED, account=told, subject=message, moment=at.isoformat())
@@ -116,7 +116,7 @@ def of_notices(changed: Iterable[tuple[str, str, datetime]], approvers: Approver
 
 
 def of_proposals(waiting: Iterable[Proposal], approvers: Approvers) -> list[Notification]:
-    """Return what whoever may confirm a change to an account is to be told."""
+    """Notify the people who can confirm proposed changes to accounts."""
     return [
         Notification(kind=NotificationKind.GRANT_WAITS, account=account, subject=one.id)
         for one in waiting
@@ -129,7 +129,7 @@ def _confirming(one: Proposal, approvers: Approvers) -> frozenset[str]:
 
 
 def of_deputy(named_by_one: str | None, approvers: Approvers) -> list[Notification]:
-    """Return what administrators are told of a deputy of before it took two people to name one."""
+    """Notify administrators of a deputy whom one person alone named."""
     told = sorted(approvers.with_role(Role.ADMIN)) if named_by_one is not None else []
     return [
         Notification(kind=NotificationKind.DEPUTY_BY_ONE, account=account, subject=str(named_by_one))
@@ -138,12 +138,12 @@ def of_deputy(named_by_one: str | None, approvers: Approvers) -> list[Notificati
 
 
 def of_resets(done: Iterable[Proposal]) -> list[Notification]:
-    """Return what those are to be told whose authenticator was taken away."""
+    """Notify people whose authenticator was removed."""
     return [Notification(kind=NotificationKind.AUTHENTICATOR_GONE, account=one.account, subject=one.id) for one in done]
 
 
 def of_passwords(done: Iterable[PasswordSet]) -> list[Notification]:
-    """Return what those are to be told whose password is a new one, whoever set it."""
+    """Notify people whose password was changed, by themselves or by others."""
     return [
         Notification(
             kind=NotificationKind.PASSWORD_CHANGED if one.by == one.account else NotificationKind.PASSWORD_SET,
@@ -155,7 +155,7 @@ def of_passwords(done: Iterable[PasswordSet]) -> list[Notification]:
 
 
 def of_cases(cases: Iterable[CaseClock], approvers: Approvers, today: date) -> list[Notification]:
-    """Return what handlers of open cases are to be told, and of what is overdue the data protection officers too."""
+    """Notify handlers of open cases of due days; data protection officers too when a case is overdue."""
     told = []
     officers = approvers.with_role(Role.DPO)
     for case in cases:
@@ -178,12 +178,12 @@ def _of_case(case: CaseClock, today: date) -> NotificationKind | None:
 
 
 def of_claims(claims: Iterable[tuple[Claim, date]], approvers: Approvers, today: date) -> list[Notification]:
-    """Return what whoever decides claims is to be told: those that wait, and once more when a month has passed.
+    """Notify the people who decide on rights requests: when one is made, and again when its month is over.
 
     Args:
         claims: Each with the day on which it is due.
-        approvers: Who there is.
-        today: The council's day.
+        approvers: Accounts and their roles.
+        today: Today in the council's time zone.
     """
     return [
         Notification(kind=kind, account=account, subject=claim.id)
@@ -195,12 +195,12 @@ def of_claims(claims: Iterable[tuple[Claim, date]], approvers: Approvers, today:
 
 
 def of_scopes(waiting: Iterable[tuple[str, datetime]], approvers: Approvers, now: datetime) -> list[Notification]:
-    """Return what data protection officers are to be told of cases that hold much until they say so.
+    """Notify data protection officers of cases with a wide hold that nobody has confirmed.
 
     Args:
         waiting: The cases, each with the moment at which its hold ends.
-        approvers: Who there is.
-        now: Aware.
+        approvers: Accounts and their roles.
+        now: Current time, aware.
     """
     return [
         Notification(kind=NotificationKind.SCOPE_WAITS, account=account, subject=case, moment=moment)
@@ -211,7 +211,7 @@ def of_scopes(waiting: Iterable[tuple[str, datetime]], approvers: Approvers, now
 
 
 def of_holds(holds: Iterable[Hold]) -> list[Notification]:
-    """Return what owners of holds that are due for review are to be told."""
+    """Notify owners of legal holds that are due for review."""
     return [
         Notification(
             kind=NotificationKind.HOLD_DUE, account=hold.owner, subject=hold.id, moment=hold.review_on.isoformat()
@@ -221,7 +221,7 @@ def of_holds(holds: Iterable[Hold]) -> list[Notification]:
 
 
 def of_released_holds(holds: Iterable[Hold]) -> list[Notification]:
-    """Return what owners of holds are to be told that somebody else has released, while that can be taken back."""
+    """Notify owners of legal holds that somebody else released, while they can be reinstated."""
     return [
         Notification(
             kind=NotificationKind.HOLD_RELEASED,
@@ -235,9 +235,9 @@ def of_released_holds(holds: Iterable[Hold]) -> list[Notification]:
 
 
 def of_policy(review_on: date | None, approvers: Approvers, today: date) -> list[Notification]:
-    """Return the reminder of the policy's review (P24): when it is near, and again when its day has come.
+    """Remind of the policy review (P24): when it is near, and again on its day.
 
-    Where nobody has said when the last one was, the officers are told so each month.
+    If the day of the last review is not set, data protection officers are notified of that each month.
     """
     if review_on is None:
         month = f"{today:%Y-%m}"
@@ -255,6 +255,6 @@ def of_policy(review_on: date | None, approvers: Approvers, today: date) -> list
 
 
 def usable(told: Iterable[Notification], people: Iterable[Person]) -> list[Notification]:
-    """Return what is told to people whose accounts can be used."""
+    """Return the notifications whose account can be used."""
     names = {person.name for person in people}
     return [one for one in told if one.account in names]

@@ -1,7 +1,7 @@
-"""Derives notifications from the stored state, and stores them. It only reads that state, so no act waits for it.
+"""Derives notifications from the stored state, and stores them. It only reads that state, so acts never wait for it.
 
 No act sends a notification itself. So changes by a command, by a process that was killed later and by a date that has
-passed are all reported, and each is reported once.
+passed are all reported, each once.
 """
 
 import hashlib
@@ -46,19 +46,19 @@ Takeovers = Callable[[], list[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchRepositories:
-    """What there is to look at.
+    """The stored state that notifications are derived from.
 
     Attributes:
         cases: Cases, and through them requests, holds, accounts and the index.
         audit: The audit log.
         proposals: Changes to accounts that take two people.
-        box: Where what is told is kept.
-        addresses: Who is written to.
+        box: Stored notifications.
+        addresses: Mail addresses of accounts.
         opt_outs: Returns the requests to opt out of the calls in progress.
-        takeovers: Returns who took a phone over from whom lately.
+        takeovers: Returns recent sign-ons at a phone where another officer was signed on.
         is_mail_on: Whether mails are sent.
-        weekly_on: The day of the week's figures; None is never.
-        policy_review_on: The day of the policy's next review, or None.
+        weekly_on: The day of the weekly figures; None sends none.
+        policy_review_on: The day of the next policy review, or None.
     """
 
     cases: CaseRepositories
@@ -74,27 +74,27 @@ class WatchRepositories:
 
     @property
     def approvers(self) -> Approvers:
-        """Who there is."""
+        """Accounts and their roles."""
         return self.cases.hearing.approvers
 
     @property
     def now(self) -> datetime:
-        """The time, UTC."""
+        """The current time, UTC."""
         return self.cases.cases.now()
 
 
 def watch_books(
     engine: Engine, cases: CaseRepositories, audit: AuditLog, config: Config, *, opt_outs: OptOuts, takeovers: Takeovers
 ) -> WatchRepositories:
-    """Return what there is to look at in one file of people.
+    """Return the repositories of one accounts database.
 
     Args:
-        engine: From ``open_people``; stays the caller's.
-        cases: Cases, and what they know.
+        engine: From ``open_people``; the caller closes it.
+        cases: Cases, and what they use.
         audit: The audit log.
         config: The configuration.
         opt_outs: Returns the requests to opt out of the calls in progress.
-        takeovers: Returns who took a phone over from whom lately.
+        takeovers: Returns recent sign-ons at a phone where another officer was signed on.
     """
     return WatchRepositories(
         cases=cases, audit=audit, proposals=Proposals(engine, now=cases.cases.now),
@@ -105,7 +105,7 @@ def watch_books(
 
 
 def tell_now(repos: WatchRepositories) -> int:
-    """Tell what waits for somebody; returns how much of it was new. For every few seconds."""
+    """Store notifications about changes of the stored state; return how many were new. Call it every few seconds."""
     hearing, approvers = repos.cases.hearing, repos.approvers
     emergencies = [one.id for one in hearing.emergencies.open()]
     return _keep(
@@ -128,7 +128,7 @@ def tell_now(repos: WatchRepositories) -> int:
 
 
 def disagreements_of(hearing: AccessRepositories) -> list[str]:
-    """Return a mark of each thing of the file of people that the audit log does not explain."""
+    """Return an identifier of each record in the accounts database that the audit log does not explain."""
     roles = [f"{name}: {','.join(sorted(of))}" for name, of in sorted(hearing.people.unexplained().items())]
     deputy = hearing.appointments.unexplained(hearing.people)
     found = (*roles, *([] if deputy is None else [f"deputy: {deputy}"]), *hearing.contradicted)
@@ -136,7 +136,10 @@ def disagreements_of(hearing: AccessRepositories) -> list[str]:
 
 
 def tell_what_time_brought(repos: WatchRepositories) -> int:
-    """Tell what a day brought - dues, reviews, the week; returns how much of it was new. For every few minutes."""
+    """Store notifications that the calendar brings: due days, reviews, the week; return how many were new.
+
+    Call it every few minutes.
+    """
     cases, approvers = repos.cases, repos.approvers
     clocks = [_clock_of(cases, one) for one in cases.cases.all() if one.closed_on is None and one.decision is None]
     return _keep(
@@ -155,15 +158,15 @@ def tell_what_time_brought(repos: WatchRepositories) -> int:
 
 
 _UNMANAGED = Around(managed=frozenset())
-"""Team leaders are told too: they decide if no manager of the team is signed in by then."""
+"""Notify team leaders too: they decide if no manager of the team is signed in by then."""
 
 
 def of_opt_outs(found: Iterable[Mapping[str, Any]], approvers: Approvers) -> list[Notification]:
-    """Return what managers are to be told of calls in progress, and officers of what was decided.
+    """Notify managers of opt-out requests in live calls, and officers of the decisions.
 
     Args:
-        found: As the daemon lists them.
-        approvers: Who there is.
+        found: The requests as the daemon lists them.
+        approvers: Accounts and their roles.
     """
     told = []
     for one in found:
@@ -182,11 +185,11 @@ def of_opt_outs(found: Iterable[Mapping[str, Any]], approvers: Approvers) -> lis
 
 
 def of_takeovers(found: Iterable[Mapping[str, Any]], approvers: Approvers) -> list[Notification]:
-    """Return that a phone was taken over, for the two whom that concerns.
+    """Notify both officers concerned that a phone was taken over.
 
     Args:
-        found: As the daemon lists them.
-        approvers: Who there is.
+        found: The takeovers as the daemon lists them.
+        approvers: Accounts and their roles.
     """
     return [
         Notification(kind=NotificationKind.TAKEN_OVER, account=person.name, moment=str(one["at"]))
@@ -234,7 +237,7 @@ def _conduct(repos: WatchRepositories, approvers: Approvers) -> list[Notificatio
 
 
 def _lately(audit: AuditLog, since: datetime) -> tuple[list[LoggedAct], list[Granted]]:
-    """Return what was done and which roles were granted since a moment."""
+    """Return the acts and the grants of roles since a moment."""
     done, granted = [], []
     for entry in newest_first(audit.path):
         at = datetime.fromisoformat(entry.at)
@@ -248,7 +251,10 @@ def _lately(audit: AuditLog, since: datetime) -> tuple[list[LoggedAct], list[Gra
 
 
 def _given(entry: AuditEntry) -> frozenset[Role]:
-    """Return the roles that an entry gives somebody; an officer of today pauses today, and `recorder init` founds."""
+    """Return the roles that an entry grants.
+
+    A new account's officer role does not count: it is meant to be used at once. Nor do the roles from `recorder init`.
+    """
     if entry.act not in (ADDED, GRANTED) or entry.actor.startswith("os:"):
         return frozenset()
     roles = roles_in(entry.details.get("roles"))

@@ -1,1 +1,1 @@
-"""Reports over the index."""
+"""Reports from the index."""

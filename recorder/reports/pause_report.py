@@ -1,6 +1,6 @@
-"""Pauses per officer: how much of their calls was not recorded, and what about it somebody should look at. Pure.
+"""Pauses per officer: how much of their calls was not recorded, and which calls somebody should check. Pure.
 
-No number of a caller gets in here: rows are counted and forgotten.
+Callers' numbers are not read into the report.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,25 +16,25 @@ _APP = payment_app("")
 
 @dataclass(slots=True)
 class OfficerPauses:
-    """One officer's calls of a period.
+    """Pauses in one officer's calls of a period.
 
     Attributes:
-        operator: As calls name them.
-        teams: Teams of the extensions that the calls were at.
-        calls: Calls in which somebody talked, discarded ones included.
-        call_s: How long they were in all, seconds.
-        paused_s: How much of that was paused, seconds.
-        pauses: Pauses by whatever reason; a hold by rule is none.
+        operator: The officer's name, as recordings have it.
+        teams: Teams of the extensions of the calls.
+        calls: Calls with a conversation, discarded ones included.
+        call_s: Total length, seconds.
+        paused_s: Total paused time, seconds.
+        pauses: Number of pauses; a SIP hold does not count.
         repeats: Calls with more than one pause.
-        without_payment: Pauses by the officer during which neither a payment application nor card digits held.
+        without_payment: Pauses by the officer without a pause by a payment application or by card digits.
         never_resumed: Calls that ended while paused.
-        discarded: Calls of which nothing was kept, because a card was paid with.
+        discarded: Calls whose recording was discarded because of a card payment.
         forgot: Orders to erase card data that should have been paused.
-        opt_outs: Calls that were opted out of.
+        opt_outs: Calls with an opt-out.
         longest_pause_s: Length of the longest pause, seconds.
-        silenced_s: How much was silenced since digits were keyed, seconds.
-        fax_suspected: Calls that were not recorded for a while since a fax was suspected.
-        fax_suspected_s: How much that was, seconds.
+        silenced_s: Total time silenced because digits were keyed, seconds.
+        fax_suspected: Calls with time not recorded because a fax was suspected.
+        fax_suspected_s: Total of that time, seconds.
     """
 
     operator: str
@@ -56,11 +56,11 @@ class OfficerPauses:
 
     @property
     def paused_share(self) -> float:
-        """Return the share of call time that was paused, in [0, 1]."""
+        """The share of call time that was paused, in [0, 1]."""
         return self.paused_s / self.call_s if self.call_s else 0.0
 
     def add(self, row: RecordingRow, *, forgot: int) -> None:
-        """Count one call and the orders to erase card data from it."""
+        """Count one call and its orders to erase card data."""
         pauses = [segment for segment in row.segments if segment.kind is SegmentKind.PAUSED]
         lengths = [segment.end_s - segment.start_s for segment in pauses]
         if row.team:
@@ -82,7 +82,7 @@ class OfficerPauses:
         self.fax_suspected_s += suspected_s
 
     def as_json(self) -> dict[str, Any]:
-        """Return the line as JSON-able values; seconds as numbers."""
+        """Return JSON-able values; lengths in seconds."""
         return {
             "operator": self.operator,
             "teams": sorted(self.teams),
@@ -107,12 +107,12 @@ class OfficerPauses:
 def pauses_per_officer(
     rows: Iterable[RecordingRow], forgot: Mapping[RecordingId, int], *, teams: frozenset[str] | None = None
 ) -> list[OfficerPauses]:
-    """Add calls up by officer.
+    """Count pauses by officer.
 
     Args:
-        rows: Calls, each once, in any order; read once, one at a time.
-        forgot: Orders to erase card data, by recording.
-        teams: The only teams that count, by the team of each call; None is all.
+        rows: Recordings, each once, in any order; read one at a time.
+        forgot: Number of orders to erase card data, by recording.
+        teams: Teams of calls to count; None is all.
 
     Returns:
         A line per officer who had a call, by name.

@@ -1,4 +1,4 @@
-"""Reports over the index, as far as the person who asks may see: who, which period, and the counting in one pass."""
+"""Reports from the index, limited to what the person who asks may see."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,26 +17,26 @@ _EVERY_TEAM = frozenset({Role.TEAM_LEADER, Role.DPO, Role.ICT})
 
 
 class RowSource(Protocol):
-    """Gives rows one at a time, however many there are; `storage.index.Index` is the real one."""
+    """Yields rows one at a time; `storage.index.Index` in production."""
 
     def each(self, search: Search, /) -> Iterator[RecordingRow]:
         """Yield every row that matches."""
 
 
 class Orders(Protocol):
-    """Counts orders to erase; `storage.erasures.Erasures` is the real one."""
+    """Counts orders to erase; `storage.erasures.Erasures` in production."""
 
     def count_by_recording(self, kind: ErasureKind, *, since: datetime) -> Mapping[RecordingId, int]:
-        """Return how many orders of a kind were given since then, by recording."""
+        """Return the number of orders of a kind since a moment, by recording."""
 
 
 class ReportRefusedError(Exception):
-    """Somebody may not see a report; the message is a sentence."""
+    """The person may not see the report; the message is a sentence for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportQuery:
-    """What a report is about. Times are aware, UTC; calls that began in [start, end) count."""
+    """Period, operator and team of a report. Times are aware, UTC; calls that began in [start, end) count."""
 
     start: datetime
     end: datetime
@@ -44,24 +44,24 @@ class ReportQuery:
     team: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON-able values."""
+        """Return JSON-able values."""
         return {"from": _iso(self.start), "to": _iso(self.end), "operator": self.operator, "team": self.team}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseReport:
-    """Pauses per officer, and what was asked."""
+    """Pauses per officer, and the query."""
 
     asked: ReportQuery
     officers: list[OfficerPauses]
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON-able values."""
+        """Return JSON-able values."""
         return {**self.asked.as_json(), "officers": [line.as_json() for line in self.officers]}
 
 
 def period(start: datetime | None, end: datetime | None, *, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Return the period to report on: up to now, and from the midnight 28 days before its end, unless given."""
+    """Return the period of a report, UTC; by default from midnight 28 days before its end, up to now."""
     until = end or now
     if start is None:
         first_day = until.astimezone(zone) - timedelta(days=DEFAULT_DAYS)
@@ -70,15 +70,15 @@ def period(start: datetime | None, end: datetime | None, *, now: datetime, zone:
 
 
 def teams_seen_by(person: Person) -> frozenset[str] | None:
-    """Return the teams whose officers a person sees in reports; None is every team, and officers of none."""
+    """Return the teams whose officers a person sees in reports; None is all officers, with or without a team."""
     return None if person.roles & _EVERY_TEAM else frozenset(person.teams)
 
 
 def teams_of(person: Person, team: str | None) -> frozenset[str] | None:
-    """Return the teams that a report of this person covers.
+    """Return the teams that a report for this person covers.
 
     Raises:
-        ReportRefusedError: They may not see reports, or not of that team.
+        ReportRefusedError: They may not see reports, or not those of that team.
     """
     decision = may(person, Act.REPORT)
     if isinstance(decision, Refusal):
@@ -97,7 +97,7 @@ def pause_report(rows: RowSource, orders: Orders, asked: ReportQuery, *, teams: 
     Args:
         rows: The index.
         orders: The orders to erase.
-        asked: What about.
+        asked: The query.
         teams: From `teams_of`.
     """
     search = Search(started_from=asked.start, started_to=asked.end, operator=asked.operator)

@@ -100,7 +100,7 @@ def test_a_request_and_its_decision_are_told_once(console: Console, certificates
         (asked,) = [officer.post("/api/requests", json={"recordings": [ID], **ASKED}).json()["id"]]
         post.run_once()
         post.run_once()
-        assert subjects(mailbox) == [("lead", "A request waits for your decision")]
+        assert subjects(mailbox) == [("lead", "An access request waits for your decision")]
         page = lead.get("/notifications").text
         assert "Notifications (1 new)" in page
         assert asked in page
@@ -120,7 +120,7 @@ def test_while_the_leader_is_away_the_officer_is_told(console: Console, certific
         console.deps.hearing.appointments.mark_absent("lead", by="dpo")
         officer.post("/api/requests", json={"recordings": [ID], **ASKED})
         post.run_once()
-        assert subjects(mailbox) == [("dpo", "A request waits for your decision")]
+        assert subjects(mailbox) == [("dpo", "An access request waits for your decision")]
 
 
 def test_an_emergency_and_an_opt_out_are_told(tmp_path: Path, certificates: Certificates) -> None:
@@ -156,7 +156,7 @@ def test_a_new_password_and_a_lost_phone_are_told_to_whose_they_are(
         post.run_once()
         post.run_once()
         assert subjects(mailbox) == [
-            ("housing", "Your authenticator was taken away"), ("lead", "Your password was changed"),
+            ("housing", "Your authenticator was removed"), ("lead", "Your password was changed"),
             ("officer", "You were given a new password"),
         ]  # fmt: skip
         clock.time += timedelta(minutes=1)
@@ -181,8 +181,8 @@ def test_cases_and_holds_fall_due(console: Console, certificates: Certificates, 
             post.run_once()
             post.run_once()
         assert subjects(mailbox) == [
-            ("dpo", "A case is overdue"), ("lead", "A case is due today"), ("lead", "A case is overdue"),
-            ("lead", "A hold is due for review"), ("lead", "Time runs out for a case"),
+            ("dpo", "A case is overdue"), ("lead", "A case is due soon"), ("lead", "A case is due today"),
+            ("lead", "A case is overdue"), ("lead", "A legal hold is due for review"),
         ]  # fmt: skip
         casework.take_step(repos, lead, case.id, CaseEvent.NOTED, text="answered by telephone")
         post.run_once()
@@ -273,7 +273,7 @@ def test_a_hold_that_somebody_else_releases_is_told_to_its_owner(console: Consol
     assert recipients.of_released_holds(repos.holds.in_grace(console.deps.now() + timedelta(days=15))) == []
     with mail_server(certificates.context) as mailbox:
         postman(console, options(mailbox.port, certificates)).run_once()
-        assert subjects(mailbox) == [("revenues", "A hold of yours was released by somebody else")]
+        assert subjects(mailbox) == [("revenues", "Somebody else released your legal hold")]
 
 
 def test_a_changed_message_to_callers_is_told_to_who_protects_data_and_did_not_change_it(
@@ -307,7 +307,7 @@ def test_a_server_that_is_down_holds_nothing_up_and_gets_it_later(
         assert first.tries == 0
         clock.time += timedelta(seconds=61)
         post.run_once()
-        assert subjects(mailbox) == [("lead", "A request waits for your decision")] * 3
+        assert subjects(mailbox) == [("lead", "An access request waits for your decision")] * 3
 
 
 def test_after_a_day_ict_is_told_and_after_five_it_is_given_up(
@@ -324,7 +324,7 @@ def test_after_a_day_ict_is_told_and_after_five_it_is_given_up(
     down.run_once()
     down.run_once()
     assert kinds(console, "ict") == [NotificationKind.MAIL_STUCK]
-    assert [r.levelname for r in caplog.records if "mails have not left" in r.message] == ["ERROR"], "once"
+    assert [r.levelname for r in caplog.records if "mails not sent since" in r.message] == ["ERROR"], "once"
     clock.time += timedelta(days=5)
     down.run_once()
     waits = [
@@ -369,7 +369,7 @@ def test_a_refused_mailbox_stops_nobody_elses_mail(console: Console, certificate
         with signed_in(console, "officer") as officer:
             officer.post("/api/requests", json={"recordings": [ID], **ASKED})
         post.run_once()
-        assert subjects(mailbox) == [("lead", "A request waits for your decision")]
+        assert subjects(mailbox) == [("lead", "An access request waits for your decision")]
         assert post.repos.box.queue().given_up == 2, "the emergency, and the week"
         assert kinds(console, "dpo") == [NotificationKind.EMERGENCY], "it stands in the console"
 
@@ -416,7 +416,7 @@ def test_the_shell_tests_writes_addresses_and_tells_the_state(site: RecorderHome
         mailbox.refused.add("gone@council.example")
         assert "refused" in run(site, "mail", "test", "gone@council.example", code=1)
         assert [to for to, _ in mailbox.mails] == [["ict@council.example"]]
-    assert "no address" in run(site, "mail", "address", "founder", "a@b, c@d", *signed, code=1)
+    assert "not a mail address" in run(site, "mail", "address", "founder", "a@b, c@d", *signed, code=1)
     assert "no account" in run(site, "mail", "address", "nobody", "a@b.example", *signed, code=1)
     run(site, "mail", "address", "founder", "founder@council.example", *signed)
     found = json.loads(run(site, "mail", "status", "--json"))
