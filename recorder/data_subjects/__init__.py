@@ -1,1 +1,1 @@
-"""Cases of subject access and disclosure: kept, worked on, decided, told in letters."""
+"""Cases of subject access and disclosure: their entries, work on them, and their letters."""

@@ -1,4 +1,4 @@
-"""When cases and claims are due, whether their time runs out, and how long the holds of a closed case stand."""
+"""Due days and warnings of cases and rights requests, and how long the holds of a closed case last."""
 
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
@@ -12,18 +12,18 @@ from recorder.rules.deadlines import DeadlineFacts, due_on, warn_on
 from storage.retention_types import Claim, Hold
 
 COMPLAINT_WINDOW = timedelta(days=92)
-"""For how long what was disclosed is kept at least: three months in which the requester can go to the Commissioner."""
+"""How long recordings of a closed case are kept: the requester has three months to complain to the Commissioner."""
 
 
 def due(repos: CaseRepositories, case: Case) -> date | None:
-    """Return the day a case is due, or None: it has not begun to run, or has none, as disclosures."""
+    """Return the day a case is due; None before its time has begun, and for disclosures, which have no due day."""
     if case.kind is CaseKind.DISCLOSURE:
         return None
     return due_on(case.course, _day_of(repos, case), is_working_day)
 
 
 def is_pressing(repos: CaseRepositories, case: Case) -> bool:
-    """Tell whether somebody is to be warned that the time of an open case runs out."""
+    """Tell whether an open subject access request is due soon."""
     warned = warn_on(case.course, _day_of(repos, case))
     return (
         case.kind is CaseKind.SUBJECT_ACCESS
@@ -34,31 +34,33 @@ def is_pressing(repos: CaseRepositories, case: Case) -> bool:
 
 
 def _day_of(repos: CaseRepositories, case: Case) -> date:
-    """Return the day by which a case's time is told: today, or when it was closed."""
+    """Return the day to measure a case's time at: today, or the day it was closed."""
     return case.closed_on or repos.today
 
 
 def needed_hold(cases: CaseRepository, timezone: str, hold: Hold) -> str | None:
-    """Say why a hold may not be released yet: its case goes on, or the time to complain does. None: it may.
+    """Return why a legal hold may not be released yet, or None if it may.
+
+    Holds of a case stay while it is open, and while its requester can complain.
 
     Args:
         cases: Cases.
-        timezone: IANA name of the council's zone.
-        hold: Any hold; only those of cases are kept.
+        timezone: IANA name of the council's time zone.
+        hold: Any hold; only holds of cases are refused.
     """
     if hold.kind not in HOLD_KIND.values() or (case := cases.get(hold.case_reference)) is None:
         return None
     if case.closed_on is None:
-        return f"Case {case.id} goes on: close it first."
+        return f"Case {case.id} is still open. Close it first."
     until = case.closed_on + COMPLAINT_WINDOW
     today = cases.now().astimezone(ZoneInfo(timezone)).date()
     return (
-        f"Kept until {until:%d/%m/%Y}: until then the requester of {case.id} can complain." if today < until else None
+        f"Kept until {until:%d/%m/%Y}: the requester of {case.id} can complain until then." if today < until else None
     )
 
 
 def claim_due(repos: CaseRepositories, claim: Claim) -> date:
-    """Return the day by which a claim is answered: a month, as for all that a data subject asks (article 12(3))."""
+    """Return the day by which a rights request must be answered: one month (UK GDPR article 12(3))."""
     day = due_on(DeadlineFacts(received_on=claim.received_on), repos.today, is_working_day)
-    assert day is not None, "nothing is waited for"
+    assert day is not None, "a rights request waits for nothing"
     return day

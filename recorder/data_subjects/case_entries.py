@@ -1,4 +1,4 @@
-"""The entries of a case: who may write one is checked, then it goes into the audit log, then it is kept."""
+"""Case entries: check the person, write the audit entry, then store the entry."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from recorder.rules.cases import Case, CaseEntry, CaseEvent, after
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseRepositories:
-    """What cases are worked on with.
+    """What work on cases reads and writes.
 
     Attributes:
         cases: Cases.
-        hearing: Requests, accounts, the index and the audit log.
-        holds: Holds.
-        timezone: IANA name of the council's zone: its days count.
+        hearing: Access requests, accounts, the index and the audit log.
+        holds: Legal holds.
+        timezone: IANA name of the council's time zone, which decides what day it is.
     """
 
     cases: CaseRepository
@@ -33,15 +33,15 @@ class CaseRepositories:
 
     @property
     def today(self) -> date:
-        """The council's day."""
+        """Today in the council's time zone."""
         return self.cases.now().astimezone(ZoneInfo(self.timezone)).date()
 
 
 def at_work(repos: CaseRepositories, actor: Actor, case_id: str) -> tuple[Person, Case]:
-    """Return who works on a case, and the case.
+    """Return the person and the case, if the person may work on cases.
 
     Raises:
-        ProblemError: Not allowed, or there is none.
+        ProblemError: Not allowed, or no such case.
     """
     person = repos.hearing.ledger.require(actor, Act.WORK_ON_CASES, case_id)
     case = repos.cases.get(case_id)
@@ -53,10 +53,10 @@ def at_work(repos: CaseRepositories, actor: Actor, case_id: str) -> tuple[Person
 def write_step(
     repos: CaseRepositories, person: Person, case: Case, step: CaseEvent, details: Mapping[str, Any], *, text: str = ""
 ) -> Case:
-    """Write down that something happened in a case, of which its own act knows the details.
+    """Write an entry whose details the caller made, and return the case with it.
 
     Raises:
-        ProblemError: Refused, with a sentence; nothing was kept.
+        ProblemError: Refused; the message is a sentence. Nothing was stored.
     """
     entry = CaseEntry(
         step=step, at=repos.cases.now(), by=person.name, on=repos.today, text=text.strip(), details=dict(details)
@@ -67,10 +67,10 @@ def write_step(
 
 
 def check_entry(repos: CaseRepositories, person: Person, case: Case, entry: CaseEntry) -> None:
-    """Make sure that a person may write an entry into a case as it stands.
+    """Check that a person may write an entry into a case now.
 
     Raises:
-        ProblemError: Refused, with a sentence.
+        ProblemError: Refused; the message is a sentence.
     """
     try:
         check_step(case, person, entry, repos.today)
@@ -79,24 +79,24 @@ def check_entry(repos: CaseRepositories, person: Person, case: Case, entry: Case
 
 
 def write_entry(repos: CaseRepositories, person: Person, case_id: str, number: int, entry: CaseEntry) -> None:
-    """Do as `keep_entry`, and give the answer to whoever came second.
+    """Write an entry as `keep_entry` does, and answer a conflict with a ProblemError.
 
     Raises:
-        ProblemError: 409, somebody else wrote into the case meanwhile; nothing was kept.
+        ProblemError: 409, somebody else wrote into the case meanwhile; nothing was stored.
     """
     try:
         keep_entry(repos, person, case_id, number, entry)
     except ChangedError as error:
-        raise ProblemError(409, f"Somebody else wrote into {case_id} in this moment: look at it and retry.") from error
+        raise ProblemError(409, f"Somebody else has just written into {case_id}. Look at it and try again.") from error
 
 
 def keep_entry(repos: CaseRepositories, person: Person, case_id: str, number: int, entry: CaseEntry) -> None:
-    """Write an entry to the audit log, then keep it.
+    """Write an entry to the audit log, then store it.
 
     Raises:
-        ChangedError: Somebody else wrote into the case meanwhile; the audit log says that nothing was kept.
+        ChangedError: Somebody else wrote into the case meanwhile; the audit log says that nothing was stored.
     """
-    # A requester's name and words may expire, so they are text there.
+    # Only the text of an audit entry can expire, so the requester's name and words go there.
     details = {key: value for key, value in entry.details.items() if key not in ("requester", "balance")}
     words = [entry.details.get("requester"), entry.text, entry.details.get("balance")]
     repos.hearing.ledger.note(

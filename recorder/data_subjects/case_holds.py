@@ -1,6 +1,6 @@
-"""What a case holds by search: placed when it is opened or searched for, until a person matches or dismisses what fits.
+"""Holds by search for a case: they hold all recordings that fit until each is matched or dismissed.
 
-Each act is in the audit log before it is in the tables, under the lock that whoever deletes recordings takes too.
+Each change is in the audit log before it is in the tables, under the lock that deletion also takes.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ from storage.tombstones import Deletions
 from storage.types import RecordingId, Search
 
 HOLD_KIND = {CaseKind.SUBJECT_ACCESS: HoldKind.SAR, CaseKind.DISCLOSURE: HoldKind.DISCLOSURE}
-"""As which kind of hold a case holds."""
+"""Kind of hold for each kind of case."""
 _AT_ONCE = 250
-"""Recordings that one entry of the audit log releases."""
+"""Most recordings that one entry of the audit log releases."""
 
 
 def place(
@@ -37,15 +37,15 @@ def place(
     *,
     is_confirmed: bool = False,
 ) -> QueryHold:
-    """Hold all that fits a search, for a case; the caller keeps holds as they are.
+    """Hold all recordings that fit a search, for a case. The caller holds the lock on legal holds.
 
     Args:
-        repos: Where holds are kept.
-        person: Who has it held.
-        case: For which case.
-        kind: As which kind of hold.
-        search: What fits.
-        is_confirmed: It lasts however wide it is; otherwise a wide one ends after 14 days.
+        repos: Legal holds.
+        person: Who places the hold.
+        case: Case that the hold is for.
+        kind: Kind of hold.
+        search: Search that decides which recordings are held.
+        is_confirmed: Whether the hold lasts however wide the search is; otherwise a wide one ends after 14 days.
 
     Returns:
         The hold.
@@ -64,17 +64,17 @@ def place(
 
 
 def place_found(repos: HoldRepositories, person: Person, case: Case, kind: HoldKind, search: Search) -> QueryHold:
-    """Hold what a search found, and what of it goes on now: calls that begin later are not what was found."""
+    """Hold the recordings that a search found, and calls in progress that fit; later calls are not held."""
     now = repos.now()
     until = now if search.started_to is None else min(search.started_to, now)
     return place(repos, person, case, kind, replace(search, started_to=until), is_confirmed=True)
 
 
 def counted(repos: HoldRepositories, search: Search, expected: int | None) -> dict[str, int]:
-    """Return how much fits what a case is opened with, and how much of that time was deleted already.
+    """Return how many recordings fit the search of a new case, and how many of that time are deleted.
 
     Raises:
-        ProblemError: 409, somebody has to confirm first that so much is held.
+        ProblemError: 409, the person must confirm that number first.
     """
     found = fitting(repos, search)
     try:
@@ -85,20 +85,20 @@ def counted(repos: HoldRepositories, search: Search, expected: int | None) -> di
 
 
 def check_settled(repos: HoldRepositories, case: Case) -> None:
-    """Make sure that somebody has matched or dismissed everything that a case found.
+    """Check that everything that a case found is matched or dismissed.
 
     Raises:
-        ProblemError: 409, they have not.
+        ProblemError: 409, something is not.
     """
     left = undecided(repos, case)
     if left:
         raise ProblemError(
-            409, f"{len(left)} recordings that fit this case are neither matched nor dismissed, {left[0]} first."
+            409, f"{len(left)} recordings that fit this case are neither matched nor dismissed. The first is {left[0]}."
         )
 
 
 def end(repos: HoldRepositories, person: Person, queries: Sequence[QueryHold], ends_at: datetime | None) -> None:
-    """Set when holds by search end; None is not before their case is over. The caller keeps holds as they are."""
+    """Set when holds by search end; None: not before their case ends. The caller holds the lock on legal holds."""
     changed = [replace(query, ends_at=ends_at) for query in queries if query.ends_at != ends_at]
     with settling_holds(repos):
         for query in changed:
@@ -110,7 +110,7 @@ def end(repos: HoldRepositories, person: Person, queries: Sequence[QueryHold], e
 def release(
     repos: HoldRepositories, person: Person, case: Case, recordings: Sequence[RecordingId], reason: str
 ) -> None:
-    """Have a case hold recordings no more, after the days of grace; the caller keeps holds as they are."""
+    """Release recordings from a case's hold, after the days of grace. The caller holds the lock on legal holds."""
     now = repos.now()
     releases = [
         Release(case_reference=case.id, recording=one, grace_until=now + GRACE) for one in dict.fromkeys(recordings)
@@ -123,13 +123,13 @@ def release(
 
 
 def standing(repos: HoldRepositories, case_id: str) -> list[QueryHold]:
-    """Return what a case holds by search now, oldest first."""
+    """Return a case's holds by search that are in force now, oldest first."""
     now = repos.now()
     return [query for query in _queries(repos).of_case(case_id) if query.is_active_at(now)]
 
 
 def waiting_scopes(repos: HoldRepositories) -> list[tuple[str, datetime]]:
-    """Return the cases whose wide hold nobody has confirmed or narrowed yet, with the moment at which it ends."""
+    """Return the cases whose wide hold nobody has confirmed or narrowed yet, with the time when it ends."""
     found = _queries(repos).active(repos.now())
     return [
         (query.case_reference, query.ends_at)
@@ -139,7 +139,7 @@ def waiting_scopes(repos: HoldRepositories) -> list[tuple[str, datetime]]:
 
 
 def undecided(repos: HoldRepositories, case: Case) -> list[RecordingId]:
-    """Return the recordings that a case holds by search and that nobody has matched or dismissed, by id."""
+    """Return the ids of recordings that a case holds and nobody has matched or dismissed, sorted."""
     settled = {*case.recordings, *_queries(repos).released(case.id)}
     fitting = {row.id for query in standing(repos, case.id) for row in repos.index.each(query.search) if row.path}
     return sorted(fitting - settled)
@@ -151,9 +151,9 @@ def fitting(repos: HoldRepositories, search: Search) -> int:
 
 
 def deleted_of(database: Database, search: Search) -> int:
-    """Return how many recordings of the span of a search were deleted already; 0 where it names no span.
+    """Return how many recordings of a search's period are deleted; 0 if the search has no period.
 
-    A tombstone says when a call began and on which extension, and nothing else.
+    A tombstone has only the start and the extension of a call, so only these are compared.
     """
     if search.started_from is None or search.started_to is None:
         return 0

@@ -1,4 +1,4 @@
-"""Cases, entry by entry, in the file of people: nothing of a case is ever written over."""
+"""Cases in the accounts database, as a list of entries; entries are only appended."""
 
 import itertools
 import json
@@ -17,15 +17,15 @@ PREFIXES = {CaseKind.SUBJECT_ACCESS: "SAR", CaseKind.DISCLOSURE: "DIS"}
 
 
 class ChangedError(Exception):
-    """Somebody else wrote into the case meanwhile; nothing was kept."""
+    """Somebody else wrote into the case meanwhile; nothing was stored."""
 
 
 class CaseRepository:
-    """The cases of one file of people; safe to use from several threads and processes.
+    """The cases in one accounts database; safe to use from several threads and processes.
 
     Args:
-        engine: From ``open_people``; stays the caller's.
-        now: Returns the time, aware, UTC.
+        engine: From ``open_people``; the caller closes it.
+        now: Returns the current time, aware, UTC.
     """
 
     def __init__(self, engine: Engine, *, now: Callable[[], datetime]) -> None:
@@ -38,18 +38,18 @@ class CaseRepository:
         is_of_year = case_entries.c.case.startswith(start, autoescape=True)
         begun = select(func.count()).where(is_of_year, case_entries.c.number == 0)
         with self._engine.begin() as connection:
-            return f"{start}{connection.execute(begun).scalar_one() + 1:04d}"  # no case is ever taken away
+            return f"{start}{connection.execute(begun).scalar_one() + 1:04d}"  # cases are never deleted
 
     def append(self, case_id: str, number: int, entry: CaseEntry) -> None:
-        """Keep one entry.
+        """Append an entry.
 
         Args:
-            case_id: Of which case.
-            number: Its place in the case, from 0.
-            entry: What happened.
+            case_id: The case.
+            number: Place of the entry in the case, from 0.
+            entry: The entry.
 
         Raises:
-            ChangedError: There is one at that place.
+            ChangedError: There is already an entry at that place.
         """
         row = {
             "case": case_id, "number": number, "step": str(entry.step), "at_s": entry.at.timestamp(), "by": entry.by,
@@ -66,7 +66,7 @@ class CaseRepository:
         return next(iter(self._found(case_entries.c.case == case_id)), None)
 
     def all(self) -> list[Case]:
-        """Return every case, the newest first."""
+        """Return all cases, newest first."""
         return sorted(self._found(), key=lambda case: case.entries[0].at, reverse=True)
 
     def _found(self, *conditions: ColumnElement[bool]) -> list[Case]:

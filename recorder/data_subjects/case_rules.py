@@ -9,7 +9,7 @@ from recorder.permissions import MAX_REASON_CHARACTERS, DeniedError, Fault, Pers
 from recorder.rules.cases import Case, CaseEntry, CaseEvent, CaseKind, CaseState, Decision
 
 _AFTERWARDS = frozenset({CaseEvent.PASSPHRASE_TOLD, CaseEvent.RECEIVED, CaseEvent.RETURNED, CaseEvent.DESTROYED})
-"""What becomes of what was handed over."""
+"""Events after something was handed over."""
 _WORK = frozenset(CaseEvent) - {CaseEvent.OPENED, CaseEvent.HANDED_OVER, CaseEvent.CLOSED} - _AFTERWARDS
 STEPS: Mapping[CaseState, frozenset[CaseEvent]] = MappingProxyType(
     {
@@ -21,7 +21,7 @@ STEPS: Mapping[CaseState, frozenset[CaseEvent]] = MappingProxyType(
         CaseState.CLOSED: frozenset({CaseEvent.NOTED}) | _AFTERWARDS,
     }
 )
-"""What can happen in which state."""
+"""Events that are possible in each state."""
 
 _SAR_ONLY = frozenset(
     {
@@ -30,11 +30,11 @@ _SAR_ONLY = frozenset(
     }
 )  # fmt: skip
 WORKERS = frozenset({Role.TEAM_LEADER, Role.DPO})
-"""Who opens cases and works on them."""
+"""Roles that open cases and work on them."""
 
 
 def check_opening(person: Person, details: Mapping[str, Any], text: str, on: date, today: date) -> None:
-    """Decide whether a person may open this case.
+    """Check that a person may open this case.
 
     Raises:
         DeniedError: They may not, or something is missing.
@@ -44,29 +44,29 @@ def check_opening(person: Person, details: Mapping[str, Any], text: str, on: dat
     if not str(details["requester"]).strip():
         raise DeniedError(Fault.INCOMPLETE, "Say who asks.")
     if kind is CaseKind.DISCLOSURE and not details.get("ground"):
-        raise DeniedError(Fault.INCOMPLETE, "A disclosure takes its legal ground.")
+        raise DeniedError(Fault.INCOMPLETE, "Give the legal ground of the disclosure.")
     if kind is CaseKind.DISCLOSURE and not text.strip():
-        raise DeniedError(Fault.INCOMPLETE, "Say what for: a disclosure has to be necessary.")
+        raise DeniedError(Fault.INCOMPLETE, "Say what the disclosure is for: it has to be necessary.")
     _check_words(text, on, today)
 
 
 def check_step(case: Case, person: Person, entry: CaseEntry, today: date) -> None:
-    """Decide whether a person may let this happen in a case now.
+    """Check that a person may write an entry into a case now.
 
     Args:
-        case: As it stands.
-        person: Who.
-        entry: What.
-        today: The council's day.
+        case: The case so far.
+        person: Who writes the entry.
+        entry: The new entry.
+        today: Today in the council's time zone.
 
     Raises:
         DeniedError: They may not, something is missing, or it is too late or too early.
     """
     _check_worker(person)
     if entry.step not in STEPS[case.state]:
-        raise DeniedError(Fault.TOO_LATE, f"Case {case.id} is {case.state}: that is no longer for it.")
+        raise DeniedError(Fault.TOO_LATE, f"Case {case.id} is {case.state}: this is no longer possible.")
     if case.kind is CaseKind.DISCLOSURE and entry.step in _SAR_ONLY:
-        raise DeniedError(Fault.INCOMPLETE, "That belongs to subject access requests only.")
+        raise DeniedError(Fault.INCOMPLETE, "This is for subject access requests only.")
     _check_words(entry.text, entry.on, today)
     if entry.step in _NEEDS_WORDS and not entry.text.strip():
         raise DeniedError(Fault.INCOMPLETE, _NEEDS_WORDS[entry.step])
@@ -79,16 +79,16 @@ def check_step(case: Case, person: Person, entry: CaseEntry, today: date) -> Non
 
 _NEEDS_WORDS: Mapping[CaseEvent, str] = MappingProxyType(
     {
-        CaseEvent.IDENTITY_CHECKED: "Say what was checked - not its number, and no copy of it.",
+        CaseEvent.IDENTITY_CHECKED: "Say which document was checked. Do not write its number, and keep no copy of it.",
         CaseEvent.IDENTITY_DOUBTED: "Say what is in doubt.",
         CaseEvent.CLARIFICATION_ASKED: "Say what was asked.",
-        CaseEvent.EXTENDED: "Say why: the requester is told the reasons.",
+        CaseEvent.EXTENDED: "Say why. The requester is told the reasons.",
         CaseEvent.NOTED: "Say what is to be noted.",
-        CaseEvent.DISMISSED: "Say why they are not asked for.",
-        CaseEvent.NARROWED: "Say why that is enough.",
+        CaseEvent.DISMISSED: "Say why the request does not cover them.",
+        CaseEvent.NARROWED: "Say why the narrower search is enough.",
         CaseEvent.SCOPE_CONFIRMED: "Say why so much has to be held.",
         CaseEvent.HANDED_OVER: "Say how it was handed over, and to whom.",
-        CaseEvent.PASSPHRASE_TOLD: "Say by which way they were told the passphrase - never the passphrase.",
+        CaseEvent.PASSPHRASE_TOLD: "Say how they were told the passphrase. Never write the passphrase itself.",
         CaseEvent.RECEIVED: "Say who acknowledged it, and how.",
         CaseEvent.RETURNED: "Say what came back, and from whom.",
         CaseEvent.DESTROYED: "Say what was destroyed, and who says so.",
@@ -116,28 +116,28 @@ def _one_question(case: Case, _entry: CaseEntry) -> str | None:
 
 
 def _once_asked(case: Case, _entry: CaseEntry) -> str | None:
-    return "Identity information was asked for already." if case.course.identity is not None else None
+    return "Identity information has already been asked for." if case.course.identity is not None else None
 
 
 def _once_extended(case: Case, _entry: CaseEntry) -> str | None:
-    return "It was extended already." if case.course.is_extended else None
+    return "The case has already been extended." if case.course.is_extended else None
 
 
 def _new_match(case: Case, entry: CaseEntry) -> str | None:
-    return "It is in the case already." if entry.details["recording"] in case.recordings else None
+    return "The recording is already in the case." if entry.details["recording"] in case.recordings else None
 
 
 def _handed(case: Case, _entry: CaseEntry) -> str | None:
-    return "Nothing is to be handed over: it was refused." if case.decision is Decision.REFUSE else None
+    return "Nothing may be handed over: the request was refused." if case.decision is Decision.REFUSE else None
 
 
 def _afterwards(case: Case, _entry: CaseEntry) -> str | None:
-    return None if case.handed_over else "Nothing was handed over yet."
+    return None if case.handed_over else "Nothing has been handed over yet."
 
 
 def _closed(case: Case, entry: CaseEntry) -> str | None:
     if case.decision is not Decision.REFUSE and case.recordings and not case.handed_over:
-        return "Hand it over first, and say how."
+        return "Hand the copies over first, and say how."
     without = entry.details.get("without_copy")
     if without and not entry.text.strip():
         return f"No copy was made of {', '.join(without)} since the decision: make one, or say why there is none."
@@ -161,14 +161,14 @@ _ORDER = MappingProxyType(
 
 def _check_worker(person: Person) -> None:
     if not person.roles & WORKERS:
-        raise DeniedError(Fault.NOT_ALLOWED, "Cases are worked on by the team leader and the data protection officer.")
+        raise DeniedError(Fault.NOT_ALLOWED, "Only the team leader and the data protection officer work on cases.")
 
 
 def _check_decision(case: Case, person: Person, entry: CaseEntry) -> None:
     decision = Decision(entry.details["decision"])
     gives = decision is not Decision.REFUSE
     if person.name == case.opened_by:
-        raise DeniedError(Fault.NOT_ALLOWED, "Whoever opened a case does not decide it.")
+        raise DeniedError(Fault.NOT_ALLOWED, "The person who opened a case may not decide it.")
     if Role.DPO not in person.roles and (case.is_in_doubt or case.kind is CaseKind.DISCLOSURE):
         raise DeniedError(Fault.NOT_ALLOWED, "The data protection officer decides this case.")
     if gives and case.kind is CaseKind.SUBJECT_ACCESS and not (case.is_identified or case.is_in_doubt):
@@ -178,13 +178,13 @@ def _check_decision(case: Case, person: Person, entry: CaseEntry) -> None:
             Fault.INCOMPLETE, "Say how the privacy of caller, operator and requester was balanced (--balance)."
         )
     if not gives and not entry.text.strip():
-        raise DeniedError(Fault.INCOMPLETE, "A refusal takes its reasons: the requester is told them.")
+        raise DeniedError(Fault.INCOMPLETE, "Give the reasons of the refusal. The requester is told them.")
     if not case.searches:
-        raise DeniedError(Fault.TOO_LATE, "Search first, and let it be written down.")
+        raise DeniedError(Fault.TOO_LATE, "Search in the case first, so that the search is on record.")
 
 
 def _check_words(text: str, on: date, today: date) -> None:
     if len(text) > MAX_REASON_CHARACTERS:
         raise DeniedError(Fault.INCOMPLETE, f"No text may be longer than {MAX_REASON_CHARACTERS} characters.")
     if on > today:
-        raise DeniedError(Fault.INCOMPLETE, "The day it happened lies in the future.")
+        raise DeniedError(Fault.INCOMPLETE, "The day that it happened is in the future.")

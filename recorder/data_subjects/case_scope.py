@@ -1,4 +1,4 @@
-"""What a case holds by itself: all that fits what its requester gave, how wide, and for how long. Pure (P20)."""
+"""Scope of a case: how wide its hold by search may be, and for how long. Pure (P20)."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -10,18 +10,18 @@ from storage.rows import time_to_json
 from storage.types import Search
 
 LONGEST_NARROW = timedelta(hours=1)
-"""A search by operator is narrow up to this: "about three o'clock on Tuesday"."""
+"""A search by operator is narrow if its period is no longer than this: "about three o'clock on Tuesday"."""
 WIDE_FOR = timedelta(days=14)
-"""How long what fits a wider search is held before the data protection officer has narrowed or confirmed it."""
+"""How long a wider search holds recordings before the data protection officer must narrow or confirm it."""
 
 
 def is_empty(search: Search) -> bool:
-    """Tell whether a search asks for nothing, so that every call would fit."""
+    """Tell whether a search has no criteria, so that every call would fit."""
     return not any((search.started_from, search.started_to, search.operator, search.extension, search.number))
 
 
 def is_narrow(search: Search) -> bool:
-    """Tell whether all that fits is held at once: a number, or an operator with a day and hour."""
+    """Tell whether a search is narrow: by number, or by operator within a day and hour."""
     if search.number:
         return True
     start, end = search.started_from, search.started_to
@@ -31,38 +31,38 @@ def is_narrow(search: Search) -> bool:
 
 
 def check_count(search: Search, fitting: int, expected: int | None) -> None:
-    """Make sure that whoever holds by a wide search has seen how much fits it.
+    """Check that the person knows how many recordings a wide search would hold.
 
     Args:
-        search: What they gave.
+        search: Search of the case.
         fitting: How many recordings fit.
-        expected: How many they said they would hold, or None.
+        expected: How many the person agreed to hold, or None.
 
     Raises:
-        DeniedError: They have not, or more fit now; the sentence says how many.
+        DeniedError: They did not agree, or more fit now; the message says how many.
     """
     if is_narrow(search) or (expected is not None and fitting <= expected):
         return
     raise DeniedError(
         Fault.TOO_LATE,
-        f"{fitting} recordings fit that: it is wider than a number, or an operator with a day and an hour. Give more, "
-        f"or say that {fitting} are to be held: for {WIDE_FOR.days} days, until the data protection officer has "
-        "narrowed or confirmed it. Nothing was done yet.",
+        f"{fitting} recordings fit this search, which is wider than a number, or an operator with a day and an hour. "
+        f"Give more details, or say that {fitting} are to be held: for {WIDE_FOR.days} days, until the data "
+        "protection officer has narrowed or confirmed it. Nothing was done yet.",
     )
 
 
 def check_scoping(person: Person) -> None:
-    """Decide whether somebody may narrow or confirm what a case holds.
+    """Check that a person may narrow or confirm what a case holds.
 
     Raises:
         DeniedError: They may not.
     """
     if isinstance(may(person, Act.SCOPE_CASE), Refusal):
-        raise DeniedError(Fault.NOT_ALLOWED, "The data protection officer narrows or confirms what a case holds.")
+        raise DeniedError(Fault.NOT_ALLOWED, "Only the data protection officer narrows or confirms what a case holds.")
 
 
 def wanted(search: Search) -> Mapping[str, Any]:
-    """Return a search as the entry of a case keeps it: a number that was looked for is text, and not in here."""
+    """Return a search as details of an entry; without the number, which is text that can expire."""
     return {
         "from": time_to_json(search.started_from), "to": time_to_json(search.started_to),
         "operator": search.operator, "extension": search.extension, "by_number": search.number is not None,
@@ -70,5 +70,5 @@ def wanted(search: Search) -> Mapping[str, Any]:
 
 
 def in_words(search: Search) -> str:
-    """Return what of a search is text that can expire."""
+    """Return the part of a search that is text that can expire."""
     return f"number {search.number}" if search.number else ""

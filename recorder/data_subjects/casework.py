@@ -1,8 +1,8 @@
-"""Work on cases of subject access and disclosure: allowed, written to the audit log, then kept.
+"""Work on cases of subject access and disclosure: authorise, write the audit entry, then store.
 
-The rules are `recorder.data_subjects.case_rules`'s. What is found is held at once, so that no sweep takes it; a
-decision to disclose gives whoever works on the case leave to listen and to copy. Used by the console and the
-command alike.
+The rules are in `recorder.data_subjects.case_rules`. Recordings that are found are held at once, so that no sweep
+deletes them. A decision to disclose grants the handler access to listen and to export. The console and the command
+line both use this.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,10 +41,10 @@ from storage.rows import time_to_json
 from storage.types import RecordingRow, Search
 
 LEAVE_FOR = timedelta(days=30)
-"""For how long a decision to disclose lets its handler listen and copy: listening, silencing, sealing, handing over."""
+"""How long a decision to disclose lets the handler listen and export."""
 MOST_FOUND = 1000
 _OPENINGS = 20
-"""So often the next reference is asked for when others open cases at the same time."""
+"""How often to try the next reference while others open cases at the same time."""
 
 _CATEGORY = {CaseKind.SUBJECT_ACCESS: Category.SUBJECT_ACCESS, CaseKind.DISCLOSURE: Category.DISCLOSURE}
 
@@ -62,23 +62,23 @@ def open_case(
     search: Search | None = None,
     expected: int | None = None,
 ) -> Case:
-    """Open a case, and hold what fits what its requester gave.
+    """Open a case, and hold the recordings that fit its search.
 
     Args:
-        repos: Where it is kept.
-        actor: Who opens it, and works on it from now on.
-        kind: What it is about.
-        requester: Who asks.
-        form: How it came: letter, e-mail, by telephone; any form will do.
-        text: What they gave - date, time, operator, number - and why, if they said so.
-        received_on: The day it came; None is today.
-        ground: Of a disclosure.
-        search: What they gave, as a search: whatever fits it is held from now on. None: nothing that can be searched.
-        expected: How many recordings are to be held; needed where the search is wide.
+        repos: Cases, and what they use.
+        actor: Who opens the case and becomes its handler.
+        kind: Kind of case.
+        requester: Person who asks.
+        form: How the request came: letter, e-mail, by telephone; any form counts.
+        text: Details from the requester (date, time, operator, number), and why they ask, if they said so.
+        received_on: The day the request came; None is today.
+        ground: Legal ground of a disclosure.
+        search: The same details as a search, which holds recordings from now on; None if there are none to search by.
+        expected: How many recordings are to be held; needed for a wide search.
 
     Raises:
-        ProblemError: Refused, with a sentence; nothing was kept. 409, how many recordings fit, where that is to be
-            confirmed first.
+        ProblemError: Refused; the message is a sentence. Nothing was stored. 409 says how many recordings fit, if the
+            person must confirm that number first.
     """
     person = repos.hearing.ledger.require(actor, Act.WORK_ON_CASES, "")
     details = {
@@ -109,10 +109,10 @@ def _opened(repos: CaseRepositories, person: Person, entry: CaseEntry) -> Case:
     kind = CaseKind(entry.details["kind"])
     for _ in range(_OPENINGS):
         case_id = repos.cases.next_id(kind, repos.today.year)
-        with suppress(ChangedError):  # somebody has just opened another one under that reference: this is the next
+        with suppress(ChangedError):  # somebody else has just taken that reference: try the next
             keep_entry(repos, person, case_id, 0, entry)
             return opened(case_id, entry)
-    raise ProblemError(409, "Others are opening cases in this moment, one after another: try again.")
+    raise ProblemError(409, "Others are opening cases at the same time. Try again.")
 
 
 def take_step(
@@ -125,19 +125,19 @@ def take_step(
     on: date | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> Case:
-    """Write down that something happened in a case, with what follows from it.
+    """Write an event into a case, with its consequences: access after a decision, hold reviews after closing.
 
     Args:
-        repos: Where it is kept.
-        actor: Who writes it down.
-        case_id: Which case.
-        step: What happened; searches and matches have functions of their own.
-        text: In words.
+        repos: Cases, and what they use.
+        actor: Who writes it.
+        case_id: The case.
+        step: The event; searches and matches have functions of their own.
+        text: Free text.
         on: The day it happened; None is today.
-        details: What belongs to the step.
+        details: Details of the event.
 
     Raises:
-        ProblemError: Refused, with a sentence; nothing was kept.
+        ProblemError: Refused; the message is a sentence. Nothing was stored.
     """
     person, case = at_work(repos, actor, case_id)
     details = {**(details or {}), **_closing(repos, case, step)}
@@ -150,7 +150,7 @@ def take_step(
     if step is CaseEvent.EXTENDED:
         last = extend_by(case.course, repos.today, is_working_day)
         if last is not None and entry.on > last:
-            raise ProblemError(409, f"The extension had to be told by {last:%d/%m/%Y}.")
+            raise ProblemError(409, f"The requester had to be told of the extension by {last:%d/%m/%Y}.")
     write_entry(repos, person, case.id, len(case.entries), entry)
     case = after(case, entry)
     if step is CaseEvent.DECIDED and case.decision is not Decision.REFUSE:
@@ -161,12 +161,12 @@ def take_step(
 
 
 def search_for(repos: CaseRepositories, actor: Actor, case_id: str, search: Search) -> Sequence[RecordingRow]:
-    """Search for a case: what was looked for and how much was found goes into its log, and what was found is held.
+    """Search for a case: record the search and its number of results, and hold the results.
 
-    It is held until somebody matches or dismisses it. Calls that go on now are held too.
+    Results are held until somebody matches or dismisses them. Calls in progress that fit are held too.
 
     Raises:
-        ProblemError: Refused, with a sentence.
+        ProblemError: Refused; the message is a sentence.
     """
     if is_empty(search):
         raise ProblemError(422, "Say what to look for: a date, an operator, an extension or a number.")
@@ -185,12 +185,12 @@ def search_for(repos: CaseRepositories, actor: Actor, case_id: str, search: Sear
 
 
 def match(repos: CaseRepositories, actor: Actor, case_id: str, recordings: Sequence[str]) -> Case:
-    """Take recordings into a case: each is held at once, and by that kept until the case is over.
+    """Match recordings to a case: each is held until the case is over.
 
-    Those that were deleted already are noted in the case, and the rest is taken.
+    Recordings that are already deleted are noted in the case.
 
     Raises:
-        ProblemError: Refused, with a sentence; those before the one that it names are in.
+        ProblemError: Refused; the message names the recording. Those before it are matched.
     """
     person, case = at_work(repos, actor, case_id)
     wish = HoldWish(kind=HOLD_KIND[case.kind], reason=f"case {case.id}", case_reference=case.id, owner=case.handler)
@@ -208,7 +208,7 @@ def match(repos: CaseRepositories, actor: Actor, case_id: str, recordings: Seque
         try:
             hold = place_hold(repos.holds, person, recording, wish)
         except ProblemError as error:
-            if error.status != 409:  # it is not there any more; all else is refused
+            if error.status != 409:  # 409 means that the recording is gone
                 raise
             gone[recording] = error
             continue
@@ -224,16 +224,16 @@ def match(repos: CaseRepositories, actor: Actor, case_id: str, recordings: Seque
 
 
 def read_case(repos: CaseRepositories, actor: Actor, case_id: str) -> Case:
-    """Return a case, for whoever works on cases.
+    """Return a case.
 
     Raises:
-        ProblemError: Not allowed, or there is none.
+        ProblemError: Not allowed, or no such case.
     """
     return at_work(repos, actor, case_id)[1]
 
 
 def list_cases(repos: CaseRepositories, actor: Actor) -> list[Case]:
-    """Return every case, those first that are due first; closed ones last, the newest first.
+    """Return all cases: open ones by due day, then closed ones, newest first.
 
     Raises:
         ProblemError: Not allowed.
@@ -243,12 +243,12 @@ def list_cases(repos: CaseRepositories, actor: Actor) -> list[Case]:
 
 
 def claim_books(repos: CaseRepositories) -> ClaimRepositories:
-    """Return what claims of data subjects are written down and decided with."""
+    """Return what rights requests read and write."""
     return ClaimRepositories(holds=repos.holds, approvers=repos.hearing.approvers, today=repos.today)
 
 
 def case_to_json(repos: CaseRepositories, case: Case) -> dict[str, Any]:
-    """Return a case as commands and HTTP give it."""
+    """Return a case as JSON-able values for the command line and HTTP."""
     day = due(repos, case)
     return {
         "id": case.id,
@@ -277,7 +277,7 @@ def case_to_json(repos: CaseRepositories, case: Case) -> dict[str, Any]:
 
 
 def _give_leave(repos: CaseRepositories, person: Person, case: Case) -> None:
-    """Give whoever works on a decided case leave to listen to what is in it, and to copy."""
+    """Grant the handler of a decided case access to listen to its recordings and to export them."""
     if not case.recordings:
         return
     requests = repos.hearing.requests
@@ -294,7 +294,7 @@ def _give_leave(repos: CaseRepositories, person: Person, case: Case) -> None:
 
 
 def _keep_on(repos: CaseRepositories, person: Person, case: Case) -> None:
-    """Have the holds of a closed case looked at when the time to complain is over, and no earlier."""
+    """Set the holds of a closed case to be reviewed when the time to complain is over."""
     held = {entry.details["hold"] for entry in case.entries if entry.step is CaseEvent.MATCHED}
     for hold_id in held:
         if repos.holds.holds.get(hold_id).released_at is None:
@@ -306,7 +306,7 @@ def _keep_on(repos: CaseRepositories, person: Person, case: Case) -> None:
 
 
 def _closing(repos: CaseRepositories, case: Case, step: CaseEvent) -> dict[str, Any]:
-    """Return of which recordings a case that is to be closed has given nobody a copy."""
+    """Return the recordings of a case to be closed of which no copy was made since the decision."""
     if step is not CaseEvent.CLOSED or case.decision in (None, Decision.REFUSE):
         return {}
     copies, since = CopyList(repos.hearing.index.database), case.decided_at

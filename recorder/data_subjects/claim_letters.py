@@ -1,4 +1,4 @@
-"""What is written to whoever asks for restriction, objects, or asks for erasure: plain text for the council's paper."""
+"""Letters about restriction, objection and erasure: plain text for the council's paper."""
 
 import enum
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from storage.retention_types import Claim, ClaimState, Right
 
 
 class ClaimLetter(enum.StrEnum):
-    """Which letter."""
+    """Kinds of letter."""
 
     ACKNOWLEDGEMENT = "acknowledgement"
     DECISION = "decision"
@@ -34,8 +34,8 @@ _NOW: Mapping[Right, str] = MappingProxyType(
 )
 _UPHELD: Mapping[Right, str] = MappingProxyType(
     {
-        Right.RESTRICTION: "We restrict the use of the recording: we keep it, and do not use it. We will tell you "
-        "before that ends.",
+        Right.RESTRICTION: "We restrict the use of the recording: we keep it and do not use it. We will tell you "
+        "before the restriction ends.",
         Right.OBJECTION: "We no longer use the recording, and erase it as soon as nothing requires us to keep it.",
         Right.ERASURE: "We erase the recording as soon as nothing requires us to keep it.",
     }
@@ -46,14 +46,14 @@ def claim_letter(which: ClaimLetter, claim: Claim, *, site: str, today: date, du
     """Return the text of a letter.
 
     Args:
-        which: Which one.
-        claim: About which claim.
+        which: Kind of letter.
+        claim: The rights request.
         site: Name of the council.
-        today: The council's day.
-        due: The day by which it is answered.
+        today: Today in the council's time zone.
+        due: The day by which the request is answered.
 
     Raises:
-        NotYetError: The claim is not where this letter belongs.
+        NotYetError: The request is not in the state for this letter.
     """
     body = _BODIES[which](claim, due)
     head = f"{site}\n{in_words(today)}\nOur reference: {claim.case_reference or claim.id}"
@@ -62,7 +62,7 @@ def claim_letter(which: ClaimLetter, claim: Claim, *, site: str, today: date, du
 
 def _acknowledged(claim: Claim, due: date | None) -> str:
     asked = f"On {in_words(claim.received_on)} you asked us {_WHAT[claim.right]}."
-    answer = f"We answer by {in_words(due)}." if due else ""
+    answer = f"We will answer by {in_words(due)}." if due else ""
     return " ".join(filter(None, [asked, _NOW[claim.right], answer]))
 
 
@@ -72,17 +72,17 @@ def _decided(claim: Claim, _due: date | None) -> str:
     if claim.state is ClaimState.DONE:
         return f"We have erased the recording. {claim.words}\n\n{ROUTES}"
     if claim.state is not ClaimState.DECLINED:
-        raise NotYetError(f"Claim {claim.id} is {claim.state}: there is no decision to tell.")
+        raise NotYetError(f"Request {claim.id} is {claim.state}: there is no decision yet.")
     ground = REFUSALS[claim.right][claim.decision_ground]
     return (
-        f"You asked us {_WHAT[claim.right]}. We do not do that. The ground: {ground}. The reasons: {claim.words}\n\n"
-        f"{ROUTES}"
+        f"You asked us {_WHAT[claim.right]}. We have decided not to. The ground: {ground}. "
+        f"The reasons: {claim.words}\n\n{ROUTES}"
     )
 
 
 def _lifted(claim: Claim, _due: date | None) -> str:
     if claim.right is not Right.RESTRICTION or claim.state not in (ClaimState.UPHELD, ClaimState.LIFTED):
-        raise NotYetError(f"Claim {claim.id} is no restriction that ends.")
+        raise NotYetError(f"Request {claim.id} is not a restriction that ends.")
     reasons = f" The reasons: {claim.words}" if claim.state is ClaimState.LIFTED else ""
     return f"The restriction on the use of the recording of your call ends.{reasons}\n\n{ROUTES}"
 

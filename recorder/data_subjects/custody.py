@@ -1,4 +1,4 @@
-"""The chain of custody of a case with the proof of it: the audit log is unbroken, and the files are those of then."""
+"""The chain of custody of a case, with proof: the audit log is complete, and the files are unchanged."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -28,13 +28,13 @@ class Custody:
     """A chain of custody.
 
     Attributes:
-        case: Whose.
-        hands: Its lines, oldest first.
-        entries: How many entries the whole audit log has.
-        head: Hash of its last one, hex.
-        log_problems: Why the log is not what was written; empty: every entry follows from the one before.
-        recordings: Each recording's SHA-256, or why its file is not what was recorded.
-        copies: The same of files that were given: the id of the copy that each is, or that it is none.
+        case: The case.
+        hands: Lines of the chain, oldest first.
+        entries: Number of entries in the whole audit log.
+        head: Hash of the log's last entry, hex.
+        log_problems: Faults of the log's hash chain; empty if there are none.
+        recordings: Result of the check of each recording.
+        copies: Result of the check of each copy that was given: which copy it is, or that it is none.
     """
 
     case: Case
@@ -47,13 +47,13 @@ class Custody:
 
     @property
     def is_proven(self) -> bool:
-        """Tell whether the log is unbroken and every file that is there is what it was."""
+        """Tell whether the log has no fault and no file was changed."""
         return not self.log_problems and all(one.is_good for one in (*self.recordings.values(), *self.copies.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What became of looking at one file: its SHA-256 in hex, and in words what that shows."""
+    """Result of the check of one file: its SHA-256, hex, and what it shows, as text."""
 
     is_good: bool
     words: str
@@ -61,16 +61,16 @@ class Proof:
 
 
 def custody_of(repos: CaseRepositories, actor: Actor, case_id: str, files: Sequence[Path] = ()) -> Custody:
-    """Return the chain of custody of a case; that it was read is written down. Reads log and recordings through.
+    """Return the chain of custody of a case, and record that it was read. Reads the whole log and all recordings.
 
     Args:
-        repos: What cases are worked on with.
+        repos: Cases, and what they use.
         actor: Who asks.
-        case_id: Of which case.
-        files: Copies to be told again, as they were handed over.
+        case_id: The case.
+        files: Copies to identify, as they were handed over.
 
     Raises:
-        ProblemError: 403, 404; 503: the audit log cannot be read or written.
+        ProblemError: 403, 404; 503, the audit log cannot be read or written.
         OSError: A file cannot be read.
     """
     person, case = at_work(repos, actor, case_id)
@@ -93,7 +93,7 @@ def custody_of(repos: CaseRepositories, actor: Actor, case_id: str, files: Seque
 
 
 def custody_to_json(custody: Custody) -> dict[str, Any]:
-    """Return it as JSON-able values."""
+    """Return JSON-able values."""
     return {
         "case": custody.case.id,
         "requester": custody.case.requester,
@@ -113,7 +113,7 @@ def _hands(repos: CaseRepositories, log: AuditLog, person: Person, case: Case) -
         try:
             since = min(since, repos.holds.index.get(recording).started_at)
         except NotFoundError:
-            continue  # it is gone; what was done since the case began stays
+            continue  # deleted: only entries since the case began are listed
     sees_all = not isinstance(may(person, Act.VIEW_AUDIT), Refusal)
 
     def text(entry: AuditEntry) -> str | None:

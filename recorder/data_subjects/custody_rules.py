@@ -1,4 +1,4 @@
-"""The chain of custody of a case: who had what of its recordings when, out of the audit log. Pure."""
+"""The chain of custody of a case, from the audit log: who had which recording, and when. Pure."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -8,25 +8,25 @@ from recorder.permissions import Act
 from storage.audit_entry import AuditEntry
 
 READ = "case.custody_read"
-"""As the audit log has it that somebody read a chain of custody."""
+"""Act of the audit log: somebody read a chain of custody."""
 _CUSTODY = ("case.", "request.", "recording.", "hold.", "erasure.")
-"""What it is made of. Claims of others on a recording are not the business of who works on a case."""
+"""Acts that belong to the chain. Rights requests by other people are not shown to the people who work on a case."""
 _GIVES_NOTHING = frozenset({READ, f"{Act.VIEW}", f"{Act.PLAY}.opened"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hand:
-    """One line: somebody had something, gave it, or decided on it.
+    """One line of the chain: somebody had a file, handed it over, or decided on it.
 
     Attributes:
-        number: The entry's number in the audit log.
-        hash: The entry's own hash, hex: whoever has this line can find it again in the log.
-        at: When, as the log has it.
-        who: The account or part of the recorder that did it.
-        about: The case, recording or request that it was done to.
-        what: In words.
-        text: What was said freely; empty where nothing was, or it expired.
-        sha256: Of the file that was made, hex; empty where none was.
+        number: Number of the entry in the audit log.
+        hash: Hash of the entry, hex, by which it can be found in the log.
+        at: Time of the entry, as the log has it.
+        who: The account or component that did it.
+        about: The case, recording or request concerned.
+        what: What was done, in words.
+        text: Free text; empty if there was none or it expired.
+        sha256: SHA-256 of the file that was made, hex; empty if none was.
     """
 
     number: int
@@ -43,7 +43,7 @@ def chain_of(entries: Iterable[AuditEntry], text: Callable[[AuditEntry], str | N
     """Return the lines of a chain of custody, oldest first.
 
     Args:
-        entries: On the case, on its recordings and on requests to hear them, in any order.
+        entries: Audit entries about the case, its recordings and the access requests for them, in any order.
         text: Returns the free text of an entry, or None.
     """
     return [
@@ -73,7 +73,7 @@ def _what(entry: AuditEntry) -> str:
         ]
         return ", ".join([words_of(entry), *filter(None, facts)])
     if entry.act == f"{Act.EXPORT}.done":
-        return f"Copy {details.get('copy')} was whole, {details.get('bytes')} bytes"
+        return f"Copy {details.get('copy')} was complete, {details.get('bytes')} bytes"
     if entry.act == "case.matched":
         return f"{words_of(entry)}: {details.get('recording')}"
     if entry.act == "case.decided":

@@ -1,4 +1,4 @@
-"""What requesters are told in writing: plain text, to be put on the council's paper."""
+"""Letters to requesters of cases: plain text for the council's paper."""
 
 import enum
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ telephone 0303 123 1113, ico.org.uk. You can also go to court."""
 
 
 class Letter(enum.StrEnum):
-    """Which letter."""
+    """Kinds of letter."""
 
     ACKNOWLEDGEMENT = "acknowledgement"
     EXTENSION = "extension"
@@ -22,21 +22,21 @@ class Letter(enum.StrEnum):
 
 
 class NotYetError(Exception):
-    """The case is not where this letter belongs; a sentence."""
+    """The case is not in the state for this letter; the message is a sentence."""
 
 
 def letter(which: Letter, case: Case, *, site: str, today: date, due: date | None) -> str:
     """Return the text of a letter.
 
     Args:
-        which: Which one.
-        case: About which case.
+        which: Kind of letter.
+        case: The case.
         site: Name of the council.
-        today: The council's day.
-        due: The day the case is due, None while it does not run.
+        today: Today in the council's time zone.
+        due: The day the case is due; None before its time has begun.
 
     Raises:
-        NotYetError: The case is not where this letter belongs.
+        NotYetError: The case is not in the state for this letter.
     """
     body = _BODIES[which](case, due)
     return f"{site}\n{in_words(today)}\nOur reference: {case.id}\n\nDear {case.requester},\n\n{body}\n"
@@ -49,7 +49,9 @@ def _acknowledged(case: Case, due: date | None) -> str:
     awaited = [wait for wait in case.course.clarifications if wait.came_on is None]
     if awaited:
         return f"{received} We need to know more before we can go on: {_words(case, CaseEvent.CLARIFICATION_ASKED)}"
-    return f"{received} We answer by {in_words(due)}. What you asked for is kept until then and for three months after."
+    return (
+        f"{received} We will answer by {in_words(due)}. We keep the recordings until then and for three months after."
+    )
 
 
 def _asked(case: Case) -> str:
@@ -64,7 +66,7 @@ def _asked(case: Case) -> str:
 def _extended(case: Case, due: date | None) -> str:
     if not case.course.is_extended or due is None:
         raise NotYetError(f"{case.id} was not extended.")
-    told = f"We need more time for your request, and answer by {in_words(due)}."
+    told = f"We need more time for your request. We will answer by {in_words(due)}."
     return f"{told} The reasons: {_words(case, CaseEvent.EXTENDED)}\n\n{ROUTES}"
 
 
@@ -72,12 +74,12 @@ def _refused(case: Case, _due: date | None) -> str:
     if case.decision is not Decision.REFUSE:
         raise NotYetError(f"{case.id} was not refused.")
     reasons = _words(case, CaseEvent.DECIDED)
-    return f"We do not give you the recordings that you asked for. The reasons: {reasons}\n\n{ROUTES}"
+    return f"We have decided not to give you the recordings that you asked for. The reasons: {reasons}\n\n{ROUTES}"
 
 
 def _disclosed(case: Case, _due: date | None) -> str:
     if case.decision in (None, Decision.REFUSE):
-        raise NotYetError(f"{case.id} was not decided so.")
+        raise NotYetError(f"{case.id} was not decided in the requester's favour.")
     count = len(case.recordings)
     what = "We found no recording of your calls."
     if count:

@@ -1,4 +1,4 @@
-"""What becomes of what a case holds by search: narrowed or confirmed, and what fits is dismissed by a person (P20)."""
+"""Scope of a case's hold: confirmed or narrowed by the data protection officer; dismissals of recordings (P20)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,38 +18,38 @@ from storage.types import RecordingId, Search
 
 
 def confirm_scope(repos: CaseRepositories, actor: Actor, case_id: str, reason: str) -> Case:
-    """Have what a case holds held until the case is over, however much it is; the data protection officer alone may.
+    """Confirm a case's wide hold, so that it lasts until the case is over. Data protection officer only.
 
     Raises:
-        ProblemError: Refused, with a sentence; nothing was changed.
+        ProblemError: Refused; the message is a sentence. Nothing was changed.
     """
     person, case = at_work(repos, actor, case_id)
     _check_scoping(repos, person, case)
     with steady_holds(repos.holds):
         waiting = [query for query in case_holds.standing(repos.holds, case.id) if query.ends_at is not None]
         if not waiting:
-            raise ProblemError(409, "Nothing that this case holds waits to be confirmed.")
+            raise ProblemError(409, "This case has no hold that must be confirmed.")
         case = write_step(repos, person, case, CaseEvent.SCOPE_CONFIRMED, {"holds": len(waiting)}, text=reason)
         case_holds.end(repos.holds, person, waiting, None)
     return case
 
 
 def narrow_scope(repos: CaseRepositories, actor: Actor, case_id: str, search: Search, reason: str) -> Case:
-    """Have a case hold what fits a search, and no longer what it was opened with.
+    """Replace a case's wide hold by one with a narrower search. Data protection officer only.
 
-    The data protection officer alone may. What it held before stays for 14 days yet, so that a mistake can be mended.
+    The wide hold lasts for 14 more days, so that a mistake can be corrected.
 
     Raises:
-        ProblemError: Refused, with a sentence; nothing was changed.
+        ProblemError: Refused; the message is a sentence. Nothing was changed.
     """
     person, case = at_work(repos, actor, case_id)
     _check_scoping(repos, person, case)
     if is_empty(search):
-        raise ProblemError(422, "Say to what it is narrowed: a date, an operator, an extension or a number.")
+        raise ProblemError(422, "Give the narrower search: a date, an operator, an extension or a number.")
     with steady_holds(repos.holds):
         before = [query for query in case_holds.standing(repos.holds, case.id) if query.ends_at is not None]
         if not before:
-            raise ProblemError(409, "Nothing that this case holds waits to be narrowed.")
+            raise ProblemError(409, "This case has no hold that can be narrowed.")
         details = {**wanted(search), "found": case_holds.fitting(repos.holds, search)}
         text = "; ".join(filter(None, (reason.strip(), in_words(search))))
         case = write_step(repos, person, case, CaseEvent.NARROWED, details, text=text if reason.strip() else "")
@@ -67,18 +67,18 @@ def dismiss(
     *,
     is_rest: bool = False,
 ) -> Case:
-    """Write down that recordings which fit are not what the case asks for: they are kept for 14 days yet, for it.
+    """Dismiss recordings that the case does not ask for; they are held for 14 more days.
 
     Args:
-        repos: Where cases are kept.
-        actor: Who says so.
-        case_id: Of which case.
-        recordings: Which; none of them may be matched.
+        repos: Cases, and what they use.
+        actor: Who dismisses them.
+        case_id: The case.
+        recordings: Recordings, none of them matched.
         reason: Why.
-        is_rest: All that fits and is neither matched nor dismissed, besides.
+        is_rest: Whether to dismiss all that fit and are neither matched nor dismissed.
 
     Raises:
-        ProblemError: Refused, with a sentence; nothing was changed.
+        ProblemError: Refused; the message is a sentence. Nothing was changed.
     """
     person, case = at_work(repos, actor, case_id)
     with steady_holds(repos.holds):
@@ -86,10 +86,10 @@ def dismiss(
         wished = [RecordingId(one) for one in dict.fromkeys(recordings)]
         for one in wished:
             if one not in open_ones:
-                raise ProblemError(409, f"{one} is not among what this case found, or it is matched or dismissed.")
+                raise ProblemError(409, f"{one} was not found for this case, or is already matched or dismissed.")
         which = open_ones if is_rest else wished
         if not which:
-            raise ProblemError(422, "Say which recordings are dismissed.")
+            raise ProblemError(422, "Say which recordings to dismiss.")
         details: dict[str, Any] = (
             {"recordings": which} if len(which) == 1 else {"recordings": which, "count": len(which)}
         )
@@ -99,7 +99,7 @@ def dismiss(
 
 
 def scope_to_json(repos: CaseRepositories, case: Case) -> dict[str, Any]:
-    """Return what a case holds by search, and what of it nobody has matched or dismissed yet."""
+    """Return a case's holds by search, and the recordings that nobody has matched or dismissed, as JSON-able values."""
     return {
         "holds": [_query_to_json(query) for query in case_holds.standing(repos.holds, case.id)],
         "undecided": case_holds.undecided(repos.holds, case),

@@ -1,4 +1,4 @@
-"""Tells cases what was done to recordings that they hold, without a person who works on them."""
+"""Notes in cases what the recorder itself did to recordings that they hold."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,17 +16,17 @@ _TRIES = 20
 def tell_of_erasure(
     cases: CaseRepository, audit: AuditLog, timezone: str, order: ErasureOrder, holds: Iterable[Hold]
 ) -> None:
-    """Write into each case that holds a recording that card data was erased from it.
+    """Note an erasure of card data in each case that holds the recording.
 
     Args:
         cases: Cases.
         audit: The audit log.
-        timezone: IANA name of the council's zone.
-        order: What was carried out.
-        holds: Those that stood. A complaint's reference is of another system, and is passed over.
+        timezone: IANA name of the council's time zone.
+        order: The order that was carried out.
+        holds: Legal holds on the recording. Those of complaints have references of another system and are skipped.
 
     Raises:
-        AuditUnavailableError: The audit log cannot be written; no case was told.
+        AuditUnavailableError: The audit log cannot be written; the remaining cases have no note.
     """
     to = "the end" if order.end_s is None else f"{order.end_s:.1f} s"
     text = f"Card data was erased from {order.recording}, from {order.start_s:.1f} s to {to} (order {order.id})."
@@ -51,7 +51,7 @@ def tell_of_erasure(
 def _append(cases: CaseRepository, reference: str, entry: CaseEntry) -> None:
     for _ in range(_TRIES):
         case = cases.get(reference)
-        assert case is not None, "no case is ever taken away"
-        with suppress(ChangedError):  # somebody wrote into it in this moment
+        assert case is not None, "cases are never deleted"
+        with suppress(ChangedError):  # somebody wrote into the case meanwhile
             cases.append(reference, len(case.entries), entry)
             return

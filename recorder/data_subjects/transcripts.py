@@ -1,7 +1,7 @@
-"""Transcripts of recordings in a case: sealed with the recording's own key, so that they go when it goes.
+"""Transcripts of recordings in a case, sealed with the recording's own key, so that they are destroyed with it.
 
-Whoever types or uploads one needs leave to hear the recording; so does whoever reads it. Each version is kept until the
-texts of its case are over; the newest one goes with a copy.
+Writing or reading a transcript needs an access grant for the recording. Every version is kept until the texts of its
+case expire; the newest goes with copies.
 """
 
 from collections.abc import Callable
@@ -37,18 +37,18 @@ from storage.reader import RecordingReader
 from storage.types import RecordingId, RecordingRow
 
 READ = "case.transcript_read"
-"""As the audit log has it that somebody read one."""
+"""Act of the audit log: somebody read a transcript."""
 Open = Callable[[RecordingRow], RecordingReader]
 
 
 @dataclass(frozen=True, slots=True)
 class Transcripts:
-    """The transcripts of one file of people; ``engine`` is from ``open_people`` and stays the caller's."""
+    """The transcripts in one accounts database; the caller keeps ``engine`` (from ``open_people``) open."""
 
     engine: Engine
 
     def keep(self, case_id: str, recording: RecordingId, form: TranscriptForm, sealed: bytes) -> None:
-        """Keep one more version."""
+        """Store a new version."""
         with self.engine.begin() as connection:
             is_of = (_table.c.case == case_id) & (_table.c.recording == recording)
             number = connection.execute(select(func.count()).where(is_of)).scalar_one()
@@ -56,7 +56,7 @@ class Transcripts:
             connection.execute(insert(_table).values(**row))
 
     def newest(self, case_id: str) -> dict[RecordingId, tuple[TranscriptForm, bytes]]:
-        """Return the newest version of each recording of a case, sealed."""
+        """Return the newest version for each recording of a case, sealed."""
         query = select(_table).where(_table.c.case == case_id).order_by(_table.c.number)
         with self.engine.begin() as connection:
             rows = connection.execute(query).all()
@@ -65,12 +65,12 @@ class Transcripts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptRepositories:
-    """What transcripts are written with.
+    """What transcripts read and write.
 
     Attributes:
-        cases: Cases, and through them leave and the audit log.
+        cases: Cases, access grants and the audit log.
         kept: Transcripts.
-        open: Opens a container with the private key; StorageError if it cannot.
+        open: Opens a container with the private key; raises StorageError.
     """
 
     cases: CaseRepositories
@@ -81,10 +81,10 @@ class TranscriptRepositories:
 def transcribe(
     repos: TranscriptRepositories, actor: Actor, case_id: str, recording: str, *, content: bytes, form: TranscriptForm
 ) -> Case:
-    """Take a transcript of a recording into a case.
+    """Store a transcript of a recording of a case.
 
     Raises:
-        ProblemError: Refused, with a sentence; nothing was kept.
+        ProblemError: Refused; the message is a sentence. Nothing was stored.
     """
     person, case, row = _heard(repos.cases, actor, case_id, recording)
     try:
@@ -99,10 +99,10 @@ def transcribe(
 
 
 def read_of(repos: TranscriptRepositories, actor: Actor, case_id: str, recording: str) -> Transcript:
-    """Return the newest transcript of a recording, for whoever may hear the recording; that is written down.
+    """Return the newest transcript of a recording, and record that it was read.
 
     Raises:
-        ProblemError: Not allowed, or there is none.
+        ProblemError: Not allowed, or no transcript.
     """
     person, case, row = _heard(repos.cases, actor, case_id, recording)
     found = repos.kept.newest(case.id).get(row.id)
@@ -114,7 +114,7 @@ def read_of(repos: TranscriptRepositories, actor: Actor, case_id: str, recording
 
 
 def _audible(repos: TranscriptRepositories, person: Person, row: RecordingRow, transcript: Transcript) -> Transcript:
-    """Return a transcript without what whoever reads it may not hear of the call."""
+    """Return the transcript without the parts of the call that the person may not hear."""
     leave = repos.cases.hearing.requests.leave(person.name, row.id, AccessKind.LISTEN)
     silent = withheld_of(row, () if leave is None else leave.heard(row.id))
     if not silent:
@@ -128,31 +128,31 @@ def _audible(repos: TranscriptRepositories, person: Person, row: RecordingRow, t
 def opened_transcript(
     reader: RecordingReader, case_id: str, row: RecordingRow, form: TranscriptForm, sealed: bytes
 ) -> Transcript:
-    """Return a transcript that was sealed with its recording.
+    """Decrypt a transcript that was sealed with its recording.
 
     Raises:
-        ProblemError: 409: part of the recording was erased since, so that it has another key.
+        ProblemError: 409, part of the recording was erased since, which changed its key.
     """
     try:
         content = reader.open_beside(sealed, _bound(case_id, form))
     except DamagedError as error:
         raise ProblemError(
-            409, f"The transcript of {row.id} was made before the recording was changed: make it again."
+            409, f"The recording {row.id} was changed after its transcript was made. Make the transcript again."
         ) from error
     return read_transcript(content, form, duration_s=row.duration_s)
 
 
 def case_file(cases: CaseRepository, kept: Transcripts, case_id: str) -> CaseFile:
-    """Return what of a case goes with copies.
+    """Return the details of a case that go with copies.
 
     Raises:
-        ProblemError: There is no such case, or it was not decided that anything is disclosed.
+        ProblemError: No such case, or it was not decided to disclose.
     """
     case = cases.get(case_id)
     if case is None:
         raise ProblemError(404, f"There is no case {case_id!r}: see `recorder sar list`.")
     if case.decision in (None, Decision.REFUSE):
-        raise ProblemError(409, f"{case.id} is not decided so that anything is handed over.")
+        raise ProblemError(409, f"{case.id} has no decision to hand anything over.")
     checked = next((entry for entry in reversed(case.entries) if entry.step is CaseEvent.IDENTITY_CHECKED), None)
     identity = f"Checked on {in_words(checked.on)}" if checked else ""
     if not identity and case.is_in_doubt:
@@ -168,13 +168,13 @@ def _opened_of(
 
 
 def _heard(repos: CaseRepositories, actor: Actor, case_id: str, recording: str) -> tuple[Person, Case, RecordingRow]:
-    """Return who works on a case with a recording of it that they may hear."""
+    """Return the person, the case and the recording, if they may work on the case and hear the recording."""
     person, case = at_work(repos, actor, case_id)
     if recording not in case.recordings:
         raise ProblemError(404, f"There is no recording {recording!r} in {case.id}.")
     found = RecordingId(recording)
     if repos.hearing.requests.leave(person.name, found, AccessKind.LISTEN) is None:
-        sentence = f"To work on a transcript takes leave to hear {recording}: `recorder requests ask`."
+        sentence = f"You need permission to hear {recording} first. Ask for it with `recorder requests ask`."
         raise repos.hearing.ledger.refusal(person.actor, Act.PLAY, recording, sentence)
     refuse_locked(Erasures(repos.holds.index.database), found)
     refuse_restricted(Claims(repos.holds.index.database), found, repos.cases.now())

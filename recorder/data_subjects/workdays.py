@@ -1,4 +1,4 @@
-"""The days on which a council in England or Wales works: worked out, no network."""
+"""Working days in England and Wales, computed without the network."""
 
 import functools
 from datetime import date
@@ -9,7 +9,7 @@ _SATURDAY = 5
 
 
 def is_working_day(day: date) -> bool:
-    """Tell whether a day is neither of a weekend nor a bank holiday."""
+    """Tell whether a day is neither at a weekend nor a bank holiday."""
     return day.weekday() < _SATURDAY and day not in _bank_holidays(day.year)
 
 

@@ -1,1 +1,1 @@
-"""Copies of recordings: ordered, made, silenced in part, explained."""
+"""Exports: orders for copies of recordings, redaction, cover sheets and packages."""

@@ -1,6 +1,6 @@
-"""Orders for copies of recordings: what is asked for, and whether it may be and can be done.
+"""Orders for copies of recordings: whether a copy is permitted and possible.
 
-Used by the command and the console alike; `exporting` then makes the copies. Nothing is changed here but that
+The command line and the console both use this. `exporting` then makes the copies. Nothing is changed here, except that
 refusals are written to the audit log.
 """
 
@@ -44,18 +44,18 @@ _LONGEST_TEXT = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyOrder:
-    """What somebody asks for.
+    """An order for copies.
 
     Attributes:
         form: Format of the copies.
-        reason: Why; goes into the audit log and onto the cover sheet.
-        span_s: From and to, seconds; an end of None is the end of the recording. None is all of it.
-        redactions: What is silent in the copy.
-        requester: Who asked for it, in words; may be empty.
-        ground: On what ground; None is not stated.
-        passphrase: Seals the package.
-        destination: Where it goes, for the audit log.
-        case: The case whose transcripts go with it, and whose identity check the cover sheet tells; empty is none.
+        reason: Reason for the audit log and the cover sheet.
+        span_s: From and to, seconds; an end of None is the end of the recording. None is the whole recording.
+        redactions: Spans to silence in the copies.
+        requester: Person who asked for the copies, as free text; may be empty.
+        ground: Ground of the order, or None if not stated.
+        passphrase: Passphrase that encrypts the package.
+        destination: Where the copies go, for the audit log.
+        case: Case whose transcripts and identity check go with the copies; may be empty.
     """
 
     form: CopyFormat
@@ -71,13 +71,13 @@ class CopyOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFile:
-    """What of a case goes with copies.
+    """Details of a case that go with copies.
 
     Attributes:
-        id: Its reference.
-        recordings: What is in it.
-        identity: How the requester's identity was checked, in words; empty where it was not.
-        transcripts: What opens the transcript of a recording, with the recording's reader and row.
+        id: Reference of the case.
+        recordings: Recordings in the case.
+        identity: How the requester's identity was checked, as text; empty if it was not.
+        transcripts: Functions that open the transcript of a recording, given the recording's reader and row.
     """
 
     id: str
@@ -92,19 +92,19 @@ def _no_cases(case_id: str) -> CaseFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyRepositories:
-    """What copies are made from and written down in.
+    """What making copies reads and writes.
 
     Attributes:
-        index: Recordings.
-        vault: Their containers.
-        open: Opens a container with the private key; StorageError if it cannot.
+        index: Index of recordings.
+        vault: Containers.
+        open: Opens a container with the private key; raises StorageError.
         audit: The audit log.
-        ledger: The audit log as acts of people write it.
+        ledger: Writer of acts to the audit log.
         site: Name of the council.
-        timezone: IANA name of its zone.
-        now: The clock, UTC.
-        requests: Access grants.
-        case_file: Returns what of a case goes with copies, or raises ProblemError.
+        timezone: IANA name of its time zone.
+        now: Returns the current time, UTC.
+        requests: Access requests and grants.
+        case_file: Returns the details of a case that go with copies; raises ProblemError.
     """
 
     index: Index
@@ -126,16 +126,16 @@ class CopyRepositories:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ordered:
-    """A copy that may be and can be made.
+    """A copy that is permitted and possible.
 
     Attributes:
         row: The recording.
         copy: The copy.
-        is_whole: Whether it is of all of the call.
-        request: The request by which it was granted.
-        heard: What of the recording may be heard by that request; the rest is silent. None is all of it.
-        transcript: What goes with it, what is left out taken away; None where there is none.
-        case: The case that it is for, or None.
+        is_whole: Whether the copy has the whole call.
+        request: Id of the access request that permits it.
+        heard: Spans that the grant covers; the rest is silent. None is the whole recording.
+        transcript: Transcript that goes with the copy, redacted, or None.
+        case: The case that the copy is for, or None.
     """
 
     row: RecordingRow
@@ -148,22 +148,22 @@ class Ordered:
 
 
 def check_order(repos: CopyRepositories, actor: Actor, recording: str, order: CopyOrder) -> Ordered:
-    """Return the copy that an order asks for; the container is verified and looked through once.
+    """Check an order and return its copy; verifies the container and reads it through once.
 
     Args:
-        repos: From what.
-        actor: Who asks.
-        recording: A whole id.
-        order: What for.
+        repos: What copies are made from.
+        actor: Who orders the copy.
+        recording: Full id of the recording.
+        order: The order.
 
     Raises:
-        ProblemError: Refused, with a sentence.
+        ProblemError: Refused; the message is a sentence for the person.
     """
     _check_words(order)
     person = repos.ledger.require(actor, Act.EXPORT, recording, reason=order.reason, has_grant=True)
     request = repos.requests.leave(person.name, RecordingId(recording), AccessKind.COPY)
     repos.ledger.require(actor, Act.EXPORT, recording, reason=order.reason, has_grant=request is not None)
-    assert request is not None, "nobody copies without leave"
+    assert request is not None, "a copy needs an access grant"
     row = _row_of(repos, recording)
     _refuse_locked(repos, person, row.id)
     heard, span_s = whole_for(row, request.heard(row.id)), _span(order, row)
@@ -186,7 +186,7 @@ def check_order(repos: CopyRepositories, actor: Actor, recording: str, order: Co
 def _transcript(
     repos: CopyRepositories, case: CaseFile, row: RecordingRow, copy: Copy, redactions: Sequence[Redaction]
 ) -> Transcript | None:
-    """Return the transcript that goes with a copy of a recording of a case, or None."""
+    """Return the redacted transcript of a case's recording, or None."""
     if row.id not in case.recordings:
         raise ProblemError(409, f"{row.id} is not in {case.id}.")
     opener = case.transcripts.get(row.id)
@@ -210,23 +210,23 @@ def prepared(
     span_s: tuple[float, float] | None = None,
     redactions: Sequence[Redaction] = (),
 ) -> Copy:
-    """Return a copy of a recording whose container was verified and looked through; see `storage.export.prepare`.
+    """Verify a recording's container and prepare a copy; see `storage.export.prepare`.
 
     Args:
-        repos: From what.
+        repos: What copies are made from.
         row: The recording.
-        form: Its format.
-        heard: What may be heard of it; the rest is silent. None is all of it.
-        span_s: Seconds [from, to) of the recording, or None for all of it.
-        redactions: What is silent beside.
+        form: Format of the copy.
+        heard: Spans that may be heard; the rest is silent. None is the whole recording.
+        span_s: Seconds [from, to) of the recording, or None for the whole recording.
+        redactions: Further spans to silence.
 
     Raises:
-        ProblemError: 409: it is damaged or gone, cannot be opened, or cannot be copied like this.
+        ProblemError: 409, the recording is damaged or gone, cannot be opened, or cannot be copied like this.
     """
     with _saying("The recording cannot be opened"):
         problem = Inspector(vault=repos.vault, index=repos.index).one(row).problem
         if problem is not None:
-            raise ProblemError(409, f"The recording is not what was recorded: {problem}.")
+            raise ProblemError(409, f"The recording is damaged: {problem}.")
         reader = repos.open(row)
     with _saying("The recording cannot be copied like this"):
         silent = [*redactions, *silenced(row, heard)]
@@ -235,7 +235,7 @@ def prepared(
 
 def _check_words(order: CopyOrder) -> None:
     if order.redactions and not all(one.reason.strip() for one in order.redactions):
-        raise ProblemError(422, "Say why something is to be silent in the copy: the cover sheet tells it.")
+        raise ProblemError(422, "Give a reason for each silenced span. The cover sheet states it.")
     if max(len(order.requester), *(len(one.reason) for one in order.redactions), 0) > _LONGEST_TEXT:
         raise ProblemError(422, f"No text may be longer than {_LONGEST_TEXT} characters.")
     if order.passphrase is not None:
@@ -246,7 +246,7 @@ def _check_words(order: CopyOrder) -> None:
 
 
 def _row_of(repos: CopyRepositories, recording: str) -> RecordingRow:
-    """Return the row of a finished recording of which something was kept and is still there."""
+    """Return the row of a finished recording that has a container."""
     if not is_recording_id(recording):
         raise ProblemError(404, "There is no such recording.")
     with _saying("The recording cannot be found"):
@@ -258,10 +258,10 @@ def _row_of(repos: CopyRepositories, recording: str) -> RecordingRow:
         except NotFoundError as error:
             if repos.vault.files_of(RecordingId(recording)):
                 raise ProblemError(
-                    409, f"{recording} goes on or is not filed yet: copy it once it has ended."
+                    409, f"{recording} is still in progress or not filed yet. Copy it when the call has ended."
                 ) from error
             raise ProblemError(404, "There is no such recording.") from error
-    if row.path is None:  # a path is that of a closed file
+    if row.path is None:  # only a closed container has a path
         raise ProblemError(409, f"Nothing was kept of {row.id}: {row.outcome}, {row.reason}.")
     return row
 
@@ -276,7 +276,7 @@ def _refuse_locked(repos: CopyRepositories, person: Person, recording: Recording
 
 
 def _span(order: CopyOrder, row: RecordingRow) -> tuple[float, float] | None:
-    """Return the span of a copy; raises ProblemError where anything lies outside the call."""
+    """Return the span of a copy; raises ProblemError if it or a redaction lies outside the call."""
     for one in order.redactions:
         _check_span(one.start_s, one.end_s, row)
     if order.span_s is None:
@@ -301,7 +301,7 @@ def _check_span(start_s: float, end_s: float, row: RecordingRow) -> None:
 
 @contextmanager
 def _saying(what: str) -> Iterator[None]:
-    """Turn what storage raises into a problem: 409 with its sentence."""
+    """Turn storage errors into a ProblemError with status 409."""
     try:
         yield
     except StorageError as error:

@@ -1,6 +1,6 @@
-"""What a copy leaves out, in words for whoever gets it. Pure.
+"""Spans that a copy leaves out, in words for the recipient. Pure.
 
-No names here: who paused or erased is nobody's business outside.
+The words name nobody: recipients must not learn who paused or erased.
 """
 
 import enum
@@ -15,7 +15,7 @@ from storage.types import Channels, Redaction, Segment, SegmentKind
 
 
 class Ground(enum.StrEnum):
-    """On what ground a copy is asked for."""
+    """Ground of an order for copies; stored."""
 
     SAR = "sar"
     COMPLAINT = "complaint"
@@ -39,7 +39,7 @@ GROUND_WORDS: Mapping[Ground, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A span that cannot be heard, seconds of the call, and why: a sentence."""
+    """A span of the call that cannot be heard, seconds, with the reason as a sentence."""
 
     start_s: float
     end_s: float
@@ -59,7 +59,7 @@ _ERASED: Mapping[ErasureKind, str] = MappingProxyType(
     {
         ErasureKind.CARD_DATA: "Payment card details were erased from the recording.",
         ErasureKind.OPT_OUT: "Erased from the recording because the caller asked not to be recorded.",
-        ErasureKind.OTHER: "Erased from the recording for good, after the call.",
+        ErasureKind.OTHER: "Erased from the recording after the call.",
     }
 )
 _KINDS: Mapping[SegmentKind, str] = MappingProxyType(
@@ -67,11 +67,11 @@ _KINDS: Mapping[SegmentKind, str] = MappingProxyType(
         SegmentKind.HOLD: "The call was on hold.",
         SegmentKind.OPTED_OUT: "The caller had asked not to be recorded.",
         SegmentKind.OUT_OF_SCOPE: "The call was with somebody whose calls are not recorded.",
-        SegmentKind.LOST: "Could not be recorded, for a technical reason.",
+        SegmentKind.LOST: "This part could not be recorded for a technical reason.",
         SegmentKind.FAX: "A fax was sent.",
         SegmentKind.VOICEMAIL: "A voicemail system had answered.",
         SegmentKind.WITHHELD: WITHHELD,
-        SegmentKind.FAX_SUSPECTED: "Tones of a fax were heard and nobody spoke, so recording had stopped by itself.",
+        SegmentKind.FAX_SUSPECTED: "Fax tones were heard and nobody spoke, so recording stopped automatically.",
         SegmentKind.SILENCED: "Silenced, because digits were keyed.",
     }
 )
@@ -83,12 +83,12 @@ _SIDES: Mapping[Channels, str] = MappingProxyType(
 def left_out(
     segments: Iterable[Segment], redactions: Iterable[Redaction], span_s: tuple[float, float]
 ) -> list[LeftOut]:
-    """Return what cannot be heard of a span of a call, in order.
+    """Return the spans of a copy that cannot be heard, in order.
 
     Args:
-        segments: What the recording is made of.
-        redactions: What is silenced in the copy.
-        span_s: What the copy holds, seconds of the call.
+        segments: Segments of the recording.
+        redactions: Spans silenced in the copy.
+        span_s: Span of the call that the copy covers, seconds.
     """
     begin, end = span_s
     found = [
@@ -113,7 +113,7 @@ def _of_redactions(redactions: Iterable[Redaction]) -> Iterator[LeftOut]:
 
 
 def _why(segment: Segment) -> str:
-    """Return the sentence of a segment; reasons that this version does not know are no reason to say nothing."""
+    """Return the sentence for a segment; a reason unknown to this version gives a general sentence."""
     if segment.kind is SegmentKind.PAUSED:
         kinds = {reason.partition(":")[0] for reason in segment.reason.split(",")}
         said = [words for kind, words in _PAUSED.items() if kind.value in kinds]

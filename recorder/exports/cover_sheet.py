@@ -1,4 +1,4 @@
-"""The cover sheet of a copy: HTML for whoever gets it; `recorder.exports.pdf` makes the same page a tagged PDF."""
+"""The cover sheet of a copy as HTML for the recipient; `recorder.exports.pdf` makes a tagged PDF from it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,17 +40,17 @@ _DIRECTIONS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheeted:
-    """One copy as the sheet shows it.
+    """One copy as listed on the cover sheet.
 
     Attributes:
         row: The recording.
-        file: Name of the copy.
-        form: Its format.
-        span_s: What it holds, seconds of the call.
-        is_whole: Whether that is all of the call.
-        left_out: What cannot be heard in it.
-        bytes: Its size.
-        sha256: Of the file, hex.
+        file: File name of the copy.
+        form: Format of the copy.
+        span_s: Span of the call that it covers, seconds.
+        is_whole: Whether that is the whole call.
+        left_out: Spans that cannot be heard.
+        bytes: Size of the file.
+        sha256: SHA-256 of the file, hex.
     """
 
     row: RecordingRow
@@ -65,7 +65,7 @@ class Sheeted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptFile:
-    """A transcript that goes with copies: its name, size and SHA-256."""
+    """A transcript that goes with copies: file name, size and SHA-256."""
 
     file: str
     bytes: int
@@ -74,19 +74,19 @@ class TranscriptFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoverSheet:
-    """What a cover sheet says.
+    """The contents of a cover sheet.
 
     Attributes:
         site: Name of the council.
-        timezone: IANA name of the zone of its times.
-        requester: Who asked; may be empty.
-        ground: On what ground, in words.
-        reason: Why, in their words.
-        made_by: Who made the copies.
-        made_at: When.
-        recordings: The copies; all of one format.
-        transcripts: What was written down of them.
-        case: The reference of the case, or empty.
+        timezone: IANA name of the time zone of its times.
+        requester: Person who asked for the copies; may be empty.
+        ground: Ground of the order, as text.
+        reason: Reason of the order.
+        made_by: Person who made the copies.
+        made_at: When they were made.
+        recordings: The copies, all in one format.
+        transcripts: Transcripts that go with them.
+        case: Reference of the case, or empty.
         identity: How the requester's identity was checked, or empty.
     """
 
@@ -109,11 +109,11 @@ class CoverSheet:
 
     @property
     def how_to_play(self) -> str:
-        """Which programs open the files, a sentence."""
+        """A sentence that says which programs open the files."""
         return _PLAYERS[self.recordings[0].form]
 
     def html(self) -> str:
-        """Return the page: one file that needs no other."""
+        """Return the page as one HTML file without references to others."""
         zone = ZoneInfo(self.timezone)
         environment = Environment(
             loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -131,13 +131,13 @@ class CoverSheet:
 
 
 def moment_words(moment: datetime, zone: ZoneInfo) -> str:
-    """Return a moment as people write it, ``24 November 2026, 09:30:05 GMT``."""
+    """Return a moment in local time, ``24 November 2026, 09:30:05 GMT``."""
     local = moment.astimezone(zone)
     return f"{local.day} {local:%B %Y, %H:%M:%S %Z}"
 
 
 def length_words(seconds: float) -> str:
-    """Return a length in hours, minutes and seconds, in words."""
+    """Return a length in words: hours, minutes and seconds."""
     whole = round(seconds)
     parts = ((whole // 3600, "hour"), (whole // 60 % 60, "minute"), (whole % 60, "second"))
     said = [f"{number} {unit}{'' if number == 1 else 's'}" for number, unit in parts if number]

@@ -1,6 +1,7 @@
-"""Copies that were ordered and checked, made: sound, cover sheet, list of hashes; each in the audit log first.
+"""Makes copies from checked orders: audio, cover sheet, list of hashes.
 
-Everything is a stream that is made while it is taken; whoever takes it decides where it goes.
+The audit log has an entry for each copy before its first byte. All output is streamed; the caller decides where it
+goes.
 """
 
 import contextlib
@@ -23,18 +24,18 @@ from storage.package import Member
 from storage.rows import time_to_json
 
 BEGUN, DONE, BROKEN = str(Act.EXPORT), f"{Act.EXPORT}.done", f"{Act.EXPORT}.broken_off"
-"""Acts of the audit log: before the first byte, after the last one, and when it came to nothing."""
+"""Acts of the audit log: before the first byte, after the last byte, and when a copy was not completed."""
 
 
 class Copying:
-    """The making of what one order asks for.
+    """Makes the copies of one order.
 
     Args:
-        repos: From what.
+        repos: What copies are made from.
         person: Who makes the copies.
-        order: What for.
-        ordered: What `recorder.exports.copy_orders.check_order` gave for each recording.
-        progress: Told how far it is, seconds of audio.
+        order: The order.
+        ordered: Results of `recorder.exports.copy_orders.check_order`, one for each recording.
+        progress: Called with the seconds of audio done and in all.
     """
 
     def __init__(
@@ -50,23 +51,23 @@ class Copying:
         self._done_s = 0.0
         self._made_at = repos.now()
         self.made: list[Sheeted] = []
-        """The copies that were taken to their last byte, in order."""
+        """Completed copies, in order."""
         self.written: list[TranscriptFile] = []
-        """The transcripts that went with them."""
+        """Transcripts that went with them."""
 
     def file_name(self, number: int) -> str:
-        """Return the name of a copy, counting from 0: in a sealed package names can be read, so they say nothing."""
+        """Return the file name of a copy (number from 0); neutral in an encrypted package, whose names can be read."""
         suffix = SUFFIXES[self._order.form]
         if self._order.passphrase is not None:
             return f"recording-{number + 1:03d}.{suffix}"
         return f"{self._ordered[number].row.id}.{suffix}"
 
     def sound(self, number: int, name: str) -> Iterator[bytes]:
-        """Yield a copy front to back; it is in the audit log and in the list of copies before its first byte.
+        """Yield the bytes of a copy; the audit log and the list of copies have it before its first byte.
 
         Raises:
-            ProblemError: 503: the audit log cannot be written.
-            StorageError: The recording cannot be read, or the list not be written.
+            ProblemError: 503, the audit log cannot be written.
+            StorageError: The recording cannot be read, or the list cannot be written.
         """
         one, seal = self._ordered[number], Seal()
         made = CopyMade(
@@ -90,10 +91,10 @@ class Copying:
         self.made.append(self._sheeted(one, name, seal))
 
     def package(self) -> Iterator[Member]:
-        """Yield every file of a package: the copies, their cover sheet, and hashes of everything.
+        """Yield the files of a package: the copies, their cover sheet, and a list of hashes.
 
         Raises:
-            ExportError: The cover sheet cannot be made as PDF: said first of all where that is known.
+            ExportError: The cover sheet cannot be made as PDF; raised before any copy where possible.
         """
         with PdfPrinter() as printer:
             for number, one in enumerate(self._ordered):
@@ -144,7 +145,7 @@ class Copying:
         }
 
     def _words(self) -> str:
-        """Return what was said about the order: free text, which can expire."""
+        """Return the free text of an order, which may expire."""
         silenced = sorted({one.reason for one in self._order.redactions})
         asked = f"; asked for by {self._order.requester}" if self._order.requester else ""
         return self._order.reason + asked + "".join(f"; silenced: {why}" for why in silenced)
@@ -198,7 +199,7 @@ class Copying:
 
 
 def _member(name: str, content: bytes, sums: dict[str, str]) -> Member:
-    """Return a small file, and put its hash into a list of them."""
+    """Return a small file of a package, and add its hash to ``sums``."""
     seal = Seal()
     chunks = list(seal.over(iter([content])))
     sums[name] = seal.sha256

@@ -1,7 +1,7 @@
-"""Tagged PDF (PDF/UA-1) out of HTML, in a process of its own.
+"""Makes tagged PDF (PDF/UA-1) from HTML in a separate process.
 
-Typesetting is a large library that loads others in C and looks at names that callers chose: it must not share memory
-with private keys, so it runs apart and gets the page on its standard input.
+The typesetting library loads C libraries and reads text that callers chose. So it must not share memory with private
+keys: it runs in its own process and gets the page on standard input.
 """
 
 import ctypes.util
@@ -13,25 +13,27 @@ from types import TracebackType
 from storage.errors import ExportError
 
 ANSWER_S = 1800.0
-"""How long a page may take: one of a thousand recordings takes minutes."""
+"""Timeout for one page; a page with a thousand recordings takes minutes."""
 _READY = b"ready\n"
 
 
 class PdfPrinter:
-    """A process that waits for one page; begin it before long work, so that what is missing is said before.
+    """A process that typesets one page; start it before long work, so that missing packages are reported first.
 
     Raises:
-        ExportError: It cannot be begun.
+        ExportError: The process cannot be started.
     """
 
     def __init__(self) -> None:
-        arguments = [sys.executable, "-P", "-m", "recorder.exports.pdf"]  # not what lies in the current folder
+        arguments = [sys.executable, "-P", "-m", "recorder.exports.pdf"]  # -P: import nothing from the current folder
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         assert self._process.stdout is not None
         if self._process.stdout.readline() != _READY:
-            raise ExportError(f"PDF cannot be made here: {self._complaint()}; are the packages of the Makefile there?")
+            raise ExportError(
+                f"PDF cannot be made here: {self._complaint()}; install the packages that the Makefile lists"
+            )
 
     def __enter__(self) -> "PdfPrinter":
         return self
@@ -44,7 +46,7 @@ class PdfPrinter:
         """Return a page as PDF.
 
         Raises:
-            ExportError: It cannot be typeset.
+            ExportError: The page cannot be typeset.
         """
         try:
             pdf, complaints = self._process.communicate(html.encode(), timeout=ANSWER_S)
@@ -61,7 +63,7 @@ class PdfPrinter:
 
 def _last_line(complaints: bytes) -> str:
     lines = complaints.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else "it ended without a word"
+    return lines[-1] if lines else "it ended without a message"
 
 
 def _not_found(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Spans of a call as people write them: by its own clock, or by the clock on the wall. Pure."""
+"""Parses positions and spans of a call, given as time from its beginning or as time of day. Pure."""
 
 import re
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from recorder.rules.erasing import position_from
 from storage.types import Channels, Redaction
 
 OVERHANG_S = 1.0
-"""A span may end so much after the recording: people read its length off a page that rounds it."""
+"""How far a span may reach past the end: people read the length off a page that rounds it."""
 _CLOCK = re.compile(r"T(\d\d):(\d\d)(?::(\d\d(?:\.\d{1,6})?))?", re.ASCII)
 _SIDES = {
     "left": Channels.LEFT,
@@ -20,22 +20,22 @@ _SIDES = {
 
 
 def position_in(text: str, started_at: datetime, zone: ZoneInfo) -> float:
-    """Read a moment of a call, seconds from its beginning.
+    """Parse a position in a call, seconds from its beginning.
 
     Args:
-        text: Seconds, ``mm:ss``, ``h:mm:ss``, or the time of day with a T before it, ``T14:30:05``.
+        text: Seconds, ``mm:ss``, ``h:mm:ss``, or the time of day after a T, ``T14:30:05``.
         started_at: When the call began.
-        zone: The site's: times of day are its.
+        zone: Time zone of times of day.
 
     Raises:
-        ValueError: It is none, or it is before the call; a sentence.
+        ValueError: Not a position, or before the call; the message is a sentence.
     """
     text = text.strip()
     if not text.startswith("T"):
         return position_from(text)
     found = _CLOCK.fullmatch(text)
     if found is None or int(found[1]) > 23 or int(found[2]) > 59 or float(found[3] or 0) >= 60:
-        raise ValueError(f"{text!r} is no time of day; write T14:30:05")
+        raise ValueError(f"{text!r} is not a time of day; write T14:30:05")
     local = started_at.astimezone(zone)
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
     wanted = timedelta(hours=int(found[1]), minutes=int(found[2]), seconds=float(found[3] or 0))
@@ -48,17 +48,19 @@ def position_in(text: str, started_at: datetime, zone: ZoneInfo) -> float:
 
 
 def redaction_from(text: str, started_at: datetime, zone: ZoneInfo, *, reason: str) -> Redaction:
-    """Read a span to silence: ``[left:|right:|both:]FROM-TO``, where caller and officer are other words for the sides.
+    """Parse a span to silence: ``[left:|right:|both:]FROM-TO``; also ``caller:`` for left, ``officer:`` for right.
 
     Raises:
-        ValueError: It is none; a sentence.
+        ValueError: Not a span; the message is a sentence.
     """
     word, colon, span = text.strip().partition(":")
     if not colon or word.lower() not in _SIDES:
         word, span = "both", text.strip()
     begin, dash, end = span.partition("-")
     if not dash or not begin or not end:
-        raise ValueError(f"{text!r} is no span to silence; write 12.5-20, left:1:10-1:15 or right:T14:30:05-T14:30:09")
+        raise ValueError(
+            f"{text!r} is not a span to silence; write 12.5-20, left:1:10-1:15 or right:T14:30:05-T14:30:09"
+        )
     start_s, end_s = (position_in(part, started_at, zone) for part in (begin, end))
     if not start_s < end_s:
         raise ValueError(f"{text!r} ends before it begins")

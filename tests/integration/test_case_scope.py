@@ -85,7 +85,7 @@ def test_a_number_or_an_operator_with_a_day_and_hour_holds_at_the_opening(consol
 
 def test_anything_wider_is_a_count_first_and_held_for_14_days(console: Console, clock: Clock) -> None:
     for expected in (None, 0):
-        with is_refused(409, "1 recordings fit that"):
+        with is_refused(409, "1 recordings fit this search"):
             opened(console, THAT_DAY, expected)
     assert (held(console), console.deps.cases.cases.all()) == ((), [])
     opened(console, THAT_DAY, 1)
@@ -137,12 +137,12 @@ def test_searching_holds_what_was_found_until_a_person_matches_or_dismisses_it(c
     for decision in ("disclose", "partly"):
         with is_refused(409, "neither matched nor dismissed"):
             step(console, case, CaseEvent.DECIDED, by="dpo", details={"decision": decision})
-    with is_refused(409, "not among"):
+    with is_refused(409, "was not found for this case"):
         scoping.dismiss(repos, lead, case.id, [GONE], "another caller")
     with is_refused(422):
         scoping.dismiss(repos, lead, case.id, [ID], "")
     scoping.dismiss(repos, lead, case.id, [ID], "another caller")
-    with is_refused(409, "not among"):
+    with is_refused(409, "was not found for this case"):
         scoping.dismiss(repos, lead, case.id, [ID], "another caller")
     casework.search_for(repos, lead, case.id, Search(extension="2001"))
     assert scoping.scope_to_json(repos, case)["undecided"] == [], "what was dismissed is not asked about again"
@@ -237,7 +237,7 @@ def test_on_the_pages(console: Console) -> None:
     with signed_in(console, "lead") as lead, signed_in(console, "dpo") as dpo:
         wide = {"requester": "J. Doe", "from_date": "2026-11-24", "to_date": "2026-11-24"}
         counted = lead.submit("/cases", **wide)
-        assert (counted.status_code, "1 recordings fit that" in counted.text) == (409, True)
+        assert (counted.status_code, "1 recordings fit this search" in counted.text) == (409, True)
         assert 'value="J. Doe"' in counted.text, "nothing has to be typed again"
         page = lead.submit("/cases", **wide, hold="1").headers["location"]
         assert f'href="/recordings/{ID}"' in lead.get(page).text
@@ -263,7 +263,7 @@ def test_at_the_shell(home: RecorderHome, tmp_path: Path) -> None:
 
     (number := tmp_path / "number").write_text("020 7946 0000\n")
     wide = ("open", "--requester", "J. Doe", "--from", "2026-11-24", "--to", "2026-11-24")
-    assert "0 recordings fit that" in " ".join(sar(*wide).stderr.split())
+    assert "0 recordings fit this search" in " ".join(sar(*wide).stderr.split())
     made = json.loads(sar(*wide, "--hold", "0", "--json").stdout)
     assert made["entries"][0]["details"]["found"] == 0
     narrowed = sar("narrow", made["id"], "--number-file", str(number), "--reason", "they gave it", "--json")

@@ -101,7 +101,7 @@ def test_while_the_case_goes_on_its_hold_stands(console: Console) -> None:
     casework.search_for(console.deps.cases, console.person("lead"), case.id, Search(operator="Olive Officer"))
     casework.match(console.deps.cases, console.person("lead"), case.id, [ID])
     (hold,) = console.deps.hold_books.holds.of_recording(ID)
-    with pytest.raises(ProblemError, match="goes on"):
+    with pytest.raises(ProblemError, match="is still open"):
         release_hold(console.deps.hold_books, console.person("dpo"), hold.id, reason="away with it")
     with pytest.raises(ProblemError):
         casework.match(console.deps.cases, console.person("lead"), case.id, [ID])
@@ -123,7 +123,7 @@ def test_time_and_its_warnings(console: Console, clock: Clock) -> None:
     clock.time = datetime(2026, 12, 26, 9, 0, tzinfo=UTC)
     assert case_deadlines.is_pressing(repos, case)
     other = opened(console, received_on=date(2026, 10, 1))
-    assert "had to be told by 02/11/2026" in refused(console, other, CaseEvent.EXTENDED, 409)
+    assert "had to be told of the extension by 02/11/2026" in refused(console, other, CaseEvent.EXTENDED, 409)
     extended = step(console, other, CaseEvent.EXTENDED, on=date(2026, 10, 20))
     assert case_deadlines.due(repos, extended) == date(2027, 1, 4)
     listed = casework.list_cases(repos, console.person("dpo"))
@@ -230,7 +230,7 @@ def test_at_the_shell(home: RecorderHome) -> None:
     assert (case["id"], case["due_on"], case["handler"]) == ("SAR-2026-0001", "2026-12-02", "founder")
     assert sar("identity-checked", case["id"], "--reason", "tax account").exit_code == 0
     assert sar("search", case["id"], "--operator", "nobody", "--json").stdout.strip() == "[]"
-    assert "does not decide it" in sar("decide", case["id"], "refuse", "--reason", "nothing there").stderr
+    assert "may not decide it" in sar("decide", case["id"], "refuse", "--reason", "nothing there").stderr
     assert "Dear J. Doe" in sar("letter", case["id"], "acknowledgement").stdout
     assert "was not refused" in sar("letter", case["id"], "refusal").stderr
     assert [one["id"] for one in json.loads(sar("list", "--json").stdout)] == [case["id"]]

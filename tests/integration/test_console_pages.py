@@ -356,7 +356,7 @@ def test_a_damaged_recording_is_not_played(browser: Browser, console: Console) -
     path.write_bytes(content)
     answer = browser.submit(f"/recordings/{ID}/export", format="wav", reason="complaint 17")
     assert answer.status_code == 409
-    assert "not what was recorded" in answer.text
+    assert "The recording is damaged" in answer.text
 
 
 def test_errors_are_pages(browser: Browser) -> None:

@@ -100,7 +100,7 @@ def test_it_is_copied_and_while_it_goes_on_that_is_said(
     repos = copy_books(site)
     keep_leave(repos.requests, DORA.name, recording, going_on, until=site.now + timedelta(days=1))
     assert check_order(repos, DORA, recording, order).row.id == recording
-    with pytest.raises(ProblemError, match="goes on or is not filed yet"):
+    with pytest.raises(ProblemError, match="is still in progress or not filed yet"):
         check_order(repos, DORA, going_on, order)
 
 

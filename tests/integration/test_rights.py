@@ -97,7 +97,7 @@ def test_a_restriction_from_the_request_to_its_end(console: Console, clock: Cloc
         assert lead.submit(f"/rights/{claim.id}/uphold", words="yes").status_code == 403
         assert dpo.submit(f"/rights/{claim.id}/uphold", words="it is contested").status_code == 303
         assert dpo.submit(f"/rights/{claim.id}/uphold", words="again").status_code == 409
-        assert "before that ends" in dpo.get(f"/rights/{claim.id}/letter/decision").text
+        assert "before the restriction ends" in dpo.get(f"/rights/{claim.id}/letter/decision").text
         allowed = {"words": "a claim in court", "use_ground": "legal_claims", "days": "2"}
         assert dpo.submit(f"/rights/{claim.id}/allow_use", **allowed).status_code == 303
         assert officer.submit(f"/recordings/{ID}/play").status_code == 200

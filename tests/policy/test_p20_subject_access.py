@@ -17,7 +17,7 @@ def test_a_request_from_its_opening_to_the_copy(site: PolicySite) -> None:
 
     assert "role" in olive.is_refused(*OPEN, "--number-file", number)
     wide = lena.is_refused(*OPEN, "--from", site.today.isoformat())
-    assert "recordings fit that: it is wider than a number" in wide
+    assert "recordings fit this search, which is wider than a number" in wide
     assert dora.json("show", call)["holds"] == [], "counted, and nothing is held"
     case = lena.json(*OPEN, "--number-file", number, "--on", "2026-11-02")
     assert (case["entries"][0]["details"]["found"], case["due_on"]) == (1, "2026-12-02")
@@ -26,7 +26,7 @@ def test_a_request_from_its_opening_to_the_copy(site: PolicySite) -> None:
     lena.does("sar", "identity-checked", case["id"], "--reason", "date of birth", "--on", "2026-11-02")
     assert [one["id"] for one in lena.json("sar", "search", case["id"], "--number-file", number)] == [call]
     assert lena.json("sar", "match", case["id"], call)["recordings"] == [call]
-    assert "opened a case does not decide" in lena.is_refused("sar", "decide", case["id"], "disclose")
+    assert "opened a case may not decide" in lena.is_refused("sar", "decide", case["id"], "disclose")
     dora.does("sar", "decide", case["id"], "disclose")
 
     answer = site.folder / "answer.wav"

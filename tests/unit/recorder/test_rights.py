@@ -159,14 +159,14 @@ def text_of(which: ClaimLetter, claim: Claim) -> str:
 
 
 def test_letters_say_the_decision_and_how_to_complain() -> None:
-    assert "We answer by 29 December 2026" in text_of(ClaimLetter.ACKNOWLEDGEMENT, CLAIM)
+    assert "We will answer by 29 December 2026" in text_of(ClaimLetter.ACKNOWLEDGEMENT, CLAIM)
     declined = replace(CLAIM, state=ClaimState.DECLINED, decision_ground="no_ground", words="the recording shows it")
     text = text_of(ClaimLetter.DECISION, declined)
     assert "the recording shows it" in text
     assert "None of the grounds applies" in text
     assert ROUTES in text
     upheld = replace(CLAIM, state=ClaimState.UPHELD, words="it is contested")
-    assert "before that ends" in text_of(ClaimLetter.DECISION, upheld)
+    assert "before the restriction ends" in text_of(ClaimLetter.DECISION, upheld)
     assert "ends" in text_of(ClaimLetter.LIFTING, upheld)
     for which, claim in ((ClaimLetter.DECISION, CLAIM), (ClaimLetter.LIFTING, declined)):
         with pytest.raises(NotYetError):
