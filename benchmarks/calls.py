@@ -130,7 +130,7 @@ def _print(document: dict[str, Any]) -> None:
             document["per_call"]
         )
     )
-    print("the call thread was held for {longest_stall_ms} ms at worst".format_map(document["call_thread"]))
+    print("the call thread was blocked for {longest_stall_ms} ms at worst".format_map(document["call_thread"]))
     print("calls: {calls}, standing at the end: {standing_calls}, failed: {failed_calls}".format_map(document))
     print(f"outcomes: {document['outcomes']}, lost segments: {document['lost_segments']}")
     if "ratio" in document:

@@ -1,1 +1,1 @@
-"""The processes: daemon and console are put together, started, watched over and checked here."""
+"""The daemon and console processes: composition, start, supervision and site check."""

@@ -1,4 +1,4 @@
-"""The certificate that SIP over TLS shows: whether it can be used, and for how much longer."""
+"""TLS certificates of SIP and the console: whether they can be used, and when they expire."""
 
 import stat
 from collections.abc import Iterator
@@ -14,30 +14,30 @@ from sip.options import Address, TlsOptions, TransportKind
 from sip.tls import TlsFilesError, days_left, load
 
 SOON_DAYS = 30
-"""A certificate that ends within so many days is an alarm: authorities take their time."""
+"""Days before expiry at which the alarm begins: certificate authorities need time."""
 
 CHECK_S = 24 * 3600.0
-"""How often the daemon's log says so."""
+"""How often the daemon logs an expiring certificate, seconds."""
 
 
 class Carrier(Protocol):
-    """What is asked of the endpoint; `sip.endpoint.SipEndpoint` implements it."""
+    """What the health report needs of SIP; `sip.b2bua.SipEndpoint` in production."""
 
     @property
     def addresses(self) -> dict[TransportKind, Address]:
-        """Every address bound."""
+        """Addresses that SIP is bound to."""
 
     @property
     def connections(self) -> int:
-        """How many TCP and TLS connections there are."""
+        """Number of TCP and TLS connections."""
 
     @property
     def certificate_expires_at(self) -> datetime | None:
-        """When our certificate ends, or None without TLS."""
+        """When the recorder's certificate expires, or None without TLS."""
 
 
 def health(carrier: Carrier, now: datetime) -> dict[str, Any]:
-    """Return how SIP is carried, with an alarm for a certificate that ends soon."""
+    """Return the state of the SIP transports, with an alarm if the certificate expires soon."""
     expires_at = carrier.certificate_expires_at
     is_ending = expires_at is not None and days_left(expires_at, now) < SOON_DAYS
     return {
@@ -49,7 +49,7 @@ def health(carrier: Carrier, now: datetime) -> dict[str, Any]:
 
 
 def check_tls(config: Config, now: datetime) -> Iterator[SiteFinding]:
-    """Look whether TLS can be spoken, by SIP and by the console, and until when."""
+    """Check the TLS certificates of SIP and the console."""
     sip = tls_options(config.sip)
     if sip is not None:
         again = "renew it, then `recorder reload`"
@@ -64,8 +64,8 @@ def check_tls(config: Config, now: datetime) -> Iterator[SiteFinding]:
     elif config.console.listen is not None and not _is_loopback(config.console.listen):
         yield error(
             "console TLS", f"the console speaks plain HTTP on {config.console.listen}",
-            why="whoever is on that network reads passwords, codes and sound",
-            do="tls_certificate and tls_key in [console], or a proxy and a loopback address",
+            why="anybody on that network can read passwords, codes and audio",
+            do="set tls_certificate and tls_key in [console], or use a proxy and a loopback address",
         )  # fmt: skip
 
 
@@ -97,5 +97,5 @@ def _check(
     if stat.S_IMODE(Path(options.private_key).stat().st_mode) & 0o077:
         yield warning(
             f"{what} key", f"others than the owner have rights on {options.private_key}",
-            why="whoever has it can pass for this recorder", do="chmod 0600",
+            why="anybody who has it can impersonate this recorder", do="chmod 0600",
         )  # fmt: skip

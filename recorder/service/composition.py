@@ -1,4 +1,4 @@
-"""Makes the parts of the daemon and gives each what it needs; `daemon` starts and ends them."""
+"""Builds the components of the daemon; `daemon` starts and stops them."""
 
 import hashlib
 import secrets
@@ -48,11 +48,11 @@ from storage.keys import NodeKeys
 from storage.vault import Vault
 
 AUDIT_LOCK_S = 1.0
-"""How long a lock on the audit log is waited for: below what an act may take to be confirmed."""
+"""Timeout for the lock on the audit log, seconds: shorter than the time in which an act must be confirmed."""
 
 
 class Clerks:
-    """The threads that wait for disks and databases in the place of the call thread."""
+    """The threads that write to disks and databases, so that the call thread never waits for them."""
 
     def __init__(self) -> None:
         self.act_writer = SerialExecutor("act-writer")
@@ -62,12 +62,12 @@ class Clerks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaCore:
-    """The media core, and what keeps it from being all that the configuration asks for.
+    """The media core, and the limits that apply on this machine.
 
     Attributes:
         relay: The core.
-        kernel_obstacle: Why the kernel does not relay, where it was to; else None.
-        is_lockable: Whether as much memory can be locked as the most calls take.
+        kernel_obstacle: Why the kernel does not relay although it is configured to; else None.
+        is_lockable: Whether the memory of the largest number of calls can be locked.
     """
 
     relay: Relay
@@ -77,22 +77,22 @@ class MediaCore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonParts:
-    """What the parts of calls are made with.
+    """Components that calls are built from.
 
     Attributes:
         home: The recorder's home.
         node: This node's keys.
-        executors: Threads that wait for disks and databases.
-        index: The database.
-        reactor: The call thread's loop.
+        executors: Threads that write to disks and databases.
+        index: Index of recordings.
+        reactor: Event loop of the call thread.
         endpoint: SIP.
         relay: The media core.
-        writer: Seals and appends.
-        resolver: Keeps targets' names resolved.
-        sweeping: Starts the sweep.
-        broadcast: Tells those who watch.
-        config: Returns the configuration in force; a reload replaces it.
-        alarm: Counts something that a person must look into.
+        writer: Thread that seals and appends audio.
+        resolver: Keeps the names of targets resolved.
+        sweeping: Starts the retention sweep.
+        broadcast: Sends events to watchers.
+        config: Returns the current configuration, which a reload replaces.
+        alarm: Raises the alarm of a name.
     """
 
     home: Home
@@ -111,7 +111,7 @@ class DaemonParts:
 
 
 def open_media(config: Config, port_memory: PortMemory) -> MediaCore:
-    """Open the media core as a configuration asks for it."""
+    """Open the media core as configured."""
     media = config.media
     is_lockable = can_lock(config.limits.max_calls, config.pause.look_back_s, threads=media.threads)
     options = RelayOptions(
@@ -133,14 +133,14 @@ def make_writer(config: Config, relay: Relay, on_failure: Callable[[str, Excepti
     Args:
         config: The configuration.
         relay: The media core.
-        on_failure: Told which recording cannot be written, and why.
+        on_failure: Called with the key of a recording that cannot be written, and the error.
     """
     options = WriterOptions(max_recordings=config.limits.max_calls)
     return PausableWriter(relay.taps, on_failure=on_failure, options=options)
 
 
 def make_resolver(config: Config, on_change: Callable[[], None]) -> Resolver:
-    """Return what keeps the names of targets resolved; ``on_change`` is told when one leads elsewhere."""
+    """Return the resolver of target names; it calls ``on_change`` when a name resolves to other addresses."""
     return Resolver(
         tuple(parse_address(server, 53) for server in config.sip.name_servers),
         families=frozenset({6 if ":" in config.sip.listen.host else 4}),
@@ -149,7 +149,7 @@ def make_resolver(config: Config, on_change: Callable[[], None]) -> Resolver:
 
 
 def make_works(config: Config, parts: DaemonParts) -> CallServices:
-    """Return what every call is given.
+    """Return what every call needs of the daemon.
 
     Raises:
         NoticeError: A message is missing or unreadable.
@@ -225,12 +225,12 @@ def _pins(parts: DaemonParts) -> Pins:
 
 
 def operator_key(node: NodeKeys, operator: str) -> str:
-    """Return the opaque folder name of an operator: the same for the same name on this node, no name in it."""
+    """Return the folder name of an operator: opaque, and the same for the same name on this node."""
     return hashlib.blake2b(operator.encode(), key=node.index_key, person=b"operator", digest_size=8).hexdigest()
 
 
 def loop_mark(home: Home) -> str:
-    """Return this recorder's mark against loops, made once."""
+    """Return this recorder's identifier for loop detection; created on first use."""
     path = home.state / "loop_mark"
     if not path.exists():
         save_atomically(path, secrets.token_hex(8).encode())

@@ -1,4 +1,4 @@
-"""What `recorder site-check` finds in a configuration, and in the accounts beside it. Pure but for secrets' files."""
+"""Checks of `recorder site-check` on the configuration and the accounts. Pure, except that secrets' files are read."""
 
 from collections.abc import Collection, Iterable, Iterator
 from datetime import date
@@ -15,7 +15,7 @@ from sip.sdes import Srtp
 
 
 def check_srtp(config: Config) -> Iterator[SiteFinding]:
-    """Look whether keys for SRTP go over signalling that others can read: whoever has the key has the audio."""
+    """Check that no SRTP key is sent in SIP that is not encrypted; anybody with the key can decrypt the audio."""
     clear = [
         f"route {route.name!r} (to {target})"
         for route in config.route
@@ -31,55 +31,55 @@ def check_srtp(config: Config) -> Iterator[SiteFinding]:
     if clear:
         yield warning(
             "SRTP keys", f"{', '.join(clear)}: keys may cross the network in SIP that is not encrypted",
-            why="whoever reads the SIP messages can decrypt the audio: it looks protected and is not",
-            do="targets as tls:HOST:PORT, tls_only = true for peers; or keep SIP to a network of its own",
+            why="anybody who reads the SIP messages can decrypt the audio: it looks protected and is not",
+            do="write targets as tls:HOST:PORT and set tls_only = true for peers, or use a separate network for SIP",
         )  # fmt: skip
         return
-    yield ok("SRTP keys", "none has to cross the network in SIP that is not encrypted")
+    yield ok("SRTP keys", "none is sent in SIP that is not encrypted")
 
 
 def check_answered_by(config: Config) -> Iterator[SiteFinding]:
-    """Look whether the file says of each nominated extension who may answer calls to it."""
+    """Check that the file sets ``answered_by`` for each nominated extension."""
     if config.unsaid_answered_by:
         yield warning(
             "who answers", f"{', '.join(config.unsaid_answered_by)}: the file does not say answered_by",
-            why="older versions recorded a call to these that somebody answers who is not nominated (a queue, a ring "
-            "group, a pickup); where the PBX names who answers, it is no longer recorded",
-            do='in each [[extension]] write answered_by = "nominated" where that is right, having nominated the '
+            why="older versions recorded calls to these even if somebody answers who is not nominated (a queue, a ring "
+            "group, a pickup); if the PBX names who answers, such calls are no longer recorded",
+            do='in each [[extension]] write answered_by = "nominated" where that is right, after nominating the '
             'members of queues and the internal number beside an outside one; or answered_by = "anybody" for a queue '
             "whose members are not nominated and know that it is recorded; docs/operations.md, Who answers",
         )  # fmt: skip
     elif config.extension:
-        yield ok("who answers", "the file says of every nominated extension who may answer for it")
+        yield ok("who answers", "answered_by is set for every nominated extension")
 
 
 def check_siprec(config: Config) -> Iterator[SiteFinding]:
-    """Look whether somebody answers for the notice in the sessions of each SIPREC client, where there is any."""
+    """Check that somebody is responsible for the notice in the sessions of each SIPREC client."""
     clients = [peer for peer in config.peer if peer.siprec]
     unattested = [f"peer {peer.name!r}" for peer in clients if not peer.is_attested]
     if unattested:
         yield warning(
             "SIPREC notice", f"{', '.join(unattested)}: nobody answers for the notice",
-            why="sessions are taken and answered, nothing of them is kept, and each ends as `blocked`",
-            do='notice = "peer-attested" with notice_owner and notice_date, once it is known that callers hear it',
+            why="sessions are answered, but nothing of them is recorded, and each ends as `blocked`",
+            do='set notice = "peer-attested", notice_owner and notice_date, once you know that callers hear it',
         )  # fmt: skip
     elif clients:
-        yield ok("SIPREC notice", "somebody answers for it in the sessions of every client")
+        yield ok("SIPREC notice", "an owner is named for every client")
 
 
 def check_sign_in(config: Config) -> Iterator[SiteFinding]:
-    """Look whether people sign in with more than a password."""
+    """Check that people sign in with a second factor."""
     if config.console.second_factor is SecondFactor.OFF:
         yield warning(
             "signing in", "a password is enough",
-            why="whoever learns one hears what its owner may", do='second_factor = "required" in [console]',
+            why="anybody who learns one hears what its owner may", do='set second_factor = "required" in [console]',
         )  # fmt: skip
     else:
-        yield ok("signing in", "with an authenticator, for whoever approves, listens or administers")
+        yield ok("signing in", "with an authenticator, for people who approve, listen or administer")
 
 
 def check_teams(config: Config, people: Iterable[Person]) -> Iterator[SiteFinding]:
-    """Look whether there are managers who answer for no team, or calls that are no manager's."""
+    """Check that every manager has a team with an extension."""
     managers = [person for person in people if person.roles & {Role.MANAGER}]
     if not managers:
         return
@@ -88,64 +88,66 @@ def check_teams(config: Config, people: Iterable[Person]) -> Iterator[SiteFindin
     if lost:
         yield warning(
             "teams", f"{', '.join(lost)}: manager of no team that an extension has",
-            why="they find no call", do="`recorder users team NAME TEAM`, and team in [[extension]]",
+            why="they find no calls", do="run `recorder users team NAME TEAM`, and set team in [[extension]]",
         )  # fmt: skip
     else:
         yield ok("teams", f"{len(managers)} managers, teams {', '.join(sorted(known))}")
 
 
 def check_teamless(config: Config) -> Iterator[SiteFinding]:
-    """Look whether every nominated extension has a team."""
+    """Check that every nominated extension has a team."""
     teamless = [extension.number for extension in config.extension if not extension.team]
     if teamless:
         yield warning(
             "extensions without a team", ", ".join(teamless),
-            why="a call at one is of everybody's team while it goes on: every manager may act on it, every officer may "
-            "pause it; and afterwards no manager finds its recording",
-            do="team in [[extension]], the service's name where it has one team, and `recorder reload`",
+            why="a live call there belongs to every team: every manager may act on it and every officer may pause it; "
+            "afterwards no manager finds its recording",
+            do="set team in [[extension]], to the service's name if it has one team, then run `recorder reload`",
         )  # fmt: skip
     elif config.extension:
         yield ok("extensions without a team", "none")
 
 
 def check_operators(config: Config, people: Collection[Person]) -> Iterator[SiteFinding]:
-    """Look whether an extension names an account in the place of the name that its calls are found by."""
+    """Check that ``operator`` in [[extension]] is a name that an account has, not the account itself."""
     operators = [(extension.number, extension.operator) for extension in config.extension]
     for one in misnamed_operators(operators, people):
         yield error(
             "operators", one.sentence,
-            why="the calls of that phone are filed under a name that is nobody's: their officer finds none of them",
-            do="change operator in [[extension]], then `recorder reload`; calls of before keep the name they have",
+            why="calls at that phone are filed under a name that no account has: their officer finds none of them",
+            do="change operator in [[extension]], then run `recorder reload`; earlier calls keep their name",
         )  # fmt: skip
 
 
 def check_anchors(config: Config) -> Iterator[SiteFinding]:
-    """Look whether heads of the audit log are noted where whoever has this machine cannot change them."""
+    """Check that heads of the audit log are noted on another machine, where this machine cannot change them."""
     options = config.anchors
     if not options.is_any:
         yield warning(
             "anchors", "heads of the audit log are noted nowhere else",
-            why="whoever can write to its file can cut off its end, or write it anew, and nobody can tell",
-            do="syslog, folder or mail_to in [anchors]",
+            why="anybody who can write its file can cut off its end or rewrite it, and nobody can tell",
+            do="set syslog, folder or mail_to in [anchors]",
         )  # fmt: skip
         return
     if options.folder is not None and not Path(options.folder).is_dir():
         yield warning(
-            "anchors", f"{options.folder} is not there",
-            why="no head of the audit log is noted in it", do="mount the share; the recorder does not make the folder",
+            "anchors", f"{options.folder} does not exist",
+            why="no head of the audit log is noted in it", do="mount the share; the recorder never creates it",
         )  # fmt: skip
     told = [name for name in ("syslog", "folder") if getattr(options, name)] + ["mail"] * bool(options.mail_to)
     yield ok("anchors", f"heads of the audit log are noted by {', '.join(told)} every {options.every_s:g} s")
 
 
 TAKEN_KEYS = frozenset({"*0", "*1", "*2", "*3", "*4"})
-"""What Asterisk's sample features.conf and FreeSWITCH's shipped dialplan bind in a call: hang up, record, transfer."""
+"""Keys that Asterisk's sample features.conf and FreeSWITCH's shipped dialplan bind in a call: hang up, record,
+transfer.
+"""
 
 
 def check_pause_keys(config: Config) -> Iterator[SiteFinding]:
-    """Look whether a PBX as it is shipped would take the keys before they come here.
+    """Check that a PBX with its shipped configuration does not take the pause keys before they reach the recorder.
 
-    FreeSWITCH's first binding of a leg takes each ``*`` and the key after it, so that no keys are safe there.
+    FreeSWITCH's first binding of a leg takes each ``*`` and the key after it, so no keys are safe there.
     """
     pause = config.pause
     every = (pause.pause_keys, pause.resume_keys, pause.manager_keys, config.sign_on_keys)
@@ -153,41 +155,41 @@ def check_pause_keys(config: Config) -> Iterator[SiteFinding]:
     taken = sorted(TAKEN_KEYS.intersection(keys))
     if not taken:
         yield ok(
-            "keys", f"{', '.join(keys)}: Asterisk as shipped leaves them alone; FreeSWITCH takes every * where a leg "
+            "keys", f"{', '.join(keys)}: Asterisk as shipped does not bind them; FreeSWITCH takes every * where a leg "
             "has a bind_meta_app (docs/integration/freeswitch.md)"
         )  # fmt: skip
         return
     yield warning(
         "keys", f"{', '.join(taken)}: Asterisk and FreeSWITCH bind these in calls as they are shipped",
-        why="where the PBX takes them the pause never comes, and it may begin a plain recording of its own",
-        do="Asterisk: pause_keys, resume_keys and manager_keys in [pause] (new sites have *5 and *6), and tell the "
-        "officers, or unbind them. FreeSWITCH: other keys do not help, for it takes the first * and the next key on "
-        "any leg with a bind_meta_app, bound or not: remove every bind_meta_app that the recorder's calls pass, or "
-        "set bind_meta_key to another key before them; docs/integration",
+        why="if the PBX takes the keys, the call is not paused, and the PBX may start its own unencrypted recording",
+        do="Asterisk: change pause_keys, resume_keys and manager_keys in [pause] (new sites have *5 and *6) and tell "
+        "the officers, or unbind them. FreeSWITCH: other keys do not help, because it takes the first * and the next "
+        "key on any leg with a bind_meta_app, bound or not: remove every bind_meta_app that the recorder's calls pass, "
+        "or set bind_meta_key to another key before them; docs/integration",
     )  # fmt: skip
 
 
 def check_review(config: Config, today: date) -> Iterator[SiteFinding]:
-    """Say when the policy on recording is reviewed next, which it is every three years (P24)."""
+    """Report when the recording policy is next due for review, which is every three years (P24)."""
     what, review_on = "policy review", config.site.policy_review_on
     if review_on is None:
         yield warning(
-            what, "policy_reviewed_on is off: nobody has said when the policy was last reviewed",
-            why="it is reviewed every three years, and nobody is reminded of it",
+            what, "policy_reviewed_on is off: the day of the last review is unknown",
+            why="the policy is reviewed every three years, and nobody is reminded",
             do='set policy_reviewed_on = "2026-11-25", the day of the last review, in [site]',
         )  # fmt: skip
     elif today >= review_on:
         yield warning(
-            what, f"the policy is due for review since {review_on:%d/%m/%Y}",
-            why="it is reviewed every three years",
-            do="have the data protection officer see to it, then set policy_reviewed_on in [site]",
+            what, f"the policy has been due for review since {review_on:%d/%m/%Y}",
+            why="the policy is reviewed every three years",
+            do="ask the data protection officer to review it, then set policy_reviewed_on in [site]",
         )  # fmt: skip
     else:
         yield ok(what, f"the next one is on {review_on:%d/%m/%Y}")
 
 
 def check_accounts(config: Config) -> Iterator[SiteFinding]:
-    """Look whether the passwords for peers and registrars can be read."""
+    """Check that the passwords for peers and registrars can be read."""
     try:
         accounts(config.peer)
         registered = registrars(config.register)

@@ -1,9 +1,9 @@
-"""`recorder run`: puts the parts together and takes them apart again.
+"""`recorder run`: starts and stops the daemon.
 
-Threads: the call thread is the main thread and runs the reactor; media threads live in the core; `writer` seals and
-appends; `act-writer`, `opening`, `filing` and `orders` wait for disks; `media-events` and `socket` bring events to the
-call thread; `anchors` has heads of the audit log noted elsewhere; `names` keeps targets' names resolved; `sweeping`
-starts the retention sweep, a process of its own.
+Threads: the call thread is the main thread and runs the reactor. Media threads run in the core. `writer` seals and
+appends. `act-writer`, `opening`, `filing`, `orders`, `pauses` and `pins` write to disks. `media-events` and `socket`
+pass events to the call thread. `anchors` notes heads of the audit log on other machines. `names` keeps targets' names
+resolved. `sweeping` starts the retention sweep as a separate process.
 """
 
 import logging
@@ -57,23 +57,23 @@ from storage.types import RecordingId
 _log = logging.getLogger(__name__)
 
 SETTLE_S = 0.3
-"""From the last hang-up to the end of the loop: media legs close a moment after their calls."""
+"""From the last hang-up to the end of the loop, seconds: media legs close a moment after their calls."""
 LATE_LOOK_S = 2.0
-"""How often is looked whether something waits to be filed, whose own time to be tried again has come."""
+"""How often to look for late work to file, seconds; each kind of work has its own time of the next try."""
 ANCHORS_S = 3 * LAST_TIMEOUT_S + 1.0
-"""How long a stop waits for the last head to be noted by three targets."""
+"""How long a stop waits for three targets to note the last head, seconds."""
 NAMES_S = 2.0
-"""How long a start waits for the names of targets; calls that come before they are known try the system's way."""
+"""How long a start waits for the names of targets, seconds; earlier calls use the system's resolver."""
 FILING_S = 15.0
-"""How long a stop waits for recordings to be filed; what is not is recovered at the next start."""
+"""How long a stop waits for recordings to be filed, seconds; the rest is recovered at the next start."""
 
 
 class StartError(Exception):
-    """The daemon cannot start; the sentence says why and what to do."""
+    """The daemon cannot start; the message says why and what to do."""
 
 
 class Daemon:
-    """The parts of a running recorder."""
+    """The components of a running daemon."""
 
     def __init__(self, home: Home, config: Config) -> None:
         self._home = home
@@ -151,7 +151,7 @@ class Daemon:
     # --- events
 
     def _settled(self, recording: str) -> None:
-        """Forget what was to become of a recording that a failing disk had left open: it needs nothing any more."""
+        """Drop the pauses and discards of a recording that a failing disk had left open and that is closed now."""
         self._services.pauses.drop(recording)
         self._services.discards.settle(RecordingId(recording))
 
@@ -162,7 +162,7 @@ class Daemon:
         return self._services.config.emergency.has(number)
 
     def _watch_targets(self) -> None:
-        """Ask targets for their health where there is another one to turn to."""
+        """Send health checks to the targets of routes that have more than one."""
         for route in self._services.config.route:
             targets = [address for target in route.targets for address in self._resolver.expand(target)]
             if len(targets) > 1:
@@ -170,33 +170,33 @@ class Daemon:
                     self._endpoint.watch(target)
 
     def _look_at_certificate(self) -> None:
-        """Say, each day, that our certificate is about to end; health has the alarm."""
+        """Log each day that the certificate expires soon; the health report has the alarm."""
         expires_at = self._endpoint.certificate_expires_at
         if expires_at is not None and (left := days_left(expires_at, utc_now())) < certificates.SOON_DAYS:
             _log.error(
-                "the TLS certificate ends in %d days, at %s: renew it and run `recorder reload`", left, expires_at
+                "the TLS certificate expires in %d days, at %s; renew it and run `recorder reload`", left, expires_at
             )
         self._reactor.call_later(certificates.CHECK_S, self._look_at_certificate)
 
     def _raise_alarms_of_start(self, media: MediaCore) -> None:
-        """Raise an alarm for what was asked for and cannot be had, and for what cannot be read."""
+        """Raise alarms for configured features that are not available, and for state that cannot be read."""
         if self._services.config.media.lock_memory and not media.is_lockable:
-            # A recording that may reach swap is better than none; but somebody has to know.
+            # A recording that may reach swap is better than none, but operators must know.
             _log.error(
-                "LimitMEMLOCK is too low for max_calls: audio in memory may reach swap; see `recorder site-check`"
+                "LimitMEMLOCK is too low for max_calls; audio in memory may reach swap; run `recorder site-check`"
             )
             self._services.alarm("memory_not_locked")
         if media.kernel_obstacle is not None:
             self._services.alarm("kernel_relay_off")
         if not self._services.sessions.is_known:
-            _log.error("%s cannot be read: every recording session begins paused", self._home.state / SESSIONS)
+            _log.error("%s cannot be read; every recording session begins paused", self._home.state / SESSIONS)
             self._services.alarm("sessions_unreadable")
 
     def _raise_alarm(self, what: str) -> None:
         self._services.alarm(what)
 
     def _file_late(self) -> None:
-        """Have filed what found the database down, or the audit log, now and again."""
+        """Retry rows and audit entries that could not be written, and close recordings left open; repeats itself."""
         if self._services.rows.waiting:
             self._executors.filing.submit(self._services.rows.catch_up)
         if self._left_open.notice(self._services.alarms):
@@ -208,14 +208,14 @@ class Daemon:
     # --- the end
 
     def _stop(self) -> None:
-        _log.info("stopping: %d calls are ended", self._control.live)
+        _log.info("stopping; %d calls are ended", self._control.live)
         is_busy = self._control.live or self._services.open_recordings or self._registrars
         self._control.stop()
         self._reactor.call_later(SETTLE_S if is_busy else 0.0, self._reactor.stop)
 
     def _close(self) -> None:
         self._socket.close()
-        # First of all: a socket that takes an INVITE which nobody answers keeps its caller from another way out.
+        # First: an open socket would take INVITEs that nobody answers, and their callers would not try another route.
         self._endpoint.close(keep=self._control.surviving_legs())
         deadline = time.monotonic() + FILING_S
         while self._services.open_recordings and time.monotonic() < deadline:
@@ -243,24 +243,24 @@ class Daemon:
 
 
 def _recover(home: Home, config: Config) -> None:
-    """Recover what a dead daemon left; whatever keeps that from working must not keep calls from going through."""
+    """Recover recordings that a dead daemon left open. A failure is logged: it must not stop calls."""
     try:
         recovered = recover_all(home, config, utc_now())
     except Exception as error:  # noqa: BLE001 - a full disk, a database that is down, a damaged row: calls come first
-        _log.error("recordings left open were not recovered (%s); run `recorder recover` later", error)
+        _log.error("recordings left open were not recovered: %s; run `recorder recover` later", error)
         return
     for found in recovered:
         if found.problem:
             _log.error("not recovered: %s", found.problem)
         else:
-            _log.warning("recording %s was left open by a daemon that died; it is partial", found.id)
+            _log.warning("recording %s was left open by a killed daemon; it is recovered as partial", found.id)
 
 
 def run(root: Path) -> None:
     """Run the daemon in a home until it is told to stop.
 
     Raises:
-        ConfigError, NoticeError, StartError, LimitError, AlreadyRunningError: A sentence each.
+        ConfigError, NoticeError, StartError, LimitError, AlreadyRunningError: The message is a sentence.
     """
     home = Home(root)
     config = read_config(home.config)
@@ -275,7 +275,7 @@ def run(root: Path) -> None:
         except (AccountError, PathTooLongError) as error:
             raise StartError(str(error)) from error
         except TlsFilesError as error:
-            raise StartError(f"SIP over TLS cannot begin: {error}") from error
+            raise StartError(f"cannot start SIP over TLS: {error}") from error
         except OSError as error:
             where = error.filename if isinstance(error, BindError) else config.sip.listen
             raise StartError(

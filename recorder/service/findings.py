@@ -1,6 +1,6 @@
-"""What `recorder site-check` found: what it is, why it matters and what to do.
+"""Findings of `recorder site-check`: what was checked, why it matters, and what to do.
 
-An *error* is what keeps the recorder from working; everything else that somebody should look at is a *warning*.
+An *error* keeps the recorder from working; a *warning* is anything else that needs attention.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How bad it is; only an error makes `recorder site-check` fail."""
+    """Severity of a finding; only an error makes `recorder site-check` fail."""
 
     OK = "ok"
     WARNING = "warning"
@@ -17,7 +17,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteFinding:
-    """One thing that was looked at. ``why`` and ``do`` are empty when all is well."""
+    """Result of one check. ``why`` and ``do`` are empty if it passed."""
 
     level: Level
     what: str
@@ -27,12 +27,12 @@ class SiteFinding:
 
 
 def ok(what: str, says: str) -> SiteFinding:
-    """Return that something is as it should be."""
+    """Return the finding of a check that passed."""
     return SiteFinding(level=Level.OK, what=what, says=says)
 
 
 def warning(what: str, says: str, *, why: str, do: str) -> SiteFinding:
-    """Return a finding that somebody should look at."""
+    """Return a finding that needs attention."""
     return SiteFinding(level=Level.WARNING, what=what, says=says, why=why, do=do)
 
 

@@ -1,4 +1,4 @@
-"""What `recorder site-check` tries in a home: who may read it, whether keys open, whether SIP can be listened to."""
+"""Checks of `recorder site-check` on a home: permissions, whether keys open, whether SIP can listen."""
 
 import errno
 import os
@@ -15,27 +15,27 @@ from storage.epochs import EpochKeys, read_public
 from storage.errors import KeyProblemError
 from storage.group_modes import is_shared
 
-_LOST = "recordings are sealed to the public halves, and nobody could ever listen to them"
+_LOST = "recordings are sealed to the public keys, and nobody could ever listen to them"
 
 
 def check_private_keys(keys: EpochKeys) -> Iterator[SiteFinding]:
-    """Look whether the private keys that are here are those of the public ones; none here is no finding.
+    """Check that the private keys here match their public keys; no finding if there are none.
 
-    One that takes a passphrase is opened if it is the newest and the passphrase is known: each costs a second.
+    A key with a passphrase is opened only if it is the newest and the passphrase is known, as each takes a second.
     """
     names = keys.names()
     problems = [problem for name in names if (problem := _problem_with(keys, name)) is not None]
     for problem in problems:
         yield error("private keys open", problem, why=_LOST, do="restore the folder of private keys from its backup")
     if names and not problems:
-        yield ok("private keys open", f"{len(names)} belong to their public halves")
+        yield ok("private keys open", f"{len(names)} match their public keys")
 
 
 def _problem_with(keys: EpochKeys, name: str) -> str | None:
     try:
         is_known = (keys.public_folder / f"{name}.pub").exists()
         if is_known and read_public(keys.public_folder, name).public != keys.public_of(name).public:
-            return f"{name}.key is not the private half of what recordings of {name} are sealed to"
+            return f"{name}.key does not match the public key that recordings of {name} are sealed to"
         if not keys.is_sealed(name):
             keys.load_private(name)
         elif name == keys.names()[-1] and keys.has_passphrase:
@@ -46,7 +46,7 @@ def _problem_with(keys: EpochKeys, name: str) -> str | None:
 
 
 def check_listening(config: Config, *, is_running: bool) -> Iterator[SiteFinding]:
-    """Look whether SIP can be listened to where it is configured; a daemon that runs here has it already."""
+    """Check that SIP can listen on the configured addresses, unless the daemon is running there."""
     sip = config.sip
     streams = [(address, socket.SOCK_STREAM) for address in (sip.listen_tcp, sip.listen_tls)]
     for address, kind in [(sip.listen, socket.SOCK_DGRAM), *streams]:
@@ -62,10 +62,10 @@ def _listening(address: Address, kind: socket.SocketKind, what: str, *, is_runni
     if problem is None:
         return ok(what, "free")
     if problem.errno == errno.EACCES:
-        why, do = "it cannot be tried from this shell", "run site-check as the service's user, or as root"
+        why, do = "this shell cannot try it", "run site-check as the service's user, or as root"
         return warning(what, "this user may not listen there", why=why, do=do)
     says = "another program listens there" if problem.errno == errno.EADDRINUSE else os.strerror(problem.errno or 0)
-    why = "the recorder does not start, and no call is taken"
+    why = "the recorder does not start, and takes no calls"
     return error(what, says, why=why, do="end the other program (`ss -lnp`), or change listen in [sip]")
 
 
@@ -73,7 +73,7 @@ def _bind_problem(address: Address, kind: socket.SocketKind) -> OSError | None:
     try:
         family, _, _, _, place = socket.getaddrinfo(address.host, address.port, type=kind)[0]
         with socket.socket(family, kind) as trial:
-            if kind == socket.SOCK_STREAM:  # what only waits for the end of a connection is in nobody's way
+            if kind == socket.SOCK_STREAM:  # sockets in TIME_WAIT do not matter
                 trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind(place)
             if kind == socket.SOCK_STREAM:
@@ -84,7 +84,7 @@ def _bind_problem(address: Address, kind: socket.SocketKind) -> OSError | None:
 
 
 def check_next_hops(config: Config) -> Iterator[SiteFinding]:
-    """Look whether a route leads back to the recorder itself."""
+    """Check that no route leads back to the recorder itself."""
     own = {
         (address.host, address.port, kind)
         for address, kind in (
@@ -97,13 +97,13 @@ def check_next_hops(config: Config) -> Iterator[SiteFinding]:
         if any((target.host, target.port, target.transport) in own for target in route.targets):
             yield error(
                 f"targets of route {route.name}", "one of them is the recorder itself",
-                why="calls go round in a circle until they have no hops left, and reach no phone",
-                do=f"targets in [[route]] {route.name}: the address of the PBX",
+                why="calls go in a circle until Max-Forwards is 0, and reach no phone",
+                do=f"set targets in [[route]] {route.name} to the address of the PBX",
             )  # fmt: skip
 
 
 def check_folders(home: Home) -> Iterator[SiteFinding]:
-    """Look who may read what lies in a home; files that only hold messages to callers may be read by anybody."""
+    """Check permissions in a home; files that hold only messages to callers may be readable by anybody."""
     open_to_others = sorted(
         f"{path.relative_to(home.root).as_posix() or '.'} ({stat.S_IMODE(path.stat().st_mode):04o})"
         for path in (home.root, home.config, home.people, home.index, home.audit, home.state, home.recordings,
@@ -112,8 +112,8 @@ def check_folders(home: Home) -> Iterator[SiteFinding]:
     )  # fmt: skip
     if open_to_others:
         yield warning(
-            "permissions", f"others than the owner have rights on {', '.join(open_to_others)}",
-            why="numbers and names are in the clear in the index and the audit log; keys must be the owner's alone",
+            "permissions", f"users other than the owner have rights on {', '.join(open_to_others)}",
+            why="the index and the audit log hold numbers and names unencrypted; only the owner may read keys",
             do="chmod 0700 for folders, 0600 for files",
         )  # fmt: skip
     else:
@@ -121,21 +121,21 @@ def check_folders(home: Home) -> Iterator[SiteFinding]:
     away = [path.relative_to(home.root).as_posix() for path in given_away(home)]
     if away:
         yield warning(
-            "group", f"{', '.join(away)}: of the group that daemon and console share",
-            why="only their modes keep the daemon's user from accounts and keys, and a change of these would not",
-            do="chgrp -R to the own group of the accounts' user (docs/operations.md, Two users)",
+            "group", f"{', '.join(away)}: in the group that daemon and console share",
+            why="only the file modes keep the daemon's user from accounts and keys, and a mode is easily changed",
+            do="chgrp -R to the primary group of the accounts' user (docs/operations.md, Two users)",
         )  # fmt: skip
     owners = {path.stat().st_uid for path in (home.root, home.config, home.recordings, home.audit) if path.exists()}
     if len(owners) > 1 and not is_shared(home.root):
         yield warning(
             "owner", f"files of the home belong to {len(owners)} users",
-            why="the daemon cannot write what another user owns; commands run as root leave such files",
+            why="the daemon cannot write files of another user; commands run as root leave such files",
             do=f"chown -R to the service's user: {home.root}",
         )  # fmt: skip
     above = home.root.parent.stat().st_mode
     if above & 0o002 and not above & stat.S_ISVTX:
         yield warning(
             "permissions above", f"anybody may rename the home: {home.root.parent} is writable by all",
-            why="whoever can put another folder in its place decides what is recorded and where",
+            why="anybody who replaces the folder decides what is recorded and where",
             do=f"chmod o-w {home.root.parent}",
         )  # fmt: skip

@@ -1,8 +1,8 @@
-"""Gives a group rights on what daemon and console both use in a home, so that they can be two users.
+"""Lets daemon and console run as two users: gives a group the rights on the files that both use.
 
-Both users are of the group. The one that owns the accounts owns the home; the daemon's makes files only in the folders
-that both write, for whoever can make `people.sqlite-journal` beside the accounts changes them. What is made later
-follows the folder that it is made in (`storage.group_modes`).
+Both users are in the group. The user that owns the accounts owns the home. The daemon's user creates files only in the
+folders that both write: anybody who can create `people.sqlite-journal` beside the accounts can change them. Files made
+later inherit from their folder (`storage.group_modes`).
 """
 
 import os
@@ -19,33 +19,33 @@ from storage.group_modes import COMMON, touch
 from storage.hold_journal import LOCK as HOLDS_LOCK
 
 _WRITTEN = ("audit", "state", "recordings", "keys/sealed", COMMON)
-"""Folders in which both make and remove files."""
+"""Folders in which both users create and remove files."""
 _READ = ("keys", "keys/epochs", "keys/node", "notices")
-"""Folders in which the daemon reads."""
+"""Folders that the daemon reads."""
 _READ_FILES = ("recorder.toml", "pins.json")
 _INDEX = "index.sqlite"
 
 
 class SharingError(Exception):
-    """A home that cannot be shared as it is; the message says what to do."""
+    """The home cannot be shared in its present state; the message says what to do."""
 
 
 def _locks(home: Home) -> tuple[Path, ...]:
-    """Return what either user opens first: made here, so that neither waits for the other one's first time."""
+    """Return the lock files that either user may open first, to be created here for both."""
     names = (HOLDS_LOCK, resurrection_guard.LOCK, agreement.LOCK)
     return (home.lock, home.erasing_lock, *(home.state / name for name in names), home.common / f"{_INDEX}-lock")
 
 
 def share(home: Home, group: int) -> None:
-    """Give a group its rights; once more changes nothing. Nothing may run in the home.
+    """Give a group its rights; a second run changes nothing. No process may run in the home.
 
     Args:
         home: The recorder's home.
-        group: Its id.
+        group: Id of the group.
 
     Raises:
         SharingError: The index is in use, or there are two.
-        OSError, KeyProblemError: As the system says; to be run again.
+        OSError, KeyProblemError: The system refused; run it again.
     """
     _look_at_index(home)
     ensure_key(home.root)
@@ -75,7 +75,7 @@ def share(home: Home, group: int) -> None:
 
 
 def _look_at_index(home: Home) -> None:
-    """See that the index can be moved, or is where it belongs.
+    """Check that there is only one index, and close it if it has to be moved.
 
     Raises:
         SharingError: It is in use, or there are two.
@@ -84,14 +84,14 @@ def _look_at_index(home: Home) -> None:
     if before.exists() and after.exists():
         raise SharingError(
             f"there are two indexes, {before} and {after}: the second has been in use since this home was shared. "
-            f"Look at the first - sqlite3 makes an empty one when it is told the former place - and move it away"
+            f"Look at the first, which may be an empty file that sqlite3 created, and move it away"
         )
     if before.exists():
         _close_index(before)
 
 
 def _close_index(path: Path) -> None:
-    """Have all of an index in its one file, without what SQLite keeps beside it while it is open.
+    """Merge an index into its one file, so that SQLite's journal files can be removed.
 
     Raises:
         SharingError: Another process has it open, or it cannot be read.
@@ -106,7 +106,7 @@ def _close_index(path: Path) -> None:
         raise SharingError(f"{path}: {error}; stop daemon and console, and wait for commands that still run") from error
     except sqlite3.DatabaseError as error:
         raise SharingError(f"{path} cannot be read: {error}; `recorder fsck` says what is wrong") from error
-    Path(f"{path}-shm").unlink(missing_ok=True)  # of a process that was killed; nobody has it open
+    Path(f"{path}-shm").unlink(missing_ok=True)  # left by a killed process; nobody has it open
     if left := [str(one) for one in (Path(f"{path}-wal"), Path(f"{path}-journal")) if one.exists()]:
         raise SharingError(f"{', '.join(left)} is there while nobody has {path} open: run `recorder fsck` first")
 
@@ -118,4 +118,4 @@ def _files(folder: Path) -> Iterator[Path]:
 def _give(path: Path, group: int, mode: int) -> None:
     os.chown(path, -1, group, follow_symlinks=False)
     if not path.is_symlink():
-        path.chmod(mode)  # after chown(2), which takes set-group-ID away
+        path.chmod(mode)  # after chown(2), which clears set-group-ID

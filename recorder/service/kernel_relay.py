@@ -1,7 +1,6 @@
-"""Relaying in the kernel: whether it can be had here, and media by sockets alone where it cannot (ADR 29).
+"""Relaying in the kernel: whether it is possible here, with media by sockets as the fallback (ADR 29).
 
-Calls come first: what keeps the kernel from relaying is said, in the log, in health and by site-check, and never stops
-the daemon.
+Calls come first: an obstacle is reported in the log, in health and by site-check, and never stops the daemon.
 """
 
 import errno
@@ -22,7 +21,7 @@ from recorder.service.findings import SiteFinding, ok, warning
 _log = logging.getLogger(__name__)
 
 LEAST_KERNEL = (6, 6)
-"""The first one with tcx."""
+"""First kernel with tcx."""
 _CAP_NET_ADMIN, _CAP_SYS_ADMIN, _CAP_BPF = 12, 21, 39
 _RIGHTS = (
     "give the service AmbientCapabilities=CAP_BPF CAP_NET_ADMIN and SystemCallFilter=bpf "
@@ -33,19 +32,19 @@ _REMEDIES = {
     errno.EOPNOTSUPP: (
         "name interfaces with Ethernet headers, the one below a tunnel; a machine of more than 64 processors cannot"
     ),
-    errno.ENOENT: "install the recorder anew, its audio/relay.bpf.o is gone",
+    errno.ENOENT: "reinstall the recorder: audio/relay.bpf.o is missing",
 }
-"""What to do about a refusal that no look beforehand tells of."""
+"""What to do about refusals that cannot be foreseen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What relaying in the kernel takes, as it is for this process.
+    """What this process and its machine offer for relaying in the kernel.
 
     Attributes:
-        kernel: Version and patch level of the kernel; (0, 0) if it does not say.
-        may_relay: This process may load and attach the program.
-        may_ask_routes: It may ask the kernel by which interface a packet leaves.
+        kernel: Version and patch level of the kernel; (0, 0) if unknown.
+        may_relay: Whether this process may load and attach the program.
+        may_ask_routes: Whether it may ask the kernel which interface a packet leaves by.
         interfaces: Names of the network interfaces.
     """
 
@@ -57,14 +56,14 @@ class Means:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obstacle:
-    """Why the kernel relays nothing, and what to do next."""
+    """Why the kernel does not relay, and what to do."""
 
     says: str
     do: str
 
 
 def may_ask_routes() -> bool:
-    """Tell whether this process may open what routes are asked by; a service's unit may forbid it."""
+    """Tell whether this process may open a netlink socket, which route queries need; a service's unit may forbid it."""
     try:
         socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close()
     except OSError:
@@ -73,7 +72,7 @@ def may_ask_routes() -> bool:
 
 
 def read_means(root: Path = Path("/")) -> Means:
-    """Look at this process and its machine; what cannot be read counts as not there."""
+    """Return the facts of this process and its machine; facts that cannot be read count as missing."""
     version = re.match(r"(\d+)\.(\d+)", _text(root / "proc/sys/kernel/osrelease"))
     lines = _text(root / "proc/self/status").splitlines()
     held = next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
@@ -94,22 +93,22 @@ def _text(path: Path) -> str:
 
 
 def obstacle(means: Means, address: str, interfaces: tuple[str, ...]) -> Obstacle | None:
-    """Return what keeps the kernel from relaying between sockets at an address; None if nothing is known to."""
+    """Return why the kernel cannot relay between sockets at an address, or None if no obstacle is known."""
     if means.kernel < LEAST_KERNEL:
         least, is_now = (".".join(map(str, version)) for version in (LEAST_KERNEL, means.kernel))
         return Obstacle(
-            says=f"the kernel is {is_now}, and {least} is the first that can", do=f"boot Linux {least} or later"
+            says=f"the kernel is {is_now}; relaying needs {least} or later", do=f"boot Linux {least} or later"
         )
     if not means.may_relay:
         return Obstacle(says="this process lacks CAP_BPF or CAP_NET_ADMIN", do=_RIGHTS)
     if not means.may_ask_routes:
         return Obstacle(
-            says="this process may not ask for routes",
+            says="this process may not query routes",
             do="add RestrictAddressFamilies=AF_NETLINK to the service (deploy/council-recorder-kernel.conf)",
         )
     if address in WILDCARDS or ":" in address:
         return Obstacle(
-            says=f"media goes by {address}, and the kernel relays from and to one IPv4 address",
+            says=f"the media address is {address}, and the kernel relays only for one IPv4 address",
             do="put the machine's IPv4 address into [media] address",
         )
     missing = [name for name in interfaces if name not in means.interfaces]
@@ -122,39 +121,43 @@ def obstacle(means: Means, address: str, interfaces: tuple[str, ...]) -> Obstacl
 
 
 def open_relay(options: RelayOptions, port_memory: PortMemory | None = None) -> tuple[Relay, Obstacle | None]:
-    """Return a relay, by sockets alone if the kernel cannot take part or refuses to, and why that is so."""
+    """Return a relay and, if the kernel cannot take part, the reason; the relay then uses sockets only."""
     if not options.kernel_interfaces:
         return Relay(options, port_memory=port_memory), None
-    # Looked at first: a service's filter of system calls may end whoever tries without the right to.
+    # Check first: a service's system call filter may kill a process that tries without the right.
     found = obstacle(read_means(), options.address, options.kernel_interfaces)
     if found is None:
         try:
             return Relay(options, port_memory=port_memory), None
-        except PermissionError:  # rights that are worth nothing here, as in a rootless container
+        except PermissionError:  # the capabilities do not count, as in a rootless container
             found = Obstacle(says="the kernel does not let this process load its program", do=_RIGHTS)
         except OSError as error:
             found = Obstacle(
                 says=f"the kernel refuses: {error.strerror}",
-                do=_REMEDIES.get(error.errno or 0, "look into its log, and say so to whoever looks after us"),
+                do=_REMEDIES.get(
+                    error.errno or 0, "look into the kernel's log, and report it to the recorder's maintainers"
+                ),
             )
     _log.warning(
-        "the kernel relays no media, all of it goes through sockets: %s; %s, and restart", found.says, found.do
+        "the kernel relays no media; all media goes through sockets: %s; %s, and restart",
+        found.says,
+        found.do,
     )
     return Relay(replace(options, kernel_interfaces=()), port_memory=port_memory), found
 
 
 def check_kernel_relay(config: Config, means: Means) -> Iterator[SiteFinding]:
-    """Look whether the kernel relays settled streams, or could."""
+    """Check whether the kernel relays settled streams, or could."""
     what, interfaces = "kernel relay", config.media.kernel_interfaces
     found = obstacle(means, config.media_address, interfaces)
     if not interfaces:
-        says = f"off; not to be had here: {found.says}" if found else "off; [media] kernel_interfaces would turn it on"
+        says = f"off; not possible here: {found.says}" if found else "off; [media] kernel_interfaces would turn it on"
         yield ok(what, says)
     elif found:
         yield warning(
             what, found.says,
-            why="all media goes through sockets: nothing is lost, and the machine carries fewer calls",
-            do=f"{found.do}; rights are those of this shell, look at the unit if it is not the service",
+            why="all media goes through sockets: nothing is lost, but the machine carries fewer calls",
+            do=f"{found.do}; the rights checked are those of this shell; if the service differs, look at its unit",
         )  # fmt: skip
     else:
-        yield ok(what, f"of what comes by {', '.join(interfaces)}")
+        yield ok(what, f"on, for packets from {', '.join(interfaces)}")

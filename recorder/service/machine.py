@@ -1,7 +1,7 @@
-"""What the machine that we run on is like, as far as it matters to audio and digits in memory: read, not judged.
+"""Facts of this machine that matter to audio and digits in memory: read here, judged in `machine_check`.
 
-`recorder.service.machine_check` judges. Everything is read below a root, so that a test can lay out a machine of its
-own; what cannot be read (no right to, no such kernel) is None or empty, and never an error.
+All paths are below a root, so that tests can provide a machine of their own. Facts that cannot be read (no right, other
+kernel) are None or empty, never an error.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ _TIME_ERROR = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swap:
-    """One swap area; ``is_safe``: encrypted, or compressed memory that is written nowhere."""
+    """A swap area; ``is_safe`` means encrypted, or compressed memory that is never written to disk."""
 
     name: str
     is_safe: bool
@@ -34,21 +34,21 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Facts.
+    """Facts of a machine.
 
     Attributes:
-        core_pattern: Where the kernel puts core files; begins with ``|`` when a program gets them.
-        suid_dumpable: 1 or 2 when programs that changed their user leave core files too; None if unknown.
+        core_pattern: Where the kernel writes core files; begins with ``|`` if it pipes them to a program.
+        suid_dumpable: 1 or 2 if programs that changed their user leave core files too; None if unknown.
         swaps: Swap areas in use.
-        can_hibernate: The kernel offers suspend to disk.
-        resumes_from: Device that it would resume from, as the kernel was told; None or "" if none.
-        processes: Processes that run.
-        packet_sockets: Names of the processes that hold a socket which sees all traffic; "?" for one unknown.
+        can_hibernate: Whether the kernel offers suspend to disk.
+        resumes_from: Device that the kernel would resume from; None or "" if none.
+        processes: Running processes.
+        packet_sockets: Names of the processes with a socket that sees all traffic; "?" for an unknown one.
         memlock_bytes: Limit of locked memory of this process; None is no limit.
-        may_lock_all: This process may lock memory beyond its limit.
-        descriptors: Hard limit of descriptors.
-        is_clock_synchronised: As the kernel says; None if it does not.
-        has_glibc: The C library is one that can be told to wipe freed memory.
+        may_lock_all: Whether this process may lock memory beyond its limit.
+        descriptors: Hard limit of file descriptors.
+        is_clock_synchronised: Whether the kernel reports a synchronised clock; None if it reports nothing.
+        has_glibc: Whether the C library can be told to wipe freed memory.
     """
 
     core_pattern: str
@@ -66,7 +66,7 @@ class Machine:
 
 
 def device_of(path: Path) -> tuple[int, int] | None:
-    """Return major and minor number of the device that a file lies on; None if there is no such file."""
+    """Return the major and minor number of the device that holds a file; None if there is no such file."""
     try:
         device = path.stat().st_dev
     except OSError:
@@ -75,8 +75,8 @@ def device_of(path: Path) -> tuple[int, int] | None:
 
 
 def clock_state() -> bool | None:
-    """Tell whether the kernel's clock is kept by NTP or the like; None if the kernel does not say."""
-    answer = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))  # no mode bits: it only reads
+    """Tell whether the kernel's clock is synchronised, as by NTP; None if the kernel does not report it."""
+    answer = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))  # without mode bits it only reads
     return None if answer < 0 else answer != _TIME_ERROR
 
 
@@ -86,12 +86,12 @@ def read_machine(
     device: Callable[[Path], tuple[int, int] | None] = device_of,
     clock: Callable[[], bool | None] = clock_state,
 ) -> Machine:
-    """Look at the machine.
+    """Read the facts of the machine.
 
     Args:
-        root: Where ``proc`` and ``sys`` are.
-        device: Says on which device a swap file lies.
-        clock: Says whether the clock is synchronised.
+        root: Folder with ``proc`` and ``sys``.
+        device: Returns the device of a swap file.
+        clock: Tells whether the clock is synchronised.
     """
     _, memlock = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     dumpable = _text(root / "proc/sys/fs/suid_dumpable")
@@ -142,7 +142,7 @@ def _swaps(root: Path, device: Callable[[Path], tuple[int, int] | None]) -> Iter
 
 
 def _is_safe_device(block: Path) -> bool:
-    """Tell whether what is written to a block device is encrypted on its way, by it or by all that it lies on."""
+    """Tell whether data written to a block device is encrypted, by the device or by all devices below it."""
     block = block.resolve()
     if block.name.startswith("zram"):
         return _text(block / "backing_dev") in ("", "none")
@@ -193,5 +193,5 @@ def _descriptors(folder: Path) -> Iterator[str]:
     try:
         for entry in folder.iterdir():
             yield str(entry.readlink())
-    except OSError:  # another user's, or gone meanwhile
+    except OSError:  # the process is another user's, or has ended
         return

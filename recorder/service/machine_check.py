@@ -1,4 +1,4 @@
-"""Is this machine fit to record, and what about it lets audio or digits out? Pure judgements of what `machine` read."""
+"""Checks of `recorder site-check` on the machine: capacity, and how audio or digits could leave memory. Pure."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,19 +12,19 @@ CAPTURES = frozenset({
     "tcpdump", "dumpcap", "tshark", "wireshark", "sngrep", "voipmonitor", "heplify", "captagent", "pcapsipdump",
     "sipgrep", "ngrep", "netsniff-ng",
 })  # fmt: skip
-"""Programs that read SIP and RTP off the network and mostly keep it."""
+"""Programs that capture SIP and RTP from the network and usually store it."""
 
 _NETWORK_CARE = frozenset({
     "dhclient", "dhcpcd", "systemd-network", "NetworkManager", "lldpd", "wpa_supplicant", "connmand",
 })  # fmt: skip
-"""Programs that hold a packet socket to look after the network itself, by their names as the kernel cuts them."""
+"""Programs that use a packet socket to manage the network, by their names as the kernel truncates them."""
 
 _COMM_CHARACTERS = 15
-"""The kernel cuts names of processes to so many."""
+"""Length to which the kernel truncates names of processes, characters."""
 
 
 def check_machine(machine: Machine, config: Config) -> Iterator[SiteFinding]:
-    """Judge a machine for a configuration."""
+    """Check a machine against a configuration."""
     yield _descriptors(machine, config)
     yield _locked_memory(machine, config)
     yield _media_ports(config)
@@ -44,8 +44,8 @@ def _descriptors(machine: Machine, config: Config) -> SiteFinding:
     if machine.descriptors >= needed:
         return ok("descriptors", f"{machine.descriptors} are enough for {calls} calls")
     return error(
-        "descriptors", f"max_calls = {calls} needs {needed}, the hard limit is {machine.descriptors}",
-        why="the recorder does not start: calls beyond the limit would be lost",
+        "descriptors", f"max_calls = {calls} needs {needed}; the hard limit is {machine.descriptors}",
+        why="the recorder does not start, because calls beyond the limit would be lost",
         do="raise LimitNOFILE in the unit, or lower max_calls in [limits]",
     )  # fmt: skip
 
@@ -53,14 +53,14 @@ def _descriptors(machine: Machine, config: Config) -> SiteFinding:
 def _locked_memory(machine: Machine, config: Config) -> SiteFinding:
     what, calls = "locked memory", config.limits.max_calls
     needed = locked_bytes(calls, config.pause.look_back_s, threads=config.media.threads)
-    why = "audio that a pause will erase could be written to swap first"
+    why = "audio that a pause erases could already be in swap"
     if not config.media.lock_memory:
         return warning(what, "[media] lock_memory is false", why=why, do="set it to true, and raise LimitMEMLOCK")
     if machine.memlock_bytes is None or machine.may_lock_all or machine.memlock_bytes >= needed:
         return ok(what, f"the limit is high enough for {calls} calls, {needed >> 20} MiB")
     return warning(
-        what, f"{calls} calls lock {needed >> 20} MiB, the limit here is {machine.memlock_bytes >> 20} MiB",
-        why=why, do="raise LimitMEMLOCK (the unit shipped has no limit: look at it if this shell is not the service)",
+        what, f"{calls} calls lock {needed >> 20} MiB; the limit here is {machine.memlock_bytes >> 20} MiB",
+        why=why, do="raise LimitMEMLOCK (the shipped unit has no limit; the limit checked is that of this shell)",
     )  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def _media_ports(config: Config) -> SiteFinding:
     if carried >= calls:
         return ok("media ports", f"{first} to {last} carry {carried} calls")
     return warning(
-        "media ports", f"{first} to {last} carry {carried} calls, max_calls is {calls}",
+        "media ports", f"{first} to {last} carry {carried} calls; max_calls is {calls}",
         why="calls beyond that are refused", do="widen ports in [media], or lower max_calls in [limits]",
     )  # fmt: skip
 
@@ -80,8 +80,8 @@ def _core_files(machine: Machine) -> SiteFinding:
     if machine.core_pattern.startswith("|"):
         return warning(
             what, f"the kernel pipes them to {machine.core_pattern[1:].split()[0]}",
-            why="daemon and console forbid their own, but a piped pattern ignores the limit on their size; phones, PBX "
-            "or database on this machine may leave theirs",
+            why="daemon and console forbid core files, but a piped pattern ignores the limit on their size; phones, "
+            "PBX or database on this machine may leave theirs",
             do=do,
         )  # fmt: skip
     if machine.suid_dumpable:
@@ -97,8 +97,8 @@ def _swap(machine: Machine) -> SiteFinding:
     if plain:
         return warning(
             "swap", f"{', '.join(plain)}: not known to be encrypted",
-            why="memory that is not locked, as of sound that is played, may be written there, and outlive a restart",
-            do="turn swap off, or put it on dm-crypt with a key that is new at every start",
+            why="memory that is not locked, such as audio that is played, may be written there and survive a restart",
+            do="turn swap off, or put it on dm-crypt with a new key at every start",
         )  # fmt: skip
     return ok("swap", "encrypted or compressed memory" if machine.swaps else "there is none")
 
@@ -109,7 +109,7 @@ def _hibernation(machine: Machine) -> SiteFinding:
     where = f", and would resume from {machine.resumes_from}" if machine.resumes_from else ""
     return warning(
         "hibernation", f"the machine can suspend to disk{where}",
-        why="all memory is written to the disk, locked or not: live audio and keys of calls in progress",
+        why="all memory is written to disk, locked or not, with audio and keys of live calls",
         do="systemctl mask hibernate.target hybrid-sleep.target suspend-then-hibernate.target; boot with nohibernate",
     )  # fmt: skip
 
@@ -118,25 +118,25 @@ def _captures(processes: Iterable[Process]) -> SiteFinding:
     cut = {name[:_COMM_CHARACTERS] for name in CAPTURES}
     running = sorted({f"{process.name} (process {process.pid})" for process in processes if process.name in cut})
     if not running:
-        return ok("capture", "no program that is known to capture SIP or RTP is running")
+        return ok("capture", "no known capture program for SIP or RTP is running")
     return warning(
         "capture", f"{', '.join(running)} is running",
-        why="it sees card digits and paused speech as they pass, and may keep them: no pause reaches it",
-        do="stop it, or keep it to SIP without INFO bodies; see docs/security.md",
+        why="it sees card digits and paused speech and may store them: pauses have no effect on it",
+        do="stop it, or limit it to SIP without INFO bodies; see docs/security.md",
     )  # fmt: skip
 
 
 def _packet_sockets(holders: Iterable[str]) -> SiteFinding:
     others = sorted(holder for holder in holders if holder not in _NETWORK_CARE and holder not in CAPTURES)
     if not others:
-        return ok("packet sockets", "only programs that look after the network hold one, or none")
+        return ok("packet sockets", "none, or only those of programs that manage the network")
     unknown = others.count("?")
     named = [name for name in dict.fromkeys(others) if name != "?"]
     says = ", ".join([*named, *([f"{unknown} of unknown programs (run this as root)"] if unknown else [])])
     return warning(
         "packet sockets", says,
         why="such a socket sees every packet of this machine, voice and digits included",
-        do="find out what they are for: `ss -0pb` lists them",
+        do="find out what they are for; `ss -0pb` lists them",
     )  # fmt: skip
 
 
@@ -152,8 +152,8 @@ def _debug_logging(processes: Iterable[Process]) -> SiteFinding:
         return ok("debug logging", "off")
     return warning(
         "debug logging", f"process {', '.join(str(process.pid) for process in verbose)} runs with --verbose",
-        why="start lines of SIP go to the log, numbers masked; extensions and who is called when are in it",
-        do="restart it without --verbose when you have found what you looked for",
+        why="start lines of SIP messages are logged, with numbers masked but extensions and times of calls readable",
+        do="restart it without --verbose when you no longer need the log",
     )  # fmt: skip
 
 
@@ -161,7 +161,7 @@ def _clock(machine: Machine) -> SiteFinding:
     if machine.is_clock_synchronised is False:
         return warning(
             "clock", "the kernel's clock is not synchronised",
-            why="times of recordings and of the audit log are evidence; retention counts from them",
+            why="times of recordings and of the audit log are evidence, and retention counts from them",
             do="run chrony or systemd-timesyncd",
         )  # fmt: skip
     return ok("clock", "synchronised" if machine.is_clock_synchronised else "the kernel does not say")
@@ -171,7 +171,7 @@ def _library(machine: Machine) -> SiteFinding:
     if machine.has_glibc:
         return ok("freed memory", "is wiped")
     return warning(
-        "freed memory", "the C library is not glibc, which can be told to wipe what is freed",
-        why="digits in SIP messages stay in this process's memory until something else is written there",
+        "freed memory", "the C library is not glibc, so freed memory is not wiped",
+        why="digits from SIP messages stay in this process's memory until it is reused",
         do="run it on a system with glibc",
     )  # fmt: skip

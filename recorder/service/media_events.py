@@ -1,4 +1,4 @@
-"""Carries what the media core saw to the call thread."""
+"""Passes events of the media core to the call thread."""
 
 import os
 import select
@@ -10,11 +10,11 @@ from audio.types import MediaEvent
 
 
 class MediaEvents:
-    """The thread ``media-events``: it waits for the media core and hands its events on.
+    """Waits for events of the media core on its own thread, ``media-events``.
 
     Args:
         relay: The media core.
-        receive: Has events handled on the call thread; never waits.
+        receive: Handles events on the call thread; must not block.
     """
 
     def __init__(self, relay: Relay, receive: Callable[[Iterable[MediaEvent]], None]) -> None:
@@ -29,7 +29,7 @@ class MediaEvents:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread, if it was started; the media core is still open."""
+        """End the thread, if it was started. The media core must still be open."""
         self._stopping.set()
         os.eventfd_write(self._wake_fd, 1)
         if self._thread.is_alive():

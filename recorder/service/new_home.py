@@ -1,4 +1,4 @@
-"""Makes everything that a recorder's home holds: configuration, keys, databases, messages, the first account."""
+"""Creates a recorder's home: configuration, keys, databases, messages, the first account."""
 
 from datetime import UTC, datetime
 
@@ -22,20 +22,20 @@ from storage.keys import NodeKeys
 
 
 class NewHomeError(Exception):
-    """The home could not be made; the message is a sentence, and the folder is as empty as before."""
+    """The home could not be created; the message is a sentence. The folder is empty again."""
 
 
 def make_home(home: Home, answers: config_file.Answers, password: str, *, os_user: str) -> None:
-    """Make a home in a folder that is empty or missing.
+    """Create a home in a folder that is empty or missing.
 
     Args:
-        home: Where.
-        answers: What ``recorder init`` asked.
-        password: Of the first account.
-        os_user: The operating system's user who makes it, for the audit log.
+        home: The new home.
+        answers: Answers to the questions of ``recorder init``.
+        password: Password of the first account.
+        os_user: User of the operating system who creates it, for the audit log.
 
     Raises:
-        NewHomeError: It cannot be made.
+        NewHomeError: It cannot be created.
     """
     now = datetime.now(UTC)
     try:
@@ -77,6 +77,6 @@ def make_home(home: Home, answers: config_file.Answers, password: str, *, os_use
 
 
 def _empty(home: Home) -> None:
-    """Remove what this run made in a folder that was empty, so that it can be run again."""
+    """Remove what this run created, so that it can be run again."""
     for path in sorted(home.root.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()

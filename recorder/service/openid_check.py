@@ -1,4 +1,4 @@
-"""What `recorder site-check` says of signing in by an OpenID provider: it asks the provider, as a sign-in would."""
+"""Check of `recorder site-check` on sign-in by an OpenID provider; asks the provider as a sign-in would."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from recorder.service.findings import SiteFinding, ok, warning
 
 
 def check_openid(config: Config) -> Iterator[SiteFinding]:
-    """Look whether people can sign in by the provider, where one is configured."""
+    """Check that the provider answers, if one is configured."""
     if config.openid.issuer is None:
         return
     try:
@@ -19,8 +19,8 @@ def check_openid(config: Config) -> Iterator[SiteFinding]:
     except ProviderDownError as problem:
         yield warning(
             "OpenID Connect", f"{config.openid.issuer}: {problem}",
-            why="nobody can sign in to the console by it; name and password go on working",
-            do="look at [openid], at the provider, and at the network between",
+            why="nobody can sign in to the console through it; name and password still work",
+            do="check [openid], the provider, and the network between",
         )  # fmt: skip
         return
     yield ok("OpenID Connect", f"{config.openid.issuer} answers")

@@ -1,4 +1,4 @@
-"""What the PBX and the trunk have to be set to, as `recorder site-check` says it. Judgements; pure."""
+"""Checks of `recorder site-check` on the settings that PBX and trunk need. Pure."""
 
 from collections.abc import Iterator, Mapping
 
@@ -16,26 +16,26 @@ TOLD = (
     "nominated_passed",
     "answered_elsewhere",
 )
-"""Alarms that speak of a setting of the PBX."""
+"""Alarms that a setting of the PBX causes."""
 
 
 def check_targets(config: Config) -> Iterator[SiteFinding]:
-    """Say of each route what its targets must allow, and look whether what is known of them contradicts it."""
+    """Report what the targets of each route must allow, and whether the configuration contradicts it."""
     for route in config.route:
         there = _peer_of(config, route)
         what = f"route {route.name}"
         if there is not None and there.srtp is Srtp.REQUIRED and route.srtp is Srtp.OFF:
             yield warning(
-                what, f"calls to peer {there.name!r} are offered plain RTP, and it has to encrypt its own",
-                why="a PBX that wants SRTP refuses plain audio (488), after the caller heard the notice",
-                do=f'srtp = "optional" or "required" in [[route]] {route.name}, or no media_encryption at the PBX',
+                what, f"calls to peer {there.name!r} are offered plain RTP, but its own calls must be encrypted",
+                why="a PBX that requires SRTP refuses plain audio (488), after the caller has heard the notice",
+                do=f'set srtp = "optional" or "required" in [[route]] {route.name}, or media_encryption off at the PBX',
             )  # fmt: skip
         else:
             yield ok(what, _wanted(route, there))
 
 
 def check_alarms(alarms: Mapping[str, int]) -> Iterator[SiteFinding]:
-    """Say which alarms of the running daemon speak of a setting of the PBX, and of which one."""
+    """Report alarms of the running daemon that a setting of the PBX causes, with the setting."""
     for name in TOLD:
         if count := alarms.get(name, 0):
             advice = ALARMS[name]
@@ -58,6 +58,6 @@ def _peer_of(config: Config, route: Route) -> Peer | None:
     for target in route.targets:
         try:
             return find_peer(config.peer, target.host)
-        except ValueError:  # a name: nothing is known of it here
+        except ValueError:  # a name, not an address, so its peer is unknown
             continue
     return None

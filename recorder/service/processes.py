@@ -1,4 +1,4 @@
-"""Starting and stopping the recorder's parts as processes of their own."""
+"""Starts and stops daemon and console as processes."""
 
 import os
 import subprocess
@@ -11,11 +11,11 @@ from recorder.common.process_hardening import wiping_environment
 
 
 class NotReadyError(Exception):
-    """A part did not come up; a sentence."""
+    """A process did not become ready; the message is a sentence."""
 
 
 def start(home: Home, command: str, *, log: Path | None = None) -> subprocess.Popen[bytes]:
-    """Start a part of the recorder as a process of its own."""
+    """Start ``recorder COMMAND`` in a home; output goes to ``log`` if given."""
     arguments = [sys.executable, "-m", "recorder", command, "-C", str(home.root)]
     environment = wiping_environment(os.environ)
     if log is None:
@@ -25,7 +25,7 @@ def start(home: Home, command: str, *, log: Path | None = None) -> subprocess.Po
 
 
 def stop(child: subprocess.Popen[bytes], within_s: float = 20.0) -> int:
-    """Ask a part to end; kill it if it does not. Return its exit code."""
+    """Terminate a process, and kill it if it does not end in time; return its exit code."""
     if child.poll() is None:
         child.terminate()
     try:
@@ -36,7 +36,7 @@ def stop(child: subprocess.Popen[bytes], within_s: float = 20.0) -> int:
 
 
 def wait_ready(home: Home, child: subprocess.Popen[bytes], within_s: float = 20.0) -> None:
-    """Wait until the daemon answers on its socket, and answers.
+    """Wait until the daemon answers on its socket.
 
     Raises:
         NotReadyError: It ended, or does not answer in time.
@@ -50,7 +50,7 @@ def wait_ready(home: Home, child: subprocess.Popen[bytes], within_s: float = 20.
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         if child.poll() is not None:
-            raise NotReadyError("the daemon did not start; its message is above, or in its log")
+            raise NotReadyError("the daemon did not start; see its message above or in its log")
         try:
             with LiveClient(home.socket) as client:
                 client.health()

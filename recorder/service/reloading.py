@@ -1,4 +1,4 @@
-"""Brings a changed configuration file into force while the daemon runs."""
+"""Applies a changed configuration file while the daemon runs."""
 
 import logging
 from dataclasses import fields
@@ -23,17 +23,17 @@ NEEDS_RESTART = frozenset(
     {"sip", "media", "storage", "peer", "register"}
     | {f"limits.{key}" for key in ("max_calls", "max_connections", "max_connections_per_source")}
 )
-"""Sections and keys that a reload does not bring into force."""
+"""Sections and keys that take a restart, not a reload."""
 
 
 class Reloader:
-    """Reads the configuration again, and has new calls follow it.
+    """Reads the configuration again and applies it to new calls.
 
     Args:
         home: The recorder's home.
-        services: Holds the configuration in force, and the sounds.
-        reactor: The call thread's loop.
-        endpoint: Reads its certificates anew.
+        services: Holds the current configuration and the sounds.
+        reactor: Event loop of the call thread.
+        endpoint: Reloads its certificates.
         resolver: Keeps the names of the routes' targets resolved.
     """
 
@@ -47,21 +47,21 @@ class Reloader:
         self._resolver = resolver
 
     def reload_by_signal(self) -> None:
-        """Have the file read on the executor's thread; what is wrong with it is logged."""
+        """Reload on the executor's thread; a faulty file is logged."""
 
         def reload() -> None:
             try:
                 self.reload("signal")
             except ProblemError as error:
-                _log.error("the configuration stays as it was: %s", error.detail)
+                _log.error("reload refused, the configuration is unchanged: %s", error.detail)
 
         self._services.act_writer.submit(reload)
 
     def reload(self, by: str) -> dict[str, Any]:
-        """Bring a changed file into force for new calls; reads files, so never on the call thread.
+        """Apply a changed file to new calls. Reads files, so never on the call thread.
 
         Raises:
-            ProblemError: It cannot be used; everything stays as it was.
+            ProblemError: The file cannot be used; nothing was changed.
         """
         old = self._services.config
         try:
@@ -84,7 +84,7 @@ class Reloader:
 
 
 def changes(old: Config, new: Config) -> list[str]:
-    """Return the keys, dotted, that differ between two configurations; of repeated sections their names."""
+    """Return the dotted keys that differ between two configurations; for repeated sections, the section's name."""
     found = []
     for section in (field.name for field in fields(Config) if field.name not in DERIVED):
         before, after = getattr(old, section), getattr(new, section)

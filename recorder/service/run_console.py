@@ -1,4 +1,4 @@
-"""`recorder console`: the console served over a recorder's home. The only process that opens private keys."""
+"""`recorder console`: serves the console for a recorder's home. The only process that opens private keys."""
 
 import logging
 import threading
@@ -32,23 +32,25 @@ from storage.errors import StorageError
 _log = logging.getLogger(__name__)
 
 MONTHS_EVERY_S = 6 * 3600.0
-"""How often the months' keys are looked at; each is made two months ahead, so a day without a console does no harm."""
+"""How often to check for missing key epochs, seconds; keys are made two months ahead, so a day without a console is
+safe.
+"""
 
 STOP_S = 5.0
-"""How long the end waits for an erasure, or for the keys' housekeeping, that is going on."""
+"""How long a stop waits for an erasure or for key housekeeping, seconds."""
 
 
 class ConsoleError(Exception):
-    """The console cannot start; a sentence."""
+    """The console cannot start; the message is a sentence."""
 
 
 def serve(home: Home, config: Config) -> None:
     """Serve the console until it is told to stop.
 
     Raises:
-        ConsoleError: It cannot listen, or so many connections cannot be open at once.
+        ConsoleError: It cannot listen, or the limit of open files is too low for its connections.
         StorageError: Keys or index cannot be opened.
-        OSError: The file of people cannot be opened.
+        OSError: The accounts database cannot be opened.
     """
     assert config.console.listen is not None
     listen, tls = config.console.listen, tls_of(config)
@@ -73,20 +75,20 @@ def serve(home: Home, config: Config) -> None:
         _log.info("the console listens on %s", config.console.url)
         try:
             server.run()
-        except SystemExit as error:  # uvicorn's way to say that the address cannot be bound
+        except SystemExit as error:  # raised by uvicorn if the address cannot be bound
             raise ConsoleError(f"cannot listen on {config.console.url}: is another program using it?") from error
         finally:
             stopping.set()
             app.state.parts.recording_service.listens.close()
             app.state.parts.gate.close()
             for thread in workers:
-                thread.join(STOP_S)  # what is cut off is finished by the next start
+                thread.join(STOP_S)  # the next start finishes interrupted work
 
 
 def _start_workers(
     home: Home, config: Config, deps: ConsoleDeps, keys: EpochKeys, stopping: threading.Event
 ) -> list[threading.Thread]:
-    """Start the threads that erase, keep house and send mail until ``stopping`` is set."""
+    """Start the threads for erasing, housekeeping and mail, which run until ``stopping`` is set."""
     eraser = deps.eraser
     holder = KeyHolder(
         vault=eraser.vault,
@@ -122,17 +124,17 @@ def _start_workers(
 
 
 def warn_of_combined(people: People) -> None:
-    """Name, at every start, the accounts of before that have `admin` and a role that hears."""
+    """Log at every start the accounts that combine `admin` with a role that hears recordings."""
     for person in combining_admin(people):
         _log.warning(
-            "account %s has admin and %s: since these exclude each other it hears nothing; "
+            "account %s has admin and %s, which exclude each other, so it may hear nothing; "
             "`recorder users revoke` one of them",
             person.name, ", ".join(sorted(person.roles - {Role.ADMIN})),
         )  # fmt: skip
 
 
 def warn_of_unexplained(people: People, appointments: Appointments) -> None:
-    """Name, at every start, roles and a deputy that no entry of the audit log explains: they give no right."""
+    """Log at every start roles and a deputy that no audit entry explains; they give no rights."""
     if (deputy := appointments.unexplained(people)) is not None:
         _log.error("people.sqlite and the audit log disagree on the deputy: %s", deputy)
     for name, roles in sorted(people.unexplained().items()):
@@ -140,7 +142,7 @@ def warn_of_unexplained(people: People, appointments: Appointments) -> None:
 
 
 def tls_of(config: Config) -> TlsFiles | None:
-    """Return the console's certificate and key, or None: plain HTTP.
+    """Return the console's certificate and key, or None for plain HTTP.
 
     Raises:
         ConsoleError: They cannot be used.
@@ -162,14 +164,14 @@ def keep_months(
     every_s: float = MONTHS_EVERY_S,
     now: Callable[[], datetime] = utc_now,
 ) -> None:
-    """Go on making the months' keys until told to stop; a failure is logged and tried again."""
+    """Create missing key epochs at intervals until ``stopping`` is set."""
     while not stopping.wait(every_s):
         make_months(keys, now())
 
 
 def make_months(keys: EpochKeys, now: datetime) -> None:
-    """Make the keys of the coming months, so that the daemon always has one to seal to; a failure is logged."""
+    """Create the keys of the coming months, so that the daemon always has one to seal to; a failure is logged."""
     try:
         keys.ensure_epochs(now)
     except (StorageError, OSError) as error:
-        _log.error("the keys of the coming months could not be made: %s", error)
+        _log.error("creating the keys of the coming months failed, trying again later: %s", error)

@@ -8,7 +8,7 @@ from recorder.config.settings import Config
 
 
 def load_sounds(home: Home, config: Config) -> Sounds:
-    """Load everything that can be played.
+    """Load all messages and tones.
 
     Raises:
         NoticeError: A message is missing or unreadable.

@@ -1,4 +1,4 @@
-"""How long the call thread was blocked: SIP, keys and commands waited for that time."""
+"""Measures how long the call thread was blocked, and SIP, keys and commands with it."""
 
 import logging
 import sys
@@ -16,16 +16,16 @@ _log = logging.getLogger(__name__)
 EVERY_S = 0.1
 _COUNTED_S, _TOLD_S, _WINDOW_S = 0.1, 1.0, 60.0
 _LOOKED_S, _FRAMES = 0.5, 4
-"""How late the beat is when the stack of the call thread is looked at, and how many of its calls are told."""
+"""How late the timer is when the call thread's stack is read, seconds; and how many of its calls are logged."""
 
 
 def ready_s(thread: int) -> float:
-    """Return how long a thread of this process was ready to run while the kernel ran others, seconds so far.
+    """Return how long a thread of this process was ready to run while the kernel ran others, seconds in all.
 
-    Linux: Documentation/scheduler/sched-stats.rst. 0.0 where the kernel keeps no such figures.
+    From Linux's schedstat (Documentation/scheduler/sched-stats.rst); 0.0 if the kernel keeps no such figures.
 
     Args:
-        thread: Its number, as `threading.get_native_id` gives it.
+        thread: Its number, from `threading.get_native_id`.
     """
     try:
         return int(Path(f"/proc/self/task/{thread}/schedstat").read_bytes().split()[1]) / 1e9
@@ -34,17 +34,17 @@ def ready_s(thread: int) -> float:
 
 
 class Stalls:
-    """A beat of the call thread that looks how late it comes; all but `as_json` and `look` on the call thread.
+    """A timer of the call thread that measures how late it fires. Call thread only, except `as_json` and `look`.
 
-    It is due every 100 ms. By as much as it is late the thread was held: by one of its own callbacks, by another thread
-    that had the interpreter (Python's collector), or by a machine without a processor to spare. What lasted L is seen
-    as L less up to 100 ms. Timers come up to 10 ms late by themselves (`Reactor.call_later`). What takes a system call
-    is found out by another thread: the beat would let go of the interpreter, and wait to have it back.
+    It is due every 100 ms. If it is late, the thread was blocked: by one of its own callbacks, by another thread that
+    held the interpreter (such as Python's collector), or by a machine with no free processor. A block of length L is
+    measured as L less up to 100 ms. Timers fire up to 10 ms late anyway (`Reactor.call_later`). Figures that need a
+    system call are read on another thread: the timer would release the interpreter, and wait to have it again.
 
     Args:
-        scheduler: The call thread's.
-        clock: Monotonic, seconds.
-        worked_s: For how long the thread that calls has run on a processor, seconds so far.
+        scheduler: The call thread's scheduler.
+        clock: Monotonic clock, seconds.
+        worked_s: Processor time of the calling thread so far, seconds.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class Stalls:
         self._told_s = float("-inf")
 
     def watch(self) -> None:
-        """Begin, and go on for as long as the call thread runs."""
+        """Start the timer; it runs as long as the call thread."""
         self._window_ends_s = self._clock() + _WINDOW_S
         self._wait()
 
     def start_looking(self) -> None:
-        """Start a thread that looks where this one, the call thread, is whenever its beat is overdue."""
+        """Start a thread that notes what the call thread, which calls this, is doing whenever its timer is overdue."""
         threading.Thread(
             target=self._look_now_and_then,
             args=(threading.get_ident(), threading.get_native_id()),
@@ -76,11 +76,11 @@ class Stalls:
         ).start()
 
     def look(self, frame: FrameType | None, ready_s: float) -> None:
-        """Note what the call thread is doing, if its beat is overdue; on one other thread.
+        """Note what the call thread is doing, if its timer is overdue. Not on the call thread.
 
         Args:
-            frame: Its innermost frame.
-            ready_s: As `ready_s` says of it.
+            frame: Innermost frame of the call thread.
+            ready_s: Result of `ready_s` for the call thread.
         """
         overdue_s = self._clock() - self._due_s
         self._ready_s = ready_s
@@ -90,7 +90,7 @@ class Stalls:
             self._where = _calls(frame)
 
     def as_json(self) -> dict[str, Any]:
-        """Return what health says of it: the longest since the start and of the last minute or two, and how many."""
+        """Return the longest block since the start and in the last one to two minutes, and the number of blocks."""
         return {
             "longest_stall_ms": round(1000 * self._longest_s, 1),
             "longest_stall_lately_ms": round(1000 * max(self._last_window_s, self._window_s), 1),
@@ -113,9 +113,9 @@ class Stalls:
         if late_s >= _TOLD_S and now_s - self._told_s >= _WINDOW_S:
             self._told_s = now_s
             _log.warning(
-                "the call thread was held for %.1f s: SIP, keys and commands waited for so long; of these it worked for"
-                " %.1f s and was ready to run for about %.1f s while the machine ran other programs%s; if this comes"
-                " again (`call_thread` in health) give the recorder processors of its own, or fewer set-ups a second",
+                "the call thread was blocked for %.1f s, and SIP, keys and commands with it; it ran for %.1f s of it,"
+                " and for about %.1f s it was ready to run while the machine ran other programs%s; if this happens"
+                " again (`call_thread` in health) give the recorder its own processors, or fewer set-ups a second",
                 late_s,
                 self._worked_s() - self._worked_before_s,
                 self._ready_s - self._ready_before_s,
@@ -131,7 +131,7 @@ class Stalls:
 
 
 def _calls(frame: FrameType | None) -> str:
-    """Return the innermost calls of a stack, the innermost first: module, line and function, and no values."""
+    """Return the innermost calls of a stack, innermost first: module, line and function, without values."""
     told: list[str] = []
     while frame is not None and len(told) < _FRAMES:
         told.append(f"{frame.f_globals.get('__name__', '?')}:{frame.f_lineno} {frame.f_code.co_name}")

@@ -174,7 +174,7 @@ def test_whatever_the_kernel_says_there_is_a_relay(monkeypatch: pytest.MonkeyPat
     with relay:
         assert obstacle is not None
         assert obstacle.says == "the kernel refuses: No such file or directory"
-        assert "audio/relay.bpf.o is gone" in obstacle.do
+        assert "audio/relay.bpf.o is missing" in obstacle.do
         assert relay.open_leg() > 0
 
 

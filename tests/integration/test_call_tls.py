@@ -85,7 +85,7 @@ def test_a_renewed_certificate_is_read_by_reload_and_a_missing_one_explained(tmp
         (tmp_path / "papers" / "recorder.key").unlink()
         done = home.run_apart("run", "-C", str(home.root))
         assert done.returncode == 1
-        assert "SIP over TLS cannot begin" in done.stderr
+        assert "cannot start SIP over TLS" in done.stderr
         assert "recorder.key: No such file" in done.stderr
         found = home.run("site-check", "-C", str(home.root))
         assert found.returncode == 1

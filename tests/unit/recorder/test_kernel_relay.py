@@ -14,10 +14,10 @@ ON = Config(media=MediaSettings(address="192.0.2.10", kernel_interfaces=("eth0",
 CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_BPF = 1 << 12, 1 << 21, 1 << 39
 
 LACKING = [
-    ({"kernel": (6, 5)}, "the kernel is 6.5, and 6.6 is the first", "boot Linux 6.6"),
+    ({"kernel": (6, 5)}, "the kernel is 6.5; relaying needs 6.6 or later", "boot Linux 6.6"),
     ({"kernel": (5, 15)}, "the kernel is 5.15", "boot Linux 6.6"),
     ({"may_relay": False}, "lacks CAP_BPF or CAP_NET_ADMIN", "AmbientCapabilities=CAP_BPF CAP_NET_ADMIN"),
-    ({"may_ask_routes": False}, "may not ask for routes", "RestrictAddressFamilies=AF_NETLINK"),
+    ({"may_ask_routes": False}, "may not query routes", "RestrictAddressFamilies=AF_NETLINK"),
     ({"interfaces": frozenset({"lo", "eth1"})}, "there is no interface eth0", "`ip -brief link`"),
 ]
 
@@ -42,14 +42,14 @@ def test_what_is_lacking_is_said_with_what_to_do(change: dict[str, object], says
 def test_media_that_the_kernel_does_not_relay(address: str) -> None:
     finding = found(ABLE, Config(media=MediaSettings(address=address, kernel_interfaces=("eth0",))))
     assert finding.level is Level.WARNING
-    assert f"media goes by {address}" in finding.says
+    assert f"the media address is {address}" in finding.says
 
 
 def test_off_is_no_warning_and_says_whether_it_could_be_on() -> None:
     off = Config(media=MediaSettings(address="192.0.2.10"))
     assert found(ABLE, off).says == "off; [media] kernel_interfaces would turn it on"
     old = found(replace(ABLE, kernel=(5, 15)), off)
-    assert (old.level, "not to be had here: the kernel is 5.15" in old.says) == (Level.OK, True)
+    assert (old.level, "not possible here: the kernel is 5.15" in old.says) == (Level.OK, True)
 
 
 def test_a_kernel_of_a_later_version_will_do() -> None:

@@ -111,7 +111,7 @@ def test_what_may_be_locked_is_counted_for_the_calls_and_the_look_back() -> None
 
 def test_ports_for_fewer_calls_than_configured() -> None:
     few = replace(CONFIG, media=MediaSettings(ports=(30000, 30399)))
-    assert "carry 100 calls, max_calls is 200" in found("media ports", config=few).says
+    assert "carry 100 calls; max_calls is 200" in found("media ports", config=few).says
     enough = replace(CONFIG, media=MediaSettings(ports=(30000, 30799)))
     assert found("media ports", config=enough).level is Level.OK
 
@@ -161,7 +161,7 @@ def test_an_audit_log_whose_head_is_noted_nowhere_is_a_warning(tmp_path: Path) -
     (good,) = check_anchors(Config(anchors=AnchorOptions(syslog="udp://box:514", folder=str(tmp_path))))
     assert (good.level, "syslog, folder" in good.says) == (Level.OK, True)
     gone, _ = check_anchors(Config(anchors=AnchorOptions(folder=str(tmp_path / "share"))))
-    assert (gone.level, "share is not there" in gone.says) == (Level.WARNING, True)
+    assert (gone.level, "share does not exist" in gone.says) == (Level.WARNING, True)
 
 
 def test_keys_that_a_pbx_takes_as_shipped() -> None:

@@ -97,11 +97,11 @@ def test_what_is_short_is_not_counted_and_what_is_long_is_said_once_a_minute(
             thread.hold(1.25)
             thread.go_on(10)
         assert seen(stalls)[2] == 3
-        assert [line.split(":")[0] for line in caplog.messages] == ["the call thread was held for 1.2 s"]
+        assert [line.split(",")[0] for line in caplog.messages] == ["the call thread was blocked for 1.2 s"]
         thread.go_on(60)
         thread.hold(2.05)
         thread.go_on(1)
-    assert [line.split(":")[0] for line in caplog.messages][1:] == ["the call thread was held for 2.0 s"]
+    assert [line.split(",")[0] for line in caplog.messages][1:] == ["the call thread was blocked for 2.0 s"]
 
 
 def test_what_held_it_is_said(thread: CallThread, stalls: Stalls, caplog: pytest.LogCaptureFixture) -> None:
@@ -118,11 +118,11 @@ def test_what_held_it_is_said(thread: CallThread, stalls: Stalls, caplog: pytest
         thread.hold(2.05)
         thread.go_on(1)
     first, second = caplog.messages
-    assert "it worked for 0.3 s and was ready to run for about 1.2 s" in first
+    assert "it ran for 0.3 s of it, and for about 1.2 s it was ready to run" in first
     assert f"; it was in {__name__}:" in first
     assert " test_what_held_it_is_said < " in first
     assert "it was in" not in second, "nobody looked the second time"
-    assert "it worked for 0.0 s and was ready to run for about 0.0 s" in second
+    assert "it ran for 0.0 s of it, and for about 0.0 s it was ready to run" in second
 
 
 def test_how_long_a_thread_was_ready_is_the_kernels_word_and_nothing_of_one_that_has_ended() -> None:
