@@ -1,1 +1,1 @@
-"""The command line, a module for each group of commands; `recorder.cli.cli` puts them together."""
+"""The command line: a module for each group of commands; `recorder.cli.cli` joins them."""

@@ -1,4 +1,4 @@
-"""`recorder archive`: what the rule of ``[archive]`` is about to pack, and packing it now."""
+"""`recorder archive`: compress old recordings now, or show which are due, by the rule of ``[archive]``."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,14 +27,14 @@ from storage.holds import Holds
 from storage.keys import NodeKeys
 from storage.vault import Vault
 
-_OFF = "nothing is archived: after_days in [archive] of recorder.toml is off"
+_OFF = "archiving is off: set after_days in [archive] of recorder.toml"
 
 
 def archive(
     context: KeysJsonContext,
-    is_dry: Annotated[bool, typer.Option("--dry-run", help="Say what is due, and change nothing.")] = False,
+    is_dry: Annotated[bool, typer.Option("--dry-run", help="Show what is due; change nothing.")] = False,
 ) -> None:
-    """Pack finished recordings that are old enough and not held, as the console does each day; where the keys are."""
+    """Compress old recordings that are not on hold, as the console does each day. Needs the private keys."""
     rule = context.config.archive
     if rule.after_days is None:
         fail(_OFF)
@@ -54,7 +54,7 @@ def archive(
     if context.json:
         print_json(asdict(done))
     else:
-        say(f"{done.recordings} recordings are archived: {done.bytes_before} bytes before, {done.bytes_after} now")
+        say(f"{done.recordings} recordings archived: {done.bytes_before} bytes before, {done.bytes_after} now")
         for problem in done.problems:
             say(problem)
     if done.problems:
@@ -63,7 +63,7 @@ def archive(
 
 @contextmanager
 def _archiver(context: CommandContext) -> Iterator[Archiver]:
-    """Open what packs recordings; leave with a sentence for everything that storage says."""
+    """Open the archiver; exit with a message on storage errors."""
     home = context.home
     try:
         with opened_index(context) as index:

@@ -1,4 +1,4 @@
-"""`recorder audit`: whether the audit log is what was written, what is in it, and a copy that others can check."""
+"""`recorder audit`: verify, show and export the audit log."""
 
 import contextlib
 import itertools
@@ -49,7 +49,7 @@ from storage.heads import AnchorsUnreadableError, Head, parse_head, read_heads
 from storage.keys import NodeKeys
 from storage.rows import time_from_json
 
-audit = typer.Typer(no_args_is_help=True, help="The audit log: verify it, read it, take a copy that others can check.")
+audit = typer.Typer(no_args_is_help=True, help="Verify, show and export the audit log.")
 
 SHOWN_ENTRIES = 50
 _COLUMNS = [
@@ -60,7 +60,7 @@ _COLUMNS = [
     ("subject", "On what"),
     ("details", "Details"),
 ]
-TextsOption = Annotated[bool, typer.Option("--texts", help="Free texts too: reasons, searches.")]
+TextsOption = Annotated[bool, typer.Option("--texts", help="Include free texts: reasons, searches.")]
 
 
 # --- verify
@@ -71,19 +71,21 @@ def verify(
     context: HomeJsonContext,
     head: Annotated[
         list[str] | None,
-        typer.Option("--head", metavar="[NUMBER:]HASH", help="A head that was noted elsewhere. May be repeated."),
+        typer.Option(
+            "--head", metavar="[NUMBER:]HASH", help="A head that was noted on another machine. May be repeated."
+        ),
     ] = None,
     anchors: Annotated[
         list[Path] | None,
         typer.Option(
-            "--anchors", metavar="FILE", help="A file with anchors, or a folder: syslog, mails. May be repeated."
+            "--anchors", metavar="FILE", help="A file or folder with anchors: syslog, mails. May be repeated."
         ),
     ] = None,
 ) -> None:
-    """Prove that the audit log is what was written: names the first entry that is bad, missing or cut off. Exit 1 then.
+    """Verify that the audit log is unchanged; name the first entry that is bad, missing or cut off, and exit 1.
 
-    Heads that were noted elsewhere show that its end was cut off or that it was written anew. Takes no person: it
-    shows nothing of what is in the log, and writes nothing into it.
+    Heads noted on another machine show whether its end was cut off or the log was rewritten. Needs no person: it shows
+    none of the log's contents and writes nothing into it.
     """
     heads = [*_given_heads(head or [], anchors or [], context.home), *_own_heads(context)]
     try:
@@ -91,7 +93,7 @@ def verify(
             state = AuditLog(context.home.audit).verify(heads, progress)
     except AuditUnavailableError as error:
         fail(str(error))
-    with contextlib.suppress(OSError):  # on a medium for reading there is nothing to note
+    with contextlib.suppress(OSError):  # a read-only medium cannot store the result
         note_verified(context.home.state, state, utc_now())
     if context.json:
         print_json(state_to_json(state))
@@ -112,16 +114,16 @@ def _given_heads(heads: list[str], anchors: list[Path], home: Home) -> list[Head
         fail(str(error))
     own, others = own_heads(found, home)
     if found and not own:
-        fail(f"all {others} heads in {', '.join(map(str, anchors))} are those of another recorder")
+        fail(f"all {others} heads in {', '.join(map(str, anchors))} are from another recorder")
     if others:
-        say(f"{others} heads of other recorders were left out")
+        say(f"{others} heads from other recorders were skipped")
     return given + own
 
 
 def _own_heads(context: CommandContext) -> list[Head]:
-    """Return the heads that our own database knows; that it cannot be asked is no reason not to look at the log."""
+    """Return the heads in the database; if it cannot be read, report that and go on without them."""
     if context.config.storage.index_url is None and not context.home.index.exists():
-        return []  # a copy of the log: no database is made for it
+        return []  # a copy of the log, for which no database must be created
     try:
         index = open_index(context.home, context.config)
         try:
@@ -129,7 +131,7 @@ def _own_heads(context: CommandContext) -> list[Head]:
         finally:
             index.close()
     except (StorageError, OSError) as error:
-        say(f"the heads that the database knows of are left out: {error}")
+        say(f"the heads in the database were skipped: {error}")
         return []
 
 
@@ -138,15 +140,15 @@ def _tell(state: AuditState, *, is_held_against: bool) -> None:
         say(problem)
     for entry in state.moved_aside:
         is_whole = entry.details.get("is_whole", False)
-        what = "was a whole line, so something changed it" if is_whole else "a power cut leaves such"
+        what = "it was a whole line, so something changed it" if is_whole else "a power cut can leave that"
         size, name = entry.details["bytes"], entry.details["file"]
         say(f"entry {entry.number}, {entry.at}: {size} bytes before it were no entry and were moved to {name}; {what}")
     if state.gone_texts or state.texts:
-        say(f"{state.texts} free texts fit, {state.gone_texts} are there no more")
+        say(f"{state.texts} free texts match, {state.gone_texts} are deleted")
     if not is_held_against:
-        say("no head was noted elsewhere: that its end was cut off could not be seen; see [anchors]")
-    good = "entries follow from one another" if state.bad is None else "entries are good before that"
-    say(f"{state.entries} {good}; {state.heads} heads that were noted elsewhere fit")
+        say("no head was noted on another machine, so a cut-off end cannot be detected; see [anchors]")
+    good = "entries are unchanged" if state.bad is None else "entries before that are unchanged"
+    say(f"{state.entries} {good}; {state.heads} noted heads match")
     say(f"head {state.entries}:{state.head}")
 
 
@@ -156,15 +158,19 @@ def _tell(state: AuditState, *, is_held_against: bool) -> None:
 @audit.command("show")
 def show(
     context: PersonJsonContext,
-    act: Annotated[str | None, typer.Option("--act", metavar="ACT", help="call.pause, or call for all of it.")] = None,
+    act: Annotated[
+        str | None, typer.Option("--act", metavar="ACT", help="call.pause, or call for all acts on calls.")
+    ] = None,
     actor: Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Who did it.")] = None,
-    subject: Annotated[str | None, typer.Option("--subject", metavar="ID", help="On what, or its beginning.")] = None,
+    subject: Annotated[
+        str | None, typer.Option("--subject", metavar="ID", help="What it was done to, or the beginning of its id.")
+    ] = None,
     from_: FromOption = None,
     to: ToOption = None,
     texts: TextsOption = False,
     limit: Annotated[int | None, typer.Option("--limit", min=1, show_default="50, with --json all")] = None,
 ) -> None:
-    """Show entries of the audit log, newest first. Takes the DPO; that they looked, and for what, is an entry too."""
+    """Show entries of the audit log, newest first. Needs the DPO; the query itself is logged too."""
     zone = context.zone
     query = AuditQuery(
         act=act,
@@ -183,7 +189,7 @@ def show(
         columns = [*_COLUMNS, ("free_text", "Text")] if texts else _COLUMNS
         print_table([_line(entry, log, zone, texts) for entry in found], columns, empty="no entry matches")
     except AuditUnavailableError as error:
-        fail(f"{error}; `recorder audit verify` says where and what")
+        fail(f"{error}; run `recorder audit verify` to find the fault")
 
 
 def _line(entry: AuditEntry, log: AuditLog, zone: ZoneInfo, with_text: bool) -> dict[str, Any]:
@@ -197,7 +203,7 @@ def _line(entry: AuditEntry, log: AuditLog, zone: ZoneInfo, with_text: bool) -> 
 
 
 def _permitted(context: CommandContext, log: AuditLog, act: str, details: dict[str, Any], typed: str = "") -> Person:
-    """Return the person who may read the log, once it is written down that they do; or leave."""
+    """Return the person who may read the log, after logging that they do; exit if they may not."""
     person = context.sign_in("reading the audit log")
     ledger = shell_audit(context.home, origin={"os_user": os_user()})
     try:
@@ -216,13 +222,13 @@ def export(
     context: PersonJsonContext,
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", metavar="FILE.zip|FOLDER", help="A name that is not there yet."),
+        typer.Option("-o", "--output", metavar="FILE.zip|FOLDER", help="A new file or folder."),
     ],
     texts: TextsOption = False,
 ) -> None:
-    """Write the whole log as a package that others can check without this program. Takes the DPO; it is audited."""
+    """Write the whole audit log as a package that others can check without this program. Needs the DPO; logged."""
     if output.exists():
-        fail(f"{output} is there already; give a name that is new")
+        fail(f"{output} already exists; give a new name")
     log = AuditLog(context.home.audit)
     heads = _own_heads(context)
     person = _permitted(context, log, EXPORT, {"file": output.name, "texts": texts})
@@ -243,9 +249,9 @@ def export(
     except (PackageExistsError, StorageError, sqlite3.Error) as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{output} was not written: {error.strerror}; nothing is left of it")
+        fail(f"{output} was not written: {error.strerror}; the partial file was removed")
     if context.json:
         print_json({"path": str(output), "entries": packaged.entries, "head": packaged.head, "texts": packaged.texts})
     else:
         say(f"{output}: {packaged.entries} entries, {packaged.texts} free texts; head {packaged.head}")
-        say("whoever gets it can check it with check.py in it: `python3 check.py`")
+        say("the recipient can check it with the check.py in it: `python3 check.py`")

@@ -1,4 +1,4 @@
-"""What the commands for cases, and for claims of data subjects, work with."""
+"""Repositories for the commands on cases and rights requests."""
 
 from collections.abc import Callable
 from typing import Annotated, TypeVar
@@ -23,12 +23,12 @@ _T = TypeVar("_T")
 
 
 def act_on_cases(context: CommandContext, act: Callable[[CaseRepositories, Person], _T], *, what: str = "a case") -> _T:
-    """Have a person sign in and do something with the cases, or leave with the sentence that says why not.
+    """Sign a person in and do something with the cases; exit with a message if it is refused.
 
     Args:
         context: The command.
-        act: Does it; what it raises as ProblemError is said.
-        what: What they want, for the sentence.
+        act: The act; the message of a ProblemError is printed.
+        what: What the person asks for, for the message.
     """
 
     def done(index: Index, person: Person) -> _T:
@@ -38,7 +38,7 @@ def act_on_cases(context: CommandContext, act: Callable[[CaseRepositories, Perso
 
 
 def case_books(context: CommandContext, index: Index) -> CaseRepositories:
-    """Return what cases, and claims of data subjects, are worked on with."""
+    """Return the repositories for cases and rights requests."""
     return CaseRepositories(
         cases=CaseRepository(open_people(context.home.people), now=utc_now), hearing=hearing_books(context.home, index),
         holds=hold_books(context, index), timezone=context.config.site.timezone,

@@ -1,4 +1,4 @@
-"""Which recordings a case has: searched, narrowed, confirmed, matched or dismissed."""
+"""`recorder sar search`, `narrow`, `confirm-scope`, `dismiss` and `match`: the recordings of a case."""
 
 from typing import Annotated, Any
 
@@ -33,9 +33,9 @@ def search(
     extension: ExtensionOption = None,
     number_file: NumberOption = None,
 ) -> None:
-    """Search for a case; what was looked for and how much was found goes into its log, and what was found is held.
+    """Search for recordings of a case. The search and its number of results are logged, and the results are held.
 
-    It is held until you match it or dismiss it.
+    They are held until you match or dismiss them.
     """
     wanted = searched(context, from_, to, operator, extension, number_file)
 
@@ -44,7 +44,7 @@ def search(
 
     found = [row_to_json(row) for row in act_on_cases(context, act)]
     columns = [("id", "Recording"), ("started_at", "When"), ("operator", "Operator"), ("caller", "Caller")]
-    context.print_rows(found, columns, empty="no recording matches; that is in the case's log too")
+    context.print_rows(found, columns, empty="no recording matches; the case's log has that too")
 
 
 def searched(
@@ -55,7 +55,7 @@ def searched(
     extension: str | None,
     number_file: str | None,
 ) -> Search:
-    """Return the search that the options of a command ask for, in the site's zone; or leave."""
+    """Return the search that a command's options ask for, in the site's time zone; exit if one is invalid."""
     return search_from(context.zone, from_, to, operator, extension, number_file)
 
 
@@ -69,53 +69,53 @@ def narrow(
     number_file: NumberOption = None,
     reason: ReasonOption = "",
 ) -> None:
-    """Hold less than a case was opened with; the data protection officer does. The rest is held for 14 days yet."""
+    """Hold fewer recordings than the case was opened with. Needs the DPO. The others are held for 14 more days."""
     wanted = searched(context, from_, to, operator, extension, number_file)
 
     def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
         return casework.case_to_json(repos, scoping.narrow_scope(repos, person, case, wanted, reason))
 
     done = act_on_cases(context, act)
-    context.tell(done, f"case {case} holds {done['entries'][-1]['details']['found']} recordings from now on")
+    context.tell(done, f"case {case} now holds {done['entries'][-1]['details']['found']} recordings")
 
 
 def confirm_scope(context: PersonJsonContext, case: CaseArgument, reason: ReasonOption = "") -> None:
-    """Hold all that a case was opened with until it is over; the data protection officer does."""
+    """Hold all recordings that the case was opened with, until the case is over. Needs the DPO."""
 
     def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
         return casework.case_to_json(repos, scoping.confirm_scope(repos, person, case, reason))
 
-    context.tell(act_on_cases(context, act), f"case {case} holds what it found until it is over")
+    context.tell(act_on_cases(context, act), f"case {case} holds the recordings it found until it is over")
 
 
 def dismiss(
     context: PersonJsonContext,
     case: CaseArgument,
-    recordings: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Recordings' whole ids.")] = None,
-    rest: Annotated[bool, typer.Option("--rest", help="All that fits and is neither matched nor dismissed.")] = False,
+    recordings: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Full ids of recordings.")] = None,
+    rest: Annotated[bool, typer.Option("--rest", help="All that fit and are neither matched nor dismissed.")] = False,
     reason: ReasonOption = "",
 ) -> None:
-    """Say that recordings which were found are not what a case asks for: it holds them for 14 days yet."""
+    """Dismiss recordings that the case does not ask for. They are held for 14 more days."""
 
     def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
         done = scoping.dismiss(repos, person, case, recordings or [], reason, is_rest=rest)
         return {**casework.case_to_json(repos, done), "scope": scoping.scope_to_json(repos, done)}
 
     done = act_on_cases(context, act)
-    context.tell(done, f"case {case}: {len(done['scope']['undecided'])} recordings are left to match or dismiss")
+    context.tell(done, f"case {case}: {len(done['scope']['undecided'])} recordings remain to be matched or dismissed")
 
 
 def match(
     context: PersonJsonContext,
     case: CaseArgument,
-    recordings: Annotated[list[str], typer.Argument(metavar="ID", help="Recordings' whole ids.")],
+    recordings: Annotated[list[str], typer.Argument(metavar="ID", help="Full ids of recordings.")],
 ) -> None:
-    """Take recordings into a case: each is held at once."""
+    """Match recordings to a case, which holds them."""
 
     def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
         return casework.case_to_json(repos, casework.match(repos, person, case, recordings))
 
     done = act_on_cases(context, act)
     last = done["entries"][-1]
-    gone = f"; not these - {last['text']}" if "gone" in last["details"] else ""
+    gone = f"; except: {last['text']}" if "gone" in last["details"] else ""
     context.tell(done, f"case {case} has {len(done['recordings'])} recordings; they are held{gone}")

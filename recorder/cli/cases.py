@@ -1,4 +1,4 @@
-"""`recorder sar`: cases of subject access and disclosure: opened, searched, matched, decided, handed over, closed."""
+"""`recorder sar`: cases of subject access and disclosure, from opening to closing."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,7 +36,7 @@ from recorder.rules.transcripts import MOST_BYTES, TranscriptError, TranscriptFo
 from storage.index import Index
 
 sar = typer.Typer(
-    no_args_is_help=True, help="Cases: subject access requests, and disclosures to police, court or insurer."
+    no_args_is_help=True, help="Cases: subject access requests, and disclosures to police, courts or insurers."
 )
 DayOption = Annotated[
     str | None, typer.Option("--on", metavar="DATE", help="The day it happened, 2026-11-25.", show_default="today")
@@ -74,12 +74,12 @@ _NOTABLE = {
 def open_case(
     context: PersonJsonContext,
     requester: Annotated[str, typer.Option("--requester", metavar="NAME", help="Who asks.")],
-    form: Annotated[str, typer.Option("--form", help="How it came: letter, e-mail, by telephone.")] = "",
+    form: Annotated[str, typer.Option("--form", help="How the request came: letter, e-mail, by telephone.")] = "",
     text: Annotated[
-        str, typer.Option("--text", help="What they gave - date, time, operator - and why, if they said so.")
+        str, typer.Option("--text", help="Details they gave (date, time, operator), and why they ask, if they said.")
     ] = "",
     disclosure: Annotated[
-        LegalGround | None, typer.Option("--disclosure", help="It is a disclosure to others, on this legal ground.")
+        LegalGround | None, typer.Option("--disclosure", help="Open a disclosure to others, on this legal ground.")
     ] = None,
     on: DayOption = None,
     from_: FromOption = None,
@@ -88,13 +88,13 @@ def open_case(
     extension: ExtensionOption = None,
     number_file: NumberOption = None,
     hold: Annotated[
-        int | None, typer.Option("--hold", metavar="N", help="So many recordings are to be held, where it is wide.")
+        int | None, typer.Option("--hold", metavar="N", help="Agree to hold N recordings, if the search is wide.")
     ] = None,
 ) -> None:
-    """Open a case. Any form of request will do; a reason is asked for and never a condition.
+    """Open a case. Any form of request counts; a reason may be asked for but never required.
 
-    What fits the number, times, operator and extension that they gave is held from now on. Where that is neither a
-    number nor an operator with a day and an hour, it says first how many recordings fit.
+    Recordings that fit the number, times, operator and extension are held from now on. If the search is wider than a
+    number, or an operator with a day and an hour, the command first says how many recordings fit.
     """
     kind = CaseKind.DISCLOSURE if disclosure else CaseKind.SUBJECT_ACCESS
     day = day_from(on)
@@ -114,8 +114,8 @@ def open_case(
 
 def _held_in_words(details: dict[str, Any]) -> str:
     if "found" not in details:
-        return "; nothing is held yet: search, or open it with what they gave"
-    gone = f"; {details['deleted']} recordings of that time were deleted before" if details["deleted"] else ""
+        return "; nothing is held yet: search for recordings with `recorder sar search`"
+    gone = f"; {details['deleted']} recordings of that time are already deleted" if details["deleted"] else ""
     return f"; {details['found']} recordings that fit are held{gone}"
 
 
@@ -132,7 +132,7 @@ def _note_command(word: str, step: CaseEvent) -> None:
         due = f"; due on {done['due_on']}" if done["due_on"] and done["state"] != "closed" else ""
         context.tell(done, f"case {case}: {word.replace('-', ' ')}{due}")
 
-    sar.command(word, help=f"Write down that this happened: {word.replace('-', ' ')}.")(command)
+    sar.command(word, help=f"Record in the case: {word.replace('-', ' ')}.")(command)
 
 
 for _word, _step in _NOTABLE.items():
@@ -153,10 +153,10 @@ def decide(
     decision: Annotated[Decision, typer.Argument(metavar="disclose|partly|refuse")],
     reason: ReasonOption = "",
     balance: Annotated[
-        str, typer.Option("--balance", metavar="TEXT", help="How privacy was balanced, where identity is in doubt.")
+        str, typer.Option("--balance", metavar="TEXT", help="How privacy was balanced, if the identity is in doubt.")
     ] = "",
 ) -> None:
-    """Decide a case that somebody else opened; where it is disclosed, its handler may listen and copy for 30 days."""
+    """Decide a case that somebody else opened. After a disclosure its handler may listen and export for 30 days."""
     details = {"decision": str(decision), "balance": balance}
 
     def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
@@ -171,13 +171,13 @@ def decide(
 def transcript(
     context: KeysContext,
     case: CaseArgument,
-    recording: Annotated[str, typer.Argument(metavar="ID", help="A recording's whole id, in the case.")],
+    recording: Annotated[str, typer.Argument(metavar="ID", help="Full id of a recording in the case.")],
     file: Annotated[
         Path | None,
         typer.Option("--file", metavar="F", help="The transcript: .txt, or .vtt with times."),
     ] = None,
 ) -> None:
-    """Take a transcript into a case, or print the one that there is; both take leave to hear the recording."""
+    """Add a transcript to a case, or print the newest. Needs an access grant for the recording."""
     content = None if file is None else _content_of(file)
 
     def done(index: Index, person: Person) -> str:
@@ -195,7 +195,7 @@ def transcript(
     if content is None:
         typer.echo(text, nl=False)
     else:
-        say(f"the transcript of {recording} is in {case}")
+        say(f"the transcript of {recording} was added to {case}")
 
 
 def _content_of(file: Path) -> tuple[bytes, TranscriptForm]:
@@ -233,10 +233,11 @@ def custody(
     context: PersonJsonContext,
     case: CaseArgument,
     file: Annotated[
-        list[Path] | None, typer.Option("--file", metavar="F", help="A copy that was handed over: is it one of these?")
+        list[Path] | None,
+        typer.Option("--file", metavar="F", help="A file to identify as a copy that was handed over."),
     ] = None,
 ) -> None:
-    """Show who had what of a case when, and prove it: exit code 1 when log or files are not what they were."""
+    """Show and verify the chain of custody of a case: who had what, and when. Exit 1 if log or files were changed."""
 
     def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
         try:
@@ -253,17 +254,17 @@ def custody(
         rows = [{**one, "said": "; ".join(one[key] for key in said_of if one[key])} for one in found["hands"]]
         print_table(rows, columns, empty="")
         log = found["audit_log"]
-        said = "; ".join(log["problems"]) or f"unbroken, {log['entries']} entries, the last {log['head']}"
+        said = "; ".join(log["problems"]) or f"unchanged, {log['entries']} entries, head {log['head']}"
         say(f"audit log: {said}")
         for one, proof in (*found["recordings"].items(), *found["copies"].items()):
             say(f"{one}: {proof['words']}{'; SHA-256 ' + proof['sha256'] if proof['sha256'] else ''}")
     if not found["is_proven"]:
-        fail("the chain of custody is not proven: see above")
+        fail("the chain of custody is not proven; see the faults above")
 
 
 @sar.command("list")
 def list_cases(context: PersonJsonContext) -> None:
-    """List cases, those first that are due first."""
+    """List cases, those due first at the top."""
 
     def act(repos: CaseRepositories, person: Person) -> list[dict[str, Any]]:
         return [casework.case_to_json(repos, case) for case in casework.list_cases(repos, person)]
@@ -278,7 +279,7 @@ def list_cases(context: PersonJsonContext) -> None:
 
 @sar.command("show")
 def show(context: PersonJsonContext, case: CaseArgument) -> None:
-    """Show a case and everything that happened in it."""
+    """Show a case and its entries."""
 
     def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
         found = casework.read_case(repos, person, case)

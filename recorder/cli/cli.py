@@ -1,6 +1,6 @@
 """The command line. Exit codes: 0 done, 1 refused or failed with a reason, 2 wrong usage.
 
-A command's module is loaded when the command is asked for: who pauses a call does not wait for what writes PDF.
+A command's module is imported when the command is used, so that `recorder pause` does not wait for the PDF library.
 """
 
 import functools
@@ -62,17 +62,17 @@ COMMANDS = {
     "notice": "notices.notice",
     "share": "share.share",
 }
-"""Where each command is below `recorder.cli`, a function or a group of them; in the order of the help."""
+"""Module and name of each command below `recorder.cli`, a function or a group; in the order of the help."""
 
 
 class Commands(Mapping[str, Command]):
-    """The commands by name; each is loaded when it is asked for."""
+    """The commands by name; each is imported on first use."""
 
     def __getitem__(self, name: str) -> Command:
-        """Return a command, loaded now if it was not.
+        """Return a command, importing it if necessary.
 
         Raises:
-            KeyError: There is none of this name.
+            KeyError: No command of this name.
         """
         return _load(name)
 
@@ -81,11 +81,11 @@ class Commands(Mapping[str, Command]):
         return iter(COMMANDS)
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of commands."""
         return len(COMMANDS)
 
 
-@functools.cache  # a process that runs many commands makes each once
+@functools.cache  # tests run many commands in one process
 def _load(name: str) -> Command:
     from recorder.cli.context import with_options  # noqa: PLC0415 - the names of the commands need none
 
@@ -106,7 +106,7 @@ def _load(name: str) -> Command:
 
 
 def _asking(command: Command, words: str) -> Command:
-    """Have a command ask for a person before anything else, where `recorder.cli.command_access` says so."""
+    """Check before a command runs that it has a person, if `recorder.cli.command_access` requires one."""
     run = command.callback
     assert run is not None, f"recorder {words} does nothing"
 
@@ -123,7 +123,7 @@ def _asking(command: Command, words: str) -> Command:
 
 
 class CommandLine(TyperGroup):
-    """The program `recorder`: a group whose commands are loaded when they are asked for."""
+    """The program `recorder`: a group whose commands are imported on first use."""
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - typer's
         super().__init__(**settings)
@@ -133,7 +133,7 @@ class CommandLine(TyperGroup):
 app = typer.Typer(
     cls=CommandLine,
     name="recorder",
-    help="A call recorder for public bodies: announced, pausable, sealed, found.",
+    help="A call recorder for public bodies.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -141,7 +141,7 @@ app = typer.Typer(
 
 
 def _print_version(is_asked: bool) -> None:
-    """Print the version of the installed package, and leave."""
+    """Print the version of the installed package and exit."""
     if is_asked:
         print(f"recorder {version(DISTRIBUTION)}")
         raise typer.Exit
@@ -153,4 +153,4 @@ def _program(
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
-    """Hold the commands; it does nothing of its own."""
+    """Exist as the root of the commands; does nothing."""

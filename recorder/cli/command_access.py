@@ -1,9 +1,9 @@
-"""Which commands name a person and what they take of them, and which need none. Pure.
+"""Which commands need a person with which permission, and which need none. Pure.
 
-Every command of `recorder` is in one of the two tables, or it does not run (`recorder.cli.cli`). What shows or changes
-something about people or calls names a person. Pausing a call, and repairing a home whose accounts are gone, need none:
-their audit entry names the user of the operating system, with ``without_account``. docs/permissions.md is generated
-from both.
+Every command of `recorder` is in one of the two tables, or it does not run (`recorder.cli.cli`). A command that shows
+or changes something about people or calls needs a person. Pausing a call, and repairing a home whose accounts are lost,
+need none: their audit entry names the user of the operating system, with ``without_account``. docs/permissions.md is
+generated from both tables.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _CASE_WORDS = (
     "identity-asked", "identity-checked", "identity-doubted", "fee-asked", "fee-paid", "clarification-asked",
     "clarified", "extended", "handed-over", "passphrase-told", "received", "returned", "destroyed", "noted", "closed",
 )  # fmt: skip
-"""What whoever works on cases does in one."""
+"""Commands for anybody who works on cases."""
 
 NAMED: Mapping[str, Requirement] = MappingProxyType(
     {
@@ -91,12 +91,12 @@ NAMED: Mapping[str, Requirement] = MappingProxyType(
         "notice set": takes(Act.SET_NOTICE),
     }
 )  # fmt: skip
-"""Commands that name a person, and what they take of them."""
+"""Commands that need a person, and the permission they need."""
 
 COUNTS_ONLY: Mapping[str, frozenset[str]] = MappingProxyType(
     {"archive": frozenset({"is_dry"}), "retention confirm-shorter": frozenset({"dry_run"})}
 )
-"""The parameters that make some of them show counts only, to whoever names nobody."""
+"""Parameters with which some of these show only counts, and need no person."""
 
 UNNAMED: Mapping[str, str] = MappingProxyType(
     {
@@ -145,42 +145,40 @@ IF_NAMED: Mapping[str, Requirement] = MappingProxyType(
         "reconcile": takes(Act.RECONCILE),
     }
 )
-"""What those of them take of a person, who can be named."""
+"""Permission that these need of a person who is named."""
 
 ASKED_BY_THE_DAEMON = frozenset({"pause"})
-"""A pause is never held up at the shell: the daemon asks whose call it is, and root pauses without an account."""
+"""The shell never delays a pause: the daemon checks the person, and root can pause without an account."""
 
 _BY_OPTION: Mapping[str, str] = MappingProxyType({"reconcile": "confirm", "fsck": "write_off"})
-"""Commands that name a person only with an option; its parameter."""
+"""Commands that need a person only with an option; the option's parameter."""
 
 WITHOUT_ACCOUNT: Mapping[str, Any] = MappingProxyType({"without_account": True})
-"""What the audit entry of a command says that nobody put their name to."""
+"""Details of the audit entry of a command without a person."""
 
 
 def takes_person(command: str, parameters: Mapping[str, Any]) -> bool:
-    """Tell whether a command, called so, names a person.
+    """Tell whether a command with these parameters needs a person.
 
     Args:
-        command: Its words, as ``hold list``.
-        parameters: What it was called with, by the names of its parameters.
+        command: Words of the command, such as ``hold list``.
+        parameters: Its parameters by name.
 
     Raises:
-        UnlistedError: Nobody has said.
+        UnlistedError: The command is in neither table.
     """
     if command in NAMED:
         return not any(parameters.get(name) for name in COUNTS_ONLY.get(command, ()))
     if command not in UNNAMED:
-        raise UnlistedError(
-            f"nobody has said whether `recorder {command}` takes a person: see recorder/cli/command_access.py"
-        )
+        raise UnlistedError(f"`recorder {command}` is not listed in recorder/cli/command_access.py, so it does not run")
     option = _BY_OPTION.get(command)
     return option is not None and bool(parameters.get(option))
 
 
 def requirement_of(command: str) -> Requirement | None:
-    """Return what a command takes of whoever is named; None where it names nobody.
+    """Return the permission that a command needs, or None if it needs no person.
 
     Args:
-        command: Its words, as ``hold list``.
+        command: Words of the command, such as ``hold list``.
     """
     return NAMED.get(command) or IF_NAMED.get(command)

@@ -1,7 +1,7 @@
-"""What a command was called with, as one object: the home, its configuration, who acts, how the result is printed.
+"""The context of a command: the home, its configuration, the person who acts, and how the result is printed.
 
-A command takes it as its first parameter, and the annotation says which options it stands for. `with_options` has them
-come after the command's own.
+A command takes it as its first parameter; the annotation says which options it stands for. `with_options` appends these
+to the command's own.
 """
 
 import functools
@@ -35,14 +35,14 @@ from recorder.permissions import Act, Person
 
 
 class CommandContext:
-    """What a command was called with.
+    """The common options of a command.
 
     Attributes:
         home: The recorder's home.
-        name: The account of the person who acts; None: nobody was named, or RECORDER_TOKEN says who.
-        password_file: A file with its password.
-        passphrase_file: A file with the private keys' passphrase, instead of the one that is configured.
-        json: Whether the result is printed as JSON.
+        name: Account of the person who acts; None if not given, or given by RECORDER_TOKEN.
+        password_file: File with its password.
+        passphrase_file: File with the private keys' passphrase, instead of the configured one.
+        json: Whether to print the result as JSON.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class CommandContext:
 
     @functools.cached_property
     def config(self) -> Config:
-        """The home's configuration; where it cannot be read, leaves with exit code 2 and the sentence."""
+        """The home's configuration; exits with code 2 if it cannot be read."""
         try:
             return read_config(self.home.config)
         except ConfigError as error:
@@ -75,26 +75,26 @@ class CommandContext:
 
     @property
     def is_by_token(self) -> bool:
-        """Whether RECORDER_TOKEN says who acts."""
+        """Whether RECORDER_TOKEN names the person."""
         return is_by_token(self.password_file)
 
     @property
     def is_personal(self) -> bool:
-        """Whether a person was named, or RECORDER_TOKEN says who."""
+        """Whether a person is named, by option or by RECORDER_TOKEN."""
         return self.name is not None or self.is_by_token
 
     def sign_in(self, what: str, *, goes_on: bool = False) -> Person:
-        """Have a person sign in whose role the command takes, or leave with a sentence; see `recorder.cli.shared`."""
+        """Sign a person in and check their role for the command; exit if refused. See `recorder.cli.shared`."""
         return sign_in(self.home, self.name, self.password_file, what, goes_on=goes_on)
 
     def admin(self, act: Act, subject: str, *, noted_as: str = "") -> str:
-        """Have an administrator sign in, or leave; returns the account. ``noted_as`` is `permit`'s."""
+        """Sign an administrator in and return the account; exit if refused. For ``noted_as`` see `permit`."""
         person = self.sign_in("a change to accounts or tokens")
         permit(self.home, act, person, reason="", subject=subject, operator=None, details={}, noted_as=noted_as)
         return person.actor
 
     def tell(self, document: object, sentence: str) -> None:
-        """Say what was done: as a document for programs, as a sentence for people."""
+        """Print a result: as JSON for programs, as a sentence for people."""
         if self.json:
             print_json(document)
         else:
@@ -108,13 +108,13 @@ class CommandContext:
         empty: str,
         lines: Iterable[Mapping[str, Any]] | None = None,
     ) -> None:
-        """Print rows: as a document for programs, as a table for people.
+        """Print rows: as JSON for programs, as a table for people.
 
         Args:
-            rows: What there is.
+            rows: The rows.
             columns: Key and heading of each column of the table.
-            empty: Said instead of an empty table.
-            lines: The rows as the table has them, where people read some values otherwise.
+            empty: Message instead of an empty table.
+            lines: Rows of the table, if some values are written otherwise for people.
         """
         if self.json:
             print_json(rows)
@@ -139,7 +139,7 @@ _DECLARED: Mapping[str, tuple[Any, Any]] = MappingProxyType(
         "json": (JsonOption, False),
     }
 )
-"""How each is declared, and its default."""
+"""Declaration and default of each option."""
 
 HomeContext = Annotated[CommandContext, _Options(("home",))]
 HomeJsonContext = Annotated[CommandContext, _Options(("home", "json"))]
@@ -147,9 +147,9 @@ PersonContext = Annotated[CommandContext, _Options(("name", "password_file", "ho
 PersonJsonContext = Annotated[CommandContext, _Options(("name", "password_file", "home", "json"))]
 KeysContext = Annotated[CommandContext, _Options(("name", "password_file", "passphrase_file", "home"))]
 KeysJsonContext = Annotated[CommandContext, _Options(("name", "password_file", "passphrase_file", "home", "json"))]
-"""Of a person who opens private keys."""
+"""For commands of a person who opens private keys."""
 
-# A mistake in the configuration must not keep anybody from pausing a call, or from what else is done to live calls.
+# A mistake in the configuration must not stop pauses and other acts on live calls.
 LazyHomeContext = Annotated[CommandContext, _Options(("home",), reads_config=False)]
 LazyHomeJsonContext = Annotated[CommandContext, _Options(("home", "json"), reads_config=False)]
 LazyPersonJsonContext = Annotated[
@@ -161,7 +161,7 @@ LazyKeysJsonContext = Annotated[
 
 
 def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a command with the options that its context stands for, in the place of the context."""
+    """Replace a command's context parameter by the options that it stands for."""
     options = _options_of(command)
     if options is None:
         return command
@@ -185,7 +185,7 @@ def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _options_of(command: Callable[..., Any]) -> _Options | None:
-    """Return what the first parameter of a command stands for; None: it takes no context."""
+    """Return the options that a command's context stands for, or None if it takes no context."""
     first = next(iter(inspect.signature(command).parameters.values()), None)
     marks = () if first is None else get_args(first.annotation)
     return next((mark for mark in marks if isinstance(mark, _Options)), None)

@@ -1,4 +1,4 @@
-"""`recorder play`: a recording on this machine's loudspeaker."""
+"""`recorder play`: plays a recording on this machine's loudspeaker."""
 
 import shutil
 import subprocess
@@ -41,20 +41,20 @@ from storage.types import RecordingRow
 def play(context: KeysContext, recording: IdArgument, reason: ReasonOption = "") -> None:
     """Play a recording on this machine's loudspeaker.
 
-    Takes a person with leave (`recorder requests ask`); ICT may do without, with a reason, and the data protection
-    officer is told.
+    Needs an access grant (`recorder requests ask`). ICT may listen without one, with a reason; the data protection
+    officer is then notified.
     """
     person = context.sign_in("listening")
     row, leave = row_known(context, person, recording, Act.PLAY)
     _refuse_locked(context, row, person)
     player = shutil.which("play") or shutil.which("aplay")
     if player is None:
-        fail("there is no player here: install sox or alsa-utils, or use `recorder export`")
+        fail("no audio player found: install sox or alsa-utils, or use `recorder export`")
     heard = _permit(context, row, person, leave, reason)
     withheld = withheld_of(row, heard)
     if withheld:
         listed = ", ".join(f"{position_words(start_s)} to {position_words(end_s)}" for start_s, end_s in withheld)
-        say(f"silent, because it was not granted to you: {listed}")
+        say(f"silent, because your grant does not cover it: {listed}")
     try:
         reader = open_reader(context.home, context.config, row, passphrase_file=context.passphrase_file)
         copy = prepare(reader, CopyFormat.WAV, redactions=silenced(row, heard), duration_s=row.duration_s)
@@ -63,16 +63,16 @@ def play(context: KeysContext, recording: IdArgument, reason: ReasonOption = "")
     except StorageError as error:
         fail(str(error))
     if not is_played:
-        fail(f"{player} could not play; is there a sound device? `recorder export` makes a file instead")
+        fail(f"{player} could not play; check the sound device, or make a file with `recorder export`")
 
 
 def _permit(
     context: CommandContext, row: RecordingRow, person: Person, leave: AccessRequest | None, reason: str
 ) -> Spans | None:
-    """Have listening written down, by leave or by break-glass; or leave with a sentence.
+    """Log that the person listens, by grant or by break-glass; exit if refused.
 
     Returns:
-        What may be heard; None is all of it.
+        The spans that may be heard; None is the whole recording.
     """
     operator, _ = relation(person, row)
     why = leave.wish.reason if leave else reason
@@ -100,7 +100,7 @@ def _permit(
 
 
 def _played(player: str, chunks: Iterator[bytes]) -> bool:
-    """Give a WAV file to a player as it is made: nothing of it touches a disk. Tells whether it took all of it."""
+    """Pipe a WAV file to a player, without writing it to disk. Returns whether the player took all of it."""
     arguments = [player, "-q", *(["-t", "wav"] if Path(player).name == "play" else []), "-"]
     process = subprocess.Popen(arguments, stdin=subprocess.PIPE)  # noqa: S603 - a fixed program
     assert process.stdin is not None
@@ -109,7 +109,7 @@ def _played(player: str, chunks: Iterator[bytes]) -> bool:
             for chunk in chunks:
                 pipe.write(chunk)
     except BrokenPipeError:
-        pass  # its exit code says whether it was stopped or failed
+        pass  # the exit code says whether it was stopped or failed
     except BaseException:
         process.kill()
         raise
@@ -119,7 +119,7 @@ def _played(player: str, chunks: Iterator[bytes]) -> bool:
 
 
 def _refuse_locked(context: CommandContext, row: RecordingRow, person: Person) -> None:
-    """Leave with a sentence if part of a recording is to be erased, or its use is restricted; that is audited."""
+    """Exit if part of a recording is to be erased, or its use is restricted; the refusal is logged."""
     with opened_index(context) as index:
         try:
             refuse_locked(Erasures(index.database), row.id)

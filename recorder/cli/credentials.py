@@ -1,4 +1,4 @@
-"""`recorder users password`, `pin` and `reset-authenticator`: what people prove with who they are."""
+"""`recorder users password`, `pin` and `reset-authenticator`: credentials of accounts."""
 
 from pathlib import Path
 from typing import Annotated
@@ -29,7 +29,9 @@ NewPasswordOption = Annotated[
 CurrentPasswordOption = Annotated[
     Path | None,
     typer.Option(
-        "--current-password-file", metavar="FILE", help="A file with your password of now, where a token signs you in."
+        "--current-password-file",
+        metavar="FILE",
+        help="A file with your current password, if you are signed in by a token.",
     ),
 ]
 
@@ -41,15 +43,15 @@ def set_password(
     current_password_file: CurrentPasswordOption = None,
     reason: ReasonOption = "",
 ) -> None:
-    """Set an account's password and unlock it: one's own with the password of now, others' as an administrator.
+    """Set an account's password and unlock it: your own with your current password, others' as an administrator.
 
-    That of a data protection officer, team leader, administrator or ICT takes a second person. Every session of the
-    account ends, and its owner is told.
+    For a data protection officer, team leader, administrator or ICT a second person must confirm. Every session of the
+    account ends, and its owner is notified.
     """
     person = context.sign_in("a new password")
     if person.name != account:
         permit(context.home, Act.MANAGE_PEOPLE, person, reason="", subject=account, operator=None, details={})
-    elif context.is_by_token:  # whoever finds a shell open does not know it
+    elif context.is_by_token:  # somebody who finds an open shell does not know it
         prove_password(context.home, person, current_password_file)
     password = read_password(new_password_file, f"New password of {account}: ")
     people = people_of(context.home)
@@ -69,9 +71,10 @@ def set_password(
 
 
 def reset_authenticator(context: PersonContext, account: NameArgument, reason: ReasonOption = "") -> None:
-    """Take somebody's authenticator away, because the phone is lost; they set up another one when they sign in.
+    """Remove an account's authenticator, for example because the phone is lost.
 
-    That of a data protection officer, team leader, administrator or ICT takes a second person.
+    A new one is set up at the next sign-in. For a data protection officer, team leader, administrator or ICT a second
+    person must confirm.
     """
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     proposed(
@@ -88,11 +91,11 @@ def set_pin(
     pin_file: Annotated[
         Path | None, typer.Option("--pin-file", metavar="FILE", help="A file with the PIN, instead of asking for it.")
     ] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Take the PIN away.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the PIN.")] = False,
 ) -> None:
     """Set the PIN with which a manager grants an opt-out on an officer's phone; people may set their own.
 
-    Works where manager_keys is set in the configuration. 6 to 12 digits.
+    Works if manager_keys is set in the configuration. 6 to 12 digits.
     """
     person = context.sign_in("a PIN")
     if person.name != account:

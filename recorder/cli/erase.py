@@ -1,4 +1,4 @@
-"""`recorder erase`: orders to erase a span: given, listed, decided, and carried out where the private keys are."""
+"""`recorder erase`: order, list, decide and carry out erasures of a span. Carrying out needs the private keys."""
 
 import enum
 from dataclasses import replace
@@ -48,11 +48,11 @@ from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
 from storage.vault import Vault
 
 LISTED = 100
-"""Orders that ``--list`` shows, newest first."""
+"""Number of orders that ``--list`` shows, newest first."""
 
 
 class KindOption(enum.StrEnum):
-    """Why a span is to go, as typed."""
+    """Reason of an erasure, as typed."""
 
     CARD_DATA = "card-data"
     OTHER = "other"
@@ -71,12 +71,12 @@ def erase(
     confirm: Annotated[str | None, typer.Option("--confirm", metavar="ORDER", help="Confirm an order.")] = None,
     decline: Annotated[str | None, typer.Option("--decline", metavar="ORDER", help="Decline an order.")] = None,
     third: Annotated[
-        str, typer.Option("--third", metavar="NAME", help="Who approves beside the DPO: over 60 s of a held recording.")
+        str, typer.Option("--third", metavar="NAME", help="Third approver, for over 60 s of a held recording.")
     ] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be erased; change nothing.")] = False,
     reason: ReasonOption = "",
 ) -> None:
-    """Erase a span of a recording for good: of the file, its key and its row. May take a second person."""
+    """Erase a span from a recording: its audio, key and row. A second person may have to confirm."""
     if sum([recording is not None, list_, confirm is not None, decline is not None]) != 1:
         fail("give either an ID, or --list, --confirm ORDER or --decline ORDER", 2)
     if recording is not None and (from_ is None or to is None):
@@ -112,11 +112,11 @@ def _list(context: CommandContext, index: Index, person: Person) -> None:
     permit(context.home, Act.ERASE, person, reason="shown", subject="", operator=None, details={"listed": "orders"})
     newest = Erasures(index.database).newest(LISTED)
     orders = [order_to_json(order) for order in newest if _is_known(index, order, person)]
-    context.print_rows(orders, ORDER_COLUMNS, empty="nothing was ever ordered to be erased")
+    context.print_rows(orders, ORDER_COLUMNS, empty="there are no orders to erase")
 
 
 def _is_known(index: Index, order: ErasureOrder, person: Person) -> bool:
-    """Tell whether somebody may know of the span of an order; of what is deleted, who knows of all may."""
+    """Tell whether a person may see an order; orders on deleted recordings only with access to all recordings."""
     try:
         row = index.get(order.recording)
     except NotFoundError:
@@ -125,7 +125,7 @@ def _is_known(index: Index, order: ErasureOrder, person: Person) -> bool:
 
 
 def parts_of(context: CommandContext, index: Index) -> tuple[ErasureRepositories, Eraser]:
-    """Open what orders are given and carried out with, or leave with a sentence."""
+    """Open the repositories and the eraser; exit with a message on storage errors."""
     try:
         vault = Vault(context.home.root, NodeKeys.load(context.home.root))
         keys = epoch_keys(context.home, context.config, context.passphrase_file)
@@ -160,7 +160,7 @@ def parts_of(context: CommandContext, index: Index) -> tuple[ErasureRepositories
 
 
 def whole_id(index: Index, recording: str) -> str:
-    """Return the id that begins like this, if it is one; the rest is said by the rules."""
+    """Return the full id of a recording from its beginning; exit if there is none."""
     try:
         return index.get(recording).id
     except NotFoundError as error:
@@ -180,7 +180,7 @@ def _preview(eraser: Eraser, order: ErasureOrder, recording: str, *, json: bool)
     try:
         seen = eraser.preview(order)
     except (StorageError, OSError) as error:
-        fail(f"{error}; where the private keys are, this can be said")
+        fail(f"{error}; run this where the private keys are")
     segments = [
         {"start_s": s.start_s, "end_s": s.end_s, "kind": str(s.kind), "reason": s.reason} for s in seen.row.segments
     ]
@@ -193,11 +193,11 @@ def _preview(eraser: Eraser, order: ErasureOrder, recording: str, *, json: bool)
     columns = [("start_s", "From, s"), ("end_s", "To, s"), ("kind", "What"), ("reason", "Reason")]
     print_table(segments, columns, empty="")
     if order.state is ErasureState.WAITING:
-        say("it would wait for a second person")
+        say("a second person would have to confirm it")
 
 
 def answer(eraser: Eraser, index: Index, order: ErasureOrder, *, json: bool) -> None:
-    """Carry a confirmed order out where the keys are, and say how it stands."""
+    """Carry a confirmed order out if the keys are here, and print its state."""
     queued_because = ""
     if order.state is ErasureState.CONFIRMED:
         order, queued_because = _carry_out(eraser, index, order)
@@ -225,15 +225,15 @@ def _carry_out(eraser: Eraser, index: Index, order: ErasureOrder) -> tuple[Erasu
 def _sentence(order: ErasureOrder, queued_because: str) -> str:
     if order.state is ErasureState.WAITING:
         return (
-            f"order {order.id} waits for a second person: the team's manager, the team leader or the DPO; of a held "
-            "recording for the DPO, and for much of it for whoever the order names too; "
+            f"order {order.id} waits for a second person: the team's manager, the team leader or the DPO; for a held "
+            "recording the DPO, and for much of it also the third approver; "
             "until then the recording is locked"
         )
     if order.state is ErasureState.DONE:
-        return f"order {order.id} is carried out: the span is gone from {order.recording}"
+        return f"order {order.id} is carried out: the span is erased from {order.recording}"
     if order.state is ErasureState.DECLINED:
         return f"order {order.id} is declined; nothing was erased"
     if order.state is ErasureState.FAILED:
         return f"order {order.id} could not be carried out: {order.problem}; the console tries again"
     why = f" ({queued_because})" if queued_because else ""
-    return f"order {order.id} is confirmed and queued{why}; the console carries it out, until then it is locked"
+    return f"order {order.id} is confirmed and queued{why}; the recording is locked until the console carries it out"

@@ -1,4 +1,4 @@
-"""`recorder export`: copies of one recording or of many, as a file, a folder or an archive."""
+"""`recorder export`: copies of one recording or of many, as a file, a folder or a ZIP archive."""
 
 import sys
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ from storage.types import Outcome, RecordingRow, Search
 from storage.vault import Vault
 
 MOST_RECORDINGS = 1000
-"""In one package: more are several requests, or a backup."""
+"""Most recordings in one package; larger ones should be several requests, or a backup."""
 _ZIP = ".zip"
 _FORMAT_OF = {
     ".wav": CopyFormat.WAV,
@@ -68,52 +68,56 @@ def export(
             "-o",
             "--output",
             metavar="OUT",
-            help="What is to be made: a sound file (.wav .flac .mp3 .opus), an archive (.zip), else a folder. "
-            "Archive and folder come with a cover sheet and hashes.",
+            help="File to write: audio (.wav .flac .mp3 .opus), a ZIP archive (.zip), else a folder. "
+            "Archive and folder include a cover sheet and hashes.",
         ),
     ] = None,
     format_: Annotated[
-        CopyFormat | None, typer.Option("--format", help="g711 is exact; the others are decoded.", show_default="wav")
+        CopyFormat | None,
+        typer.Option("--format", help="g711 is the original audio; others are decoded.", show_default="wav"),
     ] = None,
     from_: Annotated[
-        str | None, typer.Option("--from", metavar="S", help="From here: seconds, mm:ss, or time of day T14:30:05.")
+        str | None, typer.Option("--from", metavar="S", help="Start: seconds, mm:ss, or time of day T14:30:05.")
     ] = None,
-    to: Annotated[str | None, typer.Option("--to", metavar="S", help="Up to here.")] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="S", help="End, written as --from.")] = None,
     redact: Annotated[
         list[str] | None,
-        typer.Option("--redact", metavar="SPAN", help="Silent in the copy: 12.5-20, left:1:10-1:15; may be repeated."),
+        typer.Option("--redact", metavar="SPAN", help="Silence a span: 12.5-20, left:1:10-1:15. May be repeated."),
     ] = None,
-    redact_reason: Annotated[str, typer.Option("--redact-reason", metavar="TEXT", help="Why it is silent.")] = "",
-    requester: Annotated[str, typer.Option("--for", metavar="WHO", help="Who asked; the cover sheet says it.")] = "",
-    ground: Annotated[Ground | None, typer.Option("--ground", help="On what ground they asked.")] = None,
+    redact_reason: Annotated[str, typer.Option("--redact-reason", metavar="TEXT", help="Why it is silenced.")] = "",
+    requester: Annotated[str, typer.Option("--for", metavar="WHO", help="Who asked, for the cover sheet.")] = "",
+    ground: Annotated[Ground | None, typer.Option("--ground", help="Ground of the request.")] = None,
     seal_with: Annotated[
         Path | None,
-        typer.Option("--seal-with", metavar="FILE", help="A file with a passphrase that seals the archive (AES-256)."),
+        typer.Option(
+            "--seal-with", metavar="FILE", help="A file with a passphrase that encrypts the archive (AES-256)."
+        ),
     ] = None,
     case: Annotated[
-        str, typer.Option("--case", metavar="REF", help="The case it is for: its transcripts go with it.")
+        str, typer.Option("--case", metavar="REF", help="The case it is for; its transcripts are added.")
     ] = "",
     ids_file: Annotated[
-        str | None, typer.Option("--from-file", metavar="F|-", help="A file of recordings' ids, one a line.")
+        str | None, typer.Option("--from-file", metavar="F|-", help="A file with recordings' ids, one per line.")
     ] = None,
-    started_from: Annotated[str | None, typer.Option("--started-from", metavar="T", help="Calls from then on.")] = None,
-    started_to: Annotated[str | None, typer.Option("--started-to", metavar="T", help="Calls before then.")] = None,
+    started_from: Annotated[
+        str | None, typer.Option("--started-from", metavar="T", help="Calls from this time on.")
+    ] = None,
+    started_to: Annotated[str | None, typer.Option("--started-to", metavar="T", help="Calls before this time.")] = None,
     operator: Annotated[str | None, typer.Option("--operator", metavar="X", help="Calls of an operator.")] = None,
     extension: Annotated[str | None, typer.Option("--extension", metavar="N", help="Calls of an extension.")] = None,
     outcome: Annotated[Outcome | None, typer.Option("--outcome", metavar="O", help="Calls of an outcome.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be copied, and make nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be copied; write nothing.")] = False,
     reason: ReasonOption = "",
 ) -> None:
-    """Write copies of recordings, the caller on the left.
+    """Write copies of recordings, with the caller in the left channel.
 
-    Takes a person, leave (`recorder requests ask --leave listen_and_export`) and a reason.
-
-    Which: ids, --from-file, or --started-from, --started-to, --operator, --extension, --outcome.
+    Needs an access grant (`recorder requests ask --leave listen_and_export`) and a reason. Select recordings by ids,
+    --from-file, or --started-from, --started-to, --operator, --extension, --outcome.
     """
     if output is None:
-        fail("give -o OUT: a sound file, an archive that ends in .zip, or a folder", 2)
+        fail("give -o OUT: an audio file, an archive that ends in .zip, or a folder", 2)
     if case and output.suffix in _FORMAT_OF:
-        fail("--case is for an archive or a folder: a transcript is a file of its own", 2)
+        fail("--case needs an archive or a folder, because transcripts are separate files", 2)
     form, sealed_by, zone = _form_of(output, format_), _seal_of(seal_with, output), context.zone
     search = Search(
         started_from=moment(started_from, zone, is_end=False), started_to=moment(started_to, zone, is_end=True),
@@ -125,7 +129,7 @@ def export(
     with opened_index(context) as index:
         rows = _rows(context, index, person, given, search)
         if len(rows) > 1 and (from_ or to or redact or output.suffix in _FORMAT_OF):
-            fail(f"{len(rows)} recordings: a span, --redact and a single sound file are for one; give -o FOLDER", 2)
+            fail(f"{len(rows)} recordings: a span, --redact and an audio file are for one recording; give -o FOLDER", 2)
         order = CopyOrder(
             form=form, reason=reason, requester=requester, ground=ground, passphrase=sealed_by,
             destination=output.name, case=case, **_spans(rows[0], zone, from_, to, redact or [], redact_reason),
@@ -144,7 +148,7 @@ def _form_of(output: Path, asked: CopyFormat | None) -> CopyFormat:
     if asked is None:
         return named or CopyFormat.WAV
     if named is not None and SUFFIXES[asked] != SUFFIXES[named]:
-        fail(f"{output.name} is no name for {asked}: let it end in .{SUFFIXES[asked]}", 2)
+        fail(f"the name of a file in format {asked} must end in .{SUFFIXES[asked]}", 2)
     return asked
 
 
@@ -152,7 +156,7 @@ def _seal_of(file: Path | None, output: Path) -> str | None:
     if file is None:
         return None
     if output.suffix != _ZIP:
-        fail("--seal-with seals an archive: let -o end in .zip", 2)
+        fail("--seal-with needs an archive: end the name after -o in .zip", 2)
     try:
         return read_passphrase(file).decode("ascii", "replace")
     except StorageError as error:
@@ -160,10 +164,10 @@ def _seal_of(file: Path | None, output: Path) -> str | None:
 
 
 def _given(recordings: Sequence[str], ids_file: str | None, search: Search) -> list[str]:
-    """Return the ids that were given; leave unless either those or a search say which recordings."""
+    """Return the ids that were given; exit unless either ids or a search select recordings."""
     given = [*recordings, *_ids_in(ids_file)]
     if bool(given) == (search != Search(limit=search.limit)):
-        fail("say which recordings: by ids, or by --started-from, --started-to, --operator, --extension, --outcome", 2)
+        fail("select recordings by ids, or by --started-from, --started-to, --operator, --extension, --outcome", 2)
     return given
 
 
@@ -174,7 +178,7 @@ def _ids_in(file: str | None) -> list[str]:
         text = sys.stdin.read() if file == "-" else Path(file).read_text()
     except (OSError, UnicodeDecodeError) as error:
         fail(f"{file}: {getattr(error, 'strerror', None) or 'it is not text'}", 2)
-    return [line.strip() for line in text.splitlines() if line.strip()] or fail(f"{file} names no recording", 2)
+    return [line.strip() for line in text.splitlines() if line.strip()] or fail(f"{file} has no ids of recordings", 2)
 
 
 def _refuse_output(output: Path) -> None:
@@ -187,9 +191,9 @@ def _refuse_output(output: Path) -> None:
 def _rows(
     context: CommandContext, index: Index, person: Person, given: Sequence[str], search: Search
 ) -> list[RecordingRow | str]:
-    """Return each recording once: its row, or its id where it has none and the rules have to say why.
+    """Return the row of each recording once, or its id if it has no row and the rules must say why.
 
-    A search finds what `recorder find` does, and is in the audit log as that is.
+    A search finds what `recorder find` finds, and is logged in the same way.
     """
     if given:
         found: dict[str, RecordingRow | str] = {}
@@ -201,9 +205,9 @@ def _rows(
         search = permitted_search(context.home, person, search)
         rows = [row for row in index.find(search) if row.path is not None and knows(person, row)]
     if not rows:
-        fail("no call matches of which anything was kept")
+        fail("no matching call has a recording")
     if len(rows) > MOST_RECORDINGS:
-        fail(f"more than {MOST_RECORDINGS} recordings: ask for fewer at a time")
+        fail(f"more than {MOST_RECORDINGS} recordings; select fewer at a time")
     return rows
 
 
@@ -219,7 +223,7 @@ def _row_or_id(context: CommandContext, index: Index, person: Person, recording:
 def _spans(
     row: RecordingRow | str, zone: ZoneInfo, from_: str | None, to: str | None, redact: Sequence[str], why: str
 ) -> dict[str, Any]:
-    """Return span and redactions of an order, read by the clock of the call."""
+    """Return span and redactions of an order; times of day are those of the call."""
     if isinstance(row, str) or not (from_ or to or redact):
         return {}
     try:
@@ -250,7 +254,7 @@ def _books(context: CommandContext, index: Index) -> CopyRepositories:
 def _check(
     repos: CopyRepositories, person: Person, rows: Sequence[RecordingRow | str], order: CopyOrder
 ) -> list[Ordered]:
-    """Return what is to be copied, or leave with every sentence that speaks against it: all or nothing."""
+    """Check all recordings; exit with every problem if any of them cannot be copied."""
     ordered, problems = [], []
     with progress_bar("checking", len(rows)) as progress:
         for number, row in enumerate(rows, 1):
@@ -265,7 +269,7 @@ def _check(
     if problems:
         more = len(problems) - _PROBLEMS_SHOWN
         listed = "\n".join(problems[:_PROBLEMS_SHOWN]) + (f"\nand {more} more" if more > 0 else "")
-        fail(f"nothing was made, because of {len(problems)} of {len(rows)} recordings:\n{listed}")
+        fail(f"nothing was written; {len(problems)} of {len(rows)} recordings have problems:\n{listed}")
     return ordered
 
 
@@ -279,11 +283,11 @@ def _preview(ordered: Sequence[Ordered], *, json: bool) -> None:
         return
     columns = [("id", "Recording"), ("start_s", "From, s"), ("end_s", "To, s"), ("is_whole", "Whole call")]
     print_table(found, columns, empty="")
-    say(f"{len(found)} copies, {length_words(sum(one.copy.duration_s for one in ordered))}; nothing was made")
+    say(f"{len(found)} copies, {length_words(sum(one.copy.duration_s for one in ordered))}; nothing was written")
 
 
 def _copied(repos: CopyRepositories, person: Person, order: CopyOrder, ordered: list[Ordered], output: Path) -> Copying:
-    """Make the copies; leave with a sentence where one cannot be made."""
+    """Make the copies; exit with a message if one cannot be made."""
     try:
         with progress_bar("exporting", sum(one.copy.duration_s for one in ordered)) as progress:
             copying = Copying(repos, person, order, ordered, progress=progress)

@@ -1,4 +1,4 @@
-"""`recorder forgot`: what should have been paused is erased, of a call in progress or of a finished recording."""
+"""`recorder forgot`: retroactive pause of a live call or a finished recording."""
 
 from typing import Annotated, Any
 
@@ -26,7 +26,7 @@ SecondsOption = Annotated[
         metavar="S",
         min=0.1,
         max=86_400,
-        help="How far back from now, or from the end of a call that is over.",
+        help="How far back from now, or from the end of a finished call.",
         show_default="all of it",
     ),
 ]
@@ -39,10 +39,10 @@ def forgot(
     seconds: SecondsOption = None,
     reason: ReasonOption = "",
 ) -> None:
-    """Say that you forgot to pause: recording pauses now, and the last seconds are erased for good.
+    """Pause recording because you forgot to: the last seconds are erased too.
 
-    More seconds than `forgot_s` in the configuration wait for a second person. Until they are gone nobody can play the
-    recording. A call that is over by now is found by its id.
+    For more seconds than `forgot_s` in the configuration a second person must confirm. Nobody can play the recording
+    until the audio is erased. A finished call is found by its id.
     """
     one_of(call, extension)
     person = context.sign_in("what was forgotten")
@@ -59,14 +59,14 @@ def forgot(
 
 
 def _live_call(home: Home, prefix: str) -> str | None:
-    """Return the id of the one live call that begins so; None: there is none, or no daemon that could have one."""
+    """Return the id of the live call with this prefix; None if there is none, or no daemon runs."""
     try:
         with LiveClient(home.socket) as client:
             fits = [row["id"] for row in client.calls() if row["id"].startswith(prefix)]
     except DaemonUnavailableError:
         return None
     if len(fits) > 1:
-        fail(f"{len(fits)} calls begin with {prefix}; give more of the id")
+        fail(f"{len(fits)} calls begin with {prefix}; give more characters of the id")
     return fits[0] if fits else None
 
 

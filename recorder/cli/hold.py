@@ -1,4 +1,4 @@
-"""`recorder hold`: why recordings are kept beyond their day: placed, reviewed, released, taken back, listed."""
+"""`recorder hold`: legal holds, which keep recordings beyond their retention period."""
 
 from collections.abc import Callable
 from datetime import date
@@ -36,17 +36,17 @@ from storage.vault import Vault
 
 hold = typer.Typer(
     no_args_is_help=True,
-    help="Holds: a recording is not deleted while one stands, nor for 14 days after its release.",
+    help="Legal holds: a recording is not deleted while it has one, nor for 14 days after its release.",
 )
 HoldArgument = Annotated[str, typer.Argument(metavar="HOLD", help="From `recorder hold list`.")]
 ReviewOption = Annotated[
     str | None,
     typer.Option(
-        "--review", metavar="DATE", help="When to look at it again, 2026-11-25.", show_default="90 or 180 days by kind"
+        "--review", metavar="DATE", help="Day of the next review, 2026-11-25.", show_default="90 or 180 days by kind"
     ),
 ]
 OwnerOption = Annotated[
-    str, typer.Option("--owner", metavar="NAME", help="The account of who looks after it.", show_default=False)
+    str, typer.Option("--owner", metavar="NAME", help="Account of the person responsible.", show_default=False)
 ]
 _COLUMNS = [
     ("id", "Hold"),
@@ -67,8 +67,8 @@ _COLUMNS = [
 @hold.command("add")
 def add(
     context: PersonJsonContext,
-    recording: Annotated[str, typer.Argument(metavar="ID", help="A recording's id, or a call's that goes on.")],
-    kind: Annotated[HoldKind, typer.Option("--kind", help="Why, in one word.")],
+    recording: Annotated[str, typer.Argument(metavar="ID", help="Id of a recording or of a live call.")],
+    kind: Annotated[HoldKind, typer.Option("--kind", help="Kind of hold.")],
     reason: ReasonOption = "",
     case: Annotated[str, typer.Option("--case", metavar="REF", help="The case's reference.")] = "",
     owner: OwnerOption = "",
@@ -76,11 +76,11 @@ def add(
     against: Annotated[
         list[str] | None,
         typer.Option(
-            "--against", metavar="NAME", help="Whom a complaint is about: they cannot release it. May be repeated."
+            "--against", metavar="NAME", help="Person complained about, who cannot release it. May be repeated."
         ),
     ] = None,
 ) -> None:
-    """Keep a recording: for a complaint, training, evidence, a subject access request or a disclosure."""
+    """Hold a recording for a complaint, training, evidence, a subject access request or a disclosure."""
     wish = HoldWish(
         kind=kind,
         reason=reason,
@@ -96,24 +96,24 @@ def add(
     placed = _act(context, place)
     context.tell(
         hold_to_json(placed, utc_now()),
-        f"hold {placed.id} stands: {placed.recording} is kept; review on {placed.review_on}",
+        f"hold {placed.id} is placed: {placed.recording} is kept; review on {placed.review_on}",
     )
 
 
 @hold.command("release")
 def release(context: PersonJsonContext, hold_id: HoldArgument, reason: ReasonOption = "") -> None:
-    """Release a hold; its recording is kept for 14 days more, in which that can be taken back."""
+    """Release a hold. The recording is kept for 14 more days, in which the hold can be reinstated."""
     done = _act(context, lambda repos, person: release_hold(repos, person, hold_id, reason=reason))
     assert done.grace_until is not None
     sentence = f"hold {done.id} is released; it keeps {done.recording} until {done.grace_until:%Y-%m-%d}"
-    context.tell(hold_to_json(done, utc_now()), f"{sentence}, and can be taken back until then")
+    context.tell(hold_to_json(done, utc_now()), f"{sentence}, and can be reinstated until then")
 
 
 @hold.command("reinstate")
 def reinstate(context: PersonJsonContext, hold_id: HoldArgument, reason: ReasonOption = "") -> None:
-    """Take a release back, within its 14 days."""
+    """Reinstate a released hold, within its 14 days."""
     done = _act(context, lambda repos, person: reinstate_hold(repos, person, hold_id, reason=reason))
-    context.tell(hold_to_json(done, utc_now()), f"hold {done.id} stands again: {done.recording} is kept")
+    context.tell(hold_to_json(done, utc_now()), f"hold {done.id} is reinstated: {done.recording} is kept")
 
 
 @hold.command("review")
@@ -124,27 +124,25 @@ def review(
     review: ReviewOption = None,
     owner: OwnerOption = "",
 ) -> None:
-    """Say that a hold is still needed and why, when to look at it again, and who does."""
+    """Review a hold: say why it is still needed, when to review it next, and who is responsible."""
     day = day_from(review)
 
     def say_so(repos: HoldRepositories, person: Person) -> Hold:
         return review_hold(repos, person, hold_id, reason=reason, review_on=day, owner=owner)
 
     done = _act(context, say_so)
-    context.tell(
-        hold_to_json(done, utc_now()), f"hold {done.id} stands; {done.owner} looks at it again on {done.review_on}"
-    )
+    context.tell(hold_to_json(done, utc_now()), f"hold {done.id} stays; {done.owner} reviews it on {done.review_on}")
 
 
 @hold.command("list")
 def list_holds(
     context: PersonJsonContext,
-    due: Annotated[bool, typer.Option("--due", help="Only those that are due for review.")] = False,
+    due: Annotated[bool, typer.Option("--due", help="Only holds due for review.")] = False,
     recording: Annotated[
-        str | None, typer.Option("--recording", metavar="ID", help="Every hold of one recording, those over too.")
+        str | None, typer.Option("--recording", metavar="ID", help="All holds of one recording, including ended ones.")
     ] = None,
 ) -> None:
-    """List the holds that keep recordings, by the day of their review: those that you may see."""
+    """List the legal holds in force that you may see, by the day of their review."""
     now = utc_now()
 
     def listed(index: Index, person: Person) -> list[Hold]:
@@ -167,7 +165,7 @@ def _act(context: CommandContext, act: Callable[[HoldRepositories, Person], Hold
 
 
 def hold_books(context: CommandContext, index: Index) -> HoldRepositories:
-    """Return what holds are placed and released with, or leave with a sentence."""
+    """Return the repositories for legal holds; exit with a message on storage errors."""
     try:
         vault = Vault(context.home.root, NodeKeys.load(context.home.root))
     except StorageError as error:
@@ -188,10 +186,10 @@ def hold_books(context: CommandContext, index: Index) -> HoldRepositories:
 
 
 def day_from(text: str | None) -> date | None:
-    """Read a date, or leave."""
+    """Parse a date; exit if it is invalid."""
     if text is None:
         return None
     try:
         return date.fromisoformat(text)
     except ValueError:
-        fail(f"{text!r} is no date; write 2026-11-25", 2)
+        fail(f"{text!r} is not a date; write 2026-11-25", 2)

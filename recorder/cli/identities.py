@@ -1,4 +1,4 @@
-"""`recorder users connect` and `disconnect`: whose account is whose at the OpenID provider."""
+"""`recorder users connect` and `disconnect`: accounts and their identities at the OpenID provider."""
 
 from typing import Annotated
 
@@ -23,12 +23,15 @@ def connect(
     context: PersonContext,
     account: NameArgument,
     subject: Annotated[
-        str, typer.Option("--subject", metavar="TEXT", help="The reference that the page of a refused sign-in shows.")
+        str, typer.Option("--subject", metavar="TEXT", help="The reference that the page of the refused sign-in shows.")
     ],
 ) -> None:
-    """Connect an account to its owner at the OpenID provider; who has a powerful role does that on their own page."""
+    """Connect an account to an identity at the OpenID provider.
+
+    People with a powerful role connect their account on their own page.
+    """
     if context.config.openid.issuer is None:
-        fail("there is no provider: set issuer in [openid]")
+        fail("no OpenID provider is configured: set issuer in [openid]")
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     identity = OpenIdIdentity(issuer=context.config.openid.issuer, subject=subject)
     try:
@@ -36,15 +39,15 @@ def connect(
     except PeopleError as error:
         fail(str(error))
     audit(context.home, note, actor=actor)
-    say(f"{account} is connected: whoever is {subject} at {identity.issuer} signs in to it")
+    say(f"{account} is connected: {subject} at {identity.issuer} can sign in to it")
 
 
 def disconnect(context: PersonContext, account: NameArgument) -> None:
-    """Disconnect an account from the OpenID provider, because its owner is another one there now; ends its sessions."""
+    """Disconnect an account from the OpenID provider, because its identity there changed. Ends its sessions."""
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     try:
         note = ConnectedIdentities(open_people(context.home.people), now=utc_now).disconnect(account)
     except PeopleError as error:
         fail(str(error))
     audit(context.home, note, actor=actor)
-    say(f"{account} is not connected any more")
+    say(f"{account} is disconnected")

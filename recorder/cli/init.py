@@ -1,4 +1,4 @@
-"""`recorder init`: a new recorder's folder."""
+"""`recorder init`: creates a recorder's home."""
 
 import getpass
 import socket
@@ -24,14 +24,14 @@ EXTENSION = "NUMBER:OPERATOR:SERVICE[:TEAM]"
 
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
-    sip: Annotated[str | None, typer.Option("--sip", metavar="IP:PORT", help="Where to listen for SIP.")] = None,
-    next_hop: Annotated[str | None, typer.Option("--next-hop", metavar="IP:PORT", help="The PBX.")] = None,
+    sip: Annotated[str | None, typer.Option("--sip", metavar="IP:PORT", help="Address to listen on for SIP.")] = None,
+    next_hop: Annotated[str | None, typer.Option("--next-hop", metavar="IP:PORT", help="Address of the PBX.")] = None,
     extension: Annotated[
         list[str] | None,
         typer.Option(
             "--extension",
             metavar=EXTENSION,
-            help="A nominated extension; repeat. Its team is the service, if not given.",
+            help="A nominated extension. May be repeated. The team is the service, if not given.",
         ),
     ] = None,
     media_ports: Annotated[
@@ -42,16 +42,22 @@ def init(
     password_file: PasswordOption = None,
     passphrase_file: Annotated[
         Path | None,
-        typer.Option("--passphrase-file", metavar="FILE", help="Seal the private keys with its first line."),
+        typer.Option(
+            "--passphrase-file", metavar="FILE", help="Encrypt the private keys with the first line of this file."
+        ),
     ] = None,
     site: Annotated[str, typer.Option("--site", help="Name of the council.")] = "Recorder",
     timezone: Annotated[str, typer.Option("--timezone")] = "Europe/London",
-    notice_when: Annotated[NoticeWhen | None, typer.Option("--notice-when", help="When the notice plays.")] = None,
-    card_payment: Annotated[CardPayment | None, typer.Option("--card-payment", help="On a card payment.")] = None,
-    erase_on_opt_out: Annotated[bool, typer.Option(help="Erase what was recorded before an opt-out.")] = False,
-    decided_by: Annotated[str | None, typer.Option("--decided-by", metavar="NAME", help="Who decided.")] = None,
+    notice_when: Annotated[NoticeWhen | None, typer.Option("--notice-when", help="When to play the notice.")] = None,
+    card_payment: Annotated[
+        CardPayment | None, typer.Option("--card-payment", help="What to do on a card payment.")
+    ] = None,
+    erase_on_opt_out: Annotated[bool, typer.Option(help="Erase the recording so far on an opt-out.")] = False,
+    decided_by: Annotated[
+        str | None, typer.Option("--decided-by", metavar="NAME", help="Who decided these rules.")
+    ] = None,
 ) -> None:
-    """Make a recorder's folder: configuration, keys, index, messages, first account. Asks for what is not given."""
+    """Create a recorder's home: configuration, keys, index, messages, first account. Asks for missing values."""
     _refuse_used(folder)
     sip = sip or _ask("--sip", "Where to listen for SIP, IP:PORT", "127.0.0.1:5060")
     next_hop = next_hop or _ask("--next-hop", "Address of the PBX, IP:PORT", "")
@@ -82,13 +88,13 @@ def init(
 def _refuse_used(folder: Path) -> None:
     try:
         if folder.exists() and any(folder.iterdir()):
-            fail(f"{folder} is not empty; give a new folder, or remove what is in it", 2)
+            fail(f"{folder} is not empty; give a new folder, or empty this one", 2)
     except OSError as error:
         fail(f"{folder}: {error.strerror}", 2)
 
 
 class _Decisions(NamedTuple):
-    """What is decided of the notice and of card payments, and by whom."""
+    """Decisions about the notice and card payments, and who made them."""
 
     notice_when: NoticeWhen
     card_payment: CardPayment
@@ -96,7 +102,7 @@ class _Decisions(NamedTuple):
 
 
 def _decide(notice_when: NoticeWhen | None, card_payment: CardPayment | None, by: str | None, admin: str) -> _Decisions:
-    """Return what was given, else the default; on a terminal, where nothing says when the notice plays, ask."""
+    """Return the given decisions or the defaults; ask on a terminal if --notice-when is missing."""
     if sys.stdin.isatty() and notice_when is None:
         notice_when = NoticeWhen(_ask("--notice-when", "Notice before_ring or after_answer", "before_ring"))
         card_payment = CardPayment(_ask("--card-payment", "On card payments pause or discard", "pause"))
@@ -110,7 +116,7 @@ def _make(folder: Path, answers: config_file.Answers, password_file: Path | None
         make_home(Home(folder.resolve()), answers, password, os_user=os_user())
     except NewHomeError as error:
         fail(str(error), 2)
-    say(f"{folder} is ready; `recorder site-check -C {folder}` looks it over, `recorder up -C {folder}` starts it")
+    say(f"{folder} is ready; check it with `recorder site-check -C {folder}`, start it with `recorder up -C {folder}`")
 
 
 def _check_passphrase(file: Path) -> None:
@@ -134,12 +140,12 @@ def _ask_extensions() -> list[str]:
 
 
 def _own_addresses(listen: Address) -> tuple[str, ...]:
-    """Return what a phone on this machine may call from when we listen on loopback: some prefer the outside address."""
+    """Return other addresses from which a phone on this machine may call if SIP listens on loopback."""
     if not listen.host.startswith("127."):
         return ()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # nothing is sent: it only asks for the route
+            probe.connect(("192.0.2.1", 9))  # sends nothing; only selects the route
         except OSError:
             return ()
         return (str(probe.getsockname()[0]),)

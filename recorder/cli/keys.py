@@ -1,4 +1,4 @@
-"""Commands for the key holder: the epochs' private keys, their rotation, their passphrase and their end."""
+"""`recorder keys`: list, rotate, destroy and re-encrypt the private keys of the epochs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ from storage.errors import KeyProblemError, StorageError
 from storage.keys import NodeKeys
 from storage.vault import Vault
 
-keys = typer.Typer(no_args_is_help=True, help="The months' keys, on the key holder.")
+keys = typer.Typer(no_args_is_help=True, help="The monthly keys, where the private keys are.")
 
 _COLUMNS = (
     ("epoch", "Epoch"),
@@ -38,12 +38,12 @@ _COLUMNS = (
     ("private", "Private key"),
     ("use", "Use"),
 )
-_TIDIED = "{resealed} recordings were sealed to a later epoch, {destroyed} epochs' private keys were destroyed"
+_TIDIED = "{resealed} recordings were re-sealed to a later epoch, private keys of {destroyed} epochs were destroyed"
 
 
 @keys.command("list")
 def list_keys(context: HomeJsonContext) -> None:
-    """List the epochs: fingerprint, recordings that are sealed to them, and whether their private key is here."""
+    """List the epochs: fingerprint, number of recordings sealed to each, and whether its private key is here."""
     with _holding(context) as holder:
         epochs = [_described(holder, name) for name in _names(holder)]
     if context.json:
@@ -51,12 +51,12 @@ def list_keys(context: HomeJsonContext) -> None:
         return
     print_table([_shown(epoch) for epoch in epochs], _COLUMNS, empty="there are no epochs")
     if any(epoch["is_fallback"] for epoch in epochs):
-        say("this month has no key of its own: start the console, or run `recorder keys rotate`, where the keys are")
+        say("this month has no key: start the console, or run `recorder keys rotate`, where the private keys are")
 
 
 @keys.command("rotate")
 def rotate(context: KeysJsonContext) -> None:
-    """Make new keys for this month and those made ahead, at once: for when private keys may be in other hands."""
+    """Make new keys for this month and the months prepared, because the private keys may be compromised."""
     with _holding(context) as holder:
         person = _permit(context, "rotate")
         holder.keys.ensure_epochs(utc_now())
@@ -66,8 +66,8 @@ def rotate(context: KeysJsonContext) -> None:
     if context.json:
         print_json([{"epoch": epoch, "fingerprint": mark} for epoch, mark in fingerprints.items()])
         return
-    say(f"new recordings are sealed to {made[0].name}; so far made ahead: {', '.join(fingerprints)}")
-    say("in an hour `recorder keys tidy`, or the console by itself, seals what there is to the new keys")
+    say(f"new recordings are sealed to {made[0].name}; keys made: {', '.join(fingerprints)}")
+    say("in an hour run `recorder keys tidy` to re-seal existing recordings to the new keys, or let the console do it")
 
 
 _WHAT = "managing keys"
@@ -77,18 +77,18 @@ _WHAT = "managing keys"
 def destroy(
     context: PersonContext,
     epoch: Annotated[str, typer.Argument(metavar="MONTH", help="YYYY-MM, or YYYY-MM.2 after a rotation.")],
-    is_sure: Annotated[bool, typer.Option("--yes", help="Do it: nothing brings the key back.")] = False,
+    is_sure: Annotated[bool, typer.Option("--yes", help="Destroy it. This cannot be undone.")] = False,
 ) -> None:
-    """Destroy the private key of an epoch that nothing needs any more; the console does so by itself."""
+    """Destroy the private key of an epoch that nothing needs any longer. The console also does this automatically."""
     if not is_epoch(epoch):
         fail(f"{epoch!r} is not an epoch of the form YYYY-MM or YYYY-MM.2", 2)
     with _holding(context) as holder:
-        person = context.sign_in(_WHAT)  # what needs the key is nobody else's to know
+        person = context.sign_in(_WHAT)  # only the key holder may learn what needs the key
         if not is_sure:
             sentences = holder.use_of(epoch).sentences
             if sentences:
                 fail(_refusal(epoch, sentences))
-            fail(f"nothing needs {epoch}; give --yes to destroy it", 2)
+            fail(f"nothing needs the key of {epoch}; give --yes to destroy it", 2)
         _note_permit(context.home, person, f"destroy {epoch}")
         sentences = holder.destroy(epoch, by=person.actor, details={"os_user": os_user()})
         if sentences:
@@ -98,7 +98,7 @@ def destroy(
 
 @keys.command("tidy")
 def tidy(context: KeysJsonContext) -> None:
-    """Do now what the console does each day: re-seal what is held, destroy the keys of epochs that are empty."""
+    """Run the console's daily key maintenance now: re-seal held recordings, destroy keys of empty epochs."""
     with _holding(context) as holder:
         _permit(context, "tidy")
         holder.keys.check_passphrase()
@@ -118,11 +118,12 @@ def tidy(context: KeysJsonContext) -> None:
 def passphrase(
     context: KeysContext,
     new_file: Annotated[
-        Path | None, typer.Option("--new-passphrase-file", metavar="FILE", help="Its first line seals from now on.")
+        Path | None,
+        typer.Option("--new-passphrase-file", metavar="FILE", help="File with the new passphrase in its first line."),
     ] = None,
-    is_removed: Annotated[bool, typer.Option("--remove", help="Store the private keys without one.")] = False,
+    is_removed: Annotated[bool, typer.Option("--remove", help="Store the private keys without a passphrase.")] = False,
 ) -> None:
-    """Set, change or remove the passphrase of all private keys; cut off, it goes on when called again."""
+    """Set, change or remove the passphrase of all private keys. After an interruption, run it again."""
     if (new_file is None) is not is_removed:
         fail("give either --new-passphrase-file FILE or --remove", 2)
     with _holding(context) as holder:
@@ -139,7 +140,7 @@ def passphrase(
 
 @contextmanager
 def _holding(context: CommandContext) -> Iterator[KeyHolder]:
-    """Open what the commands need; leave with a sentence for everything that storage says."""
+    """Open the key holder; exit with a message on storage errors."""
     home = context.home
     try:
         with opened_index(context) as index:
@@ -172,7 +173,7 @@ def _note(holder: KeyHolder, act: str, person: Person, details: dict[str, Any]) 
 
 
 def _refusal(epoch: str, sentences: list[str]) -> str:
-    return f"the private key of {epoch} cannot go: {' and '.join(sentences)}"
+    return f"the private key of {epoch} cannot be destroyed: {' and '.join(sentences)}"
 
 
 def _names(holder: KeyHolder) -> list[str]:
@@ -205,6 +206,6 @@ def _shown(epoch: dict[str, Any]) -> dict[str, Any]:
     private = "not here"
     if epoch["is_private_here"]:
         private = "here, with a passphrase" if epoch["has_passphrase"] else "here"
-    use = "now, for want of this month's" if epoch["is_fallback"] else "now" if epoch["is_current"] else ""
+    use = "now, as this month has none" if epoch["is_fallback"] else "now" if epoch["is_current"] else ""
     over = "over" if epoch["is_over"] else "to come"
     return {**epoch, "fingerprint": (epoch["fingerprint"] or "")[:16], "private": private, "use": use or over}

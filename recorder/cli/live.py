@@ -1,4 +1,4 @@
-"""Commands for calls in progress; they talk to the daemon's socket."""
+"""Commands on live calls and `recorder reload`. They talk to the daemon's socket."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -32,13 +32,15 @@ from recorder.rules.call_target import CallTarget, ExtensionTarget, Target
 from recorder.rules.live_access import Around, seen
 from recorder.rules.seats import colleagues_of
 
-CallOption = Annotated[str | None, typer.Option("--call", metavar="ID", help="One call, or the beginning of its id.")]
-ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N", help="Every call of an extension.")]
+CallOption = Annotated[
+    str | None, typer.Option("--call", metavar="ID", help="A call, by its id or the beginning of it.")
+]
+ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N", help="All calls of an extension.")]
 
 
 def ask(home: Home, question: Callable[[LiveClient], Any]) -> Any:  # noqa: ANN401 - JSON
-    """Ask the daemon of a home, or leave with its sentence."""
-    # Not through the configuration: a mistake in the file must not keep anybody from pausing a call.
+    """Ask the daemon of a home; exit with its message if it refuses."""
+    # Does not read the configuration: a mistake in it must not stop a pause.
     with LiveClient(home.socket, signer=Signer(home.root)) as client:
         try:
             return question(client)
@@ -47,9 +49,9 @@ def ask(home: Home, question: Callable[[LiveClient], Any]) -> Any:  # noqa: ANN4
 
 
 def calls(context: LazyPersonJsonContext) -> None:
-    """List the calls that are being recorded, as you may see them.
+    """List the live calls that are recorded, as far as you may see them.
 
-    Without an account you see extension and state: enough to pause a call.
+    Without an account only extension and state are shown, enough to pause a call.
     """
     person = _person(context, "to see live calls")
     rows = _seen_unnamed(context.home) if person is None else seen_by(context.home, person)
@@ -64,7 +66,7 @@ def calls(context: LazyPersonJsonContext) -> None:
         ("opt_out", "Opt-out"),
     ]
     shown = [{**row, "opt_out": (row.get("opt_out") or {}).get("state")} for row in rows]
-    context.print_rows(rows, columns, empty="no call of a nominated extension is in progress", lines=shown)
+    context.print_rows(rows, columns, empty="no nominated extension has a call in progress", lines=shown)
 
 
 def pause(
@@ -73,7 +75,7 @@ def pause(
     extension: ExtensionOption = None,
     reason: ReasonOption = "",
 ) -> None:
-    """Pause recording; what was said in the last seconds is erased too."""
+    """Pause recording. Audio of the last seconds is erased too."""
     _act(context, "pause", call, extension, reason)
 
 
@@ -83,9 +85,9 @@ def resume(
     extension: ExtensionOption = None,
     reason: ReasonOption = "",
 ) -> None:
-    """Go on recording: takes the call's officer, a manager of its team or the DPO.
+    """Resume recording. Needs the call's officer, a manager of its team or the DPO.
 
-    An officer clears an officer's pause and the caller's digits, a manager every reason.
+    An officer clears pauses by officers and by the caller's digits; a manager clears every pause reason.
     """
     _act(context, "resume", call, extension, reason)
 
@@ -94,7 +96,7 @@ def _act(context: CommandContext, act: str, call: str | None, extension: str | N
     one_of(call, extension)
     find = _pauser if act == "pause" else _person
     person = find(context, f"to {act} as somebody")
-    # Whoever may open the socket may pause: console, accounts or audit log may be down. The entry says so.
+    # Anybody who can open the socket may pause, as accounts or audit log may be down. The audit entry says so.
     actor = person or LocalUser(name=os_user())
 
     def act_on(client: LiveClient) -> dict[str, Any]:
@@ -107,12 +109,12 @@ def _act(context: CommandContext, act: str, call: str | None, extension: str | N
 
 
 def _person(context: CommandContext, what: str) -> Person | None:
-    """Have a person sign in who gave a name or has a token; None: nobody did."""
+    """Sign a person in if one is named or has a token; else return None."""
     return context.sign_in(what, goes_on=True) if context.is_personal else None
 
 
 def _pauser(context: CommandContext, what: str) -> Person | None:
-    """Return who pauses, or None: a token that is over, and accounts that cannot be opened, keep nobody from it."""
+    """Return the person who pauses, or None with a message if a token or the accounts fail: the pause goes on."""
     try:
         person = _person(context, what)
         if person is None or context.name is not None or Signer(context.home.root).is_able():
@@ -122,7 +124,7 @@ def _pauser(context: CommandContext, what: str) -> Person | None:
             raise
     except (OSError, SQLAlchemyError) as error:
         say(f"{context.home.people}: {error}")
-    say(f"who you are is not known: you pause as {os_user()}, without an account")
+    say(f"you are not signed in: pausing as {os_user()}, without an account")
     return None
 
 
@@ -133,7 +135,7 @@ def _seen_unnamed(home: Home) -> list[dict[str, Any]]:
 
 
 def seen_by(home: Home, person: Person) -> list[dict[str, Any]]:
-    """Return the calls in progress as a person may see them, or leave; that they looked is in the audit log first."""
+    """Return the live calls as a person may see them, after logging that they looked; exit if they may not."""
     around = around_of(home, person)
     rows = ask(home, lambda client: client.calls(actor=person.actor))
     shown = [row for call in rows if (row := seen(person, call, around)) is not None]
@@ -143,7 +145,7 @@ def seen_by(home: Home, person: Person) -> list[dict[str, Any]]:
 
 
 def around_of(home: Home, person: Person) -> Around:
-    """Return what is known of somebody beside their account: where they sit, and which teams have a manager there."""
+    """Return facts that a person's permissions depend on: colleagues, and teams with a manager present."""
     sessions = Sessions(open_people(home.people), now=utc_now, limits=sign_in_rules(home).limits)
     return Around(
         colleagues=colleagues_of(person, ask(home, lambda client: client.agents())),
@@ -152,7 +154,7 @@ def around_of(home: Home, person: Person) -> Around:
 
 
 def sign_in_for(context: CommandContext, act: Act, what: str, *, subject: str, reason: str = "") -> Person:
-    """Have a person sign in whose role allows an act at all; or leave with a sentence that is audited."""
+    """Sign a person in whose role permits the act; a refusal is logged and exits."""
     person = context.sign_in(what)
     decision = may(person, act, reason=reason)
     if isinstance(decision, Refusal):
@@ -161,13 +163,13 @@ def sign_in_for(context: CommandContext, act: Act, what: str, *, subject: str, r
 
 
 def one_of(call: str | None, extension: str | None) -> None:
-    """Leave with exit code 2 unless exactly one of two options was given."""
+    """Exit with code 2 unless exactly one of two options was given."""
     if (call is None) == (extension is None):
         fail("give either --call ID or --extension N", 2)
 
 
 def tell(answer: dict[str, Any], *, json: bool) -> None:
-    """Print what an act on one call, or on every call of an extension, did."""
+    """Print the result of an act on one call, or on all calls of an extension."""
     answers = answer.get("calls", [answer, *answer.get("also", ())])
     if json:
         print_json(answers if "calls" in answer else answer)
@@ -176,32 +178,32 @@ def tell(answer: dict[str, Any], *, json: bool) -> None:
         held = f" ({', '.join(one['reasons'])})" if one["reasons"] else ""
         say(f"{one['call']}: {one['state']}{held} from {one['position_s']:.2f} s")
         if one.get("kept"):
-            say(f"{one['call']}: it is held or claimed, so it was paused and not discarded")
+            say(f"{one['call']}: it has a legal hold or a rights request, so it was paused and not discarded")
         order = one.get("erasure")
         if order is not None:
-            waits = "waits for a second person" if order["state"] == "waiting" else "is done once the call has ended"
+            waits = "waits for a second person" if order["state"] == "waiting" else "is done when the call has ended"
             say(f"{one['call']}: erasing {order['start_s']:.2f} to {order['end_s']:.2f} s {waits}")
 
 
 def whole(client: LiveClient, prefix: str) -> str:
-    """Return the id of the one live call that begins so; what was given, where none does."""
+    """Return the id of the one live call with this prefix, or the prefix if there is none."""
     fits = [row["id"] for row in client.calls() if row["id"].startswith(prefix)]
     if len(fits) > 1:
-        fail(f"{len(fits)} calls begin with {prefix}; give more of the id")
+        fail(f"{len(fits)} calls begin with {prefix}; give more characters of the id")
     return fits[0] if fits else prefix
 
 
 def target_of(client: LiveClient, call: str | None, extension: str | None) -> Target:
-    """Return what an act is asked of: every call of an extension, or else the one live call that begins so."""
+    """Return the target of an act: all calls of an extension, or the one live call with this prefix."""
     return CallTarget(whole(client, call or "")) if extension is None else ExtensionTarget(extension)
 
 
 def reload(context: LazyHomeJsonContext) -> None:
-    """Bring a changed recorder.toml into force; no call is dropped."""
+    """Apply a changed recorder.toml. No call is dropped."""
     answer = ask(context.home, lambda client: client.reload())
     if context.json:
         print_json(answer)
         return
     say("changed: " + (", ".join(answer["changed"]) or "nothing"))
     if answer["needs_restart"]:
-        say("in force after the next start only: " + ", ".join(answer["needs_restart"]))
+        say("applied only after a restart: " + ", ".join(answer["needs_restart"]))

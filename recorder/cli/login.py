@@ -1,4 +1,4 @@
-"""`recorder login` and `recorder logout`: one sign-in for many commands."""
+"""`recorder login` and `recorder logout`: one sign-in for several commands."""
 
 import getpass
 import os
@@ -32,7 +32,7 @@ from recorder.permissions import Person
 
 CodeOption = Annotated[
     Path | None,
-    typer.Option("--code-file", metavar="FILE", help="A file, or a pipe, with the authenticator's code."),
+    typer.Option("--code-file", metavar="FILE", help="A file or pipe with the authenticator's code."),
 ]
 
 
@@ -44,8 +44,8 @@ def login(
 ) -> None:
     """Sign in for the commands that follow; prints a token for RECORDER_TOKEN.
 
-    In a shell: export RECORDER_TOKEN=$(recorder login --as NAME). Whoever has to have an authenticator and has none
-    sets one up here. The token ends as a session in the browser does, and with `recorder logout`.
+    In a shell: export RECORDER_TOKEN=$(recorder login --as NAME). If you need an authenticator and have none, you set
+    it up here. The token expires like a session in the browser; `recorder logout` ends it.
     """
     result = people_of(context.home).verify(name, read_password(password_file, f"Password of {name}: "))
     if not isinstance(result, SignedIn):
@@ -65,7 +65,7 @@ def login(
 
 
 def logout(context: HomeContext) -> None:
-    """End what `recorder login` began."""
+    """End the session of `recorder login`."""
     token = os.environ.get(TOKEN_VARIABLE)
     if not token:
         fail(f"{TOKEN_VARIABLE} is not set", 2)
@@ -87,9 +87,9 @@ def _check_code(home: Home, engine: Engine, person: Person, code_file: Path | No
 
 def _enrol(context: CommandContext, engine: Engine, person: Person, code_file: Path | None) -> None:
     secret, name = new_secret(), person.name
-    say(f"{name} needs an authenticator: add this secret to an app on your phone that does time-based codes (TOTP).")
+    say(f"{name} needs an authenticator: add this secret to an app on your phone that makes time-based codes (TOTP).")
     say(f"secret: {spaced(secret)}")
-    say(f"or as an address: {address_of(secret, name, f'{context.config.site.name} call recorder')}")
+    say(f"or this address: {address_of(secret, name, f'{context.config.site.name} call recorder')}")
     try:
         enrolled = SecondFactors(engine, now=utc_now).enrol(name, secret, _read_code(name, code_file))
     except PeopleError as error:
@@ -97,7 +97,7 @@ def _enrol(context: CommandContext, engine: Engine, person: Person, code_file: P
     audit(context.home, enrolled.note, actor=name)
     if isinstance(enrolled, SignInRefused):
         fail(WRONG_CODE_SENTENCE)
-    say("Recovery codes, each good once when the phone is lost; they are not shown again:")
+    say("Recovery codes for when the phone is lost. Each works once. They are not shown again:")
     for code in enrolled.codes:
         say(f"  {code}")
 

@@ -1,4 +1,4 @@
-"""`recorder mail`: to whom the recorder writes, whether that works, and what waits to be sent."""
+"""`recorder mail`: mail addresses of accounts, test mails, and the state of the mail queue."""
 
 from typing import Annotated, Any
 
@@ -26,26 +26,24 @@ from recorder.notifications.mails import trial
 from recorder.permissions import Act
 from storage.rows import time_to_json
 
-mail = typer.Typer(no_args_is_help=True, help="Mail: to whom the recorder writes, and whether that works.")
+mail = typer.Typer(no_args_is_help=True, help="Notification mails: addresses, test mails and the queue.")
 TIMEOUT_S = 10.0
 
 
 @mail.command("test")
-def test(
-    context: HomeContext, address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Where the mail goes.")]
-) -> None:
-    """Send a mail now, as notifications are sent, and say what the server said."""
+def test(context: HomeContext, address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Recipient.")]) -> None:
+    """Send a test mail now and report the server's answer."""
     server = context.config.mail.server
     if server is None or context.config.mail.sender is None:
         fail("no mail server is configured: set smtp and sender in [mail]", 2)
     if not is_mail_address(address):
-        fail("that is no address of a mail: write name@council.example", 2)
+        fail("that is not a mail address: write name@council.example", 2)
     message = trial(address, sender=context.config.mail.sender, site=context.config.site.name, now=utc_now())
     try:
         send_mail(server, message, [address], timeout_s=TIMEOUT_S)
     except MailError as error:
         fail(str(error))
-    say(f"{server.host}:{server.port} took the mail")
+    say(f"{server.host}:{server.port} accepted the mail")
 
 
 @mail.command("address")
@@ -53,10 +51,10 @@ def address(
     context: PersonContext,
     account: Annotated[str, typer.Argument(metavar="NAME", help="An account.")],
     to: Annotated[
-        str | None, typer.Argument(metavar="[ADDRESS]", help="Where it is written to; none: nowhere.")
+        str | None, typer.Argument(metavar="[ADDRESS]", help="Mail address; leave it out to remove it.")
     ] = None,
 ) -> None:
-    """Say to which address an account is written; takes who changes accounts."""
+    """Set or remove the mail address of an account. Needs an administrator."""
     person = context.sign_in("an address")
     try:
         change_address(
@@ -69,12 +67,12 @@ def address(
         )
     except ProblemError as error:
         fail(error.detail)
-    say(f"{account} is written to at {to}" if to else f"{account} is not written to")
+    say(f"{account} gets mail at {to}" if to else f"{account} gets no mail")
 
 
 @mail.command("status")
 def status(context: PersonJsonContext) -> None:
-    """Say who is written to, and what waits to be sent. Exit code 1 when something has not left for a day."""
+    """Show addresses and the mail queue. Exit 1 if a mail has waited for a day."""
     person = context.sign_in("the state of mail")
     details = {"what": "mail"}
     permit(context.home, Act.SEE_SYSTEM, person, reason="", subject="", operator=None, details=details)
@@ -92,9 +90,9 @@ def status(context: PersonJsonContext) -> None:
     if context.json:
         print_json(found)
     else:
-        say(f"mail server: {context.config.mail.smtp or 'none, people are told in the console only'}")
-        say(f"{queue.waiting} wait, {queue.given_up} given up{'; ' + queue.problem if queue.problem else ''}")
+        say(f"mail server: {context.config.mail.smtp or 'none, notifications are shown in the console only'}")
+        say(f"{queue.waiting} waiting, {queue.given_up} given up{'; ' + queue.problem if queue.problem else ''}")
         rows = [{"account": one, "address": addresses.get(one) or "none"} for one in accounts]
         print_table(rows, [("account", "Account"), ("address", "Address")], empty="there are no accounts")
     if is_stuck:
-        fail("mails have not left for a day")
+        fail("mails have waited for a day")

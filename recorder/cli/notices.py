@@ -22,7 +22,7 @@ notice = typer.Typer(no_args_is_help=True, help="The messages that callers hear.
 
 @notice.command("list")
 def list_notices(context: HomeJsonContext) -> None:
-    """List every version of every message; the highest of a name is in use."""
+    """List all versions of all messages; the highest version of each is in use."""
     rows = NoticeStore(context.home.notices).versions()
     columns = [
         ("name", "Message"),
@@ -40,7 +40,7 @@ def set_notice(
     message: Annotated[str, typer.Argument(metavar="first|second")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="WAV, FLAC or OGG.")],
 ) -> None:
-    """Make a sound file the newest version of a message; `recorder reload` brings it into use."""
+    """Store a sound file as the newest version of a message. Run `recorder reload` to use it."""
     person = sign_in_for(context, Act.SET_NOTICE, "a message to callers", subject=message)
     try:
         stored = NoticeStore(context.home.notices).put(message, file, by=person.name)
@@ -48,7 +48,7 @@ def set_notice(
         fail(str(error))
     details = {"version": stored.version, "sha256": stored.sha256}
     audit(context.home, AuditNote(act=Act.SET_NOTICE.value, subject=message, details=details), actor=person.actor)
-    say(f"message {message}, version {stored.version}: {stored.prompt.duration_s:.1f} s; `recorder reload` uses it")
+    say(f"message {message}, version {stored.version}: {stored.prompt.duration_s:.1f} s; `recorder reload` applies it")
 
 
 @notice.command("generate")
@@ -57,9 +57,9 @@ def generate_notice(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.flac")],
     voice: Annotated[str, typer.Option("--voice", help="A voice of espeak-ng.")] = "en-gb",
 ) -> None:
-    """Have espeak-ng speak a text into a sound file."""
+    """Make a sound file from a text with espeak-ng."""
     try:
         speak(text.read_text(), voice, output)
     except (PromptError, OSError) as error:
         fail(str(error))
-    say(f"{output} is ready; `recorder notice set first {output}` stores it")
+    say(f"{output} is ready; store it with `recorder notice set first {output}`")

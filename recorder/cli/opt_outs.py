@@ -1,4 +1,4 @@
-"""Commands of the opt-out workflow. Who may do what is decided by the daemon, which knows the call."""
+"""`recorder opt-out` and `recorder opt-outs`. The daemon, which knows the call, decides who may do what."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -19,7 +19,7 @@ from recorder.rules.opt_out import may_see
 
 opt_outs = typer.Typer(
     no_args_is_help=True,
-    help="Callers who ask not to be recorded: an officer raises a request, a manager of the call's team decides.",
+    help="Opt-out requests: an officer raises one for the caller, a manager of the call's team decides.",
 )
 _WHAT = "an opt-out"
 RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="From `recorder opt-outs list`.")]
@@ -27,8 +27,8 @@ EraseOption = Annotated[
     bool | None,
     typer.Option(
         "--erase-before/--keep-before",
-        help="Whether what was recorded before is to be erased, once a second person agrees.",
-        show_default="as the service says",
+        help="Whether to erase the recording so far, once a second person agrees.",
+        show_default="the service's rule",
     ),
 ]
 
@@ -40,10 +40,10 @@ def opt_out(
     reason: ReasonOption = "",
     erase_before: EraseOption = None,
 ) -> None:
-    """Stop recording for the rest of a call; it cannot be undone.
+    """Stop recording for the rest of a call. This cannot be undone.
 
-    Takes a manager of the call's team who is not on the call, and a reason. Giving this command states that the
-    caller asked not to be recorded and that you judged that being recorded distresses them.
+    Needs a manager of the call's team who is not on the call, and a reason. By this command you state that the caller
+    asked not to be recorded, and that you judged that recording distresses them.
     """
     one_of(call, extension)
     subject = call or extension or ""
@@ -60,7 +60,7 @@ def opt_out(
 
 @opt_outs.command("list")
 def list_requests(context: LazyPersonJsonContext) -> None:
-    """List the requests of the calls in progress that you are on or see, decided ones too."""
+    """List opt-out requests of live calls that you are on or may see, including decided ones."""
     person = context.sign_in("a list of requests")
     around = around_of(context.home, person)
     listed = ask(context.home, lambda client: client.opt_outs(actor=person.actor))
@@ -78,7 +78,7 @@ def list_requests(context: LazyPersonJsonContext) -> None:
         ("reason", "Reason"),
         ("decided_by", "Decided by"),
     ]
-    context.print_rows(rows, columns, empty="nobody has asked not to be recorded in a call that is in progress")
+    context.print_rows(rows, columns, empty="no live call has an opt-out request")
 
 
 @opt_outs.command("raise")
@@ -87,10 +87,10 @@ def raise_request(
     call: Annotated[str, typer.Option("--call", metavar="ID", help="The call, or the beginning of its id.")],
     reason: ReasonOption = "",
 ) -> None:
-    """Tell the managers of a call's team that its caller asks not to be recorded."""
+    """Tell the managers of a call's team that the caller asks not to be recorded."""
     person = sign_in_for(context, Act.RAISE_OPT_OUT, _WHAT, subject=call, reason=reason)
     request = ask(context.home, lambda client: client.ask_opt_out(whole(client, call), person=person, reason=reason))
-    context.tell(request, f"{request['id']}: a manager has yet to decide; the call is still recorded")
+    context.tell(request, f"{request['id']}: waits for a manager's decision; the call is still recorded")
 
 
 @opt_outs.command("grant")
@@ -106,7 +106,7 @@ def grant_request(
     ] = False,
     erase_before: EraseOption = None,
 ) -> None:
-    """Grant a request: recording ends for the rest of its call. Takes both statements and a reason."""
+    """Grant a request: recording stops for the rest of the call. Needs both statements and a reason."""
     person = sign_in_for(context, Act.OPT_OUT, _WHAT, subject=request, reason=reason)
     grant = OptOutGrant(
         caller_asked=caller_asked, distress_judged=distress_judged, reason=reason, erase_before=erase_before
@@ -118,7 +118,7 @@ def grant_request(
 
 @opt_outs.command("decline")
 def decline_request(context: LazyPersonJsonContext, request: RequestArgument, reason: ReasonOption = "") -> None:
-    """Decline a request, for a reason: its call goes on being recorded."""
+    """Decline a request, with a reason. The call is still recorded."""
     person = sign_in_for(context, Act.DECLINE_OPT_OUT, _WHAT, subject=request, reason=reason)
     around = around_of(context.home, person)
     decline = partial(LiveClient.decline_opt_out, request=request, person=person, reason=reason, around=around)

@@ -1,4 +1,4 @@
-"""`recorder users`: accounts, their roles and teams. `recorder init` makes the first admin, an admin the others."""
+"""`recorder users`: accounts, their roles and teams."""
 
 from dataclasses import replace
 from datetime import date, datetime, time
@@ -41,13 +41,13 @@ def add_user(
     context: PersonContext,
     account: NameArgument,
     role: Annotated[list[Role], typer.Option("--role", help="Repeat for several.")],
-    display_name: Annotated[str, typer.Option("--display-name", help="As calls name their operator.")] = "",
+    display_name: Annotated[str, typer.Option("--display-name", help="Name of the operator, as calls have it.")] = "",
     team: Annotated[list[str] | None, typer.Option("--team")] = None,
     extension: Annotated[str | None, typer.Option("--extension")] = None,
     new_password_file: NewPasswordOption = None,
     reason: ReasonOption = "",
 ) -> None:
-    """Make an account; dpo, team_leader, admin and ict wait for a second person's `recorder users confirm`."""
+    """Add an account. dpo, team_leader, admin and ict need a second person's `recorder users confirm`."""
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     problem = combination_problem(account, frozenset(), frozenset(role))
     if problem is not None:
@@ -62,7 +62,7 @@ def add_user(
     except PeopleError as error:
         fail(str(error))
     audit(context.home, note, actor=actor)
-    say(f"{account} can sign in as {', '.join(sorted(set(role) - powerful)) or 'nobody in particular'}")
+    say(f"{account} can sign in, roles: {', '.join(sorted(set(role) - powerful)) or 'none'}")
     operators = [(one.number, one.operator) for one in context.config.extension]
     for one in misnamed_operators(operators, usable_people(people_of(context.home))):
         if one.person.name == account:
@@ -81,7 +81,7 @@ def grant(
     role: Annotated[list[Role], typer.Option("--role", help="Repeat for several.")],
     reason: ReasonOption = "",
 ) -> None:
-    """Give an account more roles; dpo, team_leader, admin and ict wait for another's `recorder users confirm`."""
+    """Add roles to an account. dpo, team_leader, admin and ict need a second person's `recorder users confirm`."""
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     proposed(context, actor, reason, lambda known, enter: known.grant(actor, account, role, reason=reason, enter=enter))
 
@@ -92,15 +92,15 @@ def revoke(
     account: NameArgument,
     role: Annotated[list[Role], typer.Option("--role", help="Repeat for several.")],
 ) -> None:
-    """Take roles away from an account, at once; the PIN goes with a role that grants opt-outs."""
+    """Remove roles from an account at once. The PIN is removed with a role that grants opt-outs."""
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     try:
         open_proposals(context.home).revoke(account, role, enter=lambda note: audit(context.home, note, actor=actor))
     except PeopleError as error:
         fail(str(error))
     if any(Act.OPT_OUT in TABLE[one] for one in role):
-        _remove_pin(context.home, account, actor, "the roles are taken away")
-    say(f"{account} is no {' or '.join(role)} any more")
+        _remove_pin(context.home, account, actor, "the roles are removed")
+    say(f"{account} no longer has {' or '.join(role)}")
 
 
 users.command("proposals")(list_proposals)
@@ -119,12 +119,12 @@ def set_team(
     context: PersonContext,
     account: NameArgument,
     team: Annotated[str, typer.Argument(metavar="TEAM")],
-    remove: Annotated[bool, typer.Option("--remove", help="They answer for it no more.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the team from the manager.")] = False,
     from_: FromOption = None,
 ) -> None:
-    """Have a manager answer for one more team, or for one less, from now or from a day on.
+    """Add a team to a manager, or remove one, now or from a day on.
 
-    With one less their PIN goes, at once: it knows the teams that they had when it was set.
+    Removing a team also removes the manager's PIN at once, because the PIN holds the teams of the day it was set.
     """
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     moment = _day(from_, context.config)
@@ -134,12 +134,12 @@ def set_team(
         fail(str(error))
     audit(context.home, note, actor=actor)
     if remove:
-        _remove_pin(context.home, account, actor, "the team is taken away")
-    say(f"{account} answers {'no more ' if remove else ''}for {team}{f' from {from_} on' if from_ else ''}")
+        _remove_pin(context.home, account, actor, "the team is removed")
+    say(f"{account} {'no longer manages' if remove else 'manages'} {team}{f' from {from_} on' if from_ else ''}")
 
 
 def _remove_pin(place: Home, account: str, actor: str, done: str) -> None:
-    """Take away the PIN of somebody who may grant less than when it was set; their phone knows only the PIN."""
+    """Remove the PIN of a person who may grant less than when it was set; phones check only the PIN."""
     try:
         had_pin = PinFile(place.pins).remove(account)
     except PinError as error:
@@ -148,22 +148,22 @@ def _remove_pin(place: Home, account: str, actor: str, done: str) -> None:
         fail(f"{done}, but the PIN of {account} was not removed: {place.pins}: {error.strerror}")
     if had_pin:
         audit(place, AuditNote(act="people.remove_pin", subject=account), actor=actor)
-        say(f"{account} has no PIN now: `recorder users pin {account}` sets a new one")
+        say(f"{account} has no PIN now; set a new one with `recorder users pin {account}`")
 
 
 def _day(text: str | None, config: Config) -> datetime | None:
-    """Return the beginning of a day in the site's zone, or leave."""
+    """Return the beginning of a day in the site's time zone; exit if it is invalid."""
     try:
         return (
             None if text is None else datetime.combine(date.fromisoformat(text), time(), ZoneInfo(config.site.timezone))
         )
     except ValueError:
-        fail(f"--from: {text!r} is no day, write 2026-12-01", 2)
+        fail(f"--from: {text!r} is not a day, write 2026-12-01", 2)
 
 
 @users.command("disable")
 def disable_user(context: PersonContext, account: NameArgument, from_: FromOption = None) -> None:
-    """Disable an account, at once or from a day on. Their PIN goes at once; their calls stay found."""
+    """Disable an account, now or from a day on. The PIN is removed at once; the person's calls can still be found."""
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     try:
         note = people_of(context.home).disable(account, from_=_day(from_, context.config))
@@ -178,9 +178,9 @@ def disable_user(context: PersonContext, account: NameArgument, from_: FromOptio
 
 @users.command("enable")
 def enable_user(context: PersonContext, account: NameArgument) -> None:
-    """Have a disabled account be used again, with the password of before.
+    """Enable a disabled account, with its old password.
 
-    The roles dpo, team_leader, admin and ict do not come back with it: `recorder users grant` proposes them.
+    The roles dpo, team_leader, admin and ict are not restored; propose them with `recorder users grant`.
     """
     actor = context.admin(Act.MANAGE_PEOPLE, account)
     try:
@@ -189,7 +189,7 @@ def enable_user(context: PersonContext, account: NameArgument) -> None:
         fail(str(error))
     audit(context.home, note, actor=actor)
     without = f", without {', '.join(note.details['without'])}" if note.details["without"] else ""
-    say(f"{account} is in use again{without}")
+    say(f"{account} is enabled{without}")
 
 
 users.command("reset-authenticator")(reset_authenticator)
@@ -201,7 +201,7 @@ users.command("pin")(set_pin)
 
 @users.command("list")
 def list_users(context: PersonJsonContext) -> None:
-    """List accounts; for whoever changes them or confirms such changes."""
+    """List accounts. Needs a person who changes accounts or confirms changes."""
     sign_in_reader(context, "accounts")
     try:
         with_pin = PinFile(context.home.pins).names()

@@ -1,4 +1,4 @@
-"""Changes to accounts that take a second person: proposed, listed, confirmed, declined."""
+"""`recorder users proposals`, `confirm` and `decline`: changes to accounts that need a second person."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -25,7 +25,7 @@ from storage.rows import time_to_json
 
 
 def list_proposals(context: PersonJsonContext) -> None:
-    """List what waits for a second person; for whoever changes accounts or confirms such changes."""
+    """List proposals that wait for a second person. Needs a person who changes accounts or confirms changes."""
     sign_in_reader(context, "proposals")
     known = open_proposals(context.home)
     lately, nothing = known.lately_set(), LatelySet(password_at=None, password_by=None, authenticator_at=None)
@@ -41,11 +41,11 @@ def list_proposals(context: PersonJsonContext) -> None:
                ("proposed_by", "Proposed by"), ("until", "Until"), ("reason", "Reason"),
                ("set", "Set lately")]  # fmt: skip
     shown = [{**row, "roles": ", ".join(row["roles"]), "set": _set_in_words(row)} for row in rows]
-    context.print_rows(rows, columns, empty="nothing waits for a second person", lines=shown)
+    context.print_rows(rows, columns, empty="no proposal waits for a second person", lines=shown)
 
 
 def _set_to_json(lately: LatelySet) -> dict[str, Any]:
-    """Return what was set lately of an account: whoever confirms more power for it asks its owner."""
+    """Return recent changes of an account's credentials; a person who confirms more power asks its owner about them."""
     return {
         "password_set_at": time_to_json(lately.password_at),
         "password_set_by": lately.password_by if lately.password_at else None,
@@ -61,7 +61,7 @@ def _set_in_words(row: dict[str, Any]) -> str:
 
 
 def sign_in_reader(context: CommandContext, what: str) -> None:
-    """Have somebody sign in who changes accounts, or confirms such changes; or leave."""
+    """Sign in a person who changes accounts or confirms changes; exit if refused."""
     person = context.sign_in("a list of accounts")
     changes = isinstance(may(person, Act.MANAGE_PEOPLE), Allowed)
     act = Act.MANAGE_PEOPLE if changes else Act.CONFIRM_GRANT
@@ -72,15 +72,15 @@ ProposalArgument = Annotated[str, typer.Argument(metavar="PROPOSAL")]
 
 
 def confirm(context: PersonContext, proposal: ProposalArgument) -> None:
-    """Confirm what somebody else proposed: another administrator's act, or the data protection officer's.
+    """Confirm a proposal by somebody else. Needs another administrator, or the data protection officer.
 
-    Who the deputy is no data protection officer confirms, but a team leader where there is no other administrator.
+    A deputy is not confirmed by a data protection officer, but by a team leader if there is no other administrator.
     """
     _decided(context, proposal, is_confirmed=True)
 
 
 def decline(context: PersonContext, proposal: ProposalArgument) -> None:
-    """Decline what somebody else proposed."""
+    """Decline a proposal by somebody else."""
     _decided(context, proposal, is_confirmed=False)
 
 
@@ -97,12 +97,12 @@ def _decided(context: CommandContext, proposal: str, *, is_confirmed: bool) -> N
         refuse(context.home, Act.CONFIRM_GRANT, person, str(error), subject=proposal)
     except PeopleError as error:
         fail(str(error))
-    done = "it is so now" if is_confirmed else "nothing was changed"
+    done = "confirmed and done" if is_confirmed else "declined; nothing was changed"
     say(f"proposal {decided.id} about {decided.account}: {done}")
 
 
 def open_proposals(home: Home) -> Proposals:
-    """Open what is proposed in a home."""
+    """Open the proposals of a home."""
     return Proposals(open_people(home.people), now=utc_now)
 
 
@@ -112,7 +112,7 @@ def proposed(
     reason: str,
     ask: Callable[[Proposals, Enter], tuple[AuditNote, Proposal | None]],
 ) -> None:
-    """Do what one person may, or propose it, and say which it was; or leave."""
+    """Make a change, or propose it if it needs a second person, and print which; exit if refused."""
     try:
         note, proposal = ask(
             open_proposals(context.home), lambda note: audit(context.home, note, actor=actor, text=reason)
@@ -120,7 +120,7 @@ def proposed(
     except (DeniedError, PeopleError) as error:
         fail(str(error))
     if proposal is None:
-        alone = ": there is nobody yet who could confirm it" if note.details.get("alone") else ""
+        alone = "; nobody could confirm it, so one person was enough" if note.details.get("alone") else ""
         say(f"{note.subject}: done{alone}")
     else:
         what = note.details.get("token", note.subject)

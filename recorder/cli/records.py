@@ -1,4 +1,4 @@
-"""Commands for the rows of recordings: find and show."""
+"""`recorder find` and `recorder show`."""
 
 import itertools
 import sys
@@ -43,17 +43,17 @@ from storage.tombstones import Deletions
 from storage.types import Outcome, RecordingId, RecordingRow, Search
 
 SHOWN_ROWS = 100
-"""Rows that a person gets without asking for more; a program gets all there are."""
+"""Rows shown to people by default; programs get all rows."""
 
 MOST_ROWS = 1_000_000
 
-FromOption = Annotated[str | None, typer.Option("--from", metavar="T", help="From this time or date on.")]
-ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="Before this time; a date is included.")]
+FromOption = Annotated[str | None, typer.Option("--from", metavar="T", help="From this time or day on.")]
+ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="Before this time; a day is included.")]
 OperatorOption = Annotated[str | None, typer.Option("--operator", metavar="X")]
 ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N")]
 NumberOption = Annotated[
     str | None,
-    typer.Option("--number-file", metavar="F|-", help="A file with the caller's number: `ps` shows arguments to all."),
+    typer.Option("--number-file", metavar="F|-", help="A file with the number, as other users can see arguments."),
 ]
 
 FOUND_COLUMNS = [
@@ -66,14 +66,14 @@ FOUND_COLUMNS = [
     ("reason", "Reason"),
     ("recorded_s", "Recorded, s"),
 ]
-"""Of a table of calls."""
+"""Columns of a table of calls."""
 
 _T = TypeVar("_T")
 
 
 @contextmanager
 def opened_index(context: CommandContext) -> Iterator[Index]:
-    """Open the index for a command."""
+    """Open the index for a command; exit with a message if it cannot be opened."""
     try:
         index = open_index(context.home, context.config)
         try:
@@ -85,12 +85,12 @@ def opened_index(context: CommandContext) -> Iterator[Index]:
 
 
 def act_signed_in(context: CommandContext, what: str, act: Callable[[Index, Person], _T]) -> _T:
-    """Have a person sign in and do something with the index, or leave with the sentence that says why not.
+    """Sign a person in and do something with the index; exit with a message if it is refused.
 
     Args:
         context: The command.
-        what: What they want, for the sentence.
-        act: Does it; what it raises as ProblemError is said.
+        what: What the person asks for, for the message.
+        act: The act; the message of a ProblemError is printed.
     """
     person = context.sign_in(what)
     with opened_index(context) as index:
@@ -112,9 +112,9 @@ def find(
         int | None, typer.Option("--limit", min=1, max=MOST_ROWS, show_default="100, with --json all")
     ] = None,
 ) -> None:
-    """Find calls by date, time, operator, extension, number and outcome; newest first.
+    """Find calls by date, time, operator, extension, number and outcome, newest first.
 
-    You find what your role lets you see, as in the console; that you searched is in the audit log.
+    You find the calls that your role may see, as in the console. The search is logged.
     """
     zone = context.zone
     search = replace(
@@ -144,7 +144,7 @@ def _found(index: Index, person: Person, search: Search) -> Iterator[dict[str, A
 
 
 def permitted_search(home: Home, person: Person, search: Search) -> Search:
-    """Return a search of what somebody may find, audited before anything is shown; or leave."""
+    """Return the part of a search that a person may find, after logging it; exit if refused."""
     text = typed(search) or ""
     try:
         allowed = findable(person, search)
@@ -166,7 +166,7 @@ def search_from(
     extension: str | None,
     number_file: str | None,
 ) -> Search:
-    """Return the search that the options of a command ask for, or leave."""
+    """Return the search that a command's options ask for; exit if one is invalid."""
     return Search(
         started_from=moment(from_, zone, is_end=False), started_to=moment(to, zone, is_end=True), operator=operator,
         extension=extension, number=number_from(number_file),
@@ -174,20 +174,20 @@ def search_from(
 
 
 def moment(text: str | None, zone: ZoneInfo, *, is_end: bool) -> datetime | None:
-    """Read a time or a date in the site's zone, or leave; a date as an end includes its day."""
+    """Parse a time or day in the site's time zone, as UTC; exit if it is invalid. A day as an end includes that day."""
     if text is None:
         return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        fail(f"{text!r} is no time; write 2026-11-25, 2026-11-25T14:30 or 2026-11-25T14:30:00Z", 2)
+        fail(f"{text!r} is not a time; write 2026-11-25, 2026-11-25T14:30 or 2026-11-25T14:30:00Z", 2)
     if is_end and len(text) == len("2026-11-25"):
         moment = datetime.combine(moment.date() + timedelta(days=1), time())
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def number_from(source: str | None) -> str | None:
-    """Read a number from a file or from standard input, or leave."""
+    """Read a number from the first line of a file or of standard input; exit if there is none."""
     if source is None:
         return None
     try:
@@ -209,7 +209,7 @@ ORDER_COLUMNS = [
     ("decided_by", "Decided by"),
     ("problem", "Problem"),
 ]
-"""Of a table of orders."""
+"""Columns of a table of orders."""
 
 COPY_COLUMNS = [
     ("id", "Copy"),
@@ -221,16 +221,16 @@ COPY_COLUMNS = [
     ("redactions", "Silenced spans"),
     ("sha256", "SHA-256"),
 ]
-"""Of a table of copies; one without a hash was not taken to its end."""
+"""Columns of a table of copies; a copy without a hash was not completed."""
 
 _NONE = "there is no such recording, or more than one begins so; `recorder find` lists them"
-"""Said of what is not there and of what is not theirs: ids are not to be guessed at."""
+"""Said of recordings that do not exist and of those a person may not see, so that ids cannot be guessed."""
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="A recording's id, or its beginning.")]
 
 
 _TABLES = ("segments", "notice", "participants")
-"""Fields of a row that `show` prints as tables of their own."""
+"""Fields of a row that `show` prints as separate tables."""
 _PARTICIPANTS = [
     ("name", "Name"),
     ("number", "Number"),
@@ -241,7 +241,7 @@ _PARTICIPANTS = [
 
 
 def show(context: PersonJsonContext, recording: IdArgument) -> None:
-    """Show one call: its outcome, its notice, its segments."""
+    """Show one call: outcome, notice, segments, erasures and copies."""
     person = context.sign_in("a recording's details")
     row = _row_seen(context, person, recording)
     with opened_index(context) as index:
@@ -256,7 +256,7 @@ def show(context: PersonJsonContext, recording: IdArgument) -> None:
     facts += [{"key": f"notice.{key}", "value": value} for key, value in (fields["notice"] or {}).items()]
     print_table(facts, [("key", ""), ("value", "")], empty="")
     columns = [("start_s", "From, s"), ("end_s", "To, s"), ("kind", "What"), ("reason", "Reason"), ("by", "By")]
-    print_table(fields["segments"], columns, empty="nothing of this call was kept")
+    print_table(fields["segments"], columns, empty="this call has no recording")
     if fields["participants"]:
         print_table(fields["participants"], _PARTICIPANTS, empty="")
     if orders:
@@ -266,7 +266,7 @@ def show(context: PersonJsonContext, recording: IdArgument) -> None:
 
 
 def _row_seen(context: CommandContext, person: Person, recording: str) -> RecordingRow:
-    """Return a row as somebody may see it, audited first; what is not theirs gets the words of what is not there."""
+    """Return the parts of a row that a person may see, after logging it; otherwise exit as if there were none."""
     row, leave = row_known(context, person, recording, Act.VIEW)
     audit(context.home, AuditNote(act=Act.VIEW.value, subject=row.id), actor=person.actor)
     return shown(person, row, leave)
@@ -275,15 +275,15 @@ def _row_seen(context: CommandContext, person: Person, recording: str) -> Record
 def row_known(
     context: CommandContext, person: Person, recording: str, act: Act
 ) -> tuple[RecordingRow, AccessRequest | None]:
-    """Return the row of an id, or of its beginning, that somebody may know of, and the leave by which they may hear it.
+    """Return the row of an id or its beginning, and the person's access grant for it; exit if they may not know of it.
 
-    Whoever may not know of it leaves with the words of what is not there; what they tried is in the audit log.
+    In that case the message is the same as for a missing recording, and the attempt is logged.
 
     Args:
-        context: The command that asks.
-        person: Who asks.
-        recording: What they typed.
-        act: What for.
+        context: The command.
+        person: The person who asks.
+        recording: The id, as typed.
+        act: The act they want to do.
     """
     requests = requests_of(context.home)
     with opened_index(context) as index:
@@ -304,14 +304,14 @@ def row_known(
             context.home, act, person, decision.reason, subject=row.id if row else "", said=None if is_known else _NONE
         )
     if row is None:
-        if is_known or leave is not None:  # that it was deleted is no news to who had leave to hear it
+        if is_known or leave is not None:  # a person with a grant may know that it was deleted
             return row_of(context, recording), leave
         fail(_NONE)
     return row, leave
 
 
 def row_of(context: CommandContext, recording: str) -> RecordingRow:
-    """Return the row of an id or of its beginning, or leave with a sentence."""
+    """Return the row of an id or its beginning; exit if there is none."""
     with opened_index(context) as index:
         try:
             return index.get(recording)

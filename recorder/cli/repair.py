@@ -1,4 +1,4 @@
-"""Commands for the worst days: reindex, reconcile and fsck."""
+"""`recorder reindex`, `reconcile` and `fsck`: repair after damage or a restored backup."""
 
 import contextlib
 import socket
@@ -38,15 +38,16 @@ from storage.index import Index
 from storage.keys import NodeKeys
 from storage.vault import Vault
 
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what there is to be done; change nothing.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
 
 
 def reindex(context: PersonJsonContext, dry_run: DryRunOption = False) -> None:
-    """Make the index anew from recordings and audit log: holds, deletions, orders to erase. Run it again if it was cut.
+    """Rebuild the index from recordings and audit log, with holds, deletions and orders to erase.
 
-    A usable index is filled up, beside a running daemon. One that is missing or damaged is replaced, for which daemon
-    and console have to be stopped a moment; the old file goes to lost+found. Lost are calls of which nothing was kept,
-    but for what can be read of the damaged file. Afterwards nothing is deleted before `recorder reconcile`.
+    Run it again if it was interrupted. A usable index is completed, also while the daemon runs. A missing or damaged
+    one is replaced: stop daemon and console for that; the old file is moved to lost+found. Calls without a recording
+    are lost, except those still readable in the damaged file. Afterwards nothing is deleted before `recorder
+    reconcile`.
     """
     home = context.home
     by = _repairer(context, "reindex", is_dry=dry_run)
@@ -60,7 +61,7 @@ def reindex(context: PersonJsonContext, dry_run: DryRunOption = False) -> None:
             with progress_bar("reading recordings", 0) as progress:
                 done = made.run(by, progress)
     except (StorageError, OSError) as error:
-        fail(str(error) if dry_run else f"{error}; what was done stands, and the sweep waits: run it again")
+        fail(str(error) if dry_run else f"{error}; the work so far is saved and the sweep waits: run it again")
     if context.json:
         print_json(done.as_json() | {"dry_run": dry_run})
     else:
@@ -75,17 +76,19 @@ def _print_reindexed(done: Reindexed, *, is_dry: bool) -> None:
     print_table([{"what": key.replace("_", " "), "is": value} for key, value in facts.items() if value or value == 0],
                 [("what", "What"), ("is", "Is")], empty="")  # fmt: skip
     if done.late_entries:
-        say(f"{done.late_entries} entries wait for the audit log: start the daemon, and run this once more after that")
+        say(f"{done.late_entries} entries wait for the audit log: start the daemon, then run this again")
     if not is_dry:
-        say("nothing is deleted until the DPO has looked: recorder reconcile")
+        say("nothing is deleted until the DPO has checked the result: recorder reconcile")
 
 
 def reconcile(
     context: PersonJsonContext,
-    confirm: Annotated[bool, typer.Option("--confirm", help="You have looked: the sweep goes on. DPO only.")] = False,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What you compared, and with what.")] = "",
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Confirm the result, so that the sweep continues. DPO only.")
+    ] = False,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What you compared with what.")] = "",
 ) -> None:
-    """Show what there is after the index was rebuilt or a backup restored; with --confirm, let the sweep go on."""
+    """Compare recordings, index and audit log after a repair or a restored backup; --confirm continues the sweep."""
     home = context.home
     person = _dpo(context, reason) if confirm else None
     try:
@@ -104,9 +107,9 @@ def reconcile(
         return
     _print_report(report)
     if confirm:
-        say("the sweep goes on")
+        say("the sweep continues")
     elif report.mark is not None:
-        say("nothing is deleted until the DPO says: recorder reconcile --confirm --reason TEXT --as NAME")
+        say("nothing is deleted until the DPO confirms: recorder reconcile --confirm --reason TEXT --as NAME")
 
 
 def _print_report(report: Report) -> None:
@@ -123,17 +126,17 @@ def _print_report(report: Report) -> None:
 def fsck(
     context: PersonJsonContext,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Mend what costs no evidence; what makes room goes to lost+found.")
+        bool, typer.Option("--repair", help="Repair faults without losing evidence; replaced files go to lost+found.")
     ] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Do not read the recordings through.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Do not read the recordings' contents.")] = False,
     write_off: Annotated[
         bool,
-        typer.Option("--write-off-missing", help="With --repair: calls whose file is gone become ones not kept."),
+        typer.Option("--write-off-missing", help="With --repair: mark calls whose file is missing as not kept."),
     ] = False,
 ) -> None:
-    """Compare recordings with index, keys and audit log; nothing changes without --repair. Exit 1 if some is left."""
+    """Compare recordings with index, keys and audit log. Changes nothing without --repair. Exit 1 if faults remain."""
     if write_off and not repair:
-        fail("--write-off-missing goes with --repair", 2)
+        fail("--write-off-missing needs --repair", 2)
     by = _repairer(context, "fsck", is_dry=not repair)
     try:
         with opened_index(context) as index:
@@ -147,7 +150,7 @@ def fsck(
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One run of fsck; prints while it goes on, so that nothing is kept."""
+    """One run of fsck; prints findings as they come, so that memory stays small."""
 
     context: CommandContext
     index: Index
@@ -155,7 +158,7 @@ class _Look:
     is_writing_off: bool
 
     def run(self, by: str | None) -> int:
-        """Look, mend if somebody is to be named for it, print; returns how much is left."""
+        """Check, repair if ``by`` names somebody, and print; return the number of faults left."""
         counts: Counter[str] = Counter()
         home = self.context.home
         vault, audit = _vault(home), AuditLog(home.audit)
@@ -196,7 +199,7 @@ def _print_found(found: Iterator[dict[str, Any]], counts: Counter[str], sums: Co
         return
     for one in found:
         ending = one["mended"] or (
-            f"--repair would {one['repair']}" if one["repair"] else "it takes a person: see docs"
+            f"--repair would {one['repair']}" if one["repair"] else "it must be repaired by hand: see docs"
         )
         say(f"{one['kind']}: {one['where']}: {one['what']}. {ending}")
     looked = ", ".join(f"{counts[name]} {name}" for name in ("containers", "rows", "keys"))
@@ -211,9 +214,9 @@ def _bar(what: str, vault: Vault) -> Iterator[tuple[Any, int]]:
 
 
 def _repairer(context: CommandContext, command: str, *, is_dry: bool) -> str:
-    """Return who repairs, for the audit log. It takes no account: accounts may be what is gone.
+    """Return the person who repairs, for the audit log. Needs no account, because the accounts may be lost.
 
-    A name that is given is signed in, and its role counts; so is a token, while accounts can be read.
+    A person who is named is signed in, and their role must permit it; so must that of a token, if accounts can be read.
     """
     details = {"command": command, "dry_run": is_dry}
     if context.name is None and not (context.is_by_token and context.home.people.exists()):
@@ -235,6 +238,6 @@ def _vault(place: Home) -> Vault:
 
 
 def _is_live(place: Home) -> bool:
-    """Tell whether a daemon answers in a home; its lock is not tried, which would keep one from starting."""
+    """Tell whether a daemon answers in a home. Does not try its lock, which could stop a daemon from starting."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         return probe.connect_ex(str(place.socket)) == 0

@@ -1,4 +1,4 @@
-"""Commands for reports: `recorder report pauses`."""
+"""`recorder report pauses`."""
 
 import csv as comma_separated
 import sys
@@ -26,7 +26,7 @@ from recorder.reports.reports import ReportQuery, ReportRefusedError, pause_repo
 from storage.erasures import Erasures
 from storage.errors import StorageError
 
-report = typer.Typer(help="Reports: what was not recorded, by officer.", no_args_is_help=True)
+report = typer.Typer(help="Reports on calls, by officer.", no_args_is_help=True)
 
 COLUMNS = [
     ("operator", "Officer"),
@@ -48,7 +48,7 @@ COLUMNS = [
 
 @report.callback()
 def _report() -> None:
-    """Reports: what was not recorded, by officer."""
+    """Reports on calls, by officer."""
 
 
 @report.command("pauses")
@@ -57,12 +57,14 @@ def pauses(
     from_: FromOption = None,
     to: ToOption = None,
     operator: Annotated[str | None, typer.Option("--operator", metavar="X")] = None,
-    team: Annotated[str | None, typer.Option("--team", metavar="T", help="Only calls at extensions of it.")] = None,
+    team: Annotated[
+        str | None, typer.Option("--team", metavar="T", help="Only calls at the team's extensions.")
+    ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values on standard output.")] = False,
 ) -> None:
-    """Show pauses per officer: share of call time, repeats, without a payment, never resumed. Takes a person.
+    """Show pauses per officer: share of call time, repeats, pauses without a payment, pauses never resumed.
 
-    Without --from the last 28 days. A manager sees the officers of their own teams.
+    The default period is the last 28 days. A manager sees the officers of their own teams.
     """
     if context.json and csv:
         fail("give either --json or --csv", 2)
@@ -88,7 +90,7 @@ def pauses(
 
 
 def _permitted(home: Home, person: Person, asked: ReportQuery) -> frozenset[str] | None:
-    """Return the teams that the person sees, audited before anything is shown; or leave."""
+    """Return the teams that the person may see, after logging the report; exit if refused."""
     details = {"report": "pauses", **asked.as_json()}
     try:
         teams = teams_of(person, asked.team)

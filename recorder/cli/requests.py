@@ -1,4 +1,4 @@
-"""`recorder requests`: leave to hear recordings: asked for, decided; who is absent, and who stands in."""
+"""`recorder requests`: access requests, absences, the deputy, and break-glass access."""
 
 from collections.abc import Callable
 from typing import Annotated, TypeVar
@@ -27,7 +27,7 @@ from storage.index import Index
 from storage.rows import time_to_json
 from storage.types import RecordingId
 
-requests = typer.Typer(no_args_is_help=True, help="Leave to hear recordings: asked for, granted, declined.")
+requests = typer.Typer(no_args_is_help=True, help="Requests to hear or export recordings, and decisions on them.")
 RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="From `recorder requests list`.")]
 AccountArgument = Annotated[str, typer.Argument(metavar="NAME", help="An account.")]
 _COLUMNS = [
@@ -43,21 +43,24 @@ _COLUMNS = [
 ]
 _T = TypeVar("_T")
 DEPUTY_ASKED = "people.deputy.asked"
-"""As the audit log has it: somebody was about to propose the deputy. `people.deputy` is that one was named."""
+"""Act of the audit log: a deputy is about to be proposed. `people.deputy` says that one was named."""
 
 
 @requests.command("ask")
 def ask(
     context: PersonJsonContext,
-    recordings: Annotated[list[str], typer.Argument(metavar="ID", help="Recordings' ids.")],
-    category: Annotated[Category, typer.Option("--category", help="For what.")],
+    recordings: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of recordings.")],
+    category: Annotated[Category, typer.Option("--category", help="Purpose.")],
     reason: ReasonOption = "",
-    leave: Annotated[AccessKind, typer.Option("--leave", help="To listen, or to take copies too.")] = AccessKind.LISTEN,
+    leave: Annotated[AccessKind, typer.Option("--leave", help="To listen, or also to export.")] = AccessKind.LISTEN,
     reference: Annotated[
-        str, typer.Option("--reference", metavar="REF", help="A case's, or an authorisation's (elected members).")
+        str,
+        typer.Option(
+            "--reference", metavar="REF", help="Reference of a case, or of an authorisation (elected members)."
+        ),
     ] = "",
 ) -> None:
-    """Ask to hear recordings; the team leader decides, in their absence the data protection officer."""
+    """Ask for access to recordings. The team leader decides, or in their absence the data protection officer."""
 
     def act(repos: AccessRepositories, person: Person) -> AccessRequest:
         ids = tuple(RecordingId(whole_id(repos.index, one)) for one in recordings)
@@ -65,32 +68,35 @@ def ask(
         return asking.ask(repos, person, wish)
 
     asked = _act(context, act)
-    context.tell(asking.request_to_json(asked), f"request {asked.id} is on its way")
+    context.tell(asking.request_to_json(asked), f"request {asked.id} waits for a decision")
 
 
 @requests.command("grant")
 def grant(
     context: PersonJsonContext,
     request: RequestArgument,
-    days: Annotated[int, typer.Option("--days", min=1, max=MOST_GRANT_DAYS, help="For how long.")] = GRANT_DAYS,
+    days: Annotated[
+        int, typer.Option("--days", min=1, max=MOST_GRANT_DAYS, help="Length of the grant, days.")
+    ] = GRANT_DAYS,
     whole_call: Annotated[
-        bool, typer.Option("--whole-call", help="All of each call, not their part: for a complaint, with --reason.")
+        bool,
+        typer.Option("--whole-call", help="The whole of each call, not their part; for a complaint, with --reason."),
     ] = False,
     reason: ReasonOption = "",
 ) -> None:
-    """Grant a request: of each call what was asked for, which for officers and managers is their part of it."""
+    """Grant a request. Officers and managers get their own part of each call, unless --whole-call is given."""
 
     def act(repos: AccessRepositories, person: Person) -> AccessRequest:
         return asking.decide(repos, person, request, granted=True, words=reason, days=days, is_whole=whole_call)
 
     done = _act(context, act)
     assert done.until is not None
-    context.tell(asking.request_to_json(done), f"{done.account} has leave until {done.until:%Y-%m-%d %H:%M} UTC")
+    context.tell(asking.request_to_json(done), f"{done.account} has access until {done.until:%Y-%m-%d %H:%M} UTC")
 
 
 @requests.command("decline")
 def decline(context: PersonJsonContext, request: RequestArgument, reason: ReasonOption = "") -> None:
-    """Decline a request; takes a reason, which whoever asked can read."""
+    """Decline a request, with a reason that the requester can read."""
 
     def act(repos: AccessRepositories, person: Person) -> AccessRequest:
         return asking.decide(repos, person, request, granted=False, words=reason)
@@ -101,7 +107,7 @@ def decline(context: PersonJsonContext, request: RequestArgument, reason: Reason
 
 @requests.command("withdraw")
 def withdraw(context: PersonContext, request: RequestArgument) -> None:
-    """Take a request of one's own back."""
+    """Withdraw your own request."""
     _act(context, lambda repos, person: asking.withdraw(repos, person, request))
     say(f"request {request} is withdrawn")
 
@@ -109,19 +115,19 @@ def withdraw(context: PersonContext, request: RequestArgument) -> None:
 @requests.command("list")
 def list_requests(
     context: PersonJsonContext,
-    waiting: Annotated[bool, typer.Option("--waiting", help="Only those that wait for you to decide.")] = False,
+    waiting: Annotated[bool, typer.Option("--waiting", help="Only those that wait for your decision.")] = False,
 ) -> None:
-    """List one's own requests, or everybody's for whoever decides."""
+    """List your own requests, or all requests if you decide on them."""
     found = _act(context, asking.to_decide if waiting else asking.seen)
     rows = [asking.request_to_json(one) for one in found]
     lines = [{**row, "recordings": ", ".join(row["recordings"])} for row in rows]
-    empty = "no request waits for you" if waiting else "there are no requests"
+    empty = "no request waits for your decision" if waiting else "there are no requests"
     context.print_rows(rows, _COLUMNS, empty=empty, lines=lines)
 
 
 @requests.command("absent")
 def absent(context: PersonContext, account: AccountArgument) -> None:
-    """Mark a team leader absent: while all are, requests go to the data protection officer."""
+    """Mark a team leader absent. While all are absent, the data protection officer decides on requests."""
     _act(context, lambda repos, person: mark_absent(repos, person, account, is_absent=True))
     say(f"{account} is absent")
 
@@ -136,17 +142,19 @@ def back(context: PersonContext, account: AccountArgument) -> None:
 @requests.command("deputy")
 def deputy(
     context: PersonContext,
-    account: Annotated[str | None, typer.Argument(metavar="[NAME]", help="An account; none: nobody.")] = None,
+    account: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="An account; leave it out to remove the deputy.")
+    ] = None,
     reason: ReasonOption = "",
 ) -> None:
-    """Propose who stands in for the data protection officer, and decides that officer's own requests.
+    """Propose the deputy of the data protection officer, who also decides on that officer's own requests.
 
-    An administrator proposes; another one, or a team leader where there is none, confirms it with `recorder users
-    confirm`. Neither of the two is a data protection officer. Without a name nobody stands in, at once.
+    An administrator proposes. Another administrator, or a team leader if there is none, confirms with `recorder users
+    confirm`. Neither may be a data protection officer. Without a name the deputy is removed at once.
     """
     if account is None:
         _act(context, end_deputy)
-        say("nobody stands in for the data protection officer")
+        say("the data protection officer has no deputy")
         return
     by = context.admin(Act.NAME_DEPUTY, account, noted_as=DEPUTY_ASKED)
     proposed(context, by, reason, lambda known, enter: known.name_deputy(by, account, reason=reason, enter=enter))
@@ -154,7 +162,7 @@ def deputy(
 
 @requests.command("emergencies")
 def emergencies(context: PersonJsonContext) -> None:
-    """List what was heard without approval and nobody has acknowledged: for the officer or deputy who does."""
+    """List break-glass access that is not acknowledged. Needs the data protection officer or deputy."""
     found = _act(context, to_acknowledge)
     rows = [
         {"id": one.id, "account": one.account, "recording": one.recording, "at": time_to_json(one.at),
@@ -162,7 +170,7 @@ def emergencies(context: PersonJsonContext) -> None:
         for one in found
     ]  # fmt: skip
     columns = [("id", "Emergency"), ("account", "By"), ("recording", "Recording"), ("at", "On"), ("reason", "Reason")]
-    context.print_rows(rows, columns, empty="everything that was heard without approval is acknowledged")
+    context.print_rows(rows, columns, empty="no break-glass access waits to be acknowledged")
 
 
 @requests.command("acknowledge")
@@ -170,13 +178,13 @@ def acknowledge_one(
     context: PersonContext,
     emergency: Annotated[str, typer.Argument(metavar="EMERGENCY", help="From `recorder requests emergencies`.")],
 ) -> None:
-    """Take note of a recording that was heard without approval; the data protection officer's."""
+    """Acknowledge a break-glass access. Needs the data protection officer or deputy."""
     _act(context, lambda repos, person: acknowledge(repos, person, emergency))
     say(f"{emergency} is acknowledged")
 
 
 def hearing_books(home: Home, index: Index) -> AccessRepositories:
-    """Return what requests are kept in."""
+    """Return the repositories for access requests."""
     people = people_of(home)
     return AccessRepositories.on(open_people(home.people), index, people, shell_audit(home), utc_now)
 

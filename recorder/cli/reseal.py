@@ -1,4 +1,4 @@
-"""`recorder users reseal`: roles count again after the audit log was begun anew."""
+"""`recorder users reseal`: makes roles count again after the audit log was started anew."""
 
 from recorder.access.accounts import usable_people
 from recorder.access.database import AuditNote, open_people
@@ -13,21 +13,23 @@ from recorder.permissions import Role
 
 
 def reseal(context: HomeContext) -> None:
-    """Have the roles count that the file of people has, after the audit log was moved aside and begun anew.
+    """Make the stored roles count again, after the audit log was moved away and started anew.
 
-    Needs no person, since nobody has a right then; the entry names the user of the operating system. Refused while an
-    administrator can sign in: they give and take roles as always.
+    Needs no person, because nobody has a role then; the audit entry names the user of the operating system. Refused
+    while an administrator can sign in, who can add and remove roles as usual.
     """
     people = people_of(context.home)
     if any(Role.ADMIN in person.roles for person in usable_people(people)):
-        fail("an administrator can sign in, and gives or takes roles: `recorder users grant`, `recorder users revoke`")
+        fail(
+            "an administrator can sign in: add or remove roles with `recorder users grant` and `recorder users revoke`"
+        )
     found = people.unexplained()
     if not found:
-        fail("the audit log explains every role")
+        fail("nothing to do: the audit log explains every role")
     accounts = {name: sorted(roles) for name, roles in sorted(found.items())}
     deputy = Appointments(open_people(context.home.people), now=utc_now).deputy()
     note = AuditNote(act=RESEALED, subject="", details={"accounts": accounts, "deputy": deputy, **WITHOUT_ACCOUNT})
     audit(context.home, note, actor=f"os:{os_user()}")
     for name, roles in accounts.items():
         say(f"{name}: {', '.join(roles)}")
-    say("these roles count again; look whether each is as it should be: `recorder users list`")
+    say("these roles count again; check each of them: `recorder users list`")

@@ -1,4 +1,4 @@
-"""`recorder retention`: what is kept how long, what a sweep would delete, the sweep itself, and what it asks people."""
+"""`recorder retention`: the schedule, the sweep, its dry run, and confirmations that it needs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,9 +35,9 @@ from storage.errors import StorageError
 
 retention = typer.Typer(
     invoke_without_command=True,
-    help="Retention: what is kept how long, what is due, the sweep that deletes it. It runs by itself each day.",
+    help="Retention: the schedule, and the sweep that deletes what is due. The daemon runs it each day.",
 )
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted; change nothing.")]
 
 _SCHEDULE_COLUMNS = [
     ("what", "What"),
@@ -64,11 +64,11 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 @retention.callback()
 def look(context: LazyHomeJsonContext, invoked: typer.Context, dry_run: DryRunOption = False) -> None:
-    """Show the periods in force and how the last sweep ended; with --dry-run, what one would delete now."""
+    """Show the periods in force and the last sweep; with --dry-run, what a sweep would delete now."""
     if invoked.invoked_subcommand is not None:
         sources = [invoked.get_parameter_source(name) for name in invoked.params]
         if any(source is not None and source.name == "COMMANDLINE" for source in sources):
-            fail(f"write the options behind `{invoked.invoked_subcommand}`", 2)
+            fail(f"write the options after `{invoked.invoked_subcommand}`", 2)
         return
     with _sweeping(context) as sweeper:
         if dry_run:
@@ -81,23 +81,26 @@ def look(context: LazyHomeJsonContext, invoked: typer.Context, dry_run: DryRunOp
 def run(
     context: PersonJsonContext,
     confirm_share: Annotated[
-        bool, typer.Option("--confirm-share", help="Say, as one of two people, that more may go than in a day.")
+        bool,
+        typer.Option(
+            "--confirm-share", help="Confirm, as one of two people, that more is deleted than usual in a day."
+        ),
     ] = False,
 ) -> None:
-    """Sweep now: delete what is due, as the daemon does each day by itself.
+    """Sweep now: delete what is due, as the daemon does each day.
 
-    Where it has stopped because of how much is due, two people let it go on with --confirm-share: one of them the data
-    protection officer or the deputy, neither of ICT.
+    If the sweep stopped because too much is due, two people let it continue with --confirm-share. One of them must be
+    the data protection officer or the deputy; neither may be ICT.
     """
     with _sweeping(context) as sweeper:
         if confirm_share:
             person = context.sign_in("this")
             stopped = sweeper.plan().stopped
             if stopped is None or stopped.why is not Stop.SHARE:
-                fail(stopped.sentence if stopped else "nothing has to be confirmed: leave --confirm-share away")
+                fail(stopped.sentence if stopped else "nothing has to be confirmed: leave out --confirm-share")
             consent = _confirmed(context.home, sweeper, Stop.SHARE, person, due=sweeper.plan().due_recordings)
             if consent.second_by is None:
-                _say_waits(context, consent, f"that {consent.due:,} recordings go")
+                _say_waits(context, consent, f"that {consent.due:,} recordings are deleted")
                 return
         else:
             _permit(context, Act.RUN_RETENTION, {"share_confirmed": False})
@@ -108,14 +111,14 @@ def run(
     else:
         _say_counts(state)
     if state.problem:
-        fail(f"{state.problem}; the messages above name them")
+        fail(f"{state.problem}; see the messages above")
 
 
 @retention.command("confirm-shorter")
 def confirm_shorter(context: PersonJsonContext, dry_run: DryRunOption = False) -> None:
-    """Put periods into force that the configuration made shorter, and a larger share of a day; the DPO alone may.
+    """Apply periods that the configuration made shorter, and a larger daily share. DPO only.
 
-    Nothing is deleted by this.
+    This deletes nothing.
     """
     with _sweeping(context) as sweeper:
         if dry_run:
@@ -128,20 +131,20 @@ def confirm_shorter(context: PersonJsonContext, dry_run: DryRunOption = False) -
         print_json([{"key": one.name, "days": one.days, "before": one.in_force} for one in done])
         return
     if not done and not larger:
-        say("nothing is configured shorter than what is in force")
+        say("no configured period is shorter than the one in force")
     for one in done:
-        say(f"{one.name} is {one.days} days from now on; it was {one.in_force}")
+        say(f"{one.name} is now {one.days} days; it was {one.in_force}")
     if larger:
-        say(f"{larger} until now; the larger one is from now on")
+        say(f"{larger}; the larger one is now in force")
     if done:
-        say("what that makes due goes with the next sweep; see `recorder retention --dry-run`")
+        say("the next sweep deletes what is due by that; see `recorder retention --dry-run`")
 
 
 @retention.command("confirm-clock")
 def confirm_clock(context: PersonJsonContext) -> None:
-    """Say, as one of two people, that the clock is right now, and that what was seen later was seen by a wrong one.
+    """Confirm, as one of two people, that the clock is right, and that later times seen before were wrong.
 
-    One of the two is the data protection officer or the deputy, and neither of them is ICT.
+    One of them must be the data protection officer or the deputy; neither may be ICT.
     """
     with _sweeping(context) as sweeper:
         person = context.sign_in("this")
@@ -156,14 +159,14 @@ def confirm_clock(context: PersonJsonContext) -> None:
     if context.json:
         print_json({"now": now.isoformat(), "until": None if until is None else until.isoformat()})
     elif until is None:
-        say(f"the clock says {now:%Y-%m-%d %H:%M} UTC, and nothing later was ever seen")
+        say(f"the clock says {now:%Y-%m-%d %H:%M} UTC; no later time was seen before")
     else:
-        say(f"the clock is right: {now:%Y-%m-%d %H:%M} UTC; what was seen until {until:%Y-%m-%d %H:%M} was not")
+        say(f"the clock is right: {now:%Y-%m-%d %H:%M} UTC; later times up to {until:%Y-%m-%d %H:%M} were wrong")
 
 
 @contextmanager
 def _sweeping(context: CommandContext) -> Iterator[Sweeper]:
-    """Open what the commands need; leave with a sentence for everything that storage says."""
+    """Open the sweep; exit with a message on storage errors."""
     try:
         with opened_sweeper(context.home, context.config) as sweeper:
             yield sweeper
@@ -180,7 +183,7 @@ def _permit(context: CommandContext, act: Act, details: dict[str, Any]) -> Perso
 
 
 def _confirmed(home: Home, sweeper: Sweeper, what: Stop, person: Person, *, due: int) -> Consent:
-    """Have a person confirm that a sweep goes on, or leave with the sentence that says why they may not."""
+    """Record a person's confirmation that the sweep continues; exit if they may not give it."""
     engine = open_people(home.people)
     approvers = Appointments(engine, now=sweeper.now).approvers(people_of(home))
     try:
@@ -200,8 +203,8 @@ def _confirmed(home: Home, sweeper: Sweeper, what: Stop, person: Person, *, due:
 
 def _say_waits(context: CommandContext, consent: Consent, what: str) -> None:
     sentence = (
-        f"you confirm {what}; now somebody else has to, within a day: "
-        "one of the two is the data protection officer or the deputy, and neither is ICT. Nothing was deleted"
+        f"you confirm {what}; a second person must confirm it within a day. "
+        "One of the two must be the data protection officer or the deputy; neither may be ICT. Nothing was deleted"
     )
     document = {"consent": consent.id, "what": str(consent.what), "due": consent.due, "is_enough": False}
     context.tell(document, sentence)
@@ -230,9 +233,9 @@ def _show_state(sweeper: Sweeper, state: SweepState, *, json: bool) -> None:
     print_table([_scheduled(key, days, sweeper) for key, days in found.items()], _SCHEDULE_COLUMNS, empty="")
     print_table(list(map(asdict, FIXED)), _FIXED_COLUMNS, empty="")
     for sentence in waiting:
-        say(f"{sentence}: the DPO confirms it by `recorder retention confirm-shorter --as NAME`")
+        say(f"{sentence}: the DPO confirms it with `recorder retention confirm-shorter --as NAME`")
     if state.last_success is None:
-        say("no sweep has ended well yet; the daemon makes one each day")
+        say("no sweep has succeeded yet; the daemon runs one each day")
     else:
         say(f"last sweep: {state.last_success:%Y-%m-%d %H:%M} UTC")
         _say_counts(state)
@@ -280,15 +283,15 @@ def _show_plan(sweeper: Sweeper, plan: Plan, *, json: bool) -> None:
     print_table([*lines, *others], _PLAN_COLUMNS, empty="nothing is due, and nothing falls due within a week")
     due, held = _sum(plan, "due"), _sum(plan, "held")
     say(f"{due.count:,} calls of {_size(due.bytes)} are due, {held.count:,} more are held; nothing was changed")
-    say(f"{plan.due_recordings:,} of {plan.kept:,} recordings would go; at most {plan.most_share:g} % in a day")
+    say(f"{plan.due_recordings:,} of {plan.kept:,} recordings would be deleted; at most {plan.most_share:g} % in a day")
     if held.count:
-        say("held recordings stay until their holds are over; `recorder hold list` shows them")
+        say("held recordings stay until their holds end; see `recorder hold list`")
     if damage := damage_sentence(plan.damaged):
         say(damage)
     if plan.larger:
         say(plan.larger)
     for one in plan.shorter:
-        say(f"{one.sentence}; this is reckoned with the {'shorter' if plan.is_shorter_confirmed else 'longer'} one")
+        say(f"{one.sentence}; this is computed with the {'shorter' if plan.is_shorter_confirmed else 'longer'} one")
     if plan.stopped is not None:
         say(f"a sweep would delete nothing: {plan.stopped.sentence}")
 
@@ -299,7 +302,7 @@ def _sum(plan: Plan, name: str) -> Tally:
 
 
 def _shown(line: PlanLine) -> Iterator[dict[str, Any]]:
-    """Return a line for each month; what holds keep, and what falls due, stands in the first one."""
+    """Yield a table row for each month of a line; the first has the held and upcoming counts."""
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(line.kinds.items()))
     first: dict[str, Any] = {"held": line.held.count or "", "kinds": kinds, "next_week": line.soon.count or ""}
     for month, tally in sorted(line.months.items()) or [("", Tally())]:

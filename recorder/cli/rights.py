@@ -1,4 +1,4 @@
-"""`recorder rights`: restriction, objection and erasure: asked by data subjects, written down, decided, lifted."""
+"""`recorder rights`: data subjects' requests for restriction, objection and erasure, and decisions on them."""
 
 from typing import Annotated, Any
 
@@ -31,10 +31,12 @@ from storage.retention_types import Claim, Right
 
 rights = typer.Typer(
     no_args_is_help=True,
-    help="Restriction, objection, erasure: what data subjects ask of a recording, and what was decided.",
+    help="Data subjects' requests for restriction, objection or erasure, and decisions on them.",
 )
 ClaimArgument = Annotated[str, typer.Argument(metavar="CLAIM", help="From `recorder rights list`.")]
-GroundOption = Annotated[str, typer.Option("--ground", metavar="WORD", help="As the law has them; see the refusal.")]
+GroundOption = Annotated[
+    str, typer.Option("--ground", metavar="WORD", help="Legal ground; an invalid one lists the valid ones.")
+]
 _COLUMNS = [
     ("id", "Claim"),
     ("recording", "Recording"),
@@ -53,16 +55,17 @@ _COLUMNS = [
 def ask(
     context: PersonJsonContext,
     recording: Annotated[str, typer.Argument(metavar="ID", help="A recording's id.")],
-    right: Annotated[Right, typer.Option("--right", help="What is asked.")],
+    right: Annotated[Right, typer.Option("--right", help="The right that is claimed.")],
     ground: GroundOption = "",
     requester: Annotated[str, typer.Option("--requester", metavar="NAME", help="Who asks.")] = "",
     reason: ReasonOption = "",
     case: Annotated[str, typer.Option("--case", metavar="REF", help="The case's reference.")] = "",
     on: Annotated[
-        str | None, typer.Option("--on", metavar="DATE", help="The day it came, 2026-11-25.", show_default="today")
+        str | None,
+        typer.Option("--on", metavar="DATE", help="The day the request came, 2026-11-25.", show_default="today"),
     ] = None,
 ) -> None:
-    """Write down what a data subject asks of a recording. A restriction and an objection count at once."""
+    """Enter a data subject's request about a recording. A restriction or objection restricts its use at once."""
     wish = ClaimWish(
         right=right, ground=ground, requester=requester, reason=reason, case_reference=case, received_on=day_from(on)
     )
@@ -87,21 +90,21 @@ def _step_command(word: str, event: ClaimEvent, words: str) -> None:
     rights.command(word, help=words)(command)
 
 
-_step_command("uphold", ClaimEvent.UPHOLD, "Uphold a claim: the data protection officer, or their deputy.")
-_step_command("decline", ClaimEvent.DECLINE, "Decline a claim, on a --ground and with the reasons.")
-_step_command("lift", ClaimEvent.LIFT, "Take back what was upheld; the requester is told first (`letter ... lifting`).")
-_step_command("withdraw", ClaimEvent.WITHDRAW, "Write down that the requester took it back.")
+_step_command("uphold", ClaimEvent.UPHOLD, "Uphold a request. Needs the data protection officer or deputy.")
+_step_command("decline", ClaimEvent.DECLINE, "Decline a request, with a --ground and the reasons.")
+_step_command("lift", ClaimEvent.LIFT, "Lift an upheld request. Tell the requester first (`letter ... lifting`).")
+_step_command("withdraw", ClaimEvent.WITHDRAW, "Record that the requester withdrew the request.")
 
 
 @rights.command("allow-use")
 def allow_use(
     context: PersonJsonContext,
     claim: ClaimArgument,
-    days: Annotated[int, typer.Option("--days", min=1, max=MOST_USE_DAYS, help="For how long.")],
+    days: Annotated[int, typer.Option("--days", min=1, max=MOST_USE_DAYS, help="Length of the permission, days.")],
     ground: GroundOption = "",
     reason: ReasonOption = "",
 ) -> None:
-    """Let a restricted recording be used for some days by whoever has leave, on a ground of article 18(2)."""
+    """Permit people with access to use a restricted recording for some days (UK GDPR article 18(2))."""
     step = ClaimChange(event=ClaimEvent.ALLOW_USE, words=reason, ground=ground, days=days)
     done = _changed(context, claim, step)
     context.tell(done, f"{done['recording']} may be used until {done['use_until']}")
@@ -109,9 +112,10 @@ def allow_use(
 
 @rights.command("list")
 def list_claims(
-    context: PersonJsonContext, all_: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False
+    context: PersonJsonContext,
+    all_: Annotated[bool, typer.Option("--all", help="Include those that are over.")] = False,
 ) -> None:
-    """List claims from which something follows."""
+    """List requests that are in force or wait for a decision."""
 
     def act(repos: CaseRepositories, person: Person) -> list[dict[str, Any]]:
         return [_json(repos, one) for one in read_claims(casework.claim_books(repos), person, is_open=not all_)]

@@ -1,4 +1,4 @@
-"""`recorder second-message`: the caller hears how data is used, because they asked the officer for it."""
+"""`recorder second-message`: plays the privacy information to a caller who asks for it."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from recorder.control.client import LiveClient
 
 
 def second_message(context: LazyPersonJsonContext, call: CallOption = None, extension: ExtensionOption = None) -> None:
-    """Have the second message played to a caller who asks for it during the call.
+    """Play the second message to a caller who asks for it during the call.
 
-    Until it ends the caller hears it in the officer's place; the officer goes on hearing the caller. The recording goes
-    on, or stays paused, as it was.
+    Until it ends the caller hears the message instead of the officer; the officer still hears the caller. The recording
+    continues, or stays paused, as it was.
     """
     one_of(call, extension)
     person = context.sign_in("to have the second message played")
@@ -25,4 +25,4 @@ def second_message(context: LazyPersonJsonContext, call: CallOption = None, exte
         print_json(answer.get("calls", answer))
         return
     for one in answer.get("calls", [answer]):
-        say(f"{one['call']}: the caller hears the second message, and not the officer until it ends")
+        say(f"{one['call']}: the caller hears the second message instead of the officer, until it ends")

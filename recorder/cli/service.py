@@ -1,4 +1,4 @@
-"""Commands that run something: the daemon, the console, both, and the demo."""
+"""`recorder run`, `console`, `up` and `demo`."""
 
 import signal
 import time
@@ -20,17 +20,17 @@ from recorder.recordings.home_lock import AlreadyRunningError
 from recorder.service.processes import NotReadyError, start, stop, wait_ready
 from storage.errors import StorageError
 
-VerboseOption = Annotated[bool, typer.Option("--verbose", help="Log signalling too; never bodies or digits.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Also log signalling, without bodies or digits.")]
 
 ONE_USER = (
-    "daemon and console run as one user of the operating system: whoever takes over the daemon may read and write the "
-    "accounts, sign as anybody, and open the private keys that lie here. docs/security.md says what two users protect"
+    "daemon and console run as one user of the operating system: an attacker who takes over the daemon can read and "
+    "write the accounts, sign as anybody, and open the private keys stored here. See docs/security.md for two users"
 )
-"""Said by `recorder up`."""
+"""Warning of `recorder up`."""
 
 
 def run(context: LazyHomeContext, verbose: VerboseOption = False) -> None:
-    """Run the daemon: SIP, media, recording. Ends on SIGTERM, reloads on SIGHUP."""
+    """Run the daemon: SIP, media and recording. SIGTERM stops it; SIGHUP reloads the configuration."""
     from recorder.service import daemon  # noqa: PLC0415 - the whole daemon, which other commands need not load
 
     log_to_stderr(is_verbose=verbose)
@@ -62,7 +62,7 @@ def console(context: HomeContext, verbose: VerboseOption = False) -> None:
 
 
 def up(context: HomeContext) -> None:
-    """Run daemon and console together until Ctrl-C; if one of them ends, the other is ended too."""
+    """Run daemon and console together until Ctrl-C. If one ends, the other is stopped too."""
     commands = ["run"] + (["console"] if context.config.console.listen else [])
     say(ONE_USER)
     ensure_key(context.home.root)
@@ -83,7 +83,7 @@ def up(context: HomeContext) -> None:
     finally:
         codes = [stop(child) for child in children]
     if any(code not in (0, -signal.SIGTERM) for code in codes):
-        fail("a part of the recorder ended by itself; its messages are above")
+        fail("daemon or console ended unexpectedly; see the messages above")
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
@@ -92,17 +92,17 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 def demo(
     once: Annotated[
-        bool, typer.Option("--once", help="End by itself, with the recording's JSON as the last line.")
+        bool, typer.Option("--once", help="End automatically, with the recording's JSON as the last line.")
     ] = False,
-    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where copy and picture go.")] = Path(
-        "demo-output"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", metavar="DIR", help="Folder for the copy and the picture.")
+    ] = Path("demo-output"),
     phone: Annotated[
         PhoneKind | None,
-        typer.Option("--phone", help="The phones that talk: pjsua2 where it is installed, baresip elsewhere."),
+        typer.Option("--phone", help="Phone program: pjsua2 if installed, else baresip."),
     ] = None,
 ) -> None:
-    """Show the main job: two phones talk, the officer pauses for a card number, the recording is checked."""
+    """Show a recorded call: two phones talk, the officer pauses for a card number, the recording is checked."""
     from recorder.demo.story import DemoError, show  # noqa: PLC0415 - phones and plotting, which nothing else needs
 
     try:

@@ -1,4 +1,4 @@
-"""`recorder share`: daemon and console run as two users of one group."""
+"""`recorder share`: prepares a home for daemon and console as two users of one group."""
 
 import grp
 from typing import Annotated
@@ -17,16 +17,16 @@ from recorder.service.home_sharing import share as give_rights
 from storage.errors import StorageError
 
 SHARED = "home.shared"
-"""As the audit log has it."""
+"""Act of the audit log."""
 
 
 def share(
     context: HomeContext,
-    group: Annotated[str, typer.Argument(metavar="GROUP", help="A group of both users, by name or id.")],
+    group: Annotated[str, typer.Argument(metavar="GROUP", help="A group that both users are in, by name or id.")],
 ) -> None:
-    """Give a group rights on what daemon and console both use, so that they can run as two users; both are stopped.
+    """Give a group rights on the files that daemon and console share, so that they can run as two users.
 
-    The accounts, the private keys and the key that signs who acts stay their owner's alone.
+    Stop both first. The accounts, the private keys and the key that signs requests stay readable by their owner only.
     """
     home = context.home
     try:
@@ -42,5 +42,5 @@ def share(
     except (SharingError, StorageError, OSError) as error:
         fail(str(error))
     for path in given_away(home):
-        say(f"{path} is of that group too: chgrp -R it to the own group of the accounts' user")
-    say(f"group {group} has its rights in {home.root}; the user of the accounts owns it, the daemon's is another one")
+        say(f"{path} is in that group too: chgrp -R it to the primary group of the accounts' user")
+    say(f"group {group} has its rights in {home.root}; run the console as its owner, and the daemon as another user")

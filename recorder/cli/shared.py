@@ -1,4 +1,4 @@
-"""What the commands share: the home option, one way to fail, tables for people and JSON for programs."""
+"""Common functions of the commands: options, errors, output, sign-in and audit entries."""
 
 import getpass
 import json
@@ -44,35 +44,35 @@ from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError
 
 messages = Console(stderr=True, highlight=False)
-"""For everything that is not the result."""
+"""Standard error, for everything except the result."""
 
 TOKEN_VARIABLE = "RECORDER_TOKEN"  # noqa: S105 - a name
-"""The environment variable that holds what `recorder login` printed."""
+"""Environment variable with the token that `recorder login` printed."""
 
 HomeOption = Annotated[
     Path,
-    typer.Option("-C", "--home", envvar="RECORDER_HOME", help="The recorder's folder.", show_default="current folder"),
+    typer.Option("-C", "--home", envvar="RECORDER_HOME", help="The recorder's home.", show_default="current folder"),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-AsOption = Annotated[str | None, typer.Option("--as", metavar="NAME", help="The account of the person who acts.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+AsOption = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Your account.")]
 PasswordOption = Annotated[
     Path | None,
-    typer.Option("--password-file", metavar="FILE", help="A file with the password, instead of asking for it."),
+    typer.Option("--password-file", metavar="FILE", help="A file with the password; asked for if not given."),
 ]
 PassphraseOption = Annotated[
     Path | None,
     typer.Option(
         "--passphrase-file",
         metavar="FILE",
-        help="A file with the private keys' passphrase, instead of the one that is configured.",
+        help="A file with the private keys' passphrase, instead of the configured one.",
     ),
 ]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
-ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it goes into the audit log.")]
+ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Reason, for the audit log.")]
 
 
 def fail(sentence: str, code: int = 1) -> NoReturn:
-    """Print a sentence on standard error and leave with an exit code."""
+    """Print an error on standard error and exit."""
     messages.print(f"recorder: {escape(clean(sentence))}", style="red" if messages.is_terminal else "", soft_wrap=True)
     raise typer.Exit(code)
 
@@ -88,7 +88,7 @@ def print_json(document: object) -> None:
 
 
 def print_json_list(items: Iterable[object]) -> None:
-    """Print a JSON list on standard output as its items come, so that a long one needs no memory."""
+    """Print a JSON list on standard output item by item, so that memory stays small."""
     opening = "[\n" if sys.stdout.isatty() else "["
     for item in items:
         sys.stdout.write(opening + json.dumps(item, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False))
@@ -97,12 +97,12 @@ def print_json_list(items: Iterable[object]) -> None:
 
 
 def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, str]], *, empty: str) -> None:
-    """Print rows as a table for people: a drawn one on a terminal, tab-separated elsewhere.
+    """Print rows as a table: drawn on a terminal, tab-separated elsewhere.
 
     Args:
         rows: Values by key.
         columns: Key and heading of each column.
-        empty: Said instead of an empty table.
+        empty: Message instead of an empty table.
     """
     listed = list(rows)
     if not listed:
@@ -125,7 +125,7 @@ def _shown(value: object) -> object:
 
 @contextmanager
 def progress_bar(what: str, total_s: float) -> Iterator[Callable[[float, float], None]]:
-    """Show how far something is, on a terminal only; gives a function that takes seconds done and seconds in all."""
+    """Show a progress bar, on a terminal only; yields a function of seconds done and seconds in all."""
     bar = Progress(
         TextColumn("[progress.description]{task.description}"),
         BarColumn(),
@@ -139,19 +139,19 @@ def progress_bar(what: str, total_s: float) -> Iterator[Callable[[float, float],
 
 
 def read_password(path: Path | None, prompt: str, *, what: str = "password") -> str:
-    """Return a password, or a PIN, from the first line of a file, or ask for it on the terminal."""
+    """Return a password or PIN from the first line of a file, or ask for it on the terminal."""
     if path is not None:
         try:
             return path.read_text().splitlines()[0]
         except (OSError, UnicodeDecodeError, IndexError) as error:
-            fail(f"{path} holds no {what}: {getattr(error, 'strerror', None) or 'it is empty or not text'}", 2)
+            fail(f"{path} has no {what}: {getattr(error, 'strerror', None) or 'it is empty or not text'}", 2)
     if not sys.stdin.isatty():
         fail(f"a {what} is needed: give --{what.lower()}-file FILE", 2)
     return getpass.getpass(prompt)
 
 
 def people_of(home: Home) -> People:
-    """Open the accounts of a home, or leave with a sentence: a folder without them is no recorder's."""
+    """Open the accounts of a home; exit with a message if there are none."""
     if not home.people.exists():
         fail(f"{home.people} is missing; run `recorder init` or give the folder with -C", 2)
     try:
@@ -161,18 +161,18 @@ def people_of(home: Home) -> People:
 
 
 def requests_of(home: Home) -> Requests:
-    """Open the requests of a home, or leave with a sentence."""
+    """Open the access requests of a home; exit with a message if there are none."""
     people_of(home)
     return Requests(open_people(home.people), now=utc_now)
 
 
 _COMMAND: ContextVar[str] = ContextVar("command", default="")
-"""The words of the command that runs."""
+"""Words of the running command."""
 
 
 @contextmanager
 def running(command: str) -> Iterator[None]:
-    """Have whoever signs in meanwhile asked for the role that a command takes; its words, as ``hold list``."""
+    """Set the running command, whose permission sign-ins are checked for; its words, such as ``hold list``."""
     before = _COMMAND.set(command)
     try:
         yield
@@ -181,16 +181,16 @@ def running(command: str) -> Iterator[None]:
 
 
 def sign_in(home: Home, name: str | None, password_file: Path | None, what: str, *, goes_on: bool = False) -> Person:
-    """Have a person sign in whose role the command takes, or leave with a sentence; both are audited.
+    """Sign a person in and check their role for the running command; exit if refused. Both are logged.
 
-    Who has signed in with `recorder login` is known by RECORDER_TOKEN and gives no password.
+    With RECORDER_TOKEN, from `recorder login`, no password is needed.
 
     Args:
-        home: Whose accounts.
-        name: The account; None is whose token it is.
-        password_file: Its password; given, it counts and not the token.
-        what: What they want, for the sentence.
-        goes_on: What they want must not stop because the audit log cannot be written, as a pause must not.
+        home: The home whose accounts are used.
+        name: The account; None takes the token's.
+        password_file: File with its password; takes precedence over the token.
+        what: What the person asks for, for the message.
+        goes_on: Whether to go on if the audit log cannot be written, as a pause must.
     """
     if is_by_token(password_file):
         person = _by_token(home, name, os.environ[TOKEN_VARIABLE])
@@ -201,7 +201,7 @@ def sign_in(home: Home, name: str | None, password_file: Path | None, what: str,
 
 
 def _check_role(home: Home, person: Person) -> None:
-    """Leave where a person's role has nothing of what the command takes."""
+    """Exit if a person's role has no permission that the command needs."""
     command = _COMMAND.get()
     needed = None if command in ASKED_BY_THE_DAEMON else requirement_of(command)
     act = None if needed is None else missing_act(person, needed)
@@ -212,13 +212,13 @@ def _check_role(home: Home, person: Person) -> None:
         if person.name in approvers.deputies:
             return
     decision = may(person, act, reason="asked elsewhere", has_grant=True)
-    assert isinstance(decision, Refusal), "their role has not got it"
+    assert isinstance(decision, Refusal), "the role has no such permission"
     refuse(home, act, person, decision.reason, details={"command": command})
 
 
 def _by_password(home: Home, name: str | None, password_file: Path | None, what: str, *, goes_on: bool) -> Person:
     if name is None:
-        fail(f"{what} takes a person: give --as NAME and --password-file FILE, or `recorder login` first", 2)
+        fail(f"{what} needs a person: give --as NAME and --password-file FILE, or `recorder login` first", 2)
     result = people_of(home).verify(name, read_password(password_file, f"Password of {name}: "))
     if not isinstance(result, SignedIn):
         audit(home, result.note, actor=name)
@@ -228,23 +228,23 @@ def _by_password(home: Home, name: str | None, password_file: Path | None, what:
         note, is_proven = _second(home, result), True
     elif sign_in_rules(home).must_enrol(result.person):
         audit(home, AuditNote(act="people.second_factor_missing", subject=name), actor=name)
-        fail(f"{name} has no authenticator yet: `recorder login --as {name}`, or sign in to the console, sets one up")
+        fail(f"{name} has no authenticator yet: set one up with `recorder login --as {name}` or in the console")
     if goes_on:
         try:
             append(home, note, actor=result.person.actor)
         except AuditUnavailableError as error:
-            say(f"{error}; what you asked for goes on")
+            say(f"{error}; your command continues")
     else:
         audit(home, note, actor=result.person.actor)
     return replace(result.person, is_proven=sign_in_rules(home).counts_as_proven(is_proven=is_proven))
 
 
 def require_person(command: str, parameters: Mapping[str, Any]) -> None:
-    """Leave with exit code 2 where a command names a person and was given none, or was never listed.
+    """Exit with code 2 if a command needs a person and none is named, or if it is in no table.
 
     Args:
-        command: Its words, as ``hold list``.
-        parameters: What it was called with, by the names of its parameters.
+        command: Words of the command, such as ``hold list``.
+        parameters: Its parameters by name.
     """
     try:
         is_personal = takes_person(command, parameters)
@@ -252,29 +252,29 @@ def require_person(command: str, parameters: Mapping[str, Any]) -> None:
         fail(str(error), 2)
     if is_personal and parameters.get("name") is None and not is_by_token(parameters.get("password_file")):
         fail(
-            f"`recorder {command}` takes a person: give --as NAME, and --password-file FILE where nobody can be asked; "
-            f"or sign in for many commands: export {TOKEN_VARIABLE}=$(recorder login --as NAME)",
+            f"`recorder {command}` needs a person: give --as NAME, and --password-file FILE if there is no terminal; "
+            f"or sign in for several commands: export {TOKEN_VARIABLE}=$(recorder login --as NAME)",
             2,
         )
 
 
 def note_unnamed(home: Home, act: str, details: Mapping[str, Any] = MappingProxyType({})) -> None:
-    """Write down what is done without an account; that it cannot be written keeps nobody from it."""
+    """Log an act without an account; if the log cannot be written, the act goes on."""
     if not home.audit.exists():
         return
     try:
         append(home, AuditNote(act=act, subject="", details={**details, **WITHOUT_ACCOUNT}), actor=f"os:{os_user()}")
     except AuditUnavailableError as error:
-        say(f"{error}; what you asked for goes on")
+        say(f"{error}; your command continues")
 
 
 def is_by_token(password_file: Path | None) -> bool:
-    """Tell whether RECORDER_TOKEN says who acts: a password that is given counts, and not the token."""
+    """Tell whether RECORDER_TOKEN names the person; a password file takes precedence."""
     return bool(os.environ.get(TOKEN_VARIABLE)) and password_file is None
 
 
 def prove_password(home: Home, person: Person, path: Path | None) -> None:
-    """Have somebody who is signed in give their password again, or leave with a sentence; that is audited."""
+    """Ask a signed-in person for their password again; a wrong one is logged and exits."""
     result = people_of(home).verify(person.name, read_password(path, f"Current password of {person.name}: "))
     if isinstance(result, SignInRefused):
         audit(home, result.note, actor=person.actor)
@@ -282,7 +282,7 @@ def prove_password(home: Home, person: Person, path: Path | None) -> None:
 
 
 def sign_in_rules(home: Home) -> SignInRules:
-    """Return how people sign in, or leave with exit code 2 and the sentence."""
+    """Return the rules for signing in; exit with code 2 if the configuration cannot be read."""
     try:
         return read_config(home.config).console.sign_in
     except ConfigError as error:
@@ -295,17 +295,17 @@ def _by_token(home: Home, name: str | None, token: str) -> Person:
     found = people.find(session.account) if session else None
     person = rules.as_signed_in(found, is_proven=session.is_proven) if session and found else None
     if person is None:
-        fail(f"{TOKEN_VARIABLE} is not good any more: `recorder login` again, or unset it")
+        fail(f"{TOKEN_VARIABLE} has expired: run `recorder login` again, or unset it")
     if name not in (None, person.name):
-        fail(f"{TOKEN_VARIABLE} is {person.name}'s, not {name}'s: leave --as away, or give --password-file", 2)
+        fail(f"{TOKEN_VARIABLE} is {person.name}'s, not {name}'s: leave out --as, or give --password-file", 2)
     return person
 
 
 def _second(home: Home, result: SignedIn) -> AuditNote:
-    """Ask for the code of somebody's authenticator on the terminal, or leave."""
+    """Ask for the authenticator's code on the terminal; exit if it is wrong."""
     name = result.person.name
     if not sys.stdin.isatty():
-        fail(f"{name} signs in with a code too: `recorder login --as {name}` first, then set {TOKEN_VARIABLE}")
+        fail(f"{name} needs a code to sign in: run `recorder login --as {name}` first, then set {TOKEN_VARIABLE}")
     checked = SecondFactors(open_people(home.people), now=utc_now).check(name, getpass.getpass(f"Code of {name}: "))
     if isinstance(checked, SignInRefused):
         audit(home, checked.note, actor=name)
@@ -325,9 +325,9 @@ def permit(
     has_grant: bool = False,
     noted_as: str = "",
 ) -> None:
-    """Decide whether a person may do an act on a recording, and audit it before it is done; or leave.
+    """Check that a person may do an act on a recording, and log it before it is done; exit if refused.
 
-    The entry is of ``noted_as`` where one of the act itself would say that it is done.
+    The entry's act is ``noted_as``, if the act itself would say that it is already done.
     """
     decision = may(person, act, reason=reason, operator=operator, has_grant=has_grant)
     if isinstance(decision, Refusal):
@@ -350,14 +350,14 @@ def refuse(
     text: str = "",
     said: str | None = None,
 ) -> NoReturn:
-    """Write a refusal down and leave with its sentence, or with another one that tells less."""
+    """Log a refusal and exit with its message, or with ``said``, which may tell less."""
     service = shell_audit(home, origin={"os_user": os_user()})
     service.note_late(f"{act.value}.refused", person.actor, subject, {**details, "why": why}, text=text or None)
     fail(said or why)
 
 
 def shell_audit(home: Home, *, origin: Mapping[str, str] | None = None) -> AuditService:
-    """Return the audit log as acts at the shell are written to it; ``origin`` None: the shell, and its user."""
+    """Return the audit service of commands; the default ``origin`` is the shell and its user."""
     log = AuditLog(home.audit)
     late = LateEntries(log, home.state / SHELL_FOLDER, alarm=_late, now=utc_now, clock=time.monotonic)
     return AuditService(audit=log, late=late, origin=origin or {"where": "shell", "os_user": os_user()})
@@ -368,7 +368,7 @@ def _late(_alarm: str) -> None:
 
 
 def audit(home: Home, note: AuditNote, *, actor: str, text: str = "") -> None:
-    """Write an audit entry, or leave: what cannot be audited does not happen."""
+    """Write an audit entry; exit if it cannot be written, as nothing may happen without one."""
     try:
         append(home, note, actor=actor, text=text)
     except AuditUnavailableError as error:

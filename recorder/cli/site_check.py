@@ -1,4 +1,4 @@
-"""`recorder site-check`: what is wrong with a home and its machine, and what is missing."""
+"""`recorder site-check`: what is wrong or missing in a home and its machine."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -50,11 +50,11 @@ from storage.errors import StorageError
 from storage.keys import NodeKeys
 
 MIN_PEOPLE = 2
-"""Accounts that can be used: a second person decides what one alone may not."""
+"""Smallest number of usable accounts: some decisions need a second person."""
 
 
 def site_check(context: HomeJsonContext) -> None:
-    """Look over configuration, keys, messages, people and the machine; exit 1 if something keeps it from working."""
+    """Check configuration, keys, messages, accounts and machine. Exit 1 if something stops the recorder."""
     findings = list(_findings(context.home, context.config))
     if context.json:
         print_json([asdict(finding) for finding in findings])
@@ -104,7 +104,7 @@ def _findings(home: Home, config: Config) -> Iterator[SiteFinding]:
 
 
 def _alarms_of(home: Home) -> dict[str, int] | None:
-    """Return the alarms of the daemon; None where none runs here."""
+    """Return the alarms of the daemon, or None if none runs here."""
     try:
         with LiveClient(home.socket) as live:
             alarms: dict[str, int] = live.health()["alarms"]
@@ -121,7 +121,7 @@ def _check_messages(home: Home, config: Config) -> Iterator[SiteFinding]:
         try:
             message = NoticeStore(home.notices).load(name)
         except NoticeError as problem:
-            yield error(what, str(problem), why="nobody is recorded who was not told", do="`recorder notice set`")
+            yield error(what, str(problem), why="nobody is recorded without hearing it", do="run `recorder notice set`")
             continue
         says = f"version {message.version}, {message.prompt.duration_s:.1f} s"
         yield SiteFinding(level=Level.OK, what=what, says=says)
@@ -135,36 +135,36 @@ def _check_people(home: Home) -> Iterator[SiteFinding]:
     for person in combining_admin(people_of(home)):
         others = ", ".join(sorted(person.roles - {Role.ADMIN}))
         yield warning(
-            f"account {person.name}", f"it combines admin with {others}, and hears nothing",
-            why="whoever changes accounts must not hear recordings, so the recorder no longer lets them",
-            do=f"`recorder users revoke {person.name} --role ...` one or the other, and give it to another person",
+            f"account {person.name}", f"it combines admin with {others}, so it may hear nothing",
+            why="a person who changes accounts must not hear recordings",
+            do=f"run `recorder users revoke {person.name} --role ...` for one of them, and give it to another person",
         )  # fmt: skip
     by_one = named_by_one(open_people(home.people))
     if by_one is not None:
         yield warning(
             "deputy", f"one person named {by_one}",
-            why="the deputy decides on the data protection officer's requests, so two others name them",
-            do=f"`recorder requests deputy {by_one}`, and another's `recorder users confirm`",
+            why="the deputy decides on the data protection officer's requests, so two other people must name them",
+            do=f"run `recorder requests deputy {by_one}`; another person: `recorder users confirm`",
         )  # fmt: skip
     differs = Appointments(open_people(home.people), now=utc_now).unexplained(people_of(home))
     if differs is not None:
         yield error(
             "deputy", f"people.sqlite and the audit log disagree on the deputy ({differs})",
-            why="somebody wrote into people.sqlite past the recorder, or an older one was brought back; who is not in "
-            "both is no deputy",
-            do="find out who did, then `recorder requests deputy NAME`, and another's `recorder users confirm`",
+            why="somebody changed people.sqlite outside the recorder, or restored an older one; a person who is not in "
+            "both is not the deputy",
+            do="find out who did, then run `recorder requests deputy NAME`; another person: `recorder users confirm`",
         )  # fmt: skip
     for name, roles in sorted(people_of(home).unexplained().items()):
         yield error(
             f"account {name}", f"no entry of the audit log explains its roles {', '.join(sorted(roles))}",
-            why="somebody wrote into people.sqlite past the recorder; such roles give no right",
-            do=f"find out who did, then `recorder users revoke {name} --role ...`; where the audit log was begun "
-            "anew, `recorder users reseal`",
+            why="somebody changed people.sqlite outside the recorder; such roles give no rights",
+            do=f"find out who did, then run `recorder users revoke {name} --role ...`; if the audit log was started "
+            "anew, run `recorder users reseal`",
         )  # fmt: skip
     people = count_usable(people_of(home))
     if people < MIN_PEOPLE:
-        why = "one person holds every power: what needs a second person cannot be done, and nobody sees what they do"
-        yield warning("people", "one account can be used", why=why, do="add a second with `recorder users add`")
+        why = "acts that need a second person are impossible, and nobody oversees the one person"
+        yield warning("people", "only one account can be used", why=why, do="add a second with `recorder users add`")
     else:
         yield SiteFinding(level=Level.OK, what="people", says=f"{people} accounts")
 
@@ -185,8 +185,10 @@ def _check_keys(home: Home, config: Config) -> Iterator[SiteFinding]:
     try:
         yield from check_private_keys(epoch_keys(home, config))
     except StorageError as problem:
-        yield error("private keys open", str(problem), why="nobody can listen", do="mend passphrase_file in [storage]")
+        yield error(
+            "private keys open", str(problem), why="nobody can listen", do="correct passphrase_file in [storage]"
+        )
     if config.storage.private_keys is None and home.private_keys.exists():
-        why = "whoever has this machine can listen to every recording"
-        do = "keep them elsewhere, mounted only while somebody listens: private_keys in [storage]"
-        yield warning("private keys", f"they lie on this machine, in {home.private_keys}", why=why, do=do)
+        why = "anybody with this machine can listen to every recording"
+        do = "store them elsewhere, mounted only while somebody listens: set private_keys in [storage]"
+        yield warning("private keys", f"they are stored on this machine, in {home.private_keys}", why=why, do=do)

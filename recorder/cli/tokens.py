@@ -1,4 +1,4 @@
-"""Commands for tokens of other systems; an admin's."""
+"""`recorder tokens`: tokens of other systems. Needs an administrator."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -34,12 +34,16 @@ def add_token(
     context: PersonJsonContext,
     token: NameArgument,
     scope: Annotated[list[Scope], typer.Option("--scope", help="Repeat for several.")],
-    extension: Annotated[list[str] | None, typer.Option("--extension", help="Only these; repeat for several.")] = None,
-    network: Annotated[list[str] | None, typer.Option("--network", metavar="CIDR", help="Only from here.")] = None,
+    extension: Annotated[
+        list[str] | None, typer.Option("--extension", help="Only these extensions; repeat for several.")
+    ] = None,
+    network: Annotated[
+        list[str] | None, typer.Option("--network", metavar="CIDR", help="Only from this network.")
+    ] = None,
     days: Annotated[int | None, typer.Option("--days", min=1, help="Days until it expires.")] = None,
     reason: ReasonOption = "",
 ) -> None:
-    """Make a token; it is shown once, and good once somebody else has confirmed it: `recorder users confirm`."""
+    """Make a token, shown once. It works after another person has confirmed it: `recorder users confirm`."""
     actor = context.admin(Act.MANAGE_TOKENS, token)
     numbers = [
         known.number if (known := extension_of(context.config.nominated, one)) else one for one in extension or ()
@@ -56,13 +60,13 @@ def add_token(
     if context.json:
         print_json({"name": token, "token": made.secret})
     else:
-        say("Keep it now, it cannot be shown again:")
+        say("Store it now. It cannot be shown again:")
         typer.echo(made.secret)
 
 
 @tokens.command("revoke")
 def revoke_token(context: PersonContext, token: NameArgument) -> None:
-    """Make a token useless for good."""
+    """Revoke a token. This cannot be undone."""
     actor = context.admin(Act.MANAGE_TOKENS, token)
     try:
         note = _tokens(context.home).revoke(token)

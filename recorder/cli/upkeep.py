@@ -1,4 +1,4 @@
-"""Commands that keep the store in order: verify and recover."""
+"""`recorder verify` and `recorder recover`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,15 +27,15 @@ from storage.types import RecordingRow, Verification
 from storage.vault import Vault
 
 VERIFIED, RECOVERED = "recording.verified", "recording.recovered"
-"""As the audit log has them."""
+"""Acts of the audit log."""
 
 
 def verify(
     context: HomeJsonContext,
     recording: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every recording in the vault.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="All recordings.")] = False,
 ) -> None:
-    """Prove that recordings are as they were closed and as the index says; needs no private key."""
+    """Verify that recordings are unchanged and match the index. Needs no private key."""
     if (recording is None) != all_:
         fail("give either an ID or --all", 2)
     note_unnamed(context.home, VERIFIED, {"all": all_})
@@ -61,7 +61,7 @@ def verify(
 
 @dataclass(slots=True)
 class _Tally:
-    """Counts findings as they pass."""
+    """Counts findings while they are passed on."""
 
     count: int = 0
     wrong: int = 0
@@ -77,7 +77,7 @@ def _inspected(inspector: Inspector, row: RecordingRow | None) -> Iterator[dict[
     """Verify one recording or all, with a progress bar on a terminal."""
     if row is not None:
         if row.path is None:
-            fail(f"nothing was kept of {row.id}: {row.outcome}, {row.reason}")
+            fail(f"{row.id} has no recording: {row.outcome}, {row.reason}")
         yield _finding(inspector.one(row))
         return
     total = sum(1 for _ in inspector.vault.finished()) if messages.is_terminal else 0
@@ -100,7 +100,7 @@ def _finding(result: Verification) -> dict[str, Any]:
 
 
 def _print_findings(found: Iterator[dict[str, Any]], *, is_all: bool) -> None:
-    """Print a table, of all recordings only what is wrong."""
+    """Print findings as a table; of all recordings only the faulty ones."""
     listed = [one for one in found if not (is_all and one["ok"])]
     columns = [("id", "Recording"), ("ok", "Unchanged"), ("is_complete", "Complete"), ("problem", "Problem")]
     if listed:
@@ -108,12 +108,12 @@ def _print_findings(found: Iterator[dict[str, Any]], *, is_all: bool) -> None:
 
 
 def recover(context: HomeJsonContext) -> None:
-    """Close what a killed daemon left open, as partial recordings; needs no private key."""
+    """Close recordings that a killed daemon left open, as partial recordings. Needs no private key."""
     try:
         with held(context.home), progress_bar("recovering", 0) as progress:
             recovered = recover_all(context.home, context.config, utc_now(), progress=progress)
     except AlreadyRunningError as error:
-        fail(f"{error}; it recovered what was left when it started")
+        fail(f"{error}; it recovered open recordings when it started")
     except (StorageError, OSError) as error:
         fail(str(error))
     note_unnamed(context.home, RECOVERED, {"closed": len(recovered)})

@@ -65,7 +65,7 @@ def test_pausing_and_recording_go_on_without_the_log_and_are_entered_late(tmp_pa
             done = home.run("pause", "--call", recording, *home.as_admin(), "-C", str(home.root), "--json")
             assert done.returncode == 0, done.stderr
             assert json.loads(done.stdout)["state"] == "paused"
-            assert "what you asked for goes on" in done.stderr
+            assert "your command continues" in done.stderr
             refused = home.run("export", recording, "-o", str(tmp_path / "x.wav"), *home.as_hearer(), "--reason", "C 1",
                                "-C", str(home.root))  # fmt: skip
             assert (refused.returncode, "nothing was done" in refused.stderr) == (1, True)

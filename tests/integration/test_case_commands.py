@@ -128,11 +128,11 @@ def test_a_transcript_goes_into_the_package_of_its_case(shell: Shell) -> None:
     assert "role" in Caseworker(shell, "olive").refused(*taken, "--file", str(file))
     assert lead.run("sar", "transcript", case, other, "--file", str(file)).returncode == 1, "it is not in the case"
     done = lead.run(*taken, "--file", str(file))
-    assert (done.returncode, f"the transcript of {recording} is in {case}" in done.stderr) == (0, True)
+    assert (done.returncode, f"the transcript of {recording} was added to {case}" in done.stderr) == (0, True)
     assert "Mr Example" in lead.run(*taken).stdout
     assert b"Mr Example" not in (shell.home.root / "people.sqlite").read_bytes()
 
-    assert "--case is for an archive" in " ".join(
+    assert "--case needs an archive" in " ".join(
         lead.run("export", recording, "-o", str(shell.folder / "x.wav"), "--case", case, *WHY).stderr.split()
     )
     target = shell.folder / "package.zip"

@@ -185,7 +185,7 @@ def test_at_the_shell(home: RecorderHome) -> None:
     document = json.loads(found.stdout)
     assert (found.exit_code, document["is_proven"], document["audit_log"]["problems"]) == (0, True, [])
     assert [one["what"] for one in document["hands"]] == ["Case opened"]
-    assert "unbroken" in sar("custody", CASE).output
+    assert "unchanged" in sar("custody", CASE).output
     other = home.root / "other.txt"
     other.write_text("not a copy")
     assert sar("custody", CASE, "--file", str(other)).exit_code == 1

@@ -90,7 +90,7 @@ def test_refusals_change_nothing(shell: Shell) -> None:
     assert "reference" in shell.fails("add", recording, "--kind", "complaint", "--reason", "complained")
     assert "future" in shell.fails("add", recording, *COMPLAINT, "--review", TODAY.isoformat())
     assert "year" in shell.fails("add", recording, *COMPLAINT, "--review", "2099-01-01")
-    assert "no date" in shell.fails("add", recording, *COMPLAINT, "--review", "soon", code=2)
+    assert "not a date" in shell.fails("add", recording, *COMPLAINT, "--review", "soon", code=2)
     assert "love" in shell.fails("add", recording, *COMPLAINT, "--kind", "love", code=2)
     assert "owner" in shell.fails("add", recording, *COMPLAINT, "--owner", "nobody")
     assert "account" in shell.fails("add", recording, *COMPLAINT, "--against", "nobody")
@@ -127,7 +127,7 @@ def test_add_list_review_release_reinstate(shell: Shell) -> None:
     assert shell.done("reinstate", placed["id"], "--reason", "an appeal came")["state"] == "standing"
     said = shell.hold("release", placed["id"], "--reason", "it is over")
     assert said.returncode == 0
-    assert "can be taken back" in said.stderr
+    assert "can be reinstated" in said.stderr
     listed = shell.home.run("hold", "list", "--recording", shell.recording, "-C", str(shell.home.root))
     assert [line.split("\t")[:4] for line in listed.stdout.splitlines()] == [
         [placed["id"], shell.recording, "complaint", "grace"],

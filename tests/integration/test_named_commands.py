@@ -66,7 +66,7 @@ def test_a_command_that_nobody_listed_does_not_run(home: Path, monkeypatch: pyte
     monkeypatch.setattr("recorder.cli.command_access.UNNAMED", {})
     result = run(home, "notice list")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "nobody has said whether `recorder notice list` takes a person" in " ".join(result.stderr.split())
+    assert "`recorder notice list` is not listed" in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize("words", PERSONAL)
@@ -74,7 +74,7 @@ def test_what_names_a_person_refuses_without_one_and_says_what_to_do(home: Path,
     result = run(home, words)
     assert (result.exit_code, result.stdout) == (2, "")
     said = " ".join(result.stderr.split())
-    assert f"`recorder {words}` takes a person: give --as NAME" in said
+    assert f"`recorder {words}` needs a person: give --as NAME" in said
     assert "RECORDER_TOKEN=$(recorder login --as NAME)" in said
 
 
@@ -144,7 +144,7 @@ def test_repair_needs_no_account_and_the_entry_says_so(tmp_path: Path) -> None:
     assert all(actor.startswith("os:") for _, actor, _ in acts)
     refused = run(home, "fsck", "--repair", "--write-off-missing")
     assert refused.exit_code == 2
-    assert "takes a person" in refused.stderr
+    assert "needs a person" in refused.stderr
 
 
 def test_a_name_that_is_given_to_a_repair_counts(home: Path) -> None:

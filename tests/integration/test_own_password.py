@@ -172,7 +172,7 @@ def test_at_the_shell_a_token_alone_changes_nobodys_password(
     wrong = run(*change, "--current-password-file", file(home, "not this one at all"))
     assert (wrong.returncode, "not right" in wrong.stderr) == (1, True)
     must(*change, "--current-password-file", file(home, FOUNDERS))
-    assert "not good any more" in run(*change).stderr, "that session has ended too"
+    assert "has expired" in run(*change).stderr, "that session has ended too"
     acts = [(one.act, one.actor) for one in AuditLog(home.root / "audit").entries()]
     assert acts[-2:] == [("people.sign_in_refused", ADMIN), ("people.set_password", ADMIN)]
 

@@ -123,7 +123,7 @@ def test_a_period_that_ends_before_it_begins_and_nobody_are_refused(home: Record
     assert report(home, "lead", "--from", "2026-11-02", "--to", "2026-11-01").returncode == 2
     nobody = home.run("report", "pauses", "-C", str(home.root))
     assert nobody.returncode == 2
-    assert "takes a person" in nobody.stderr
+    assert "needs a person" in nobody.stderr
 
 
 def test_each_gives_every_row_once_newest_first_over_many_pages(tmp_path: Path) -> None:

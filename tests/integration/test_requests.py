@@ -266,7 +266,7 @@ def test_two_people_name_the_deputy_at_the_shell(home: RecorderHome) -> None:
     ]
     assert named[-1] == ("bob", "lena")
     assert recorder("requests", "deputy", by="dora")[0] == 1
-    assert recorder("requests", "deputy", by="ada") == (0, "nobody stands in for the data protection officer")
+    assert recorder("requests", "deputy", by="ada") == (0, "the data protection officer has no deputy")
     assert recorder("requests", "deputy", by="ada")[0] == 1
 
 

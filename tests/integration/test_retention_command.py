@@ -103,7 +103,7 @@ def test_the_schedule_and_the_state_before_and_after_a_sweep(shell: Shell) -> No
     assert "recordings: container, sealed key and row; by service\t90\t90" in out
     assert "sessions of console and shell\tas idle_minutes" in out
     assert {"what", "rule", "owner", "why"} == set(before["fixed"][0])
-    assert "no sweep has ended well yet" in err
+    assert "no sweep has succeeded yet" in err
     due, new = add_recording(shell.home, 91 * DAY, 1), add_recording(shell.home, DAY, 2)
     _, err = shell.run("run", by="ida")
     assert "recordings 1" in err
@@ -136,7 +136,7 @@ def test_a_dry_run_counts_by_service_and_month_says_what_is_held_and_changes_not
     assert "evidence 1" in out
     assert "3 calls of" in err
     assert "1 more are held; nothing was changed" in err
-    assert "3 of 6 recordings would go; at most 5 % in a day" in err
+    assert "3 of 6 recordings would be deleted; at most 5 % in a day" in err
     assert all(is_there(shell.home, one) for one in [*old, held])
     assert not (shell.home.root / "state" / "retention.json").exists()
     shell.run("run", by="ida")
@@ -151,7 +151,7 @@ def test_what_is_refused(shell: Shell) -> None:
     assert shell.acts("retention.run.refused")[0]["actor"] == "mona"
     assert "No such command" in shell.run("away", code=2)[1]
     done = CliRunner().invoke(app, ["retention", "--dry-run", "run"])
-    assert (done.exit_code, "write the options behind" in done.stderr) == (2, True)
+    assert (done.exit_code, "write the options after" in done.stderr) == (2, True)
     with alone(shell.home.root / "state" / LOCK):
         assert "a sweep is running already" in shell.run("run", by="ida", code=1)[1]
     assert is_there(shell.home, due)
@@ -280,7 +280,7 @@ def test_a_shorter_period_waits_for_the_dpo(shell: Shell) -> None:
     assert is_there(shell.home, older), "it says what holds, the sweep deletes"
     shell.run("run", by="ida")
     assert (is_there(shell.home, older), is_there(shell.home, new)) == (False, True)
-    assert "nothing is configured shorter" in shell.run("confirm-shorter", by="founder")[1]
+    assert "no configured period is shorter" in shell.run("confirm-shorter", by="founder")[1]
 
 
 def test_a_clock_that_was_wrong_is_said_to_be_right(shell: Shell) -> None:
@@ -293,7 +293,7 @@ def test_a_clock_that_was_wrong_is_said_to_be_right(shell: Shell) -> None:
     assert "role" in shell.run("confirm-clock", by="mona", code=1)[1]
     assert "role" in shell.run("confirm-clock", by="ida", code=1)[1]
     assert "ICT runs sweeps" in shell.run("confirm-clock", by="ian", code=1)[1]
-    assert "somebody else has to" in shell.run("confirm-clock", by="dora")[1]
+    assert "a second person must confirm" in shell.run("confirm-clock", by="dora")[1]
     shell.run("run", by="ida", code=1)
     assert "the clock is right" in shell.run("confirm-clock", by="lena")[1]
     assert shell.json("confirm-clock", by="lena")["until"] is None

@@ -51,7 +51,7 @@ def test_a_search_for_an_export_finds_what_a_search_finds_and_is_written_down(sh
         return [one.actor for one in audit.entries() if one.act == "recording.search"]
 
     before = searches()
-    assert "no call matches" in shell.fails(*wanted, by="olive")
+    assert "no matching call has a recording" in shell.fails(*wanted, by="olive")
     assert searches()[len(before) :] == ["olive"]
 
 

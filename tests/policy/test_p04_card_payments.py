@@ -29,7 +29,7 @@ def test_what_is_said_while_paused_is_not_recorded(site: PolicySite) -> None:
     talk.right.press("*1")
     eventually(lambda: state() == ("paused", ("agent",)), "the officer's keys pause")
     secret = site.saying(talk.left)
-    assert "takes a person" in site.nobody.is_refused("resume", "--call", call, code=2)
+    assert "needs a person" in site.nobody.is_refused("resume", "--call", call, code=2)
     assert "not your call" in otto.is_refused("resume", "--call", call)
     assert "in progress" in hugo.is_refused("resume", "--call", call)
     assert olive.json("resume", "--extension", "2001")[0]["state"] == "recording"

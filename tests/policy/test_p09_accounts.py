@@ -24,7 +24,7 @@ def test_who_may_has_a_password_of_their_own_and_leaves_a_trace(site: PolicySite
     assert "role" in site["mary"].is_refused(*account, good)
     founder.does(*account, good)
 
-    assert "takes a person" in nobody.is_refused("find", "--number-file", number, code=2)
+    assert "needs a person" in nobody.is_refused("find", "--number-file", number, code=2)
     login = ("login", "--as", "newton", "--password-file")
     token = nobody.run(*login, good).stdout.strip()
     assert nobody.run("find", "--json", token=token).returncode == 0

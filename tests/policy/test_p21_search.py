@@ -27,7 +27,7 @@ def test_a_call_is_found_by_date_time_and_operator(site: PolicySite) -> None:
     assert finds("--operator", "Bea Benn", "--from", day)
     assert not finds("--operator", "Olive Officer")
     assert finds("--extension", "2003")
-    assert "takes a person" in site.nobody.is_refused("find", "--operator", "Bea Benn", code=2)
+    assert "needs a person" in site.nobody.is_refused("find", "--operator", "Bea Benn", code=2)
 
     folder, others = (PurePath(lena.json("show", one)["path"]).parent for one in (call, colleagues))
     assert folder.parent.as_posix() == f"{started.astimezone(UTC):%Y/%m/%d}"

@@ -60,14 +60,14 @@ def test_the_shell_signs_on_whoever_says_who_they_are_and_nobody_else(lines: Exc
     home = lines.home
     nameless = home.run("agents", "sign-on", "--extension", "2001", "-C", str(home.root))
     assert nameless.returncode == 2
-    assert "takes a person" in nameless.stderr
+    assert "needs a person" in nameless.stderr
     other = home.run(
         "agents", "sign-on", "--extension", "2001", "--operator", "bob", *home.as_officer("dan"), "-C", str(home.root)
     )
     assert other.returncode == 1
-    assert "nobody signs somebody else on" in other.stderr
+    assert "you can only sign on as yourself" in other.stderr
     done = home.run("agents", "sign-on", "--extension", "2001", *home.as_officer("dan"), "-C", str(home.root))
-    assert "alice is at extension 2001" in done.stderr
+    assert "alice is signed on at 2001" in done.stderr
     assert "key *7" in done.stderr
 
 

@@ -327,7 +327,7 @@ def test_a_recording_that_is_not_there(home: Path) -> None:
 def test_a_time_that_is_none(home: Path, option: str) -> None:
     result = run("find", "-C", home, option, "yesterday")
     assert result.exit_code == 2
-    assert "'yesterday' is no time" in said(result)
+    assert "'yesterday' is not a time" in said(result)
 
 
 @pytest.mark.parametrize(
