@@ -1,1 +1,1 @@
-"""The console for people and for other systems: its pages and its HTTP interface."""
+"""The console: its pages for people, and its HTTP interface for other systems."""

@@ -1,4 +1,4 @@
-"""Pages of one's own account: what it is good for, its password, its authenticator, its sessions."""
+"""Pages of a person's own account: password, authenticator, sessions."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ NOT_RIGHT = "The password is not right, or the account is locked."
 
 @router.get("/account")
 def account(console: Console, caller: PageReader, changed: str = "") -> HTMLResponse:
-    """Show somebody their own account."""
+    """Show a person's own account."""
     said = "You have a new password. Your other sessions have ended." if changed == "password" else ""
     return account_page(console, caller, said=said)
 
@@ -34,7 +34,7 @@ def password_form(console: Console, caller: PageReader) -> HTMLResponse:
 def change_password(  # noqa: PLR0917 - FastAPI passes them by name
     request: Request, console: Console, caller: PageChanger, password: Text = "", new: Text = "", again: Text = ""
 ) -> Response:
-    """Set a new password; whoever finds a browser open does not know the one of now."""
+    """Set a new password; needs the current one, which somebody at an abandoned browser does not know."""
     name, people = caller.actor.actor, console.deps.people
     problem = weakness(new, account=name) or (None if new == again else "The two new passwords are not the same.")
     if problem is not None:
@@ -56,7 +56,7 @@ def change_password(  # noqa: PLR0917 - FastAPI passes them by name
 
 @router.post("/account/authenticator", dependencies=[in_turn])
 def begin_authenticator(request: Request, console: Console, caller: PageChanger, password: Text = "") -> Response:
-    """Let somebody who has none set an authenticator up; a browser that was left alone does not know the password."""
+    """Set up an authenticator; needs the password, which somebody at an abandoned browser does not know."""
     name = caller.actor.actor
     if console.deps.second_factors.has(name):
         return account_page(console, caller, error="You have an authenticator already.", status=409)
@@ -69,7 +69,7 @@ def begin_authenticator(request: Request, console: Console, caller: PageChanger,
 
 @router.post("/account/sign-out-everywhere")
 def sign_out_everywhere(console: Console, caller: PageChanger) -> Response:
-    """End every session of whoever asks, at the shell too."""
+    """End all sessions of the person, including those of the shell."""
     name = caller.actor.actor
     ended = console.deps.sessions.end_all(name)
     console.recording_service.listens.close(name)
@@ -80,7 +80,7 @@ def sign_out_everywhere(console: Console, caller: PageChanger) -> Response:
 def account_page(
     console: ConsoleParts, caller: ConsoleCaller, *, said: str = "", error: str | None = None, status: int = 200
 ) -> HTMLResponse:
-    """Return the page of somebody's own account."""
+    """Return the page of a person's own account."""
     factors, name = console.deps.second_factors, caller.actor.actor
     return console.renderer.page(
         "account.html", caller, status=status, said=said, error=error, has_factor=factors.has(name),
@@ -89,7 +89,7 @@ def account_page(
 
 
 def _openid(console: ConsoleParts, name: str) -> dict[str, Any] | None:
-    """Return to whom an account is connected; None where there is no provider."""
+    """Return the OpenID identity that an account is connected to; None if no provider is configured."""
     provider = console.deps.provider
     if provider is None:
         return None
@@ -99,5 +99,5 @@ def _openid(console: ConsoleParts, name: str) -> dict[str, Any] | None:
 def _password_page(
     console: ConsoleParts, caller: ConsoleCaller, *, field: str = "", error: str = "", status: int = 200
 ) -> HTMLResponse:
-    """Show the form; ``field`` is the one that ``error`` is about. No password is put into it again."""
+    """Show the form, with ``error`` at ``field``. Passwords are never filled in again."""
     return console.renderer.page("password.html", caller, status=status, field=field, error=error, rules=RULES)

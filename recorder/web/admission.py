@@ -1,6 +1,6 @@
-"""Whether somebody's role has what a route takes, asked before the route does anything: one place for all of them.
+"""Checks before every route that the caller's role or token permits it.
 
-Which recording, call or request is theirs the rules of each feature decide then: they know it.
+Whether a recording, call or request belongs to the caller is decided later, by the rules of each feature.
 """
 
 from collections.abc import Callable, Collection
@@ -17,11 +17,11 @@ from recorder.web.route_access import requirement_of
 
 
 class Admission:
-    """Asks `recorder.web.route_access`; a refusal is in the audit log.
+    """Checks requests against `recorder.web.route_access`; logs refusals.
 
     Args:
-        rules: Writes the refusal down.
-        deputies: Returns the accounts that stand in for the data protection officer; blocks.
+        rules: Logs the refusals.
+        deputies: Returns the accounts of the data protection officer's deputies; blocks.
     """
 
     def __init__(self, rules: AuditService, deputies: Callable[[], Collection[str]]) -> None:
@@ -29,10 +29,10 @@ class Admission:
         self._deputies = deputies
 
     def check(self, request: Request, actor: Actor) -> None:
-        """Make sure that somebody has a role, or a token the scope, that the route of a request takes.
+        """Check that the caller has the role, or the token the scope, that the route needs.
 
         Raises:
-            ProblemError: 403: they have not.
+            ProblemError: 403, they do not.
             UnlistedError: The route is in no table.
         """
         needed = requirement_of(f"{request.method} {request.scope['route'].path}", request.path_params)

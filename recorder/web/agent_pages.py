@@ -1,4 +1,4 @@
-"""The agent page: one large button that pauses whatever is recorded at somebody's phone. Works without a script."""
+"""The agent page: one large button that pauses the recording at an officer's phone. Works without a script."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
@@ -25,17 +25,17 @@ Ticked = Annotated[str, Form(max_length=10)]
 Number = Annotated[str, Form(max_length=40)]
 
 _ELSEWHERE = ((Act.MANAGE_PEOPLE, "/people"), (Act.ASK, "/requests"))
-"""Where somebody begins whose role sees no live calls."""
+"""First pages of people whose role sees no live calls."""
 
 
 @router.get("/")
 def home(console: Console, caller: PageReader) -> RedirectResponse:
-    """Go to somebody's first page: the agent page for whoever sits at a phone that is recorded."""
+    """Redirect to the person's first page: for a person at a recorded phone, the agent page."""
     return RedirectResponse(first_page(console, _person(caller)), 303)
 
 
 def first_page(console: ConsoleParts, person: Person) -> str:
-    """Return the path of the page that somebody begins with."""
+    """Return the path of a person's first page."""
     if person.extension is not None and Role.OFFICER in person.roles:
         return "/agent"
     if not console.renderer.can(person, Act.SEE_LIVE):
@@ -48,14 +48,14 @@ def first_page(console: ConsoleParts, person: Person) -> str:
 
 @router.get("/agent")
 def agent(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show the page."""
+    """Show the agent page."""
     console.live.looks(caller.actor)
     return _page(console, caller)
 
 
 @router.get("/agent/state")
 def agent_state(console: Console, caller: PageWatcher) -> HTMLResponse:
-    """Return the part of the page that changes, for its script. Nobody is signed out in the middle of a call."""
+    """Return the part of the page that changes, for its script. A call in progress keeps the session alive."""
     phone = _phone(console, caller)
     if phone.rows and caller.session is not None:
         console.deps.sessions.keep(caller.session.key)
@@ -64,7 +64,7 @@ def agent_state(console: Console, caller: PageWatcher) -> HTMLResponse:
 
 @router.get("/agent/changes")
 async def agent_changes(request: Request, console: Console) -> StreamingResponse:
-    """Tell the page's script that the daemon lives, and when to ask for the state again."""
+    """Send the page's script a beat while the daemon answers, and a message when the state changes."""
 
     async def watching() -> ConsoleCaller:
         return await run_in_threadpool(signed_in, request, console, is_activity=False)
@@ -76,7 +76,7 @@ async def agent_changes(request: Request, console: Console) -> StreamingResponse
 
 @router.post("/agent/forgot")
 def forgot(console: Console, caller: PageChanger, span: Ticked = "", paused_at: Ticked = "") -> HTMLResponse:
-    """Pause at once and ask how far back; with an answer, have that much erased."""
+    """Pause at once and ask how far back; with an answer, have that span erased."""
     now_s, actor = console.deps.now().timestamp(), caller.actor
     if span not in dict(SPANS):
         page = _acted(console, caller, lambda target: console.live.pause(actor, target, ""), "")
@@ -93,7 +93,7 @@ def forgot(console: Console, caller: PageChanger, span: Ticked = "", paused_at: 
 
 @router.post("/agent/calls/{call}/opt-out-request")
 def ask(console: Console, call: str, caller: PageChanger) -> HTMLResponse:
-    """Tell the managers that the caller asks not to be recorded."""
+    """Raise an opt-out request with the managers."""
     try:
         console.opt_outs.ask(caller.actor, call, "")
     except ProblemError as error:
@@ -103,7 +103,7 @@ def ask(console: Console, call: str, caller: PageChanger) -> HTMLResponse:
 
 @router.post("/agent/calls/{call}/second-message")
 def second_message(console: Console, call: str, caller: PageChanger) -> HTMLResponse:
-    """Have the second message played to the caller."""
+    """Play the second message to the caller."""
     try:
         console.live.second_message(caller.actor, CallTarget(call), "")
     except ProblemError as error:
@@ -113,7 +113,7 @@ def second_message(console: Console, call: str, caller: PageChanger) -> HTMLResp
 
 @router.post("/agent/sign-on")
 def sign_on(console: Console, caller: PageChanger, extension: Number = "") -> HTMLResponse:
-    """Sit at an extension: calls that begin there from now on are this person's; or show the code to key there."""
+    """Sign the person on at an extension, or show the code to key there."""
     number = extension.strip()
     if not number:
         return _page(console, caller, problem="Give the extension of the phone that you sit at.", status=422)
@@ -131,7 +131,7 @@ def sign_on(console: Console, caller: PageChanger, extension: Number = "") -> HT
 
 @router.post("/agent/sign-off")
 def sign_off(console: Console, caller: PageChanger, extension: Number = "") -> HTMLResponse:
-    """Sit at an extension no longer."""
+    """Sign the person off from an extension."""
     try:
         console.sign_ons.sign_off(caller.actor, extension.strip())
     except ProblemError as error:
@@ -141,7 +141,7 @@ def sign_off(console: Console, caller: PageChanger, extension: Number = "") -> H
 
 @router.post("/agent/told")
 def told(console: Console, caller: PageChanger) -> HTMLResponse:
-    """Store that somebody acknowledged that they were told that their calls are recorded."""
+    """Store the person's acknowledgement that their calls are recorded."""
     person, deps = _person(caller), console.deps
 
     def enter(note: AuditNote) -> None:
@@ -166,7 +166,7 @@ def act(console: Console, act: str, caller: PageChanger) -> HTMLResponse:
 def _acted(
     console: ConsoleParts, caller: ConsoleCaller, do: Callable[[ExtensionTarget], dict[str, Any]], said: str
 ) -> HTMLResponse:
-    """Do something to every phone that they sit at, and show how the calls stand afterwards."""
+    """Do something to all calls at the person's extensions, and show the result."""
     try:
         person = _person(caller)
         _each(console.sign_ons.extensions(person, console.live.calls(person)), do)
@@ -176,7 +176,10 @@ def _acted(
 
 
 def _each(extensions: list[str], do: Callable[[ExtensionTarget], dict[str, Any]]) -> None:
-    """Do it to each: one without a call is no error while another has one, one that fails keeps no other from it."""
+    """Do something to each extension.
+
+    An extension without a call is no error if another has one. A failure does not stop the others.
+    """
     done, failed = 0, ProblemError(404, "You sit at no extension that is recorded.")
     for number in extensions:
         try:
@@ -198,7 +201,7 @@ def _page(
     status: int = 200,
     code: Mapping[str, Any] | None = None,
 ) -> HTMLResponse:
-    """Show the page; ``code`` is what has to be keyed at a phone before they are signed on there."""
+    """Show the page; ``code`` is the code to key at a phone before the person is signed on there."""
     signed_on: list[dict[str, Any]] = []
     takeovers: list[dict[str, Any]] = []
     misnamed: list[MisnamedOperator] = []

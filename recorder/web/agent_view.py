@@ -1,4 +1,4 @@
-"""What the agent page shows: one state for all calls at somebody's phone. Pure."""
+"""The state that the agent page shows for all calls at an officer's phone. Pure."""
 
 import enum
 from collections.abc import Collection, Sequence
@@ -11,7 +11,7 @@ from recorder.web.live_rows import LiveRow, row_of
 
 
 class PhoneState(enum.StrEnum):
-    """How the recording of somebody's calls stands."""
+    """State of the recording at an officer's phone."""
 
     NOT_CONFIRMED = "not_confirmed"
     NO_CALL = "no_call"
@@ -35,16 +35,16 @@ _OPEN = {"recording", "paused", "not_begun"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneView:
-    """What is known of somebody's phone.
+    """State of an officer's phone.
 
     Attributes:
         standing: The state that is shown large.
-        extensions: Where they sit; empty: nowhere that is recorded, or it is not known.
+        extensions: Their extensions; empty if none is recorded, or if they are not known.
         rows: Their calls.
-        since: Since when the state holds; None where nothing is known of it.
-        paused_s: How long the pause has lasted, seconds; None while none does, and in a hold by rule.
-        max_s: After how many seconds of it there is an alarm.
-        why: What holds the pause, or why nothing is recorded.
+        since: When the state began; None if not known.
+        paused_s: Length of the pause, seconds; None without a pause and during a SIP hold.
+        max_s: Length of a pause that raises the alarm, seconds.
+        why: Reasons of the pause, or why nothing is recorded.
     """
 
     standing: PhoneState
@@ -57,29 +57,29 @@ class PhoneView:
 
     @property
     def words(self) -> str:
-        """Return the state in words."""
+        """The state in words."""
         return WORDS[self.standing]
 
     @property
     def act(self) -> str:
-        """Return what the large button does now; pausing stays possible while nothing is known."""
+        """Act of the large button; pausing is offered even if the state is not known."""
         return "resume" if self.standing is PhoneState.PAUSED else "pause"
 
     @property
     def can_act(self) -> bool:
-        """Tell whether there is anything to pause or resume."""
+        """Whether there is anything to pause or resume."""
         return self.standing not in (PhoneState.NO_CALL, PhoneState.NOT_RECORDED)
 
     @property
     def may_forget(self) -> bool:
-        """Tell whether they may say that they forgot to pause."""
+        """Whether the person may pause retroactively."""
         return any(row.may_forget and _is_taped(row.call) for row in self.rows)
 
 
 def phone_of(extensions: Sequence[str], calls: Collection[dict[str, Any]]) -> PhoneView:
-    """Return how somebody's phone stands, out of what the daemon answered.
+    """Return the state of an officer's phone, from the daemon's list of calls.
 
-    One call that is recorded is enough to say so: "paused" means that every call is.
+    One recorded call is enough for "recording"; "paused" means that all calls are paused.
     """
     theirs = [call for call in calls if _numbers(call) & set(extensions)]
     standings = {call["call"]: _standing(call) for call in theirs}

@@ -1,4 +1,4 @@
-"""The HTTP+JSON interface of the console to recordings, under /api/."""
+"""HTTP interface of the console for recordings, under /api/."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -37,23 +37,23 @@ class Problem(BaseModel):
 
 
 class SilentSpan(BaseModel):
-    """A span that is silent in a copy."""
+    """A span to silence in a copy."""
 
     model_config = ConfigDict(extra="forbid")
     start_s: float
     end_s: float
     channels: Channels = Channels.BOTH
-    reason: str = Field(max_length=MAX_REASON_CHARACTERS, description="Why; the cover sheet tells it")
+    reason: str = Field(max_length=MAX_REASON_CHARACTERS, description="Why; stated on the cover sheet")
 
 
 class ExportOrder(BaseModel):
-    """A copy to take away."""
+    """An order for a copy."""
 
     model_config = ConfigDict(extra="forbid")
     format: CopyFormat = Field(description="g711 holds the exact bytes; the others are decoded")
     reason: str = Field(max_length=MAX_REASON_CHARACTERS)
-    start_s: float = Field(default=0.0, description="From here, seconds of the call")
-    end_s: float | None = Field(default=None, description="Up to here; left out, it is the end")
+    start_s: float = Field(default=0.0, description="Start, seconds of the call")
+    end_s: float | None = Field(default=None, description="End, seconds of the call; by default the end of the call")
     redactions: list[SilentSpan] = Field(default=[], max_length=1000)
     requester: str = Field(default="", max_length=MAX_REASON_CHARACTERS, description="Who asked")
     ground: Ground | None = None
@@ -61,7 +61,7 @@ class ExportOrder(BaseModel):
     passphrase: str | None = Field(default=None, max_length=1000, description="Seals the archive (AES-256)")
 
     def order(self) -> CopyOrder:
-        """Return it in our words."""
+        """Return the order for the export service."""
         return CopyOrder(
             form=self.format,
             reason=self.reason,
@@ -82,7 +82,7 @@ class Recordings(BaseModel):
 
 
 class SearchQuery(BaseModel):
-    """The filters of a search that may stand in an address; what is left out matches everything."""
+    """Filters of a search that may be in a URL; without a filter everything matches."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=False)
     started_from: AwareDatetime | None = Field(default=None, alias="from", description="ISO 8601, with its zone")
@@ -94,7 +94,7 @@ class SearchQuery(BaseModel):
     offset: int = Field(default=0, ge=0, le=MAX_OFFSET, description="To go further back, give an earlier `to`")
 
     def search(self) -> Search:
-        """Return it in the index's words."""
+        """Return the search for the index."""
         return Search(
             started_from=self.started_from.astimezone(UTC) if self.started_from else None,
             started_to=self.started_to.astimezone(UTC) if self.started_to else None,
@@ -107,12 +107,12 @@ class SearchQuery(BaseModel):
 
 
 class SearchOrder(SearchQuery):
-    """All filters of a search: a number belongs into no address, which proxies and histories keep."""
+    """All filters of a search; numbers must not be in URLs, which proxies and histories store."""
 
     number: str | None = Field(default=None, max_length=100, description="The caller's or the called number")
 
     def search(self) -> Search:
-        """Return it in the index's words."""
+        """Return the search for the index."""
         return replace(super().search(), number=self.number)
 
 
@@ -124,13 +124,13 @@ router = APIRouter(prefix="/api", responses=PROBLEMS)
 
 @router.get("/recordings")
 def recordings(console: Console, caller: ApiReader, query: Annotated[SearchQuery, Query()]) -> Recordings:
-    """Find recordings; for a number, see `POST /api/recordings/search`."""
+    """Find recordings; to search for a number, use `POST /api/recordings/search`."""
     return _found(console, caller, query)
 
 
 @router.post("/recordings/search")
 def search(console: Console, caller: ApiChanger, order: SearchOrder) -> Recordings:
-    """Find recordings, by number too."""
+    """Find recordings, also by number."""
     return _found(console, caller, order)
 
 
@@ -158,6 +158,6 @@ def recording(console: Console, recording_id: RecordingPath, caller: ApiReader) 
 
 @router.post("/recordings/{recording_id}/export", response_class=StreamingResponse)
 def export(console: Console, recording_id: RecordingPath, caller: ApiChanger, order: ExportOrder) -> StreamingResponse:
-    """Make a copy to take away; takes a signed-in person and a reason."""
+    """Make a copy. Needs a signed-in person and a reason."""
     copy = console.recording_service.export(caller.actor, recording_id, order.order(), is_package=order.package)
     return download(copy, recording_id)

@@ -1,4 +1,4 @@
-"""The console's application, put together."""
+"""Builds the console's application."""
 
 import asyncio
 import logging
@@ -104,10 +104,10 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
     """Return the console as an ASGI application: pages at /, the API and its OpenAPI at /api/.
 
     Args:
-        deps: What it is built on; stays the caller's, and outlives the application.
+        deps: Dependencies; the caller closes them after the application.
 
     Raises:
-        UnlistedError: `recorder.web.route_access` does not say what a route takes.
+        UnlistedError: A route is missing in `recorder.web.route_access`.
     """
     limits = RateLimits(deps.rates)
     renderer = Renderer(deps)
@@ -116,7 +116,7 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
         description="Live calls and recordings. Errors are problem documents (RFC 9457).",
         version="1",
         openapi_url=None,
-        # Not include_router: it makes every route anew for the application, a quarter of a second of CPU.
+        # Not include_router, which copies every route: a quarter of a second of CPU.
         routes=[route for router in _ROUTERS for route in router.routes],
     )
     app.state.parts = _parts(deps, limits, renderer)
@@ -150,18 +150,18 @@ def _parts(deps: ConsoleDeps, limits: RateLimits, renderer: Renderer) -> Console
 
 
 def _answer_problems(app: FastAPI, renderer: Renderer, headers: Mapping[str, str]) -> None:
-    """Have every fault answered: by a problem document below /api, by a page elsewhere."""
+    """Answer every error: by a problem document below /api, by a page elsewhere."""
 
     def respond(request: Request, problem: ProblemError) -> Response:
         answer: Response
-        # Not request.url: Python keeps what it takes apart, queries with numbers included, in a cache of its own.
+        # Not request.url: Python caches parsed URLs, with the numbers in their queries.
         if request.scope["path"].startswith("/api"):
             answer = problem_answers.response(problem)
         else:
             title = _TITLES.get(problem.status, problem.title)
             answer = renderer.page("error.html", None, status=problem.status, title=title, detail=problem.detail)
             answer.headers.update(problem.headers)
-        answer.headers.update(headers)  # the answer to a bug does not pass the guard
+        answer.headers.update(headers)  # the answer to an internal error does not pass the guard
         return answer
 
     def on_sign_in_needed(_request: Request, _error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""The page of the audit log, for the DPO: newest entries, what is asked for, and whether the log was looked at."""
+"""The page of the audit log for the DPO: newest entries, searches, and the last verification."""
 
 import itertools
 from collections.abc import Mapping
@@ -21,18 +21,18 @@ router = APIRouter(include_in_schema=False)
 
 PAGE_SIZE = 50
 LOOKED_AT = 200_000
-"""Entries that one page looks at: some seconds."""
+"""Entries that one page reads at most, which takes some seconds."""
 _FILTERS = ("act", "actor", "subject")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """What a page shows.
+    """Entries of a page.
 
     Attributes:
-        entries: With the names that the file has, ``free_text`` where it was asked for.
-        older: Number before which an older page begins; None: there is none.
-        is_cut_short: Not all entries were looked at.
+        entries: The entries, with ``free_text`` if it was asked for.
+        older: Number before which the next older page begins; None if there is none.
+        is_cut_short: Whether not all entries were read.
         problem: Why the rest cannot be read; empty if it can.
     """
 
@@ -63,7 +63,7 @@ def newest(console: Console, caller: PageReader) -> HTMLResponse:
 
 @router.post("/audit")
 def search(console: Console, caller: PageChanger, sent: Annotated[dict[str, str], Depends(_typed)]) -> HTMLResponse:
-    """Show the entries that are asked for; a POST, so that no id gets into an address or a log."""
+    """Show the entries that match. A POST, so that no id is in a URL or a log."""
     return _page(console, caller, sent)
 
 
@@ -86,7 +86,7 @@ def _page(console: ConsoleParts, caller: ConsoleCaller, sent: Mapping[str, str])
 
 
 def _found(console: ConsoleParts, caller: ConsoleCaller, log: AuditLog, form: Form, sent: Mapping[str, str]) -> _Found:
-    """Return what is asked for, once it is written down that it was."""
+    """Return the matching entries, after logging the query."""
     filters = {name: sent[name] or None for name in _FILTERS}
     query = AuditQuery(**filters, start=form.search.started_from, end=form.search.started_to)
     with_texts = sent["texts"] == "yes"

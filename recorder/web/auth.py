@@ -1,4 +1,4 @@
-"""Who a request comes from: a session cookie, or a bearer token."""
+"""Identifies who sent a request: by session cookie or bearer token."""
 
 import asyncio
 import hmac
@@ -24,26 +24,26 @@ from recorder.web.refused_tokens import RefusedTokens
 
 _LONGEST_CALL = timedelta(hours=12)
 _CHECKED_AT_ONCE = 4
-"""Passwords that are checked, or next to be: hashing is slow, and who pauses needs one of the server's threads too."""
+"""Passwords checked at the same time: hashing is slow, and pauses need the server's threads too."""
 CSRF_HEADER = "X-CSRF-Token"
 SIGN_IN_SENTENCE = "Sign in at /sign-in, or send a token as Authorization: Bearer."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleCaller:
-    """Who a request comes from; ``session`` is None for a token."""
+    """Who sent a request; ``session`` is None for a token."""
 
     actor: Actor
     session: SignInSession | None
 
     @property
     def person(self) -> Person | None:
-        """Return the person, None for a token."""
+        """The person, or None for a token."""
         return self.actor if isinstance(self.actor, Person) else None
 
     @property
     def csrf(self) -> str:
-        """Return what this session's forms carry."""
+        """The CSRF value of this session's forms."""
         return self.session.csrf if self.session else ""
 
 
@@ -51,7 +51,7 @@ class Gatekeeper:
     """Identifies callers; every method blocks.
 
     Attributes:
-        turns: Whoever has a password checked takes one, before there is a thread for it.
+        turns: Limits concurrent password checks; taken before a thread is used.
     """
 
     def __init__(self, deps: ConsoleDeps, rules: AuditService, limits: RateLimits) -> None:
@@ -63,34 +63,34 @@ class Gatekeeper:
         self.turns = asyncio.Semaphore(_CHECKED_AT_ONCE)
 
     def close(self) -> None:
-        """Write down what was counted and not written yet."""
+        """Log the refused tokens that were counted but not logged yet."""
         self._refused_tokens.look(is_last=True)
 
     @property
     def cookie(self) -> str:
-        """Return the name of the cookie of a session."""
+        """Name of the session cookie."""
         return session_cookie(is_tls=self._deps.is_tls)
 
     @property
     def sign_in_cookie(self) -> str:
-        """Return the name of the cookie that the sign-in form is tied to."""
+        """Name of the cookie that ties the sign-in form to a browser."""
         return f"{self.cookie}-sign-in"
 
     @property
     def starting_cookie(self) -> str:
-        """Return the name of the cookie of who has given their password only."""
+        """Name of the cookie of a browser that has given a password only."""
         return f"{self.cookie}-starting"
 
     @property
     def openid_cookie(self) -> str:
-        """Return the name of the cookie of a browser that is sent to the OpenID provider."""
+        """Name of the cookie of a browser that is sent to the OpenID provider."""
         return f"{self.cookie}-openid"
 
     def by_session(self, request: Request, *, is_activity: bool = True) -> ConsoleCaller | None:
-        """Return who is signed in in this browser, None when nobody is.
+        """Return who is signed in in this browser, or None.
 
         Raises:
-            ProblemError: 429: they ask for too much; 403: their role has not what the route takes.
+            ProblemError: 429, too many requests; 403, their role does not permit the route.
         """
         self._refused_tokens.look()
         secret = request.cookies.get(self.cookie)
@@ -110,7 +110,7 @@ class Gatekeeper:
         return caller
 
     def starting(self, request: Request) -> ConsoleCaller | None:
-        """Return who has given their password in this browser and must show a second factor; None when nobody has."""
+        """Return who has given a password in this browser and must give a second factor, or None."""
         secret = request.cookies.get(self.starting_cookie)
         session = self._deps.sessions.find(secret, kind=SessionKind.STARTING) if secret else None
         person = self._deps.people.find(session.account) if session else None
@@ -120,7 +120,7 @@ class Gatekeeper:
         """Return who calls the API.
 
         Raises:
-            ProblemError: 401: nobody that is known here; 429: they ask for too much; 403: as for `by_session`.
+            ProblemError: 401, unknown; 429, too many requests; 403, as for `by_session`.
         """
         header = request.headers.get("authorization")
         if header is not None:
@@ -143,36 +143,36 @@ class Gatekeeper:
         return self._admitted(request, ConsoleCaller(actor=known, session=None))
 
     def check_csrf(self, caller: ConsoleCaller, sent: str | None) -> None:
-        """Make sure that a change asked for with a cookie was asked for by our own page.
+        """Check that a change with a session cookie comes from the console's own page.
 
         Raises:
             ProblemError: 403.
         """
         if caller.session is None:
-            return  # a token is never sent by a browser on its own
+            return  # browsers never send a token by themselves
         if not sent or not hmac.compare_digest(sent.encode(), caller.csrf.encode()):
             raise self._rules.refusal(
                 caller.actor.actor, "csrf", "", "This form is out of date. Go back, load the page again and retry."
             )
 
     def set_cookie(self, response: Response, secret: str) -> None:
-        """Give a browser its session, whose end is decided here: a call may keep it longer than its time."""
+        """Set the session cookie. The server decides when the session ends: a call may extend it."""
         self._set(
             response, self.cookie, secret, int((self._deps.sign_in.limits.longest + _LONGEST_CALL).total_seconds())
         )
 
     def set_starting_cookie(self, response: Response, secret: str) -> None:
-        """Give a browser the session in which it shows a second factor."""
+        """Set the cookie of the session for the second factor."""
         self._set(response, self.starting_cookie, secret, int(STARTING_FOR.total_seconds()))
 
     def set_sign_in_cookie(self, response: Response, secret: str) -> None:
-        """Tie the sign-in form to this browser."""
+        """Set the cookie that ties the sign-in form to this browser."""
         self._set(response, self.sign_in_cookie, secret, 3600)
 
     def set_openid_cookie(self, response: Response, secret: str) -> None:
-        """Tie what comes back from the OpenID provider to this browser.
+        """Set the cookie that ties the OpenID provider's answer to this browser.
 
-        Lax: the provider's page leads here, and with a page of somebody else's no browser sends what is Strict.
+        Lax: the provider's page leads back here, and browsers send no Strict cookies after a page of another site.
         """
         self._set(response, self.openid_cookie, secret, WAIT_S, samesite="lax")
 
@@ -190,7 +190,7 @@ class Gatekeeper:
         )
 
     def clear_cookie(self, response: Response, name: str) -> None:
-        """Take a cookie away."""
+        """Delete a cookie."""
         response.delete_cookie(name, path="/", secure=self._deps.is_tls, httponly=True, samesite="strict")
 
 

@@ -1,7 +1,7 @@
-"""The calls in progress for every page that shows them: listed by the daemon once, kept true by its events.
+"""Live calls for all pages that show them: listed by the daemon once, then updated by its events.
 
-On the console's event loop only. Every few seconds the daemon is asked for the whole list again, so that what it told
-of in no event, or in one that was lost, shows too.
+On the console's event loop only. Every few seconds the list is fetched again, so that changes without an event, or with
+a lost one, are shown too.
 """
 
 import asyncio
@@ -16,18 +16,18 @@ from recorder.web.pulse import Event, Pulse, call_of
 LIST_EVERY_S = 5.0
 Call = dict[str, Any]
 _RUNNING = ("position_s", "paused_s")
-"""What changes by itself all the time, and no page of the board shows."""
+"""Fields that change all the time and that no page of the board shows."""
 
 
 class Board:
-    """What the daemon says of the calls in progress.
+    """The live calls, as the daemon reports them.
 
     Args:
-        pulse: Brings the events.
-        listed: Asks the daemon for the calls; blocks.
+        pulse: Source of the events.
+        listed: Fetches the list of calls from the daemon; blocks.
 
     Attributes:
-        asked: Grows whenever a request to opt out may have changed.
+        asked: Counter that grows whenever an opt-out request may have changed.
     """
 
     def __init__(self, pulse: Pulse, listed: Callable[[], list[Call]]) -> None:
@@ -43,16 +43,16 @@ class Board:
         pulse.give_events_to(self._take)
 
     async def calls(self, *, is_first: bool = False) -> Mapping[str, Call]:
-        """Return the calls as they are known now, by their ids, oldest first.
+        """Return the live calls by id, oldest first. Call it after each beat of the pulse.
 
-        A call that has not changed is the same object as before. To be asked after each of the pulse's beats.
+        A call that has not changed is the same object as before.
 
         Args:
-            is_first: Whether they are for a page that begins: it has rows that came out of a list, not of events.
+            is_first: Whether a page begins, which needs a fresh list, not only events.
 
         Raises:
-            DaemonUnavailableError: They are not known.
-            DaemonRefusedError: They are not known.
+            DaemonUnavailableError: The calls are not known.
+            DaemonRefusedError: The calls are not known.
         """
         if is_first:
             await asyncio.shield(self._list())
@@ -63,7 +63,7 @@ class Board:
         return self._calls
 
     def _list(self) -> "asyncio.Task[None]":
-        """Have the daemon asked, once for all who want to know."""
+        """Fetch the list, once for all that wait for it."""
         if self._listing is None or self._listing.done():
             self._is_due, self._meanwhile = False, []
             self._listing = asyncio.create_task(self._ask(self._pulse.stream))
@@ -74,13 +74,13 @@ class Board:
         try:
             listed = await run_in_threadpool(self._listed)
         except BaseException:
-            self._stream = None  # whoever wants to know asks, and hears what is the matter
+            self._stream = None  # the next caller fetches again and gets the error
             raise
         before, self._calls = self._calls, {}
         for call in listed:
             self._put(call_of(call), call, before.get(call_of(call)))
         self.asked += any(_asked(before.get(one)) != _asked(call) for one, call in self._calls.items())
-        # The list may be older than what was told while it came.
+        # Events during the fetch may be newer than the list.
         for event in self._meanwhile:
             self._apply(event)
         self._stream, self._listed_s = stream, time.monotonic()
@@ -97,7 +97,7 @@ class Board:
         elif kind == "call" and "state" in event:
             known = self._calls.get(call)
             self._put(call, {**event, "opt_out": _asked(known)}, known)
-        elif kind in ("call", "opt_out", None):  # what it says is not enough to know the call by
+        elif kind in ("call", "opt_out", None):  # it does not describe the whole call
             self.asked += kind == "opt_out"
             self._is_due = True
 
@@ -111,6 +111,6 @@ def _asked(call: Call | None) -> Any:  # noqa: ANN401 - as the daemon says it
 
 
 def _look_at(listing: "asyncio.Task[None]") -> None:
-    """Take note of what became of it: it may be that nobody waits for it any more."""
+    """Retrieve the task's exception, because nobody may be waiting for it."""
     if not listing.cancelled():
         listing.exception()

@@ -1,4 +1,4 @@
-"""What the page of live calls is sent: the rows that changed, and nothing of the others. On the event loop only."""
+"""The stream of the live calls page: only rows that changed are sent. On the event loop only."""
 
 import asyncio
 import json
@@ -21,25 +21,25 @@ from recorder.web.watchers import LOOK_EVERY_S
 
 REQUESTS = b"event: requests\ndata: {}\n\n"
 NO_CALL = "none"
-"""Stands for the row that says that there is no call."""
+"""Id of the row that says that there is no call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watcher:
-    """Who watches, and what is known of them beside their account."""
+    """Who watches, and facts that their permissions depend on."""
 
     caller: ConsoleCaller
     around: Around
 
 
 class BoardStream:
-    """One page's stream.
+    """The stream of one page.
 
     Args:
-        pulse: Says when something may have changed.
+        pulse: Signals possible changes.
         board: The calls.
-        render: Makes rows for somebody; of no rows the one that says so.
-        ask: Finds out who watches; raises SignInNeededError or ProblemError where nobody may any more.
+        render: Renders rows for a person; without rows, the row that says that there is no call.
+        ask: Identifies the watcher again; raises SignInNeededError or ProblemError if they may no longer watch.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class BoardStream:
         self._seer: tuple[Person, Around] | None = None
 
     async def events(self, watcher: Watcher) -> AsyncGenerator[bytes]:
-        """Yield server-sent events: all rows first, then what changed; a beat while nothing does.
+        """Yield server-sent events: first all rows, then changed ones, with a beat while nothing changes.
 
-        It ends when whoever watches may no longer.
+        Ends when the person may no longer watch.
 
         Raises:
-            DaemonUnavailableError: The daemon is not there, or fell silent.
-            DaemonRefusedError: It answered with an error.
+            DaemonUnavailableError: The daemon does not answer.
+            DaemonRefusedError: The daemon answered with an error.
         """
         looking, looked_s = None, time.monotonic()
         start = AGAIN
@@ -77,12 +77,12 @@ class BoardStream:
                     if looking is not None and looking.done():
                         watcher, looking, looked_s = looking.result(), None, time.monotonic()
                     elif looking is None and time.monotonic() - looked_s > LOOK_EVERY_S:
-                        looking = asyncio.ensure_future(self._ask())  # beside: no change waits for it
+                        looking = asyncio.ensure_future(self._ask())  # concurrently, so that no change is delayed
                     calls = await self._board.calls(is_first=bool(start))
                     yield start + self._news(watcher.caller, by_conversation(self._shown(watcher, calls)))
                     start = b""
         except (SignInNeededError, ProblemError):
-            return  # the page asks again, and is told then
+            return  # the page connects again and gets the error
         finally:
             if looking is not None:
                 looking.cancel()
@@ -102,7 +102,7 @@ class BoardStream:
         return news or BEAT
 
     def _shown(self, watcher: Watcher, calls: Mapping[str, Call]) -> list[Call]:
-        """Return the calls as whoever watches may see them; one that has not changed is the same object as before."""
+        """Return the calls as the person may see them; an unchanged call is the same object as before."""
         person = watcher.caller.person
         assert person is not None, "pages know sessions only, and those are people's"
         seer, before = (person, watcher.around), self._seen if self._seer == (person, watcher.around) else {}
@@ -114,7 +114,7 @@ class BoardStream:
         return [shown for _, shown in self._seen.values() if shown is not None]
 
     def _changed(self, calls: Mapping[str, Call]) -> list[LiveRow]:
-        """Return the rows that look other than what was sent, or were not."""
+        """Return the rows that differ from what was sent, or were not sent yet."""
         changed: list[LiveRow] = []
         self._sent = {one: sent for one, sent in self._sent.items() if one in calls}
         for one, call in calls.items():

@@ -1,4 +1,4 @@
-"""Pages for cases of subject access and disclosure: the board, and one case with all that happened in it."""
+"""Pages for cases of subject access and disclosure: the list, and one case with its entries."""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
@@ -32,12 +32,12 @@ _FORMS = frozenset(
         CaseEvent.SCOPE_CONFIRMED, CaseEvent.TRANSCRIBED, CaseEvent.DECIDED,
     }
 )  # fmt: skip
-"""Steps that have a form of their own."""
+"""Events that have a form of their own."""
 
 
 @router.get("/cases")
 def cases(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show the board: those first that are due first."""
+    """Show the list, cases due first at the top."""
     return _board(console, caller)
 
 
@@ -46,7 +46,7 @@ def open_case(  # noqa: PLR0917 - FastAPI passes them by name
     console: Console, caller: PageChanger, sent: Annotated[dict[str, str], Depends(search_form)], requester: Text = "",
     form: Text = "", text: Text = "", on: _Word = "", ground: _Word = "", hold: _Word = "",
 ) -> Response:  # fmt: skip
-    """Open a case, and hold what fits what they gave; a legal ground makes it a disclosure."""
+    """Open a case and hold the recordings that fit its search; with a legal ground it is a disclosure."""
     try:
         wanted = _search_in(console, sent)
         case = casework.open_case(
@@ -72,7 +72,7 @@ def case(console: Console, case_id: str, caller: PageReader) -> HTMLResponse:
 def take_step(  # noqa: PLR0917 - FastAPI passes them by name
     console: Console, case_id: str, caller: PageChanger, step: _Word = "", text: Text = "", on: _Word = ""
 ) -> Response:
-    """Write down that something happened."""
+    """Write an event into a case."""
 
     def act() -> None:
         if step not in {*CaseEvent} - _FORMS:
@@ -86,7 +86,7 @@ def take_step(  # noqa: PLR0917 - FastAPI passes them by name
 def search(
     console: Console, case_id: str, caller: PageChanger, sent: Annotated[dict[str, str], Depends(search_form)]
 ) -> HTMLResponse:
-    """Search for a case; what was looked for goes into its log."""
+    """Search for a case; the search is logged in the case."""
     try:
         wanted = _search_in(console, sent)
         found = list(casework.search_for(console.deps.cases, caller.actor, case_id, wanted))
@@ -99,7 +99,7 @@ def search(
 
 @router.post("/cases/{case_id}/match")
 def match(console: Console, case_id: str, caller: PageChanger, recordings: Text = "") -> Response:
-    """Take recordings into a case: they are held at once."""
+    """Match recordings to a case, which holds them."""
 
     def act() -> None:
         casework.match(console.deps.cases, caller.actor, case_id, recordings.replace(",", " ").split())
@@ -109,7 +109,7 @@ def match(console: Console, case_id: str, caller: PageChanger, recordings: Text 
 
 @router.post("/cases/{case_id}/dismiss")
 def dismiss(console: Console, case_id: str, caller: PageChanger, recordings: Text = "", text: Text = "") -> Response:
-    """Say that recordings are not what a case asks for."""
+    """Dismiss recordings."""
 
     def act() -> None:
         which = recordings.replace(",", " ").split()
@@ -120,7 +120,7 @@ def dismiss(console: Console, case_id: str, caller: PageChanger, recordings: Tex
 
 @router.post("/cases/{case_id}/confirm-scope")
 def confirm_scope(console: Console, case_id: str, caller: PageChanger, text: Text = "") -> Response:
-    """Hold all that a case was opened with until it is over."""
+    """Confirm a case's wide hold."""
 
     def act() -> None:
         scoping.confirm_scope(console.deps.cases, caller.actor, case_id, text)
@@ -133,7 +133,7 @@ def narrow(
     console: Console, case_id: str, caller: PageChanger, sent: Annotated[dict[str, str], Depends(search_form)],
     text: Text = "",
 ) -> Response:  # fmt: skip
-    """Hold less than a case was opened with."""
+    """Narrow a case's hold."""
 
     def act() -> None:
         scoping.narrow_scope(console.deps.cases, caller.actor, case_id, _search_in(console, sent), text)
@@ -161,7 +161,7 @@ def transcribe(  # noqa: PLR0917 - FastAPI passes them by name
     console: Console, case_id: str, caller: PageChanger, recording: _Word = "", form: _Word = "",
     transcript: Annotated[str, Form(max_length=60_000)] = "",
 ) -> Response:  # fmt: skip
-    """Take a transcript of a recording into a case; longer ones at the shell."""
+    """Store a typed transcript; longer ones are uploaded or given at the shell."""
 
     def act() -> None:
         if form not in {*TranscriptForm}:
@@ -178,7 +178,7 @@ def transcribe(  # noqa: PLR0917 - FastAPI passes them by name
 def upload_transcript(
     console: Console, case_id: str, caller: PageChanger, recording: _Word = "", file: UploadFile | None = None
 ) -> Response:
-    """Take a transcript of a recording into a case, out of a file."""
+    """Store an uploaded transcript."""
 
     def act() -> None:
         if file is None or not file.filename:
@@ -194,7 +194,7 @@ def upload_transcript(
 
 @router.get("/cases/{case_id}/transcripts/{one}")
 def read_transcript(console: Console, case_id: str, one: str, caller: PageReader) -> HTMLResponse:
-    """Show the newest transcript of a recording to whoever may hear it."""
+    """Show the newest transcript of a recording."""
     text = transcripts.read_of(_transcripts(console), caller.actor, case_id, one).written()
     return console.renderer.page("letter.html", caller, text=text, back=f"/cases/{quote(case_id, safe='')}")
 
@@ -206,9 +206,9 @@ async def _turn(console: Console) -> AsyncIterator[None]:
 
 @router.get("/cases/{case_id}/custody", dependencies=[Depends(_turn, scope="function")])
 def custody(console: Console, case_id: str, caller: PageReader) -> HTMLResponse:
-    """Show who had what of a case when, with the proof of it; to be printed.
+    """Show the chain of custody of a case, with its proof, for printing.
 
-    The whole log and every recording is read for it, by one thread at a time: who pauses needs one too.
+    Reads the whole log and every recording, so one thread at a time does it: pauses need threads too.
     """
     found = custody_of(console.deps.cases, caller.actor, case_id)
     return console.renderer.page("custody.html", caller, custody=found, now=console.deps.now())
@@ -220,7 +220,7 @@ def _transcripts(console: ConsoleParts) -> transcripts.TranscriptRepositories:
 
 
 def day_typed(typed: str) -> date | None:
-    """Return a day as somebody typed it, None where they typed nothing; ProblemError, 422, if it is none."""
+    """Parse a day from a form, None if empty; ProblemError 422 if it is invalid."""
     try:
         return date.fromisoformat(typed) if typed.strip() else None
     except ValueError as error:
@@ -228,7 +228,7 @@ def day_typed(typed: str) -> date | None:
 
 
 def _search_in(console: ConsoleParts, sent: dict[str, str]) -> Search:
-    """Return what somebody typed to search for; ProblemError, 422, where it cannot be read."""
+    """Parse the search form; ProblemError 422 if it is invalid."""
     form = read_form(sent, console.deps.timezone)
     if form.errors:
         raise ProblemError(422, next(iter(form.errors.values())))

@@ -1,4 +1,4 @@
-"""Cases of subject access and disclosure, under /api/: opened, searched, matched, dismissed, narrowed, confirmed."""
+"""HTTP interface for cases of subject access and disclosure, under /api/."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -20,36 +20,36 @@ router = APIRouter(prefix="/api/cases", responses=PROBLEMS)
 
 
 class Opening(BaseModel):
-    """A case that is opened."""
+    """A case to open."""
 
     model_config = ConfigDict(extra="forbid")
     requester: str = Field(max_length=200, description="Who asks")
-    form: str = Field(default="", max_length=200, description="How it came: a letter, by telephone")
+    form: str = Field(default="", max_length=200, description="How the request came: letter, by telephone")
     text: _Reason = ""
-    received_on: date | None = Field(default=None, description="The day it came; nothing is today")
-    disclosure: LegalGround | None = Field(default=None, description="It is a disclosure to others, on this ground")
-    search: SearchOrder | None = Field(default=None, description="What they gave: whatever fits it is held")
-    hold: int | None = Field(default=None, ge=0, description="So many recordings are to be held, where it is wide")
+    received_on: date | None = Field(default=None, description="The day the request came; by default today")
+    disclosure: LegalGround | None = Field(default=None, description="Makes it a disclosure to others, on this ground")
+    search: SearchOrder | None = Field(default=None, description="Details they gave; recordings that fit are held")
+    hold: int | None = Field(default=None, ge=0, description="Number of recordings to hold, if the search is wide")
 
 
 class Matches(BaseModel):
-    """Recordings that a case asks for."""
+    """Recordings to match to a case."""
 
     model_config = ConfigDict(extra="forbid")
     recordings: _Recordings
 
 
 class Dismissal(BaseModel):
-    """Recordings that a case does not ask for."""
+    """Recordings to dismiss from a case."""
 
     model_config = ConfigDict(extra="forbid")
     recordings: _Recordings = []
-    rest: bool = Field(default=False, description="All that fits and is neither matched nor dismissed")
+    rest: bool = Field(default=False, description="All that fit and are neither matched nor dismissed")
     reason: _Reason
 
 
 class Narrowing(BaseModel):
-    """What a case holds from now on."""
+    """A narrower search for a case's hold."""
 
     model_config = ConfigDict(extra="forbid")
     search: SearchOrder
@@ -57,34 +57,34 @@ class Narrowing(BaseModel):
 
 
 class ConfirmationBody(BaseModel):
-    """That a case holds all that it was opened with."""
+    """A confirmation of a case's wide hold."""
 
     model_config = ConfigDict(extra="forbid")
     reason: _Reason
 
 
 class CasesAnswer(BaseModel):
-    """Cases, those first that are due first."""
+    """Cases, those due first at the top."""
 
     cases: list[dict[str, Any]]
 
 
 class FoundAnswer(BaseModel):
-    """What a search of a case found; it is held."""
+    """Recordings that a search for a case found; they are held."""
 
     recordings: list[dict[str, Any]]
 
 
 @router.get("")
 def cases(console: Console, caller: ApiReader) -> CasesAnswer:
-    """Every case; for whoever works on cases."""
+    """All cases. Needs a person who works on cases."""
     repos = console.deps.cases
     return CasesAnswer(cases=[casework.case_to_json(repos, one) for one in casework.list_cases(repos, caller.actor)])
 
 
 @router.post("")
 def open_case(console: Console, caller: ApiChanger, opening: Opening) -> dict[str, Any]:
-    """Open a case and hold what fits; 409 says how much does, where that is to be confirmed (`hold`)."""
+    """Open a case and hold the recordings that fit; 409 says how many fit, if `hold` must confirm that number."""
     case = casework.open_case(
         console.deps.cases, caller.actor,
         kind=CaseKind.DISCLOSURE if opening.disclosure else CaseKind.SUBJECT_ACCESS, requester=opening.requester,
@@ -96,26 +96,26 @@ def open_case(console: Console, caller: ApiChanger, opening: Opening) -> dict[st
 
 @router.get("/{case_id}")
 def case(console: Console, case_id: CasePath, caller: ApiReader) -> dict[str, Any]:
-    """One case, with all that happened in it and what it holds by search."""
+    """One case, with its entries and its holds by search."""
     return _answer(console, casework.read_case(console.deps.cases, caller.actor, case_id))
 
 
 @router.post("/{case_id}/search")
 def search(console: Console, case_id: CasePath, caller: ApiChanger, order: SearchOrder) -> FoundAnswer:
-    """Search for a case; what was found is held until it is matched or dismissed."""
+    """Search for a case; results are held until they are matched or dismissed."""
     found = casework.search_for(console.deps.cases, caller.actor, case_id, order.search())
     return FoundAnswer(recordings=[console.deps.row_json(row) for row in found])
 
 
 @router.post("/{case_id}/match")
 def match(console: Console, case_id: CasePath, caller: ApiChanger, found: Matches) -> dict[str, Any]:
-    """Take recordings into a case; those that were deleted already are noted, and the rest is taken."""
+    """Match recordings to a case; those already deleted are noted in it."""
     return _answer(console, casework.match(console.deps.cases, caller.actor, case_id, found.recordings))
 
 
 @router.post("/{case_id}/dismiss")
 def dismiss(console: Console, case_id: CasePath, caller: ApiChanger, said: Dismissal) -> dict[str, Any]:
-    """Say that recordings are not what a case asks for: it holds them for 14 days yet."""
+    """Dismiss recordings from a case; they are held for 14 more days."""
     repos = console.deps.cases
     done = scoping.dismiss(repos, caller.actor, case_id, said.recordings, said.reason, is_rest=said.rest)
     return _answer(console, done)
@@ -123,14 +123,14 @@ def dismiss(console: Console, case_id: CasePath, caller: ApiChanger, said: Dismi
 
 @router.post("/{case_id}/narrow")
 def narrow(console: Console, case_id: CasePath, caller: ApiChanger, said: Narrowing) -> dict[str, Any]:
-    """Hold less than a case was opened with; the data protection officer does."""
+    """Narrow a case's hold. Needs the data protection officer."""
     done = scoping.narrow_scope(console.deps.cases, caller.actor, case_id, said.search.search(), said.reason)
     return _answer(console, done)
 
 
 @router.post("/{case_id}/confirm-scope")
 def confirm_scope(console: Console, case_id: CasePath, caller: ApiChanger, said: ConfirmationBody) -> dict[str, Any]:
-    """Hold all that a case was opened with until it is over; the data protection officer does."""
+    """Confirm a case's wide hold until the case is over. Needs the data protection officer."""
     return _answer(console, scoping.confirm_scope(console.deps.cases, caller.actor, case_id, said.reason))
 
 

@@ -1,8 +1,8 @@
-"""The console's connections: a deadline for each thing that is waited for, and how many there may be.
+"""Timeouts and limits for the console's connections.
 
-uvicorn waits for ever for the rest of a request, so half-open requests would take every descriptor. Here a connection
-that is not done in time is closed. Where there are too many, the one of a stranger that has waited for longest gives
-way to the newest, so that whoever signed in always gets in. Event loop only.
+uvicorn waits forever for the rest of a request, so half-open requests would use up all descriptors. Here each step of a
+connection has a deadline. Over the limit, the oldest waiting connection of an unknown client is closed for the newest
+one, so that people who are signed in always get in. Event loop only.
 """
 
 import asyncio
@@ -21,32 +21,32 @@ from recorder.web.throttle import source_of
 _log = logging.getLogger(__name__)
 
 IS_KNOWN = "is_known"
-"""Key in a request's state, true: somebody who is signed in, or a good token, asks."""
+"""Key in a request's state: True if the request comes with a valid session or token."""
 _SAY_EVERY_S = 60.0
 _HEADER, _BODY, _ANSWER = range(3)
-"""What a connection waits for: the rest of a header, the rest of a body, or the end of our answer."""
+"""What a connection waits for: the rest of a header, the rest of a body, or the end of the response."""
 
 
 class Entered(Protocol):
-    """A connection as `ConsoleConnections` sees it."""
+    """A connection, as `ConsoleConnections` uses it."""
 
     @property
     def is_protected(self) -> bool:
-        """Tell whether it carries a request of somebody who is known."""
+        """Whether it carries a request with a valid session or token."""
 
     @property
     def is_answered(self) -> bool:
-        """Tell whether its request is complete, and is being answered."""
+        """Whether its request is complete and being answered."""
 
     def abort(self) -> None:
         """Close it at once."""
 
 
 class ConsoleConnections:
-    """Every connection of the console, in the order in which they began to wait.
+    """All connections of the console, in the order in which they began to wait.
 
     Args:
-        limits: How many there may be.
+        limits: Limits of their number.
     """
 
     def __init__(self, limits: ConnectionLimits) -> None:
@@ -56,7 +56,7 @@ class ConsoleConnections:
         self._saying = RateLimit(1, _SAY_EVERY_S)
 
     def enter(self, new: Entered, host: str) -> bool:
-        """Take a connection in, and close another one for it where there are too many; False: there is no room."""
+        """Add a connection, closing another one if there are too many. Returns False if there is no room."""
         source = source_of(host)
         most_of_source = self.limits.most_per_address
         of_source = self._of.get(source, {})
@@ -71,7 +71,7 @@ class ConsoleConnections:
         return True
 
     def leave(self, one: Entered) -> None:
-        """Forget a connection; one that is not there is left alone."""
+        """Remove a connection, if it is there."""
         source = self._all.pop(one, None)
         if source is None:
             return
@@ -81,7 +81,7 @@ class ConsoleConnections:
             del self._of[source]
 
     def waits_anew(self, one: Entered) -> None:
-        """Note that a connection begins to wait for something else: it is the youngest again."""
+        """Move a connection to the end of the order, because it begins to wait for something else."""
         source = self._all.pop(one, None)
         if source is not None:
             self._all[one] = source
@@ -89,11 +89,11 @@ class ConsoleConnections:
             self._of[source][one] = None
 
     def _close(self, ones: Iterable[Entered], where: str) -> bool:
-        """Close the stranger's connection that has waited for longest, one without a complete request first."""
+        """Close the unknown client's connection that has waited longest, preferring one without a complete request."""
         waiting = (one for one in ones if not one.is_protected and not one.is_answered)
         victim = next(waiting, None) or next((one for one in ones if not one.is_protected), None)
         if self._saying.allows(time.monotonic_ns()):
-            _log.warning("too many connections %s: those of strangers that wait for longest are closed", where)
+            _log.warning("too many connections %s: closing those of unknown clients that have waited longest", where)
         if victim is None:
             return False
         self.leave(victim)
@@ -102,11 +102,11 @@ class ConsoleConnections:
 
 
 class ConsoleProtocol(H11Protocol):
-    """uvicorn's h11 protocol with deadlines, and a place among the `ConsoleConnections`.
+    """uvicorn's h11 protocol with deadlines, registered in `ConsoleConnections`.
 
     Args:
-        connections: The console's.
-        more: As uvicorn makes its protocol.
+        connections: The console's connections.
+        more: Arguments that uvicorn gives its protocol.
     """
 
     def __init__(self, *, connections: ConsoleConnections, **more: Any) -> None:  # noqa: ANN401 - uvicorn's own
@@ -117,12 +117,12 @@ class ConsoleProtocol(H11Protocol):
 
     @property
     def is_protected(self) -> bool:
-        """Tell whether it carries a request of somebody who is known; half of one, which nobody counts, is not yet."""
+        """Whether it carries a complete request with a valid session or token."""
         return self._phase == _ANSWER and bool(self.scope and self.scope["state"].get(IS_KNOWN))
 
     @property
     def is_answered(self) -> bool:
-        """Tell whether its request is complete, and is being answered."""
+        """Whether its request is complete and being answered."""
         return self._phase == _ANSWER
 
     def abort(self) -> None:
@@ -130,21 +130,21 @@ class ConsoleProtocol(H11Protocol):
         self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a place, and wait for a header."""
+        """Register, and wait for a header."""
         super().connection_made(transport)
         self._wait()
         if not self._connections.enter(self, self.client[0] if self.client else ""):
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give the place back."""
+        """Unregister."""
         self._connections.leave(self)
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, and see what it is that is waited for now."""
+        """Handle data, and update what the connection waits for."""
         super().data_received(data)
         self._look()
 
@@ -157,14 +157,14 @@ class ConsoleProtocol(H11Protocol):
         theirs = self.conn.their_state
         phase = {h11.IDLE: _HEADER, h11.SEND_BODY: _BODY}.get(theirs, _ANSWER)
         if phase == _ANSWER and self.cycle is not None and self.cycle.response_complete:
-            phase = _HEADER  # what follows is its end
+            phase = _HEADER  # the response is complete
         if phase != self._phase:
             self._phase = phase
             self._connections.waits_anew(self)
             self._wait()
 
     def _wait(self) -> None:
-        """Begin to wait; bytes that trickle in make it no longer."""
+        """Start the deadline; bytes that arrive slowly do not extend it."""
         if self._timer is not None:
             self._timer.cancel()
         limits = self._connections.limits
@@ -173,19 +173,19 @@ class ConsoleProtocol(H11Protocol):
 
     def _is_late(self) -> None:
         if self._phase == _ANSWER and self.is_protected:
-            self._wait()  # a stream of events, or a recording that is listened to, lasts for hours
+            self._wait()  # event streams and recordings that are played last for hours
         else:
             self.abort()
 
 
 class TlsEntrance(asyncio.Protocol):
-    """A connection before its TLS handshake, which asyncio's own listening would neither count nor end in time.
+    """A connection before its TLS handshake, which asyncio's own listener would neither count nor time out.
 
     Args:
-        context: Our certificate and key.
-        connections: The console's.
-        make: Makes the protocol that speaks HTTP inside.
-        loop: Where it lives.
+        context: Certificate and key of the console.
+        connections: The console's connections.
+        make: Makes the HTTP protocol inside.
+        loop: The event loop.
     """
 
     def __init__(
@@ -205,12 +205,12 @@ class TlsEntrance(asyncio.Protocol):
 
     @property
     def is_protected(self) -> bool:
-        """Tell that nobody is known yet."""
+        """Nobody is identified yet."""
         return False
 
     @property
     def is_answered(self) -> bool:
-        """Tell that nothing was asked for yet."""
+        """Nothing has been requested yet."""
         return False
 
     def abort(self) -> None:
@@ -218,18 +218,18 @@ class TlsEntrance(asyncio.Protocol):
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a place, and begin the handshake."""
+        """Register, and begin the handshake."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         address = transport.get_extra_info("peername")
         if self._connections.enter(self, str(address[0]) if address else ""):
-            transport.pause_reading()  # until it is TLS that reads
+            transport.pause_reading()  # until TLS reads
             self._task = self._loop.create_task(self._enter())
         else:
             self.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Keep what comes with the end of the handshake, before anybody is there to take it."""
+        """Keep data that arrives at the end of the handshake, before the HTTP protocol is in place."""
         self._early.append(data)
 
     async def _enter(self) -> None:

@@ -1,4 +1,4 @@
-"""Recordings of one conversation as one line: a PBX may pass a transfer through the recorder a second time. Pure."""
+"""Joins recordings of one conversation into one line, as a PBX may pass a transfer through the recorder twice. Pure."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 Call = dict[str, Any]
 
 _LOUDEST = ("recording", "not_begun", "paused")
-"""States in the order in which they are shown: a conversation is paused when all of its recordings are."""
+"""States by priority: a conversation is paused only if all its recordings are."""
 
 
 def by_conversation(calls: Iterable[Call]) -> dict[str, Call]:
     """Return one line for each conversation, by the id of its oldest recording.
 
-    A call that is the only recording of its conversation is returned as it is: the same object.
+    A call with the only recording of its conversation is returned as the same object.
 
     Args:
-        calls: As the daemon lists them, oldest first.
+        calls: Calls as the daemon lists them, oldest first.
     """
     found: dict[str, list[Call]] = {}
     for call in calls:

@@ -1,4 +1,4 @@
-"""Copies for taking away, as answers that are made while they are sent: never on a disk."""
+"""Copies as streamed responses, never written to disk."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ from storage.types import RecordingRow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyForm:
-    """A copy as it is asked for on a page: what people typed.
+    """The form for a copy, as typed.
 
     Attributes:
-        audio_format: A word of `CopyFormat`.
-        reason: Why.
-        start: From where, seconds, ``mm:ss`` or ``T14:30:05``; nothing is the beginning.
-        end: Up to where; nothing is the end.
-        redact: Spans to silence, one a line.
-        redact_reason: Why they are to be silent.
+        audio_format: Value of `CopyFormat`.
+        reason: Reason for the audit log and the cover sheet.
+        start: Start, seconds, ``mm:ss`` or ``T14:30:05``; empty is the beginning.
+        end: End; empty is the end of the recording.
+        redact: Spans to silence, one per line.
+        redact_reason: Why they are silenced.
         requester: Who asked.
-        ground: A word of `Ground`, or nothing.
-        passphrase: Seals the package; nothing leaves it open.
-        case: The case whose transcripts go with it, or nothing.
-        is_package: Whether a cover sheet and hashes come with it.
+        ground: Value of `Ground`, or empty.
+        passphrase: Passphrase that encrypts the package; empty for none.
+        case: Case whose transcripts go with it, or empty.
+        is_package: Whether to add a cover sheet and hashes.
     """
 
     audio_format: str
@@ -47,10 +47,10 @@ class CopyForm:
     is_package: bool = False
 
     def order(self, row: RecordingRow, zone: ZoneInfo) -> CopyOrder:
-        """Return it in our words.
+        """Return the order.
 
         Raises:
-            ProblemError: 422: something is not what it should be; a sentence.
+            ProblemError: 422, a value is invalid.
         """
         try:
             span_s = None
@@ -77,7 +77,7 @@ class CopyForm:
 
 
 def format_of(word: str) -> CopyFormat:
-    """Return a format by its word; ProblemError, 422, if there is none."""
+    """Return a format by its value; ProblemError 422 if there is none."""
     try:
         return CopyFormat(word)
     except ValueError as error:
@@ -94,7 +94,7 @@ def _ground(word: str) -> Ground | None:
 def taken(
     repos: CopyRepositories, person: Person, order: CopyOrder, ordered: Ordered, *, is_package: bool
 ) -> AudioFile:
-    """Return a copy to be taken away: the sound alone, or an archive with a cover sheet and hashes."""
+    """Return a copy as a download: the audio alone, or a ZIP archive with a cover sheet and hashes."""
     copying = Copying(repos, person, order, [ordered])
     if is_package:
         dated = repos.now().astimezone(ZoneInfo(repos.timezone))

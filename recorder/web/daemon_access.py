@@ -1,4 +1,4 @@
-"""How the console asks the daemon: who may ask is decided first, and what the daemon answers becomes a problem."""
+"""The console's requests to the daemon: permission is checked first, and errors become problems."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -23,7 +23,7 @@ class DaemonAccess:
         """Return the daemon's answer.
 
         Raises:
-            ProblemError: 504, it did not confirm. What else it refuses keeps its status and sentence.
+            ProblemError: 504, the daemon did not confirm. Other refusals keep their status and message.
         """
         try:
             return question(self._live)
@@ -36,7 +36,7 @@ class DaemonAccess:
             raise ProblemError(status, str(error)) from error
 
     def person(self, actor: Actor, act: Act, subject: str, reason: str) -> Person:
-        """Return the person whose role allows an act that only people have.
+        """Return the person, if their role permits an act that only people may do.
 
         Raises:
             ProblemError: 403, it does not.

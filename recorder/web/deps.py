@@ -1,4 +1,4 @@
-"""What the console needs from the rest, as small protocols."""
+"""What the console needs from the other packages, as small protocols."""
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,14 +35,14 @@ class RecordingIndex(Protocol):
     """Finds recordings; blocks, safe from several threads."""
 
     def page(self, search: Search, /) -> tuple[Sequence[RecordingRow], int]:
-        """Return one page, newest first, and how many match; more than are counted is `storage.index.COUNTED` + 1."""
+        """Return one page, newest first, and the number of matches, at most `storage.index.COUNTED` + 1."""
 
     def get(self, id_or_prefix: str, /) -> RecordingRow:
         """Return one row; raises storage.errors.NotFoundError."""
 
 
 class Audit(Protocol):
-    """The audit log; ``append`` returns once the entry is durable, and raises when it cannot be."""
+    """The audit log; ``append`` returns once the entry is durable, and raises if it cannot be."""
 
     def append(
         self, *, act: str, actor: str, subject: str, details: Mapping[str, Any] | None = None, text: str | None = None
@@ -51,16 +51,16 @@ class Audit(Protocol):
 
 
 class Live(Protocol):
-    """Live calls: `recorder.control.client.LiveClient`."""
+    """Live calls; `recorder.control.client.LiveClient` in production."""
 
     def calls(self, *, actor: str = "") -> list[dict[str, Any]]:
-        """Return the calls in progress."""
+        """Return the live calls."""
 
     def pause(self, target: Target, *, actor: Actor, reason: str = "") -> dict[str, Any]:
-        """Pause one call, or every call of an extension."""
+        """Pause one call, or all calls of an extension."""
 
     def resume(self, target: Target, *, actor: Actor, reason: str = "") -> dict[str, Any]:
-        """Resume one call, or every call of an extension."""
+        """Resume one call, or all calls of an extension."""
 
     def pause_retroactively(
         self, target: Target, *, person: Person, seconds: float | None, reason: str = ""
@@ -68,34 +68,34 @@ class Live(Protocol):
         """Pause calls, and order their last seconds to be erased."""
 
     def second_message(self, target: Target, *, person: Person, reason: str = "") -> dict[str, Any]:
-        """Have the second message played to the outside party of each call."""
+        """Play the second message to the outside party of each call."""
 
     def opt_out(self, target: Target, *, person: Person, grant: OptOutGrant, around: Around) -> dict[str, Any]:
-        """Stop recording one call for good."""
+        """Stop recording for the rest of one call."""
 
     def opt_outs(self, *, actor: str = "") -> list[dict[str, Any]]:
-        """Return the requests to opt out of the calls in progress."""
+        """Return the opt-out requests of live calls."""
 
     def ask_opt_out(self, call: str, *, person: Person, reason: str = "") -> dict[str, Any]:
-        """Ask that a call be recorded no longer."""
+        """Raise an opt-out request."""
 
     def grant_opt_out(self, request: str, *, person: Person, grant: OptOutGrant, around: Around) -> dict[str, Any]:
-        """Grant a request."""
+        """Grant an opt-out request."""
 
     def decline_opt_out(self, request: str, *, person: Person, reason: str, around: Around) -> dict[str, Any]:
-        """Decline a request."""
+        """Decline an opt-out request."""
 
     def health(self) -> dict[str, Any]:
-        """Return what the daemon says of itself."""
+        """Return the daemon's health report."""
 
     def agents(self) -> list[dict[str, Any]]:
-        """Return the nominated extensions, each with who is at it."""
+        """Return the nominated extensions, each with the officer who is signed on."""
 
     def takeovers(self) -> list[dict[str, Any]]:
-        """Return who took a phone over from whom lately."""
+        """Return recent sign-ons at a phone where another officer was signed on."""
 
     def sign_on(self, extension: str, *, person: Person, is_anothers: bool) -> dict[str, Any]:
-        """Sign a person on at an extension, or return the code that they have to key there."""
+        """Sign a person on at an extension, or return the code to key there."""
 
     def sign_off(self, extension: str, *, person: Person) -> dict[str, Any]:
         """Sign a person off from an extension."""
@@ -103,7 +103,7 @@ class Live(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioFile:
-    """A decoded copy; nothing of it touches a disk. ``suffix`` is that of its file name, without the dot."""
+    """A decoded copy as a stream, never on disk; ``suffix`` is that of its file name, without the dot."""
 
     media_type: str
     suffix: str
@@ -117,36 +117,36 @@ class ConsoleDeps:
     Attributes:
         people: Accounts.
         tokens: Tokens of other systems.
-        sessions: Signed-in browsers.
-        managed: Returns the teams of which a manager is signed in.
+        sessions: Sessions of browsers.
+        managed: Returns the teams with a manager who is signed in.
         second_factors: Authenticators.
-        acknowledgements: Who acknowledged that they were told of the recording.
-        proposals: Changes to accounts that take two people.
-        identities: Accounts that are connected to an OpenID provider.
-        provider: The OpenID provider; None: people sign in with passwords only.
-        sign_in: How people sign in.
-        rates: How much one person or token may ask for.
-        connection_limits: How many connections there may be, and how long they are waited for.
+        acknowledgements: Officers' acknowledgements that their calls are recorded.
+        proposals: Changes to accounts that need two people.
+        identities: Accounts' identities at the OpenID provider.
+        provider: The OpenID provider; None if people sign in with passwords only.
+        sign_in: Rules for signing in.
+        rates: Rate limits of one person or token.
+        connection_limits: Limits and timeouts of connections.
         index: Recordings.
         audit: The audit log.
-        live: The daemon, with a time-out below 2 s: the page promises an answer within 2 s.
+        live: The daemon, with a timeout below 2 s: the page promises an answer within 2 s.
         events: Opens the daemon's server-sent events for an actor.
-        beats: Opens the one that all pages share: it never is silent for long while the daemon lives.
-        copy_books: What copies are made from and written down in.
-        repos: Orders to erase: given and decided.
-        hold_books: Holds: placed and released.
+        beats: Opens the stream that all pages share, with regular beats while the daemon runs.
+        copy_books: Repositories for copies.
+        repos: Repositories for orders to erase.
+        hold_books: Repositories for legal holds.
         eraser: Carries out orders to erase.
-        people_sweep: Deletes what is due in the file of people.
-        hearing: Requests to hear recordings.
-        cases: Cases of subject access and disclosure.
+        people_sweep: Deletes what is due in the accounts database.
+        hearing: Repositories for access requests.
+        cases: Repositories for cases of subject access and disclosure.
         transcripts: Transcripts of recordings in cases.
-        watch: What people are told of.
-        notices: Returns every version of every message that callers hear, oldest first.
+        watch: Stored state that notifications are derived from.
+        notices: Returns all versions of all messages to callers, oldest first.
         row_json: Turns a row into JSON-able values: `storage.index.row_to_json`.
         site: Name of the council, shown on every page.
-        timezone: IANA name of the zone that times are shown in.
-        now: Returns the time, aware, UTC.
-        is_tls: Whether browsers come by HTTPS; cookies are then marked so.
+        timezone: IANA name of the time zone of the pages.
+        now: Returns the current time, aware, UTC.
+        is_tls: Whether browsers use HTTPS; cookies are then marked secure.
     """
 
     people: People

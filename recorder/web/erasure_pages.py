@@ -28,7 +28,7 @@ _SAID = {
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """A span as typed, and why."""
+    """A span as typed, and the reason."""
 
     start: str
     end: str
@@ -36,7 +36,7 @@ class _Form:
     third: str
 
     def span_s(self) -> tuple[float, float | None]:
-        """Return the span; an empty end is the end of the recording. ProblemError if it is none."""
+        """Return the span; an empty end is the end of the recording. ProblemError if it is invalid."""
         try:
             return position_from(self.start), position_from(self.end) if self.end.strip() else None
         except ValueError as error:
@@ -52,7 +52,7 @@ SpanForm = Annotated[_Form, Depends(_form)]
 
 @router.post("/recordings/{recording_id}/forgot")
 def forgot(console: Console, recording_id: str, caller: PageChanger, form: SpanForm) -> HTMLResponse:
-    """Mark what should have been paused."""
+    """Order the erasure of a span that should have been paused."""
     try:
         order = forgot_recording(
             console.deps.repos, caller.actor, recording_id, span_s=form.span_s(), reason=form.reason,
@@ -65,7 +65,7 @@ def forgot(console: Console, recording_id: str, caller: PageChanger, form: SpanF
 
 @router.post("/recordings/{recording_id}/erase")
 def erase(console: Console, recording_id: str, caller: PageChanger, form: SpanForm) -> HTMLResponse:
-    """Order a span to be erased for another reason."""
+    """Order the erasure of a span for another reason."""
     try:
         order = order_erasure(
             console.deps.repos,
@@ -88,7 +88,7 @@ def erasures(console: Console, caller: PageReader) -> HTMLResponse:
 
 @router.post("/erasures/{order_id}/listen")
 def listen(console: Console, order_id: str, caller: PageChanger) -> HTMLResponse:
-    """Let one of the two who approve an order that takes three people hear its span."""
+    """Let an approver of an order that needs three people hear its span."""
     assert caller.person is not None, "pages know sessions only, and those are people's"
     try:
         recording, secret = console.recording_service.grant_span(caller.person, order_id)

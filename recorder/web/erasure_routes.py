@@ -1,4 +1,4 @@
-"""Orders to erase, under /api/."""
+"""HTTP interface for orders to erase, under /api/."""
 
 from typing import Annotated, Any, Literal
 
@@ -20,11 +20,11 @@ OrderPath = Annotated[str, Path(description="The order's id, from GET /api/erasu
 _Seconds = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 
-_THIRD = "The account of who approves beside the DPO, where over 60 s of a held recording go"
+_THIRD = "Account of the third approver, for over 60 s of a held recording"
 
 
 class ErasureRequest(BaseModel):
-    """What should have been paused: the last seconds, or a span; without either, all of it."""
+    """What should have been paused: the last seconds, or a span; by default the whole recording."""
 
     model_config = ConfigDict(extra="forbid")
     seconds: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] | None = None
@@ -35,7 +35,7 @@ class ErasureRequest(BaseModel):
 
     @property
     def span_s(self) -> tuple[float, float | None] | None:
-        """The span, or None where there is none."""
+        """The span, or None."""
         if self.from_s is None and self.to_s is None:
             return None
         return (self.from_s or 0.0, self.to_s)
@@ -53,7 +53,7 @@ class Erasing(BaseModel):
 
 
 class DecisionBody(BaseModel):
-    """Why an order is confirmed or declined."""
+    """Reason of a decision on an order."""
 
     model_config = ConfigDict(extra="forbid")
     reason: str = Field(default="", max_length=MAX_REASON_CHARACTERS)
@@ -70,7 +70,7 @@ router = APIRouter(prefix="/api", responses=PROBLEMS)
 
 @router.post("/recordings/{recording_id}/forgot")
 def forgot(console: Console, recording_id: RecordingPath, caller: ApiChanger, what: ErasureRequest) -> dict[str, Any]:
-    """Have what should have been paused in a finished recording erased; the recording is locked until it is."""
+    """Order the erasure of what should have been paused in a finished recording, which is locked until then."""
     order = forgot_recording(
         console.deps.repos,
         caller.actor,
@@ -85,7 +85,7 @@ def forgot(console: Console, recording_id: RecordingPath, caller: ApiChanger, wh
 
 @router.post("/recordings/{recording_id}/erase")
 def erase(console: Console, recording_id: RecordingPath, caller: ApiChanger, what: Erasing) -> dict[str, Any]:
-    """Order a span of a finished recording to be erased; takes a signed-in person and a reason."""
+    """Order the erasure of a span of a finished recording. Needs a signed-in person and a reason."""
     order = order_erasure(
         console.deps.repos,
         caller.actor,
@@ -100,7 +100,7 @@ def erase(console: Console, recording_id: RecordingPath, caller: ApiChanger, wha
 
 @router.get("/erasures")
 def erasures(console: Console, caller: ApiReader) -> ErasureList:
-    """The newest orders to erase, for whoever may confirm some."""
+    """The newest orders to erase. Needs a person who may confirm some."""
     orders = orders_for(console, caller.actor)
     approvals = {one: approval_to_json(*known) for one, known in three_of(console, orders).items()}
     return ErasureList(erasures=[{**order_to_json(order), "approval": approvals.get(order.id)} for order in orders])
@@ -126,7 +126,7 @@ def decline(
 
 @router.get("/health")
 def health(console: Console, caller: ApiReader) -> dict[str, Any]:
-    """What the console has to say of itself: alarms by name, empty when all is well."""
+    """The console's own health: alarms by name, empty if there are none."""
     if isinstance(may(caller.actor, Act.SEE_SYSTEM), Refusal):
         console.rules.authorise(caller.actor, Act.SEE_LIVE)
     return {"alarms": alarms_of(console.deps.repos.erasures)}

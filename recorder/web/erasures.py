@@ -1,4 +1,4 @@
-"""The orders to erase that somebody is shown; reading them is an act like any other."""
+"""Orders to erase that a person may see; reading them is logged."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,14 +14,14 @@ from storage.errors import NotFoundError
 from storage.retention_types import ErasureOrder, ErasureState
 
 SHOWN = 200
-"""Orders, newest first."""
+"""Number of orders shown, newest first."""
 
 
 def orders_for(console: ConsoleParts, actor: Actor) -> list[ErasureOrder]:
-    """Return the newest orders, for whoever may confirm some; a manager's are those of calls of their teams.
+    """Return the newest orders that a person may see: a manager those of their teams' calls.
 
     Raises:
-        ProblemError: They may not, or the audit log cannot be written.
+        ProblemError: They may not see orders, or the audit log cannot be written.
     """
     console.rules.authorise(actor, Act.CONFIRM_ERASURE)
     console.rules.note("erasure.view", actor.actor, "")
@@ -32,7 +32,7 @@ def orders_for(console: ConsoleParts, actor: Actor) -> list[ErasureOrder]:
 
 
 def three_of(console: ConsoleParts, orders: Iterable[ErasureOrder]) -> dict[str, tuple[Approval, SpanFacts]]:
-    """Return, of the orders that wait and take three people, how far each is and what is known of its span."""
+    """Return the approval and the facts of each waiting order that needs three people, by order id."""
     found = {}
     for order in orders:
         approvals = console.deps.repos.approvals
@@ -44,7 +44,7 @@ def three_of(console: ConsoleParts, orders: Iterable[ErasureOrder]) -> dict[str,
 
 
 def approval_to_json(approval: Approval, facts: SpanFacts) -> dict[str, Any]:
-    """Return, of an order that takes three people, how far it is and what is known of its span."""
+    """Return the approval and the facts of an order that needs three people, as JSON-able values."""
     return {
         "third": approval.third, "has_third": approval.has_third, "dpo_by": approval.dpo_by,
         "heard_by": approval.heard_by, "length_s": facts.length_s, "caller_s": facts.caller_s,
@@ -56,5 +56,5 @@ def _team_of(console: ConsoleParts, order: ErasureOrder) -> str | None:
     try:
         row = console.deps.index.get(order.recording)
     except NotFoundError:
-        return None  # deleted since: nobody's
+        return None  # deleted: it belongs to no team
     return owners_of(row, *span_of(order, row.duration_s))[1]

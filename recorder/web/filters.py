@@ -1,4 +1,4 @@
-"""What people type into the search form. Pure."""
+"""Parses the search form. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,20 +9,20 @@ from storage.types import Outcome, Search
 
 PAGE_SIZE = 50
 MAX_PAGE = 1000
-"""A page so far back is found in the time of 50,000 index entries; nobody leafs there, dates get there at once."""
+"""Last page that can be opened: it costs as much as 50,000 index entries; filter by date instead."""
 _LONGEST_TEXT = 100
 FIELDS = ("from_date", "from_time", "to_date", "to_time", "operator", "extension", "number", "outcome", "page")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """A search form as it was read.
+    """A parsed search form.
 
     Attributes:
-        search: What to look for; what could not be read is left out.
-        page: From 1.
-        typed: What was typed, to show again.
-        errors: A sentence by field.
+        search: The search, without values that are invalid.
+        page: Page number, from 1.
+        typed: The values as typed, to show again.
+        errors: Error messages by field.
     """
 
     search: Search
@@ -32,7 +32,7 @@ class Form:
 
 
 def read_form(sent: Mapping[str, str], timezone: str) -> Form:
-    """Read the search form; dates and times are in the site's zone.
+    """Parse the search form; dates and times are in the site's time zone.
 
     "To" includes the day, or the minute, that it names.
     """

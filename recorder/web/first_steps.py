@@ -1,6 +1,6 @@
-"""What pages of signing in share: the form, its tie to one browser, and what comes after the first factor.
+"""Common steps of signing in: the form, its tie to one browser, and what follows the first factor.
 
-Each step that goes on begins a session with a new secret: nobody can fix one beforehand.
+Each step starts a session with a new secret, so that nobody can fix one in advance.
 """
 
 import hmac
@@ -21,7 +21,7 @@ from recorder.web.parts import Console, ConsoleParts
 CODE_PAGE, ENROL_PAGE = "/sign-in/code", "/sign-in/authenticator"
 
 Lead = Callable[[str], Response]
-"""Makes the answer that leads a browser to a page."""
+"""Makes the response that leads a browser to a page."""
 
 
 async def _turn(console: Console) -> AsyncIterator[None]:
@@ -29,17 +29,17 @@ async def _turn(console: Console) -> AsyncIterator[None]:
         yield
 
 
-in_turn = Depends(_turn, scope="function")  # over before the answer is sent, which takes as long as they like
-"""A password is checked by this route."""
+in_turn = Depends(_turn, scope="function")  # released before the response is sent, which a slow client can delay
+"""Dependency of routes that check a password."""
 
 
 def see_other(page: str) -> Response:
-    """Lead a browser to a page."""
+    """Redirect a browser to a page."""
     return RedirectResponse(page, 303)
 
 
 def sign_in_page(console: ConsoleParts, *, name: str = "", error: str | None = None, status: int = 200) -> Response:
-    """Return the form, tied to this browser."""
+    """Return the sign-in form, tied to this browser."""
     secret = secrets.token_urlsafe(32)
     provider = console.deps.provider
     page = console.renderer.page(
@@ -51,7 +51,7 @@ def sign_in_page(console: ConsoleParts, *, name: str = "", error: str | None = N
 
 
 def out_of_date(request: Request, console: ConsoleParts, csrf: str, *, name: str = "") -> Response | None:
-    """Return the form anew when what was sent is not of the one that this browser was given; else None."""
+    """Return the form again if what was sent belongs to another form; else None."""
     tied = request.cookies.get(console.gate.sign_in_cookie, "")
     if tied and hmac.compare_digest(tied.encode(), csrf.encode()):
         return None
@@ -59,7 +59,7 @@ def out_of_date(request: Request, console: ConsoleParts, csrf: str, *, name: str
 
 
 def after_first_factor(console: ConsoleParts, person: Person, *, takes_code: bool, lead: Lead = see_other) -> Response:
-    """Ask for the second factor, have it set up, or begin the session without."""
+    """Continue after the password: ask for the second factor, have it set up, or start the session."""
     if takes_code:
         return start_second(console, person, CODE_PAGE, lead=lead)
     if console.deps.sign_in.must_enrol(person):
@@ -68,7 +68,7 @@ def after_first_factor(console: ConsoleParts, person: Person, *, takes_code: boo
 
 
 def start_second(console: ConsoleParts, person: Person, page: str, *, lead: Lead = see_other) -> Response:
-    """Begin the session that is good for the second factor alone."""
+    """Start the session in which only the second factor can be given or set up."""
     enrolling = new_secret() if page == ENROL_PAGE else None
     secret = console.deps.sessions.start(person.name, kind=SessionKind.STARTING, enrolling=enrolling)
     answer = lead(page)
@@ -77,16 +77,16 @@ def start_second(console: ConsoleParts, person: Person, page: str, *, lead: Lead
 
 
 def begin(console: ConsoleParts, person: Person, *, is_proven: bool, lead: Lead = see_other) -> Response:
-    """Begin the session."""
+    """Start the session."""
     answer = lead(first_page(console, person))
     console.gate.set_cookie(answer, console.deps.sessions.start(person.name, is_proven=is_proven))
     return answer
 
 
 def note_try(request: Request, console: ConsoleParts, note: AuditNote) -> None:
-    """Write down that a sign-in, a password or a code was right, or that it was refused.
+    """Log a successful or refused sign-in, password or code.
 
-    Whoever is to pause must get in though the log cannot be written; nothing but live calls is shown to them then.
+    If the log cannot be written, the entry follows later: people who pause must get in. They see only live calls then.
     """
     source = request.client.host if request.client else ""
     console.rules.note_late(note.act, note.subject, note.subject, {**note.details, "source": source})

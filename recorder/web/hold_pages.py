@@ -1,4 +1,4 @@
-"""Pages for holds: those due for review, and the forms on a recording's page."""
+"""Pages for legal holds: the list, and the forms on a recording's page."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """A change of a hold as it was typed."""
+    """A change of a hold, as typed."""
 
     reason: str
     review_on: str
@@ -58,12 +58,12 @@ _ACTS: MappingProxyType[str, tuple[Callable[[HoldRepositories, Actor, str, _Chan
         "review": (_review, "The hold stands, and the day of its review is set."),
     }
 )
-"""What a form can do to a hold, and what is said when it is done."""
+"""Functions that change a hold by a form, and the messages on success."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Typed:
-    """A hold as it was typed."""
+    """A new hold, as typed."""
 
     kind: str
     reason: str
@@ -73,7 +73,7 @@ class _Typed:
     against: str
 
     def wish(self) -> HoldWish:
-        """Return it in the rules' words; ProblemError if it cannot be."""
+        """Return the wish; ProblemError if it is invalid."""
         if self.kind not in set(HoldKind):
             raise ProblemError(422, "Choose why the recording is to be kept.")
         return HoldWish(
@@ -134,7 +134,7 @@ def change_there(  # noqa: PLR0917 - FastAPI passes them by name
 
 @router.get("/holds")
 def holds(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show the holds that are due for review, and the others."""
+    """Show the holds, those due for review first."""
     return _page(console, caller)
 
 

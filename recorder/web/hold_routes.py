@@ -1,4 +1,4 @@
-"""Holds, under /api/."""
+"""HTTP interface for legal holds, under /api/."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -26,29 +26,29 @@ class NewHold(BaseModel):
     kind: HoldKind
     reason: _Reason
     case_reference: _Name = Field(default="", description="May be left out for training only")
-    owner: _Name = Field(default="", description="An account; left out: whoever places it")
-    review_on: date | None = Field(default=None, description="At most a year away; left out: what suits the kind")
-    against: list[_Name] = Field(default=[], max_length=20, description="Whom a complaint is about")
+    owner: _Name = Field(default="", description="An account; by default the person who places it")
+    review_on: date | None = Field(default=None, description="At most a year away; by default by kind")
+    against: list[_Name] = Field(default=[], max_length=20, description="People complained about")
 
 
 class HoldReason(BaseModel):
-    """Why a hold is released, or its release is taken back."""
+    """Reason of a release or reinstatement."""
 
     model_config = ConfigDict(extra="forbid")
     reason: _Reason
 
 
 class Review(BaseModel):
-    """That a hold is still needed."""
+    """A review of a hold that is still needed."""
 
     model_config = ConfigDict(extra="forbid")
     reason: _Reason
-    review_on: date | None = Field(default=None, description="When to look again; left out: what suits the kind")
-    owner: _Name = Field(default="", description="Who looks after it from now on; left out: whoever did")
+    review_on: date | None = Field(default=None, description="Next review; by default by kind")
+    owner: _Name = Field(default="", description="New owner; by default unchanged")
 
 
 class HoldsAnswer(BaseModel):
-    """Holds."""
+    """Legal holds."""
 
     holds: list[dict[str, Any]]
 
@@ -58,7 +58,7 @@ router = APIRouter(prefix="/api", responses=PROBLEMS)
 
 @router.get("/recordings/{recording_id}/holds")
 def of_recording(console: Console, recording_id: RecordingPath, caller: ApiReader) -> HoldsAnswer:
-    """The holds of one recording, oldest first, those that are over too; for whoever may place some."""
+    """All holds of one recording, oldest first, including ended ones. Needs a person who may place some."""
     console.rules.authorise(caller.actor, Act.PLACE_HOLD, recording_id, reason="shown")
     row = console.recording_service.view(caller.actor, recording_id)
     return _answer(console, holds_shown(console.deps.hold_books, caller.actor, row))
@@ -66,7 +66,7 @@ def of_recording(console: Console, recording_id: RecordingPath, caller: ApiReade
 
 @router.post("/recordings/{recording_id}/holds")
 def place(console: Console, recording_id: RecordingPath, caller: ApiChanger, wish: NewHold) -> dict[str, Any]:
-    """Keep a recording, be it finished or in progress; takes a signed-in person and a reason."""
+    """Hold a finished recording or a live call. Needs a signed-in person and a reason."""
     wanted = HoldWish(
         kind=wish.kind,
         reason=wish.reason,
@@ -82,27 +82,27 @@ def place(console: Console, recording_id: RecordingPath, caller: ApiChanger, wis
 def holds(
     console: Console,
     caller: ApiReader,
-    due: Annotated[bool, Query(description="Only those that somebody must review")] = False,
+    due: Annotated[bool, Query(description="Only holds due for review")] = False,
 ) -> HoldsAnswer:
-    """The holds that keep recordings, by the day of their review; a manager's are those of their teams."""
+    """Holds in force, by the day of their review; a manager sees those of their teams."""
     return _answer(console, holds_listed(console.deps.hold_books, caller.actor, is_due=due))
 
 
 @router.post("/holds/{hold_id}/release")
 def release(console: Console, hold_id: HoldPath, caller: ApiChanger, why: HoldReason) -> dict[str, Any]:
-    """Release a hold; its recording is kept for 14 days more, in which that can be taken back."""
+    """Release a hold; the recording is kept for 14 more days, in which the hold can be reinstated."""
     return _one(console, release_hold(console.deps.hold_books, caller.actor, hold_id, reason=why.reason))
 
 
 @router.post("/holds/{hold_id}/reinstate")
 def reinstate(console: Console, hold_id: HoldPath, caller: ApiChanger, why: HoldReason) -> dict[str, Any]:
-    """Take a release back, within its 14 days."""
+    """Reinstate a released hold, within its 14 days."""
     return _one(console, reinstate_hold(console.deps.hold_books, caller.actor, hold_id, reason=why.reason))
 
 
 @router.post("/holds/{hold_id}/review")
 def review(console: Console, hold_id: HoldPath, caller: ApiChanger, why: Review) -> dict[str, Any]:
-    """Say that a hold is still needed and why, when to look at it again, and who does."""
+    """Review a hold: why it is still needed, when to review it next, and who is responsible."""
     done = review_hold(
         console.deps.hold_books, caller.actor, hold_id, reason=why.reason, review_on=why.review_on, owner=why.owner
     )

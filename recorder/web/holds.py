@@ -1,4 +1,4 @@
-"""What a recording's page shows of its holds, and what it offers."""
+"""Legal holds on a recording's page, and what the person may do with them."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from storage.types import RecordingRow
 
 
 def holds_on_page(console: ConsoleParts, caller: ConsoleCaller, row: RecordingRow) -> dict[str, Any]:
-    """Return the holds that somebody may see, each with its state and what they may do to it, and what they may place.
+    """Return the holds that a person may see, with state and permitted acts, and the kinds that they may place.
 
     Raises:
         ProblemError: The database does not answer.

@@ -1,4 +1,4 @@
-"""How many requests of people who are signed in are in progress, so that acts on calls find room. Event loop only."""
+"""Limits of concurrent requests, so that acts on calls always find room. Event loop only."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ from recorder.web.rates import RequestKind
 
 
 class InProgress:
-    """The requests of one console.
+    """The requests in progress of one console.
 
-    A stream of events lasts for as long as its page is open. Streams and all else that is no act on a call leave a
-    quarter of the console's connections free, and no session or token takes more than its share. Strangers are not
-    counted: their connections give way (`recorder.web.connections`).
+    An event stream lasts as long as its page is open. Requests that are not acts on calls leave a quarter of the
+    console's connections free, and each session or token has its share. Requests of unknown clients are not counted,
+    because their connections give way (`recorder.web.connections`).
 
     Args:
-        limits: How many there may be.
+        limits: Limits of connections.
     """
 
     def __init__(self, limits: ConnectionLimits) -> None:
@@ -26,13 +26,13 @@ class InProgress:
         self._of: Counter[bytes] = Counter()
 
     def refusal(self, kind: RequestKind, credentials: bytes) -> ProblemError | None:
-        """Return what refuses one more request, None where there is room.
+        """Return the refusal of one more request, or None if there is room.
 
-        Acts on calls have their rate, and no other limit.
+        Acts on calls are limited by rate only.
 
         Args:
-            kind: What is asked for.
-            credentials: Of the session or token that asks; see `rates.credentials_of`.
+            kind: Kind of request.
+            credentials: Credentials of the session or token; see `rates.credentials_of`.
         """
         if kind is RequestKind.ACT:
             return None
@@ -44,7 +44,7 @@ class InProgress:
 
     @contextmanager
     def counted(self, kind: RequestKind, credentials: bytes) -> Iterator[None]:
-        """Count a request from here to its end."""
+        """Count a request while the context is open."""
         if kind is RequestKind.ACT:
             yield
             return

@@ -1,8 +1,8 @@
-"""Listening in the browser: addresses of audio, each for one account, recording and while; and what was sent of it.
+"""Listening in the browser: URLs of audio, each for one account, recording and time, and the spans that were sent.
 
-A player asks for parts, and for more of them when somebody seeks. All that is one listen: it has one entry in the audit
-log before its first byte, and one with the spans that were sent when it is over. Kept in memory: with the console ends
-all leave to go on, and what was sent is written down then; after a kill the first entry alone says that it was heard.
+A player requests parts, and more of them when the person seeks. All of that is one listen: the audit log has one entry
+before its first byte, and one with the spans sent when it is over. Listens are kept in memory: they end with the
+console, which then logs the spans; after a kill only the first entry remains.
 """
 
 import secrets
@@ -19,9 +19,9 @@ from storage.export import Copy
 from storage.types import RecordingId
 
 OPENED, SERVED = "recording.play.opened", "recording.play.served"
-"""As the audit log has them."""
+"""Acts of the audit log."""
 SETTLE_S = 20.0
-"""A listen is over when nothing has been asked for or sent for so long: a player that seeks asks at once."""
+"""A listen is over after this time without a request, seconds; a player that seeks sends one at once."""
 _MOST = 10_000
 
 Note = Callable[..., None]
@@ -30,26 +30,26 @@ Note = Callable[..., None]
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Listen:
-    """Leave to hear one recording for a while, and what was sent by it.
+    """One person's listening to one recording, and the spans that were sent.
 
     Attributes:
-        account: Whose.
-        recording: Of what.
-        reason: Why.
-        until: When it ends, UTC.
-        request: By which request; "" for break-glass, and for an order.
-        emergency: The act of break-glass, where it is one.
-        order: The order to erase whose span it is; "" for a whole recording.
-        span_s: From and to of that span, seconds; None is all of the recording.
-        heard: What of the recording is not silent, by a request; None is all of it.
-        file: The sound, and the digest of the container that it is made of; None before it is first asked for.
-        is_begun: Whether the audit log says that it was opened.
-        when_all_sent: Called once, when all of the sound was sent, with the moment at which it began to be.
-        begun_at: When it was first asked for, UTC.
-        spans: What was sent, seconds, since the audit log was told last.
-        sent: What was sent in all, seconds.
-        sending: How many answers are on their way.
-        timer: Settles it when nobody asks for more.
+        account: The account that listens.
+        recording: The recording.
+        reason: Why they listen.
+        until: When the permission ends, UTC.
+        request: Id of the access request; "" for break-glass and for an order.
+        emergency: Id of the break-glass access, if any.
+        order: Id of the order to erase whose span is heard; "" for a whole recording.
+        span_s: From and to of that span, seconds; None is the whole recording.
+        heard: Spans that the grant covers; the rest is silent. None is the whole recording.
+        file: The audio, with the hash of its container; None before the first request.
+        is_begun: Whether the audit log has the first entry.
+        when_all_sent: Called once all audio was sent, with the time of the first request.
+        begun_at: Time of the first request, UTC.
+        spans: Spans sent since the last entry in the audit log, seconds.
+        sent: All spans sent, seconds.
+        sending: Number of responses in progress.
+        timer: Ends the listen after `SETTLE_S` without a request.
     """
 
     account: str
@@ -72,7 +72,7 @@ class Listen:
 
     @property
     def marks(self) -> dict[str, Any]:
-        """Return how the audit log marks it."""
+        """Details of the audit entries."""
         if self.span_s is not None:
             return {"order": self.order, "start_s": self.span_s[0], "end_s": self.span_s[1]}
         if not self.request:
@@ -85,8 +85,8 @@ class Listens:
     """The listens of one console; safe from several threads.
 
     Args:
-        note: Writes an entry of the audit log, now or as soon as it can be written; never raises.
-        now: The clock, UTC.
+        note: Writes an audit entry now or later; never raises.
+        now: Returns the current time, UTC.
         settle_s: See `SETTLE_S`.
     """
 
@@ -98,7 +98,7 @@ class Listens:
         self._lock = threading.Lock()
 
     def check_room(self) -> None:
-        """Make sure that one more can be kept, and forget those that are over; ProblemError, 503, if it cannot."""
+        """Remove listens that are over; ProblemError 503 if there is no room for another."""
         now = self._now()
         with self._lock:
             over = [key for key, one in self._listens.items() if one.until <= now and not one.sending]
@@ -108,21 +108,21 @@ class Listens:
                 raise ProblemError(503, "Too many people are listening; try again in a few minutes.")
 
     def keep(self, listen: Listen) -> str:
-        """Return the secret part of its address."""
+        """Store a listen; return the secret part of its URL."""
         secret = secrets.token_urlsafe(32)
         with self._lock:
             self._listens[secret] = listen
         return secret
 
     def find(self, account: str, recording: str, secret: str) -> Listen | None:
-        """Return the listen of an address, if it is this account's, for this recording, and still good."""
+        """Return the listen of a URL, if it belongs to this account and recording and is still valid."""
         with self._lock:
             found = self._listens.get(secret)
         is_theirs = found is not None and (found.account, found.recording) == (account, recording)
         return found if is_theirs and found is not None and found.until > self._now() else None
 
     def begin(self, listen: Listen, note: Callable[[], None]) -> None:
-        """Have a listen written down before anything is sent; nothing is sent when ``note`` raises."""
+        """Log a listen before anything is sent; if ``note`` raises, nothing is sent."""
         with self._lock:
             if not listen.is_begun:
                 note()
@@ -130,12 +130,12 @@ class Listens:
                 listen.begun_at = listen.begun_at or self._now()
 
     def sent(self, listen: Listen, chunks: Iterable[bytes], first: int) -> Generator[bytes]:
-        """Pass on what is sent, and keep which span it was.
+        """Pass chunks on, and record which span was sent.
 
         Args:
-            listen: Whose.
+            listen: The listen.
             chunks: Bytes of the WAV file.
-            first: Where in the file they begin.
+            first: Position of the first byte in the file.
         """
         assert listen.file is not None, "it was opened"
         copy, at = listen.file[1], first
@@ -157,7 +157,7 @@ class Listens:
             _tell_when_all_sent(listen, copy.duration_s)
 
     def close(self, account: str | None = None) -> None:
-        """End the listens of an account that has signed out, or all of them, and write down what was sent."""
+        """End the listens of an account that signed out, or all of them, and log the spans sent."""
         with self._lock:
             ended = [key for key, one in self._listens.items() if account in (None, one.account)]
             for one in [self._listens.pop(key) for key in ended]:
@@ -165,7 +165,7 @@ class Listens:
 
     def _wait(self, listen: Listen) -> None:
         _stop(listen)
-        if listen not in self._listens.values():  # it was ended while it was sent
+        if listen not in self._listens.values():  # it was closed while sending
             self._settle(listen)
             return
         listen.timer = threading.Timer(self._settle_s, self._settle_quiet, [listen])
@@ -180,7 +180,7 @@ class Listens:
     def _settle(self, listen: Listen) -> None:
         _stop(listen)
         if listen.sending or not listen.is_begun:
-            return  # what is on its way settles itself
+            return  # responses in progress settle it when they end
         spans, listen.spans, listen.is_begun = together(listen.spans), [], False
         sent = merged(span_of(start, end) for start, end in spans)
         audible = sent if listen.heard is None else common(sent, listen.heard)
@@ -189,7 +189,7 @@ class Listens:
 
 
 def together(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return spans in order, those that touch or overlap as one, to a tenth of a second; empty ones are left out."""
+    """Return spans in order, joined if they touch or overlap, rounded to a tenth of a second, without empty ones."""
     found: list[tuple[float, float]] = []
     for start, end in sorted((round(start, 1), round(end, 1)) for start, end in spans):
         if start >= end:

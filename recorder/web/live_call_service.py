@@ -1,7 +1,7 @@
-"""What people and other systems do to calls in progress, for pages and API alike.
+"""Acts of people and other systems on live calls, for pages and API.
 
-Which call is whose the daemon decides when somebody acts: it alone knows the call. What somebody is shown is decided
-here, by the same rules (`recorder.rules.live_access`); so is what a role or a token is good for at all.
+The daemon, which knows the call, decides whether a person may act on it. The console decides what is shown, by the same
+rules (`recorder.rules.live_access`), and what a role or token may do at all.
 """
 
 from collections.abc import Callable
@@ -22,10 +22,10 @@ from recorder.web.views import Views
 
 
 class LiveCallService:
-    """Shows calls in progress, pauses and resumes them: decides, then asks the daemon.
+    """Shows, pauses and resumes live calls: checks permission, then asks the daemon.
 
     Every method blocks and raises ProblemError: 403 refused, 404 no such call, 503 the audit log cannot be written, 504
-    the daemon did not confirm. Whatever else the daemon refuses keeps its status and sentence.
+    the daemon did not confirm. Other refusals of the daemon keep their status and message.
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class LiveCallService:
         self._agents: Shared[list[dict[str, Any]]] = Shared(partial(daemon.ask, lambda live: live.agents()))
 
     def calls(self, actor: Actor, *, is_shared: bool = False) -> list[dict[str, Any]]:
-        """Return the calls in progress as this actor may see them, each with what they may do to it under ``may``.
+        """Return the live calls as the actor may see them, each with the acts that they may do under ``may``.
 
         Args:
             actor: Who asks.
-            is_shared: Whether the daemon is asked once for all who ask at the same time.
+            is_shared: Whether one request to the daemon serves all who ask at the same time.
         """
         self.looks(actor)
         around = self.around(actor)
@@ -50,12 +50,12 @@ class LiveCallService:
         return [shown for call in listed if (shown := seen(actor, call, around)) is not None]
 
     def looks(self, actor: Actor) -> None:
-        """Make sure that somebody may look at live calls, and have it in the audit log once an hour."""
+        """Check that an actor may see live calls, and log that once an hour."""
         self._daemon.rules.authorise(actor, Act.SEE_LIVE)
         self._views.note(actor, has_numbers=isinstance(may(actor, Act.SEE_NUMBERS), Allowed))
 
     def around(self, actor: Actor) -> Around:
-        """Return what is known of somebody beside their account."""
+        """Return the facts that an actor's permissions depend on, besides the account."""
         if not isinstance(actor, Person):
             return NOTHING_KNOWN
         around = self.managers(actor)
@@ -64,32 +64,32 @@ class LiveCallService:
         return replace(around, colleagues=colleagues_of(actor, self._agents.get()))
 
     def managers(self, person: Person) -> Around:
-        """Return what the daemon cannot find out: which teams have a manager there, where that counts."""
+        """Return the teams with a manager present, which the daemon does not know, if the role needs them."""
         return Around(managed=self._managed() if Role.TEAM_LEADER in person.roles else None)
 
     def health(self) -> dict[str, Any]:
-        """Return what the daemon says of itself, to whoever was allowed to see it."""
+        """Return the daemon's health report. The caller has checked the permission."""
         return self._daemon.ask(lambda live: live.health())
 
     def pause(self, actor: Actor, target: Target, reason: str) -> dict[str, Any]:
-        """Pause a call, or every call of an extension. The daemon does so even where it cannot write the audit log."""
+        """Pause a call, or all calls of an extension. The daemon pauses even if it cannot write the audit log."""
         self._require(actor, Act.PAUSE, target)
         return self._daemon.ask(lambda live: live.pause(target, actor=actor, reason=reason))
 
     def resume(self, actor: Actor, target: Target, reason: str) -> dict[str, Any]:
-        """Resume a call, or every call of an extension, as far as this actor may."""
+        """Resume a call, or all calls of an extension, as far as the actor may."""
         self._require(actor, Act.RESUME, target)
         return self._daemon.ask(lambda live: live.resume(target, actor=actor, reason=reason))
 
     def pause_retroactively(self, actor: Actor, target: Target, seconds: float | None, reason: str) -> dict[str, Any]:
-        """Pause, and order what was recorded of the last seconds to be erased."""
+        """Pause, and order the last seconds to be erased."""
         person = self._daemon.person(actor, Act.RETROACTIVE_PAUSE, target.subject, reason)
         return self._daemon.ask(
             lambda live: live.pause_retroactively(target, person=person, seconds=seconds, reason=reason)
         )
 
     def second_message(self, actor: Actor, target: Target, reason: str) -> dict[str, Any]:
-        """Have the second message played to the caller."""
+        """Play the second message to the caller."""
         person = self._daemon.person(actor, Act.SECOND_MESSAGE, target.subject, reason)
         return self._daemon.ask(lambda live: live.second_message(target, person=person, reason=reason))
 

@@ -1,4 +1,4 @@
-"""The page of live calls, and the forms of opt-outs and of a pause that was forgotten; all work without a script."""
+"""The page of live calls, and the forms of opt-outs and retroactive pauses. All work without a script."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -28,7 +28,7 @@ SPANS: tuple[tuple[str, str], ...] = (
     ("240", "4 minutes"),
     ("all", "The whole call so far"),
 )
-"""How far back an officer may say that a pause was forgotten."""
+"""Spans that an officer may choose for a retroactive pause."""
 
 SECOND_PLAYS = "The second message is played to the caller, who does not hear the officer until it ends."
 
@@ -37,7 +37,7 @@ Ticked = Annotated[str, Form(max_length=10)]
 
 @router.get("/live")
 def live(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show the calls in progress."""
+    """Show the live calls."""
     console.live.looks(caller.actor)
     return _live_page(console, caller)
 
@@ -50,13 +50,13 @@ def live_rows(console: Console, caller: PageWatcher) -> HTMLResponse:
 
 @router.get("/live/requests")
 def live_requests(console: Console, caller: PageWatcher) -> HTMLResponse:
-    """Return the requests to opt out, for the page's script."""
+    """Return the opt-out requests, for the page's script."""
     return console.renderer.page("live_requests.html", caller, requests=_requests(console.opt_outs, caller))
 
 
 @router.get("/live/changes")
 async def live_changes(request: Request, console: Console) -> StreamingResponse:
-    """Send the page's script the rows, and each that changes."""
+    """Stream the rows, and changes of them, to the page's script."""
 
     def watching() -> Watcher:
         caller = signed_in(request, console, is_activity=False)
@@ -72,14 +72,14 @@ async def live_changes(request: Request, console: Console) -> StreamingResponse:
 
 @router.post("/live/{call}/opt-out-request")
 def ask(console: Console, call: str, caller: PageChanger) -> HTMLResponse:
-    """Tell the managers that the caller asks not to be recorded."""
+    """Raise an opt-out request with the managers."""
     said = "A manager of the team has been asked. The call is recorded until one of them decides."
     return _acted(console, caller, lambda: console.opt_outs.ask(caller.actor, call, ""), lambda _: said)
 
 
 @router.get("/live/{call}/opt-out")
 def opt_out_form(console: Console, call: str, caller: PageReader) -> HTMLResponse:
-    """Show the form with which a manager ends the recording of a call that nobody has asked about."""
+    """Show the form with which a manager opts a call out without a request."""
     return _decision_page(console, caller, _call(console, caller, call), None)
 
 
@@ -93,7 +93,7 @@ def opt_out(  # noqa: PLR0917 - FastAPI passes them by name
     erase_before: Ticked = "",
     reason: Text = "",
 ) -> HTMLResponse:
-    """End the recording of a call for good."""
+    """End the recording of a call."""
     grant = _grant(caller_asked, distress_judged, erase_before, reason)
     try:
         answer = console.opt_outs.opt_out(caller.actor, call, grant)
@@ -104,7 +104,7 @@ def opt_out(  # noqa: PLR0917 - FastAPI passes them by name
 
 @router.get("/opt-outs/{request_id}")
 def decision_form(console: Console, request_id: str, caller: PageReader) -> HTMLResponse:
-    """Show a request with the form to decide it."""
+    """Show an opt-out request with the form to decide it."""
     request = _request(console, caller, request_id)
     return _decision_page(console, caller, _call(console, caller, str(request.get("call"))), request)
 
@@ -120,7 +120,7 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
     erase_before: Ticked = "",
     reason: Text = "",
 ) -> HTMLResponse:
-    """Grant or decline a request."""
+    """Grant or decline an opt-out request."""
     if decision not in ("grant", "decline"):
         raise ProblemError(404, "There is no such page.")
     grant = _grant(caller_asked, distress_judged, erase_before, reason)
@@ -131,7 +131,7 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
         return _live_page(console, caller, said=_ended(console.opt_outs.grant(caller.actor, request_id, grant)))
     except ProblemError as error:
         request = next((one for one in _requests(console.opt_outs, caller) if one["id"] == request_id), None)
-        if request is None:  # its call has ended, or it is not theirs to see
+        if request is None:  # its call has ended, or they may not see it
             return _live_page(console, caller, problem=error.detail, status=error.status)
         call = _call(console, caller, str(request.get("call")))
         return _decision_page(console, caller, call, request, grant=grant, problem=error)
@@ -139,7 +139,7 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
 
 @router.post("/live/{call}/second-message")
 def second_message(console: Console, call: str, caller: PageChanger) -> HTMLResponse:
-    """Have the second message played to the caller."""
+    """Play the second message to the caller."""
     return _acted(
         console, caller, lambda: console.live.second_message(caller.actor, CallTarget(call), ""), lambda _: SECOND_PLAYS
     )
@@ -147,7 +147,7 @@ def second_message(console: Console, call: str, caller: PageChanger) -> HTMLResp
 
 @router.post("/live/{call}/forgot")
 def forgot(console: Console, call: str, caller: PageChanger, span: Ticked = "", paused_at: Ticked = "") -> HTMLResponse:
-    """Pause at once and ask how far back; with an answer, have that much erased."""
+    """Pause at once and ask how far back; with an answer, have that span erased."""
     now_s = console.deps.now().timestamp()
     if span not in dict(SPANS):
         try:
@@ -191,9 +191,9 @@ def _acted(
 
 
 def span_s(span: str, paused_at: str, now_s: float) -> float | None:
-    """Return how far back an answer to "I forgot to pause" reaches, seconds from now; None is the whole call.
+    """Return how far back a retroactive pause reaches, seconds from now; None is the whole call.
 
-    What was chosen counts from the pause, not from the moment at which the form was sent.
+    The chosen span counts back from the pause, not from the time when the form was sent.
     """
     since_s = max(now_s - float(paused_at), 0.0) if paused_at.isdigit() else 0.0
     return None if span == "all" else float(span) + since_s
@@ -251,7 +251,7 @@ def _decision_page(
     grant: OptOutGrant | None = None,
     problem: ProblemError | None = None,
 ) -> HTMLResponse:
-    """Show the form, with what was sent and what was wrong with it."""
+    """Show the form, with what was sent and the error."""
     erases = call.get("erase_on_opt_out", False) if grant is None else grant.erase_before
     return console.renderer.page(
         "opt_out.html",
@@ -273,7 +273,7 @@ def _rows(live: LiveCallService, caller: ConsoleCaller, *, is_shared: bool = Fal
 
 
 def _requests(opt_outs: OptOutService, caller: ConsoleCaller) -> list[dict[str, Any]]:
-    """Return the requests that this person sees, each with whether it is theirs to decide."""
+    """Return the requests that this person may see, each with whether they may decide it."""
     person = caller.person
     assert person is not None, "pages know sessions only, and those are people's"
     return opt_outs.requests(person)

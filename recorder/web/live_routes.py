@@ -1,4 +1,4 @@
-"""The HTTP+JSON interface of the console to calls in progress, under /api/."""
+"""HTTP interface of the console for live calls, under /api/."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -24,33 +24,33 @@ Number = Annotated[str, Path(description="A nominated extension's number", max_l
 
 
 class ActReason(BaseModel):
-    """Why something is done."""
+    """Reason of an act."""
 
     model_config = ConfigDict(extra="forbid")
     reason: str = Field(default="", max_length=MAX_REASON_CHARACTERS)
 
 
 class ForgottenPause(ActReason):
-    """A pause that was forgotten."""
+    """A retroactive pause."""
 
-    seconds: float | None = Field(gt=0, le=86_400, description="How far back it should have begun; null: always")
+    seconds: float | None = Field(gt=0, le=86_400, description="How far back to erase; null is the whole call")
 
 
 class Calls(BaseModel):
-    """Calls in progress."""
+    """Live calls."""
 
     calls: list[dict[str, Any]]
 
 
 @router.get("/calls")
 def calls(console: Console, caller: ApiReader) -> Calls:
-    """Calls in progress."""
+    """Live calls."""
     return Calls(calls=console.live.calls(caller.actor))
 
 
 @router.post("/calls/{call}/pause")
 def pause(console: Console, call: CallPath, knock: ApiKnock, why: ActReason | None = None) -> dict[str, Any]:
-    """Pause one call's recording; answered once both channels are gated."""
+    """Pause one call's recording; the answer comes when the recording gates of both channels are shut."""
     return console.live.pause(knock.caller().actor, CallTarget(call), why.reason if why else "")
 
 
@@ -62,7 +62,7 @@ def resume(console: Console, call: CallPath, knock: ApiKnock, why: ActReason | N
 
 @router.post("/calls/{call}/forgot")
 def forgot(console: Console, call: CallPath, caller: ApiChanger, span: ForgottenPause) -> dict[str, Any]:
-    """Pause, and have what was recorded of the last seconds erased; takes a person."""
+    """Pause, and have the last seconds erased. Needs a person."""
     return console.live.pause_retroactively(caller.actor, CallTarget(call), span.seconds, span.reason)
 
 
@@ -70,25 +70,25 @@ def forgot(console: Console, call: CallPath, caller: ApiChanger, span: Forgotten
 def second_message(
     console: Console, call: CallPath, caller: ApiChanger, why: ActReason | None = None
 ) -> dict[str, Any]:
-    """Have the second message played to the caller, who hears it and not the officer until it ends; takes a person."""
+    """Play the second message to the caller, who hears it instead of the officer. Needs a person."""
     return console.live.second_message(caller.actor, CallTarget(call), why.reason if why else "")
 
 
 @router.post("/extensions/{number}/pause")
 def pause_extension(console: Console, number: Number, knock: ApiKnock, why: ActReason | None = None) -> dict[str, Any]:
-    """Pause every call of an extension."""
+    """Pause all calls of an extension."""
     return console.live.pause(knock.caller().actor, ExtensionTarget(number), why.reason if why else "")
 
 
 @router.post("/extensions/{number}/resume")
 def resume_extension(console: Console, number: Number, knock: ApiKnock, why: ActReason | None = None) -> dict[str, Any]:
-    """Resume every call of an extension."""
+    """Resume all calls of an extension."""
     return console.live.resume(knock.caller().actor, ExtensionTarget(number), why.reason if why else "")
 
 
 @router.post("/extensions/{number}/forgot")
 def forgot_extension(console: Console, number: Number, caller: ApiChanger, span: ForgottenPause) -> dict[str, Any]:
-    """Do so for every call of an extension."""
+    """Pause all calls of an extension, and have the last seconds erased. Needs a person."""
     return console.live.pause_retroactively(caller.actor, ExtensionTarget(number), span.seconds, span.reason)
 
 
@@ -96,13 +96,13 @@ def forgot_extension(console: Console, number: Number, caller: ApiChanger, span:
 def second_message_extension(
     console: Console, number: Number, caller: ApiChanger, why: ActReason | None = None
 ) -> dict[str, Any]:
-    """Do so in every call of an extension."""
+    """Play the second message in all calls of an extension. Needs a person."""
     return console.live.second_message(caller.actor, ExtensionTarget(number), why.reason if why else "")
 
 
 @router.get("/events", response_class=StreamingResponse)
 async def events(request: Request, console: Console) -> StreamingResponse:
-    """Live calls as they change: server-sent events of the calls that you may see, as GET /api/calls shows them."""
+    """Changes of live calls as server-sent events, for the calls that GET /api/calls shows you."""
     watched = _Watched(request, console)
     actor = await run_in_threadpool(watched.look)
     known = await run_in_threadpool(console.live.calls, actor)
@@ -113,7 +113,7 @@ async def events(request: Request, console: Console) -> StreamingResponse:
 
 
 class _Watched:
-    """Who reads a stream of events, and what they may see; looked at again and again while it is open."""
+    """The reader of an event stream and their permissions, checked regularly while the stream is open."""
 
     def __init__(self, request: Request, console: ConsoleParts) -> None:
         self._request = request
@@ -121,8 +121,8 @@ class _Watched:
         self._who: tuple[Actor, Around] | None = None
 
     def look(self) -> Actor:
-        """Return who reads it; blocks. Raises ProblemError where they may no more."""
-        # An open stream must not keep a session alive that nobody uses.
+        """Identify the reader; blocks. Raises ProblemError if they may no longer read."""
+        # An open stream must not keep an unused session alive.
         actor = self._console.gate.by_any(self._request, is_activity=False).actor
         self._console.live.looks(actor)
         if isinstance(actor, Application) and actor.extensions:
@@ -132,7 +132,7 @@ class _Watched:
         return actor
 
     def see(self, call: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return a call as they may see it."""
-        assert self._who is not None, "who reads it is looked at first"
+        """Return a call as the reader may see it, or None."""
+        assert self._who is not None, "look() runs first"
         actor, around = self._who
         return seen(actor, call, around)

@@ -1,4 +1,4 @@
-"""Calls in progress as pages show them: what the daemon lists, and what somebody may do with each now. Pure."""
+"""Rows of live calls: the daemon's data, and the acts that a person may do now. Pure."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from recorder.permissions import Act
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRow:
-    """One call as the page shows it: what the daemon lists, and what this person may do with it now."""
+    """A live call, and the acts that this person may do on it now."""
 
     call: dict[str, Any]
     may_pause: bool
@@ -20,7 +20,7 @@ class LiveRow:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """Return all that is shown of it: two rows with the same key look the same."""
+        """Everything that the row shows: rows with equal keys look the same."""
         request = (self.call.get("opt_out") or {}).get("state")
         may = self.may_pause, self.may_resume, self.may_ask, self.may_opt_out, self.may_forget, self.may_play_second
         return *map(self.call.get, _SHOWN), request, *may
@@ -30,11 +30,11 @@ _SHOWN = ("call", "started_at", "operator", "extension", "caller", "called", "st
 
 
 OPEN = frozenset({"recording", "paused", "not_begun", "fax_suspected"})
-"""States in which somebody may still decide what becomes of the recording."""
+"""States in which a person can still decide about the recording."""
 
 
 def row_of(call: dict[str, Any]) -> LiveRow:
-    """Return a call as somebody sees it (`recorder.rules.live_access.seen`), with what they may do with it now."""
+    """Return the row of a call that was filtered for a person (`recorder.rules.live_access.seen`)."""
     may = frozenset(call.get("may") or ())
     is_open = call.get("state") in OPEN
     has_request = (call.get("opt_out") or {}).get("state") == "raised"
@@ -50,6 +50,6 @@ def row_of(call: dict[str, Any]) -> LiveRow:
 
 
 def _has_second(call: dict[str, Any]) -> bool:
-    """Tell whether the second message can be played now: to a caller who is joined to an officer of ours."""
+    """Tell whether the second message can be played now: the caller must be joined to a nominated extension."""
     is_joined = call.get("phase") == "joined" and bool(call.get("extensions_now"))
     return is_joined and call.get("second_message") in ("ready", "played")

@@ -1,4 +1,4 @@
-"""What holds for every request and answer of the console: headers, and a limit on what is sent to it."""
+"""Headers and limits for every request and response of the console."""
 
 import math
 import re
@@ -20,8 +20,10 @@ from recorder.web.throttle import Throttle, source_of
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_UPLOAD_BYTES = 900_000
-"""Of a form with a file: what is over the rule for transcripts is told by the page, what is far over it here. A part of
-up to a million bytes stays in memory (starlette's `spool_max_size`): nothing of it gets onto the disk as it came."""
+"""Limit of a form with a file. The page reports transcripts over their own limit; this stops much larger bodies.
+
+A part of up to a million bytes stays in memory (starlette's `spool_max_size`), so an upload is never written to disk.
+"""
 _UPLOAD = re.compile(r"/cases/[^/]{1,40}/transcript-file\Z")
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -52,14 +54,14 @@ _TLS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 def security_headers(*, is_tls: bool) -> dict[str, str]:
-    """Return the headers of every answer."""
+    """Return the headers of every response."""
     return {**_ALWAYS, **(_TLS if is_tls else {})}
 
 
 class Guard:
-    """Adds the security headers to every answer; refuses bodies that are too large, and what comes too often.
+    """Adds security headers to every response; refuses bodies that are too large, and too many requests.
 
-    Plain ASGI and not starlette's base class, which would buffer server-sent events.
+    Plain ASGI instead of starlette's base class, which would buffer server-sent events.
     """
 
     def __init__(self, app: ASGIApp, *, is_tls: bool, limits: RateLimits, connections: ConnectionLimits) -> None:
@@ -87,7 +89,7 @@ class Guard:
         credentials, kind = self._credentials_of(scope), kind_of(scope["method"], scope["path"])
         is_known = self._limits.is_known(credentials)
         length = Headers(scope=scope).get("content-length", "0")
-        # A body is read before who sends it is asked for: of a stranger's as little as anywhere else.
+        # The body is read before the sender is identified, so an unknown client gets the smaller limit.
         most_bytes = MAX_UPLOAD_BYTES if is_known and _UPLOAD.match(str(scope["path"])) else MAX_BODY_BYTES
         if not length.isdigit() or int(length) > most_bytes:
             await response(_too_large(most_bytes))(scope, receive, send_guarded)
@@ -111,7 +113,7 @@ class Guard:
         return credentials_of(HTTPConnection(scope), self._cookie)
 
     def _too_often(self, scope: Scope) -> ProblemError | None:
-        """Count a request by its address; a try to sign in has its own bucket: a flood must keep nobody out."""
+        """Count a request by its address; sign-in attempts have their own bucket, so a flood locks nobody out."""
         host = str(scope["client"][0]) if scope.get("client") else ""
         if not _is_try(scope):
             kind = kind_of(scope["method"], scope["path"])
@@ -126,14 +128,14 @@ class Guard:
 
 
 _OWN = ("/account/authenticator", "/account/password", "/account/connect")
-"""What of one's own account takes the password."""
+"""Paths of the account pages that take the password."""
 
 
 def _is_try(scope: Scope) -> bool:
-    """Tell whether a request tries a password or a code, also one that an OpenID provider gave.
+    """Tell whether a request tries a password or a code, including one from an OpenID provider.
 
-    All of them take a cookie of ours. A request without any tries nothing: pages of others, which make browsers send as
-    many as they like, must not use up the tries of everybody at an address.
+    These need a cookie of the console. A request without one tries nothing: other sites can make browsers send many
+    requests, which must not use up the attempts of everybody at an address.
     """
     if not Headers(scope=scope).get("cookie"):
         return False
@@ -144,7 +146,7 @@ def _is_try(scope: Scope) -> bool:
 
 
 def _limited(receive: Receive, most_bytes: int) -> Receive:
-    """Count what comes without Content-Length (chunked)."""
+    """Limit bodies without Content-Length (chunked)."""
     seen = 0
 
     async def counted() -> Message:
@@ -152,7 +154,7 @@ def _limited(receive: Receive, most_bytes: int) -> Receive:
         message = await receive()
         seen += len(message.get("body", b""))
         if seen > most_bytes:
-            # FastAPI passes this one on while it reads a body, and no other.
+            # FastAPI passes on only this exception while it reads a body.
             raise HTTPException(413, _too_large(most_bytes).detail)
         return message
 

@@ -1,4 +1,4 @@
-"""The page of what somebody is told: what waits for them, what was decided, what runs out; for the DPO the week too."""
+"""The page of a person's notifications: open tasks, decisions, deadlines, and weekly figures for the DPO."""
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -11,7 +11,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/notifications")
 def notifications(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show what this person was told, newest first."""
+    """Show this person's notifications, newest first."""
     assert caller.person is not None, "pages know sessions only, and those are people's"
     told = console.deps.watch.box.of_account(caller.person.name)
     return console.renderer.page("notifications.html", caller, told=told)

@@ -1,4 +1,4 @@
-"""What the API can do, under /api/openapi.json: for whoever is signed in, or has a good token."""
+"""The OpenAPI description, at /api/openapi.json, for sessions and tokens."""
 
 from typing import Any
 
@@ -12,6 +12,6 @@ router = APIRouter(prefix="/api", responses=PROBLEMS)
 
 @router.get("/openapi.json", include_in_schema=False)
 def openapi(_caller: ApiReader, request: Request) -> dict[str, Any]:
-    """Return the description; it is nobody's business what a stranger could try here."""
+    """Return the description. It is not public, because it shows what could be attacked."""
     description: dict[str, Any] = request.app.openapi()
     return description

@@ -1,8 +1,8 @@
-"""Pages for signing in by an OpenID provider: the way there, the way back, and connecting one's account to it.
+"""Pages for signing in through an OpenID provider, and for connecting an account to it.
 
-Browsers are led by a page of ours and not by a redirect: `form-action` would hold up one to the provider, and a browser
-that came from there does not send Strict cookies to where it is redirected. The two routes that talk to the provider
-are coroutines: however slow it is, it takes no thread from whoever pauses.
+A page leads browsers on instead of a redirect: `form-action` would block a redirect to the provider, and a browser that
+comes from there sends no Strict cookies after a redirect. The routes that talk to the provider are coroutines, so that
+a slow provider uses no thread that a pause needs.
 """
 
 import logging
@@ -85,7 +85,7 @@ async def leave(request: Request, console: Console, csrf: Text = "") -> Response
 
 
 class ProviderAnswer(BaseModel):
-    """What a provider sends a browser back with: a code, or an error."""
+    """The provider's answer in the URL: a code, or an error."""
 
     state: str = Field(default="", max_length=200)
     code: str = Field(default="", max_length=4096)
@@ -95,10 +95,10 @@ class ProviderAnswer(BaseModel):
 
 @router.get(CALLBACK_PATH)
 async def come_back(request: Request, console: Console, answer: Annotated[ProviderAnswer, Query()]) -> Response:
-    """Take a browser back from the provider, and sign its owner in, or connect their account."""
+    """Handle the provider's answer: sign the person in, or connect their account."""
     provider = _provider(console)
     cookie = request.cookies.get(console.gate.openid_cookie)
-    if cookie is None:  # nothing that was begun here, and nothing for the audit log, which anybody could fill with it
+    if cookie is None:  # not begun here; not logged, as anybody could fill the log
         return _stopped(console, _OUT_OF_DATE, status=403)
     start = console.starts.take(answer.state, cookie)
     if start is None:
@@ -110,7 +110,7 @@ async def come_back(request: Request, console: Console, answer: Annotated[Provid
     except ProviderDownError as problem:
         return _down(console, problem)
     except AnswerRefusedError as problem:
-        _log.warning("a sign-in by the OpenID provider was refused: %s", problem)
+        _log.warning("sign-in through the OpenID provider refused: %s", problem)
         return await run_in_threadpool(_not_taken, request, console, "openid_answer", _NOT_BELIEVED)
     finish = _connect if start.account is not None else _sign_in
     return await run_in_threadpool(finish, request, console, start, identity)
@@ -118,7 +118,7 @@ async def come_back(request: Request, console: Console, answer: Annotated[Provid
 
 @router.post("/account/connect")
 async def connect(request: Request, console: Console, caller: PageChanger, password: Text = "") -> Response:
-    """Send somebody to the provider who wants to connect their account; a browser left alone has no password."""
+    """Send a person to the provider to connect their account; needs the password."""
     provider, session, name = _provider(console), caller.session, caller.actor.actor
     assert session is not None
     people, rules = console.deps.people, console.deps.sign_in
@@ -186,7 +186,7 @@ def _not_taken(request: Request, console: ConsoleParts, why: str, words: tuple[s
 
 def _down(console: ConsoleParts, problem: ProviderDownError) -> Response:
     issuer = console.deps.provider.options.issuer if console.deps.provider else None
-    _log.error("nobody can sign in by the OpenID provider %s: %s; ask it with recorder site-check", issuer, problem)
+    _log.error("sign-in through the OpenID provider %s is not possible: %s; run recorder site-check", issuer, problem)
     return _stopped(console, _DOWN, status=503)
 
 
@@ -202,7 +202,7 @@ def _lead(console: ConsoleParts, address: str) -> Response:
 
 
 def _arrived(console: ConsoleParts, answer: Response) -> Response:
-    """Take away the cookies of the way."""
+    """Delete the cookies of the OpenID sign-in."""
     console.gate.clear_cookie(answer, console.gate.openid_cookie)
     console.gate.clear_cookie(answer, console.gate.sign_in_cookie)
     return answer

@@ -1,4 +1,4 @@
-"""The HTTP+JSON interface of the console to the opt-out workflow, under /api/."""
+"""HTTP interface of the console for opt-outs, under /api/."""
 
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ RequestPath = Annotated[str, Path(description="The request's id, from GET /api/o
 
 
 class GrantOrder(BaseModel):
-    """What a manager puts their name to."""
+    """A manager's statements for an opt-out."""
 
     model_config = ConfigDict(extra="forbid")
     caller_asked: bool = Field(default=False, description="The caller asked not to be recorded")
@@ -25,45 +25,45 @@ class GrantOrder(BaseModel):
     reason: str = Field(default="", max_length=MAX_REASON_CHARACTERS)
     erase_before: bool | None = Field(
         default=None,
-        description="Erase what was recorded before, once a second person agrees; null: by rule",
+        description="Erase the recording so far, once a second person agrees; null: by rule",
     )
 
     def grant(self) -> OptOutGrant:
-        """Return it in the daemon's words."""
+        """Return the grant for the daemon."""
         return OptOutGrant(**self.model_dump())
 
 
 class OptOuts(BaseModel):
-    """Requests to opt out, oldest first."""
+    """Opt-out requests, oldest first."""
 
     opt_outs: list[dict[str, Any]]
 
 
 @router.get("/opt-outs")
 def opt_outs(console: Console, caller: ApiReader) -> OptOuts:
-    """Requests of the calls in progress that you are on or answer for, decided ones too."""
+    """Opt-out requests of live calls that you are on or manage, including decided ones."""
     return OptOuts(opt_outs=console.opt_outs.requests(caller.actor))
 
 
 @router.post("/calls/{call}/opt-out-request")
 def ask(console: Console, call: CallPath, caller: ApiChanger, why: ActReason | None = None) -> dict[str, Any]:
-    """Ask that a call be recorded no longer; a manager of its team decides."""
+    """Raise an opt-out request; a manager of the call's team decides."""
     return console.opt_outs.ask(caller.actor, call, why.reason if why else "")
 
 
 @router.post("/calls/{call}/opt-out")
 def opt_out(console: Console, call: CallPath, caller: ApiChanger, order: GrantOrder) -> dict[str, Any]:
-    """Stop recording for the rest of a call: raised and granted in one, by a manager who may grant it."""
+    """Stop recording for the rest of a call, without a request. Needs a manager who may grant one."""
     return console.opt_outs.opt_out(caller.actor, call, order.grant())
 
 
 @router.post("/opt-outs/{request_id}/grant")
 def grant(console: Console, request_id: RequestPath, caller: ApiChanger, order: GrantOrder) -> dict[str, Any]:
-    """Grant a request: recording ends for the rest of its call; takes both statements and a reason."""
+    """Grant a request: recording stops for the rest of the call. Needs both statements and a reason."""
     return console.opt_outs.grant(caller.actor, request_id, order.grant())
 
 
 @router.post("/opt-outs/{request_id}/decline")
 def decline(console: Console, request_id: RequestPath, caller: ApiChanger, why: ActReason) -> dict[str, Any]:
-    """Decline a request, for a reason."""
+    """Decline a request, with a reason."""
     return console.opt_outs.decline(caller.actor, request_id, why.reason)

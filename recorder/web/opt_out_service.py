@@ -1,6 +1,6 @@
-"""What people do about callers who ask not to be recorded, for pages and API alike.
+"""Acts on opt-out requests, for pages and API.
 
-Whose request it is to decide the daemon says, which knows the call.
+The daemon, which knows the call, decides who may decide on a request.
 """
 
 from typing import Any
@@ -15,16 +15,16 @@ from recorder.web.live_call_service import LiveCallService
 
 
 class OptOutService:
-    """Shows requests to opt out, asks for them and decides them; blocks and raises as `LiveCallService`."""
+    """Shows, raises and decides opt-out requests; blocks and raises like `LiveCallService`."""
 
     def __init__(self, daemon: DaemonAccess, live_calls: LiveCallService) -> None:
         self._daemon = daemon
         self._live_calls = live_calls
 
     def requests(self, actor: Actor) -> list[dict[str, Any]]:
-        """Return the requests of the calls that a person is on or sees, oldest first, decided ones too.
+        """Return the requests of the calls that a person is on or may see, oldest first, including decided ones.
 
-        Each says under ``may_decide`` whether it is theirs to decide.
+        Each says under ``may_decide`` whether this person may decide it.
         """
         self._live_calls.looks(actor)
         if not isinstance(actor, Person):
@@ -39,7 +39,7 @@ class OptOutService:
         ]
 
     def ask(self, actor: Actor, call: str, reason: str) -> dict[str, Any]:
-        """Ask that a call be recorded no longer."""
+        """Raise an opt-out request."""
         person = self._daemon.person(actor, Act.RAISE_OPT_OUT, call, reason)
         return self._daemon.ask(lambda live: live.ask_opt_out(call, person=person, reason=reason))
 
@@ -50,7 +50,7 @@ class OptOutService:
         return self._daemon.ask(lambda live: live.opt_out(CallTarget(call), person=person, grant=grant, around=around))
 
     def grant(self, actor: Actor, request: str, grant: OptOutGrant) -> dict[str, Any]:
-        """OptOutGrant a request: recording ends for the rest of its call."""
+        """Grant a request: recording stops for the rest of its call."""
         person = self._daemon.person(actor, Act.OPT_OUT, request, grant.reason)
         around = self._live_calls.managers(person)
         return self._daemon.ask(lambda live: live.grant_opt_out(request, person=person, grant=grant, around=around))

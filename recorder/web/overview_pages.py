@@ -1,4 +1,4 @@
-"""The data protection officer's page (P24): what waits for them, whose time runs out, and the figures of the week."""
+"""The data protection officer's page (P24): open tasks, deadlines, and the week's figures."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -26,7 +26,7 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadline:
-    """An open case with its day. ``left`` is in days, below 0 when it has passed; None while nothing runs."""
+    """An open case with its due day; ``left`` is in days, negative if overdue, None before its time has begun."""
 
     case: Case
     due: date | None
@@ -36,13 +36,13 @@ class Deadline:
 
 @router.get("/overview")
 def overview(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show what waits."""
+    """Show the open tasks."""
     return _page(console, caller)
 
 
 @router.post("/overview")
 def figures(console: Console, caller: PageChanger) -> HTMLResponse:
-    """Show it with the figures of the last seven days: counted when asked for, since that looks at every call."""
+    """Show the page with the figures of the last seven days, computed on request because that reads every call."""
     console.rules.authorise(caller.actor, Act.ACKNOWLEDGE)
     return _page(console, caller, week=week_until(console.deps.watch, console.deps.now()).lines())
 
@@ -75,7 +75,7 @@ def _page(console: ConsoleParts, caller: ConsoleCaller, **values: Any) -> HTMLRe
 
 
 def deadlines(console: ConsoleParts) -> list[Deadline]:
-    """Return the open cases, those first that are due first; what does not run yet comes last."""
+    """Return the open cases by due day; those without one come last."""
     repos = console.deps.cases
     found = []
     for case in repos.cases.all():
@@ -88,7 +88,7 @@ def deadlines(console: ConsoleParts) -> list[Deadline]:
 
 
 def _retention(console: ConsoleParts) -> SweepState:
-    """Return where retention stands: from its file, so that it is known while the daemon is away."""
+    """Return the state of the sweep from its file, which can be read while the daemon is down."""
     try:
         return read_state(console.deps.hold_books.state / NAME) or SweepState()
     except OSError:

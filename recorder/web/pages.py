@@ -1,4 +1,4 @@
-"""The console's pages for signing in and for recordings."""
+"""The console's pages for recordings."""
 
 from typing import Annotated
 
@@ -40,7 +40,7 @@ def search_form(  # noqa: PLR0917 - FastAPI passes them by name
     outcome: Text = "",
     page: Text = "",
 ) -> dict[str, str]:
-    """Return what was typed into a search form, for `recorder.web.filters.read_form`."""
+    """Return the values of a search form, for `recorder.web.filters.read_form`."""
     sent = (from_date, from_time, to_date, to_time, operator, extension, number, outcome, page)
     return dict(zip(FIELDS, sent, strict=True))
 
@@ -55,7 +55,7 @@ def recordings(console: Console, caller: PageReader) -> HTMLResponse:
 def search(
     console: Console, caller: PageChanger, sent: Annotated[dict[str, str], Depends(search_form)]
 ) -> HTMLResponse:
-    """Find recordings; a POST, so that no number gets into an address or a log."""
+    """Find recordings. A POST, so that no number is in a URL or a log."""
     return _listing(console, caller, sent)
 
 
@@ -67,7 +67,7 @@ def recording(console: Console, recording_id: str, caller: PageReader) -> HTMLRe
 
 @router.post("/recordings/{recording_id}/play")
 def play(console: Console, recording_id: str, caller: PageChanger, reason: Text = "") -> HTMLResponse:
-    """Give leave to listen, for a reason."""
+    """Permit listening to a recording, for a reason."""
     try:
         secret = console.recording_service.grant_play(_person(caller), recording_id, reason)
     except ProblemError as error:
@@ -77,8 +77,8 @@ def play(console: Console, recording_id: str, caller: PageChanger, reason: Text 
 
 @router.get("/recordings/{recording_id}/audio/{secret}")
 def audio(request: Request, console: Console, recording_id: str, secret: str, caller: PageReader) -> StreamingResponse:
-    """Stream the decoded audio, or the part of it that a player asks for, to whom leave was given."""
-    # What If-Range names is never the same file: none of ours has a validator.
+    """Stream the decoded audio, or the part that a player asks for, to a person with permission."""
+    # If-Range never matches, because these files have no validator.
     wanted = None if "if-range" in request.headers else request.headers.get("range")
     return played(console.recording_service.play(_person(caller), recording_id, secret, wanted))
 
@@ -106,7 +106,7 @@ def _copy_form(  # noqa: PLR0917 - FastAPI passes them by name
 def export(
     console: Console, recording_id: str, caller: PageChanger, form: Annotated[CopyForm, Depends(_copy_form)]
 ) -> Response:
-    """Make a copy to take away, for a reason."""
+    """Make a copy, for a reason."""
     try:
         return download(console.recording_service.export(caller.actor, recording_id, form), recording_id)
     except ProblemError as error:
@@ -144,12 +144,12 @@ def recording_page(
 
     Args:
         console: The console.
-        caller: Whose page.
-        recording_id: Whose recording.
+        caller: The person who sees it.
+        recording_id: The recording.
         status: HTTP status.
-        problem: What was wrong with the form that was sent.
-        audio: Address of the audio, where leave to listen was given.
-        said: What was done.
+        problem: Error of the form that was sent.
+        audio: URL of the audio, if listening was permitted.
+        said: Message about what was done.
 
     Raises:
         ProblemError: It may not be shown.
@@ -173,7 +173,7 @@ def recording_page(
 def again(
     console: ConsoleParts, caller: ConsoleCaller, recording_id: str, error: ProblemError, act: Act
 ) -> HTMLResponse:
-    """Show the recording's page with what was wrong with the form; any other error stays what it is."""
+    """Show the recording's page with the error of a form; raise other errors again."""
     is_theirs = not isinstance(may(caller.actor, act, reason="asked elsewhere", has_grant=True), Refusal)
     if not is_theirs or error.status not in (403, 409, 422):
         raise error

@@ -1,4 +1,4 @@
-"""What a route works with, and who calls it: FastAPI's dependencies of API and pages."""
+"""The console's components, and FastAPI dependencies that identify the caller of pages and API."""
 
 import asyncio
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ Text = Annotated[str, Form(max_length=1000)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleParts:
-    """The parts of one console; kept as ``app.state.parts``.
+    """The components of one console, stored as ``app.state.parts``.
 
     Attributes:
-        proving: Whoever has a chain of custody proven takes it, before there is a thread for it.
+        proving: Lets one chain of custody be verified at a time; taken before a thread is used.
     """
 
     deps: ConsoleDeps
@@ -46,11 +46,11 @@ class ConsoleParts:
 
 
 class SignInNeededError(Exception):
-    """Nobody is signed in in this browser; the answer is the sign-in page."""
+    """Nobody is signed in in this browser; the response is the sign-in page."""
 
 
 async def parts_of(request: Request) -> ConsoleParts:
-    """Return the parts of the console that serves a request; async, because FastAPI gives the rest to a thread."""
+    """Return the console of a request. Async, because FastAPI runs other dependencies on a thread."""
     parts = request.app.state.parts
     assert isinstance(parts, ConsoleParts)
     return parts
@@ -91,9 +91,9 @@ def _page_changer(request: Request, parts: Console, csrf: Text = "") -> ConsoleC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knock:
-    """An act that is asked for by the API; who asks is found out on the thread that does it.
+    """An act requested through the API, whose caller is identified on the thread that does the act.
 
-    Each thing that FastAPI has done on a thread costs two changes of threads: too much for a pause.
+    Each FastAPI dependency on a thread costs two thread switches, too much for a pause.
     """
 
     request: Request
@@ -101,10 +101,10 @@ class Knock:
     csrf: str | None
 
     def caller(self) -> ConsoleCaller:
-        """Return who asks; blocks.
+        """Return the caller; blocks.
 
         Raises:
-            ProblemError: 401 nobody that is known here, 403 not from our own page.
+            ProblemError: 401, unknown; 403, not from the console's own page.
         """
         caller = self.parts.gate.by_any(self.request)
         self.parts.gate.check_csrf(caller, self.csrf)
@@ -126,10 +126,10 @@ ApiReader = Annotated[ConsoleCaller, Depends(_api_reader)]
 ApiChanger = Annotated[ConsoleCaller, Depends(_api_changer)]
 """Session with the CSRF header, or token."""
 ApiKnock = Annotated[Knock, Depends(_knock)]
-"""The same, not looked at yet."""
+"""Session with the CSRF header, or token, not identified yet."""
 PageReader = Annotated[ConsoleCaller, Depends(_page_reader)]
-"""Session; keeps it alive."""
+"""Session, which this request keeps alive."""
 PageWatcher = Annotated[ConsoleCaller, Depends(_page_watcher)]
-"""Session; what a page asks by itself, which does not keep it alive."""
+"""Session of an automatic request, which does not keep it alive."""
 PageChanger = Annotated[ConsoleCaller, Depends(_page_changer)]
 """Session with the form's CSRF field."""

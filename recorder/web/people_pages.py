@@ -1,4 +1,4 @@
-"""The page of accounts: who there is, and changes that wait for a second person. For administrators and the DPO."""
+"""The page of accounts and of changes that wait for a second person. For administrators and the DPO."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -31,7 +31,7 @@ def grant(
     console: Console, account: str, caller: PageChanger, reason: Text = "",
     role: Annotated[list[str] | None, Form()] = None,
 ) -> HTMLResponse:  # fmt: skip
-    """Give somebody more roles, or propose it."""
+    """Add roles to an account, or propose that."""
     console.rules.authorise(caller.actor, Act.MANAGE_PEOPLE, account)
     roles = [Role(one) for one in role or () if one in set(Role)]
     if not roles:
@@ -43,7 +43,7 @@ def grant(
 
 @router.post("/people/{account}/reset-authenticator")
 def reset_authenticator(console: Console, account: str, caller: PageChanger, reason: Text = "") -> HTMLResponse:
-    """Take somebody's authenticator away, or propose it."""
+    """Remove an authenticator, or propose that."""
     console.rules.authorise(caller.actor, Act.MANAGE_PEOPLE, account)
     known, by = console.deps.proposals, caller.actor.actor
     enter = _enter(console, caller, reason)
@@ -52,7 +52,7 @@ def reset_authenticator(console: Console, account: str, caller: PageChanger, rea
 
 @router.post("/people/proposals/{proposal}/{decision}")
 def decide(console: Console, proposal: str, decision: str, caller: PageChanger) -> HTMLResponse:
-    """Confirm a proposal, or decline it."""
+    """Confirm or decline a proposal."""
     console.rules.authorise(caller.actor, Act.CONFIRM_GRANT, proposal)
     if decision not in ("confirm", "decline"):
         return _page(console, caller, problem="There is no such decision.", status=404)
@@ -82,7 +82,7 @@ def _asked(
 
 
 def _enter(console: ConsoleParts, caller: ConsoleCaller, text: str = "") -> Enter:
-    """Return what writes a change to the audit log before it is so."""
+    """Return a function that logs a change before it is made."""
     by = caller.actor.actor
     return lambda note: console.rules.note(note.act, by, note.subject, note.details, text=text or None)
 

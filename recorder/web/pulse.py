@@ -1,6 +1,6 @@
-"""One stream of the daemon's events for every page that watches: that it lives, and what happened.
+"""One stream of the daemon's events for all pages that watch: its beats, and what happened.
 
-On the console's event loop only. A page that is slow misses beats, never a change.
+On the console's event loop only. A slow page may miss beats, never a change.
 """
 
 import asyncio
@@ -14,28 +14,28 @@ from typing import Any
 from recorder.control.client import DaemonRefusedError, DaemonUnavailableError
 
 BEAT_S = 0.5
-"""How often the daemon says that it lives; pages promise to show within 2 s that it does not."""
+"""Interval of the daemon's beats, seconds; pages promise to show within 2 s that it is down."""
 SILENCE_S = 1.5
-"""After so long without a word it does not."""
+"""The daemon counts as down after this time without a beat, seconds."""
 CHANGED = b"data: changed\n\n"
 BEAT = b"event: beat\ndata: here\n\n"
 AGAIN = b"retry: 1000\n\n"
-"""How long a browser waits before it connects again."""
+"""Tells a browser how long to wait before it connects again."""
 
 _EVERYBODY = ""
 _Lost = DaemonUnavailableError | DaemonRefusedError
 Event = dict[str, Any]
-"""What the daemon says of one thing that happened; empty where its words cannot be read."""
+"""One event of the daemon; empty if it cannot be parsed."""
 
 
 class Pulse:
-    """Shares the daemon's events among pages; asks for them only while somebody watches.
+    """Shares the daemon's events among pages; connects only while somebody watches.
 
     Args:
-        events: Opens the daemon's stream, which comments every ``BEAT_S`` and is over after ``SILENCE_S`` of silence.
+        events: Opens the daemon's stream, which beats every ``BEAT_S`` and ends after ``SILENCE_S`` of silence.
 
     Attributes:
-        stream: Counts the streams that were opened: what was heard in another one may have gaps.
+        stream: Number of streams opened so far; between two streams events may be lost.
     """
 
     def __init__(self, events: Callable[[], AsyncGenerator[bytes]]) -> None:
@@ -49,15 +49,15 @@ class Pulse:
         self.stream = 0
 
     def give_events_to(self, take: Callable[[Event], None]) -> None:
-        """Have each event that comes be given to a function as well, before pages hear of it."""
+        """Register a function that gets each event before the pages do."""
         self._takers.append(take)
 
     async def beats(self) -> AsyncGenerator[None]:
-        """Yield once the daemon has spoken, and then each time that it did: at once if it did since the last time.
+        """Yield after the first beat, and then after each; at once if there was one since the last yield.
 
         Raises:
-            DaemonUnavailableError: It is not there, or fell silent.
-            DaemonRefusedError: It answered with an error.
+            DaemonUnavailableError: The daemon does not answer, or fell silent.
+            DaemonRefusedError: The daemon answered with an error.
         """
         self._watching += 1
         seen = -1
@@ -74,14 +74,14 @@ class Pulse:
                 self._reading = None
 
     async def watch(self, extensions: Collection[str]) -> AsyncGenerator[bytes]:
-        """Yield server-sent events: a beat while the daemon lives, and a change.
+        """Yield server-sent events: a beat while the daemon runs, and changes.
 
         Args:
-            extensions: Whose changes. What cannot be told apart is told to all.
+            extensions: Extensions whose changes are sent. Changes of unknown extensions are sent to all.
 
         Raises:
-            DaemonUnavailableError: It is not there, or fell silent.
-            DaemonRefusedError: It answered with an error.
+            DaemonUnavailableError: The daemon does not answer, or fell silent.
+            DaemonRefusedError: The daemon answered with an error.
         """
         seen: int | None = None
         async with aclosing(self.beats()) as beats:
@@ -94,7 +94,7 @@ class Pulse:
                 seen = now
 
     async def _beat(self) -> None:
-        """Wait for the next word of the daemon."""
+        """Wait for the next message of the daemon."""
         if self._reading is None or self._reading.done():
             self._next = asyncio.get_running_loop().create_future()
             self.stream += 1
@@ -124,17 +124,17 @@ class Pulse:
             told.set_result(None)
         else:
             told.set_exception(error)
-            told.exception()  # it may be that nobody waits
+            told.exception()  # retrieved, because nobody may be waiting
 
 
 class Words:
-    """Takes a stream apart into its events."""
+    """Parses a stream into events."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def take(self, chunk: bytes) -> list[Event]:
-        """Take bytes of the stream, cut anywhere, and return what is whole by now."""
+        """Add bytes of the stream, cut anywhere, and return the events that are complete."""
         *whole, self._rest = (self._rest + chunk).split(b"\n\n")
         lines = (line for one in whole for line in one.splitlines())
         return [_event(line.removeprefix(b"data:")) for line in lines if line.startswith(b"data:")]
@@ -147,12 +147,12 @@ def _event(data: bytes) -> Event:
 
 
 def call_of(event: Event) -> str:
-    """Return the id of the call that an event is about; empty where it is about none."""
+    """Return the id of the call that an event is about, or ""."""
     return str(event.get("call") or event.get("id") or "")
 
 
 class _Changes:
-    """Counts what changed, by extension."""
+    """Counts changes by extension."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -163,7 +163,7 @@ class _Changes:
         return self._counts[_EVERYBODY] + sum(self._counts[one] for one in extensions)
 
     def take(self, event: Event) -> None:
-        """Take an event."""
+        """Count an event."""
         self._counts.update(self._whose(event))
 
     def _whose(self, event: Event) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Which bytes of a file a player asks for (RFC 9110 section 14). Pure."""
+"""Parses Range headers of players (RFC 9110 section 14). Pure."""
 
 import re
 
@@ -8,16 +8,16 @@ _ONE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
 
 
 def wanted_bytes(header: str | None, size: int) -> tuple[int, int] | None:
-    """Return the part ``[first, end)`` that a Range header asks for; None is all of the file.
+    """Return the part ``[first, end)`` that a Range header asks for; None is the whole file.
 
-    What is no single range of bytes is left out of account, as section 14.2 allows.
+    Anything but a single range of bytes is ignored, as section 14.2 permits.
 
     Args:
-        header: The header's value, or None.
-        size: Of the file, bytes.
+        header: Value of the header, or None.
+        size: Size of the file, bytes.
 
     Raises:
-        ProblemError: 416: nothing of it lies in the file.
+        ProblemError: 416, the range is outside the file.
     """
     found = _ONE.fullmatch(header.strip()) if header else None
     if found is None or not (found[1] or found[2]):
@@ -27,7 +27,7 @@ def wanted_bytes(header: str | None, size: int) -> tuple[int, int] | None:
     else:
         first, end = int(found[1]), min(int(found[2]) + 1 if found[2] else size, size)
         if found[2] and int(found[2]) < int(found[1]):
-            return None  # no range at all: it ends before it begins
+            return None  # invalid: it ends before it begins
     if first >= end:
         raise ProblemError(416, "This part is not in the recording.", headers={"Content-Range": f"bytes */{size}"})
     return first, end

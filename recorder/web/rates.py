@@ -1,9 +1,9 @@
-"""How much the console does for one person, token or address: so much a second, and ten seconds' worth at once.
+"""Rate limits of the console by person, token and address: a rate per second, and ten seconds' worth at once.
 
-What is done to calls in progress has buckets of its own, so that no flood of searches ever stops a pause. Who asks is
-known only after they were looked for, so an address is counted first; what its owner's own bucket then refuses is given
-back to it, or one program that runs wild would close the console to everybody behind the same proxy. Nor does it stop
-whoever is signed in there: a flood of nobody's, from the same address, would stop their pauses.
+Acts on live calls have their own buckets, so that no flood of searches stops a pause. The caller is identified only
+after the address was counted; if the caller's own bucket then refuses, the address gets its count back, as otherwise
+one runaway program would lock out everybody behind the same proxy. The address's limit does not stop callers who were
+identified before: a flood of unknown requests from the same address must not stop their pauses.
 """
 
 import enum
@@ -21,30 +21,32 @@ from recorder.web.throttle import MOST_BUCKETS, Throttle, source_of
 
 SECONDS_AT_ONCE = 10
 PEOPLE_AT_AN_ADDRESS = 10
-"""An address may ask for as much as so many people."""
+"""An address may send as many requests as this number of people."""
 KNOWN_FOR_S = 12 * 3600.0
-"""For how long whoever was known is not stopped by what others at their address ask for: a working day. What is found
-to be good no longer is forgotten at once."""
+"""How long a caller counts as identified, seconds: a working day.
+
+Such a caller is not stopped by other requests from their address. Credentials that become invalid are removed at once.
+"""
 
 _LIVE = ("/agent", "/live", "/opt-outs", "/api/calls", "/api/extensions", "/api/opt-outs", "/api/session")
 _FREE = "/static/"
 _API = "/api/"
-"""Where tokens are taken, and before cookies."""
+"""Paths for which a token takes precedence over cookies."""
 
 
 class RequestKind(enum.Enum):
-    """What a request asks for."""
+    """Kind of a request."""
 
     ACT = "acts_per_s"
-    """Something is done to a call in progress; the key of its limit."""
+    """An act on a live call; the value is the key of its limit."""
     OTHER = "requests_per_s"
-    """All else: pages, searches, listings, opening a stream of events."""
+    """Any other request: pages, searches, listings, opening an event stream."""
     FREE = ""
-    """A file of the pages: to refuse one costs as much as to send it, and a page needs several."""
+    """A static file: refusing it costs as much as sending it, and a page needs several."""
 
 
 def kind_of(method: str, path: str) -> RequestKind:
-    """Return what a request asks for."""
+    """Return the kind of a request."""
     if path.startswith(_FREE):
         return RequestKind.FREE
     is_act = method not in ("GET", "HEAD") and any(path == one or path.startswith(f"{one}/") for one in _LIVE)
@@ -52,18 +54,19 @@ def kind_of(method: str, path: str) -> RequestKind:
 
 
 def session_cookie(*, is_tls: bool) -> str:
-    """Return the name of the cookie of a session: with TLS its prefix makes browsers refuse one from elsewhere."""
+    """Return the name of the session cookie; with TLS its prefix makes browsers refuse one set by another site."""
     return "__Host-recorder" if is_tls else "recorder"
 
 
 def credentials_of(request: HTTPConnection, cookie: str) -> bytes:
-    """Return what a request says of who sends it, hashed; empty where it says nothing.
+    """Return a hash of a request's credentials; empty without any.
 
-    Only what `Gatekeeper` looks at counts: with each other cookie a session would have limits of its own.
+    Only the credentials that `Gatekeeper` reads count: otherwise each additional cookie would give a session new
+    limits.
 
     Args:
         request: The request.
-        cookie: Name of the cookie of sessions.
+        cookie: Name of the session cookie.
     """
     token = request.headers.get("authorization") if request.scope["path"].startswith(_API) else None
     said = request.cookies.get(cookie, "") if token is None else token.partition(" ")[2].strip()
@@ -74,8 +77,8 @@ class RateLimits:
     """The buckets of one console.
 
     Args:
-        rates: What a person or a token may ask for.
-        clock: Returns seconds that never go back.
+        rates: Limits of a person or a token.
+        clock: Monotonic clock, seconds.
     """
 
     def __init__(self, rates: Rates, clock: Callable[[], float] = time.monotonic) -> None:
@@ -85,12 +88,12 @@ class RateLimits:
         self._were_known = _WereKnown(clock)
 
     def arrived(self, host: str, kind: RequestKind, credentials: bytes = b"") -> ProblemError | None:
-        """Count a request of an address; returns its refusal where that is one too many.
+        """Count a request of an address; return the refusal if it is over the limit.
 
         Args:
             host: The address.
-            kind: What is asked for.
-            credentials: From `credentials_of`; whose were good when last looked at is not refused here.
+            kind: Kind of request.
+            credentials: From `credentials_of`; credentials that were valid lately are not refused here.
         """
         if kind is RequestKind.FREE:
             return None
@@ -100,10 +103,10 @@ class RateLimits:
         return self._refusal(wait_s, kind, "From this address", PEOPLE_AT_AN_ADDRESS)
 
     def known(self, who: str, host: str, kind: RequestKind, credentials: bytes = b"") -> None:
-        """Count a request of a person or token that was found behind it.
+        """Count a request of an identified person or token.
 
         Raises:
-            ProblemError: 429: one too many.
+            ProblemError: 429, over the limit.
         """
         if credentials:
             self._were_known.add(credentials)
@@ -115,11 +118,11 @@ class RateLimits:
             raise refusal
 
     def is_known(self, credentials: bytes) -> bool:
-        """Tell whether credentials were good when they were last looked at."""
+        """Tell whether credentials were valid when last checked."""
         return credentials in self._were_known
 
     def unknown(self, credentials: bytes) -> None:
-        """Forget credentials: nobody is behind them any more."""
+        """Forget credentials that are no longer valid."""
         self._were_known.drop(credentials)
 
     def _refusal(self, wait_s: float, kind: RequestKind, whose: str, times: int) -> ProblemError | None:
@@ -134,7 +137,7 @@ class RateLimits:
 
 
 class _WereKnown:
-    """Credentials that were good when they were last looked at; for any thread."""
+    """Credentials that were valid when last checked; safe from any thread."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""What a recording's page shows beside its details: waveform, call journey, and what was done with it."""
+"""Parts of a recording's page: waveform, call timeline, and its history."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from storage.errors import AuditUnavailableError
 from storage.types import RecordingRow
 
 SHOWN = 100
-"""Lines of a history on a page; the audit log's page has the rest."""
+"""Lines of the history on a page; the audit log's page has all."""
 
 
 def parts_on_page(console: ConsoleParts, caller: ConsoleCaller, row: RecordingRow) -> dict[str, Any]:
-    """Return them as the template names them; a history of None could not be read."""
+    """Return the parts by the template's names; a history of None could not be read."""
     try:
         history = _history(console, caller, row)
     except AuditUnavailableError:

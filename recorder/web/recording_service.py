@@ -1,4 +1,4 @@
-"""What people and other systems do with recordings: decide, write to the audit log, then do or show."""
+"""Acts of people and other systems on recordings: authorise, write the audit entry, then act or show."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -36,7 +36,7 @@ from storage.retention_types import ErasureOrder
 from storage.types import RecordingId, RecordingRow, Search
 
 LISTEN_FOR = timedelta(minutes=30)
-"""How long an address of audio is good; the next one takes a click, while the leave lasts."""
+"""How long a URL of audio is valid; after that the person clicks again, while the grant lasts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +44,9 @@ class SearchPage:
     """One page of a search.
 
     Attributes:
-        rows: The page.
-        total: How many match; counting ends at `storage.index.COUNTED`.
-        is_more: There are more than ``total``.
+        rows: The rows of the page.
+        total: Number of matches, counted up to `storage.index.COUNTED`.
+        is_more: Whether there are more matches than ``total``.
     """
 
     rows: Sequence[RecordingRow]
@@ -56,14 +56,14 @@ class SearchPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sound:
-    """What a player gets: the bytes ``[first, end)`` of a WAV file of ``size`` bytes; all of it where none were named.
+    """Response to a player: the bytes ``[first, end)`` of a WAV file of ``size`` bytes.
 
     Attributes:
-        audio: Those bytes.
-        first: Where they begin.
-        end: Where they end.
-        size: Of the whole file.
-        is_part: Whether a part was asked for.
+        audio: The bytes.
+        first: Position of the first byte.
+        end: Position after the last byte.
+        size: Size of the whole file, bytes.
+        is_part: Whether the player asked for a part.
     """
 
     audio: AudioFile
@@ -74,10 +74,10 @@ class Sound:
 
 
 class RecordingService:
-    """Does what callers ask, by the rules of `recorder.permissions`.
+    """Acts on recordings, by the rules of `recorder.permissions`.
 
     Every method blocks and raises ProblemError: 403 refused, 404 no such thing, 503 the audit log cannot be written
-    (nothing is shown then).
+    (then nothing is shown).
     """
 
     def __init__(self, deps: ConsoleDeps, rules: AuditService) -> None:
@@ -113,13 +113,13 @@ class RecordingService:
         return shown(actor, row, leave)
 
     def leave(self, actor: Actor, recording_id: str, wanted: AccessKind = AccessKind.LISTEN) -> AccessRequest | None:
-        """Return the request by which somebody may hear or copy a recording now, or None."""
+        """Return the access request that lets an actor hear or export a recording now, or None."""
         if not isinstance(actor, Person) or not is_recording_id(recording_id):
             return None
         return self._deps.hearing.requests.leave(actor.name, RecordingId(recording_id), wanted)
 
     def grant_play(self, person: Person, recording_id: str, reason: str) -> str:
-        """Return the secret part of an address of audio: by leave that was given, or by break-glass and its reason."""
+        """Permit listening, by access grant or by break-glass; return the secret part of the audio's URL."""
         leave = self.leave(person, recording_id)
         row = self._row(person, Act.PLAY, recording_id, reason=reason, has_grant=leave is not None)
         self._refuse_locked(person, Act.PLAY, row)
@@ -141,17 +141,17 @@ class RecordingService:
         if leave is None:
             break_glass(self._deps.hearing, person, row.id, reason, enter=enter_emergency)
         else:
-            assert leave.until is not None, "leave that was granted has an end"
+            assert leave.until is not None, "a grant has an end"
             listen.reason, listen.request = leave.wish.reason, leave.id
             listen.heard = whole_for(row, leave.heard(row.id))
             enter(min(now + LISTEN_FOR, leave.until))
         return self.listens.keep(listen)
 
     def grant_span(self, person: Person, order_id: str) -> tuple[RecordingId, str]:
-        """Let one of the two who approve an order that takes three people hear its span, and nothing else.
+        """Let an approver of an order that needs three people hear its span and nothing else.
 
         Returns:
-            The recording, and the secret part of an address of audio.
+            The recording, and the secret part of the audio's URL.
         """
         order, row = order_to_hear(self._deps.repos, person, order_id)
         self._rules.authorise(person, Act.PLAY, row.id, has_grant=True)
@@ -168,7 +168,7 @@ class RecordingService:
         return row.id, self.listens.keep(listen)
 
     def _check_listen(self, person: Person, listen: Listen, recording_id: str) -> RecordingRow:
-        """Return the recording of a listen that may go on: by leave, by break-glass, or by an order that waits."""
+        """Return the recording of a listen whose permission still holds: a grant, break-glass, or a waiting order."""
         has_grant = bool(listen.request or listen.order)
         row = self._row(person, Act.PLAY, recording_id, reason=listen.reason, has_grant=has_grant)
         if listen.order:
@@ -178,7 +178,7 @@ class RecordingService:
         return row
 
     def _note_heard(self, order: str, account: str, length: timedelta, begun_at: datetime) -> None:
-        """Keep that all of a span was sent to somebody: they can have heard it once so much time has passed."""
+        """Store that a whole span was sent to an approver; they can have heard it after its length has passed."""
         if self._deps.repos.approvals is not None:
             self._deps.repos.approvals.heard(order, account, begun_at + length)
 
@@ -186,11 +186,11 @@ class RecordingService:
         self._rules.note(OPENED, person.actor, listen.recording, listen.marks, text=listen.reason)
 
     def play(self, person: Person, recording_id: str, secret: str, wanted: str | None = None) -> Sound:
-        """Open the audio of a recording that leave was given for: each listen is an entry before its first byte.
+        """Open the audio of a recording; each listen is logged before its first byte.
 
         Args:
             person: Who listens.
-            recording_id: To what.
+            recording_id: The recording.
             secret: From `grant_play`.
             wanted: A Range header.
         """
@@ -212,7 +212,7 @@ class RecordingService:
         return Sound(audio=audio, first=first, end=end, size=copy.size_bytes, is_part=part is not None)
 
     def _opened(self, listen: Listen, row: RecordingRow) -> Copy:
-        """Return a recording to be heard; it is verified once in a listen, and anew when it was rewritten."""
+        """Return a recording's audio; it is verified once per listen, and again if it was rewritten."""
         if row.path is None:
             raise ProblemError(409, f"Nothing was kept of this call: {row.outcome}, {row.reason}.")
         if listen.file is None or listen.file[0] != row.sha256:
@@ -225,13 +225,13 @@ class RecordingService:
     def export(
         self, actor: Actor, recording_id: str, wanted: CopyOrder | CopyForm, *, is_package: bool = False
     ) -> AudioFile:
-        """Make a copy of a recording to take away: by the rules of `recorder.exports.copy_orders`, which audits it.
+        """Make a copy of a recording, by the rules of `recorder.exports.copy_orders`, which logs it.
 
         Args:
             actor: Who asks.
-            recording_id: Of what.
-            wanted: An order, or a page's form, which knows itself whether it is for a package.
-            is_package: Whether an order is for one.
+            recording_id: The recording.
+            wanted: An order, or a page's form, which says itself whether it is for a package.
+            is_package: Whether an order is for a package.
         """
         repos = self._deps.copy_books
         leave = self.leave(actor, recording_id, AccessKind.COPY)
@@ -239,24 +239,24 @@ class RecordingService:
         if isinstance(wanted, CopyForm):
             is_package, wanted = wanted.is_package, wanted.order(row, ZoneInfo(self._deps.timezone))
         ordered = check_order(repos, actor, row.id, wanted)
-        assert isinstance(actor, Person), "nobody else passes the check"
+        assert isinstance(actor, Person), "only people pass the check"
         return _begun(taken(repos, actor, wanted, ordered, is_package=is_package))
 
     def copies(self, row: RecordingRow) -> list[CopyMade]:
-        """Return the copies that were made of a recording, for whoever may see it; oldest first."""
+        """Return the copies of a recording, oldest first. The caller has checked the permission."""
         return self._deps.copy_books.copies.of_recording(row.id)
 
     def orders(self, row: RecordingRow) -> list[ErasureOrder]:
-        """Return the orders to erase from a recording, for whoever may see it; oldest first.
+        """Return the orders to erase from a recording, oldest first. The caller has checked the permission.
 
         Args:
-            row: As it is shown to them: orders that are about what is withheld are left out.
+            row: The row as shown to the person; orders on withheld spans are left out.
         """
         orders = self._deps.repos.erasures.of_recording(row.id)
         return [one for one in orders if not is_withheld(row, one.start_s, one.end_s)]
 
     def restriction(self, row: RecordingRow) -> str | None:
-        """Return why nobody may use a recording now, or None: a restriction or an objection stands."""
+        """Return why a recording may not be used now, or None; a restriction or objection forbids use."""
         claims = Claims(self._deps.repos.index.database).of_recording(row.id)
         return why_restricted(claims, self._deps.now())
 
@@ -282,20 +282,20 @@ class RecordingService:
             row = self._deps.index.get(recording_id)
         except NotFoundError as error:
             raise ProblemError(404, "There is no such recording.") from error
-        if row.id != recording_id:  # the index takes prefixes too; an address does not
+        if row.id != recording_id:  # the index accepts prefixes; a URL must not
             raise ProblemError(404, "There is no such recording.")
         operator, team = relation(actor, row)
         decision = may(
             actor, act, reason=reason, operator=operator, team=team, extension=row.extension, has_grant=has_grant
         )
-        if isinstance(decision, Refusal):  # the same words as for one that is not there: ids are not to be guessed at
+        if isinstance(decision, Refusal):  # same message as for a missing one, so that ids cannot be guessed
             self._rules.refusal(actor.actor, act, row.id, decision.reason)
             raise ProblemError(404, "There is no such recording.")
         return row
 
 
 def _begun(audio: AudioFile) -> AudioFile:
-    """Return an answer whose first bytes are there before it begins, so that what is wrong can still be said."""
+    """Produce the first bytes of a response before it starts, so that errors can still be reported."""
     try:
         first = next(audio.chunks, b"")
     except StorageError as error:

@@ -1,6 +1,6 @@
-"""Tokens that are not good, in the audit log: one by one while they are few, then by their number. For any thread.
+"""Logs invalid tokens in the audit log: one by one while they are few, then as a count. For any thread.
 
-Whoever sends ten thousand made-up tokens must not be able to write ten thousand entries; how many they were is kept.
+A client that sends ten thousand invented tokens must not cause ten thousand entries; their number is logged.
 """
 
 import threading
@@ -13,20 +13,20 @@ from recorder.web.throttle import source_of
 
 WINDOW_S = 60.0
 EACH, MOST = 5, 50
-"""Entries in a minute: of one address, and of all."""
+"""Entries per minute: for one address, and in all."""
 _NAMED = 20
-"""So many addresses and tokens are named in the entry that counts the others."""
+"""Number of addresses and tokens named in the entry with the count."""
 _KEPT = 1000
-"""So many are told apart; those beyond are counted together."""
+"""Number of addresses and tokens counted separately; the rest is counted together."""
 _OTHERS = "others"
 
 
 class RefusedTokens:
-    """Writes down what was refused.
+    """Logs refused tokens.
 
     Args:
-        rules: They write.
-        clock: Returns seconds that never go back.
+        rules: Writes the audit log.
+        clock: Monotonic clock, seconds.
     """
 
     def __init__(self, rules: AuditService, clock: Callable[[], float]) -> None:
@@ -42,7 +42,7 @@ class RefusedTokens:
         self._tokens: Counter[str] = Counter()
 
     def enter(self, refused: TokenRefused, host: str) -> None:
-        """Write down a refusal, or count it for the entry that follows within about a minute."""
+        """Log a refusal, or count it for the entry that follows within about a minute."""
         self.look()
         source, who = source_of(host), f"token:{refused.name}" if refused.name else "unknown"
         with self._lock:
@@ -58,7 +58,7 @@ class RefusedTokens:
             )
 
     def look(self, *, is_last: bool = False) -> None:
-        """Write down how many were left out, once their minute is over; for every request, and at the end."""
+        """Log the count of the last minute, once it is over. Call it for every request, and at the end."""
         now_s = self._clock()
         if not is_last and now_s - self._began_s < WINDOW_S:
             return

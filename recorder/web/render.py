@@ -1,4 +1,4 @@
-"""Pages out of templates: autoescaped, times in the site's zone."""
+"""Renders pages from templates: autoescaped, times in the site's time zone."""
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
@@ -47,7 +47,7 @@ _HOLD_KINDS = {
 
 
 _MOST_ROWS = 2000
-"""Rows of live calls that are kept ready; then all are made anew."""
+"""Rendered rows of live calls that are cached; above that number the cache is cleared."""
 
 
 class Renderer:
@@ -57,7 +57,7 @@ class Renderer:
         self._site = deps.site
         self._box = deps.watch.box
         self._zone = ZoneInfo(deps.timezone)
-        self._token = secrets.token_hex(16)  # stands for a session's in rows that are kept; no caller can guess it
+        self._token = secrets.token_hex(16)  # placeholder for CSRF values in cached rows; callers cannot guess it
         self._live_rows: dict[tuple[object, ...], list[str]] = {}
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -79,11 +79,11 @@ class Renderer:
 
     @staticmethod
     def can(person: Person, act: Act) -> bool:
-        """Tell whether a person's role alone allows an act; hearing takes leave, which pages are told of apart."""
+        """Tell whether a person's role permits an act; access grants are checked separately."""
         return not isinstance(may(person, act, reason="shown"), Refusal)
 
     def page(self, template: str, caller: ConsoleCaller | None, *, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401
-        """Return a page; ``caller`` decides what its navigation offers."""
+        """Return a page; its navigation shows what ``caller`` may use."""
         person = caller.person if caller else None
         can = {act.name: person is not None and self.can(person, act) for act in Act}
         html = self._templates.get_template(template).render(
@@ -92,20 +92,20 @@ class Renderer:
             person=person,
             can=can,
             csrf=caller.csrf if caller else "",
-            unseen=lambda: self._box.unseen(person.name) if person else 0,  # parts of pages do not ask for it
+            unseen=lambda: self._box.unseen(person.name) if person else 0,  # lazy: parts of pages do not use it
             **values,
         )
         return HTMLResponse(html, status_code=status)
 
     def live_rows(self, caller: ConsoleCaller, rows: Sequence[LiveRow]) -> str:
-        """Return rows of the board of live calls, or the one that says that there is no call."""
+        """Return rows of live calls, or the row that says that there is no call."""
         return self._templates.get_template("live_rows.html").render(live_row=self._rows_of(caller), rows=rows)
 
     def _rows_of(self, caller: ConsoleCaller | None) -> Callable[[LiveRow], Markup]:
         return partial(self._live_row, caller.csrf if caller else "")
 
     def _live_row(self, csrf: str, row: LiveRow) -> Markup:
-        """Return a row of the board. Most are the same for all who look, and from one look to the next."""
+        """Return a row of live calls from the cache; most rows are the same for all people."""
         parts = self._live_rows.get(row.key)
         if parts is None:
             html = self._templates.get_template("live_row.html").render(row=row, csrf=self._token)
@@ -152,7 +152,7 @@ def _minutes(seconds: float) -> str:
 
 
 def _parts(spans: Iterable[tuple[float, float]]) -> str:
-    """Return spans as people read them, ``0:12 to 1:05``, several with commas between them."""
+    """Return spans in words, ``0:12 to 1:05``, separated by commas."""
     return ", ".join(f"{_position(start_s)} to {_position(end_s)}" for start_s, end_s in spans)
 
 

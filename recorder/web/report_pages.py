@@ -1,4 +1,4 @@
-"""Reports, for people and by the API: pauses per officer."""
+"""Report of pauses per officer, as a page and through the API."""
 
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ router = APIRouter()
 
 
 class PausesQuery(BaseModel):
-    """What pauses to report; what is left out matches everything."""
+    """Filters of the report; without a filter everything matches."""
 
     model_config = ConfigDict(extra="forbid")
     started_from: AwareDatetime | None = Field(default=None, alias="from", description="ISO 8601, with its zone")
@@ -29,7 +29,7 @@ class PausesQuery(BaseModel):
 
 
 class PausesForm(BaseModel):
-    """The form of the page, as it was typed."""
+    """The page's form, as typed."""
 
     from_date: str = ""
     to_date: str = ""
@@ -39,14 +39,14 @@ class PausesForm(BaseModel):
 
 @router.get("/api/reports/pauses", responses={403: {}, 422: {}, 429: {}, 503: {}})
 def pauses(console: Console, caller: ApiReader, query: Annotated[PausesQuery, Query()]) -> dict[str, Any]:
-    """Pauses per officer; the last 28 days unless told otherwise. A manager sees their own teams."""
+    """Pauses per officer; by default the last 28 days. A manager sees their own teams."""
     search = Search(started_from=query.started_from, started_to=query.started_to, operator=query.operator or None)
     return _report(console, caller, search, query.team or None).as_json()
 
 
 @router.get("/reports/pauses", include_in_schema=False)
 def pauses_page(console: Console, caller: PageReader, typed: Annotated[PausesForm, Query()]) -> HTMLResponse:
-    """Show pauses per officer, and the form to ask for another period."""
+    """Show pauses per officer, with the form for another period."""
     form, team = read_form(typed.model_dump(), console.deps.timezone), typed.team.strip()[:100]
     report = None if form.errors else _report(console, caller, form.search, team or None)
     return console.renderer.page(

@@ -1,4 +1,4 @@
-"""Pages for requests to hear recordings: the list, the decisions, and the form on a recording's page."""
+"""Pages for access requests: the list, the decisions, and the form on a recording's page."""
 
 import re
 from collections.abc import Callable
@@ -25,7 +25,7 @@ _Ids = Annotated[str, Form(max_length=20_000)]
 
 @router.get("/requests")
 def requests(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show what waits for this person's decision, and their requests."""
+    """Show the requests that wait for this person's decision, and their own."""
     return _page(console, caller)
 
 
@@ -34,7 +34,7 @@ def ask(  # noqa: PLR0917 - FastAPI passes them by name
     console: Console, caller: PageChanger, recordings: _Ids = "", category: _Word = "", leave: _Word = "",
     reason: Text = "", reference: Text = "",
 ) -> Response:  # fmt: skip
-    """Ask to hear recordings by their ids."""
+    """Ask for access to recordings by their ids."""
     wanted = [RecordingId(word) for word in re.split(r"[\s,]+", recordings) if word]
     return _done(console, caller, lambda: _ask(console, caller, wanted, category, leave, reason, reference))
 
@@ -44,7 +44,10 @@ def ask_for(  # noqa: PLR0917 - FastAPI passes them by name
     console: Console, recording_id: str, caller: PageChanger, category: _Word = "", leave: _Word = "",
     reason: Text = "", reference: Text = "",
 ) -> Response:  # fmt: skip
-    """Ask to hear the recording of a page; an elected member has none before leave, and goes to their requests."""
+    """Ask for access to a page's recording.
+
+    Elected members, who cannot see the page before a grant, are sent to their requests.
+    """
     try:
         _ask(console, caller, [RecordingId(recording_id)], category, leave, reason, reference)
     except ProblemError as error:
@@ -76,7 +79,7 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
 
 @router.post("/emergencies/{emergency_id}/acknowledge")
 def take_note(console: Console, emergency_id: str, caller: PageChanger) -> Response:
-    """Take note of a recording that was heard without approval."""
+    """Acknowledge a break-glass access."""
     return _done(console, caller, lambda: acknowledge(console.deps.hearing, caller.actor, emergency_id))
 
 

@@ -1,4 +1,4 @@
-"""Requests to hear recordings, under /api/."""
+"""HTTP interface for access requests, under /api/."""
 
 from typing import Annotated, Any
 
@@ -26,7 +26,7 @@ router = APIRouter(prefix="/api/requests", responses=PROBLEMS)
 
 
 class NewAccessRequest(BaseModel):
-    """What somebody asks to hear."""
+    """An access request."""
 
     model_config = ConfigDict(extra="forbid")
     recordings: list[Annotated[str, Field(max_length=100)]] = Field(min_length=1, max_length=MOST_RECORDINGS)
@@ -37,37 +37,39 @@ class NewAccessRequest(BaseModel):
 
 
 class Grant(BaseModel):
-    """That a request is granted."""
+    """A grant."""
 
     model_config = ConfigDict(extra="forbid")
     words: _Reason = ""
-    days: int = Field(default=GRANT_DAYS, ge=1, le=MOST_GRANT_DAYS, description="For how long")
-    whole_call: bool = Field(default=False, description="All of each call, for a complaint; `words` say why")
+    days: int = Field(default=GRANT_DAYS, ge=1, le=MOST_GRANT_DAYS, description="Length of the grant, days")
+    whole_call: bool = Field(
+        default=False, description="The whole of each call, for a complaint; give the reason in `words`"
+    )
 
 
 class RefusalBody(BaseModel):
-    """That a request is declined, and why."""
+    """A refusal, with the reason."""
 
     model_config = ConfigDict(extra="forbid")
     words: _Reason
 
 
 class RequestsAnswer(BaseModel):
-    """Requests."""
+    """Access requests."""
 
     requests: list[dict[str, Any]]
 
 
 @router.get("")
 def requests(console: Console, caller: ApiReader) -> RequestsAnswer:
-    """One's own requests, or everybody's for whoever decides; newest first."""
+    """Your own requests, or all requests if you decide on them; newest first."""
     seen = asking.seen(console.deps.hearing, caller.actor)
     return RequestsAnswer(requests=[asking.request_to_json(request) for request in seen])
 
 
 @router.post("")
 def ask(console: Console, caller: ApiChanger, wish: NewAccessRequest) -> dict[str, Any]:
-    """Ask to hear recordings; takes a signed-in person."""
+    """Ask for access to recordings. Needs a signed-in person."""
     wanted = RequestWish(
         recordings=tuple(map(RecordingId, wish.recordings)), category=wish.category, reason=wish.reason,
         leave=wish.leave, reference=wish.reference,
@@ -77,7 +79,7 @@ def ask(console: Console, caller: ApiChanger, wish: NewAccessRequest) -> dict[st
 
 @router.post("/{request_id}/grant")
 def grant(console: Console, request_id: RequestPath, caller: ApiChanger, said: Grant) -> dict[str, Any]:
-    """Grant a request: leave for whoever asked, those recordings and some days."""
+    """Grant a request for some days."""
     hearing = console.deps.hearing
     done = asking.decide(
         hearing, caller.actor, request_id, granted=True, words=said.words, days=said.days, is_whole=said.whole_call
@@ -94,5 +96,5 @@ def decline(console: Console, request_id: RequestPath, caller: ApiChanger, said:
 
 @router.post("/{request_id}/withdraw")
 def withdraw(console: Console, request_id: RequestPath, caller: ApiChanger) -> dict[str, Any]:
-    """Take one's own request back."""
+    """Withdraw your own request."""
     return asking.request_to_json(asking.withdraw(console.deps.hearing, caller.actor, request_id))

@@ -1,4 +1,4 @@
-"""Pages for restriction, objection and erasure: what is asked of recordings, and the decisions."""
+"""Pages for restriction, objection and erasure: the requests and the decisions."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -26,7 +26,7 @@ _Word = Annotated[str, Form(max_length=40)]
 
 @router.get("/rights")
 def claims(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show what data subjects ask, and what was decided."""
+    """Show the requests and decisions."""
     return _page(console, caller)
 
 
@@ -35,7 +35,7 @@ def write(  # noqa: PLR0917 - FastAPI passes them by name
     console: Console, caller: PageChanger, recording: _Word = "", right: _Word = "", ground: _Word = "",
     requester: Text = "", reason: Text = "", case_reference: _Word = "", on: _Word = "",
 ) -> Response:  # fmt: skip
-    """Write down what a data subject asks of a recording."""
+    """Enter a data subject's request about a recording."""
 
     def act() -> None:
         chosen, _, word = ground.partition("/")
@@ -53,7 +53,7 @@ def change(  # noqa: PLR0917 - FastAPI passes them by name
     console: Console, claim_id: str, event: str, caller: PageChanger, words: Text = "", ground: _Word = "",
     use_ground: _Word = "", days: _Word = "",
 ) -> Response:  # fmt: skip
-    """Uphold, decline, lift or withdraw a claim, or let its recording be used for some days."""
+    """Uphold, decline, lift or withdraw a request, or permit use of its recording for some days."""
     if event not in {*ClaimEvent} - {ClaimEvent.CARRY_OUT}:
         raise ProblemError(404, "There is no such page.")
 
@@ -120,7 +120,7 @@ def _page(console: ConsoleParts, caller: ConsoleCaller, *, problem: str = "", st
 
 
 def _shown(console: ConsoleParts, caller: ConsoleCaller, claim: Claim, deciders: frozenset[str]) -> dict[str, object]:
-    """Return a claim as the page shows it, with what this person may let happen to it."""
+    """Return a request as the page shows it, with the events that this person may enter."""
     assert caller.person is not None
     repos = console.deps.cases
     is_decider = caller.person.name in deciders

@@ -1,8 +1,8 @@
-"""What every route of the console takes, pages and API alike. Pure.
+"""The permission that every route of the console needs, pages and API. Pure.
 
-The console does not start with a route that is not here (`recorder.web.admission`), and asks here before a route
-does anything. ``{act=pause}`` is the route ``{act}`` when it is asked for "pause". What it takes beside a role - a
-reason, a second person, leave - the rules of its feature ask for.
+The console does not start with a route that is missing here, and checks the permission before a route does anything
+(`recorder.web.admission`). ``{act=pause}`` is the route ``{act}`` when "pause" is requested. Further conditions, such
+as a reason, a second person or an access grant, are checked by the rules of the feature.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from recorder.permissions import Act, Role
 from recorder.rules.requirement import Requirement, UnlistedError, kept, known, live, matter, phone, takes, unlocked
 
 STATIC = "GET /static"
-"""Below it lie files, and no routes."""
+"""Static files are below this path."""
 
 _SIGN_IN = "a step of signing in"
 _OWN_ACCOUNT = "one's own account"
@@ -149,7 +149,7 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         "GET /changes": takes(Act.SEE_SYSTEM),
     }
 )
-"""Pages and their forms, for whoever is signed in in a browser."""
+"""Pages and their forms, for sessions."""
 
 API: Mapping[str, Requirement] = MappingProxyType(
     {
@@ -203,17 +203,14 @@ API: Mapping[str, Requirement] = MappingProxyType(
         "GET /api/reports/pauses": takes(Act.REPORT),
     }
 )
-"""The API, for whoever is signed in and for tokens that have the scope of the act."""
+"""The API, for sessions, and for tokens with the scope of the act."""
 
 ROUTES: Mapping[str, Requirement] = MappingProxyType({**PAGES, **API})
-"""Every route of the console."""
+"""All routes of the console."""
 
 
 def by_pattern(table: Mapping[str, Requirement]) -> dict[str, dict[str, Requirement]]:
-    """Return a table by method and path pattern, as the routes have them: what each word in the path takes.
-
-    The word is "" where none stands in the path.
-    """
+    """Return a table by method and path pattern; the inner key is the word in the path, or "" if there is none."""
     found: dict[str, dict[str, Requirement]] = {}
     for name, needed in table.items():
         before, is_word, rest = name.partition("=")
@@ -227,35 +224,35 @@ _PATTERNS = by_pattern(ROUTES)
 
 
 def requirement_of(pattern: str, values: Mapping[str, str]) -> Requirement | None:
-    """Return what a request takes.
+    """Return the permission that a request needs.
 
     Args:
         pattern: Method and path pattern of its route.
-        values: What stands in its path, by name, as it does.
+        values: Path parameters by name, in order.
 
     Returns:
-        None where the path has a word that the route does not know: it answers 404.
+        None if the route does not know the word in the path; it answers 404.
 
     Raises:
         UnlistedError: The route is not in the table.
     """
     words = _PATTERNS.get(pattern)
     if words is None:
-        raise UnlistedError(f"nobody has said what {pattern} takes: see recorder/web/route_access.py")
+        raise UnlistedError(f"{pattern} is not listed in recorder/web/route_access.py")
     if "" in words:
         return words[""]
     *_, word = ("", *values.values())
-    return words.get(word)  # it is what the path ends with
+    return words.get(word)  # the word is the last path parameter
 
 
 def check_routes(routes: Iterable[str]) -> None:
-    """Make sure that every route of the console is in the table.
+    """Check that every route of the console is in the table.
 
     Args:
         routes: Method and path pattern of each.
 
     Raises:
-        UnlistedError: One is not.
+        UnlistedError: One is missing.
     """
     for pattern in routes:
         requirement_of(pattern, {})

@@ -1,4 +1,4 @@
-"""The daemon's stream of events as somebody may see it: each call as the list shows it to them, or not at all."""
+"""The daemon's event stream filtered for one reader: each call as their list shows it, or not at all."""
 
 import json
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
@@ -8,17 +8,17 @@ from typing import Any
 from recorder.web.pulse import Event, Words, call_of
 
 See = Callable[[Mapping[str, Any]], dict[str, Any] | None]
-"""Returns a call as somebody may see it now, None where it is not there for them."""
+"""Returns a call as the reader may see it now, or None."""
 STILL_HERE = b": still here\n\n"
 
 
 class SeenEvents:
-    """One listener's events.
+    """The events of one reader.
 
     Args:
-        see: Shows a call.
-        known: The calls in progress as they may see them, as the stream begins.
-        is_told_all: Whether they are told of what is about no call, such as alarms.
+        see: Filters a call for the reader.
+        known: The live calls that the reader may see when the stream begins.
+        is_told_all: Whether the reader gets events that are about no call, such as alarms.
     """
 
     def __init__(self, see: See, known: Iterable[Mapping[str, Any]], *, is_told_all: bool) -> None:
@@ -27,7 +27,7 @@ class SeenEvents:
         self._is_told_all = is_told_all
 
     async def of(self, source: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-        """Yield what of the daemon's stream is theirs; a comment where nothing is, so that they know that it lives."""
+        """Yield the reader's part of the daemon's stream, or a comment, so that they know that the daemon runs."""
         words = Words()
         async with aclosing(source):
             async for chunk in source:
@@ -35,7 +35,7 @@ class SeenEvents:
                 yield b"".join(map(_line, shown)) or STILL_HERE
 
     def shown(self, event: Event) -> Event | None:
-        """Return an event as they may see it; None: it is not for them."""
+        """Return an event as the reader may see it, or None."""
         call = call_of(event)
         if not call:
             return event if self._is_told_all else None
@@ -46,7 +46,7 @@ class SeenEvents:
                 return None
             self._known[call] = _has_numbers(seen)
             return {"event": "call", **seen}
-        if event.get("event") == "opt_out":  # as the list: whoever sees no numbers knows of no request
+        if event.get("event") == "opt_out":  # as in the list, a reader who sees no numbers sees no requests
             return event if self._known.get(call) else None
         return event if call in self._known else None
 

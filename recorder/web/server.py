@@ -1,4 +1,4 @@
-"""How the console is served."""
+"""uvicorn's settings for the console."""
 
 import asyncio
 import ssl
@@ -28,23 +28,23 @@ def server_config(
 ) -> uvicorn.Config:
     """Return uvicorn's settings.
 
-    No access log: addresses of searches hold telephone numbers. No proxy headers: a token's source network is the
-    connection's address, which a header must not replace. One worker: leave to listen is kept in the process. TLS is
-    not uvicorn's: see `TlsEntrance`.
+    No access log: URLs of searches hold telephone numbers. No proxy headers: a token's source network is the address of
+    the connection, which a header must not replace. One worker: listens are kept in the process. TLS is not uvicorn's:
+    see `TlsEntrance`.
 
     Args:
         app: From ``create_app``.
         host: Address to listen on.
         port: TCP port, 0 for any.
         tls: Files for HTTPS; None is plain HTTP, for loopback or behind a TLS proxy on the same machine.
-        limits: How many connections there may be, and how long they are waited for.
+        limits: Limits and timeouts of connections.
     """
     connections = ConsoleConnections(limits or ConnectionLimits())
     return uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=_protocols(connections, tls),  # type: ignore[arg-type]  # whatever makes a protocol will do
+        http=_protocols(connections, tls),  # type: ignore[arg-type]  # a factory is accepted too
         ws="none",
         lifespan="off",
         loop="asyncio",
@@ -57,7 +57,7 @@ def server_config(
 
 
 def _protocols(connections: ConsoleConnections, tls: TlsFiles | None) -> Callable[..., asyncio.Protocol]:
-    """Return what makes the protocol of a connection."""
+    """Return the factory of the protocol of a connection."""
     if tls is None:
         return partial(ConsoleProtocol, connections=connections)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -1,4 +1,4 @@
-"""How long somebody is still signed in, under /api/session: for pages that warn before it ends."""
+"""The remaining time of a session, at /api/session, for pages that warn before it ends."""
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
@@ -12,21 +12,21 @@ router = APIRouter(prefix="/api", responses=PROBLEMS)
 
 
 class SessionLeft(BaseModel):
-    """How long a session lasts."""
+    """Remaining time of a session."""
 
-    idle_left_s: float = Field(description="Until it ends unless something is done")
-    left_s: float = Field(description="Until it ends whatever is done; not in the middle of a call at one's phone")
+    idle_left_s: float = Field(description="Seconds until it ends without activity")
+    left_s: float = Field(description="Seconds until it ends despite activity; never during a call at your phone")
 
 
 @router.get("/session")
 def session_left(request: Request, console: Console) -> SessionLeft:
-    """Tell how long this session lasts; asking is no activity."""
+    """Return the remaining time of this session; this request is no activity."""
     return _left(console.gate.by_any(request, is_activity=False))
 
 
 @router.post("/session")
 def keep_session(caller: ApiChanger) -> SessionLeft:
-    """Keep this session alive: somebody said that they are still there."""
+    """Keep this session alive, because the person confirmed that they are still there."""
     return _left(caller)
 
 

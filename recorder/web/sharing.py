@@ -1,4 +1,4 @@
-"""One answer for all who ask at the same time: many pages hear of a change at once, and ask for the same."""
+"""Shares one fetch among callers: many pages hear of a change at once and ask for the same."""
 
 import threading
 from collections.abc import Callable
@@ -9,10 +9,10 @@ T = TypeVar("T")
 
 
 class Shared(Generic[T]):
-    """Fetches for whoever asks, once for all who asked before the fetching began: nobody gets an answer that is older.
+    """Fetches once for all callers that asked before the fetch began, so that no caller gets an older answer.
 
     Args:
-        fetch: Blocks; what it raises is raised to all who share it.
+        fetch: Blocks; its exception is raised in all callers that share it.
     """
 
     def __init__(self, fetch: Callable[[], T]) -> None:
@@ -22,7 +22,7 @@ class Shared(Generic[T]):
         self._next: Future[T] | None = None
 
     def get(self) -> T:
-        """Return what was fetched after this was called."""
+        """Return the result of a fetch that began after this call."""
         with self._lock:
             is_first, answer = self._next is None, self._next or Future()
             self._next = answer
@@ -33,8 +33,8 @@ class Shared(Generic[T]):
     def _answer(self, answer: "Future[T]") -> None:
         with self._fetching:
             with self._lock:
-                self._next = None  # whoever comes from now on is answered by the next one
+                self._next = None  # later callers wait for the next fetch
             try:
                 answer.set_result(self._fetch())
-            except Exception as error:  # noqa: BLE001 - it is raised to whoever asked
+            except Exception as error:  # noqa: BLE001 - raised in all callers
                 answer.set_exception(error)

@@ -1,6 +1,6 @@
-"""Pages for signing in: the password, the second factor, and setting one up.
+"""Pages for signing in: password, second factor, and setting up an authenticator.
 
-Between password and second factor a browser has a session that is good for these pages alone (`first_steps`).
+Between password and second factor a browser has a session for these pages only (`first_steps`).
 """
 
 from typing import Annotated, Any
@@ -45,7 +45,7 @@ def sign_in_form(console: Console) -> Response:
 
 @router.post("/sign-in", dependencies=[in_turn])
 def sign_in(request: Request, console: Console, name: Text = "", password: Text = "", csrf: Text = "") -> Response:
-    """Check a name and a password; begin a session, or ask for the second factor."""
+    """Check a name and password; start a session, or ask for the second factor."""
     if (again := out_of_date(request, console, csrf, name=name)) is not None:
         return again
     provider = console.deps.provider
@@ -87,7 +87,7 @@ def code_form(console: Console, caller: Starting) -> Response:
 
 @router.post(CODE_PAGE)
 def code(request: Request, console: Console, caller: StartingChanger, code: Text = "") -> Response:
-    """Check the code, and begin the session."""
+    """Check the code, and start the session."""
     assert caller.session is not None
     result = console.deps.second_factors.check(caller.session.account, code)
     note_try(request, console, result.note)
@@ -100,7 +100,7 @@ def code(request: Request, console: Console, caller: StartingChanger, code: Text
 
 
 def _wrong(console: ConsoleParts, caller: ConsoleCaller, result: SignInRefused, page: str, **about: Any) -> Response:  # noqa: ANN401
-    """Show the form again; whoever has no more tries begins anew, so that a password alone is not worth many codes."""
+    """Show the form again; after too many tries start over, so that a password alone does not allow many codes."""
     assert caller.session is not None
     if result.refusal is SignInRefusal.WRONG_CODE:
         error = WRONG_CODE_SENTENCE
@@ -116,7 +116,7 @@ def _wrong(console: ConsoleParts, caller: ConsoleCaller, result: SignInRefused, 
 
 @router.get(ENROL_PAGE)
 def authenticator_form(console: Console, caller: Starting) -> Response:
-    """Show the secret of a new authenticator, as a picture and as text, and ask for its first code."""
+    """Show the secret of a new authenticator as QR code and text, and ask for its first code."""
     if caller.session is None or caller.session.enrolling is None:
         return RedirectResponse(CODE_PAGE, 303)
     return console.renderer.page(
@@ -135,7 +135,7 @@ def _secret(console: ConsoleParts, caller: ConsoleCaller) -> dict[str, Any]:
 
 @router.post(ENROL_PAGE)
 def set_authenticator(request: Request, console: Console, caller: StartingChanger, code: Text = "") -> Response:
-    """Set the authenticator up, begin the session, and show the recovery codes."""
+    """Set up the authenticator, start the session, and show the recovery codes."""
     assert caller.session is not None
     if caller.session.enrolling is None:
         return RedirectResponse(CODE_PAGE, 303)
@@ -143,7 +143,7 @@ def set_authenticator(request: Request, console: Console, caller: StartingChange
     assert person is not None
     try:
         result = console.deps.second_factors.enrol(person.name, caller.session.enrolling, code)
-    except PeopleError:  # in another browser, meanwhile
+    except PeopleError:  # it was set up in another browser meanwhile
         return RedirectResponse("/sign-in", 303)
     note_try(request, console, result.note)
     if isinstance(result, SignInRefused):
@@ -169,7 +169,7 @@ def sign_out(console: Console, caller: PageChanger) -> Response:
 
 
 def signed_out(console: ConsoleParts) -> Response:
-    """Go to the sign-in; the session has ended."""
+    """Redirect to the sign-in page after the session has ended."""
     answer = RedirectResponse("/sign-in", 303)
     console.gate.clear_cookie(answer, console.gate.cookie)
     return answer

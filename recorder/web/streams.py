@@ -1,4 +1,4 @@
-"""Answers that are made while they are sent: audio."""
+"""Streamed responses of audio."""
 
 from collections.abc import Mapping
 
@@ -12,14 +12,14 @@ from recorder.web.recording_service import Sound
 
 
 class SoundResponse(StreamingResponse):
-    """Sound that is made while it is sent: when the receiver goes away its making ends and is written down at once."""
+    """Audio that is made while it is sent. If the client disconnects, it stops at once and the end is logged."""
 
     def __init__(self, audio: AudioFile, *, headers: Mapping[str, str], status: int = 200) -> None:
         super().__init__(audio.chunks, status_code=status, media_type=audio.media_type, headers=headers)
         self._chunks = audio.chunks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it; see Starlette."""
+        """Send the response; see Starlette."""
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -30,7 +30,7 @@ class SoundResponse(StreamingResponse):
 
 
 def played(sound: Sound) -> StreamingResponse:
-    """Return what a player asked for, as RFC 9110 section 14 has it."""
+    """Return the response to a player (RFC 9110 section 14)."""
     headers = {"Accept-Ranges": "bytes", "Content-Length": str(sound.end - sound.first)}
     if sound.is_part:
         headers["Content-Range"] = f"bytes {sound.first}-{sound.end - 1}/{sound.size}"
@@ -38,6 +38,6 @@ def played(sound: Sound) -> StreamingResponse:
 
 
 def download(audio: AudioFile, recording_id: str) -> StreamingResponse:
-    """Return a copy as a file to save. The id was found in the index, so it is safe in a header."""
+    """Return a copy as a download. The id comes from the index, so it is safe in a header."""
     name = f"{recording_id}.{audio.suffix}"
     return SoundResponse(audio, headers={"Content-Disposition": f'attachment; filename="{name}"'})

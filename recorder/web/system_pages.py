@@ -1,4 +1,4 @@
-"""How the recorder is: health with what to do next, messages that callers hear, changes of the configuration."""
+"""Pages for health with remedies, messages that callers hear, and changes of the configuration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from storage.errors import AuditUnavailableError
 router = APIRouter(include_in_schema=False)
 
 SHOWN = 200
-"""Changes on a page; the audit log has all of them."""
+"""Changes on a page; the audit log has all."""
 CHANGES: Mapping[str, str] = {
     "recorder.init": "Set up",
     "config.reload": "Configuration reloaded",
@@ -30,12 +30,12 @@ CHANGES: Mapping[str, str] = {
     "retention.in_force": "Retention periods in force",
     "retention.shorten": "Shorter retention periods confirmed",
 }
-"""What the page of changes takes from the audit log."""
+"""Acts of the audit log that the page of changes shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """An alarm as the page shows it."""
+    """An alarm with its remedy."""
 
     name: str
     count: int
@@ -43,12 +43,12 @@ class Alarm:
 
 
 ACCOUNTS_CHANGED = "accounts_changed"
-"""The alarm of the console: the daemon does not open the file of people."""
+"""Alarm of the console itself, because the daemon does not open the accounts database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigChange:
-    """A change as the page shows it: ``what`` was changed, in words."""
+    """A change of the configuration; ``what`` says in words what was changed."""
 
     at: str
     by: str
@@ -59,7 +59,7 @@ class ConfigChange:
 
 @router.get("/health")
 def health(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show how the daemon is, and what to do about it."""
+    """Show the daemon's health and what to do about alarms."""
     _allow(console, caller, "health")
     found, problem = _health(console)
     counts = {**(found or {}).get("alarms", {})}
@@ -75,7 +75,7 @@ def health(console: Console, caller: PageReader) -> HTMLResponse:
 
 @router.get("/notices")
 def notices(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show which messages callers hear, and every version that there was."""
+    """Show the messages that callers hear, and all their versions."""
     _allow(console, caller, "notices")
     try:
         versions = console.deps.notices()
@@ -91,7 +91,7 @@ def notices(console: Console, caller: PageReader) -> HTMLResponse:
 
 @router.get("/changes")
 def changes(console: Console, caller: PageReader) -> HTMLResponse:
-    """Show what was changed in the configuration, when and by whom."""
+    """Show changes of the configuration, with time and person."""
     _allow(console, caller, "changes")
     try:
         found = [change_of(entry) for entry in of_act(console.deps.repos.audit.path, *CHANGES)]
@@ -101,7 +101,7 @@ def changes(console: Console, caller: PageReader) -> HTMLResponse:
 
 
 def change_of(entry: AuditEntry) -> ConfigChange:
-    """Return an entry of the audit log as a change, in words."""
+    """Return an audit entry as a change in words."""
     details = entry.details
     if entry.act == "config.reload":
         what = ", ".join(map(str, details.get("changed", []))) or "nothing was different"
@@ -116,12 +116,12 @@ def change_of(entry: AuditEntry) -> ConfigChange:
 
 def _allow(console: ConsoleParts, caller: ConsoleCaller, page: str) -> None:
     console.rules.authorise(caller.actor, Act.SEE_SYSTEM)
-    # Whoever mends the recorder must see how it is though its log cannot be written.
+    # This page must work while the audit log cannot be written, to repair it.
     console.rules.note_late(Act.SEE_SYSTEM, caller.actor.actor, "", {"page": page})
 
 
 def _health(console: ConsoleParts) -> tuple[dict[str, Any] | None, str]:
-    """Return what the daemon says of itself, or None and why it does not."""
+    """Return the daemon's health report, or None and the error."""
     try:
         return console.live.health(), ""
     except ProblemError as error:

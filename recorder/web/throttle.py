@@ -1,6 +1,6 @@
-"""How often somebody may ask for something: a bucket for each, which fills again at a steady rate. For any thread.
+"""Token buckets that limit how often somebody may do something. For any thread.
 
-Behind a proxy everybody has one address, so there is room for a whole department that begins its shift.
+Behind a proxy many people share one address, so a bucket has room for a whole department at the start of a shift.
 """
 
 import threading
@@ -9,21 +9,23 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 AT_ONCE = 60
 A_SECOND = 1.0
-"""Tries to sign in of an address. An account is locked after five wrong ones: this is for whoever tries many accounts,
-or keeps the machine busy hashing."""
+"""Sign-in attempts per address and second. An account is locked after five wrong ones anyway.
+
+This limit is for clients that try many accounts, or keep the machine busy with hashing.
+"""
 MOST_BUCKETS = 4096
-"""What is remembered; the one that was quiet for longest is forgotten first."""
+"""Buckets that are remembered; the one unused for longest is forgotten first."""
 _IPV6_SITE = 64
-"""Bits of an address that say whose network it is (RFC 4291 section 2.5.4); the others a machine chooses for itself."""
+"""Bits of an IPv6 address that name the network (RFC 4291 section 2.5.4); a machine chooses the others itself."""
 
 
 class Throttle:
     """Buckets by name.
 
     Args:
-        clock: Returns seconds that never go back.
-        at_once: What a bucket holds, when it is new and at most.
-        a_second: How much comes back a second.
+        clock: Monotonic clock, seconds.
+        at_once: Size of a bucket, which is full at first.
+        a_second: Refill per second.
     """
 
     def __init__(self, clock: Callable[[], float], *, at_once: float = AT_ONCE, a_second: float = A_SECOND) -> None:
@@ -34,7 +36,7 @@ class Throttle:
         self._left: dict[str, tuple[float, float]] = {}
 
     def take(self, name: str) -> float:
-        """Take one out of a bucket; returns 0, or after how many seconds there is one again."""
+        """Take one from a bucket; return 0, or the seconds until there is one again."""
         with self._lock:
             left = self._now_left(name)
             is_there = left >= 1
@@ -42,7 +44,7 @@ class Throttle:
         return 0.0 if is_there else (1 - left) / self._a_second
 
     def give_back(self, name: str) -> None:
-        """Put one back that was taken for nothing."""
+        """Put one back."""
         with self._lock:
             self._put(name, self._now_left(name) + 1)
 
@@ -59,9 +61,9 @@ class Throttle:
 
 
 def source_of(host: str) -> str:
-    """Return whose address it is: an IPv4 address, or the /64 of an IPv6 one, in which one machine has every address.
+    """Return the source of an address: an IPv4 address, or the /64 of an IPv6 address, which one machine may own.
 
-    What is no address, such as the name of a socket, is returned as it is.
+    Other values, such as the name of a socket, are returned unchanged.
     """
     try:
         address = ip_address(host.partition("%")[0])

@@ -1,4 +1,4 @@
-"""That somebody looks at live calls, in the audit log once an hour: a page that shows them asks all the time."""
+"""Logs once an hour that somebody looks at live calls, because their page asks for them all the time."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -7,15 +7,15 @@ from recorder.audit.audit_service import AuditService
 from recorder.permissions import Act, Actor
 
 _MOST = 10_000
-"""Entries that are remembered; then all are made anew."""
+"""Views that are remembered; above that number all are forgotten."""
 
 
 class Views:
-    """Notes who looks. Pages are never kept waiting for the log, and look on while it cannot be written.
+    """Logs who looks at live calls. Pages never wait for the log, and work while it cannot be written.
 
     Args:
         rules: Writes the audit log.
-        now: The time.
+        now: Returns the current time.
     """
 
     def __init__(self, rules: AuditService, now: Callable[[], datetime]) -> None:
@@ -24,7 +24,7 @@ class Views:
         self._noted: set[tuple[str, bool, str]] = set()
 
     def note(self, actor: Actor, *, has_numbers: bool) -> None:
-        """Note that somebody looks, if it was not noted in this hour; ``has_numbers``: and may see who calls."""
+        """Log that an actor looks, once an hour; ``has_numbers`` says whether they see who calls."""
         view = actor.actor, has_numbers, f"{self._now():%Y-%m-%dT%H}"
         if view in self._noted:
             return

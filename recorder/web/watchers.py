@@ -1,7 +1,7 @@
-"""Streams of server-sent events: how many somebody may have open, and that each is over when they may watch no more.
+"""Streams of server-sent events: a limit per person, and their end when the person may no longer watch.
 
-On the console's event loop only. A stream that is open sends without being asked: whoever signed out, or whose token
-was revoked, would be sent calls for as long as they do not hang up.
+On the console's event loop only. An open stream sends by itself, so without a check a person who signed out, or a
+revoked token, would still be sent calls.
 """
 
 import asyncio
@@ -16,15 +16,14 @@ from recorder.common.problems import ProblemError
 from recorder.control.client import DaemonRefusedError, DaemonUnavailableError
 
 LOOK_EVERY_S = 5.0
-"""How often it is asked whether whoever watches still may."""
+"""Interval between checks of the watcher's permission, seconds."""
 MOST_STREAMS = 20
-"""Streams of one person or token: each takes a descriptor here, and those of the API one of the daemon too, which it
-needs for calls."""
+"""Streams per person or token; each uses a descriptor here, and an API stream one of the daemon's too."""
 _FULL = f"{MOST_STREAMS} streams of events are open as you: close one. Pages go on, and ask for what is new."
 
 
 class Watchers:
-    """The streams that are open, by who reads them."""
+    """The open streams by reader."""
 
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
@@ -32,15 +31,15 @@ class Watchers:
     async def stream(
         self, who: str, source: AsyncGenerator[bytes], *, ask: Callable[[], Awaitable[object]] | None = None
     ) -> StreamingResponse:
-        """Return server-sent events once the first has come, so that a daemon that is away is an error and no stream.
+        """Return a stream after its first event came, so that a daemon that is down gives an error.
 
         Args:
             who: The account or token that reads.
             source: The events.
-            ask: Raises where they may watch no more; None: the source looks itself.
+            ask: Raises if they may no longer watch; None if the source checks that itself.
 
         Raises:
-            ProblemError: 429: too many are open; 504: the daemon does not answer; 502: it refused.
+            ProblemError: 429, too many are open; 504, the daemon does not answer; 502, it refused.
         """
         if self._open[who] >= MOST_STREAMS:
             raise ProblemError(429, _FULL, headers={"Retry-After": "5"})
@@ -64,14 +63,14 @@ class Watchers:
 
 
 class _Events(StreamingResponse):
-    """Tells when it is over, also where nothing of it was sent."""
+    """Calls ``over`` at its end, also if nothing was sent."""
 
     def __init__(self, content: AsyncGenerator[bytes], *, over: Callable[[], None]) -> None:
         super().__init__(content, media_type="text/event-stream")
         self._is_over = over
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it; see Starlette."""
+        """Send the response; see Starlette."""
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -85,11 +84,11 @@ async def _rest(first: bytes, source: AsyncGenerator[bytes]) -> AsyncGenerator[b
             async for chunk in source:
                 yield chunk
         except (DaemonUnavailableError, DaemonRefusedError):
-            return  # the browser connects again, and is told then
+            return  # the browser connects again and gets the error
 
 
 async def _while_may(source: AsyncGenerator[bytes], ask: Callable[[], Awaitable[object]]) -> AsyncGenerator[bytes]:
-    """Pass a stream on until asking raises; it is asked beside, so that nothing that is sent waits for it."""
+    """Pass a stream on until the check raises; checks run concurrently, so that they delay nothing."""
 
     async def look() -> None:
         while True:
@@ -103,7 +102,7 @@ async def _while_may(source: AsyncGenerator[bytes], ask: Callable[[], Awaitable[
             coming = asyncio.ensure_future(anext(source, b""))
             await asyncio.wait({coming, looking}, return_when=asyncio.FIRST_COMPLETED)
             if looking.done():
-                looking.exception()  # whoever asks again is told then
+                looking.exception()  # the reader connects again and gets the error
                 return
             chunk = coming.result()
             if not chunk:
@@ -111,5 +110,5 @@ async def _while_may(source: AsyncGenerator[bytes], ask: Callable[[], Awaitable[
             yield chunk
     finally:
         looking.cancel()
-        if coming is not None and not coming.cancel():  # one that is cancelled ends by itself
+        if coming is not None and not coming.cancel():  # a cancelled one closes by itself
             await source.aclose()

@@ -1,7 +1,6 @@
-"""A recording's waveform as shapes for an SVG: two lanes of peaks, and bands where nothing was recorded. Pure.
+"""A recording's waveform as SVG shapes: a lane of peaks per channel, and bands where nothing was recorded. Pure.
 
-It is drawn of the peaks that the daemon made while the call went on, so nothing has to be decrypted, and drawing it
-tells nobody what was said.
+It is drawn from peaks that the daemon stored during the call, so nothing is decrypted, and no speech can be recovered.
 """
 
 import itertools
@@ -11,9 +10,9 @@ from dataclasses import dataclass
 from storage.types import RecordingRow, Segment, SegmentKind
 
 WIDTH, LANE = 1000, 60
-"""Of the drawing, in its own units, and of half a channel's lane."""
+"""Width of the drawing, and half the height of a channel's lane, in units of the drawing."""
 MOST_BARS = 500
-"""More cannot be told apart on a page."""
+"""Most bars; more cannot be distinguished on a page."""
 SLOTS_PER_S = 10
 
 PLAIN = frozenset({SegmentKind.RECORDING})
@@ -21,7 +20,7 @@ PLAIN = frozenset({SegmentKind.RECORDING})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """A span that is no plain recording: ``x`` and ``width`` in the drawing's units."""
+    """A span that is not plain recording; ``x`` and ``width`` in units of the drawing."""
 
     x: float
     width: float
@@ -30,13 +29,13 @@ class Band:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waveform:
-    """What is drawn.
+    """The drawing.
 
     Attributes:
         left: Path of the caller's lane, ``d`` of an SVG path.
         right: Path of the officer's lane.
-        bands: Spans that are marked.
-        length_s: What the whole width stands for, seconds.
+        bands: Marked spans.
+        length_s: Length of the whole width, seconds.
     """
 
     left: str
@@ -46,7 +45,7 @@ class Waveform:
 
 
 def waveform_of(row: RecordingRow) -> Waveform | None:
-    """Return the waveform of a recording; None where nothing was kept of the call, or no peaks are known."""
+    """Return the waveform of a recording; None if it has no container or no peaks."""
     length_s = max(row.duration_s, max(map(len, row.peaks)) / SLOTS_PER_S)
     if row.path is None or not any(row.peaks) or length_s <= 0:
         return None
@@ -61,7 +60,7 @@ def waveform_of(row: RecordingRow) -> Waveform | None:
 
 
 def _bars(peaks: bytes, length_s: float) -> Sequence[int]:
-    """Return the largest peak of each of at most `MOST_BARS` equal parts of the whole length."""
+    """Return the largest peak of each of at most `MOST_BARS` equal parts of the length."""
     slots = max(round(length_s * SLOTS_PER_S), 1)
     count = min(slots, MOST_BARS)
     edges = [slots * bar // count for bar in range(count + 1)]
@@ -71,7 +70,9 @@ def _bars(peaks: bytes, length_s: float) -> Sequence[int]:
 def _path(bars: Sequence[int], middle: int) -> str:
     """Return the outline of a lane: along the tops, and back along the bottoms."""
     step = WIDTH / len(bars)
-    heights = [max((bar / 255) ** 0.5 * (LANE - 4), 0.5) for bar in bars]  # speech is soft beside the loudest sample
+    heights = [
+        max((bar / 255) ** 0.5 * (LANE - 4), 0.5) for bar in bars
+    ]  # square root, because most speech is far below the loudest sample
     tops = [f"{index * step:.1f} {middle - height:.1f}" for index, height in enumerate(heights)]
     bottoms = [f"{index * step:.1f} {middle + height:.1f}" for index, height in reversed(list(enumerate(heights)))]
     return "M" + "L".join([*tops, *bottoms]) + "Z"

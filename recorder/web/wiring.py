@@ -1,4 +1,4 @@
-"""The console's real parts, out of a recorder's home."""
+"""Builds the console's dependencies from a recorder's home."""
 
 import logging
 import time
@@ -62,11 +62,11 @@ from storage.rows import row_to_json
 from storage.vault import Vault
 
 ANSWER_S = 1.8
-"""How long the daemon may take: the page promises an answer within 2 s."""
+"""Timeout for the daemon's answers, seconds: the page promises an answer within 2 s."""
 _log = logging.getLogger(__name__)
 
 _ORIGIN = {"where": "console"}
-"""What entries of the audit log say of where something was done."""
+"""Origin of acts, for the audit log."""
 
 
 def _utc_now() -> datetime:
@@ -75,7 +75,7 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Opened:
-    """A recorder's home, opened: what more than one part of the console is built on."""
+    """An opened home, shared by several dependencies."""
 
     home: Home
     config: Config
@@ -100,19 +100,19 @@ def open_console(
     now: Callable[[], datetime] = _utc_now,
     hasher: PasswordHasher | None = None,
 ) -> Iterator[ConsoleDeps]:
-    """Open what the console is built on, and close it at the end.
+    """Open the console's dependencies, and close them at the end.
 
     Args:
         home: The recorder's home.
         config: Its configuration.
-        is_tls: Whether browsers come by HTTPS.
-        keys: The private keys; None is as configured.
-        now: The clock.
+        is_tls: Whether browsers use HTTPS.
+        keys: The private keys; None opens the configured ones.
+        now: Returns the current time.
         hasher: Hashes passwords; None is argon2id with its usual costs.
 
     Raises:
         StorageError: The node's keys or the index cannot be opened.
-        OSError: The file of people cannot be opened.
+        OSError: The accounts database cannot be opened.
     """
     with ExitStack() as stack:
         opened = _opened(stack, home, config, keys=keys or epoch_keys(home, config), now=now, hasher=hasher)
@@ -131,7 +131,7 @@ def _opened(
     now: Callable[[], datetime],
     hasher: PasswordHasher | None,
 ) -> _Opened:
-    """Open a home, and settle what was left undone in it; the stack closes it."""
+    """Open a home, and finish interrupted work in it; the stack closes it."""
     vault = Vault(home.root, NodeKeys.load(home.root))
     engine = open_people(home.people)
     stack.callback(engine.dispose)
@@ -159,7 +159,7 @@ def _opened(
 
 
 def _late(what: str) -> None:
-    _log.error("an act went on without its entry in the audit log: %s", what)
+    _log.error("audit log not written, act done anyway, entry follows later: %s", what)
 
 
 def _console_deps(opened: _Opened, live: LiveClient, signer: Signer, *, is_tls: bool) -> ConsoleDeps:
