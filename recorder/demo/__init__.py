@@ -1,1 +1,1 @@
-"""The demonstration of ``make demo``: the story, the checks of what it claims, and the phones that talk in it."""
+"""The demonstration of ``make demo``: the call, the checks of its claims, and its phones."""

@@ -1,4 +1,4 @@
-"""What the demo claims, measured on the copy and on what the caller's phone heard; and the picture."""
+"""Checks the demo's claims on the copy and on the audio that the caller's phone heard; draws the picture."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,30 +13,30 @@ from recorder.calls.notices import SHIPPED
 from storage.types import RecordingRow, SegmentKind
 
 RATE = 8000
-"""Everything is compared at the telephone's rate."""
+"""Sample rate of all comparisons, that of the telephone."""
 
 Signal = NDArray[np.float64]
 
 LIKE = 0.6
-"""Normalised correlation of a second of sound: one that arrived scores over 0.95, the best chance match under 0.5."""
+"""Threshold for a second of audio, normalised correlation: a real match scores over 0.95, chance under 0.5."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoClaim:
-    """Something that the demo says of its result."""
+    """A claim of the demo about its result."""
 
     sentence: str
     is_true: bool
 
 
 def claims(row: RecordingRow, copy: Path, heard: Path, sounds: dict[str, Path]) -> list[DemoClaim]:
-    """Measure every claim.
+    """Check every claim.
 
     Args:
         row: The recording's row.
         copy: Its stereo copy, caller left.
-        heard: What the caller's phone heard.
-        sounds: What was spoken: caller, officer, card, caller_after, officer_after.
+        heard: Audio that the caller's phone heard.
+        sounds: Audio that was spoken: caller, officer, card, caller_after, officer_after.
     """
     left, right = (_load(copy, side) for side in (0, 1))
 
@@ -71,7 +71,7 @@ def _load(path: Path, side: int) -> Signal:
 def _matches(channel: Signal, sound: Path) -> list[float]:
     """Return the best match of each second of a sound in a channel, in [0, 1].
 
-    Second by second, because two phones' clocks differ and one second is short enough not to care.
+    Compared second by second, because the phones' clocks drift apart over longer times.
     """
     return [_best_match(channel, piece) for piece in _loud_seconds(_load(sound, 0))]
 
@@ -82,7 +82,7 @@ def _loud_seconds(signal: Signal) -> list[Signal]:
 
 
 def _best_match(channel: Signal, piece: Signal) -> float:
-    """Return the best normalised cross-correlation of a piece with any place of a channel."""
+    """Return the best normalised cross-correlation of a piece with any position of a channel."""
     if len(channel) < len(piece):
         return 0.0
     size = 1 << (len(channel) + len(piece) - 1).bit_length()
@@ -90,7 +90,7 @@ def _best_match(channel: Signal, piece: Signal) -> float:
     product = np.fft.irfft(spectrum, size)[: len(channel) - len(piece) + 1]
     energy = np.cumsum(np.concatenate([[0.0], channel**2]))
     window = energy[len(piece) :] - energy[: -len(piece)]
-    floor = 1e-4 * len(piece)  # near-silence matches nothing
+    floor = 1e-4 * len(piece)  # so that near-silence matches nothing
     return float(np.max(np.abs(product) / np.sqrt(np.maximum(window, floor) * np.sum(piece**2))))
 
 
@@ -100,7 +100,7 @@ def _has_notice(heard: Signal) -> bool:
 
 
 def _is_silent(row: RecordingRow, *channels: Signal) -> bool:
-    margin = 0.05  # the copy is aligned and resampled: its edges are not sample-exact
+    margin = 0.05  # the copy is aligned and resampled, so edges are not sample-exact
     paused = [s for s in row.segments if s.kind is SegmentKind.PAUSED]
     spans = [(round((s.start_s + margin) * RATE), round((s.end_s - margin) * RATE)) for s in paused]
     loudest = [float(np.max(np.abs(channel[a:b]), initial=0.0)) for a, b in spans for channel in channels]

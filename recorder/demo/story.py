@@ -1,7 +1,7 @@
 """`make demo`: two independent phones hold a spoken conversation through a real recorder, and the result is checked.
 
-A caller rings extension 2001, hears the notice, and talks to an officer, who presses the pause key while the caller
-says a made-up card number. Everything that is claimed at the end has been measured on what came out.
+A caller calls extension 2001, hears the notice, and talks to an officer, who presses the pause key while the caller
+says a made-up card number. Every claim at the end is measured on the result.
 """
 
 import json
@@ -51,11 +51,11 @@ OFFICER_AFTER = "The payment went through and the recording is on again. Is ther
 
 
 class DemoError(Exception):
-    """The demo could not be held, or a claim of it is not true; a sentence."""
+    """The demo failed, or one of its claims is not true; the message is a sentence."""
 
 
 class Story:
-    """Tells what happens, as it happens."""
+    """Prints what happens, as it happens."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
@@ -67,12 +67,12 @@ class Story:
 
 
 def show(output: Path, *, once: bool, phone: PhoneKind | None = None) -> None:
-    """Hold the demo, write copy and picture, check every claim.
+    """Run the demo, write copy and picture, check every claim.
 
     Args:
         output: Folder for copy and picture.
-        once: Say no word about where to look at them.
-        phone: The phones that talk; None takes pjsua2 where it is installed, and baresip elsewhere.
+        once: Whether to leave out the hint where to look at them.
+        phone: The phone program; None takes pjsua2 if installed, else baresip.
 
     Raises:
         DemoError: Something that the demo needs is missing, or a claim is not true.
@@ -166,7 +166,7 @@ def _free_port(kind: socket.SocketKind) -> int:
 
 
 def _free_ports() -> int:
-    """Return the first of a hundred ports that are likely to be free: below those that the system hands out."""
+    """Return the first of a hundred ports that are likely free, below those that the system assigns."""
     return 20000 + 2 * (_free_port(socket.SOCK_DGRAM) % 4000)
 
 
@@ -174,7 +174,7 @@ def _free_ports() -> int:
 def _running(home: Home, story: Story) -> Iterator[None]:
     children = [start(home, command, log=home.log) for command in ("run", "console")]
     try:
-        wait_ready(home, children[0], within_s=60)  # on a machine that is busy with something else too
+        wait_ready(home, children[0], within_s=60)  # long enough for a busy machine
         config = read_config(home.config)
         story.tell(f"recorder listens for SIP on {config.sip.listen}, its console is http://{config.console.listen}")
         yield
@@ -187,7 +187,7 @@ def _running(home: Home, story: Story) -> Iterator[None]:
 
 
 def _converse(home: Home, caller: Phone, officer: Phone, sounds: dict[str, Path], story: Story) -> Path:
-    """Hold the conversation; return what the caller's phone heard."""
+    """Hold the conversation; return the audio that the caller's phone heard."""
     config = read_config(home.config)
     heard = sounds["caller"].with_name("heard-by-caller.wav")
     officer.auto_answer(1.0)

@@ -1,1 +1,1 @@
-"""Telephones that other people wrote, for the demonstration and the tests. The recorder itself uses none of them."""
+"""Telephones for the demonstration and the tests, made of independent programs. The recorder uses none of them."""

@@ -1,9 +1,9 @@
-"""What baresip says and hears: two named pipes of raw audio, written and read at the speed of the call.
+"""baresip's audio in both directions: two named pipes of raw audio, paced at the speed of the call.
 
-baresip's sound card is ALSA's ``file`` plugin over two pipes. aufile, its own way from and to files, records in 1.1.0
-only, begins its recording again at each hold, ends the call where the file that it plays ends, and loses time whenever
-another file is played, which a receiver has to make up for in the middle of a word. Nothing paces such an ALSA device
-but the other ends of its pipes. So these move 16,000 bytes for each second that has passed, and catch up after a stall.
+baresip's sound card is ALSA's ``file`` plugin over two pipes. Its own module aufile does not do: it records in 1.1.0
+only, starts its recording again at each hold, ends the call at the end of the file that it plays, and loses time when
+another file is played, which the receiver must conceal in the middle of a word. Only the other ends of the pipes pace
+such an ALSA device. So these classes move 16,000 bytes per second, and catch up after a stall.
 """
 
 import array
@@ -19,21 +19,21 @@ from recorder.demo.phones.messages import RATE
 
 _BYTES_A_SECOND = 2 * RATE
 _FRAME = _BYTES_A_SECOND // 50
-"""20 ms, what baresip reads at once: of less than that it would make a frame with a gap."""
+"""20 ms, which baresip reads at once; a shorter read would give a frame with a gap."""
 _LONGEST_STALL_S = 1.0
-"""What is caught up at once."""
+"""Longest stall that is caught up, seconds."""
 _PIPE_BYTES = 4096
-"""The smallest that Linux gives: what is in a pipe is ahead of the call, or behind it."""
+"""Smallest size of a pipe on Linux: audio in a pipe is ahead of the call, or behind it."""
 
 
 class Pace:
-    """How many bytes are due. Pure."""
+    """Computes how many bytes are due. Pure."""
 
     def __init__(self, now: float) -> None:
         self._due, self._asked_at, self._moved_at = 0.0, now, now
 
     def due(self, now: float) -> int:
-        """Return how many bytes may be moved; little when none have been for a while, because there is no call."""
+        """Return how many bytes may be moved; at most a frame if none were moved lately, because there is no call."""
         self._due += (now - self._asked_at) * _BYTES_A_SECOND
         self._asked_at = now
         is_in_call = now - self._moved_at < _LONGEST_STALL_S
@@ -41,14 +41,14 @@ class Pace:
         return int(self._due) // 2 * 2
 
     def moved(self, size: int, now: float) -> None:
-        """Note that bytes have been moved."""
+        """Record that bytes have been moved."""
         if size:
             self._due -= size
             self._moved_at = now
 
 
 class Mouth:
-    """The writing end of what baresip says: a WAV's audio, or silence. Not for several threads."""
+    """Writing end of the audio that baresip sends: a WAV's audio, or silence. Not for several threads."""
 
     def __init__(self, pipe: Path) -> None:
         """Make the pipe."""
@@ -56,14 +56,14 @@ class Mouth:
         self._pace = Pace(time.monotonic())
         self._audio = b""
         self.has_played = False
-        """The audio has come to its end."""
+        """Whether the audio was played to its end."""
 
     def play(self, audio: bytes) -> None:
-        """Say this from now on, instead of what is being said; nothing is silence."""
+        """Replace the audio that is sent; b"" is silence."""
         self._audio, self.has_played = audio, False
 
     def speak(self) -> None:
-        """Write what is due."""
+        """Write the bytes that are due."""
         now = time.monotonic()
         while self._pace.due(now) >= _FRAME and self._waiting() <= _FRAME:
             os.write(self._pipe, self._audio[:_FRAME].ljust(_FRAME, b"\0"))
@@ -73,7 +73,7 @@ class Mouth:
                 self.has_played = not self._audio
 
     def _waiting(self) -> int:
-        """Return how many bytes baresip has not taken."""
+        """Return the number of bytes that baresip has not read."""
         count = array.array("i", [0])
         fcntl.ioctl(self._pipe, termios.FIONREAD, count)
         return count[0]
@@ -84,7 +84,7 @@ class Mouth:
 
 
 class Ear:
-    """The reading end of what baresip hears, and the recording that is being written. Not for several threads."""
+    """Reading end of the audio that baresip receives, and the WAV that it is recorded to. Not for several threads."""
 
     def __init__(self, pipe: Path) -> None:
         """Make the pipe."""
@@ -94,17 +94,17 @@ class Ear:
         self._file: wave.Wave_write | None = None
 
     def listen(self) -> None:
-        """Read what is due."""
+        """Read the bytes that are due."""
         now = time.monotonic()
         self._pace.moved(self._read(self._pace.due(now)), now)
 
     def record(self, wav: Path) -> None:
-        """Write what is heard from now on to a WAV; one that is being written is finished."""
+        """Record received audio to a WAV from now on; finish the present one."""
         self.finish()
         self._wav = wav
 
     def finish(self) -> None:
-        """Read what is left, and finish the recording if there is one."""
+        """Read the rest, and finish the WAV if there is one."""
         while self._read(_PIPE_BYTES):
             pass
         if self._file is not None:
@@ -130,7 +130,7 @@ class Ear:
 
 def _make_pipe(path: Path) -> int:
     os.mkfifo(path, 0o600)
-    # For reading and writing: the pipe never ends when baresip closes its device, as it does at each hold.
+    # Opened for both directions: baresip closes its device at each hold, and the pipe must not end then.
     pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     return pipe

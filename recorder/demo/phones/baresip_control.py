@@ -1,9 +1,9 @@
-"""A baresip process: its configuration, its ports, its start and its end, and its control connection.
+"""A baresip process: its configuration, ports, start, end, and control connection.
 
-baresip's module ctrl_tcp takes commands and tells events as JSON in netstrings over TCP. Written for baresip 1.0.0
+baresip's module ctrl_tcp takes commands and sends events as JSON in netstrings over TCP. Written for baresip 1.0.0
 (Debian 12) and 1.1.0 (Debian 13).
 
-baresip has no sound card here: what it says and hears goes through two named pipes (`baresip_audio`).
+baresip has no sound card here: its audio goes through two named pipes (`baresip_audio`).
 """
 
 import contextlib
@@ -64,17 +64,17 @@ pcm.mouth {{ type file slave.pcm "null" file "/dev/null" infile "{folder}/mouth"
 
 
 class NetstringError(ValueError):
-    """What came is no netstring."""
+    """The data is not a netstring."""
 
 
 class NetstringReader:
-    """Takes netstrings (``5:hello,``) out of a stream of bytes. Pure."""
+    """Parses netstrings (``5:hello,``) from a stream of bytes. Pure."""
 
     def __init__(self) -> None:
         self._waiting = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return what is complete.
+        """Add bytes and return the netstrings that are complete.
 
         Raises:
             NetstringError: The stream is broken; nothing more can be read from it.
@@ -104,7 +104,7 @@ def netstring(data: bytes) -> bytes:
 
 
 class _PortTakenError(Exception):
-    """Somebody else took a port between our choosing it and baresip's binding it."""
+    """Another program took a port after it was chosen and before baresip bound it."""
 
 
 class Baresip:
@@ -114,11 +114,11 @@ class Baresip:
         """Start baresip on free ports of 127.0.0.1 and connect to it.
 
         Args:
-            folder: Its own, with the pipes ``mouth`` and ``ear``; configuration and log go there.
+            folder: Its folder, with the pipes ``mouth`` and ``ear``, for configuration and log.
             user: User part of its address.
-            meanwhile: Called again and again while baresip is waited for. It must serve the pipes, on which baresip
-                waits in its turn.
-            srtp: Calls are encrypted with keys in SDP, or refused.
+            meanwhile: Called repeatedly while waiting for baresip. It must serve the pipes, because baresip waits for
+                them.
+            srtp: Whether calls are encrypted with keys in SDP, or else refused.
 
         Raises:
             PhoneError: baresip is not installed or does not start.
@@ -150,10 +150,10 @@ class Baresip:
         )
         sound = self._folder / "asound.conf"
         sound.write_text(_SOUND.format(folder=self._folder))
-        # It dies with this process, whatever ends it, and leaves no core file.
+        # It dies with this process, however that ends, and leaves no core file.
         command = ["setpriv", "--pdeathsig", "KILL", "prlimit", "--core=0", self._program, "-f", str(self._folder)]
         with self._log.open("wb") as log:
-            process = subprocess.Popen(  # noqa: S603 - what the operator installed
+            process = subprocess.Popen(  # noqa: S603 - a program that the operator installed
                 command,
                 cwd=self._folder,
                 env={**os.environ, "ALSA_CONFIG_PATH": str(sound)},
@@ -184,10 +184,10 @@ class Baresip:
         raise PhoneError(f"baresip was not ready within {_START_S:g} s")
 
     def request(self, command: str, parameters: str = "") -> tuple[bool, str]:
-        """Have baresip carry out a command; events that come meanwhile are kept for `messages`.
+        """Have baresip carry out a command; events that arrive meanwhile are kept for `messages`.
 
         Returns:
-            Whether baresip calls it a success, and what it printed.
+            Whether baresip reports success, and its output.
 
         Raises:
             PhoneError: baresip does not answer or has ended.
@@ -208,7 +208,7 @@ class Baresip:
         raise PhoneError(f"baresip did not answer {command} within {_ANSWER_S:g} s")
 
     def messages(self, timeout_s: float) -> list[dict[str, Any]]:
-        """Return the events that have come; wait at most so long for the first.
+        """Return the events that have arrived; wait at most ``timeout_s`` for the first.
 
         Raises:
             PhoneError: baresip has ended.
@@ -227,7 +227,7 @@ class Baresip:
         self._messages += [json.loads(message) for message in self._reader.feed(data)]
 
     def stop(self) -> None:
-        """Ask baresip to end, which says BYE to a call; kill it if it does not."""
+        """Ask baresip to end, which sends BYE in a call; kill it if it does not."""
         self._process.terminate()
         deadline = time.monotonic() + _END_S
         while self._process.poll() is None and time.monotonic() < deadline:
@@ -239,7 +239,7 @@ class Baresip:
 
 
 def _free_ports() -> tuple[int, int]:
-    """Return a SIP and a control port that are free now.
+    """Return a SIP port and a control port that are free now.
 
     baresip listens for SIP on UDP and TCP, and for TLS on the next port.
     """

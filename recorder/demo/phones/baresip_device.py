@@ -1,7 +1,7 @@
 """baresip as a phone.
 
-Of digits that come in without audio between them baresip 1.x hears the first only, and never the same digit twice
-from a phone that stops its audio while a key is held.
+If digits arrive without audio between them, baresip 1.x reports only the first. It also misses a repeated digit from a
+phone that stops its audio while a key is held.
 """
 
 import re
@@ -19,7 +19,7 @@ _POLL_S = 0.01
 
 
 class BaresipDevice:
-    """The phone inside its process; see `device.Device`."""
+    """baresip as a phone; see `device.Device`."""
 
     def __init__(self, report: Say, user: str, folder: Path, *, srtp: bool) -> None:
         """Start baresip and listen on a free port of 127.0.0.1.
@@ -27,8 +27,8 @@ class BaresipDevice:
         Args:
             report: Reports an event.
             user: User part of its address.
-            folder: The phone's own.
-            srtp: Calls are encrypted with keys in SDP, or refused.
+            folder: The phone's folder.
+            srtp: Whether calls are encrypted with keys in SDP, or else refused.
 
         Raises:
             PhoneError: baresip is not installed or does not start.
@@ -41,9 +41,9 @@ class BaresipDevice:
         self.port = self._baresip.port
 
     def _forget_call(self) -> None:
-        self._direction = ""  # of the call; empty without one
+        self._direction = ""  # direction of the call; empty without a call
         self._has_media = self._is_up = self._is_refused = False
-        self._wav: str | None = None  # what the call is to say from its beginning on
+        self._wav: str | None = None  # audio to send from the beginning of the call
         self._answer_at: float | None = None
 
     def _move_audio(self) -> None:
@@ -54,13 +54,13 @@ class BaresipDevice:
         self._report(PhoneEvent(name=name, code=code, text=text))
 
     def turn(self) -> None:
-        """Handle what baresip tells, and what is due."""
+        """Handle baresip's events, and acts that are due."""
         for event in self._baresip.messages(_POLL_S):
             self._see(event)
         self._move_audio()
         if self._answer_at is not None and time.monotonic() >= self._answer_at:
             self._answer_at = None
-            self._baresip.request("accept")  # fails when the caller has just given up, which is told next
+            self._baresip.request("accept")  # fails if the caller has just given up, which the next event reports
         if self._mouth.has_played:
             self._mouth.play(b"")
             self._say("played")
@@ -87,12 +87,12 @@ class BaresipDevice:
         self._direction = "incoming"
         if self._answer is None:
             self._is_refused = True
-            self._baresip.request("hangup")  # of a call that is not answered: 486
+            self._baresip.request("hangup")  # for an unanswered call this sends 486
             self._say("refused", 486, caller)
             return
         after_s, self._wav = self._answer
         self._say("incoming", text=caller)
-        self._say("early", 180, "Ringing")  # baresip has sent it by itself
+        self._say("early", 180, "Ringing")  # baresip sends it automatically
         self._answer_at = time.monotonic() + after_s
 
     def _begin_media(self) -> None:
@@ -101,7 +101,7 @@ class BaresipDevice:
             self._mouth.play(_audio(self._wav))
 
     def _end(self, reason: str) -> None:
-        # baresip closes its device before it tells: all that was heard is in the pipe.
+        # baresip closes its device before the event, so all received audio is in the pipe.
         self._ear.finish()
         is_refused, (code, text) = self._is_refused, end_status(reason, self._direction, is_up=self._is_up)
         self._forget_call()
@@ -134,7 +134,7 @@ class BaresipDevice:
             self._mouth.play(_audio(wav))
 
     def do_record(self, wav: str) -> None:
-        """Write what is heard."""
+        """Record received audio."""
         self._ear.record(Path(wav))
 
     def do_send_dtmf(self, digits: str) -> None:
@@ -143,18 +143,18 @@ class BaresipDevice:
         self._request("sndcode", digits)
 
     def do_hold(self, is_held: bool) -> None:
-        """Hold or take back the far side."""
+        """Hold the far side, or take it off hold."""
         self._check_answered()
         if is_held:
             self._request("hold")
         else:
-            # baresip 1.1.0 resumes the call and calls that a failure when there was no other call to hold.
+            # baresip 1.1.0 resumes the call, but reports a failure if there was no other call to hold.
             self._baresip.request("resume")
 
     def do_hang_up(self) -> None:
         """End the call, if there is one."""
         if self._direction:
-            self._baresip.request("hangup")  # fails when the far side has just ended it, which is told next
+            self._baresip.request("hangup")  # fails if the far side has just ended it, which the next event reports
 
     def shut_down(self) -> None:
         """End the call, finish the recording and end baresip."""
@@ -180,12 +180,12 @@ def _audio(wav: str | None) -> bytes:
 
 
 def end_status(reason: str, direction: str, *, is_up: bool) -> tuple[int, str]:
-    """Return SIP status and reason phrase of a call that is over, as the other phone would tell it.
+    """Return SIP status and reason phrase of an ended call, as the other phone would report them.
 
     Args:
-        reason: baresip's words: status and phrase of a refusal, or an error of the system.
+        reason: baresip's text: status and phrase of a refusal, or a system error.
         direction: ``incoming`` or ``outgoing``.
-        is_up: It had been answered.
+        is_up: Whether it was answered.
     """
     if is_up:
         return 200, "Normal call clearing"

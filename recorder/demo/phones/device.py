@@ -1,4 +1,4 @@
-"""What a program has to offer to be a phone; the phone's process drives it."""
+"""Interface of a program as a phone; the phone's process drives it."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -10,7 +10,7 @@ Say = Callable[[PhoneEvent], None]
 
 
 class Device(Protocol):
-    """A program as a phone. Its ``do_...`` methods are the commands; they raise with a reason."""
+    """A program as a phone. Its ``do_...`` methods are the commands; they raise an error with a reason."""
 
     @property
     def port(self) -> int:
@@ -35,13 +35,13 @@ class Device(Protocol):
         """Send a WAV in the call."""
 
     def do_record(self, wav: str) -> None:
-        """Write what is heard."""
+        """Record received audio."""
 
     def do_send_dtmf(self, digits: str) -> None:
         """Send RFC 4733 events."""
 
     def do_hold(self, is_held: bool) -> None:
-        """Hold or take back the far side."""
+        """Hold the far side, or take it off hold."""
 
     def do_hang_up(self) -> None:
         """End the call, if there is one."""

@@ -1,4 +1,4 @@
-"""Which programs can be phones on this machine, and which one is taken."""
+"""Which phone programs this machine has, and which to use."""
 
 import importlib.util
 import shutil
@@ -21,7 +21,7 @@ _MISSING = {
 
 
 def available() -> list[PhoneKind]:
-    """Return the phones that this machine has, the preferred one first."""
+    """Return the phone programs that are installed, the preferred one first."""
     is_there = {
         PhoneKind.PJSUA2: importlib.util.find_spec("pjsua2") is not None,
         PhoneKind.BARESIP: shutil.which("baresip") is not None,
@@ -30,7 +30,7 @@ def available() -> list[PhoneKind]:
 
 
 def choose(wanted: PhoneKind | None = None) -> PhoneKind:
-    """Return the phone to take: the one that is asked for, or else pjsua2, or else baresip.
+    """Return the phone to use: the wanted one, or else pjsua2, or else baresip.
 
     Raises:
         PhoneError: It is not installed; the message names the package.

@@ -1,11 +1,11 @@
 """A telephone for the demonstration and the tests, driven from the parent process.
 
-The phone is an independent SIP stack, so that a call that works proves something: pjsua2 where it can be imported,
-baresip elsewhere. Either runs in a process of its own; a phone that dies is a `PhoneError` here and never more. Both
-have the same abilities, events and errors. A phone holds one call at a time, speaks PCMA only and has no sound card.
+The phone is an independent SIP stack, so that a successful call is evidence: pjsua2 if it can be imported, else
+baresip. Either runs in its own process; if it dies, that is a `PhoneError` here. Both have the same abilities, events
+and errors. A phone has one call at a time, speaks PCMA only and has no sound card.
 
-Every command waits until the phone's process has carried it out. Without that, a call that arrives while the process
-waits for the CPU is handled before the command that says how to answer it, and is refused.
+Every command waits until the phone's process has carried it out. Otherwise a call that arrives while the process waits
+for the CPU would be handled before the command that says how to answer it, and refused.
 """
 
 import contextlib
@@ -25,19 +25,19 @@ from recorder.demo.phones.process import serve
 
 _START_S = 20.0
 _COMMAND_S = 20.0
-"""A command is carried out at once; this is for a machine on which a process waits for its turn."""
+"""Timeout of a command; commands are carried out at once, except on a busy machine."""
 
 
 class Phone:
     """Drives a phone. Use it as a context manager; not for several threads."""
 
     def __init__(self, user: str, *, kind: PhoneKind | None = None, srtp: bool = False) -> None:
-        """Describe the phone; `start` brings it up.
+        """Describe the phone; `start` starts it.
 
         Args:
             user: User part of its own address, such as ``2001``.
-            kind: Which program it is; None takes the one that `choose` prefers.
-            srtp: Its calls are encrypted with keys in SDP (RFC 4568), or refused.
+            kind: The program; None takes the one that `choose` prefers.
+            srtp: Whether its calls are encrypted with keys in SDP (RFC 4568), or else refused.
         """
         self._user, self._kind, self._srtp = user, kind, srtp
         self._port: int | None = None
@@ -47,7 +47,7 @@ class Phone:
         self._commands = 0
         self._unread: deque[PhoneEvent] = deque()
         self.events: list[PhoneEvent] = []
-        """Everything that has happened and has been read, in order."""
+        """Events that have been read, in order."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -97,10 +97,10 @@ class Phone:
             raise
 
     def call(self, uri: str, *, play: Path | None = None) -> None:
-        """Call a SIP URI; ``play`` is a WAV (8 kHz, 16 bit, mono) that is sent once the call has media.
+        """Call a SIP URI; ``play`` is a WAV (8 kHz, 16 bit, mono) to send once the call has media.
 
         Raises:
-            PhoneError: There is a call already, or it is no ``sip:`` URI, or no such WAV.
+            PhoneError: There is a call already, or it is not a ``sip:`` URI, or no such WAV.
         """
         if not uri.startswith("sip:"):
             raise PhoneError(f"not a SIP URI: {uri}")
@@ -109,7 +109,7 @@ class Phone:
     def auto_answer(self, after_s: float, *, play: Path | None = None) -> None:
         """Answer each incoming call with 180 at once and 200 after ``after_s`` seconds.
 
-        A call that comes in before this is refused with 486.
+        Calls that arrive before this are refused with 486.
         """
         self._do("auto_answer", after_s, _wav(play))
 
@@ -118,7 +118,7 @@ class Phone:
         self._do("reject")
 
     def play(self, wav: Path) -> None:
-        """Send a WAV (8 kHz, 16 bit, mono) now; it takes the place of one that is being played.
+        """Send a WAV (8 kHz, 16 bit, mono) now; it replaces one that is being played.
 
         Raises:
             PhoneError: There is no call, or no such WAV.
@@ -126,7 +126,7 @@ class Phone:
         self._do("play", _wav(wav))
 
     def record(self, wav: Path) -> None:
-        """Write what is heard to a WAV (8 kHz, 16 bit, mono) from the next media on, or now in a call.
+        """Record received audio to a WAV (8 kHz, 16 bit, mono) from the next media on, or now in a call.
 
         The file is complete when the call is reported as ``disconnected``, and after `close`.
         """
@@ -138,14 +138,14 @@ class Phone:
         """Send digits as RFC 4733 events, one after the other.
 
         Raises:
-            PhoneError: There is no call, or something that is no digit of a keypad.
+            PhoneError: There is no call, or something is not a digit of a keypad.
         """
         if not digits or set(digits) - set("0123456789*#ABCD"):
             raise PhoneError(f"not digits: {digits!r}")
         self._do("send_dtmf", digits)
 
     def hold(self, *, is_held: bool = True) -> None:
-        """Put the far side on hold, or take it back, by re-INVITE.
+        """Put the far side on hold, or take it off hold, by re-INVITE.
 
         Raises:
             PhoneError: There is no call.
@@ -157,10 +157,10 @@ class Phone:
         self._do("hang_up")
 
     def wait_for(self, *names: str, timeout_s: float = 10.0) -> PhoneEvent:
-        """Return the next event with one of these names; those before it are kept in `events`.
+        """Return the next event with one of these names; earlier ones are kept in `events`.
 
         Raises:
-            PhoneError: It did not come in time, the phone reported an error, or its process is gone.
+            PhoneError: It did not come in time, the phone reported an error, or its process has ended.
         """
         deadline = time.monotonic() + timeout_s
         while (event := self.next_event(max(0.0, deadline - time.monotonic()))) is not None:
@@ -174,17 +174,17 @@ class Phone:
         )
 
     def next_event(self, timeout_s: float) -> PhoneEvent | None:
-        """Return the next event, or None when none comes in time.
+        """Return the next event, or None if none comes in time.
 
         Raises:
-            PhoneError: The process is gone.
+            PhoneError: The process has ended.
         """
         deadline = time.monotonic() + timeout_s
         while not self._unread:
             message = self._receive(max(0.0, deadline - time.monotonic()))
             if message is None:
                 return None
-            if isinstance(message, PhoneEvent):  # an answer that came too late is nobody's
+            if isinstance(message, PhoneEvent):  # an answer that came too late is dropped
                 self._unread.append(message)
         event = self._unread.popleft()
         self.events.append(event)
@@ -207,10 +207,10 @@ class Phone:
             folder.cleanup()
 
     def _do(self, name: str, *arguments: object) -> None:
-        """Have a command carried out; return when it has been.
+        """Have a command carried out, and wait for it.
 
         Raises:
-            PhoneError: The phone refused it, or its process is gone or does not answer.
+            PhoneError: The phone refused it, or its process has ended or does not answer.
         """
         if self._pipe is None:
             raise PhoneError("not started")
@@ -245,7 +245,7 @@ class Phone:
 
 
 def _wav(path: Path | None) -> str | None:
-    """Check a WAV here: the programs would find out later, each in its own words, or never."""
+    """Check a WAV and return its path; the programs would find faults late, each in its own words, or never."""
     if path is None:
         return None
     if not path.is_file():

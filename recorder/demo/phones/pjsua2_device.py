@@ -1,6 +1,6 @@
 """pjsua2 as a phone.
 
-pjsua2 wants all its objects on one thread and aborts its process on an assertion: it is imported in the phone's
+pjsua2 needs all its objects on one thread, and aborts its process on an assertion. So it is imported in the phone's
 process only, which has one thread.
 """
 
@@ -19,13 +19,13 @@ from recorder.demo.phones.messages import RATE, PhoneError, PhoneEvent
 _POLL_MS = 10
 _HOST = "127.0.0.1"
 _BUFFER_MS, _LONGEST_BUFFER_MS = 500, 4000
-"""A machine that is busy with something else must not make gaps in what is heard."""
+"""Buffer that a busy machine needs so that the received audio has no gaps."""
 _FINISH_S = 3.0
 _DISCARD_NONE = 0
 """PJMEDIA_JB_DISCARD_NONE."""
 _DIGIT_MS = 160
 _DIGIT_EVERY_S = 0.3
-"""From one digit to the next. pjsua2 leaves no pause between them, and then baresip 1.x hears the first only."""
+"""Interval between digits. pjsua2 leaves no pause between them, and then baresip 1.x reports only the first."""
 
 
 class _Player(pj.AudioMediaPlayer):  # type: ignore[misc]  # pjsua2 has no types
@@ -65,7 +65,7 @@ class _Account(pj.Account):  # type: ignore[misc]  # pjsua2 has no types
 
 
 class Pjsua2Device:
-    """The phone inside its process; see `device.Device`."""
+    """pjsua2 as a phone; see `device.Device`."""
 
     def __init__(self, report: Say, user: str, *, srtp: bool) -> None:
         """Start pjsua2 and listen on a free port of 127.0.0.1.
@@ -73,7 +73,7 @@ class Pjsua2Device:
         Args:
             report: Reports an event.
             user: User part of its address.
-            srtp: Calls are encrypted with keys in SDP, or refused.
+            srtp: Whether calls are encrypted with keys in SDP, or else refused.
         """
         self._report = report
         self.has_played = False
@@ -101,7 +101,7 @@ class Pjsua2Device:
         self._report(PhoneEvent(name=name, code=code, text=text))
 
     def turn(self) -> None:
-        """Handle what has come, and what pjsua2's callbacks asked for but must not do themselves."""
+        """Handle pjsua2's events, and acts that its callbacks requested but must not do themselves."""
         self._endpoint.libHandleEvents(_POLL_MS)
         if self.has_played:
             self.has_played = False
@@ -119,7 +119,7 @@ class Pjsua2Device:
                 self.say("disconnected", code, reason)
 
     def _is_finished(self) -> bool:
-        """Whether the recordings are complete: the media thread closes them, some time after they were let go."""
+        """Whether the recordings are complete; the media thread closes them some time after they were released."""
         if time.monotonic() < self._give_up_at:
             self._unfinished = [wav for wav in self._unfinished if not _is_complete(wav)]
         else:
@@ -131,7 +131,7 @@ class Pjsua2Device:
         self._is_up, self.has_played, self._digits = False, False, ""
 
     def see_state(self, state: int, code: int, reason: str) -> None:
-        """Note what became of the call."""
+        """Report a new state of the call."""
         names = {
             pj.PJSIP_INV_STATE_CALLING: "calling",
             pj.PJSIP_INV_STATE_EARLY: "early",
@@ -146,7 +146,7 @@ class Pjsua2Device:
             self._ended, self._give_up_at = (code, reason), time.monotonic() + _FINISH_S
 
     def take(self, call: Any) -> None:  # noqa: ANN401 - pjsua2 has no types
-        """Ring, or refuse a call that has come in."""
+        """Ring, or refuse an incoming call."""
         if self._call is not None or self._ended is not None or self._answer is None:
             self._refused = call
             call.is_refused = True
@@ -164,14 +164,14 @@ class Pjsua2Device:
     def _media(self) -> Any:  # noqa: ANN401 - pjsua2 has no types
         if self._call is None:
             return None
-        info = self._call.getInfo()  # kept: its list lives no longer than it does
+        info = self._call.getInfo()  # kept alive, because it owns the list
         for index, medium in enumerate(info.media):
             if medium.type == pj.PJMEDIA_TYPE_AUDIO and medium.status == pj.PJSUA_CALL_MEDIA_ACTIVE:
                 return self._call.getAudioMedia(index)
         return None
 
     def connect_media(self) -> None:
-        """Join player and recorder to the call's media, once it has some."""
+        """Connect player and recorder to the call's media, once there is some."""
         media = self._media()
         if media is None:
             return
@@ -217,7 +217,7 @@ class Pjsua2Device:
         self.connect_media()
 
     def do_record(self, wav: str) -> None:
-        """Write what is heard."""
+        """Record received audio."""
         self._recorder, self._recording = None, wav
         self.connect_media()
 
@@ -232,7 +232,7 @@ class Pjsua2Device:
         self._call.sendDtmf(prm)
 
     def do_hold(self, is_held: bool) -> None:
-        """Hold or take back the far side."""
+        """Hold the far side, or take it off hold."""
         prm = pj.CallOpParam(True)
         if is_held:
             self._answered().setHold(prm)
@@ -265,7 +265,7 @@ class Pjsua2Device:
 
 
 def _start(endpoint: Any) -> int:  # noqa: ANN401 - pjsua2 has no types
-    """Start pjsua2 on a free port of 127.0.0.1; returns the port."""
+    """Start pjsua2 on a free port of 127.0.0.1; return the port."""
     config = pj.EpConfig()
     endpoint.libCreate()
     config.uaConfig.threadCnt = 0
@@ -291,15 +291,15 @@ def _start(endpoint: Any) -> int:  # noqa: ANN401 - pjsua2 has no types
 
 
 def _is_complete(wav: Path) -> bool:
-    """Whether the header of a WAV says how long it is, which is written last."""
+    """Whether the header of a WAV has the file's length, which is written last."""
     with wav.open("rb") as file:
         return int.from_bytes(file.read(8)[4:], "little") == wav.stat().st_size - 8
 
 
 def _keep_all_frames(config: Any) -> None:  # noqa: ANN401 - pjsua2 has no types
-    """Have the jitter buffer discard nothing to get shorter, which would be heard as a gap.
+    """Stop the jitter buffer from discarding frames to get shorter, which would be heard as a gap.
 
-    The binding has no value to set: the enumeration is wrapped as a pointer, so the number goes to where that points.
+    The binding cannot set this value: it wraps the enumeration as a pointer, so the number is written to its target.
     """
     algorithm = config.jbDiscardAlgo
     ctypes.c_int.from_address(int(algorithm)).value = _DISCARD_NONE

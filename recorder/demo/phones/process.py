@@ -1,4 +1,4 @@
-"""The phone's process: it runs one program as a phone, carries out commands and reports events over a pipe."""
+"""The phone's process: runs one program as a phone, carries out commands and reports events over a pipe."""
 
 import contextlib
 import os
@@ -11,14 +11,14 @@ from recorder.demo.phones.messages import Command, CommandDone, PhoneError, Phon
 
 
 def serve(pipe: Connection, kind: PhoneKind, user: str, srtp: bool, folder: Path) -> None:
-    """Run a phone until told to quit or the parent is gone; the process's only thread of ours.
+    """Run a phone until told to quit or the parent ends. Runs on the process's main thread.
 
     Args:
-        pipe: To the parent: `Command` comes, `PhoneEvent` and `CommandDone` go.
+        pipe: Connection to the parent, which sends `Command` and receives `PhoneEvent` and `CommandDone`.
         kind: The program.
         user: User part of the phone's address.
-        srtp: Calls are encrypted or refused.
-        folder: The phone's own, for what it needs; the parent removes it.
+        srtp: Whether calls are encrypted, or else refused.
+        folder: The phone's folder; the parent removes it.
     """
     _silence_stdout()
     try:
@@ -47,7 +47,7 @@ def _run(pipe: Connection, device: Device) -> None:
 
 
 def _carry_out(device: Device, command: Command) -> str:
-    """Return why a command could not be carried out, empty when it was."""
+    """Carry a command out; return why it could not be, or ""."""
     try:
         getattr(device, f"do_{command.name}")(*command.arguments)
     except Exception as error:  # noqa: BLE001 - each program has errors of its own; the parent raises it
@@ -56,7 +56,7 @@ def _carry_out(device: Device, command: Command) -> str:
 
 
 def _device(kind: PhoneKind, say: Say, user: str, srtp: bool, folder: Path) -> Device:
-    # pjsua2 may not be installed, so its module is imported only where it is asked for.
+    # Imported only on demand, because pjsua2 may not be installed.
     if kind is PhoneKind.PJSUA2:
         from recorder.demo.phones.pjsua2_device import Pjsua2Device  # noqa: PLC0415
 
@@ -67,7 +67,7 @@ def _device(kind: PhoneKind, say: Say, user: str, srtp: bool, folder: Path) -> D
 
 
 def _silence_stdout() -> None:
-    # pjlib greets on the descriptor itself before its log level can be set.
+    # pjlib writes to descriptor 1 before its log level can be set.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)
