@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from recorder.cli.case_books import CaseArgument, act_on_cases
+from recorder.cli.case_repositories import CaseArgument, act_on_cases
 from recorder.cli.context import CommandContext, PersonJsonContext
 from recorder.cli.records import (
     ExtensionOption,

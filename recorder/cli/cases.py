@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from recorder.access.database import open_people
-from recorder.cli.case_books import CaseArgument, act_on_cases, case_books
+from recorder.cli.case_repositories import CaseArgument, act_on_cases, case_repositories
 from recorder.cli.case_scope import confirm_scope, dismiss, match, narrow, search, searched
 from recorder.cli.context import KeysContext, PersonContext, PersonJsonContext
 from recorder.cli.hold import day_from
@@ -183,7 +183,7 @@ def transcript(
     def done(index: Index, person: Person) -> str:
         engine = open_people(context.home.people)
         repos = transcripts.TranscriptRepositories(
-            cases=case_books(context, index), kept=transcripts.Transcripts(engine),
+            cases=case_repositories(context, index), kept=transcripts.Transcripts(engine),
             open=lambda row: open_reader(context.home, context.config, row, passphrase_file=context.passphrase_file),
         )  # fmt: skip
         if content is None:

@@ -10,7 +10,7 @@ from recorder.access.listening.appointing import break_glass
 from recorder.access.listening.emergencies import Emergency
 from recorder.cli.context import CommandContext, KeysContext
 from recorder.cli.records import IdArgument, opened_index, row_known
-from recorder.cli.requests import hearing_books
+from recorder.cli.requests import access_repositories
 from recorder.cli.shared import (
     ReasonOption,
     audit,
@@ -93,7 +93,7 @@ def _permit(
         return heard
     with opened_index(context) as index:
         try:
-            break_glass(hearing_books(context.home, index), person, row.id, reason, enter=enter)
+            break_glass(access_repositories(context.home, index), person, row.id, reason, enter=enter)
         except ProblemError as error:
             fail(error.detail)
     return None

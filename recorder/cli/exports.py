@@ -134,7 +134,7 @@ def export(
             form=form, reason=reason, requester=requester, ground=ground, passphrase=sealed_by,
             destination=output.name, case=case, **_spans(rows[0], zone, from_, to, redact or [], redact_reason),
         )  # fmt: skip
-        repos = _books(context, index)
+        repos = _repositories(context, index)
         ordered = _check(repos, person, rows, order)
         if dry_run:
             _preview(ordered, json=context.json)
@@ -235,7 +235,7 @@ def _spans(
     return {"span_s": (start, end) if from_ or to else None, "redactions": silent}
 
 
-def _books(context: CommandContext, index: Index) -> CopyRepositories:
+def _repositories(context: CommandContext, index: Index) -> CopyRepositories:
     home = context.home
     try:
         vault = Vault(home.root, NodeKeys.load(home.root))

@@ -146,7 +146,7 @@ def list_holds(
     now = utc_now()
 
     def listed(index: Index, person: Person) -> list[Hold]:
-        repos = hold_books(context, index)
+        repos = hold_repositories(context, index)
         if recording is None:
             return holds_listed(repos, person, is_due=due, limit=MOST_ROWS if context.json else LISTED)
         found = holds_of(repos, person, whole_id(index, recording))
@@ -161,10 +161,10 @@ def list_holds(
 
 
 def _act(context: CommandContext, act: Callable[[HoldRepositories, Person], Hold]) -> Hold:
-    return act_signed_in(context, "a hold", lambda index, person: act(hold_books(context, index), person))
+    return act_signed_in(context, "a hold", lambda index, person: act(hold_repositories(context, index), person))
 
 
-def hold_books(context: CommandContext, index: Index) -> HoldRepositories:
+def hold_repositories(context: CommandContext, index: Index) -> HoldRepositories:
     """Return the repositories for legal holds; exit with a message on storage errors."""
     try:
         vault = Vault(context.home.root, NodeKeys.load(context.home.root))

@@ -183,11 +183,13 @@ def acknowledge_one(
     say(f"{emergency} is acknowledged")
 
 
-def hearing_books(home: Home, index: Index) -> AccessRepositories:
+def access_repositories(home: Home, index: Index) -> AccessRepositories:
     """Return the repositories for access requests."""
     people = people_of(home)
     return AccessRepositories.on(open_people(home.people), index, people, shell_audit(home), utc_now)
 
 
 def _act(context: CommandContext, act: Callable[[AccessRepositories, Person], _T]) -> _T:
-    return act_signed_in(context, "a request", lambda index, person: act(hearing_books(context.home, index), person))
+    return act_signed_in(
+        context, "a request", lambda index, person: act(access_repositories(context.home, index), person)
+    )

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from recorder.cli.case_books import act_on_cases
+from recorder.cli.case_repositories import act_on_cases
 from recorder.cli.context import CommandContext, PersonContext, PersonJsonContext
 from recorder.cli.erase import whole_id
 from recorder.cli.hold import day_from
@@ -71,7 +71,7 @@ def ask(
     )
 
     def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
-        claims = casework.claim_books(repos)
+        claims = casework.claim_repositories(repos)
         return _json(repos, write_claim(claims, person, whole_id(repos.hearing.index, recording), wish))
 
     done = act_on_cases(context, act, what="a claim")
@@ -118,7 +118,7 @@ def list_claims(
     """List requests that are in force or wait for a decision."""
 
     def act(repos: CaseRepositories, person: Person) -> list[dict[str, Any]]:
-        return [_json(repos, one) for one in read_claims(casework.claim_books(repos), person, is_open=not all_)]
+        return [_json(repos, one) for one in read_claims(casework.claim_repositories(repos), person, is_open=not all_)]
 
     found = act_on_cases(context, act, what="a claim")
     lines = [{**one, "restricted": "restricted" if one["is_restricted"] else ""} for one in found]
@@ -134,7 +134,7 @@ def letter(
     """Print the text of a letter to the requester."""
 
     def act(repos: CaseRepositories, person: Person) -> str:
-        claims = casework.claim_books(repos)
+        claims = casework.claim_repositories(repos)
         read_claims(claims, person, is_open=True)
         found = claim_of(claims, claim)
         due = case_deadlines.claim_due(repos, found)
@@ -148,7 +148,7 @@ def letter(
 
 def _changed(context: CommandContext, claim: str, step: ClaimChange) -> dict[str, Any]:
     def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
-        return _json(repos, change_claim(casework.claim_books(repos), person, claim, step))
+        return _json(repos, change_claim(casework.claim_repositories(repos), person, claim, step))
 
     return act_on_cases(context, act, what="a claim")
 

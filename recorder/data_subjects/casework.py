@@ -242,7 +242,7 @@ def list_cases(repos: CaseRepositories, actor: Actor) -> list[Case]:
     return sorted(repos.cases.all(), key=lambda case: (case.closed_on is not None, due(repos, case) or date.max))
 
 
-def claim_books(repos: CaseRepositories) -> ClaimRepositories:
+def claim_repositories(repos: CaseRepositories) -> ClaimRepositories:
     """Return what rights requests read and write."""
     return ClaimRepositories(holds=repos.holds, approvers=repos.hearing.approvers, today=repos.today)
 

@@ -42,7 +42,7 @@ class Copying:
         self, repos: CopyRepositories, person: Person, order: CopyOrder, ordered: Sequence[Ordered],
         *, progress: Progress | None = None,
     ) -> None:  # fmt: skip
-        self._books = repos
+        self._repos = repos
         self._person = person
         self._order = order
         self._ordered = ordered
@@ -71,7 +71,7 @@ class Copying:
         """
         one, seal = self._ordered[number], Seal()
         made = CopyMade(
-            id=new_copy_id(), recording=one.row.id, made_by=self._person.actor, made_at=self._books.now(),
+            id=new_copy_id(), recording=one.row.id, made_by=self._person.actor, made_at=self._repos.now(),
             format=str(self._order.form), start_s=one.copy.span_s[0], end_s=one.copy.span_s[1],
             redactions=len(self._order.redactions),
         )  # fmt: skip
@@ -79,14 +79,14 @@ class Copying:
         details = {**self._details(made, name), "request": one.request, **part}
         self._note(BEGUN, made, details, text=self._words())
         try:
-            self._books.copies.begin(made)
+            self._repos.copies.begin(made)
             yield from seal.over(one.copy.chunks(self._progressed))
         except BaseException:
             with contextlib.suppress(ProblemError):
                 self._note(BROKEN, made, {"copy": made.id, "bytes": seal.bytes})
             raise
         self._note(DONE, made, {"copy": made.id, "bytes": seal.bytes, "sha256": seal.sha256})
-        self._books.copies.finish(made.id, seal.sha256)
+        self._repos.copies.finish(made.id, seal.sha256)
         self._done_s += one.copy.duration_s
         self.made.append(self._sheeted(one, name, seal))
 
@@ -125,7 +125,7 @@ class Copying:
             self._progress(self._done_s + done_s, self._total_s)
 
     def _note(self, act: str, made: CopyMade, details: dict[str, Any], *, text: str = "") -> None:
-        self._books.ledger.note(act, self._person.actor, made.recording, details, text=text)
+        self._repos.ledger.note(act, self._person.actor, made.recording, details, text=text)
 
     def _details(self, made: CopyMade, name: str) -> dict[str, Any]:
         return {
@@ -160,7 +160,7 @@ class Copying:
     def _sheet(self) -> CoverSheet:
         ground = self._order.ground
         return CoverSheet(
-            site=self._books.site, timezone=self._books.timezone, requester=self._order.requester,
+            site=self._repos.site, timezone=self._repos.timezone, requester=self._order.requester,
             ground="Not stated" if ground is None else GROUND_WORDS[ground], reason=self._order.reason,
             made_by=self._person.display_name, made_at=self._made_at, recordings=self.made, transcripts=self.written,
             case=self._case.id if self._case else "", identity=self._case.identity if self._case else "",
@@ -172,7 +172,7 @@ class Copying:
 
     def _manifest(self) -> dict[str, Any]:
         return {
-            "site": self._books.site,
+            "site": self._repos.site,
             "made_at": time_to_json(self._made_at),
             "made_by": self._person.display_name,
             "asked_for_by": self._order.requester,

@@ -83,7 +83,7 @@ class WatchRepositories:
         return self.cases.cases.now()
 
 
-def watch_books(
+def watch_repositories(
     engine: Engine, cases: CaseRepositories, audit: AuditLog, config: Config, *, opt_outs: OptOuts, takeovers: Takeovers
 ) -> WatchRepositories:
     """Return the repositories of one accounts database.
@@ -262,7 +262,7 @@ def _given(entry: AuditEntry) -> frozenset[Role]:
 
 
 def _claims(cases: CaseRepositories) -> list[tuple[Claim, date]]:
-    claims = casework.claim_books(cases).claims.open()
+    claims = casework.claim_repositories(cases).claims.open()
     return [(claim, case_deadlines.claim_due(cases, claim)) for claim in claims]
 
 

@@ -21,7 +21,7 @@ CHECK_S = 24 * 3600.0
 
 
 class Carrier(Protocol):
-    """What the health report needs of SIP; `sip.b2bua.SipEndpoint` in production."""
+    """What the health report needs of SIP; `sip.endpoint.SipEndpoint` in production."""
 
     @property
     def addresses(self) -> dict[TransportKind, Address]:

@@ -80,7 +80,7 @@ def _page(console: ConsoleParts, caller: ConsoleCaller, sent: Mapping[str, str])
         typed=sent,
         found=found,
         looked_at=LOOKED_AT,
-        verified=last_verified(console.deps.hold_books.state),
+        verified=last_verified(console.deps.hold_repositories.state),
         anchors=_anchors(console),
     )
 

@@ -216,7 +216,7 @@ def custody(console: Console, case_id: str, caller: PageReader) -> HTMLResponse:
 
 def _transcripts(console: ConsoleParts) -> transcripts.TranscriptRepositories:
     deps = console.deps
-    return transcripts.TranscriptRepositories(cases=deps.cases, kept=deps.transcripts, open=deps.copy_books.open)
+    return transcripts.TranscriptRepositories(cases=deps.cases, kept=deps.transcripts, open=deps.copy_repositories.open)
 
 
 def day_typed(typed: str) -> date | None:

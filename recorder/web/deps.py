@@ -132,9 +132,9 @@ class ConsoleDeps:
         live: The daemon, with a timeout below 2 s: the page promises an answer within 2 s.
         events: Opens the daemon's server-sent events for an actor.
         beats: Opens the stream that all pages share, with regular beats while the daemon runs.
-        copy_books: Repositories for copies.
+        copy_repositories: Repositories for copies.
         repos: Repositories for orders to erase.
-        hold_books: Repositories for legal holds.
+        hold_repositories: Repositories for legal holds.
         eraser: Carries out orders to erase.
         people_sweep: Deletes what is due in the accounts database.
         hearing: Repositories for access requests.
@@ -166,9 +166,9 @@ class ConsoleDeps:
     live: Live
     events: Callable[[str], AsyncGenerator[bytes]]
     beats: Callable[[], AsyncGenerator[bytes]]
-    copy_books: CopyRepositories
+    copy_repositories: CopyRepositories
     repos: ErasureRepositories
-    hold_books: HoldRepositories
+    hold_repositories: HoldRepositories
     eraser: Eraser
     people_sweep: PeopleSweep
     hearing: AccessRepositories

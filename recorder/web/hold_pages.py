@@ -112,7 +112,7 @@ def place(
 ) -> HTMLResponse:
     """Place a hold."""
     try:
-        place_hold(console.deps.hold_books, caller.actor, recording_id, typed.wish())
+        place_hold(console.deps.hold_repositories, caller.actor, recording_id, typed.wish())
     except ProblemError as error:
         return again(console, caller, recording_id, error, Act.PLACE_HOLD)
     return recording_page(console, caller, recording_id, said="The recording is kept: the hold stands.")
@@ -124,9 +124,9 @@ def change_there(  # noqa: PLR0917 - FastAPI passes them by name
 ) -> HTMLResponse:
     """Change a hold from its recording's page."""
     do, said = _known(act)
-    check_of(console.deps.hold_books, hold_id, recording_id)
+    check_of(console.deps.hold_repositories, hold_id, recording_id)
     try:
-        do(console.deps.hold_books, caller.actor, hold_id, change)
+        do(console.deps.hold_repositories, caller.actor, hold_id, change)
     except ProblemError as error:
         return again(console, caller, recording_id, error, Act.RELEASE_HOLD)
     return recording_page(console, caller, recording_id, said=said)
@@ -143,7 +143,7 @@ def change_here(console: Console, hold_id: str, act: str, caller: PageChanger, c
     """Change a hold from the list."""
     do, _ = _known(act)
     try:
-        do(console.deps.hold_books, caller.actor, hold_id, change)
+        do(console.deps.hold_repositories, caller.actor, hold_id, change)
     except ProblemError as error:
         return _page(console, caller, problem=error.detail, status=error.status)
     return RedirectResponse("/holds", 303)
@@ -157,6 +157,8 @@ def _known(act: str) -> tuple[Callable[[HoldRepositories, Actor, str, _Change], 
 
 def _page(console: ConsoleParts, caller: ConsoleCaller, *, problem: str = "", status: int = 200) -> HTMLResponse:
     now = console.deps.now()
-    listed = [(hold, hold.state_at(now)) for hold in holds_listed(console.deps.hold_books, caller.actor, is_due=False)]
+    listed = [
+        (hold, hold.state_at(now)) for hold in holds_listed(console.deps.hold_repositories, caller.actor, is_due=False)
+    ]
     due = [hold for hold, state in listed if state is HoldState.ACTIVE and hold.review_on <= now.date()]
     return console.renderer.page("holds.html", caller, status=status, holds=listed, due=due, problem=problem)

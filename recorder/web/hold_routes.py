@@ -61,7 +61,7 @@ def of_recording(console: Console, recording_id: RecordingPath, caller: ApiReade
     """All holds of one recording, oldest first, including ended ones. Needs a person who may place some."""
     console.rules.authorise(caller.actor, Act.PLACE_HOLD, recording_id, reason="shown")
     row = console.recording_service.view(caller.actor, recording_id)
-    return _answer(console, holds_shown(console.deps.hold_books, caller.actor, row))
+    return _answer(console, holds_shown(console.deps.hold_repositories, caller.actor, row))
 
 
 @router.post("/recordings/{recording_id}/holds")
@@ -75,7 +75,7 @@ def place(console: Console, recording_id: RecordingPath, caller: ApiChanger, wis
         review_on=wish.review_on,
         against=tuple(wish.against),
     )
-    return _one(console, place_hold(console.deps.hold_books, caller.actor, recording_id, wanted))
+    return _one(console, place_hold(console.deps.hold_repositories, caller.actor, recording_id, wanted))
 
 
 @router.get("/holds")
@@ -85,26 +85,31 @@ def holds(
     due: Annotated[bool, Query(description="Only holds due for review")] = False,
 ) -> HoldsAnswer:
     """Holds in force, by the day of their review; a manager sees those of their teams."""
-    return _answer(console, holds_listed(console.deps.hold_books, caller.actor, is_due=due))
+    return _answer(console, holds_listed(console.deps.hold_repositories, caller.actor, is_due=due))
 
 
 @router.post("/holds/{hold_id}/release")
 def release(console: Console, hold_id: HoldPath, caller: ApiChanger, why: HoldReason) -> dict[str, Any]:
     """Release a hold; the recording is kept for 14 more days, in which the hold can be reinstated."""
-    return _one(console, release_hold(console.deps.hold_books, caller.actor, hold_id, reason=why.reason))
+    return _one(console, release_hold(console.deps.hold_repositories, caller.actor, hold_id, reason=why.reason))
 
 
 @router.post("/holds/{hold_id}/reinstate")
 def reinstate(console: Console, hold_id: HoldPath, caller: ApiChanger, why: HoldReason) -> dict[str, Any]:
     """Reinstate a released hold, within its 14 days."""
-    return _one(console, reinstate_hold(console.deps.hold_books, caller.actor, hold_id, reason=why.reason))
+    return _one(console, reinstate_hold(console.deps.hold_repositories, caller.actor, hold_id, reason=why.reason))
 
 
 @router.post("/holds/{hold_id}/review")
 def review(console: Console, hold_id: HoldPath, caller: ApiChanger, why: Review) -> dict[str, Any]:
     """Review a hold: why it is still needed, when to review it next, and who is responsible."""
     done = review_hold(
-        console.deps.hold_books, caller.actor, hold_id, reason=why.reason, review_on=why.review_on, owner=why.owner
+        console.deps.hold_repositories,
+        caller.actor,
+        hold_id,
+        reason=why.reason,
+        review_on=why.review_on,
+        owner=why.owner,
     )
     return _one(console, done)
 

@@ -29,6 +29,8 @@ def holds_on_page(console: ConsoleParts, caller: ConsoleCaller, row: RecordingRo
         }.get(hold.state_at(now), {})
         return [act for act, rule in rules.items() if not isinstance(rule(person, hold, call, reason="shown"), Refusal)]
 
-    shown = [(hold, hold.state_at(now), offered(hold)) for hold in holds_shown(console.deps.hold_books, person, row)]
+    shown = [
+        (hold, hold.state_at(now), offered(hold)) for hold in holds_shown(console.deps.hold_repositories, person, row)
+    ]
     kinds = [kind for kind in HoldKind if not isinstance(may_place(person, kind, call, reason="shown"), Refusal)]
     return {"holds": shown, "kinds": kinds if row.path is not None else []}

@@ -63,11 +63,11 @@ def _page(console: ConsoleParts, caller: ConsoleCaller, **values: Any) -> HTMLRe
         waiting=len(hearing.requests.waiting()),
         erasures=[one for one in deps.repos.erasures.open_orders() if one.state is ErasureState.WAITING],
         failed=[one for one in deps.repos.erasures.open_orders() if one.state is ErasureState.FAILED],
-        holds_due=deps.hold_books.holds.due_for_review(today),
+        holds_due=deps.hold_repositories.holds.due_for_review(today),
         deadlines=deadlines(console),
         leaders=sorted(approvers.leaders), absent=approvers.absent, deputies=sorted(approvers.deputies),
         retention=_retention(console),
-        verified=last_verified(deps.hold_books.state),
+        verified=last_verified(deps.hold_repositories.state),
         last_week=next((one for one in told if one.notification.kind is NotificationKind.WEEK), None),
         not_told=not_acknowledged(approvers.people, deps.acknowledgements.days(), today),
         review_on=review_on, is_review_near=review_on is not None and today >= review_on - REVIEW_REMINDED_FOR,
@@ -90,6 +90,6 @@ def deadlines(console: ConsoleParts) -> list[Deadline]:
 def _retention(console: ConsoleParts) -> SweepState:
     """Return the state of the sweep from its file, which can be read while the daemon is down."""
     try:
-        return read_state(console.deps.hold_books.state / NAME) or SweepState()
+        return read_state(console.deps.hold_repositories.state / NAME) or SweepState()
     except OSError:
         return SweepState(problem=f"{NAME} cannot be read")

@@ -218,7 +218,7 @@ class RecordingService:
         if listen.file is None or listen.file[0] != row.sha256:
             listen.file = (
                 row.sha256,
-                prepared(self._deps.copy_books, row, CopyFormat.WAV, heard=listen.heard, span_s=listen.span_s),
+                prepared(self._deps.copy_repositories, row, CopyFormat.WAV, heard=listen.heard, span_s=listen.span_s),
             )
         return listen.file[1]
 
@@ -233,7 +233,7 @@ class RecordingService:
             wanted: An order, or a page's form, which says itself whether it is for a package.
             is_package: Whether an order is for a package.
         """
-        repos = self._deps.copy_books
+        repos = self._deps.copy_repositories
         leave = self.leave(actor, recording_id, AccessKind.COPY)
         row = self._row(actor, Act.EXPORT, recording_id, reason=wanted.reason, has_grant=leave is not None)
         if isinstance(wanted, CopyForm):
@@ -244,7 +244,7 @@ class RecordingService:
 
     def copies(self, row: RecordingRow) -> list[CopyMade]:
         """Return the copies of a recording, oldest first. The caller has checked the permission."""
-        return self._deps.copy_books.copies.of_recording(row.id)
+        return self._deps.copy_repositories.copies.of_recording(row.id)
 
     def orders(self, row: RecordingRow) -> list[ErasureOrder]:
         """Return the orders to erase from a recording, oldest first. The caller has checked the permission.

@@ -43,7 +43,7 @@ def write(  # noqa: PLR0917 - FastAPI passes them by name
             right=_right(right or chosen), ground=word or ground, requester=requester, reason=reason,
             case_reference=case_reference, received_on=day_typed(on),
         )  # fmt: skip
-        write_claim(casework.claim_books(console.deps.cases), caller.actor, recording.strip(), wish)
+        write_claim(casework.claim_repositories(console.deps.cases), caller.actor, recording.strip(), wish)
 
     return _done(console, caller, act)
 
@@ -63,7 +63,7 @@ def change(  # noqa: PLR0917 - FastAPI passes them by name
             event=ClaimEvent(event), words=words, ground=use_ground if is_use else ground,
             days=int(days) if days.isascii() and days.isdigit() else None,
         )  # fmt: skip
-        change_claim(casework.claim_books(console.deps.cases), caller.actor, claim_id, step)
+        change_claim(casework.claim_repositories(console.deps.cases), caller.actor, claim_id, step)
 
     return _done(console, caller, act)
 
@@ -74,8 +74,8 @@ def letter(console: Console, claim_id: str, which: str, caller: PageReader) -> R
     repos = console.deps.cases
     if which not in {*ClaimLetter}:
         raise ProblemError(404, "There is no such page.")
-    read_claims(casework.claim_books(repos), caller.actor, is_open=True)
-    claim = claim_of(casework.claim_books(repos), claim_id)
+    read_claims(casework.claim_repositories(repos), caller.actor, is_open=True)
+    claim = claim_of(casework.claim_repositories(repos), claim_id)
     try:
         text = claim_letter(
             ClaimLetter(which),
@@ -108,7 +108,7 @@ def _done(console: ConsoleParts, caller: ConsoleCaller, act: Callable[[], None])
 
 def _page(console: ConsoleParts, caller: ConsoleCaller, *, problem: str = "", status: int = 200) -> HTMLResponse:
     repos = console.deps.cases
-    found = read_claims(casework.claim_books(repos), caller.actor, is_open=False)
+    found = read_claims(casework.claim_repositories(repos), caller.actor, is_open=False)
     assert caller.person is not None, "pages know sessions only, and those are people's"
     approvers = repos.hearing.approvers
     shown = [_shown(console, caller, one, rights.deciders(one, approvers)) for one in found]

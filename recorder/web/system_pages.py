@@ -68,7 +68,7 @@ def health(console: Console, caller: PageReader) -> HTMLResponse:
     alarms = [Alarm(name=name, count=count, advice=advice_on(name)) for name, count in sorted(counts.items())]
     return console.renderer.page(
         "health.html", caller, health=found, problem=problem, alarms=alarms,
-        verified=last_verified(console.deps.hold_books.state), late=console.rules.late.waiting,
+        verified=last_verified(console.deps.hold_repositories.state), late=console.rules.late.waiting,
         review_on=console.deps.watch.policy_review_on,
     )  # fmt: skip
 

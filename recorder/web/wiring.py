@@ -38,7 +38,7 @@ from recorder.data_subjects.case_repository import CaseRepository
 from recorder.data_subjects.telling import tell_of_erasure
 from recorder.data_subjects.transcripts import Transcripts, case_file
 from recorder.exports.copy_orders import CopyRepositories
-from recorder.notifications.watch import WatchRepositories, watch_books
+from recorder.notifications.watch import WatchRepositories, watch_repositories
 from recorder.recordings.keyring import epoch_keys
 from recorder.recordings.resurrection_guard import destroy_returned
 from recorder.retention.account_expiry import AccountExpiry
@@ -165,9 +165,9 @@ def _late(what: str) -> None:
 def _console_deps(opened: _Opened, live: LiveClient, signer: Signer, *, is_tls: bool) -> ConsoleDeps:
     config, engine, now = opened.config, opened.engine, opened.now
     sessions = Sessions(engine, now=now, limits=config.console.sign_in.limits)
-    hold_books = _hold_books(opened)
+    hold_repositories = _hold_repositories(opened)
     cases = CaseRepositories(
-        cases=opened.cases, hearing=opened.hearing, holds=hold_books, timezone=config.site.timezone
+        cases=opened.cases, hearing=opened.hearing, holds=hold_repositories, timezone=config.site.timezone
     )
     return ConsoleDeps(
         people=opened.people,
@@ -187,10 +187,10 @@ def _console_deps(opened: _Opened, live: LiveClient, signer: Signer, *, is_tls: 
         live=live,
         events=lambda actor: live_client.events(opened.home.socket, actor=actor, signer=signer),
         beats=partial(_beats, opened.home, signer),
-        copy_books=_copy_books(opened),
+        copy_repositories=_copy_repositories(opened),
         transcripts=Transcripts(engine),
-        repos=_erasure_books(opened),
-        hold_books=hold_books,
+        repos=_erasure_repositories(opened),
+        hold_repositories=hold_repositories,
         cases=cases,
         watch=_watch(opened, cases, signer),
         notices=NoticeStore(opened.home.notices).versions,
@@ -216,7 +216,7 @@ def _beats(home: Home, signer: Signer) -> AsyncGenerator[bytes]:
     )
 
 
-def _hold_books(opened: _Opened) -> HoldRepositories:
+def _hold_repositories(opened: _Opened) -> HoldRepositories:
     return HoldRepositories(
         index=opened.index,
         holds=Holds(opened.index.database),
@@ -230,7 +230,7 @@ def _hold_books(opened: _Opened) -> HoldRepositories:
     )
 
 
-def _copy_books(opened: _Opened) -> CopyRepositories:
+def _copy_repositories(opened: _Opened) -> CopyRepositories:
     vault = opened.vault
     return CopyRepositories(
         index=opened.index,
@@ -246,7 +246,7 @@ def _copy_books(opened: _Opened) -> CopyRepositories:
     )
 
 
-def _erasure_books(opened: _Opened) -> ErasureRepositories:
+def _erasure_repositories(opened: _Opened) -> ErasureRepositories:
     return ErasureRepositories(
         index=opened.index,
         erasures=Erasures(opened.index.database),
@@ -287,7 +287,7 @@ def _people_sweep(opened: _Opened) -> PeopleSweep:
 
 def _watch(opened: _Opened, cases: CaseRepositories, signer: Signer) -> WatchRepositories:
     socket = opened.home.socket
-    return watch_books(
+    return watch_repositories(
         opened.engine, cases, opened.audit, opened.config,
         opt_outs=lambda: opt_outs_of(socket, signer), takeovers=lambda: takeovers_of(socket, signer),
     )  # fmt: skip

@@ -55,7 +55,7 @@ def run_the_recorder(console: Console) -> None:
 
 def run_its_course(console: Console) -> None:
     """Give the call a course: a notice, a pause, a transfer, a span that was erased."""
-    index = console.deps.copy_books.index
+    index = console.deps.copy_repositories.index
     began = index.get(ID).started_at
     spans = [
         ("recording", 0, 0.8, "Olive Officer", ""), ("paused", 0.8, 1.3, "Olive Officer", "agent"),

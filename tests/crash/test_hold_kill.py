@@ -27,8 +27,8 @@ def keep(steps: Steps, folder: Path, only: str = "") -> None:
         steps.watch(of_os=("write", "fdatasync", "fsync"), of_path=("replace", "unlink"), is_after=True)
         for name in ("place", "save"):
             steps.watch_one(Holds, name, is_after=True)
-    hold = place_hold(site.hold_books, LEA, ID, WISH)
-    release_hold(site.hold_books, DORA, hold.id, reason="over")
+    hold = place_hold(site.hold_repositories, LEA, ID, WISH)
+    release_hold(site.hold_repositories, DORA, hold.id, reason="over")
 
 
 def start_again(folder: Path) -> tuple[list[str], list[HoldState]]:

@@ -152,7 +152,7 @@ def hold(site: VaultSite, rng: random.Random, speaker: Speaker) -> None:
         chosen = rng.choice(rows)
         wish = HoldWish(kind=HoldKind.SAR, reason="they asked for it", case_reference="S-1")
         try:
-            placed = place_hold(site.hold_books, DORA, chosen, wish)
+            placed = place_hold(site.hold_repositories, DORA, chosen, wish)
         except ProblemError:  # a sweep that was killed has logged the deletion and removed the file, not yet the row
             if not _has_logged_deletion(site, chosen):
                 raise
@@ -162,7 +162,7 @@ def hold(site: VaultSite, rng: random.Random, speaker: Speaker) -> None:
         for one in site.holds.keeping(rng.choice(standing), site.now):
             if one.released_at is None:
                 speaker.say("releasing", id=one.recording, hold=one.id)
-                release_hold(site.hold_books, DORA, one.id, reason="over")
+                release_hold(site.hold_repositories, DORA, one.id, reason="over")
 
 
 def _has_logged_deletion(site: VaultSite, recording: str) -> bool:

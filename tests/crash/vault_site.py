@@ -125,7 +125,7 @@ class VaultSite:
         )  # fmt: skip
 
     @property
-    def hold_books(self) -> HoldRepositories:
+    def hold_repositories(self) -> HoldRepositories:
         return HoldRepositories(
             index=self.index, holds=self.holds, audit=self.audit, vault=self.vault, people=lambda: [DORA],
             ledger=audit_service(self.audit, self.home.state), state=self.home.state, now=lambda: self.now,

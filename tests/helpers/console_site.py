@@ -383,11 +383,12 @@ def _with(real: ConsoleDeps, site: Site, clock: Any) -> ConsoleDeps:
     people = People(engine, now=clock, hasher=CHEAP, seals=real.people.seals)
     eraser = replace(real.eraser, keys=site.epochs)
     repos = replace(
-        real.copy_books, open=lambda row: open_recording(site.vault.locate(row.path or ""), site.home, site.epochs)
+        real.copy_repositories,
+        open=lambda row: open_recording(site.vault.locate(row.path or ""), site.home, site.epochs),
     )
     hearing = replace(real.hearing, people=people)
     cases = replace(real.cases, hearing=hearing)
-    return replace(real, people=people, copy_books=repos, eraser=eraser, hearing=hearing, cases=cases)
+    return replace(real, people=people, copy_repositories=repos, eraser=eraser, hearing=hearing, cases=cases)
 
 
 def _url(server: uvicorn.Server) -> str:

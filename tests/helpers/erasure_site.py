@@ -61,7 +61,7 @@ class ErasureSite(Site):
             forgot_s=300.0, now=lambda: self.now,
         )  # fmt: skip
         self.people = [OLIVE, MONA, LEA, DORA]
-        self.hold_books = HoldRepositories(
+        self.hold_repositories = HoldRepositories(
             index=self.index, holds=self.holds, audit=self.audit, ledger=ledger, vault=self.vault,
             people=lambda: self.people, state=self.home / "state", now=lambda: self.now,
         )  # fmt: skip

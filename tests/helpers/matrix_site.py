@@ -138,7 +138,7 @@ class MatrixSite:
             id=new_hold_id(), recording=recording, kind=HoldKind.COMPLAINT, reason="a complaint", case_reference="C 1",
             owner="lead", placed_by="lead", placed_at=now, review_on=now.date() + timedelta(days=30),
         )  # fmt: skip
-        self.deps.hold_books.holds.place(hold)
+        self.deps.hold_repositories.holds.place(hold)
         return hold.id
 
     def _order(self, recording: RecordingId) -> str:

@@ -61,7 +61,7 @@ def test_an_administrator_does_not_make_themselves_ict_and_listen(console: Conso
 def test_one_recording_at_a_time_and_the_next_when_the_last_is_over_and_acknowledged(
     console: Console, clock: Clock
 ) -> None:
-    index = console.deps.copy_books.index
+    index = console.deps.copy_repositories.index
     index.save(replace(index.get(ID), id=SECOND))
     with signed_in(console, "ict") as ict, signed_in(console, "dpo") as dpo:
         assert broken(ict) == 200
@@ -135,7 +135,7 @@ def test_ict_sees_rows_without_numbers_and_finds_none_by_one(console: Console) -
             assert "********000" in ict.get(path).text, path
         assert dpo.post("/api/recordings/search", json={"number": number}).status_code == 200
         assert ict.post("/api/recordings/search", json={"number": number}).status_code == 403
-    index = console.deps.copy_books.index
+    index = console.deps.copy_repositories.index
     index.save(replace(index.get(ID), team="Revenues"))
     console.people.add("both", PASSWORD, roles={Role.ICT, Role.MANAGER}, teams=["Revenues"])
     with signed_in(console, "both") as both:

@@ -45,7 +45,7 @@ def clock() -> Clock:
 @pytest.fixture
 def console(tmp_path: Path, clock: Clock) -> Iterator[Console]:
     with console_site(tmp_path, now=clock, is_daemon_up=False) as running:
-        index = running.deps.hold_books.index
+        index = running.deps.hold_repositories.index
         index.save(replace(index.get(ID), caller=CALLER))
         yield running
 
@@ -62,7 +62,7 @@ def step(console: Console, case: Case, what: CaseEvent, by: str = "lead", text: 
 
 
 def held(console: Console) -> tuple[str, ...]:
-    return console.deps.hold_books.index.get(ID).holds
+    return console.deps.hold_repositories.index.get(ID).holds
 
 
 def is_refused(status: int, match: str = ".") -> Any:
@@ -76,7 +76,7 @@ def test_a_number_or_an_operator_with_a_day_and_hour_holds_at_the_opening(consol
     assert held(console) == ("sar",)
     details = case.entries[0].details
     assert (details["found"], details["deleted"], details["by_number"]) == (1, 0, search.number is not None)
-    (query,) = QueryHolds(console.deps.hold_books.index.database).of_case(case.id)
+    (query,) = QueryHolds(console.deps.hold_repositories.index.database).of_case(case.id)
     assert (query.ends_at, query.placed_by, query.owner) == (None, "lead", "lead")
     assert [entry.act for entry in console.entries()][-2:] == ["case.opened", "query_hold.placed"]
     log = b"".join(path.read_bytes() for path in console.home.audit.glob("*.log"))
@@ -156,7 +156,7 @@ def test_searching_holds_what_was_found_until_a_person_matches_or_dismisses_it(c
 def test_a_search_holds_no_call_that_begins_later(console: Console, clock: Clock) -> None:
     case = opened(console)
     casework.search_for(console.deps.cases, console.person("lead"), case.id, Search(operator="Olive Officer"))
-    index = console.deps.hold_books.index
+    index = console.deps.hold_repositories.index
     for seconds in (-1, 1):  # a call that went on, and one of afterwards
         began = clock.time + timedelta(seconds=seconds)
         one = RecordingId(f"{began:%Y%m%dT%H%M%SZ}-2001-0000aa")
@@ -177,7 +177,7 @@ def test_what_was_found_outlasts_a_refusal_by_the_time_to_complain(console: Cons
 
 def test_a_request_that_spans_a_deleted_recording_is_taken_for_the_rest(console: Console) -> None:
     repos, lead = console.deps.cases, console.person("lead")
-    Deletions(console.deps.hold_books.index.database).settle(
+    Deletions(console.deps.hold_repositories.index.database).settle(
         [Tombstone(id=GONE, deleted_at=BEGAN + 90 * DAY, rule="retention")]
     )
     case = opened(console, THAT_DAY, 1)
@@ -193,7 +193,7 @@ def test_a_request_that_spans_a_deleted_recording_is_taken_for_the_rest(console:
 
 
 def test_a_case_does_not_close_after_one_copy_of_two_without_a_word(console: Console, clock: Clock) -> None:
-    repos, lead, index = console.deps.cases, console.person("lead"), console.deps.hold_books.index
+    repos, lead, index = console.deps.cases, console.person("lead"), console.deps.hold_repositories.index
     second = RecordingId("20261124T100000Z-2001-0000bb")
     index.save(replace(index.get(ID), id=second, started_at=BEGAN + timedelta(minutes=30)))
     case = opened(console, Search(number=CALLER))
@@ -279,7 +279,7 @@ def test_the_dpo_is_told_of_what_is_wide_and_again_before_it_ends(console: Conso
     approvers = Approvers(people=(console.person("dpo"), console.person("lead")))
 
     def told() -> list[tuple[str, str, str]]:
-        waiting = waiting_scopes(console.deps.hold_books)
+        waiting = waiting_scopes(console.deps.hold_repositories)
         return [(one.account, one.subject, one.moment) for one in of_scopes(waiting, approvers, clock.time)]
 
     opened(console, Search(number=CALLER))

@@ -64,7 +64,7 @@ def test_from_the_request_to_the_copy_and_after(console: Console, clock: Clock) 
     assert casework.search_for(repos, lead, case.id, Search(number="020 7946 0999")) == []
     (found,) = casework.search_for(repos, lead, case.id, Search(operator="Olive Officer"))
     case = casework.match(repos, lead, case.id, [found.id])
-    (hold,) = console.deps.hold_books.holds.of_recording(ID)
+    (hold,) = console.deps.hold_repositories.holds.of_recording(ID)
     assert (str(hold.kind), hold.case_reference, hold.owner) == ("sar", case.id, "lead")
     assert console.deps.hearing.requests.newest() == []
     refused(console, case, CaseEvent.DECIDED, 403, details={"decision": "disclose"})
@@ -77,9 +77,9 @@ def test_from_the_request_to_the_copy_and_after(console: Console, clock: Clock) 
         assert copy.content[:2] == b"PK"
     step(console, case, CaseEvent.HANDED_OVER, text="by recorded post")
     case = step(console, case, CaseEvent.CLOSED, text="")
-    console_hold = console.deps.hold_books.holds.get(hold.id)
+    console_hold = console.deps.hold_repositories.holds.get(hold.id)
     assert console_hold.review_on == clock.time.date() + COMPLAINT_WINDOW
-    held = console.deps.hold_books
+    held = console.deps.hold_repositories
     with pytest.raises(ProblemError, match="can complain"):
         release_hold(held, console.person("dpo"), hold.id, reason="it is over")
     clock.time += COMPLAINT_WINDOW
@@ -100,9 +100,9 @@ def test_while_the_case_goes_on_its_hold_stands(console: Console) -> None:
     case = opened(console)
     casework.search_for(console.deps.cases, console.person("lead"), case.id, Search(operator="Olive Officer"))
     casework.match(console.deps.cases, console.person("lead"), case.id, [ID])
-    (hold,) = console.deps.hold_books.holds.of_recording(ID)
+    (hold,) = console.deps.hold_repositories.holds.of_recording(ID)
     with pytest.raises(ProblemError, match="is still open"):
-        release_hold(console.deps.hold_books, console.person("dpo"), hold.id, reason="away with it")
+        release_hold(console.deps.hold_repositories, console.person("dpo"), hold.id, reason="away with it")
     with pytest.raises(ProblemError):
         casework.match(console.deps.cases, console.person("lead"), case.id, [ID])
     with pytest.raises(ProblemError):
@@ -136,7 +136,7 @@ def test_a_disclosure(console: Console) -> None:
     assert case.id == "DIS-2026-0001"
     casework.search_for(repos, lead, case.id, Search(extension="2001"))
     casework.match(repos, lead, case.id, [ID])
-    assert console.deps.hold_books.holds.of_recording(ID)[0].kind == "disclosure"
+    assert console.deps.hold_repositories.holds.of_recording(ID)[0].kind == "disclosure"
     assert case_deadlines.due(repos, case) is None
     step(console, case, CaseEvent.DECIDED, by="dpo", details={"decision": "partly"})
     assert console.deps.hearing.requests.newest()[0].wish.reference == case.id

@@ -96,7 +96,7 @@ def test_without_the_log_nothing_is_shown_and_pausing_goes_on(console: Console) 
         officer.sign_in("officer")
         place_hold = {"kind": "complaint", "reason": "a complaint", "case_reference": "C 1"}
         assert dpo.submit(f"/recordings/{row.id}/hold", **place_hold).status_code == 200
-        (hold,) = console.deps.hold_books.holds.of_recording(row.id)
+        (hold,) = console.deps.hold_repositories.holds.of_recording(row.id)
         kept = console.home.audit.with_name("kept")
         console.home.audit.rename(kept)
         console.home.audit.write_text("a file where the folder should be")
@@ -128,7 +128,7 @@ def test_without_the_log_nothing_is_shown_and_pausing_goes_on(console: Console) 
         assert (resumed.status_code, resumed.json()["state"]) == (200, "recording")
         console.home.audit.unlink()
         kept.rename(console.home.audit)
-        assert console.deps.hold_books.holds.of_recording(row.id) == [hold]
+        assert console.deps.hold_repositories.holds.of_recording(row.id) == [hold]
         eventually(
             lambda: dpo.get(f"/recordings/{row.id}").status_code == 200, "the log is taken up again", timeout_s=15
         )

@@ -64,7 +64,7 @@ def test_a_package_with_a_silenced_span_and_the_list_of_copies(console: Console,
     (listed,) = browser.get(f"/api/recordings/{ID}").json()["copies"]
     assert (listed["sha256"], listed["made_by"], listed["redactions"]) == (done["sha256"], "dpo", 1)
     entries = console.entries("recording.export") + console.entries("recording.export.done")
-    assert list(copies_of(entries).values()) == console.deps.copy_books.copies.of_recording(ID)
+    assert list(copies_of(entries).values()) == console.deps.copy_repositories.copies.of_recording(ID)
 
 
 def test_the_api_takes_the_same_order(browser: Browser) -> None:
@@ -105,12 +105,12 @@ def test_refusals_are_on_the_page(
     assert words in answer.text
     assert 'role="alert"' in answer.text
     assert console.entries("recording.export") == []
-    assert console.deps.copy_books.copies.of_recording(ID) == []
+    assert console.deps.copy_repositories.copies.of_recording(ID) == []
 
 
 def test_a_copy_that_breaks_off_stays_on_the_list(console: Console, browser: Browser) -> None:
     """Whoever took half of it has that half."""
-    repos = console.deps.copy_books
+    repos = console.deps.copy_repositories
     order = CopyOrder(form=CopyFormat.WAV, reason="complaint 17")
     copying = Copying(repos, DORA, order, [check_order(repos, DORA, ID, order)])
     chunks = copying.sound(0, "copy.wav")
@@ -128,7 +128,7 @@ def test_a_copy_that_breaks_off_stays_on_the_list(console: Console, browser: Bro
 
 def test_whoever_hangs_up_in_the_middle_is_written_down(console: Console, browser: Browser) -> None:
     """An hour of silence goes over the line; the browser goes away after its first bytes."""
-    index = console.deps.copy_books.index
+    index = console.deps.copy_repositories.index
     index.save(replace(index.get(ID), duration_s=3600.0))
     form = {"csrf": browser.csrf, "format": "wav", "reason": "complaint 17"}
     with browser.stream("POST", f"/recordings/{ID}/export", data=form) as answer:
@@ -145,7 +145,7 @@ def test_without_a_typesetter_it_is_said_before_the_first_byte(
     console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("recorder.exports.pdf.sys.executable", "/bin/false")
-    repos = console.deps.copy_books
+    repos = console.deps.copy_repositories
     order = CopyOrder(form=CopyFormat.WAV, reason="complaint 17")
     keep_leave(repos.requests, DORA.name, ID, until=repos.now() + timedelta(days=1))
     copying = Copying(replace(repos, site="x"), DORA, order, [check_order(repos, DORA, ID, order)])

@@ -32,7 +32,7 @@ def clock() -> Clock:
 @pytest.fixture
 def console(tmp_path: Path, clock: Clock) -> Iterator[Console]:
     with console_site(tmp_path, now=clock) as running:
-        index = running.deps.hold_books.index
+        index = running.deps.hold_repositories.index
         index.save(replace(index.get(ID), team="Revenues"))
         yield running
 
@@ -42,7 +42,7 @@ def acts(console: Console) -> list[str]:
 
 
 def standing(console: Console) -> list[Hold]:
-    return console.deps.hold_books.holds.all_in_effect(console.deps.now())
+    return console.deps.hold_repositories.holds.all_in_effect(console.deps.now())
 
 
 def test_the_api_places_lists_releases_and_takes_back(console: Console, clock: Clock) -> None:
@@ -75,7 +75,7 @@ def test_the_api_places_lists_releases_and_takes_back(console: Console, clock: C
 
 def test_a_call_in_progress_is_held_by_the_api(console: Console) -> None:
     live = RecordingId("20261124T093100Z-2001-bbbbbb")
-    vault = console.deps.hold_books.vault
+    vault = console.deps.hold_repositories.vault
     opened = vault.create(
         RecordingHead(id=live, started_at=STARTED, operator_key="k7", index_row=row(live, team="Revenues"))
     )

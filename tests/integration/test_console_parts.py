@@ -58,7 +58,7 @@ def case_wish(case: Case) -> RequestWish:
 @pytest.fixture
 def console(tmp_path: Path) -> Iterator[Console]:
     with console_site(tmp_path, is_daemon_up=False) as running:
-        index = running.deps.copy_books.index
+        index = running.deps.copy_repositories.index
         index.save(handed_over(index.get(ID)))
         yield running
 
@@ -231,7 +231,7 @@ def test_of_two_grants_the_wider_one_counts(console: Console) -> None:
 
 
 def test_who_was_dialled_and_never_spoke_has_no_right(console: Console) -> None:
-    index = console.deps.copy_books.index
+    index = console.deps.copy_repositories.index
     index.save(handed_over(index.get(ID), edge_s=0.04))
     for account in ("officer", "revenues"):
         with signed_in(console, account) as browser:

@@ -102,8 +102,8 @@ def test_nobody_gets_anything_of_what_is_not_theirs(console: Console, name: str)
             assert not answer.text.startswith(SOUND), (method, path)
             missing = asked(browser, method, path, GONE)
             assert missing.status_code in {403, 404, 422}, (method, path, missing.status_code)
-    assert console.deps.copy_books.copies.of_recording(ID) == []
-    assert console.deps.hold_books.holds.of_recording(ID) == []
+    assert console.deps.copy_repositories.copies.of_recording(ID) == []
+    assert console.deps.hold_repositories.holds.of_recording(ID) == []
     assert console.deps.repos.erasures.of_recording(ID) == []
 
 
@@ -137,7 +137,7 @@ def test_nobody_hears_without_leave(console: Console, name: str) -> None:
                 answer = asked(browser, method, path, ID)
                 assert answer.status_code in {403, 404}, (method, path, answer.status_code)
                 assert not answer.text.startswith(SOUND), (method, path)
-    assert console.deps.copy_books.copies.of_recording(ID) == []
+    assert console.deps.copy_repositories.copies.of_recording(ID) == []
 
 
 def test_nobody_at_all_gets_to_the_sign_in_page(console: Console) -> None:

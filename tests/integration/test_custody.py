@@ -130,7 +130,7 @@ def test_what_is_not_as_it_was_is_said(console: Console, tmp_path: Path) -> None
         assert changed.copies[str(path)].words == NO_COPY
 
         row = console.deps.index.get(ID)
-        container = console.deps.copy_books.vault.locate(row.path or "")
+        container = console.deps.copy_repositories.vault.locate(row.path or "")
         content = bytearray(container.read_bytes())
         content[len(content) // 2] ^= 1
         container.chmod(0o600)

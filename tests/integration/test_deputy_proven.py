@@ -52,7 +52,7 @@ def test_a_deputy_who_signed_in_on_a_password_decides_nothing(console: Console) 
 def test_what_a_deputy_does_takes_the_second_factor_everywhere(console: Console) -> None:
     deputy = console.person("other")
     unproven = replace(deputy, is_proven=False)
-    hearing, claims = console.deps.hearing, casework.claim_books(console.deps.cases)
+    hearing, claims = console.deps.hearing, casework.claim_repositories(console.deps.cases)
     wish = ClaimWish(right=Right.ERASURE, ground="no_longer_needed", requester="J. Doe", reason="it is not needed")
     claim = write_claim(claims, console.person("lead"), ID, wish)
     waiting = ask(hearing, console.person("dpo"), WISH)

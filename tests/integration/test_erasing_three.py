@@ -38,13 +38,13 @@ def console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> It
     for module in ("rules.erasing", "retention.erasure_repositories", "retention.erasure_decisions"):
         monkeypatch.setattr(f"recorder.{module}.HELD_ALONE_S", 1.0)
     with console_site(tmp_path, now=clock, is_daemon_up=False) as running:
-        index, lead = running.deps.copy_books.index, running.person("lead")
+        index, lead = running.deps.copy_repositories.index, running.person("lead")
         index.save(replace(index.get(ID), team="Revenues"))
         case = casework.open_case(
             running.deps.cases, lead, kind=CaseKind.SUBJECT_ACCESS, requester="J. Doe", form="letter", text="my call"
         )
         wish = HoldWish(kind=HoldKind.SAR, reason="asked for", case_reference=case.id)
-        place_hold(running.deps.hold_books, lead, ID, wish)
+        place_hold(running.deps.hold_repositories, lead, ID, wish)
         yield running
 
 

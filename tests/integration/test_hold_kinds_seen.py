@@ -23,14 +23,14 @@ CALL = HoldFacts(
 @pytest.fixture
 def console(tmp_path: Path) -> Iterator[Console]:
     with console_site(tmp_path, is_daemon_up=False) as running:
-        index = running.deps.hold_books.index
+        index = running.deps.hold_repositories.index
         index.save(replace(index.get(ID), team="Revenues"))
         yield running
 
 
 def test_the_officer_of_a_call_learns_of_no_complaint(console: Console) -> None:
     wish = HoldWish(kind=HoldKind.COMPLAINT, reason="rude to the caller", case_reference="C 17")
-    place_hold(console.deps.hold_books, console.person("revenues"), ID, wish)
+    place_hold(console.deps.hold_repositories, console.person("revenues"), ID, wish)
     with signed_in(console, "officer") as officer, signed_in(console, "revenues") as manager:
         assert officer.get(f"/api/recordings/{ID}").json()["holds"] == [HELD]
         assert [one["holds"] for one in officer.get("/api/recordings").json()["recordings"]] == [[HELD]]

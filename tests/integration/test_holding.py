@@ -50,11 +50,11 @@ def wish(kind: HoldKind = HoldKind.COMPLAINT, **changes: Any) -> HoldWish:
 
 
 def place(site: ErasureSite, who: Person = MONA, recording: str = ID, **changes: Any) -> Hold:
-    return place_hold(site.hold_books, who, recording, wish(**changes))
+    return place_hold(site.hold_repositories, who, recording, wish(**changes))
 
 
 def release(site: ErasureSite, who: Person, hold: Hold, why: str = "procedure is over") -> Hold:
-    return release_hold(site.hold_books, who, hold.id, reason=why)
+    return release_hold(site.hold_repositories, who, hold.id, reason=why)
 
 
 def table(site: ErasureSite) -> list[Hold]:
@@ -77,24 +77,24 @@ def test_placed_released_and_taken_back(site: ErasureSite) -> None:
     with refused(409, "released on 2026-11-27 already"):
         release(site, DORA, hold)
     with refused(409, "nothing to review"):
-        review_hold(site.hold_books, DORA, hold.id, reason=WHY)
-    assert reinstate_hold(site.hold_books, MIKE, hold.id, reason="an appeal came in") == hold
+        review_hold(site.hold_repositories, DORA, hold.id, reason=WHY)
+    assert reinstate_hold(site.hold_repositories, MIKE, hold.id, reason="an appeal came in") == hold
     site.now += timedelta(days=300)
     assert site.index.get(ID).holds == ("complaint",)
     with refused(409, "stands"):
-        reinstate_hold(site.hold_books, MONA, hold.id, reason="an appeal came in")
+        reinstate_hold(site.hold_repositories, MONA, hold.id, reason="an appeal came in")
     release(site, DORA, hold)
     site.now += timedelta(days=14)
     assert site.index.get(ID).holds == ()
     with refused(409, "ended on"):
-        reinstate_hold(site.hold_books, MONA, hold.id, reason="an appeal came in")
+        reinstate_hold(site.hold_repositories, MONA, hold.id, reason="an appeal came in")
 
 
 def test_the_audit_log_comes_first_and_has_what_it_takes_to_replay(site: ErasureSite) -> None:
     hold = place(site, against=("mike",))
     training = place(site, MIKE, kind=HoldKind.TRAINING, case_reference="")
     reviewed = review_hold(
-        site.hold_books, DORA, hold.id, reason="still open", review_on=date(2027, 3, 1), owner="Dora"
+        site.hold_repositories, DORA, hold.id, reason="still open", review_on=date(2027, 3, 1), owner="Dora"
     )
     assert (reviewed.review_on, reviewed.owner) == (date(2027, 3, 1), "dora")
     gone = release(site, LEA, training)
@@ -133,17 +133,17 @@ def test_never_the_one_complained_about(site: ErasureSite) -> None:
     with refused(403, "about you"):
         release(site, MIKE, hold)
     with refused(403, "about you"):
-        review_hold(site.hold_books, MIKE, hold.id, reason="sooner", review_on=date(2026, 11, 26))
+        review_hold(site.hold_repositories, MIKE, hold.id, reason="sooner", review_on=date(2026, 11, 26))
     own = replace(MONA, display_name="Olive Officer")
     with refused(403, "own call"):
         release(site, own, hold)
     with refused(422, "cannot own"):
         place(site, LEA, against=("mike",), owner="mike")
     with refused(422, "cannot own"):
-        review_hold(site.hold_books, LEA, hold.id, reason="hand over", owner="mike")
-    assert holds_shown(site.hold_books, MIKE, site.index.get(ID)) == []
-    assert holds_listed(site.hold_books, MIKE, is_due=False) == []
-    assert [h.id for h in holds_listed(site.hold_books, MONA, is_due=False)] == [hold.id]
+        review_hold(site.hold_repositories, LEA, hold.id, reason="hand over", owner="mike")
+    assert holds_shown(site.hold_repositories, MIKE, site.index.get(ID)) == []
+    assert holds_listed(site.hold_repositories, MIKE, is_due=False) == []
+    assert [h.id for h in holds_listed(site.hold_repositories, MONA, is_due=False)] == [hold.id]
     assert site.holds.get(hold.id) == hold
     assert release(site, MONA, hold).released_by == "mona"
 
@@ -157,7 +157,7 @@ def test_refusals_change_nothing(site: ErasureSite) -> None:
         (token, HoldKind.COMPLAINT, "person"), (shell, HoldKind.COMPLAINT, "person"),
     ):  # fmt: skip
         with refused(404 if who is outsider else 403, match):
-            place_hold(site.hold_books, who, ID, wish(kind))
+            place_hold(site.hold_repositories, who, ID, wish(kind))
     assert [e.details["act"] for e in site.entries("access.refused")] == [str(Act.PLACE_HOLD)] * 7
     for status, match, changes in (
         (403, "reason", {"reason": "x"}),
@@ -173,7 +173,7 @@ def test_refusals_change_nothing(site: ErasureSite) -> None:
     for hold_id in ("ffffffff", "", "../etc"):
         for act in (release_hold, reinstate_hold, review_hold):
             with refused(404, "no such hold"):
-                act(site.hold_books, DORA, hold_id, reason=WHY)
+                act(site.hold_repositories, DORA, hold_id, reason=WHY)
     assert site.entries("hold.") == []
     assert table(site) == []
     assert not (site.home / "state" / "holds.unsettled").exists()
@@ -206,7 +206,7 @@ def test_a_call_in_progress_can_be_held_by_the_manager_of_its_team(site: Erasure
     with refused(404, "no such recording"):
         place(site, replace(MIKE, teams=("Benefits",)), LIVE)
     hold = place(site, MIKE, LIVE)
-    assert [h.id for h in holds_listed(site.hold_books, MIKE, is_due=False)] == [hold.id]
+    assert [h.id for h in holds_listed(site.hold_repositories, MIKE, is_due=False)] == [hold.id]
     opened.discard()
     site.index.save(replace(site.row, id=LIVE))
     assert site.index.get(LIVE).holds == ("complaint",)
@@ -239,14 +239,14 @@ def test_due_for_review(site: ErasureSite) -> None:
     late = place(site, review_on=date(2026, 12, 1))
     place(site, review_on=date(2027, 3, 1))
     site.now += timedelta(days=30)
-    assert [h.id for h in holds_listed(site.hold_books, DORA, is_due=True)] == [late.id]
-    assert len(holds_listed(site.hold_books, DORA, is_due=False)) == 2
-    assert holds_listed(site.hold_books, replace(MIKE, teams=("Benefits",)), is_due=False) == []
+    assert [h.id for h in holds_listed(site.hold_repositories, DORA, is_due=True)] == [late.id]
+    assert len(holds_listed(site.hold_repositories, DORA, is_due=False)) == 2
+    assert holds_listed(site.hold_repositories, replace(MIKE, teams=("Benefits",)), is_due=False) == []
     with refused(403, "role"):
-        holds_listed(site.hold_books, OLIVE, is_due=True)
-    done = review_hold(site.hold_books, MONA, late.id, reason="the appeal runs")
+        holds_listed(site.hold_repositories, OLIVE, is_due=True)
+    done = review_hold(site.hold_repositories, MONA, late.id, reason="the appeal runs")
     assert done.review_on == site.now.date() + timedelta(days=90)
-    assert holds_listed(site.hold_books, DORA, is_due=True) == []
+    assert holds_listed(site.hold_repositories, DORA, is_due=True) == []
     assert len(site.entries("hold.view")) == 4
     assert hold_to_json(done, site.now)["state"] == "standing"
 

@@ -79,17 +79,17 @@ def test_a_call_whose_file_cannot_be_read_is_not_discarded_while_an_open_request
 def test_a_hold_is_seen_or_refused_and_never_lost(site: ErasureSite) -> None:
     assert discards(site).decide(LIVE)
     with pytest.raises(ProblemError, match="being discarded"):
-        place_hold(site.hold_books, LEA, LIVE, WISH)
+        place_hold(site.hold_repositories, LEA, LIVE, WISH)
     assert site.holds.of_recording(LIVE) == []
     discards(site).settle(LIVE)  # it was opted out meanwhile, say, and not discarded
-    place_hold(site.hold_books, LEA, LIVE, WISH)
+    place_hold(site.hold_repositories, LEA, LIVE, WISH)
     assert not discards(site).decide(LIVE)
 
 
 def test_whoever_decides_waits_for_whoever_places_a_hold(site: ErasureSite) -> None:
     answers: list[bool] = []
     deciding = threading.Thread(target=lambda: answers.append(discards(site).decide(LIVE)))
-    with steady_holds(site.hold_books):
+    with steady_holds(site.hold_repositories):
         deciding.start()
         deciding.join(0.3)  # without the lock it would have decided long before
         assert deciding.is_alive()

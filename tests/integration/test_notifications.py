@@ -173,7 +173,7 @@ def test_cases_and_holds_fall_due(console: Console, certificates: Certificates, 
             repos, lead, kind=CaseKind.SUBJECT_ACCESS, requester="J. Doe", form="letter", text=SECRET
         )
         wish = HoldWish(kind=HoldKind.COMPLAINT, reason=SECRET, case_reference="C 1")
-        hold = place_hold(console.deps.hold_books, lead, ID, wish)
+        hold = place_hold(console.deps.hold_repositories, lead, ID, wish)
         due = case_deadlines.due(repos, case)
         assert due is not None
         for day in (clock.time.date() + timedelta(days=28), due, due + timedelta(days=1), hold.review_on):
@@ -255,7 +255,7 @@ def test_an_account_that_somebody_makes_and_uses_at_once_is_told(console: Consol
 
 def test_a_hold_that_somebody_else_releases_is_told_to_its_owner(console: Console, certificates: Certificates) -> None:
     """A manager could release what another one keeps as evidence, and it would be gone in two weeks without a word."""
-    repos = console.deps.hold_books
+    repos = console.deps.hold_repositories
     repos.index.save(replace(repos.index.get(RecordingId(ID)), team="Revenues"))
     manager, lead = console.person("revenues"), console.person("lead")
     evidence = HoldWish(kind=HoldKind.EVIDENCE, reason="threats", case_reference="E 1")

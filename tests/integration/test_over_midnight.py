@@ -66,7 +66,7 @@ def going_on(site: RebuildSite) -> Iterator[RecordingId]:
     opened.discard()
 
 
-def copy_books(site: RebuildSite) -> CopyRepositories:
+def copy_repositories(site: RebuildSite) -> CopyRepositories:
     requests = Requests(open_people(site.home.people), now=lambda: site.now)
     return CopyRepositories(
         index=site.index, requests=requests, vault=site.vault, audit=site.audit, site="Council",
@@ -97,7 +97,7 @@ def test_it_is_copied_and_while_it_goes_on_that_is_said(
     site: RebuildSite, recording: RecordingId, going_on: RecordingId
 ) -> None:
     order = CopyOrder(form=CopyFormat.WAV, reason="asked for")
-    repos = copy_books(site)
+    repos = copy_repositories(site)
     keep_leave(repos.requests, DORA.name, recording, going_on, until=site.now + timedelta(days=1))
     assert check_order(repos, DORA, recording, order).row.id == recording
     with pytest.raises(ProblemError, match="is still in progress or not filed yet"):

@@ -49,7 +49,7 @@ def console(tmp_path: Path, clock: Clock) -> Iterator[Console]:
 
 
 def repos(console: Console) -> ClaimRepositories:
-    return casework.claim_books(console.deps.cases)
+    return casework.claim_repositories(console.deps.cases)
 
 
 def only(console: Console) -> Claim:
@@ -138,7 +138,7 @@ def test_nothing_is_erased_of_it_but_card_data_by_the_officer(console: Console) 
 
 def test_its_hold_is_released_by_the_decision_and_not_by_hand(console: Console) -> None:
     claim = write_claim(repos(console), console.person("lead"), ID, wish())
-    holds, dpo = console.deps.hold_books, console.person("dpo")
+    holds, dpo = console.deps.hold_repositories, console.person("dpo")
     assert claim.id in refused(lambda: release_hold(holds, dpo, claim.hold, reason="by hand"), 403)
     by_hand = HoldWish(kind=HoldKind.RESTRICTION, reason="by hand", case_reference="C 1")
     assert "rights request" in refused(lambda: place_hold(holds, dpo, ID, by_hand), 403)
@@ -162,14 +162,17 @@ def test_nobody_decides_about_their_own_call(console: Console) -> None:
 def test_an_erasure_waits_for_holds_and_an_objection_restricts_meanwhile(console: Console) -> None:
     lead = console.person("lead")
     hold = place_hold(
-        console.deps.hold_books, lead, ID, HoldWish(kind=HoldKind.COMPLAINT, reason="a complaint", case_reference="C 1")
+        console.deps.hold_repositories,
+        lead,
+        ID,
+        HoldWish(kind=HoldKind.COMPLAINT, reason="a complaint", case_reference="C 1"),
     )
     erase = write_claim(repos(console), lead, ID, wish(Right.ERASURE, "no_longer_needed"))
     assert erase.hold == ""
     assert "complaint" in refused(lambda: changed(console, erase, ClaimEvent.UPHOLD), 409)
     objection = write_claim(repos(console), lead, ID, wish(Right.OBJECTION, "own_situation"))
     assert console.deps.index.get(ID).holds == ("complaint", "restriction")
-    release_hold(console.deps.hold_books, lead, hold.id, reason="procedure is over")
+    release_hold(console.deps.hold_repositories, lead, hold.id, reason="procedure is over")
     assert "restriction" in refused(lambda: changed(console, erase, ClaimEvent.UPHOLD), 409), "not while it is decided"
     changed(console, objection, ClaimEvent.UPHOLD)
     assert changed(console, erase, ClaimEvent.UPHOLD).state is ClaimState.UPHELD
@@ -259,11 +262,13 @@ def test_what_somebody_typed_is_text(console: Console) -> None:
 def test_what_a_kill_left_in_the_log_alone_restricts_as_soon_as_anybody_acts(console: Console) -> None:
     claim = write_claim(repos(console), console.person("lead"), ID, wish())
     upheld = replace(claim, state=ClaimState.UPHELD, decided_by="dpo", decided_at=claim.asked_at, words="it is so")
-    (console.deps.hold_books.state / UNSETTLED).write_bytes(b"")
-    console.deps.hold_books.audit.append(
+    (console.deps.hold_repositories.state / UNSETTLED).write_bytes(b"")
+    console.deps.hold_repositories.audit.append(
         act="claim.upheld", actor="dpo", subject=ID, details=changed_details(upheld, claim.asked_at), text="it is so"
     )
-    with steady(console.deps.hold_books.state, console.deps.hold_books.holds, console.deps.hold_books.audit):
+    with steady(
+        console.deps.hold_repositories.state, console.deps.hold_repositories.holds, console.deps.hold_repositories.audit
+    ):
         assert only(console) == upheld
 
 

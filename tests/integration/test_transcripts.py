@@ -190,11 +190,11 @@ def test_marks_without_an_end_do_not_hold_up_who_pauses(
 
 def test_a_restricted_recording_is_not_written_down(console: Console) -> None:
     case = decided(console)
-    claims = casework.claim_books(console.deps.cases)
+    claims = casework.claim_repositories(console.deps.cases)
     wish = ClaimWish(right=Right.RESTRICTION, ground="accuracy", requester="J. Doe", reason="not what I said")
     claim = write_claim(claims, console.person("lead"), ID, wish)
     repos = transcripts.TranscriptRepositories(
-        cases=console.deps.cases, kept=console.deps.transcripts, open=console.deps.copy_books.open
+        cases=console.deps.cases, kept=console.deps.transcripts, open=console.deps.copy_repositories.open
     )
 
     def write() -> Case:

@@ -7,11 +7,11 @@ import typer
 
 from recorder.access.database import open_people
 from recorder.cli.context import CommandContext
-from recorder.cli.hold import hold_books
+from recorder.cli.hold import hold_repositories
 from recorder.cli.records import (
     act_signed_in,
 )
-from recorder.cli.requests import hearing_books
+from recorder.cli.requests import access_repositories
 from recorder.common.clock import utc_now
 from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.case_repository import CaseRepository
@@ -32,14 +32,16 @@ def act_on_cases(context: CommandContext, act: Callable[[CaseRepositories, Perso
     """
 
     def done(index: Index, person: Person) -> _T:
-        return act(case_books(context, index), person)
+        return act(case_repositories(context, index), person)
 
     return act_signed_in(context, what, done)
 
 
-def case_books(context: CommandContext, index: Index) -> CaseRepositories:
+def case_repositories(context: CommandContext, index: Index) -> CaseRepositories:
     """Return the repositories for cases and rights requests."""
     return CaseRepositories(
-        cases=CaseRepository(open_people(context.home.people), now=utc_now), hearing=hearing_books(context.home, index),
-        holds=hold_books(context, index), timezone=context.config.site.timezone,
-    )  # fmt: skip
+        cases=CaseRepository(open_people(context.home.people), now=utc_now),
+        hearing=access_repositories(context.home, index),
+        holds=hold_repositories(context, index),
+        timezone=context.config.site.timezone,
+    )
