@@ -126,7 +126,7 @@ def _note_command(word: str, step: CaseEvent) -> None:
         day = day_from(on)
 
         def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
-            return casework.case_to_json(repos, casework.take_step(repos, person, case, step, text=reason, on=day))
+            return casework.case_to_json(repos, casework.add_event(repos, person, case, step, text=reason, on=day))
 
         done = act_on_cases(context, act)
         due = f"; due on {done['due_on']}" if done["due_on"] and done["state"] != "closed" else ""
@@ -160,7 +160,7 @@ def decide(
     details = {"decision": str(decision), "balance": balance}
 
     def act(repos: CaseRepositories, person: Person) -> dict[str, Any]:
-        done = casework.take_step(repos, person, case, CaseEvent.DECIDED, text=reason, details=details)
+        done = casework.add_event(repos, person, case, CaseEvent.DECIDED, text=reason, details=details)
         return casework.case_to_json(repos, done)
 
     done = act_on_cases(context, act)

@@ -25,7 +25,7 @@ from recorder.cli.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.problems import ProblemError
 from recorder.data_subjects.case_repository import CaseRepository
-from recorder.data_subjects.telling import tell_of_erasure
+from recorder.data_subjects.telling import note_erasure
 from recorder.permissions import Act, Person
 from recorder.recordings.keyring import epoch_keys
 from recorder.recordings.searching import knows, shown
@@ -154,7 +154,7 @@ def parts_of(context: CommandContext, index: Index) -> tuple[ErasureRepositories
         lock=context.home.erasing_lock,
         now=utc_now,
         approvals=Approvals(engine),
-        tell=partial(tell_of_erasure, CaseRepository(engine, now=utc_now), audit, context.config.site.timezone),
+        tell=partial(note_erasure, CaseRepository(engine, now=utc_now), audit, context.config.site.timezone),
     )
     return repos, eraser
 

@@ -37,7 +37,7 @@ class CaseRepositories:
         return self.cases.now().astimezone(ZoneInfo(self.timezone)).date()
 
 
-def at_work(repos: CaseRepositories, actor: Actor, case_id: str) -> tuple[Person, Case]:
+def require_worker(repos: CaseRepositories, actor: Actor, case_id: str) -> tuple[Person, Case]:
     """Return the person and the case, if the person may work on cases.
 
     Raises:
@@ -50,7 +50,7 @@ def at_work(repos: CaseRepositories, actor: Actor, case_id: str) -> tuple[Person
     return person, case
 
 
-def write_step(
+def write_event(
     repos: CaseRepositories, person: Person, case: Case, step: CaseEvent, details: Mapping[str, Any], *, text: str = ""
 ) -> Case:
     """Write an entry whose details the caller made, and return the case with it.

@@ -17,11 +17,11 @@ from recorder.data_subjects import case_holds
 from recorder.data_subjects.case_deadlines import COMPLAINT_WINDOW, due, is_pressing
 from recorder.data_subjects.case_entries import (
     CaseRepositories,
-    at_work,
     check_entry,
     keep_entry,
+    require_worker,
     write_entry,
-    write_step,
+    write_event,
 )
 from recorder.data_subjects.case_holds import HOLD_KIND, check_settled, counted
 from recorder.data_subjects.case_repository import ChangedError
@@ -115,7 +115,7 @@ def _opened(repos: CaseRepositories, person: Person, entry: CaseEntry) -> Case:
     raise ProblemError(409, "Others are opening cases at the same time. Try again.")
 
 
-def take_step(
+def add_event(
     repos: CaseRepositories,
     actor: Actor,
     case_id: str,
@@ -139,7 +139,7 @@ def take_step(
     Raises:
         ProblemError: Refused; the message is a sentence. Nothing was stored.
     """
-    person, case = at_work(repos, actor, case_id)
+    person, case = require_worker(repos, actor, case_id)
     details = {**(details or {}), **_closing(repos, case, step)}
     entry = CaseEntry(
         step=step, at=repos.cases.now(), by=person.name, on=on or repos.today, text=text.strip(), details=details
@@ -170,7 +170,7 @@ def search_for(repos: CaseRepositories, actor: Actor, case_id: str, search: Sear
     """
     if is_empty(search):
         raise ProblemError(422, "Say what to look for: a date, an operator, an extension or a number.")
-    person, case = at_work(repos, actor, case_id)
+    person, case = require_worker(repos, actor, case_id)
     with steady_holds(repos.holds):
         found = [row for row in repos.hearing.index.find(replace(search, limit=MOST_FOUND)) if row.path is not None]
         gone = case_holds.deleted_of(repos.hearing.index.database, search)
@@ -192,7 +192,7 @@ def match(repos: CaseRepositories, actor: Actor, case_id: str, recordings: Seque
     Raises:
         ProblemError: Refused; the message names the recording. Those before it are matched.
     """
-    person, case = at_work(repos, actor, case_id)
+    person, case = require_worker(repos, actor, case_id)
     wish = HoldWish(kind=HOLD_KIND[case.kind], reason=f"case {case.id}", case_reference=case.id, owner=case.handler)
     gone: dict[str, ProblemError] = {}
     taken = 0
@@ -219,7 +219,9 @@ def match(repos: CaseRepositories, actor: Actor, case_id: str, recordings: Seque
         raise next(iter(gone.values()))
     if gone:
         text = "; ".join(f"{recording}: {error.detail}" for recording, error in gone.items())
-        case = write_step(repos, person, case, CaseEvent.NOTED, {"gone": list(gone)}, text=text[:MAX_REASON_CHARACTERS])
+        case = write_event(
+            repos, person, case, CaseEvent.NOTED, {"gone": list(gone)}, text=text[:MAX_REASON_CHARACTERS]
+        )
     return case
 
 
@@ -229,7 +231,7 @@ def read_case(repos: CaseRepositories, actor: Actor, case_id: str) -> Case:
     Raises:
         ProblemError: Not allowed, or no such case.
     """
-    return at_work(repos, actor, case_id)[1]
+    return require_worker(repos, actor, case_id)[1]
 
 
 def list_cases(repos: CaseRepositories, actor: Actor) -> list[Case]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from recorder.audit.reading import problems_of
 from recorder.common.problems import ProblemError
-from recorder.data_subjects.case_entries import CaseRepositories, at_work
+from recorder.data_subjects.case_entries import CaseRepositories, require_worker
 from recorder.data_subjects.custody_rules import READ, Hand, chain_of
 from recorder.permissions import Act, Actor, Person, Refusal
 from recorder.recordings.inspection import Inspector
@@ -73,7 +73,7 @@ def custody_of(repos: CaseRepositories, actor: Actor, case_id: str, files: Seque
         ProblemError: 403, 404; 503, the audit log cannot be read or written.
         OSError: A file cannot be read.
     """
-    person, case = at_work(repos, actor, case_id)
+    person, case = require_worker(repos, actor, case_id)
     repos.hearing.ledger.note(READ, person.actor, case.id, {"recordings": len(case.recordings)})
     log = repos.holds.audit
     try:

@@ -5,7 +5,7 @@ from typing import Any
 
 from recorder.common.problems import ProblemError
 from recorder.data_subjects import case_holds
-from recorder.data_subjects.case_entries import CaseRepositories, at_work, write_step
+from recorder.data_subjects.case_entries import CaseRepositories, require_worker, write_event
 from recorder.data_subjects.case_holds import HOLD_KIND
 from recorder.data_subjects.case_scope import check_scoping, in_words, is_empty, wanted
 from recorder.permissions import Act, Actor, DeniedError, Person
@@ -23,13 +23,13 @@ def confirm_scope(repos: CaseRepositories, actor: Actor, case_id: str, reason: s
     Raises:
         ProblemError: Refused; the message is a sentence. Nothing was changed.
     """
-    person, case = at_work(repos, actor, case_id)
+    person, case = require_worker(repos, actor, case_id)
     _check_scoping(repos, person, case)
     with steady_holds(repos.holds):
         waiting = [query for query in case_holds.standing(repos.holds, case.id) if query.ends_at is not None]
         if not waiting:
             raise ProblemError(409, "This case has no hold that must be confirmed.")
-        case = write_step(repos, person, case, CaseEvent.SCOPE_CONFIRMED, {"holds": len(waiting)}, text=reason)
+        case = write_event(repos, person, case, CaseEvent.SCOPE_CONFIRMED, {"holds": len(waiting)}, text=reason)
         case_holds.end(repos.holds, person, waiting, None)
     return case
 
@@ -42,7 +42,7 @@ def narrow_scope(repos: CaseRepositories, actor: Actor, case_id: str, search: Se
     Raises:
         ProblemError: Refused; the message is a sentence. Nothing was changed.
     """
-    person, case = at_work(repos, actor, case_id)
+    person, case = require_worker(repos, actor, case_id)
     _check_scoping(repos, person, case)
     if is_empty(search):
         raise ProblemError(422, "Give the narrower search: a date, an operator, an extension or a number.")
@@ -52,7 +52,7 @@ def narrow_scope(repos: CaseRepositories, actor: Actor, case_id: str, search: Se
             raise ProblemError(409, "This case has no hold that can be narrowed.")
         details = {**wanted(search), "found": case_holds.fitting(repos.holds, search)}
         text = "; ".join(filter(None, (reason.strip(), in_words(search))))
-        case = write_step(repos, person, case, CaseEvent.NARROWED, details, text=text if reason.strip() else "")
+        case = write_event(repos, person, case, CaseEvent.NARROWED, details, text=text if reason.strip() else "")
         case_holds.place(repos.holds, person, case, HOLD_KIND[case.kind], search, is_confirmed=True)
         case_holds.end(repos.holds, person, before, repos.holds.now() + GRACE)
     return case
@@ -80,7 +80,7 @@ def dismiss(
     Raises:
         ProblemError: Refused; the message is a sentence. Nothing was changed.
     """
-    person, case = at_work(repos, actor, case_id)
+    person, case = require_worker(repos, actor, case_id)
     with steady_holds(repos.holds):
         open_ones = case_holds.undecided(repos.holds, case)
         wished = [RecordingId(one) for one in dict.fromkeys(recordings)]
@@ -93,7 +93,7 @@ def dismiss(
         details: dict[str, Any] = (
             {"recordings": which} if len(which) == 1 else {"recordings": which, "count": len(which)}
         )
-        case = write_step(repos, person, case, CaseEvent.DISMISSED, details, text=reason)
+        case = write_event(repos, person, case, CaseEvent.DISMISSED, details, text=reason)
         case_holds.release(repos.holds, person, case, which, reason)
     return case
 

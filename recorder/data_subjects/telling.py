@@ -13,7 +13,7 @@ from storage.retention_types import ErasureOrder, Hold
 _TRIES = 20
 
 
-def tell_of_erasure(
+def note_erasure(
     cases: CaseRepository, audit: AuditLog, timezone: str, order: ErasureOrder, holds: Iterable[Hold]
 ) -> None:
     """Note an erasure of card data in each case that holds the recording.

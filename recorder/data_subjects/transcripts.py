@@ -12,7 +12,7 @@ from sqlalchemy import Engine, func, insert, select
 
 from recorder.access.tables import transcripts as _table
 from recorder.common.problems import ProblemError
-from recorder.data_subjects.case_entries import CaseRepositories, at_work, write_step
+from recorder.data_subjects.case_entries import CaseRepositories, require_worker, write_event
 from recorder.data_subjects.case_repository import CaseRepository
 from recorder.data_subjects.letters import in_words
 from recorder.exports.copy_orders import CaseFile
@@ -93,7 +93,7 @@ def transcribe(
         raise ProblemError(422, str(error)) from error
     reader = _opened(repos.open, row)
     details = {"recording": row.id, "form": str(form), "characters": transcript.characters}
-    case = write_step(repos.cases, person, case, CaseEvent.TRANSCRIBED, details)
+    case = write_event(repos.cases, person, case, CaseEvent.TRANSCRIBED, details)
     repos.kept.keep(case.id, row.id, form, reader.seal_beside(transcript.written().encode(), _bound(case.id, form)))
     return case
 
@@ -169,7 +169,7 @@ def _opened_of(
 
 def _heard(repos: CaseRepositories, actor: Actor, case_id: str, recording: str) -> tuple[Person, Case, RecordingRow]:
     """Return the person, the case and the recording, if they may work on the case and hear the recording."""
-    person, case = at_work(repos, actor, case_id)
+    person, case = require_worker(repos, actor, case_id)
     if recording not in case.recordings:
         raise ProblemError(404, f"There is no recording {recording!r} in {case.id}.")
     found = RecordingId(recording)

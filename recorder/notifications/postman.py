@@ -16,7 +16,7 @@ from recorder.notifications.kinds import WORDING, Notification, NotificationKind
 from recorder.notifications.mail_health import note_queue
 from recorder.notifications.mail_retries import STUCK_AFTER, retry_after
 from recorder.notifications.mails import mail_of
-from recorder.notifications.watch import WatchRepositories, tell_now, tell_what_time_brought
+from recorder.notifications.watch import WatchRepositories, notify_of_changes, notify_of_dates
 from recorder.permissions import Role
 from storage.errors import StorageError
 
@@ -70,11 +70,11 @@ class Postman:
 
     def run_once(self, stopping: threading.Event | None = None) -> None:
         """Create the notifications that are new, and send the mails that are due."""
-        tell_now(self.repos)
+        notify_of_changes(self.repos)
         now = self.repos.now
         if self._next_slow is None or now >= self._next_slow:
             self._next_slow = now + SLOWLY_EVERY
-            tell_what_time_brought(self.repos)
+            notify_of_dates(self.repos)
             self.repos.box.forget(before=now - KEPT_FOR)
         try:
             self.send_due(stopping)

@@ -104,7 +104,7 @@ def watch_repositories(
     )  # fmt: skip
 
 
-def tell_now(repos: WatchRepositories) -> int:
+def notify_of_changes(repos: WatchRepositories) -> int:
     """Store notifications about changes of the stored state; return how many were new. Call it every few seconds."""
     hearing, approvers = repos.cases.hearing, repos.approvers
     emergencies = [one.id for one in hearing.emergencies.open()]
@@ -135,7 +135,7 @@ def disagreements_of(hearing: AccessRepositories) -> list[str]:
     return [hashlib.sha256(one.encode()).hexdigest()[:8] for one in found]
 
 
-def tell_what_time_brought(repos: WatchRepositories) -> int:
+def notify_of_dates(repos: WatchRepositories) -> int:
     """Store notifications that the calendar brings: due days, reviews, the week; return how many were new.
 
     Call it every few minutes.

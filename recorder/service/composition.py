@@ -51,7 +51,7 @@ AUDIT_LOCK_S = 1.0
 """Timeout for the lock on the audit log, seconds: shorter than the time in which an act must be confirmed."""
 
 
-class Clerks:
+class Executors:
     """The threads that write to disks and databases, so that the call thread never waits for them."""
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class DaemonParts:
 
     home: Home
     node: NodeKeys
-    executors: Clerks
+    executors: Executors
     index: Index
     reactor: Reactor
     endpoint: SipEndpoint
@@ -148,7 +148,7 @@ def make_resolver(config: Config, on_change: Callable[[], None]) -> Resolver:
     )
 
 
-def make_works(config: Config, parts: DaemonParts) -> CallServices:
+def make_call_services(config: Config, parts: DaemonParts) -> CallServices:
     """Return what every call needs of the daemon.
 
     Raises:

@@ -34,12 +34,12 @@ from recorder.recordings.recovery import recover_all
 from recorder.retention.sweeping import Sweeping
 from recorder.service import certificates
 from recorder.service.composition import (
-    Clerks,
     DaemonParts,
+    Executors,
     MediaCore,
     loop_mark,
+    make_call_services,
     make_resolver,
-    make_works,
     make_writer,
     open_media,
 )
@@ -79,7 +79,7 @@ class Daemon:
         self._home = home
         self._reactor = Reactor()
         node = NodeKeys.load(home.root)
-        self._executors = Clerks()
+        self._executors = Executors()
         self._index = open_index(home, config, is_deferred=True)
         self._sweeping = Sweeping(home, lambda: self._services.config)
         self._port_memory = PortMemory(home.state / "ports", self._executors.opening.submit)
@@ -100,7 +100,7 @@ class Daemon:
             endpoint=self._endpoint, relay=self._relay, writer=self._writer, resolver=self._resolver,
             sweeping=self._sweeping, broadcast=broadcast, config=lambda: self._services.config, alarm=self._raise_alarm,
         )  # fmt: skip
-        self._services = make_works(config, parts)
+        self._services = make_call_services(config, parts)
         self._raise_alarms_of_start(media)
         self._left_open = LeftOpen(
             self._services.vault, self._index, self._services.rows,

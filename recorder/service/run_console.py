@@ -61,9 +61,9 @@ def serve(home: Home, config: Config) -> None:
         raise ConsoleError(f"max_connections = {most} in [console] is more than LimitNOFILE allows") from error
     keys = epoch_keys(home, config)
     keys.check_passphrase()
-    make_months(keys, utc_now())
+    ensure_key_epochs(keys, utc_now())
     stopping = threading.Event()
-    months = threading.Thread(target=keep_months, args=(keys, stopping), name="months", daemon=True)
+    months = threading.Thread(target=keep_key_epochs, args=(keys, stopping), name="months", daemon=True)
     months.start()
     with open_console(home, config, keys=keys, is_tls=config.console.is_https) as deps:
         warn_of_combined(deps.people)
@@ -157,7 +157,7 @@ def tls_of(config: Config) -> TlsFiles | None:
     return TlsFiles(certificate=Path(certificate), key=Path(key))
 
 
-def keep_months(
+def keep_key_epochs(
     keys: EpochKeys,
     stopping: threading.Event,
     *,
@@ -166,10 +166,10 @@ def keep_months(
 ) -> None:
     """Create missing key epochs at intervals until ``stopping`` is set."""
     while not stopping.wait(every_s):
-        make_months(keys, now())
+        ensure_key_epochs(keys, now())
 
 
-def make_months(keys: EpochKeys, now: datetime) -> None:
+def ensure_key_epochs(keys: EpochKeys, now: datetime) -> None:
     """Create the keys of the coming months, so that the daemon always has one to seal to; a failure is logged."""
     try:
         keys.ensure_epochs(now)

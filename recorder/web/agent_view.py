@@ -73,7 +73,7 @@ class PhoneView:
     @property
     def may_forget(self) -> bool:
         """Whether the person may pause retroactively."""
-        return any(row.may_forget and _is_taped(row.call) for row in self.rows)
+        return any(row.may_forget and _is_recorded(row.call) for row in self.rows)
 
 
 def phone_of(extensions: Sequence[str], calls: Collection[dict[str, Any]]) -> PhoneView:
@@ -105,17 +105,17 @@ def _numbers(call: dict[str, Any]) -> set[str]:
     return set(call.get("extensions_now") or [call.get("extension")])
 
 
-def _is_taped(call: dict[str, Any]) -> bool:
+def _is_recorded(call: dict[str, Any]) -> bool:
     return bool(call.get("is_recorded", True))
 
 
 def _standing(call: dict[str, Any]) -> PhoneState:
     state, is_joined = call.get("state"), call.get("phase", "joined") == "joined"
-    if state not in _OPEN or (is_joined and not _is_taped(call)):
+    if state not in _OPEN or (is_joined and not _is_recorded(call)):
         return PhoneState.NOT_RECORDED
     if state == "paused":
         return PhoneState.PAUSED
-    return PhoneState.RECORDING if _is_taped(call) else PhoneState.BEGINNING
+    return PhoneState.RECORDING if _is_recorded(call) else PhoneState.BEGINNING
 
 
 _REASONS = {

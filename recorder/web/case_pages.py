@@ -69,7 +69,7 @@ def case(console: Console, case_id: str, caller: PageReader) -> HTMLResponse:
 
 
 @router.post("/cases/{case_id}/step")
-def take_step(  # noqa: PLR0917 - FastAPI passes them by name
+def add_event(  # noqa: PLR0917 - FastAPI passes them by name
     console: Console, case_id: str, caller: PageChanger, step: _Word = "", text: Text = "", on: _Word = ""
 ) -> Response:
     """Write an event into a case."""
@@ -77,7 +77,7 @@ def take_step(  # noqa: PLR0917 - FastAPI passes them by name
     def act() -> None:
         if step not in {*CaseEvent} - _FORMS:
             raise ProblemError(422, "Choose what happened.")
-        casework.take_step(console.deps.cases, caller.actor, case_id, CaseEvent(step), text=text, on=day_typed(on))
+        casework.add_event(console.deps.cases, caller.actor, case_id, CaseEvent(step), text=text, on=day_typed(on))
 
     return _done(console, caller, case_id, act)
 
@@ -151,7 +151,7 @@ def decide(  # noqa: PLR0917 - FastAPI passes them by name
         if decision not in {*Decision}:
             raise ProblemError(422, "Choose how to decide.")
         details = {"decision": decision, "balance": balance}
-        casework.take_step(console.deps.cases, caller.actor, case_id, CaseEvent.DECIDED, text=text, details=details)
+        casework.add_event(console.deps.cases, caller.actor, case_id, CaseEvent.DECIDED, text=text, details=details)
 
     return _done(console, caller, case_id, act)
 

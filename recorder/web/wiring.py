@@ -35,7 +35,7 @@ from recorder.control.daemon_lists import opt_outs_of, takeovers_of
 from recorder.data_subjects.case_deadlines import needed_hold
 from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.case_repository import CaseRepository
-from recorder.data_subjects.telling import tell_of_erasure
+from recorder.data_subjects.telling import note_erasure
 from recorder.data_subjects.transcripts import Transcripts, case_file
 from recorder.exports.copy_orders import CopyRepositories
 from recorder.notifications.watch import WatchRepositories, watch_repositories
@@ -271,7 +271,7 @@ def _eraser(opened: _Opened) -> Eraser:
         lock=opened.home.erasing_lock,
         now=opened.now,
         approvals=Approvals(opened.engine),
-        tell=partial(tell_of_erasure, opened.cases, opened.audit, opened.config.site.timezone),
+        tell=partial(note_erasure, opened.cases, opened.audit, opened.config.site.timezone),
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from recorder.access.database import open_people
 from recorder.access.tables import accounts, break_glass
 from recorder.notifications.kinds import NotificationKind
-from recorder.notifications.watch import tell_now
+from recorder.notifications.watch import notify_of_changes
 from recorder.permissions import Role
 from recorder.rules.requesting import BREAK_GLASS_A_DAY, BREAK_GLASS_FOR
 from recorder.service.run_console import warn_of_combined
@@ -104,7 +104,7 @@ def test_the_deputy_acknowledges_and_is_told(console: Console) -> None:
     with signed_in(console, "ict") as ict, signed_in(console, "lead") as lead, signed_in(console, "revenues") as other:
         assert broken(ict) == 200
         (one,) = emergencies(console)
-        tell_now(console.deps.watch)
+        notify_of_changes(console.deps.watch)
         told = {
             name for name in ("dpo", "lead", "revenues") for kept in console.deps.watch.box.of_account(name)
             if kept.notification.kind is NotificationKind.EMERGENCY

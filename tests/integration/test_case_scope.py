@@ -58,7 +58,7 @@ def opened(console: Console, search: Search | None = None, expected: int | None 
 
 
 def step(console: Console, case: Case, what: CaseEvent, by: str = "lead", text: str = "in words", **more: Any) -> Case:
-    return casework.take_step(console.deps.cases, console.person(by), case.id, what, text=text, **more)
+    return casework.add_event(console.deps.cases, console.person(by), case.id, what, text=text, **more)
 
 
 def held(console: Console) -> tuple[str, ...]:

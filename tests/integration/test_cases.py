@@ -45,7 +45,7 @@ def opened(console: Console, **changes: Any) -> Case:
 
 
 def step(console: Console, case: Case, what: CaseEvent, by: str = "lead", text: str = "in words", **more: Any) -> Case:
-    return casework.take_step(console.deps.cases, console.person(by), case.id, what, text=text, **more)
+    return casework.add_event(console.deps.cases, console.person(by), case.id, what, text=text, **more)
 
 
 def refused(console: Console, case: Case, what: CaseEvent, status: int, **how: Any) -> str:

@@ -4,7 +4,7 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
-from recorder.service.run_console import keep_months
+from recorder.service.run_console import keep_key_epochs
 from storage.epochs import EpochKeys, current_public
 from tests.helpers.rtp import eventually
 
@@ -17,7 +17,9 @@ def test_keys_of_months_that_come_while_it_runs(tmp_path: Path) -> None:
     keys.ensure_epochs(START)
     assert current_public(public, LATER).is_fallback
     stopping = threading.Event()
-    thread = threading.Thread(target=keep_months, args=(keys, stopping), kwargs={"every_s": 0.01, "now": lambda: LATER})
+    thread = threading.Thread(
+        target=keep_key_epochs, args=(keys, stopping), kwargs={"every_s": 0.01, "now": lambda: LATER}
+    )
     thread.start()
     try:
         eventually(lambda: not current_public(public, LATER).is_fallback or None, "a key for June")
@@ -39,7 +41,7 @@ def test_a_folder_that_cannot_be_written_does_not_end_it(tmp_path: Path) -> None
         asked.release()
         return LATER
 
-    thread = threading.Thread(target=keep_months, args=(keys, stopping), kwargs={"every_s": 0.01, "now": now})
+    thread = threading.Thread(target=keep_key_epochs, args=(keys, stopping), kwargs={"every_s": 0.01, "now": now})
     thread.start()
     try:
         assert asked.acquire(timeout=5)

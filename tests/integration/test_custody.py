@@ -43,7 +43,7 @@ def disclosed(console: Console) -> str:
 
     def step(what: CaseEvent, text: str, **details: str) -> None:
         who = dpo if what is CaseEvent.DECIDED else lead
-        casework.take_step(repos, who, case.id, what, text=text, details=details)
+        casework.add_event(repos, who, case.id, what, text=text, details=details)
 
     step(CaseEvent.IDENTITY_CHECKED, "tax account")
     list(casework.search_for(repos, lead, case.id, Search(operator="Olive Officer")))

@@ -184,7 +184,7 @@ def test_cases_and_holds_fall_due(console: Console, certificates: Certificates, 
             ("dpo", "A case is overdue"), ("lead", "A case is due soon"), ("lead", "A case is due today"),
             ("lead", "A case is overdue"), ("lead", "A legal hold is due for review"),
         ]  # fmt: skip
-        casework.take_step(repos, lead, case.id, CaseEvent.NOTED, text="answered by telephone")
+        casework.add_event(repos, lead, case.id, CaseEvent.NOTED, text="answered by telephone")
         post.run_once()
         assert len(kinds(console, "lead")) == 4, "a day later nothing is told again"
 

@@ -12,7 +12,7 @@ import pytest
 from recorder.access.accounts import SignedIn
 from recorder.access.passwords import RULES, weakness
 from recorder.notifications.kinds import NotificationKind
-from recorder.notifications.watch import tell_now
+from recorder.notifications.watch import notify_of_changes
 from recorder.web.throttle import A_SECOND, AT_ONCE
 from storage.audit import AuditLog
 from tests.helpers.accounts import PASSWORD, Clock
@@ -43,7 +43,7 @@ def officer(console: Console) -> Iterator[Browser]:
 
 
 def told(console: Console, account: str) -> list[NotificationKind]:
-    tell_now(console.deps.watch)
+    notify_of_changes(console.deps.watch)
     return [one.notification.kind for one in console.deps.watch.box.of_account(account)]
 
 

@@ -13,7 +13,7 @@ from recorder.access.listening.appointments import Appointments
 from recorder.access.seals import Seals, disagreements
 from recorder.access.triggers import TRIGGERS
 from recorder.notifications.kinds import NotificationKind
-from recorder.notifications.watch import disagreements_of, tell_now
+from recorder.notifications.watch import disagreements_of, notify_of_changes
 from recorder.permissions import Role
 from storage.audit import AuditLog
 from storage.audit_reading import of_act
@@ -215,7 +215,7 @@ def test_a_deputy_whom_the_log_does_not_have_is_told(console: Console) -> None:
         database(console),
         "INSERT INTO deputies (account, since_s, named_by, confirmed_by) VALUES ('other', 0, 'admin', 'lead')",
     )
-    tell_now(deps.watch)
+    notify_of_changes(deps.watch)
     for name in ("admin", "dpo", "lead"):
         kinds = [one.notification.kind for one in deps.watch.box.of_account(name)]
         assert (NotificationKind.ACCOUNTS_CHANGED in kinds) == (name != "lead"), name

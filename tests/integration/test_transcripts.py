@@ -39,11 +39,11 @@ def decided(console: Console) -> Case:
     """Return a case of the team leader's that the data protection officer decided: its handler may hear and copy."""
     repos, lead = console.deps.cases, console.person("lead")
     case = casework.open_case(repos, lead, kind=CaseKind.SUBJECT_ACCESS, requester="J. Doe", form="", text="my call")
-    casework.take_step(repos, lead, case.id, CaseEvent.IDENTITY_CHECKED, text="account and date of birth")
-    casework.take_step(repos, lead, case.id, CaseEvent.SEARCHED, details={"found": 1})
+    casework.add_event(repos, lead, case.id, CaseEvent.IDENTITY_CHECKED, text="account and date of birth")
+    casework.add_event(repos, lead, case.id, CaseEvent.SEARCHED, details={"found": 1})
     casework.match(repos, lead, case.id, [ID])
     details = {"decision": "partly", "balance": ""}
-    return casework.take_step(
+    return casework.add_event(
         repos, console.person("dpo"), case.id, CaseEvent.DECIDED, text="a neighbour's name", details=details
     )
 
