@@ -63,7 +63,6 @@ def archive(
 
 @contextmanager
 def _archiver(context: CommandContext) -> Iterator[Archiver]:
-    """Open the archiver; exit with a message on storage errors."""
     home = context.home
     try:
         with opened_index(context) as index:

@@ -119,7 +119,6 @@ def _played(player: str, chunks: Iterator[bytes]) -> bool:
 
 
 def _refuse_locked(context: CommandContext, row: RecordingRow, person: Person) -> None:
-    """Exit if part of a recording is to be erased, or its use is restricted; the refusal is logged."""
     with opened_index(context) as index:
         try:
             refuse_locked(Erasures(index.database), row.id)

@@ -287,7 +287,6 @@ def _preview(ordered: Sequence[Ordered], *, json: bool) -> None:
 
 
 def _copied(repos: CopyRepositories, person: Person, order: CopyOrder, ordered: list[Ordered], output: Path) -> Copying:
-    """Make the copies; exit with a message if one cannot be made."""
     try:
         with progress_bar("exporting", sum(one.copy.duration_s for one in ordered)) as progress:
             copying = Copying(repos, person, order, ordered, progress=progress)

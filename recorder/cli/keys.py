@@ -140,7 +140,6 @@ def passphrase(
 
 @contextmanager
 def _holding(context: CommandContext) -> Iterator[KeyHolder]:
-    """Open the key holder; exit with a message on storage errors."""
     home = context.home
     try:
         with opened_index(context) as index:

@@ -152,7 +152,6 @@ def _remove_pin(place: Home, account: str, actor: str, done: str) -> None:
 
 
 def _day(text: str | None, config: Config) -> datetime | None:
-    """Return the beginning of a day in the site's time zone; exit if it is invalid."""
     try:
         return (
             None if text is None else datetime.combine(date.fromisoformat(text), time(), ZoneInfo(config.site.timezone))

@@ -166,7 +166,6 @@ def confirm_clock(context: PersonJsonContext) -> None:
 
 @contextmanager
 def _sweeping(context: CommandContext) -> Iterator[Sweeper]:
-    """Open the sweep; exit with a message on storage errors."""
     try:
         with opened_sweeper(context.home, context.config) as sweeper:
             yield sweeper

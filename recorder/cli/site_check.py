@@ -104,7 +104,6 @@ def _findings(home: Home, config: Config) -> Iterator[SiteFinding]:
 
 
 def _alarms_of(home: Home) -> dict[str, int] | None:
-    """Return the alarms of the daemon, or None if none runs here."""
     try:
         with LiveClient(home.socket) as live:
             alarms: dict[str, int] = live.health()["alarms"]

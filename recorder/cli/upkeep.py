@@ -74,7 +74,6 @@ class _Tally:
 
 
 def _inspected(inspector: Inspector, row: RecordingRow | None) -> Iterator[dict[str, Any]]:
-    """Verify one recording or all, with a progress bar on a terminal."""
     if row is not None:
         if row.path is None:
             fail(f"{row.id} has no recording: {row.outcome}, {row.reason}")

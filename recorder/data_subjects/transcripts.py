@@ -114,7 +114,7 @@ def read_of(repos: TranscriptRepositories, actor: Actor, case_id: str, recording
 
 
 def _audible(repos: TranscriptRepositories, person: Person, row: RecordingRow, transcript: Transcript) -> Transcript:
-    """Return the transcript without the parts of the call that the person may not hear."""
+    """Return the transcript without the spans that the person may not hear."""
     leave = repos.cases.hearing.requests.leave(person.name, row.id, AccessKind.LISTEN)
     silent = withheld_of(row, () if leave is None else leave.heard(row.id))
     if not silent:

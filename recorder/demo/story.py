@@ -267,7 +267,7 @@ def _copy(home: Home, row: RecordingRow, output: Path, story: Story) -> Path:
 
 
 def _check(measured: list[DemoClaim], story: Story) -> None:
-    """Show what was measured.
+    """Print every claim with its result.
 
     Raises:
         DemoError: A claim is not true.

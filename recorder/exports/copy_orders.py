@@ -186,7 +186,6 @@ def check_order(repos: CopyRepositories, actor: Actor, recording: str, order: Co
 def _transcript(
     repos: CopyRepositories, case: CaseFile, row: RecordingRow, copy: Copy, redactions: Sequence[Redaction]
 ) -> Transcript | None:
-    """Return the redacted transcript of a case's recording, or None."""
     if row.id not in case.recordings:
         raise ProblemError(409, f"{row.id} is not in {case.id}.")
     opener = case.transcripts.get(row.id)
@@ -246,7 +245,6 @@ def _check_words(order: CopyOrder) -> None:
 
 
 def _row_of(repos: CopyRepositories, recording: str) -> RecordingRow:
-    """Return the row of a finished recording that has a container."""
     if not is_recording_id(recording):
         raise ProblemError(404, "There is no such recording.")
     with _saying("The recording cannot be found"):
@@ -301,7 +299,6 @@ def _check_span(start_s: float, end_s: float, row: RecordingRow) -> None:
 
 @contextmanager
 def _saying(what: str) -> Iterator[None]:
-    """Turn storage errors into a ProblemError with status 409."""
     try:
         yield
     except StorageError as error:

@@ -101,7 +101,6 @@ def used_at_once(
 
 
 def _use_of(act: str) -> str:
-    """Return the permission that an act of the audit log used."""
     return str(Act.WORK_ON_CASES) if act.startswith(_OF_CASES) else str(_USES.get(act, act))
 
 

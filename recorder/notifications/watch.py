@@ -237,7 +237,6 @@ def _conduct(repos: WatchRepositories, approvers: Approvers) -> list[Notificatio
 
 
 def _lately(audit: AuditLog, since: datetime) -> tuple[list[LoggedAct], list[Granted]]:
-    """Return the acts and the grants of roles since a moment."""
     done, granted = [], []
     for entry in newest_first(audit.path):
         at = datetime.fromisoformat(entry.at)

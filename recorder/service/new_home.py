@@ -77,6 +77,5 @@ def make_home(home: Home, answers: config_file.Answers, password: str, *, os_use
 
 
 def _empty(home: Home) -> None:
-    """Remove what this run created, so that it can be run again."""
     for path in sorted(home.root.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()

@@ -89,7 +89,6 @@ def account_page(
 
 
 def _openid(console: ConsoleParts, name: str) -> dict[str, Any] | None:
-    """Return the OpenID identity that an account is connected to; None if no provider is configured."""
     provider = console.deps.provider
     if provider is None:
         return None

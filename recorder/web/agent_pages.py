@@ -166,7 +166,6 @@ def act(console: Console, act: str, caller: PageChanger) -> HTMLResponse:
 def _acted(
     console: ConsoleParts, caller: ConsoleCaller, do: Callable[[ExtensionTarget], dict[str, Any]], said: str
 ) -> HTMLResponse:
-    """Do something to all calls at the person's extensions, and show the result."""
     try:
         person = _person(caller)
         _each(console.sign_ons.extensions(person, console.live.calls(person)), do)

@@ -251,7 +251,6 @@ def _decision_page(
     grant: OptOutGrant | None = None,
     problem: ProblemError | None = None,
 ) -> HTMLResponse:
-    """Show the form, with what was sent and the error."""
     erases = call.get("erase_on_opt_out", False) if grant is None else grant.erase_before
     return console.renderer.page(
         "opt_out.html",
@@ -273,7 +272,6 @@ def _rows(live: LiveCallService, caller: ConsoleCaller, *, is_shared: bool = Fal
 
 
 def _requests(opt_outs: OptOutService, caller: ConsoleCaller) -> list[dict[str, Any]]:
-    """Return the requests that this person may see, each with whether they may decide it."""
     person = caller.person
     assert person is not None, "pages know sessions only, and those are people's"
     return opt_outs.requests(person)

@@ -82,7 +82,6 @@ def _asked(
 
 
 def _enter(console: ConsoleParts, caller: ConsoleCaller, text: str = "") -> Enter:
-    """Return a function that logs a change before it is made."""
     by = caller.actor.actor
     return lambda note: console.rules.note(note.act, by, note.subject, note.details, text=text or None)
 

@@ -167,7 +167,6 @@ class _Changes:
         self._counts.update(self._whose(event))
 
     def _whose(self, event: Event) -> frozenset[str]:
-        """Return the extensions that an event is about."""
         call = call_of(event)
         before = self._of_call.get(call, frozenset())
         now = frozenset(map(str, event.get("extensions_now", ())))

@@ -57,7 +57,6 @@ def server_config(
 
 
 def _protocols(connections: ConsoleConnections, tls: TlsFiles | None) -> Callable[..., asyncio.Protocol]:
-    """Return the factory of the protocol of a connection."""
     if tls is None:
         return partial(ConsoleProtocol, connections=connections)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -121,7 +121,6 @@ def _allow(console: ConsoleParts, caller: ConsoleCaller, page: str) -> None:
 
 
 def _health(console: ConsoleParts) -> tuple[dict[str, Any] | None, str]:
-    """Return the daemon's health report, or None and the error."""
     try:
         return console.live.health(), ""
     except ProblemError as error:

@@ -73,7 +73,6 @@ class Mouth:
                 self.has_played = not self._audio
 
     def _waiting(self) -> int:
-        """Return the number of bytes that baresip has not read."""
         count = array.array("i", [0])
         fcntl.ioctl(self._pipe, termios.FIONREAD, count)
         return count[0]

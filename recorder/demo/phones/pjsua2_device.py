@@ -265,7 +265,6 @@ class Pjsua2Device:
 
 
 def _start(endpoint: Any) -> int:  # noqa: ANN401 - pjsua2 has no types
-    """Start pjsua2 on a free port of 127.0.0.1; return the port."""
     config = pj.EpConfig()
     endpoint.libCreate()
     config.uaConfig.threadCnt = 0
