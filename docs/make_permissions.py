@@ -8,7 +8,7 @@ from recorder.control.socket_access import KEYS, SOCKET
 from recorder.permissions import SCOPE_OF, TABLE, VERBS, Act, Role
 from recorder.rules.live_access import LIVE_ACTS, SOURCE_TABLE, STANDS_IN, Relation, Source
 from recorder.rules.live_access import relations_of as live_relations_of
-from recorder.rules.requirement import EVERYWHERE, Admission, Requirement, Subject, relations_of
+from recorder.rules.requirement import EVERYWHERE, AccessLevel, Requirement, Subject, relations_of
 from recorder.web.route_access import API, PAGES
 
 PAGE = Path(__file__).parent / "permissions.md"
@@ -97,7 +97,7 @@ def commands_table() -> str:
 
 def way_mark(role: Role, needed: Requirement) -> str:
     """Return what the cell of a role says in the line of a route or a command."""
-    if needed.admission is not Admission.ROLE:
+    if needed.level is not AccessLevel.ROLE:
         return "yes"
     if role in needed.stand_ins and any(act in TABLE[role] for act in needed.acts):
         return "in their place"
@@ -118,8 +118,8 @@ def way_mark(role: Role, needed: Requirement) -> str:
 def way_row(name: str, needed: Requirement) -> list[str]:
     """Return the line of a route or a command: what it takes, and who may."""
     acts = " or ".join(f"`{act}`" for act in needed.acts) or {
-        Admission.OPEN: "nothing, not even to sign in", Admission.SIGNED_IN: "to be signed in",
-    }[needed.admission]  # fmt: skip
+        AccessLevel.OPEN: "nothing, not even to sign in", AccessLevel.SIGNED_IN: "to be signed in",
+    }[needed.level]  # fmt: skip
     notes = [needed.note, "the deputy too" if needed.is_deputys else "", "no token" if needed.is_personal else ""]
     if needed.is_for_others and "not who" not in needed.note:
         notes.append("not what is one's own")

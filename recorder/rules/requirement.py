@@ -27,7 +27,7 @@ class Subject(enum.StrEnum):
     """Something that a person asked for, opened or proposed. It belongs to that person, whatever call it is about."""
 
 
-class Admission(enum.StrEnum):
+class AccessLevel(enum.StrEnum):
     """Who is let in before any role is checked."""
 
     OPEN = "open"
@@ -43,7 +43,7 @@ class Requirement:
     """What an act requires.
 
     Attributes:
-        admission: Who is let in before any role is checked.
+        level: Who is let in before any role is checked.
         acts: Acts of which the role must have one; empty where no role is required.
         subject: What it is done to; the person's relation to it counts.
         is_for_others: Nobody may do it to their own: it takes a second person.
@@ -54,7 +54,7 @@ class Requirement:
         note: Why it requires no role, or what the rules check besides; part of a sentence.
     """
 
-    admission: Admission = Admission.ROLE
+    level: AccessLevel = AccessLevel.ROLE
     acts: tuple[Act, ...] = ()
     subject: Subject = Subject.NOTHING
     is_for_others: bool = False
@@ -102,12 +102,12 @@ def matter(
 
 def known(note: str) -> Requirement:
     """Return the requirement to be signed in, with the reason why no role is needed."""
-    return Requirement(admission=Admission.SIGNED_IN, note=note)
+    return Requirement(level=AccessLevel.SIGNED_IN, note=note)
 
 
 def unlocked(note: str) -> Requirement:
     """Return the requirement of nothing, with the reason."""
-    return Requirement(admission=Admission.OPEN, note=note)
+    return Requirement(level=AccessLevel.OPEN, note=note)
 
 
 EVERYWHERE = frozenset(Relation)
@@ -125,7 +125,7 @@ def relations_of(role: Role, needed: Requirement, *, has_grant: bool = False) ->
         needed: The requirement.
         has_grant: Whether they have an access grant for the call.
     """
-    if needed.admission is not Admission.ROLE:
+    if needed.level is not AccessLevel.ROLE:
         return EVERYWHERE
     found: frozenset[Relation] = frozenset()
     for act in needed.acts:
@@ -157,7 +157,7 @@ def missing_act(actor: Actor, needed: Requirement) -> Act | None:
 
     If an act is missing, the caller looks up whether the person is the deputy of the data protection officer.
     """
-    if needed.admission is not Admission.ROLE or isinstance(actor, LocalUser):
+    if needed.level is not AccessLevel.ROLE or isinstance(actor, LocalUser):
         return None
     if any(_has(actor, act) for act in needed.acts):
         return None

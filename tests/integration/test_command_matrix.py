@@ -21,7 +21,7 @@ from recorder.cli.command_access import ASKED_BY_THE_DAEMON, IF_NAMED, NAMED, UN
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.permissions import TABLE, Person, Role
-from recorder.rules.requirement import Admission, Requirement
+from recorder.rules.requirement import AccessLevel, Requirement
 from storage.audit import AuditLog
 from tests.helpers.accounts import CHEAP, PASSWORD
 from tests.helpers.recorder_home import RecorderHome
@@ -100,7 +100,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 ASKED: dict[str, Requirement] = {
     words: needed
     for words, needed in {**NAMED, **IF_NAMED}.items()
-    if needed.admission is Admission.ROLE and words not in {*ASKED_BY_THE_DAEMON, "users connect"}
+    if needed.level is AccessLevel.ROLE and words not in {*ASKED_BY_THE_DAEMON, "users connect"}
 }
 """What asks for a role; at this home is no OpenID provider, to whom somebody could be connected."""
 

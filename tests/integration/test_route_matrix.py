@@ -15,7 +15,7 @@ import pytest
 from recorder.common.web import patterns_of
 from recorder.permissions import SCOPE_OF, TABLE, Act, Role, Scope
 from recorder.rules.live_access import Relation
-from recorder.rules.requirement import Admission, Subject, UnlistedError, relations_of
+from recorder.rules.requirement import AccessLevel, Subject, UnlistedError, relations_of
 from recorder.web import route_access
 from recorder.web.app import create_app
 from recorder.web.route_access import API, ROUTES, STATIC, by_pattern
@@ -158,9 +158,7 @@ def expected(role: Role, route: str, relation: Relation, *, is_deputy: bool = Fa
     return relation in relations_of(role, needed)
 
 
-IN_ORDER = sorted(
-    (route for route, needed in ROUTES.items() if needed.admission is not Admission.OPEN), key=is_sign_out
-)
+IN_ORDER = sorted((route for route, needed in ROUTES.items() if needed.level is not AccessLevel.OPEN), key=is_sign_out)
 
 
 def relations_to_ask(role: Role, route: str, *, is_deputy: bool) -> tuple[Relation, ...]:
@@ -189,8 +187,8 @@ def words_of(answer: Answer) -> str:
 
 def test_every_route_is_in_the_table_and_every_entry_is_a_route(site: MatrixSite) -> None:
     assert set(patterns_of(site.app.routes)) == set(by_pattern(ROUTES))
-    assert not [route for route, needed in ROUTES.items() if needed.admission is not Admission.ROLE and not needed.note]
-    assert not [route for route, needed in ROUTES.items() if needed.admission is Admission.ROLE and not needed.acts]
+    assert not [route for route, needed in ROUTES.items() if needed.level is not AccessLevel.ROLE and not needed.note]
+    assert not [route for route, needed in ROUTES.items() if needed.level is AccessLevel.ROLE and not needed.acts]
 
 
 def test_a_console_with_a_route_that_nobody_listed_does_not_start(
@@ -271,7 +269,7 @@ def test_a_token_does_what_its_scope_is_for(site: MatrixSite, written: Entries, 
         del written[:]
         answer = asker.ask(route, things)
         has_scope = not needed.is_personal and any(SCOPE_OF.get(act) is scope for act in needed.acts)
-        allowed = needed.admission is Admission.SIGNED_IN or has_scope
+        allowed = needed.level is AccessLevel.SIGNED_IN or has_scope
         if problem := problem_with(answer, written, allowed=allowed):
             wrong.append(f"{route} by a token for {scope}: {problem}")
     assert not wrong, "\n".join(wrong)
@@ -284,7 +282,7 @@ def test_nobody_gets_no_further_than_the_sign_in(site: MatrixSite, written: Entr
         del written[:]
         answer = nobody.ask(route if route != STATIC else f"{STATIC}/console.css", things)
         to_sign_in = answer.status == 401 or (answer.status == 303 and answer.headers["location"] == "/sign-in")
-        is_step = needed.admission is Admission.OPEN
+        is_step = needed.level is AccessLevel.OPEN
         if (to_sign_in is is_step and not route.endswith(("/code", "/authenticator"))) or (written and not is_step):
             wrong.append(f"{route} by nobody: {answer.status}, {written}")
     assert not wrong, "\n".join(wrong)
