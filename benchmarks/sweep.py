@@ -31,7 +31,7 @@ from recorder.config.settings import Config, Storage
 from recorder.retention.sweep import Sweeper
 from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_process import opened_sweeper
-from recorder.retention.sweep_stops import Stop
+from recorder.retention.sweep_safeguards import Stop
 from storage.database import POSTGRESQL, SQLITE, sqlite_url
 from storage.tombstones import Deletions
 

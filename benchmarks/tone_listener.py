@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 import audio._relay
-from audio.dtmf import CardRule
 from benchmarks.tone_channel import RATE, Samples
 from benchmarks.tone_reference import BLOCK, ToneEvent, ToneKind
+from recorder.rules.card_digits import CardRule
 
 _STATE_BYTES = 4096
 _NS_PER_SAMPLE = 1_000_000_000 // RATE

@@ -9,13 +9,13 @@ import numpy as np
 import soxr
 
 from audio.codecs import encode
-from audio.dtmf import CardRule
 from audio.types import Codec
 from benchmarks.tone_channel import RATE, Law, Samples, Signal, at_level, coded, rms_of, white
 from benchmarks.tone_listener import CoreDetector, low_band
 from benchmarks.tone_reference import FREQUENCIES_HZ, KEYPAD, ToneKind
 from benchmarks.tone_speech import spoken
 from benchmarks.tone_statistics import proportion
+from recorder.rules.card_digits import CardRule
 
 DURATIONS_MS = (40, 50, 70, 100)
 KEYS = "".join(KEYPAD)

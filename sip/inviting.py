@@ -18,7 +18,7 @@ from sip.leg_dialog import LegDialog
 from sip.leg_state import LegState, Move
 from sip.message import RawMessage, one_line
 from sip.message_io import ALLOW, MAX_FORKS, RELIABLY, SUPPORTED, body_of, parameter, phrase, raw_header, strip_route
-from sip.negotiation import Negotiation
+from sip.offer_answer_state import Negotiation
 from sip.reactor import Sippy
 from sip.reliable_uac import ReceivedReliably
 from sip.session_timer import SessionTimer

@@ -22,7 +22,7 @@ from sip.leg_dialog import LegDialog
 from sip.leg_state import LegState, Move
 from sip.message import RawMessage
 from sip.message_io import ALLOW, RECORDING_TYPES, SUPPORTED, body_of, phrase
-from sip.negotiation import Negotiation
+from sip.offer_answer_state import Negotiation
 from sip.offers import Offers
 from sip.reactor import Sippy
 from sip.referral import Referrals

@@ -14,7 +14,7 @@ from sip.leg_dialog import LegDialog
 from sip.leg_state import LegState
 from sip.message import RawMessage
 from sip.message_io import ALLOW, body_of
-from sip.negotiation import Negotiation
+from sip.offer_answer_state import Negotiation
 from sip.reactor import Sippy
 
 

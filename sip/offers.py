@@ -13,7 +13,7 @@ from sip.leg_dialog import LegDialog
 from sip.leg_state import LegState
 from sip.message import RawMessage
 from sip.message_io import ALLOW, SUPPORTED, body_of, raw_body, strip_route
-from sip.negotiation import Negotiation
+from sip.offer_answer_state import Negotiation
 from sip.reactor import Sippy
 from sip.reliable_uac import ReceivedReliably
 from sip.session_timer import SessionTimer

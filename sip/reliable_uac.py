@@ -10,7 +10,7 @@ from sip.events import Body
 from sip.leg_dialog import LegDialog
 from sip.message import RawMessage
 from sip.message_io import MAX_FORKS, RELIABLY
-from sip.negotiation import Negotiation
+from sip.offer_answer_state import Negotiation
 from sip.reactor import Sippy
 
 _RSEQ = re.compile(r"\s*(\d{1,10})\s*")

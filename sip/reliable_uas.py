@@ -13,7 +13,7 @@ from sip.leg_dialog import LegDialog
 from sip.leg_state import LegState, Move
 from sip.message import RawMessage
 from sip.message_io import RELIABLY, body_of
-from sip.negotiation import Negotiation
+from sip.offer_answer_state import Negotiation
 from sip.offered_invite import OfferedInvite
 from sip.offers import Offers
 from sip.reactor import Cancellable, Sippy

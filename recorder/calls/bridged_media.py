@@ -13,7 +13,6 @@ from recorder.calls.group_acts import GroupActs
 from recorder.calls.hold_rule import HoldRule
 from recorder.calls.joining import Joining
 from recorder.calls.media_errors import MediaError
-from recorder.calls.negotiation import still_bridged
 from recorder.calls.recorded_call import RecordedCall
 from recorder.calls.recording import CLOSING_S
 from recorder.calls.rules.call_events import (
@@ -30,6 +29,7 @@ from recorder.calls.rules.call_events import (
     Side,
     StopPlaying,
 )
+from recorder.calls.rules.codec_choice import still_bridged
 from recorder.calls.rules.identities import numbers_in
 from recorder.calls.transfer_requests import TransferRequests
 from recorder.calls.transfer_target import TransferTarget

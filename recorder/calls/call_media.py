@@ -10,10 +10,10 @@ from audio.types import Codec
 from audio.types import LegId as MediaLegId
 from recorder.calls.component import Component
 from recorder.calls.media_errors import MediaError
-from recorder.calls.negotiation import offer_to_second, still_bridged
 from recorder.calls.party_media import PartyMedia
 from recorder.calls.recordable_call import RecordableCall
 from recorder.calls.rules.call_events import Side
+from recorder.calls.rules.codec_choice import offer_to_second, still_bridged
 from recorder.rules.routing import find_peer
 from sip.events import Body, CallOffered
 from sip.options import TransportKind

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from audio.dtmf import SAME_PRESS_NS, CardRule, ControlAction, ControlMatcher, InfoDigitError, parse_info_digit
+from audio.dtmf import ControlAction, ControlMatcher, InfoDigitError, parse_info_digit
 from audio.types import DigitSource
 from recorder.calls.component import Component
 from recorder.calls.group_acts import GroupActs
@@ -19,6 +19,7 @@ from recorder.calls.recordable_call import RecordableCall
 from recorder.calls.recording_controls import RecordingControls
 from recorder.calls.rules.call_events import SecondWanted, Side
 from recorder.config.settings import Pause
+from recorder.rules.card_digits import SAME_PRESS_NS, CardRule
 from recorder.rules.limits import RateLimit
 from sip.events import Body
 

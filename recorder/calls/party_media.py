@@ -12,7 +12,7 @@ from audio.types import LegId as MediaLegId
 from recorder.calls.call_services import CallServices
 from recorder.calls.media_errors import MediaError, UnreachableError
 from recorder.calls.media_leg import MediaLeg
-from recorder.calls.negotiation import PREFERENCE, answer_to_first, can_bridge
+from recorder.calls.rules.codec_choice import PREFERENCE, answer_to_first, can_bridge
 from recorder.calls.srtp_keys import for_core, wipe_offered, wipe_others
 from sip import offer_answer, sdes, sdp
 from sip.events import Body

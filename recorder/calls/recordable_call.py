@@ -12,6 +12,7 @@ from recorder.calls.call_clock import CallClock
 from recorder.calls.call_services import CallServices
 from recorder.calls.rules.call_events import Event, Side
 from recorder.calls.rules.call_progress import CallProgress
+from recorder.calls.rules.officer_keys import keys_act
 from recorder.calls.rules.transfer import Party
 from recorder.rules.pausing import PauseState
 from recorder.rules.policy import Extension
@@ -66,7 +67,7 @@ class RecordableCall(ABC):
 
     def has_keys(self, side: Side) -> bool:
         """Tell whether key sequences of a side control the recording."""
-        return side is self.progress.officer
+        return keys_act(side, officer=self.progress.officer, there=None)
 
     def extension_on(self, side: Side) -> str:
         """Return the nominated extension on a side; `officer_extension` if there is none."""

@@ -37,6 +37,7 @@ from recorder.calls.recording import Recording, silence_of
 from recorder.calls.recording_controls import RecordingControls
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import CallState, Event, Side
+from recorder.calls.rules.officer_keys import keys_act
 from recorder.calls.rules.transfer import Party
 from recorder.calls.second_message import SecondMessage
 from recorder.calls.silence_probe import SilenceProbe
@@ -164,7 +165,7 @@ class RecordedCall(Component[TransferableCall], BridgedCall):
 
     def has_keys(self, side: Side) -> bool:
         """Tell whether key sequences of a side control the recording; on an internal call those of both do."""
-        return side is self.progress.officer or self.parties[side].extension is not None
+        return keys_act(side, officer=self.progress.officer, there=self.parties[side].extension)
 
     def extension_on(self, side: Side) -> str:
         """Return the nominated extension on a side; `officer_extension` if there is none."""

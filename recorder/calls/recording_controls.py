@@ -14,7 +14,7 @@ from recorder.calls.card_discard import CardDiscard
 from recorder.calls.recording import Recording
 from recorder.calls.recording_state import RecordingState
 from recorder.common.clock import utc_now
-from recorder.rules.erasing import alone_s
+from recorder.rules.erasing import is_live_order_confirmed
 from recorder.rules.pausing import AGENT, Authority, Final, PauseState, RefusedError
 from storage.erasures import new_order_id
 from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
@@ -192,8 +192,9 @@ class RecordingControls:
     def _order(self, now_s: float, seconds: float | None, by: str, *, alone_from_s: float | None) -> ErasureOrder:
         late_s = self.recording.services.lateness.seconds
         start_s = 0.0 if seconds is None else max(now_s - seconds - late_s, 0.0)
-        is_own = alone_from_s is not None and start_s >= alone_from_s  # earlier, another officer had the call
-        is_small = alone_s(self._orders, (start_s, now_s), duration_s=now_s) <= self._settings.forgot_s + late_s
+        is_confirmed = is_live_order_confirmed(
+            self._orders, (start_s, now_s), own_from_s=alone_from_s, forgot_s=self._settings.forgot_s + late_s
+        )
         order = ErasureOrder(
             id=new_order_id(),
             recording=self.recording.id,
@@ -202,7 +203,7 @@ class RecordingControls:
             kind=ErasureKind.CARD_DATA,
             ordered_by=by,
             ordered_at=utc_now(),
-            state=ErasureState.CONFIRMED if is_small and is_own else ErasureState.WAITING,
+            state=ErasureState.CONFIRMED if is_confirmed else ErasureState.WAITING,
         )
         self._orders.append(order)
         return order

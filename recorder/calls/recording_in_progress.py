@@ -14,7 +14,7 @@ from recorder.calls.call_services import CallServices
 from recorder.calls.recording_file import ERASES_NOTHING, Ending, RecordingFile
 from recorder.calls.rules.reminding import is_watched
 from recorder.rules.outcome import Facts
-from recorder.rules.pausing import HOLD, Authority, Final, PauseReasons, PauseState
+from recorder.rules.pausing import HOLD, Authority, Final, PauseReasons, PauseState, erased_before_s
 from recorder.rules.segments import SegmentList, joined
 from storage.rows import row_to_json
 from storage.types import Officer, Outcome, RecordingRow, SegmentKind
@@ -152,9 +152,8 @@ class RecordingInProgress:
 
     def _shut_gate(self, before_s: float | None, kind: SegmentKind, by: str, reason: str = "") -> float:
         """Shut the gate; erase from ``before_s`` before the request, within the look-back. None erases nothing."""
-        erase_s = 0.0
-        if before_s is not None:
-            erase_s = max(before_s, min(before_s + self._services.lateness.seconds, self._pause.look_back_s))
+        late_s, look_back_s = self._services.lateness.seconds, self._pause.look_back_s
+        erase_s = 0.0 if before_s is None else erased_before_s(before_s, late_s=late_s, look_back_s=look_back_s)
         position_s = self._services.relay.taps.close_gate(self._tap, erase_s)
         self._begin_segment(position_s, kind, reason or joined(self._pause_reasons.reasons), by)
         return position_s

@@ -27,8 +27,8 @@ from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_consents import Consents
 from recorder.retention.sweep_plan import Plan, PlanLine, Tally, damage_sentence
 from recorder.retention.sweep_process import opened_sweeper
+from recorder.retention.sweep_safeguards import Stop
 from recorder.retention.sweep_state import SweepState, state_to_json
-from recorder.retention.sweep_stops import Stop
 from recorder.rules.retention_periods import larger_share, put_into_force
 from recorder.rules.retention_schedule import FIXED, SCHEDULE, DataClass
 from storage.errors import StorageError

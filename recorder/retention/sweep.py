@@ -18,14 +18,14 @@ from recorder.recordings.resurrection_guard import LOCK, alone, catch_up
 from recorder.retention.account_expiry import AccountExpiry
 from recorder.retention.call_deletion import RULE, CallDeletion, Progress
 from recorder.retention.claims_due import carry_out_claims, count_claims, kinds_keeping
-from recorder.retention.due_calls import due_at, earliest_start
 from recorder.retention.expiry import Expiry
 from recorder.retention.people_expiry import PeopleExpiry, note_swept
 from recorder.retention.sweep_clock import SweepClock
 from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_plan import Plan, PlanLine, candidate_of, damage_sentence
+from recorder.retention.sweep_safeguards import Stop, StoppedSweep, clock_stop, forward_stop, share_stop
 from recorder.retention.sweep_state import CLOCK, IN_FORCE, SWEPT, SweepFile, SweepState
-from recorder.retention.sweep_stops import Stop, StoppedSweep, clock_stop, forward_stop, share_stop
+from recorder.rules.deletion_due import due_at, earliest_start
 from recorder.rules.retention_periods import (
     Periods,
     Shortening,

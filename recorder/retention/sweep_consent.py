@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from recorder.permissions import Act, DeniedError, Fault, Person, Refusal, Role
-from recorder.retention.sweep_stops import MANY, Stop
+from recorder.retention.sweep_safeguards import MANY, Stop
 from recorder.rules.authorisation import may
 from recorder.rules.requesting import Approvers
 

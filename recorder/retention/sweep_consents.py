@@ -11,7 +11,7 @@ from recorder.access.database import AuditNote, from_s
 from recorder.access.tables import sweep_consents
 from recorder.permissions import Person
 from recorder.retention.sweep_consent import Consent, check_consent
-from recorder.retention.sweep_stops import Stop
+from recorder.retention.sweep_safeguards import Stop
 from recorder.rules.requesting import Approvers
 
 CONFIRMED = "retention.confirmed"

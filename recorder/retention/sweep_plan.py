@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from recorder.retention.due_calls import Candidate
-from recorder.retention.sweep_stops import StoppedSweep
+from recorder.retention.sweep_safeguards import StoppedSweep
+from recorder.rules.deletion_due import Candidate
 from recorder.rules.retention_periods import Shortening
 from recorder.rules.retention_schedule import DataClass
 from storage.old_calls import OldCall

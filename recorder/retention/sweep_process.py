@@ -28,8 +28,8 @@ from recorder.retention.account_expiry import AccountExpiry
 from recorder.retention.sweep import Sweeper, SweepStoppedError
 from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_consents import Consents
+from recorder.retention.sweep_safeguards import Stop
 from recorder.retention.sweep_state import SweepFile
-from recorder.retention.sweep_stops import Stop
 from storage.audit import AuditLog
 from storage.deletion import Shredder
 from storage.erasures import Erasures

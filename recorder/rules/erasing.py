@@ -80,6 +80,24 @@ def confirmation_for(
     return Confirmation.SECOND_PERSON
 
 
+def is_live_order_confirmed(
+    orders: Iterable[ErasureOrder], span_s: tuple[float, float], *, own_from_s: float | None, forgot_s: float
+) -> bool:
+    """Tell whether an order of a retroactive pause in a live call needs no second person.
+
+    `confirmation_for` decides on finished recordings, and on orders that are not the officer's own.
+
+    Args:
+        orders: What was ordered of the recording so far.
+        span_s: From, and to now.
+        own_from_s: The position from which the officer has had the call; None: they may not erase alone.
+        forgot_s: ``[pause] forgot_s``: the length that needs no second person.
+    """
+    start_s, now_s = span_s
+    is_own = own_from_s is not None and start_s >= own_from_s  # earlier, another officer had the call
+    return is_own and alone_s(orders, span_s, duration_s=now_s) <= forgot_s
+
+
 def alone_s(orders: Iterable[ErasureOrder], span_s: tuple[float, float], *, duration_s: float) -> float:
     """Return the length erased without a second person once one more span is erased, seconds.
 

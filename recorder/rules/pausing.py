@@ -69,6 +69,17 @@ def payment_app(token: str) -> str:
     return f"{PauseKind.PAYMENT_APP}:{token}"
 
 
+def erased_before_s(erase_s: float, *, late_s: float, look_back_s: float) -> float:
+    """Return how long before a pause is erased, seconds.
+
+    Args:
+        erase_s: ``[pause] erase_s``, or more where the whole recording goes.
+        late_s: Time from the request until the recorder acted on it; erased as well.
+        look_back_s: The newest audio, which is in memory only and can still be erased. ``late_s`` reaches no further.
+    """
+    return max(erase_s, min(erase_s + late_s, look_back_s))
+
+
 def kind_of(reason: str) -> PauseKind:
     """Return the kind of a reason.
 

@@ -13,8 +13,8 @@ from recorder.retention.account_expiry import AccountExpiry
 from recorder.retention.sweep import Sweeper
 from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_consents import Consents
+from recorder.retention.sweep_safeguards import Stop
 from recorder.retention.sweep_state import SweepFile
-from recorder.retention.sweep_stops import Stop
 from recorder.rules.policy import Service
 from recorder.rules.retention_periods import Periods
 from storage.audit import AuditLog

@@ -5,9 +5,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from recorder.retention.due_calls import Candidate, SweepVerdict, due_at, earliest_start, verdict
-from recorder.retention.sweep_stops import CLOCK_AHEAD, CLOCK_BACK, LONG_SILENCE, MANY, Stop, clock_stop, share_stop
+from recorder.retention.sweep_safeguards import (
+    CLOCK_AHEAD,
+    CLOCK_BACK,
+    LONG_SILENCE,
+    MANY,
+    Stop,
+    clock_stop,
+    share_stop,
+)
 from recorder.retention.sweep_times import next_sweep
+from recorder.rules.deletion_due import Candidate, SweepVerdict, due_at, earliest_start, verdict
 from recorder.rules.retention_periods import days_of, periods, put_into_force
 from recorder.rules.retention_schedule import FIXED, SCHEDULE, DataClass
 

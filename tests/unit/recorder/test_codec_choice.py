@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from audio.types import Codec
-from recorder.calls.negotiation import answer_to_first, can_bridge, offer_to_second, still_bridged
+from recorder.calls.rules.codec_choice import answer_to_first, can_bridge, offer_to_second, still_bridged
 
 PCMA, PCMU, G722 = Codec.PCMA, Codec.PCMU, Codec.G722
 OFFERS = [offer for size in range(4) for offer in itertools.permutations((PCMA, PCMU, G722), size)]
