@@ -151,7 +151,7 @@ def test_a_damaged_row_stays_and_keeps_nothing_else_from_going(
     assert "recorder fsck" in state.problem
     assert state.last_success == NOW, "all the rest was swept"
     assert alarms_of(state, NOW, since=NOW) == {"retention_failed": 1}
-    assert f"recording {damaged} stays" in caplog.text
+    assert f"recording {damaged}: kept, because its row" in caplog.text
 
 
 def test_the_list_of_copies_goes_with_the_decisions_once_its_recording_is_gone(site: SweepSite) -> None:

@@ -83,7 +83,7 @@ def test_the_workflow_by_commands(lines: Exchange) -> None:
     assert (asked["call"], asked["state"]) == (call, "raised")
     assert document(home, "opt-outs", "list", *by(home, "mary")) == [asked]
     assert document(home, "opt-outs", "list", *by(home, "hugo")) == []
-    assert "takes a person" in refused(home, "opt-outs", "list", code=2)
+    assert "needs a person" in refused(home, "opt-outs", "list", code=2)
     assert document(home, "calls", *by(home, "mary"))[0]["opt_out"] == {"id": asked["id"], "state": "raised"}
     table = run(home, "opt-outs", "list", *by(home, "mary")).stdout
     assert [asked["id"], "raised", call] == table.splitlines()[0].split("\t")[:3]
@@ -94,7 +94,7 @@ def test_the_workflow_by_commands(lines: Exchange) -> None:
     assert document(home, "calls", *by(home, "hugo")) == []
 
     grant = ("opt-outs", "grant", asked["id"])
-    assert "takes a person" in refused(home, *grant, *REASON, *STATED, code=2)
+    assert "needs a person" in refused(home, *grant, *REASON, *STATED, code=2)
     assert "takes a reason" in refused(home, *grant, *STATED, *by(home, "mary"))
     assert "state both" in refused(home, *grant, *REASON, "--caller-asked", *by(home, "mary"))
     assert "no such request" in refused(home, *grant, *REASON, *STATED, *by(home, "hugo"))
@@ -130,7 +130,7 @@ def test_a_direct_opt_out_states_both_and_goes_by_the_same_table(lines: Exchange
     entry = [e for e in AuditLog(home.root / "audit").entries() if e.subject == call][-1]
     assert (entry.act, entry.actor) == ("opt_out.granted", "mary")
     assert (entry.details["caller_asked"], entry.details["distress_judged"]) == (True, True)
-    assert "states" in CliRunner().invoke(app, ["opt-out", "--help"]).stdout
+    assert "you state" in CliRunner().invoke(app, ["opt-out", "--help"]).stdout
     talk.hang_up()
     assert "no call" in refused(home, "opt-out", "--call", call, *REASON, *by(home, "mary")).lower()
     assert "give either" in refused(home, "opt-out", *REASON, *by(home, "mary"), code=2)
@@ -141,7 +141,7 @@ def test_forgetting_to_pause(lines: Exchange) -> None:
     call = talk.join()
     talk.talk_for(0.3)
     talk.talk_for(0.9)
-    assert "takes a person" in refused(home, "forgot", "--call", call, "--seconds", "0.3", code=2)
+    assert "needs a person" in refused(home, "forgot", "--call", call, "--seconds", "0.3", code=2)
     assert "No call" in refused(home, "forgot", "--call", call, "--seconds", "0.3", *by(home, "otto"))
     assert "not your call" in refused(home, "forgot", "--call", call, "--seconds", "0.3", *by(home, "mary"))
     assert home.calls()[0]["state"] == "recording"
@@ -162,7 +162,7 @@ def test_the_second_message_by_command(lines: Exchange) -> None:
     home, talk = lines.home, lines.call()
     call = talk.join()
     talk.talk_for(0.3)
-    assert "takes a person" in refused(home, "second-message", "--call", call, code=2)
+    assert "needs a person" in refused(home, "second-message", "--call", call, code=2)
     assert "give either" in refused(home, "second-message", *by(home, "alice"), code=2)
     assert "No call" in refused(home, "second-message", "--call", call, *by(home, "otto"))
     assert "No recorded call" in refused(home, "second-message", "--extension", "2001", *by(home, "hugo"))
