@@ -56,7 +56,7 @@ $(CORE): audio/_relay.pyx audio/_core.pxd setup.py $(wildcard audio/core/*.[ch] 
 demo: $(CORE)
 	$(BIN)/recorder demo $(if $(ONCE),--once) $(if $(PHONE),--phone $(PHONE)) $(if $(OUTPUT),--output $(OUTPUT))
 
-# What a change can break, with short leak, crash and fuzz runs: about seven minutes on two cores. Most of what is left to
+# What a change can break, with short leak, crash and fuzz runs: six minutes on two cores. Most of what is left to
 # wait for is telephones, so six at a time share two cores; who runs what is in tests/helpers/units.py.
 TOGETHER = -q --workers auto
 test: $(CORE)

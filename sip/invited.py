@@ -12,9 +12,9 @@ from sip.message import RawMessage
 from sip.message_io import ALLOW, RELIABLY, SUPPORTED, body_of
 from sip.offer_answer_state import Negotiation
 from sip.offered_invite import OfferedInvite
-from sip.offers import Offers
 from sip.reactor import Sippy
 from sip.reliable_uas import SentReliably
+from sip.reoffers import Reoffers
 from sip.session_timer import SessionTimer
 
 
@@ -26,7 +26,7 @@ class Invited:
     """
 
     def __init__(
-        self, dialog: LegDialog, negotiation: Negotiation, session_timer: SessionTimer, offers: Offers
+        self, dialog: LegDialog, negotiation: Negotiation, session_timer: SessionTimer, offers: Reoffers
     ) -> None:
         self._dialog = dialog
         self._negotiation = negotiation

@@ -1,8 +1,8 @@
 """One leg: a dialog and its INVITE, on sippy's transactions. Call thread only.
 
 This module composes the components of a leg, ends it, and handles the peer's requests inside the dialog. The INVITE is
-in `sip.invited` or `sip.inviting`, offers in `sip.offers`, REFER in `sip.referral`, the dialog in `sip.leg_dialog`, the
-state table in `sip.leg_state`. The components know the dialog and the components below them, but not the leg.
+in `sip.invited` or `sip.inviting`, offers in `sip.reoffers`, REFER in `sip.referral`, the dialog in `sip.leg_dialog`,
+the state table in `sip.leg_state`. The components know the dialog and the components below them, but not the leg.
 
 sippy's own user agent is not used: it takes REFER for a hang-up and an empty re-INVITE for hold, answers UPDATE with
 500, drops the call on glare, and keeps neither History-Info nor the bytes of a body (ADR 2). See `sip.reactor`.
@@ -23,10 +23,10 @@ from sip.leg_state import LegState, Move
 from sip.message import RawMessage
 from sip.message_io import ALLOW, RECORDING_TYPES, SUPPORTED, body_of, phrase
 from sip.offer_answer_state import Negotiation
-from sip.offers import Offers
 from sip.reactor import Sippy
 from sip.referral import Referrals
 from sip.reliable_uac import ReceivedReliably
+from sip.reoffers import Reoffers
 from sip.session_timer import SessionTimer
 
 
@@ -54,7 +54,7 @@ class Leg:
         negotiation = Negotiation()
         self._session_timer = SessionTimer(self.dialog, me)
         received = ReceivedReliably(self.dialog, negotiation)
-        self.offers = Offers(self.dialog, negotiation, self._session_timer, received)
+        self.offers = Reoffers(self.dialog, negotiation, self._session_timer, received)
         self.invited = Invited(self.dialog, negotiation, self._session_timer, self.offers)
         self.inviting = Inviting(self.dialog, negotiation, self._session_timer, received)
         self.referrals = Referrals(self.dialog)

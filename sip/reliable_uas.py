@@ -15,8 +15,8 @@ from sip.message import RawMessage
 from sip.message_io import RELIABLY, body_of
 from sip.offer_answer_state import Negotiation
 from sip.offered_invite import OfferedInvite
-from sip.offers import Offers
 from sip.reactor import Cancellable, Sippy
+from sip.reoffers import Reoffers
 from sip.transactions import T1_S
 
 _RACK = re.compile(r"\s*(\d{1,10})\s+(\d{1,10})\s+(\S+)")
@@ -38,7 +38,7 @@ class SentReliably:
         has_description: One of them had a session description, so no other response to the INVITE may have one.
     """
 
-    def __init__(self, dialog: LegDialog, negotiation: Negotiation, invite: OfferedInvite, offers: Offers) -> None:
+    def __init__(self, dialog: LegDialog, negotiation: Negotiation, invite: OfferedInvite, offers: Reoffers) -> None:
         self._dialog = dialog
         self._negotiation = negotiation
         self._invite = invite

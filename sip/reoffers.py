@@ -51,7 +51,7 @@ class _Unacked:
     heard: int
 
 
-class Offers:
+class Reoffers:
     """The offers of one leg: at most one is open, in either direction."""
 
     def __init__(
