@@ -1,5 +1,6 @@
 """Authorises people's acts and writes their audit entries before the acts are done; a refusal is an entry too."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,8 @@ from recorder.rules.fault_status import FAULT_STATUS
 from recorder.rules.requesting import Approvers
 from storage.audit import AuditLog
 from storage.errors import AuditUnavailableError
+
+_log = logging.getLogger(__name__)
 
 REFUSED = "access.refused"
 NOT_WRITTEN = "The audit log cannot be written, so nothing was done. Ask ICT to look at the recorder."
@@ -49,6 +52,7 @@ class AuditService:
                 act=act, actor=actor, subject=subject, details={**(details or {}), **self.origin}, text=text or None
             )
         except AuditUnavailableError as error:
+            _log.error("%s; an act was not done", error)
             raise ProblemError(503, NOT_WRITTEN) from error
 
     def note_late(

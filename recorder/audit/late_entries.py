@@ -1,12 +1,17 @@
 """Audit entries of acts that do not wait for the log: pauses, resumes, refusals. They are queued while it fails.
 
-A queued entry is stored in its own file, so that it survives the daemon. It is written to the log, with the time of the
-act, as soon as the log works again. Acts that must not happen without their entry do not use this module.
+A queued entry is stored in its own file, so that it survives the process. It is written to the log, with the time of
+the act, as soon as the log works again. Acts that must not happen without their entry do not use this module.
+
+Daemon and console write what they queued themselves. A command ends before the log works again, so the daemon writes
+what commands queued.
 """
 
 import json
 import logging
+import os
 import re
+import stat
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -22,13 +27,21 @@ _log = logging.getLogger(__name__)
 
 FOLDER, CONSOLE_FOLDER, SHELL_FOLDER = "late_entries", "late_console_entries", "late_shell_entries"
 """Of the files, in the home's folder of states: the daemon's, the console's, and those of commands."""
-FOLDERS = (FOLDER, CONSOLE_FOLDER, SHELL_FOLDER)
+FOLDERS_WITH_ORDERS = (FOLDER, CONSOLE_FOLDER)
+"""Those that may hold an order to erase; commands queue refusals only."""
+QUEUED, IN_MEMORY = "audit_unavailable", "audit_entry_in_memory"
+"""The alarms: an entry is queued; an entry is lost if the process ends before the log works again."""
 RETRY_S = 3.0
 """How long a failed log is not tried, seconds: each try may take the time-out of its lock, and pauses wait for it."""
 _AT_ONCE, _AT_ONCE_BEFORE_ANOTHER = 100, 10
 """Entries that are caught up before others may be entered; and by an act that somebody waits for."""
 
 _NAME = re.compile(r"\d{20}-\d{6}", re.ASCII)
+_MOST_BYTES = 1 << 20
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "act": (str,), "actor": (str,), "subject": (str,), "details": (dict,), "text": (str, type(None)), "at": (str,),
+}  # fmt: skip
+"""Of the fields of a queued entry."""
 
 Entry = dict[str, Any]
 
@@ -43,6 +56,7 @@ class LateEntries:
         now: The wall clock, UTC.
         clock: Monotonic, seconds.
         soon: Runs work that nobody waits for, such as settling texts; None to do it at once.
+        is_left_to_daemon: Queue only, because this process ends soon.
     """
 
     def __init__(
@@ -54,6 +68,7 @@ class LateEntries:
         now: Callable[[], datetime],
         clock: Callable[[], float],
         soon: Callable[[Callable[[], None]], object] | None = None,
+        is_left_to_daemon: bool = False,
     ) -> None:
         self._audit = audit
         self._folder = folder
@@ -62,8 +77,12 @@ class LateEntries:
         self._now = now
         self._clock = clock
         self._lock = threading.Lock()
-        self._waiting: dict[str, Entry | None] = {path.stem: None for path in sorted(folder.glob("*.json"))}
+        self._is_left_to_daemon = is_left_to_daemon
+        self._waiting: dict[str, Entry | None] = {}
         """By name, which sorts by time; None: it is in its file."""
+        self._unreadable: set[str] = set()
+        if not is_left_to_daemon:
+            self.find()
         self._failed_at: float | None = None
 
     @property
@@ -77,8 +96,19 @@ class LateEntries:
         with self._lock:
             self._catch_up(_AT_ONCE_BEFORE_ANOTHER)
             if self._waiting or self._is_down or not self._append(entry):
-                self._alarm("audit_unavailable")
+                self._alarm(QUEUED)
                 self._put_aside({**entry, "at": time_to_json(self._now())})
+
+    def find(self) -> None:
+        """Add what other processes have queued in the folder."""
+        with self._lock:
+            queued = {path.stem for path in self._folder.glob("*.json")} - self._unreadable
+            self._waiting = {**dict.fromkeys(sorted(queued)), **self._waiting}
+
+    def catch_up_others(self) -> None:
+        """Write what other processes have queued in the folder. Never raises."""
+        self.find()
+        self.catch_up()
 
     def catch_up(self) -> None:
         """Write queued entries, oldest first, if it is time to try again. Never raises."""
@@ -94,13 +124,14 @@ class LateEntries:
             if self._is_down:
                 return
             try:
-                entry = self._waiting[name] or json.loads(self._path(name).read_bytes())
-                at = entry.pop("at")
-                late = {**entry, "details": {**entry["details"], "late": True, "happened_at": at}}
-            except (OSError, ValueError, KeyError, TypeError) as error:
+                entry = self._waiting[name] or _read(self._path(name))
+            except (OSError, ValueError) as error:
                 _log.error("Queued audit entry %s cannot be read, skipped: %s", self._path(name), error)
                 self._waiting.pop(name)  # its file stays for inspection
+                self._unreadable.add(name)
                 continue
+            details = {**entry["details"], "late": True, "happened_at": entry["at"]}
+            late = {**{key: value for key, value in entry.items() if key != "at"}, "details": details}
             if not self._append(late):
                 return
             self._forget(name)
@@ -134,16 +165,20 @@ class LateEntries:
         try:
             make_folder(self._folder)
             save_atomically(self._path(name), json.dumps(entry).encode())
+            if self._is_left_to_daemon:
+                _give_to_owner_of(self._folder.parent, self._folder, self._path(name))
         except (OSError, TypeError, ValueError) as error:
-            self._alarm("audit_entry_in_memory")
+            self._alarm(IN_MEMORY)
             _log.error("An audit entry is queued in memory only: %s", error)
             self._waiting[name] = entry
         else:
-            self._waiting[name] = None
+            if not self._is_left_to_daemon:
+                self._waiting[name] = None
 
     def _next_name(self) -> str:
         """Return a name that sorts after all queued ones, whatever the clock says."""
-        name = f"{int(self._now().timestamp() * 1e9):020d}-000000"
+        process = os.getpid() % 1_000_000 if self._is_left_to_daemon else 0  # two commands may queue at once
+        name = f"{int(self._now().timestamp() * 1e9):020d}-{process:06d}"
         last = max(filter(_NAME.fullmatch, self._waiting), default="")
         if name > last:
             return name
@@ -157,3 +192,28 @@ class LateEntries:
                 remove(self._path(name))
         except OSError as error:
             _log.error("Removing a queued audit entry failed; it will be written twice: %s", error)
+
+
+def _read(path: Path) -> Entry:
+    """Return a queued entry. ValueError or OSError if the file holds none: another user may have put it there."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("not a regular file")
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"more than {_MOST_BYTES} bytes")
+    entry = json.loads(content)
+    if not isinstance(entry, dict) or entry.keys() != _TYPES.keys():
+        raise ValueError("not an audit entry")
+    if not all(isinstance(entry[key], kind) for key, kind in _TYPES.items()):
+        raise ValueError("not an audit entry: a field has another type")
+    return entry
+
+
+def _give_to_owner_of(folder: Path, *paths: Path) -> None:
+    """Give what root has created to the owner of a folder, so that the daemon can read it."""
+    owner = folder.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        for path in paths:
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

@@ -93,6 +93,8 @@ class CallServices:
     audit: AuditLog
     late: LateEntries
     """Writes audit entries later if the log cannot be written now."""
+    shell_late: LateEntries
+    """Writes the audit entries that commands have queued."""
     anchoring: Anchoring
     pauses: PauseRegister
     sign_ons: SignOns

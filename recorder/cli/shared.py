@@ -28,7 +28,7 @@ from recorder.access.seals import Seals
 from recorder.access.second_factor import WRONG_CODE_SENTENCE, SecondFactors
 from recorder.access.sessions import SessionKind, Sessions
 from recorder.audit.audit_service import AuditService
-from recorder.audit.late_entries import SHELL_FOLDER, LateEntries
+from recorder.audit.late_entries import IN_MEMORY, SHELL_FOLDER, LateEntries
 from recorder.cli.command_access import ASKED_BY_THE_DAEMON, WITHOUT_ACCOUNT, requirement_of, takes_person
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
@@ -359,12 +359,17 @@ def refuse(
 def shell_audit(home: Home, *, origin: Mapping[str, str] | None = None) -> AuditService:
     """Return the audit service of commands; the default ``origin`` is the shell and its user."""
     log = AuditLog(home.audit)
-    late = LateEntries(log, home.state / SHELL_FOLDER, alarm=_late, now=utc_now, clock=time.monotonic)
+    late = LateEntries(
+        log, home.state / SHELL_FOLDER, alarm=_late, now=utc_now, clock=time.monotonic, is_left_to_daemon=True
+    )
     return AuditService(audit=log, late=late, origin=origin or {"where": "shell", "os_user": os_user()})
 
 
-def _late(_alarm: str) -> None:
-    sys.stderr.write("the audit log cannot be written; the refusal is entered later\n")
+def _late(alarm: str) -> None:
+    if alarm == IN_MEMORY:
+        sys.stderr.write("The refusal is in no log: neither the audit log nor its queue can be written\n")
+    else:
+        sys.stderr.write("The audit log cannot be written; the daemon enters the refusal later\n")
 
 
 def audit(home: Home, note: AuditNote, *, actor: str, text: str = "") -> None:

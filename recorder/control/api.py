@@ -90,7 +90,10 @@ class LiveApi:
             "registrations": await self._gateway.on_call_thread(lambda: services.sip_status.registrations),
             "media": services.relay.counters(),
             "dropped_events": self._broadcast.dropped,
-            "audit": {"late_entries": services.late.waiting, "anchors": services.anchoring.as_json()},
+            "audit": {
+                "late_entries": services.late.waiting + services.shell_late.waiting,
+                "anchors": services.anchoring.as_json(),
+            },
             "retention": retention,
             "mail": mail,
             "policy": {"review_on": None if review_on is None else review_on.isoformat()},

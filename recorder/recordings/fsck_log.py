@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from recorder.audit.late_entries import FOLDERS as LATE_ENTRIES
+from recorder.audit.late_entries import FOLDERS_WITH_ORDERS as LATE_ENTRIES
 from recorder.recordings.finding import deleted
 from recorder.recordings.replay import COPY_ACTS, ORDER_ACTS, copies_of, orders_of, readable
 from recorder.recordings.resurrection_guard import held_since

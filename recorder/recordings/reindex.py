@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from recorder.audit.late_entries import FOLDERS as LATE_ENTRIES
+from recorder.audit.late_entries import FOLDERS_WITH_ORDERS as LATE_ENTRIES
 from recorder.calls.filing import FOLDER
 from recorder.common.home import Home
 from recorder.config.settings import Config

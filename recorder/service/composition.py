@@ -168,7 +168,8 @@ def make_call_services(config: Config, parts: DaemonParts) -> CallServices:
         rows=Filing(parts.index, home.state / FOLDER, alarm=parts.alarm),
         erasures=Erasures(database),
         audit=audit,
-        late=_late_entries(audit, parts),
+        late=_late_entries(audit, parts, late_entries.FOLDER),
+        shell_late=_late_entries(audit, parts, late_entries.SHELL_FOLDER),
         anchoring=_anchoring(audit, parts),
         pauses=PauseRegister(home.state / REGISTER, executors.pauses),
         sign_ons=SignOns(home.state / "agents.json", now=utc_now, lasts=lambda: parts.config().sign_on.lasts),
@@ -191,10 +192,10 @@ def make_call_services(config: Config, parts: DaemonParts) -> CallServices:
     )
 
 
-def _late_entries(audit: AuditLog, parts: DaemonParts) -> LateEntries:
+def _late_entries(audit: AuditLog, parts: DaemonParts, folder: str) -> LateEntries:
     return LateEntries(
         audit,
-        parts.home.state / late_entries.FOLDER,
+        parts.home.state / folder,
         alarm=parts.alarm,
         now=utc_now,
         clock=time.monotonic,

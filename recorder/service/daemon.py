@@ -203,6 +203,7 @@ class Daemon:
             self._executors.filing.submit(self._left_open.close)
         if self._services.late.waiting:
             self._executors.act_writer.submit(self._services.late.catch_up)
+        self._executors.act_writer.submit(self._services.shell_late.catch_up_others)
         self._reactor.call_later(LATE_LOOK_S, self._file_late)
 
     # --- the end
@@ -233,7 +234,8 @@ class Daemon:
         self._executors.orders.close()
         self._executors.pins.close()
         self._executors.pauses.close()
-        self._executors.act_writer.submit(self._services.late.catch_up)
+        for late in (self._services.late, self._services.shell_late):
+            self._executors.act_writer.submit(late.catch_up)
         self._executors.act_writer.close()
         self._is_written_out.set()
         self._anchors.join(ANCHORS_S)

@@ -10,6 +10,8 @@ from storage.audit import AuditLog
 
 
 def audit_service(audit: AuditLog, state: Path) -> AuditService:
-    """Return the service; ``state`` is the home's folder of states."""
-    late = LateEntries(audit, state / SHELL_FOLDER, alarm=lambda _: None, now=utc_now, clock=time.monotonic)
+    """Return the service as commands have it; ``state`` is the home's folder of states."""
+    late = LateEntries(
+        audit, state / SHELL_FOLDER, alarm=lambda _: None, now=utc_now, clock=time.monotonic, is_left_to_daemon=True
+    )
     return AuditService(audit=audit, late=late)

@@ -7,8 +7,13 @@ from typing import Any, cast
 
 import pytest
 
+from recorder.audit.audit_service import REFUSED
+from recorder.audit.late_entries import SHELL_FOLDER
+from recorder.common.home import Home
 from recorder.rules.alarms import advice_on
+from storage.audit import AuditLog
 from tests.helpers.exchange import Exchange
+from tests.helpers.recorder_home import eventually
 from tests.helpers.virtual.exchange import exchange
 
 
@@ -53,3 +58,17 @@ def test_where_no_daemon_runs_that_is_said(lines: Exchange, tmp_path_factory: py
 def test_the_version_is_that_of_the_package(lines: Exchange) -> None:
     said = lines.home.run("--version")
     assert (said.returncode, said.stdout) == (0, f"recorder {version('council-call-recorder')}\n")
+
+
+def test_the_daemon_enters_what_a_command_was_refused_while_the_log_was_down(lines: Exchange) -> None:
+    home = Home(lines.home.root)
+    queue = home.state / SHELL_FOLDER
+    queue.mkdir()
+    entry = {
+        "act": REFUSED, "actor": "olive", "subject": "bob", "details": {"act": "people.add"}, "text": "no",
+        "at": "2026-11-28T09:30:00.000Z",
+    }  # fmt: skip
+    (queue / "01795858200000000000-000123.json").write_text(json.dumps(entry))
+    eventually(lambda: not list(queue.iterdir()), "the daemon has entered it")
+    late = [one for one in AuditLog(home.audit).entries() if one.act == REFUSED and one.subject == "bob"]
+    assert [(one.actor, one.details["happened_at"]) for one in late] == [("olive", entry["at"])]
