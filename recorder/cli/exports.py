@@ -27,9 +27,9 @@ from recorder.common.problems import ProblemError
 from recorder.data_subjects.case_repository import CaseRepository
 from recorder.data_subjects.transcripts import Transcripts, case_file
 from recorder.exports.copy_orders import CopyOrder, CopyRepositories, Ordered, check_order
-from recorder.exports.copying import Ground
 from recorder.exports.cover_sheet import length_words
 from recorder.exports.exporting import Copying
+from recorder.exports.left_out import Ground
 from recorder.exports.span_words import position_in, redaction_from
 from recorder.permissions import Act, Person
 from recorder.recordings.home_stores import open_reader

@@ -13,8 +13,8 @@ from datetime import datetime
 from recorder.access.listening.requests import Requests
 from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
-from recorder.exports.copying import Ground
 from recorder.exports.cover_sheet import length_words, position_words
+from recorder.exports.left_out import Ground
 from recorder.exports.span_words import OVERHANG_S
 from recorder.permissions import Act, Actor, Person
 from recorder.recordings.inspection import Inspector

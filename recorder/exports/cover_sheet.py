@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from recorder.exports.copying import LeftOut
+from recorder.exports.left_out import LeftOut
 from storage.encoding import CopyFormat
 from storage.types import RecordingRow
 

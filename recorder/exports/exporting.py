@@ -11,8 +11,8 @@ from typing import Any
 
 from recorder.common.problems import ProblemError
 from recorder.exports.copy_orders import CaseFile, CopyOrder, CopyRepositories, Ordered
-from recorder.exports.copying import GROUND_WORDS, left_out
 from recorder.exports.cover_sheet import CoverSheet, Sheeted, TranscriptFile
+from recorder.exports.left_out import GROUND_WORDS, left_out
 from recorder.exports.pdf import PdfPrinter
 from recorder.permissions import Act, Person
 from recorder.rules.spans import in_seconds

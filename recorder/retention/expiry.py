@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from recorder.retention.people_expiry import PeopleExpiry, due_before
+from recorder.retention.console_sweep import PeopleExpiry, due_before
 from recorder.rules.retention_periods import Periods
 from recorder.rules.retention_schedule import DataClass
 from storage.audit import AuditLog

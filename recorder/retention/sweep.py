@@ -18,8 +18,8 @@ from recorder.recordings.resurrection_guard import LOCK, alone, catch_up
 from recorder.retention.account_expiry import AccountExpiry
 from recorder.retention.call_deletion import RULE, CallDeletion, Progress
 from recorder.retention.claims_due import carry_out_claims, count_claims, kinds_keeping
+from recorder.retention.console_sweep import PeopleExpiry, note_swept
 from recorder.retention.expiry import Expiry
-from recorder.retention.people_expiry import PeopleExpiry, note_swept
 from recorder.retention.sweep_clock import SweepClock
 from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_plan import Plan, PlanLine, candidate_of, damage_sentence

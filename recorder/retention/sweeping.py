@@ -20,7 +20,7 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.process_hardening import wiping_environment
 from recorder.config.settings import Config
-from recorder.retention import people_expiry
+from recorder.retention import console_sweep
 from recorder.retention.sweep_process import BUSY, DONE, STOPPED, sweeps_people
 from recorder.retention.sweep_state import NAME, SweepState, alarms_of, read_state, state_to_json, was_cut_off
 from recorder.retention.sweep_times import next_sweep, soon
@@ -119,7 +119,7 @@ class Sweeping:
         alarms = alarms_of(state, now, since=since)
         is_swept = state is not None and state.last_success is not None and "retention_overdue" not in alarms
         if is_swept and not sweeps_people(self._config()):  # the console's part follows a successful sweep
-            alarms |= people_expiry.alarms_of(self._home.state, now, since=since)
+            alarms |= console_sweep.alarms_of(self._home.state, now, since=since)
         due = None if self._due is None else self._due.isoformat().replace("+00:00", "Z")
         return {
             **state_to_json(state),

@@ -83,7 +83,7 @@ def forgot(console: Console, caller: PageChanger, span: Ticked = "", paused_at: 
         if page.status_code >= 400:
             return page
         return console.renderer.page(
-            "forgot.html", caller, action="/agent/forgot", back="/agent", whose="your call", spans=SPANS,
+            "retroactive_pause.html", caller, action="/agent/forgot", back="/agent", whose="your call", spans=SPANS,
             paused_at=int(now_s),
         )  # fmt: skip
     seconds = span_s(span, paused_at, now_s)

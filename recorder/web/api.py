@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from recorder.common.problem_answers import MEDIA_TYPE
 from recorder.exports.copy_orders import CopyOrder
-from recorder.exports.copying import Ground
+from recorder.exports.left_out import Ground
 from recorder.permissions import MAX_REASON_CHARACTERS
 from recorder.retention.erasure_repositories import order_to_json
 from recorder.web.auth import ConsoleCaller

@@ -36,7 +36,6 @@ from recorder.web import (
     opt_out_routes,
     overview_pages,
     pages,
-    people_pages,
     report_pages,
     request_pages,
     request_routes,
@@ -44,6 +43,7 @@ from recorder.web import (
     session_routes,
     sign_in_pages,
     system_pages,
+    user_pages,
 )
 from recorder.web.auth import Gatekeeper
 from recorder.web.board import Board
@@ -82,7 +82,7 @@ _ROUTERS = (
     sign_in_pages.router,
     account_pages.router,
     openid_pages.router,
-    people_pages.router,
+    user_pages.router,
     live_pages.router,
     agent_pages.router,
     pages.router,

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 from recorder.common.problems import ProblemError
 from recorder.exports.copy_orders import CopyOrder, CopyRepositories, Ordered
-from recorder.exports.copying import Ground
 from recorder.exports.exporting import Copying
+from recorder.exports.left_out import Ground
 from recorder.exports.span_words import position_in, redaction_from
 from recorder.permissions import Person
 from recorder.web.deps import AudioFile

@@ -20,10 +20,10 @@ from recorder.data_subjects.transcripts import Transcripts
 from recorder.exports.copy_orders import CopyRepositories
 from recorder.notifications.watch import WatchRepositories
 from recorder.permissions import Actor, Person
+from recorder.retention.console_sweep import PeopleSweep
 from recorder.retention.eraser import Eraser
 from recorder.retention.erasure_repositories import ErasureRepositories
 from recorder.retention.hold_repositories import HoldRepositories
-from recorder.retention.people_expiry import PeopleSweep
 from recorder.rules.call_target import Target
 from recorder.rules.limits import ConnectionLimits, Rates
 from recorder.rules.live_access import Around

@@ -156,7 +156,7 @@ def forgot(console: Console, call: str, caller: PageChanger, span: Ticked = "", 
             return _live_page(console, caller, problem=error.detail, status=error.status)
         row = _call(console, caller, call)
         return console.renderer.page(
-            "forgot.html", caller, action=f"/live/{quote(call, safe='')}/forgot", back="/live",
+            "retroactive_pause.html", caller, action=f"/live/{quote(call, safe='')}/forgot", back="/live",
             whose=row.get("operator") or row.get("extension", ""), spans=SPANS, paused_at=int(now_s),
         )  # fmt: skip
     seconds = span_s(span, paused_at, now_s)

@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.responses import Response
 
 from recorder.common.problems import ProblemError
-from recorder.exports.copying import GROUND_WORDS
+from recorder.exports.left_out import GROUND_WORDS
 from recorder.permissions import Act, Person, Refusal
 from recorder.rules.authorisation import may
 from recorder.rules.call_parts import is_part, withheld_of

@@ -42,12 +42,12 @@ from recorder.notifications.watch import WatchRepositories, watch_repositories
 from recorder.recordings.keyring import epoch_keys
 from recorder.recordings.resurrection_guard import destroy_returned
 from recorder.retention.account_expiry import AccountExpiry
+from recorder.retention.console_sweep import PeopleSweep
 from recorder.retention.eraser import Eraser
 from recorder.retention.erasure_approvals import Approvals
 from recorder.retention.erasure_repositories import ErasureRepositories
 from recorder.retention.hold_repositories import HoldRepositories
 from recorder.retention.holding import settle_holds
-from recorder.retention.people_expiry import PeopleSweep
 from recorder.web.deps import ConsoleDeps
 from recorder.web.pulse import BEAT_S, SILENCE_S
 from storage.audit import AuditLog

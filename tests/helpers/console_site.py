@@ -46,7 +46,7 @@ from storage.index import Index
 from storage.reader import open_recording
 from storage.rows import row_from_json
 from tests.helpers.accounts import CHEAP, MAKER, PASSWORD, appoint_deputy
-from tests.helpers.leave import give_leave
+from tests.helpers.grants import give_leave
 from tests.helpers.recorder_home import HANGS_S
 from tests.helpers.storage_home import ID, Site, row
 

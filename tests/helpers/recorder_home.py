@@ -47,7 +47,7 @@ from storage.rows import row_to_json
 from storage.types import Search
 from tests.helpers import preloaded, report
 from tests.helpers.accounts import CHEAP, appoint_deputy, as_of_before
-from tests.helpers.leave import keep_leave
+from tests.helpers.grants import keep_leave
 from tests.helpers.signed_in import environment_for, signing
 from tests.helpers.starvation import waited_s
 from tests.helpers.unix_transport import UnixTransport

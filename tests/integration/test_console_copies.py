@@ -16,7 +16,7 @@ from recorder.recordings.replay import copies_of
 from storage.encoding import CopyFormat
 from storage.errors import ExportError
 from tests.helpers.console_site import Browser, Console, console_site
-from tests.helpers.leave import keep_leave
+from tests.helpers.grants import keep_leave
 from tests.helpers.recorder_home import eventually
 from tests.helpers.storage_home import ID
 

@@ -23,7 +23,7 @@ from recorder.rules.cases import Case
 from recorder.rules.requesting import AccessKind, Category, RequestState, RequestWish
 from storage.types import Officer, RecordingRow, Segment, SegmentKind
 from tests.helpers.console_site import Browser, Console, console_site, refused, signed_in
-from tests.helpers.leave import keep_leave
+from tests.helpers.grants import keep_leave
 from tests.helpers.storage_home import ID
 from tests.integration.test_transcripts import VTT, decided
 

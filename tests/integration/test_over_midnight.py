@@ -25,7 +25,7 @@ from storage.rows import row_from_json
 from storage.types import RecordingHead, RecordingId
 from tests.helpers.audit_services import audit_service
 from tests.helpers.erasure_site import DORA, LEA
-from tests.helpers.leave import keep_leave
+from tests.helpers.grants import keep_leave
 from tests.helpers.rebuild_site import RebuildSite
 from tests.helpers.storage_home import block, row
 from tests.helpers.sweep_site import GONE

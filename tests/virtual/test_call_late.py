@@ -11,8 +11,8 @@ from tests.helpers.exactness import PACKET_S
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.recorder_home import eventually
 from tests.helpers.virtual.exchange import TurnedHome, exchange
-from tests.virtual.test_call_forgot import forgot, orders_of
 from tests.virtual.test_call_pause import channels_of, skipped
+from tests.virtual.test_call_retroactive_pause import forgot, orders_of
 
 ERASE_S, LOOK_BACK_S, FORGOT_S, LATE_S = 1.0, 2.5, 0.5, 1.2
 CARD_WINDOW_S = 10.0

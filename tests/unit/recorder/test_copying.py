@@ -2,8 +2,8 @@
 
 import pytest
 
-from recorder.exports.copying import GROUND_WORDS, Ground, left_out
 from recorder.exports.cover_sheet import length_words, position_words
+from recorder.exports.left_out import GROUND_WORDS, Ground, left_out
 from recorder.rules.pausing import PauseKind
 from storage.retention_types import ErasureKind
 from storage.types import Channels, Redaction, Segment, SegmentKind

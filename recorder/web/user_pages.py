@@ -98,7 +98,7 @@ def _page(
         for one in console.deps.proposals.waiting()
     ]
     return console.renderer.page(
-        "people.html", caller, status=status, said=said, problem=problem, accounts=console.deps.people.list(),
+        "users.html", caller, status=status, said=said, problem=problem, accounts=console.deps.people.list(),
         waiting=waiting, lately_set=console.deps.proposals.lately_set(), roles=list(Role), powerful=sorted(POWERFUL),
         unexplained=console.deps.people.unexplained(),
         deputies=console.deps.hearing.approvers.deputies,
