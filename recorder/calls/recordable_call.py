@@ -12,7 +12,7 @@ from recorder.calls.call_clock import CallClock
 from recorder.calls.call_services import CallServices
 from recorder.calls.rules.call_events import Event, Side
 from recorder.calls.rules.call_progress import CallProgress
-from recorder.calls.rules.officer_keys import keys_act
+from recorder.calls.rules.keys_by_side import keys_act
 from recorder.calls.rules.transfer import Party
 from recorder.rules.pausing import PauseState
 from recorder.rules.policy import Extension

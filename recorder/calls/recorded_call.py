@@ -37,7 +37,7 @@ from recorder.calls.recording import Recording, silence_of
 from recorder.calls.recording_controls import RecordingControls
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import CallState, Event, Side
-from recorder.calls.rules.officer_keys import keys_act
+from recorder.calls.rules.keys_by_side import keys_act
 from recorder.calls.rules.transfer import Party
 from recorder.calls.second_message import SecondMessage
 from recorder.calls.silence_probe import SilenceProbe

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from recorder.retention.sweep_plan import candidate_of
-from recorder.rules.deletion_due import SweepVerdict, due_at, earliest_start, verdict
+from recorder.rules.deletion import SweepVerdict, due_at, earliest_start, verdict
 from recorder.rules.retention_periods import Periods
 from recorder.rules.retention_schedule import DataClass
 from storage.audit import AuditLog

@@ -25,7 +25,7 @@ from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_plan import Plan, PlanLine, candidate_of, damage_sentence
 from recorder.retention.sweep_safeguards import Stop, StoppedSweep, clock_stop, forward_stop, share_stop
 from recorder.retention.sweep_state import CLOCK, IN_FORCE, SWEPT, SweepFile, SweepState
-from recorder.rules.deletion_due import due_at, earliest_start
+from recorder.rules.deletion import due_at, earliest_start
 from recorder.rules.retention_periods import (
     Periods,
     Shortening,

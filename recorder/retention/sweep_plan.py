@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recorder.retention.sweep_safeguards import StoppedSweep
-from recorder.rules.deletion_due import Candidate
+from recorder.rules.deletion import Candidate
 from recorder.rules.retention_periods import Shortening
 from recorder.rules.retention_schedule import DataClass
 from storage.old_calls import OldCall

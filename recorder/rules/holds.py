@@ -1,7 +1,8 @@
 """Who may place, review, release and reinstate a legal hold, and what a hold must say. Pure.
 
 Keeping a recording is the safe side, so more people may place and reinstate a hold than may release one. The subject of
-a complaint and the people on the call have no say in how long it is kept.
+a complaint and the people on the call have no say in how long it is kept. `recorder.rules.deletion` decides that a hold
+keeps a due recording.
 """
 
 import enum

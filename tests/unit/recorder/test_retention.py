@@ -15,7 +15,7 @@ from recorder.retention.sweep_safeguards import (
     share_stop,
 )
 from recorder.retention.sweep_times import next_sweep
-from recorder.rules.deletion_due import Candidate, SweepVerdict, due_at, earliest_start, verdict
+from recorder.rules.deletion import Candidate, SweepVerdict, due_at, earliest_start, verdict
 from recorder.rules.retention_periods import days_of, periods, put_into_force
 from recorder.rules.retention_schedule import FIXED, SCHEDULE, DataClass
 

@@ -1,4 +1,7 @@
-"""Which calls are due for deletion, and when. A legal hold overrides every period. Pure."""
+"""Which calls are due for deletion, when, and what keeps one that is due: a legal hold, or a call in progress. Pure.
+
+What stops a whole sweep is in `recorder.retention.sweep_safeguards`.
+"""
 
 import enum
 from dataclasses import dataclass
