@@ -25,6 +25,7 @@ COMMANDS = {
     "run": "service.run",
     "console": "service.console",
     "reload": "live.reload",
+    "config": "config.config",
     "health": "health.health",
     "demo": "service.demo",
     "calls": "live.calls",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from recorder.common.ranges import OverZero
 from recorder.common.smtp_options import SmtpSecurity, SmtpServer, login_problem, parse_smtp
 
 DEFAULT_PORTS = {"udp": 514, "tcp": 601, "tls": 6514}
@@ -35,7 +36,7 @@ class AnchorOptions:
         smtp_password_file: Its password, first line of a file with mode 0600.
     """
 
-    every_s: float = 3600.0
+    every_s: OverZero = 3600.0
     syslog: str | None = None
     syslog_ca: str | None = None
     folder: str | None = None

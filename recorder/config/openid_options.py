@@ -1,6 +1,9 @@
 """The section ``[openid]``: sign-in to the console through an OpenID provider. Pure."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Gt
 
 from recorder.common.web_addresses import is_private, plain_address
 
@@ -38,7 +41,7 @@ class OpenIdOptions:
     account_domain: str | None = None
     acr_values: tuple[str, ...] = ()
     amr_values: tuple[str, ...] = ()
-    max_age_s: int | None = None
+    max_age_s: Annotated[int, Gt(0)] | None = None
     passwords_too: bool = True
     ca: str | None = None
 
@@ -81,6 +84,4 @@ class OpenIdOptions:
             return "account_domain", "account_domain is what follows the @: write council.example"
         if not 0 < len(self.button.strip()) <= 60:
             return "button", "button must have 1 to 60 characters"
-        if self.max_age_s is not None and self.max_age_s <= 0:
-            return "max_age_s", f'max_age_s is {self.max_age_s}: it must be over 0, or "off"'
         return None

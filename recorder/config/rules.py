@@ -3,7 +3,6 @@
 import re
 from datetime import date
 from ipaddress import ip_address, ip_network
-from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from recorder.config.settings import Config
@@ -28,8 +27,6 @@ _INTERFACE = re.compile(r"[A-Za-z0-9_.+-]{1,15}")
 
 def check(config: Config, reader: Reader) -> None:
     """Raise ConfigError for values and combinations that cannot work."""
-    _check_ranges(config, reader)
-    _check_gathering(config, reader)
     _check_interfaces(config, reader)
     _check_pause(config, reader)
     _check_names(config, reader)
@@ -46,45 +43,6 @@ def check(config: Config, reader: Reader) -> None:
     _check_mail(config, reader)
 
 
-_OVER_ZERO = {
-    "sip": ("no_reply_s", "watch_every_s"),
-    "media": ("dead_rtp_s",),
-    "pause": ("max_s", "forgot_s", "card_window_s"),
-    "anchors": ("every_s",),
-    "service": ("ring_s",),
-    "peer": ("calls_per_s", "requests_per_s"),
-    "console": ("idle_minutes", "longest_hours", "requests_per_s", "acts_per_s", "header_s", "body_s"),
-}
-_AT_LEAST = {
-    "media": {"threads": 1},
-    "pause": {"card_digits": 1},
-    "retention": {line.key: 1 for line in SCHEDULE.values()},
-    "limits": {"max_connections": 1, "max_connections_per_source": 1, "max_calls": 1, "max_passed": 1},
-    "sip": {"min_session_s": 1},
-    "console": {"max_connections": 16, "max_connections_per_address": 4, "max_requests_per_session": 8},
-    "route": {"strip": 0},
-    "register": {"expires_s": 1},
-}
-
-
-def _check_ranges(config: Config, reader: Reader) -> None:
-    for section, keys in _OVER_ZERO.items():
-        for i, entry in enumerate(_entries(config, section)):
-            for key in keys:
-                if getattr(entry, key) <= 0:
-                    reader.fail(f"{key} is {getattr(entry, key):g}: it must be over 0", section, key, i)
-    for section, least in _AT_LEAST.items():
-        for i, entry in enumerate(_entries(config, section)):
-            for key, bound in least.items():
-                if getattr(entry, key) < bound:
-                    reader.fail(f"{key} is {getattr(entry, key)}: it must be at least {bound}", section, key, i)
-
-
-def _check_gathering(config: Config, reader: Reader) -> None:
-    if not 0 <= config.media.gather_ms <= 10:
-        reader.fail(f"gather_ms is {config.media.gather_ms:g}: it must lie in [0, 10]", "media", "gather_ms")
-
-
 def _check_interfaces(config: Config, reader: Reader) -> None:
     names = config.media.kernel_interfaces
     where = ("media", "kernel_interfaces")
@@ -99,16 +57,6 @@ def _check_interfaces(config: Config, reader: Reader) -> None:
 
 def _check_retention(config: Config, reader: Reader) -> None:
     retention = config.retention
-    for i, service in enumerate(config.service):
-        if service.retention_days is not None and service.retention_days < 1:
-            days = service.retention_days
-            reader.fail(f"retention_days is {days}: it must be at least 1", "service", "retention_days", i)
-    if not 0 < retention.most_share_a_day <= 100:
-        share = retention.most_share_a_day
-        reader.fail(f"most_share_a_day is {share:g}: it must lie in (0, 100]", "retention", "most_share_a_day")
-    if config.archive.after_days is not None and config.archive.after_days < 1:
-        days = config.archive.after_days
-        reader.fail(f'after_days is {days}: it must be at least 1, or "off"', "archive", "after_days")
     unreached = {SCHEDULE[data].key for data in UNREACHED}
     longest = max(days for key, days in config.periods.items() if key not in unreached)
     if retention.tombstone_days < longest:
@@ -124,11 +72,6 @@ def _check_retention(config: Config, reader: Reader) -> None:
         is_time = False
     if not is_time:
         reader.fail(f"sweep_at must be a time of day, hh:mm, not {retention.sweep_at!r}", "retention", "sweep_at")
-
-
-def _entries(config: Config, section: str) -> tuple[Any, ...]:
-    found = getattr(config, section)
-    return found if isinstance(found, tuple) else (found,)
 
 
 def _check_pause(config: Config, reader: Reader) -> None:
@@ -154,8 +97,6 @@ def _check_pause(config: Config, reader: Reader) -> None:
         reader.fail("pause_keys and resume_keys must differ", "pause", "resume_keys")
     if pause.manager_keys in (pause.pause_keys, pause.resume_keys):
         reader.fail("manager_keys must differ from pause_keys and resume_keys", "pause", "manager_keys")
-    if pause.reminder_s is not None and pause.reminder_s <= 0:
-        reader.fail(f'reminder_s is {pause.reminder_s:g}: it must be over 0, or "off"', "pause", "reminder_s")
 
 
 def _check_keys(keys: str | None, section: str, key: str, reader: Reader) -> None:
@@ -175,9 +116,6 @@ def _check_sign_on(config: Config, reader: Reader) -> None:
 
 
 def _check_voicemail(config: Config, reader: Reader) -> None:
-    after_s = config.voicemail.after_s
-    if after_s is not None and after_s <= 0:
-        reader.fail(f'after_s is {after_s:g}: it must be over 0, or "off"', "voicemail", "after_s")
     for number in config.voicemail.numbers:
         if number in config.extensions:
             reader.fail(f"{number} is a nominated extension, so it cannot be a mailbox", "voicemail", "numbers")
@@ -318,8 +256,6 @@ def _check_sip(config: Config, reader: Reader) -> None:
 
 def _check_network(config: Config, reader: Reader) -> None:
     for i, peer in enumerate(config.peer):
-        if peer.max_calls is not None and peer.max_calls < 1:
-            reader.fail(f'max_calls is {peer.max_calls}: it must be at least 1, or "off"', "peer", "max_calls", i)
         if not peer.networks:
             reader.fail(
                 f"peer {peer.name!r} has no networks, so all its requests would be dropped", "peer", "networks", i

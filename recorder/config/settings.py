@@ -6,7 +6,11 @@ The file that `recorder init` writes says what each key is for, with its unit an
 
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
+from typing import Annotated
 
+from annotated_types import Ge, Interval
+
+from recorder.common.ranges import AtLeastOne, OverZero
 from recorder.config.anchor_options import AnchorOptions
 from recorder.config.mail_options import MailOptions
 from recorder.config.openid_options import OpenIdOptions
@@ -22,6 +26,8 @@ from recorder.rules.weekly import review_day
 from recorder.rules.written_numbers import without_separators
 from sip.options import Address
 from storage.types import ArchiveFormat
+
+SIP_LISTEN = Address(host="127.0.0.1", port=5060)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +48,17 @@ class Site:
 class Sip:
     """SIP addresses and timers."""
 
-    listen: Address = field(default_factory=lambda: Address(host="127.0.0.1", port=5060))
+    listen: Address = SIP_LISTEN
     listen_tcp: Address | None = None
     listen_tls: Address | None = None
     tls_certificate: str | None = None
     tls_key: str | None = None
     tls_ca: str | None = None
     advertised: Address | None = None
-    no_reply_s: float = 2.0
-    watch_every_s: float = 10.0
+    no_reply_s: OverZero = 2.0
+    watch_every_s: OverZero = 10.0
     session_expires_s: int | None = 1800
-    min_session_s: int = 90
+    min_session_s: AtLeastOne = 90
     name_servers: tuple[str, ...] = ()
 
 
@@ -63,11 +69,11 @@ class MediaSettings:
     address: str = ""
     advertised: str | None = None
     ports: tuple[int, int] = (30000, 33999)
-    threads: int = 1
+    threads: AtLeastOne = 1
     lock_memory: bool = True
     detect_tones: bool = True
-    dead_rtp_s: float = 10.0
-    gather_ms: float = 2.0
+    dead_rtp_s: OverZero = 10.0
+    gather_ms: Annotated[float, Interval(ge=0, le=10)] = 2.0
     kernel_interfaces: tuple[str, ...] = ()
 
 
@@ -90,11 +96,11 @@ class Pause:
     """The default of old files without this key, which must not change. `init` writes other keys."""
     resume_keys: str = "*2"
     manager_keys: str | None = None
-    max_s: float = 600.0
-    reminder_s: float | None = 60.0
-    forgot_s: float = 300.0
-    card_digits: int = 4
-    card_window_s: float = 10.0
+    max_s: OverZero = 600.0
+    reminder_s: OverZero | None = 60.0
+    forgot_s: OverZero = 300.0
+    card_digits: AtLeastOne = 4
+    card_window_s: OverZero = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,16 +117,16 @@ class Storage:
 class Retention:
     """Retention periods and settings of the sweep; the defaults are the schedule's."""
 
-    retention_days: int = SCHEDULE[DataClass.RECORDINGS].days
-    unrecorded_days: int = SCHEDULE[DataClass.UNRECORDED].days
-    text_days: int = SCHEDULE[DataClass.TEXTS].days
-    decision_days: int = SCHEDULE[DataClass.DECISIONS].days
-    request_days: int = SCHEDULE[DataClass.REQUESTS].days
-    case_days: int = SCHEDULE[DataClass.CASES].days
-    access_days: int = SCHEDULE[DataClass.ACCESS].days
-    torn_days: int = SCHEDULE[DataClass.TORN].days
-    tombstone_days: int = SCHEDULE[DataClass.TOMBSTONES].days
-    most_share_a_day: float = 5.0
+    retention_days: AtLeastOne = SCHEDULE[DataClass.RECORDINGS].days
+    unrecorded_days: AtLeastOne = SCHEDULE[DataClass.UNRECORDED].days
+    text_days: AtLeastOne = SCHEDULE[DataClass.TEXTS].days
+    decision_days: AtLeastOne = SCHEDULE[DataClass.DECISIONS].days
+    request_days: AtLeastOne = SCHEDULE[DataClass.REQUESTS].days
+    case_days: AtLeastOne = SCHEDULE[DataClass.CASES].days
+    access_days: AtLeastOne = SCHEDULE[DataClass.ACCESS].days
+    torn_days: AtLeastOne = SCHEDULE[DataClass.TORN].days
+    tombstone_days: AtLeastOne = SCHEDULE[DataClass.TOMBSTONES].days
+    most_share_a_day: Annotated[float, Interval(gt=0, le=100)] = 5.0
     sweep_at: str = "03:00"
 
     @property
@@ -138,7 +144,7 @@ class Retention:
 class Archive:
     """When the key holder archives finished recordings, and in which format; None for never."""
 
-    after_days: int | None = None
+    after_days: AtLeastOne | None = None
     format: ArchiveFormat = ArchiveFormat.FLAC
 
 
@@ -151,15 +157,15 @@ class Console:
     tls_key: str | None = None
     behind_tls_proxy: bool = False
     second_factor: SecondFactor = SecondFactor.REQUIRED
-    idle_minutes: float = 30.0
-    longest_hours: float = 12.0
-    requests_per_s: float = 20.0
-    acts_per_s: float = 20.0
-    max_connections: int = 1000
-    max_connections_per_address: int = 100
-    max_requests_per_session: int = 50
-    header_s: float = 10.0
-    body_s: float = 30.0
+    idle_minutes: OverZero = 30.0
+    longest_hours: OverZero = 12.0
+    requests_per_s: OverZero = 20.0
+    acts_per_s: OverZero = 20.0
+    max_connections: Annotated[int, Ge(16)] = 1000
+    max_connections_per_address: Annotated[int, Ge(4)] = 100
+    max_requests_per_session: Annotated[int, Ge(8)] = 50
+    header_s: OverZero = 10.0
+    body_s: OverZero = 30.0
 
     @property
     def connection_limits(self) -> ConnectionLimits:
@@ -206,7 +212,7 @@ class Voicemail:
     """How mailboxes are recognised."""
 
     numbers: tuple[str, ...] = ()
-    after_s: float | None = None
+    after_s: OverZero | None = None
 
     def has(self, number: str) -> bool:
         """Tell whether a number, in any spelling, is a mailbox's."""
@@ -232,10 +238,10 @@ class SignOnRules:
 class Limits:
     """Limits of the machine."""
 
-    max_calls: int = 1000
-    max_passed: int = 5000
-    max_connections: int = 500
-    max_connections_per_source: int = 200
+    max_calls: AtLeastOne = 1000
+    max_passed: AtLeastOne = 5000
+    max_connections: AtLeastOne = 500
+    max_connections_per_source: AtLeastOne = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

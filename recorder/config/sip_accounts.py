@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from recorder.common.ranges import AtLeastOne
 from recorder.rules.routing import Peer
 from sip.digest import Credentials
 from sip.options import Address, Registrar
@@ -31,7 +32,7 @@ class RegisterOptions:
     domain: str | None = None
     auth_user: str | None = None
     password_file: str | None = None
-    expires_s: int = 600
+    expires_s: AtLeastOne = 600
 
 
 class AccountError(Exception):

@@ -9,6 +9,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from annotated_types import Ge, Gt, Interval
+
 from recorder.config.sip_transports import parse_address, parse_target
 from sip.options import Address
 
@@ -26,7 +28,18 @@ class ConfigError(Exception):
 @functools.cache
 def _hints(kind: type[Any]) -> dict[str, Any]:
     """Return the types of a dataclass's keys; cached, because this takes most of the time of reading."""
-    return {key: hint for key, hint in typing.get_type_hints(kind).items() if key not in DERIVED}
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return {key: hint for key, hint in hints.items() if key not in DERIVED}
+
+
+def _outside(limit: Gt | Ge | Interval, value: float) -> str | None:
+    """Return the words for a range that a value does not lie in, or None."""
+    over, least, most = (getattr(limit, name, None) for name in ("gt", "ge", "le"))
+    if (over is None or value > over) and (least is None or value >= least) and (most is None or value <= most):
+        return None
+    if most is not None:
+        return f"lie in [{least}, {most}]" if over is None else f"lie in ({over}, {most}]"
+    return f"be at least {least}" if over is None else f"be over {over}"
 
 
 class Reader:
@@ -66,10 +79,24 @@ class Reader:
         if origin in (types.UnionType, typing.Union):
             if value == "off":
                 return None
-            return self._value(next(a for a in arguments if a is not type(None)), value, section, key, entry)
+            hint = next(a for a in arguments if a is not type(None))
+            return self._ranged(hint, value, section, key, entry, or_off=', or "off"')
         if origin is tuple:
             return self._sequence(arguments, value, section, key, entry)
+        if origin is typing.Annotated:
+            return self._ranged(hint, value, section, key, entry)
         return self._scalar(hint, value, where)
+
+    def _ranged(self, hint: Any, value: Any, section: str, key: str, entry: int, *, or_off: str = "") -> Any:  # noqa: ANN401
+        """Return a value that lies in its range, if its type has one (`recorder.common.ranges`)."""
+        if typing.get_origin(hint) is not typing.Annotated:
+            return self._value(hint, value, section, key, entry)
+        plain, limit = typing.get_args(hint)
+        found = self._value(plain, value, section, key, entry)
+        if (words := _outside(limit, found)) is not None:
+            said = f"{found:g}" if isinstance(found, float) else str(found)
+            self.fail(f"{key} is {said}: it must {words}{or_off}", section or key, key, entry)
+        return found
 
     def _sequence(self, arguments: tuple[Any, ...], value: Any, section: str, key: str, entry: int) -> Any:  # noqa: ANN401
         if not isinstance(value, list):

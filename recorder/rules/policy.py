@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from recorder.common.ranges import AtLeastOne, OverZero
 from recorder.rules.written_numbers import without_separators
 from storage.types import RecordingId
 
@@ -53,8 +54,8 @@ class Service:
     erase_on_opt_out: bool = False
     record_hold: bool = True
     mask_card_digits: bool = False
-    ring_s: float = 60.0
-    retention_days: int | None = None
+    ring_s: OverZero = 60.0
+    retention_days: AtLeastOne | None = None
 
 
 class AnsweredBy(enum.StrEnum):

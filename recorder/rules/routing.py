@@ -5,7 +5,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
+from typing import Annotated
 
+from annotated_types import Ge
+
+from recorder.common.ranges import AtLeastOne, OverZero
 from recorder.rules.written_numbers import without_separators
 from sip.options import Address
 from sip.sdes import Srtp
@@ -49,9 +53,9 @@ class Peer:
     name: str
     networks: tuple[str, ...]
     is_inside: bool = True
-    calls_per_s: float = 100.0
-    requests_per_s: float = 100.0
-    max_calls: int | None = None
+    calls_per_s: OverZero = 100.0
+    requests_per_s: OverZero = 100.0
+    max_calls: AtLeastOne | None = None
     any_port: bool = False
     srtp: Srtp = Srtp.OPTIONAL
     auth_user: str | None = None
@@ -138,7 +142,7 @@ class Route:
     targets: tuple[Address, ...]
     peer: str | None = None
     number: str = ""
-    strip: int = 0
+    strip: Annotated[int, Ge(0)] = 0
     prefix: str = ""
     follow_redirects: bool = False
     srtp: Srtp = Srtp.OFF
