@@ -64,11 +64,11 @@ class PauseAnswer:
         return fields
 
 
-Act = Future[PauseAnswer]
+PendingAct = Future[PauseAnswer]
 """An act in progress: its answer once the state is on disk, or OSError if it could not be stored."""
 
 
-class AppliedAct(Act):
+class AppliedAct(PendingAct):
     """An act that is applied, and whose state has still to be stored; ``answer`` is its future result."""
 
     def __init__(self, answer: PauseAnswer) -> None:
@@ -76,17 +76,17 @@ class AppliedAct(Act):
         self.answer = answer
 
 
-def all_of(act: Act, others: Sequence[Act]) -> Act:
+def all_of(act: PendingAct, others: Sequence[PendingAct]) -> PendingAct:
     """Return an act that is done when all of these are done, with the answer of the first.
 
     If one of them could not be stored, it has that error: a pause that is only partly on disk is not acknowledged.
     """
     if not others:
         return act
-    combined: Act = AppliedAct(act.answer) if isinstance(act, AppliedAct) else Act()
+    combined: PendingAct = AppliedAct(act.answer) if isinstance(act, AppliedAct) else PendingAct()
     waiting = [act, *others]
 
-    def on_done(_: Act) -> None:
+    def on_done(_: PendingAct) -> None:
         with lock:
             left[0] -= 1
             if left[0]:
@@ -118,7 +118,7 @@ class ActEntry:
         return replace(self, subject=subject)
 
 
-def audited(services: CallServices, act: Act, entry: ActEntry) -> "Future[PauseAnswer]":
+def audited(services: CallServices, act: PendingAct, entry: ActEntry) -> "Future[PauseAnswer]":
     """Return the answer of an act once it is in the audit log as well.
 
     The entry of an `AppliedAct` is written while its state is being stored. An act that could not be stored gets an
@@ -128,7 +128,7 @@ def audited(services: CallServices, act: Act, entry: ActEntry) -> "Future[PauseA
     answered: Future[PauseAnswer] = Future()
     early_entry = submit_entry(services, entry, act.answer.as_json()) if isinstance(act, AppliedAct) else None
 
-    def on_disk(stored: Act) -> None:
+    def on_disk(stored: PendingAct) -> None:
         error = stored.exception()
         if error is not None:
             services.alarm("pause_state_not_stored")

@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
-from recorder.calls.acts import Act, ActEntry, audited
+from recorder.calls.acts import ActEntry, PendingAct, audited
 from recorder.calls.recording import Recording
 from recorder.calls.recording_state import RecordingState
-from recorder.permissions import Act as Permission
+from recorder.permissions import Act
 from recorder.rules.pausing import CARD_TRIGGERS, Final, RefusedError, kind_of
 from recorder.rules.policy import CardPayment
 from storage.types import Outcome
@@ -40,11 +40,11 @@ class PendingDiscard:
     by: str
     was_reason: bool
     at_s: float
-    paused: Act
-    if_kept: Callable[[Act], Act]
-    done: Act = field(default_factory=Act)
+    paused: PendingAct
+    if_kept: Callable[[PendingAct], PendingAct]
+    done: PendingAct = field(default_factory=PendingAct)
 
-    def answer_as(self, act: Act, *, is_kept: bool = False) -> None:
+    def answer_as(self, act: PendingAct, *, is_kept: bool = False) -> None:
         """Answer with the result of another act, unless it was answered already."""
         copy_result(act, self.done, is_kept=is_kept)
 
@@ -54,10 +54,10 @@ class PendingDiscard:
             self.done.set_exception(error)
 
 
-def copy_result(act: Act, done: Act, *, is_kept: bool = False) -> None:
+def copy_result(act: PendingAct, done: PendingAct, *, is_kept: bool = False) -> None:
     """Give ``done`` the result or error of ``act``, unless it has one already."""
 
-    def ended(of: Act) -> None:
+    def ended(of: PendingAct) -> None:
         error = of.exception()
         if done.done():
             return
@@ -87,10 +87,10 @@ class CardDiscard:
         reason: str,
         by: str,
         acts: Collection[str],
-        if_kept: Callable[[Act], Act],
+        if_kept: Callable[[PendingAct], PendingAct],
         *,
         answers_by: float | None = None,
-    ) -> Act:
+    ) -> PendingAct:
         """Shut the gate at once; then discard the recording, or leave it paused if it is kept.
 
         Args:
@@ -154,7 +154,7 @@ class CardDiscard:
         discarded, is_late = self._discard(pending.reason, pending.by), pending.done.done()
         if is_late:  # the first audit entry says that the recording was paused
             details = {"decided_late": True}
-            entry = ActEntry(act=Permission.PAUSE.value, actor=pending.by, subject=recording.id, details=details)
+            entry = ActEntry(act=Act.PAUSE.value, actor=pending.by, subject=recording.id, details=details)
             audited(recording.services, discarded, entry)
         pending.answer_as(discarded)
         settle = recording.with_call(self._settle)
@@ -187,7 +187,7 @@ class CardDiscard:
             self._closing = None
             close()
 
-    def _discard(self, reason: str, by: str) -> Act:
+    def _discard(self, reason: str, by: str) -> PendingAct:
         """Destroy the recording of the whole call, and tell the officer."""
         in_progress = self._recording.in_progress
         position_s = self._recording.gate.end(Final.DISCARDED, reason, by)

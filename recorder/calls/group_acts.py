@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import TypeVar
 
-from recorder.calls.acts import Act, ActEntry, PauseAnswer, audited, new_act_id
+from recorder.calls.acts import ActEntry, PauseAnswer, PendingAct, audited, new_act_id
 from recorder.calls.call_services import CallServices
 from recorder.calls.recording_controls import RecordingControls
 from recorder.calls.rules.conversation import ConversationFacts, Match, match
@@ -23,7 +23,7 @@ BY = "rule:same_conversation"
 """The actor in the audit log when an act is applied to another recording of the same conversation."""
 
 Target = TypeVar("Target")
-Done = list[tuple[RecordingControls, Act]]
+Done = list[tuple[RecordingControls, PendingAct]]
 """The acts by recording, the requested ones first."""
 
 
@@ -270,11 +270,11 @@ def _combine(
 
 def act_on_each(
     targets: Iterable[Target],
-    act: Callable[[Target], Act],
+    act: Callable[[Target], PendingAct],
     *,
     may_refuse_all: bool = False,
     passes_on: Callable[[Target, Target], bool] = lambda _earlier, _target: False,
-) -> list[tuple[Target, Act]]:
+) -> list[tuple[Target, PendingAct]]:
     """Apply an act to each target; leave out those that refuse it.
 
     Args:
@@ -286,7 +286,7 @@ def act_on_each(
     Raises:
         RefusedError: Every target refused the act.
     """
-    done: list[tuple[Target, Act]] = []
+    done: list[tuple[Target, PendingAct]] = []
     refused: RefusedError | None = None
     for target in targets:
         if any(passes_on(earlier, target) for earlier, _ in done):
@@ -341,7 +341,7 @@ def _carry_over(shut: RecordingControls, other: RecordingControls, found: Match)
         _apply_to(other, shut, "call.pause", lambda: other.pause(AGENT, BY))
 
 
-def _apply_to(other: RecordingControls, shut: RecordingControls, name: str, act: Callable[[], Act]) -> None:
+def _apply_to(other: RecordingControls, shut: RecordingControls, name: str, act: Callable[[], PendingAct]) -> None:
     entry = ActEntry(act=name, actor=BY, subject=other.id, details={"through": shut.id})
     try:
         audited(other.recording.services, act(), entry)

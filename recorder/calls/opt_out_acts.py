@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
-from recorder.calls.acts import Act, ActEntry, PauseAnswer, audited, place_order, write_entry
+from recorder.calls.acts import ActEntry, PauseAnswer, PendingAct, audited, place_order, write_entry
 from recorder.calls.call_facts import facts_of
 from recorder.calls.call_services import CallServices
 from recorder.calls.group_acts import GroupActs, combined
@@ -194,7 +194,7 @@ class OptOutActs:
         answer.add_done_callback(lambda _: self._services.scheduler.submit(self._decided, granted))
         return answer
 
-    def _opt_out_others(self, controls: RecordingControls, by: str) -> list[tuple[RecordingId, Act]]:
+    def _opt_out_others(self, controls: RecordingControls, by: str) -> list[tuple[RecordingId, PendingAct]]:
         """Stop the other recordings of the conversation, and grant their open requests."""
         acts = []
         for other in self._conversation(controls)[1:]:
@@ -209,11 +209,11 @@ class OptOutActs:
         self._services.opt_outs.save()
         self._publish(request)
 
-    def _with_erasure(self, act: Act, call: RecordingId, by: str) -> Act:
+    def _with_erasure(self, act: PendingAct, call: RecordingId, by: str) -> PendingAct:
         """Return an act that is done once the order to erase the audio before it is stored too."""
-        done = Act()
+        done = PendingAct()
 
-        def stopped(stored: Act) -> None:
+        def stopped(stored: PendingAct) -> None:
             error = stored.exception()
             if error is not None:
                 done.set_exception(error)
@@ -306,7 +306,7 @@ def _erasure(call: RecordingId, position_s: float, by: str) -> ErasureOrder:
     )
 
 
-def _pass_on(stored: "Future[None]", done: Act, answer: PauseAnswer) -> None:
+def _pass_on(stored: "Future[None]", done: PendingAct, answer: PauseAnswer) -> None:
     error = stored.exception()
     if error is not None:
         done.set_exception(error)

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from recorder.calls.acts import Act
+from recorder.calls.acts import PendingAct
 from recorder.calls.call_listing import CallListing
 from recorder.calls.keypad import Keypad
 from recorder.calls.recordable_call import RecordableCall
@@ -17,7 +17,7 @@ class SecondMessagePlayback(Protocol):
     def state(self) -> str:
         """Return ``off`` (there is none), ``playing``, ``played`` or ``ready``."""
 
-    def play(self, by: str) -> Act:
+    def play(self, by: str) -> PendingAct:
         """Play the message to the outside party from its beginning.
 
         Args:

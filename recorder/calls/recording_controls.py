@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 
-from recorder.calls.acts import Act, new_act_id, place_order
+from recorder.calls.acts import PendingAct, new_act_id, place_order
 from recorder.calls.card_discard import CardDiscard
 from recorder.calls.recording import Recording
 from recorder.calls.recording_state import RecordingState
@@ -60,7 +60,7 @@ class RecordingControls:
         """Return the pause reasons; none while a resume is being stored, so that a new pause is not left out."""
         return frozenset() if self._resuming else frozenset(self.recording.pause_reasons.reasons)
 
-    def pause(self, reason: str, by: str, *, acts: Collection[str] = (), may_discard: bool = True) -> Act:
+    def pause(self, reason: str, by: str, *, acts: Collection[str] = (), may_discard: bool = True) -> PendingAct:
         """Pause the recording, or discard it if the service requires that; the gate is shut on return.
 
         Args:
@@ -79,7 +79,7 @@ class RecordingControls:
         self.recording.pause_reasons.credit(reason, acts)
         return self.state.store(self.recording.gate.pause(reason, by))
 
-    def opt_out(self, reason: str, by: str) -> Act:
+    def opt_out(self, reason: str, by: str) -> PendingAct:
         """Stop recording for the rest of the call, with its twins; cannot be undone.
 
         Raises:
@@ -87,7 +87,7 @@ class RecordingControls:
         """
         return self.opt_out_only(reason, by)
 
-    def opt_out_only(self, reason: str, by: str) -> Act:
+    def opt_out_only(self, reason: str, by: str) -> PendingAct:
         """Stop this recording for the rest of the call, without its twins.
 
         Raises:
@@ -97,7 +97,7 @@ class RecordingControls:
 
     def pause_retroactively(
         self, seconds: float | None, by: str, *, acts: Collection[str] = (), may_erase_alone: bool = True
-    ) -> Act:
+    ) -> PendingAct:
         """Pause now, and order the erasure of the last seconds.
 
         An order of at most ``[pause] forgot_s`` seconds is confirmed at once; a longer one needs a second person. A
@@ -124,7 +124,7 @@ class RecordingControls:
 
     def _pause_retroactively(
         self, seconds: float | None, by: str, acts: Collection[str], *, may_erase_alone: bool = True
-    ) -> Act:
+    ) -> PendingAct:
         recording = self.recording
         in_progress = recording.in_progress
         if in_progress is None or recording.pause_reasons.final is Final.DISCARDED:
@@ -140,7 +140,7 @@ class RecordingControls:
 
     def resume(
         self, authority: Authority, by: str, *, token: str | None = None, acts: frozenset[str] | None = None
-    ) -> Act:
+    ) -> PendingAct:
         """Clear the pause reasons that an authority may clear, once the new state is on disk.
 
         Until then the gate stays shut, so that the pause still holds if the state cannot be stored. Another act in
@@ -157,7 +157,7 @@ class RecordingControls:
         """
         left = self.recording.pause_reasons.left_after(authority, token=token, acts=acts)
         state = PauseState.PAUSED if left else PauseState.RECORDING
-        acts_before, done = self.state.acts, Act()
+        acts_before, done = self.state.acts, PendingAct()
         self._resuming += 1
 
         def settle(error: BaseException | None) -> None:

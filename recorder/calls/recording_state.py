@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime
 
-from recorder.calls.acts import Act, AppliedAct, PauseAnswer
+from recorder.calls.acts import AppliedAct, PauseAnswer, PendingAct
 from recorder.calls.pause_watch import PauseWatch
 from recorder.calls.recording import Recording
 from recorder.common.clock import utc_now
@@ -40,7 +40,9 @@ class RecordingState:
             call=self._recording.id, state=pause_reasons.state, reasons=reasons, position_s=position_s, erasure=erasure
         )
 
-    def store(self, position_s: float, *also: Callable[[], "Future[None]"], erasure: ErasureOrder | None = None) -> Act:
+    def store(
+        self, position_s: float, *also: Callable[[], "Future[None]"], erasure: ErasureOrder | None = None
+    ) -> PendingAct:
         """Store the state after an act that was applied, then run ``also``; the act is done when all is on disk."""
         self.acts += 1
         answer = self.answer(position_s, erasure)

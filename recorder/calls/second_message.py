@@ -6,7 +6,7 @@ the recording goes on or stays paused, and the proof of the notice stays as it w
 
 from audio.types import LegId as MediaLegId
 from audio.types import PromptEnded
-from recorder.calls.acts import Act, ActEntry, AppliedAct, PauseAnswer, submit_entry
+from recorder.calls.acts import ActEntry, AppliedAct, PauseAnswer, PendingAct, submit_entry
 from recorder.calls.bridged_call import BridgedCall
 from recorder.calls.component import Component
 from recorder.calls.recording import Recording
@@ -23,7 +23,7 @@ class NoSecondMessage:
 
     state = "off"
 
-    def play(self, by: str) -> Act:
+    def play(self, by: str) -> PendingAct:
         """Raise RefusedError."""
         raise RefusedError("this call is copied to the recorder by another system: nothing can be played in it")
 
@@ -49,7 +49,7 @@ class SecondMessage(Component[BridgedCall]):
             return "playing"
         return "played" if call.progress.second_played else "ready"
 
-    def play(self, by: str) -> Act:
+    def play(self, by: str) -> PendingAct:
         """Play the message; see `recorder.calls.recorded_part.SecondMessagePlayback`.
 
         Raises:
@@ -99,7 +99,7 @@ class SecondMessage(Component[BridgedCall]):
         )
         self._call.publish()
 
-    def _done(self) -> Act:
+    def _done(self) -> PendingAct:
         in_progress, pause_reasons = self._recording.in_progress, self._recording.pause_reasons
         position_s = in_progress.position_s if in_progress is not None else 0.0
         answer = PauseAnswer(

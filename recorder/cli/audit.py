@@ -205,10 +205,10 @@ def _line(entry: AuditEntry, log: AuditLog, zone: ZoneInfo, with_text: bool) -> 
 def _permitted(context: CommandContext, log: AuditLog, act: str, details: dict[str, Any], typed: str = "") -> Person:
     """Return the person who may read the log, after logging that they do; exit if they may not."""
     person = context.sign_in("reading the audit log")
-    ledger = shell_audit(context.home, origin={"os_user": os_user()})
+    audit_service = shell_audit(context.home, origin={"os_user": os_user()})
     try:
-        allowed = ledger.require(person, Act.VIEW_AUDIT, "")
-        ledger.note(act, allowed.actor, "", details, text=typed)
+        allowed = audit_service.require(person, Act.VIEW_AUDIT, "")
+        audit_service.note(act, allowed.actor, "", details, text=typed)
     except ProblemError as error:
         fail(error.detail)
     return allowed

@@ -137,7 +137,7 @@ def parts_of(context: CommandContext, index: Index) -> tuple[ErasureRepositories
         index=index,
         erasures=erasures,
         audit=audit,
-        ledger=shell_audit(context.home),
+        audit_service=shell_audit(context.home),
         vault=vault,
         forgot_s=context.config.pause.forgot_s,
         now=utc_now,

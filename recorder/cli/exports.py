@@ -243,8 +243,8 @@ def _repositories(context: CommandContext, index: Index) -> CopyRepositories:
         fail(str(error))
     engine = open_people(home.people)
     return CopyRepositories(
-        index=index, requests=requests_of(home), vault=vault, audit=AuditLog(home.audit), ledger=shell_audit(home),
-        site=context.config.site.name,
+        index=index, requests=requests_of(home), vault=vault, audit=AuditLog(home.audit),
+        audit_service=shell_audit(home), site=context.config.site.name,
         open=lambda row: open_reader(home, context.config, row, passphrase_file=context.passphrase_file),
         timezone=context.config.site.timezone, now=utc_now,
         case_file=partial(case_file, CaseRepository(engine, now=utc_now), Transcripts(engine)),

@@ -176,7 +176,7 @@ def hold_repositories(context: CommandContext, index: Index) -> HoldRepositories
         index=index,
         holds=Holds(index.database),
         audit=AuditLog(context.home.audit),
-        ledger=shell_audit(context.home),
+        audit_service=shell_audit(context.home),
         vault=vault,
         people=lambda: usable_people(people),
         state=context.home.state,

@@ -1,6 +1,6 @@
 """SIP transports of the configuration: addresses, options of the endpoint, and combinations that cannot work. Pure.
 
-`recorder.config.reading` reads the keys; this module alone translates them for `sip.b2bua`.
+`recorder.config.reading` reads the keys; this module alone translates them for `sip.endpoint`.
 """
 
 from collections.abc import Callable, Iterator

@@ -43,7 +43,7 @@ def require_worker(repos: CaseRepositories, actor: Actor, case_id: str) -> tuple
     Raises:
         ProblemError: Not allowed, or no such case.
     """
-    person = repos.hearing.ledger.require(actor, Act.WORK_ON_CASES, case_id)
+    person = repos.hearing.audit_service.require(actor, Act.WORK_ON_CASES, case_id)
     case = repos.cases.get(case_id)
     if case is None:
         raise ProblemError(404, f"There is no case {case_id!r}: see `recorder sar list`.")
@@ -75,7 +75,7 @@ def check_entry(repos: CaseRepositories, person: Person, case: Case, entry: Case
     try:
         check_step(case, person, entry, repos.today)
     except DeniedError as error:
-        raise repos.hearing.ledger.denied(person, Act.WORK_ON_CASES, case.id, error) from error
+        raise repos.hearing.audit_service.denied(person, Act.WORK_ON_CASES, case.id, error) from error
 
 
 def write_entry(repos: CaseRepositories, person: Person, case_id: str, number: int, entry: CaseEntry) -> None:
@@ -99,12 +99,12 @@ def keep_entry(repos: CaseRepositories, person: Person, case_id: str, number: in
     # Only the text of an audit entry can expire, so the requester's name and words go there.
     details = {key: value for key, value in entry.details.items() if key not in ("requester", "balance")}
     words = [entry.details.get("requester"), entry.text, entry.details.get("balance")]
-    repos.hearing.ledger.note(
+    repos.hearing.audit_service.note(
         f"case.{entry.step}", person.actor, case_id, {**details, "on": entry.on.isoformat()},
         text="; ".join(str(word) for word in words if word),
     )  # fmt: skip
     try:
         repos.cases.append(case_id, number, entry)
     except ChangedError:
-        repos.hearing.ledger.note(f"case.{entry.step}.not_stored", person.actor, case_id, {})
+        repos.hearing.audit_service.note(f"case.{entry.step}.not_stored", person.actor, case_id, {})
         raise

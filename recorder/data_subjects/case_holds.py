@@ -58,7 +58,7 @@ def place(
         extension=search.extension, number=search.number, ends_at=ends_at,
     )  # fmt: skip
     with settling_holds(repos):
-        repos.ledger.note(PLACED, person.actor, case.id, placed_details(query), text=query.number or "")
+        repos.audit_service.note(PLACED, person.actor, case.id, placed_details(query), text=query.number or "")
         _queries(repos).save([query])
     return query
 
@@ -103,7 +103,7 @@ def end(repos: HoldRepositories, person: Person, queries: Sequence[QueryHold], e
     with settling_holds(repos):
         for query in changed:
             details = changed_details(query, repos.now())
-            repos.ledger.note(CHANGED, person.actor, query.case_reference, details)
+            repos.audit_service.note(CHANGED, person.actor, query.case_reference, details)
         _queries(repos).save(changed)
 
 
@@ -118,7 +118,7 @@ def release(
     with settling_holds(repos):
         for start in range(0, len(releases), _AT_ONCE):
             some = releases[start : start + _AT_ONCE]
-            repos.ledger.note(RELEASED, person.actor, case.id, released_details(some, now), text=reason)
+            repos.audit_service.note(RELEASED, person.actor, case.id, released_details(some, now), text=reason)
         _queries(repos).save((), releases)
 
 

@@ -80,7 +80,7 @@ def open_case(
         ProblemError: Refused; the message is a sentence. Nothing was stored. 409 says how many recordings fit, if the
             person must confirm that number first.
     """
-    person = repos.hearing.ledger.require(actor, Act.WORK_ON_CASES, "")
+    person = repos.hearing.audit_service.require(actor, Act.WORK_ON_CASES, "")
     details = {
         "kind": str(kind), "requester": requester.strip(), "form": form.strip(),
         "ground": str(ground) if ground else None,
@@ -89,7 +89,7 @@ def open_case(
     try:
         check_opening(person, details, text, on, repos.today)
     except DeniedError as error:
-        raise repos.hearing.ledger.denied(person, Act.WORK_ON_CASES, "", error) from error
+        raise repos.hearing.audit_service.denied(person, Act.WORK_ON_CASES, "", error) from error
     if search is None or is_empty(search):
         return _opened(repos, person, CaseEntry(**_opening(repos, person, on, text), details=details))
     with steady_holds(repos.holds):
@@ -240,7 +240,7 @@ def list_cases(repos: CaseRepositories, actor: Actor) -> list[Case]:
     Raises:
         ProblemError: Not allowed.
     """
-    repos.hearing.ledger.require(actor, Act.WORK_ON_CASES, "")
+    repos.hearing.audit_service.require(actor, Act.WORK_ON_CASES, "")
     return sorted(repos.cases.all(), key=lambda case: (case.closed_on is not None, due(repos, case) or date.max))
 
 
@@ -290,7 +290,7 @@ def _give_leave(repos: CaseRepositories, person: Person, case: Case) -> None:
     request = requests.new(case.handler, wish)
     until = request.asked_at + LEAVE_FOR
     details = {"account": case.handler, "until": time_to_json(until), "case": case.id}
-    repos.hearing.ledger.note(GRANTED, person.actor, request.id, details)
+    repos.hearing.audit_service.note(GRANTED, person.actor, request.id, details)
     requests.keep(request)
     requests.settle(request, RequestState.GRANTED, by=person.name, words=f"decision in {case.id}", until=until)
 

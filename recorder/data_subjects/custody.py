@@ -74,7 +74,7 @@ def custody_of(repos: CaseRepositories, actor: Actor, case_id: str, files: Seque
         OSError: A file cannot be read.
     """
     person, case = require_worker(repos, actor, case_id)
-    repos.hearing.ledger.note(READ, person.actor, case.id, {"recordings": len(case.recordings)})
+    repos.hearing.audit_service.note(READ, person.actor, case.id, {"recordings": len(case.recordings)})
     log = repos.holds.audit
     try:
         hands = _hands(repos, log, person, case)

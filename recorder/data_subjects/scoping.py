@@ -114,4 +114,4 @@ def _check_scoping(repos: CaseRepositories, person: Person, case: Case) -> None:
     try:
         check_scoping(person)
     except DeniedError as error:
-        raise repos.hearing.ledger.denied(person, Act.WORK_ON_CASES, case.id, error) from error
+        raise repos.hearing.audit_service.denied(person, Act.WORK_ON_CASES, case.id, error) from error

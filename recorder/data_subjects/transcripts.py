@@ -109,7 +109,7 @@ def read_of(repos: TranscriptRepositories, actor: Actor, case_id: str, recording
     if found is None:
         raise ProblemError(404, f"There is no transcript of {row.id} in {case.id}.")
     transcript = _audible(repos, person, row, opened_transcript(_opened(repos.open, row), case.id, row, *found))
-    repos.cases.hearing.ledger.note(READ, person.actor, case.id, {"recording": row.id})
+    repos.cases.hearing.audit_service.note(READ, person.actor, case.id, {"recording": row.id})
     return transcript
 
 
@@ -175,7 +175,7 @@ def _heard(repos: CaseRepositories, actor: Actor, case_id: str, recording: str) 
     found = RecordingId(recording)
     if repos.hearing.requests.leave(person.name, found, AccessKind.LISTEN) is None:
         sentence = f"You need permission to hear {recording} first. Ask for it with `recorder requests ask`."
-        raise repos.hearing.ledger.refusal(person.actor, Act.PLAY, recording, sentence)
+        raise repos.hearing.audit_service.refusal(person.actor, Act.PLAY, recording, sentence)
     refuse_locked(Erasures(repos.holds.index.database), found)
     refuse_restricted(Claims(repos.holds.index.database), found, repos.cases.now())
     try:

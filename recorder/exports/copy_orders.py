@@ -99,7 +99,7 @@ class CopyRepositories:
         vault: Containers.
         open: Opens a container with the private key; raises StorageError.
         audit: The audit log.
-        ledger: Writer of acts to the audit log.
+        audit_service: Writer of acts to the audit log.
         site: Name of the council.
         timezone: IANA name of its time zone.
         now: Returns the current time, UTC.
@@ -112,7 +112,7 @@ class CopyRepositories:
     vault: Vault
     open: Callable[[RecordingRow], RecordingReader]
     audit: AuditLog
-    ledger: AuditService
+    audit_service: AuditService
     site: str
     timezone: str
     now: Callable[[], datetime]
@@ -160,15 +160,15 @@ def check_order(repos: CopyRepositories, actor: Actor, recording: str, order: Co
         ProblemError: Refused; the message is a sentence for the person.
     """
     _check_words(order)
-    person = repos.ledger.require(actor, Act.EXPORT, recording, reason=order.reason, has_grant=True)
+    person = repos.audit_service.require(actor, Act.EXPORT, recording, reason=order.reason, has_grant=True)
     request = repos.requests.leave(person.name, RecordingId(recording), AccessKind.COPY)
-    repos.ledger.require(actor, Act.EXPORT, recording, reason=order.reason, has_grant=request is not None)
+    repos.audit_service.require(actor, Act.EXPORT, recording, reason=order.reason, has_grant=request is not None)
     assert request is not None, "a copy needs an access grant"
     row = _row_of(repos, recording)
     _refuse_locked(repos, person, row.id)
     heard, span_s = whole_for(row, request.heard(row.id)), _span(order, row)
     if is_silent(heard, *(span_s or (0.0, row.duration_s))):
-        raise repos.ledger.refusal(
+        raise repos.audit_service.refusal(
             person.actor, Act.EXPORT, row.id, f"Nothing of this part of {row.id} was granted to you."
         )
     copy = prepared(repos, row, order.form, heard=heard, span_s=span_s, redactions=order.redactions)
@@ -269,7 +269,7 @@ def _refuse_locked(repos: CopyRepositories, person: Person, recording: Recording
         refuse_locked(Erasures(repos.index.database), recording)
         refuse_restricted(Claims(repos.index.database), recording, repos.now())
     except ProblemError as error:
-        repos.ledger.refusal(person.actor, Act.EXPORT, recording, error.detail)
+        repos.audit_service.refusal(person.actor, Act.EXPORT, recording, error.detail)
         raise
 
 

@@ -125,7 +125,7 @@ class Copying:
             self._progress(self._done_s + done_s, self._total_s)
 
     def _note(self, act: str, made: CopyMade, details: dict[str, Any], *, text: str = "") -> None:
-        self._repos.ledger.note(act, self._person.actor, made.recording, details, text=text)
+        self._repos.audit_service.note(act, self._person.actor, made.recording, details, text=text)
 
     def _details(self, made: CopyMade, name: str) -> dict[str, Any]:
         return {

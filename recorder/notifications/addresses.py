@@ -35,17 +35,23 @@ class Addresses:
 
 
 def change_address(
-    addresses: Addresses, people: People, ledger: AuditService, actor: Actor, *, account: str, address: str | None
+    addresses: Addresses,
+    people: People,
+    audit_service: AuditService,
+    actor: Actor,
+    *,
+    account: str,
+    address: str | None,
 ) -> None:
     """Set or remove (None) the mail address of an account.
 
     Raises:
         ProblemError: Not allowed, no such account, or not a mail address.
     """
-    person = ledger.require(actor, Act.MANAGE_PEOPLE, account)
+    person = audit_service.require(actor, Act.MANAGE_PEOPLE, account)
     if people.find(account) is None:
         raise ProblemError(404, f"There is no account {account!r} in use: see `recorder users list`.")
     if address is not None and not is_mail_address(address):
         raise ProblemError(422, "That is not a mail address. Write name@council.example and nothing else.")
-    ledger.note(CHANGED, person.actor, account, {"has_address": address is not None})
+    audit_service.note(CHANGED, person.actor, account, {"has_address": address is not None})
     addresses.save(account, address)

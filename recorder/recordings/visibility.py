@@ -23,7 +23,7 @@ def none_such(what: str = "recording") -> ProblemError:
 
 
 def check_known(
-    ledger: AuditService,
+    audit_service: AuditService,
     person: Person,
     act: Act,
     recording: str,
@@ -35,7 +35,7 @@ def check_known(
     """Check that a person may know of a recording; if not, the attempt is in the audit log.
 
     Args:
-        ledger: Writes the audit entry.
+        audit_service: Writes the audit entry.
         person: Who asks.
         act: For what.
         recording: Its id.
@@ -47,7 +47,7 @@ def check_known(
         ProblemError: 404, as for something that does not exist.
     """
     if not knows_of(person, operators=operators, team=team):
-        ledger.refusal(person.actor, act, recording, "This is not a recording that they may know of.")
+        audit_service.refusal(person.actor, act, recording, "This is not a recording that they may know of.")
         raise none_such(what)
 
 

@@ -55,7 +55,7 @@ def forgot_recording(
     if span_s is None:
         if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
             raise ProblemError(422, "The number of seconds must be over 0.")
-        known = repos.ledger.require(person, Act.RETROACTIVE_PAUSE, recording)
+        known = repos.audit_service.require(person, Act.RETROACTIVE_PAUSE, recording)
         row = row_of(repos, known, Act.RETROACTIVE_PAUSE, recording)
         span_s = (0.0 if seconds is None else max(row.duration_s - seconds, 0.0), None)
     return _order(
@@ -104,14 +104,14 @@ def check_order(
     Raises:
         ProblemError: Refused, with a sentence.
     """
-    person = repos.ledger.require(person, act, recording, reason=reason)
+    person = repos.audit_service.require(person, act, recording, reason=reason)
     row = row_of(repos, person, act, recording)
     start_s, end_s = _checked(span_s, row)
     about = erasure_facts(row, repos.now())
     operators, team = owners_of(row, start_s, row.duration_s if end_s is None else end_s)
     decision = may_order(person, kind, replace(about, operators=operators, team=team), act=act, reason=reason)
     if isinstance(decision, Refusal):
-        raise repos.ledger.refusal(person.actor, act, row.id, decision.reason)
+        raise repos.audit_service.refusal(person.actor, act, row.id, decision.reason)
     with storage_problems():
         before = repos.erasures.of_recording(row.id)
     span_s = (start_s, row.duration_s if end_s is None else end_s)
@@ -133,7 +133,7 @@ def check_order(
     if needed is Confirmation.THREE:
         problem = check_third(repos.person(third) if third else None, order, replace(about, team=team))
         if problem is not None:
-            raise repos.ledger.refusal(person.actor, act, row.id, problem)
+            raise repos.audit_service.refusal(person.actor, act, row.id, problem)
     return row, order, needed
 
 
@@ -161,7 +161,7 @@ def _ordered(
         "by_act": str(act),
         **({"third": third} if is_for_three else {}),
     }
-    repos.ledger.note("erasure.ordered", order.ordered_by, order.recording, details, text=reason)
+    repos.audit_service.note("erasure.ordered", order.ordered_by, order.recording, details, text=reason)
     if is_for_three:
         assert repos.approvals is not None, "approvals are configured wherever a third person can be named"
         repos.approvals.name_third(order.id, ordered_by=order.ordered_by, third=third)

@@ -37,7 +37,7 @@ def decide_erasure(
     about, approval = _order_facts(repos, order, row), repos.approvals.get(order.id) if repos.approvals else None
     decision = may_decide(person, order, about, confirm=confirm, third=approval.third if approval else None)
     if isinstance(decision, Refusal):
-        raise repos.ledger.refusal(person.actor, Act.CONFIRM_ERASURE, order.recording, decision.reason)
+        raise repos.audit_service.refusal(person.actor, Act.CONFIRM_ERASURE, order.recording, decision.reason)
     if order.state is not ErasureState.WAITING and (confirm or order.state is not ErasureState.FAILED):
         raise ProblemError(409, f"The order is not waiting for a decision: it is {order.state}.")
     if confirm and not MIN_REASON_CHARACTERS <= len(reason.strip()) <= MAX_REASON_CHARACTERS:
@@ -46,7 +46,9 @@ def decide_erasure(
         return order
     act = "erasure.confirmed" if confirm else "erasure.declined"
     at = repos.now()
-    repos.ledger.note(act, person.actor, order.recording, {"order": order.id, "at": time_to_json(at)}, text=reason)
+    repos.audit_service.note(
+        act, person.actor, order.recording, {"order": order.id, "at": time_to_json(at)}, text=reason
+    )
     with storage_problems():
         try:
             return repos.erasures.decide(order.id, by=person.actor, at=at, confirm=confirm)
@@ -66,7 +68,7 @@ def order_to_hear(repos: ErasureRepositories, person: Actor, order_id: str) -> t
         raise ProblemError(409, "Only the span of a waiting order that takes three people can be heard here.")
     decision = may_decide(person, order, _order_facts(repos, order, row), confirm=True, third=approval.third)
     if isinstance(decision, Refusal):
-        raise repos.ledger.refusal(person.actor, Act.PLAY, row.id, decision.reason)
+        raise repos.audit_service.refusal(person.actor, Act.PLAY, row.id, decision.reason)
     return order, row
 
 
@@ -78,7 +80,7 @@ def _order_facts(repos: ErasureRepositories, order: ErasureOrder, row: Recording
 
 def _known_order(repos: ErasureRepositories, actor: Actor, order_id: str) -> tuple[Person, ErasureOrder, RecordingRow]:
     """Return the decider, an order that they may know of, and its recording."""
-    person = repos.ledger.require(actor, Act.CONFIRM_ERASURE, order_id)
+    person = repos.audit_service.require(actor, Act.CONFIRM_ERASURE, order_id)
     with storage_problems():
         try:
             order = repos.erasures.get(order_id)
@@ -110,7 +112,7 @@ def _approved(repos: ErasureRepositories, person: Person, order: ErasureOrder, a
     details = {"order": order.id, "at": time_to_json(at), "is_third": person.name == approval.third}
 
     def enter() -> None:
-        repos.ledger.note(APPROVED, person.actor, order.recording, details)
+        repos.audit_service.note(APPROVED, person.actor, order.recording, details)
 
     try:
         return repos.approvals.approve(order.id, person.name, at, enter=enter).is_complete

@@ -50,7 +50,7 @@ class ErasureRepositories:
     index: Index
     erasures: Erasures
     audit: AuditLog
-    ledger: AuditService
+    audit_service: AuditService
     vault: Vault
     forgot_s: float
     now: Callable[[], datetime]
@@ -140,7 +140,7 @@ def check_known_row(
         ProblemError: 404: they may not; it says that there is no such ``what``.
     """
     operator, team = relation(person, row)
-    check_known(repos.ledger, person, act, row.id, operators=(operator,), team=team, what=what)
+    check_known(repos.audit_service, person, act, row.id, operators=(operator,), team=team, what=what)
 
 
 def knows_unfiled(repos: ErasureRepositories, person: Person, recording: RecordingId) -> bool:

@@ -59,8 +59,8 @@ def holds_listed(repos: HoldRepositories, actor: Actor, *, is_due: bool, limit: 
     Raises:
         ProblemError: 403: not theirs to see. 503: the audit log or the database does not answer.
     """
-    person = repos.ledger.require(actor, Act.PLACE_HOLD, "")
-    repos.ledger.note("hold.view", person.actor, "", {"due": is_due})
+    person = repos.audit_service.require(actor, Act.PLACE_HOLD, "")
+    repos.audit_service.note("hold.view", person.actor, "", {"due": is_due})
     now = repos.now()
     with storage_problems():
         if is_due:
@@ -76,8 +76,8 @@ def holds_of(repos: HoldRepositories, actor: Actor, recording: str) -> list[Hold
     Raises:
         ProblemError: 403: not theirs to see. 503: the audit log or the database does not answer.
     """
-    person = repos.ledger.require(actor, Act.PLACE_HOLD, recording)
-    repos.ledger.note("hold.view", person.actor, recording, {})
+    person = repos.audit_service.require(actor, Act.PLACE_HOLD, recording)
+    repos.audit_service.note("hold.view", person.actor, recording, {})
     with storage_problems():
         found = repos.holds.of_recording(RecordingId(recording))
         return [hold for hold in found if may_see(person, hold, known_call(repos, hold))]

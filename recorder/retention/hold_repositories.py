@@ -38,7 +38,7 @@ class HoldRepositories:
     index: Index
     holds: Holds
     audit: AuditLog
-    ledger: AuditService
+    audit_service: AuditService
     vault: Vault
     people: Callable[[], Iterable[Person]]
     state: Path
@@ -108,7 +108,7 @@ def check_call_known(
         ProblemError: 404: they may not; it says that there is no such ``what``.
     """
     team = min(call.teams.intersection(person.teams), default=call.team)
-    check_known(repos.ledger, person, act, recording, operators=call.operators, team=team, what=what)
+    check_known(repos.audit_service, person, act, recording, operators=call.operators, team=team, what=what)
 
 
 def known_hold(repos: HoldRepositories, hold_id: str) -> Hold:

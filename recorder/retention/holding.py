@@ -51,14 +51,14 @@ def place_hold(repos: HoldRepositories, actor: Actor, recording: str, wish: Hold
         ProblemError: 403, 404, 409 or 422: refused, with a sentence; nothing was changed. 503: nothing was changed, or
             the hold is in the audit log and takes effect once the database answers; the sentence says which.
     """
-    person = repos.ledger.require(actor, Act.PLACE_HOLD, recording, reason=wish.reason)
+    person = repos.audit_service.require(actor, Act.PLACE_HOLD, recording, reason=wish.reason)
     call = call_to_hold(repos, recording, person)
     _allow(repos, person, Act.PLACE_HOLD, recording, may_place(person, wish.kind, call, reason=wish.reason))
     hold = _wished(repos, person, RecordingId(recording), wish, call)
     with steady_holds(repos):
         call_to_hold(repos, recording)  # checked again: it may have been deleted; from here on it cannot be
         with settling_holds(repos):
-            repos.ledger.note(PLACED, person.actor, recording, placed_details(hold), text=hold.reason)
+            repos.audit_service.note(PLACED, person.actor, recording, placed_details(hold), text=hold.reason)
             repos.holds.place(hold)
     return hold
 
@@ -72,7 +72,7 @@ def release_hold(repos: HoldRepositories, actor: Actor, hold_id: str, *, reason:
 
     def released(hold: Hold, at: datetime, person: Person) -> Hold:
         if sentence := repos.needed(hold) or _needed_by_claim(repos, hold):
-            raise repos.ledger.refusal(person.actor, Act.RELEASE_HOLD, hold.recording, sentence)
+            raise repos.audit_service.refusal(person.actor, Act.RELEASE_HOLD, hold.recording, sentence)
         return replace(hold, released_by=person.actor, released_at=at, grace_until=at + GRACE)
 
     change = _HoldChange(RELEASED, Act.RELEASE_HOLD, HoldEvent.RELEASE, may_release, released)
@@ -207,7 +207,7 @@ class _HoldChange:
 
 
 def _changed(repos: HoldRepositories, actor: Actor, hold_id: str, change: _HoldChange, reason: str) -> Hold:
-    person = repos.ledger.require(actor, change.act, hold_id, reason=reason)
+    person = repos.audit_service.require(actor, change.act, hold_id, reason=reason)
     with steady_holds(repos):
         hold = known_hold(repos, hold_id)
         call = known_call(repos, hold)
@@ -221,11 +221,13 @@ def _changed(repos: HoldRepositories, actor: Actor, hold_id: str, change: _HoldC
             raise ProblemError(409, str(error)) from error
         after = change.apply(hold, now, person)
         with settling_holds(repos):
-            repos.ledger.note(change.name, person.actor, hold.recording, changed_details(hold, after, now), text=reason)
+            repos.audit_service.note(
+                change.name, person.actor, hold.recording, changed_details(hold, after, now), text=reason
+            )
             repos.holds.save([after])
     return after
 
 
 def _allow(repos: HoldRepositories, person: Person, act: Act, subject: str, decision: Allowed | Refusal) -> None:
     if isinstance(decision, Refusal):
-        raise repos.ledger.refusal(person.actor, act, subject, decision.reason)
+        raise repos.audit_service.refusal(person.actor, act, subject, decision.reason)

@@ -54,9 +54,9 @@ class ClaimRepositories:
         return Claims(self.holds.holds.database)
 
     @property
-    def ledger(self) -> AuditService:
+    def audit_service(self) -> AuditService:
         """Return the writer of audit entries for people's acts."""
-        return self.holds.ledger
+        return self.holds.audit_service
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ def write_claim(repos: ClaimRepositories, actor: Actor, recording: str, wish: Cl
     Raises:
         ProblemError: Refused, with a sentence; nothing was changed.
     """
-    person = repos.ledger.require(actor, Act.WRITE_CLAIM, recording)
+    person = repos.audit_service.require(actor, Act.WRITE_CLAIM, recording)
     now = repos.holds.now()
     claim = Claim(
         id=new_claim_id(), recording=RecordingId(recording), right=wish.right, ground=wish.ground,
@@ -111,16 +111,16 @@ def write_claim(repos: ClaimRepositories, actor: Actor, recording: str, wish: Cl
     try:
         check_asking(claim, repos.today)
     except DeniedError as error:
-        raise repos.ledger.denied(person, Act.WRITE_CLAIM, recording, error) from error
+        raise repos.audit_service.denied(person, Act.WRITE_CLAIM, recording, error) from error
     call_to_hold(repos.holds, recording)
     hold = _hold_of(repos, claim, person) if keeps(claim) else None
     claim = replace(claim, hold=hold.id if hold else "")
     with steady_holds(repos.holds):
         call_to_hold(repos.holds, recording)  # checked again: it may have been deleted; from here on it cannot be
         with settling_holds(repos.holds):
-            repos.ledger.note(ASKED, person.actor, recording, asked_details(claim), text=asked_text(claim))
+            repos.audit_service.note(ASKED, person.actor, recording, asked_details(claim), text=asked_text(claim))
             if hold is not None:
-                repos.ledger.note(PLACED, person.actor, recording, placed_details(hold), text=hold.reason)
+                repos.audit_service.note(PLACED, person.actor, recording, placed_details(hold), text=hold.reason)
                 repos.holds.holds.place(hold)
             repos.claims.save([claim])
     return claim
@@ -133,7 +133,10 @@ def change_claim(repos: ClaimRepositories, actor: Actor, claim_id: str, step: Cl
         ProblemError: Refused, with a sentence; nothing was changed.
     """
     act = Act.WRITE_CLAIM if step.event is ClaimEvent.WITHDRAW else Act.DECIDE_CLAIM
-    person = _decider(repos, actor, claim_id) if act is Act.DECIDE_CLAIM else repos.ledger.require(actor, act, claim_id)
+    if act is Act.DECIDE_CLAIM:
+        person = _decider(repos, actor, claim_id)
+    else:
+        person = repos.audit_service.require(actor, act, claim_id)
     with steady_holds(repos.holds):
         claim = claim_of(repos, claim_id)
         try:
@@ -147,7 +150,7 @@ def change_claim(repos: ClaimRepositories, actor: Actor, claim_id: str, step: Cl
                 approvers=repos.approvers,
             )
         except DeniedError as error:
-            raise repos.ledger.denied(person, act, claim.recording, error) from error
+            raise repos.audit_service.denied(person, act, claim.recording, error) from error
         if act is Act.DECIDE_CLAIM:
             _refuse_own(repos, person, claim)
         now = repos.holds.now()
@@ -156,7 +159,7 @@ def change_claim(repos: ClaimRepositories, actor: Actor, claim_id: str, step: Cl
             _refuse_held(repos, claim, now)
         with settling_holds(repos.holds):
             name = USE_ALLOWED if step.event is ClaimEvent.ALLOW_USE else ACT_OF[after.state]
-            repos.ledger.note(name, person.actor, claim.recording, changed_details(after, now), text=after.words)
+            repos.audit_service.note(name, person.actor, claim.recording, changed_details(after, now), text=after.words)
             if claim.hold and keeps(claim) and not keeps(after):
                 _release(repos, claim, person, now)
             repos.claims.save([after])
@@ -181,8 +184,8 @@ def read_claims(repos: ClaimRepositories, actor: Actor, *, is_open: bool) -> lis
     Raises:
         ProblemError: Not theirs to see.
     """
-    repos.ledger.require_protector(actor, Act.WRITE_CLAIM, "", repos.approvers)
-    repos.ledger.note("claim.view", actor.actor, "", {"open": is_open})
+    repos.audit_service.require_protector(actor, Act.WRITE_CLAIM, "", repos.approvers)
+    repos.audit_service.note("claim.view", actor.actor, "", {"open": is_open})
     return repos.claims.open() if is_open else repos.claims.newest()
 
 
@@ -232,7 +235,9 @@ def _release(repos: ClaimRepositories, claim: Claim, person: Person, now: dateti
     if hold.released_at is not None:
         return
     after = replace(hold, released_by=person.actor, released_at=now, grace_until=now + GRACE)
-    repos.ledger.note(RELEASED, person.actor, hold.recording, changed_hold(hold, after, now), text=f"claim {claim.id}")
+    repos.audit_service.note(
+        RELEASED, person.actor, hold.recording, changed_hold(hold, after, now), text=f"claim {claim.id}"
+    )
     repos.holds.holds.save([after])
 
 
@@ -247,7 +252,7 @@ def _refuse_own(repos: ClaimRepositories, person: Person, claim: Claim) -> None:
     named = {operator.casefold() for operator in call.operators}
     if person.display_name.casefold() in named or person.extension in call.extensions:
         sentence = "This is your own call: somebody else has to decide."
-        raise repos.ledger.refusal(person.actor, Act.DECIDE_CLAIM, claim.recording, sentence)
+        raise repos.audit_service.refusal(person.actor, Act.DECIDE_CLAIM, claim.recording, sentence)
 
 
 def _refuse_held(repos: ClaimRepositories, claim: Claim, now: datetime) -> None:
@@ -266,4 +271,4 @@ def _refuse_held(repos: ClaimRepositories, claim: Claim, now: datetime) -> None:
 
 
 def _decider(repos: ClaimRepositories, actor: Actor, claim_id: str) -> Person:
-    return repos.ledger.require_protector(actor, Act.DECIDE_CLAIM, claim_id, repos.approvers)
+    return repos.audit_service.require_protector(actor, Act.DECIDE_CLAIM, claim_id, repos.approvers)

@@ -45,7 +45,7 @@ def change_password(  # noqa: PLR0917 - FastAPI passes them by name
         return _password_page(console, caller, field="password", error=NOT_RIGHT, status=403)
     if new == password:
         return _password_page(console, caller, field="new", error="That is the password of now.", status=422)
-    console.rules.note("people.set_password", name, name)
+    console.audit_service.note("people.set_password", name, name)
     people.set_password(name, new)  # ends every session, this one too
     console.recording_service.listens.close(name)
     assert caller.session is not None
@@ -73,7 +73,7 @@ def sign_out_everywhere(console: Console, caller: PageChanger) -> Response:
     name = caller.actor.actor
     ended = console.deps.sessions.end_all(name)
     console.recording_service.listens.close(name)
-    console.rules.note_late("people.sign_out_everywhere", name, name, {"sessions": ended})
+    console.audit_service.note_late("people.sign_out_everywhere", name, name, {"sessions": ended})
     return signed_out(console)
 
 

@@ -20,12 +20,12 @@ class Admission:
     """Checks requests against `recorder.web.route_access`; logs refusals.
 
     Args:
-        rules: Logs the refusals.
+        audit_service: Logs the refusals.
         deputies: Returns the accounts of the data protection officer's deputies; blocks.
     """
 
-    def __init__(self, rules: AuditService, deputies: Callable[[], Collection[str]]) -> None:
-        self._rules = rules
+    def __init__(self, audit_service: AuditService, deputies: Callable[[], Collection[str]]) -> None:
+        self._audit_service = audit_service
         self._deputies = deputies
 
     def check(self, request: Request, actor: Actor) -> None:
@@ -48,4 +48,4 @@ class Admission:
     def _refusal(self, request: Request, actor: Actor, act: Act) -> ProblemError:
         decision = may(actor, act, reason="asked elsewhere", has_grant=True)
         sentence = decision.reason if isinstance(decision, Refusal) else "This is for people, not for tokens."
-        return self._rules.refusal(actor.actor, act, id_in_path(request.path_params), sentence)
+        return self._audit_service.refusal(actor.actor, act, id_in_path(request.path_params), sentence)

@@ -145,7 +145,7 @@ def told(console: Console, caller: PageChanger) -> HTMLResponse:
     person, deps = _person(caller), console.deps
 
     def enter(note: AuditNote) -> None:
-        console.rules.note(note.act, person.actor, note.subject, note.details)
+        console.audit_service.note(note.act, person.actor, note.subject, note.details)
 
     try:
         deps.acknowledgements.acknowledge(person.name, deps.cases.today, enter=enter)

@@ -128,18 +128,18 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
 
 
 def _parts(deps: ConsoleDeps, limits: RateLimits, renderer: Renderer) -> ConsoleParts:
-    ledger = deps.hearing.ledger
-    rules, pulse = AuditService(audit=ledger.audit, late=ledger.late), Pulse(deps.beats)
-    daemon = DaemonAccess(deps.live, rules)
+    shared, pulse = deps.hearing.audit_service, Pulse(deps.beats)
+    audit_service = AuditService(audit=shared.audit, late=shared.late)
+    daemon = DaemonAccess(deps.live, audit_service)
     live = LiveCallService(daemon, managed=deps.managed, now=deps.now)
     return ConsoleParts(
         deps=deps,
-        rules=rules,
+        audit_service=audit_service,
         live=live,
         opt_outs=OptOutService(daemon, live),
         sign_ons=SignOnService(daemon),
-        recording_service=RecordingService(deps, rules),
-        gate=Gatekeeper(deps, rules, limits),
+        recording_service=RecordingService(deps, audit_service),
+        gate=Gatekeeper(deps, audit_service, limits),
         renderer=renderer,
         pulse=pulse,
         board=Board(pulse, partial(deps.live.calls, actor=SERVICE)),

@@ -68,7 +68,7 @@ def search(console: Console, caller: PageChanger, sent: Annotated[dict[str, str]
 
 
 def _page(console: ConsoleParts, caller: ConsoleCaller, sent: Mapping[str, str]) -> HTMLResponse:
-    console.rules.authorise(caller.actor, Act.VIEW_AUDIT)
+    console.audit_service.authorise(caller.actor, Act.VIEW_AUDIT)
     form = read_form(sent, console.deps.timezone)
     log = console.deps.repos.audit
     found = None if form.errors else _found(console, caller, log, form, sent)
@@ -91,7 +91,7 @@ def _found(console: ConsoleParts, caller: ConsoleCaller, log: AuditLog, form: Fo
     query = AuditQuery(**filters, start=form.search.started_from, end=form.search.started_to)
     with_texts = sent["texts"] == "yes"
     details = query.describe(with_texts=with_texts)
-    console.rules.note(Act.VIEW_AUDIT, caller.actor.actor, "", details, text=query.typed or None)
+    console.audit_service.note(Act.VIEW_AUDIT, caller.actor.actor, "", details, text=query.typed or None)
     before = int(sent["before"]) if sent["before"].isascii() and sent["before"].isdigit() else None
     listed: list[dict[str, Any]] = []
     try:

@@ -54,12 +54,12 @@ class Gatekeeper:
         turns: Limits concurrent password checks; taken before a thread is used.
     """
 
-    def __init__(self, deps: ConsoleDeps, rules: AuditService, limits: RateLimits) -> None:
+    def __init__(self, deps: ConsoleDeps, audit_service: AuditService, limits: RateLimits) -> None:
         self._deps = deps
-        self._rules = rules
+        self._audit_service = audit_service
         self._limits = limits
-        self._refused_tokens = RefusedTokens(rules, time.monotonic)
-        self._admission = Admission(rules, lambda: deps.hearing.approvers.deputies)
+        self._refused_tokens = RefusedTokens(audit_service, time.monotonic)
+        self._admission = Admission(audit_service, lambda: deps.hearing.approvers.deputies)
         self.turns = asyncio.Semaphore(_CHECKED_AT_ONCE)
 
     def close(self) -> None:
@@ -151,7 +151,7 @@ class Gatekeeper:
         if caller.session is None:
             return  # browsers never send a token by themselves
         if not sent or not hmac.compare_digest(sent.encode(), caller.csrf.encode()):
-            raise self._rules.refusal(
+            raise self._audit_service.refusal(
                 caller.actor.actor, "csrf", "", "This form is out of date. Go back, load the page again and retry."
             )
 

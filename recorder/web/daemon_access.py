@@ -15,9 +15,9 @@ T = TypeVar("T")
 class DaemonAccess:
     """Asks the daemon. Blocks."""
 
-    def __init__(self, live: Live, rules: AuditService) -> None:
+    def __init__(self, live: Live, audit_service: AuditService) -> None:
         self._live = live
-        self.rules = rules
+        self.audit_service = audit_service
 
     def ask(self, question: Callable[[Live], T]) -> T:
         """Return the daemon's answer.
@@ -41,7 +41,7 @@ class DaemonAccess:
         Raises:
             ProblemError: 403, it does not.
         """
-        self.rules.authorise(actor, act, subject, reason=reason)
+        self.audit_service.authorise(actor, act, subject, reason=reason)
         assert isinstance(actor, Person), "the table gives these acts to nobody else"
         return actor
 

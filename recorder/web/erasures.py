@@ -23,8 +23,8 @@ def orders_for(console: ConsoleParts, actor: Actor) -> list[ErasureOrder]:
     Raises:
         ProblemError: They may not see orders, or the audit log cannot be written.
     """
-    console.rules.authorise(actor, Act.CONFIRM_ERASURE)
-    console.rules.note("erasure.view", actor.actor, "")
+    console.audit_service.authorise(actor, Act.CONFIRM_ERASURE)
+    console.audit_service.note("erasure.view", actor.actor, "")
     orders = console.deps.repos.erasures.newest(SHOWN)
     assert isinstance(actor, Person), "no token may confirm anything"
     seen = teams_seen_by(actor)

@@ -89,4 +89,4 @@ def note_try(request: Request, console: ConsoleParts, note: AuditNote) -> None:
     If the log cannot be written, the entry follows later: people who pause must get in. They see only live calls then.
     """
     source = request.client.host if request.client else ""
-    console.rules.note_late(note.act, note.subject, note.subject, {**note.details, "source": source})
+    console.audit_service.note_late(note.act, note.subject, note.subject, {**note.details, "source": source})

@@ -59,7 +59,7 @@ router = APIRouter(prefix="/api", responses=PROBLEMS)
 @router.get("/recordings/{recording_id}/holds")
 def of_recording(console: Console, recording_id: RecordingPath, caller: ApiReader) -> HoldsAnswer:
     """All holds of one recording, oldest first, including ended ones. Needs a person who may place some."""
-    console.rules.authorise(caller.actor, Act.PLACE_HOLD, recording_id, reason="shown")
+    console.audit_service.authorise(caller.actor, Act.PLACE_HOLD, recording_id, reason="shown")
     row = console.recording_service.view(caller.actor, recording_id)
     return _answer(console, holds_shown(console.deps.hold_repositories, caller.actor, row))
 

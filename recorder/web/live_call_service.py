@@ -33,7 +33,7 @@ class LiveCallService:
     ) -> None:
         self._daemon = daemon
         self._managed = managed
-        self._views = Views(daemon.rules, now)
+        self._views = Views(daemon.audit_service, now)
         self._listed: Shared[list[dict[str, Any]]] = Shared(partial(daemon.ask, lambda live: live.calls(actor=SERVICE)))
         self._agents: Shared[list[dict[str, Any]]] = Shared(partial(daemon.ask, lambda live: live.agents()))
 
@@ -51,7 +51,7 @@ class LiveCallService:
 
     def looks(self, actor: Actor) -> None:
         """Check that an actor may see live calls, and log that once an hour."""
-        self._daemon.rules.authorise(actor, Act.SEE_LIVE)
+        self._daemon.audit_service.authorise(actor, Act.SEE_LIVE)
         self._views.note(actor, has_numbers=isinstance(may(actor, Act.SEE_NUMBERS), Allowed))
 
     def around(self, actor: Actor) -> Around:
@@ -95,4 +95,4 @@ class LiveCallService:
 
     def _require(self, actor: Actor, act: Act, target: Target) -> None:
         extension = target.number if isinstance(target, ExtensionTarget) else None
-        self._daemon.rules.authorise(actor, act, target.subject, extension=extension)
+        self._daemon.audit_service.authorise(actor, act, target.subject, extension=extension)

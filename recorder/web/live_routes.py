@@ -127,7 +127,7 @@ class _Watched:
         self._console.live.looks(actor)
         if isinstance(actor, Application) and actor.extensions:
             sentence = "The stream shows every extension; this token is good for some only."
-            raise self._console.rules.refusal(actor.actor, Act.SEE_LIVE, "", sentence)
+            raise self._console.audit_service.refusal(actor.actor, Act.SEE_LIVE, "", sentence)
         self._who = actor, self._console.live.around(actor)
         return actor
 

@@ -28,7 +28,7 @@ class OptOutService:
         """
         self._live_calls.looks(actor)
         if not isinstance(actor, Person):
-            raise self._daemon.rules.refusal(
+            raise self._daemon.audit_service.refusal(
                 actor.actor, Act.SEE_LIVE, "", "Requests to opt out are for people, not tokens."
             )
         found, around = self._daemon.ask(lambda live: live.opt_outs(actor=actor.actor)), self._live_calls.around(actor)

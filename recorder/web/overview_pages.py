@@ -43,13 +43,13 @@ def overview(console: Console, caller: PageReader) -> HTMLResponse:
 @router.post("/overview")
 def figures(console: Console, caller: PageChanger) -> HTMLResponse:
     """Show the page with the figures of the last seven days, computed on request because that reads every call."""
-    console.rules.authorise(caller.actor, Act.ACKNOWLEDGE)
+    console.audit_service.authorise(caller.actor, Act.ACKNOWLEDGE)
     return _page(console, caller, week=week_until(console.deps.watch, console.deps.now()).lines())
 
 
 def _page(console: ConsoleParts, caller: ConsoleCaller, **values: Any) -> HTMLResponse:  # noqa: ANN401 - of the template
-    console.rules.authorise(caller.actor, Act.ACKNOWLEDGE)
-    console.rules.note(Act.REPORT, caller.actor.actor, "", {"report": "overview"})
+    console.audit_service.authorise(caller.actor, Act.ACKNOWLEDGE)
+    console.audit_service.note(Act.REPORT, caller.actor.actor, "", {"report": "overview"})
     person, deps = caller.person, console.deps
     assert person is not None, "the rules give this to people only"
     hearing, approvers, today = deps.hearing, deps.hearing.approvers, deps.cases.today

@@ -31,7 +31,7 @@ class ConsoleParts:
     """
 
     deps: ConsoleDeps
-    rules: AuditService
+    audit_service: AuditService
     live: LiveCallService
     opt_outs: OptOutService
     sign_ons: SignOnService

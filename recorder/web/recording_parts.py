@@ -33,7 +33,7 @@ def _history(console: ConsoleParts, caller: ConsoleCaller, row: RecordingRow) ->
     if person is None:
         return []
     requests = console.deps.hearing.requests.of_recording(row.id)
-    log = console.deps.hearing.ledger.audit
+    log = console.deps.hearing.audit_service.audit
     subjects = [row.id, *(request.id for request in requests)]
     own = {request.id for request in requests if request.account == person.name}
     return history_of(person, entries_about(log.path, subjects, since=row.started_at), own)

@@ -80,16 +80,16 @@ class RecordingService:
     (then nothing is shown).
     """
 
-    def __init__(self, deps: ConsoleDeps, rules: AuditService) -> None:
+    def __init__(self, deps: ConsoleDeps, audit_service: AuditService) -> None:
         self._deps = deps
-        self._rules = rules
-        self.listens = Listens(rules.note_late, deps.now)
+        self._audit_service = audit_service
+        self.listens = Listens(audit_service.note_late, deps.now)
 
     def search(self, actor: Actor, search: Search) -> SearchPage:
         """Find recordings."""
-        self._rules.authorise(actor, Act.SEARCH, extension=search.extension)
+        self._audit_service.authorise(actor, Act.SEARCH, extension=search.extension)
         search = self._narrow(actor, search)
-        self._rules.note(Act.SEARCH, actor.actor, "", describe(search), text=typed(search))
+        self._audit_service.note(Act.SEARCH, actor.actor, "", describe(search), text=typed(search))
         rows, counted = self._deps.index.page(search)
         found = [shown(actor, row) for row in rows if knows(actor, row)]
         return SearchPage(rows=found, total=min(counted, COUNTED), is_more=counted > COUNTED)
@@ -98,7 +98,7 @@ class RecordingService:
         try:
             search = findable(actor, search)
         except DeniedError as error:
-            raise self._rules.refusal(actor.actor, Act.SEARCH, "", str(error)) from error
+            raise self._audit_service.refusal(actor.actor, Act.SEARCH, "", str(error)) from error
         if isinstance(actor, Application) and actor.extensions and search.extension is None:
             if len(actor.extensions) > 1:
                 raise ProblemError(422, f"Give extension: one of {', '.join(sorted(actor.extensions))}.")
@@ -109,7 +109,7 @@ class RecordingService:
         """Return one recording's row."""
         leave = self.leave(actor, recording_id)
         row = self._row(actor, Act.VIEW, recording_id, has_grant=leave is not None)
-        self._rules.note(Act.VIEW, actor.actor, row.id)
+        self._audit_service.note(Act.VIEW, actor.actor, row.id)
         return shown(actor, row, leave)
 
     def leave(self, actor: Actor, recording_id: str, wanted: AccessKind = AccessKind.LISTEN) -> AccessRequest | None:
@@ -130,7 +130,7 @@ class RecordingService:
         def enter(until: datetime) -> None:
             listen.until = until
             granted_s = (until - now).total_seconds()
-            self._rules.note(
+            self._audit_service.note(
                 Act.PLAY, person.actor, row.id, {"granted_s": granted_s, **listen.marks}, text=listen.reason
             )
 
@@ -154,7 +154,7 @@ class RecordingService:
             The recording, and the secret part of the audio's URL.
         """
         order, row = order_to_hear(self._deps.repos, person, order_id)
-        self._rules.authorise(person, Act.PLAY, row.id, has_grant=True)
+        self._audit_service.authorise(person, Act.PLAY, row.id, has_grant=True)
         self.listens.check_room()
         span_s, now = span_of(order, row.duration_s), self._deps.now()
         length = timedelta(seconds=span_s[1] - span_s[0])
@@ -164,7 +164,7 @@ class RecordingService:
             when_all_sent=partial(self._note_heard, order.id, person.name, length),
         )  # fmt: skip
         granted_s = (listen.until - now).total_seconds()
-        self._rules.note(Act.PLAY, person.actor, row.id, {"granted_s": granted_s, **listen.marks})
+        self._audit_service.note(Act.PLAY, person.actor, row.id, {"granted_s": granted_s, **listen.marks})
         return row.id, self.listens.keep(listen)
 
     def _check_listen(self, person: Person, listen: Listen, recording_id: str) -> RecordingRow:
@@ -183,7 +183,7 @@ class RecordingService:
             self._deps.repos.approvals.heard(order, account, begun_at + length)
 
     def _note_opened(self, person: Person, listen: Listen) -> None:
-        self._rules.note(OPENED, person.actor, listen.recording, listen.marks, text=listen.reason)
+        self._audit_service.note(OPENED, person.actor, listen.recording, listen.marks, text=listen.reason)
 
     def play(self, person: Person, recording_id: str, secret: str, wanted: str | None = None) -> Sound:
         """Open the audio of a recording; each listen is logged before its first byte.
@@ -197,7 +197,7 @@ class RecordingService:
         listen = self.listens.find(person.name, recording_id, secret)
         if listen is None:
             ended = "Your permission to listen has ended. Ask for a new one on the recording's page."
-            raise self._rules.refusal(person.actor, Act.PLAY, recording_id, ended)
+            raise self._audit_service.refusal(person.actor, Act.PLAY, recording_id, ended)
         row = self._check_listen(person, listen, recording_id)
         copy = self._opened(listen, row)
         part = wanted_bytes(wanted, copy.size_bytes)
@@ -269,7 +269,7 @@ class RecordingService:
             refuse_locked(self._deps.repos.erasures, row.id)
             refuse_restricted(Claims(self._deps.repos.index.database), row.id, self._deps.now())
         except ProblemError as error:
-            self._rules.refusal(actor.actor, act, row.id, error.detail)
+            self._audit_service.refusal(actor.actor, act, row.id, error.detail)
             raise
 
     def _row(
@@ -277,7 +277,7 @@ class RecordingService:
     ) -> RecordingRow:
         if not is_recording_id(recording_id):
             raise ProblemError(404, "There is no such recording.")
-        self._rules.authorise(actor, act, recording_id, reason=reason, has_grant=has_grant)
+        self._audit_service.authorise(actor, act, recording_id, reason=reason, has_grant=has_grant)
         try:
             row = self._deps.index.get(recording_id)
         except NotFoundError as error:
@@ -289,7 +289,7 @@ class RecordingService:
             actor, act, reason=reason, operator=operator, team=team, extension=row.extension, has_grant=has_grant
         )
         if isinstance(decision, Refusal):  # same message as for a missing one, so that ids cannot be guessed
-            self._rules.refusal(actor.actor, act, row.id, decision.reason)
+            self._audit_service.refusal(actor.actor, act, row.id, decision.reason)
             raise ProblemError(404, "There is no such recording.")
         return row
 

@@ -25,12 +25,12 @@ class RefusedTokens:
     """Logs refused tokens.
 
     Args:
-        rules: Writes the audit log.
+        audit_service: Writes the audit log.
         clock: Monotonic clock, seconds.
     """
 
-    def __init__(self, rules: AuditService, clock: Callable[[], float]) -> None:
-        self._rules = rules
+    def __init__(self, audit_service: AuditService, clock: Callable[[], float]) -> None:
+        self._audit_service = audit_service
         self._clock = clock
         self._lock = threading.Lock()
         self._begin(clock())
@@ -53,7 +53,7 @@ class RefusedTokens:
                 self._left_out[_kept(self._left_out, source)] += 1
                 self._tokens[_kept(self._tokens, who)] += 1
         if is_one_by_one:
-            self._rules.note_late(
+            self._audit_service.note_late(
                 "access.refused", who, refused.name, {"act": "token.use", "source": host}, text=refused.why
             )
 
@@ -76,7 +76,7 @@ class RefusedTokens:
                 "tokens": dict(tokens.most_common(_NAMED)),
             }
             told = f"Tokens that are not good were refused {sources.total()} times more in {seconds} s."
-            self._rules.note_late("access.refused", "unknown", "", details, text=told)
+            self._audit_service.note_late("access.refused", "unknown", "", details, text=told)
 
 
 def _kept(counter: Counter[str], key: str) -> str:

@@ -55,17 +55,17 @@ def pauses_page(console: Console, caller: PageReader, typed: Annotated[PausesFor
 
 
 def _report(console: ConsoleParts, caller: ConsoleCaller, search: Search, team: str | None) -> PauseReport:
-    deps, rules = console.deps, console.rules
+    deps, audit_service = console.deps, console.audit_service
     zone = ZoneInfo(deps.timezone)
     start, end = period(search.started_from, search.started_to, now=deps.now(), zone=zone)
     if end <= start:
         raise ProblemError(422, "The end must be after the beginning.")
     asked = ReportQuery(start=start, end=end, operator=search.operator, team=team)
-    rules.authorise(caller.actor, Act.REPORT)
+    audit_service.authorise(caller.actor, Act.REPORT)
     assert isinstance(caller.actor, Person)  # the rules give this act to people only
     try:
         teams = teams_of(caller.actor, team)
     except ReportRefusedError as error:
-        raise rules.refusal(caller.actor.actor, Act.REPORT, "", str(error)) from error
-    rules.note(Act.REPORT, caller.actor.actor, "", {"report": "pauses", **asked.as_json()})
+        raise audit_service.refusal(caller.actor.actor, Act.REPORT, "", str(error)) from error
+    audit_service.note(Act.REPORT, caller.actor.actor, "", {"report": "pauses", **asked.as_json()})
     return pause_report(deps.repos.index, deps.repos.erasures, asked, teams=teams)

@@ -164,7 +164,7 @@ def sign_out(console: Console, caller: PageChanger) -> Response:
     assert caller.session is not None
     console.deps.sessions.end(caller.session.key)
     console.recording_service.listens.close(caller.actor.actor)
-    console.rules.note_late("people.sign_out", caller.actor.actor, caller.actor.actor)
+    console.audit_service.note_late("people.sign_out", caller.actor.actor, caller.actor.actor)
     return signed_out(console)
 
 

@@ -43,7 +43,7 @@ class SignOnService:
         """Sign a person off from an extension where they are signed on."""
         person = self._daemon.person(actor, Act.SIGN_ON, number, "")
         if number not in [seat["extension"] for seat in self.signed_on(person)]:
-            raise self._daemon.rules.refusal(
+            raise self._daemon.audit_service.refusal(
                 person.actor, Act.SIGN_ON, number, f"You are not signed on at extension {number}.", status=409
             )
         return self._daemon.ask(lambda live: live.sign_off(number, person=person))

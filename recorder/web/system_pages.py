@@ -68,7 +68,7 @@ def health(console: Console, caller: PageReader) -> HTMLResponse:
     alarms = [Alarm(name=name, count=count, advice=advice_on(name)) for name, count in sorted(counts.items())]
     return console.renderer.page(
         "health.html", caller, health=found, problem=problem, alarms=alarms,
-        verified=last_verified(console.deps.hold_repositories.state), late=console.rules.late.waiting,
+        verified=last_verified(console.deps.hold_repositories.state), late=console.audit_service.late.waiting,
         review_on=console.deps.watch.policy_review_on,
     )  # fmt: skip
 
@@ -115,9 +115,9 @@ def change_of(entry: AuditEntry) -> ConfigChange:
 
 
 def _allow(console: ConsoleParts, caller: ConsoleCaller, page: str) -> None:
-    console.rules.authorise(caller.actor, Act.SEE_SYSTEM)
+    console.audit_service.authorise(caller.actor, Act.SEE_SYSTEM)
     # This page must work while the audit log cannot be written, to repair it.
-    console.rules.note_late(Act.SEE_SYSTEM, caller.actor.actor, "", {"page": page})
+    console.audit_service.note_late(Act.SEE_SYSTEM, caller.actor.actor, "", {"page": page})
 
 
 def _health(console: ConsoleParts) -> tuple[dict[str, Any] | None, str]:

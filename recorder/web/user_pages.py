@@ -32,7 +32,7 @@ def grant(
     role: Annotated[list[str] | None, Form()] = None,
 ) -> HTMLResponse:  # fmt: skip
     """Add roles to an account, or propose that."""
-    console.rules.authorise(caller.actor, Act.MANAGE_PEOPLE, account)
+    console.audit_service.authorise(caller.actor, Act.MANAGE_PEOPLE, account)
     roles = [Role(one) for one in role or () if one in set(Role)]
     if not roles:
         return _page(console, caller, problem="Choose a role.", status=422)
@@ -44,7 +44,7 @@ def grant(
 @router.post("/people/{account}/reset-authenticator")
 def reset_authenticator(console: Console, account: str, caller: PageChanger, reason: Text = "") -> HTMLResponse:
     """Remove an authenticator, or propose that."""
-    console.rules.authorise(caller.actor, Act.MANAGE_PEOPLE, account)
+    console.audit_service.authorise(caller.actor, Act.MANAGE_PEOPLE, account)
     known, by = console.deps.proposals, caller.actor.actor
     enter = _enter(console, caller, reason)
     return _asked(console, caller, lambda: known.reset_authenticator(by, account, reason=reason, enter=enter))
@@ -53,7 +53,7 @@ def reset_authenticator(console: Console, account: str, caller: PageChanger, rea
 @router.post("/people/proposals/{proposal}/{decision}")
 def decide(console: Console, proposal: str, decision: str, caller: PageChanger) -> HTMLResponse:
     """Confirm or decline a proposal."""
-    console.rules.authorise(caller.actor, Act.CONFIRM_GRANT, proposal)
+    console.audit_service.authorise(caller.actor, Act.CONFIRM_GRANT, proposal)
     if decision not in ("confirm", "decline"):
         return _page(console, caller, problem="There is no such decision.", status=404)
     try:
@@ -61,7 +61,7 @@ def decide(console: Console, proposal: str, decision: str, caller: PageChanger) 
             _person(caller), proposal, is_confirmed=decision == "confirm", enter=_enter(console, caller)
         )
     except DeniedError as error:
-        console.rules.refusal(caller.actor.actor, Act.CONFIRM_GRANT, proposal, str(error))
+        console.audit_service.refusal(caller.actor.actor, Act.CONFIRM_GRANT, proposal, str(error))
         return _page(console, caller, problem=str(error), status=FAULT_STATUS[error.fault])
     except PeopleError as error:
         return _page(console, caller, problem=str(error), status=409)
@@ -83,7 +83,7 @@ def _asked(
 
 def _enter(console: ConsoleParts, caller: ConsoleCaller, text: str = "") -> Enter:
     by = caller.actor.actor
-    return lambda note: console.rules.note(note.act, by, note.subject, note.details, text=text or None)
+    return lambda note: console.audit_service.note(note.act, by, note.subject, note.details, text=text or None)
 
 
 def _page(
@@ -91,7 +91,7 @@ def _page(
 ) -> HTMLResponse:
     person = _person(caller)
     if isinstance(may(person, Act.MANAGE_PEOPLE), Refusal):
-        console.rules.authorise(person, Act.CONFIRM_GRANT)
+        console.audit_service.authorise(person, Act.CONFIRM_GRANT)
     usable = usable_people(console.deps.people)
     waiting = [
         (one, person.name in confirmers(usable, proposer=one.proposed_by, account=one.account, change=one.change))

@@ -14,12 +14,12 @@ class Views:
     """Logs who looks at live calls. Pages never wait for the log, and work while it cannot be written.
 
     Args:
-        rules: Writes the audit log.
+        audit_service: Writes the audit log.
         now: Returns the current time.
     """
 
-    def __init__(self, rules: AuditService, now: Callable[[], datetime]) -> None:
-        self._rules = rules
+    def __init__(self, audit_service: AuditService, now: Callable[[], datetime]) -> None:
+        self._audit_service = audit_service
         self._now = now
         self._noted: set[tuple[str, bool, str]] = set()
 
@@ -31,4 +31,4 @@ class Views:
         if len(self._noted) >= _MOST:
             self._noted.clear()
         self._noted.add(view)
-        self._rules.note_late(Act.SEE_LIVE, actor.actor, "", {"numbers": has_numbers})
+        self._audit_service.note_late(Act.SEE_LIVE, actor.actor, "", {"numbers": has_numbers})

@@ -142,7 +142,7 @@ def _opened(
     settle_holds(home.state, Holds(index.database), audit)
     people = People(engine, now=now, hasher=hasher, seals=Seals(audit))
     late = LateEntries(audit, home.state / CONSOLE_FOLDER, alarm=_late, now=now, clock=time.monotonic)
-    ledger = AuditService(audit=audit, late=late, origin=_ORIGIN)
+    audit_service = AuditService(audit=audit, late=late, origin=_ORIGIN)
     return _Opened(
         home=home,
         config=config,
@@ -152,7 +152,7 @@ def _opened(
         index=index,
         audit=audit,
         people=people,
-        hearing=AccessRepositories.on(engine, index, people, ledger, now),
+        hearing=AccessRepositories.on(engine, index, people, audit_service, now),
         cases=CaseRepository(engine, now=now),
         now=now,
     )
@@ -221,7 +221,7 @@ def _hold_repositories(opened: _Opened) -> HoldRepositories:
         index=opened.index,
         holds=Holds(opened.index.database),
         audit=opened.audit,
-        ledger=opened.hearing.ledger,
+        audit_service=opened.hearing.audit_service,
         vault=opened.vault,
         people=lambda: usable_people(opened.people),
         state=opened.home.state,
@@ -238,7 +238,7 @@ def _copy_repositories(opened: _Opened) -> CopyRepositories:
         vault=vault,
         open=lambda row: open_recording(vault.locate(row.path or ""), opened.home.root, opened.keys),
         audit=opened.audit,
-        ledger=opened.hearing.ledger,
+        audit_service=opened.hearing.audit_service,
         site=opened.config.site.name,
         timezone=opened.config.site.timezone,
         now=opened.now,
@@ -251,7 +251,7 @@ def _erasure_repositories(opened: _Opened) -> ErasureRepositories:
         index=opened.index,
         erasures=Erasures(opened.index.database),
         audit=opened.audit,
-        ledger=opened.hearing.ledger,
+        audit_service=opened.hearing.audit_service,
         vault=opened.vault,
         forgot_s=opened.config.pause.forgot_s,
         now=opened.now,

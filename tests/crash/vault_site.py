@@ -128,7 +128,7 @@ class VaultSite:
     def hold_repositories(self) -> HoldRepositories:
         return HoldRepositories(
             index=self.index, holds=self.holds, audit=self.audit, vault=self.vault, people=lambda: [DORA],
-            ledger=audit_service(self.audit, self.home.state), state=self.home.state, now=lambda: self.now,
+            audit_service=audit_service(self.audit, self.home.state), state=self.home.state, now=lambda: self.now,
         )  # fmt: skip
 
     def close(self) -> None:

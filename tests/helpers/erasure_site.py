@@ -55,14 +55,14 @@ class ErasureSite(Site):
             self.row = self.save(path=finished.path, bytes=finished.bytes, sha256=finished.sha256)
         else:
             self.path, self.row = left, self.index.get(ID)
-        ledger = audit_service(self.audit, self.home / "state")
+        service = audit_service(self.audit, self.home / "state")
         self.repos = ErasureRepositories(
-            index=self.index, erasures=self.erasures, audit=self.audit, ledger=ledger, vault=self.vault,
+            index=self.index, erasures=self.erasures, audit=self.audit, audit_service=service, vault=self.vault,
             forgot_s=300.0, now=lambda: self.now,
         )  # fmt: skip
         self.people = [OLIVE, MONA, LEA, DORA]
         self.hold_repositories = HoldRepositories(
-            index=self.index, holds=self.holds, audit=self.audit, ledger=ledger, vault=self.vault,
+            index=self.index, holds=self.holds, audit=self.audit, audit_service=service, vault=self.vault,
             people=lambda: self.people, state=self.home / "state", now=lambda: self.now,
         )  # fmt: skip
         self.eraser = Eraser(

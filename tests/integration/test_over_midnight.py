@@ -70,7 +70,7 @@ def copy_repositories(site: RebuildSite) -> CopyRepositories:
     requests = Requests(open_people(site.home.people), now=lambda: site.now)
     return CopyRepositories(
         index=site.index, requests=requests, vault=site.vault, audit=site.audit, site="Council",
-        ledger=audit_service(site.audit, site.home.state),
+        audit_service=audit_service(site.audit, site.home.state),
         timezone="Europe/London",
         open=lambda one: open_recording(site.vault.locate(str(one.path)), site.home.root, site.epochs),
         now=lambda: site.now,
@@ -80,7 +80,7 @@ def copy_repositories(site: RebuildSite) -> CopyRepositories:
 def erasure_books(site: RebuildSite) -> ErasureRepositories:
     return ErasureRepositories(
         index=site.index, erasures=site.erasures, audit=site.audit, vault=site.vault, forgot_s=300.0,
-        ledger=audit_service(site.audit, site.home.state), now=lambda: site.now,
+        audit_service=audit_service(site.audit, site.home.state), now=lambda: site.now,
     )  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def test_part_of_it_is_erased_and_while_it_goes_on_that_is_said(
 def test_it_is_held_while_it_goes_on(site: RebuildSite, going_on: RecordingId) -> None:
     repos = HoldRepositories(
         index=site.index, holds=site.holds, audit=site.audit, vault=site.vault, people=lambda: [LEA],
-        ledger=audit_service(site.audit, site.home.state), state=site.home.state, now=lambda: site.now,
+        audit_service=audit_service(site.audit, site.home.state), state=site.home.state, now=lambda: site.now,
     )  # fmt: skip
     wish = HoldWish(kind=HoldKind.COMPLAINT, reason="complaint 17", case_reference="C-17")
     assert place_hold(repos, LEA, going_on, wish).recording == going_on

@@ -20,10 +20,10 @@ def mark_absent(repos: AccessRepositories, actor: Actor, account: str, *, is_abs
     Raises:
         ProblemError: Not allowed, or no team leader has this account.
     """
-    person = repos.ledger.require(actor, Act.MARK_ABSENT, account)
+    person = repos.audit_service.require(actor, Act.MARK_ABSENT, account)
     if account not in repos.approvers.leaders:
         raise ProblemError(404, f"No team leader has the account {account!r}.")
-    repos.ledger.note(str(Act.MARK_ABSENT) if is_absent else BACK, person.actor, account, {})
+    repos.audit_service.note(str(Act.MARK_ABSENT) if is_absent else BACK, person.actor, account, {})
     if is_absent:
         repos.appointments.mark_absent(account, by=person.name)
     else:
@@ -36,10 +36,10 @@ def end_deputy(repos: AccessRepositories, actor: Actor) -> None:
     Raises:
         ProblemError: Not allowed, or there is no deputy.
     """
-    person = repos.ledger.require(actor, Act.NAME_DEPUTY, "")
+    person = repos.audit_service.require(actor, Act.NAME_DEPUTY, "")
     if repos.appointments.deputy() is None and repos.appointments.unexplained(repos.people) is None:
         raise ProblemError(409, "The data protection officer has no deputy.")
-    repos.appointments.end_deputy(lambda: repos.ledger.note(str(Act.NAME_DEPUTY), person.actor, "", {}))
+    repos.appointments.end_deputy(lambda: repos.audit_service.note(str(Act.NAME_DEPUTY), person.actor, "", {}))
 
 
 def break_glass(
@@ -63,11 +63,11 @@ def break_glass(
         ProblemError: 403: not now; the refusal is in the audit log.
     """
     if not repos.approvers.protectors - {person.name}:
-        raise repos.ledger.refusal(
+        raise repos.audit_service.refusal(
             person.actor, Act.PLAY, recording, "There is no data protection officer or deputy to notify."
         )
     if repos.contradicted:
-        raise repos.ledger.refusal(
+        raise repos.audit_service.refusal(
             person.actor, Act.PLAY, recording,
             "Earlier break-glass acts do not agree with the audit log. The data protection officer has been "
             "notified, and break-glass is refused until this is settled.",
@@ -75,7 +75,7 @@ def break_glass(
     try:
         return repos.emergencies.begin(person.name, recording, reason, enter=enter)
     except DeniedError as error:
-        raise repos.ledger.denied(person, Act.PLAY, recording, error) from error
+        raise repos.audit_service.denied(person, Act.PLAY, recording, error) from error
 
 
 def acknowledge(repos: AccessRepositories, actor: Actor, emergency_id: str) -> Emergency:
@@ -89,10 +89,10 @@ def acknowledge(repos: AccessRepositories, actor: Actor, emergency_id: str) -> E
     if found is None:
         raise ProblemError(404, f"There is no break-glass act {emergency_id!r}: see `recorder requests list`.")
     if found.account == person.name:
-        raise repos.ledger.refusal(
+        raise repos.audit_service.refusal(
             person.actor, Act.ACKNOWLEDGE, emergency_id, "Somebody else must acknowledge your own."
         )
-    repos.ledger.note(str(Act.ACKNOWLEDGE), person.actor, emergency_id, {"account": found.account})
+    repos.audit_service.note(str(Act.ACKNOWLEDGE), person.actor, emergency_id, {"account": found.account})
     if not repos.emergencies.acknowledge(emergency_id, by=person.name):
         raise ProblemError(409, f"{emergency_id} was acknowledged already.")
     return found
@@ -105,9 +105,9 @@ def to_acknowledge(repos: AccessRepositories, actor: Actor) -> list[Emergency]:
         ProblemError: Not allowed.
     """
     person = _acknowledger(repos, actor, "")
-    repos.ledger.note(LOOKED, person.actor, "", {})
+    repos.audit_service.note(LOOKED, person.actor, "", {})
     return repos.emergencies.open()
 
 
 def _acknowledger(repos: AccessRepositories, actor: Actor, subject: str) -> Person:
-    return repos.ledger.require_protector(actor, Act.ACKNOWLEDGE, subject, repos.approvers)
+    return repos.audit_service.require_protector(actor, Act.ACKNOWLEDGE, subject, repos.approvers)

@@ -41,7 +41,7 @@ def ask(repos: AccessRepositories, actor: Actor, wish: RequestWish) -> AccessReq
     Raises:
         ProblemError: Refused, with a sentence; only the refusal was stored.
     """
-    person = repos.ledger.require(actor, Act.ASK, "")
+    person = repos.audit_service.require(actor, Act.ASK, "")
     wish = replace(
         wish, recordings=tuple(dict.fromkeys(wish.recordings)), reason=wish.reason.strip(),
         reference=wish.reference.strip(),
@@ -50,13 +50,13 @@ def ask(repos: AccessRepositories, actor: Actor, wish: RequestWish) -> AccessReq
         _check_waiting(repos, person)
         spans = check_wish(person, wish, _rows(repos.index, wish.recordings), repos.approvers)
     except DeniedError as error:
-        raise repos.ledger.denied(person, Act.ASK, "", error) from error
+        raise repos.audit_service.denied(person, Act.ASK, "", error) from error
     request = replace(repos.requests.new(person.name, wish), spans=spans)
     details = {
         "recordings": [*wish.recordings], "category": str(wish.category), "leave": str(wish.leave),
         "reference": wish.reference, **_spans_noted(spans),
     }  # fmt: skip
-    repos.ledger.note(Act.ASK, person.actor, request.id, details, text=wish.reason)
+    repos.audit_service.note(Act.ASK, person.actor, request.id, details, text=wish.reason)
     repos.requests.keep(request)
     return request
 
@@ -96,11 +96,11 @@ def decide(
             assert requester is not None, "a grant needs an account"
             spans = granted_spans(requester, request, _rows(repos.index, request.wish.recordings))
     except DeniedError as error:
-        raise repos.ledger.denied(person, Act.DECIDE, request.id, error) from error
+        raise repos.audit_service.denied(person, Act.DECIDE, request.id, error) from error
     state = RequestState.GRANTED if granted else RequestState.DECLINED
     details = {"account": request.account, "until": time_to_json(until) if until else None, **_spans_noted(spans or {})}
     details |= {"whole_call": True} if is_whole and granted else {}
-    repos.ledger.note(GRANTED if granted else DECLINED, person.actor, request.id, details, text=words.strip())
+    repos.audit_service.note(GRANTED if granted else DECLINED, person.actor, request.id, details, text=words.strip())
     return _settled(repos, request, state, by=person.name, words=words.strip(), until=until, spans=spans)
 
 
@@ -110,12 +110,12 @@ def withdraw(repos: AccessRepositories, actor: Actor, request_id: str) -> Access
     Raises:
         ProblemError: It is another person's, or decided.
     """
-    person = repos.ledger.require(actor, Act.ASK, request_id)
+    person = repos.audit_service.require(actor, Act.ASK, request_id)
     request = _request(repos, request_id)
     if request.account != person.name:
-        repos.ledger.refusal(person.actor, Act.ASK, request_id, "It is another person's request.")
+        repos.audit_service.refusal(person.actor, Act.ASK, request_id, "It is another person's request.")
         raise _none_such(request_id)
-    repos.ledger.note(WITHDRAWN, person.actor, request.id, {})
+    repos.audit_service.note(WITHDRAWN, person.actor, request.id, {})
     return _settled(repos, request, RequestState.WITHDRAWN, by=person.name)
 
 
@@ -134,7 +134,7 @@ def to_decide(repos: AccessRepositories, person: Person) -> list[AccessRequest]:
 
 def seen(repos: AccessRepositories, actor: Actor) -> list[AccessRequest]:
     """Return the requests that an actor may see, newest first: their own, or all for those who decide."""
-    person = repos.ledger.require(actor, Act.ASK, "")
+    person = repos.audit_service.require(actor, Act.ASK, "")
     if isinstance(may(person, Act.DECIDE), Refusal) and not repos.approvers.is_deputy(person):
         return repos.requests.of_account(person.name)
     return repos.requests.newest()
@@ -175,7 +175,7 @@ def _check_waiting(repos: AccessRepositories, person: Person) -> None:
 
 
 def _decider(repos: AccessRepositories, actor: Actor) -> Person:
-    return repos.ledger.require_protector(actor, Act.DECIDE, "", repos.approvers)
+    return repos.audit_service.require_protector(actor, Act.DECIDE, "", repos.approvers)
 
 
 def _rows(index: Index, recordings: Sequence[RecordingId]) -> Iterator[RecordingRow]:
@@ -210,7 +210,7 @@ def _settled(
     spans: Mapping[RecordingId, Spans] | None = None,
 ) -> AccessRequest:
     if not repos.requests.settle(request, state, by=by, words=words, until=until, spans=spans):
-        repos.ledger.note(f"request.{state}.not_stored", by, request.id, {})
+        repos.audit_service.note(f"request.{state}.not_stored", by, request.id, {})
         raise ProblemError(409, f"Request {request.id} has just been decided by another person.")
     done = repos.requests.get(request.id)
     assert done is not None, "requests are never deleted"

@@ -28,7 +28,7 @@ class AccessRepositories:
     requests: Requests
     appointments: Appointments
     emergencies: Emergencies
-    ledger: AuditService
+    audit_service: AuditService
     now: Callable[[], datetime]
 
     @property
@@ -44,10 +44,10 @@ class AccessRepositories:
 
     @classmethod
     def on(
-        cls, engine: Engine, index: Index, people: People, ledger: AuditService, now: Callable[[], datetime]
+        cls, engine: Engine, index: Index, people: People, audit_service: AuditService, now: Callable[[], datetime]
     ) -> "AccessRepositories":
         """Return the repositories of one file of people."""
         return cls(
-            index=index, people=people, requests=Requests(engine, now=now), ledger=ledger, now=now,
+            index=index, people=people, requests=Requests(engine, now=now), audit_service=audit_service, now=now,
             appointments=Appointments(engine, now=now), emergencies=Emergencies(engine, now=now),
         )  # fmt: skip
