@@ -68,6 +68,7 @@ class Renderer:
             minutes=_minutes,
             category=_category,
             day=_day,
+            detail=_detail,
             hold_kind=_hold_kind,
             length=_length,
             state=_state,
@@ -135,6 +136,17 @@ def _category(category: Category) -> str:
 
 def _day(value: date) -> str:
     return value.strftime("%d/%m/%Y")
+
+
+def _detail(value: object) -> str:
+    """Return a value of an audit entry's details in words; it came from JSON."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{_plain(name)} {_detail(one)}" for name, one in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(_detail, value)) or "none"
+    return "none" if value in (None, "") else str(value)
 
 
 def _hold_kind(kind: HoldKind) -> str:

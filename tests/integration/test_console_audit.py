@@ -44,6 +44,15 @@ def test_the_dpo_sees_the_newest_entries_and_that_is_one(console: Console) -> No
     assert log.text(views[-1]) == "actor: olive; subject: call-5"
 
 
+def test_details_are_words_and_no_values_of_a_program(console: Console) -> None:
+    details = {"by_role": [], "act": None, "numbers": True, "texts": False, "days": {"old": 90, "new": None}, "at": 1.5}
+    console.deps.repos.audit.append("call.pause", "olive", "call-1", details)
+    with console.browser() as dpo:
+        dpo.sign_in()
+        page = dpo.get("/audit").text
+    assert "act: none; at: 1.5; by role: none; days: new none, old 90; numbers: yes; texts: no" in page
+
+
 def test_it_says_when_the_log_was_verified_and_noted_elsewhere(console: Console) -> None:
     log = console.deps.repos.audit
     first = log.append("call.pause", "olive", "call-1")

@@ -141,6 +141,8 @@ def test_an_internal_error_ends_its_call_and_no_other(
     other.talk_for(0.5)
     assert other.live is not None and other.live["id"] == other_call
     assert other.hang_up()["outcome"] == "recorded"
+    ends = [message for message in caplog.messages if ": ended after " in message]
+    assert [message.split(": ")[-1] for message in ends] == ["recorded (internal_error)", "recorded (caller_hung_up)"]
 
 
 def test_a_call_that_fails_while_it_is_ended_is_filed_and_forgotten(
