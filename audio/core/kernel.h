@@ -12,7 +12,8 @@ struct leg;
 struct thread;
 
 /* kernel_flow.c */
-void kernel_settle(struct leg *leg, int64_t now); /* lets the kernel relay what comes at a leg, if it may */
+/* Lets the kernel relay what comes at a leg, if it may; seq: of the packet that has just been read from its socket. */
+void kernel_settle(struct leg *leg, uint16_t seq, int64_t now);
 void kernel_withdraw(struct leg *leg);      /* nothing of it is relayed from here on */
 void kernel_leave_alone(struct leg *leg, int64_t now); /* for some time: two streams come, and each shuts the other's flow */
 void kernel_house(struct thread *thread);

@@ -2,9 +2,7 @@
  * Settled streams, which the kernel relays (docs/media-core.md, In the kernel; ADR 29). Sockets are the rule: a flow is
  * open to the kernel only while its packets would go on as they are, and is shut before anything about them changes.
  */
-#include <errno.h>
 #include <sched.h>
-#include <string.h>
 
 #include "flows.h"
 #include "leg.h"
@@ -32,19 +30,24 @@ static int is_loopback(const struct address *address)
     return (ntohl(address->at.v4.sin_addr.s_addr) >> 24) == IN_LOOPBACKNET;
 }
 
-/* The interfaces by which the flow's packets come and leave; 0: the kernel cannot take them there. */
-static int find_way(const struct kernel *kernel, const struct leg *from, struct flow *flow)
+static __u32 route_back(const struct address *to, const struct address *from)
+{
+    return (__u32)route_interface(to->at.v4.sin_addr.s_addr, from->at.v4.sin_addr.s_addr);
+}
+
+/* The interfaces by which a leg's packets come and leave; 0: the kernel cannot take them there. */
+static int find_way(const struct leg *from, __u32 *came_by, __u32 *leaves_by)
 {
     const struct leg *to = from->peer;
-    flow->leaves_by = 0;
-    flow->came_by = kernel->loopback;
+    *leaves_by = 0;
+    *came_by = from->thread->core->kernel->loopback;
     if (is_loopback(&from->rtp) && is_loopback(&to->rtp))
-        return flow->came_by != 0;
+        return *came_by != 0;
     if (is_loopback(&from->rtp) || is_loopback(&to->rtp) || has_ipsec())
         return 0;
-    flow->came_by = (__u32)route_interface(flow->peer_ip, flow->own.ip);
-    flow->leaves_by = (__u32)route_interface(flow->to_ip, flow->from_ip);
-    return flow->came_by && flow->leaves_by;
+    *came_by = route_back(&from->rtp, &from->own);
+    *leaves_by = route_back(&to->rtp, &to->own);
+    return *came_by && *leaves_by;
 }
 
 static int option_of(int fd, int option, int otherwise)
@@ -54,16 +57,33 @@ static int option_of(int fd, int option, int otherwise)
     return getsockopt(fd, IPPROTO_IP, option, &value, &length) ? otherwise : value;
 }
 
-/* All but who is in it, and whether it is open. */
-static void describe(const struct leg *from, struct flow *flow)
+/* The program looks at what goes up to the leg's socket of its stream. */
+static int is_watched(const struct leg *from, const struct flow *flow)
 {
-    const struct leg *to = from->peer;
-    flow->leg = (__u64)from->id;
-    flow->thread = (__u8)from->thread->index;
+    return __atomic_load_n(&flow->state, __ATOMIC_RELAXED) != FLOW_UNUSED &&
+           flow->peer_ip == from->rtp.at.v4.sin_addr.s_addr && flow->peer_port == from->rtp.at.v4.sin_port &&
+           flow->ssrc == htonl(from->in.ssrc) && flow->payload_type == from->heard_pt;
+}
+
+/* Has it look at that from here on. */
+static void watch(const struct leg *from, struct flow *flow, __u32 came_by)
+{
+    __atomic_store_n(&flow->state, FLOW_UNUSED, __ATOMIC_SEQ_CST);
     flow->peer_ip = from->rtp.at.v4.sin_addr.s_addr;
     flow->peer_port = from->rtp.at.v4.sin_port;
     flow->ssrc = htonl(from->in.ssrc);
     flow->payload_type = (__u8)from->heard_pt;
+    flow->came_by = came_by;
+    __atomic_store_n(&flow->state, FLOW_BEGUN, __ATOMIC_SEQ_CST);
+}
+
+/* Says as what the leg's packets go on. */
+static void describe(const struct leg *from, struct flow *flow, __u32 leaves_by)
+{
+    const struct leg *to = from->peer;
+    flow->leg = (__u64)from->id;
+    flow->thread = (__u8)from->thread->index;
+    flow->leaves_by = leaves_by;
     flow->from_ip = to->own.at.v4.sin_addr.s_addr;
     flow->from_port = to->own.at.v4.sin_port;
     flow->to_ip = to->rtp.at.v4.sin_addr.s_addr;
@@ -78,14 +98,7 @@ static void describe(const struct leg *from, struct flow *flow)
     flow->is_too_fast = 0;
 }
 
-/* Nothing waits in its socket that what the kernel relays would overtake. */
-static int is_up_to_date(const struct leg *leg)
-{
-    uint8_t first;
-    return recv(leg->rtp_fd, &first, sizeof first, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
-}
-
-/* Waits until no program is in the flow: they run for a microsecond, unless their processor is taken away. */
+/* Waits until no program relays by the flow: they run for a microsecond, unless their processor is taken away. */
 static void wait_until_left(const struct flow *flow)
 {
     while (__atomic_load_n(&flow->busy, __ATOMIC_SEQ_CST))
@@ -101,34 +114,38 @@ static struct flow *flow_of(struct leg *leg)
     return leg->flow;
 }
 
-void kernel_settle(struct leg *leg, int64_t now)
+void kernel_settle(struct leg *leg, uint16_t seq, int64_t now)
 {
-    struct kernel *kernel = leg->thread->core->kernel;
-    if (!kernel || leg->is_relayed || now < leg->settle_ns || !kernel_is_settled(leg, now) || !is_v4(&leg->peer->own) ||
-        !is_v4(&leg->rtp) || !is_v4(&leg->peer->rtp) || !is_up_to_date(leg))
+    if (!leg->thread->core->kernel || leg->is_relayed || now < leg->settle_ns || !kernel_is_settled(leg, now) ||
+        !is_v4(&leg->peer->own) || !is_v4(&leg->rtp) || !is_v4(&leg->peer->rtp))
         return;
     struct flow *flow = flow_of(leg);
-    if (flow) {
-        wait_until_left(flow);
-        describe(leg, flow);
-    }
-    if (!flow || !find_way(kernel, leg, flow)) {
+    __u32 newest = FLOW_SEEN | FLOW_NEWEST | seq, came_by, leaves_by;
+    int was_watched = flow && is_watched(leg, flow);
+    if (was_watched && __atomic_load_n(&flow->state, __ATOMIC_RELAXED) != newest)
+        return; /* what has gone up to the socket since comes first */
+    if (!flow || !find_way(leg, &came_by, &leaves_by)) {
         leg->settle_ns = now + TRY_AGAIN_NS;
         return;
     }
+    if (!was_watched || flow->came_by != came_by) {
+        watch(leg, flow, came_by);
+        return;
+    }
+    describe(leg, flow, leaves_by);
+    if (!__atomic_compare_exchange_n(&flow->state, &newest, FLOW_OPEN, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        return; /* another has gone up meanwhile */
     leg->is_relayed = 1;
     leg->has_relayed = 0;
     leg->thread->relayed++;
-    __atomic_store_n(&flow->is_open, 1, __ATOMIC_SEQ_CST);
-    if (!is_up_to_date(leg))
-        kernel_withdraw(leg); /* it came meanwhile */
 }
 
 void kernel_withdraw(struct leg *leg)
 {
     if (!leg->is_relayed)
         return;
-    __atomic_store_n(&leg->flow->is_open, 0, __ATOMIC_SEQ_CST);
+    __u32 open = FLOW_OPEN; /* else the program has shut it */
+    __atomic_compare_exchange_n(&leg->flow->state, &open, FLOW_SHUT, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     wait_until_left(leg->flow);
     leg->is_relayed = 0;
     leg->thread->relayed--;
@@ -140,11 +157,15 @@ void kernel_leave_alone(struct leg *leg, int64_t now)
     leg->settle_ns = now + TRY_AGAIN_NS;
 }
 
+/* Of all legs, which may come by another way from now on: each is asked for anew. */
 void kernel_withdraw_all(struct thread *thread)
 {
-    for (int slot = 0; slot < thread->leg_slots; slot++)
-        if (thread->legs[slot]->id)
-            kernel_withdraw(thread->legs[slot]);
+    for (int slot = 0; slot < thread->leg_slots; slot++) {
+        struct leg *leg = thread->legs[slot];
+        kernel_withdraw(leg);
+        if (leg->flow)
+            __atomic_store_n(&leg->flow->state, FLOW_UNUSED, __ATOMIC_SEQ_CST);
+    }
 }
 
 void kernel_house(struct thread *thread)

@@ -183,7 +183,7 @@ void kernel_leave(struct core *core, struct flow *flow)
     struct kernel *kernel = core->kernel;
     if (!flow)
         return;
-    __atomic_store_n(&flow->is_open, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&flow->state, FLOW_UNUSED, __ATOMIC_SEQ_CST);
     pthread_mutex_lock(&kernel->lock);
     bpf_map_delete_elem(kernel->places, &flow->own);
     kernel->free[kernel->free_count++] = (uint16_t)(flow - kernel->flows);

@@ -41,9 +41,10 @@ static int took_stranger(struct leg *leg, int is_rtcp, int64_t now)
         receive_rtcp(leg, thread->buffer, (int)length, now);
     } else {
         int is_plain = is_plain_rtp(thread->buffer, (int)length) && is_signalled(leg, &source);
+        uint16_t seq = (uint16_t)get_u32(thread->buffer);
         kernel_catch_up(leg, is_plain && is_of_stream(leg, thread->buffer));
         if (receive_rtp(leg, thread->buffer, (int)length, now, origin, 0) && is_plain)
-            kernel_settle(leg, now);
+            kernel_settle(leg, seq, now);
     }
     explicit_bzero(thread->buffer, (size_t)length);
     return is_stranger;

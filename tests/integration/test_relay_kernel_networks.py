@@ -85,3 +85,24 @@ def test_a_way_that_changes_is_followed(wires: Wires, network_call: Call) -> Non
     assert heard[-1] > 1.9
     after = network_call.relay.counters()
     assert after["relayed"] - before["relayed"] > 0.9 * (after["received"] - before["received"])
+
+
+def test_a_peer_who_comes_by_another_wire_is_followed(wires: Wires, network_call: Call) -> None:
+    join(wires.caller, "around", wires.callee, "across")
+    wires.caller.ip("address add 10.4.0.2/24 dev around")
+    wires.callee.ip("address add 10.4.0.1/24 dev across")
+    wires.callee.write("ipv4/ip_forward", "1")
+    for network, names in ((wires.callee, ("all", "phone", "across")), (wires.recorder, ("all", "inside", "outside"))):
+        for name in names:
+            network.write(f"ipv4/conf/{name}/rp_filter", "0")
+    assert len(talk(network_call, 0.5)) > 40
+    assert network_call.relay.counters()["relayed"] > 40
+    wires.callee.ip(f"route add {Wires.CALLER}/32 via 10.4.0.2")
+    wires.recorder.ip(f"route add {Wires.CALLER}/32 via {Wires.CALLEE}")
+    wires.caller.ip(f"route add {Wires.OURS}/32 via 10.4.0.1")
+    talk(network_call, 0.5)  # a change of routes is seen within 250 ms
+    before = network_call.relay.counters()
+    heard = talk(network_call, 1)
+    after = network_call.relay.counters()
+    assert len(heard) > 100
+    assert after["relayed"] - before["relayed"] > 0.9 * (after["received"] - before["received"])

@@ -18,11 +18,23 @@ struct own_address {
 };
 
 /*
- * Which packets that arrive at a leg are relayed, and as what; anything else there goes up to its socket. The core writes it
- * while it is not open and nobody is in it; the program, which counts itself in, shuts it at the first odd packet.
+ * The state of a flow: below FLOW_SEEN one of these, else the highest number that the stream's packets have had on their way
+ * up to the socket, with FLOW_NEWEST if the newest of the peer's packets that went up has that number, and none before had.
+ */
+#define FLOW_UNUSED 0u    /* whose it is and what comes by it may change: the program leaves it alone */
+#define FLOW_OPEN 1u      /* packets are relayed */
+#define FLOW_SHUT 2u      /* nothing has gone up since it was open */
+#define FLOW_BEGUN 3u     /* nothing has gone up since the program looks at what does; something may have before */
+#define FLOW_SEEN 0x10000u
+#define FLOW_NEWEST 0x20000u
+
+/*
+ * Which packets that arrive at a leg are relayed, and as what; anything else there goes up to its socket. The core writes
+ * whose packets they are while it is unused, and the rest while it is not open and nobody relays by it: the program counts
+ * itself in. The program shuts it at the first odd packet.
  */
 struct flow {
-    __u32 is_open, busy;
+    __u32 state, busy;
     struct own_address own;
     __u64 leg;
     __u32 peer_ip, ssrc; /* whence, and the stream */

@@ -52,6 +52,19 @@ static inline __u64 exchange_64(__u64 *at, __u64 value)
     return ATOMIC_FETCH(BPF_DW, BPF_XCHG, __u64, at, value);
 }
 
+/* The same for one that replaces what is expected only; returns what was there, in register 0. */
+static inline __u32 compare_exchange_32(__u32 *at, __u32 expected, __u32 value)
+{
+    register __u32 was_ asm("r0") = expected;
+    register __u32 *at_ asm("r1") = at;
+    register __u32 value_ asm("r2") = value;
+    asm volatile(".byte %3, 0x21, 0, 0\n\t.long %4"
+                 : "+r"(was_)
+                 : "r"(at_), "r"(value_), "i"(BPF_STX | BPF_ATOMIC | BPF_W), "i"(BPF_CMPXCHG)
+                 : "memory");
+    return was_;
+}
+
 /* Network order to the machine's, and back. __builtin_bswap32 would be a call to a library (gcc-bpf 12). */
 static inline __u32 network_32(__u32 value)
 {

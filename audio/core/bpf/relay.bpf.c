@@ -19,6 +19,9 @@
 #define MAY_NOT_BE_FRAGMENT 0x3FFF /* more fragments, or an offset */
 #define VERSION_2 0x80             /* of RTP, without padding, extension or contributing sources */
 #define IS_LEFT_ALONE 2
+#define MISORDER 100 /* MAX_MISORDER of the core: a number further back is of a sender that has begun anew */
+#define TRIES 4      /* to note a packet, each beside one more that another processor notes */
+#define GOES_UP 1    /* to its socket, and is noted; TC_ACT_UNSPEC: it is another's, or what it is to be was rewritten */
 
 struct rtp {
     __u8 first, second;
@@ -189,6 +192,49 @@ static void rewrite(struct datagram *at, const struct flow *flow, const struct r
     at->rtp.ssrc = is->ssrc;
 }
 
+/* Adds, and returns what was there. Nothing goes before or after it: without the result it would be no barrier (arm64). */
+static __u32 count(__u32 *counter, __s32 more)
+{
+    __u32 was = fetch_add_32(counter, (__u32)more);
+    asm volatile("" : "+r"(was));
+    return was;
+}
+
+/* What a flow's state becomes as a packet of the stream with this number goes up to its socket. */
+static __u32 state_after(__u32 state, __u32 seq)
+{
+    if (state == FLOW_BEGUN)
+        return FLOW_SEEN | seq; /* another with that number may be on its way up unseen */
+    __s16 step = (__s16)(seq - state);
+    if (state < FLOW_SEEN || step > 0)
+        return FLOW_SEEN | FLOW_NEWEST | seq;
+    return step > -MISORDER ? state & ~FLOW_NEWEST : FLOW_SEEN | seq;
+}
+
+/*
+ * Notes a packet that goes up to its socket. Until the core has read it nothing may be relayed, so it opens the flow by
+ * exchanging the state that names the packet it has read, and not if another has gone up since.
+ */
+static __attribute__((noinline)) void note_passed(struct __sk_buff *skb, struct flow *flow)
+{
+    const struct datagram *at = datagram_of(skb);
+    if (!at)
+        return; /* cannot be: it was there before */
+    __u32 length = bpf_ntohs(at->udp.len) - sizeof at->udp, seq = bpf_ntohs(at->rtp.seq);
+    for (int i = 0; i < TRIES; i++) {
+        __u32 state = count(&flow->state, 0), next = state < FLOW_SEEN ? state : state & ~FLOW_NEWEST;
+        if (state == FLOW_UNUSED || flow->own.ip != at->ip.daddr || flow->own.port != at->udp.dest ||
+            !is_from_peer(skb, at, flow))
+            return;
+        if (is_plain_rtp(skb, at, length) && is_of_stream(at, flow))
+            next = state_after(state, seq);
+        else if (state == FLOW_OPEN)
+            next = FLOW_SHUT;
+        if (compare_exchange_32(&flow->state, state, next) == state)
+            return;
+    }
+}
+
 /* The packet of an open flow, by somebody who is counted in. */
 static int relay_packet(struct __sk_buff *skb, struct datagram *at, struct flow *flow)
 {
@@ -196,10 +242,8 @@ static int relay_packet(struct __sk_buff *skb, struct datagram *at, struct flow 
     __u64 now = bpf_ktime_get_ns();
     if (!is_from_peer(skb, at, flow))
         return TC_ACT_UNSPEC;
-    if (!is_plain_rtp(skb, at, length) || !is_of_stream(at, flow) || is_too_fast(flow, now)) {
-        flow->is_open = 0;
-        return TC_ACT_UNSPEC;
-    }
+    if (!is_plain_rtp(skb, at, length) || !is_of_stream(at, flow) || is_too_fast(flow, now))
+        return GOES_UP;
     __be32 addresses[2] = {at->ip.saddr, at->ip.daddr}, new_addresses[2] = {flow->from_ip, flow->to_ip};
     struct rewritten was = {at->udp.source, at->udp.dest, at->rtp.first, at->rtp.second, at->rtp.seq, at->rtp.ts, at->rtp.ssrc};
     struct rewritten is = {flow->from_port, flow->to_port, VERSION_2,
@@ -207,11 +251,8 @@ static int relay_packet(struct __sk_buff *skb, struct datagram *at, struct flow 
                            bpf_htons(bpf_ntohs(was.seq) + flow->seq_offset),
                            network_32(network_32(was.ts) + flow->ts_offset), flow->out_ssrc};
     int left = leave_copy(skb, at, flow, length, now);
-    if (left != 1) {
-        if (left != IS_LEFT_ALONE) /* damaged: its socket will not take it either */
-            flow->is_open = 0;
-        return TC_ACT_UNSPEC;
-    }
+    if (left != 1)
+        return left == IS_LEFT_ALONE ? TC_ACT_UNSPEC /* damaged: its socket will not take it either */ : GOES_UP;
     /* None stays none; what a card has yet to fill in is seeded with the addresses only, which the other flag says. */
     __u64 sum = bpf_csum_diff(addresses, sizeof addresses, new_addresses, sizeof new_addresses, 0);
     bpf_l4_csum_replace(skb, CHECKSUM_AT, 0, sum, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0);
@@ -222,14 +263,6 @@ static int relay_packet(struct __sk_buff *skb, struct datagram *at, struct flow 
         return TC_ACT_SHOT; /* cannot be: it was there before */
     rewrite(at, flow, &is);
     return flow->leaves_by ? bpf_redirect_neigh(flow->leaves_by, 0, 0, 0) : TC_ACT_UNSPEC;
-}
-
-/* Adds, and returns what was there. Nothing goes before or after it: without the result it would be no barrier (arm64). */
-static __u32 count(__u32 *counter, __s32 more)
-{
-    __u32 was = fetch_add_32(counter, (__u32)more);
-    asm volatile("" : "+r"(was));
-    return was;
 }
 
 SEC("tc") /* the type of program; libbpf before 1.3 does not know "tcx/ingress" */
@@ -248,14 +281,19 @@ int relay(struct __sk_buff *skb)
     struct own_address own = {.ip = at->ip.daddr, .port = at->udp.dest};
     const __u32 *place = bpf_map_lookup_elem(&places, &own);
     struct flow *flow = place ? bpf_map_lookup_elem(&flows, place) : 0;
-    if (!flow || !*(volatile __u32 *)&flow->is_open)
+    if (!flow)
         return TC_ACT_UNSPEC;
-    count(&flow->busy, 1); /* from here on nobody changes what it says, while it is open and ours */
-    int result = TC_ACT_UNSPEC;
-    if (count(&flow->is_open, 0) && flow->own.ip == own.ip && flow->own.port == own.port)
-        result = relay_packet(skb, at, flow);
-    count(&flow->busy, -1);
-    return result;
+    int result = GOES_UP;
+    if (*(volatile __u32 *)&flow->state == FLOW_OPEN) {
+        count(&flow->busy, 1); /* from here on nobody changes what it says, while it is open and ours */
+        if (count(&flow->state, 0) == FLOW_OPEN && flow->own.ip == own.ip && flow->own.port == own.port)
+            result = relay_packet(skb, at, flow);
+        count(&flow->busy, -1);
+    }
+    if (result != GOES_UP)
+        return result;
+    note_passed(skb, flow);
+    return TC_ACT_UNSPEC;
 }
 
 char _license[] SEC("license") = "Apache-2.0"; /* no helper above asks for the GPL */
