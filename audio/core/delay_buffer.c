@@ -124,9 +124,14 @@ void delay_free(struct leg *leg)
     leg->delay = NULL;
 }
 
-/* Begins to delay audio, or ends it and sends what waits; -ENOMEM: there is no memory to delay it in. */
-int delay_set(struct leg *leg, int is_on, int64_t now)
+/*
+ * The one place that decides whether a leg's audio waits: while it is masked, in a PIN entry, and when one may be near. Begins
+ * to delay it, or ends that and sends what waits; -ENOMEM: there is no memory to delay it in.
+ */
+int delay_update(struct leg *leg, int is_pin_near, int64_t now)
 {
+    int is_on = leg->hears_tones && (leg->policy == DTMF_MASK || leg->pin.is_on || is_pin_near);
+    leg->is_pin_near = (uint8_t)is_pin_near;
     leg->is_delaying = (uint8_t)is_on;
     if (is_on && !leg->delay)
         leg->delay = memory_locked(sizeof *leg->delay, leg->thread->core->lock_memory);

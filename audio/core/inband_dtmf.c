@@ -6,17 +6,6 @@
 
 #define LONGEST_GAP 80000 /* ticks; a larger step of the timestamp is a new clock, not silence */
 
-static void linear_of(struct leg *leg, const struct packet *packet, int16_t *samples)
-{
-    if (packet->codec == CODEC_G722) {
-        g722_decode_low(&leg->decoder, packet->payload, packet->length, samples);
-        return;
-    }
-    const int16_t *linear = g711_linear[packet->codec == CODEC_PCMA];
-    for (int i = 0; i < packet->length; i++)
-        samples[i] = linear[packet->payload[i]];
-}
-
 /* How a packet joins what the detector has been fed with; by its number alone it may be late or double. */
 enum inband_join inband_join(const struct leg *leg, const struct packet *packet)
 {
@@ -41,6 +30,7 @@ int inband_feed(struct leg *leg, const struct packet *packet, int is_anew, int i
                 struct tones_event *events)
 {
     int16_t *samples = leg->thread->samples;
+    const int16_t *linear = g711_linear[packet->codec == CODEC_PCMA];
     if (is_anew || packet->codec != leg->tone_codec)
         g722_init(&leg->decoder);
     leg->has_tone_stream = 1;
@@ -52,7 +42,11 @@ int inband_feed(struct leg *leg, const struct packet *packet, int is_anew, int i
         leg->tone_shift = position - leg->tones.position;
         leg->has_tone_shift = 1;
     }
-    linear_of(leg, packet, samples);
+    if (packet->codec == CODEC_G722)
+        g722_decode_low(&leg->decoder, packet->payload, packet->length, samples);
+    else
+        for (int i = 0; i < packet->length; i++)
+            samples[i] = linear[packet->payload[i]];
     int count = tones_feed(&leg->tones, samples, (size_t)packet->length, events, MAX_TONES_EVENTS);
     explicit_bzero(samples, sizeof *samples * (size_t)packet->length);
     return count;

@@ -19,13 +19,6 @@
 #define NS_PER_TICK 125000
 #define COMPLETE_BIT 1
 
-/* Notes a key that begins; it is the first of the list. */
-static void note_press(struct press *presses, int code, int64_t from_ns)
-{
-    memmove(presses + 1, presses, sizeof *presses * (RECENT_PRESSES - 1));
-    *presses = (struct press){code, from_ns, from_ns};
-}
-
 static void forget_presses(struct leg *leg, int64_t before_ns)
 {
     for (int i = 0; i < 2 * RECENT_PRESSES; i++) {
@@ -45,19 +38,6 @@ static void report_key(struct leg *leg, enum event_kind kind, int code, int64_t 
     report(leg->thread->core, (struct event){.kind = kind, .id = leg->id, .a = named, .b = b, .c = c, .at_ns = now});
 }
 
-/* The one place that decides whether a leg's audio waits: while it is masked, in a PIN entry, and when one may be near. */
-static int update_delay(struct leg *leg, int is_pin_near, int64_t now)
-{
-    leg->is_pin_near = (uint8_t)is_pin_near;
-    return delay_set(leg, leg->hears_tones && (leg->policy == DTMF_MASK || leg->pin.is_on || is_pin_near), now);
-}
-
-/* Keys that no recording may hold: the caller's, and those of a PIN entry. */
-static int is_unkept(const struct leg *leg)
-{
-    return leg->tap && (leg->pin.is_on || (leg->channel == LEFT && leg->tap->mask_left_digits));
-}
-
 static void end_entry(struct leg *leg, int is_complete, enum digit_source source, int64_t now)
 {
     int64_t keys = is_complete ? pin_packed(&leg->pin) : 0;
@@ -65,7 +45,7 @@ static void end_entry(struct leg *leg, int is_complete, enum digit_source source
     explicit_bzero(&leg->pin, sizeof leg->pin);
     explicit_bzero(&keys, sizeof keys);
     forget_presses(leg, NEVER);
-    update_delay(leg, leg->is_pin_near, now);
+    delay_update(leg, leg->is_pin_near, now);
 }
 
 static void begin_entry(struct leg *leg, int code, int64_t now)
@@ -118,7 +98,7 @@ static void event_over(struct leg *leg, struct digit_in *event, int64_t now)
     event->code = 0; /* over, and its identity is its timestamp: the key itself is kept no longer */
     if (is_taken(leg, code, is_second, SOURCE_RFC4733, now)) {
         leg->star.is_held = is_second && is_entry;
-        update_delay(leg, 0, now);
+        delay_update(leg, 0, now);
         return;
     }
     if (is_second)
@@ -131,7 +111,7 @@ static void event_over(struct leg *leg, struct digit_in *event, int64_t now)
             dtmf_replay(leg, code, event->duration, now);
         report_key(leg, EVENT_DIGIT, code, SOURCE_RFC4733, 0, now);
     }
-    update_delay(leg, 0, now);
+    delay_update(leg, 0, now);
 }
 
 static void begin_event(struct leg *leg, int64_t now)
@@ -139,9 +119,10 @@ static void begin_event(struct leg *leg, int64_t now)
     struct digit_in *event = &leg->event;
     int may_mean = event->code == STAR || leg->star.is_held || leg->pin.is_on || (leg->peer && digits_are_busy(leg->peer));
     event->is_held = leg->policy == DTMF_HOLD_STAR ? may_mean : leg->policy != DTMF_PASS;
-    note_press(leg->keyed, event->code, now);
+    memmove(leg->keyed + 1, leg->keyed, sizeof *leg->keyed * (RECENT_PRESSES - 1));
+    *leg->keyed = (struct press){event->code, now, now};
     if (leg->star.is_held && leg->pin_prefixes >> event->code & 1)
-        update_delay(leg, 1, now); /* tones that come beside the next events must find the audio delayed already */
+        delay_update(leg, 1, now); /* tones that come beside the next events must find the audio delayed already */
 }
 
 void press_event(struct leg *leg, const struct packet *packet)
@@ -161,8 +142,8 @@ void press_event(struct leg *leg, const struct packet *packet)
     }
     if (taken.is_key && !event->has_ended)
         leg->keyed->to_ns = now;
-    if (is_unkept(leg)) /* after the prefix of an entry, whose ends may all be lost, is known to be over */
-        tap_mask_event(leg->tap, leg->channel, packet, taken.duration);
+    if (leg->tap) /* after the prefix of an entry, whose ends may all be lost, is known to be over */
+        tap_mask_event(leg->tap, leg->channel, leg->pin.is_on, packet, taken.duration);
     if (taken.is_key ? event->is_held : taken.is_late || leg->policy != DTMF_PASS)
         delay_swallowed(leg, packet);
     else
@@ -200,59 +181,54 @@ static int is_another(const struct leg *leg, const struct press *tone)
     return 0;
 }
 
-/* The tone would end a control sequence or a secret prefix that a star in band has begun. */
-static int is_second_tone(const struct leg *leg, const struct press *tone)
+/* Notes a tone that begins, or how long it has sounded, and silences the part of it that is known so far. */
+static void note_tone(struct leg *leg, int is_start, int digit, int64_t from, int64_t to, int64_t now)
 {
-    return leg->policy == DTMF_HOLD_STAR && leg->sounded_star_ns != NEVER &&
-           tone->from_ns - leg->sounded_star_ns <= STAR_WAIT_NS;
+    struct press *press = leg->sounded;
+    if (is_start)
+        memmove(press + 1, press, sizeof *press * (RECENT_PRESSES - 1));
+    press->code = digit_code(digit);
+    press->from_ns = now - (leg->tones.position - from) * NS_PER_TICK;
+    press->to_ns = now - (leg->tones.position - to) * NS_PER_TICK;
+    if (leg->has_tone_shift && leg->tap)
+        tap_mask_tone(leg->tap, leg->channel, leg->pin.is_on, from + leg->tone_shift, to + leg->tone_shift, now);
 }
 
-static void tone_over(struct leg *leg, int64_t now)
+/* Takes a digit that begins to sound, or is over. */
+static void take_digit(struct leg *leg, const struct tones_event *event, int64_t now)
 {
+    int is_start = event->kind == TONES_DIGIT_START, is_entry = leg->pin.is_on;
+    note_tone(leg, is_start, event->digit, event->from, event->to, now);
     const struct press tone = *leg->sounded;
+    /* of a control sequence or a secret prefix that a star in band has begun */
+    int is_second = leg->policy == DTMF_HOLD_STAR && leg->sounded_star_ns != NEVER &&
+                    tone.from_ns - leg->sounded_star_ns <= STAR_WAIT_NS;
+    if (is_start) {
+        if (is_second && leg->pin_prefixes >> tone.code & 1)
+            delay_update(leg, 1, now); /* the end of this key is known too late to delay what comes next */
+        return;
+    }
     if (!is_another(leg, &tone)) {
-        int is_entry = leg->pin.is_on;
-        if (!is_taken(leg, tone.code, is_second_tone(leg, &tone), SOURCE_INBAND, now)) {
+        if (!is_taken(leg, tone.code, is_second, SOURCE_INBAND, now)) {
             leg->sounded_star_ns = tone.code == STAR ? tone.to_ns : NEVER;
             report_key(leg, EVENT_DIGIT, tone.code, SOURCE_INBAND, 0, now);
         } else if (!is_entry) {
             leg->sounded_star_ns = NEVER;
         }
     }
-    update_delay(leg, 0, now);
-}
-
-/* Notes how long a tone has sounded, and silences the part of it that is known so far. */
-static void note_tone(struct leg *leg, int digit, int64_t from, int64_t to, int64_t now)
-{
-    struct press *press = leg->sounded;
-    press->code = digit_code(digit);
-    press->from_ns = now - (leg->tones.position - from) * NS_PER_TICK;
-    press->to_ns = now - (leg->tones.position - to) * NS_PER_TICK;
-    if (leg->has_tone_shift && is_unkept(leg))
-        tap_mask_tone(leg->tap, leg->channel, from + leg->tone_shift - DIGIT_MARGIN_TICKS,
-                      to + leg->tone_shift + DIGIT_MARGIN_TICKS, now);
+    delay_update(leg, 0, now);
 }
 
 static void take_tones(struct leg *leg, struct tones_event *events, int count, int64_t now)
 {
     for (int i = 0; i < count; i++) {
         const struct tones_event *event = &events[i];
-        int is_start = event->kind == TONES_DIGIT_START;
-        if (event->kind == TONES_CNG || event->kind == TONES_CED)
+        if (event->digit)
+            take_digit(leg, event, now);
+        else if (event->kind != TONES_VOICE)
             report(leg->thread->core, (struct event){.kind = EVENT_FAX, .id = leg->id, .a = event->kind == TONES_CED});
-        if (event->kind == TONES_VOICE && leg->reports_voice)
+        else if (leg->reports_voice)
             report(leg->thread->core, (struct event){.kind = EVENT_VOICE, .id = leg->id});
-        if (!event->digit)
-            continue;
-        if (is_start)
-            note_press(leg->sounded, -1, now);
-        note_tone(leg, event->digit, event->from, event->to, now);
-        const struct press *tone = leg->sounded;
-        if (!is_start)
-            tone_over(leg, now);
-        else if (is_second_tone(leg, tone) && leg->pin_prefixes >> tone->code & 1)
-            update_delay(leg, 1, now); /* the end of this key is known too late to delay what comes next */
     }
     explicit_bzero(events, sizeof *events * (size_t)count);
 }
@@ -270,7 +246,7 @@ int press_audio(struct leg *leg, const struct packet *packet, int is_placed, int
         take_tones(leg, events, inband_skip(leg, packet, events), now);
     take_tones(leg, events, inband_feed(leg, packet, join == INBAND_ANEW, is_placed, position, events), now);
     if (leg->tones.digit) /* a key held for long is silenced as it goes, before the writer takes it */
-        note_tone(leg, leg->tones.digit, leg->tones.digit_from, leg->tones.digit_to, now);
+        note_tone(leg, 0, leg->tones.digit, leg->tones.digit_from, leg->tones.digit_to, now);
     return 1;
 }
 
@@ -341,11 +317,11 @@ int press_set_policy(struct leg *leg, enum dtmf_policy policy, unsigned control,
     leg->control = (uint16_t)control;
     leg->pin_prefixes = (uint16_t)prefixes;
     leg->sounded_star_ns = NEVER;
-    return update_delay(leg, 0, now);
+    return delay_update(leg, 0, now);
 }
 
 int press_set_tones(struct leg *leg, int is_on, int64_t now)
 {
     inband_set(leg, is_on);
-    return update_delay(leg, leg->is_pin_near, now);
+    return delay_update(leg, leg->is_pin_near, now);
 }

@@ -108,7 +108,7 @@ int64_t pin_packed(const struct pin_entry *pin);
 int64_t pin_until(const struct pin_entry *pin, int is_pressed);
 
 /* delay_buffer.c */
-int delay_set(struct leg *leg, int is_on, int64_t now);
+int delay_update(struct leg *leg, int is_pin_near, int64_t now);
 void delay_audio(struct leg *leg, const struct packet *packet, int is_heard);
 void delay_silence_tail(const struct leg *leg, const struct packet *packet);
 void delay_swallowed(struct leg *leg, const struct packet *packet);

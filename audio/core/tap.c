@@ -114,7 +114,7 @@ int64_t core_open_tap(struct core *core, int64_t left, int64_t right, int64_t lo
     if (result > 0) {
         struct tap *tap = legs[LEFT] ? legs[LEFT]->tap : legs[RIGHT]->tap;
         tap->opened_ns = now_ns == CORE_NOW ? core_now(core) : now_ns;
-        tap->mask_left_digits = (uint8_t)mask_left_digits;
+        tap->masks_digits[LEFT] = (uint8_t)mask_left_digits;
         tap->is_closed = (uint8_t)is_closed;
     }
     thread_unlock(thread);

@@ -109,7 +109,7 @@ struct tap {
     int64_t opened_ns, look_back, stretches; /* stretches: of arrival, that each channel remembers */
     int64_t gate_opened_here; /* when the gate was opened last, on the call's clock; INT64_MIN: never */
     int64_t masked_from, masked_to; /* the mask that ends last, on the call's clock: what arrives in it is silenced */
-    uint8_t is_closed, mask_left_digits;
+    uint8_t is_closed, masks_digits[2]; /* digits of a side are not kept */
     int slot;
     struct leg *legs[2];
     int64_t gate_closed_here; /* when it was shut last */
@@ -127,8 +127,8 @@ void tap_free(struct tap *tap);
 int64_t tap_here(const struct tap *tap, int64_t at_ns);
 int tap_receive(struct tap *tap, int side, const struct packet *packet, int64_t *position);
 void tap_fetch(const struct tap *tap, int side, int64_t now);
-void tap_mask_event(struct tap *tap, int side, const struct packet *packet, uint32_t duration);
-void tap_mask_tone(struct tap *tap, int side, int64_t from, int64_t to, int64_t arrival_ns);
+void tap_mask_event(struct tap *tap, int side, int is_secret, const struct packet *packet, uint32_t duration);
+void tap_mask_tone(struct tap *tap, int side, int is_secret, int64_t from, int64_t to, int64_t arrival_ns);
 void tap_forget(struct tap *tap, int side, int64_t from_ns, int64_t now);
 
 /* tap_memory.c */

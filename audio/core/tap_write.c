@@ -90,21 +90,25 @@ int tap_receive(struct tap *tap, int side, const struct packet *packet, int64_t 
     return 1;
 }
 
-/* Silences an RFC 4733 event, 200 ms either side, on both channels. */
-void tap_mask_event(struct tap *tap, int side, const struct packet *packet, uint32_t duration)
+/* Silences an RFC 4733 event, 200 ms either side, on both channels, if it may not be kept of this side. */
+void tap_mask_event(struct tap *tap, int side, int is_secret, const struct packet *packet, uint32_t duration)
 {
     struct channel *channel = &tap->channels[side];
+    if (!is_secret && !tap->masks_digits[side])
+        return;
     int64_t here = tap_here(tap, packet->arrival_ns), position;
     int is_placed = timeline_expect(channel, packet->ssrc, packet->ts, here, &position);
     int64_t start = is_placed ? position - envelope(channel, here) : here;
     gate_mask_span(tap, start - DIGIT_MARGIN_TICKS, start + duration + DIGIT_MARGIN_TICKS, is_placed, here);
 }
 
-/* Silences positions [from, to) of a side's channel, and the same moments on the other. */
-void tap_mask_tone(struct tap *tap, int side, int64_t from, int64_t to, int64_t arrival_ns)
+/* The same for a tone at positions [from, to) of the side's channel. */
+void tap_mask_tone(struct tap *tap, int side, int is_secret, int64_t from, int64_t to, int64_t arrival_ns)
 {
+    if (!is_secret && !tap->masks_digits[side])
+        return;
     int64_t here = tap_here(tap, arrival_ns), env = envelope(&tap->channels[side], here);
-    gate_mask_span(tap, from - env, to - env, 1, here);
+    gate_mask_span(tap, from - env - DIGIT_MARGIN_TICKS, to - env + DIGIT_MARGIN_TICKS, 1, here);
 }
 
 /* Forgets what a side has brought since then. */

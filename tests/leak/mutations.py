@@ -96,7 +96,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         name="tones of digits are not masked", file=_TAP,
-        old="    gate_mask_span(tap, from - env, to - env, 1, here);\n",
+        old="    gate_mask_span(tap, from - env - DIGIT_MARGIN_TICKS, to - env + DIGIT_MARGIN_TICKS, 1, here);\n",
         new="    (void)from, (void)to, (void)env, (void)here;\n",
         calls=("digits_inband/plain", "digits_inband/ptime_10"), finds="digits_inband.*(a key's tone|secret audio)",
     ),
