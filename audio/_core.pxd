@@ -84,8 +84,7 @@ cdef extern from "core.h" nogil:
     int core_send_dtmf(core *, int64_t leg, int digit, int duration_ms)
     int core_leg_statistics(core *, int64_t leg, leg_statistics *)
     int64_t core_leg_silence(core *, int64_t leg)
-    int core_inject(core *, int64_t leg, const uint8_t *packet, size_t length, int64_t arrival_ns)
-    int core_inject_rtcp(core *, int64_t leg, const uint8_t *packet, size_t length, int64_t arrival_ns)
+    int core_inject(core *, int64_t leg, int is_rtcp, const uint8_t *packet, size_t length, int64_t arrival_ns)
     int64_t core_open_tap(core *, int64_t left, int64_t right, int64_t look_back, int64_t ring, int mask, int is_closed, int64_t now_ns)
     int core_retarget_tap(core *, int64_t tap, int64_t left, int64_t right)
     int64_t core_gate_close(core *, int64_t tap, int64_t erase_ticks, int64_t now_ns)
@@ -104,6 +103,5 @@ cdef extern from "core.h" nogil:
         uint32_t codecs[2]
     int survey_of_block(const uint8_t *, size_t, block_survey *)
     int levels_of_block(const uint8_t *, size_t, int channel, int64_t *first, uint8_t *out, uint8_t *has, int max)
-    int64_t speech_of_block(const uint8_t *, size_t, int channel)
     int64_t buckets_of_block(const uint8_t *, size_t, int channel)
     void g711_init()

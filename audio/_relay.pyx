@@ -75,8 +75,8 @@ cdef class Core:
         cdef list encoded = [name.encode() for name in interfaces]
         cdef bytes path = os.fsencode(program)
         cdef const char *path_text = path
-        cdef int i, count = len(encoded)
         cdef int64_t code
+        cdef int i, count = len(encoded)
         if not 1 <= count <= 16:
             raise ValueError("relay_in_kernel: one interface at least, and 16 at most")
         for i in range(count):
@@ -90,7 +90,6 @@ cdef class Core:
         checked(core_start(self.core), "start")
 
     def turn(self, int64_t now_ns):
-        cdef int64_t code
         with nogil:
             code = core_turn(self.core, now_ns)
         return checked(code, "turn")
@@ -100,13 +99,11 @@ cdef class Core:
             core_close(self.core)
 
     def open_leg(self, *, int thread, int rtp_fd, int rtcp_fd):
-        cdef int64_t code
         with nogil:
             code = core_open_leg(self.core, thread, rtp_fd, rtcp_fd)
         return checked(code, "open_leg")
 
     def close_leg(self, int64_t leg):
-        cdef int64_t code
         with nogil:
             code = core_close_leg(self.core, leg)
         checked(code, "close_leg")
@@ -116,7 +113,6 @@ cdef class Core:
         cdef const char *rtp_text = rtp_ip
         cdef const char *rtcp_text = rtcp_ip
         cdef int rtp_port = rtp[1], rtcp_port = rtcp[1]
-        cdef int64_t code
         with nogil:
             code = core_set_remote(self.core, leg, rtp_text, rtp_port, rtcp_text, rtcp_port)
         checked(code, "set_remote")
@@ -124,7 +120,6 @@ cdef class Core:
     def accept_from(self, int64_t leg, str ip not None):
         cdef bytes encoded = ip.encode()
         cdef const char *text = encoded
-        cdef int64_t code
         with nogil:
             code = core_accept_from(self.core, leg, text)
         checked(code, "accept_from")
@@ -139,7 +134,6 @@ cdef class Core:
         cdef int port = expected[1] if expected is not None else 0
         cdef list encoded = [ip.encode() for ip, _ in networks]
         cdef int i, count = len(networks)
-        cdef int64_t code
         if count > 32:
             raise ValueError("listen: more than 32 networks")
         for i in range(count):
@@ -154,7 +148,6 @@ cdef class Core:
         bint sends, bint receives, more=(),
     ):
         cdef leg_media media
-        cdef int64_t code
         cdef int i
         if len(more) > 2:
             raise ValueError("update_leg: more codecs than there are")
@@ -175,25 +168,21 @@ cdef class Core:
         cdef const uint8_t *data = key
         cdef const uint8_t *mki_data = mki
         cdef size_t length = len(key), mki_length = len(mki)
-        cdef int64_t code
         with nogil:
             code = core_srtp_key(self.core, leg, is_send, suite, data, length, mki_data, mki_length)
         checked(code, "srtp_key")
 
     def srtp_off(self, int64_t leg):
-        cdef int64_t code
         with nogil:
             code = core_srtp_off(self.core, leg)
         checked(code, "srtp_off")
 
     def bridge(self, int64_t a, int64_t b):
-        cdef int64_t code
         with nogil:
             code = core_bridge(self.core, a, b)
         checked(code, "bridge")
 
     def unbridge(self, int64_t leg):
-        cdef int64_t code
         with nogil:
             code = core_unbridge(self.core, leg)
         checked(code, "unbridge")
@@ -201,45 +190,38 @@ cdef class Core:
     def play(self, int64_t leg, bytes audio, *, int64_t tag, bint loop=False):
         cdef const uint8_t *data = audio
         cdef size_t length = len(audio)
-        cdef int64_t code
         with nogil:
             code = core_play(self.core, leg, data, length, tag, loop)
         checked(code, "play")
 
     def stop(self, int64_t leg):
-        cdef int64_t code
         with nogil:
             code = core_stop(self.core, leg)
         checked(code, "stop")
 
     def mute(self, int64_t leg, bint is_muted):
-        cdef int64_t code
         with nogil:
             code = core_mute(self.core, leg, is_muted)
         checked(code, "mute")
 
     def dtmf_policy(self, int64_t leg, int policy, control=(), secret=()):
         cdef unsigned control_keys = second_keys(control), secret_keys = second_keys(secret)
-        cdef int64_t code
         with nogil:
             code = core_dtmf_policy(self.core, leg, policy, control_keys, secret_keys)
         checked(code, "dtmf_policy")
 
     def detect_tones(self, int64_t leg, bint is_on):
-        cdef int64_t code
         with nogil:
             code = core_detect_tones(self.core, leg, is_on)
         checked(code, "detect_tones")
 
     def report_voice(self, int64_t leg, bint is_on):
-        cdef int64_t code
         with nogil:
             code = core_report_voice(self.core, leg, is_on)
         checked(code, "report_voice")
 
     def send_dtmf(self, int64_t leg, str digit, int duration_ms=160):
         cdef int key = ord(digit) if len(digit) == 1 else 0
-        cdef int64_t code
         with nogil:
             code = core_send_dtmf(self.core, leg, key if key < 128 else 0, duration_ms)
         checked(code, "send_dtmf")
@@ -248,44 +230,42 @@ cdef class Core:
         self, int64_t left, int64_t right, *, int64_t look_back_ticks, int64_t ring_ticks, bint mask_left_digits=True,
         bint is_closed=False, now_ns=None,
     ):
-        cdef int64_t now = moment(now_ns), code
+        cdef int64_t now = moment(now_ns)
         with nogil:
             code = core_open_tap(self.core, left, right, look_back_ticks, ring_ticks, mask_left_digits, is_closed, now)
         return checked(code, "open_tap")
 
     def retarget_tap(self, int64_t tap, int64_t left, int64_t right):
-        cdef int64_t code
         with nogil:
             code = core_retarget_tap(self.core, tap, left, right)
         checked(code, "retarget_tap")
 
     def gate_close(self, int64_t tap, int64_t erase_ticks, now_ns=None):
-        cdef int64_t now = moment(now_ns), code
+        cdef int64_t now = moment(now_ns)
         with nogil:
             code = core_gate_close(self.core, tap, erase_ticks, now)
         return checked(code, "gate_close")
 
     def gate_open(self, int64_t tap, now_ns=None):
-        cdef int64_t now = moment(now_ns), code
+        cdef int64_t now = moment(now_ns)
         with nogil:
             code = core_gate_open(self.core, tap, now)
         return checked(code, "gate_open")
 
     def gate_mask(self, int64_t tap, int64_t from_ticks, int64_t to_ticks, now_ns=None):
-        cdef int64_t now = moment(now_ns), code
+        cdef int64_t now = moment(now_ns)
         with nogil:
             code = core_gate_mask(self.core, tap, from_ticks, to_ticks, now)
         checked(code, "gate_mask")
 
     def tap_silenced(self, int64_t tap):
         cdef int64_t spans[2 * SILENCED_SPANS]
-        cdef int64_t code
         with nogil:
             code = core_tap_silenced(self.core, tap, spans)
         return [(spans[2 * i], spans[2 * i + 1]) for i in range(checked(code, "tap_silenced"))]
 
     def tap_now(self, int64_t tap, now_ns=None):
-        cdef int64_t now = moment(now_ns), code
+        cdef int64_t now = moment(now_ns)
         with nogil:
             code = core_tap_now(self.core, tap, now)
         return checked(code, "tap_now")
@@ -294,14 +274,13 @@ cdef class Core:
         cdef uint8_t[::1] view = out
         cdef uint8_t *data = &view[0] if view.shape[0] else NULL
         cdef size_t size = view.shape[0]
-        cdef int64_t now = moment(now_ns), code
+        cdef int64_t now = moment(now_ns)
         cdef int more = 0
         with nogil:
             code = core_drain_tap(self.core, tap, data, size, is_final, now, &more)
         return checked(code, "drain_tap"), more != 0
 
     def release_tap(self, int64_t tap):
-        cdef int64_t code
         with nogil:
             code = core_release_tap(self.core, tap)
         checked(code, "release_tap")
@@ -322,33 +301,22 @@ cdef class Core:
 
     def leg_statistics(self, int64_t leg):
         cdef leg_statistics statistics
-        cdef int64_t code
         with nogil:
             code = core_leg_statistics(self.core, leg, &statistics)
         checked(code, "leg_statistics")
         return statistics
 
     def leg_silence(self, int64_t leg):
-        cdef int64_t silent_ns
         with nogil:
             silent_ns = core_leg_silence(self.core, leg)
         return checked(silent_ns, "leg_silence")
 
-    def inject(self, int64_t leg, bytes packet, int64_t arrival_ns):
+    def inject(self, int64_t leg, bytes packet, int64_t arrival_ns, *, bint is_rtcp=False):
         cdef const uint8_t *data = packet
         cdef size_t length = len(packet)
-        cdef int64_t code
         with nogil:
-            code = core_inject(self.core, leg, data, length, arrival_ns)
+            code = core_inject(self.core, leg, is_rtcp, data, length, arrival_ns)
         checked(code, "inject")
-
-    def inject_rtcp(self, int64_t leg, bytes packet, int64_t arrival_ns):
-        cdef const uint8_t *data = packet
-        cdef size_t length = len(packet)
-        cdef int64_t code
-        with nogil:
-            code = core_inject_rtcp(self.core, leg, data, length, arrival_ns)
-        checked(code, "inject_rtcp")
 
     def counters(self):
         cdef core_counters counters
@@ -390,9 +358,3 @@ def peaks(block, int channel):
         return out
     finally:
         PyMem_Free(levels)
-
-
-def speech_ms(block, int channel):
-    cdef const uint8_t[::1] view = block
-    cdef const uint8_t *data = &view[0] if view.shape[0] else NULL
-    return checked(speech_of_block(data, view.shape[0], channel), "speech_ms")

@@ -4,7 +4,7 @@ Pure. The byte table is in docs/media-core.md; all numbers little-endian. Positi
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from audio.types import Channel, Codec
@@ -55,28 +55,6 @@ class LostRange:
 
 
 Record = AudioRun | ClockAnchor | LostRange
-
-
-def encode_record(record: Record) -> bytes:
-    """Return the bytes of one record; ValueError for a field out of range."""
-    try:
-        match record:
-            case AudioRun():
-                head = HEADER.pack(KIND_AUDIO, record.channel, record.codec, 0, len(record.payload), record.start, 0)
-                return head + bytes(record.payload)
-            case ClockAnchor():
-                return HEADER.pack(
-                    KIND_ANCHOR, record.channel, record.codec, 0, record.timestamp, record.position, record.arrival_ns
-                )
-            case LostRange():
-                return HEADER.pack(KIND_LOST, record.channel, 0, 0, record.ticks, record.start, 0)
-    except struct.error as error:
-        raise ValueError(f"a field of the record is out of range: {error}") from None
-
-
-def encode_block(records: Iterable[Record]) -> bytes:
-    """Return the block of these records, in the order given."""
-    return b"".join(encode_record(record) for record in records)
 
 
 def decode_block(block: bytes | bytearray | memoryview) -> Iterator[Record]:

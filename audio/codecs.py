@@ -3,8 +3,6 @@
 Pure (numpy, and the G722 package for ITU-T G.722 at 64 kbit/s).
 """
 
-from collections.abc import Callable
-
 import G722
 import numpy as np
 from numpy.typing import NDArray
@@ -57,11 +55,6 @@ _LINEAR_TO_ALAW = _nearest_codes(ALAW_TO_LINEAR)
 _LINEAR_TO_MULAW = _nearest_codes(MULAW_TO_LINEAR)
 _LINEAR_TO_MULAW[_LINEAR_TO_MULAW == 0x7F] = 0xFF  # one zero of two: the one that is also the codec's silence
 
-ALAW_TO_MULAW: NDArray[np.uint8] = _LINEAR_TO_MULAW[ALAW_TO_LINEAR.astype(np.int64) + 32768]
-"""mu-law byte nearest to each A-law byte."""
-MULAW_TO_ALAW: NDArray[np.uint8] = _LINEAR_TO_ALAW[MULAW_TO_LINEAR.astype(np.int64) + 32768]
-"""A-law byte nearest to each mu-law byte."""
-
 
 def decode(codec: Codec, data: bytes | bytearray | memoryview) -> Samples:
     """Return the linear samples of a stretch of one channel, int16 at ``LINEAR_RATE[codec]``.
@@ -80,11 +73,3 @@ def encode(codec: Codec, samples: Samples) -> bytes:
         return bytes(G722.G722(16000, 64000).encode(samples[: len(samples) // 2 * 2]))
     table = _LINEAR_TO_ALAW if codec is Codec.PCMA else _LINEAR_TO_MULAW
     return table[samples.astype(np.int64) + 32768].tobytes()
-
-
-def stream_decoder(codec: Codec) -> Callable[[bytes], Samples]:
-    """Return a decoder for one channel fed in pieces, which keeps G.722's state between them."""
-    if codec is not Codec.G722:
-        return lambda data: decode(codec, data)
-    state = G722.G722(16000, 64000)
-    return lambda data: np.asarray(state.decode(data), dtype=np.int16)

@@ -34,15 +34,6 @@ class LegStatistics:
     @classmethod
     def of(cls, raw: dict[str, int]) -> Self:
         """Return the counters as the core has them: jitter in microseconds, remote_lost -1 where nobody reported."""
-        return cls(
-            received=raw["received"],
-            sent=raw["sent"],
-            lost=raw["lost"],
-            dropped=raw["dropped"],
-            jitter_ms=raw["jitter_us"] / 1000,
-            remote_lost=raw["remote_lost"] if raw["remote_lost"] >= 0 else None,
-            digits=raw["digits"],
-            unauthentic=raw["unauthentic"],
-            replayed=raw["replayed"],
-            refused=raw["refused"],
-        )
+        counts = dict(raw)
+        jitter_us, remote_lost = counts.pop("jitter_us"), counts.pop("remote_lost")
+        return cls(jitter_ms=jitter_us / 1000, remote_lost=remote_lost if remote_lost >= 0 else None, **counts)

@@ -123,8 +123,7 @@ int core_send_dtmf(struct core *core, int64_t leg, int digit, int duration_ms);
 int core_leg_statistics(struct core *core, int64_t leg, struct leg_statistics *out);
 /* Nanoseconds since the newest packet of a leg's peer, or since it was bridged or began to receive; or an error. */
 int64_t core_leg_silence(struct core *core, int64_t leg);
-int core_inject(struct core *core, int64_t leg, const uint8_t *packet, size_t length, int64_t arrival_ns);
-int core_inject_rtcp(struct core *core, int64_t leg, const uint8_t *packet, size_t length, int64_t arrival_ns);
+int core_inject(struct core *core, int64_t leg, int is_rtcp, const uint8_t *packet, size_t length, int64_t arrival_ns);
 
 /* left or right 0: nobody on that side. */
 #define SILENCED_SPANS 64 /* more are merged, so that they cover more, never less */
@@ -155,13 +154,11 @@ struct block_survey {
 int survey_of_block(const uint8_t *block, size_t length, struct block_survey *out);
 
 /*
- * Analysis of a drained block, no state: loudness of one channel, for pictures and for the one-way check.
+ * Loudness of one channel of a drained block, for pictures and for the one-way check; no state.
  * levels_of_block fills out[i] with the peak (|linear 16 bit| >> 7) of bucket first + i, 800 ticks each, and has[i]
  * with whether any audio lies in it; returns the number of buckets (at most max), or -EINVAL for a torn block.
  */
 int levels_of_block(const uint8_t *block, size_t length, int channel, int64_t *first, uint8_t *out, uint8_t *has, int max);
-/* Milliseconds in 20 ms frames whose mean level is above -42 dBFS (G.722: frames that hold audio). */
-int64_t speech_of_block(const uint8_t *block, size_t length, int channel);
 /* Number of buckets that levels_of_block needs room for. */
 int64_t buckets_of_block(const uint8_t *block, size_t length, int channel);
 

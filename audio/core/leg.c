@@ -316,7 +316,7 @@ int64_t core_leg_silence(struct core *core, int64_t id)
     return result;
 }
 
-static int inject(struct core *core, int64_t id, const uint8_t *packet, size_t length, int64_t arrival_ns, int is_rtcp)
+int core_inject(struct core *core, int64_t id, int is_rtcp, const uint8_t *packet, size_t length, int64_t arrival_ns)
 {
     if (length > MAX_PACKET)
         return -EINVAL;
@@ -326,21 +326,13 @@ static int inject(struct core *core, int64_t id, const uint8_t *packet, size_t l
         return error;
     struct thread *thread = leg->thread;
     memcpy(thread->buffer, packet, length);
-    (is_rtcp ? (void)receive_rtcp(leg, thread->buffer, (int)length, arrival_ns)
-             : (void)receive_rtp(leg, thread->buffer, (int)length, arrival_ns, ORIGIN_SIGNALLED, 0));
+    if (is_rtcp)
+        receive_rtcp(leg, thread->buffer, (int)length, arrival_ns);
+    else
+        receive_rtp(leg, thread->buffer, (int)length, arrival_ns, ORIGIN_SIGNALLED, 0);
     explicit_bzero(thread->buffer, length);
     thread_unlock(thread);
     return 0;
-}
-
-int core_inject(struct core *core, int64_t id, const uint8_t *packet, size_t length, int64_t arrival_ns)
-{
-    return inject(core, id, packet, length, arrival_ns, 0);
-}
-
-int core_inject_rtcp(struct core *core, int64_t id, const uint8_t *packet, size_t length, int64_t arrival_ns)
-{
-    return inject(core, id, packet, length, arrival_ns, 1);
 }
 
 /* Four times a second: own RTCP, and silence where there should be media. */

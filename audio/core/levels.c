@@ -13,7 +13,6 @@
 #define RECORD_ANCHOR 2
 #define RECORD_LOST 3
 #define BUCKET 800
-#define LOUD 260 /* mean |linear 16 bit|: -42 dBFS */
 
 struct run {
     const uint8_t *payload;
@@ -131,34 +130,4 @@ int levels_of_block(const uint8_t *block, size_t length, int channel, int64_t *f
         }
     }
     return status < 0 ? status : count;
-}
-
-/* Ends a frame: loud on average over the samples it has, of which at least half a frame is asked for. */
-static int is_speech(int64_t sum, int samples, int has_levels)
-{
-    return samples >= FRAME_TICKS / 2 && (!has_levels || sum > (int64_t)LOUD * samples);
-}
-
-int64_t speech_of_block(const uint8_t *block, size_t length, int channel)
-{
-    struct run run;
-    size_t at = 0;
-    int64_t frames = 0, frame = -1, sum = 0;
-    int samples = 0, has_levels = 1, status;
-    while ((status = next_run(block, length, channel, &at, &run)) > 0) {
-        const int16_t *linear = run.codec == CODEC_G722 ? NULL : g711_linear[run.codec == CODEC_PCMA];
-        for (int64_t i = 0; i < run.length; i++) {
-            int64_t now = (run.start + i) / FRAME_TICKS;
-            if (now != frame) {
-                frames += is_speech(sum, samples, has_levels);
-                frame = now;
-                sum = samples = 0;
-                has_levels = linear != NULL;
-            }
-            sum += linear ? abs(linear[run.payload[i]]) : 0;
-            samples++;
-        }
-    }
-    frames += is_speech(sum, samples, has_levels);
-    return status < 0 ? status : frames * 20;
 }

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from audio._relay import Core, peaks, speech_ms, survey
+from audio._relay import Core, peaks, survey
 from audio.types import SrtpSuite
 from tests.fuzz.engine import Target
 from tests.reference.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
@@ -86,7 +86,7 @@ class _Stage:
         if what in (RTP_LEFT, RTP_RIGHT):
             self._core.inject(self._legs[what - RTP_LEFT], data[:MAX_PACKET], self._now)
         elif what in (RTCP_LEFT, RTCP_RIGHT):
-            self._core.inject_rtcp(self._legs[what - RTCP_LEFT], data[:MAX_PACKET], self._now)
+            self._core.inject(self._legs[what - RTCP_LEFT], data[:MAX_PACKET], self._now, is_rtcp=True)
         elif what == WAIT:
             self._now += int.from_bytes(data[:3]) * TICK_NS
         elif what == CODEC:
@@ -145,7 +145,6 @@ class _Stage:
             survey(self._out[:length])
             for channel in (0, 1):
                 peaks(self._out[:length], channel)
-                speech_ms(self._out[:length], channel)
             more = more and length > 0
 
     @staticmethod
@@ -153,9 +152,8 @@ class _Stage:
         with contextlib.suppress(ValueError):
             survey(data)
         for channel in (0, 1):
-            for measure in (peaks, speech_ms):
-                with contextlib.suppress(ValueError):
-                    measure(data, channel)
+            with contextlib.suppress(ValueError):
+                peaks(data, channel)
 
 
 def seeds() -> list[bytes]:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from audio.blocks import AudioRun, decode_block
-from audio.codecs import ALAW_TO_MULAW, MULAW_TO_ALAW
 from audio.port_memory import PortMemory
 from audio.ports import PortPool
 from audio.relay import Relay
@@ -29,6 +28,7 @@ from audio.types import (
 )
 from benchmarks.ports import free_range
 from tests.helpers.rtp import UNPACED, Peer, eventually, next_events
+from tests.reference.laws import ALAW_TO_MULAW, MULAW_TO_ALAW
 from tests.reference.rtp import ReceptionReport, RtcpReport, build_rtcp, parse_rtcp
 
 
@@ -84,7 +84,7 @@ def test_the_laws_are_converted(relay: Relay, codec: Codec, table: list[int]) ->
 @pytest.mark.parametrize("codec", [Codec.PCMU, Codec.PCMA])
 def test_a_peer_may_change_between_the_codecs_that_were_settled(relay: Relay, codec: Codec) -> None:
     other = Codec.PCMU if codec is Codec.PCMA else Codec.PCMA
-    table = bytes(ALAW_TO_MULAW if other is Codec.PCMA else MULAW_TO_ALAW)
+    table = ALAW_TO_MULAW if other is Codec.PCMA else MULAW_TO_ALAW
     with Peer(relay, codec) as a, Peer(relay, codec) as b:
         a.configure(more=(PayloadFormat(codec=other, send_pt=int(other), receive_pt=96),))
         relay.bridge(a.leg, b.leg)

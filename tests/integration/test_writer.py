@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from audio._relay import peaks, survey
-from audio.blocks import AudioRun, ClockAnchor, LostRange, Record, decode_block, encode_block
+from audio.blocks import AudioRun, ClockAnchor, LostRange, Record, decode_block
 from audio.codecs import encode
 from audio.types import Channel, Codec, TapId
 from audio.writer import PausableWriter, WriterFullError, WriterOptions, reference_peaks
 from audio.written import FinishedRecording, SinkError
+from tests.reference.blocks import encode_block
 from tests.reference.tap import ReferenceTap
 
 SPEECH = encode(Codec.PCMA, (8000 * np.sin(np.arange(160) * 2 * np.pi * 500 / 8000)).astype(np.int16))

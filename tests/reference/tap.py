@@ -6,8 +6,9 @@ CLOCK_MONOTONIC nanoseconds and never go back.
 
 from dataclasses import dataclass, field
 
-from audio.blocks import ClockAnchor, LostRange, Record, encode_block
+from audio.blocks import ClockAnchor, LostRange, Record
 from audio.types import TICKS_PER_S, Channel, Codec
+from tests.reference.blocks import encode_block
 from tests.reference.gate import DOUBT, GUARD, PACKET, Arrivals, ClosedSpans, Span
 from tests.reference.ring import Ring
 from tests.reference.streams import Choice, Streams

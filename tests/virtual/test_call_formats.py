@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from audio.codecs import ALAW_TO_MULAW, MULAW_TO_ALAW
 from tests.helpers.exactness import SILENT_ALAW, heard_frames, is_gapless, kept_of
 from tests.helpers.exchange import Exchange, Talk, re_offer
 from tests.helpers.recorder_home import eventually
 from tests.helpers.transfers import expect_newcomer, refer, wait_told
 from tests.helpers.virtual.exchange import exchange
 from tests.helpers.voices import EVENT, FRAME, PCMA, PCMU, Voice
+from tests.reference.laws import ALAW_TO_MULAW, MULAW_TO_ALAW
 
 NAMES = {PCMU: "PCMU/8000", PCMA: "PCMA/8000", 9: "G722/8000"}
 EARLY = (('notice_when = "before_ring"', 'notice_when = "after_answer"'),)
-TO_OTHER = {PCMU: bytes(MULAW_TO_ALAW), PCMA: bytes(ALAW_TO_MULAW)}
+TO_OTHER = {PCMU: MULAW_TO_ALAW, PCMA: ALAW_TO_MULAW}
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio.blocks import AudioRun, ClockAnchor, LostRange, MalformedBlockError, Record, decode_block, encode_block
+from audio.blocks import AudioRun, ClockAnchor, LostRange, MalformedBlockError, Record, decode_block
 from audio.types import Channel, Codec
+from tests.reference.blocks import encode_block
 
 channels, codecs = st.sampled_from(Channel), st.sampled_from(Codec)
 u32, u63 = st.integers(0, (1 << 32) - 1), st.integers(0, (1 << 63) - 1)
