@@ -10,7 +10,7 @@ import numpy as np
 
 from audio.blocks import AudioRun
 from audio.codecs import decode
-from audio.types import TICKS_PER_S, Channel, Codec
+from audio.types import TICKS_PER_S, Codec
 
 SLOT_TICKS = TICKS_PER_S // 10
 """Ticks of one peak."""
@@ -118,10 +118,6 @@ class RecordingAnalysis:
     def __init__(self) -> None:
         self.channels = (ChannelAnalysis(), ChannelAnalysis())
         """Left, then right: by the value of `Channel`."""
-
-    def channel(self, channel: Channel) -> ChannelAnalysis:
-        """Return the analysis of one side."""
-        return self.channels[channel]
 
     def totals(self) -> tuple[ChannelTotals, ChannelTotals]:
         """Return what both channels came to, left then right."""

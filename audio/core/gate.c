@@ -13,7 +13,7 @@
 #define DOUBT 5600
 #define SPARE 8    /* stretches beyond the look-back */
 
-void spans_add(struct spans *spans, int64_t start, int64_t end)
+static void spans_add(struct spans *spans, int64_t start, int64_t end)
 {
     if (end <= start)
         return;

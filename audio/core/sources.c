@@ -31,7 +31,7 @@ int is_signalled(const struct leg *leg, const struct address *source)
  * A source that is not the signalled address may be the peer's: the one that core_accept_from has named, or, of a leg that
  * only listens, one in its networks.
  */
-int may_be_from_peer(const struct leg *leg, const struct address *source)
+static int may_be_from_peer(const struct leg *leg, const struct address *source)
 {
     if (leg->rtp.length)
         return leg->also_rtp.length && address_equal(source, &leg->also_rtp);

@@ -145,7 +145,6 @@ int timeline_place(struct channel *channel, const struct packet *packet, int64_t
 void anchor_note(struct channel *channel, const struct anchor *anchor, int64_t here);
 
 /* gate.c */
-void spans_add(struct spans *spans, int64_t start, int64_t end);
 void spans_drop_below(struct spans *spans, int64_t edge);
 void gate_shut(struct tap *tap, int64_t here, int64_t erase);
 void gate_forget(struct tap *tap, struct channel *channel, int64_t from, int64_t here);

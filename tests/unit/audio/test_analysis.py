@@ -86,7 +86,7 @@ def test_one_way(left: ChannelTotals, right: ChannelTotals, expected: bool) -> N
 
 def test_both_channels_are_kept_apart() -> None:
     analysis = RecordingAnalysis()
-    analysis.channel(Channel.LEFT).add_ticks(8000)
-    analysis.channel(Channel.RIGHT).add_peaks(0, b"\x05")
+    analysis.channels[Channel.LEFT].add_ticks(8000)
+    analysis.channels[Channel.RIGHT].add_peaks(0, b"\x05")
     left, right = analysis.totals()
     assert (left.recorded_s, left.peaks, right.recorded_s, right.peaks) == (1.0, b"", 0.0, b"\x05")
