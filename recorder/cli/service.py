@@ -1,10 +1,11 @@
 """`recorder run`, `console`, `up` and `demo`."""
 
+import logging
 import signal
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -12,13 +13,15 @@ from recorder.access.signing import ensure_key
 from recorder.calls.notices import NoticeError
 from recorder.cli.context import HomeContext, LazyHomeContext
 from recorder.cli.shared import fail, say
-from recorder.common.logs import log_to_stderr
+from recorder.common.logs import LogFormat, is_json, log_to_stderr
 from recorder.common.process_hardening import LimitError, collect_regularly, forbid_dumps, lock_memory, take_short_turns
 from recorder.config.toml_tables import ConfigError
 from recorder.demo.phones.kinds import PhoneKind
 from recorder.recordings.home_lock import AlreadyRunningError
 from recorder.service.processes import NotReadyError, start, stop, wait_ready
 from storage.errors import StorageError
+
+_log = logging.getLogger("recorder")
 
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Also log signalling, without bodies or digits.")]
 
@@ -27,6 +30,22 @@ ONE_USER = (
     "write the accounts, sign as anybody, and open the private keys stored here. See docs/security.md for two users"
 )
 """Warning of `recorder up`."""
+
+
+def _tell(sentence: str) -> None:
+    """Print a message; where the log is JSON, as a line of the log, so that every line is an object."""
+    if is_json():
+        _log.info("%s", sentence)
+    else:
+        say(sentence)
+
+
+def _fail(sentence: str, code: int = 1) -> NoReturn:
+    """Print an error, as `_tell` does, and exit."""
+    if is_json():
+        _log.critical("%s", sentence)
+        raise typer.Exit(code)
+    fail(sentence, code)
 
 
 def run(context: LazyHomeContext, verbose: VerboseOption = False) -> None:
@@ -39,9 +58,9 @@ def run(context: LazyHomeContext, verbose: VerboseOption = False) -> None:
     try:
         daemon.run(context.home.root)
     except ConfigError as error:
-        fail(str(error), 2)
+        _fail(str(error), 2)
     except (NoticeError, LimitError, StorageError, AlreadyRunningError, daemon.StartError) as error:
-        fail(str(error))
+        _fail(str(error))
 
 
 def console(context: HomeContext, verbose: VerboseOption = False) -> None:
@@ -50,7 +69,7 @@ def console(context: HomeContext, verbose: VerboseOption = False) -> None:
 
     if context.config.console.listen is None:
         fail("the console is off: set listen in [console] of recorder.toml", 2)
-    log_to_stderr(is_verbose=verbose)
+    log_to_stderr(context.config.log.format, is_verbose=verbose)
     forbid_dumps()
     lock_memory()
     collect_regularly()
@@ -58,32 +77,34 @@ def console(context: HomeContext, verbose: VerboseOption = False) -> None:
     try:
         serve(context.home, context.config)
     except (ConsoleError, StorageError) as error:
-        fail(str(error))
+        _fail(str(error))
 
 
 def up(context: HomeContext) -> None:
     """Run daemon and console together until Ctrl-C. If one ends, the other is stopped too."""
     commands = ["run"] + (["console"] if context.config.console.listen else [])
-    say(ONE_USER)
+    if context.config.log.format is LogFormat.JSON:
+        log_to_stderr(LogFormat.JSON)
+    _tell(ONE_USER)
     ensure_key(context.home.root)
     children = [start(context.home, command) for command in commands]
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         wait_ready(context.home, children[0])
-        say(
+        _tell(
             f"listening for SIP on {context.config.sip.listen}"
             + (f", console on {context.config.console.url}" if context.config.console.listen else "")
         )
         while all(child.poll() is None for child in children):
             time.sleep(0.2)
     except KeyboardInterrupt:
-        say("stopping")
+        _tell("stopping")
     except NotReadyError as error:
-        fail(str(error))
+        _fail(str(error))
     finally:
         codes = [stop(child) for child in children]
     if any(code not in (0, -signal.SIGTERM) for code in codes):
-        fail("daemon or console ended unexpectedly; see the messages above")
+        _fail("daemon or console ended unexpectedly; see the messages above")
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Logging of daemon and console, with masking as the last defence against numbers and digits.
+"""Logging of the recorder's processes, as text or JSON, with masking as the last defence against numbers and digits.
 
 The first defence is that messages name calls by their ids. But an exception may quote its input, and a library may
 print its arguments. So every record, tracebacks included, is masked here: each run of five digits or more becomes ``[11
@@ -6,10 +6,13 @@ digits]``. Recording ids (which contain the extension), times, and addresses wit
 digits are masked too; a rule with more exceptions could miss a number.
 """
 
+import json
 import logging
 import re
 import sys
 import threading
+from datetime import UTC, datetime
+from enum import StrEnum
 from types import TracebackType
 
 MASKED_FROM = 5
@@ -26,6 +29,13 @@ _DIGITS = rf"\+?\d(?:[ \-()]{{0,2}}\d){{{MASKED_FROM - 1},}}"
 _PATTERN = re.compile("|".join([f"(?:{kept})" for kept in _KEPT]) + f"|(?P<digits>{_DIGITS})")
 _QUIET = ("httpx", "httpcore", "asyncio", "multipart", "python_multipart", "sqlalchemy.engine")
 """Libraries that log their input at INFO or DEBUG: addresses with queries, statements, bodies."""
+
+
+class LogFormat(StrEnum):
+    """How the log is written."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 def without_digits(text: str) -> str:
@@ -70,14 +80,54 @@ class MaskingFormatter(logging.Formatter):
             record.exc_text = kept
 
 
-def log_to_stderr(*, is_verbose: bool = False) -> None:
+class JsonFormatter(MaskingFormatter):
+    """Writes each record as one JSON object on one line, masked.
+
+    Members: ``time`` (RFC 3339, UTC), ``level``, ``logger``, ``thread``, ``message``, and ``exception`` or ``stack``,
+    the traceback as text, if the record has one.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as a JSON object."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line = {
+            "time": at,
+            "level": record.levelname,
+            "logger": record.name,
+            "thread": record.threadName,
+            "message": without_digits(record.getMessage()),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            line["stack"] = self.formatStack(record.stack_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+_FORMATTERS = {LogFormat.TEXT: lambda: MaskingFormatter(_FORM), LogFormat.JSON: JsonFormatter}
+
+
+def use_format(form: LogFormat) -> None:
+    """Write the log that `log_to_stderr` began in another format from now on."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, MaskingFormatter):
+            handler.setFormatter(_FORMATTERS[form]())
+
+
+def is_json() -> bool:
+    """Tell whether this process writes its log as JSON."""
+    return any(isinstance(handler.formatter, JsonFormatter) for handler in logging.getLogger().handlers)
+
+
+def log_to_stderr(form: LogFormat = LogFormat.TEXT, *, is_verbose: bool = False) -> None:
     """Send every log of this process to standard error, masked, with uncaught exceptions.
 
     Args:
+        form: The format of the lines.
         is_verbose: Log signalling: start lines of SIP, never bodies.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(MaskingFormatter(_FORM))
+    handler.setFormatter(_FORMATTERS[form]())
     root = logging.getLogger()
     for other in list(root.handlers):
         root.removeHandler(other)

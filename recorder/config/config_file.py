@@ -219,6 +219,9 @@ max_passed = 5000               # passed through at the same time, likewise
 max_connections = 500           # TCP and TLS connections in all ...
 max_connections_per_source = 200  # ... and that one address may open
 
+[log]
+format = "text"                 # "json": one JSON object a line, for a log collector
+
 """
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 from annotated_types import Ge, Interval
 
 from recorder.common.ranges import AtLeastOne, OverZero
+from recorder.common.logs import LogFormat
 from recorder.config.anchor_options import AnchorOptions
 from recorder.config.mail_options import MailOptions
 from recorder.config.openid_options import OpenIdOptions
@@ -235,6 +236,13 @@ class SignOnRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """How daemon, console and sweep write their logs."""
+
+    format: LogFormat = LogFormat.TEXT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Limits of the machine."""
 
@@ -270,6 +278,7 @@ class Config:
     voicemail: Voicemail = field(default_factory=Voicemail)
     sign_on: SignOnRules = field(default_factory=SignOnRules)
     limits: Limits = field(default_factory=Limits)
+    log: LogSettings = field(default_factory=LogSettings)
     sha256: str = ""
     unsaid_answered_by: tuple[str, ...] = ()
     """Extensions without ``answered_by`` in the file; derived when it is read."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from recorder.access.database import open_people
 from recorder.common.clock import since_boot, utc_now
 from recorder.common.home import Home
-from recorder.common.logs import log_to_stderr
+from recorder.common.logs import log_to_stderr, use_format
 from recorder.common.process_hardening import forbid_dumps
 from recorder.config.reading import read_config
 from recorder.config.settings import Config
@@ -116,6 +116,7 @@ def main(root: Path) -> int:
     home = Home(root)
     try:
         config = read_config(home.config)
+        use_format(config.log.format)
         with opened_sweeper(home, config, is_noted=True, has_people=sweeps_people(config)) as sweeper:
             state = sweeper.run()
     except SweepBusyError as error:

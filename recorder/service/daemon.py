@@ -19,6 +19,7 @@ from recorder.calls.live_calls import LiveCalls
 from recorder.calls.session_register import REGISTER as SESSIONS
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
+from recorder.common.logs import use_format
 from recorder.common.process_hardening import forbid_dumps, leave_out_what_is_there, lock_memory, raise_descriptors
 from recorder.config.reading import read_config
 from recorder.config.settings import Config
@@ -266,6 +267,7 @@ def run(root: Path) -> None:
     """
     home = Home(root)
     config = read_config(home.config)
+    use_format(config.log.format)
     forbid_dumps()
     if config.media.lock_memory:
         lock_memory()

@@ -1,6 +1,7 @@
 """No run of digits that could be a telephone number or a card leaves by the log, tracebacks included."""
 
 import io
+import json
 import logging
 import re
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.common.logs import MASKED_FROM, MaskingFormatter, without_digits
+from recorder.common.logs import MASKED_FROM, JsonFormatter, MaskingFormatter, without_digits
 
 CARD, NUMBER = "4929123412341234", "+441632960555"
 
@@ -128,6 +129,26 @@ def test_a_stack_is_masked(log: tuple[logging.Logger, io.StringIO]) -> None:
     assert not [word for word in written.getvalue().split() if word.isdigit() and len(word) >= MASKED_FROM]
 
 
+def test_json_is_one_object_a_line_and_masked(log: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, written = log
+    logger.handlers[0].setFormatter(JsonFormatter())
+    logger.warning('from %s:\n"%s"', NUMBER, "Zoë")
+    try:
+        int(f"x{CARD}")
+    except ValueError:
+        logger.exception("failed", stack_info=True)
+    first, second = (json.loads(line) for line in written.getvalue().splitlines())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first.pop("time"))
+    assert first == {
+        "level": "WARNING", "logger": "test-of-masking", "thread": "MainThread",
+        "message": 'from [12 digits]:\n"Zoë"',
+    }  # fmt: skip
+    assert second["exception"].startswith("Traceback")
+    assert "ValueError" in second["exception"]
+    assert "Stack" in second["stack"]
+    assert CARD not in written.getvalue()
+
+
 _UNCAUGHT = f"""
 import logging, sys, threading, warnings
 from recorder.common.logs import log_to_stderr
@@ -151,3 +172,35 @@ def test_uncaught_exceptions_and_warnings_go_to_the_masked_log() -> None:
         assert f"{letter}[16 digits]" in done.stderr, letter
     assert CARD not in done.stderr + done.stdout
     assert "HTTP Request" not in done.stderr
+
+
+_SERVED = f"""
+import asyncio, uvicorn
+from recorder.common.logs import LogFormat, log_to_stderr, use_format
+log_to_stderr()
+use_format(LogFormat.JSON)
+async def app(scope, receive, send): raise ValueError("a{CARD}")
+async def main():
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="off")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started: await asyncio.sleep(0.01)
+    reader, writer = await asyncio.open_connection(*server.servers[0].sockets[0].getsockname())
+    writer.write(b"GET /?{CARD} HTTP/1.0\\r\\n\\r\\n")
+    await reader.read()
+    server.should_exit = True
+    await serving
+asyncio.run(main())
+int("m{CARD}")
+"""
+
+
+def test_all_lines_are_json_those_of_the_web_server_and_of_a_crash_included() -> None:
+    done = subprocess.run([sys.executable, "-c", _SERVED], capture_output=True, text=True, timeout=30, check=False)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    served = [line for line in lines if line["logger"] == "uvicorn.error"]
+    assert any("Started server process" in line["message"] for line in served)
+    assert any("a[16 digits]" in line.get("exception", "") for line in served)
+    assert lines[-1]["level"] == "CRITICAL"
+    assert "m[16 digits]" in lines[-1]["exception"]
+    assert CARD not in done.stderr
