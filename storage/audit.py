@@ -160,6 +160,20 @@ class AuditLog:
                 return
             yield found
 
+    def length(self) -> int:
+        """Return the bytes of the entries that are durable; 0 for a missing log.
+
+        Raises:
+            OSError: The log cannot be read, or another process holds its lock for too long.
+        """
+        try:
+            with self._path.open("rb") as file:
+                # A writer removes an entry that the disk refuses before it releases its lock.
+                _wait_for(file.fileno(), fcntl.LOCK_SH, self._lock_s)
+                return os.fstat(file.fileno()).st_size
+        except FileNotFoundError:
+            return 0
+
     def head(self) -> Head | None:
         """Return number and hash of the newest entry, or None: there is none yet.
 

@@ -123,6 +123,8 @@ class CallServices:
     """Returns the status of retention, with its current alarms; may wait for a disk."""
     mail: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
     """Returns the status of the notifications by mail, with its current alarms."""
+    forwarding: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
+    """Returns how sending to other systems goes, with its current alarms; reads a file."""
     transports: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
     """Returns the status of the SIP transports, with its current alarms."""
     lateness: Lateness = field(default_factory=Lateness)

@@ -222,6 +222,14 @@ max_connections_per_source = 200  # ... and that one address may open
 [log]
 format = "text"                 # "json": one JSON object a line, for a log collector
 
+[syslog]
+# The entries of the audit log are sent to a syslog server over TLS (RFC 5424, RFC 5425), each at least once, without
+# numbers and names of callers; docs/events.md has the format.
+server = "off"                  # "tls://HOST:6514"
+ca = "off"                      # file of CA certificates for the server; off is the system's
+certificate = "off"             # our certificate and its chain, PEM, for a server that asks for one
+key = "off"                     # its key, PEM, mode 0600
+
 """
 
 

@@ -41,6 +41,7 @@ def check(config: Config, reader: Reader) -> None:
     _check_database(config, reader)
     _check_anchors(config, reader)
     _check_mail(config, reader)
+    _check_syslog(config, reader)
 
 
 def _check_interfaces(config: Config, reader: Reader) -> None:
@@ -201,6 +202,13 @@ def _check_anchors(config: Config, reader: Reader) -> None:
     if problem is not None:
         key, sentence = problem
         reader.fail(sentence, "anchors", key)
+
+
+def _check_syslog(config: Config, reader: Reader) -> None:
+    problem = config.syslog.problem
+    if problem is not None:
+        key, sentence = problem
+        reader.fail(sentence, "syslog", key)
 
 
 def _check_mail(config: Config, reader: Reader) -> None:

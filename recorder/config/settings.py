@@ -16,6 +16,7 @@ from recorder.config.anchor_options import AnchorOptions
 from recorder.config.mail_options import MailOptions
 from recorder.config.openid_options import OpenIdOptions
 from recorder.config.sip_accounts import RegisterOptions
+from recorder.config.syslog_options import SyslogOptions
 from recorder.rules.limits import ConnectionLimits, Rates
 from recorder.rules.policy import Extension, Service
 from recorder.rules.retention_periods import periods
@@ -279,6 +280,7 @@ class Config:
     sign_on: SignOnRules = field(default_factory=SignOnRules)
     limits: Limits = field(default_factory=Limits)
     log: LogSettings = field(default_factory=LogSettings)
+    syslog: SyslogOptions = field(default_factory=SyslogOptions)
     sha256: str = ""
     unsaid_answered_by: tuple[str, ...] = ()
     """Extensions without ``answered_by`` in the file; derived when it is read."""

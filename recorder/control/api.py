@@ -71,10 +71,12 @@ class LiveApi:
         services = self._services
         retention = await asyncio.to_thread(services.retention)
         mail = await asyncio.to_thread(services.mail)
+        forwarding = await asyncio.to_thread(services.forwarding)
         transports = services.transports()
         failing = services.failing_names()
         review_on = services.config.site.policy_review_on
         alarms = {**services.alarms, **retention.pop("alarms"), **transports.pop("alarms"), **mail.pop("alarms")}
+        alarms |= forwarding.pop("alarms")
         if failing:
             alarms["names_not_resolved"] = len(failing)
         return {
@@ -96,6 +98,7 @@ class LiveApi:
             },
             "retention": retention,
             "mail": mail,
+            "forwarding": forwarding,
             "policy": {"review_on": None if review_on is None else review_on.isoformat()},
             "notices": [one.as_json() for one in (services.sounds.first, services.sounds.second) if one is not None],
         }

@@ -101,6 +101,17 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "The head of the audit log could not be sent to another machine; the recorder tries again each minute.",
             "Check the syslog server, the mail server or the share that it is sent to.",
         ),
+        "syslog_failing": Advice(
+            "The syslog server has taken no entry of the audit log for ten minutes or more. The entries wait in the "
+            "log, in order, and the recorder tries again.",
+            "`recorder health` and the daemon's log have the reason: check the server, its certificate, its name in "
+            "the DNS and the firewall.",
+        ),
+        "forwarding_stopped": Advice(
+            "The process that sends to other systems does not run or does not answer. Nothing is lost; the daemon "
+            "starts the process again.",
+            "Read the daemon's log; check `recorder.toml` and free space.",
+        ),
         "mail_failing": Advice(
             "No mail to people has been sent for an hour or more. The mails are queued, and the recorder tries again.",
             "Run `recorder mail status` for the server's answer, correct the cause, then `recorder mail test ADDRESS`.",

@@ -30,6 +30,7 @@ from recorder.common.serial_executor import SerialExecutor
 from recorder.config.settings import Config
 from recorder.config.sip_transports import parse_address
 from recorder.control.broadcast import Broadcast
+from recorder.forwarding.status import ForwardingHealth
 from recorder.notifications.mail_health import MailHealth
 from recorder.recordings.kept_live import Discards
 from recorder.retention.sweeping import Sweeping
@@ -186,6 +187,7 @@ def make_call_services(config: Config, parts: DaemonParts) -> CallServices:
         discards=Discards(home.state, database, audit, vault, now=utc_now),
         retention=parts.sweeping.health,
         mail=MailHealth(home.state, config.mail, utc_now).look,
+        forwarding=ForwardingHealth(state=home.state, config=parts.config, now=utc_now).look,
         locate=parts.resolver.expand,
         failing_names=lambda: parts.resolver.failing,
         transports=lambda: certificates.health(parts.endpoint, utc_now()),

@@ -3,7 +3,7 @@
 Threads: the call thread is the main thread and runs the reactor. Media threads run in the core. `writer` seals and
 appends. `act-writer`, `opening`, `filing`, `orders`, `pauses` and `pins` write to disks. `media-events` and `socket`
 pass events to the call thread. `anchors` notes heads of the audit log on other machines. `names` keeps targets' names
-resolved. `sweeping` starts the retention sweep as a separate process.
+resolved. `sweeping` and `forwarding` start separate processes: the retention sweep, and what sends to other systems.
 """
 
 import logging
@@ -44,6 +44,7 @@ from recorder.service.composition import (
     make_writer,
     open_media,
 )
+from recorder.service.forwarding import Forwarding
 from recorder.service.media_events import MediaEvents
 from recorder.service.reloading import Reloader
 from recorder.service.stalls import Stalls
@@ -83,6 +84,7 @@ class Daemon:
         self._executors = Executors()
         self._index = open_index(home, config, is_deferred=True)
         self._sweeping = Sweeping(home, lambda: self._services.config)
+        self._forwarding = Forwarding(home, lambda: self._services.config)
         self._port_memory = PortMemory(home.state / "ports", self._executors.opening.submit)
         media = open_media(config, self._port_memory)
         self._relay = media.relay
@@ -141,6 +143,7 @@ class Daemon:
         self._socket.start()
         self._anchors.start()
         self._sweeping.start()
+        self._forwarding.start()
         _log.info("listening for SIP on %s", ", ".join(map(str, self._endpoint.addresses.values())))
         self._look_at_certificate()
         leave_out_what_is_there()
@@ -239,6 +242,7 @@ class Daemon:
             self._executors.act_writer.submit(late.catch_up)
         self._executors.act_writer.close()
         self._is_written_out.set()
+        self._forwarding.close()
         self._anchors.join(ANCHORS_S)
         self._media_events.close()
         self._relay.close()

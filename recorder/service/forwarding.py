@@ -1,0 +1,109 @@
+"""Starts the process that sends to other systems, watches over it, and starts it again when the configuration changes.
+
+One thread of the daemon, which only waits.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from recorder.common.home import Home
+from recorder.common.process_hardening import wiping_environment
+from recorder.config.settings import Config
+from recorder.forwarding.retries import pause_s
+from recorder.retention.sweeping import Child
+
+_log = logging.getLogger(__name__)
+
+LOOK_S = 1.0
+_WELL_AFTER = 60
+"""After so many looks a run counts as good: its end is the first failure again."""
+END_S = 8.0
+"""How long the process may take for its last try, when it is told to end."""
+
+
+def start_forwarder(home: Home) -> Child:
+    """Start the process, in its own session, so that terminal signals do not reach it."""
+    return subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-m", "recorder.service.forwarder", str(home.root)],
+        env=wiping_environment(os.environ),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+class Forwarding:
+    """Keeps the process running while something is configured to be sent.
+
+    Args:
+        home: The recorder's home.
+        config: Returns the configuration in force.
+        start: Starts the process.
+    """
+
+    def __init__(
+        self, home: Home, config: Callable[[], Config], *, start: Callable[[Home], Child] = start_forwarder
+    ) -> None:
+        self._home = home
+        self._config = config
+        self._start = start
+        self._child: Child | None = None
+        self._runs_with: Any = None
+        self._deaths = 0
+        self._looks = 0
+        self._wait_s = 0.0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="forwarding", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the process, after it has sent what is new."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(2 * END_S)
+
+    def _keep(self) -> None:
+        while not self._stopping.wait(LOOK_S):
+            try:
+                self.look()
+            except OSError as error:
+                _log.error("Starting the process that sends to other systems failed; retrying: %s", error)
+        self._end()
+
+    def look(self) -> None:
+        """Start or end the process as the configuration wants it. Raises OSError if it cannot be started."""
+        wanted = wanted_of(self._config())
+        if self._child is not None and (code := self._child.poll()) is not None:
+            self._deaths = 1 if self._looks >= _WELL_AFTER else self._deaths + 1
+            self._wait_s = pause_s(self._deaths)
+            self._child = None
+            _log.error("The process that sends to other systems ended (%d); starting it in %g s", code, self._wait_s)
+        if self._child is not None and wanted != self._runs_with:
+            self._end()
+        self._wait_s -= LOOK_S
+        self._looks += 1
+        if self._child is None and wanted is not None and self._wait_s <= 0:
+            self._child, self._runs_with, self._looks = self._start(self._home), wanted, 0
+
+    def _end(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        child.terminate()
+        try:
+            child.wait(END_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def wanted_of(config: Config) -> object | None:
+    """Return the settings that the process runs with, or None: nothing is to be sent."""
+    return (config.syslog, config.log) if config.syslog.server is not None else None

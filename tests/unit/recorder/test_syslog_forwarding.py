@@ -1,0 +1,170 @@
+"""Entries of the audit log go out at least once and in order, whatever fails in between."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from recorder.config.syslog_options import SyslogOptions
+from recorder.forwarding import audit_follower
+from recorder.forwarding.audit_follower import DamagedLine, Position, PositionFile, follow
+from recorder.forwarding.retries import pause_s
+from recorder.forwarding.syslog_forwarding import LOOK_S, SyslogForwarding, SyslogState
+from recorder.forwarding.syslog_server import SyslogError
+from storage.audit import AuditLog
+
+AT = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
+OPTIONS = SyslogOptions(server="tls://siem.example:6514")
+
+
+class Server:
+    """Takes messages, until it is told not to."""
+
+    def __init__(self) -> None:
+        self.took: list[int] = []
+        self.problem = ""
+        self.takes_before_it_fails = 0
+
+    def send(self, options: SyslogOptions, messages: Sequence[bytes], timeout_s: float) -> None:
+        assert options is OPTIONS
+        assert timeout_s > 0
+        numbers = [int(one.partition(b' n="')[2].partition(b'"')[0] or 0) for one in messages]
+        if self.problem:
+            self.took += numbers[: self.takes_before_it_fails]
+            raise SyslogError(self.problem)
+        self.took += numbers
+
+
+class Site:
+    """An audit log, a server, and the process that sends, which can be started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = AuditLog(folder / "audit", now=lambda: AT)
+        self.file = PositionFile(folder / "state" / "syslog.json")
+        self.server = Server()
+        self.restart()
+
+    def restart(self) -> None:
+        self.sending = SyslogForwarding(
+            self.log, OPTIONS, self.file, host="rec1", now=lambda: AT, send=self.server.send
+        )
+
+    def write(self, count: int, actor: str = "alice") -> None:
+        for _ in range(count):
+            self.log.append("call.pause", actor, "")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_what_is_written_is_sent_once_in_order(site: Site) -> None:
+    assert site.sending.run_once() == LOOK_S, "there is no log yet"
+    site.write(3)
+    assert site.sending.run_once() == 0.0
+    assert site.sending.run_once() == LOOK_S
+    site.write(2)
+    site.sending.run_once()
+    assert site.server.took == [1, 2, 3, 4, 5]
+    assert site.sending.state == SyslogState(sent=5)
+
+
+def test_a_restart_goes_on_where_the_server_had_read_to(site: Site) -> None:
+    site.write(3)
+    site.sending.run_once()
+    site.write(2)
+    site.restart()
+    site.sending.run_once()
+    assert site.server.took == [1, 2, 3, 4, 5]
+
+
+def test_what_may_not_have_been_read_is_sent_again_and_nothing_is_left_out(site: Site) -> None:
+    site.write(2)
+    site.sending.run_once()
+    site.write(3)
+    site.server.problem, site.server.takes_before_it_fails = "it went away", 2
+    assert [site.sending.run_once(), site.sending.run_once()] == [pause_s(1), pause_s(2)]
+    assert site.sending.state == SyslogState(
+        sent=2, waiting=3, oldest_at="2026-11-25T09:30:00Z", failing_since="2026-11-25T09:30:00Z",
+        problem="it went away",
+    )  # fmt: skip
+    site.server.problem = ""
+    site.restart()
+    site.sending.run_once()
+    assert site.server.took == [1, 2, 3, 4, 3, 4, 3, 4, 5]
+    assert site.sending.state == SyslogState(sent=5)
+
+
+def test_a_position_that_cannot_be_stored_has_the_entries_sent_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_path: Path, _content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    site.write(1)
+    monkeypatch.setattr(audit_follower, "save_atomically", full)
+    site.sending.run_once()
+    assert "No space left" in site.sending.state.problem
+    monkeypatch.undo()
+    site.sending.run_once()
+    assert site.server.took == [1, 1]
+    assert not site.sending.state.problem
+
+
+def test_a_line_that_was_changed_is_said_and_does_not_stop_the_rest(site: Site) -> None:
+    site.write(3)
+    content = site.log.path.read_bytes()
+    site.log.path.write_bytes(content.replace(b"alice", b"malor", 1))
+    site.sending.run_once()
+    assert site.server.took == [0, 2, 3], "the message of a damaged line has no number"
+    assert isinstance(follow(site.log, Position()).lines[0][0], DamagedLine)
+
+
+def test_a_log_that_was_restored_is_read_after_the_entry_that_was_sent(site: Site) -> None:
+    site.write(2)
+    older = site.log.path.read_bytes()
+    site.sending.run_once()
+    site.write(1)
+    site.sending.run_once()
+    site.log.path.write_bytes(older)
+    site.restart()
+    site.write(2, "bob")  # numbers 3 and 4 of another history
+    site.sending.run_once()
+    assert site.server.took == [1, 2, 3, 1, 2, 3, 4], "3 was another entry: all of the log is sent"
+
+
+def test_an_entry_found_elsewhere_in_the_log_is_where_sending_goes_on(site: Site) -> None:
+    site.write(2)
+    site.sending.run_once()
+    site.write(1)
+    at = site.file.load()
+    site.file.save(Position(start=at.start - 1, end=at.end - 1, number=at.number, hash=at.hash))
+    site.restart()
+    site.sending.run_once()
+    assert site.server.took == [1, 2, 3]
+
+
+def test_an_unfinished_line_waits(site: Site) -> None:
+    site.write(1)
+    with site.log.path.open("ab") as file:
+        file.write(b'{"act":"call.pa')
+    site.sending.run_once()
+    site.sending.run_once()
+    assert site.server.took == [1]
+    site.write(1)  # moves the torn end aside, with an entry that says so
+    site.sending.run_once()
+    assert site.server.took == [1, 2, 3]
+
+
+def test_a_backlog_goes_out_in_pieces(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.write(5)
+    found = follow(site.log, Position(), most=2)
+    assert [position.number for _, position in found.lines] == [1, 2]
+    assert [one.number for _, one in follow(site.log, found.lines[-1][1], most=2).lines] == [3, 4]
+
+
+def test_waits_double_up_to_a_minute() -> None:
+    assert [pause_s(failures) for failures in (1, 2, 3, 7, 100)] == [1, 2, 4, 60, 60]
+    assert timedelta(seconds=pause_s(50)) == timedelta(minutes=1)
