@@ -55,6 +55,7 @@ COMMANDS = {
     "hold": "hold.hold",
     "rights": "rights.rights",
     "mail": "mail.mail",
+    "webhooks": "webhooks.webhooks",
     "audit": "audit.audit",
     "keys": "keys.keys",
     "retention": "retention.retention",

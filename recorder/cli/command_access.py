@@ -81,6 +81,8 @@ NAMED: Mapping[str, Requirement] = MappingProxyType(
         **{f"tokens {word}": takes(Act.MANAGE_TOKENS) for word in ("add", "revoke", "list")},
         "mail address": takes(Act.MANAGE_PEOPLE),
         "mail status": takes(Act.SEE_SYSTEM),
+        "webhooks list": takes(Act.SEE_SYSTEM),
+        "webhooks log": takes(Act.SEE_SYSTEM),
         "audit show": takes(Act.VIEW_AUDIT),
         "audit export": takes(Act.VIEW_AUDIT),
         **{f"keys {word}": takes(Act.MANAGE_KEYS) for word in ("rotate", "destroy", "tidy", "passphrase")},
@@ -126,6 +128,7 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "users reseal": "has roles count again after the audit log was begun anew, when nobody has a right; "
         "refused while an administrator can sign in. The entry `people.resealed` says so",
         "mail test": "sends a mail without anything about people or calls",
+        "webhooks test": "sends a signed event without anything about people or calls",
         "audit verify": "proves that the audit log is unchanged; shows nothing of what is in it",
         "keys list": "shows months, fingerprints and how many recordings each has",
         "retention": "shows periods and counts",

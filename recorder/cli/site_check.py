@@ -39,7 +39,7 @@ from recorder.service.config_check import (
     check_teams,
 )
 from recorder.service.findings import Level, SiteFinding, error, warning
-from recorder.service.forwarding_check import check_syslog
+from recorder.service.forwarding_check import check_syslog, check_webhooks
 from recorder.service.home_check import check_folders, check_listening, check_next_hops, check_private_keys
 from recorder.service.kernel_relay import check_kernel_relay, read_means
 from recorder.service.machine import read_machine
@@ -89,6 +89,7 @@ def _findings(home: Home, config: Config) -> Iterator[SiteFinding]:
     yield from check_accounts(config)
     yield from check_anchors(config)
     yield from check_syslog(config)
+    yield from check_webhooks(config)
     yield from check_review(config, utc_now().date())
     yield from check_srtp(config)
     yield from check_answered_by(config)

@@ -38,6 +38,11 @@ class Home:
         return _common(self) / "index.sqlite"
 
     @property
+    def webhooks(self) -> Path:
+        """Events for webhooks and their deliveries; daemon and console add to it."""
+        return _common(self) / "webhooks.sqlite"
+
+    @property
     def common(self) -> Path:
         """The folder of index and socket if daemon and console run as two users; else it does not exist.
 

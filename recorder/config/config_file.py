@@ -167,6 +167,7 @@ request_days = 730              # texts of access requests, from the end of the 
 case_days = 1096                # texts of cases and of rights requests of data subjects, from their end
 access_days = 730               # accounts that were disabled, tokens that ended
 torn_days = 730                 # torn ends of the audit log, moved aside after a power cut
+delivery_days = 90              # events for webhooks, and the log of their deliveries
 tombstone_days = 2192           # tombstones in the database (six years): no backup may be older
 most_share_a_day = 5.0          # percent: if more recordings are due in a day, the sweep stops and asks
 sweep_at = "03:00"              # time of day of the sweep, in the site's timezone
@@ -229,6 +230,15 @@ server = "off"                  # "tls://HOST:6514"
 ca = "off"                      # file of CA certificates for the server; off is the system's
 certificate = "off"             # our certificate and its chain, PEM, for a server that asks for one
 key = "off"                     # its key, PEM, mode 0600
+
+# Systems that are told of events by signed webhooks; docs/events.md has the events and how to check the signature.
+# [[webhook]]
+# name = "crm"
+# url = "https://crm.council.example/hooks/recorder"  # http only for this machine
+# secret_file = "/etc/recorder/crm-webhook"  # a file (0600): whsec_ and the output of `openssl rand -base64 32`
+# events = ["call.begun", "call.ended", "recording.ready"]  # none: every event
+# networks = ["10.1.2.0/24"]    # networks inside that its name may resolve to; none: public addresses only
+# ca = "off"                    # file of CA certificates for it; off is the system's
 
 """
 

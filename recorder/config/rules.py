@@ -42,6 +42,7 @@ def check(config: Config, reader: Reader) -> None:
     _check_anchors(config, reader)
     _check_mail(config, reader)
     _check_syslog(config, reader)
+    _check_webhooks(config, reader)
 
 
 def _check_interfaces(config: Config, reader: Reader) -> None:
@@ -202,6 +203,16 @@ def _check_anchors(config: Config, reader: Reader) -> None:
     if problem is not None:
         key, sentence = problem
         reader.fail(sentence, "anchors", key)
+
+
+def _check_webhooks(config: Config, reader: Reader) -> None:
+    for i, webhook in enumerate(config.webhook):
+        problem = webhook.problem
+        if problem is None and webhook.name in [one.name for one in config.webhook[:i]]:
+            problem = "name", f"webhook {webhook.name!r} is there twice"
+        if problem is not None:
+            key, sentence = problem
+            reader.fail(sentence, "webhook", key, i)
 
 
 def _check_syslog(config: Config, reader: Reader) -> None:

@@ -17,6 +17,7 @@ from recorder.config.mail_options import MailOptions
 from recorder.config.openid_options import OpenIdOptions
 from recorder.config.sip_accounts import RegisterOptions
 from recorder.config.syslog_options import SyslogOptions
+from recorder.config.webhook_options import WebhookOptions
 from recorder.rules.limits import ConnectionLimits, Rates
 from recorder.rules.policy import Extension, Service
 from recorder.rules.retention_periods import periods
@@ -129,6 +130,17 @@ class Retention:
     torn_days: AtLeastOne = SCHEDULE[DataClass.TORN].days
     tombstone_days: AtLeastOne = SCHEDULE[DataClass.TOMBSTONES].days
     most_share_a_day: Annotated[float, Interval(gt=0, le=100)] = 5.0
+    retention_days: int = SCHEDULE[DataClass.RECORDINGS].days
+    unrecorded_days: int = SCHEDULE[DataClass.UNRECORDED].days
+    text_days: int = SCHEDULE[DataClass.TEXTS].days
+    decision_days: int = SCHEDULE[DataClass.DECISIONS].days
+    request_days: int = SCHEDULE[DataClass.REQUESTS].days
+    case_days: int = SCHEDULE[DataClass.CASES].days
+    access_days: int = SCHEDULE[DataClass.ACCESS].days
+    torn_days: int = SCHEDULE[DataClass.TORN].days
+    delivery_days: int = SCHEDULE[DataClass.DELIVERIES].days
+    tombstone_days: int = SCHEDULE[DataClass.TOMBSTONES].days
+    most_share_a_day: float = 5.0
     sweep_at: str = "03:00"
 
     @property
@@ -281,6 +293,7 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     log: LogSettings = field(default_factory=LogSettings)
     syslog: SyslogOptions = field(default_factory=SyslogOptions)
+    webhook: tuple[WebhookOptions, ...] = ()
     sha256: str = ""
     unsaid_answered_by: tuple[str, ...] = ()
     """Extensions without ``answered_by`` in the file; derived when it is read."""

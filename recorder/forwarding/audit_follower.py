@@ -14,6 +14,7 @@ from storage.audit_entry import AuditEntry, parse_line
 from storage.durable import make_folder, save_atomically
 from storage.errors import AuditUnavailableError
 
+_FIRST_REACH_BYTES = 1 << 16
 MOST_ENTRIES = 500
 """Most entries that one look returns."""
 
@@ -75,6 +76,37 @@ def follow(log: AuditLog, position: Position, *, most: int = MOST_ENTRIES) -> Fo
         return Followed(lines=lines, is_anew=found is None)
     except OSError as error:
         raise AuditUnavailableError(f"the audit log {log.path} cannot be read: {error}") from error
+
+
+def end_of(log: AuditLog) -> Position:
+    """Return the position after the newest entry.
+
+    Raises:
+        AuditUnavailableError: The log cannot be read.
+    """
+    try:
+        size = log.length()
+        if not size:
+            return Position()
+        with log.path.open("rb") as file:
+            reach = _FIRST_REACH_BYTES
+            while True:
+                start = max(size - reach, 0)
+                file.seek(start)
+                tail = file.read(size - start)
+                whole = tail[: tail.rfind(b"\n") + 1]
+                before = whole.rfind(b"\n", 0, -1)
+                if before >= 0 or not start:
+                    break
+                reach *= 2
+    except OSError as error:
+        raise AuditUnavailableError(f"the audit log {log.path} cannot be read: {error}") from error
+    end, begin = start + len(whole), start + before + 1
+    try:
+        entry = parse_line(whole[before + 1 :])
+    except ValueError:
+        return Position(start=begin, end=end)
+    return Position(start=begin, end=end, number=entry.number, hash=entry.hash)
 
 
 def _lines(path: Path, start: int, size: int) -> Iterator[tuple[AuditEntry | DamagedLine, Position]]:

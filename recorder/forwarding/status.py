@@ -13,13 +13,15 @@ from typing import Any
 from recorder.config.settings import Config
 from recorder.forwarding.retries import FAILING_AFTER
 from recorder.forwarding.syslog_forwarding import SyslogState
+from recorder.forwarding.webhook_delivery import TargetState
 from storage.durable import make_folder, save_atomically
 from storage.rows import time_from_json, time_to_json
 
 NAME = "forwarding.json"
 WRITTEN_EVERY_S = 5.0
-SYSLOG_FAILING, STOPPED = "syslog_failing", "forwarding_stopped"
-"""The alarms: entries wait for the syslog server; the process that sends does not run."""
+SYSLOG_FAILING, WEBHOOK_FAILING, NOT_QUEUED = "syslog_failing", "webhook_failing", "events_not_queued"
+STOPPED = "forwarding_stopped"
+"""The alarms: a server takes nothing; the queue of webhooks takes nothing; the process that sends does not run."""
 _SILENT_AFTER = timedelta(seconds=60)
 
 
@@ -30,14 +32,34 @@ class Status:
     Attributes:
         at: When it said so.
         syslog: How far the syslog is; None if none is configured.
+        webhooks: How deliveries to each webhook go.
+        queue_problem: Why events cannot be queued for webhooks, or deliveries not be read; "" if they can.
     """
 
     at: datetime
     syslog: SyslogState | None = None
+    webhooks: tuple[TargetState, ...] = ()
+    queue_problem: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return JSON-serialisable values."""
-        return {"at": time_to_json(self.at), "syslog": asdict(self.syslog) if self.syslog else None}
+        return {
+            "at": time_to_json(self.at),
+            "syslog": asdict(self.syslog) if self.syslog else None,
+            "webhooks": [asdict(one) for one in self.webhooks],
+            "queue_problem": self.queue_problem,
+        }
+
+
+def status_from_json(noted: dict[str, Any]) -> Status:
+    """Return the status of `Status.as_json`. ValueError, KeyError or TypeError if it is none."""
+    at = time_from_json(noted["at"])
+    if at is None:
+        raise ValueError("it has no time")
+    return Status(
+        at=at, syslog=None if noted["syslog"] is None else SyslogState(**noted["syslog"]),
+        webhooks=tuple(TargetState(**one) for one in noted["webhooks"]), queue_problem=str(noted["queue_problem"]),
+    )  # fmt: skip
 
 
 def note_status(state: Path, status: Status) -> None:
@@ -75,20 +97,25 @@ class ForwardingHealth:
     def look(self) -> dict[str, Any]:
         """Return ``alarms``, and how far sending is; no alarm where nothing is to be sent."""
         config = self.config()
-        if config.syslog.server is None:
-            return {"alarms": {}, "syslog": None}
+        if config.syslog.server is None and not config.webhook:
+            return {"alarms": {}, "syslog": None, "webhooks": []}
         try:
-            noted = json.loads((self.state / NAME).read_bytes())
-            at = time_from_json(noted["at"]) or self._since
-            syslog = None if noted["syslog"] is None else SyslogState(**noted["syslog"])
+            status = status_from_json(json.loads((self.state / NAME).read_bytes()))
         except (OSError, ValueError, KeyError, TypeError):
-            at, syslog = self._since, None
-        alarms: dict[str, int] = {}
-        if self.now() - max(at, self._since) > _SILENT_AFTER:
-            alarms[STOPPED] = 1
-        if syslog is not None and self._is_long(syslog.failing_since):
-            alarms[SYSLOG_FAILING] = max(syslog.waiting, 1)
-        return {"alarms": alarms, "syslog": None if syslog is None else asdict(syslog)}
+            status = Status(at=self._since)
+        found = status.as_json()
+        return {"alarms": self._alarms(status), **{key: found[key] for key in ("syslog", "webhooks", "queue_problem")}}
+
+    def _alarms(self, status: Status) -> dict[str, int]:
+        failing = [one for one in status.webhooks if one.given_up or self._is_long(one.failing_since)]
+        found = {
+            STOPPED: int(self.now() - max(status.at, self._since) > _SILENT_AFTER),
+            WEBHOOK_FAILING: len(failing),
+            NOT_QUEUED: int(bool(status.queue_problem)),
+        }
+        if status.syslog is not None and self._is_long(status.syslog.failing_since):
+            found[SYSLOG_FAILING] = max(status.syslog.waiting, 1)
+        return {name: count for name, count in found.items() if count}
 
     def _is_long(self, since: str) -> bool:
         began = time_from_json(since or None)

@@ -141,7 +141,7 @@ def notify_of_dates(repos: WatchRepositories) -> int:
     Call it every few minutes.
     """
     cases, approvers = repos.cases, repos.approvers
-    clocks = [_clock_of(cases, one) for one in cases.cases.all() if one.closed_on is None and one.decision is None]
+    clocks = clocks_of(cases)
     return _keep(
         repos,
         approvers,
@@ -263,6 +263,11 @@ def _given(entry: AuditEntry) -> frozenset[Role]:
 def _claims(cases: CaseRepositories) -> list[tuple[Claim, date]]:
     claims = casework.claim_repositories(cases).claims.open()
     return [(claim, case_deadlines.claim_due(cases, claim)) for claim in claims]
+
+
+def clocks_of(cases: CaseRepositories) -> list[CaseClock]:
+    """Return the due days of the cases that are not decided yet."""
+    return [_clock_of(cases, one) for one in cases.cases.all() if one.closed_on is None and one.decision is None]
 
 
 def _clock_of(cases: CaseRepositories, one: Case) -> CaseClock:

@@ -6,6 +6,8 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from recorder.common.home import Home
+from recorder.forwarding.webhook_queue import REMEMBERED, WebhookQueue
 from recorder.retention.console_sweep import PeopleExpiry, due_before
 from recorder.rules.retention_periods import Periods
 from recorder.rules.retention_schedule import DataClass
@@ -50,6 +52,7 @@ class Expiry:
         self._people = people
         self._claims = Claims(holds.database)
         self._queries = QueryHolds(holds.database)
+        self._webhooks = WebhookQueue(Home(audit.folder.parent).webhooks)
 
     def count(self, found: Periods, now: datetime, text_offset: int) -> dict[DataClass, int]:
         """Return how much of each class is due; changes nothing.
@@ -68,6 +71,7 @@ class Expiry:
             DataClass.CASES: len(self._claims.with_texts(before=due_before(found, DataClass.CASES, now))),
             DataClass.ACCESS: 0,
             DataClass.TORN: len(self._torn(found, now)),
+            DataClass.DELIVERIES: self._webhooks.count_before(_deliveries_before(found, now)),
             DataClass.TOMBSTONES: self._deletions.count_before(due_before(found, DataClass.TOMBSTONES, now)),
         }
         of_people = {} if self._people is None else self._people.count(found, now)
@@ -93,6 +97,7 @@ class Expiry:
             DataClass.CASES: self._forget_claims(due_before(found, DataClass.CASES, now)),
             DataClass.ACCESS: 0,
             DataClass.TORN: len(torn),
+            DataClass.DELIVERIES: self._webhooks.forget(before=_deliveries_before(found, now)),
             DataClass.TOMBSTONES: self._deletions.forget(before=due_before(found, DataClass.TOMBSTONES, now)),
         }
         of_people = {} if self._people is None else self._people.sweep(found, now)
@@ -157,3 +162,8 @@ class Expiry:
     def _is_held(self, path: Path, now: datetime) -> bool:
         recording = path.name.partition("-")[2].partition(".")[0]
         return is_recording_id(recording) and bool(self._holds.keeping(RecordingId(recording), now))
+
+
+def _deliveries_before(found: Periods, now: datetime) -> datetime:
+    """Return the moment before which events for webhooks are deleted; younger ones are needed to know what was sent."""
+    return min(due_before(found, DataClass.DELIVERIES, now), now - REMEMBERED)

@@ -107,6 +107,15 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "`recorder health` and the daemon's log have the reason: check the server, its certificate, its name in "
             "the DNS and the firewall.",
         ),
+        "webhook_failing": Advice(
+            "A webhook has accepted no event for ten minutes or more, or an event was given up in the last day: "
+            "events are tried for three days.",
+            "`recorder webhooks log --state waiting` has the reason; correct it, then `recorder webhooks test NAME`.",
+        ),
+        "events_not_queued": Advice(
+            "Events for webhooks could not be queued. They are queued later, from the audit log and the rows of calls.",
+            "Check free space and file permissions of `webhooks.sqlite`; the daemon's log has the reason.",
+        ),
         "forwarding_stopped": Advice(
             "The process that sends to other systems does not run or does not answer. Nothing is lost; the daemon "
             "starts the process again.",

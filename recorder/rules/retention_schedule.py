@@ -17,6 +17,7 @@ class DataClass(enum.StrEnum):
     CASES = "cases"
     ACCESS = "access"
     TORN = "torn_files"
+    DELIVERIES = "deliveries"
     TOMBSTONES = "tombstones"
 
 
@@ -120,6 +121,15 @@ SCHEDULE: Mapping[DataClass, ScheduleLine] = MappingProxyType(
                 owner="ict",
                 what="torn ends of the audit log, moved aside after a power cut",
                 why="as long as the texts: it may hold part of an entry",
+            ),
+            ScheduleLine(
+                data=DataClass.DELIVERIES,
+                key="delivery_days",
+                days=90,
+                since="the event",
+                owner="ict",
+                what="events for webhooks and their deliveries: ids, extensions, times, answers; at least three days",
+                why="to find out what another system was told; no longer than a recording",
             ),
             ScheduleLine(
                 data=DataClass.TOMBSTONES,

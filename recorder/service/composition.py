@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from audio.port_memory import PortMemory
 from audio.relay import Relay
@@ -31,6 +32,8 @@ from recorder.config.settings import Config
 from recorder.config.sip_transports import parse_address
 from recorder.control.broadcast import Broadcast
 from recorder.forwarding.status import ForwardingHealth
+from recorder.forwarding.webhook_handover import Handover
+from recorder.forwarding.webhook_queue import WebhookQueue
 from recorder.notifications.mail_health import MailHealth
 from recorder.recordings.kept_live import Discards
 from recorder.retention.sweeping import Sweeping
@@ -59,6 +62,7 @@ class Executors:
         self.act_writer = SerialExecutor("act-writer")
         self.opening, self.filing = SerialExecutor("opening"), SerialExecutor("filing")
         self.pauses, self.orders, self.pins = SerialExecutor("pauses"), SerialExecutor("orders"), SerialExecutor("pins")
+        self.webhooks = SerialExecutor("webhooks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +187,7 @@ def make_call_services(config: Config, parts: DaemonParts) -> CallServices:
         filing=executors.filing,
         orders=executors.orders,
         operator_key=lambda operator: operator_key(parts.node, operator),
-        publish=parts.broadcast.publish,
+        publish=_publisher(parts),
         discards=Discards(home.state, database, audit, vault, now=utc_now),
         retention=parts.sweeping.health,
         mail=MailHealth(home.state, config.mail, utc_now).look,
@@ -192,6 +196,20 @@ def make_call_services(config: Config, parts: DaemonParts) -> CallServices:
         failing_names=lambda: parts.resolver.failing,
         transports=lambda: certificates.health(parts.endpoint, utc_now()),
     )
+
+
+def _publisher(parts: DaemonParts) -> Callable[[dict[str, Any]], None]:
+    """Return what sends an event to watchers, and queues it for webhooks."""
+    handover = Handover(
+        WebhookQueue(parts.home.webhooks), lambda: parts.config().webhook,
+        submit=parts.executors.webhooks.submit, alarm=parts.alarm, now=utc_now,
+    )  # fmt: skip
+
+    def publish(event: dict[str, Any]) -> None:
+        parts.broadcast.publish(event)
+        handover.publish(event)
+
+    return publish
 
 
 def _late_entries(audit: AuditLog, parts: DaemonParts, folder: str) -> LateEntries:

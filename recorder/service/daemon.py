@@ -1,9 +1,10 @@
 """`recorder run`: starts and stops the daemon.
 
 Threads: the call thread is the main thread and runs the reactor. Media threads run in the core. `writer` seals and
-appends. `act-writer`, `opening`, `filing`, `orders`, `pauses` and `pins` write to disks. `media-events` and `socket`
-pass events to the call thread. `anchors` notes heads of the audit log on other machines. `names` keeps targets' names
-resolved. `sweeping` and `forwarding` start separate processes: the retention sweep, and what sends to other systems.
+appends. `act-writer`, `opening`, `filing`, `orders`, `pauses`, `pins` and `webhooks` write to disks. `media-events` and
+`socket` pass events to the call thread. `anchors` notes heads of the audit log on other machines. `names` keeps
+targets' names resolved. `sweeping` and `forwarding` start separate processes: the retention sweep, and what sends to
+other systems.
 """
 
 import logging
@@ -235,6 +236,7 @@ class Daemon:
         self._executors.opening.close()
         self._port_memory.close()
         self._executors.filing.close()
+        self._executors.webhooks.close()
         self._executors.orders.close()
         self._executors.pins.close()
         self._executors.pauses.close()

@@ -11,7 +11,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from recorder.common.clock import utc_now
@@ -25,7 +26,11 @@ from recorder.config.toml_tables import ConfigError
 from recorder.forwarding.audit_follower import PositionFile
 from recorder.forwarding.status import WRITTEN_EVERY_S, Status, note_status
 from recorder.forwarding.syslog_forwarding import SyslogForwarding
+from recorder.forwarding.webhook_delivery import TargetDelivery
+from recorder.forwarding.webhook_intake import Intake
+from recorder.forwarding.webhook_queue import QueueError, WebhookQueue
 from storage.audit import AuditLog
+from storage.types import RecordingRow, Search
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +62,26 @@ class Forwarder:
                 host=socket.gethostname(), now=utc_now,
             )  # fmt: skip
             self._add("syslog", self._syslog.keep)
+        self._deliveries: list[TargetDelivery] = []
+        self._intake: Intake | None = None
+        if config.webhook:
+            self._open_webhooks(config)
+
+    def _open_webhooks(self, config: Config) -> None:
+        # A database library that syslog alone need not load.
+        from recorder.recordings.home_stores import open_index  # noqa: PLC0415
+
+        index, queue = open_index(self._home, config, is_deferred=True), WebhookQueue(self._home.webhooks)
+
+        def rows_since(moment: datetime) -> Iterator[RecordingRow]:
+            return index.each(Search(started_from=moment), on_damaged=lambda _id: None)
+
+        self._intake = Intake(AuditLog(self._home.audit), rows_since, queue, config.webhook, now=utc_now)
+        self._add("webhook-intake", self._intake.keep)
+        for target in config.webhook:
+            delivery = TargetDelivery(target, queue, now=utc_now)
+            self._deliveries.append(delivery)
+            self._add(f"webhook-{target.name}", delivery.keep)
 
     def _add(self, name: str, keep: Callable[[threading.Event], None]) -> None:
         self._threads.append(threading.Thread(target=keep, args=(self._stopping,), name=name, daemon=True))
@@ -81,7 +106,15 @@ class Forwarder:
         self._note()
 
     def _note(self) -> None:
-        status = Status(at=utc_now(), syslog=None if self._syslog is None else self._syslog.state)
+        problem = "" if self._intake is None else self._intake.problem
+        try:
+            webhooks = tuple(one.state for one in self._deliveries)
+        except QueueError as error:
+            webhooks, problem = (), str(error)
+        status = Status(
+            at=utc_now(), syslog=None if self._syslog is None else self._syslog.state, webhooks=webhooks,
+            queue_problem=problem,
+        )  # fmt: skip
         try:
             note_status(self._home.state, status)
         except OSError as error:

@@ -70,11 +70,13 @@ class Forwarding:
             self._thread.join(2 * END_S)
 
     def _keep(self) -> None:
-        while not self._stopping.wait(LOOK_S):
+        is_over = False
+        while not is_over:
             try:
                 self.look()
             except OSError as error:
                 _log.error("Starting the process that sends to other systems failed; retrying: %s", error)
+            is_over = self._stopping.wait(LOOK_S)
         self._end()
 
     def look(self) -> None:
@@ -106,4 +108,5 @@ class Forwarding:
 
 def wanted_of(config: Config) -> object | None:
     """Return the settings that the process runs with, or None: nothing is to be sent."""
-    return (config.syslog, config.log) if config.syslog.server is not None else None
+    is_any = config.syslog.server is not None or config.webhook
+    return (config.syslog, config.webhook, config.log) if is_any else None

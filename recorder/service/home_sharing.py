@@ -51,7 +51,7 @@ def share(home: Home, group: int) -> None:
     ensure_key(home.root)
     for name in (*_WRITTEN, *_READ):
         (home.root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in (f"{_INDEX}-lock", _INDEX):
+    for name in (f"{_INDEX}-lock", _INDEX, home.webhooks.name):
         if (home.root / name).exists():
             (home.root / name).rename(home.common / name)
     for lock in _locks(home):

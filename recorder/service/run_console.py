@@ -14,6 +14,8 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.process_hardening import LimitError, raise_descriptors
 from recorder.config.settings import Config
+from recorder.forwarding.webhook_queue import WebhookQueue
+from recorder.notifications.case_events import CaseEvents
 from recorder.notifications.postman import Postman
 from recorder.permissions import Role
 from recorder.recordings.archiving import Archiver
@@ -88,7 +90,7 @@ def serve(home: Home, config: Config) -> None:
 def _start_workers(
     home: Home, config: Config, deps: ConsoleDeps, keys: EpochKeys, stopping: threading.Event
 ) -> list[threading.Thread]:
-    """Start the threads for erasing, housekeeping and mail, which run until ``stopping`` is set."""
+    """Start the threads for erasing, housekeeping, mail and events of cases, which run until ``stopping`` is set."""
     eraser = deps.eraser
     holder = KeyHolder(
         vault=eraser.vault,
@@ -118,6 +120,9 @@ def _start_workers(
         ),
         threading.Thread(target=postman.keep, args=(stopping,), name="post", daemon=True),
     ]  # fmt: skip
+    if config.webhook:
+        events = CaseEvents(cases=deps.watch.cases, queue=WebhookQueue(home.webhooks), targets=config.webhook)
+        workers.append(threading.Thread(target=events.keep, args=(stopping,), name="case-events", daemon=True))
     for thread in workers:
         thread.start()
     return workers

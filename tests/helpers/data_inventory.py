@@ -164,6 +164,8 @@ HOME_PLACES: tuple[DataPlace, ...] = (
     _place("state/erasing.lock", Content.NOTHING, _ALL, "held while spans are erased, or recordings deleted"),
     _place("state/holds.lock", Content.NOTHING, _ALL, "held while holds are placed or looked at"),
     _place("state/holds.unsettled", Content.NOTHING, _ALL, "a hold was begun and not finished", is_passing=True),
+    _place("webhooks.sqlite", Content.METADATA, _ALL, "events for webhooks and their deliveries: ids and extensions"),
+    _place("common/webhooks.sqlite", Content.METADATA, _ALL, "likewise where daemon and console are two users"),
     _place("state/syslog.json", Content.NOTHING, _DAEMON, "up to which entry the audit log was sent by syslog"),
     _place("state/forwarding.json", Content.METADATA, _DAEMON, "what waits to be sent elsewhere, and why: for health"),
     _place("state/forwarding.lock", Content.NOTHING, _DAEMON, "held by the process that sends to other systems"),

@@ -15,11 +15,14 @@ from recorder.access.listening.emergencies import Emergencies, Emergency
 from recorder.access.listening.requests import Requests
 from recorder.access.tables import metadata
 from recorder.access.tokens import Tokens
+from recorder.config.webhook_options import WebhookOptions
 from recorder.data_subjects.case_repository import CaseRepository
+from recorder.forwarding.webhook_queue import WebhookQueue
 from recorder.permissions import Role, Scope
 from recorder.rules.cases import CaseEntry, CaseEvent
 from recorder.rules.requesting import BREAK_GLASS_FOR, Category, RequestState, RequestWish
 from recorder.rules.retention_schedule import DataClass
+from recorder.rules.webhook_events import EventType, event_of
 from storage.audit_reading import of_act
 from storage.claim_journal import asked_details, asked_text
 from storage.claims import Claims
@@ -214,6 +217,15 @@ def test_torn_ends_of_the_log_go(site: SweepSite) -> None:
     os.utime(torn, (NOW.timestamp(), NOW.timestamp()))
     check_goes(site, DataClass.TORN, NOW + 730 * DAY + SECOND)
     assert not torn.exists()
+
+
+def test_deliveries_of_webhooks_go(site: SweepSite) -> None:
+    site.sweep(NOW)
+    queue = WebhookQueue(site.home.webhooks)
+    target = WebhookOptions(name="crm", url="https://crm.example/", secret_file="")
+    queue.add([event_of(EventType.CALL_ENDED, "a", NOW, {})], [target], NOW)
+    check_goes(site, DataClass.DELIVERIES, NOW + 90 * DAY + SECOND)
+    assert queue.log() == []
 
 
 def test_tombstones_go_from_the_database_and_stay_in_the_log(site: SweepSite) -> None:
