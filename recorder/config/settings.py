@@ -10,8 +10,8 @@ from typing import Annotated
 
 from annotated_types import Ge, Interval
 
-from recorder.common.ranges import AtLeastOne, OverZero
 from recorder.common.logs import LogFormat
+from recorder.common.ranges import AtLeastOne, OverZero
 from recorder.config.anchor_options import AnchorOptions
 from recorder.config.mail_options import MailOptions
 from recorder.config.openid_options import OpenIdOptions
@@ -128,19 +128,9 @@ class Retention:
     case_days: AtLeastOne = SCHEDULE[DataClass.CASES].days
     access_days: AtLeastOne = SCHEDULE[DataClass.ACCESS].days
     torn_days: AtLeastOne = SCHEDULE[DataClass.TORN].days
+    delivery_days: AtLeastOne = SCHEDULE[DataClass.DELIVERIES].days
     tombstone_days: AtLeastOne = SCHEDULE[DataClass.TOMBSTONES].days
     most_share_a_day: Annotated[float, Interval(gt=0, le=100)] = 5.0
-    retention_days: int = SCHEDULE[DataClass.RECORDINGS].days
-    unrecorded_days: int = SCHEDULE[DataClass.UNRECORDED].days
-    text_days: int = SCHEDULE[DataClass.TEXTS].days
-    decision_days: int = SCHEDULE[DataClass.DECISIONS].days
-    request_days: int = SCHEDULE[DataClass.REQUESTS].days
-    case_days: int = SCHEDULE[DataClass.CASES].days
-    access_days: int = SCHEDULE[DataClass.ACCESS].days
-    torn_days: int = SCHEDULE[DataClass.TORN].days
-    delivery_days: int = SCHEDULE[DataClass.DELIVERIES].days
-    tombstone_days: int = SCHEDULE[DataClass.TOMBSTONES].days
-    most_share_a_day: float = 5.0
     sweep_at: str = "03:00"
 
     @property

@@ -20,7 +20,7 @@ from tests.unit.recorder.test_config import GOOD
 from tests.unit.recorder.test_config_file import TODAY, answers
 
 SERVICE = '[[service]]\nname = "Revenues"\n'
-SECTIONS_THAT_ARE_LISTS = ("peer", "route", "register", "service", "extension")
+SECTIONS_THAT_ARE_LISTS = ("peer", "route", "register", "service", "extension", "webhook")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,176 @@
+"""The daemon keeps the process that sends running as it is configured, and health says how it does."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from recorder.common.home import Home
+from recorder.config.settings import Config
+from recorder.config.syslog_options import SyslogOptions
+from recorder.config.webhook_options import WebhookOptions
+from recorder.forwarding.status import ForwardingHealth, Status, note_status
+from recorder.forwarding.syslog_forwarding import SyslogState
+from recorder.forwarding.webhook_delivery import TargetState
+from recorder.service.findings import Level
+from recorder.service.forwarding import Forwarding
+from recorder.service.forwarding_check import check_webhooks
+
+AT = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
+SYSLOG = Config(syslog=SyslogOptions(server="tls://siem.example"))
+CRM = WebhookOptions(name="crm", url="https://crm.example/", secret_file="/x")
+
+
+class Child:
+    """A process that runs until it is told or made to end."""
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+
+    def poll(self) -> int | None:
+        return self.code
+
+    def terminate(self) -> None:
+        self.code = -15
+
+    def kill(self) -> None:
+        self.code = -9
+
+    def wait(self, timeout: float | None = None) -> int:
+        assert timeout is None or timeout > 0
+        assert self.code is not None
+        return self.code
+
+
+class Daemon:
+    """The supervisor, with a configuration that can change."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.children: list[Child] = []
+        self.forwarding = Forwarding(Home(Path("/home-of-it")), lambda: self.config, start=self._start)
+
+    def _start(self, home: Home) -> Child:
+        assert home.root == Path("/home-of-it")
+        self.children.append(Child())
+        return self.children[-1]
+
+    def look(self, times: int = 1) -> list[int | None]:
+        for _ in range(times):
+            self.forwarding.look()
+        return [one.code for one in self.children]
+
+
+def test_nothing_runs_where_nothing_is_to_be_sent() -> None:
+    assert Daemon(Config()).look(5) == []
+
+
+def test_a_process_that_ends_is_started_again_later_and_later() -> None:
+    daemon = Daemon(SYSLOG)
+    assert daemon.look(3) == [None]
+    starts = []
+    for _ in range(4):
+        daemon.children[-1].code = 1
+        count, looks = len(daemon.children), 0
+        while len(daemon.children) == count:
+            daemon.look()
+            looks += 1
+        starts.append(looks)
+    assert starts == [1, 2, 4, 8]
+    daemon.look(60)
+    daemon.children[-1].code = 1
+    daemon.look()
+    assert daemon.children[-1].code is None, "it had run well"
+
+
+def test_a_changed_configuration_starts_it_anew_or_ends_it() -> None:
+    daemon = Daemon(SYSLOG)
+    daemon.look()
+    daemon.config = replace(SYSLOG, webhook=(CRM,))
+    assert daemon.look(2) == [-15, None]
+    daemon.config = replace(daemon.config, sha256="another, but nothing of it")
+    assert daemon.look(2) == [-15, None]
+    daemon.config = Config()
+    assert daemon.look(2) == [-15, -15]
+
+
+# --- health
+
+
+class Health:
+    """What health says at a moment."""
+
+    def __init__(self, state: Path, config: Config) -> None:
+        self.state = state
+        self.now = AT
+        self.health = ForwardingHealth(state=state, config=lambda: config, now=lambda: self.now)
+
+    def note(self, **fields: object) -> None:
+        note_status(self.state, Status(at=self.now, **fields))  # type: ignore[arg-type]
+
+    def alarms(self, after: timedelta = timedelta()) -> dict[str, int]:
+        self.now += after
+        found: dict[str, int] = self.health.look()["alarms"]
+        return found
+
+
+MINUTE = timedelta(minutes=1)
+
+
+def test_health_without_anything_to_send(tmp_path: Path) -> None:
+    assert Health(tmp_path, Config()).alarms(60 * MINUTE) == {}
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b'{"at": null}'])
+def test_a_process_that_does_not_run_is_an_alarm(tmp_path: Path, content: bytes | None) -> None:
+    health = Health(tmp_path, SYSLOG)
+    if content is not None:
+        (tmp_path / "forwarding.json").write_bytes(content)
+    assert health.alarms() == {}
+    assert health.alarms(2 * MINUTE) == {"forwarding_stopped": 1}
+
+
+def test_a_server_that_takes_nothing_for_ten_minutes_is_an_alarm_until_it_does(tmp_path: Path) -> None:
+    health, since = Health(tmp_path, SYSLOG), "2026-11-25T09:30:00Z"
+    health.now += 9 * MINUTE
+    health.note(syslog=SyslogState(sent=3, waiting=7, failing_since=since, problem="no"))
+    assert health.alarms() == {}
+    health.now += MINUTE
+    health.note(syslog=SyslogState(sent=3, waiting=7, failing_since=since, problem="no"))
+    assert health.alarms() == {"syslog_failing": 7}
+    assert health.health.look()["syslog"]["problem"] == "no"
+    health.note(syslog=SyslogState(sent=10))
+    assert health.alarms() == {}
+
+
+def test_webhooks_that_fail_or_gave_up_and_a_queue_that_takes_nothing_are_alarms(tmp_path: Path) -> None:
+    health, since = Health(tmp_path, Config(webhook=(CRM,))), "2026-11-25T09:20:00Z"
+    health.note(webhooks=(TargetState(name="crm", failing_since=since), TargetState(name="b", given_up=4)))
+    assert health.alarms() == {"webhook_failing": 2}
+    health.note(webhooks=(TargetState(name="crm", waiting=9),), queue_problem="disk is full")
+    assert health.alarms() == {"events_not_queued": 1}
+
+
+# --- site check
+
+
+def test_site_check_says_what_keeps_a_webhook_from_working(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    target = WebhookOptions(name="crm", url="https://127.0.0.2/hook", secret_file=str(secret))
+
+    def says(one: WebhookOptions) -> tuple[Level, str]:
+        (finding,) = check_webhooks(Config(webhook=(one,)))
+        return finding.level, finding.says
+
+    assert says(target)[1].endswith("cannot be read: No such file or directory")
+    secret.write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    secret.chmod(0o644)
+    assert says(target)[1].endswith("its mode must be 0600")
+    secret.chmod(0o600)
+    level, sentence = says(target)
+    assert level is Level.WARNING
+    assert "resolves to 127.0.0.2, which is not allowed" in sentence
+    assert says(replace(target, networks=("127.0.0.0/8",)))[0] is Level.OK
+    secret.write_text("password")
+    assert "its first line must be whsec_" in says(target)[1]
