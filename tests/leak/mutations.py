@@ -190,6 +190,12 @@ MUTATIONS: tuple[Mutation, ...] = (
             "    passing.unlink()\n",
         calls=("socket/plain",), finds="wrote /var/tmp/recorder-.*which no sink covers", has_console=True,
     ),
+    Mutation(
+        name="a webhook is told who calls", file="recorder/rules/webhook_events.py",
+        old='"extension": str(event["extension"]), "direction"', new='"extension": str(event["caller"]), "direction"',
+        calls=("socket/plain",), finds="what is sent by syslog and webhooks.*the caller's number",
+        sinks=("what is sent by syslog and webhooks",),
+    ),
 )  # fmt: skip
 
 QUICK = ("a pause is acknowledged before the gate is shut", "bodies of INFO are logged")

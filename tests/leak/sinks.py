@@ -219,6 +219,10 @@ def _answers(scene: Scene) -> Iterator[Piece]:
             yield f"{path}, headers", repr(answer.headers.raw).encode()
 
 
+def _sent(scene: Scene) -> Iterator[Piece]:
+    yield from scene.site.receivers.pieces()
+
+
 def _commands(scene: Scene) -> Iterator[Piece]:
     for number, text in enumerate(scene.site.said):
         yield f"output {number}", text.encode()
@@ -361,6 +365,10 @@ def _into_answers(scene: Scene, audio: bytes, digits: str, undo: ExitStack) -> N
     undo.callback(scene.urls.pop)
 
 
+def _into_sent(scene: Scene, audio: bytes, digits: str, undo: ExitStack) -> None:
+    scene.site.receivers.plant(audio + b"\n" + digits.encode(), undo)
+
+
 def _into_commands(scene: Scene, _audio: bytes, digits: str, undo: ExitStack) -> None:
     scene.site.said.append(f"keyed {digits}")
     undo.callback(scene.site.said.pop)
@@ -403,6 +411,8 @@ SINKS: tuple[Sink, ...] = (
          files=("home/recordings/*/*/*/*/*.part",)),
     Sink(name="index with its log and free pages", read=_files(*_database("index.sqlite")),
          plant=_into_database("index.sqlite"), files=_database("index.sqlite")),
+    Sink(name="events for webhooks", read=_files(*_database("webhooks.sqlite")),
+         plant=_into_database("webhooks.sqlite"), files=_database("webhooks.sqlite")),
     Sink(name="people and tokens", read=_files(*_database("people.sqlite")), plant=_into_database("people.sqlite"),
          files=_database("people.sqlite")),
     _file_sink("audit log", "home/audit/audit.log", "home/audit/torn-*", is_log=True),
@@ -418,6 +428,7 @@ SINKS: tuple[Sink, ...] = (
     Sink(name="journal", read=_journal, plant=_into_files("journal.log"), files=("journal.log",), is_log=True,
          hides_numbers=True),
     Sink(name="output of commands", read=_commands, plant=_into_commands, is_audio=False, is_log=True),
+    Sink(name="what is sent by syslog and webhooks", read=_sent, plant=_into_sent, is_log=True, hides_numbers=True),
     Sink(name="answers: health, metrics, listings, pages", read=_answers, plant=_into_answers),
     Sink(name="files elsewhere, temporary ones", read=_elsewhere, plant=_into_elsewhere,
          files=tuple(place.pattern for place in OUTSIDE_PLACES)),

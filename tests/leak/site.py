@@ -24,6 +24,7 @@ from tests.helpers.recorder_home import PASSWORD, RecorderHome, eventually
 from tests.helpers.signed_in import signing
 from tests.helpers.siprec_client import ATTESTED, HOSTS
 from tests.helpers.unix_transport import UnixTransport
+from tests.leak.receivers import Receivers
 
 ERASE_S, LOOK_BACK_S = 1.0, 2.5
 SERVICES = {"Desk": "2", "Quiet": "3", "Discard": "4", "Masked": "5"}
@@ -65,10 +66,12 @@ class Site:
     Attributes:
         folder: Holds the home, and the files that standard output and error of the processes go to.
         pids: Every process of the recorder that was ever started here.
+        receivers: The systems that the recorder sends its audit log and events to.
     """
 
     def __init__(self, folder: Path, *, next_hop: str, slots: int, edits: Sequence[tuple[str, str]] = ()) -> None:
         self.folder = folder
+        self.receivers = Receivers()
         self.numbers = [number(s, slot) for number in (extension, deputy) for s in SERVICES for slot in range(slots)]
         numbers = [f"{number}:{OFFICER}:{service_of(number)}" for number in self.numbers]
         self.home = RecorderHome(
@@ -82,6 +85,7 @@ class Site:
                 ("erase_s = 3.0", f"erase_s = {ERASE_S}"),
                 ('team = ""', f'team = "{TEAM}"'),
                 ("\n# Where calls go.", SESSIONS_FROM),
+                *self.receivers.edits,
                 *edits,
             ),
         )
@@ -125,7 +129,7 @@ class Site:
     def start(self, *, before: Sequence[str] = (), has_console: bool = True) -> None:
         """Start daemon and console, make people and a token, and listen to what happens."""
         self.home.start(before=before)
-        self.pids.add(self.home.pid)
+        self._note_processes()
         if has_console:
             self._start_console()
         # Here and not in calls: to look whether an account is there takes the lock for which all commands wait.
@@ -146,8 +150,14 @@ class Site:
         self.is_killed = False
         self.live = []
         self.home.start(before=before)
-        self.pids.add(self.home.pid)
+        self._note_processes()
         self._watch()
+
+    def _note_processes(self) -> None:
+        """Note the daemon, and the process that sends to other systems."""
+        children = Path(f"/proc/{self.home.pid}/task/{self.home.pid}/children")
+        self.pids.add(self.home.pid)
+        self.pids.update(map(int, children.read_text().split()))
 
     def _start_console(self) -> None:
         root = str(self.home.root)
@@ -204,6 +214,7 @@ class Site:
                 self.console.kill()
                 self.console.wait()
         self.home.close()
+        self.receivers.close()
         for thread in self._threads:
             thread.join(5)
         for client in (self.http, self.officer, self.manager):
