@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from recorder.config.syslog_options import SyslogOptions
-from recorder.forwarding.audit_follower import DamagedLine, Position, PositionFile, follow
+from recorder.forwarding.audit_follower import MOST_ENTRIES, DamagedLine, Position, PositionFile, follow
 from recorder.forwarding.retries import pause_s
 from recorder.forwarding.syslog_message import damaged_message, message_of
 from recorder.forwarding.syslog_server import TIMEOUT_S, SyslogError, send
@@ -106,7 +106,8 @@ class SyslogForwarding:
         if self._failures:
             _log.warning("The syslog server takes entries of the audit log again")
         self._failures = 0
-        self.state = SyslogState(sent=self._position.number or self.state.sent)
+        waiting = self._waiting(0) if len(lines) == MOST_ENTRIES else 0
+        self.state = SyslogState(sent=self._position.number or self.state.sent, waiting=waiting)
         return 0.0 if lines else LOOK_S
 
     def _message(self, line: AuditEntry | DamagedLine) -> bytes:

@@ -39,7 +39,8 @@ class Handover:
         self._now = now
         self._lock = threading.Lock()
         self._begun: set[str] = set()
-        self._waiting = 0
+        self._pending: list[WebhookEvent] = []
+        self._is_scheduled = False
         self._is_failing = False
 
     def publish(self, event: Mapping[str, Any]) -> None:
@@ -47,9 +48,8 @@ class Handover:
         try:
             if not self._targets() or self._is_known(event):
                 return
-            events = of_published(event, self._now())
-            if events and self._has_room():
-                self._submit(self._add, events)
+            if events := of_published(event, self._now()):
+                self._schedule(events)
         except Exception:  # noqa: BLE001 - an event for another system must not end a call
             _log.exception("An event was not queued for webhooks; it is derived from the row of its call later")
             self._alarm(NOT_QUEUED)
@@ -66,15 +66,23 @@ class Handover:
                 return is_known
         return False
 
-    def _has_room(self) -> bool:
+    def _schedule(self, events: Sequence[WebhookEvent]) -> None:
+        """Have events queued; those that come before the disk is ready go in one step."""
         with self._lock:
-            if self._waiting < MOST_WAITING:
-                self._waiting += 1
-                return True
-        self._alarm(NOT_QUEUED)
-        return False
+            has_room = len(self._pending) < MOST_WAITING
+            is_first = has_room and not self._is_scheduled
+            if has_room:
+                self._pending.extend(events)
+                self._is_scheduled = True
+        if is_first:
+            self._submit(self._add_pending)
+        if not has_room:
+            self._alarm(NOT_QUEUED)
 
-    def _add(self, events: Sequence[WebhookEvent]) -> None:
+    def _add_pending(self) -> None:
+        with self._lock:
+            events, self._pending = self._pending, []
+            self._is_scheduled = False
         try:
             self._queue.add(events, self._targets(), self._now())
         except QueueError as error:
@@ -84,6 +92,3 @@ class Handover:
             self._is_failing = True
         else:
             self._is_failing = False
-        finally:
-            with self._lock:
-                self._waiting -= 1

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -101,8 +102,9 @@ class Forwarder:
                 break
             left_s -= _LOOK_S
         self._stopping.set()
+        deadline = time.monotonic() + _END_S
         for thread in self._threads:
-            thread.join(_END_S)
+            thread.join(max(deadline - time.monotonic(), 0.0))
         self._note()
 
     def _note(self) -> None:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from recorder.common.home import Home
 from tests.helpers.recorder_home import ROOT, RecorderHome
 
@@ -22,6 +24,7 @@ app()
 """`recorder up` without its processes."""
 
 
+@pytest.mark.long  # two processes, for lines that are written in two places
 def test_what_up_says_and_why_the_daemon_does_not_start_are_objects(tmp_path: Path) -> None:
     home = RecorderHome(tmp_path, next_hop="127.0.0.1:5070", edits=[('format = "text" ', 'format = "json" ')])
     said = subprocess.run(
