@@ -8,7 +8,7 @@ from recorder.cli.context import CommandContext, HomeJsonContext, PersonJsonCont
 from recorder.cli.shared import fail, permit
 from recorder.common.clock import utc_now
 from recorder.config.webhook_options import WebhookOptions
-from recorder.forwarding.webhook_delivery import TargetDelivery, secret_in
+from recorder.forwarding.webhook_delivery import TargetDelivery, secrets_in
 from recorder.forwarding.webhook_http import WebhookError, post
 from recorder.forwarding.webhook_queue import Delivery, DeliveryState, QueueError, WebhookQueue
 from recorder.forwarding.webhook_signature import SecretError, headers_of
@@ -65,7 +65,7 @@ def test(context: HomeJsonContext, name: Annotated[str, typer.Argument(metavar="
     now = utc_now()
     event = trial_event(name, now)
     try:
-        headers = headers_of(secret_in(target), event=event.id, at_s=int(now.timestamp()), body=event.body)
+        headers = headers_of(secrets_in(target), event=event.id, at_s=int(now.timestamp()), body=event.body)
         status = post(target, event.body, headers)
     except (WebhookError, SecretError, KeyProblemError) as error:
         _refused(context, str(error), getattr(error, "status", None))

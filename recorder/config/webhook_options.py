@@ -18,7 +18,7 @@ class WebhookOptions:
     Attributes:
         name: Names it in logs and commands.
         url: ``https://HOST/PATH``; ``http://`` only on this machine.
-        secret_file: File with mode 0600 whose first line is ``whsec_`` and a base64 secret.
+        secret_file: File with mode 0600: ``whsec_`` and a base64 secret; a second line while it is changed.
         events: What it is told of; empty for everything.
         networks: Networks inside the council that its name may resolve to; without them only public addresses.
         ca: File of CA certificates for it; None for the system's.

@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 LOOK_S = 0.5
 """Interval between two looks at the queue."""
 _AT_ONCE = 50
+_MOST_SECRETS = 2
 Post = Callable[[WebhookOptions, bytes, Mapping[str, str]], int]
 
 
@@ -97,9 +98,8 @@ class TargetDelivery:
         return 0.0 if due else LOOK_S
 
     def _deliver(self, delivery: Delivery) -> bool:
-        secret = secret_in(self._target)
         at_s = int(self._now().timestamp())
-        headers = headers_of(secret, event=delivery.id, at_s=at_s, body=delivery.body)
+        headers = headers_of(secrets_in(self._target), event=delivery.id, at_s=at_s, body=delivery.body)
         try:
             status = self._post(self._target, delivery.body, headers)
         except WebhookError as error:
@@ -131,15 +131,18 @@ class TargetDelivery:
         return pause_s(self._failures)
 
 
-def secret_in(target: WebhookOptions) -> bytes:
-    """Return the secret of a target.
+def secrets_in(target: WebhookOptions) -> list[bytes]:
+    """Return the secrets of a target: the lines of its file, one or two.
 
     Raises:
-        KeyProblemError: Its file is missing or can be read by others.
-        SecretError: There is none in it.
+        KeyProblemError: The file is missing or can be read by others.
+        SecretError: It holds something else.
     """
     lines = read_secret(Path(target.secret_file)).decode(errors="replace").splitlines()
     try:
-        return secret_of(lines[0] if lines else "")
+        found = [secret_of(line) for line in lines if line.strip()]
+        if not 1 <= len(found) <= _MOST_SECRETS:
+            raise SecretError(f"it has {len(found)} lines: write one secret, or two while it is changed")
     except SecretError as error:
         raise SecretError(f"webhook {target.name}: {target.secret_file}: {error}") from error
+    return found

@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 PREFIX = "whsec_"
 _LEAST, _MOST = 24, 64
@@ -27,19 +27,20 @@ def secret_of(text: str) -> bytes:
     except (binascii.Error, ValueError):
         secret = b""
     if not line.startswith(PREFIX) or not _LEAST <= len(secret) <= _MOST:
-        raise SecretError(f"its first line must be {PREFIX} and base64 of {_LEAST} to {_MOST} bytes")
+        raise SecretError(f"each line must be {PREFIX} and base64 of {_LEAST} to {_MOST} bytes")
     return secret
 
 
-def headers_of(secret: bytes, *, event: str, at_s: int, body: bytes) -> Mapping[str, str]:
+def headers_of(secrets: Sequence[bytes], *, event: str, at_s: int, body: bytes) -> Mapping[str, str]:
     """Return the headers of a delivery.
 
     Args:
-        secret: From `secret_of`.
+        secrets: From `secret_of`: one, or two while a secret is changed. Each gives a signature.
         event: Id of the event.
         at_s: When it is sent, seconds since 1970; a receiver refuses a delivery that is minutes old.
         body: What is sent.
     """
     signed = b"%s.%d.%s" % (event.encode("ascii"), at_s, body)
-    signature = base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode("ascii")
-    return {"webhook-id": event, "webhook-timestamp": str(at_s), "webhook-signature": f"v1,{signature}"}
+    digests = [base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode("ascii") for secret in secrets]
+    signature = " ".join(f"v1,{digest}" for digest in digests)
+    return {"webhook-id": event, "webhook-timestamp": str(at_s), "webhook-signature": signature}

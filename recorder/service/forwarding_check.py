@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from recorder.config.settings import Config
 from recorder.config.webhook_options import WebhookOptions
 from recorder.forwarding.syslog_server import SyslogError, send
-from recorder.forwarding.webhook_delivery import secret_in
+from recorder.forwarding.webhook_delivery import secrets_in
 from recorder.forwarding.webhook_http import WebhookError, allowed_addresses, resolve
 from recorder.forwarding.webhook_signature import SecretError
 from recorder.service.findings import SiteFinding, ok, warning
@@ -49,7 +49,7 @@ def check_webhooks(config: Config) -> Iterator[SiteFinding]:
 
 def _problem(target: WebhookOptions) -> str:
     try:
-        secret_in(target)
+        secrets_in(target)
         allowed_addresses(target, resolve(target.host, 443))
     except (SecretError, KeyProblemError, WebhookError) as error:
         return str(error)

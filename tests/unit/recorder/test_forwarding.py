@@ -173,4 +173,6 @@ def test_site_check_says_what_keeps_a_webhook_from_working(tmp_path: Path) -> No
     assert "resolves to 127.0.0.2, which is not allowed" in sentence
     assert says(replace(target, networks=("127.0.0.0/8",)))[0] is Level.OK
     secret.write_text("password")
-    assert "its first line must be whsec_" in says(target)[1]
+    assert "each line must be whsec_" in says(target)[1]
+    secret.write_text("")
+    assert "it has 0 lines" in says(target)[1]
