@@ -41,7 +41,7 @@ _NICE = 5
 """As that of the sweep: calls come first."""
 _LOOK_S = 1.0
 _END_S = 6.0
-"""How long the threads may take for their last try."""
+"""How long the last try may take."""
 
 
 class Forwarder:
@@ -57,12 +57,14 @@ class Forwarder:
         self._stopping = threading.Event()
         self._syslog: SyslogForwarding | None = None
         self._threads: list[threading.Thread] = []
+        self._waited_for: list[threading.Thread] = []
+        """At the end, unlike deliveries: one that is cut off is made again at the next start."""
         if config.syslog.server is not None:
             self._syslog = SyslogForwarding(
                 AuditLog(home.audit), config.syslog, PositionFile(home.state / SYSLOG_POSITION),
                 host=socket.gethostname(), now=utc_now,
             )  # fmt: skip
-            self._add("syslog", self._syslog.keep)
+            self._waited_for.append(self._add("syslog", self._syslog.keep))
         self._deliveries: list[TargetDelivery] = []
         self._intake: Intake | None = None
         if config.webhook:
@@ -78,14 +80,16 @@ class Forwarder:
             return index.each(Search(started_from=moment), on_damaged=lambda _id: None)
 
         self._intake = Intake(AuditLog(self._home.audit), rows_since, queue, config.webhook, now=utc_now)
-        self._add("webhook-intake", self._intake.keep)
+        self._waited_for.append(self._add("webhook-intake", self._intake.keep))
         for target in config.webhook:
             delivery = TargetDelivery(target, queue, now=utc_now)
             self._deliveries.append(delivery)
             self._add(f"webhook-{target.name}", delivery.keep)
 
-    def _add(self, name: str, keep: Callable[[threading.Event], None]) -> None:
-        self._threads.append(threading.Thread(target=keep, args=(self._stopping,), name=name, daemon=True))
+    def _add(self, name: str, keep: Callable[[threading.Event], None]) -> threading.Thread:
+        thread = threading.Thread(target=keep, args=(self._stopping,), name=name, daemon=True)
+        self._threads.append(thread)
+        return thread
 
     def run(self) -> None:
         """Send until SIGTERM, or until the daemon has gone."""
@@ -103,7 +107,7 @@ class Forwarder:
             left_s -= _LOOK_S
         self._stopping.set()
         deadline = time.monotonic() + _END_S
-        for thread in self._threads:
+        for thread in self._waited_for:
             thread.join(max(deadline - time.monotonic(), 0.0))
         self._note()
 

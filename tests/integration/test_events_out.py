@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ from tests.helpers.rsyslog import Rsyslog
 from tests.helpers.webhook_server import WebhookServer, webhook_server
 
 
-def edits(folder: Path, server: WebhookServer, siem: Rsyslog) -> Edits:
+def edits(folder: Path, server: WebhookServer, siem: Rsyslog, hanging: int) -> Edits:
     secret = folder / "webhook-secret"
     secret.touch(mode=0o600)
     secret.write_text("whsec_" + base64.b64encode(bytes(32)).decode() + "\n")
     webhook = (
         f'[[webhook]]\nname = "crm"\nurl = "https://127.0.0.1:{server.port}/hook"\n'
         f'secret_file = "{secret}"\nca = "{server.ca}"\n'
+        f'[[webhook]]\nname = "hangs"\nurl = "http://127.0.0.1:{hanging}/"\nsecret_file = "{secret}"\n'
     )
     return (
         ("look_back_s = 5.0", "look_back_s = 1.5"),
@@ -45,7 +47,8 @@ def test_a_call_is_told_by_syslog_and_webhook_and_its_number_is_not(tmp_path: Pa
     siem.start()
     with (
         webhook_server(tmp_path) as server,
-        exchange(tmp_path / "recorder", edits=edits(tmp_path, server, siem)) as lines,
+        socket.create_server(("127.0.0.1", 0)) as hanging,
+        exchange(tmp_path / "recorder", edits=edits(tmp_path, server, siem, hanging.getsockname()[1])) as lines,
     ):
         home = lines.home
         eventually(lambda: forwarding(home)["syslog"], "the process that sends")
@@ -66,7 +69,9 @@ def test_a_call_is_told_by_syslog_and_webhook_and_its_number_is_not(tmp_path: Pa
         eventually(lambda: any(" call.resume " in line for line in siem.lines()), "the entries")
         assert list(dict.fromkeys(siem.numbers())) == list(range(1, max(siem.numbers()) + 1))
         assert home.health()["alarms"] == {}
-        assert [one["problem"] for one in forwarding(home)["webhooks"]] == [""]
+        well, hangs = forwarding(home)["webhooks"]
+        assert well["problem"] == ""
+        assert hangs["waiting"] >= 5, "a target that hangs delays no other"
         logged = home.said.splitlines()
         assert all(json.loads(line)["message"] for line in logged)
         left = "\n".join([*siem.lines(), *logged, *(one.body.decode() for one in server.taken)])

@@ -345,6 +345,33 @@ ALONE = {
         "most_share_a_day is 100.5: it must lie",
     ),
     "a sweep of nothing": ("[retention]\nmost_share_a_day = 0\n", 2, "most_share_a_day is 0: it must lie in (0, 100]"),
+    "a log of another kind": ('[log]\nformat = "xml"\n', 2, "format must be one of 'text', 'json', not 'xml'"),
+    "an audit log in the clear": (
+        '[syslog]\nserver = "udp://siem.example:514"\n',
+        2,
+        "'udp://siem.example:514' is not a syslog server over TLS: write tls://HOST:PORT",
+    ),
+    "half a certificate": (
+        '[syslog]\nserver = "tls://siem.example"\nkey = "/etc/key.pem"\n',
+        3,
+        "certificate and key belong together: give both",
+    ),
+    "a webhook in the clear": (
+        '[[webhook]]\nname = "crm"\nurl = "http://crm.example/"\nsecret_file = "/x"\n',
+        3,
+        "url is http: write https://HOST/PATH; http is for this machine only",
+    ),
+    "an event that there is not": (
+        '[[webhook]]\nname = "crm"\nurl = "https://crm.example/"\nsecret_file = "/x"\nevents = ["call.began"]\n',
+        5,
+        "events must be one of 'call.begun', 'call.paused'",
+    ),
+    "two webhooks of one name": (
+        '[[webhook]]\nname = "crm"\nurl = "https://a.example/"\nsecret_file = "/x"\n'
+        '[[webhook]]\nname = "crm"\nurl = "https://b.example/"\nsecret_file = "/x"\n',
+        6,
+        "webhook 'crm' is there twice",
+    ),
     "no day before packing": ("[archive]\nafter_days = 0\n", 2, 'after_days is 0: it must be at least 1, or "off"'),
     "a day with 25 hours": (
         '[retention]\nsweep_at = "25:00"\n',
