@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,14 @@ def test_the_dpo_sees_the_newest_entries_and_that_is_one(console: Console) -> No
 
 
 def test_details_are_words_and_no_values_of_a_program(console: Console) -> None:
-    details = {"by_role": [], "act": None, "numbers": True, "texts": False, "days": {"old": 90, "new": None}, "at": 1.5}
+    details: dict[str, Any] = {
+        "by_role": [],
+        "act": None,
+        "numbers": True,
+        "texts": False,
+        "days": {"old": 90, "new": None},
+        "at": 1.5,
+    }
     console.deps.repos.audit.append("call.pause", "olive", "call-1", details)
     with console.browser() as dpo:
         dpo.sign_in()
