@@ -8,7 +8,9 @@ import pytest
 
 from recorder.calls.opt_out_register import DECLINED, GRANTED, LAPSED, RAISED
 from recorder.exports.exporting import BROKEN, DONE
+from recorder.forwarding.syslog_message import DAMAGED
 from recorder.recordings.replay import NOT_STATE, NOTHING_DONE, REPLAYED, copies_of, is_known, orders_of
+from recorder.rules.webhook_events import TEST, EventType
 from storage.audit_entry import AuditEntry
 from storage.retention_types import ErasureKind, ErasureState
 
@@ -30,8 +32,12 @@ MADE_UP = frozenset(
 )  # fmt: skip
 """Formatted: names of log messages, and acts that the tests here name one by one."""
 NO_ACTS = frozenset(
-    {"limits.{}", "recorder.uncaught", "recorder.invalid", "recorder.retention.sweep_process", "http.response.start"}
-)
+    {
+        "limits.{}", "recorder.uncaught", "recorder.invalid", "recorder.retention.sweep_process", "http.response.start",
+        "recorder.service.forwarder", *EventType, TEST, DAMAGED,
+    }
+)  # fmt: skip
+"""Names of loggers, and of messages to other systems."""
 
 
 def written() -> dict[str, str]:
