@@ -14,7 +14,7 @@ CORE := $(STAMPS)/core
 # What Debian brings: the compiler, the voice, what typesets cover sheets, and the peers that the tests talk to.
 PACKAGES := gcc gcc-bpf libc6-dev libbpf-dev liburing-dev nettle-dev espeak-ng sip-tester baresip-core sipsak kamailio sipvicious postgresql \
 	libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core 7zip chromium-headless-shell \
-	dbconfig-sqlite3 glewlwyd iproute2 rsyslog rsyslog-openssl
+	dbconfig-sqlite3 glewlwyd iproute2 rsyslog rsyslog-openssl prometheus
 
 # Tests start hundreds of processes; where an image forbids Python to keep what it compiled, each would compile all again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -36,10 +36,12 @@ $(STAMPS)/packages: Makefile
 	echo "- $$(df -h --output=avail . | tail -n 1 | tr -d ' ') are free here."; \
 	if [ -n "$$missing" ]; then \
 	  $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q --no-install-recommends $$missing || exit 1; \
-	  case "$$missing" in *glewlwyd*) [ ! -d /run/systemd/system ] || $$sudo systemctl disable --now glewlwyd || \
-	    echo "stop the service glewlwyd: it runs with Debian's first password, and tests have one of their own";; esac; \
-	  case "$$missing " in *"rsyslog "*) [ ! -d /run/systemd/system ] || $$sudo systemctl disable --now rsyslog.service || \
-	    echo "stop the service rsyslog, unless you want it: tests start one of their own";; esac; \
+	  for s in glewlwyd rsyslog prometheus; do case "$$missing " in *" $$s "*) \
+	    if [ -d /run/systemd/system ]; then $$sudo systemctl disable --now $$s.service; \
+	    elif [ -x /etc/init.d/$$s ]; then \
+	      $$sudo update-rc.d $$s disable; ! pgrep -x $$s >/dev/null || $$sudo /etc/init.d/$$s stop; fi || \
+	    echo "stop the service $$s, unless you want it: tests start one of their own";; \
+	  esac; done; \
 	fi
 	@mkdir -p $(STAMPS) && touch $@
 

@@ -1,7 +1,7 @@
 """The pausable writer: drains every tap about once a second, analyses, and hands the blocks to their sinks.
 
 Threads: `start`, `add`, `finish` and `close` are called from the call thread (any one thread) and never block on a
-disk; everything else - drain, analysis, `append`, `sync`, and the two callbacks - runs on the one writer thread.
+disk; everything else - drain, analysis, `append`, `sync`, and the callbacks - runs on the one writer thread.
 Callbacks must only hand over (for the daemon: `reactor.submit`).
 
 A tap is drained in the slot of the second that its turn gives it, so that a thousand taps are spread over the whole
@@ -75,13 +75,17 @@ class WriterOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriterCounters:
-    """Totals since the start; ``late_periods`` counts slots of the clock that were missed."""
+    """Totals since the start; ``late_periods`` counts slots of the clock that were missed.
+
+    ``lag_s`` is how long the slot that is due now has waited for the thread, seconds.
+    """
 
     recordings: int
     blocks: int
     bytes: int
     failures: int
     late_periods: int
+    lag_s: float
 
 
 class WriterFullError(Exception):
@@ -99,10 +103,11 @@ class PausableWriter:
         taps: TapDrain,
         *,
         on_failure: OnFailure,
+        on_sync: Callable[[float], None] = lambda _seconds: None,
         options: WriterOptions | None = None,
     ) -> None:
         self._taps = taps
-        self._on_failure = on_failure
+        self._on_failure, self._on_sync = on_failure, on_sync
         self._options = options or WriterOptions()
         self._buffer = bytearray(self._options.buffer_bytes)
         self._zeros = memoryview(bytes(self._options.buffer_bytes))
@@ -125,6 +130,7 @@ class PausableWriter:
             bytes=self._bytes,
             failures=self._failures,
             late_periods=self._late,
+            lag_s=max(time.monotonic() - self._due_s, 0.0),
         )
 
     def start(self) -> None:
@@ -305,6 +311,7 @@ class PausableWriter:
             else:
                 self._break(recording, error)
             return
+        self._on_sync(time.monotonic() - recording.synced_s)
         recording.is_dirty = False
 
     def _stall(self, recording: WrittenRecording, error: OSError) -> None:

@@ -133,7 +133,7 @@ class Holds:
 
     def _placed_ids(self, now: datetime) -> Iterator[RecordingId]:
         column = _holds.c.recording
-        query = sa.select(column).where(_in_effect(now)).distinct().order_by(column).limit(_PAGE)
+        query = sa.select(column).where(in_effect(now)).distinct().order_by(column).limit(_PAGE)
         page = query
         while True:
             with self._database.connect() as connection:
@@ -156,7 +156,7 @@ class Holds:
     def all_in_effect(self, now: datetime, *, limit: int = _PAGE) -> list[Hold]:
         """Return the holds that keep a recording, by review day."""
         return self._select(
-            _holds.select().where(_in_effect(now)).order_by(_holds.c.review_on, _holds.c.id).limit(limit)
+            _holds.select().where(in_effect(now)).order_by(_holds.c.review_on, _holds.c.id).limit(limit)
         )
 
     def save(self, holds: Iterable[Hold]) -> int:
@@ -196,7 +196,7 @@ def kinds_in_effect(
     kinds: dict[RecordingId, set[str]] = {}
     for start in range(0, len(recordings), _ASKED_AT_ONCE):
         some = recordings[start : start + _ASKED_AT_ONCE]
-        query = sa.select(_holds.c.recording, _holds.c.kind).where(_holds.c.recording.in_(some), _in_effect(now))
+        query = sa.select(_holds.c.recording, _holds.c.kind).where(_holds.c.recording.in_(some), in_effect(now))
         for recording, kind in connection.execute(query):
             kinds.setdefault(RecordingId(recording), set()).add(kind)
     for held, queries in query_holds_among(connection, recordings, now).items():
@@ -204,7 +204,8 @@ def kinds_in_effect(
     return {recording: tuple(sorted(found)) for recording, found in kinds.items()}
 
 
-def _in_effect(now: datetime) -> sa.ColumnElement[bool]:
+def in_effect(now: datetime) -> sa.ColumnElement[bool]:
+    """Return the condition that a legal hold keeps its recording: it is active, or in the time of grace after it."""
     return sa.or_(_holds.c.grace_until_us.is_(None), _holds.c.grace_until_us > microseconds(now))
 
 

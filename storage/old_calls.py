@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from storage.call_parties import delete_recordings
 from storage.database import Database
 from storage.erasures import CLOSED
+from storage.holds import in_effect
 from storage.rows import time_from_json
 from storage.tables import claims as _claims
 from storage.tables import copies as _copies
@@ -26,6 +27,7 @@ from storage.tables import recordings as _recordings
 from storage.types import Outcome, RecordingId
 
 PAGE = 500
+_RECORDED = (str(Outcome.RECORDED), str(Outcome.PARTIAL))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +92,17 @@ class OldCalls:
 
     def count_recorded(self) -> int:
         """Return the number of recorded calls."""
-        outcomes = [str(Outcome.RECORDED), str(Outcome.PARTIAL)]
-        query = sa.select(sa.func.count()).where(_recordings.c.outcome.in_(outcomes))
+        query = sa.select(sa.func.count()).where(_recordings.c.outcome.in_(_RECORDED))
         with self._database.connect() as connection:
             return int(connection.execute(query).scalar_one())
+
+    def count_due(self, now: datetime) -> int:
+        """Return how many recordings are past the day in their row, without those that a placed legal hold keeps."""
+        column = _recordings.c
+        is_held = sa.exists().where(_holds.c.recording == column.id, in_effect(now))
+        is_due = sa.and_(column.retention_due_us <= microseconds(now), column.outcome.in_(_RECORDED), ~is_held)
+        with self._database.connect() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).where(is_due)).scalar_one())
 
     def remove(self, calls: Sequence[RecordingId]) -> int:
         """Delete the rows of calls without a recording, at most a page; returns how many there were."""

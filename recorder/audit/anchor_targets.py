@@ -22,6 +22,8 @@ from storage.rows import time_to_json
 
 PRIORITY = 13 * 8 + 5
 """RFC 5424 section 6.2.1: facility 13, log audit; severity 5, notice."""
+NAMES = ("syslog", "folder", "mail")
+"""Names of the targets."""
 _REFUSED_AFTER_S = 0.2
 """How long to wait for a report that a UDP port is closed, seconds."""
 

@@ -23,6 +23,7 @@ from recorder.calls.rules.call_events import (
     ToneEnded,
 )
 from recorder.calls.rules.transfer import Party
+from recorder.calls.tallies import COMPLETE, CUT_SHORT
 from recorder.common.clock import utc_now
 from storage.types import NoticeProof
 
@@ -111,6 +112,7 @@ class Announcer(Component[BridgedCall]):
         if played is Play.NOTICE:
             self.notice_ended = utc_now()
             is_complete = event.complete and self._was_received(side, event)
+            self._call.services.tallies.notices.add(COMPLETE if is_complete else CUT_SHORT)
             if not is_complete and self._was_held and self._call.progress.state in _ANNOUNCING:
                 self.play(PlayTo(side, Play.NOTICE))  # a hold must not be a way to skip the notice
                 return None

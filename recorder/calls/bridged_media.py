@@ -4,6 +4,7 @@
 """
 
 import logging
+import time
 
 from recorder.calls.answering_party import AnsweringParty
 from recorder.calls.call_interfaces import MediaPath, TransferableCall
@@ -254,6 +255,7 @@ class BridgedMedia(MediaPath):
         is_first = recording.joined_at is None
         if is_first:
             recording.joined_at = call.clock.now
+            self._services.tallies.set_up.took(time.monotonic() - call.clock.began_s)
         recorded.fax.joining()
         recording.is_joining = is_first
         try:

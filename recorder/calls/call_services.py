@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from audio.relay import Relay
-from audio.types import Prompt
+from audio.types import LegId, Prompt
 from audio.writer import PausableWriter
 from recorder.access.agents import SignOns
 from recorder.access.pins import PinCheck
@@ -18,6 +18,7 @@ from recorder.calls.notices import Message
 from recorder.calls.opt_out_register import OptOutRegister
 from recorder.calls.pause_register import PauseRegister
 from recorder.calls.session_register import SessionRegister
+from recorder.calls.tallies import Tallies
 from recorder.common.serial_executor import SerialExecutor
 from recorder.config.settings import Config
 from sip.commands import SipCommands, SipStatus
@@ -127,9 +128,15 @@ class CallServices:
     """Returns how sending to other systems goes, with its current alarms; reads a file."""
     transports: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
     """Returns the status of the SIP transports, with its current alarms."""
+    tallies: Tallies = field(default_factory=Tallies)
     lateness: Lateness = field(default_factory=Lateness)
     open_recordings: set[str] = field(default_factory=set)
     """Ids of recordings whose tap was opened and whose row is not filed yet."""
+
+    def close_media(self, leg: LegId) -> None:
+        """End a media leg, and count the packets that it missed."""
+        self.tallies.packets_lost.add(amount=self.relay.legs.statistics(leg).lost)
+        self.relay.close_leg(leg)
 
     def alarm(self, what: str) -> None:
         """Raise an alarm: count it, for the health page."""

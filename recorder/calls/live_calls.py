@@ -1,6 +1,7 @@
 """The calls in progress: hands each event to its call, and finds calls for people. Call thread only."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,6 +25,8 @@ MISBEHAVIOUR = {
     "malformed": "messages that are not SIP; they are dropped",
     "overload": "more messages than can be processed; they are dropped",
 }
+SESSION = "recording_session"
+"""State of a recording session in `LiveCalls.states`; sessions have no table of states."""
 ALARMING = frozenset({"rate_limited", "foreign", "stray", "overload"})
 
 
@@ -150,6 +153,17 @@ class LiveCalls:
             for leg, call in self._registry.legs.items()
             if isinstance(call, Call) and call.progress.state is CallState.THROUGH_JOINED
         )
+
+    def states(self) -> tuple[Counter[str], Counter[str]]:
+        """Return the calls in progress by state, and the recordings in progress by pause state.
+
+        Any thread may call this: the lists of calls are copied in one step of the interpreter.
+        """
+        calls = {id(call): call for call in list(self._registry.legs.values())}.values()
+        by_state = Counter(call.progress.state.name.lower() if isinstance(call, Call) else SESSION for call in calls)
+        recordings = [call.recording for call in list(self._new_calls.recorded.values())]
+        by_pause = Counter(one.pause_reasons.state.value for one in recordings if one.in_progress is not None)
+        return by_state, by_pause
 
     @property
     def live(self) -> int:

@@ -252,6 +252,7 @@ class Recording(Component[RecordableCall]):
     def _file(self, row: RecordingRow) -> None:
         """File the row. Filing thread."""
         self.services.rows.save(row)
+        self.services.tallies.ended.add(row.outcome.value)
         reason = f" ({row.reason})" if row.reason else ""
         _log.info("call %s: ended after %.1f s: %s%s", row.id, row.duration_s, row.outcome.value, reason)
         if self.in_progress is None or not self.in_progress.file.is_left_behind:

@@ -143,12 +143,16 @@ class RecordingInProgress:
         is_first = self._pause_reasons.pause(reason)
         if reason == HOLD and is_first:
             # No person asked for this pause, so the audio before the SIP hold is kept.
-            return self._shut_gate(None, SegmentKind.HOLD, by)
+            return self._paused(reason, self._shut_gate(None, SegmentKind.HOLD, by))
         if is_first or (was_held_only and reason != HOLD):
-            return self._shut_gate(self._pause.erase_s, SegmentKind.PAUSED, by)
+            return self._paused(reason, self._shut_gate(self._pause.erase_s, SegmentKind.PAUSED, by))
         self._segments.add_reason(reason)
         self._refresh()
         return self.position_s
+
+    def _paused(self, reason: str, position_s: float) -> float:
+        self._services.tallies.paused(reason, self._services.lateness.seconds)
+        return position_s
 
     def _shut_gate(self, before_s: float | None, kind: SegmentKind, by: str, reason: str = "") -> float:
         """Shut the gate; erase from ``before_s`` before the request, within the look-back. None erases nothing."""

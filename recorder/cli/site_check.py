@@ -29,6 +29,7 @@ from recorder.service.config_check import (
     check_accounts,
     check_anchors,
     check_answered_by,
+    check_metrics,
     check_operators,
     check_pause_keys,
     check_review,
@@ -95,6 +96,7 @@ def _findings(home: Home, config: Config) -> Iterator[SiteFinding]:
     yield from check_answered_by(config)
     yield from check_pause_keys(config)
     yield from check_siprec(config)
+    yield from check_metrics(config)
     yield from check_targets(config)
     yield from check_next_hops(config)
     alarms = _alarms_of(home)

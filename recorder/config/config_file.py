@@ -204,6 +204,16 @@ sender = "off"                  # address of the sender
 console_url = "off"             # https://..., address of the console; off: mails have no link
 weekly_on = "monday"            # weekly figures for the data protection officer, at 7:00; off is never
 
+[metrics]
+# The daemon's metrics for Prometheus, plain HTTP, at /metrics; docs/monitoring.md has the list. No number or name is in
+# them, but how many calls there are.
+listen = "off"                  # IP:PORT, 127.0.0.1:9760
+networks = ["127.0.0.1/32", "::1/128"]  # who may scrape; others get no answer
+
+[console_metrics]
+listen = "off"                  # the console's, likewise: 127.0.0.1:9761
+networks = ["127.0.0.1/32", "::1/128"]
+
 [voicemail]
 numbers = []                    # mailboxes: numbers that answer (P-Asserted-Identity) or are dialled
 after_s = "off"                 # an answer after ringing this long is a mailbox too; set it just below the PBX's time

@@ -43,6 +43,7 @@ def check(config: Config, reader: Reader) -> None:
     _check_mail(config, reader)
     _check_syslog(config, reader)
     _check_webhooks(config, reader)
+    _check_metrics(config, reader)
 
 
 def _check_interfaces(config: Config, reader: Reader) -> None:
@@ -232,6 +233,23 @@ def _check_mail(config: Config, reader: Reader) -> None:
         date.fromisoformat(reviewed_on or "2026-01-01")
     except ValueError:
         reader.fail(f"policy_reviewed_on must be a day, 2026-11-25, not {reviewed_on!r}", "site", "policy_reviewed_on")
+
+
+def _check_metrics(config: Config, reader: Reader) -> None:
+    sections = {"metrics": config.metrics, "console_metrics": config.console_metrics}
+    for section, options in sections.items():
+        if (problem := options.problem) is not None:
+            key, sentence = problem
+            reader.fail(sentence, section, key)
+    daemon, console = (options.listen for options in sections.values())
+    if daemon is not None and daemon == console:
+        reader.fail(
+            f"[metrics] and [console_metrics] both have {daemon}: give each its own", "console_metrics", "listen"
+        )
+    if console is not None and console == config.console.listen:
+        reader.fail(
+            f"{console} is the console's own address: give the metrics another port", "console_metrics", "listen"
+        )
 
 
 def _check_siprec(config: Config, reader: Reader) -> None:

@@ -14,6 +14,7 @@ from recorder.common.logs import LogFormat
 from recorder.common.ranges import AtLeastOne, OverZero
 from recorder.config.anchor_options import AnchorOptions
 from recorder.config.mail_options import MailOptions
+from recorder.config.metrics_options import MetricsOptions
 from recorder.config.openid_options import OpenIdOptions
 from recorder.config.sip_accounts import RegisterOptions
 from recorder.config.syslog_options import SyslogOptions
@@ -278,6 +279,8 @@ class Config:
     console: Console = field(default_factory=Console)
     openid: OpenIdOptions = field(default_factory=OpenIdOptions)
     mail: MailOptions = field(default_factory=MailOptions)
+    metrics: MetricsOptions = field(default_factory=MetricsOptions)
+    console_metrics: MetricsOptions = field(default_factory=MetricsOptions)
     voicemail: Voicemail = field(default_factory=Voicemail)
     sign_on: SignOnRules = field(default_factory=SignOnRules)
     limits: Limits = field(default_factory=Limits)

@@ -22,6 +22,7 @@ from recorder.control.acts import LiveActs
 from recorder.control.bodies import WhoCalls
 from recorder.control.broadcast import KEEP_ALIVE_S, SHORTEST_BEAT_S, Broadcast
 from recorder.control.call_thread_gateway import CallThreadGateway
+from recorder.control.health_report import standing
 from recorder.control.opt_outs import LiveOptOuts
 from recorder.control.permits import require_named
 from recorder.control.sign_ons import LiveSignOns
@@ -41,13 +42,14 @@ class LiveApi:
         *,
         reload: Callable[[str], dict[str, Any]],
         call_thread: Callable[[], dict[str, Any]],
+        disk: Callable[[], dict[str, Any] | None],
         verifier: Verifier,
     ) -> None:
         self._services = services
         self._control = control
         self._broadcast = broadcast
         self._reload = reload
-        self._call_thread = call_thread
+        self._call_thread, self._disk = call_thread, disk
         self._verifier = verifier
         self._gateway = CallThreadGateway(services)
 
@@ -69,36 +71,31 @@ class LiveApi:
     async def health(self) -> dict[str, Any]:
         """Return the daemon's health."""
         services = self._services
-        retention = await asyncio.to_thread(services.retention)
-        mail = await asyncio.to_thread(services.mail)
-        forwarding = await asyncio.to_thread(services.forwarding)
-        transports = services.transports()
-        failing = services.failing_names()
+        found = await asyncio.to_thread(standing, services)
         review_on = services.config.site.policy_review_on
-        alarms = {**services.alarms, **retention.pop("alarms"), **transports.pop("alarms"), **mail.pop("alarms")}
-        alarms |= forwarding.pop("alarms")
-        if failing:
-            alarms["names_not_resolved"] = len(failing)
+        writer = services.writer.counters
         return {
-            "status": "alarm" if alarms else "ok",
-            "alarms": alarms,
+            "status": "alarm" if found.alarms else "ok",
+            "alarms": found.alarms,
             "sip": str(services.sip_status.address),
-            "carriage": transports,
+            "carriage": found.transports,
             "calls": await self._gateway.on_call_thread(lambda: self._control.live),
             "counts": dict(self._control.counts),
             "call_thread": self._call_thread(),
             "signalling": services.sip_status.counters,
-            "names_not_resolved": failing,
+            "names_not_resolved": found.failing_names,
             "registrations": await self._gateway.on_call_thread(lambda: services.sip_status.registrations),
             "media": services.relay.counters(),
+            "writer": {"lag_s": round(writer.lag_s, 3), "late_periods": writer.late_periods},
+            "disk": self._disk(),
             "dropped_events": self._broadcast.dropped,
             "audit": {
                 "late_entries": services.late.waiting + services.shell_late.waiting,
                 "anchors": services.anchoring.as_json(),
             },
-            "retention": retention,
-            "mail": mail,
-            "forwarding": forwarding,
+            "retention": found.retention,
+            "mail": found.mail,
+            "forwarding": found.forwarding,
             "policy": {"review_on": None if review_on is None else review_on.isoformat()},
             "notices": [one.as_json() for one in (services.sounds.first, services.sounds.second) if one is not None],
         }

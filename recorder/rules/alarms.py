@@ -243,8 +243,36 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "An internal error of the recorder ended one call.",
             "Send the daemon's log to the maintainers of the program.",
         ),
+        "metrics_unavailable": Advice(
+            "The metrics cannot be served at the configured address, so monitoring sees nothing. Calls are recorded.",
+            "The log names the address: correct `listen` in `[metrics]` or `[console_metrics]`, or stop the program "
+            "that uses it. The recorder tries again each minute.",
+        ),
     }
 )
+CONSOLE_ALARMS = frozenset({"accounts_changed", "erasure_failed"})
+"""Alarms that the console raises, from what the daemon does not open; every other alarm is the daemon's."""
+
+LOSSES = frozenset(
+    {
+        "audit_entry_in_memory", "audit_unavailable", "call_fault", "disk_full", "disk_read_only", "erasure_not_placed",
+        "index_unavailable", "pause_state_not_stored", "ports_exhausted", "row_in_memory", "row_lost", "storage_fault",
+        "writer_full",
+    }
+)  # fmt: skip
+"""Events by which recordings, rows, pauses or evidence are lost, or soon will be: the alert is critical."""
+EVENTS = frozenset(
+    {
+        "account_refused", "anchor_failed", "answered_elsewhere", "caller_address_refused", "caller_media_refused",
+        "card_pauses_repeated", "fax_suspected", "kept_not_discarded", "media_refused", "metrics_unavailable",
+        "nominated_passed",
+        "pause_over_maximum", "paused_without_account", "peer_calls_full", "pins_unreadable", "registration_failed",
+        "sign_on_clash", "siprec_metadata", "siprec_undeclared", "source_foreign", "source_overload",
+        "source_rate_limited", "source_stray", "srtp_unauthentic", "transfer_denied",
+    }
+)  # fmt: skip
+"""Other events: the alert ends an hour after the last one. An alarm in neither set lasts until its cause is gone or the
+daemon is restarted, and so does its alert."""
 UNKNOWN = Advice("This version of the console does not know this alarm.", "Read the daemon's log.")
 
 

@@ -24,6 +24,7 @@ from recorder.calls.opt_out_register import OptOutRegister
 from recorder.calls.pause_register import REGISTER, PauseRegister
 from recorder.calls.session_register import REGISTER as SESSIONS
 from recorder.calls.session_register import SessionRegister
+from recorder.calls.tallies import Tallies
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.process_hardening import can_lock
@@ -96,6 +97,7 @@ class DaemonParts:
         resolver: Keeps the names of targets resolved.
         sweeping: Starts the retention sweep.
         broadcast: Sends events to watchers.
+        tallies: Counts and measures for the metrics.
         config: Returns the current configuration, which a reload replaces.
         alarm: Raises the alarm of a name.
     """
@@ -111,6 +113,7 @@ class DaemonParts:
     resolver: Resolver
     sweeping: Sweeping
     broadcast: Broadcast
+    tallies: Tallies
     config: Callable[[], Config]
     alarm: Callable[[str], None]
 
@@ -132,16 +135,19 @@ def open_media(config: Config, port_memory: PortMemory) -> MediaCore:
     return MediaCore(relay=relay, kernel_obstacle=kernel_obstacle, is_lockable=is_lockable)
 
 
-def make_writer(config: Config, relay: Relay, on_failure: Callable[[str, Exception], None]) -> PausableWriter:
+def make_writer(
+    config: Config, relay: Relay, on_failure: Callable[[str, Exception], None], tallies: Tallies
+) -> PausableWriter:
     """Return the thread that writes recordings.
 
     Args:
         config: The configuration.
         relay: The media core.
         on_failure: Called with the key of a recording that cannot be written, and the error.
+        tallies: Measures how long syncs take.
     """
     options = WriterOptions(max_recordings=config.limits.max_calls)
-    return PausableWriter(relay.taps, on_failure=on_failure, options=options)
+    return PausableWriter(relay.taps, on_failure=on_failure, on_sync=tallies.syncs.took, options=options)
 
 
 def make_resolver(config: Config, on_change: Callable[[], None]) -> Resolver:
@@ -195,6 +201,7 @@ def make_call_services(config: Config, parts: DaemonParts) -> CallServices:
         locate=parts.resolver.expand,
         failing_names=lambda: parts.resolver.failing,
         transports=lambda: certificates.health(parts.endpoint, utc_now()),
+        tallies=parts.tallies,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from datetime import date
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from recorder.access.operator_names import misnamed_operators
@@ -51,6 +52,27 @@ def check_answered_by(config: Config) -> Iterator[SiteFinding]:
         )  # fmt: skip
     elif config.extension:
         yield ok("who answers", "answered_by is set for every nominated extension")
+
+
+def check_metrics(config: Config) -> Iterator[SiteFinding]:
+    """Check that Prometheus can scrape the metrics where they are on, and not everybody can."""
+    for section, options in (("metrics", config.metrics), ("console_metrics", config.console_metrics)):
+        if options.listen is None:
+            continue
+        networks = [ip_network(one) for one in options.networks]
+        if any(network.prefixlen == 0 for network in networks):
+            yield warning(
+                f"[{section}]", "networks lets everybody scrape",
+                why="metrics tell how many calls there are, and a flood of connections can delay Prometheus",
+                do="name the address of Prometheus: 192.0.2.50/32",
+            )  # fmt: skip
+        elif not ip_address(options.listen.host).is_loopback and all(network.is_loopback for network in networks):
+            yield warning(
+                f"[{section}]", f"listens on {options.listen}, but networks lets only this machine in",
+                why="a Prometheus elsewhere gets no answer", do="add its address to networks, or listen on 127.0.0.1",
+            )  # fmt: skip
+        else:
+            yield ok(f"[{section}]", f"served at {options.listen} to {', '.join(options.networks)}")
 
 
 def check_siprec(config: Config) -> Iterator[SiteFinding]:

@@ -18,9 +18,11 @@ from recorder.access.signing import Verifier
 from recorder.audit.anchoring import LAST_TIMEOUT_S
 from recorder.calls.live_calls import LiveCalls
 from recorder.calls.session_register import REGISTER as SESSIONS
+from recorder.calls.tallies import Tallies
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.logs import use_format
+from recorder.common.metrics_listener import MetricsListener
 from recorder.common.process_hardening import forbid_dumps, leave_out_what_is_there, lock_memory, raise_descriptors
 from recorder.config.reading import read_config
 from recorder.config.settings import Config
@@ -34,7 +36,7 @@ from recorder.recordings.home_stores import open_index
 from recorder.recordings.left_open import LeftOpen
 from recorder.recordings.recovery import recover_all
 from recorder.retention.sweeping import Sweeping
-from recorder.service import certificates
+from recorder.service import certificates, daemon_metrics
 from recorder.service.composition import (
     DaemonParts,
     Executors,
@@ -46,7 +48,10 @@ from recorder.service.composition import (
     open_media,
 )
 from recorder.service.forwarding import Forwarding
+from recorder.service.disk_watch import DiskWatch
+from recorder.service.lately import Lately
 from recorder.service.media_events import MediaEvents
+from recorder.service.metrics_setup import start_listener
 from recorder.service.reloading import Reloader
 from recorder.service.stalls import Stalls
 from sip.endpoint import SipEndpoint
@@ -55,6 +60,7 @@ from sip.options import BindError
 from sip.reactor import Reactor
 from sip.tls import TlsFilesError, days_left
 from storage.keys import NodeKeys
+from storage.old_calls import OldCalls
 from storage.types import RecordingId
 
 _log = logging.getLogger(__name__)
@@ -89,10 +95,12 @@ class Daemon:
         self._port_memory = PortMemory(home.state / "ports", self._executors.opening.submit)
         media = open_media(config, self._port_memory)
         self._relay = media.relay
+        tallies = Tallies()
         self._writer = make_writer(
             config,
             self._relay,
             on_failure=lambda key, error: self._reactor.submit(self._control.recording_failed, key, error),
+            tallies=tallies,
         )
         options = sip_options(config, is_urgent=self._is_emergency, account_of=accounts(config.peer))
         self._registrars = registrars(config.register)
@@ -102,7 +110,8 @@ class Daemon:
         parts = DaemonParts(
             home=home, node=node, executors=self._executors, index=self._index, reactor=self._reactor,
             endpoint=self._endpoint, relay=self._relay, writer=self._writer, resolver=self._resolver,
-            sweeping=self._sweeping, broadcast=broadcast, config=lambda: self._services.config, alarm=self._raise_alarm,
+            sweeping=self._sweeping, broadcast=broadcast, tallies=tallies,
+            config=lambda: self._services.config, alarm=self._raise_alarm,
         )  # fmt: skip
         self._services = make_call_services(config, parts)
         self._raise_alarms_of_start(media)
@@ -112,19 +121,29 @@ class Daemon:
         )  # fmt: skip
         self._reloader = Reloader(home, self._services, self._reactor, self._endpoint, self._resolver)
         self._control = LiveCalls(self._services, loop_mark(home))
-        self._stalls = Stalls(self._reactor)
+        self._stalls, self._disk = Stalls(self._reactor), DiskWatch(home.recordings)
         api = LiveApi(
             self._services, self._control, broadcast, reload=self._reloader.reload, call_thread=self._stalls.as_json,
-            verifier=Verifier(home.root),
+            disk=self._disk.as_json, verifier=Verifier(home.root),
         )  # fmt: skip
         self._socket = SocketServer(api.app(), home.socket)
         self._media_events = MediaEvents(
             self._relay, lambda events: self._reactor.submit(self._control.receive_media, events)
         )
+        self._metrics: MetricsListener | None = None
         self._is_written_out = threading.Event()
         self._anchors = threading.Thread(
             target=self._services.anchoring.keep, args=(self._is_written_out,), name="anchors", daemon=True
         )
+
+    def metric_sources(self) -> daemon_metrics.MetricSources:
+        """Return what the metrics are read from."""
+        overdue = OldCalls(self._index.database)
+        return daemon_metrics.MetricSources(
+            services=self._services, calls=self._control, stalls=self._stalls, disk=self._disk,
+            backlog=Lately(lambda: overdue.count_due(utc_now()), daemon_metrics.BACKLOG_S),
+            max_calls=self._services.config.limits.max_calls, state=self._home.state,
+        )  # fmt: skip
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; SIGHUP reloads the configuration."""
@@ -150,6 +169,11 @@ class Daemon:
         leave_out_what_is_there()
         self._stalls.watch()
         self._stalls.start_looking()
+        self._disk.keep(self._reactor, self._executors.filing)
+        self._metrics = start_listener(
+            self._services.config.metrics, lambda: daemon_metrics.daemon_registry(self.metric_sources()),
+            section="metrics", alarm=self._services.alarm,
+        )  # fmt: skip
         self._reactor.run()
         self._close()
 
@@ -246,6 +270,8 @@ class Daemon:
         self._is_written_out.set()
         self._forwarding.close()
         self._anchors.join(ANCHORS_S)
+        if self._metrics is not None:
+            self._metrics.close()
         self._media_events.close()
         self._relay.close()
         self._index.close()

@@ -22,7 +22,10 @@ from recorder.recordings.archiving import Archiver
 from recorder.recordings.keyring import epoch_keys
 from recorder.retention.eraser import keep_erasing
 from recorder.retention.housekeeping import KeyHolder, run_housekeeping
+from recorder.service.console_metrics import console_registry
+from recorder.service.metrics_setup import start_listener
 from recorder.web.app import create_app
+from recorder.web.connections import ConsoleConnections
 from recorder.web.deps import ConsoleDeps
 from recorder.web.server import TlsFiles, server_config
 from recorder.web.wiring import open_console
@@ -72,8 +75,14 @@ def serve(home: Home, config: Config) -> None:
         warn_of_unexplained(deps.people, deps.hearing.appointments)
         workers = _start_workers(home, config, deps, keys, stopping)
         app = create_app(deps)
-        limits = config.console.connection_limits
-        server = uvicorn.Server(server_config(app, host=listen.host, port=listen.port, tls=tls, limits=limits))
+        connections = ConsoleConnections(config.console.connection_limits)
+        server = uvicorn.Server(
+            server_config(app, host=listen.host, port=listen.port, tls=tls, connections=connections)
+        )
+        metrics = start_listener(
+            config.console_metrics, lambda: console_registry(deps, connections, _certificate_end(config)),
+            section="console_metrics", alarm=lambda name: deps.alarms.update({name: 1}),
+        )  # fmt: skip
         _log.info("the console listens on %s", config.console.url)
         try:
             server.run()
@@ -81,6 +90,8 @@ def serve(home: Home, config: Config) -> None:
             raise ConsoleError(f"cannot listen on {config.console.url}: is another program using it?") from error
         finally:
             stopping.set()
+            if metrics is not None:
+                metrics.close()
             app.state.parts.recording_service.listens.close()
             app.state.parts.gate.close()
             for thread in workers:
@@ -160,6 +171,13 @@ def tls_of(config: Config) -> TlsFiles | None:
     except TlsFilesError as problem:
         raise ConsoleError(f"tls_certificate and tls_key in [console]: {problem}") from problem
     return TlsFiles(certificate=Path(certificate), key=Path(key))
+
+
+def _certificate_end(config: Config) -> datetime | None:
+    if config.console.tls is None:
+        return None
+    certificate, key = config.console.tls
+    return load(TlsOptions(certificate=certificate, private_key=key)).expires_at
 
 
 def keep_key_epochs(

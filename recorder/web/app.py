@@ -26,6 +26,7 @@ from recorder.web import (
     case_routes,
     erasure_pages,
     erasure_routes,
+    health_routes,
     hold_pages,
     hold_routes,
     live_pages,
@@ -75,6 +76,7 @@ _ROUTERS = (
     opt_out_routes.router,
     api.router,
     erasure_routes.router,
+    health_routes.router,
     hold_routes.router,
     request_routes.router,
     session_routes.router,
@@ -122,7 +124,9 @@ def create_app(deps: ConsoleDeps) -> FastAPI:
     app.state.parts = _parts(deps, limits, renderer)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     check_routes(patterns_of(app.routes))
-    app.add_middleware(Guard, is_tls=deps.is_tls, limits=limits, connections=deps.connection_limits)
+    app.add_middleware(
+        Guard, is_tls=deps.is_tls, limits=limits, connections=deps.connection_limits, tallies=deps.tallies
+    )
     _answer_problems(app, renderer, security_headers(is_tls=deps.is_tls))
     return app
 

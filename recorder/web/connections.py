@@ -55,6 +55,11 @@ class ConsoleConnections:
         self._of: dict[str, dict[Entered, None]] = {}
         self._saying = RateLimit(1, _SAY_EVERY_S)
 
+    @property
+    def count(self) -> int:
+        """Return how many connections are open. Any thread may call this."""
+        return len(self._all)
+
     def enter(self, new: Entered, host: str) -> bool:
         """Add a connection, closing another one if there are too many. Returns False if there is no room."""
         source = source_of(host)

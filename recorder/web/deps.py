@@ -1,7 +1,7 @@
 """What the console needs from the other packages, as small protocols."""
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -28,6 +28,7 @@ from recorder.rules.call_target import Target
 from recorder.rules.limits import ConnectionLimits, Rates
 from recorder.rules.live_access import Around
 from recorder.rules.signing_in import SignInRules
+from recorder.web.console_tallies import ConsoleTallies
 from storage.types import RecordingRow, Search
 
 
@@ -147,6 +148,8 @@ class ConsoleDeps:
         timezone: IANA name of the time zone of the pages.
         now: Returns the current time, aware, UTC.
         is_tls: Whether browsers use HTTPS; cookies are then marked secure.
+        tallies: Counts and measures for the metrics.
+        alarms: Alarms that the console has raised since its start, by name.
     """
 
     people: People
@@ -181,3 +184,5 @@ class ConsoleDeps:
     timezone: str
     now: Callable[[], datetime]
     is_tls: bool = False
+    tallies: ConsoleTallies = field(default_factory=ConsoleTallies)
+    alarms: dict[str, int] = field(default_factory=dict)

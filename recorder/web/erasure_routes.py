@@ -5,12 +5,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from recorder.permissions import MAX_REASON_CHARACTERS, Act, Refusal
-from recorder.retention.eraser import alarms_of
+from recorder.permissions import MAX_REASON_CHARACTERS
 from recorder.retention.erasing import forgot_recording, order_erasure
 from recorder.retention.erasure_decisions import decide_erasure
 from recorder.retention.erasure_repositories import order_to_json
-from recorder.rules.authorisation import may
 from recorder.web.api import PROBLEMS, RecordingPath
 from recorder.web.erasures import approval_to_json, orders_for, three_of
 from recorder.web.parts import ApiChanger, ApiReader, Console
@@ -122,11 +120,3 @@ def decline(
     """Decline an order, as a second person; nothing is erased."""
     reason = why.reason if why else ""
     return order_to_json(decide_erasure(console.deps.repos, caller.actor, order_id, confirm=False, reason=reason))
-
-
-@router.get("/health")
-def health(console: Console, caller: ApiReader) -> dict[str, Any]:
-    """The console's own health: alarms by name, empty if there are none."""
-    if isinstance(may(caller.actor, Act.SEE_SYSTEM), Refusal):
-        console.audit_service.authorise(caller.actor, Act.SEE_LIVE)
-    return {"alarms": alarms_of(console.deps.repos.erasures)}

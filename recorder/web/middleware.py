@@ -14,6 +14,7 @@ from recorder.common.problems import ProblemError
 from recorder.config.openid_options import CALLBACK_PATH
 from recorder.rules.limits import ConnectionLimits
 from recorder.web.connections import IS_KNOWN
+from recorder.web.console_tallies import ConsoleTallies
 from recorder.web.in_progress import InProgress
 from recorder.web.rates import RateLimits, credentials_of, kind_of, session_cookie
 from recorder.web.throttle import Throttle, source_of
@@ -64,8 +65,11 @@ class Guard:
     Plain ASGI instead of starlette's base class, which would buffer server-sent events.
     """
 
-    def __init__(self, app: ASGIApp, *, is_tls: bool, limits: RateLimits, connections: ConnectionLimits) -> None:
+    def __init__(
+        self, app: ASGIApp, *, is_tls: bool, limits: RateLimits, connections: ConnectionLimits, tallies: ConsoleTallies
+    ) -> None:
         self._app = app
+        self._tallies = tallies
         self._limits = limits
         self._in_progress = InProgress(connections)
         headers = security_headers(is_tls=is_tls)
@@ -80,8 +84,11 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
+        began_s = time.monotonic()
+
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
+                self._tallies.answered(message["status"], time.monotonic() - began_s)
                 others = [field for field in message["headers"] if field[0].lower() not in self._names]
                 message = {**message, "headers": [*others, *self._headers]}
             await send(message)

@@ -24,7 +24,12 @@ class TlsFiles:
 
 
 def server_config(
-    app: FastAPI, *, host: str, port: int, tls: TlsFiles | None = None, limits: ConnectionLimits | None = None
+    app: FastAPI,
+    *,
+    host: str,
+    port: int,
+    tls: TlsFiles | None = None,
+    connections: ConsoleConnections | None = None,
 ) -> uvicorn.Config:
     """Return uvicorn's settings.
 
@@ -37,9 +42,9 @@ def server_config(
         host: Address to listen on.
         port: TCP port, 0 for any.
         tls: Files for HTTPS; None is plain HTTP, for loopback or behind a TLS proxy on the same machine.
-        limits: Limits and timeouts of connections.
+        connections: Counts the connections, with their limits and timeouts; None for the usual limits.
     """
-    connections = ConsoleConnections(limits or ConnectionLimits())
+    connections = connections or ConsoleConnections(ConnectionLimits())
     return uvicorn.Config(
         app,
         host=host,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
@@ -10,10 +11,10 @@ from fastapi.responses import HTMLResponse
 from recorder.audit.reading import last_verified
 from recorder.calls.notices import NoticeError
 from recorder.common.problems import ProblemError
-from recorder.notifications.watch import disagreements_of
 from recorder.permissions import Act
 from recorder.rules.alarms import Advice, advice_on
 from recorder.web.auth import ConsoleCaller
+from recorder.web.console_alarms import console_alarms
 from recorder.web.parts import Console, ConsoleParts, PageReader
 from storage.audit_entry import AuditEntry
 from storage.audit_reading import of_act
@@ -21,6 +22,8 @@ from storage.errors import AuditUnavailableError
 
 router = APIRouter(include_in_schema=False)
 
+_LAGS_S, _STALL_S, _DAY_S = 0.5, 0.1, 24 * 3600
+"""From when on the writer counts as late, and the call thread as blocked, seconds."""
 SHOWN = 200
 """Changes on a page; the audit log has all."""
 CHANGES: Mapping[str, str] = {
@@ -42,8 +45,12 @@ class Alarm:
     advice: Advice
 
 
-ACCOUNTS_CHANGED = "accounts_changed"
-"""Alarm of the console itself, because the daemon does not open the accounts database."""
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Something that is measured of the daemon: its name, and its value in words."""
+
+    name: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +69,42 @@ def health(console: Console, caller: PageReader) -> HTMLResponse:
     """Show the daemon's health and what to do about alarms."""
     _allow(console, caller, "health")
     found, problem = _health(console)
-    counts = {**(found or {}).get("alarms", {})}
-    if changed := disagreements_of(console.deps.hearing):
-        counts[ACCOUNTS_CHANGED] = len(changed)
+    counts = {**(found or {}).get("alarms", {}), **console_alarms(console.deps)}
     alarms = [Alarm(name=name, count=count, advice=advice_on(name)) for name, count in sorted(counts.items())]
     return console.renderer.page(
         "health.html", caller, health=found, problem=problem, alarms=alarms,
         verified=last_verified(console.deps.hold_repositories.state), late=console.audit_service.late.waiting,
-        review_on=console.deps.watch.policy_review_on,
+        review_on=console.deps.watch.policy_review_on, state=state_of(found or {}, console.deps.now()),
     )  # fmt: skip
+
+
+def state_of(health: Mapping[str, Any], now: datetime) -> list[Measure]:
+    """Return how the daemon does, in words; a measure that its version does not report is left out."""
+    found: list[Measure] = []
+    if (disk := health.get("disk")) is not None:
+        found.append(Measure("Free disk space", _disk_in_words(disk)))
+    if (writer := health.get("writer")) is not None:
+        late_s = writer["lag_s"]
+        words = "Keeps up" if late_s < _LAGS_S else f"{late_s:.1f} s late: audio is lost from 4 s on. Look at the disk"
+        found.append(Measure("Writing to disk", words))
+    if (thread := health.get("call_thread")) is not None:
+        longest_s, count = thread["longest_stall_lately_ms"] / 1000, thread["stalls_over_100_ms"]
+        words = "Not blocked" if longest_s < _STALL_S else f"Blocked for up to {longest_s:.1f} s"
+        found.append(Measure("Signalling in the last minutes", f"{words} ({count} times over 0.1 s since the start)"))
+    ends_at = health.get("carriage", {}).get("certificate_expires_at")
+    if ends_at is not None:
+        at = datetime.fromisoformat(ends_at)
+        words = f"Ends in {(at - now).days} days" if at > now else "Has ended"
+        found.append(Measure("Certificate for SIP over TLS", f"{words}, on {at:%-d %B %Y}"))
+    return found
+
+
+def _disk_in_words(disk: Mapping[str, Any]) -> str:
+    free, size, left_s = disk["free_bytes"], disk["size_bytes"], disk["left_s"]
+    words = f"{free / 1e9:,.1f} GB of {size / 1e9:,.1f} GB"
+    if left_s is None:
+        return f"{words}. It does not shrink at present, or it was not watched for an hour yet"
+    return f"{words}, which lasts {left_s / _DAY_S:,.0f} days at the rate of the last day"
 
 
 @router.get("/notices")

@@ -36,6 +36,7 @@ from recorder.rules.requesting import AccessRequest
 from recorder.rules.signing_in import SecondFactor
 from recorder.web.app import create_app
 from recorder.web.auth import Gatekeeper
+from recorder.web.connections import ConsoleConnections
 from recorder.web.deps import ConsoleDeps
 from recorder.web.server import server_config
 from recorder.web.wiring import open_console
@@ -85,6 +86,9 @@ class Daemon:
             "retention": {"last_success": "2026-11-24T02:30:00Z", "problem": "", "stopped": "", "unconfirmed": [],
                           "next": None},
             "audit": {"late_entries": 0}, "names_not_resolved": [], "carriage": {}, "notices": [],
+            "disk": {"free_bytes": 750 * 10**9, "size_bytes": 1000 * 10**9, "left_s": 86400 * 41.0},
+            "writer": {"lag_s": 0.0, "late_periods": 0},
+            "call_thread": {"longest_stall_ms": 140.0, "longest_stall_lately_ms": 20.0, "stalls_over_100_ms": 3},
         }  # fmt: skip
         self.app.get("/api/health")(lambda: self.said)
         self.has_changed = threading.Event()
@@ -367,7 +371,8 @@ def console_site(
         )  # fmt: skip
         app = create_app(deps)
         gate = app.state.parts.gate
-        config = server_config(app, host="127.0.0.1", port=port, limits=deps.connection_limits)
+        connections = ConsoleConnections(deps.connection_limits)
+        config = server_config(app, host="127.0.0.1", port=port, connections=connections)
         if is_daemon_up:
             with serving(daemon_server, daemon.release), serving(config, daemon.release) as server:
                 yield Console(_url(server), deps, home, daemon, gate)

@@ -17,6 +17,7 @@ import uvicorn
 from recorder.config.settings import Console as ConsoleOptions
 from recorder.rules.limits import ConnectionLimits
 from recorder.web.app import create_app
+from recorder.web.connections import ConsoleConnections
 from recorder.web.rates import RateLimits
 from recorder.web.server import TlsFiles, server_config
 from tests.helpers.certificates import Authority
@@ -261,7 +262,9 @@ def test_half_a_handshake_is_closed_and_gives_way(tmp_path: Path, caplog: pytest
     with console_site(tmp_path / "site") as console:
         app = create_app(replace(console.deps, is_tls=True))
         limits = ConnectionLimits(most=8, most_per_address=4, header_s=LONG_S)
-        with serving(server_config(app, host="127.0.0.1", port=0, tls=files, limits=limits)) as server:
+        with serving(
+            server_config(app, host="127.0.0.1", port=0, tls=files, connections=ConsoleConnections(limits))
+        ) as server:
             url = https_url(server)
             with ExitStack() as stack:
                 strangers = [stack.enter_context(connected(url)) for _ in range(30)]
@@ -270,7 +273,9 @@ def test_half_a_handshake_is_closed_and_gives_way(tmp_path: Path, caplog: pytest
                 assert httpx.get(f"{url}/sign-in", verify=trusted, timeout=HANGS_S).status_code == 200
                 eventually(lambda: closed_among(strangers) >= 26, "those over the limit are closed")
         hurried = ConnectionLimits(header_s=0.2)
-        with serving(server_config(app, host="127.0.0.1", port=0, tls=files, limits=hurried)) as server:
+        with serving(
+            server_config(app, host="127.0.0.1", port=0, tls=files, connections=ConsoleConnections(hurried))
+        ) as server:
             url = https_url(server)
             with connected(url) as stranger:
                 wait_closed(stranger)

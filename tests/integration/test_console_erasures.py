@@ -127,7 +127,7 @@ def test_the_api_answers_like_the_page(console: Console, clock: Clock) -> None:
         theirs = refused(housing.post(f"/api/erasures/{listed[0]['id']}/confirm"), 404)
         assert theirs == refused(housing.post("/api/erasures/ffffffff/confirm"), 404)
     with signed_in(console, "lead") as lead:
-        assert lead.get("/api/health").json() == {"alarms": {}}
+        assert lead.get("/api/health").json()["alarms"] == {}
 
 
 def test_bad_input_is_a_sentence_and_changes_nothing(console: Console) -> None:
@@ -180,5 +180,5 @@ def test_a_failure_is_an_alarm_in_health(console: Console) -> None:
         key.unlink()
     console.deps.eraser.carry_out_due()
     with signed_in(console, "lead") as lead:
-        assert lead.get("/api/health").json() == {"alarms": {"erasure_failed": 1}}
+        assert lead.get("/api/health").json()["alarms"] == {"erasure_failed": 1}
         assert "Failed: " in lead.get("/erasures").text

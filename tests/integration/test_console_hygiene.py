@@ -34,7 +34,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("console")
     home = RecorderHome(folder, next_hop="127.0.0.1:9")
     port = free_port()
-    home.edit('listen = "off"', f'listen = "127.0.0.1:{port}"')
+    home.edit('[console]\nlisten = "off"', f'[console]\nlisten = "127.0.0.1:{port}"')
     path = folder / "console.log"
     with path.open("wb") as log:
         child = subprocess.Popen(

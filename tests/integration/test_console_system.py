@@ -72,11 +72,50 @@ def test_health_says_what_is_wrong_and_what_to_do_next(console: Console, dpo: Br
     assert [entry.details["page"] for entry in console.entries("system.view")] == ["health", "health"]
 
 
+def test_health_says_how_the_daemon_does(console: Console, dpo: Browser) -> None:
+    said = console.daemon.said
+    page = dpo.get("/health").text
+    assert "750.0 GB of 1,000.0 GB, which lasts 41 days at the rate of the last day" in page
+    assert "Keeps up" in page
+    assert "Not blocked (3 times over 0.1 s since the start)" in page
+    assert "Certificate for SIP over TLS" not in page
+    said["disk"]["left_s"] = None
+    said["writer"]["lag_s"] = 2.25
+    said["call_thread"]["longest_stall_lately_ms"] = 1400.0
+    said["carriage"]["certificate_expires_at"] = "2026-12-05T09:00:00+00:00"
+    page = dpo.get("/health").text
+    assert "750.0 GB of 1,000.0 GB. It does not shrink at present" in page
+    assert "2.2 s late: audio is lost from 4 s on." in page
+    assert "Blocked for up to 1.4 s" in page
+    assert "Ends in 10 days, on 5 December 2026" in page
+    said["carriage"]["certificate_expires_at"] = "2026-11-24T09:00:00+00:00"
+    assert "Has ended, on 24 November 2026" in dpo.get("/health").text
+    for name in ("disk", "writer", "call_thread"):  # a daemon of an earlier version
+        del said[name]
+    assert "Free disk space" not in dpo.get("/health").text
+
+
+def test_the_consoles_own_alarms_are_on_the_page_and_in_the_api(console: Console, dpo: Browser) -> None:
+    console.daemon.said["alarms"] = {"disk_full": 2}
+    console.deps.alarms["metrics_unavailable"] = 1
+    page = dpo.get("/health").text
+    assert "2 alarms need somebody to act." in page
+    assert "The metrics cannot be served" in page
+    found = dpo.get("/api/health").json()
+    assert found["alarms"] == {"disk_full": 2, "metrics_unavailable": 1}
+    assert found["daemon"]["disk"]["free_bytes"] == 750 * 10**9
+    with signed_in(console, "officer") as officer:
+        assert officer.get("/api/health").json() == {"alarms": {"metrics_unavailable": 1}}, "not the daemon's"
+
+
 def test_without_a_daemon_the_page_says_where_to_look(tmp_path: Path) -> None:
     with console_site(tmp_path, is_daemon_up=False) as running, signed_in(running, "ict") as ict:
         page = ict.get("/health")
         assert page.status_code == 200
         assert "systemctl status council-recorder" in page.text
+        found = ict.get("/api/health").json()
+        assert (found["alarms"], found["daemon"]) == ({}, None)
+        assert found["problem"]
         assert "Not known" in ict.get("/notices").text or "There are no messages" in ict.get("/notices").text
         assert "Nothing was changed yet." in ict.get("/changes").text
 

@@ -239,7 +239,7 @@ def test_a_console_does_not_start_with_a_passphrase_that_is_wrong(shell: KeyShel
     EpochKeys(shell.home.root / "keys/epochs", shell.private).change_passphrase(PASSPHRASE.encode())
     wrong = secret_file(shell.folder / "wrong", ANOTHER)
     shell.home.edit('passphrase_file = "off"', f'passphrase_file = "{wrong}"')
-    shell.home.edit('listen = "off"', 'listen = "127.0.0.1:0"')
+    shell.home.edit('[console]\nlisten = "off"', '[console]\nlisten = "127.0.0.1:0"')
     settings = read_config(shell.home.config)
     with pytest.raises(KeyProblemError, match="does not open"):
         serve(Home(shell.home.root), settings)

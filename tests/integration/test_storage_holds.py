@@ -26,6 +26,7 @@ from storage.hold_journal import (
 )
 from storage.holds import TABLE, HoldEvent, Holds, check
 from storage.index import Index
+from storage.old_calls import OldCalls
 from storage.retention_types import Hold, HoldKind, HoldState
 from storage.rows import row_from_json, row_to_json
 from storage.tables import holds as table
@@ -261,3 +262,21 @@ def test_while_the_audit_log_is_damaged_nobody_knows_what_is_held(
     path.write_bytes(b"".join(lines))
     with steady(state, holds, audit):
         assert len(holds.of_recording(ID)) == 2
+
+
+def test_what_is_due_and_not_held_is_counted(tmp_path: Path) -> None:
+    """The backlog of the sweep: recordings past their day, apart from those that a placed hold keeps."""
+    index = Index(sqlite_url(tmp_path / "due.sqlite"))
+    due, later = "2026-11-25T08:59:59Z", "2026-11-25T09:00:01Z"
+    given: list[dict[str, Any]] = [
+        {"retention_due": due}, {"retention_due": due}, {"retention_due": due}, {"retention_due": later},
+        {"retention_due": due, "outcome": "no_conversation"}, {"retention_due": due, "outcome": "partial"},
+    ]  # fmt: skip
+    for number, fields in enumerate(given, 1):
+        index.save(row_from_json(row(recording(number), **fields)))
+    holds = Holds(index.database)
+    holds.place(hold(1, recording=recording(1)))
+    holds.save([released(hold(2, recording=recording(2)), at=NOW - 15 * DAY)])
+    assert OldCalls(index.database).count_due(NOW) == 3, "2 (its grace is over), 3 and 6"
+    assert OldCalls(index.database).count_due(NOW + DAY) == 4
+    index.close()

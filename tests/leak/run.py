@@ -429,9 +429,13 @@ class Run:
         """Have the answers of daemon and console searched as well."""
         ids = [ring.id for ring in self.rings if ring.id][:5]
         socket_client = self.site.home.live
-        self.scene.urls = [(socket_client, path) for path in ("/api/health", "/api/calls", "/api/agents", "/metrics")]
+        self.scene.urls = [(socket_client, path) for path in ("/api/health", "/api/calls", "/api/agents")]
         if self.site.console is not None:
             manager: httpx.Client = self.site.manager
-            paths = ["/live", "/recordings", "/api/recordings?limit=1000", "/openapi.json", "/metrics", "/api/calls"]
+            paths = ["/live", "/recordings", "/api/recordings?limit=1000", "/openapi.json", "/api/calls"]
             paths += [f"/recordings/{one}" for one in ids] + [f"/api/recordings/{one}" for one in ids]
             self.scene.urls += [(manager, path) for path in paths]
+            scraped = [(self.site.http, f"{url}/metrics") for url in self.site.metrics]
+            self.scene.urls += scraped
+            if any(client.get(path).status_code != httpx.codes.OK for client, path in scraped):
+                self.result.faults.append("the metrics cannot be scraped")

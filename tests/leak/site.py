@@ -93,6 +93,8 @@ class Site:
         self._set_service("Masked", "mask_card_digits = false", "mask_card_digits = true")
         self._set_service("Discard", 'card_payment = "pause"', 'card_payment = "discard"')
         self.url = self._give_console()
+        self.metrics = [self._give_metrics(words) for words in ("# IP:PORT, 127.0.0.1:9760", "# the console's")]
+        """Addresses of the metrics of daemon and console."""
         self.console: subprocess.Popen[bytes] | None = None
         self.unwatched: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
         """While this process uses a database of the recorder: see `tests.leak.watch`."""
@@ -122,6 +124,11 @@ class Site:
     def _give_console(self) -> str:
         port = free_port()
         self.home.edit('[console]\nlisten = "off"', f'[console]\nlisten = "127.0.0.1:{port}"')
+        return f"http://127.0.0.1:{port}"
+
+    def _give_metrics(self, words: str) -> str:
+        port = free_port()
+        self.home.edit(f'listen = "off"                  {words}', f'listen = "127.0.0.1:{port}"  {words}')
         return f"http://127.0.0.1:{port}"
 
     # --- processes

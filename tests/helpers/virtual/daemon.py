@@ -24,6 +24,7 @@ from recorder.common.home import Home
 from recorder.common.logs import MaskingFormatter
 from recorder.common.serial_executor import SerialExecutor
 from recorder.config.reading import read_config
+from recorder.service.daemon_metrics import MetricSources
 from tests.helpers.virtual.media import TurnedRelay
 from tests.helpers.virtual.world import NEVER_NS, NS_PER_S, World
 
@@ -190,6 +191,11 @@ class TurnedDaemon:
         """The call services of the running daemon."""
         assert self._daemon is not None
         return self._daemon._services
+
+    def metric_sources(self) -> MetricSources:
+        """What the running daemon's metrics are read from."""
+        assert self._daemon is not None
+        return self._daemon.metric_sources()
 
     def ask_for_reload(self) -> None:
         """Do what SIGHUP does."""

@@ -9,6 +9,7 @@ import pytest
 from recorder.common.home import Home
 from recorder.common.process_hardening import locked_bytes
 from recorder.config.anchor_options import AnchorOptions
+from recorder.config.metrics_options import MetricsOptions
 from recorder.config.reading import read_config
 from recorder.config.settings import Config, Console, Limits, MediaSettings, Pause, Site
 from recorder.permissions import Person, Role
@@ -18,6 +19,7 @@ from recorder.rules.signing_in import SecondFactor
 from recorder.service.config_check import (
     check_anchors,
     check_answered_by,
+    check_metrics,
     check_pause_keys,
     check_review,
     check_sign_in,
@@ -220,6 +222,23 @@ def test_siprec_clients_for_whose_notice_nobody_answers() -> None:
     assert "other" not in finding.says
     (good,) = check_siprec(Config(peer=(plain, attested)))
     assert good.level is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("listen", "networks", "level", "says"),
+    [
+        ("127.0.0.1", ("127.0.0.1/32",), Level.OK, "served at 127.0.0.1:9760 to 127.0.0.1/32"),
+        ("192.0.2.10", ("127.0.0.1/32", "192.0.2.50/32"), Level.OK, "to 127.0.0.1/32, 192.0.2.50/32"),
+        ("192.0.2.10", ("127.0.0.1/32", "::1/128"), Level.WARNING, "networks lets only this machine in"),
+        ("127.0.0.1", ("0.0.0.0/0",), Level.WARNING, "networks lets everybody scrape"),
+    ],
+)
+def test_who_may_scrape(listen: str, networks: tuple[str, ...], level: Level, says: str) -> None:
+    assert list(check_metrics(Config())) == []
+    options = MetricsOptions(listen=Address(host=listen, port=9760), networks=networks)
+    (finding,) = check_metrics(Config(console_metrics=options))
+    assert (finding.level, finding.what) == (level, "[console_metrics]")
+    assert says in finding.says
 
 
 def test_keys_of_peers_that_may_send_sip_in_the_clear() -> None:
