@@ -47,8 +47,8 @@ from recorder.service.composition import (
     make_writer,
     open_media,
 )
-from recorder.service.forwarding import Forwarding
 from recorder.service.disk_watch import DiskWatch
+from recorder.service.forwarding import Forwarding
 from recorder.service.lately import Lately
 from recorder.service.media_events import MediaEvents
 from recorder.service.metrics_setup import start_listener

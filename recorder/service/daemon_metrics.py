@@ -133,6 +133,12 @@ class DaemonState:
         at = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
         return None if at is None else (self.now - at).total_seconds()
 
+    def forwarding(self, field: str) -> Mapping[str, float]:
+        """Return a number of what is sent to other systems; that of all webhooks, whose names are no labels."""
+        found = self.standing.forwarding
+        syslog = {"syslog": float(found["syslog"][field])} if field in (found.get("syslog") or {}) else {}
+        return {**syslog, "webhooks": float(sum(one[field] for one in found.get("webhooks", ())))}
+
     @property
     def certificate_left_s(self) -> float | None:
         """Return how long the certificate of SIP is good, seconds; negative once it has ended, None without TLS."""
@@ -235,6 +241,11 @@ TABLE: Sequence[Row[DaemonState]] = (
         label="target", values=ANCHORS, has_all=False, read=lambda at: at.anchor_failures),
     Row(name="recorder_mails_waiting", kind=_G, help="Mails that the console has not sent yet.",
         read=lambda at: at.standing.mail.get("waiting")),
+    Row(name="recorder_forwarding_waiting", kind=_G,
+        help="Audit entries that the syslog server, and events that webhooks, have not taken yet.",
+        label="to", values=("syslog", "webhooks"), read=lambda at: at.forwarding("waiting")),
+    Row(name="recorder_forwarding_given_up", kind=_G, help="Events that were given up in the last day.",
+        label="to", values=("webhooks",), read=lambda at: at.forwarding("given_up")),
     Row(name="recorder_alarm", kind=_G, help="Alarms as in health: how often since the start, 0 for none.",
         label="alarm", values=_ALARMS, read=lambda at: at.standing.alarms),
     Row(name="recorder_alarms_raised_total", kind=_C, help="How often each alarm of an event was raised.",

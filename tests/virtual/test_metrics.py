@@ -8,6 +8,10 @@ from typing import Any, cast
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from recorder.common.clock import utc_now
+from recorder.forwarding.status import Status
+from recorder.forwarding.syslog_forwarding import SyslogState
+from recorder.forwarding.webhook_delivery import TargetState
 from recorder.service.daemon_metrics import VERSION, daemon_registry
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.recorder_home import eventually
@@ -146,6 +150,23 @@ def test_the_last_verification_of_the_audit_log_is_read(lines: Exchange, registr
     assert lines.home.run("audit", "verify", "-C", str(lines.home.root)).returncode == 0
     assert value(registry, "recorder_audit_problems") == 0
     assert value(registry, "recorder_audit_verified_age_seconds") < 60
+
+
+def test_what_waits_for_other_systems_is_summed_without_their_names(
+    lines: Exchange, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert value(registry, "recorder_forwarding_waiting", to="webhooks") == 0
+    status = Status(
+        at=utc_now(), syslog=SyslogState(waiting=3),
+        webhooks=(TargetState(name="crm", waiting=2, given_up=1), TargetState(name="wallboard", waiting=5)),
+    )  # fmt: skip
+    services = cast(Any, lines.home).daemon_now.services
+    monkeypatch.setattr(services, "forwarding", lambda: {"alarms": {"webhook_failing": 1}, **status.as_json()})
+    assert value(registry, "recorder_forwarding_waiting", to="syslog") == 3
+    assert value(registry, "recorder_forwarding_waiting", to="webhooks") == 7
+    assert value(registry, "recorder_forwarding_given_up", to="webhooks") == 1
+    assert value(registry, "recorder_alarm", alarm="webhook_failing") == 1
+    assert b"wallboard" not in generate_latest(registry)
 
 
 def test_the_health_report_has_disk_and_writer(lines: Exchange) -> None:
