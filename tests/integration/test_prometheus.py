@@ -57,6 +57,7 @@ def test_it_scrapes_both_and_follows_a_call(watched: Watched) -> None:
     talk.join()
     eventually(lambda: seen.value('recorder_calls_in_progress{state="joined"}') == 1, "the call is seen")
     eventually(lambda: seen.value('recorder_recordings_in_progress{state="recording"}') == 1, "and its recording")
+    talk.talk_for(1.0)
     talk.hang_up()
     eventually(lambda: seen.value('recorder_calls_ended_total{outcome="recorded"}') == 1, "its outcome is seen")
     eventually(lambda: seen.value('recorder_calls_in_progress{state="joined"}') == 0, "its end is seen")
