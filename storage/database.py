@@ -20,7 +20,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from storage.durable import make_folder
 from storage.errors import DatabaseError
 from storage.group_modes import open_file, refuse_link, touch
-from storage.migrations import VERSION_TABLE, upgrade
+from storage.migrations import INDEX_SCHEMA, upgrade
 from storage.tables import METADATA, REVISION
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -244,7 +244,7 @@ class Database:
             if self._is_ready:
                 return
             with self._made.connect() as connection:
-                is_current = _revision(connection) == REVISION
+                is_current = INDEX_SCHEMA.found(connection) == REVISION
             if not is_current:
                 with self._made.execution_options(is_writing=True).begin() as connection:
                     upgrade(connection)
@@ -269,14 +269,6 @@ def _held(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _revision(connection: sa.Connection) -> str | None:
-    """Return the revision of the newest migration, without Alembic, which takes long to import."""
-    if not sa.inspect(connection).has_table(VERSION_TABLE):
-        return None
-    found = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()  # noqa: S608 - a constant
-    return None if found is None else str(found)
 
 
 @cache

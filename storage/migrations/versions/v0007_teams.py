@@ -5,6 +5,8 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
+from storage.schema_upgrade import progress_of
+
 revision = "0007"
 down_revision = "0006"
 
@@ -45,9 +47,10 @@ def _index_of(column: str) -> str:
 def _fill(connection: sa.Connection) -> None:
     page = sa.text("SELECT id, document FROM recordings WHERE id > :last ORDER BY id LIMIT :most")
     change = sa.text("UPDATE recordings SET team = :team WHERE id = :id")
-    last = ""
+    progress, last, done = progress_of(op.get_context()), "", 0
     while found := connection.execute(page, {"last": last, "most": _AT_ONCE}).all():
-        last = found[-1].id
+        last, done = found[-1].id, done + len(found)
+        progress.note(f"{done} recordings")
         teams = [{"id": one.id, "team": team} for one in found if (team := _team_of(one.document))]
         if teams:
             connection.execute(change, teams)

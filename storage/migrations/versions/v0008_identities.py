@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from storage.rows import normalise_number
+from storage.schema_upgrade import progress_of
 
 revision = "0008"
 down_revision = "0007"
@@ -37,9 +38,10 @@ def _fill(connection: sa.Connection) -> None:
     names = ", ".join(("recording", "number", "started_us", *_COPIED))
     marks = ", ".join(f":{name}" for name in ("recording", "number", "started_us", *_COPIED))
     insert = sa.text(f"INSERT INTO identities ({names}) VALUES ({marks})")  # noqa: S608 - names of columns, ours
-    last = ""
+    progress, last, done = progress_of(op.get_context()), "", 0
     while found := connection.execute(page, {"last": last, "most": _AT_ONCE}).all():
-        last = found[-1].id
+        last, done = found[-1].id, done + len(found)
+        progress.note(f"{done} recordings")
         rows = [
             {
                 "recording": one.id,
