@@ -11,13 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import NullPool
-from sqlalchemy.schema import CreateColumn
 
-from recorder.access.tables import metadata
-from recorder.access.triggers import keep_rules
-from storage.new_tables import create_tables
+from recorder.access.schema import bring_up_to_date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +26,8 @@ class AuditNote:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-_COLUMNS = "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'"
-
-
 def open_people(path: Path) -> Engine:
-    """Open the file of people, creating it (0600) and its tables if they are missing.
+    """Open the file of people, creating it (0600) and its tables if they are missing, or upgrading them.
 
     Every transaction takes the write lock at its start, so that "count the failure, then check the password" is atomic
     between processes. The caller disposes of the engine.
@@ -43,6 +37,7 @@ def open_people(path: Path) -> Engine:
 
     Raises:
         OSError: The file can neither be read nor created.
+        DatabaseError: A newer program made its tables, or it is no database.
     """
     make_file(path)
     engine = create_engine(
@@ -60,9 +55,7 @@ def open_people(path: Path) -> Engine:
     def _begin(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy hands over its Connection
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    with engine.begin() as connection:
-        _complete(connection)
-        keep_rules(connection)
+    bring_up_to_date(engine)
     return engine
 
 
@@ -79,22 +72,6 @@ def make_file(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     elif not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-
-
-def _complete(connection: Connection) -> None:
-    """Create the tables, or those tables and columns that are missing; each new column is empty or has a default."""
-    there: dict[str, set[str]] = {}
-    for table, column in connection.exec_driver_sql(_COLUMNS):
-        there.setdefault(table, set()).add(column)
-    if not there:
-        create_tables(connection, metadata)
-        return
-    if metadata.tables.keys() - there.keys():
-        metadata.create_all(connection)
-    for name in there.keys() & metadata.tables.keys():
-        for column in metadata.tables[name].columns:
-            if column.name not in there[name]:
-                connection.exec_driver_sql(f"ALTER TABLE {name} ADD COLUMN {CreateColumn(column)}")
 
 
 class Changes:

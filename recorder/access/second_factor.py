@@ -1,17 +1,21 @@
 """Second factors: codes of an authenticator app, and recovery codes for a lost phone.
 
 A code is checked only after the password was right. Wrong codes count together with wrong passwords (`attempts`).
+Secrets and hashes of recovery codes are sealed (`account_key`).
 """
 
 import hashlib
+import hmac
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
+from recorder.access.account_key import AccountKey, Use
 from recorder.access.account_rows import PeopleError, is_usable, person_of, row_of
 from recorder.access.attempts import SignInRefusal, SignInRefused, begin_attempt, excuse, refused
 from recorder.access.database import AuditNote
@@ -23,7 +27,7 @@ RECOVERY_CODES = 8
 _RECOVERY_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without letters that look alike."""
 _RECOVERY_LENGTH = 16
-"""79 bits, so that a hash without salt or cost cannot be guessed."""
+"""79 bits, so that a hash without cost cannot be guessed, whoever has the key too."""
 WRONG_CODE_SENTENCE = (
     f"The code is not right. Take the one that your app shows now: each is good for {STEP_S} seconds and once only. "
     "After five wrong tries the account is locked for 15 minutes, and longer the next time."
@@ -55,7 +59,9 @@ class SecondFactors:
     """
 
     def __init__(self, engine: Engine, *, now: Callable[[], datetime]) -> None:
+        assert engine.url.database is not None
         self._engine = engine
+        self._key = AccountKey(Path(engine.url.database))
         self._now = now
 
     def has(self, account: str) -> bool:
@@ -79,6 +85,7 @@ class SecondFactors:
 
         Raises:
             PeopleError: It has one already.
+            AccountKeyError: The key that seals secrets is lost.
         """
         with self._engine.begin() as connection:
             if _factor(connection, account) is not None:
@@ -91,14 +98,20 @@ class SecondFactors:
                 return refused(account, SignInRefusal.WRONG_CODE)
             excuse(connection, account)
             now_s = self._now().timestamp()
-            values = {"account": account, "secret": secret, "last_step": step, "enrolled_s": now_s}
+            ensure_key(connection, self._key)
+            sealed = self._key.seal(account, Use.AUTHENTICATOR, secret)
+            values = {"account": account, "secret": sealed, "last_step": step, "enrolled_s": now_s}
             connection.execute(insert(second_factors).values(**values))
-            codes = _new_codes(connection, account)
+            codes = self._new_codes(connection, account)
             connection.execute(delete(sessions).where(sessions.c.account == account))
         return Enrolled(codes=codes, note=AuditNote(act="people.second_factor_set", subject=account))
 
     def check(self, account: str, code: str) -> Proven | SignInRefused:
-        """Check a code of the app, or a recovery code, which can be used only once."""
+        """Check a code of the app, or a recovery code, which can be used only once.
+
+        Raises:
+            AccountKeyError: The account's secret does not open.
+        """
         with self._engine.begin() as connection:
             row = begin_attempt(connection, account, self._now())
             if isinstance(row, SignInRefused):
@@ -116,13 +129,40 @@ class SecondFactors:
         factor = _factor(connection, account)
         if factor is None:
             return None
-        step = matching_step(factor["secret"], code, self._now(), after=factor["last_step"])
+        secret = self._key.open(account, Use.AUTHENTICATOR, factor["secret"])
+        step = matching_step(secret, code, self._now(), after=factor["last_step"])
         if step is not None:
             mine = second_factors.c.account == account
             connection.execute(update(second_factors).where(mine).values(last_step=step))
             return "code"
-        is_it = (recovery_codes.c.code_hash == _hash(code)) & (recovery_codes.c.account == account)
-        return "recovery_code" if connection.execute(delete(recovery_codes).where(is_it)).rowcount == 1 else None
+        typed = _hash(code)
+        query = select(recovery_codes.c.code_hash).where(recovery_codes.c.account == account)
+        for sealed in connection.execute(query).scalars().all():
+            if hmac.compare_digest(self._key.open(account, Use.RECOVERY_CODE, sealed), typed):
+                connection.execute(delete(recovery_codes).where(recovery_codes.c.code_hash == sealed))
+                return "recovery_code"
+        return None
+
+    def _new_codes(self, connection: Connection, account: str) -> tuple[str, ...]:
+        connection.execute(delete(recovery_codes).where(recovery_codes.c.account == account))
+        codes = tuple(_new_code() for _ in range(RECOVERY_CODES))
+        sealed = [self._key.seal(account, Use.RECOVERY_CODE, _hash(code)) for code in codes]
+        connection.execute(insert(recovery_codes), [{"code_hash": one, "account": account} for one in sealed])
+        return codes
+
+
+def ensure_key(connection: Connection, key: AccountKey) -> None:
+    """Create the key before the first value is sealed; a lost key is not replaced.
+
+    Args:
+        connection: In a transaction.
+        key: Of the same accounts.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    if connection.execute(select(second_factors.c.account).limit(1)).first() is None:
+        key.create()
 
 
 def remove_factor(connection: Connection, account: str) -> None:
@@ -144,13 +184,6 @@ def remove_factor(connection: Connection, account: str) -> None:
 
 def _factor(connection: Connection, account: str) -> Any:  # noqa: ANN401 - a RowMapping or None
     return connection.execute(select(second_factors).where(second_factors.c.account == account)).mappings().first()
-
-
-def _new_codes(connection: Connection, account: str) -> tuple[str, ...]:
-    connection.execute(delete(recovery_codes).where(recovery_codes.c.account == account))
-    codes = tuple(_new_code() for _ in range(RECOVERY_CODES))
-    connection.execute(insert(recovery_codes), [{"code_hash": _hash(code), "account": account} for code in codes])
-    return codes
 
 
 def _new_code() -> str:

@@ -6,9 +6,12 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import ColumnElement, Engine, and_, delete, insert, or_, select, update
 
+from recorder.access.account_key import AccountKey, Use
+from recorder.access.second_factor import ensure_key
 from recorder.access.tables import sessions
 from recorder.rules.signing_in import SessionLimits
 
@@ -61,7 +64,9 @@ class Sessions:
     """
 
     def __init__(self, engine: Engine, *, now: Callable[[], datetime], limits: SessionLimits | None = None) -> None:
+        assert engine.url.database is not None
         self._engine = engine
+        self._key = AccountKey(Path(engine.url.database))
         self._now = now
         self.limits = limits or SessionLimits()
 
@@ -73,7 +78,11 @@ class Sessions:
         is_proven: bool = False,
         enrolling: str | None = None,
     ) -> str:
-        """Begin a session, delete expired ones, and return the new one's secret."""
+        """Begin a session, delete expired ones, and return the new one's secret.
+
+        Raises:
+            AccountKeyError: With ``enrolling``: the key that seals secrets is lost.
+        """
         secret = secrets.token_urlsafe(32)
         now_s = self._now().timestamp()
         row = {
@@ -84,9 +93,12 @@ class Sessions:
             "seen_s": now_s,
             "kind": kind,
             "is_proven": int(is_proven),
-            "enrolling": enrolling,
+            "enrolling": None,
         }
         with self._engine.begin() as connection:
+            if enrolling is not None:
+                ensure_key(connection, self._key)
+                row["enrolling"] = self._key.seal(account, Use.ENROLLING, enrolling)
             connection.execute(delete(sessions).where(self._is_over(now_s)))
             connection.execute(insert(sessions).values(**row))
         return secret
@@ -120,7 +132,7 @@ class Sessions:
             account=row["account"],
             csrf=row["csrf"],
             is_proven=bool(row["is_proven"]),
-            enrolling=row["enrolling"],
+            enrolling=row["enrolling"] and self._key.open(row["account"], Use.ENROLLING, row["enrolling"]),
             idle_left_s=min(seen_s + self.limits.idle.total_seconds() - now_s, left_s),
             left_s=left_s,
         )

@@ -3,6 +3,8 @@
 from sqlalchemy import CheckConstraint, Column, Float, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint
 
 metadata = MetaData()
+REVISION = "0002"
+"""The newest of Alembic's scripts in `recorder.access.migrations`, which these definitions belong to."""
 
 accounts = Table(
     "accounts",
@@ -63,6 +65,7 @@ sessions = Table(
     Column("is_proven", Integer, nullable=False, server_default="0"),
     Column("enrolling", String),
 )
+"""``enrolling`` is the secret of an authenticator that is being set up, sealed."""
 
 second_factors = Table(
     "second_factors",
@@ -72,7 +75,7 @@ second_factors = Table(
     Column("last_step", Integer, nullable=False),
     Column("enrolled_s", Float, nullable=False),
 )
-"""Secrets of authenticator apps, unencrypted, because checking a code needs them. The file is 0600."""
+"""Authenticator apps; ``secret`` is sealed (`recorder.access.account_key`)."""
 
 recovery_codes = Table(
     "recovery_codes",
@@ -80,7 +83,7 @@ recovery_codes = Table(
     Column("code_hash", String, primary_key=True),
     Column("account", String, nullable=False, index=True),
 )
-"""Unused recovery codes."""
+"""Unused recovery codes; ``code_hash`` is a SHA-256, sealed."""
 
 identities = Table(
     "identities",

@@ -114,11 +114,15 @@ def _asking(command: Command, words: str) -> Command:
 
     @functools.wraps(run)
     def asked(**parameters: Any) -> Any:  # noqa: ANN401 - click's
-        from recorder.cli.shared import require_person, running  # noqa: PLC0415 - help and completion need none
+        from recorder.cli.shared import fail, require_person, running  # noqa: PLC0415 - help and completion need none
+        from storage.errors import DatabaseError, KeyProblemError  # noqa: PLC0415
 
         require_person(words, parameters)
-        with running(words):
-            return run(**parameters)
+        try:
+            with running(words):
+                return run(**parameters)
+        except (DatabaseError, KeyProblemError) as error:  # such as those of the accounts, which any sign-in needs
+            fail(str(error))
 
     command.callback = asked
     return command

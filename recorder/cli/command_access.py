@@ -85,7 +85,10 @@ NAMED: Mapping[str, Requirement] = MappingProxyType(
         "webhooks log": takes(Act.SEE_SYSTEM),
         "audit show": takes(Act.VIEW_AUDIT),
         "audit export": takes(Act.VIEW_AUDIT),
-        **{f"keys {word}": takes(Act.MANAGE_KEYS) for word in ("rotate", "destroy", "tidy", "passphrase")},
+        **{
+            f"keys {word}": takes(Act.MANAGE_KEYS)
+            for word in ("rotate", "rotate-accounts", "destroy", "tidy", "passphrase")
+        },
         "retention run": takes(Act.RUN_RETENTION, Act.CONFIRM_SWEEP, deputy=True, note="`--confirm-share`: two people"),
         "retention confirm-shorter": takes(Act.SHORTEN_RETENTION),
         "retention confirm-clock": takes(Act.CONFIRM_SWEEP, deputy=True, note="two people"),
@@ -127,6 +130,8 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "reconcile": "shows counts; with `--confirm` it takes a person",
         "users reseal": "has roles count again after the audit log was begun anew, when nobody has a right; "
         "refused while an administrator can sign in. The entry `people.resealed` says so",
+        "users enrol-again": "removes the authenticators that no key opens, after the key of the accounts was lost and "
+        "nobody can give a code; refused for those that it opens. The entry `people.second_factors_lost` says so",
         "mail test": "sends a mail without anything about people or calls",
         "webhooks test": "sends a signed event without anything about people or calls",
         "audit verify": "proves that the audit log is unchanged; shows nothing of what is in it",

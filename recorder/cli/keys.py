@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from recorder.cli.account_key import rotate_accounts
 from recorder.cli.context import CommandContext, HomeJsonContext, KeysContext, KeysJsonContext, PersonContext
 from recorder.cli.records import opened_index
 from recorder.cli.shared import (
@@ -69,6 +70,8 @@ def rotate(context: KeysJsonContext) -> None:
     say(f"new recordings are sealed to {made[0].name}; keys made: {', '.join(fingerprints)}")
     say("in an hour run `recorder keys tidy` to re-seal existing recordings to the new keys, or let the console do it")
 
+
+keys.command("rotate-accounts")(rotate_accounts)
 
 _WHAT = "managing keys"
 

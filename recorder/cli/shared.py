@@ -41,7 +41,7 @@ from recorder.rules.authorisation import may
 from recorder.rules.requirement import UnlistedError, missing_act
 from recorder.rules.signing_in import SignInRules
 from storage.audit import AuditLog
-from storage.errors import AuditUnavailableError
+from storage.errors import AuditUnavailableError, StorageError
 
 messages = Console(stderr=True, highlight=False)
 """Standard error, for everything except the result."""
@@ -156,6 +156,8 @@ def people_of(home: Home) -> People:
         fail(f"{home.people} is missing; run `recorder init` or give the folder with -C", 2)
     try:
         return People(open_people(home.people), now=utc_now, seals=Seals(AuditLog(home.audit)))
+    except StorageError as error:
+        fail(str(error))
     except OSError as error:
         fail(f"{home.people}: {error.strerror}")
 

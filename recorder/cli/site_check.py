@@ -10,6 +10,7 @@ from recorder.access.accounts import combining_admin, count_usable, usable_peopl
 from recorder.access.database import open_people
 from recorder.access.deputies import named_by_one
 from recorder.access.listening.appointments import Appointments
+from recorder.access.sealed_secrets import SealedSecrets
 from recorder.calls.notices import NoticeError, NoticeStore
 from recorder.cli.context import HomeJsonContext
 from recorder.cli.shared import (
@@ -47,7 +48,7 @@ from recorder.service.machine import read_machine
 from recorder.service.machine_check import check_machine
 from recorder.service.openid_check import check_openid
 from recorder.service.peer_check import check_alarms, check_targets
-from storage.epochs import current_public
+from storage.epochs import current_public, names_in
 from storage.errors import StorageError
 from storage.keys import NodeKeys
 
@@ -165,6 +166,9 @@ def _check_people(home: Home) -> Iterator[SiteFinding]:
             do=f"find out who did, then run `recorder users revoke {name} --role ...`; if the audit log was started "
             "anew, run `recorder users reseal`",
         )  # fmt: skip
+    if (problem := SealedSecrets(open_people(home.people)).problem()) is not None:
+        why = "the people with an authenticator cannot sign in"
+        yield error("authenticators", problem, why=why, do="the sentence above says how")
     people = count_usable(people_of(home))
     if people < MIN_PEOPLE:
         why = "acts that need a second person are impossible, and nobody oversees the one person"
@@ -192,7 +196,7 @@ def _check_keys(home: Home, config: Config) -> Iterator[SiteFinding]:
         yield error(
             "private keys open", str(problem), why="nobody can listen", do="correct passphrase_file in [storage]"
         )
-    if config.storage.private_keys is None and home.private_keys.exists():
+    if config.storage.private_keys is None and names_in(home.private_keys, ".key"):
         why = "anybody with this machine can listen to every recording"
         do = "store them elsewhere, mounted only while somebody listens: set private_keys in [storage]"
         yield warning("private keys", f"they are stored on this machine, in {home.private_keys}", why=why, do=do)

@@ -14,6 +14,7 @@ from recorder.access.database import AuditNote, open_people
 from recorder.access.granting import POWERFUL, combination_problem
 from recorder.access.operator_names import misnamed_operators
 from recorder.access.pins import PinError, PinFile
+from recorder.cli.account_key import enrol_again
 from recorder.cli.context import PersonContext, PersonJsonContext
 from recorder.cli.credentials import NewPasswordOption, reset_authenticator, set_password, set_pin
 from recorder.cli.identities import connect, disconnect
@@ -193,6 +194,7 @@ def enable_user(context: PersonContext, account: NameArgument) -> None:
 
 users.command("reset-authenticator")(reset_authenticator)
 users.command("reseal")(reseal)
+users.command("enrol-again")(enrol_again)
 users.command("connect")(connect)
 users.command("disconnect")(disconnect)
 users.command("pin")(set_pin)

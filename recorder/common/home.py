@@ -62,6 +62,11 @@ class Home:
         return self.root / "private"
 
     @property
+    def accounts_key(self) -> Path:
+        """The key that seals authenticators in the accounts; always here, wherever the private epoch keys are."""
+        return self.private_keys / "accounts.key"
+
+    @property
     def notices(self) -> Path:
         """Notices by hash, and the version in use."""
         return self.root / "notices"

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from recorder.access.account_key import AccountKey
 from recorder.access.account_rows import PeopleError
 from recorder.access.accounts import FOUNDER_ROLES, People
 from recorder.access.database import open_people
@@ -50,6 +51,7 @@ def make_home(home: Home, answers: config_file.Answers, password: str, *, os_use
         note = People(open_people(home.people), now=utc_now).add(answers.admin, password, roles=FOUNDER_ROLES)
         NodeKeys.create(home.root)
         ensure_key(home.root)
+        AccountKey(home.people).create()
         epoch_keys(home, config).ensure_epochs(now)
         Index(sqlite_url(home.index)).close()
         install_shipped(NoticeStore(home.notices))

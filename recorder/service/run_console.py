@@ -9,7 +9,9 @@ from pathlib import Path
 import uvicorn
 
 from recorder.access.accounts import People, combining_admin
+from recorder.access.database import open_people
 from recorder.access.listening.appointments import Appointments
+from recorder.access.sealed_secrets import SealedSecrets
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.process_hardening import LimitError, raise_descriptors
@@ -73,6 +75,7 @@ def serve(home: Home, config: Config) -> None:
     with open_console(home, config, keys=keys, is_tls=config.console.is_https) as deps:
         warn_of_combined(deps.people)
         warn_of_unexplained(deps.people, deps.hearing.appointments)
+        warn_of_account_key(home)
         workers = _start_workers(home, config, deps, keys, stopping)
         app = create_app(deps)
         connections = ConsoleConnections(config.console.connection_limits)
@@ -155,6 +158,17 @@ def warn_of_unexplained(people: People, appointments: Appointments) -> None:
         _log.error("people.sqlite and the audit log disagree on the deputy: %s", deputy)
     for name, roles in sorted(people.unexplained().items()):
         _log.error("no entry of the audit log explains the roles %s of %s", ", ".join(sorted(roles)), name)
+
+
+def warn_of_account_key(home: Home) -> None:
+    """Log at every start that authenticators do not open; these people cannot sign in."""
+    engine = open_people(home.people)
+    try:
+        problem = SealedSecrets(engine).problem()
+    finally:
+        engine.dispose()
+    if problem is not None:
+        _log.error("%s", problem)
 
 
 def tls_of(config: Config) -> TlsFiles | None:

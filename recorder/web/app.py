@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from recorder.access.account_key import AccountKeyError
 from recorder.access.openid.starts import Starts
 from recorder.audit.audit_service import AuditService
 from recorder.common import problem_answers
@@ -70,6 +71,10 @@ _TITLES = {
     429: "Too much at once",
     503: "Not possible just now",
 }
+_NO_CODES = (
+    "The key that seals authenticators is missing or another one, so no code can be checked. Ask ICT to look at the "
+    "console's log: it says how to go on."
+)
 
 _ROUTERS = (
     live_routes.router,
@@ -171,5 +176,10 @@ def _answer_problems(app: FastAPI, renderer: Renderer, headers: Mapping[str, str
     def on_sign_in_needed(_request: Request, _error: Exception) -> Response:
         return RedirectResponse("/sign-in", 303)
 
+    def on_account_key(request: Request, error: Exception) -> Response:
+        _log.error("%s", error)
+        return respond(request, ProblemError(503, _NO_CODES))
+
     problem_answers.install(app, respond)
     app.add_exception_handler(SignInNeededError, on_sign_in_needed)
+    app.add_exception_handler(AccountKeyError, on_account_key)

@@ -104,6 +104,7 @@ HOME_PLACES: tuple[DataPlace, ...] = (
     _place("keys/actor/actor.key", Content.KEYS, _KEY_HOLDER, "key that signs for the daemon who acts"),
     _place("keys/actor/actor.pub", Content.NOTHING, _KEY_HOLDER, "its public half, with which the daemon checks that"),
     _place(f"private/{_MONTH}.key", Content.KEYS, _KEY_HOLDER, "private key of a month"),
+    _place("private/accounts.key", Content.KEYS, _KEY_HOLDER, "key that seals authenticators and recovery codes"),
     *_database("index.sqlite", Content.METADATA, _ALL, "index of recordings, orders to erase"),
     _place("index.sqlite-lock", Content.NOTHING, _ALL, "held while the tables of index.sqlite are made or changed"),
     *_database("index.sqlite.rebuilt", Content.METADATA, _COMMANDS, "index that is being made anew"),

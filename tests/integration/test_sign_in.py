@@ -234,6 +234,24 @@ def test_a_lost_phone(browser: Browser, console: Console, clock: Clock) -> None:
     assert give_password(browser).headers["location"] == ENROL
 
 
+def test_a_lost_key_of_the_accounts_is_said_and_no_code_counts(
+    browser: Browser, console: Console, clock: Clock
+) -> None:
+    phone, codes = enrol(browser, clock)
+    sign_out(browser)
+    clock.time += timedelta(seconds=30)
+    key = console.home.accounts_key
+    kept = key.rename(key.with_name("elsewhere"))
+    for typed in (phone.code(), codes[0]):
+        give_password(browser)
+        answer = give(browser, CODE, typed)
+        assert (answer.status_code, "Ask ICT to look at the console" in answer.text) == (503, True)
+        assert browser.get("/recordings").headers["location"] == SIGN_IN
+    kept.rename(key)
+    give_password(browser)
+    assert give(browser, CODE, phone.code()).status_code == 303, "nothing was used up"
+
+
 def test_an_officer_pauses_by_password_and_listens_by_code_only(
     browser: Browser, console: Console, clock: Clock
 ) -> None:

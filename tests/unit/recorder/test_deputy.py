@@ -192,6 +192,7 @@ def test_the_file_itself_keeps_the_rule(book: Book, named_by: str, confirmed_by:
 def test_a_deputy_of_before_stays_and_administrators_are_told(book: Book) -> None:
     connection = sqlite3.connect(book.path)
     with connection:
+        connection.execute("DROP TABLE schema_revision")
         connection.execute("DROP TABLE deputies")
         connection.execute("CREATE TABLE deputies (account VARCHAR PRIMARY KEY, since_s FLOAT, named_by VARCHAR)")
         connection.execute("INSERT INTO deputies VALUES ('olive', 0, 'dora')")

@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages
 
 ROOT = Path(__file__).parents[3]
-LOADED_BY_PATH = {"storage/migrations/versions"}
+LOADED_BY_PATH = {"recorder/access/migrations/versions", "storage/migrations/versions"}
 """Folders that are no packages: they go along as data."""
 
 

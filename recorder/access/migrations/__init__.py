@@ -1,0 +1,1 @@
+"""Alembic's scripts for the accounts database; `recorder.access.schema` runs them."""

@@ -1,0 +1,28 @@
+"""Seals the secrets of authenticators and the hashes of recovery codes."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import op
+
+from recorder.access.account_key import AccountKey, Use
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Seal every value, with a key that is made first if it is missing; end sign-ins that set up an authenticator."""
+    connection = op.get_bind()
+    assert connection.engine.url.database is not None
+    key = AccountKey(Path(connection.engine.url.database))
+    key.create()  # on the disk before the sealed values are
+    for table, column, use in (
+        ("second_factors", "secret", Use.AUTHENTICATOR),
+        ("recovery_codes", "code_hash", Use.RECOVERY_CODE),
+    ):
+        change = sa.text(f"UPDATE {table} SET {column} = :sealed WHERE account = :account AND {column} = :plain")  # noqa: S608 - constants
+        for account, plain in connection.execute(sa.text(f"SELECT account, {column} FROM {table}")).all():  # noqa: S608 - constants
+            sealed = key.seal(account, use, plain)
+            connection.execute(change, {"sealed": sealed, "account": account, "plain": plain})
+    op.execute("DELETE FROM sessions WHERE enrolling IS NOT NULL")

@@ -1,0 +1,113 @@
+"""Sealed values of the accounts database as a whole: sealing with a new key, and removing what no key opens."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Column, Connection, Engine, Table, delete, select, update
+
+from recorder.access.account_key import AccountKey, AccountKeyError, Use
+from recorder.access.database import AuditNote
+from recorder.access.tables import recovery_codes, second_factors, sessions
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A column of sealed values."""
+
+    table: Table
+    column: Column[str]
+    use: Use
+
+
+_PLACES = (
+    _Place(second_factors, second_factors.c.secret, Use.AUTHENTICATOR),
+    _Place(recovery_codes, recovery_codes.c.code_hash, Use.RECOVERY_CODE),
+    _Place(sessions, sessions.c.enrolling, Use.ENROLLING),
+)
+
+
+class SealedSecrets:
+    """The sealed values in the file of people.
+
+    Args:
+        engine: From ``open_people``; stays the caller's.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        assert engine.url.database is not None
+        self._engine = engine
+        self.key = AccountKey(Path(engine.url.database))
+
+    def rotate(self) -> AuditNote:
+        """Seal every value with a new key, and destroy the old one.
+
+        After a kill the old or both keys are there and open every value; run it again.
+
+        Raises:
+            AccountKeyError: A value does not open; nothing was sealed anew.
+            OSError: The key cannot be written.
+        """
+        with self._engine.begin() as connection:
+            for account, place, sealed in _values(connection):
+                self.key.open(account, place.use, sealed)  # all of them, before anything changes
+            self.key.add()
+            count = 0
+            for account, place, sealed in [*_values(connection)]:
+                anew = self.key.seal(account, place.use, self.key.open(account, place.use, sealed))
+                connection.execute(update(place.table).where(place.column == sealed).values({place.column: anew}))
+                count += 1
+        self.key.forget_older()
+        details = {"key": self.key.newest(), "values": count}
+        return AuditNote(act="keys.accounts_rotated", subject="", details=details)
+
+    def unopened(self) -> frozenset[str]:
+        """Return the accounts with a value that no key opens.
+
+        Raises:
+            AccountKeyError: The key is there, and cannot be read.
+        """
+        with self._engine.begin() as connection:
+            return self._unopened(connection)
+
+    def _unopened(self, connection: Connection) -> frozenset[str]:
+        values = _values(connection)
+        return frozenset(account for account, place, sealed in values if not self._opens(account, place, sealed))
+
+    def _opens(self, account: str, place: _Place, sealed: str) -> bool:
+        try:
+            self.key.open(account, place.use, sealed)
+        except AccountKeyError as error:
+            if not error.is_lost:
+                raise
+            return False
+        return True
+
+    def problem(self) -> str | None:
+        """Return what keeps people with an authenticator from signing in, as a sentence; None if nothing does."""
+        try:
+            lost = sorted(self.unopened())
+        except AccountKeyError as error:
+            return str(error)
+        return f"no key opens the authenticators of {', '.join(lost)}: {self.key.what_to_do()}" if lost else None
+
+    def forget_unopened(self) -> frozenset[str]:
+        """Remove the authenticators that no key opens, and end these accounts' sessions; return the accounts.
+
+        At the next sign-in each sets up another authenticator.
+
+        Raises:
+            AccountKeyError: The key is there, and cannot be read.
+        """
+        with self._engine.begin() as connection:
+            lost = self._unopened(connection)
+            for table in (second_factors, recovery_codes, sessions):
+                connection.execute(delete(table).where(table.c.account.in_(lost)))
+        return lost
+
+
+def _values(connection: Connection) -> Iterator[tuple[str, _Place, str]]:
+    for place in _PLACES:
+        query = select(place.table.c.account, place.column).where(place.column.is_not(None))
+        for account, sealed in connection.execute(query).all():
+            yield account, place, sealed

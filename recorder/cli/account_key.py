@@ -1,0 +1,68 @@
+"""`recorder keys rotate-accounts` and `recorder users enrol-again`: the key that seals authenticators."""
+
+from typing import Annotated
+
+import typer
+
+from recorder.access.database import AuditNote, open_people
+from recorder.access.sealed_secrets import SealedSecrets
+from recorder.cli.command_access import WITHOUT_ACCOUNT
+from recorder.cli.context import CommandContext, HomeContext, PersonContext
+from recorder.cli.shared import audit, fail, people_of, permit, say
+from recorder.common.system_user import os_user
+from recorder.permissions import Act
+
+LOST = "people.second_factors_lost"
+"""Act of the audit log: authenticators were removed because nothing opens them."""
+
+
+def rotate_accounts(context: PersonContext) -> None:
+    """Seal authenticators and recovery codes with a new key, because the old one may be in other hands.
+
+    People go on with the authenticators and codes that they have. After an interruption, run it again.
+    """
+    secrets = _secrets_of(context)
+    person = context.sign_in("managing keys")
+    permit(
+        context.home, Act.MANAGE_KEYS, person, reason="", subject="", operator=None,
+        details={"what": "rotate-accounts"},
+    )  # fmt: skip
+    try:
+        note = secrets.rotate()
+    except OSError as error:
+        fail(f"{error.filename or secrets.key.path}: {error.strerror}; run it again")
+    audit(context.home, note, actor=person.actor)
+    say(f"{note.details['values']} values are sealed with a new key, {note.details['key']}, in {secrets.key.path}")
+    say("back the new key up, apart from people.sqlite; backups of people.sqlite from before need the old one")
+
+
+def enrol_again(
+    context: HomeContext,
+    is_dry: Annotated[
+        bool, typer.Option("--dry-run", help="Show whose authenticators are lost; change nothing.")
+    ] = False,
+) -> None:
+    """Remove the authenticators that no key opens, after private/accounts.key was lost.
+
+    These people sign in by password and set up a new authenticator. Needs no person, because nobody who needs a code
+    can sign in then; the audit entry names the user of the operating system.
+    """
+    secrets = _secrets_of(context)
+    lost = sorted(secrets.unopened())
+    if not lost:
+        fail("nothing to do: the key opens every authenticator")
+    if not is_dry:
+        note = AuditNote(act=LOST, subject="", details={"accounts": lost, **WITHOUT_ACCOUNT})
+        audit(context.home, note, actor=f"os:{os_user()}")
+        secrets.forget_unopened()
+    for name in lost:
+        say(name)
+    if is_dry:
+        say(f"these {len(lost)} would set up a new authenticator; nothing was changed")
+        return
+    say(f"these {len(lost)} set up a new authenticator at their next sign-in, by password alone")
+
+
+def _secrets_of(context: CommandContext) -> SealedSecrets:
+    people_of(context.home)
+    return SealedSecrets(open_people(context.home.people))
