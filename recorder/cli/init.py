@@ -1,6 +1,7 @@
 """`recorder init`: creates a recorder's home."""
 
 import getpass
+import os
 import socket
 import sys
 from pathlib import Path
@@ -8,13 +9,18 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from recorder.cli.shared import PasswordOption, fail, read_password, say
+from recorder.access.database import AuditNote
+from recorder.cli.command_access import WITHOUT_ACCOUNT
+from recorder.cli.share import SHARED, group_number
+from recorder.cli.shared import PasswordOption, audit, fail, read_password, say
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
 from recorder.config import config_file
 from recorder.config.sip_transports import parse_address
 from recorder.recordings.keyring import new_passphrase
 from recorder.rules.policy import CardPayment, Extension, NoticeWhen
+from recorder.service.home_sharing import SharingError
+from recorder.service.home_sharing import share as give_rights
 from recorder.service.new_home import NewHomeError, make_home
 from sip.options import Address
 from storage.errors import StorageError
@@ -56,9 +62,18 @@ def init(
     decided_by: Annotated[
         str | None, typer.Option("--decided-by", metavar="NAME", help="Who decided these rules.")
     ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            "--group",
+            metavar="GROUP",
+            help="Share the home with the daemon's user in this group; run this as the console's user.",
+        ),
+    ] = None,
 ) -> None:
     """Create a recorder's home: configuration, keys, index, messages, first account. Asks for missing values."""
     _refuse_used(folder)
+    shared_with = None if group is None else _own_group(group)
     sip = sip or _ask("--sip", "Where to listen for SIP, IP:PORT", "127.0.0.1:5060")
     next_hop = next_hop or _ask("--next-hop", "Address of the PBX, IP:PORT", "")
     extensions = extension or _ask_extensions()
@@ -83,6 +98,25 @@ def init(
     if passphrase_file is not None:
         _check_passphrase(passphrase_file)
     _make(folder, answers, password_file)
+    if group is not None and shared_with is not None:
+        _share(Home(folder.resolve()), group, shared_with)
+    start = f"start it with `recorder up -C {folder}`" if group is None else "start the units of daemon and console"
+    say(f"{folder} is ready; check it with `recorder site-check -C {folder}`, {start}")
+
+
+def _own_group(group: str) -> int:
+    number = group_number(group)
+    if os.geteuid() != 0 and number not in (os.getegid(), *os.getgroups()):
+        fail(f"{os_user()} is not in group {group}: run this as the console's user (docs/operations.md, Two users)", 2)
+    return number
+
+
+def _share(home: Home, group: str, number: int) -> None:
+    try:
+        audit(home, AuditNote(act=SHARED, subject=group, details=dict(WITHOUT_ACCOUNT)), actor=f"os:{os_user()}")
+        give_rights(home, number)
+    except (SharingError, StorageError, OSError) as problem:
+        fail(f"the home is made, but not shared: {problem}; run `recorder share {group} -C {home.root}`")
 
 
 def _refuse_used(folder: Path) -> None:
@@ -116,7 +150,6 @@ def _make(folder: Path, answers: config_file.Answers, password_file: Path | None
         make_home(Home(folder.resolve()), answers, password, os_user=os_user())
     except NewHomeError as error:
         fail(str(error), 2)
-    say(f"{folder} is ready; check it with `recorder site-check -C {folder}`, start it with `recorder up -C {folder}`")
 
 
 def _check_passphrase(file: Path) -> None:

@@ -9,38 +9,83 @@ from recorder.access.database import AuditNote
 from recorder.cli.command_access import WITHOUT_ACCOUNT
 from recorder.cli.context import HomeContext
 from recorder.cli.shared import audit, fail, say
-from recorder.common.system_user import os_user
+from recorder.common.home import Home
+from recorder.common.system_user import group_name, os_user
 from recorder.recordings.home_lock import AlreadyRunningError, held
-from recorder.recordings.home_rights import given_away
-from recorder.service.home_sharing import SharingError
+from recorder.recordings.home_rights import wrong_rights
+from recorder.service.home_sharing import Owner, SharingError, changes, moves, owner_named
 from recorder.service.home_sharing import share as give_rights
 from storage.errors import StorageError
 
 SHARED = "home.shared"
 """Act of the audit log."""
+_SHOWN = 40
+"""Most files that a dry run lists."""
+_TELL_EVERY = 20_000
+"""Files between two lines of progress."""
+
+GroupArgument = Annotated[str, typer.Argument(metavar="GROUP", help="A group that both users are in, by name or id.")]
 
 
 def share(
     context: HomeContext,
-    group: Annotated[str, typer.Argument(metavar="GROUP", help="A group that both users are in, by name or id.")],
+    group: GroupArgument,
+    owner: Annotated[
+        str | None,
+        typer.Option("--owner", metavar="USER", help="The console's user, who owns everything from now on. As root."),
+    ] = None,
+    is_dry: Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")] = False,
 ) -> None:
-    """Give a group rights on the files that daemon and console share, so that they can run as two users.
+    """Give daemon and console their rights on the files of a home, so that they can run as two users.
 
     Stop both first. The accounts, the private keys and the key that signs requests stay readable by their owner only.
+    May be run again, also after an interruption: then it sets what differs.
     """
     home = context.home
+    number = group_number(group)
     try:
-        number = int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
-    except KeyError:
-        fail(f"there is no group {group!r}", 2)
-    try:
+        to = None if owner is None else owner_named(owner)
+        if is_dry:
+            _show(home, number, to)
+            return
         with held(home):
             audit(home, AuditNote(act=SHARED, subject=group, details=dict(WITHOUT_ACCOUNT)), actor=f"os:{os_user()}")
-            give_rights(home, number)
+            changed = give_rights(home, number, to, told=_tell)
     except AlreadyRunningError as error:
         fail(f"{error}: stop daemon and console first")
+    except PermissionError as error:
+        fail(f"{error.filename or home.root}: {error.strerror}; run it as root")
     except (SharingError, StorageError, OSError) as error:
         fail(str(error))
-    for path in given_away(home):
-        say(f"{path} is in that group too: chgrp -R it to the primary group of the accounts' user")
-    say(f"group {group} has its rights in {home.root}; run the console as its owner, and the daemon as another user")
+    for one in wrong_rights(home):
+        say(f"{home.root / one.path} is not as it should be: `recorder site-check` says why")
+    say(f"the rights of {changed} files and folders were set in {home.root}")
+    say(f"run the console as {os_user(home.root.stat().st_uid)}, and the daemon as another user of group {group}")
+
+
+def group_number(group: str) -> int:
+    """Return the id of a group; exit if there is none of this name."""
+    try:
+        return int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+    except KeyError:
+        fail(f"there is no group {group!r}", 2)
+
+
+def _tell(count: int) -> None:
+    if count and count % _TELL_EVERY == 0:
+        say(f"{count} files looked at")
+
+
+def _show(home: Home, group: int, owner: Owner | None) -> None:
+    for path in moves(home):
+        say(f"{path} would be moved to {home.common / path.name}")
+    count = 0
+    for count, change in enumerate(changes(home, group, owner), 1):
+        if count <= _SHOWN:
+            say(f"{change.path}: {_state(*change.before)} -> {_state(*change.after)}")
+    more = f", {count - _SHOWN} more than are listed" if count > _SHOWN else ""
+    say(f"{count} files and folders would change{more}; nothing was changed")
+
+
+def _state(uid: int, gid: int, mode: int) -> str:
+    return f"{os_user(uid)}:{group_name(gid)} {mode:04o}"

@@ -114,7 +114,7 @@ class FileCheck:
         except FileNotFoundError:
             return
         may_not = forbidden_in(Home(self.home_files.root), path)
-        if found.st_uid != os.geteuid() and may_not & 0o070:
+        if found.st_uid != os.geteuid() and may_not & stat.S_IRGRP:
             yield self.home_files.finding(Kind.MODE, path, f"it belongs to user {found.st_uid}, not to {os.geteuid()}")
         elif found.st_mode & may_not:
             rights = f"{stat.S_IMODE(found.st_mode):04o}"

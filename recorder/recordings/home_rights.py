@@ -1,36 +1,135 @@
-"""File permissions allowed in a home: the one rule of fsck, its repair and `recorder site-check`."""
+"""Rights on the files of a home: the one table of `recorder share`, `recorder site-check`, fsck and its repair.
 
+If two users share a home, the console's user owns it and the daemon's user is in its group. Anything that is not in the
+table is the owner's alone.
+"""
+
+import os
+import stat
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePath
 
 from recorder.access.signing import public_path, secret_path
 from recorder.common.home import Home
-from storage.group_modes import forbidden, is_shared
+from storage.group_modes import COMMON, is_shared
+from storage.lost_found import FOLDER as LOST_FOUND
+
+WRITTEN = ("audit", "state", "recordings", "keys/sealed", LOST_FOUND, COMMON)
+"""Folders in which both users create and remove files."""
+READ = ("keys", "keys/epochs", "keys/node", "notices")
+"""Folders whose files the daemon reads."""
+_READ_FILES = ("recorder.toml", "pins.json")
+_HOME = Path()
+_ACTOR = secret_path(_HOME).parent
+_LARGE = ("recordings", "keys/sealed")
+"""Folders with a file for each recording, which only fsck looks through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """Rights on a file or folder of a shared home.
+
+    Attributes:
+        mode: Its mode.
+        is_groups: Whether it is in the group of both users; else in its owner's own.
+    """
+
+    mode: int
+    is_groups: bool
+
+
+def rights_of(relative: PurePath, *, is_folder: bool) -> Rights:
+    """Return the rights on a path of a shared home.
+
+    Args:
+        relative: Relative to the home.
+        is_folder: Whether it is a folder.
+    """
+    name, folder = relative.as_posix(), relative.parent.as_posix()
+    if name == _HOME.as_posix() or (is_folder and name in READ):
+        return Rights(mode=0o2750, is_groups=True)
+    if any(relative.is_relative_to(top) for top in WRITTEN):
+        return Rights(mode=0o2770 if is_folder else 0o660, is_groups=True)
+    if relative == _ACTOR:  # the daemon's user passes through it
+        return Rights(mode=0o711, is_groups=False)
+    if relative == public_path(_HOME):
+        return Rights(mode=0o644, is_groups=False)
+    if not is_folder and (name in _READ_FILES or folder in READ):
+        return Rights(mode=0o640, is_groups=True)
+    return Rights(mode=0o700 if is_folder else 0o600, is_groups=False)
 
 
 def forbidden_in(home: Home, path: Path) -> int:
-    """Return the mode bits that a file or folder of a home must not have.
+    """Return the mode bits that a file or folder of a home must not have."""
+    relative = path.relative_to(home.root)
+    if relative in (_ACTOR, public_path(_HOME)) or _is_shared(home):
+        return 0o077 & ~rights_of(relative, is_folder=path.is_dir()).mode
+    return 0o077
 
-    Accounts, private keys and the signing key are closed to the group, whatever folder they are in. The daemon's user,
-    who may be another one, passes through the signing key's folder and reads the verifying key.
+
+def _is_shared(home: Home) -> bool:
+    return home.root.is_dir() and is_shared(home.root)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongRights:
+    """A file or folder whose rights are wrong.
+
+    Attributes:
+        path: Relative to the home.
+        found: Its state.
+        more: Mode bits that it has and must not have.
+        less: Mode bits that it lacks, so that the daemon's user cannot use it.
+        is_given_away: It is its owner's alone, and in the group of both users: only its mode keeps the group out, and a
+            mode is easily changed.
+        is_strangers: It is the owner's of the home alone, and belongs to another user.
     """
-    if path == secret_path(home.root).parent:
-        return 0o066
-    if path == public_path(home.root):
-        return 0o033
-    return 0o077 if path in _owners(home) else forbidden(path)
+
+    path: PurePath
+    found: os.stat_result
+    more: int
+    less: int
+    is_given_away: bool
+    is_strangers: bool
 
 
-def given_away(home: Home) -> Iterator[Path]:
-    """Yield files for their owner only that nevertheless belong to the group of a shared home.
+def wrong_rights(home: Home) -> Iterator[WrongRights]:
+    """Yield files and folders of a home whose rights are wrong, but for the files of recordings, which fsck checks.
 
-    Their mode keeps the group out only as long as nobody changes it; in the owner's own group that does not matter.
+    Messages to callers may be readable by anybody.
     """
-    if not home.root.is_dir() or not is_shared(home.root):
-        return
-    group = home.root.stat().st_gid
-    yield from (path for path in _owners(home) if path.exists() and path.stat().st_gid == group)
+    is_two, owner = _is_shared(home), home.root.stat()
+    for path in _paths(home):
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            continue
+        if stat.S_ISLNK(found.st_mode):
+            continue  # fsck names links
+        relative = path.relative_to(home.root)
+        wanted = rights_of(relative, is_folder=stat.S_ISDIR(found.st_mode))
+        is_owners = not wanted.mode & 0o077
+        one = WrongRights(
+            path=relative,
+            found=found,
+            more=found.st_mode & forbidden_in(home, path),
+            less=wanted.mode & ~found.st_mode & 0o070 if is_two and not stat.S_ISSOCK(found.st_mode) else 0,
+            is_given_away=is_two and is_owners and found.st_gid == owner.st_gid,
+            is_strangers=is_two and is_owners and found.st_uid not in (owner.st_uid, 0),
+        )
+        if one.more or one.less or one.is_given_away or one.is_strangers:
+            yield one
 
 
-def _owners(home: Home) -> tuple[Path, ...]:
-    return (home.people, home.private_keys, secret_path(home.root))
+def _paths(home: Home) -> Iterator[Path]:
+    yield home.root
+    for folder, folders, files in os.walk(home.root):
+        place = Path(folder)
+        relative = place.relative_to(home.root).as_posix()
+        if relative in _LARGE:
+            folders.clear()
+            continue
+        if relative == "notices" and not _is_shared(home):
+            continue
+        yield from (place / name for name in sorted([*folders, *files]))

@@ -108,6 +108,19 @@ def sweeps_people(config: Config) -> bool:
     return config.console.listen is None
 
 
+def _opens_people(home: Home, config: Config) -> bool:
+    """Tell whether this sweep opens the file of people; if it is another user's, what is due in it stays."""
+    if not sweeps_people(config):
+        return False
+    if home.people.exists() and not os.access(home.people, os.R_OK | os.W_OK, effective_ids=True):
+        _log.warning(
+            "%s belongs to another user, so nothing in it is swept: start the console, or run `recorder retention run` "
+            "as its owner each day", home.people,
+        )  # fmt: skip
+        return False
+    return True
+
+
 def main(root: Path) -> int:
     """Sweep a home once; returns the exit code."""
     log_to_stderr()
@@ -117,7 +130,7 @@ def main(root: Path) -> int:
     try:
         config = read_config(home.config)
         use_format(config.log.format)
-        with opened_sweeper(home, config, is_noted=True, has_people=sweeps_people(config)) as sweeper:
+        with opened_sweeper(home, config, is_noted=True, has_people=_opens_people(home, config)) as sweeper:
             state = sweeper.run()
     except SweepBusyError as error:
         _log.info("%s", error)

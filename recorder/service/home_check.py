@@ -1,14 +1,15 @@
-"""Checks of `recorder site-check` on a home: permissions, whether keys open, whether SIP can listen."""
+"""Checks of `recorder site-check` on a home: rights, whether keys open, whether SIP can listen."""
 
 import errno
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from recorder.common.home import Home
+from recorder.common.system_user import group_name, members_of, os_user
 from recorder.config.settings import Config
-from recorder.recordings.home_rights import forbidden_in, given_away
+from recorder.recordings.home_rights import WrongRights, wrong_rights
 from recorder.service.findings import SiteFinding, error, ok, warning
 from sip.options import Address, TransportKind
 from storage.epochs import EpochKeys, read_public
@@ -103,27 +104,25 @@ def check_next_hops(config: Config) -> Iterator[SiteFinding]:
 
 
 def check_folders(home: Home) -> Iterator[SiteFinding]:
-    """Check permissions in a home; files that hold only messages to callers may be readable by anybody."""
-    open_to_others = sorted(
-        f"{path.relative_to(home.root).as_posix() or '.'} ({stat.S_IMODE(path.stat().st_mode):04o})"
-        for path in (home.root, home.config, home.people, home.index, home.audit, home.state, home.recordings,
-                     home.private_keys, home.root / "keys")
-        if path.exists() and path.stat().st_mode & forbidden_in(home, path)
-    )  # fmt: skip
-    if open_to_others:
-        yield warning(
-            "permissions", f"users other than the owner have rights on {', '.join(open_to_others)}",
-            why="the index and the audit log hold numbers and names unencrypted; only the owner may read keys",
-            do="chmod 0700 for folders, 0600 for files",
+    """Check who may read and write what in a home; fsck does so for the files of recordings and their keys."""
+    wrong = sorted(wrong_rights(home), key=lambda one: one.path.as_posix())
+    yield from _open_to_others(wrong, is_two=is_shared(home.root))
+    if lacking := [_named(one) for one in wrong if one.less]:
+        yield error(
+            "rights of the daemon", f"the daemon's user cannot use {_listed(lacking)}",
+            why="the daemon does not start, or does not see what the console writes", do=_share_again(home),
         )  # fmt: skip
-    else:
-        yield ok("permissions", "only the owner may read the home")
-    away = [path.relative_to(home.root).as_posix() for path in given_away(home)]
+    away = [one.path.as_posix() for one in wrong if one.is_given_away]
     if away:
         yield warning(
-            "group", f"{', '.join(away)}: in the group that daemon and console share",
+            "group", f"{_listed(away)}: in the group that daemon and console share",
             why="only the file modes keep the daemon's user from accounts and keys, and a mode is easily changed",
-            do="chgrp -R to the primary group of the accounts' user (docs/operations.md, Two users)",
+            do=f"{_share_again(home)}, or chgrp -R to the primary group of the accounts' user",
+        )  # fmt: skip
+    if strange := [f"{_named(one)} of {os_user(one.found.st_uid)}" for one in wrong if one.is_strangers]:
+        yield error(
+            "owner", f"{_listed(strange)}: only {os_user(home.root.stat().st_uid)} may own these",
+            why="an owner can read a file whatever its mode", do=_share_again(home),
         )  # fmt: skip
     owners = {path.stat().st_uid for path in (home.root, home.config, home.recordings, home.audit) if path.exists()}
     if len(owners) > 1 and not is_shared(home.root):
@@ -132,6 +131,8 @@ def check_folders(home: Home) -> Iterator[SiteFinding]:
             why="the daemon cannot write files of another user; commands run as root leave such files",
             do=f"chown -R to the service's user: {home.root}",
         )  # fmt: skip
+    if is_shared(home.root):
+        yield from _check_members(home)
     above = home.root.parent.stat().st_mode
     if above & 0o002 and not above & stat.S_ISVTX:
         yield warning(
@@ -139,3 +140,54 @@ def check_folders(home: Home) -> Iterator[SiteFinding]:
             why="anybody who replaces the folder decides what is recorded and where",
             do=f"chmod o-w {home.root.parent}",
         )  # fmt: skip
+
+
+_SHOWN = 12
+"""Most files that a finding lists."""
+
+
+def _open_to_others(wrong: Sequence[WrongRights], *, is_two: bool) -> Iterator[SiteFinding]:
+    found = [f"{_named(one)} to {_whom(one)}" for one in wrong if one.more]
+    if not found:
+        says = "each user has its own rights and no others" if is_two else "only the owner may read the home"
+        yield ok("permissions", says)
+        return
+    yield warning(
+        "permissions", f"open to users who should not have them: {_listed(found)}",
+        why="the index and the audit log hold numbers and names unencrypted; only the owner may read keys and accounts",
+        do="chmod 0700 for folders, 0600 for files" if not is_two else "stop both and run `recorder share GROUP` again",
+    )  # fmt: skip
+
+
+def _check_members(home: Home) -> Iterator[SiteFinding]:
+    """Check that only the two users are in the group of a shared home."""
+    group = home.root.stat().st_gid
+    members = members_of(group)
+    if len(members) > len(("daemon", "console")):
+        yield warning(
+            "group", f"{group_name(group)} has {len(members)} members: {', '.join(members)}",
+            why="each of them reads the index and the audit log, and can delete recordings",
+            do=f"leave only the users of daemon and console in it: gpasswd -d USER {group_name(group)}",
+        )  # fmt: skip
+
+
+def _share_again(home: Home) -> str:
+    group = group_name(home.root.stat().st_gid)
+    return f"stop daemon and console, then run as root: recorder share {group} -C {home.root}"
+
+
+def _whom(one: WrongRights) -> str:
+    """Return who has the rights that a file should not give."""
+    if one.more & 0o007:
+        return "everybody"
+    group = one.found.st_gid
+    return f"group {group_name(group)} ({', '.join(members_of(group)) or 'no members'})"
+
+
+def _named(one: WrongRights) -> str:
+    return f"{one.path.as_posix()} ({stat.S_IMODE(one.found.st_mode):04o})"
+
+
+def _listed(found: Sequence[str]) -> str:
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return ", ".join(found[:_SHOWN]) + more

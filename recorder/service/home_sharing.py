@@ -1,28 +1,28 @@
-"""Lets daemon and console run as two users: gives a group the rights on the files that both use.
+"""Lets daemon and console run as two users: gives both their rights on the files of a home.
 
-Both users are in the group. The user that owns the accounts owns the home. The daemon's user creates files only in the
-folders that both write: anybody who can create `people.sqlite-journal` beside the accounts can change them. Files made
-later inherit from their folder (`storage.group_modes`).
+The user that owns the accounts owns the home; the daemon's user is in its group. The daemon's user creates files only
+in the folders that both write: anybody who can create `people.sqlite-journal` beside the accounts can change them.
+Files made later inherit from their folder (`storage.group_modes`). The table of rights is in
+`recorder.recordings.home_rights`.
 """
 
 import os
+import pwd
 import sqlite3
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
-from recorder.access.signing import ensure_key, public_path, secret_path
+from recorder.access.signing import ensure_key
 from recorder.common.home import Home
 from recorder.recordings import agreement, resurrection_guard
+from recorder.recordings.home_rights import READ, WRITTEN, rights_of
 from storage.durable import sync_folder
-from storage.group_modes import COMMON, touch
+from storage.group_modes import touch
 from storage.hold_journal import LOCK as HOLDS_LOCK
 
-_WRITTEN = ("audit", "state", "recordings", "keys/sealed", COMMON)
-"""Folders in which both users create and remove files."""
-_READ = ("keys", "keys/epochs", "keys/node", "notices")
-"""Folders that the daemon reads."""
-_READ_FILES = ("recorder.toml", "pins.json")
 _INDEX = "index.sqlite"
 
 
@@ -30,55 +30,51 @@ class SharingError(Exception):
     """The home cannot be shared in its present state; the message says what to do."""
 
 
-def _locks(home: Home) -> tuple[Path, ...]:
-    """Return the lock files that either user may open first, to be created here for both."""
-    names = (HOLDS_LOCK, resurrection_guard.LOCK, agreement.LOCK)
-    return (home.lock, home.erasing_lock, *(home.state / name for name in names), home.common / f"{_INDEX}-lock")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The user that owns the accounts, and that user's own group; None leaves either as it is."""
+
+    uid: int | None = None
+    gid: int | None = None
 
 
-def share(home: Home, group: int) -> None:
-    """Give a group its rights; a second run changes nothing. No process may run in the home.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A change of a file's rights; ``before`` and ``after`` are user, group and mode."""
 
-    Args:
-        home: The recorder's home.
-        group: Id of the group.
+    path: Path
+    before: tuple[int, int, int]
+    after: tuple[int, int, int]
+
+
+def owner_named(name: str) -> Owner:
+    """Return a user of the operating system by name or number.
 
     Raises:
-        SharingError: The index is in use, or there are two.
-        OSError, KeyProblemError: The system refused; run it again.
+        SharingError: There is none.
     """
-    _look_at_index(home)
-    ensure_key(home.root)
-    for name in (*_WRITTEN, *_READ):
-        (home.root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in (f"{_INDEX}-lock", _INDEX, home.webhooks.name):
-        if (home.root / name).exists():
-            (home.root / name).rename(home.common / name)
-    for lock in _locks(home):
-        touch(lock)
-    _give(home.root, group, 0o2750)
-    for name in _READ:
-        _give(home.root / name, group, 0o2750)
-        for path in _files(home.root / name):
-            _give(path, group, 0o640)
-    for name in _READ_FILES:
-        if (home.root / name).exists():
-            _give(home.root / name, group, 0o640)
-    for name in _WRITTEN:
-        for folder, _, names in os.walk(home.root / name):
-            _give(Path(folder), group, 0o2770)
-            for one in names:
-                _give(Path(folder, one), group, 0o660)
-    secret_path(home.root).parent.chmod(0o711)
-    public_path(home.root).chmod(0o644)
-    sync_folder(home.root)
+    try:
+        found = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
+    except KeyError as error:
+        if name.isdigit():
+            return Owner(uid=int(name))
+        raise SharingError(f"there is no user {name!r}") from error
+    return Owner(uid=found.pw_uid, gid=found.pw_gid)
 
 
-def _look_at_index(home: Home) -> None:
-    """Check that there is only one index, and close it if it has to be moved.
+def owner_of(home: Home) -> Owner:
+    """Return the present owner of a home, whom it keeps."""
+    try:
+        return Owner(gid=pwd.getpwuid(home.root.stat().st_uid).pw_gid)
+    except KeyError:  # the user has no name here
+        return Owner()
+
+
+def moves(home: Home) -> list[Path]:
+    """Return the files that `share` moves into the common folder.
 
     Raises:
-        SharingError: It is in use, or there are two.
+        SharingError: There are two indexes.
     """
     before, after = home.root / _INDEX, home.common / _INDEX
     if before.exists() and after.exists():
@@ -86,8 +82,56 @@ def _look_at_index(home: Home) -> None:
             f"there are two indexes, {before} and {after}: the second has been in use since this home was shared. "
             f"Look at the first, which may be an empty file that sqlite3 created, and move it away"
         )
-    if before.exists():
-        _close_index(before)
+    return [path for path in (home.root / f"{_INDEX}-lock", before) if path.exists()]
+
+
+def share(home: Home, group: int, owner: Owner | None = None, *, told: Callable[[int], object] = int) -> int:
+    """Give both users their rights; a second run changes nothing. No process may run in the home.
+
+    Args:
+        home: The recorder's home.
+        group: Id of the group of both.
+        owner: Who owns it from now on; None keeps its owner.
+        told: Called with the number of files that were looked at.
+
+    Returns:
+        How many files and folders were changed.
+
+    Raises:
+        SharingError: The index is in use, or there are two; or a file has a second name.
+        OSError, KeyProblemError: The system refused; run it again.
+    """
+    moved, owner, was_of = moves(home), owner or owner_of(home), home.root.stat().st_uid
+    if home.root / _INDEX in moved:
+        _close_index(home.root / _INDEX)
+    ensure_key(home.root)
+    for name in (*WRITTEN, *READ):
+        (home.root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in moved:
+        path.rename(home.common / path.name)
+    for lock in _locks(home):
+        touch(lock)
+    count = 0
+    for number, path in enumerate(_walk(home.root)):
+        if change := _change_of(home, path, group, owner):
+            _apply(change, home_uid=was_of)
+            count += 1
+        told(number)
+    sync_folder(home.root)
+    return count
+
+
+def changes(home: Home, group: int, owner: Owner | None = None) -> Iterator[Change]:
+    """Yield what `share` would change of the files that are there; changes nothing."""
+    for path in _walk(home.root):
+        if change := _change_of(home, path, group, owner or owner_of(home)):
+            yield change
+
+
+def _locks(home: Home) -> tuple[Path, ...]:
+    """Return the lock files that either user may open first, to be created here for both."""
+    names = (HOLDS_LOCK, resurrection_guard.LOCK, agreement.LOCK)
+    return (home.lock, home.erasing_lock, *(home.state / name for name in names), home.common / f"{_INDEX}-lock")
 
 
 def _close_index(path: Path) -> None:
@@ -111,11 +155,45 @@ def _close_index(path: Path) -> None:
         raise SharingError(f"{', '.join(left)} is there while nobody has {path} open: run `recorder fsck` first")
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if path.is_file() and not path.is_symlink())
+def _walk(root: Path) -> Iterator[Path]:
+    """Yield a home and the files and folders in it; no links, sockets or pipes, and a folder before its files."""
+    yield root
+    for folder, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            kind = path.lstat().st_mode
+            if stat.S_ISREG(kind) or stat.S_ISDIR(kind):
+                yield path
 
 
-def _give(path: Path, group: int, mode: int) -> None:
-    os.chown(path, -1, group, follow_symlinks=False)
-    if not path.is_symlink():
-        path.chmod(mode)  # after chown(2), which clears set-group-ID
+def _change_of(home: Home, path: Path, group: int, owner: Owner) -> Change | None:
+    found = path.lstat()
+    rights = rights_of(path.relative_to(home.root), is_folder=stat.S_ISDIR(found.st_mode))
+    before = (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
+    gid = group if rights.is_groups else owner.gid
+    after = (
+        found.st_uid if owner.uid is None else owner.uid,
+        found.st_gid if gid is None else gid,
+        rights.mode,
+    )
+    return None if before == after else Change(path=path, before=before, after=after)
+
+
+def _apply(change: Change, *, home_uid: int) -> None:
+    """Change a file's rights by its descriptor: a user who may write its folder could put a link in its place.
+
+    Raises:
+        SharingError: It has a second name and is not of the home's owner, so it may be a file of somewhere else.
+        OSError: From the system.
+    """
+    descriptor = os.open(change.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode) and found.st_nlink > 1 and found.st_uid != home_uid:
+            raise SharingError(f"{change.path} has a second name: find out who gave it, and remove one of the two")
+        uid, gid, mode = change.after
+        if (found.st_uid, found.st_gid) != (uid, gid):
+            os.fchown(descriptor, uid, gid)
+        os.fchmod(descriptor, mode)  # after chown(2), which clears set-group-ID
+    finally:
+        os.close(descriptor)

@@ -126,7 +126,7 @@ class Preloaded:
     ) -> Daemon:  # fmt: skip
         """Fork a `recorder` with these words; what it says is appended to files, and ``given`` is its input.
 
-        With ``user`` it becomes this user and group first, of no other group.
+        With ``user`` it becomes this user first, in this group beside its own.
         """
         files = [str(given), str(output), str(errors)]
         return Daemon(self._ask(words=list(words), files=files, user=user), self)
@@ -178,7 +178,7 @@ def _shared() -> Preloaded:
 
 
 def start_as(user: tuple[int, int], words: Sequence[str], log: Path) -> Daemon:
-    """Start a `recorder` as another user and group; it takes root, and no change of the environment since the first."""
+    """Start a `recorder` as another user, in a group beside its own; takes root and an unchanged environment."""
     return _shared().start(words, log, log, user=user)
 
 
@@ -304,15 +304,15 @@ def is_ours(connection: socket.socket) -> bool:
 
 
 def become(uid: int, gid: int) -> None:
-    """Be another user, of one group, for good.
+    """Be another user for good, as the units run it: its own group has its number, and it is in one more.
 
     The Python in use may lie where that user cannot read: what it loads late is loaded now.
     """
     for name in ("unicode_escape", "idna", "latin_1", "ascii", "utf_8_sig"):
         codecs.lookup(name)
     importlib.import_module("_strptime")
-    os.setgroups([])
-    os.setgid(gid)
+    os.setgroups([gid])
+    os.setgid(uid)
     os.setuid(uid)
 
 

@@ -196,7 +196,7 @@ class RecorderHome:
         self.daemon: subprocess.Popen[bytes] | preloaded.Daemon | None = None
         self._is_started_anew = is_started_anew
         self._asking = threading.Lock()
-        self._known_index: tuple[tuple[bytes, int], Index] | None = None
+        self._known_index: tuple[tuple[bytes, Path, int], Index] | None = None
         self.live = httpx.Client(
             transport=UnixTransport(self.root / "recorder.sock"), base_url="http://recorder", timeout=5,
             event_hooks=signing(self.root),
@@ -401,7 +401,7 @@ class RecorderHome:
     def _index(self) -> Index:
         """Return the index that the configuration names: the one of before while both are, for tests ask often."""
         home = Home(self.root)
-        key = (self.config.read_bytes(), home.index.stat().st_ino if home.index.exists() else 0)
+        key = (self.config.read_bytes(), home.index, home.index.stat().st_ino if home.index.exists() else 0)
         if self._known_index is None or self._known_index[0] != key:
             self._known_index = key, open_index(home, read_config(self.config))
         return self._known_index[1]
