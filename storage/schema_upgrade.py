@@ -119,8 +119,8 @@ class Schema:
         """
         if found is not None and found not in known:
             raise DatabaseError(
-                f"{self.name} has schema {found}, this program knows up to {max(known)}: a newer version of the "
-                "recorder made it; install that version again, or restore a backup from before the upgrade",
+                f"{self.name} has schema {found}, this program knows up to {max(known)}: a newer program "
+                "made it; install that version of the recorder again, or restore a backup from before the upgrade",
                 is_passing=False,
             )
 

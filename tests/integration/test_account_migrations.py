@@ -143,11 +143,11 @@ def test_a_newer_database_is_refused_and_untouched(tmp_path: Path, capsys: pytes
     with closing(sqlite3.connect(home.people)) as database, database:
         database.execute(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'")
     before = home.people.read_bytes()
-    with pytest.raises(DatabaseError, match=f"people.sqlite has schema 9999, .* up to {REVISION}: a newer version"):
+    with pytest.raises(DatabaseError, match=f"people.sqlite has schema 9999, .* up to {REVISION}: a newer program"):
         open_people(home.people)
     with pytest.raises(typer.Exit):
         shared.people_of(home)
-    assert "install that version again, or restore" in capsys.readouterr().err
+    assert "install that version of the recorder again" in capsys.readouterr().err
     assert home.people.read_bytes() == before
 
 
