@@ -11,6 +11,7 @@ Tests of how a process starts, and of what is in its memory, start the program i
 import atexit
 import codecs
 import contextlib
+import ctypes
 import functools
 import gc
 import importlib
@@ -29,8 +30,12 @@ from typing import Any, TextIO
 from recorder.__main__ import main
 from recorder.common.process_hardening import put_off_collecting, wiping_environment
 from recorder.control.peercred import peer_of
+from recorder.recordings.home_rights import WRITTEN
 
 ROOT = Path(__file__).parents[2]
+User = tuple[int, int] | tuple[int, int, str]
+"""Number, group, and a home that it sees as the daemon's unit lets it."""
+_CLONE_NEWNS = 0x00020000
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _LOADED = ("recorder.cli.cli", "recorder.service.daemon", "recorder.cli.service", "recorder.service.run_console")
 
@@ -122,11 +127,11 @@ class Preloaded:
 
     def start(
         self, words: Sequence[str], output: Path, errors: Path, *, given: Path = Path(os.devnull),
-        user: tuple[int, int] | None = None,
+        user: "User | None" = None,
     ) -> Daemon:  # fmt: skip
         """Fork a `recorder` with these words; what it says is appended to files, and ``given`` is its input.
 
-        With ``user`` it becomes this user first, in this group beside its own.
+        With ``user`` it becomes this user first, in this group beside its own; see `become`.
         """
         files = [str(given), str(output), str(errors)]
         return Daemon(self._ask(words=list(words), files=files, user=user), self)
@@ -177,7 +182,7 @@ def _shared() -> Preloaded:
     return preloaded
 
 
-def start_as(user: tuple[int, int], words: Sequence[str], log: Path) -> Daemon:
+def start_as(user: User, words: Sequence[str], log: Path) -> Daemon:
     """Start a `recorder` as another user, in a group beside its own; takes root and an unchanged environment."""
     return _shared().start(words, log, log, user=user)
 
@@ -303,17 +308,30 @@ def is_ours(connection: socket.socket) -> bool:
     return uid == os.getuid()
 
 
-def become(uid: int, gid: int) -> None:
+def become(uid: int, gid: int, home: str = "") -> None:
     """Be another user for good, as the units run it: its own group has its number, and it is in one more.
 
+    With ``home`` it sees this home as the daemon's unit lets it: read-only but for the folders that both users write.
     The Python in use may lie where that user cannot read: what it loads late is loaded now.
     """
     for name in ("unicode_escape", "idna", "latin_1", "ascii", "utf_8_sig"):
         codecs.lookup(name)
     importlib.import_module("_strptime")
+    if home:
+        _protect(home)
     os.setgroups([gid])
     os.setgid(uid)
     os.setuid(uid)
+
+
+def _protect(home: str) -> None:
+    """Do to a home what systemd does for ProtectSystem=strict and ReadWritePaths: bind mounts, seen by this process."""
+    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNS) != 0:
+        raise OSError(ctypes.get_errno(), "a namespace of mounts")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    for folder, right in ((home, "ro"), *((f"{home}/{name}", "rw") for name in WRITTEN)):
+        subprocess.run(["mount", "--bind", folder, folder], check=True)
+        subprocess.run(["mount", "-o", f"remount,bind,{right}", folder], check=True)
 
 
 def _open(given: str, output: str, errors: str) -> None:

@@ -185,7 +185,7 @@ class RecorderHome:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.root = folder / "home"
-        self.user: tuple[int, int] | None = None
+        self.user: preloaded.User | None = None
         """As whom the daemon runs; None is as the tests do."""
         self.password_file = folder / "password"
         self.password_file.write_text(PASSWORD + "\n")
