@@ -10,6 +10,9 @@ from recorder.access.account_key import AccountKey, AccountKeyError, Use
 from recorder.access.database import AuditNote
 from recorder.access.tables import recovery_codes, second_factors, sessions
 
+LOST = "people.second_factors_lost"
+"""Act of the audit log: authenticators were removed because no key opens them."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:

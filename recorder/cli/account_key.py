@@ -5,15 +5,12 @@ from typing import Annotated
 import typer
 
 from recorder.access.database import AuditNote, open_people
-from recorder.access.sealed_secrets import SealedSecrets
+from recorder.access.sealed_secrets import LOST, SealedSecrets
 from recorder.cli.command_access import WITHOUT_ACCOUNT
 from recorder.cli.context import CommandContext, HomeContext, PersonContext
 from recorder.cli.shared import audit, fail, people_of, permit, say
 from recorder.common.system_user import os_user
 from recorder.permissions import Act
-
-LOST = "people.second_factors_lost"
-"""Act of the audit log: authenticators were removed because nothing opens them."""
 
 
 def rotate_accounts(context: PersonContext) -> None:

@@ -41,6 +41,7 @@ class NotificationKind(enum.StrEnum):
     HEARD_MANY = "heard_many"
     ROLE_USED_AT_ONCE = "role_used_at_once"
     NOTICE_CHANGED = "notice_changed"
+    AUTHENTICATORS_LOST = "authenticators_lost"
     DEPUTY_BY_ONE = "deputy_by_one"
     POLICY_UNDATED = "policy_undated"
 
@@ -197,6 +198,12 @@ WORDING: Mapping[NotificationKind, Wording] = MappingProxyType(
             sentence="Somebody replaced the sound file of a message to callers. If it is the wrong one, callers are "
             "not told that they are recorded. Listen to it before the configuration is reloaded.",
             path="/notices",
+        ),
+        NotificationKind.AUTHENTICATORS_LOST: Wording(
+            subject="Authenticators were removed at the machine, because their key was lost",
+            sentence="The people concerned set up another one at their next sign-in, by password alone. Ask each of "
+            "them whether they did; the audit log names them.",
+            path="/audit",
         ),
         NotificationKind.DEPUTY_BY_ONE: Wording(
             subject="One person named the data protection officer's deputy",

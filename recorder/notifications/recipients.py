@@ -115,6 +115,20 @@ def of_notices(changed: Iterable[tuple[str, str, datetime]], approvers: Approver
     ]
 
 
+def of_lost_authenticators(removed: Iterable[datetime], approvers: Approvers) -> list[Notification]:
+    """Notify administrators, data protection officers and their deputy of authenticators that no key opened.
+
+    Args:
+        removed: When somebody at the machine removed them.
+        approvers: Accounts and their roles.
+    """
+    return [
+        Notification(kind=NotificationKind.AUTHENTICATORS_LOST, account=told, moment=at.isoformat())
+        for at in removed
+        for told in sorted(approvers.protectors | approvers.with_role(Role.ADMIN))
+    ]
+
+
 def of_proposals(waiting: Iterable[Proposal], approvers: Approvers) -> list[Notification]:
     """Notify the people who can confirm proposed changes to accounts."""
     return [

@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 
 from recorder.access.listening.repositories import AccessRepositories
 from recorder.access.proposals import Proposals
+from recorder.access.sealed_secrets import LOST
 from recorder.access.seals import ADDED, GRANTED, roles_in
 from recorder.config.settings import Config
 from recorder.data_subjects import case_deadlines, casework
@@ -233,6 +234,7 @@ def _conduct(repos: WatchRepositories, approvers: Approvers) -> list[Notificatio
     return [
         *recipients.of_conduct(heard, conduct.used_at_once(done, granted, people), approvers),
         *recipients.of_notices(notices, approvers),
+        *recipients.of_lost_authenticators([one.at for one in done if one.act == LOST], approvers),
     ]
 
 

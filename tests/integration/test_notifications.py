@@ -291,6 +291,24 @@ def test_a_changed_message_to_callers_is_told_to_who_protects_data_and_did_not_c
         assert "A message that callers hear was changed</a>, first" in dpo.get("/notifications").text
 
 
+def test_authenticators_that_somebody_at_the_machine_removed_are_told(
+    console: Console, certificates: Certificates
+) -> None:
+    """Their owners sign in by password alone once, and so could somebody else who knows it."""
+    console.deps.audit.append(
+        act="people.second_factors_lost", actor="os:root", subject="", details={"accounts": ["x"]}
+    )
+    with mail_server(certificates.context) as mailbox:
+        post = postman(console, options(mailbox.port, certificates))
+        post.run_once()
+        post.run_once()
+        told = subjects(mailbox)
+    subject = "Authenticators were removed at the machine, because their key was lost"
+    assert told == [("dpo", subject)]
+    with signed_in(console, "admin") as admin:  # who has no address for mail here
+        assert subject in admin.get("/notifications").text
+
+
 def test_a_server_that_is_down_holds_nothing_up_and_gets_it_later(
     console: Console, certificates: Certificates, clock: Clock
 ) -> None:
