@@ -65,13 +65,16 @@ class FileRepair:
         return f"moved to {self.aside.take(path, f'{finding.kind}: {finding.what}')}"
 
     def close_rights(self, finding: Finding) -> str:
-        """Remove the permissions of others, and of the group if the folder is not shared."""
+        """Remove the permissions that the file must not have; only its owner and root can."""
         path = self.home.root / finding.where
         mode = path.stat().st_mode
         may_not = forbidden_in(self.home, path)
         if not mode & may_not:
             return ""  # the owner is wrong, not the mode
-        path.chmod(stat.S_IMODE(mode) & ~may_not)
+        try:
+            path.chmod(stat.S_IMODE(mode) & ~may_not)
+        except PermissionError:  # the other user of a shared home owns it
+            return ""
         return f"its mode is {stat.S_IMODE(mode) & ~may_not:04o}"
 
     def finish_erasing(self, finding: Finding) -> str:

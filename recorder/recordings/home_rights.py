@@ -116,7 +116,7 @@ def wrong_rights(home: Home) -> Iterator[WrongRights]:
             more=found.st_mode & forbidden_in(home, path),
             less=wanted.mode & ~found.st_mode & 0o070 if is_two and not stat.S_ISSOCK(found.st_mode) else 0,
             is_given_away=is_two and is_owners and found.st_gid == owner.st_gid,
-            is_strangers=is_two and is_owners and found.st_uid not in (owner.st_uid, 0),
+            is_strangers=is_two and is_owners and found.st_uid != owner.st_uid,
         )
         if one.more or one.less or one.is_given_away or one.is_strangers:
             yield one

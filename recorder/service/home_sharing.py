@@ -32,10 +32,17 @@ class SharingError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """The user that owns the accounts, and that user's own group; None leaves either as it is."""
+    """The user that owns the accounts, and that user's own group.
 
-    uid: int | None = None
+    Attributes:
+        uid: Number of the user.
+        gid: Of the group; None leaves it as it is.
+        takes_all: Whether it owns the files in folders that both write too, which otherwise keep their owners.
+    """
+
+    uid: int
     gid: int | None = None
+    takes_all: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +64,18 @@ def owner_named(name: str) -> Owner:
         found = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
     except KeyError as error:
         if name.isdigit():
-            return Owner(uid=int(name))
+            return Owner(uid=int(name), takes_all=True)
         raise SharingError(f"there is no user {name!r}") from error
-    return Owner(uid=found.pw_uid, gid=found.pw_gid)
+    return Owner(uid=found.pw_uid, gid=found.pw_gid, takes_all=True)
 
 
 def owner_of(home: Home) -> Owner:
     """Return the present owner of a home, whom it keeps."""
+    uid = home.root.stat().st_uid
     try:
-        return Owner(gid=pwd.getpwuid(home.root.stat().st_uid).pw_gid)
+        return Owner(uid=uid, gid=pwd.getpwuid(uid).pw_gid)
     except KeyError:  # the user has no name here
-        return Owner()
+        return Owner(uid=uid)
 
 
 def moves(home: Home) -> list[Path]:
@@ -171,11 +179,8 @@ def _change_of(home: Home, path: Path, group: int, owner: Owner) -> Change | Non
     rights = rights_of(path.relative_to(home.root), is_folder=stat.S_ISDIR(found.st_mode))
     before = (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
     gid = group if rights.is_groups else owner.gid
-    after = (
-        found.st_uid if owner.uid is None else owner.uid,
-        found.st_gid if gid is None else gid,
-        rights.mode,
-    )
+    is_kept = rights.mode & stat.S_IWGRP and not owner.takes_all
+    after = (found.st_uid if is_kept else owner.uid, found.st_gid if gid is None else gid, rights.mode)
     return None if before == after else Change(path=path, before=before, after=after)
 
 

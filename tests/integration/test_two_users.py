@@ -205,9 +205,14 @@ def make_more(home: RecorderHome, recording: str) -> None:
         ("keys", "rotate", *ian),
         ("keys", "rotate-accounts", *ian),
         ("export", recording, "-o", str(home.root / "copy.wav"), "--reason", "complaint 17", *home.as_hearer()),
-        ("fsck", "--repair"),
     ):
         assert as_user(CONSOLE, lambda words=words: must(*words, *on)) == "", words  # type: ignore[misc]
+    (made,) = home.root.glob(f"recordings/*/*/*/*/{recording}.rec")
+    assert as_user(DAEMON, lambda: made.chmod(0o664)) == ""
+    repaired = as_user(CONSOLE, lambda: must("fsck", "--repair", *on))
+    assert f"{recording}.rec: its mode is 0664: others may open it" in repaired
+    assert ("moved to lost+found" in repaired, ", 1 left" in repaired) == (True, True), repaired
+    assert as_user(DAEMON, lambda: made.chmod(0o660)) == ""
     kept = home.root / "backup"
     assert as_user(CONSOLE, lambda: shutil.copytree(home.root / "private", kept)) == ""
 
@@ -396,6 +401,11 @@ def test_what_is_its_owners_alone_stays_in_its_own_group(tmp_path: Path) -> None
     os.chown(home.private_keys, DAEMON, os.getegid())
     (found,) = [one for one in check_folders(home) if one.level is not Level.OK]
     assert (f"private (0700) of uid:{DAEMON}" in found.says, found.level) == (True, Level.ERROR)
+    lock = home.state / "daemon.lock"
+    os.chown(lock, DAEMON, GROUP)
+    share(home, GROUP)
+    assert {one.level for one in check_folders(home)} == {Level.OK}
+    assert (home.private_keys.stat().st_uid, lock.stat().st_uid) == (0, DAEMON), "who made a shared file keeps it"
 
 
 def test_a_home_is_shared_by_a_command_and_goes_on(tmp_path: Path) -> None:
