@@ -82,15 +82,22 @@ def moves(home: Home) -> list[Path]:
     """Return the files that `share` moves into the common folder.
 
     Raises:
-        SharingError: There are two indexes.
+        SharingError: There are two of one.
     """
-    before, after = home.root / _INDEX, home.common / _INDEX
-    if before.exists() and after.exists():
-        raise SharingError(
-            f"there are two indexes, {before} and {after}: the second has been in use since this home was shared. "
-            f"Look at the first, which may be an empty file that sqlite3 created, and move it away"
-        )
-    return [path for path in (home.root / f"{_INDEX}-lock", before) if path.exists()]
+    for name in _databases(home):
+        before, after = home.root / name, home.common / name
+        if before.exists() and after.exists():
+            what = "indexes" if name == _INDEX else name
+            raise SharingError(
+                f"there are two {what}, {before} and {after}: the second has been in use since this home was shared. "
+                f"Look at the first, which may be an empty file that sqlite3 created, and move it away"
+            )
+    names = (f"{_INDEX}-lock", *_databases(home))
+    return [path for path in (home.root / name for name in names) if path.exists()]
+
+
+def _databases(home: Home) -> tuple[str, ...]:
+    return (_INDEX, home.webhooks.name)
 
 
 def share(home: Home, group: int, owner: Owner | None = None, *, told: Callable[[int], object] = int) -> int:
@@ -106,12 +113,13 @@ def share(home: Home, group: int, owner: Owner | None = None, *, told: Callable[
         How many files and folders were changed.
 
     Raises:
-        SharingError: The index is in use, or there are two; or a file has a second name.
+        SharingError: A database is in use, or there are two; or a file has a second name.
         OSError, KeyProblemError: The system refused; run it again.
     """
     moved, owner, was_of = moves(home), owner or owner_of(home), home.root.stat().st_uid
-    if home.root / _INDEX in moved:
-        _close_index(home.root / _INDEX)
+    for path in moved:
+        if path.name in _databases(home):
+            _close(path)
     ensure_key(home.root)
     for name in (*WRITTEN, *READ):
         (home.root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -142,8 +150,8 @@ def _locks(home: Home) -> tuple[Path, ...]:
     return (home.lock, home.erasing_lock, *(home.state / name for name in names), home.common / f"{_INDEX}-lock")
 
 
-def _close_index(path: Path) -> None:
-    """Merge an index into its one file, so that SQLite's journal files can be removed.
+def _close(path: Path) -> None:
+    """Merge a database into its one file, so that SQLite's journal files can be removed.
 
     Raises:
         SharingError: Another process has it open, or it cannot be read.

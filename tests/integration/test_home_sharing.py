@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,26 @@ def test_what_only_the_log_of_the_index_has_moves_too(home: Home) -> None:
     assert home.index == home.common / "index.sqlite"
     assert sorted(path.name for path in former.parent.glob("index.sqlite*")) == []
     assert ids(home) == []
+
+
+def test_the_events_for_webhooks_move_with_what_only_their_log_has(home: Home) -> None:
+    code = (
+        "import sqlite3, sys, os\n"
+        "database = sqlite3.connect(sys.argv[1])\n"
+        "database.execute('PRAGMA journal_mode = WAL')\n"
+        "database.execute('CREATE TABLE t AS SELECT 7 AS x')\n"
+        "database.commit()\n"
+        "os._exit(0)"
+    )
+    former = home.webhooks
+    subprocess.run([sys.executable, "-c", code, str(former)], check=True, timeout=60)
+    share(home, os.getegid())
+    assert (home.webhooks, [*former.parent.glob("webhooks*")]) == (home.common / former.name, [])
+    with closing(sqlite3.connect(home.webhooks)) as database:
+        assert database.execute("SELECT x FROM t").fetchall() == [(7,)]
+    former.touch()
+    with pytest.raises(SharingError, match=r"two webhooks\.sqlite"):
+        share(home, os.getegid())
 
 
 def test_an_index_that_a_console_has_open_is_not_moved(home: Home) -> None:
