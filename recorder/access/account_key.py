@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import os
+from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
 
@@ -90,10 +91,9 @@ class AccountKey:
         Raises:
             AccountKeyError: There is no usable key, another key sealed it, or it was changed.
         """
-        version, _, rest = sealed.partition(":")
-        sealed_by, _, text = rest.partition(":")
+        sealed_by, text = key_id_of(sealed), sealed.rpartition(":")[2]
         keys = {_id_of(key): key for key in self._keys()}
-        if version == _VERSION and sealed_by not in keys:
+        if sealed_by and sealed_by not in keys:
             raise AccountKeyError(f"the {use} of {account} was sealed with key {sealed_by}, {self.what_to_do()}")
         try:
             return Aead(keys[sealed_by]).decrypt(base64.b64decode(text), _bound(account, use)).decode()
@@ -104,7 +104,7 @@ class AccountKey:
             ) from error
 
     def add(self) -> None:
-        """Make a new key the newest; the older ones stay until `forget_older`.
+        """Make a new key the newest; the older ones stay until `forget_older`. In a transaction of the database.
 
         Raises:
             AccountKeyError: There is no usable key.
@@ -112,14 +112,18 @@ class AccountKey:
         """
         self._replace([crypto.new_key(), *self._keys()])
 
-    def forget_older(self) -> None:
-        """Destroy all keys but the newest.
+    def forget_older(self, used: Collection[str]) -> None:
+        """Destroy all keys but the newest and those that are used. In a transaction of the database.
+
+        Args:
+            used: Ids of the keys that a value is sealed with, such as after another rotation was killed.
 
         Raises:
             AccountKeyError: There is no usable key.
             OSError: From the system.
         """
-        self._replace(self._keys()[:1])
+        newest, *older = self._keys()
+        self._replace([newest, *(key for key in older if _id_of(key) in used)])
 
     def newest(self) -> str:
         """Return the id of the newest key, as in sealed values.
@@ -158,6 +162,11 @@ class AccountKey:
             f"restore {self.path} from its backup; if it is lost, `recorder users enrol-again` lets everybody set up a "
             "new authenticator"
         )
+
+
+def key_id_of(sealed: str) -> str:
+    """Return the id of the key that a value is sealed with."""
+    return sealed.split(":")[1] if sealed.startswith(f"{_VERSION}:") else ""
 
 
 def _line(key: bytes) -> bytes:

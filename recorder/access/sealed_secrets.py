@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Column, Connection, Engine, Table, delete, select, update
 
-from recorder.access.account_key import AccountKey, AccountKeyError, Use
+from recorder.access.account_key import AccountKey, AccountKeyError, Use, key_id_of
 from recorder.access.database import AuditNote
 from recorder.access.tables import recovery_codes, second_factors, sessions
 
@@ -60,7 +60,8 @@ class SealedSecrets:
                 anew = self.key.seal(account, place.use, self.key.open(account, place.use, sealed))
                 connection.execute(update(place.table).where(place.column == sealed).values({place.column: anew}))
                 count += 1
-        self.key.forget_older()
+        with self._engine.begin() as connection:  # not while another rotation is under way
+            self.key.forget_older({key_id_of(sealed) for _, _, sealed in _values(connection)})
         details = {"key": self.key.newest(), "values": count}
         return AuditNote(act="keys.accounts_rotated", subject="", details=details)
 

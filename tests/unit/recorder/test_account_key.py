@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+from collections.abc import Collection
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -134,6 +135,24 @@ def test_an_interrupted_rotation_locks_nobody_out_and_is_run_again(
         patched.setattr(AccountKey, stop, killed)
         with pytest.raises(InterruptedError):
             site.sealed.rotate()
+    assert len(site.sealed.key.path.read_text().split()) == 2
+    assert isinstance(site.factors.check("ann", site.code("ann")), Proven)
+    site.sealed.rotate()
+    assert len(site.sealed.key.path.read_text().split()) == 1
+    assert isinstance(site.factors.check("bob", site.code("bob")), Proven)
+
+
+def test_a_rotation_keeps_the_key_of_another_one_that_was_killed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between its new key and its commit: the values are still sealed with the key of before."""
+    forget = AccountKey.forget_older
+
+    def meanwhile(self: AccountKey, used: Collection[str]) -> None:
+        self.add()
+        forget(self, used)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AccountKey, "forget_older", meanwhile)
+        site.sealed.rotate()
     assert len(site.sealed.key.path.read_text().split()) == 2
     assert isinstance(site.factors.check("ann", site.code("ann")), Proven)
     site.sealed.rotate()
