@@ -86,7 +86,11 @@ class CallRegistry:
             call.stop("internal_error")
         except Exception:  # noqa: BLE001 - as above
             _log.exception("%s: internal error while the call was ended; its legs are removed", log_name(call))
-        if any(self._calls.get(leg) is call for leg in call.legs.every):  # it failed before it was removed
+        left = [leg for leg in call.legs.every if self._calls.get(leg) is call]
+        if left:  # it failed before it was removed
+            for leg in left:
+                with contextlib.suppress(Exception):
+                    self._services.endpoint.hang_up(leg)
             self.ended(call)
             with contextlib.suppress(Exception):
                 call.finish("internal_error")

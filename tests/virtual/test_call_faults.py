@@ -145,7 +145,7 @@ def test_an_internal_error_ends_its_call_and_no_other(
     assert [message.split(": ")[-1] for message in ends] == ["recorded (internal_error)", "recorded (caller_hung_up)"]
 
 
-def test_a_call_that_fails_while_it_is_ended_is_filed_and_forgotten(
+def test_a_call_that_fails_while_it_is_ended_is_hung_up_filed_and_forgotten(
     lines: Exchange, broken: Callable[[type, str, str], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     talk = lines.call()
@@ -154,6 +154,9 @@ def test_a_call_that_fails_while_it_is_ended_is_filed_and_forgotten(
     broken(BridgedMedia, "reoffered", call)
     broken(Call, "stop", call)
     talk.first.offer(talk.left.media(version=2))
+    talk.first.wait_ended()
+    talk.wait_second().wait_ended()
+    assert (talk.first.ended_by, talk.wait_second().ended_by) == ("them", "them")
     row = lines.home.row_of(talk.number)
     talk.left.hush()
     talk.right.hush()
