@@ -96,7 +96,12 @@ OnFailure = Callable[[str, Exception], None]
 
 
 class PausableWriter:
-    """Owns the writer thread and every open recording's way to its sink."""
+    """Owns the writer thread and every open recording's way to its sink.
+
+    Attributes:
+        marked_s: When the thread last ended an operation, successful or not, by `time.monotonic`: an append, a sync,
+            the end of a recording, a look for work. It has been in one operation since.
+    """
 
     def __init__(
         self,
@@ -119,6 +124,7 @@ class PausableWriter:
         self._is_closing = False
         self._slot, self._due_s = 0, time.monotonic()
         self._blocks = self._bytes = self._failures = self._late = 0
+        self.marked_s = self._due_s
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     @property
@@ -135,6 +141,7 @@ class PausableWriter:
 
     def start(self) -> None:
         """Start the thread; once."""
+        self.marked_s = time.monotonic()
         self._thread.start()
 
     def add(self, key: str, tap: TapId, sink: BlockSink) -> None:
@@ -190,7 +197,8 @@ class PausableWriter:
         finishing, turn = self._take_due()
         for recording in finishing:
             self._finish(recording)
-        now = time.monotonic()
+            self.marked_s = time.monotonic()
+        now = self.marked_s = time.monotonic()
         if now < self._due_s:
             return self._due_s
         for recording in turn:
@@ -263,6 +271,7 @@ class PausableWriter:
                 self._take(recording, length)
             finally:
                 self._wipe(length)
+                self.marked_s = time.monotonic()
 
     def _wipe(self, length: int) -> None:
         self._buffer[:length] = self._zeros[:length]
@@ -311,6 +320,8 @@ class PausableWriter:
             else:
                 self._break(recording, error)
             return
+        finally:
+            self.marked_s = time.monotonic()
         self._on_sync(time.monotonic() - recording.synced_s)
         recording.is_dirty = False
 

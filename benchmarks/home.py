@@ -263,7 +263,9 @@ class RecorderHome:
         )  # fmt: skip
         unlimited = [(f"{key} = 20.0 ", f"{key} = 100000.0 ") for key in ("requests_per_s", "acts_per_s")]
         # Nobody is there to hold a telephone, and what is measured is not how often one may ask.
-        self._edit([('second_factor = "required"', 'second_factor = "off"'), *unlimited])
+        self._edit(
+            [('second_factor = "required"', 'second_factor = "off"'), ("limit_s = 600.0", "limit_s = 0.0"), *unlimited]
+        )
 
     def _edit(self, edits: Sequence[tuple[str, str]]) -> None:
         path = self.root / "recorder.toml"

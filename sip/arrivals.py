@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from sippy.Time.MonoTime import MonoTime
 
+from sip.commands import RETRY_AFTER
 from sip.connection import Connection
 from sip.limits import Backlog, DialogMatch, Intake, MessageVerdict
 from sip.message import (
@@ -37,7 +38,7 @@ MAX_STRANGERS = 100
 
 _Answer = tuple[int, str, tuple[tuple[str, str], ...]]
 _REFUSALS: dict[MessageVerdict, _Answer] = {
-    MessageVerdict.BUSY: (503, "Service Unavailable", (("Retry-After", "5"),)),
+    MessageVerdict.BUSY: (503, "Service Unavailable", (RETRY_AFTER,)),
     MessageVerdict.FORBID: (403, "Forbidden", ()),
 }
 

@@ -10,6 +10,9 @@ from typing import Protocol
 from sip.events import Body, Header, LegId
 from sip.options import Address
 
+RETRY_AFTER: Header = ("Retry-After", "5")
+"""The header of a 503 (RFC 3261 section 20.33), seconds. Short, because a peer sends no emergency call until then."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutgoingCall:

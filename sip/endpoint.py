@@ -46,7 +46,7 @@ class SipEndpoint:
         emit = functools.partial(guarded, listener)
         self._reactor = reactor
         self._legs = LegRegister(reactor)
-        uas = UasCore(options, self._legs)
+        uas = self._uas = UasCore(options, self._legs)
         self._transport = Transport(
             options,
             uas.on_request,
@@ -100,6 +100,10 @@ class SipEndpoint:
         """
         if self._transport.streams is not None:
             self._transport.streams.renew()
+
+    def refuse_options(self, is_refused: bool) -> None:
+        """Answer OPTIONS outside dialogs with 503 and Retry-After, or with 200 again."""
+        self._uas.refuses_options = is_refused
 
     @property
     def counters(self) -> dict[str, int]:

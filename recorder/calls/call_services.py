@@ -1,6 +1,7 @@
 """The daemon's services that every call uses: made once, and passed to each call. No logic."""
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -137,6 +138,10 @@ class CallServices:
         """End a media leg, and count the packets that it missed."""
         self.tallies.packets_lost.add(amount=self.relay.legs.statistics(leg).lost)
         self.relay.close_leg(leg)
+
+    def enter_later(self, act: str, actor: str, details: dict[str, Any]) -> "Future[None]":
+        """Write an audit entry without a subject; the future is done when it is in the log, or queued for it."""
+        return self.act_writer.submit(self.late.enter, act=act, actor=actor, subject="", details=details)
 
     def alarm(self, what: str) -> None:
         """Raise an alarm: count it, for the health page."""

@@ -139,9 +139,13 @@ class LiveCalls:
         if call is not None and call.recording.in_progress is not None:
             call.recording.in_progress.file.fail(fault_of(error))
 
+    def refuse_new(self, is_refusing: bool) -> None:
+        """Refuse new calls and recording sessions but emergency calls, or take them again; calls in progress go on."""
+        self._new_calls.is_draining = is_refusing
+
     def stop(self) -> None:
         """End every call but passthrough calls that are joined; refuse new calls but emergency calls."""
-        self._new_calls.is_draining = True
+        self._new_calls.is_draining = self._new_calls.is_ending = True
         surviving = self.surviving_legs()
         for call in {id(call): call for leg, call in self._registry.legs.items() if leg not in surviving}.values():
             self._registry.guard(call, call.stop, "daemon_stopped")

@@ -23,9 +23,12 @@ from recorder.calls.siprec.service import SiprecService
 from recorder.calls.transferred_in import offer_in_place
 from recorder.rules.policy import Direction, Nomination, nominate
 from recorder.rules.routing import Peer
+from sip.commands import RETRY_AFTER
 from sip.events import CallOffered, LegId, ReferReceived
 
 _log = logging.getLogger(__name__)
+
+_COUNTED = ("offered", "recorded", "passed", "refused", "emergency", "over_peer_limit", "drained")
 
 
 class NewCalls:
@@ -34,7 +37,8 @@ class NewCalls:
     Attributes:
         recorded: The recorded calls in progress by id, oldest first.
         groups: Acts on more than one of them.
-        is_draining: Whether calls that would be recorded are refused because the daemon stops.
+        is_draining: Whether new calls and recording sessions are refused, emergency calls excepted.
+        is_ending: Whether the calls in progress are being ended, so that no transfer begins a recorded call either.
         counts: How many calls there were, by handling.
     """
 
@@ -44,8 +48,8 @@ class NewCalls:
         self._registry = registry
         self.recorded: dict[str, RecordedPart] = {}
         self.groups = GroupActs(lambda: [call.controls for call in self.recorded.values()])
-        self.is_draining = False
-        self.counts = dict.fromkeys(("offered", "recorded", "passed", "refused", "emergency", "over_peer_limit"), 0)
+        self.is_draining = self.is_ending = False
+        self.counts = dict.fromkeys(_COUNTED, 0)
         self._passed: set[SipCall] = set()
         self._peer_calls = PeerCalls(services)
         self._siprec = SiprecService(services)
@@ -67,7 +71,7 @@ class NewCalls:
 
     @property
     def _is_full(self) -> bool:
-        return self.is_draining or len(self.recorded) >= self._max_calls
+        return self.is_ending or len(self.recorded) >= self._max_calls
 
     def offered(self, event: CallOffered) -> None:
         """Handle an INVITE that begins a call or replaces a party of one."""
@@ -84,6 +88,8 @@ class NewCalls:
             self.refuse(event, 482)
         elif event.replaced_leg is not None:
             self._replacing(event, event.replaced_leg)
+        elif self._refused_in_drain(event):
+            return
         elif self._is_full:
             self.refuse(event, 503)
         else:
@@ -102,6 +108,13 @@ class NewCalls:
                 if has_nomination_hint(event, config.nominated):
                     self._services.alarm("nominated_passed")
                 self._begin_passed(event, self._plan.peer(event.source))
+
+    def _refused_in_drain(self, event: CallOffered) -> bool:
+        """Refuse a new call in a drain; return whether it was refused."""
+        if self.is_draining:
+            self.counts["drained"] += 1
+            self.refuse(event, 503)
+        return self.is_draining
 
     def _refused_for_peer(self, event: CallOffered, handling: Handling) -> bool:
         """Refuse a call over its peer's limit; return whether it was refused."""
@@ -126,6 +139,8 @@ class NewCalls:
         if self._siprec.refuse_undeclared(event):
             self.counts["refused"] += 1
             return
+        if self._refused_in_drain(event):
+            return
         if self._is_full:
             self.refuse(event, 503)
             return
@@ -148,7 +163,7 @@ class NewCalls:
     def refuse(self, event: CallOffered, status: int) -> None:
         """Refuse an INVITE for which no call was made."""
         self.counts["refused"] += 1
-        headers = (("Retry-After", "5"),) if status == 503 else ()
+        headers = (RETRY_AFTER,) if status == 503 else ()
         self._services.endpoint.refuse(event.leg, status, "", headers=headers)
 
     def _begin_passed(self, event: CallOffered, peer: Peer | None = None) -> None:

@@ -26,6 +26,7 @@ COMMANDS = {
     "console": "service.console",
     "reload": "live.reload",
     "config": "config.config",
+    "drain": "drain.drain",
     "health": "health.health",
     "demo": "service.demo",
     "calls": "live.calls",

@@ -20,6 +20,10 @@ def health(context: LazyHomeJsonContext) -> None:
     else:
         calls = "1 call" if found["calls"] == 1 else f"{found['calls']} calls"
         say(f"{'alarm' if alarms else 'ok'}: {calls} in progress, SIP at {found['sip']}")
+        drain = found.get("drain", {"state": "running"})  # a daemon of an earlier version has none
+        if drain["state"] != "running":
+            limit = "" if drain["left_s"] is None else f"; it leaves in {drain['left_s']:.0f} s at the latest"
+            say(f"{drain['state']} since {drain['since']}: new calls are refused, {drain['refused']} so far{limit}")
         for name, count in sorted(alarms.items()):
             advice = advice_on(name)
             say(f"{name} ({count}): {advice.means} {advice.do}")

@@ -1,5 +1,6 @@
 """`recorder run`, `console`, `up` and `demo`."""
 
+import faulthandler
 import logging
 import signal
 import time
@@ -18,7 +19,7 @@ from recorder.common.process_hardening import LimitError, collect_regularly, for
 from recorder.config.toml_tables import ConfigError
 from recorder.demo.phones.kinds import PhoneKind
 from recorder.recordings.home_lock import AlreadyRunningError
-from recorder.service.processes import NotReadyError, start, stop, wait_ready
+from recorder.service.processes import NotReadyError, drain, start, stop, wait_ready
 from storage.errors import StorageError
 
 _log = logging.getLogger("recorder")
@@ -49,10 +50,15 @@ def _fail(sentence: str, code: int = 1) -> NoReturn:
 
 
 def run(context: LazyHomeContext, verbose: VerboseOption = False) -> None:
-    """Run the daemon: SIP, media and recording. SIGTERM stops it; SIGHUP reloads the configuration."""
+    """Run the daemon: SIP, media and recording.
+
+    SIGTERM and Ctrl-C stop it when the last call has ended; a second one ends the calls. SIGHUP reloads the
+    configuration.
+    """
     from recorder.service import daemon  # noqa: PLC0415 - the whole daemon, which other commands need not load
 
     log_to_stderr(is_verbose=verbose)
+    faulthandler.enable()  # the watchdog sends SIGABRT: the log says where each thread was, without values
     collect_regularly()
     take_short_turns()
     try:
@@ -81,14 +87,19 @@ def console(context: HomeContext, verbose: VerboseOption = False) -> None:
 
 
 def up(context: HomeContext) -> None:
-    """Run daemon and console together until Ctrl-C. If one ends, the other is stopped too."""
+    """Run daemon and console together until Ctrl-C. If one ends, the other is stopped too.
+
+    The daemon leaves when the last call has ended, and the console after it; a second Ctrl-C ends the calls.
+    """
     commands = ["run"] + (["console"] if context.config.console.listen else [])
     if context.config.log.format is LogFormat.JSON:
         log_to_stderr(LogFormat.JSON)
     _tell(ONE_USER)
     ensure_key(context.home.root)
     children = [start(context.home, command) for command in commands]
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _interrupt)
     try:
         wait_ready(context.home, children[0])
         _tell(
@@ -102,7 +113,7 @@ def up(context: HomeContext) -> None:
     except NotReadyError as error:
         _fail(str(error))
     finally:
-        codes = [stop(child) for child in children]
+        codes = [drain(children[0]), *map(stop, children[1:])]
     if any(code not in (0, -signal.SIGTERM) for code in codes):
         _fail("daemon or console ended unexpectedly; see the messages above")
 

@@ -224,6 +224,11 @@ after_s = "off"                 # an answer after ringing this long is a mailbox
 keys = "*7"                     # the officer's keys before that code, then #; "off": no phone can be taken over
 hours = 12.0                    # how long a sign-on lasts: longer than a shift, shorter than a day
 
+[drain]
+# Before the daemon stops, it refuses new calls (503) and lets calls in progress end; emergency calls always pass.
+limit_s = 600.0                 # how long a stop waits for them, then it ends them; 0 ends them at once
+refuse_options = true           # OPTIONS are answered 503 too; false where a PBX would then send no emergency calls
+
 [limits]
 max_calls = 1000                # recorded at the same time; more are answered 503, except emergency calls
 max_passed = 5000               # passed through at the same time, likewise

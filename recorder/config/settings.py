@@ -247,6 +247,16 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """How the daemon stops taking calls before it leaves."""
+
+    limit_s: Annotated[float, Interval(ge=0, le=86_400)] = 600.0
+    """How long a stop waits for the calls in progress; 0 ends them at once."""
+    refuse_options: bool = True
+    """Whether OPTIONS are answered 503 meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Limits of the machine."""
 
@@ -283,6 +293,7 @@ class Config:
     console_metrics: MetricsOptions = field(default_factory=MetricsOptions)
     voicemail: Voicemail = field(default_factory=Voicemail)
     sign_on: SignOnRules = field(default_factory=SignOnRules)
+    drain: Drain = field(default_factory=Drain)
     limits: Limits = field(default_factory=Limits)
     log: LogSettings = field(default_factory=LogSettings)
     syslog: SyslogOptions = field(default_factory=SyslogOptions)

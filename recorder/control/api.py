@@ -22,6 +22,7 @@ from recorder.control.acts import LiveActs
 from recorder.control.bodies import WhoCalls
 from recorder.control.broadcast import KEEP_ALIVE_S, SHORTEST_BEAT_S, Broadcast
 from recorder.control.call_thread_gateway import CallThreadGateway
+from recorder.control.drains import DrainCommands, LiveDrain
 from recorder.control.health_report import standing
 from recorder.control.opt_outs import LiveOptOuts
 from recorder.control.permits import require_named
@@ -43,6 +44,7 @@ class LiveApi:
         reload: Callable[[str], dict[str, Any]],
         call_thread: Callable[[], dict[str, Any]],
         disk: Callable[[], dict[str, Any] | None],
+        drain: DrainCommands,
         verifier: Verifier,
     ) -> None:
         self._services = services
@@ -50,6 +52,7 @@ class LiveApi:
         self._broadcast = broadcast
         self._reload = reload
         self._call_thread, self._disk = call_thread, disk
+        self._drain = drain
         self._verifier = verifier
         self._gateway = CallThreadGateway(services)
 
@@ -64,6 +67,7 @@ class LiveApi:
         LiveActs(self._services, self._control, self._gateway).install(app)
         LiveOptOuts(self._services, self._control, self._gateway).install(app)
         LiveSignOns(self._services, self._gateway).install(app)
+        LiveDrain(self._drain, self._gateway).install(app)
         app.post("/api/reload")(self.reload)
         check_socket(patterns_of(app.routes))
         return app
@@ -74,12 +78,14 @@ class LiveApi:
         found = await asyncio.to_thread(standing, services)
         review_on = services.config.site.policy_review_on
         writer = services.writer.counters
+        drain = await self._gateway.on_call_thread(self._drain.as_json)
         return {
             "status": "alarm" if found.alarms else "ok",
             "alarms": found.alarms,
             "sip": str(services.sip_status.address),
             "carriage": found.transports,
-            "calls": await self._gateway.on_call_thread(lambda: self._control.live),
+            "calls": drain["calls"],
+            "drain": drain,
             "counts": dict(self._control.counts),
             "call_thread": self._call_thread(),
             "signalling": services.sip_status.counters,

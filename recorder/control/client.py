@@ -30,6 +30,7 @@ _EVENTS = "/api/events"
 _HEALTH = "/api/health"
 _AGENTS = "/api/agents"
 _OPT_OUTS = "/api/opt-outs"
+_DRAIN = "/api/drain"
 _JSON = {"Content-Type": "application/json"}
 _FIRST_ERROR = 400
 
@@ -250,6 +251,10 @@ class LiveClient:
         """Decline a request: recording goes on."""
         return self._daemon.personal(f"{_OPT_OUTS}/{quote(request, safe='')}/decline", person, around, reason=reason)
 
+    def drain_state(self) -> dict[str, Any]:
+        """Return whether the daemon refuses new calls, as `DrainClient.state` does."""
+        return self._daemon.send("GET", _DRAIN)
+
     def agents(self) -> list[dict[str, Any]]:
         """Return nominated extensions and who is at them."""
         agents: list[dict[str, Any]] = self._daemon.send("GET", _AGENTS, headers=_headers(SERVICE))["agents"]
@@ -282,6 +287,36 @@ class LiveClient:
     def reload(self) -> dict[str, Any]:
         """Make the daemon read its configuration again."""
         return self._daemon.send("POST", "/api/reload")
+
+
+class DrainClient:
+    """Drains the daemon over its socket, as the user of this process. Every method blocks and returns the state.
+
+    Every method raises DaemonUnavailableError and DaemonRefusedError.
+    """
+
+    def __init__(self, path: Path, *, timeout_s: float = 5.0) -> None:
+        self._daemon = _Daemon(path, None, timeout_s=timeout_s)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._daemon.close()
+
+    def state(self) -> dict[str, Any]:
+        """Return ``state``, ``since``, ``calls`` in progress, ``refused`` calls and ``left_s`` to a stop's limit."""
+        return self._daemon.send("GET", _DRAIN)
+
+    def drain(self) -> dict[str, Any]:
+        """Have new calls refused."""
+        return self._daemon.send("POST", _DRAIN, json={})
+
+    def stop(self, limit_s: float | None = None) -> dict[str, Any]:
+        """Have new calls refused, and the daemon leave when the last call has ended, or after ``limit_s``."""
+        return self._daemon.send("POST", _DRAIN, json={"stop": True, "limit_s": limit_s})
+
+    def take_back(self) -> dict[str, Any]:
+        """Have new calls taken again."""
+        return self._daemon.send("POST", f"{_DRAIN}/cancel")
 
 
 def _dumped(document: Mapping[str, Any]) -> bytes:

@@ -54,6 +54,7 @@ REPLAYED = frozenset({*HOLD_ACTS, *CLAIM_ACTS, DELETED, *ORDER_ACTS, *COPY_ACTS}
 _SEEN = "a reading or a question; nothing changed"
 _PEOPLE = "accounts, tokens, requests and cases are in another database"
 _KEYS = "its effect is in the key files"
+_RUN = "about a process that has ended"
 _CALL = "the request, not the decision; its calls have ended"
 _SWEEP = "the sweep's state reads it from the log"
 NOT_STATE: Mapping[str, str] = MappingProxyType(
@@ -68,6 +69,10 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "call.second_message.ended": "that it was played is in the container, and in its row",
         "calls.deleted": "says how many, not which: they are not there to be brought back",
         "config.reload": "the configuration is a file of its own",
+        "daemon.draining": _RUN,
+        "daemon.stopped": _RUN,
+        "daemon.stopping": _RUN,
+        "daemon.taking_calls": _RUN,
         "epoch.destroyed": _KEYS,
         "erasure.approved": _PEOPLE,
         "erasure.view": _SEEN,

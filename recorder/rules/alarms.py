@@ -32,6 +32,10 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "Writing to the disk failed; the daemon's log gives the reason.",
             "Repair what the log names, then run `recorder verify --all`.",
         ),
+        "writer_stuck": Advice(
+            "The disk has not answered for 10 seconds: no call is being recorded. Calls go on.",
+            "Look at the disk, or the mount, and the kernel's log. After two minutes systemd restarts the daemon.",
+        ),
         "memory_not_locked": Advice(
             "The limit of locked memory is too low: sound may reach swap, or a call is not recorded.",
             "Set `LimitMEMLOCK=infinity` for the service and restart it.",
@@ -171,6 +175,10 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         "paused_without_account": Advice(
             "Somebody at the recorder's machine paused a call without naming an account.",
             "The entry `call.pause` in the audit log names the user of the operating system: ask them.",
+        ),
+        "draining": Advice(
+            "The recorder refuses new calls, because somebody asked for a drain. Calls in progress go on.",
+            "When the work is done, run `recorder drain --cancel`, or stop and start the daemon.",
         ),
         "pins_unreadable": Advice(
             "Managers' PINs cannot be read, so every PIN is refused.",

@@ -8,10 +8,13 @@ other systems.
 """
 
 import logging
+import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from audio.port_memory import PortMemory
 from recorder.access.signing import Verifier
@@ -24,8 +27,9 @@ from recorder.common.home import Home
 from recorder.common.logs import use_format
 from recorder.common.metrics_listener import MetricsListener
 from recorder.common.process_hardening import forbid_dumps, leave_out_what_is_there, lock_memory, raise_descriptors
+from recorder.common.service_manager import ServiceManager
 from recorder.config.reading import read_config
-from recorder.config.settings import Config
+from recorder.config.settings import Config, Drain
 from recorder.config.sip_accounts import AccountError, accounts, registrars
 from recorder.config.sip_transports import sip_options
 from recorder.control.api import LiveApi
@@ -36,6 +40,7 @@ from recorder.recordings.home_stores import open_index
 from recorder.recordings.left_open import LeftOpen
 from recorder.recordings.recovery import recover_all
 from recorder.retention.sweeping import Sweeping
+from recorder.rules.drain import DrainState
 from recorder.service import certificates, daemon_metrics
 from recorder.service.composition import (
     DaemonParts,
@@ -48,7 +53,9 @@ from recorder.service.composition import (
     open_media,
 )
 from recorder.service.disk_watch import DiskWatch
+from recorder.service.draining import Draining
 from recorder.service.forwarding import Forwarding
+from recorder.service.heartbeat import Heartbeat
 from recorder.service.lately import Lately
 from recorder.service.media_events import MediaEvents
 from recorder.service.metrics_setup import start_listener
@@ -75,6 +82,8 @@ NAMES_S = 2.0
 """How long a start waits for the names of targets, seconds; earlier calls use the system's resolver."""
 FILING_S = 15.0
 """How long a stop waits for recordings to be filed, seconds; the rest is recovered at the next start."""
+CLOSING_S = FILING_S + ANCHORS_S + 20.0
+"""How long an end may take after the last call, seconds, the writer and the other threads included."""
 
 
 class StartError(Exception):
@@ -84,8 +93,9 @@ class StartError(Exception):
 class Daemon:
     """The components of a running daemon."""
 
-    def __init__(self, home: Home, config: Config) -> None:
+    def __init__(self, home: Home, config: Config, manager: ServiceManager | None = None) -> None:
         self._home = home
+        self._manager = manager or ServiceManager()
         self._reactor = Reactor()
         node = NodeKeys.load(home.root)
         self._executors = Executors()
@@ -119,12 +129,23 @@ class Daemon:
             self._services.vault, self._index, self._services.rows,
             is_live=self._services.open_recordings.__contains__, settled=self._settled, now=utc_now,
         )  # fmt: skip
-        self._reloader = Reloader(home, self._services, self._reactor, self._endpoint, self._resolver)
+        self._reloader = Reloader(
+            home, self._services, self._reactor, self._endpoint, self._resolver, manager=self._manager
+        )
         self._control = LiveCalls(self._services, loop_mark(home))
         self._stalls, self._disk = Stalls(self._reactor), DiskWatch(home.recordings)
+        self._draining = Draining(
+            self._reactor, self._control, options=lambda: self._drain_options,
+            refuse_options=self._endpoint.refuse_options, audit=self._services.enter_later, publish=self._publish_drain,
+            leave=self._stop, now=utc_now,
+        )  # fmt: skip
+        self._heartbeat = Heartbeat(
+            self._reactor, self._manager, self._draining, calls=lambda: self._control.live,
+            writer_s=lambda: self._writer.marked_s, alarm=self._raise_alarm,
+        )  # fmt: skip
         api = LiveApi(
             self._services, self._control, broadcast, reload=self._reloader.reload, call_thread=self._stalls.as_json,
-            disk=self._disk.as_json, verifier=Verifier(home.root),
+            drain=self._draining, disk=self._disk.as_json, verifier=Verifier(home.root),
         )  # fmt: skip
         self._socket = SocketServer(api.app(), home.socket)
         self._media_events = MediaEvents(
@@ -146,7 +167,7 @@ class Daemon:
         )  # fmt: skip
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; SIGHUP reloads the configuration."""
+        """Serve until SIGTERM or SIGINT, which drain first (`Draining`); SIGHUP reloads the configuration."""
         self._relay.start()
         self._writer.start()
         self._media_events.start()
@@ -157,7 +178,9 @@ class Daemon:
             self._endpoint.register(registrar)
         self._file_late()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._reactor.submit(self._stop))
+            signal.signal(
+                number, lambda number, _: self._reactor.submit(self._draining.signalled, signal.Signals(number).name)
+            )
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.submit(self._reloader.reload_by_signal))
         self._executors.act_writer.submit(self._services.opt_outs.lapse_orphaned, self._services.audit)
         self._socket.start()
@@ -166,6 +189,8 @@ class Daemon:
         self._forwarding.start()
         _log.info("listening for SIP on %s", ", ".join(map(str, self._endpoint.addresses.values())))
         self._look_at_certificate()
+        if self._manager.is_silent and self._services.config.drain.limit_s:
+            _log.warning("a stop ends calls at once: the systemd unit has no Type=notify; copy it from deploy/ again")
         leave_out_what_is_there()
         self._stalls.watch()
         self._stalls.start_looking()
@@ -174,6 +199,7 @@ class Daemon:
             self._services.config.metrics, lambda: daemon_metrics.daemon_registry(self.metric_sources()),
             section="metrics", alarm=self._services.alarm,
         )  # fmt: skip
+        self._heartbeat.start()
         self._reactor.run()
         self._close()
 
@@ -237,13 +263,30 @@ class Daemon:
 
     # --- the end
 
+    def _publish_drain(self, event: dict[str, Any]) -> None:
+        """Tell watchers of a drain; the alarm lasts as long as a drain that does not end by itself."""
+        if event["state"] == DrainState.DRAINING:
+            self._services.alarms["draining"] = 1
+        else:
+            self._services.alarms.pop("draining", None)
+        self._services.publish(event)
+
+    @property
+    def _drain_options(self) -> Drain:
+        """Return how to drain. A unit that would kill the daemon in the middle of a drain gets none."""
+        options = self._services.config.drain
+        return replace(options, limit_s=0.0) if self._manager.is_silent else options
+
     def _stop(self) -> None:
-        _log.info("stopping; %d calls are ended", self._control.live)
+        """End the calls that are left, and the loop."""
+        self._heartbeat.stop()
+        _log.info("leaving; %d calls are ended", self._control.live)
         is_busy = self._control.live or self._services.open_recordings or self._registrars
         self._control.stop()
         self._reactor.call_later(SETTLE_S if is_busy else 0.0, self._reactor.stop)
 
     def _close(self) -> None:
+        self._manager.extend(CLOSING_S)
         self._socket.close()
         # First: an open socket would take INVITEs that nobody answers, and their callers would not try another route.
         self._endpoint.close(keep=self._control.surviving_legs())
@@ -298,6 +341,7 @@ def run(root: Path) -> None:
         ConfigError, NoticeError, StartError, LimitError, AlreadyRunningError: The message is a sentence.
     """
     home = Home(root)
+    manager = ServiceManager.taken_from(os.environ)
     config = read_config(home.config)
     use_format(config.log.format)
     forbid_dumps()
@@ -305,9 +349,10 @@ def run(root: Path) -> None:
         lock_memory()
     raise_descriptors(config.limits.max_calls, config.connections)
     with held(home):
+        manager.status("recovering what an earlier run left open")
         _recover(home, config)
         try:
-            daemon = Daemon(home, config)
+            daemon = Daemon(home, config, manager)
         except (AccountError, PathTooLongError) as error:
             raise StartError(str(error)) from error
         except TlsFilesError as error:

@@ -1,5 +1,6 @@
 """Starts and stops daemon and console as processes."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -8,6 +9,10 @@ from pathlib import Path
 
 from recorder.common.home import Home
 from recorder.common.process_hardening import wiping_environment
+from recorder.common.service_manager import without_manager
+
+AGAIN_S = 1.0
+"""How long a process has to end before it is terminated again, seconds."""
 
 
 class NotReadyError(Exception):
@@ -15,24 +20,44 @@ class NotReadyError(Exception):
 
 
 def start(home: Home, command: str, *, log: Path | None = None) -> subprocess.Popen[bytes]:
-    """Start ``recorder COMMAND`` in a home; output goes to ``log`` if given."""
+    """Start ``recorder COMMAND`` in a home; output goes to ``log`` if given.
+
+    It is in a process group of its own: Ctrl-C in a terminal reaches only who started it. A console that got it too
+    would leave while the daemon drains, and nobody could pause.
+    """
     arguments = [sys.executable, "-m", "recorder", command, "-C", str(home.root)]
-    environment = wiping_environment(os.environ)
+    environment = without_manager(wiping_environment(os.environ))
     if log is None:
-        return subprocess.Popen(arguments, env=environment)  # noqa: S603 - ourselves
+        return subprocess.Popen(arguments, env=environment, process_group=0)  # noqa: S603 - ourselves
     with log.open("ab") as file:
-        return subprocess.Popen(arguments, env=environment, stderr=file, stdout=file)  # noqa: S603 - ourselves
+        return subprocess.Popen(  # noqa: S603 - ourselves
+            arguments, env=environment, stderr=file, stdout=file, process_group=0
+        )
 
 
 def stop(child: subprocess.Popen[bytes], within_s: float = 20.0) -> int:
-    """Terminate a process, and kill it if it does not end in time; return its exit code."""
+    """End a process at once, and kill it if it does not end in time; return its exit code.
+
+    It is terminated each second, because a daemon drains at the first SIGTERM and ends its calls at the second.
+    """
+    deadline = time.monotonic() + within_s
+    while child.poll() is None and time.monotonic() < deadline:
+        child.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(AGAIN_S)
+    if child.poll() is None:
+        child.kill()
+    return child.wait()
+
+
+def drain(child: subprocess.Popen[bytes]) -> int:
+    """Have a daemon drain, and wait until it has left; return its exit code. KeyboardInterrupt ends its calls."""
     if child.poll() is None:
         child.terminate()
     try:
-        return child.wait(within_s)
-    except subprocess.TimeoutExpired:
-        child.kill()
         return child.wait()
+    except KeyboardInterrupt:
+        return stop(child)
 
 
 def wait_ready(home: Home, child: subprocess.Popen[bytes], within_s: float = 20.0) -> None:

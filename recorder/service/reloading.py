@@ -8,6 +8,7 @@ from recorder.calls.call_services import CallServices, Sounds
 from recorder.calls.notices import NoticeError
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
+from recorder.common.service_manager import ServiceManager
 from recorder.config.reading import read_config
 from recorder.config.settings import Config
 from recorder.config.toml_tables import DERIVED, ConfigError
@@ -35,11 +36,20 @@ class Reloader:
         reactor: Event loop of the call thread.
         endpoint: Reloads its certificates.
         resolver: Keeps the names of the routes' targets resolved.
+        manager: The service manager, which is told of reloads.
     """
 
     def __init__(
-        self, home: Home, services: CallServices, reactor: Reactor, endpoint: SipEndpoint, resolver: Resolver
+        self,
+        home: Home,
+        services: CallServices,
+        reactor: Reactor,
+        endpoint: SipEndpoint,
+        resolver: Resolver,
+        *,
+        manager: ServiceManager,
     ) -> None:
+        self._manager = manager
         self._home = home
         self._services = services
         self._reactor = reactor
@@ -63,6 +73,10 @@ class Reloader:
         Raises:
             ProblemError: The file cannot be used; nothing was changed.
         """
+        with self._manager.reloading():
+            return self._reload(by)
+
+    def _reload(self, by: str) -> dict[str, Any]:
         old = self._services.config
         try:
             new = read_config(self._home.config)

@@ -1,6 +1,8 @@
 """`recorder console`: serves the console for a recorder's home. The only process that opens private keys."""
 
 import logging
+import os
+import socket
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -15,6 +17,7 @@ from recorder.access.sealed_secrets import SealedSecrets
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.process_hardening import LimitError, raise_descriptors
+from recorder.common.service_manager import ServiceManager
 from recorder.config.settings import Config
 from recorder.forwarding.webhook_queue import WebhookQueue
 from recorder.notifications.case_events import CaseEvents
@@ -51,6 +54,23 @@ class ConsoleError(Exception):
     """The console cannot start; the message is a sentence."""
 
 
+class _Server(uvicorn.Server):
+    """Tells the service manager when the console listens, and when it stops."""
+
+    def __init__(self, config: uvicorn.Config, manager: ServiceManager) -> None:
+        super().__init__(config)
+        self._manager = manager
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._manager.ready("listening")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._manager.stopping()
+        await super().shutdown(sockets)
+
+
 def serve(home: Home, config: Config) -> None:
     """Serve the console until it is told to stop.
 
@@ -60,6 +80,7 @@ def serve(home: Home, config: Config) -> None:
         OSError: The accounts database cannot be opened.
     """
     assert config.console.listen is not None
+    manager = ServiceManager.taken_from(os.environ)
     listen, tls = config.console.listen, tls_of(config)
     try:
         raise_descriptors(0, config.console.max_connections)
@@ -79,8 +100,8 @@ def serve(home: Home, config: Config) -> None:
         workers = _start_workers(home, config, deps, keys, stopping)
         app = create_app(deps)
         connections = ConsoleConnections(config.console.connection_limits)
-        server = uvicorn.Server(
-            server_config(app, host=listen.host, port=listen.port, tls=tls, connections=connections)
+        server = _Server(
+            server_config(app, host=listen.host, port=listen.port, tls=tls, connections=connections), manager
         )
         metrics = start_listener(
             config.console_metrics, lambda: console_registry(deps, connections, _certificate_end(config)),

@@ -28,6 +28,7 @@ class Board:
 
     Attributes:
         asked: Counter that grows whenever an opt-out request may have changed.
+        drained: Counter that grows whenever the state of a drain has changed.
     """
 
     def __init__(self, pulse: Pulse, listed: Callable[[], list[Call]]) -> None:
@@ -39,7 +40,7 @@ class Board:
         self._meanwhile: list[Event] = []
         self._is_due = False
         self._listed_s = 0.0
-        self.asked = 0
+        self.asked = self.drained = 0
         pulse.give_events_to(self._take)
 
     async def calls(self, *, is_first: bool = False) -> Mapping[str, Call]:
@@ -97,6 +98,8 @@ class Board:
         elif kind == "call" and "state" in event:
             known = self._calls.get(call)
             self._put(call, {**event, "opt_out": _asked(known)}, known)
+        elif kind == "drain":
+            self.drained += 1
         elif kind in ("call", "opt_out", None):  # it does not describe the whole call
             self.asked += kind == "opt_out"
             self._is_due = True

@@ -19,7 +19,8 @@ from recorder.web.parts import SignInNeededError
 from recorder.web.pulse import AGAIN, BEAT, Pulse
 from recorder.web.watchers import LOOK_EVERY_S
 
-REQUESTS = b"event: requests\ndata: {}\n\n"
+REQUESTS, DRAIN = (f"event: {what}\ndata: {{}}\n\n".encode() for what in ("requests", "drain"))
+"""Tell the page to ask for the opt-out requests, and for the state of a drain."""
 NO_CALL = "none"
 """Id of the row that says that there is no call."""
 
@@ -57,6 +58,7 @@ class BoardStream:
         self._sent: dict[str, tuple[Call, tuple[object, ...]]] = {}
         self._ids: list[str] = []
         self._asked = -1
+        self._drained = board.drained
         self._seen: dict[str, tuple[Call, Call | None]] = {}
         self._seer: tuple[Person, Around] | None = None
 
@@ -99,6 +101,9 @@ class BoardStream:
         if self._asked != self._board.asked:
             self._asked = self._board.asked
             news += REQUESTS
+        if self._drained != self._board.drained:
+            self._drained = self._board.drained
+            news += DRAIN
         return news or BEAT
 
     def _shown(self, watcher: Watcher, calls: Mapping[str, Call]) -> list[Call]:

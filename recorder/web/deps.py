@@ -89,6 +89,9 @@ class Live(Protocol):
     def health(self) -> dict[str, Any]:
         """Return the daemon's health report."""
 
+    def drain_state(self) -> dict[str, Any]:
+        """Return whether the daemon refuses new calls."""
+
     def agents(self) -> list[dict[str, Any]]:
         """Return the nominated extensions, each with the officer who is signed on."""
 

@@ -35,6 +35,7 @@ class LiveCallService:
         self._managed = managed
         self._views = Views(daemon.audit_service, now)
         self._listed: Shared[list[dict[str, Any]]] = Shared(partial(daemon.ask, lambda live: live.calls(actor=SERVICE)))
+        self._drain: Shared[dict[str, Any]] = Shared(partial(daemon.ask, lambda live: live.drain_state()))
         self._agents: Shared[list[dict[str, Any]]] = Shared(partial(daemon.ask, lambda live: live.agents()))
 
     def calls(self, actor: Actor, *, is_shared: bool = False) -> list[dict[str, Any]]:
@@ -70,6 +71,10 @@ class LiveCallService:
     def health(self) -> dict[str, Any]:
         """Return the daemon's health report. The caller has checked the permission."""
         return self._daemon.ask(lambda live: live.health())
+
+    def drain(self) -> dict[str, Any]:
+        """Return whether new calls are refused, and how many calls are left. The caller has checked the permission."""
+        return self._drain.get()
 
     def pause(self, actor: Actor, target: Target, reason: str) -> dict[str, Any]:
         """Pause a call, or all calls of an extension. The daemon pauses even if it cannot write the audit log."""

@@ -54,6 +54,13 @@ def live_requests(console: Console, caller: PageWatcher) -> HTMLResponse:
     return console.renderer.page("live_requests.html", caller, requests=_requests(console.opt_outs, caller))
 
 
+@router.get("/live/drain")
+def live_drain(console: Console, caller: PageWatcher) -> HTMLResponse:
+    """Return the sentence that the recorder drains, if it does, for the page's script."""
+    console.live.looks(caller.actor)
+    return console.renderer.page("live_drain.html", caller, drain=console.live.drain())
+
+
 @router.get("/live/changes")
 async def live_changes(request: Request, console: Console) -> StreamingResponse:
     """Stream the rows, and changes of them, to the page's script."""
@@ -231,14 +238,16 @@ def _live_page(
 ) -> HTMLResponse:
     rows: list[LiveRow] | None = None
     requests: list[dict[str, Any]] = []
+    drain: dict[str, Any] | None = None
     try:
         rows, requests = _rows(console.live, caller), _requests(console.opt_outs, caller)
+        drain = console.live.drain()
     except ProblemError as error:
         if error.status == 403:
             raise
         problem = problem or error.detail
     return console.renderer.page(
-        "live.html", caller, status=status, rows=rows, requests=requests, said=said, problem=problem
+        "live.html", caller, status=status, rows=rows, requests=requests, drain=drain, said=said, problem=problem
     )
 
 

@@ -56,6 +56,7 @@ PAGES: Mapping[str, Requirement] = MappingProxyType(
         "GET /live": takes(Act.SEE_LIVE),
         "GET /live/rows": takes(Act.SEE_LIVE),
         "GET /live/requests": takes(Act.SEE_LIVE),
+        "GET /live/drain": takes(Act.SEE_LIVE),
         "GET /live/changes": takes(Act.SEE_LIVE),
         "GET /live/{call}/opt-out": live(Act.SEE_LIVE),
         "POST /live/{call}/opt-out": live(Act.OPT_OUT),

@@ -69,6 +69,18 @@ def key(name: str) -> Callable[[Page], None]:
     return lambda page: page.keyboard.press(name)
 
 
+def test_the_board_says_at_once_that_the_recorder_drains(site: Site, browser: Browser) -> None:
+    with person(browser, site.url, "rhea") as rhea:
+        rhea.goto(f"{site.url}/live")
+        banner = rhea.locator("#live-drain")
+        expect(banner).to_have_text("")
+        site.lines.home.act("/api/drain").raise_for_status()
+        expect(banner).to_contain_text("The recorder is draining: new calls are refused. 0 calls go on")
+        assert violations(rhea) == []
+        site.lines.home.act("/api/drain/cancel").raise_for_status()
+        expect(banner).to_have_text("")
+
+
 def test_an_agent_pauses_by_mouse_and_by_key_and_nothing_of_it_is_kept(site: Site, alice: Page) -> None:
     shows(alice, "No call")
     talk = site.lines.call()

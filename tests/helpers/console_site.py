@@ -91,6 +91,8 @@ class Daemon:
             "call_thread": {"longest_stall_ms": 140.0, "longest_stall_lately_ms": 20.0, "stalls_over_100_ms": 3},
         }  # fmt: skip
         self.app.get("/api/health")(lambda: self.said)
+        self.drain: dict[str, Any] = {"state": "running", "since": None, "calls": 1, "refused": 0, "left_s": None}
+        self.app.get("/api/drain")(lambda: self.drain)
         self.has_changed = threading.Event()
         self.requests: list[dict[str, Any]] = []
         self.app.get("/api/opt-outs")(self.opt_outs)

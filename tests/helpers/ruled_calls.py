@@ -79,6 +79,9 @@ class RuledCalls:
     def takeovers(self) -> list[dict[str, Any]]:
         return []
 
+    def drain_state(self) -> dict[str, Any]:
+        return {"state": "running", "since": None, "calls": 1, "refused": 0, "left_s": None}
+
     def health(self) -> dict[str, Any]:
         return {
             "status": "ok", "alarms": {}, "sip": "udp:127.0.0.1:5060", "calls": 1, "counts": {},

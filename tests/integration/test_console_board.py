@@ -85,10 +85,12 @@ class Page:
         self._events = stream.events(_watcher(person))
 
     async def next(self) -> dict[str, Any]:
-        """Return the next that is no beat, as JSON: rows by their words, ids, and whether requests changed."""
+        """Return the next that is no beat, as JSON: rows by their words, ids, and what else changed."""
         while (sent := await asyncio.wait_for(anext(self._events), 5)) == BEAT:
             pass
         found: dict[str, Any] = {"requests": b"event: requests" in sent}
+        if b"event: drain" in sent:
+            found["drain"] = True
         for one in sent.decode().split("\n\n"):
             kind, _, said = one.partition("\ndata: ")
             if kind == "event: rows":
@@ -115,6 +117,19 @@ def play(course: Callable[[Source, Pulse, Board], Awaitable[None]]) -> None:
         await course(source, pulse, Board(pulse, source.calls))
 
     asyncio.run(begin())
+
+
+def test_a_drain_is_told_when_it_changes_and_to_pages_that_have_begun() -> None:
+    async def course(source: Source, pulse: Pulse, known: Board) -> None:
+        page = Page(pulse, known)
+        assert "drain" not in await page.next(), "a page shows it when it is loaded"
+        await source.tell({"event": "drain", "state": "draining", "calls": 2})
+        assert await page.next() == {"requests": False, "drain": True}
+        await source.tell({"event": "drain", "state": "draining", "calls": 1})
+        assert await page.next() == {"requests": False, "drain": True}
+        await page.close()
+
+    play(course)
 
 
 def test_a_change_is_one_row_and_the_daemon_is_not_asked() -> None:

@@ -69,6 +69,24 @@ def test_each_sees_what_they_may_do(
         assert (SECOND in page) == may_play_second
 
 
+def test_the_board_says_that_the_recorder_drains(console: Console, ann: Browser) -> None:
+    daemon = console.daemon
+    assert "new calls are refused" not in ann.get("/live").text
+    assert ann.get("/live/drain").text.strip() == ""
+    before = daemon.drain
+    try:
+        daemon.drain = {**before, "state": "draining", "since": "2026-11-29T12:00:00+00:00", "calls": 3}
+        banner = "The recorder is draining: new calls are refused.</strong> 3 calls go on, and can be paused as always."
+        assert banner in ann.get("/live").text
+        assert banner in ann.get("/live/drain").text
+        daemon.drain = {**daemon.drain, "state": "stopping", "calls": 1, "left_s": 61.0}
+        page = ann.get("/live/drain").text
+        assert "The recorder is stopping: new calls are refused.</strong> 1 call goes on" in page
+        assert "What has not ended in 2 min is ended." in page
+    finally:
+        daemon.drain = before
+
+
 def test_an_officer_asks_and_the_manager_of_the_team_grants(console: Console, ann: Browser, manager: Browser) -> None:
     assert "A manager of the team has been asked" in ann.submit(f"/live/{CALL}/opt-out-request").text
     assert sent(console) == (

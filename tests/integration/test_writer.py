@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -367,3 +368,73 @@ def test_a_thousand_taps_each_get_their_turn_spread_over_the_period(approvers: B
     assert {tap for _at, tap in drains[:1100]} == set(approvers.taps.taps)
     most_in_a_slot = max(sum(abs(at - start) < 0.005 for at, _tap in drains[:1000]) for start, _tap in drains[:1000:50])
     assert most_in_a_slot < 600, "not all at once"
+
+
+class StuckSink(FileSink):
+    """Does not return from an operation until it is let go."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.is_in, self.is_let_go = threading.Event(), threading.Event()
+
+    def append(self, block: memoryview, end: int) -> None:
+        self.is_in.set()
+        assert self.is_let_go.wait(20)
+        super().append(block, end)
+
+
+def test_the_writer_marks_the_end_of_each_operation_and_so_shows_that_it_is_stuck(tmp_path: Path) -> None:
+    taps, sink = Taps(), StuckSink(tmp_path / "stuck")
+    writer = PausableWriter(taps, on_failure=lambda *_: None, options=WriterOptions(period_s=0.2))
+    writer.start()
+    try:
+        before_s = writer.marked_s
+        wait_until(lambda: writer.marked_s > before_s)  # it looks for work
+        tap = taps.open(1)
+        for packet in range(100):
+            taps.speak(tap, Channel.LEFT, packet)
+        writer.add("stuck", tap, sink)
+        assert sink.is_in.wait(5)
+        stuck_s = writer.marked_s
+        time.sleep(0.3)
+        assert writer.marked_s == stuck_s
+        sink.is_let_go.set()
+        wait_until(lambda: writer.marked_s > stuck_s)
+    finally:
+        sink.is_let_go.set()
+        writer.close()
+
+
+class NotingSink(FileSink):
+    """Notes whether the writer had marked the end of the operation before this one."""
+
+    writer: ClassVar[PausableWriter]
+    ended_s: ClassVar[float] = 0.0
+    was_marked: ClassVar[list[bool]] = []
+
+    def append(self, block: memoryview, end: int) -> None:
+        self.note()
+
+    def sync(self) -> None:
+        self.note()
+
+    @classmethod
+    def note(cls) -> None:
+        cls.was_marked.append(cls.writer.marked_s >= cls.ended_s)
+        cls.ended_s = time.monotonic()
+
+
+def test_each_operation_of_a_long_turn_is_marked(tmp_path: Path) -> None:
+    """With a slow disk a turn of many recordings is long; that must not look as if the writer were stuck."""
+    taps = Taps()
+    options = WriterOptions(period_s=0.2, sync_every_s=0.2)
+    writer = NotingSink.writer = PausableWriter(taps, on_failure=lambda *_: None, options=options)
+    for number in range(1, 61):  # three of them in each slot
+        tap = taps.open(number)
+        for packet in range(100):
+            taps.speak(tap, Channel.LEFT, packet)
+        writer.add(str(number), tap, NotingSink(tmp_path / str(number)))
+    writer.start()
+    wait_until(lambda: len(NotingSink.was_marked) >= 120)  # an append and a sync of each
+    writer.close()
+    assert all(NotingSink.was_marked)

@@ -87,6 +87,16 @@ def talk(left: Voice, seconds: float) -> None:
     eventually(lambda: left.sent[-1][0] >= goal, "the voice goes on", timeout_s=seconds + 3)
 
 
+def is_recorded(line: Line) -> bool:
+    """Tell whether a new call goes through the recorder."""
+    name, first, _, _ = line.call()
+    first.wait_confirmed(8)
+    second = line.arrived(name)
+    first.hang_up()
+    first.wait_ended()
+    return second.invite.value("X-Not-Recorded") == ""
+
+
 def test_a_call_runs_through_kamailio_and_the_recorder_and_is_exact(line: Line) -> None:
     name, first, left, right = line.call()
     first.wait_confirmed(8)
@@ -119,6 +129,44 @@ def test_a_call_out_goes_to_the_trunk(line: Line) -> None:
     assert [user_of(one.invite) for one in taken] == ["2001"]
 
 
+def test_calls_go_round_a_recorder_that_drains_and_those_it_has_go_on(line: Line) -> None:
+    name, first, left, right = line.call()  # its officer is dialled after the notice, when Kamailio knows of the drain
+    first.wait_confirmed(8)
+    left.talk(first.remote_media)
+    line.home.act("/api/drain").raise_for_status()
+    try:
+        around, other, _, _ = line.call()
+        other.wait_confirmed(8)
+        assert line.arrived(around).invite.value("X-Not-Recorded") == "no recorder", "tried, refused, led round"
+        other.hang_up()
+        other.wait_ended()
+        refused = line.home.health()["drain"]["refused"]
+        assert refused == 1
+
+        def is_led_round_at_once() -> bool:
+            before = line.home.health()["drain"]["refused"]
+            number, call, _, _ = line.call()
+            call.wait_confirmed(8)
+            assert line.arrived(number).invite.value("X-Not-Recorded") == "no recorder"
+            call.hang_up()
+            call.wait_ended()
+            return bool(line.home.health()["drain"]["refused"] == before)
+
+        eventually(is_led_round_at_once, "Kamailio sends it no more calls", timeout_s=20)
+        second = line.arrived(name)
+        second.wait_for(lambda call: call.state is State.CONFIRMED, 8)
+        right.talk(second.remote_media)
+        talk(left, 1.0)
+    finally:
+        line.home.act("/api/drain/cancel").raise_for_status()
+    second.hang_up()
+    first.wait_ended()
+    left.hush()
+    right.hush()
+    assert line.home.row_of(name)["outcome"] == "recorded"
+    eventually(lambda: is_recorded(line), "calls go through the recorder again", timeout_s=15)
+
+
 def test_calls_go_round_a_recorder_that_does_not_answer_and_come_back_to_it(line: Line) -> None:
     line.home.kill()
     began_s = time.monotonic()
@@ -144,15 +192,7 @@ def test_calls_go_round_a_recorder_that_does_not_answer_and_come_back_to_it(line
 
     line.home.start()
 
-    def is_recorded_again() -> bool:
-        name, first, _, _ = line.call()
-        first.wait_confirmed(8)
-        second = line.arrived(name)
-        first.hang_up()
-        first.wait_ended()
-        return second.invite.value("X-Not-Recorded") == ""
-
-    eventually(is_recorded_again, "calls go through the recorder again", timeout_s=15)
+    eventually(lambda: is_recorded(line), "calls go through the recorder again", timeout_s=15)
 
 
 def test_strangers_get_no_reply_from_kamailio_either(line: Line) -> None:

@@ -22,6 +22,7 @@ from recorder.calls.siprec.copied_recording import CopiedRecording
 from recorder.calls.siprec.links import SessionLinks
 from recorder.calls.siprec.session_metadata import SessionMetadata, parts_of
 from recorder.rules.routing import Peer
+from sip.commands import RETRY_AFTER
 from sip.events import (
     Body,
     CallOffered,
@@ -195,7 +196,7 @@ class RecordingSession(SipCall):
 
     def refuse(self, status: int, end: str) -> None:
         """Refuse the INVITE, and file a row with the reason ``end``."""
-        headers = (("Retry-After", "5"),) if status == 503 else ()
+        headers = (RETRY_AFTER,) if status == 503 else ()
         self.services.endpoint.refuse(self._leg, status, "", headers=headers)
         self.recorded.recording.blocked = None
         self._end(end)

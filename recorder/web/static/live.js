@@ -11,6 +11,7 @@ const table = document.getElementById("live");
 const rows = document.getElementById("live-rows");
 const said = document.getElementById("live-said");
 const problem = document.getElementById("live-problem");
+const drain = document.getElementById("live-drain");
 const requests = document.getElementById("live-requests");
 const acting = new WeakSet();
 let meanwhile = null; // what was sent while all rows are asked for
@@ -32,6 +33,11 @@ const putRequests = async () => {
   if (answer.isFine) patch(requests, answer.text);
 };
 
+const putDrain = async () => {
+  const answer = await ask("/live/drain");
+  if (answer.isFine) patch(drain, answer.text);
+};
+
 const refresh = watch({
   address: "/live/changes",
   isSent: true,
@@ -46,6 +52,7 @@ const refresh = watch({
       meanwhile = null;
     }
     await putRequests();
+    await putDrain();
     problem.replaceChildren();
   },
   lose: () => {
@@ -58,6 +65,7 @@ const refresh = watch({
       put(sent.html, sent.ids ?? null);
     },
     requests: () => putRequests().catch(() => {}), // whoever does not answer is heard of by the beats
+    drain: () => putDrain().catch(() => {}),
   },
 });
 

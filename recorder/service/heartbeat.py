@@ -1,0 +1,111 @@
+"""The daemon's heartbeat: feeds systemd's watchdog while call thread and writer make progress, and tells it the status.
+
+The beat is a timer of the call thread: a call thread that is blocked does not beat, so the watchdog bites after
+``WatchdogSec``. The writer marks the end of each of its operations. A slow disk makes them long, and its errors are
+handled (`audio.writer`); both are progress. The writer is stuck only if one single operation has not ended for
+`STUCK_S`: a deadlock, or a disk that neither does what it was asked nor reports an error. From `LATE_S` on that is an
+alarm. Call thread only.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from recorder.calls.call_services import Scheduler
+from recorder.common.service_manager import ServiceManager
+from recorder.rules.drain import DrainState
+from recorder.service.draining import Draining
+
+_log = logging.getLogger(__name__)
+
+BEAT_S = 1.0
+"""Interval of the beats, seconds; shorter where the watchdog's time is."""
+LATE_S = 10.0
+"""After so long in one operation the writer is late: its rings are full, so audio is being lost."""
+STUCK_S = 120.0
+"""After so long it is stuck: longer than a disk takes to report an error (30 s for SCSI, and some retries)."""
+EXTENSION_S = 30.0
+"""Time that is asked for with each beat of a stop, seconds."""
+ALARM = "writer_stuck"
+
+
+class Heartbeat:
+    """Beats while the call thread runs.
+
+    Args:
+        scheduler: The call thread's scheduler.
+        manager: The service manager.
+        draining: The daemon's state.
+        calls: Returns the number of calls in progress.
+        writer_s: Returns when the writer last ended an operation, by ``clock``.
+        alarm: Raises the alarm of a name.
+        clock: Monotonic clock, seconds.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        manager: ServiceManager,
+        draining: Draining,
+        *,
+        calls: Callable[[], int],
+        writer_s: Callable[[], float],
+        alarm: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._scheduler = scheduler
+        self._manager = manager
+        self._draining = draining
+        self._calls = calls
+        self._writer_s = writer_s
+        self._alarm = alarm
+        self._clock = clock
+        self._every_s = BEAT_S if manager.watchdog_s is None else min(BEAT_S, manager.watchdog_s / 4)
+        self._said = ""
+        self._is_stopping = self._is_late = False
+
+    def start(self) -> None:
+        """Say that the daemon is ready, and begin to beat."""
+        self._said = self._status
+        self._manager.ready(self._said)
+        self._beat()
+
+    def stop(self) -> None:
+        """Say once that the daemon is stopping."""
+        if not self._is_stopping:
+            self._is_stopping = True
+            self._manager.stopping()
+
+    def _beat(self) -> None:
+        stuck_s = self._clock() - self._writer_s()
+        self._look_at_writer(stuck_s)
+        if stuck_s < STUCK_S:
+            self._manager.feed()
+        if self._draining.state in (DrainState.STOPPING, DrainState.ENDING):
+            self.stop()
+            self._manager.extend(EXTENSION_S)
+        if (status := self._status) != self._said:
+            self._said = status
+            self._manager.status(status)
+        self._scheduler.call_later(self._every_s, self._beat)
+
+    def _look_at_writer(self, stuck_s: float) -> None:
+        is_late = stuck_s >= LATE_S
+        if is_late and not self._is_late:
+            self._alarm(ALARM)
+            _log.error(
+                "the writer has been in one operation for %.0f s: the disk does not answer, and audio is being lost%s",
+                stuck_s,
+                "" if self._manager.watchdog_s is None else f"; after {STUCK_S:.0f} s systemd restarts the daemon",
+            )
+        elif self._is_late and not is_late:
+            _log.warning("the writer goes on")
+        self._is_late = is_late
+
+    @property
+    def _status(self) -> str:
+        live = self._calls()
+        calls = "1 call in progress" if live == 1 else f"{live} calls in progress"
+        if not self._draining.state.refuses_calls:
+            return calls
+        return f"{self._draining.state.value}, new calls are refused: {calls}"
