@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from audio._relay import peaks as core_peaks
@@ -188,6 +189,11 @@ class PausableWriter:
             return True
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    @property
+    def thread(self) -> Path:
+        """Return the folder of the running thread in proc."""
+        return Path(f"/proc/self/task/{self._thread.native_id}")
 
     def turn(self) -> float:
         """Do what is due, and return when the next slot is, monotonic seconds.

@@ -33,8 +33,8 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "Repair what the log names, then run `recorder verify --all`.",
         ),
         "writer_stuck": Advice(
-            "The disk has not answered for 10 seconds: no call is being recorded. Calls go on.",
-            "Look at the disk, or the mount, and the kernel's log. After two minutes systemd restarts the daemon.",
+            "One write or sync has taken 10 seconds: no call is being recorded meanwhile. Calls go on.",
+            "The log says whether the disk does not answer: then look at it, or the mount, and the kernel's log.",
         ),
         "memory_not_locked": Advice(
             "The limit of locked memory is too low: sound may reach swap, or a call is not recorded.",

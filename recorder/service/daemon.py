@@ -55,7 +55,7 @@ from recorder.service.composition import (
 from recorder.service.disk_watch import DiskWatch
 from recorder.service.draining import Draining
 from recorder.service.forwarding import Forwarding
-from recorder.service.heartbeat import Heartbeat
+from recorder.service.heartbeat import Heartbeat, waits_for_disk
 from recorder.service.lately import Lately
 from recorder.service.media_events import MediaEvents
 from recorder.service.metrics_setup import start_listener
@@ -141,7 +141,8 @@ class Daemon:
         )  # fmt: skip
         self._heartbeat = Heartbeat(
             self._reactor, self._manager, self._draining, calls=lambda: self._control.live,
-            writer_s=lambda: self._writer.marked_s, alarm=self._raise_alarm,
+            writer_s=lambda: self._writer.marked_s, is_at_disk=lambda: waits_for_disk(self._writer.thread),
+            alarm=self._raise_alarm,
         )  # fmt: skip
         api = LiveApi(
             self._services, self._control, broadcast, reload=self._reloader.reload, call_thread=self._stalls.as_json,

@@ -2,14 +2,15 @@
 
 The beat is a timer of the call thread: a call thread that is blocked does not beat, so the watchdog bites after
 ``WatchdogSec``. The writer marks the end of each of its operations. A slow disk makes them long, and its errors are
-handled (`audio.writer`); both are progress. The writer is stuck only if one single operation has not ended for
-`STUCK_S`: a deadlock, or a disk that neither does what it was asked nor reports an error. From `LATE_S` on that is an
-alarm. Call thread only.
+handled (`audio.writer`); both are progress. From `LATE_S` in one single operation on, that is an alarm. The writer is
+stuck if it has not ended for `STUCK_S`, and the thread does not wait for the disk: what is left is a fault of this
+program, which a new start mends. No start mends a disk that does not answer, so it ends no call. Call thread only.
 """
 
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from recorder.calls.call_services import Scheduler
 from recorder.common.service_manager import ServiceManager
@@ -23,10 +24,25 @@ BEAT_S = 1.0
 LATE_S = 10.0
 """After so long in one operation the writer is late: its rings are full, so audio is being lost."""
 STUCK_S = 120.0
-"""After so long it is stuck: longer than a disk takes to report an error (30 s for SCSI, and some retries)."""
+"""After so long it is stuck, unless it waits for the disk."""
 EXTENSION_S = 30.0
 """Time that is asked for with each beat of a stop, seconds."""
 ALARM = "writer_stuck"
+
+
+def waits_for_disk(thread: Path) -> bool:
+    """Tell whether a thread waits where the kernel lets nothing interrupt it, as for disks and shares.
+
+    That is state D in proc_pid_stat(5). A thread that cannot be looked at is taken for one that does not.
+
+    Args:
+        thread: Its folder, ``/proc/self/task/ID``.
+    """
+    try:
+        stat = (thread / "stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] == "D"
 
 
 class Heartbeat:
@@ -38,6 +54,7 @@ class Heartbeat:
         draining: The daemon's state.
         calls: Returns the number of calls in progress.
         writer_s: Returns when the writer last ended an operation, by ``clock``.
+        is_at_disk: Tells whether the writer's thread waits for a disk, or a share.
         alarm: Raises the alarm of a name.
         clock: Monotonic clock, seconds.
     """
@@ -50,6 +67,7 @@ class Heartbeat:
         *,
         calls: Callable[[], int],
         writer_s: Callable[[], float],
+        is_at_disk: Callable[[], bool],
         alarm: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -58,6 +76,7 @@ class Heartbeat:
         self._draining = draining
         self._calls = calls
         self._writer_s = writer_s
+        self._is_at_disk = is_at_disk
         self._alarm = alarm
         self._clock = clock
         self._every_s = BEAT_S if manager.watchdog_s is None else min(BEAT_S, manager.watchdog_s / 4)
@@ -79,7 +98,7 @@ class Heartbeat:
     def _beat(self) -> None:
         stuck_s = self._clock() - self._writer_s()
         self._look_at_writer(stuck_s)
-        if stuck_s < STUCK_S:
+        if stuck_s < STUCK_S or self._is_at_disk():
             self._manager.feed()
         if self._draining.state in (DrainState.STOPPING, DrainState.ENDING):
             self.stop()
@@ -94,9 +113,9 @@ class Heartbeat:
         if is_late and not self._is_late:
             self._alarm(ALARM)
             _log.error(
-                "the writer has been in one operation for %.0f s: the disk does not answer, and audio is being lost%s",
+                "the writer has been in one operation for %.0f s, so audio is being lost: %s",
                 stuck_s,
-                "" if self._manager.watchdog_s is None else f"; after {STUCK_S:.0f} s systemd restarts the daemon",
+                "the disk does not answer" if self._is_at_disk() else "it does not wait for the disk, which is a fault",
             )
         elif self._is_late and not is_late:
             _log.warning("the writer goes on")

@@ -1,13 +1,16 @@
 """When systemd's watchdog is fed, in virtual time: as long as call thread and writer make progress."""
 
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from recorder.common.service_manager import ServiceManager
 from recorder.rules.drain import DrainState
-from recorder.service.heartbeat import BEAT_S, LATE_S, STUCK_S, Heartbeat
+from recorder.service.heartbeat import BEAT_S, LATE_S, STUCK_S, Heartbeat, waits_for_disk
+from tests.helpers.recorder_home import eventually
 
 WATCHDOG_S = 60.0
 
@@ -44,7 +47,7 @@ class _Daemon:
         self.now_s = 1000.0
         self.calls = 0
         self.writer_s = self.now_s
-        self.is_writer_stuck = False
+        self.is_writer_stuck = self.is_at_disk = False
         self.blocked_until_s = 0.0
         self.alarms: list[str] = []
         self.draining = _Draining()
@@ -53,7 +56,7 @@ class _Daemon:
         draining: Any = self.draining
         self.heartbeat = Heartbeat(
             self, self.manager, draining, calls=lambda: self.calls, writer_s=lambda: self.writer_s,
-            alarm=self.alarms.append, clock=lambda: self.now_s,
+            is_at_disk=lambda: self.is_at_disk, alarm=self.alarms.append, clock=lambda: self.now_s,
         )  # fmt: skip
 
     def submit(self, fn: Callable[..., object], *args: object) -> None:
@@ -125,13 +128,43 @@ def test_a_writer_that_is_stuck_is_an_alarm_and_then_lets_the_watchdog_bite(
     assert daemon.alarms == []
     daemon.pass_by(3)
     assert daemon.alarms == ["writer_stuck"], "once"
-    assert "audio is being lost; after 120 s systemd restarts the daemon" in caplog.text
+    assert "so audio is being lost: it does not wait for the disk, which is a fault" in caplog.text
     daemon.pass_by(STUCK_S + WATCHDOG_S)
     assert STUCK_S - 2 < max(daemon.manager.fed_s) - stuck_s < STUCK_S + 0.1
     daemon.is_writer_stuck = False
     daemon.pass_by(2)
     assert daemon.now_s - max(daemon.manager.fed_s) < 2
     assert "the writer goes on" in caplog.text
+
+
+def test_a_disk_that_never_answers_is_an_alarm_and_ends_no_call(
+    daemon: _Daemon, caplog: pytest.LogCaptureFixture
+) -> None:
+    daemon.is_writer_stuck = daemon.is_at_disk = True
+    daemon.pass_by(10 * STUCK_S)
+    assert daemon.now_s - max(daemon.manager.fed_s) < 2
+    assert daemon.alarms == ["writer_stuck"]
+    assert "so audio is being lost: the disk does not answer" in caplog.text
+
+
+def test_a_thread_that_waits_for_the_disk_is_told_from_one_that_waits_for_a_lock(tmp_path: Path) -> None:
+    """The parent of a vfork waits in state D, until its child ends: here when its standard input is closed."""
+    source, program = tmp_path / "waits.c", tmp_path / "waits"
+    source.write_text(
+        '#include <unistd.h>\nint main(void){char c; if (!vfork()) {write(1, "!", 1); read(0, &c, 1); _exit(0);} '
+        'write(1, "!", 1); read(0, &c, 1); return 0;}'
+    )
+    subprocess.run(["gcc", "-w", "-o", program, source], check=True)
+    with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdin is not None and process.stdout is not None
+        thread = Path(f"/proc/{process.pid}/task/{process.pid}")
+        process.stdout.read(1)
+        eventually(lambda: waits_for_disk(thread), "the parent waits")
+        process.stdin.write(b"x")
+        process.stdout.read(1)
+        assert not waits_for_disk(thread)
+        process.stdin.close()
+    assert not waits_for_disk(thread), "it has ended"
 
 
 def test_the_status_says_how_many_calls_there_are_when_that_changes(daemon: _Daemon) -> None:
