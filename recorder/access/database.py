@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine, event
 
+from recorder.access.kept_connection import make_engine
 from recorder.access.schema import bring_up_to_date
 
 
@@ -26,11 +26,15 @@ class AuditNote:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+_engines: weakref.WeakValueDictionary[Path, Engine] = weakref.WeakValueDictionary()
+
+
 def open_people(path: Path) -> Engine:
     """Open the file of people, creating it (0600) and its tables if they are missing, or upgrading them.
 
     Every transaction takes the write lock at its start, so that "count the failure, then check the password" is atomic
-    between processes. The caller disposes of the engine.
+    between processes. Whoever opens the same file in the same process gets the same engine: disposing of it closes the
+    file and takes it from nobody.
 
     Args:
         path: The file; its folder exists.
@@ -40,9 +44,14 @@ def open_people(path: Path) -> Engine:
         DatabaseError: A newer program made its tables, or it is no database.
     """
     make_file(path)
-    engine = create_engine(
-        f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": 10.0}, hide_parameters=True
-    )
+    path = path.absolute()
+    engine = _engines.get(path) or _engines.setdefault(path, _make(path))
+    bring_up_to_date(engine)
+    return engine
+
+
+def _make(path: Path) -> Engine:
+    engine = make_engine(path)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: object) -> None:
@@ -55,7 +64,6 @@ def open_people(path: Path) -> Engine:
     def _begin(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy hands over its Connection
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    bring_up_to_date(engine)
     return engine
 
 
