@@ -5,6 +5,7 @@ import os
 import resource
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,30 @@ def test_a_command_is_waited_for_by_whoever_has_a_thousand_descriptors() -> None
         for descriptor in held:
             os.close(descriptor)
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+ENDINGS = {
+    "pass": (0, ""), "sys.exit()": (0, ""), "sys.exit(3)": (3, ""), "sys.exit('no room')": (1, "no room"),
+    "raise ValueError('bad')": (1, "ValueError: bad"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("last", ENDINGS)
+def test_a_forked_program_ends_as_any_other(last: str) -> None:
+    program = f"""
+import atexit, sys, threading, time, types
+sys.modules["tests"] = types.ModuleType("tests")  # another distribution installs a package of that name
+sys.modules["tests"].__path__ = [{str(preloaded.ROOT / "tests")!r}]
+from tests.helpers.preloaded import end_without_freeing
+def program():
+    atexit.register(print, "at exit")
+    threading.Thread(target=lambda: (time.sleep(0.1), print("thread"))).start()
+    print("begins")
+    {last}
+end_without_freeing(program)
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=preloaded.ROOT, capture_output=True, text=True, timeout=60, check=False)
+    code, said = ENDINGS[last]
+    assert (done.returncode, done.stdout.split("\n")) == (code, ["begins", "thread", "at exit", ""]), done.stderr
+    assert said in done.stderr
