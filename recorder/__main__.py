@@ -1,5 +1,7 @@
 """The program ``recorder``, also run as ``python -m recorder``."""
 
+import atexit
+import gc
 import sys
 
 from recorder.common.process_hardening import put_off_collecting, wipe_freed_memory
@@ -10,11 +12,17 @@ LASTING = ("run", "console")
 
 def main() -> None:
     """Run the command line."""
-    if sys.argv[1:2] and sys.argv[1] in LASTING:
+    is_lasting = len(sys.argv) > 1 and sys.argv[1] in LASTING
+    if is_lasting:
         wipe_freed_memory()  # first, because it may restart the program
-        put_off_collecting()
+    put_off_collecting()
+    atexit.register(gc.freeze)  # else the interpreter would look through all that was loaded once more
     from recorder.cli.cli import app  # noqa: PLC0415
 
+    if not is_lasting:
+        gc.freeze()
+        gc.set_threshold(10_000)  # a command loads most of what it needs only now
+        gc.enable()
     app()
 
 

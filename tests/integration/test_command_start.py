@@ -10,13 +10,17 @@ from tests.helpers.recorder_home import ROOT
 
 HEAVY = {"fastapi", "uvicorn", "jinja2", "weasyprint", "soundfile", "soxr", "sippy", "alembic", "numpy", "Crypto"}
 _LOADED = """
-import sys
+import atexit, gc, sys
 from recorder.__main__ import main
 sys.argv = ["recorder", *sys.argv[1:]]
+atexit.register(lambda: print(len(gc.get_objects())))
+def collected(): return sum(one["collections"] for one in gc.get_stats()[1:])
+before = collected()
 try:
     main()
 finally:
     print(" ".join(sorted(name for name in sys.modules if "." not in name)))
+    print(gc.isenabled(), collected() - before, len(gc.get_objects()) > 100)
 """
 
 
@@ -42,7 +46,10 @@ def test_who_pauses_does_not_wait_for_what_writes_pdf(tmp_path: Path, command: s
         capture_output=True, text=True, timeout=60, check=False, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode in (1, 2), done.stderr
-    loaded = set(done.stdout.split())
+    names, collecting, left = done.stdout.splitlines()
+    loaded = set(names.split())
+    assert collecting == "True 0 True", "it looked through what was loaded, or collects nothing"
+    assert int(left) < 100, "the interpreter looks through everything at its end"
     assert {"typer", "recorder"} <= loaded
     assert not loaded & HEAVY
 
