@@ -31,7 +31,7 @@ import httpx  # noqa: E402
 from recorder.cli.shared import progress_bar  # noqa: E402
 from storage.audit import AuditLog  # noqa: E402
 from tests.crash.power import KINDS, RealPower, own_mounts  # noqa: E402
-from tests.crash.victims import build_shim  # noqa: E402
+from tests.crash.shim import build_shim  # noqa: E402
 from tests.helpers.exactness import kept_of  # noqa: E402
 from tests.helpers.exchange import Exchange, Talk, exchange  # noqa: E402
 from tests.helpers.starvation import Starvation  # noqa: E402
@@ -194,7 +194,7 @@ class DaemonRun:
         self.home.stop()
         if left := list((self.home.root / "recordings").rglob("*.part")):
             self.problems.append(f"left open after recovery: {left}")
-        said = self.home.run_apart("verify", "--all", "--json", "-C", str(self.home.root))
+        said = self.home.run("verify", "--all", "--json", "-C", str(self.home.root))
         self.problems += [f"verify: {one}" for one in json.loads(said.stdout) if not one["ok"]]
         state = AuditLog(self.home.root / "audit").verify()
         if state.bad is not None:

@@ -22,36 +22,7 @@ sys.path[0] = str(ROOT)
 tests = types.ModuleType("tests")  # another distribution installs a package of that name
 tests.__path__ = [str(ROOT / "tests")]
 sys.modules["tests"] = tests
-
-from benchmarks.placed import FIRST_EXTENSION, PlacedCalls  # noqa: E402
-from benchmarks.streams import Totals, need_descriptors, totals  # noqa: E402
-from storage.audit import AuditLog  # noqa: E402
-from tests.helpers.recorder_home import RecorderHome, eventually, recorder_home  # noqa: E402
-
-LATE, AFTER = 6, 4
-"""Calls that are placed while the disk is full, and when there is room again."""
-EDITS = (("look_back_s = 5.0", "look_back_s = 1.5"), ("erase_s = 3.0", "erase_s = 0.2"))
 DISK = "64m"
-SECOND = 16_000
-"""Bytes of a second of both sides, at the least."""
-
-
-def main() -> int:
-    """Parse the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=100)
-    parser.add_argument("--json", type=Path, help="write the result there")
-    parser.add_argument("--disk", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.disk is None:
-        return _with_small_disk()
-    need_descriptors(10 * (options.calls + LATE + AFTER) + 256)
-    result = run(options.disk, options.calls)
-    text = json.dumps(result, indent=2)
-    if options.json:
-        options.json.write_text(text)
-    print(text)  # noqa: T201 - the result of the program
-    return 1 if result["problems"] else 0
 
 
 def _with_small_disk() -> int:
@@ -61,6 +32,37 @@ def _with_small_disk() -> int:
         words = [sys.executable, *sys.argv, "--disk", folder]
         unshared = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, folder, *words]
         return subprocess.run(unshared, check=False).returncode
+
+
+if __name__ == "__main__" and "--disk" not in sys.argv and not {"-h", "--help"} & set(sys.argv):
+    sys.exit(_with_small_disk())  # before everything is loaded
+
+from benchmarks.placed import FIRST_EXTENSION, PlacedCalls  # noqa: E402
+from benchmarks.streams import Totals, need_descriptors, totals  # noqa: E402
+from storage.audit import AuditLog  # noqa: E402
+from tests.helpers.recorder_home import RecorderHome, eventually, recorder_home  # noqa: E402
+
+LATE, AFTER = 6, 4
+"""Calls that are placed while the disk is full, and when there is room again."""
+EDITS = (("look_back_s = 5.0", "look_back_s = 1.5"), ("erase_s = 3.0", "erase_s = 0.2"))
+SECOND = 16_000
+"""Bytes of a second of both sides, at the least."""
+
+
+def main() -> int:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=100)
+    parser.add_argument("--json", type=Path, help="write the result there")
+    parser.add_argument("--disk", type=Path, required=True, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    need_descriptors(10 * (options.calls + LATE + AFTER) + 256)
+    result = run(options.disk, options.calls)
+    text = json.dumps(result, indent=2)
+    if options.json:
+        options.json.write_text(text)
+    print(text)  # noqa: T201 - the result of the program
+    return 1 if result["problems"] else 0
 
 
 class Trial:

@@ -20,13 +20,17 @@ tests = types.ModuleType("tests")  # another distribution installs a package of 
 tests.__path__ = [str(ROOT / "tests")]
 sys.modules["tests"] = tests
 
+from tests.crash.shim import preload  # noqa: E402
+
+if __name__ == "__main__":
+    preload()  # it starts this program anew: before everything is loaded
+
 from recorder.cli.shared import progress_bar  # noqa: E402
 from tests.crash.forgetful import SimulatedPower  # noqa: E402
 from tests.crash.mutations import MUTATIONS  # noqa: E402
 from tests.crash.power import KINDS, RealPower, own_mounts  # noqa: E402
 from tests.crash.vault_acts import ACTS  # noqa: E402
 from tests.crash.vault_run import Power, run_homes  # noqa: E402
-from tests.crash.victims import preload  # noqa: E402
 
 IN_MEMORY = Path("/dev/shm")
 """The disk plays no part: who dies leaves the system alive, and who loses power has a disk of their own."""
@@ -55,7 +59,6 @@ def main() -> int:
     parser.add_argument("--mutation", choices=tuple(MUTATIONS), help="break the recorder first; that must be found")
     parser.add_argument("--json", type=Path, help="write the result there")
     options = parser.parse_args()
-    preload()
     logging.disable()  # that something is recovered or destroyed again is what we are here for
     if options.mutation:
         MUTATIONS[options.mutation]()

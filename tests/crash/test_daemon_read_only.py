@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.victims import build_shim
+from tests.crash.shim import build_shim
 from tests.helpers.exactness import heard_frames
 from tests.helpers.exchange import Exchange, Talk, exchange
 from tests.helpers.recorder_home import eventually

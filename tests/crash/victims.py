@@ -1,6 +1,6 @@
 """Processes that are killed: forked from one that has everything loaded, counted and ended by `shim.c`.
 
-The program has to run with the shim preloaded (`preload`): it starts itself again if it does not.
+The program has to run with the shim preloaded (`tests.crash.shim.preload`).
 """
 
 import ctypes
@@ -8,11 +8,7 @@ import json
 import os
 import random
 import select
-import shutil
 import signal
-import subprocess
-import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -27,23 +23,6 @@ from tests.crash.vault_site import opened
 
 PATIENCE_S = 60.0
 """No act takes so long; one that does hangs."""
-
-
-def build_shim(folder: Path) -> Path:
-    """Compile the shim into a folder."""
-    shim = folder / "shim.so"
-    source = Path(__file__).with_name("shim.c")
-    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", str(shim), str(source)], check=True)
-    return shim
-
-
-def preload() -> None:
-    """Go on with the shim preloaded: build it and start this program again, unless that was done already."""
-    if hasattr(ctypes.CDLL(None), "shim_arm"):
-        shutil.rmtree(Path(os.environ.pop("LD_PRELOAD")).parent)
-        return
-    shim = build_shim(Path(tempfile.mkdtemp(prefix="shim-")))
-    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "LD_PRELOAD": str(shim)})
 
 
 @dataclass(frozen=True)
