@@ -56,6 +56,10 @@ SAID = f'event: call\ndata: {{"call": "{CALL}"}}\n\n'.encode()
 WITHOUT_SECOND_FACTOR = ConsoleOptions(second_factor=SecondFactor.OFF)
 
 
+NO_TLS = False
+"""For ``verify`` of httpx where a console speaks HTTP: to read the system's certificates takes 8 ms."""
+
+
 class Daemon:
     """The other end of the daemon's socket: keeps what it was sent."""
 
@@ -273,7 +277,7 @@ class Browser(httpx.Client):
     """Follows forms as a browser does, by the fields that the page has."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(base_url=url, timeout=HANGS_S, verify=False)  # no TLS here: certificates take 8 ms to read
+        super().__init__(base_url=url, timeout=HANGS_S, verify=NO_TLS)
         self.csrf = ""
 
     def sign_in(self, name: str = "dpo", password: str = PASSWORD) -> httpx.Response:

@@ -7,6 +7,8 @@ import os
 from collections.abc import Sequence
 from typing import TypeVar
 
+from hypothesis import strategies as st
+
 T = TypeVar("T")
 
 IS_FULL = os.environ.get("RECORDER_TESTS") == "all"
@@ -21,3 +23,7 @@ def examples(*, quick: int, full: int) -> int:
 def chosen(*, quick: Sequence[T], full: Sequence[T]) -> Sequence[T]:
     """Return the values that a test tries."""
     return full if IS_FULL else quick
+
+
+CHARACTERS = st.characters(exclude_categories=["Cs"])
+"""All that UTF-8 can encode, as by default; there a new clone first asks the codec about a million: a second of CPU."""

@@ -21,7 +21,7 @@ from recorder.web.server import TlsFiles, server_config
 from recorder.web.throttle import AT_ONCE, MOST_BUCKETS, Throttle
 from tests.helpers.accounts import PASSWORD
 from tests.helpers.certificates import Authority
-from tests.helpers.console_site import CALL, Console, console_site, csrf_of, serving, signed_in
+from tests.helpers.console_site import CALL, NO_TLS, Console, console_site, csrf_of, serving, signed_in
 from tests.helpers.recorder_home import ROOT, RecorderHome, eventually, run_apart
 from tests.helpers.storage_home import ID
 
@@ -97,7 +97,8 @@ def test_signing_in_leads_nowhere_else(console: Console, to: str) -> None:
 
 def test_tries_to_sign_in_are_limited_by_address_whatever_the_account(console: Console, tmp_path: Path) -> None:
     with console_site(tmp_path, is_daemon_up=False) as fresh, fresh.browser() as browser:
-        elsewhere = [httpx.post(f"{fresh.url}/sign-in", data={"name": "dpo"}) for _ in range(int(AT_ONCE) + 20)]
+        page, name = f"{fresh.url}/sign-in", {"name": "dpo"}
+        elsewhere = [httpx.post(page, data=name, verify=NO_TLS) for _ in range(int(AT_ONCE) + 20)]
         assert {answer.status_code for answer in elsewhere} == {403}, "a page of others uses up nobody's tries"
         browser.get("/sign-in")
         answers = [browser.post("/sign-in", data={"name": f"someone{n}"}) for n in range(int(AT_ONCE) + 20)]

@@ -53,7 +53,8 @@ class Starts:
     def keep(self, start: Start) -> None:
         """Keep a sign-in until its browser returns."""
         now = self._clock()
-        for state, (until, _) in list(self._waiting.items()):
+        while self._waiting:
+            state, (until, _) = next(iter(self._waiting.items()))
             if until > now and len(self._waiting) < MOST:
                 break  # the rest are newer
             del self._waiting[state]

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recorder.common.logs import MASKED_FROM, JsonFormatter, MaskingFormatter, without_digits
+from tests.helpers.extent import CHARACTERS
 
 CARD, NUMBER = "4929123412341234", "+441632960555"
 
@@ -57,7 +58,7 @@ def test_what_the_log_is_for_stays_readable(text: str) -> None:
     assert without_digits(text) == text
 
 
-@given(st.text(alphabet="0123456789 -+():.;@=\r\nabcZT", max_size=80), st.from_regex(r"[0-9]{12,19}", fullmatch=True))
+@given(st.text(alphabet="0123456789 -+():.;@=\r\nabcZT", max_size=80), st.text("0123456789", min_size=12, max_size=19))
 def test_a_card_number_is_masked_wherever_it_stands(around: str, card: str) -> None:
     # Letters and colons round it, so that it is no part of an id, a time or an address.
     assert card not in without_digits(f"{around}q{card}q{around}")
@@ -70,7 +71,7 @@ def test_a_card_number_is_masked_even_where_something_that_stays_begins(text: st
     assert CARD not in without_digits(text)
 
 
-@given(st.text(max_size=200))
+@given(st.text(CHARACTERS, max_size=200))
 def test_masking_is_stable(text: str) -> None:
     once = without_digits(text)
     assert without_digits(once) == once

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from sip import sdes
 from sip.sdes import Suite
+from tests.helpers.extent import CHARACTERS
 
 KEY = bytes(range(1, 31))
 LONG = bytes(range(1, 47))
@@ -111,7 +112,7 @@ def test_no_key_is_shown() -> None:
     assert "bytearray" not in shown
 
 
-@given(st.text())
+@given(st.text(CHARACTERS))
 def test_fuzz_anything_is_read_or_passed_over(text: str) -> None:
     sdes.read(text)
     sdes.read(f"1 {SHORT_TAG} inline:{text}")
