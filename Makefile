@@ -18,6 +18,8 @@ PACKAGES := gcc gcc-bpf libc6-dev libbpf-dev liburing-dev nettle-dev espeak-ng s
 
 # Tests start hundreds of processes; where an image forbids Python to keep what it compiled, each would compile all again.
 unexport PYTHONDONTWRITEBYTECODE
+# A second thread for linear algebra only spins in each of the tests' processes.
+test test-all: export OPENBLAS_NUM_THREADS = 1
 
 .PHONY: setup demo test test-all check bench leak kills fuzz fuzz-core fresh-root clean
 

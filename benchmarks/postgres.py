@@ -4,6 +4,9 @@ Needs Debian's `postgresql` (or another one in PATH), no running service and no 
 root, so that then it runs as the user `postgres`, or as `nobody`.
 """
 
+import base64
+import hashlib
+import hmac
 import itertools
 import os
 import pwd
@@ -53,7 +56,7 @@ class PostgresServer:
 
     def _make_cluster(self) -> None:
         password = self.folder / "password"
-        password.write_text(PASSWORD)
+        password.write_text(_verifier(PASSWORD))
         password.chmod(0o644)
         done = self._run(
             "initdb", "-D", str(self.folder / "data"), "-U", "recorder", "--auth=scram-sha-256", f"--pwfile={password}",
@@ -127,6 +130,19 @@ class PostgresServer:
 
     def _address(self, name: str) -> str:
         return f"host=127.0.0.1 port={self.port} dbname={name} user=recorder password='{PASSWORD}'"
+
+
+def _verifier(password: str) -> str:
+    """Return what a server keeps of a password, with one round of hashing in place of 4096 (RFC 5803, RFC 5802).
+
+    The client does as many: 5 ms of CPU for each connection of a test.
+    """
+    salt, rounds = os.urandom(16), 1
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, rounds)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    in_base64 = [base64.b64encode(one).decode() for one in (salt, stored, server)]
+    return "SCRAM-SHA-256${1}:{0}${2}:{3}".format(in_base64[0], rounds, *in_base64[1:])
 
 
 def _programs() -> Path:
