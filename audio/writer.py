@@ -18,7 +18,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from audio._relay import peaks as core_peaks
@@ -102,6 +101,7 @@ class PausableWriter:
     Attributes:
         marked_s: When the thread last ended an operation, successful or not, by `time.monotonic`: an append, a sync,
             the end of a recording, a look for work. It has been in one operation since.
+        thread_id: The kernel's id of the thread; 0 before it runs.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class PausableWriter:
         self._is_closing = False
         self._slot, self._due_s = 0, time.monotonic()
         self._blocks = self._bytes = self._failures = self._late = 0
-        self.marked_s = self._due_s
+        self.marked_s, self.thread_id = self._due_s, 0
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     @property
@@ -190,11 +190,6 @@ class PausableWriter:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    @property
-    def thread(self) -> Path:
-        """Return the folder of the running thread in proc."""
-        return Path(f"/proc/self/task/{self._thread.native_id}")
-
     def turn(self) -> float:
         """Do what is due, and return when the next slot is, monotonic seconds.
 
@@ -217,6 +212,7 @@ class PausableWriter:
         return self._due_s
 
     def _run(self) -> None:
+        self.thread_id = threading.get_native_id()
         self._due_s = time.monotonic()
         while not self._is_closing:
             self.turn()

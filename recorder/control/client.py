@@ -170,18 +170,8 @@ class _Daemon:
             raise _unavailable(self._path, error) from error
 
 
-class LiveClient:
-    """Acts on live calls over the daemon's socket. Every method blocks; safe to share between threads.
-
-    Every method raises DaemonUnavailableError and DaemonRefusedError. The daemon, which knows the call, decides what
-    the person may do (`recorder.rules.live_access`). Acts return its answer with ``call, state, reasons, position_s``,
-    or a list of these under ``calls`` if the target is an extension.
-
-    Args:
-        path: The daemon's socket.
-        signer: Signs the actor's name; None to name nobody.
-        timeout_s: Longest wait for the connection, and again for the answer.
-    """
+class _Client:
+    """Has the connections to the daemon of a client, which are closed at its end."""
 
     def __init__(self, path: Path, *, signer: Signer | None = None, timeout_s: float = 5.0) -> None:
         self._daemon = _Daemon(path, signer, timeout_s=timeout_s)
@@ -195,6 +185,20 @@ class LiveClient:
     def close(self) -> None:
         """Close the connections."""
         self._daemon.close()
+
+
+class LiveClient(_Client):
+    """Acts on live calls over the daemon's socket. Every method blocks; safe to share between threads.
+
+    Every method raises DaemonUnavailableError and DaemonRefusedError. The daemon, which knows the call, decides what
+    the person may do (`recorder.rules.live_access`). Acts return its answer with ``call, state, reasons, position_s``,
+    or a list of these under ``calls`` if the target is an extension.
+
+    Args:
+        path: The daemon's socket.
+        signer: Signs the actor's name; None to name nobody.
+        timeout_s: Longest wait for the connection, and again for the answer.
+    """
 
     def health(self) -> dict[str, Any]:
         """Return the daemon's health."""
@@ -289,18 +293,11 @@ class LiveClient:
         return self._daemon.send("POST", "/api/reload")
 
 
-class DrainClient:
+class DrainClient(_Client):
     """Drains the daemon over its socket, as the user of this process. Every method blocks and returns the state.
 
     Every method raises DaemonUnavailableError and DaemonRefusedError.
     """
-
-    def __init__(self, path: Path, *, timeout_s: float = 5.0) -> None:
-        self._daemon = _Daemon(path, None, timeout_s=timeout_s)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._daemon.close()
 
     def state(self) -> dict[str, Any]:
         """Return ``state``, ``since``, ``calls`` in progress, ``refused`` calls and ``left_s`` to a stop's limit."""

@@ -134,16 +134,8 @@ class Daemon:
         )
         self._control = LiveCalls(self._services, loop_mark(home))
         self._stalls, self._disk = Stalls(self._reactor), DiskWatch(home.recordings)
-        self._draining = Draining(
-            self._reactor, self._control, options=lambda: self._drain_options,
-            refuse_options=self._endpoint.refuse_options, audit=self._services.enter_later, publish=self._publish_drain,
-            leave=self._stop, now=utc_now,
-        )  # fmt: skip
-        self._heartbeat = Heartbeat(
-            self._reactor, self._manager, self._draining, calls=lambda: self._control.live,
-            writer_s=lambda: self._writer.marked_s, is_at_disk=lambda: waits_for_disk(self._writer.thread),
-            alarm=self._raise_alarm,
-        )  # fmt: skip
+        self._draining = self._make_draining()
+        self._heartbeat = self._make_heartbeat()
         api = LiveApi(
             self._services, self._control, broadcast, reload=self._reloader.reload, call_thread=self._stalls.as_json,
             drain=self._draining, disk=self._disk.as_json, verifier=Verifier(home.root),
@@ -157,6 +149,20 @@ class Daemon:
         self._anchors = threading.Thread(
             target=self._services.anchoring.keep, args=(self._is_written_out,), name="anchors", daemon=True
         )
+
+    def _make_draining(self) -> Draining:
+        return Draining(
+            self._reactor, self._control, options=lambda: self._drain_options,
+            refuse_options=self._endpoint.refuse_options, audit=self._services.enter_later, publish=self._publish_drain,
+            leave=self._stop, now=utc_now,
+        )  # fmt: skip
+
+    def _make_heartbeat(self) -> Heartbeat:
+        return Heartbeat(
+            self._reactor, self._manager, self._draining, calls=lambda: self._control.live,
+            writer_s=lambda: self._writer.marked_s, is_at_disk=lambda: waits_for_disk(self._writer.thread_id),
+            alarm=self._raise_alarm,
+        )  # fmt: skip
 
     def metric_sources(self) -> daemon_metrics.MetricSources:
         """Return what the metrics are read from."""

@@ -30,16 +30,13 @@ EXTENSION_S = 30.0
 ALARM = "writer_stuck"
 
 
-def waits_for_disk(thread: Path) -> bool:
+def waits_for_disk(thread_id: int, process: int | str = "self") -> bool:
     """Tell whether a thread waits where the kernel lets nothing interrupt it, as for disks and shares.
 
     That is state D in proc_pid_stat(5). A thread that cannot be looked at is taken for one that does not.
-
-    Args:
-        thread: Its folder, ``/proc/self/task/ID``.
     """
     try:
-        stat = (thread / "stat").read_text()
+        stat = Path(f"/proc/{process}/task/{thread_id}/stat").read_text()
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] == "D"

@@ -157,14 +157,13 @@ def test_a_thread_that_waits_for_the_disk_is_told_from_one_that_waits_for_a_lock
     subprocess.run(["gcc", "-w", "-o", program, source], check=True)
     with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
         assert process.stdin is not None and process.stdout is not None
-        thread = Path(f"/proc/{process.pid}/task/{process.pid}")
         process.stdout.read(1)
-        eventually(lambda: waits_for_disk(thread), "the parent waits")
+        eventually(lambda: waits_for_disk(process.pid, process.pid), "the parent waits")
         process.stdin.write(b"x")
         process.stdout.read(1)
-        assert not waits_for_disk(thread)
+        assert not waits_for_disk(process.pid, process.pid)
         process.stdin.close()
-    assert not waits_for_disk(thread), "it has ended"
+    assert not waits_for_disk(process.pid, process.pid), "it has ended"
 
 
 def test_the_status_says_how_many_calls_there_are_when_that_changes(daemon: _Daemon) -> None:
