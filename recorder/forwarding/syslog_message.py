@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from recorder.common.logs import without_digits
+from recorder.common.logs import MASKED_FROM
 from storage.audit_entry import AuditEntry
 from storage.format import is_recording_id
 
@@ -28,13 +28,17 @@ _ID = re.compile(r"[0-9a-f]{6,32}")
 _CASE = re.compile(r"[A-Z]{2,4}-\d{4}-\d{1,4}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z")
 _UNPRINTABLE = re.compile(r"[^!-~]")
+_NUMBER = re.compile(rf"\+?\d(?:[^0-9A-Za-z]{{0,3}}\d){{{MASKED_FROM - 1},}}")
+"""Digits that could be a number. Unlike in logs, dots and underscores between them do not end it: names have neither
+times nor addresses."""
 _ESCAPED = re.compile(r'(["\\\]])')
 
 _WORDS = frozenset({
-    "where", "why", "kind", "state", "way", "carrier", "by_act", "decision", "outcome", "rule", "form", "scope", "what",
+    "where", "why", "kind", "state", "way", "carrier", "by_act", "decision", "outcome", "rule", "scope", "what",
     "os_user", "reasons", "roles", "changed",
 })  # fmt: skip
-"""Details with words of a closed vocabulary, names of settings, or users of the operating system."""
+"""Details with words of a closed vocabulary, names of settings, or users of the operating system. Not ``form``: how the
+request of a case came is typed freely."""
 _FLAGS = frozenset({"late", "break_glass", "without_account", "deputy", "kept", "complete"})
 _IDS = frozenset({"order", "request", "hold", "claim"})
 _TIMES = frozenset({"happened_at"})
@@ -57,7 +61,8 @@ def message_of(entry: AuditEntry, host: str) -> bytes:
     severity = WARNING if entry.act.endswith(("refused", "not_stored", "doubted", "stopped")) else NOTICE
     said = f"{about['act']} by {about['actor'] or '-'}" + (f" on {about['subject']}" if about["subject"] else "")
     data = _element(ENTRY_ID, about) + _element(DETAILS_ID, details_of(entry.details))
-    return _message(severity, entry.at, host, act=about["act"], data=data, said=said)
+    at = entry.at if _TIME.fullmatch(entry.at) else "-"
+    return _message(severity, at, host, act=about["act"], data=data, said=said)
 
 
 def damaged_message(offset: int, at: str, host: str) -> bytes:
@@ -79,14 +84,14 @@ def framed(message: bytes) -> bytes:
 
 def name_of(actor: str) -> str:
     """Return the name of an account, token or user; a run of digits in it is masked."""
-    return without_digits(_plain(actor))
+    return _masked(_plain(actor))
 
 
 def subject_of(subject: str) -> str:
     """Return a recording id, a case or the name of an account; anything else without its digits."""
     if is_recording_id(subject) or _CASE.fullmatch(subject) or _is_id(subject):
         return subject
-    return without_digits(_plain(subject))
+    return _masked(_plain(subject))
 
 
 def details_of(details: Mapping[str, Any]) -> dict[str, str]:
@@ -109,7 +114,7 @@ def _value(name: str, value: object) -> str | None:
 
 
 def _is_word(text: str) -> bool:
-    return _WORD.fullmatch(text) is not None and without_digits(text) == text
+    return _WORD.fullmatch(text) is not None and _masked(text) == text
 
 
 def _is_id(text: str) -> bool:
@@ -118,6 +123,10 @@ def _is_id(text: str) -> bool:
 
 def _plain(text: str) -> str:
     return _UNPRINTABLE.sub("_", text)[:_MOST_CHARACTERS]
+
+
+def _masked(text: str) -> str:
+    return _NUMBER.sub(lambda found: f"[{sum(map(str.isdigit, found[0]))} digits]", text)
 
 
 def _element(name: str, values: Mapping[str, str]) -> str:

@@ -42,6 +42,13 @@ def test_a_refusal_is_a_warning_and_a_damaged_line_an_alert() -> None:
     assert RFC_5424.fullmatch(damaged)
 
 
+@pytest.mark.parametrize("at", ["2026-11-25T03:47:39Z x\n<105>1", "yesterday", "\u00e9", ""])
+def test_a_time_that_is_none_is_left_out(at: str) -> None:
+    message = message_of(entry(at=at), "r").decode()
+    assert message.startswith("<109>1 - r recorder - call.pause ")
+    assert RFC_5424.fullmatch(message)
+
+
 def test_octets_are_counted() -> None:
     assert framed(b"<109>1 x") == b"8 <109>1 x"
 
@@ -57,6 +64,12 @@ def test_octets_are_counted() -> None:
         ("01632960555", "[11 digits]"),
         (f"sip:{NUMBER}@x", "sip:[12 digits]@x"),
         ("", ""),
+        ("0161.496.0000", "[11 digits]"),
+        ("0161_496_0000", "[11 digits]"),
+        ("0161 496 0000", "[11 digits]"),
+        ("*21*01632#960555#", "*[13 digits]#"),
+        ("tel:+44/1632/960555", "tel:[12 digits]"),
+        ("0161\u00a0496\u20130000", "[11 digits]"),
     ],
 )
 def test_subjects(subject: str, sent: str) -> None:
@@ -70,6 +83,7 @@ def test_subjects(subject: str, sent: str) -> None:
         {"why": "She said 4929", "where": "Ms Caller", "reasons": [f"x{CARD}"], "state": 4929123412341234},
         {"order": "4929123412341234", "happened_at": "yesterday", "late": "yes", "roles": ["a"] * 17},
         {"reasons": [{"number": NUMBER}], "changed": None, "what": ["ok", 3]},
+        {"form": "smith", "requester": "j.smith", "why": "rang.0161.496.0000"},
     ],
 )
 def test_details_that_are_not_listed_or_of_another_form_are_left_out(details: dict[str, Any]) -> None:
