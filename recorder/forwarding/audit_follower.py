@@ -4,7 +4,9 @@ The log is the queue: nothing is copied before it is sent. Writers are never del
 only while its length is read.
 """
 
+import hashlib
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,9 +16,11 @@ from storage.audit_entry import AuditEntry, parse_line
 from storage.durable import make_folder, save_atomically
 from storage.errors import AuditUnavailableError
 
+_log = logging.getLogger(__name__)
+
 _FIRST_REACH_BYTES = 1 << 16
-MOST_ENTRIES = 500
-"""Most entries that one look returns."""
+MOST_ENTRIES, MOST_BYTES = 500, 4 << 20
+"""One look returns at most so many entries, and ends with the one that exceeds so many bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +30,35 @@ class Position:
     Attributes:
         start: Offset of the entry, bytes.
         end: Offset after it; 0 before the first entry.
-        number: Its number.
-        hash: Its hash, by which a log that was replaced or cut is noticed.
+        number: Its number; of a line that is no entry, the number before.
+        hash: Its hash, by which a log that was replaced or cut is noticed; of a line that is no entry, its SHA-256.
     """
 
     start: int = 0
     end: int = 0
     number: int = 0
     hash: str = ""
+
+
+def position_of(text: str | bytes) -> Position:
+    """Return the position that `text_of` wrote.
+
+    Raises:
+        ValueError: The text is none.
+    """
+    try:
+        found = Position(**json.loads(text))
+        is_sound = 0 <= found.start <= found.end and found.number >= 0 and isinstance(found.hash, str)
+    except TypeError as error:
+        raise ValueError("it is no position") from error
+    if not is_sound or not all(type(one) is int for one in (found.start, found.end, found.number)):
+        raise ValueError("it is no position")
+    return found
+
+
+def text_of(position: Position) -> str:
+    """Return a position as JSON."""
+    return json.dumps(asdict(position))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +94,10 @@ def follow(log: AuditLog, position: Position, *, most: int = MOST_ENTRIES) -> Fo
             return Followed(lines=[])
         found = _place_of(log.path, position, size)
         lines = []
-        for line in _lines(log.path, (found or Position()).end, size):
+        after = found or Position()
+        for line in _lines(log.path, after, size):
             lines.append(line)
-            if len(lines) == most:
+            if len(lines) == most or line[1].end - after.end > MOST_BYTES:
                 break
         return Followed(lines=lines, is_anew=found is None)
     except OSError as error:
@@ -102,25 +128,35 @@ def end_of(log: AuditLog) -> Position:
     except OSError as error:
         raise AuditUnavailableError(f"the audit log {log.path} cannot be read: {error}") from error
     end, begin = start + len(whole), start + before + 1
-    try:
-        entry = parse_line(whole[before + 1 :])
-    except ValueError:
-        return Position(start=begin, end=end)
-    return Position(start=begin, end=end, number=entry.number, hash=entry.hash)
+    line = whole[before + 1 :]
+    entry = _entry_in(line)
+    return Position(start=begin, end=end, number=entry.number if entry else 0, hash=_hash_of(line))
 
 
-def _lines(path: Path, start: int, size: int) -> Iterator[tuple[AuditEntry | DamagedLine, Position]]:
+def _lines(path: Path, after: Position, size: int) -> Iterator[tuple[AuditEntry | DamagedLine, Position]]:
+    start, number = after.end, after.number
     with path.open("rb") as file:
         file.seek(start)
         while start < size and (line := file.readline(size - start)).endswith(b"\n"):
-            end = start + len(line)
-            try:
-                entry = parse_line(line)
-            except ValueError:
-                yield DamagedLine(start), Position(start=start, end=end)
-            else:
-                yield entry, Position(start=start, end=end, number=entry.number, hash=entry.hash)
+            end, entry = start + len(line), _entry_in(line)
+            number = number if entry is None else entry.number
+            yield entry or DamagedLine(start), Position(start=start, end=end, number=number, hash=_hash_of(line))
             start = end
+
+
+def _entry_in(line: bytes) -> AuditEntry | None:
+    """Return the entry of a line; None if it has none, or fields of types that the recorder never writes."""
+    try:
+        entry = parse_line(line)
+    except ValueError:
+        return None
+    texts = (entry.at, entry.act, entry.actor, entry.subject, entry.hash)
+    return entry if all(isinstance(one, str) for one in texts) and isinstance(entry.details, dict) else None
+
+
+def _hash_of(line: bytes) -> str:
+    entry = _entry_in(line)
+    return hashlib.sha256(line).hexdigest() if entry is None else entry.hash
 
 
 def _place_of(path: Path, position: Position, size: int) -> Position | None:
@@ -130,7 +166,7 @@ def _place_of(path: Path, position: Position, size: int) -> Position | None:
     sought, at = position.hash.encode(), 0
     with path.open("rb") as file:
         for line in file:
-            if sought and sought in line and _is_at(path, found := replace(position, start=at, end=at + len(line))):
+            if sought in line and _is_at(path, found := replace(position, start=at, end=at + len(line))):
                 return found
             at += len(line)
     return None
@@ -140,12 +176,7 @@ def _is_at(path: Path, position: Position) -> bool:
     with path.open("rb") as file:
         file.seek(position.start)
         line = file.read(position.end - position.start)
-    if not position.hash:
-        return line.endswith(b"\n")
-    try:
-        return parse_line(line).hash == position.hash
-    except ValueError:
-        return False
+    return line.endswith(b"\n") and _hash_of(line) == position.hash
 
 
 class PositionFile:
@@ -161,8 +192,11 @@ class PositionFile:
     def load(self) -> Position:
         """Return the position; the beginning of the log if there is none, or none that can be read."""
         try:
-            return Position(**json.loads(self._path.read_bytes()))
-        except (OSError, ValueError, TypeError):
+            return position_of(self._path.read_bytes())
+        except FileNotFoundError:
+            return Position()
+        except (OSError, ValueError) as error:
+            _log.error("%s cannot be read, so the audit log is sent from its first entry: %s", self._path, error)
             return Position()
 
     def save(self, position: Position) -> None:
@@ -172,4 +206,4 @@ class PositionFile:
             OSError: It cannot be stored; the old one is still there.
         """
         make_folder(self._path.parent)
-        save_atomically(self._path, json.dumps(asdict(position)).encode())
+        save_atomically(self._path, text_of(position).encode())

@@ -109,7 +109,7 @@ class ForwardingHealth:
     def _alarms(self, status: Status) -> dict[str, int]:
         failing = [one for one in status.webhooks if one.given_up or self._is_long(one.failing_since)]
         found = {
-            STOPPED: int(self.now() - max(status.at, self._since) > _SILENT_AFTER),
+            STOPPED: int(all(abs(self.now() - one) > _SILENT_AFTER for one in (status.at, self._since))),
             WEBHOOK_FAILING: len(failing),
             NOT_QUEUED: int(bool(status.queue_problem)),
         }
@@ -119,4 +119,5 @@ class ForwardingHealth:
 
     def _is_long(self, since: str) -> bool:
         began = time_from_json(since or None)
-        return began is not None and self.now() - began >= FAILING_AFTER
+        # A moment in the future is of before the clock was set back, so it is not known how long ago it was.
+        return began is not None and abs(self.now() - began) >= FAILING_AFTER

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from recorder.config.syslog_options import SyslogOptions
-from recorder.forwarding.audit_follower import MOST_ENTRIES, DamagedLine, Position, PositionFile, follow
+from recorder.forwarding.audit_follower import DamagedLine, Position, PositionFile, follow
 from recorder.forwarding.retries import pause_s
 from recorder.forwarding.syslog_message import damaged_message, message_of
 from recorder.forwarding.syslog_server import TIMEOUT_S, SyslogError, send
@@ -27,6 +27,7 @@ LOOK_S = 0.5
 LAST_TIMEOUT_S = 2.0
 """How long each step of the last try may take, when the process ends."""
 
+Lines = Sequence[tuple[AuditEntry | DamagedLine, Position]]
 Send = Callable[[SyslogOptions, Sequence[bytes], float], None]
 
 
@@ -72,7 +73,7 @@ class SyslogForwarding:
         self._log = log
         self._options = options
         self._file = position
-        self._position = position.load()
+        self._position = self._stored = position.load()
         self._host = host
         self._now = now
         self._send = send
@@ -87,42 +88,47 @@ class SyslogForwarding:
 
     def run_once(self, *, timeout_s: float = TIMEOUT_S) -> float:
         """Send what is new; return the seconds until the next try. Never raises."""
-        lines: list[tuple[AuditEntry | DamagedLine, Position]] = []
+        unsent: Lines = []
         try:
             found = follow(self._log, self._position)
-            lines = found.lines
+            unsent = lines = found.lines
             if found.is_anew:
                 _log.error("The audit log is not the one that was sent by syslog before: all its entries are sent")
             if lines:
                 self._send(self._options, [self._message(line) for line, _ in lines], timeout_s)
-                self._file.save(lines[-1][1])
+                self._position, unsent = lines[-1][1], []
+            self._store()
         except (SyslogError, AuditUnavailableError, OSError) as error:
-            return self._failed(str(error), lines)
+            return self._failed(str(error), unsent)
         except Exception as error:  # noqa: BLE001 - a bug here must not end the sending of audit entries
             _log.exception("Sending the audit log by syslog failed; retrying")
-            return self._failed(f"internal error, {type(error).__name__}; see the log", lines)
-        if lines:
-            self._position = lines[-1][1]
+            return self._failed(f"internal error, {type(error).__name__}; see the log", unsent)
         if self._failures:
             _log.warning("The syslog server takes entries of the audit log again")
         self._failures = 0
-        waiting = self._waiting(0) if len(lines) == MOST_ENTRIES else 0
-        self.state = SyslogState(sent=self._position.number or self.state.sent, waiting=waiting)
+        waiting = self._waiting(0) if lines else 0
+        self.state = SyslogState(sent=self._position.number, waiting=waiting)
         return 0.0 if lines else LOOK_S
+
+    def _store(self) -> None:
+        """Store the position. Where the disk is full, later entries are still sent; a restart sends these again."""
+        if self._stored != self._position:
+            self._file.save(self._position)
+            self._stored = self._position
 
     def _message(self, line: AuditEntry | DamagedLine) -> bytes:
         if isinstance(line, DamagedLine):
             return damaged_message(line.offset, time_to_json(self._now()) or "-", self._host)
         return message_of(line, self._host)
 
-    def _failed(self, problem: str, lines: Sequence[tuple[AuditEntry | DamagedLine, Position]]) -> float:
+    def _failed(self, problem: str, unsent: Lines) -> float:
         self._failures += 1
         if self.state.problem != problem:
             _log.error("Sending the audit log by syslog failed; retrying: %s", problem)
-        oldest = next((line.at for line, _ in lines if isinstance(line, AuditEntry)), self.state.oldest_at)
+        oldest = next((line.at for line, _ in unsent if isinstance(line, AuditEntry)), self.state.oldest_at)
         since = self.state.failing_since or time_to_json(self._now()) or ""
         self.state = SyslogState(
-            sent=self._position.number, waiting=self._waiting(len(lines)), oldest_at=oldest, failing_since=since,
+            sent=self._position.number, waiting=self._waiting(len(unsent)), oldest_at=oldest, failing_since=since,
             problem=problem,
         )  # fmt: skip
         return pause_s(self._failures)

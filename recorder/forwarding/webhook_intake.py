@@ -4,15 +4,14 @@ The daemon hands over most events of calls as they happen. What it could not han
 disk was full, is derived from the rows again: at the start and each hour. Events that are known are not queued twice.
 """
 
-import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
+from itertools import islice
 
 from recorder.config.webhook_options import WebhookOptions
-from recorder.forwarding.audit_follower import Position, end_of, follow
+from recorder.forwarding.audit_follower import end_of, follow, position_of, text_of
 from recorder.forwarding.retries import pause_s
 from recorder.forwarding.webhook_queue import QueueError, WebhookQueue
 from recorder.rules.webhook_events import of_entry, of_row
@@ -30,6 +29,9 @@ LONGEST_CALL = timedelta(hours=26)
 """A row that was looked for in vain is found the next time if its call did not last longer."""
 _AUDIT, _ROWS = "audit", "rows"
 """Marks: the position in the audit log; the moment up to which rows were looked at."""
+
+_ROWS_AT_ONCE = 200
+"""Rows whose events are queued in one step: others wait for the queue meanwhile."""
 
 RowsSince = Callable[[datetime], Iterable[RecordingRow]]
 
@@ -67,7 +69,7 @@ class Intake:
         """Queue what is new; return the seconds until the next look. Never raises."""
         try:
             is_more = self._take_entries()
-            if self._next_rows is None or self._now() >= self._next_rows:
+            if self._rows_are_due():
                 self._take_rows()
                 self._next_rows = self._now() + ROWS_EVERY
         except (QueueError, AuditUnavailableError, StorageError, OSError) as error:
@@ -78,32 +80,37 @@ class Intake:
         self._failures, self.problem = 0, ""
         return 0.0 if is_more else LOOK_S
 
+    def _rows_are_due(self) -> bool:
+        """Tell whether an hour has gone since the last look, or the clock was set back."""
+        return self._next_rows is None or not self._next_rows - ROWS_EVERY <= self._now() < self._next_rows
+
     def _take_entries(self) -> bool:
         """Queue pauses and resumes; begins at the end of the log, since nobody waits for old ones."""
         noted = self._queue.mark(_AUDIT)
         if noted is None:
-            self._queue.add([], self._targets, self._now(), mark=(_AUDIT, _text(end_of(self._log))))
+            self._queue.add([], self._targets, self._now(), mark=(_AUDIT, text_of(end_of(self._log))))
             return False
-        found = follow(self._log, Position(**json.loads(noted)))
+        found = follow(self._log, position_of(noted))
         if not found.lines:
             return False
         events = [of_entry(line) for line, _ in found.lines if isinstance(line, AuditEntry)]
         known = [event for event in events if event is not None] if not found.is_anew else []
         mark = end_of(self._log) if found.is_anew else found.lines[-1][1]
-        self._queue.add(known, self._targets, self._now(), mark=(_AUDIT, _text(mark)))
+        self._queue.add(known, self._targets, self._now(), mark=(_AUDIT, text_of(mark)))
         return True
 
     def _take_rows(self) -> None:
-        now = self._now()
+        now, new = self._now(), 0
         noted = time_from_json(self._queue.mark(_ROWS))
-        if noted is not None:
-            rows = [row for row in self._rows_since(noted - LONGEST_CALL) if row.ended_at is not None]
-            events = [event for row in sorted(rows, key=lambda row: row.started_at) for event in of_row(row)]
-            new = self._queue.add(events, self._targets, now, mark=(_ROWS, time_to_json(now) or ""))
-            if new:
-                _log.warning("%d events were queued for webhooks from the rows of calls", new)
-        else:
-            self._queue.add([], self._targets, now, mark=(_ROWS, time_to_json(now) or ""))
+        # A mark in the future was made before the clock was set back.
+        rows = () if noted is None else self._rows_since(min(noted, now) - LONGEST_CALL)
+        ended = (row for row in rows if row.ended_at is not None)
+        while some := list(islice(ended, _ROWS_AT_ONCE)):
+            events = [event for row in sorted(some, key=lambda row: row.started_at) for event in of_row(row)]
+            new += self._queue.add(events, self._targets, now)
+        self._queue.add([], self._targets, now, mark=(_ROWS, time_to_json(now) or ""))
+        if new:
+            _log.warning("%d events were queued for webhooks from the rows of calls", new)
 
     def _failed(self, problem: str) -> float:
         if problem != self.problem:
@@ -111,7 +118,3 @@ class Intake:
         self._failures += 1
         self.problem = problem
         return pause_s(self._failures)
-
-
-def _text(position: Position) -> str:
-    return json.dumps(asdict(position))

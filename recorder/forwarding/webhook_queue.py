@@ -33,8 +33,10 @@ _SELECT = (
     "FROM deliveries JOIN events ON events.seq = deliveries.event "
 )
 _LOCK_S = 5.0
-REMEMBERED = timedelta(days=3)
-"""How long events are remembered at least, so that none is derived from its row a second time."""
+_LATEST = timedelta(hours=2)
+"""No delivery is put off for so long: if one is, the clock was set back meanwhile."""
+REMEMBERED = timedelta(days=4)
+"""How long events are remembered at least: until they are given up, and until none is derived from its row again."""
 
 
 class QueueError(StorageError):
@@ -149,12 +151,22 @@ class WebhookQueue:
             found = database.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
         return None if found is None else str(found[0])
 
+    def forget_marks(self) -> None:
+        """Delete the marks, so that intake begins anew where webhooks are configured again. Raises QueueError."""
+        if self.exists:
+            with self._writing() as database:
+                database.execute("DELETE FROM marks")
+
     def due(self, target: str, now: datetime, *, most: int) -> list[Delivery]:
-        """Return deliveries of a target that are due: the least tried first, then the oldest. Raises QueueError."""
+        """Return deliveries of a target that are due: the least tried first, then the oldest. Raises QueueError.
+
+        Those that are due in the far future are due: their time was set by a clock that was wrong.
+        """
         with self._reading() as database:
             rows = database.execute(
-                f"{_SELECT} WHERE target = ? AND state = ? AND due_us <= ? ORDER BY tries, event LIMIT ?",
-                (target, DeliveryState.WAITING, microseconds(now), most),
+                f"{_SELECT} WHERE target = ? AND state = ? AND (due_us <= ? OR due_us > ?) "
+                "ORDER BY tries, event LIMIT ?",
+                (target, DeliveryState.WAITING, microseconds(now), microseconds(now + _LATEST), most),
             ).fetchall()
         return [_delivery(row) for row in rows]
 

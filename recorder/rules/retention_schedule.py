@@ -128,7 +128,7 @@ SCHEDULE: Mapping[DataClass, ScheduleLine] = MappingProxyType(
                 days=90,
                 since="the event",
                 owner="ict",
-                what="events for webhooks and their deliveries: ids, extensions, times, answers; at least three days",
+                what="events for webhooks and their deliveries: ids, extensions, times, answers; at least four days",
                 why="to find out what another system was told; no longer than a recording",
             ),
             ScheduleLine(

@@ -1,8 +1,8 @@
-"""The process that sends to other systems: `python -m recorder.service.forwarder HOME`.
+"""The process that sends to other systems: `python -m recorder.service.forwarder HOME DAEMON_PID`.
 
 The daemon starts it (`recorder.service.forwarding`). It is a process of its own so that names that do not resolve,
 servers that hang and faults of TLS or HTTP reach neither the memory nor the time of calls. It opens no recording and no
-key of one. Only one runs in a home.
+key of one. Only one runs in a home, and none without its daemon.
 """
 
 import logging
@@ -50,10 +50,12 @@ class Forwarder:
     Args:
         home: The recorder's home.
         config: Its configuration.
+        daemon: Process id of the daemon that started this process.
     """
 
-    def __init__(self, home: Home, config: Config) -> None:
+    def __init__(self, home: Home, config: Config, *, daemon: int) -> None:
         self._home = home
+        self._daemon = daemon
         self._stopping = threading.Event()
         self._syslog: SyslogForwarding | None = None
         self._threads: list[threading.Thread] = []
@@ -92,13 +94,15 @@ class Forwarder:
         return thread
 
     def run(self) -> None:
-        """Send until SIGTERM, or until the daemon has gone."""
+        """Send until SIGTERM, or until the daemon has gone; it may have gone before this begins."""
+        if not self._has_daemon():
+            return
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stopping.set())
-        parent, left_s = os.getppid(), 0.0
+        left_s = 0.0
         for thread in self._threads:
             thread.start()
-        while os.getppid() == parent:
+        while self._has_daemon():
             if left_s <= 0:
                 self._note()
                 left_s = WRITTEN_EVERY_S
@@ -110,6 +114,9 @@ class Forwarder:
         for thread in self._waited_for:
             thread.join(max(deadline - time.monotonic(), 0.0))
         self._note()
+
+    def _has_daemon(self) -> bool:
+        return os.getppid() == self._daemon
 
     def _note(self) -> None:
         problem = "" if self._intake is None else self._intake.problem
@@ -127,7 +134,7 @@ class Forwarder:
             _log.error("The state of sending to other systems cannot be written for health: %s", error)
 
 
-def main(root: Path) -> int:
+def main(root: Path, daemon: int) -> int:
     """Send for a home; return the exit code."""
     log_to_stderr()
     forbid_dumps()
@@ -137,7 +144,7 @@ def main(root: Path) -> int:
         config = read_config(home.config)
         use_format(config.log.format)
         with locked(home.state / LOCK, wait=True):
-            Forwarder(home, config).run()
+            Forwarder(home, config, daemon=daemon).run()
     except (ConfigError, OSError) as error:
         _log.error("Sending to other systems failed; retrying: %s", error)
         return FAILED
@@ -145,4 +152,4 @@ def main(root: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -15,6 +15,7 @@ from recorder.common.home import Home
 from recorder.common.process_hardening import wiping_environment
 from recorder.config.settings import Config
 from recorder.forwarding.retries import pause_s
+from recorder.forwarding.webhook_queue import QueueError, WebhookQueue
 from recorder.retention.sweeping import Child
 
 _log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ END_S = 8.0
 def start_forwarder(home: Home) -> Child:
     """Start the process, in its own session, so that terminal signals do not reach it."""
     return subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "recorder.service.forwarder", str(home.root)],
+        [sys.executable, "-m", "recorder.service.forwarder", str(home.root), str(os.getpid())],
         env=wiping_environment(os.environ),
         stdin=subprocess.DEVNULL,
         start_new_session=True,
@@ -56,6 +57,8 @@ class Forwarding:
         self._deaths = 0
         self._looks = 0
         self._wait_s = 0.0
+        self._has_marks = True
+        """Whether the queue may have marks of a time when webhooks were configured."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="forwarding", daemon=True)
 
@@ -74,14 +77,20 @@ class Forwarding:
         while not is_over:
             try:
                 self.look()
-            except OSError as error:
-                _log.error("Starting the process that sends to other systems failed; retrying: %s", error)
+            except (OSError, QueueError) as error:
+                _log.error("Starting or ending the process that sends to other systems failed; retrying: %s", error)
             is_over = self._stopping.wait(LOOK_S)
         self._end()
 
     def look(self) -> None:
-        """Start or end the process as the configuration wants it. Raises OSError if it cannot be started."""
-        wanted = wanted_of(self._config())
+        """Start or end the process as the configuration wants it.
+
+        Raises:
+            OSError: It cannot be started.
+            QueueError: The queue of webhooks cannot be used.
+        """
+        config = self._config()
+        wanted = wanted_of(config)
         if self._child is not None and (code := self._child.poll()) is not None:
             self._deaths = 1 if self._looks >= _WELL_AFTER else self._deaths + 1
             self._wait_s = pause_s(self._deaths)
@@ -93,6 +102,11 @@ class Forwarding:
         self._looks += 1
         if self._child is None and wanted is not None and self._wait_s <= 0:
             self._child, self._runs_with, self._looks = self._start(self._home), wanted, 0
+        if config.webhook:
+            self._has_marks = True
+        elif self._has_marks:  # or webhooks that are configured again would be told of what was in between
+            WebhookQueue(self._home.webhooks).forget_marks()
+            self._has_marks = False
 
     def _end(self) -> None:
         child, self._child = self._child, None

@@ -1,5 +1,6 @@
 """The daemon keeps the process that sends running as it is configured, and health says how it does."""
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,9 +14,12 @@ from recorder.config.webhook_options import WebhookOptions
 from recorder.forwarding.status import ForwardingHealth, Status, note_status
 from recorder.forwarding.syslog_forwarding import SyslogState
 from recorder.forwarding.webhook_delivery import TargetState
+from recorder.forwarding.webhook_queue import QueueError, WebhookQueue
 from recorder.service.findings import Level
+from recorder.service.forwarder import Forwarder
 from recorder.service.forwarding import Forwarding
 from recorder.service.forwarding_check import check_webhooks
+from storage.audit import AuditLog
 
 AT = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
 SYSLOG = Config(syslog=SyslogOptions(server="tls://siem.example"))
@@ -84,6 +88,34 @@ def test_a_process_that_ends_is_started_again_later_and_later() -> None:
     assert daemon.children[-1].code is None, "it had run well"
 
 
+def test_marks_are_forgotten_when_no_webhook_is_configured(tmp_path: Path) -> None:
+    queue = WebhookQueue(Home(tmp_path).webhooks)
+    config = replace(SYSLOG, webhook=(CRM,))
+    forwarding = Forwarding(Home(tmp_path), lambda: config, start=lambda _home: Child())
+    queue.add([], [], AT, mark=("audit", "{}"))
+    forwarding.look()
+    assert queue.mark("audit") == "{}"
+    config = SYSLOG
+    forwarding.look()
+    assert queue.mark("audit") is None
+    Home(tmp_path).webhooks.write_bytes(b"no database" * 99)
+    child = Child()
+    damaged = Forwarding(Home(tmp_path), lambda: config, start=lambda _home: child)
+    with pytest.raises(QueueError):
+        damaged.look()
+    damaged._end()
+    assert child.code == -15, "a queue that is damaged does not keep syslog from being sent"
+
+
+def test_without_its_daemon_nothing_is_sent(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "audit")
+    log.append("call.pause", "alice", "")
+    gone = Forwarder(Home(tmp_path), SYSLOG, daemon=os.getppid() + 1)
+    gone.run()
+    assert not (tmp_path / "state").exists()
+    assert [thread.ident for thread in gone._threads] == [None]
+
+
 def test_a_changed_configuration_starts_it_anew_or_ends_it() -> None:
     daemon = Daemon(SYSLOG)
     daemon.look()
@@ -116,6 +148,15 @@ class Health:
 
 
 MINUTE = timedelta(minutes=1)
+
+
+def test_a_clock_that_was_set_back_hides_no_alarm(tmp_path: Path) -> None:
+    health, since = Health(tmp_path, SYSLOG), "2026-11-25T09:30:00Z"
+    health.note(syslog=SyslogState(sent=3, waiting=7, failing_since=since, problem="no"))
+    health.now -= timedelta(days=30)
+    assert health.alarms() == {"forwarding_stopped": 1, "syslog_failing": 7}
+    health.note(syslog=SyslogState(sent=3))
+    assert health.alarms() == {}
 
 
 def test_health_without_anything_to_send(tmp_path: Path) -> None:

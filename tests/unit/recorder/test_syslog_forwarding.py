@@ -13,6 +13,7 @@ from recorder.forwarding.retries import pause_s
 from recorder.forwarding.syslog_forwarding import LOOK_S, SyslogForwarding, SyslogState
 from recorder.forwarding.syslog_server import SyslogError
 from storage.audit import AuditLog
+from storage.audit_entry import line_of
 
 AT = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
 OPTIONS = SyslogOptions(server="tls://siem.example:6514")
@@ -97,19 +98,48 @@ def test_what_may_not_have_been_read_is_sent_again_and_nothing_is_left_out(site:
     assert site.sending.state == SyslogState(sent=5)
 
 
-def test_a_position_that_cannot_be_stored_has_the_entries_sent_again(
+def test_where_the_position_cannot_be_stored_entries_go_on_and_a_restart_sends_them_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_path: Path, _content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
     site.write(1)
-    monkeypatch.setattr(audit_follower, "save_atomically", full)
+    with monkeypatch.context() as patch:
+        patch.setattr(audit_follower, "save_atomically", full)
+        site.sending.run_once()
+        site.write(1)
+        site.sending.run_once()
+        assert site.server.took == [1, 2]
+        site.sending.run_once()
+        assert "No space left" in site.sending.state.problem
+        assert site.sending.state.waiting == 0
+        site.restart()
     site.sending.run_once()
-    assert "No space left" in site.sending.state.problem
-    monkeypatch.undo()
+    assert site.server.took == [1, 2, 1, 2]
+    assert not site.sending.state.problem
+    assert site.file.load().number == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"\0" * 80, b"[]", b'{"start": "0", "end": 1, "number": 1, "hash": ""}',
+        b'{"start": -5, "end": 1, "number": 1, "hash": ""}', b'{"start": 9, "end": 1, "number": 1, "hash": ""}',
+        b'{"start": 0, "end": 1, "number": 1, "hash": 4}', b'{"start": 0, "end": 1.5, "number": 1, "hash": ""}',
+    ],
+)  # fmt: skip
+def test_a_position_that_is_damaged_has_all_entries_sent_again(
+    site: Site, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.write(2)
     site.sending.run_once()
-    assert site.server.took == [1, 1]
+    site.file._path.write_bytes(content)
+    site.restart()
+    assert "syslog.json cannot be read, so the audit log is sent from its first entry" in caplog.text
+    site.write(1)
+    site.sending.run_once()
+    assert site.server.took == [1, 2, 1, 2, 3]
     assert not site.sending.state.problem
 
 
@@ -120,6 +150,36 @@ def test_a_line_that_was_changed_is_said_and_does_not_stop_the_rest(site: Site) 
     site.sending.run_once()
     assert site.server.took == [0, 2, 3], "the message of a damaged line has no number"
     assert isinstance(follow(site.log, Position()).lines[0][0], DamagedLine)
+
+
+@pytest.mark.parametrize("changes", [{"at": "9\u00e9"}, {"act": 7}, {"details": []}, {"at": None}, {"subject": ["a"]}])
+def test_a_line_that_somebody_else_wrote_does_not_stop_the_rest(site: Site, changes: dict[str, object]) -> None:
+    site.write(1)
+    forged = {**next(site.log.entries()).to_json(), "n": 2, **changes}
+    del forged["hash"]
+    with site.log.path.open("ab") as file:
+        file.write(line_of(forged))
+    site.write(1)
+    site.sending.run_once()
+    assert site.server.took[0] == 1
+    assert site.server.took[-1] == 3
+    assert len(site.server.took) == 3
+    assert not site.sending.state.problem
+
+
+def test_a_damaged_line_at_the_end_is_a_position_of_its_log_only(site: Site) -> None:
+    site.write(2)
+    content = site.log.path.read_bytes()
+    damaged = content.replace(b"alice", b"malor")
+    site.log.path.write_bytes(damaged)
+    site.sending.run_once()
+    assert site.server.took == [0, 0]
+    assert site.sending.state == SyslogState(sent=0)
+    site.restart()
+    site.log.path.write_bytes(content)  # as it was: another log of the same length, whose next entry is the third
+    site.write(1)
+    site.sending.run_once()
+    assert site.server.took == [0, 0, 1, 2, 3]
 
 
 def test_a_log_that_was_restored_is_read_after_the_entry_that_was_sent(site: Site) -> None:
@@ -163,6 +223,8 @@ def test_a_backlog_goes_out_in_pieces(site: Site, monkeypatch: pytest.MonkeyPatc
     found = follow(site.log, Position(), most=2)
     assert [position.number for _, position in found.lines] == [1, 2]
     assert [one.number for _, one in follow(site.log, found.lines[-1][1], most=2).lines] == [3, 4]
+    monkeypatch.setattr(audit_follower, "MOST_BYTES", found.lines[0][1].end)
+    assert len(follow(site.log, Position()).lines) == 2, "long entries do not fill the memory"
 
 
 def test_waits_double_up_to_a_minute() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from recorder.config.webhook_options import WebhookOptions
+from recorder.forwarding import webhook_intake
 from recorder.forwarding.retries import GIVEN_UP_AFTER
 from recorder.forwarding.webhook_delivery import LOOK_S, TargetDelivery
 from recorder.forwarding.webhook_handover import MOST_WAITING, NOT_QUEUED, Handover
@@ -156,6 +157,23 @@ def test_a_secret_that_is_missing_or_open_keeps_everything_waiting(site: Site, m
     assert (waiting.state, waiting.tries) == (DeliveryState.WAITING, 0)
 
 
+def test_a_clock_that_was_wrong_and_is_set_right_delays_nothing(site: Site) -> None:
+    site.now += timedelta(days=900)
+    (early,) = site.add("queued in years")
+    site.now = AT
+    site.delivery.run_once()
+    assert site.receiver.took == [early.id]
+    (failing,) = site.add("tried again in an hour")
+    site.receiver.fails[failing.id] = WebhookError("webhook crm: it answered 500", status=500)
+    for _ in range(8):
+        site.now += timedelta(hours=1)
+        site.delivery.run_once()
+    (waiting,) = site.queue.log(state=DeliveryState.WAITING)
+    assert waiting.tries == 8
+    site.delivery.run_once()
+    assert site.queue.log(state=DeliveryState.WAITING)[0].tries == 8, "it is put off by an hour"
+
+
 def test_the_sweep_forgets_by_age(site: Site) -> None:
     site.add("a")
     site.now += timedelta(days=10)
@@ -292,6 +310,48 @@ def test_a_call_that_was_not_handed_over_is_derived_from_its_row(facts: Facts) -
     facts.restart()
     facts.intake.run_once()
     assert len(facts.types()) == 3
+
+
+def test_a_clock_that_was_set_back_has_rows_looked_at_again(facts: Facts, site: Site) -> None:
+    site.now += timedelta(days=300)
+    facts.intake.run_once()
+    site.now = AT
+    facts.file()
+    facts.intake.run_once()
+    assert facts.asked == [AT - LONGEST_CALL]
+    assert facts.types() == ["call.begun", "call.ended", "recording.ready"]
+    facts.intake.run_once()
+    assert len(facts.asked) == 1, "the next look is in an hour"
+
+
+def test_many_rows_are_queued_in_pieces(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts.intake.run_once()
+    for number in range(5):
+        facts.file(id=f"{CALL[:-1]}{number}")
+    facts.restart()
+    monkeypatch.setattr(webhook_intake, "_ROWS_AT_ONCE", 2)
+    pieces: list[int] = []
+
+    def add(events: list[WebhookEvent], *_: object, **_mark: object) -> int:
+        pieces.append(len(events))
+        return 0
+
+    monkeypatch.setattr(facts.site.queue, "add", add)
+    facts.intake.run_once()
+    assert pieces == [6, 6, 3, 0], "others need the queue meanwhile; the mark comes last"
+
+
+def test_webhooks_that_are_configured_again_are_not_told_of_what_was_in_between(facts: Facts, site: Site) -> None:
+    facts.intake.run_once()
+    site.queue.forget_marks()
+    facts.file()
+    facts.log.append("call.pause", "alice", CALL, {"state": "paused", "reasons": ["agent"]})
+    facts.restart()
+    facts.intake.run_once()
+    assert facts.types() == []
+    facts.log.append("call.resume", "alice", CALL, {"state": "recording", "reasons": []})
+    facts.intake.run_once()
+    assert facts.types() == ["call.resumed"]
 
 
 def test_what_was_handed_over_is_not_queued_again(facts: Facts, site: Site) -> None:
