@@ -52,8 +52,8 @@ class WebhookOptions:
             return "name", f"name is {self.name!r}: it must be letters, digits, dots, hyphens, at most 40"
         try:
             parts = urlsplit(self.url)
-            _ = parts.port
-            is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.username
+            is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+            is_usable = is_usable and parts.port != 0  # reading it checks it
             is_plain = self.url.isascii() and self.url.isprintable() and " " not in self.url and not parts.fragment
         except ValueError:
             is_usable = is_plain = False

@@ -7,9 +7,11 @@ checked: a name that resolves to another address in between changes nothing.
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-_TRANSLATED = ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
-"""NAT64 (RFC 6052, RFC 8215), 6to4 and Teredo: their addresses stand for others, perhaps inside."""
-_NETWORKS = tuple(map(ip_network, _TRANSLATED))
+_GLOBAL_UNICAST = ip_network("2000::/3")
+"""All public IPv6 addresses (RFC 4291 section 2.4). Outside are, among others, those that stand for an IPv4 address:
+NAT64 (RFC 6052, RFC 8215), IPv4-compatible (RFC 4291 section 2.5.5.1) and IPv4-translated (RFC 2765)."""
+_TRANSLATED = (ip_network("2002::/16"), ip_network("2001::/32"))
+"""6to4 and Teredo: their addresses stand for others, perhaps inside."""
 
 
 def allowed(addresses: Iterable[str], *, networks: Iterable[str], is_local: bool) -> list[str]:
@@ -35,5 +37,7 @@ def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 
 
 def _is_public(address: IPv4Address | IPv6Address) -> bool:
-    is_translated = any(address in network for network in _NETWORKS)
-    return address.is_global and not address.is_multicast and not is_translated
+    if isinstance(address, IPv4Address):
+        return address.is_global and not address.is_multicast
+    is_translated = any(address in network for network in _TRANSLATED)
+    return address in _GLOBAL_UNICAST and address.is_global and not is_translated

@@ -4,10 +4,12 @@ The standard library's client is used because it lets us choose the address that
 once, its addresses are checked, and the connection goes to one of those.
 """
 
+import contextlib
 import http.client
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
@@ -109,25 +111,32 @@ class _Connection(http.client.HTTPConnection):
         is_https = urlsplit(target.url).scheme == "https"
         self._tls = ssl.create_default_context(cafile=target.ca) if is_https else None
         self._addresses = addresses
+        self._timeout_s = timeout_s
         self._ending = threading.Timer(timeout_s, self._expire)
         self._ending.daemon = True
-        self._plain: socket.socket | None = None
         self.is_expired = False
 
     def connect(self) -> None:
         """Connect to the first address that answers."""
         self._ending.start()
-        for address in self._addresses:
-            try:
-                self._plain = socket.create_connection((address, self.port), self.timeout)
-                break
-            except OSError:
-                if address == self._addresses[-1] or self.is_expired:
-                    raise
-        assert self._plain is not None
-        self.sock = self._plain
+        self.sock = self._first_that_answers()
         if self._tls is not None:
-            self.sock = self._tls.wrap_socket(self._plain, server_hostname=self.host)
+            # Without the handshake, so that `_expire` has the socket of TLS while it lasts.
+            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
+        if self.is_expired:  # it may have looked for the socket before there was one
+            raise TimeoutError
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.sock.do_handshake()
+
+    def _first_that_answers(self) -> socket.socket:
+        deadline = time.monotonic() + self._timeout_s
+        for number, address in enumerate(self._addresses, 1):
+            try:
+                return socket.create_connection((address, self.port), max(deadline - time.monotonic(), 0.001))
+            except OSError:
+                if number == len(self._addresses) or self.is_expired:
+                    raise
+        raise AssertionError("it has no addresses")
 
     def close(self) -> None:
         """Close the connection."""
@@ -137,9 +146,6 @@ class _Connection(http.client.HTTPConnection):
     def _expire(self) -> None:
         """End it while another thread waits for it: a server may send one byte now and then."""
         self.is_expired = True
-        for one in (self.sock, self._plain):
-            if one is not None:
-                try:
-                    socket.socket.shutdown(one, socket.SHUT_RDWR)
-                except OSError:
-                    continue
+        if self.sock is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)

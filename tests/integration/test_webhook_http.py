@@ -100,6 +100,11 @@ def test_a_server_that_hangs_holds_nobody(server: WebhookServer, *, is_dripping:
         ended.set()
 
 
+def test_an_address_that_is_there_twice_does_not_hide_the_next(server: WebhookServer) -> None:
+    refusing, options = "127.0.0.9", target(server, networks=("127.0.0.0/8",))
+    assert post(options, b"{}", {}, resolve=lambda *_: [refusing, "127.0.0.1", refusing]) == 204
+
+
 def test_a_server_that_does_not_even_greet_holds_nobody() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         options = WebhookOptions(name="crm", url=f"https://127.0.0.1:{silent.getsockname()[1]}/", secret_file="")
@@ -138,6 +143,13 @@ def test_the_connection_goes_to_an_address_that_was_checked(tmp_path: Path) -> N
         options = target(server, url=f"https://crm.example:{server.port}/", networks=("127.0.0.1/32",))
         both = ["127.0.0.9", "127.0.0.1"]  # a rebinding name: one inside that is not allowed, one that is
         assert post(options, b"{}", {}, resolve=lambda *_: both) == 204
+
+
+@pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "127.1", "0", "[::ffff:127.0.0.1]", "[::]"])
+def test_other_ways_to_write_this_machine_are_refused(server: WebhookServer, host: str) -> None:
+    with pytest.raises(WebhookError, match="which is not allowed"):
+        post(target(server, url=f"https://{host}:{server.port}/"), b"{}", {})
+    assert server.taken == []
 
 
 def test_a_name_that_does_not_resolve_is_said() -> None:

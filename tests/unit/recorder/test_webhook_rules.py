@@ -156,8 +156,13 @@ def test_a_receiver_checks_it_as_the_page_says() -> None:
     assert is_genuine(both, b"{}", secret), "while it is changed"
     assert is_genuine(both, b"{}", other)
     assert not is_genuine({**sent, "webhook-id": "evt_2"}, b"{}", secret)
-    old = dict(headers_of([secret_of(secret)], event="evt_1", at_s=now_s - 400, body=b"{}"))
-    assert not is_genuine(old, b"{}", secret)
+    for at_s in (now_s - 400, now_s + 400):
+        old = dict(headers_of([secret_of(secret)], event="evt_1", at_s=at_s, body=b"{}"))
+        assert not is_genuine(old, b"{}", secret)
+    for name, value in sent.items():
+        for wrong in ("", "\u00e9", "x", f"{value}0", "9" * 5000, "v1,\u00e9 v1,", "\u0664"):
+            assert not is_genuine({**sent, name: wrong}, b"{}", secret), f"it must refuse, and not fail: {name} {wrong}"
+    assert not is_genuine({}, b"{}", secret)
 
 
 # --- addresses
@@ -168,7 +173,7 @@ def test_a_receiver_checks_it_as_the_page_says() -> None:
     [
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
         "::1", "fe80::1%eth0", "fc00::1", "::ffff:10.1.2.3", "::ffff:127.0.0.1", "64:ff9b::10.1.2.3", "2002:a01:203::1",
-        "2001:0:a01:203::1", "ff02::1", "::",
+        "2001:0:a01:203::1", "ff02::1", "::", "::7f00:1", "::ffff:0:7f00:1", "fec0::1", "5f00::1", "4000::1",
     ],
 )  # fmt: skip
 def test_addresses_inside_are_refused_unless_configured(address: str) -> None:
@@ -203,6 +208,9 @@ def test_tries_are_spread_over_three_days() -> None:
         ({"url": "http://crm.example/hook"}, "url", "http is for this machine only"),
         ({"url": "ftp://crm.example"}, "url", "write https://HOST/PATH"),
         ({"url": "https://user:secret@crm.example/"}, "url", "write https://HOST/PATH"),
+        ({"url": "https://:secret@crm.example/"}, "url", "write https://HOST/PATH"),
+        ({"url": "https://@crm.example/"}, "url", "write https://HOST/PATH"),
+        ({"url": "https://crm.example:0/"}, "url", "write https://HOST/PATH"),
         ({"url": "https://crm.example:x/"}, "url", "write https://HOST/PATH"),
         ({"url": "https:///hook"}, "url", "write https://HOST/PATH"),
         ({"name": "a b"}, "name", "it must be letters"),
