@@ -6,6 +6,7 @@ digits]``. Recording ids (which contain the extension), times, and addresses wit
 digits are masked too; a rule with more exceptions could miss a number.
 """
 
+import contextlib
 import json
 import logging
 import re
@@ -14,6 +15,7 @@ import threading
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import TracebackType
+from typing import TextIO
 
 MASKED_FROM = 5
 """Shortest run of digits that is masked. Extensions and durations mostly have fewer, phone numbers and cards more."""
@@ -101,7 +103,21 @@ class JsonFormatter(MaskingFormatter):
             line["exception"] = self.formatException(record.exc_info)
         if record.stack_info:
             line["stack"] = self.formatStack(record.stack_info)
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(line)  # in ASCII: no separator of lines in Unicode ends it, and half a surrogate is no fault
+
+
+class MaskingHandler(logging.StreamHandler[TextIO]):
+    """Writes to standard error; a record that cannot be formatted is said with its place, not with its arguments."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Write where the record was made, and the error, masked; the standard library would print the arguments."""
+        said = logging.LogRecord(
+            record.name, logging.ERROR, record.pathname, record.lineno,
+            "a message of %s:%d could not be written", (record.filename, record.lineno), sys.exc_info(),
+        )  # fmt: skip
+        with contextlib.suppress(Exception):  # a standard error that is closed: there is nowhere to say so
+            self.stream.write(self.format(said) + self.terminator)
+            self.flush()
 
 
 _FORMATTERS = {LogFormat.TEXT: lambda: MaskingFormatter(_FORM), LogFormat.JSON: JsonFormatter}
@@ -126,7 +142,7 @@ def log_to_stderr(form: LogFormat = LogFormat.TEXT, *, is_verbose: bool = False)
         form: The format of the lines.
         is_verbose: Log signalling: start lines of SIP, never bodies.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = MaskingHandler(sys.stderr)
     handler.setFormatter(_FORMATTERS[form]())
     root = logging.getLogger()
     for other in list(root.handlers):

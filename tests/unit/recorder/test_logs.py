@@ -150,6 +150,16 @@ def test_json_is_one_object_a_line_and_masked(log: tuple[logging.Logger, io.Stri
     assert CARD not in written.getvalue()
 
 
+def test_a_line_stays_a_line_whatever_is_said(log: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, written = log
+    logger.handlers[0].setFormatter(JsonFormatter())
+    said = "a\r\nb\x0b\x0c\x1c\x85\u2028\u2029\0\x1b[2J\udc80" + "x" * 100_000
+    logger.warning("%s", said)
+    (line,) = written.getvalue().splitlines()
+    assert json.loads(line)["message"] == said
+    line.encode("ascii")
+
+
 _UNCAUGHT = f"""
 import logging, sys, threading, warnings
 from recorder.common.logs import log_to_stderr
@@ -160,6 +170,7 @@ thread.start(); thread.join()
 class Dying:
     def __del__(self): raise ValueError("d{CARD}")
 Dying()
+logging.getLogger("x").error("%d", "f{CARD}")
 warnings.warn("w{CARD}")
 int("m{CARD}")
 """
@@ -172,6 +183,7 @@ def test_uncaught_exceptions_and_warnings_go_to_the_masked_log() -> None:
     for letter in "tdmw":
         assert f"{letter}[16 digits]" in done.stderr, letter
     assert CARD not in done.stderr + done.stdout
+    assert "ERROR MainThread x: a message of <string>:11 could not be written" in done.stderr
     assert "HTTP Request" not in done.stderr
 
 
