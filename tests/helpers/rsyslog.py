@@ -5,6 +5,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Self
 
 import trustme
 
@@ -18,6 +19,7 @@ template(name="raw" type="string" string="%rawmsg%\\n")
 ruleset(name="in") {{ action(type="omfile" file="{folder}/taken.log" template="raw") }}
 input(type="imtcp" address="127.0.0.1" port="{port}" ruleset="in")
 """
+_PROGRAM = "/usr/sbin/rsyslogd"
 _NUMBER = re.compile(r' n="(\d+)"')
 
 
@@ -56,9 +58,17 @@ class Rsyslog:
         """Return a certificate and key that it takes."""
         return str(self._folder / "client.pem"), str(self._folder / "client.key")
 
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     def start(self) -> None:
         """Start it, and wait until it listens."""
-        arguments = ["/usr/sbin/rsyslogd", "-n", "-f", str(self._conf), "-i", str(self._folder / "pid")]
+        assert Path(_PROGRAM).exists(), "there is no rsyslog: `make setup` installs it"
+        arguments = [_PROGRAM, "-n", "-f", str(self._conf), "-i", str(self._folder / "pid")]
         self._process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
         while True:

@@ -43,9 +43,8 @@ def forwarding(home: RecorderHome) -> dict[str, Any]:
 
 
 def test_a_call_is_told_by_syslog_and_webhook_and_its_number_is_not(tmp_path: Path) -> None:
-    siem = Rsyslog(tmp_path / "siem")
-    siem.start()
     with (
+        Rsyslog(tmp_path / "siem") as siem,
         webhook_server(tmp_path) as server,
         socket.create_server(("127.0.0.1", 0)) as hanging,
         exchange(tmp_path / "recorder", edits=edits(tmp_path, server, siem, hanging.getsockname()[1])) as lines,
@@ -77,4 +76,3 @@ def test_a_call_is_told_by_syslog_and_webhook_and_its_number_is_not(tmp_path: Pa
         left = "\n".join([*siem.lines(), *logged, *(one.body.decode() for one in server.taken)])
         assert talk.number not in left
         assert cut_off.number not in left
-    siem.stop()

@@ -24,10 +24,8 @@ MESSAGE = b'<109>1 2026-11-25T03:47:39Z rec1 recorder - call.pause [entry@32473 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Rsyslog]:
-    made = Rsyslog(tmp_path / "rsyslog")
-    made.start()
-    yield made
-    made.stop()
+    with Rsyslog(tmp_path / "rsyslog") as made:
+        yield made
 
 
 def test_a_server_that_goes_away_and_comes_back_gets_every_entry_in_order(tmp_path: Path, server: Rsyslog) -> None:
@@ -80,9 +78,7 @@ def test_the_certificate_of_the_server_is_checked(tmp_path: Path, server: Rsyslo
 
 
 def test_a_server_that_wants_our_certificate_gets_it(tmp_path: Path) -> None:
-    server = Rsyslog(tmp_path / "strict", takes_anybody=False)
-    server.start()
-    try:
+    with Rsyslog(tmp_path / "strict", takes_anybody=False) as server:
         with pytest.raises(SyslogError, match=r"syslog tls://127\.0\.0\.1"):
             send(SyslogOptions(server=server.url, ca=str(server.ca)), [MESSAGE])
         certificate, key = server.client
@@ -92,8 +88,6 @@ def test_a_server_that_wants_our_certificate_gets_it(tmp_path: Path) -> None:
         Path(key).chmod(0o640)
         with pytest.raises(SyslogError, match="its mode must be 0600"):
             send(options, [MESSAGE])
-    finally:
-        server.stop()
 
 
 def test_a_server_that_hangs_or_has_no_name_is_said(tmp_path: Path) -> None:
