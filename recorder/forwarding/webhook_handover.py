@@ -58,7 +58,7 @@ class Handover:
         """Tell whether it only says that a call, whose begin was queued, changed."""
         call, what = str(event.get("id", "")), event.get("event")
         with self._lock:
-            if what == "ended":
+            if what in ("ended", "recording"):  # the row comes last: a change may be published after the end
                 self._begun.discard(call)
             elif what == "call":
                 is_known = call in self._begun

@@ -212,6 +212,7 @@ class Daemon:
 
     def end(self) -> None:
         self.handover.publish({"event": "ended", "id": CALL})
+        self.call("recording")  # a change that is published late
         self.handover.publish({"event": "recording", "id": CALL, "outcome": "recorded", "reason": "caller_hung_up"})
 
     def run(self) -> None:
@@ -229,6 +230,7 @@ def test_the_daemon_hands_over_begin_end_and_recording_once(site: Site) -> None:
     daemon.run()
     assert [one.type for one in reversed(site.queue.log())] == ["call.begun", "call.ended", "recording.ready"]
     assert daemon.alarms == []
+    assert daemon.handover._begun == set(), "memory does not grow with calls"
 
 
 def test_without_a_webhook_nothing_is_kept(site: Site) -> None:
