@@ -74,10 +74,12 @@ class Followed:
 
     Attributes:
         is_anew: The log is not the one of the position, so it was read from its first entry.
+        is_cut: There were too many or too long ones; more may follow.
     """
 
     lines: list[tuple[AuditEntry | DamagedLine, Position]]
     is_anew: bool = False
+    is_cut: bool = False
 
 
 def follow(log: AuditLog, position: Position, *, most: int = MOST_ENTRIES) -> Followed:
@@ -94,12 +96,13 @@ def follow(log: AuditLog, position: Position, *, most: int = MOST_ENTRIES) -> Fo
             return Followed(lines=[])
         found = _place_of(log.path, position, size)
         lines = []
-        after = found or Position()
+        after, is_cut = found or Position(), False
         for line in _lines(log.path, after, size):
             lines.append(line)
-            if len(lines) == most or line[1].end - after.end > MOST_BYTES:
+            is_cut = len(lines) == most or line[1].end - after.end > MOST_BYTES
+            if is_cut:
                 break
-        return Followed(lines=lines, is_anew=found is None)
+        return Followed(lines=lines, is_anew=found is None, is_cut=is_cut)
     except OSError as error:
         raise AuditUnavailableError(f"the audit log {log.path} cannot be read: {error}") from error
 

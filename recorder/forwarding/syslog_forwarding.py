@@ -106,7 +106,7 @@ class SyslogForwarding:
         if self._failures:
             _log.warning("The syslog server takes entries of the audit log again")
         self._failures = 0
-        waiting = self._waiting(0) if lines else 0
+        waiting = self._waiting(0) if found.is_cut else 0
         self.state = SyslogState(sent=self._position.number, waiting=waiting)
         return 0.0 if lines else LOOK_S
 

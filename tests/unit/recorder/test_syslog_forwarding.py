@@ -225,6 +225,8 @@ def test_a_backlog_goes_out_in_pieces(site: Site, monkeypatch: pytest.MonkeyPatc
     assert [one.number for _, one in follow(site.log, found.lines[-1][1], most=2).lines] == [3, 4]
     monkeypatch.setattr(audit_follower, "MOST_BYTES", found.lines[0][1].end)
     assert len(follow(site.log, Position()).lines) == 2, "long entries do not fill the memory"
+    site.sending.run_once()
+    assert site.sending.state == SyslogState(sent=2, waiting=3)
 
 
 def test_waits_double_up_to_a_minute() -> None:
