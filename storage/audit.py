@@ -191,6 +191,17 @@ class AuditLog:
             raise AuditUnavailableError(f"the audit log {self._path} cannot be read: {error}") from error
         return None if newest is None else Head(number=newest.number, hash=newest.hash)
 
+    def size(self) -> int:
+        """Return how many bytes of whole entries the log has; 0 if there is none.
+
+        Raises:
+            AuditUnavailableError: The log cannot be read.
+        """
+        try:
+            return self._snapshot()[0]
+        except OSError as error:
+            raise AuditUnavailableError(f"the audit log {self._path} cannot be read: {error}") from error
+
     def text(self, entry: AuditEntry) -> str | None:
         """Return the free text of an entry, or None: it has none, it expired, or it was changed.
 

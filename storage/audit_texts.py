@@ -89,6 +89,16 @@ class AuditTexts:
         with contextlib.suppress(OSError, sqlite3.Error), closing(self._database()) as database, database:
             _settle(database, is_named)
 
+    def restore(self, texts: Iterable[StoredText]) -> None:
+        """Store texts from a backup, whose entries are in the log already.
+
+        Raises:
+            OSError, sqlite3.Error: They cannot be stored; nothing was.
+        """
+        with closing(self._database()) as database, database:
+            rows = ((one.commitment, one.salt, one.text) for one in texts)
+            database.executemany("INSERT OR IGNORE INTO texts VALUES (?, ?, ?)", rows)
+
     def get(self, commitment: str | None) -> str | None:
         """Return a text, or None: it does not exist, expired, or was changed.
 

@@ -171,6 +171,19 @@ class Database:
                 yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """Give a connection for reading many tables as of one moment, on PostgreSQL too (REPEATABLE READ).
+
+        Raises:
+            DatabaseError: The database does not answer or refuses.
+        """
+        options = {} if self.dialect == SQLITE else {"isolation_level": "REPEATABLE READ"}
+        with self._translated():
+            self._prepare()
+            with self._made.execution_options(**options).connect() as connection:
+                yield connection
+
+    @contextmanager
     def _outside(self) -> Iterator[sa.Connection]:
         """Give a connection without a transaction."""
         options = {"is_outside": True} if self.dialect == SQLITE else {"isolation_level": "AUTOCOMMIT"}

@@ -1,11 +1,14 @@
 """Durable files: one that only grows, and one that is replaced as a whole. Both raise the system's OSError."""
 
+import ctypes
 import os
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
 from storage.group_modes import make_one_folder, open_file
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 Part = bytes | bytearray | memoryview
 
@@ -15,6 +18,20 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file_system(folder: Path) -> None:
+    """Make everything durable that was written to the file system of a folder; cheaper than many single files.
+
+    Raises:
+        OSError: From the system.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if _libc.syncfs(descriptor):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
     finally:
         os.close(descriptor)
 

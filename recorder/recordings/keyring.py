@@ -5,14 +5,21 @@ from pathlib import Path
 from recorder.access.passwords import weakness
 from recorder.common.home import Home
 from recorder.config.settings import Config
-from storage.epochs import EpochKeys
+from storage.epochs import EpochKeys, names_in
 from storage.errors import KeyProblemError
 from storage.key_files import read_secret
+from storage.vault import Vault
 
 
 def private_folder(home: Home, config: Config) -> Path:
     """Return the folder of a home's private keys, if they are on this machine."""
     return Path(config.storage.private_keys) if config.storage.private_keys else home.private_keys
+
+
+def months_without_key(folder: Path, vault: Vault) -> list[str]:
+    """Return the months to which recordings are sealed and whose private key is not in a folder, oldest first."""
+    have = set(names_in(folder, ".key"))
+    return [one for one in vault.sealed.epochs() if one not in have and next(vault.sealed.each(one), None) is not None]
 
 
 def epoch_keys(home: Home, config: Config, passphrase_file: Path | None = None) -> EpochKeys:

@@ -165,10 +165,15 @@ def _index_missing(vault: Vault, index: Index, now: datetime) -> None:
             try:
                 index.get(path.stem)
             except NotFoundError:
-                _index_one(vault, index, path)
+                index_container(vault, index, path)
 
 
-def _index_one(vault: Vault, index: Index, path: Path) -> None:
+def index_container(vault: Vault, index: Index, path: Path) -> None:
+    """Save the row that a container has in it; a damaged one is left to `recorder verify --all`.
+
+    Raises:
+        StorageError: The index cannot be written.
+    """
     try:
         index.save(row_from_json(read_row(vault, path)))
     except (DamagedError, OSError, KeyError, TypeError, ValueError):
