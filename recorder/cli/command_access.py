@@ -130,6 +130,12 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "fsck": "compares, and with `--repair` mends what costs no evidence, also when accounts are gone. The entry "
         "`index.repair` says so. Given a name, that person's role counts. `--write-off-missing` takes a person",
         "reconcile": "shows counts; with `--confirm` it takes a person",
+        "backup": "copies what the owner of the files can copy anyhow, sealed as it is; shows counts. The entries "
+        "`backup.begun` and `backup.made` name the user of the operating system",
+        "backups list": "shows times and sizes",
+        "backups check": "shows what is damaged at a destination; the entry `backup.checked` says so",
+        "restore": "makes a new folder from a backup, also when accounts are gone; nothing is deleted in it before the "
+        "data protection officer reconciles. The entry `backup.restored` says so",
         "users reseal": "has roles count again after the audit log was begun anew, when nobody has a right; "
         "refused while an administrator can sign in. The entry `people.resealed` says so",
         "users enrol-again": "removes the authenticators that no key opens, after the key of the accounts was lost and "

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from recorder.access.database import open_people
+from recorder.cli.backup_carry import carry_deletions
 from recorder.cli.context import CommandContext, KeysJsonContext
 from recorder.cli.records import ORDER_COLUMNS, opened_index
 from recorder.cli.shared import (
@@ -102,6 +103,7 @@ def erase(
         except ProblemError as error:
             fail(error.detail)
         answer(eraser, index, order, json=context.json)
+    carry_deletions(context)
 
 
 def _span(from_: str, to: str) -> tuple[float, float | None]:

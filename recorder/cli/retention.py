@@ -9,6 +9,7 @@ import typer
 
 from recorder.access.database import AuditNote, open_people
 from recorder.access.listening.appointments import Appointments
+from recorder.cli.backup_carry import carry_deletions
 from recorder.cli.context import CommandContext, LazyHomeJsonContext, PersonJsonContext
 from recorder.cli.shared import (
     audit,
@@ -21,6 +22,7 @@ from recorder.cli.shared import (
     say,
 )
 from recorder.common.home import Home
+from recorder.common.plain_text import size_words
 from recorder.permissions import Act, DeniedError, Person
 from recorder.retention.sweep import Sweeper
 from recorder.retention.sweep_consent import Consent
@@ -59,7 +61,6 @@ _PLAN_COLUMNS = [
     ("kinds", "Held by"),
     ("next_week", "Next week"),
 ]
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 @retention.callback()
@@ -106,6 +107,7 @@ def run(
             _permit(context, Act.RUN_RETENTION, {"share_confirmed": False})
         with progress_bar("deleting", 1.0) as progress:
             state = sweeper.run(progress=progress)
+    carry_deletions(context)
     if context.json:
         print_json(state_to_json(state))
     else:
@@ -258,7 +260,7 @@ def _say_counts(state: SweepState) -> None:
     counts = {name: count for name, count in state.counts.items() if count}
     size = counts.pop("bytes", 0)
     said = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items())
-    say(f"{said} ({_size(size)})" if size else said or "nothing was due")
+    say(f"{said} ({size_words(size)})" if size else said or "nothing was due")
 
 
 # --- what a sweep would do
@@ -281,7 +283,7 @@ def _show_plan(sweeper: Sweeper, plan: Plan, *, json: bool) -> None:
         others.append(line)
     print_table([*lines, *others], _PLAN_COLUMNS, empty="nothing is due, and nothing falls due within a week")
     due, held = _sum(plan, "due"), _sum(plan, "held")
-    say(f"{due.count:,} calls of {_size(due.bytes)} are due, {held.count:,} more are held; nothing was changed")
+    say(f"{due.count:,} calls of {size_words(due.bytes)} are due, {held.count:,} more are held; nothing was changed")
     say(f"{plan.due_recordings:,} of {plan.kept:,} recordings would be deleted; at most {plan.most_share:g} % in a day")
     if held.count:
         say("held recordings stay until their holds end; see `recorder hold list`")
@@ -307,13 +309,6 @@ def _shown(line: PlanLine) -> Iterator[dict[str, Any]]:
     for month, tally in sorted(line.months.items()) or [("", Tally())]:
         yield {
             "what": str(line.data), "service": line.service, "days": line.days, "month": month,
-            "count": tally.count or "", "size": _size(tally.bytes) if tally.bytes else "", **first,
+            "count": tally.count or "", "size": size_words(tally.bytes) if tally.bytes else "", **first,
         }  # fmt: skip
         first = {}
-
-
-def _size(size: int) -> str:
-    value, unit = float(size), 0
-    while value >= 1000 and unit < len(_UNITS) - 1:
-        value, unit = value / 1000, unit + 1
-    return f"{value:.3g} {_UNITS[unit]}" if value < 1000 else f"{value:,.0f} {_UNITS[unit]}"

@@ -2,6 +2,7 @@
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """First characters of cells that a spreadsheet evaluates."""
+_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def clean(text: object) -> str:
@@ -20,3 +21,11 @@ def safe_cell(value: object) -> object:
         return value
     text = one_line(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def size_words(size: int) -> str:
+    """Return a number of bytes for people, with three digits."""
+    value, unit = float(size), 0
+    while value >= 1000 and unit < len(_UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{value:.3g} {_UNITS[unit]}" if value < 1000 else f"{value:,.0f} {_UNITS[unit]}"

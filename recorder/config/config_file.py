@@ -192,6 +192,16 @@ smtp_ca = "off"                 # file of CA certificates; off is the system's
 smtp_user = "off"
 smtp_password_file = "off"      # a file (0600) with the password
 
+[backup]
+# `recorder backup` copies to these folders; recordings that are deleted go from there within seconds.
+destination = "off"             # an existing folder on another disk or machine, mounted here; off: name it each time
+keys_destination = "off"        # another one, best on another machine, for the private keys; off: name it each time
+media_days = 14                 # how long snapshots are kept: recordings and their sealed keys,
+index_days = 14                 # index, configuration, messages and state,
+accounts_days = 14              # accounts and PINs,
+audit_days = 14                 # audit log,
+keys_days = 14                  # keys. The newest snapshot is always kept
+
 [mail]
 # People are notified in the console, and by mail if their account has an address
 # (`recorder mail address NAME ADDRESS`). A mail never says who called or why.

@@ -40,6 +40,7 @@ def check(config: Config, reader: Reader) -> None:
     _check_retention(config, reader)
     _check_database(config, reader)
     _check_anchors(config, reader)
+    _check_backup(config, reader)
     _check_mail(config, reader)
     _check_syslog(config, reader)
     _check_webhooks(config, reader)
@@ -221,6 +222,21 @@ def _check_syslog(config: Config, reader: Reader) -> None:
     if problem is not None:
         key, sentence = problem
         reader.fail(sentence, "syslog", key)
+
+
+def _check_backup(config: Config, reader: Reader) -> None:
+    if config.backup.problem is not None:
+        key, sentence = config.backup.problem
+        reader.fail(sentence, "backup", key)
+    longest = config.retention.tombstone_days
+    for name, days in config.backup.days.items():
+        if days > longest:
+            reader.fail(
+                f"{name}_days is {days}, more than tombstone_days in [retention] ({longest}): a backup must not "
+                "outlive the tombstones",
+                "backup",
+                f"{name}_days",
+            )
 
 
 def _check_mail(config: Config, reader: Reader) -> None:

@@ -13,6 +13,7 @@ from annotated_types import Ge, Interval
 from recorder.common.logs import LogFormat
 from recorder.common.ranges import AtLeastOne, OverZero
 from recorder.config.anchor_options import AnchorOptions
+from recorder.config.backup_options import BackupOptions
 from recorder.config.mail_options import MailOptions
 from recorder.config.metrics_options import MetricsOptions
 from recorder.config.openid_options import OpenIdOptions
@@ -286,6 +287,7 @@ class Config:
     retention: Retention = field(default_factory=Retention)
     archive: Archive = field(default_factory=Archive)
     anchors: AnchorOptions = field(default_factory=AnchorOptions)
+    backup: BackupOptions = field(default_factory=BackupOptions)
     console: Console = field(default_factory=Console)
     openid: OpenIdOptions = field(default_factory=OpenIdOptions)
     mail: MailOptions = field(default_factory=MailOptions)

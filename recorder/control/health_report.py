@@ -16,6 +16,7 @@ class Standing:
         mail: State of the queue of mails.
         transports: State of the SIP transports.
         forwarding: State of what is sent to other systems.
+        backup: State of the backups.
         failing_names: Names of targets that could not be resolved at the last attempt.
     """
 
@@ -24,21 +25,22 @@ class Standing:
     mail: dict[str, Any]
     transports: dict[str, Any]
     forwarding: dict[str, Any]
+    backup: dict[str, Any]
     failing_names: list[str]
 
 
 def standing(services: CallServices) -> Standing:
     """Ask the services. May wait for a disk, so never on the call thread."""
     retention, mail, transports = services.retention(), services.mail(), services.transports()
-    forwarding = services.forwarding()
+    forwarding, backup = services.forwarding(), services.backup()
     failing = services.failing_names()
     alarms = {
         **services.alarms.copy(), **retention.pop("alarms"), **transports.pop("alarms"), **mail.pop("alarms"),
-        **forwarding.pop("alarms"),
+        **forwarding.pop("alarms"), **backup.pop("alarms"),
     }  # fmt: skip
     if failing:
         alarms["names_not_resolved"] = len(failing)
     return Standing(
         alarms=alarms, retention=retention, mail=mail, transports=transports, forwarding=forwarding,
-        failing_names=failing,
+        backup=backup, failing_names=failing,
     )  # fmt: skip

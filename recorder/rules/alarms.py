@@ -126,6 +126,15 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "starts the process again.",
             "Read the daemon's log; check `recorder.toml` and free space.",
         ),
+        "backup_behind": Advice(
+            "Deletions do not reach the backup, so deleted recordings are still in it. The audit log is the queue: "
+            "nothing is lost.",
+            "Mount the destination of `[backup]`, or free space there; `backup.problem` in health says what is wrong.",
+        ),
+        "backup_overdue": Advice(
+            "No backup has been made for 36 hours.",
+            "Look at the timer's log, then run `recorder backup` as the console's user.",
+        ),
         "mail_failing": Advice(
             "No mail to people has been sent for an hour or more. The mails are queued, and the recorder tries again.",
             "Run `recorder mail status` for the server's answer, correct the cause, then `recorder mail test ADDRESS`.",

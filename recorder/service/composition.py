@@ -18,6 +18,7 @@ from recorder.audit import late_entries
 from recorder.audit.anchor_targets import targets_of
 from recorder.audit.anchoring import NODE_CHARACTERS, Anchoring
 from recorder.audit.late_entries import LateEntries
+from recorder.backups.status import BackupHealth
 from recorder.calls.call_services import CallServices
 from recorder.calls.filing import FOLDER, Filing
 from recorder.calls.opt_out_register import OptOutRegister
@@ -198,6 +199,7 @@ def make_call_services(config: Config, parts: DaemonParts) -> CallServices:
         retention=parts.sweeping.health,
         mail=MailHealth(home.state, config.mail, utc_now).look,
         forwarding=ForwardingHealth(state=home.state, config=parts.config, now=utc_now).look,
+        backup=BackupHealth(home.state, lambda: parts.config().backup, utc_now, utc_now()).look,
         locate=parts.resolver.expand,
         failing_names=lambda: parts.resolver.failing,
         transports=lambda: certificates.health(parts.endpoint, utc_now()),

@@ -14,6 +14,7 @@ from recorder.access.accounts import People, combining_admin
 from recorder.access.database import open_people
 from recorder.access.listening.appointments import Appointments
 from recorder.access.sealed_secrets import SealedSecrets
+from recorder.backups.following import Following
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.process_hardening import LimitError, raise_descriptors
@@ -158,6 +159,10 @@ def _start_workers(
     if config.webhook:
         events = CaseEvents(cases=deps.watch.cases, queue=WebhookQueue(home.webhooks), targets=config.webhook)
         workers.append(threading.Thread(target=events.keep, args=(stopping,), name="case-events", daemon=True))
+    if config.backup.destination is not None:
+        folder = Path(config.backup.destination)
+        following = Following(home=home, folder=folder, node=eraser.vault.node, audit=eraser.audit, now=utc_now)
+        workers.append(threading.Thread(target=following.keep, args=(stopping,), name="backup", daemon=True))
     for thread in workers:
         thread.start()
     return workers

@@ -179,6 +179,24 @@ HOME_PLACES: tuple[DataPlace, ...] = (
     _place(
         "state/reconcile", Content.METADATA, _ALL, "index and audit log do not agree: what differs, until confirmed"
     ),
+    _place(
+        "state/backup.json",
+        Content.NOTHING,
+        _KEY_HOLDER,
+        "when the last backup was made, and whether deletions reach it",
+    ),
+    _place("state/backup.lock", Content.NOTHING, _COMMANDS, "held while a backup is made"),
+    _place("state/backup-journal.lock", Content.NOTHING, _KEY_HOLDER, "held while deletions are carried to the backup"),
+    _place(
+        "restore.json", Content.NOTHING, _COMMANDS, "which snapshot is being restored into this folder", is_passing=True
+    ),
+    _place(
+        "restored.toml",
+        Content.METADATA,
+        _COMMANDS,
+        "configuration of a restore that is not complete",
+        is_passing=True,
+    ),
     _place("recorder.toml", Content.METADATA, _COMMANDS, "configuration: extensions, operators, addresses"),
     *_database("common/index.sqlite", Content.METADATA, _ALL, "the same where daemon and console are two users"),
     _place("common/index.sqlite-lock", Content.NOTHING, _ALL, "likewise"),

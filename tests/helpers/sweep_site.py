@@ -63,8 +63,8 @@ def id_of(ended_at: datetime, number: int) -> RecordingId:
 class SweepSite:
     """A recorder's home as `recorder init` leaves it, without a daemon."""
 
-    def __init__(self, folder: Path, url: str | None = None) -> None:
-        self.home = Home(folder / "home")
+    def __init__(self, folder: Path, url: str | None = None, *, name: str = "home") -> None:
+        self.home = Home(folder / name)
         self.node = NodeKeys.create(self.home.root)
         self.epochs = EpochKeys(self.home.root / "keys" / "epochs", self.home.private_keys)
         self.vault = Vault(self.home.root, self.node)

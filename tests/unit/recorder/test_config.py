@@ -151,7 +151,12 @@ def test_off_turns_an_optional_key_off(tmp_path: Path) -> None:
 
 MISTAKES = {
     "unknown key": ('listen = "192', 'lisen = "192', 2, "unknown key 'lisen'; known here are advertised, listen,"),
-    "unknown section": ("[media]", "[medium]", 13, "unknown key 'medium'; known here are anchors, archive, console,"),
+    "unknown section": (
+        "[media]",
+        "[medium]",
+        13,
+        "unknown key 'medium'; known here are anchors, archive, backup, console,",
+    ),
     "unknown key of the second extension": ('operator = "bob"', 'oper = "bob"', 28, "unknown key 'oper'"),
     "missing key": ('operator = "bob"\n', "", 26, "[[extension]] needs operator"),
     "text for a number": ("[30000, 30099]", '["a", "b"]', 14, "ports must be a whole number, not 'a'"),
@@ -403,6 +408,22 @@ ALONE = {
         '[anchors]\nfolder = "mnt"\n',
         2,
         "folder must be an absolute path, /mnt/anchors",
+    ),
+    "a backup into a folder of nowhere": (
+        '[backup]\ndestination = "mnt"\n',
+        2,
+        "destination must be an absolute path, /mnt/backup",
+    ),
+    "keys in the folder of recordings": (
+        '[backup]\ndestination = "/mnt/a"\nkeys_destination = "/mnt/a/keys"\n',
+        3,
+        "keys_destination must lie outside destination",
+    ),
+    "keys of no backup": ('[backup]\nkeys_destination = "/mnt/k"\n', 2, "keys_destination needs destination"),
+    "a backup that outlives tombstones": (
+        "[backup]\nmedia_days = 4000\n",
+        2,
+        "media_days is 4000, more than tombstone_days in [retention] (2192)",
     ),
     "anchors by mail without a server": ('[anchors]\nmail_to = ["a@b"]\n', 2, "mail_to needs smtp and mail_from"),
     "mail from nobody": ('[mail]\nsmtp = "mail.example:25"\n', 2, "smtp needs sender: the address of the sender"),

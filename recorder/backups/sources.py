@@ -1,0 +1,123 @@
+"""The files of a home that belong into a snapshot, by class; databases are put together in a private folder first."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from recorder.backups.rules import DataClass, is_state
+from recorder.common.home import Home
+from recorder.config.settings import Config
+from recorder.recordings.keyring import private_folder
+from storage.audit import AuditLog
+from storage.audit_texts import NAME as TEXTS
+from storage.database import POSTGRESQL, Database
+from storage.database_copy import copy_sqlite, copy_to_file
+from storage.durable import make_folder
+
+INDEX = "index.sqlite"
+"""Path of the index in every snapshot, wherever it is in the home."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A file to copy.
+
+    Attributes:
+        path: In the snapshot, relative to the home.
+        file: Where it is now.
+        limit: How many bytes belong to the snapshot; None for all.
+    """
+
+    path: str
+    file: Path
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """The files of a home, except recordings.
+
+    Attributes:
+        home: The home.
+        config: Its configuration.
+        database: The index, opened.
+        audit: The audit log.
+        staging: A private folder at the destination.
+    """
+
+    home: Home
+    config: Config
+    database: Database
+    audit: AuditLog
+    staging: Path
+
+    def of(self, name: DataClass) -> Iterator[Source]:
+        """Yield the files of a class other than media.
+
+        Take the classes in the order of `recorder.backups.rules.DATA`: an act is in the audit log before it is in a
+        database, and a row waits in ``state`` before it is in the index. So a later copy explains an earlier one.
+
+        Raises:
+            StorageError, OSError: One of them cannot be read, or the folder cannot be written.
+        """
+        match name:
+            case DataClass.INDEX:
+                yield from self._site()
+                yield self._index()
+                yield from self._sqlite(self.home.webhooks, self.home.webhooks.name)
+            case DataClass.ACCOUNTS:
+                yield from self._sqlite(self.home.people, self.home.people.name)
+                yield from self._plain(self.home.root, self.home.pins)
+            case DataClass.AUDIT:
+                yield Source(path="audit/audit.log", file=self.audit.path, limit=self.audit.size())
+                yield from self._sqlite(self.home.audit / TEXTS, f"audit/{TEXTS}")
+                yield from self._plain(self.home.root, *sorted(self.home.audit.glob("torn-*.bin")))
+            case DataClass.KEYS:
+                yield from self._keys()
+            case DataClass.MEDIA:
+                raise ValueError("recordings are copied one by one")
+
+    def size(self) -> int:
+        """Return roughly how many bytes there are, without recordings and an index on a server."""
+        files = (self.home.index, self.home.people, self.audit.path, self.home.audit / TEXTS)
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def _site(self) -> Iterator[Source]:
+        home = self.home
+        yield from self._plain(home.root, home.config, *sorted(self._keys_of_home(".pub")))
+        yield from self._plain(home.root, *sorted(one for one in home.notices.rglob("*") if one.is_file()))
+        state = sorted(one for one in home.state.rglob("*") if one.is_file() and not one.is_symlink())
+        kept = (one for one in state if is_state(PurePosixPath(one.relative_to(home.state))))
+        yield from self._plain(home.root, *kept)
+
+    def _index(self) -> Source:
+        make_folder(self.staging, is_private=True)
+        target = self.staging / INDEX
+        if self.database.dialect == POSTGRESQL:
+            copy_to_file(self.database, target)
+        else:
+            copy_sqlite(Path(self.database.name), target)
+        return Source(path=INDEX, file=target)
+
+    def _sqlite(self, file: Path, path: str) -> Iterator[Source]:
+        if file.exists():
+            target = self.staging / file.name
+            copy_sqlite(file, target)
+            yield Source(path=path, file=target)
+
+    def _keys(self) -> Iterator[Source]:
+        home = self.home
+        yield from self._plain(home.root, *sorted(self._keys_of_home(".key")))
+        for file in sorted(private_folder(home, self.config).glob("*.key")):
+            yield Source(path=f"{home.private_keys.name}/{file.name}", file=file)
+
+    def _keys_of_home(self, suffix: str) -> Iterator[Path]:
+        """Yield the files of a kind in every folder of keys, except the sealed keys of recordings."""
+        folders = (one for one in (self.home.root / "keys").iterdir() if one.is_dir() and one.name != "sealed")
+        return (file for folder in folders for file in folder.glob(f"*{suffix}"))
+
+    @staticmethod
+    def _plain(root: Path, *files: Path) -> Iterator[Source]:
+        for file in files:
+            if file.is_file() and not file.is_symlink():
+                yield Source(path=file.relative_to(root).as_posix(), file=file)

@@ -1,0 +1,290 @@
+"""`recorder backup`, `recorder backups` and `recorder restore`."""
+
+import os
+import pwd
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from recorder.backups.backup import Backup, Made
+from recorder.backups.checking import Checker, list_snapshots
+from recorder.backups.restore import Restore, Restored
+from recorder.backups.restore_plan import public_key_of
+from recorder.backups.snapshots import Repository
+from recorder.backups.store import FolderStore
+from recorder.cli.context import CommandContext, HomeJsonContext
+from recorder.cli.records import opened_index
+from recorder.cli.shared import JsonOption, fail, messages, note_unnamed, print_json, print_table, say
+from recorder.common.clock import utc_now
+from recorder.common.home import Home
+from recorder.common.plain_text import size_words
+from recorder.common.system_user import os_user
+from recorder.config.backup_options import overlap
+from storage.audit import AuditLog
+from storage.errors import StorageError
+from storage.keys import NodeKeys
+
+CHECKED = "backup.checked"
+"""Act of the audit log."""
+
+backups = typer.Typer(no_args_is_help=True, help="Snapshots at a destination: list them, check them.")
+
+Report = Callable[[str, int, int], None]
+DestinationArgument = Annotated[
+    Path | None, typer.Argument(metavar="[DEST]", help="An existing folder; without it, `[backup] destination`.")
+]
+KeysOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--keys", metavar="DEST2", help="Another folder, for the keys; without it, `[backup] keys_destination`, if set."
+    ),
+]
+_LINE_EVERY = 10
+"""Without a terminal, progress is a line each tenth of the work."""
+
+
+def backup(
+    context: HomeJsonContext,
+    destination: DestinationArgument = None,
+    keys: KeysOption = None,
+    init: Annotated[bool, typer.Option("--init", help="Begin a new destination in an empty folder.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be copied; change nothing.")] = False,
+) -> None:
+    """Back up the recorder, while daemon and console run, and verify the copy.
+
+    Only new and changed recordings are copied. Keys are copied only to a folder of their own. Run it as the user that
+    owns the recorder's home. An interrupted backup leaves the last complete snapshot as it is: run it again.
+    """
+    home = context.home
+    _check_user(home)
+    try:
+        with opened_index(context) as index:
+            node = NodeKeys.load(home.root)
+            data = _repository(context, _destination(context, destination), node)
+            folder = keys or (
+                Path(context.config.backup.keys_destination) if context.config.backup.keys_destination else None
+            )
+            of_keys = None if folder is None else _repository(context, _apart(data, folder), node)
+            made = Backup(
+                home=home, config=context.config, repository=data, keys=of_keys, node=node, database=index.database,
+                audit=AuditLog(home.audit), now=utc_now, by=f"os:{os_user()}",
+            )  # fmt: skip
+            for one in (data, of_keys):
+                if one is not None and init and not dry_run:
+                    one.create(node, utc_now())
+                elif one is not None and not init:
+                    one.check_owner()
+            if dry_run:
+                _show_plan(context, made)
+                return
+            with reporting(is_quiet=context.json) as report:
+                done = made.run(report)
+    except (StorageError, OSError) as error:
+        fail(str(error))
+    _tell_made(context, data, done)
+
+
+def _tell_made(context: CommandContext, data: Repository, done: Made) -> None:
+    for problem in done.problems:
+        say(problem)
+    if done.keys_at is None:
+        say("no keys were copied: give --keys DEST2 once after each change of the keys; without them nothing opens")
+    elif done.open_private_keys:
+        say(
+            f"{done.open_private_keys} private keys have no passphrase: "
+            f"who has {done.keys_at} and {data.store.name} can listen"
+        )
+    context.tell(
+        done.as_json(),
+        f"snapshot {done.snapshot} in {data.store.name}: {done.recordings} recordings, {done.files} files, "
+        f"{size_words(done.bytes)}, of which {size_words(done.new_bytes)} are new; verified",
+    )
+
+
+def _show_plan(context: CommandContext, made: Backup) -> None:
+    plan = made.plan()
+    document = {"recordings": plan.recordings, "new_recordings": plan.new_recordings, "new_bytes": plan.new_bytes}
+    context.tell(
+        document,
+        f"{plan.new_recordings} of {plan.recordings} recordings are new or changed; {size_words(plan.new_bytes)} would "
+        "be copied, with databases and audit log",
+    )
+
+
+@backups.command("list")
+def list_(context: HomeJsonContext, destination: DestinationArgument = None) -> None:
+    """List the complete snapshots at a destination, oldest first."""
+    try:
+        node = NodeKeys.load(context.home.root)
+        repository = _repository(context, _destination(context, destination), node)
+        repository.check_owner()
+        found = list_snapshots(repository)
+    except (StorageError, OSError) as error:
+        fail(str(error))
+    lines = [
+        {
+            "id": one.id, "at": one.at and one.at.astimezone(context.zone).strftime("%d/%m/%Y %H:%M"), "by": one.by,
+            **{str(name): size_words(size) for name, (_, size) in one.classes.items()}, "problem": one.problem,
+        }
+        for one in found
+    ]  # fmt: skip
+    columns = [
+        ("id", "Snapshot"), ("at", "Begun"), ("by", "By"), ("media", "Recordings"), ("index", "Index"),
+        ("accounts", "Accounts"), ("audit", "Audit log"), ("keys", "Keys"), ("problem", "Problem"),
+    ]  # fmt: skip
+    context.print_rows([one.as_json() for one in found], columns, empty="there is no snapshot", lines=lines)
+
+
+@backups.command("check")
+def check(context: HomeJsonContext, destination: DestinationArgument = None) -> None:
+    """Read every snapshot at a destination, and verify signatures and digests. Exit 1 if anything is wrong."""
+    note_unnamed(context.home, CHECKED, {"destination": str(_destination(context, destination))})
+    try:
+        node = NodeKeys.load(context.home.root)
+        repository = _repository(context, _destination(context, destination), node)
+        checker, done = Checker(repository), 0
+        with reporting(is_quiet=context.json) as report:
+
+            def read(size: int) -> None:
+                nonlocal done
+                done += size
+                report("reading", done, 0)
+
+            problems = list(checker.problems(read))
+    except (StorageError, OSError) as error:
+        fail(str(error))
+    if context.json:
+        print_json({"pieces": checker.checked, "problems": problems})
+    else:
+        for problem in problems:
+            say(problem)
+        say(f"{checker.checked} pieces were read in {repository.store.name}: {len(problems)} problems")
+    if problems:
+        raise typer.Exit(1)
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="The folder that `recorder backup` wrote to.")],
+    home: Annotated[
+        Path, typer.Option("-C", "--home", metavar="NEW", help="The new home: a folder that is missing or empty.")
+    ],
+    keys: Annotated[Path, typer.Option("--keys", metavar="SRC2", help="The folder with the backup of the keys.")],
+    snapshot: Annotated[str | None, typer.Option("--snapshot", metavar="ID", help="Not the newest one.")] = None,
+    index_url: Annotated[
+        str | None,
+        typer.Option("--index-url", metavar="URL", help='Another database for the index; "off": a file in NEW.'),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be restored; change nothing.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Restore a recorder into a new folder, replay what happened since, and verify every recording.
+
+    Nothing is ever overwritten. If it is interrupted, run it again. Recordings that were deleted after the snapshot do
+    not come back. Afterwards nothing is deleted before `recorder reconcile`. Exit 1 if a recording does not verify.
+    """
+    made: Restored | None = None
+    try:
+        public = public_key_of(FolderStore(keys.resolve()))
+        new = Restore(
+            data=Repository(FolderStore(source.resolve()), public),
+            keys=Repository(FolderStore(keys.resolve()), public),
+            home=Home(home.resolve()), snapshot=snapshot, index_url=index_url, now=utc_now, by=f"os:{os_user()}",
+        )  # fmt: skip
+        if dry_run:
+            plan = new.plan().as_json()
+        else:
+            with reporting(is_quiet=json) as report:
+                made = new.run(report)
+            plan = made.as_json()
+    except (StorageError, OSError) as error:
+        fail(str(error))
+    if json:
+        print_json(plan | {"dry_run": dry_run})
+    else:
+        rows = [
+            {"what": key.replace("_", " "), "is": value} for key, value in plan.items() if not isinstance(value, dict)
+        ]
+        print_table(rows, [("what", "What"), ("is", "Is")], empty="")
+    if made is not None:
+        _tell_restored(made, home)
+
+
+def _tell_restored(made: Restored, home: Path) -> None:
+    for note in made.notes:
+        say(note)
+    for month in made.settled.months_without_key:
+        say(f"recordings are sealed to {month}, whose private key was not in the backup of the keys: they do not open")
+    for recording, problem in made.settled.problems.items():
+        say(f"{recording}: {problem}")
+    say(f"restored into {home}; next: recorder site-check, start it, then the DPO's recorder reconcile")
+    if made.settled.problems:
+        raise typer.Exit(1)
+
+
+# --- destinations
+
+
+def _destination(context: CommandContext, given: Path | None) -> Path:
+    configured = context.config.backup.destination
+    if given is None and configured is None:
+        fail("name the destination: recorder backup DEST, or set destination in [backup]", 2)
+    return (given or Path(str(configured))).resolve()
+
+
+def _repository(context: CommandContext, folder: Path, node: NodeKeys) -> Repository:
+    if overlap(str(folder), str(context.home.root)):
+        fail(f"{folder} must lie outside the recorder's home: a copy on the same disk is lost with it", 2)
+    return Repository(FolderStore(folder), node.sign_public)
+
+
+def _apart(data: Repository, folder: Path) -> Path:
+    found = folder.resolve()
+    if overlap(str(found), data.store.name):
+        fail("the keys must go to another place than the recordings: who has both can listen", 2)
+    return found
+
+
+def _check_user(home: Home) -> None:
+    """Refuse another user than the home's owner, whose files the console could not read or remove later."""
+    owner = home.root.stat().st_uid if home.root.exists() else os.geteuid()
+    if owner != os.geteuid():
+        name = pwd.getpwuid(owner).pw_name
+        fail(f"run it as the user that owns {home.root}: sudo -u {name} recorder backup ...")
+
+
+# --- progress
+
+
+@contextmanager
+def reporting(*, is_quiet: bool) -> Iterator[Report]:
+    """Show progress: a bar on a terminal, else a line each tenth of the work; nothing if quiet."""
+    if not messages.is_terminal:
+        yield (lambda _what, _done, _total: None) if is_quiet else _Lines()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=messages) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total or None)
+            bar.update(tasks[what], completed=done, total=total or None)
+
+        yield report
+
+
+class _Lines:
+    """Prints progress as lines."""
+
+    def __init__(self) -> None:
+        self._said: tuple[str, int] = ("", 0)
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        tenth = 0 if not total else done * _LINE_EVERY // total
+        if (what, tenth) != self._said:
+            self._said = what, tenth
+            say(f"{what}: {tenth * 100 // _LINE_EVERY} %" if total else what)

@@ -1,0 +1,27 @@
+"""Carries deletions that a command made to the backup, as the console does all the time."""
+
+import os
+from pathlib import Path
+
+from recorder.backups.following import Following
+from recorder.cli.context import CommandContext
+from recorder.cli.shared import say
+from recorder.common.clock import utc_now
+from storage.audit import AuditLog
+from storage.keys import NodeKeys
+
+
+def carry_deletions(context: CommandContext) -> None:
+    """Continue the journal at `[backup] destination`; if that fails, say so: the console, or a backup, tries again.
+
+    Another user than the home's owner leaves it to the console, which could not read or remove that user's files.
+    """
+    home, folder = context.home, context.config.backup.destination
+    if folder is None or home.root.stat().st_uid != os.geteuid():
+        return
+    following = Following(
+        home=home, folder=Path(folder), node=NodeKeys.load(home.root), audit=AuditLog(home.audit), now=utc_now
+    )
+    following.run_due(is_forced=True)
+    if following.problem:
+        say(f"{following.problem}; what was deleted leaves the backup once that is mended: nothing else to do")

@@ -1,0 +1,69 @@
+"""The section ``[backup]``: where `recorder backup` copies to, and how long copies are kept. Pure."""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from recorder.common.ranges import AtLeastOne
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupOptions:
+    """The section ``[backup]``.
+
+    Attributes:
+        destination: The destination, an existing folder on another disk or machine; None: named by each command.
+        keys_destination: The destination of the keys, apart from the other; None: keys are copied if a command says so.
+        media_days: How long snapshots of recordings and their sealed keys are kept, days. The newest is always kept.
+        index_days: Likewise of index, configuration, messages and state.
+        accounts_days: Likewise of accounts and PINs.
+        audit_days: Likewise of the audit log.
+        keys_days: Likewise of the private keys and the node's keys.
+    """
+
+    destination: str | None = None
+    keys_destination: str | None = None
+    media_days: AtLeastOne = 14
+    index_days: AtLeastOne = 14
+    accounts_days: AtLeastOne = 14
+    audit_days: AtLeastOne = 14
+    keys_days: AtLeastOne = 14
+
+    @property
+    def days(self) -> dict[str, int]:
+        """Return the period of each class, days."""
+        return {
+            "media": self.media_days,
+            "index": self.index_days,
+            "accounts": self.accounts_days,
+            "audit": self.audit_days,
+            "keys": self.keys_days,
+        }
+
+    @property
+    def problem(self) -> tuple[str, str] | None:
+        """Return the key and a sentence about a setting that cannot work, or None."""
+        for key in ("destination", "keys_destination"):
+            path = getattr(self, key)
+            if path is not None and not path.startswith("/"):
+                return key, f"{key} must be an absolute path, /mnt/backup, not {path!r}"
+        if self.keys_destination is not None and self.destination is None:
+            return (
+                "keys_destination",
+                "keys_destination needs destination: keys are backed up with the rest, to another place",
+            )
+        if (
+            self.destination is not None
+            and self.keys_destination is not None
+            and overlap(self.destination, self.keys_destination)
+        ):
+            return (
+                "keys_destination",
+                "keys_destination must lie outside destination: who reads recordings must not have the keys",
+            )
+        return None
+
+
+def overlap(one: str, other: str) -> bool:
+    """Tell whether two absolute folders are the same, or one is in the other."""
+    first, second = PurePosixPath(one), PurePosixPath(other)
+    return first == second or first in second.parents or second in first.parents

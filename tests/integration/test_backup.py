@@ -1,0 +1,306 @@
+"""A site is backed up, lost, and restored elsewhere: every recording, hold and claim; nothing that was deleted."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from recorder.backups.checking import Checker, list_snapshots
+from recorder.backups.store import BackupError
+from recorder.recordings.agreement import read_mark
+from recorder.recordings.inspection import Inspector
+from recorder.retention.sweep import SweepStoppedError
+from storage.claims import Claims
+from storage.database import Database
+from storage.index import Index
+from storage.rows import row_from_json
+from storage.tables import recordings
+from storage.types import RecordingId
+from tests.helpers.backup_site import BackupSite
+from tests.helpers.rebuild_site import RebuildSite
+from tests.helpers.storage_home import row
+from tests.helpers.sweep_site import GONE, NOW, PRESENT
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[BackupSite]:
+    made = BackupSite(tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def problems(site: BackupSite) -> list[str]:
+    return list(Checker(site.repository()).problems())
+
+
+def restored(site: BackupSite, name: str = "restored", url: str | None = None) -> RebuildSite:
+    return RebuildSite(site.folder, url, name=name)
+
+
+def verified(site: RebuildSite) -> dict[RecordingId, str | None]:
+    return {one.id: one.problem for one in Inspector(vault=site.vault, index=site.index).all()}
+
+
+@pytest.mark.parametrize("is_on_server", [False, True], ids=["sqlite", "postgresql"])
+def test_a_lost_site_is_restored_as_it_was_but_for_what_was_deleted(
+    tmp_path: Path, is_on_server: bool, request: pytest.FixtureRequest
+) -> None:
+    server = request.getfixturevalue("postgres") if is_on_server else None
+    site = BackupSite(tmp_path, server.new_database() if server else None)
+    held, claimed, erased, before, after, away, erased_later, kept = (site.record(NOW - DAY) for _ in range(8))
+    unrecorded = site.miss(NOW - DAY)
+    hold, claim = site.hold(held, NOW), site.claim(claimed)
+    site.erase(erased)
+    site.delete(before)
+    made = site.back_up()
+    assert (made.recordings, problems(site)) == (7, [])
+    late = site.record(NOW)
+
+    site.delete(after)
+    assert site.follow() == ""
+    assert site.objects_of(after) == []
+    site.dest.rename(tmp_path / "away")
+    site.delete(away)
+    site.erase(erased_later)
+    site.hold(kept, NOW)
+    assert "is it mounted" in site.follow() or "mounted" in site.follow()
+    (tmp_path / "away").rename(site.dest)
+    assert site.objects_of(away), "the log is the queue"
+    former = set(site.objects_of(erased_later))
+    assert site.follow() == ""
+    assert (site.objects_of(away), problems(site)) == ([], [])
+    assert len(site.objects_of(erased_later)) == 2
+    assert former.isdisjoint(site.objects_of(erased_later)), "as it was before the erasure it is in no backup"
+
+    expected = site.everything()
+    spans = {one: site.index.get(one).segments for one in (erased, erased_later)}
+    for part in ("rows", "officers", "identities"):  # the call after the backup is lost with the machine
+        rows = expected[part]
+        expected[part] = (
+            {k: v for k, v in rows.items() if k != late} if part == "rows" else [r for r in rows if late not in r]
+        )
+    site.wipe()
+    url = server.new_database() if server else None
+    done = site.restore(url=url)
+    assert (done.settled.problems, done.settled.verified, done.settled.months_without_key) == ({}, 5, [])
+    new = restored(site, url=url)
+    try:
+        assert verified(new) == dict.fromkeys((held, claimed, erased, erased_later, kept), None)
+        assert new.everything() == expected
+        assert {str(new.traces(one)) for one in (before, after, away)} == {str(GONE)}
+        assert str(new.traces(held)) == str(PRESENT)
+        assert unrecorded in new.ids()
+        assert {one: new.index.get(one).segments for one in spans} == spans
+        assert [one.id for one in new.holds.keeping(held, NOW)] == [hold.id]
+        assert Claims(new.database).get(claim.id) == claim
+        assert new.audit.verify().bad is None
+        assert [one["actor"] for one in new.acts("backup.restored")] == ["os:tester"]
+        assert (new.home.notices / "first.wav").read_bytes() == b"a message"
+        assert {one.stat().st_mode & 0o777 for one in new.home.root.rglob("*") if one.is_file()} == {0o600}
+        with pytest.raises(SweepStoppedError, match="restored from snapshot"):
+            new.sweep(NOW + DAY)
+        audio = new.epochs.load_private("2026-11")
+        assert new.vault.sealed.unseal(erased_later, audio)
+    finally:
+        new.close()
+
+
+def test_the_next_backup_copies_what_is_new_and_the_one_before_can_still_be_restored(site: BackupSite) -> None:
+    one = site.record(NOW - DAY)
+    first = site.back_up()
+    pieces = {path for path in site.dest.glob("media/**/*") if path.is_file()}
+    two = site.record(NOW - DAY)
+    plan = site.backup_of().plan()
+    assert (plan.recordings, plan.new_recordings) == (2, 1)
+    second = site.back_up()
+    assert {path for path in site.dest.glob("media/**/*") if path.is_file()} > pieces
+    assert len(site.objects_of(one)) == len(site.objects_of(two)) == 2
+    assert second.new_bytes < second.bytes
+    assert [listed.id for listed in list_snapshots(site.repository())] == [first.snapshot, second.snapshot]
+    site.delete(one)
+    site.restore(snapshot=first.snapshot)
+    new = restored(site)
+    assert new.ids() == [one], "its deletion has not been carried to the destination yet"
+    new.close()
+
+
+@pytest.mark.parametrize("at", [1, 2], ids=["while it is copied", "after it was copied"])
+def test_what_is_deleted_while_a_backup_copies_is_not_in_it(site: BackupSite, at: int) -> None:
+    made_ids = [site.record(NOW - DAY) for _ in range(4)]
+    doomed, erased, moment = made_ids[1], made_ids[0], made_ids[at]
+    store = site.repository().store
+    before = store.put_soon
+
+    def put(key: str, content: bytes) -> None:
+        if key.startswith(f"media/{moment[:8]}/{moment}") and site.vault.files_of(doomed):
+            site.delete(doomed)
+            site.erase(erased)
+            assert site.follow() == "", "the console carries it before the copy is there"
+        before(key, content)
+
+    store.put_soon = put  # type: ignore[method-assign]
+    made = site.back_up(store)
+    assert made.recordings == 3
+    assert site.objects_of(doomed) == []
+    assert len(site.objects_of(erased)) == 2
+    assert problems(site) == []
+    site.wipe()
+    assert site.restore().settled.problems == {}
+
+
+def test_old_snapshots_expire_class_by_class_and_their_pieces_go(tmp_path: Path) -> None:
+    site = BackupSite(tmp_path, days="media_days = 30\nindex_days = 2\naccounts_days = 30\naudit_days = 10\n")
+    lost = site.record(NOW - DAY)
+    deleted = site.record(NOW - DAY)
+    first = site.back_up(at=NOW)
+    site.delete(deleted)
+    for path in site.vault.files_of(lost):  # lost without having been deleted
+        path.unlink()
+    second = site.back_up(at=NOW + 3 * DAY)
+    assert second.expired == [first.snapshot]
+    listed = {one.id: set(map(str, one.classes)) for one in list_snapshots(site.repository())}
+    assert listed == {
+        first.snapshot: {"accounts", "audit", "media"},
+        second.snapshot: {"index", "accounts", "audit", "media"},
+    }
+    with pytest.raises(BackupError, match=f"snapshot {first.snapshot} has no index any more"):
+        site.restore(snapshot=first.snapshot)
+    assert site.objects_of(lost)
+    third = site.back_up(at=NOW + 11 * DAY)
+    assert set(map(str, list_snapshots(site.repository())[0].classes)) == {"accounts", "media"}
+    assert third.expired == [first.snapshot, second.snapshot]
+    assert problems(site) == [], "a recording that was deleted is missing rightly"
+    site.back_up(at=NOW + 31 * DAY)
+    assert first.snapshot not in [one.id for one in list_snapshots(site.repository())]
+    assert site.objects_of(lost) == []
+    assert problems(site) == []
+    site.close()
+
+
+def test_a_changed_piece_list_document_or_journal_is_found(site: BackupSite) -> None:
+    recording = site.record(NOW - DAY)
+    made = site.back_up()
+    site.hold(recording, NOW)
+    assert site.follow() == ""
+    assert problems(site) == []
+    (journal,) = site.dest.glob("journal/0*.json")
+    found = [*site.objects_of(recording), *site.dest.glob(f"snapshots/{made.snapshot}/*"), journal]
+    assert len(found) == 8
+    found.append(site.dest / "journal" / "settled.json")
+    for path in found:
+        content = path.read_bytes()
+        middle = len(content) // 2
+        path.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+        said = problems(site)
+        assert said, path
+        assert str(path) in said[0] or path.name in said[0]
+        with pytest.raises(BackupError):
+            site.restore(f"of-{path.name}")
+        path.unlink()
+        said = problems(site)
+        assert bool(said) is (path.suffix != ".jsonl" and path.name != "snapshot.json"), "a missing list has expired"
+        path.write_bytes(content)
+    assert problems(site) == []
+
+
+def test_a_signature_of_another_recorder_counts_for_nothing(site: BackupSite, tmp_path: Path) -> None:
+    site.record(NOW - DAY)
+    site.back_up()
+    (tmp_path / "b").mkdir()
+    other = BackupSite(tmp_path / "b")
+    other.record(NOW - DAY)
+    other.back_up()
+    with pytest.raises(BackupError, match="belongs to another recorder"):
+        other.back_up(site.repository().store)
+    shutil.rmtree(site.dest)
+    other.dest.rename(site.dest)
+    with pytest.raises(BackupError, match="belongs to another recorder"):
+        site.restore()
+    other.close()
+
+
+def test_nothing_is_restored_over_data_and_nothing_is_backed_up_to_an_unmounted_disk(
+    site: BackupSite, tmp_path: Path
+) -> None:
+    site.record(NOW - DAY)
+    site.back_up()
+    (tmp_path / "restored").mkdir()
+    (tmp_path / "restored" / "anything").write_text("mine")
+    with pytest.raises(BackupError, match="is not empty, and nothing in it is overwritten"):
+        site.restore()
+    assert [path.name for path in (tmp_path / "restored").iterdir()] == ["anything"]
+    site.dest.rename(tmp_path / "unmounted")
+    site.dest.mkdir()
+    with pytest.raises(BackupError, match="Is the disk mounted"):
+        site.back_up()
+    assert list(site.dest.iterdir()) == []
+
+
+def test_a_restored_site_goes_on_with_the_same_destination(site: BackupSite) -> None:
+    recording = site.record(NOW - DAY)
+    site.back_up()
+    site.wipe()
+    site.restore("home")
+    site.node = site.node.load(site.home.root)
+    site.open()
+    assert read_mark(site.home.state) is not None
+    site.delete(recording)
+    assert site.follow() == ""
+    assert site.objects_of(recording) == []
+    assert site.back_up().recordings == 0
+    assert problems(site) == []
+
+
+@pytest.mark.parametrize("is_lost", [False, True], ids=["changed", "lost"])
+def test_a_disk_that_does_not_keep_what_was_written_makes_no_snapshot(site: BackupSite, is_lost: bool) -> None:
+    first = site.back_up().snapshot
+    recording = site.record(NOW - DAY)
+    store = site.repository().store
+    before = store.put_soon
+
+    def put(key: str, content: bytes) -> None:
+        if recording not in key:
+            before(key, content)
+        elif not is_lost:
+            before(key, content[:-1] + bytes([content[-1] ^ 1]))
+
+    store.put_soon = put  # type: ignore[method-assign]
+    with pytest.raises(BackupError, match="does not read back as it was written: check that disk"):
+        site.back_up(store)
+    assert [one.id for one in list_snapshots(site.repository())] == [first]
+    assert site.back_up().recordings == 1, "the next one does not take it for what it should be"
+    assert problems(site) == []
+
+
+def test_a_link_or_a_pipe_among_the_recordings_is_not_followed(site: BackupSite, tmp_path: Path) -> None:
+    recording = site.record(NOW - DAY)
+    (path,) = site.vault.files_of(recording)
+    (tmp_path / "secret").write_bytes(b"somebody else's")
+    path.with_name(f"{recording[:-1]}f.rec").symlink_to(tmp_path / "secret")
+    os.mkfifo(path.with_name(f"{recording[:-1]}e.rec"))
+    assert site.back_up().recordings == 1
+    key = site.vault.sealed.path(recording, "2026-11")
+    key.unlink()
+    key.symlink_to(tmp_path / "secret")
+    with pytest.raises(BackupError, match="is a link, and is not copied"):
+        site.back_up()
+    assert not any(b"somebody else's" in one.read_bytes() for one in site.dest.rglob("*") if one.is_file())
+
+
+def test_the_rows_of_all_tables_are_of_one_moment(database: Database) -> None:
+    index = Index(database)
+    with database.snapshot() as read:
+        count = sa.select(sa.func.count()).select_from(recordings)
+        assert read.execute(count).scalar() == 0
+        index.save(row_from_json(row()))
+        assert read.execute(count).scalar() == 0, "what is written meanwhile belongs to the next one"
+    with database.snapshot() as read:
+        assert read.execute(count).scalar() == 1
