@@ -25,6 +25,7 @@ from recorder.config.settings import Config
 from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
 from recorder.permissions import Role
 from recorder.recordings.keyring import epoch_keys
+from recorder.service.backup_check import check_backup
 from recorder.service.certificates import check_tls
 from recorder.service.config_check import (
     check_accounts,
@@ -92,6 +93,7 @@ def _findings(home: Home, config: Config) -> Iterator[SiteFinding]:
     yield from check_anchors(config)
     yield from check_syslog(config)
     yield from check_webhooks(config)
+    yield from check_backup(home, config)
     yield from check_review(config, utc_now().date())
     yield from check_srtp(config)
     yield from check_answered_by(config)

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from recorder.common.home import Home
 from recorder.common.process_hardening import locked_bytes
 from recorder.config.anchor_options import AnchorOptions
+from recorder.config.backup_options import BackupOptions
 from recorder.config.metrics_options import MetricsOptions
 from recorder.config.reading import read_config
 from recorder.config.settings import Config, Console, Limits, MediaSettings, Pause, Site
@@ -16,6 +18,7 @@ from recorder.permissions import Person, Role
 from recorder.rules.policy import Extension
 from recorder.rules.routing import Peer, PeerNotice, Route
 from recorder.rules.signing_in import SecondFactor
+from recorder.service.backup_check import check_backup
 from recorder.service.config_check import (
     check_anchors,
     check_answered_by,
@@ -164,6 +167,42 @@ def test_an_audit_log_whose_head_is_noted_nowhere_is_a_warning(tmp_path: Path) -
     assert (good.level, "syslog, folder" in good.says) == (Level.OK, True)
     gone, _ = check_anchors(Config(anchors=AnchorOptions(folder=str(tmp_path / "share"))))
     assert (gone.level, "share does not exist" in gone.says) == (Level.WARNING, True)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def test_a_backup_that_goes_nowhere_or_to_the_same_disk_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, dest, keys = Home(tmp_path / "home"), tmp_path / "dest", tmp_path / "keys"
+    home.root.mkdir()
+
+    def says(to: Path | None = None, keys_to: Path | None = None) -> list[str]:
+        options = BackupOptions(destination=_text(to), keys_destination=_text(keys_to))
+        return [one.says for one in check_backup(home, Config(backup=options))]
+
+    def both() -> list[str]:
+        return says(dest, keys)
+
+    assert says() == ["no destination is configured"]
+    assert both() == [f"{dest} does not exist", f"{keys} does not exist"]
+    dest.mkdir()
+    keys.mkdir()
+    assert both() == [f"{one} is on the same file system as {home.root}" for one in (dest, keys)]
+    devices = {home.root: 1, dest: 2, keys: 3}
+    stat = Path.stat
+    monkeypatch.setattr(
+        Path, "stat",
+        lambda self, **how: SimpleNamespace(st_uid=7, st_dev=devices[self]) if self in devices else stat(self, **how),
+    )  # fmt: skip
+    monkeypatch.setattr(Path, "is_dir", lambda self: self in devices)
+    assert both() == [f"{one} was not begun" for one in (dest, keys)]
+    for one in (dest, keys):
+        (one / "repository.json").write_text("{}")
+    assert both() == [f"goes to {dest}, the keys to {keys}"]
+    assert says(dest)[0] == "no destination of the keys is configured"
 
 
 def test_keys_that_a_pbx_takes_as_shipped() -> None:
