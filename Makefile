@@ -14,7 +14,8 @@ CORE := $(STAMPS)/core
 # What Debian brings: the compiler, the voice, what typesets cover sheets, and the peers that the tests talk to.
 PACKAGES := gcc gcc-bpf libc6-dev libbpf-dev liburing-dev nettle-dev espeak-ng sip-tester baresip-core sipsak kamailio sipvicious postgresql \
 	libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core 7zip chromium-headless-shell \
-	dbconfig-sqlite3 glewlwyd iproute2 rsyslog rsyslog-openssl prometheus
+	dbconfig-sqlite3 glewlwyd iproute2 rsyslog rsyslog-openssl prometheus \
+	radosgw curl
 
 # Tests start hundreds of processes; where an image forbids Python to keep what it compiled, each would compile all again.
 unexport PYTHONDONTWRITEBYTECODE

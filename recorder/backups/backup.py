@@ -185,6 +185,7 @@ class _Run:
         try:
             with locked(backup.home.state / JOURNAL_LOCK, wait=True):
                 for one in stores:
+                    _clear(one.store.staging)
                     one.store.tidy()
                 Journal(backup.repository).follow(backup.audit, backup.vault, backup.node)
             begun = backup.audit.append(BEGUN, backup.by, "", {**details, "snapshot": self._id})

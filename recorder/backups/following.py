@@ -9,13 +9,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 from recorder.backups.backup import JOURNAL_LOCK
 from recorder.backups.journal import DELETING, Followed, Journal
 from recorder.backups.snapshots import Repository
 from recorder.backups.status import BackupStatus
-from recorder.backups.store import FolderStore
+from recorder.backups.store import Store
 from recorder.common.file_lock import locked
 from recorder.common.home import Home
 from storage.audit import AuditLog
@@ -39,13 +38,15 @@ class Following:
     """Continues the journal at one destination.
 
     Attributes:
-        folder: The destination.
+        destination: Name of the destination.
+        open: Opens it, at each try: a missing file of an account is no reason for the console not to start.
         now: The clock, UTC.
         clock: Monotonic, seconds.
     """
 
     home: Home
-    folder: Path
+    destination: str
+    open: Callable[[], Store]
     node: NodeKeys
     audit: AuditLog
     now: Callable[[], datetime]
@@ -89,7 +90,7 @@ class Following:
         if problem and problem != self._problem:
             _log.error("Carrying deletions to the backup failed; retrying: %s", problem)
         if followed.removed:
-            _log.info("%d deleted recordings were removed from the backup %s", len(followed.removed), self.folder)
+            _log.info("%d deleted recordings were removed from the backup %s", len(followed.removed), self.destination)
         self._mark, self._problem, self._due_s = at, problem, self.clock() + OTHERS_EVERY_S
         BackupStatus(self.home.state).followed(self.now(), problem)
         return RETRY_S if problem else EVERY_S
@@ -108,7 +109,7 @@ class Following:
         Raises:
             StorageError, OSError: Destination, log or recordings cannot be used.
         """
-        repository = Repository(FolderStore(self.folder), self.node.sign_public)
+        repository = Repository(self.open(), self.node.sign_public)
         with locked(self.home.state / JOURNAL_LOCK, wait=True):
             repository.check_owner()
             return Journal(repository).follow(self.audit, Vault(self.home.root, self.node), self.node)

@@ -8,6 +8,8 @@ from pathlib import PurePosixPath
 
 SNAPSHOTS = "snapshots"
 JOURNAL = "journal"
+STAGING = "backup-staging"
+"""In the home's folder of states, for destinations that are no folder."""
 _ID = re.compile(r"\d{6,}-\d{8}T\d{6}Z")
 
 
@@ -35,7 +37,12 @@ PASSING = frozenset(
 
 def is_state(path: PurePosixPath) -> bool:
     """Tell whether a file, relative to ``state``, belongs into a backup."""
-    return path.name not in PASSING and path.suffix != ".lock" and not path.name.startswith(".")
+    return (
+        path.parts[0] != STAGING
+        and path.name not in PASSING
+        and path.suffix != ".lock"
+        and not path.name.startswith(".")
+    )
 
 
 def is_in_media(recording: str) -> str:

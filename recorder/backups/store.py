@@ -1,13 +1,9 @@
-"""Where backups are stored: objects by key, in a folder. An object is written as a whole or not at all.
-
-Another kind of store, such as an object store, implements `Store`.
-"""
+"""Where backups are stored: objects by key, in a folder or elsewhere. An object is written as a whole or not at all."""
 
 import errno
 import os
 import re
 import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -38,7 +34,7 @@ class Store(Protocol):
 
     @property
     def staging(self) -> Path:
-        """Return a private folder for files that are put together before they are stored; the user clears it."""
+        """Return a private folder for files that are put together before they are stored; the caller clears it."""
 
     def size(self, key: str) -> int | None:
         """Return an object's size in bytes, or None: there is none."""
@@ -169,7 +165,6 @@ class FolderStore:
 
     def tidy(self) -> None:
         """See `Store`."""
-        shutil.rmtree(self.staging, ignore_errors=True)
         try:
             for folder, _, files in os.walk(self.root):
                 for name in files:
@@ -179,9 +174,7 @@ class FolderStore:
             raise self._problem(error) from error
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
-            raise ValueError(f"{key!r} cannot be the key of an object")
-        return self.root / key
+        return self.root / check_key(key)
 
     def _raise(self, error: OSError) -> None:
         if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
@@ -189,6 +182,13 @@ class FolderStore:
 
     def _problem(self, error: OSError) -> BackupError:
         return problem_of(error, self.name)
+
+
+def check_key(key: str) -> str:
+    """Return a key, or raise ValueError if it cannot be the key of an object."""
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"{key!r} cannot be the key of an object")
+    return key
 
 
 def _make(folder: Path) -> None:

@@ -12,10 +12,10 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from recorder.backups.backup import Backup, Made
 from recorder.backups.checking import Checker, list_snapshots
+from recorder.backups.destinations import open_store
 from recorder.backups.restore import Restore, Restored
 from recorder.backups.restore_plan import public_key_of
 from recorder.backups.snapshots import Repository
-from recorder.backups.store import FolderStore
 from recorder.cli.context import CommandContext, HomeJsonContext
 from recorder.cli.records import opened_index
 from recorder.cli.shared import JsonOption, fail, messages, note_unnamed, print_json, print_table, say
@@ -23,7 +23,7 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.plain_text import size_words
 from recorder.common.system_user import os_user
-from recorder.config.backup_options import overlap
+from recorder.config.backup_options import is_object_store, overlap
 from storage.audit import AuditLog
 from storage.errors import StorageError
 from storage.keys import NodeKeys
@@ -35,13 +35,20 @@ backups = typer.Typer(no_args_is_help=True, help="Snapshots at a destination: li
 
 Report = Callable[[str, int, int], None]
 DestinationArgument = Annotated[
-    Path | None, typer.Argument(metavar="[DEST]", help="An existing folder; without it, `[backup] destination`.")
+    str | None,
+    typer.Argument(
+        metavar="[DEST]", help="An existing folder, or s3://BUCKET/PREFIX; without it, `[backup] destination`."
+    ),
 ]
 KeysOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        "--keys", metavar="DEST2", help="Another folder, for the keys; without it, `[backup] keys_destination`, if set."
+        "--keys", metavar="DEST2", help="Another one, for the keys; without it, `[backup] keys_destination`, if set."
     ),
+]
+S3Option = Annotated[
+    Path | None,
+    typer.Option("--s3-file", metavar="FILE", help="Account of an object store, instead of `[backup] s3_file`."),
 ]
 _LINE_EVERY = 10
 """Without a terminal, progress is a line each tenth of the work."""
@@ -51,6 +58,7 @@ def backup(
     context: HomeJsonContext,
     destination: DestinationArgument = None,
     keys: KeysOption = None,
+    s3_file: S3Option = None,
     init: Annotated[bool, typer.Option("--init", help="Begin a new destination in an empty folder.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be copied; change nothing.")] = False,
 ) -> None:
@@ -64,11 +72,9 @@ def backup(
     try:
         with opened_index(context) as index:
             node = NodeKeys.load(home.root)
-            data = _repository(context, _destination(context, destination), node)
-            folder = keys or (
-                Path(context.config.backup.keys_destination) if context.config.backup.keys_destination else None
-            )
-            of_keys = None if folder is None else _repository(context, _apart(data, folder), node)
+            where, keys = _destination(context, destination), keys or context.config.backup.keys_destination
+            data = _repository(context, where, s3_file, node)
+            of_keys = None if keys is None else _repository(context, _apart(where, keys), s3_file, node)
             made = Backup(
                 home=home, config=context.config, repository=data, keys=of_keys, node=node, database=index.database,
                 audit=AuditLog(home.audit), now=utc_now, by=f"os:{os_user()}",
@@ -116,11 +122,11 @@ def _show_plan(context: CommandContext, made: Backup) -> None:
 
 
 @backups.command("list")
-def list_(context: HomeJsonContext, destination: DestinationArgument = None) -> None:
+def list_(context: HomeJsonContext, destination: DestinationArgument = None, s3_file: S3Option = None) -> None:
     """List the complete snapshots at a destination, oldest first."""
     try:
         node = NodeKeys.load(context.home.root)
-        repository = _repository(context, _destination(context, destination), node)
+        repository = _repository(context, _destination(context, destination), s3_file, node)
         repository.check_owner()
         found = list_snapshots(repository)
     except (StorageError, OSError) as error:
@@ -140,12 +146,12 @@ def list_(context: HomeJsonContext, destination: DestinationArgument = None) -> 
 
 
 @backups.command("check")
-def check(context: HomeJsonContext, destination: DestinationArgument = None) -> None:
+def check(context: HomeJsonContext, destination: DestinationArgument = None, s3_file: S3Option = None) -> None:
     """Read every snapshot at a destination, and verify signatures and digests. Exit 1 if anything is wrong."""
-    note_unnamed(context.home, CHECKED, {"destination": str(_destination(context, destination))})
+    note_unnamed(context.home, CHECKED, {"destination": _destination(context, destination)})
     try:
         node = NodeKeys.load(context.home.root)
-        repository = _repository(context, _destination(context, destination), node)
+        repository = _repository(context, _destination(context, destination), s3_file, node)
         checker, done = Checker(repository), 0
         with reporting(is_quiet=context.json) as report:
 
@@ -168,11 +174,14 @@ def check(context: HomeJsonContext, destination: DestinationArgument = None) -> 
 
 
 def restore(
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="The folder that `recorder backup` wrote to.")],
+    source: Annotated[str, typer.Argument(metavar="SRC", help="The destination that `recorder backup` wrote to.")],
     home: Annotated[
         Path, typer.Option("-C", "--home", metavar="NEW", help="The new home: a folder that is missing or empty.")
     ],
-    keys: Annotated[Path, typer.Option("--keys", metavar="SRC2", help="The folder with the backup of the keys.")],
+    keys: Annotated[str, typer.Option("--keys", metavar="SRC2", help="The destination of the keys.")],
+    s3_file: Annotated[
+        Path | None, typer.Option("--s3-file", metavar="FILE", help="Account of an object store.")
+    ] = None,
     snapshot: Annotated[str | None, typer.Option("--snapshot", metavar="ID", help="Not the newest one.")] = None,
     index_url: Annotated[
         str | None,
@@ -188,10 +197,10 @@ def restore(
     """
     made: Restored | None = None
     try:
-        public = public_key_of(FolderStore(keys.resolve()))
+        of_keys = open_store(_absolute(keys), s3_file)
+        public = public_key_of(of_keys)
         new = Restore(
-            data=Repository(FolderStore(source.resolve()), public),
-            keys=Repository(FolderStore(keys.resolve()), public),
+            data=Repository(open_store(_absolute(source), s3_file), public), keys=Repository(of_keys, public),
             home=Home(home.resolve()), snapshot=snapshot, index_url=index_url, now=utc_now, by=f"os:{os_user()}",
         )  # fmt: skip
         if dry_run:
@@ -228,22 +237,27 @@ def _tell_restored(made: Restored, home: Path) -> None:
 # --- destinations
 
 
-def _destination(context: CommandContext, given: Path | None) -> Path:
-    configured = context.config.backup.destination
-    if given is None and configured is None:
+def _absolute(destination: str) -> str:
+    return destination if is_object_store(destination) else str(Path(destination).resolve())
+
+
+def _destination(context: CommandContext, given: str | None) -> str:
+    found = given or context.config.backup.destination
+    if found is None:
         fail("name the destination: recorder backup DEST, or set destination in [backup]", 2)
-    return (given or Path(str(configured))).resolve()
+    return _absolute(found)
 
 
-def _repository(context: CommandContext, folder: Path, node: NodeKeys) -> Repository:
-    if overlap(str(folder), str(context.home.root)):
-        fail(f"{folder} must lie outside the recorder's home: a copy on the same disk is lost with it", 2)
-    return Repository(FolderStore(folder), node.sign_public)
+def _repository(context: CommandContext, destination: str, s3_file: Path | None, node: NodeKeys) -> Repository:
+    if overlap(destination, str(context.home.root)):
+        fail(f"{destination} must lie outside the recorder's home: a copy on the same disk is lost with it", 2)
+    store = open_store(destination, s3_file or context.config.backup.s3_path, context.home.state)
+    return Repository(store, node.sign_public)
 
 
-def _apart(data: Repository, folder: Path) -> Path:
-    found = folder.resolve()
-    if overlap(str(found), data.store.name):
+def _apart(data: str, keys: str) -> str:
+    found = _absolute(keys)
+    if overlap(found, data):
         fail("the keys must go to another place than the recordings: who has both can listen", 2)
     return found
 

@@ -1,7 +1,8 @@
 """The section ``[backup]``: where `recorder backup` copies to, and how long copies are kept. Pure."""
 
+import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from recorder.common.ranges import AtLeastOne
 
@@ -13,6 +14,7 @@ class BackupOptions:
     Attributes:
         destination: The destination, an existing folder on another disk or machine; None: named by each command.
         keys_destination: The destination of the keys, apart from the other; None: keys are copied if a command says so.
+        s3_file: File (0600) of the account of an object store: `recorder.backups.object_store.read_account`.
         media_days: How long snapshots of recordings and their sealed keys are kept, days. The newest is always kept.
         index_days: Likewise of index, configuration, messages and state.
         accounts_days: Likewise of accounts and PINs.
@@ -22,6 +24,7 @@ class BackupOptions:
 
     destination: str | None = None
     keys_destination: str | None = None
+    s3_file: str | None = None
     media_days: AtLeastOne = 14
     index_days: AtLeastOne = 14
     accounts_days: AtLeastOne = 14
@@ -40,12 +43,21 @@ class BackupOptions:
         }
 
     @property
+    def s3_path(self) -> Path | None:
+        """Return ``s3_file`` as a path."""
+        return None if self.s3_file is None else Path(self.s3_file)
+
+    @property
     def problem(self) -> tuple[str, str] | None:
         """Return the key and a sentence about a setting that cannot work, or None."""
         for key in ("destination", "keys_destination"):
             path = getattr(self, key)
-            if path is not None and not path.startswith("/"):
-                return key, f"{key} must be an absolute path, /mnt/backup, not {path!r}"
+            if path is not None and not path.startswith("/") and not is_object_store(path):
+                return key, f"{key} must be an absolute path, /mnt/backup, or s3://BUCKET/PREFIX, not {path!r}"
+            if path is not None and is_object_store(path) and self.s3_file is None:
+                return key, f"{key} is an object store: name the file of its account in s3_file"
+        if self.s3_file is not None and not self.s3_file.startswith("/"):
+            return "s3_file", f"s3_file must be an absolute path, not {self.s3_file!r}"
         if self.keys_destination is not None and self.destination is None:
             return (
                 "keys_destination",
@@ -63,7 +75,12 @@ class BackupOptions:
         return None
 
 
+def is_object_store(destination: str) -> bool:
+    """Tell whether a destination is ``s3://BUCKET`` or ``s3://BUCKET/PREFIX``."""
+    return re.fullmatch(r"s3://[A-Za-z0-9][A-Za-z0-9.-]*(/[A-Za-z0-9._-]+)*/?", destination) is not None
+
+
 def overlap(one: str, other: str) -> bool:
-    """Tell whether two absolute folders are the same, or one is in the other."""
+    """Tell whether two destinations are the same, or one is in the other."""
     first, second = PurePosixPath(one), PurePosixPath(other)
     return first == second or first in second.parents or second in first.parents

@@ -194,8 +194,9 @@ smtp_password_file = "off"      # a file (0600) with the password
 
 [backup]
 # `recorder backup` copies to these folders; recordings that are deleted go from there within seconds.
-destination = "off"             # an existing folder on another disk or machine, mounted here; off: name it each time
+destination = "off"             # an existing folder on another disk or machine, mounted here, or "s3://BUCKET/PREFIX"
 keys_destination = "off"        # another one, best on another machine, for the private keys; off: name it each time
+s3_file = "off"                 # for s3://BUCKET/PREFIX: a file (0600) with its account; docs/operations.md
 media_days = 14                 # how long snapshots are kept: recordings and their sealed keys,
 index_days = 14                 # index, configuration, messages and state,
 accounts_days = 14              # accounts and PINs,

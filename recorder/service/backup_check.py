@@ -6,6 +6,7 @@ from pathlib import Path
 
 from recorder.backups.snapshots import REPOSITORY
 from recorder.common.home import Home
+from recorder.config.backup_options import is_object_store
 from recorder.config.settings import Config
 from recorder.service.findings import SiteFinding, ok, warning
 
@@ -28,7 +29,8 @@ def check_backup(home: Home, config: Config) -> Iterator[SiteFinding]:
             why="without the private keys no recording opens, and without the node's nothing is restored",
             do="set keys_destination in [backup], or give --keys to `recorder backup` by hand",
         )  # fmt: skip
-    found = [_problem(home, Path(one)) for one in (options.destination, options.keys_destination) if one is not None]
+    folders = [one for one in (options.destination, options.keys_destination) if one and not is_object_store(one)]
+    found = [_problem(home, Path(one)) for one in folders]
     yield from (one for one in found if one is not None)
     if not any(found):
         yield ok(_WHAT, f"goes to {options.destination}, the keys to {options.keys_destination or 'no place'}")

@@ -32,8 +32,8 @@ LATER = NOW + timedelta(hours=1)
 class BackupSite(RebuildSite):
     """Adds destinations; the clock of backups is ``at``."""
 
-    def __init__(self, folder: Path, url: str | None = None, days: str = "") -> None:
-        super().__init__(folder, url)
+    def __init__(self, folder: Path, url: str | None = None, days: str = "", *, name: str = "home") -> None:
+        super().__init__(folder, url, name=name)
         self.folder = folder
         self.at = NOW
         self.dest, self.keys = folder / "dest", folder / "keys-dest"
@@ -73,10 +73,12 @@ class BackupSite(RebuildSite):
         self.now = self.at
         return self.backup_of(store).run()
 
-    def follow(self) -> str:
+    def follow(self, store: Store | None = None) -> str:
         """Do what the console's thread does; returns the problem."""
+        opened = store or FolderStore(self.dest)
         following = Following(
-            home=self.home, folder=self.dest, node=self.node, audit=self.audit, now=lambda: self.at
+            home=self.home, destination=str(self.dest), open=lambda: opened, node=self.node,
+            audit=self.audit, now=lambda: self.at,
         )  # fmt: skip
         following.run_due(is_forced=True)
         return following.problem

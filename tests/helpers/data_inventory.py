@@ -185,6 +185,13 @@ HOME_PLACES: tuple[DataPlace, ...] = (
         _KEY_HOLDER,
         "when the last backup was made, and whether deletions reach it",
     ),
+    _place(
+        "state/backup-staging/*",
+        Content.METADATA,
+        _COMMANDS,
+        "copies of databases on their way to an object store",
+        is_passing=True,
+    ),
     _place("state/backup.lock", Content.NOTHING, _COMMANDS, "held while a backup is made"),
     _place("state/backup-journal.lock", Content.NOTHING, _KEY_HOLDER, "held while deletions are carried to the backup"),
     _place(

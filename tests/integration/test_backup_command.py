@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from recorder.backups.backup import LOCK
 from recorder.backups.following import OTHERS_EVERY_S, Following
 from recorder.backups.status import BEHIND, OVERDUE, BackupHealth, BackupStatus
+from recorder.backups.store import FolderStore
 from recorder.cli.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.file_lock import locked
@@ -153,7 +154,8 @@ def test_the_console_carries_deletions_and_health_says_when_it_cannot(home: Reco
     dest, stopping, clock_s = tmp_path / "dest", threading.Event(), 0.0
     following = Following(
         home=place,
-        folder=dest,
+        destination=str(dest),
+        open=lambda: FolderStore(dest),
         node=NodeKeys.load(home.root),
         audit=AuditLog(place.audit),
         now=lambda: NOW,

@@ -412,7 +412,12 @@ ALONE = {
     "a backup into a folder of nowhere": (
         '[backup]\ndestination = "mnt"\n',
         2,
-        "destination must be an absolute path, /mnt/backup",
+        "destination must be an absolute path, /mnt/backup, or s3://BUCKET/PREFIX",
+    ),
+    "a backup to an object store without an account": (
+        '[backup]\ndestination = "s3://bucket/a"\n',
+        2,
+        "destination is an object store: name the file of its account in s3_file",
     ),
     "keys in the folder of recordings": (
         '[backup]\ndestination = "/mnt/a"\nkeys_destination = "/mnt/a/keys"\n',
