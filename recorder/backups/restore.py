@@ -225,6 +225,14 @@ class Restore:
                 f"the private keys are in {self.home.private_keys}; they were in {before.storage.private_keys}, so "
                 'private_keys is "off" in recorder.toml now'
             )
+        for key in ("keys_destination", "destination"):
+            if getattr(before.backup, key) is not None:
+                text = with_setting(text, "backup", key, "off")
+        if before.backup.destination is not None:
+            done.notes.append(
+                "[backup] is off in recorder.toml, so that a restore on trial does not write to the real backup: set "
+                f'destination = "{before.backup.destination}" again once this recorder takes the place of the other'
+            )
         if self.index_url is not None:
             text = with_setting(text, "storage", "index_url", self.index_url)
         save_atomically(path, text.encode())

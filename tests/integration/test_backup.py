@@ -11,6 +11,8 @@ import sqlalchemy as sa
 
 from recorder.backups.checking import Checker, list_snapshots
 from recorder.backups.store import BackupError
+from recorder.config.backup_options import BackupOptions
+from recorder.config.reading import read_config
 from recorder.recordings.agreement import read_mark
 from recorder.recordings.inspection import Inspector
 from recorder.retention.sweep import SweepStoppedError
@@ -104,6 +106,8 @@ def test_a_lost_site_is_restored_as_it_was_but_for_what_was_deleted(
         assert new.audit.verify().bad is None
         assert [one["actor"] for one in new.acts("backup.restored")] == ["os:tester"]
         assert (new.home.notices / "first.wav").read_bytes() == b"a message"
+        assert read_config(new.home.config).backup == BackupOptions(), "a trial does not write to the real backup"
+        assert f'set destination = "{site.dest}" again once' in done.notes[-1]
         assert {one.stat().st_mode & 0o777 for one in new.home.root.rglob("*") if one.is_file()} == {0o600}
         with pytest.raises(SweepStoppedError, match="restored from snapshot"):
             new.sweep(NOW + DAY)
