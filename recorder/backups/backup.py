@@ -27,6 +27,7 @@ from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
 from storage.audit_reading import newest_first
 from storage.database import Database
+from storage.epochs import names_in
 from storage.heads import Head
 from storage.keys import NodeKeys
 from storage.vault import Vault
@@ -218,7 +219,8 @@ class _Run:
         repository.put(self._snapshot({DataClass.KEYS: listed}, backup.audit.head()), backup.node)
         made.keys_at = repository.store.name
         folder = private_folder(backup.home, backup.config)
-        made.open_private_keys = sum(json.loads(key.read_bytes())["kdf"] is None for key in folder.glob("*.key"))
+        months = [folder / f"{name}.key" for name in names_in(folder, ".key")]
+        made.open_private_keys = sum(json.loads(key.read_bytes())["kdf"] is None for key in months)
         if missing := months_without_key(folder, backup.vault):
             made.problems.append(
                 f"the private keys of {', '.join(missing)} are not in {folder}, so they are not in this backup; older "

@@ -108,8 +108,11 @@ class Sources:
     def _keys(self) -> Iterator[Source]:
         home = self.home
         yield from self._plain(home.root, *sorted(self._keys_of_home(".key")))
-        for file in sorted(private_folder(home, self.config).glob("*.key")):
-            yield Source(path=f"{home.private_keys.name}/{file.name}", file=file)
+        # The key of the accounts is in the home, wherever the private keys of recordings are.
+        private = {file.name: file for file in home.private_keys.glob("*.key")}
+        private |= {file.name: file for file in private_folder(home, self.config).glob("*.key")}
+        for name, file in sorted(private.items()):
+            yield Source(path=f"{home.private_keys.name}/{name}", file=file)
 
     def _keys_of_home(self, suffix: str) -> Iterator[Path]:
         """Yield the files of a kind in every folder of keys, except the sealed keys of recordings."""

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from recorder.backups.checking import Checker, list_snapshots
 from recorder.backups.store import BackupError
+from recorder.common.home import Home
 from recorder.config.backup_options import BackupOptions
 from recorder.config.reading import read_config
 from recorder.recordings.agreement import read_mark
@@ -115,6 +116,28 @@ def test_a_lost_site_is_restored_as_it_was_but_for_what_was_deleted(
         assert new.vault.sealed.unseal(erased_later, audio)
     finally:
         new.close()
+
+
+def test_keys_that_are_kept_elsewhere_are_copied_and_restored_into_the_home(tmp_path: Path) -> None:
+    site = BackupSite(tmp_path)
+    site.record(NOW - DAY)
+    elsewhere = tmp_path / "elsewhere"
+    site.home.private_keys.rename(elsewhere)
+    site.home.private_keys.mkdir()
+    site.home.accounts_key.write_bytes(b"a key of the accounts\n")
+    text = site.home.config.read_text()
+    site.home.config.write_text(f'{text}[storage]\nprivate_keys = "{elsewhere}"\n')
+    assert site.back_up().problems == []
+    (elsewhere / "2026-11.key").rename(tmp_path / "2026-11.key")
+    assert "the private keys of 2026-11 are not in" in site.back_up().problems[0]
+    (tmp_path / "2026-11.key").rename(elsewhere / "2026-11.key")
+    site.back_up()
+    site.wipe()
+    done = site.restore()
+    new = Home(tmp_path / "restored")
+    assert {path.name for path in new.private_keys.iterdir()} == {"2026-11.key", "accounts.key"}
+    assert read_config(new.config).storage.private_keys is None
+    assert (done.settled.problems, done.settled.months_without_key) == ({}, [])
 
 
 def test_the_next_backup_copies_what_is_new_and_the_one_before_can_still_be_restored(site: BackupSite) -> None:
