@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import httpx
+import httpx2
 
 from benchmarks.browser import signed_in
 from benchmarks.home import RecorderHome
@@ -90,7 +90,7 @@ class Watcher(threading.Thread):
         """Take rows until told to stop."""
         asked_s = time.monotonic()
         with (
-            contextlib.suppress(httpx.HTTPError),
+            contextlib.suppress(httpx2.HTTPError),
             self._client.stream("GET", "/live/changes", timeout=LATEST_S) as stream,
         ):
             event = ""

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
+import httpx2
 import numpy as np
 import soundfile
 
@@ -235,12 +235,12 @@ class RecorderHome:
         return signed_headers(Signer(self.root), "GET", target, {ACTOR_HEADER: "benchmark"})
 
     def _ask(self, path: str) -> dict[str, Any]:
-        transport = httpx.HTTPTransport(uds=str(self.root / "recorder.sock"))
+        transport = httpx2.HTTPTransport(uds=str(self.root / "recorder.sock"))
         try:
-            with httpx.Client(transport=transport, base_url="http://recorder", timeout=10.0) as client:
+            with httpx2.Client(transport=transport, base_url="http://recorder", timeout=10.0) as client:
                 answer: dict[str, Any] = client.get(path, headers=self.signed(path)).raise_for_status().json()
                 return answer
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx2.HTTPError, ValueError) as error:
             raise HomeError(
                 f"the daemon does not say how it is: {error}; its last words: {self._last_words()}"
             ) from error

@@ -29,7 +29,7 @@ _KEPT = (
 )
 _DIGITS = rf"\+?\d(?:[ \-()]{{0,2}}\d){{{MASKED_FROM - 1},}}"
 _PATTERN = re.compile("|".join([f"(?:{kept})" for kept in _KEPT]) + f"|(?P<digits>{_DIGITS})")
-_QUIET = ("httpx", "httpcore", "asyncio", "multipart", "python_multipart", "sqlalchemy.engine")
+_QUIET = ("httpx2", "httpcore2", "asyncio", "multipart", "python_multipart", "sqlalchemy.engine")
 """Libraries that log their input at INFO or DEBUG: addresses with queries, statements, bodies."""
 
 

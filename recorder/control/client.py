@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-import httpx
+import httpx2
 
 from recorder.access.signing import Said, Signer
 from recorder.control.connections import DaemonAnswer, DaemonConnections, NobodyThereError
@@ -109,9 +109,9 @@ def _of(actor: Actor, around: Around = NOTHING_KNOWN) -> dict[str, Any]:
 
 
 def _unavailable(path: Path, error: Exception) -> DaemonUnavailableError:
-    if isinstance(error, TimeoutError | httpx.TimeoutException):
+    if isinstance(error, TimeoutError | httpx2.TimeoutException):
         return DaemonUnavailableError(f"The daemon at {path} did not answer in time: see `recorder calls` and its log.")
-    if isinstance(error, NobodyThereError | httpx.ConnectError):
+    if isinstance(error, NobodyThereError | httpx2.ConnectError):
         if not path.exists():
             return DaemonUnavailableError(
                 f"No daemon is running here ({path} is missing): start it with `recorder up`."
@@ -359,11 +359,11 @@ async def events(
     """
     target = f"{_EVENTS}?beat_s={beat_s:g}"
     headers = signed_headers(signer, "GET", target, _headers(actor))
-    timeout = httpx.Timeout(connect_s, read=silence_s)
-    transport = httpx.AsyncHTTPTransport(uds=str(path))
+    timeout = httpx2.Timeout(connect_s, read=silence_s)
+    transport = httpx2.AsyncHTTPTransport(uds=str(path))
     try:
         async with (
-            httpx.AsyncClient(transport=transport, base_url=_BASE, timeout=timeout, trust_env=False) as http,
+            httpx2.AsyncClient(transport=transport, base_url=_BASE, timeout=timeout, trust_env=False) as http,
             http.stream("GET", target, headers=headers) as response,
         ):
             if response.is_error:
@@ -371,5 +371,5 @@ async def events(
                 _result(DaemonAnswer(status=response.status_code, reason=response.reason_phrase, content=content))
             async for chunk in response.aiter_raw():
                 yield chunk
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         raise _unavailable(path, error) from error

@@ -26,7 +26,7 @@ tests = types.ModuleType("tests")  # another distribution installs a package of 
 tests.__path__ = [str(ROOT / "tests")]
 sys.modules["tests"] = tests
 
-import httpx  # noqa: E402
+import httpx2  # noqa: E402
 
 from recorder.cli.shared import progress_bar  # noqa: E402
 from storage.audit import AuditLog  # noqa: E402
@@ -89,7 +89,7 @@ class DaemonRun:
         before = ("env", f"LD_PRELOAD={self._shim}", f"SHIM_DIE_AT={step}") if step else ()
         try:
             self.home.start(before=before)
-        except (AssertionError, httpx.HTTPError):
+        except (AssertionError, httpx2.HTTPError):
             self._die("start")
             self.home.start()
             self._stop_and_verify()
@@ -116,7 +116,7 @@ class DaemonRun:
         while time.monotonic() < until and self.home.daemon is not None and self.home.daemon.poll() is None:
             if len(calls) < CALLS and time.monotonic() - began > starts[len(calls)]:
                 calls.append(Placed(self.lines.call(), self._rng.choice((0.6, 1.5, 3.0, 60.0, 60.0))))
-            with contextlib.suppress(httpx.HTTPError):
+            with contextlib.suppress(httpx2.HTTPError):
                 self._go_on(calls)
             self._starvation.look(self.home.pid)
             time.sleep(0.02)

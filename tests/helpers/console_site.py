@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
@@ -57,7 +57,7 @@ WITHOUT_SECOND_FACTOR = ConsoleOptions(second_factor=SecondFactor.OFF)
 
 
 NO_TLS = False
-"""For ``verify`` of httpx where a console speaks HTTP: to read the system's certificates takes 8 ms."""
+"""For ``verify`` of httpx2 where a console speaks HTTP: to read the system's certificates takes 8 ms."""
 
 
 class Daemon:
@@ -273,14 +273,14 @@ class Console:
         return [entry for entry in found if act in ("", entry.act) and entry.actor != MAKER]
 
 
-class Browser(httpx.Client):
+class Browser(httpx2.Client):
     """Follows forms as a browser does, by the fields that the page has."""
 
     def __init__(self, url: str) -> None:
         super().__init__(base_url=url, timeout=HANGS_S, verify=NO_TLS)
         self.csrf = ""
 
-    def sign_in(self, name: str = "dpo", password: str = PASSWORD) -> httpx.Response:
+    def sign_in(self, name: str = "dpo", password: str = PASSWORD) -> httpx2.Response:
         form = self.get("/sign-in")
         answer = self.post("/sign-in", data={"name": name, "password": password, "csrf": csrf_of(form)})
         if answer.status_code == 303:
@@ -288,7 +288,7 @@ class Browser(httpx.Client):
             self.csrf = self.csrf or csrf_of(self.get("/accessibility"))
         return answer
 
-    def submit(self, path: str, **fields: str) -> httpx.Response:
+    def submit(self, path: str, **fields: str) -> httpx2.Response:
         return self.post(path, data={"csrf": self.csrf, **fields})
 
 
@@ -301,13 +301,13 @@ def signed_in(console: Console, name: str) -> Iterator[Browser]:
         yield browser
 
 
-def refused(answer: httpx.Response, status: int) -> str:
+def refused(answer: httpx2.Response, status: int) -> str:
     """Return the sentence of an answer that must have this status."""
     assert answer.status_code == status, answer.text
     return str(answer.json()["detail"])
 
 
-def csrf_of(page: httpx.Response, or_else: str | None = None) -> str:
+def csrf_of(page: httpx2.Response, or_else: str | None = None) -> str:
     found = re.search(r'name="csrf" value="([^"]+)"', page.text)
     if found is None:
         assert or_else is not None, f"no form in {page.status_code}: {page.text[:300]}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 from joserfc.jwk import RSAKey
 
 from benchmarks.ports import free_port
@@ -35,13 +35,13 @@ class Glewlwyd:
     issuer: str
 
     @contextmanager
-    def signed_in(self, name: str, password: str = PASSWORD) -> Iterator[httpx.Client]:
+    def signed_in(self, name: str, password: str = PASSWORD) -> Iterator[httpx2.Client]:
         """Somebody's browser that is signed in here."""
-        with httpx.Client(base_url=f"{self.url}/api", timeout=10) as client:
+        with httpx2.Client(base_url=f"{self.url}/api", timeout=10) as client:
             _must(client.post("/auth/", json={"username": name, "password": password}))
             yield client
 
-    def admin(self) -> AbstractContextManager[httpx.Client]:
+    def admin(self) -> AbstractContextManager[httpx2.Client]:
         """Return the browser of its administrator."""
         return self.signed_in("admin", "password")
 
@@ -92,8 +92,8 @@ def glewlwyd(folder: Path, callback: str) -> Iterator[Glewlwyd]:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/config", timeout=1).status_code == 200
-    except httpx.HTTPError:
+        return httpx2.get(f"{url}/config", timeout=1).status_code == 200
+    except httpx2.HTTPError:
         return False
 
 
@@ -143,6 +143,6 @@ def _client(callback: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _must(answer: httpx.Response) -> httpx.Response:
+def _must(answer: httpx2.Response) -> httpx2.Response:
     assert answer.status_code == 200, f"{answer.request.method} {answer.request.url}: {answer.text}"
     return answer

@@ -3,7 +3,7 @@
 import re
 from html import unescape
 
-import httpx
+import httpx2
 
 from tests.helpers.console_site import Browser, csrf_of
 
@@ -17,14 +17,14 @@ def leave(browser: Browser) -> str:
     return led_to(answer)
 
 
-def led_to(answer: httpx.Response) -> str:
+def led_to(answer: httpx2.Response) -> str:
     """Return where a page leads on to."""
     found = re.search(r'<meta http-equiv="refresh" content="0; url=([^"]+)">', answer.text)
     assert found is not None, f"{answer.status_code}: {answer.text}"
     return unescape(found[1])
 
 
-def title(answer: httpx.Response) -> str:
+def title(answer: httpx2.Response) -> str:
     """Return the heading of a page."""
     found = re.search(r"<h1>(.*?)</h1>", answer.text)
     assert found is not None

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
@@ -26,7 +26,7 @@ def acts(talk: Talk, *, subject: str) -> list[str]:
     return [one.act for one in entries(talk, subject=subject)]
 
 
-def detail(answer: httpx.Response, status: int) -> str:
+def detail(answer: httpx2.Response, status: int) -> str:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     return str(answer.json()["detail"])
@@ -38,7 +38,7 @@ def ask(talk: Talk, call: str, **body: Any) -> dict[str, Any]:
     return dict(answer.raise_for_status().json())
 
 
-def decide(talk: Talk, request: str, word: str, **body: Any) -> httpx.Response:
+def decide(talk: Talk, request: str, word: str, **body: Any) -> httpx2.Response:
     return talk.home.act(f"/api/opt-outs/{request}/{word}", by="mary", **{"person": MANAGER, "reason": REASON, **body})
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx
+import httpx2
 import pytest
 from typer.testing import CliRunner
 
@@ -136,7 +136,7 @@ class PolicySite:
     def browser(self, console: str, name: str) -> Iterator[Browser]:
         """Sign somebody in to the console, as a browser does."""
         with Browser(console) as browser:
-            assert browser.sign_in(name, PASSWORD).status_code == httpx.codes.SEE_OTHER
+            assert browser.sign_in(name, PASSWORD).status_code == httpx2.codes.SEE_OTHER
             yield browser
 
     # --- calls

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import yaml
 
 from benchmarks.ports import free_port
@@ -20,7 +20,7 @@ class Prometheus:
     """One that runs; `prometheus` starts it."""
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=f"{url}/api/v1", timeout=10)
+        self._client = httpx2.Client(base_url=f"{url}/api/v1", timeout=10)
 
     def close(self) -> None:
         """Close the connections to it."""
@@ -29,8 +29,8 @@ class Prometheus:
     def is_ready(self) -> bool:
         """Whether it answers."""
         try:
-            return self._client.get("/status/buildinfo").status_code == httpx.codes.OK
-        except httpx.TransportError:
+            return self._client.get("/status/buildinfo").status_code == httpx2.codes.OK
+        except httpx2.TransportError:
             return False
 
     def query(self, expression: str) -> list[dict[str, Any]]:

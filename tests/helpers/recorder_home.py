@@ -23,7 +23,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
+import httpx2
 import numpy as np
 import soundfile
 from typer.testing import CliRunner
@@ -201,7 +201,7 @@ class RecorderHome:
         self._is_started_anew = is_started_anew
         self._asking = threading.Lock()
         self._known_index: tuple[tuple[bytes, Path, int], Index] | None = None
-        self.live = httpx.Client(
+        self.live = httpx2.Client(
             transport=UnixTransport(self.root / "recorder.sock"), base_url="http://recorder", timeout=5,
             event_hooks=signing(self.root),
         )  # fmt: skip
@@ -250,8 +250,8 @@ class RecorderHome:
                 return True
             assert daemon.poll() is None, f"the daemon ended at its start: {self.log.read_text()[-2000:]}"
             try:
-                return self.live.get("/api/health").status_code == httpx.codes.OK
-            except httpx.ConnectError:
+                return self.live.get("/api/health").status_code == httpx2.codes.OK
+            except httpx2.ConnectError:
                 return False
 
         # A start is three seconds of CPU: where ten programs share a core, they are half a minute.
@@ -364,7 +364,7 @@ class RecorderHome:
         found: dict[str, Any] = self.live.get("/api/health").raise_for_status().json()
         return found
 
-    def act(self, path: str, *, by: str = "", **body: Any) -> httpx.Response:
+    def act(self, path: str, *, by: str = "", **body: Any) -> httpx2.Response:
         """Post an act to the daemon's socket, as a person when ``by`` is given.
 
         What only a person may do is said by a manager of no team who is on no call, unless ``person`` says otherwise;

@@ -6,7 +6,7 @@ A password would cost each such command a tenth of a second of argon2.
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from recorder.access.database import open_people
 from recorder.access.sessions import SessionKind, Sessions
@@ -33,11 +33,11 @@ def token_of(home: Path, account: str) -> str:
         engine.dispose()
 
 
-def signing(home: Path) -> dict[str, list[Callable[[httpx.Request], None]]]:
+def signing(home: Path) -> dict[str, list[Callable[[httpx2.Request], None]]]:
     """Return the event hooks of a client of the daemon's socket that signs who acts, as console and command line do."""
     signer = Signer(home)
 
-    def sign(request: httpx.Request) -> None:
+    def sign(request: httpx2.Request) -> None:
         actor = request.headers.get(ACTOR_HEADER, "")
         if actor and SIGNATURE_HEADER not in request.headers:
             target = request.url.raw_path.decode("ascii")

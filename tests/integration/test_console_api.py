@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from recorder.permissions import Scope
@@ -31,14 +31,14 @@ def browser(console: Console) -> Iterator[Browser]:
         yield browser
 
 
-def with_token(console: Console, *scopes: Scope, extensions: tuple[str, ...] = (), network: str = "") -> httpx.Client:
+def with_token(console: Console, *scopes: Scope, extensions: tuple[str, ...] = (), network: str = "") -> httpx2.Client:
     new = add_token(
         console.deps.tokens, "crm", scopes=scopes, extensions=extensions, networks=[network] if network else []
     )
-    return httpx.Client(base_url=console.url, headers={"Authorization": f"Bearer {new.secret}"}, timeout=10)
+    return httpx2.Client(base_url=console.url, headers={"Authorization": f"Bearer {new.secret}"}, timeout=10)
 
 
-def problem(answer: httpx.Response, status: int) -> str:
+def problem(answer: httpx2.Response, status: int) -> str:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     document = answer.json()
@@ -48,12 +48,12 @@ def problem(answer: httpx.Response, status: int) -> str:
 
 
 def test_openapi_is_for_whoever_is_signed_in(console: Console) -> None:
-    problem(httpx.get(f"{console.url}/api/openapi.json"), 401)
-    problem(httpx.get(f"{console.url}/api/openapi.json", headers={"Authorization": "Bearer made-up"}), 401)
-    assert httpx.get(f"{console.url}/openapi.json").status_code == 404
+    problem(httpx2.get(f"{console.url}/api/openapi.json"), 401)
+    problem(httpx2.get(f"{console.url}/api/openapi.json", headers={"Authorization": "Bearer made-up"}), 401)
+    assert httpx2.get(f"{console.url}/openapi.json").status_code == 404
     new = add_token(console.deps.tokens, "developer", scopes=[Scope.CALLS_READ])
     headers = {"Authorization": f"Bearer {new.secret}"}
-    answer = httpx.get(f"{console.url}/api/openapi.json", headers=headers, timeout=HANGS_S)
+    answer = httpx2.get(f"{console.url}/api/openapi.json", headers=headers, timeout=HANGS_S)
     assert answer.json()["openapi"].startswith("3.")
 
 
@@ -108,11 +108,11 @@ def test_openapi_is_served_and_complete(console: Console) -> None:
 
 
 def test_nobody_gets_nothing(console: Console) -> None:
-    answer = httpx.get(f"{console.url}/api/calls")
+    answer = httpx2.get(f"{console.url}/api/calls")
     assert "Sign in" in problem(answer, 401)
     assert answer.headers["www-authenticate"].startswith("Bearer")
-    problem(httpx.get(f"{console.url}/api/calls", headers={"Authorization": "Bearer ccr_guess"}), 401)
-    problem(httpx.get(f"{console.url}/api/calls", headers={"Authorization": "Basic eDp5"}), 401)
+    problem(httpx2.get(f"{console.url}/api/calls", headers={"Authorization": "Bearer ccr_guess"}), 401)
+    problem(httpx2.get(f"{console.url}/api/calls", headers={"Authorization": "Basic eDp5"}), 401)
     assert [e.actor for e in console.entries("access.refused")] == ["unknown"]
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Seque
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from recorder.common.problems import ProblemError
@@ -279,7 +279,7 @@ def test_the_stream_ends_for_who_signed_out(console: Console, monkeypatch: pytes
         assert browser.get("/live/changes").headers["location"] == "/sign-in"
 
 
-def ends(answer: httpx.Response) -> bool:
+def ends(answer: httpx2.Response) -> bool:
     """Tell whether a stream ends within its browser's patience and not only goes on with beats."""
     until = time.monotonic() + 5
     return all(time.monotonic() < until for _ in answer.iter_bytes())

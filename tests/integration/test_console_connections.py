@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import uvicorn
 
@@ -56,7 +56,7 @@ def crowd(console: Console, count: int, said: bytes) -> Iterator[list[socket.soc
 
 
 def connected(url: str) -> socket.socket:
-    where = httpx.URL(url)
+    where = httpx2.URL(url)
     return socket.create_connection((where.host, where.port), timeout=HANGS_S)
 
 
@@ -91,7 +91,7 @@ def wait_closed(one: socket.socket) -> bytes:
 
 def pauses(browser: Browser, console: Console) -> bool:
     """Pause over a connection that is new."""
-    with httpx.Client(base_url=console.url, cookies=browser.cookies, timeout=HANGS_S) as fresh:
+    with httpx2.Client(base_url=console.url, cookies=browser.cookies, timeout=HANGS_S) as fresh:
         fresh.headers["X-CSRF-Token"] = browser.csrf
         return fresh.post(f"/api/calls/{CALL}/pause").status_code == 200
 
@@ -270,7 +270,7 @@ def test_half_a_handshake_is_closed_and_gives_way(tmp_path: Path, caplog: pytest
                 strangers = [stack.enter_context(connected(url)) for _ in range(30)]
                 for one in strangers[::2]:
                     one.sendall(b"\x16\x03\x01")
-                assert httpx.get(f"{url}/sign-in", verify=trusted, timeout=HANGS_S).status_code == 200
+                assert httpx2.get(f"{url}/sign-in", verify=trusted, timeout=HANGS_S).status_code == 200
                 eventually(lambda: closed_among(strangers) >= 26, "those over the limit are closed")
         hurried = ConnectionLimits(header_s=0.2)
         with serving(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from recorder.permissions import Scope
@@ -167,7 +167,7 @@ def test_bad_input_is_a_sentence_and_changes_nothing(console: Console) -> None:
 
 def test_a_token_erases_nothing(console: Console) -> None:
     secret = add_token(console.deps.tokens, "payments", scopes=[*Scope]).secret
-    with httpx.Client(base_url=console.url, headers={"Authorization": f"Bearer {secret}"}) as client:
+    with httpx2.Client(base_url=console.url, headers={"Authorization": f"Bearer {secret}"}) as client:
         assert "person" in refused(client.post(f"{API}/forgot", json={"seconds": 1}), 403)
         assert "person" in refused(client.post(f"{API}/erase", json={"from_s": 0, "to_s": 1, **WHY}), 403)
         assert "person" in refused(client.get("/api/erasures"), 403)

@@ -7,7 +7,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from recorder.permissions import Scope
@@ -149,7 +149,7 @@ def test_who_may_not_is_refused(console: Console) -> None:
         assert "complained" not in shown
         assert 'id="hold' not in shown
     secret = add_token(console.deps.tokens, "crm", scopes=[*Scope]).secret
-    with httpx.Client(base_url=console.url, headers={"Authorization": f"Bearer {secret}"}) as client:
+    with httpx2.Client(base_url=console.url, headers={"Authorization": f"Bearer {secret}"}) as client:
         for answer in (client.post(f"{API}/holds", json=WISH), client.get("/api/holds"), client.get(f"{API}/holds")):
             assert "person" in refused(answer, 403)
     assert acts(console) == ["hold.placed"]

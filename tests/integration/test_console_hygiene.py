@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from benchmarks.ports import free_port
@@ -66,7 +66,7 @@ def test_no_core_file_and_freed_memory_wiped(console: Running) -> None:
 
 def test_a_request_leaves_neither_its_token_nor_a_number(console: Running) -> None:
     secret = secrets.token_hex(24)
-    with httpx.Client(base_url=console.url) as client:
+    with httpx2.Client(base_url=console.url) as client:
         answer = client.get("/api/recordings", params={"number": NUMBER}, headers={"Authorization": f"Bearer {secret}"})
         assert answer.status_code == 401
         # A thread that served a request holds on to it until it serves the next one.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import soundfile
 
@@ -76,7 +76,7 @@ def test_refused_sign_in_says_the_same_for_everyone(browser: Browser, console: C
     assert "recorder" not in browser.cookies
 
 
-def sentence(page: httpx.Response) -> str:
+def sentence(page: httpx2.Response) -> str:
     found = re.search(r'<a href="#name">(.*?)</a>', page.text)
     assert found is not None
     return found[1]
@@ -187,7 +187,7 @@ def test_search_error_is_told_at_its_field(browser: Browser, console: Console) -
     assert len(console.entries("recording.search")) == before
 
 
-def audio_of(page: httpx.Response) -> str:
+def audio_of(page: httpx2.Response) -> str:
     found = re.search(r'src="(/recordings/[^"]+/audio/[^"]+)"', page.text)
     assert found is not None, page.text
     return found[1]

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sa
 
@@ -74,7 +74,7 @@ def grant(console: Console, account: str, category: str = "complaint", **said: A
     return dict(granted.json())
 
 
-def listened(browser: Browser, **headers: str) -> httpx.Response:
+def listened(browser: Browser, **headers: str) -> httpx2.Response:
     page = browser.submit(f"/recordings/{ID}/play")
     found = re.search(r'src="(/recordings/[^"]+/audio/[^"]+)"', page.text)
     assert found is not None, page.text

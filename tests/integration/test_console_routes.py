@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -62,7 +62,7 @@ def routes(console: Console) -> list[tuple[str, str]]:
     return found
 
 
-def asked(browser: httpx.Client, method: str, path: str, recording: str) -> httpx.Response:
+def asked(browser: httpx2.Client, method: str, path: str, recording: str) -> httpx2.Response:
     """Ask for a recording by a route, with everything that its forms and bodies can want."""
     address = path.replace("{recording_id}", recording)
     for name in ("secret", "act"):
@@ -107,7 +107,7 @@ def test_nobody_gets_anything_of_what_is_not_theirs(console: Console, name: str)
     assert console.deps.repos.erasures.of_recording(ID) == []
 
 
-def told(browser: httpx.Client, method: str, path: str, recording: str) -> tuple[int, str]:
+def told(browser: httpx2.Client, method: str, path: str, recording: str) -> tuple[int, str]:
     """Return what is answered of a recording, without its id and what is another each time."""
     answer = asked(browser, method, path, recording)
     return answer.status_code, answer.text.replace(recording, "ID").replace(browser.headers["X-CSRF-Token"], "")
@@ -141,7 +141,7 @@ def test_nobody_hears_without_leave(console: Console, name: str) -> None:
 
 
 def test_nobody_at_all_gets_to_the_sign_in_page(console: Console) -> None:
-    with httpx.Client(base_url=console.url, timeout=10) as browser:
+    with httpx2.Client(base_url=console.url, timeout=10) as browser:
         browser.headers["X-CSRF-Token"] = "x"
         for method, path in routes(console):
             answer = asked(browser, method, path, ID)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -79,7 +79,7 @@ def test_who_has_many_chains_proven_takes_one_thread_and_not_all(
     sent = threading.Semaphore(0)
     with signed_in(console, "lead") as lead, ThreadPoolExecutor(CROWD) as crowd:
         cookies, hooks = dict(lead.cookies), {"request": [lambda _request: sent.release()]}
-        with httpx.Client(base_url=console.url, cookies=cookies, timeout=60, event_hooks=hooks) as site:
+        with httpx2.Client(base_url=console.url, cookies=cookies, timeout=60, event_hooks=hooks) as site:
             asked = [crowd.submit(site.get, f"/cases/{case}/custody") for _ in range(CROWD)]
             try:
                 for _ in range(CROWD):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-import httpx
+import httpx2
 import pytest
 
 from recorder.access.accounts import People
@@ -45,14 +45,14 @@ class Site:
             people.add(name, PASSWORD, display_name=name, roles={role}, teams=teams)
 
     @contextmanager
-    def browser(self, name: str) -> Iterator[httpx.Client]:
+    def browser(self, name: str) -> Iterator[httpx2.Client]:
         """A browser in which somebody has signed in."""
         sessions = Sessions(self._engine, now=lambda: datetime.now(UTC))
         secret = sessions.start(name, is_proven=True)
         session = sessions.find(secret)
         assert session is not None
         headers = {"X-CSRF-Token": session.csrf}
-        with httpx.Client(base_url=self.url, headers=headers, timeout=5, trust_env=False) as browser:
+        with httpx2.Client(base_url=self.url, headers=headers, timeout=5, trust_env=False) as browser:
             browser.cookies.set("recorder", secret)
             yield browser
 

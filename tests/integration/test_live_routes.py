@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from recorder.permissions import Act, Role
@@ -96,7 +96,7 @@ def test_a_call_is_shown_as_they_may_see_it(console: Console, role: Role, relati
     assert [entry.details["numbers"] for entry in views] == [is_told] * is_ever
 
 
-def streamed(browser: httpx.Client, path: str) -> list[str]:
+def streamed(browser: httpx2.Client, path: str) -> list[str]:
     """Return what a stream sends first of calls, as lines; nothing where it is not for them."""
     with browser.stream("GET", path) as answer:
         if answer.status_code == 403:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import requests
 from hypothesis import HealthCheck, Phase, given, settings
@@ -31,7 +31,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
 
 
 @pytest.fixture(scope="module")
-def dpo(console: Console) -> Iterator[httpx.Client]:
+def dpo(console: Console) -> Iterator[httpx2.Client]:
     with signed_in(console, "dpo") as browser:
         yield browser
 
@@ -44,7 +44,7 @@ def connection() -> Iterator[requests.Session]:
         yield session
 
 
-def check(case: Any, dpo: httpx.Client, connection: requests.Session, url: str) -> int:
+def check(case: Any, dpo: httpx2.Client, connection: requests.Session, url: str) -> int:
     """Send one request and look at its answer; returns the status."""
     headers = {"X-CSRF-Token": dpo.headers["X-CSRF-Token"], "Cookie": f"recorder={dpo.cookies['recorder']}"}
     answer = case.call(base_url=url, headers=headers, session=connection)
@@ -62,7 +62,7 @@ def check(case: Any, dpo: httpx.Client, connection: requests.Session, url: str) 
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("mode", ["positive", "negative"])
 def test_every_operation_answers_whatever_it_is_asked(
-    console: Console, dpo: httpx.Client, connection: requests.Session, mode: str, part: int
+    console: Console, dpo: httpx2.Client, connection: requests.Session, mode: str, part: int
 ) -> None:
     import schemathesis  # noqa: PLC0415 - a second to load, in every process that collects tests
 

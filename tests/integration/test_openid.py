@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2
 import pytest
 
 from benchmarks.ports import free_port
@@ -63,7 +63,7 @@ def console(tmp_path: Path, port: int, options: OpenIdOptions) -> Iterator[Conso
         yield running
 
 
-def arrive(browser: Browser, provider: Glewlwyd, name: str) -> httpx.Response:
+def arrive(browser: Browser, provider: Glewlwyd, name: str) -> httpx2.Response:
     """Go to the provider, sign in there, and come back."""
     return browser.get(provider.back(name, leave(browser)))
 

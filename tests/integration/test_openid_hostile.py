@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2
 import pytest
 from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
@@ -52,18 +52,18 @@ def browser(console: Console) -> Iterator[Browser]:
         yield made
 
 
-def press(browser: Browser) -> httpx.Response:
+def press(browser: Browser) -> httpx2.Response:
     return browser.post("/sign-in/openid", data={"csrf": csrf_of(browser.get("/sign-in"))})
 
 
-def come_back(browser: Browser, liar: FalseProvider, **also: str) -> httpx.Response:
+def come_back(browser: Browser, liar: FalseProvider, **also: str) -> httpx2.Response:
     """Go to the provider and come back with a code, whatever it is worth."""
     asked = parse_qs(urlsplit(leave(browser)).query)
     liar.claims["nonce"] = asked["nonce"][0]
     return browser.get(CALLBACK, params={"state": asked["state"][0], "code": "a code", **also})
 
 
-def outcome(answer: httpx.Response) -> tuple[int, str]:
+def outcome(answer: httpx2.Response) -> tuple[int, str]:
     return answer.status_code, title(answer)
 
 
@@ -250,7 +250,7 @@ def test_a_page_of_others_uses_up_no_tries_and_fills_no_log(
     """A page can have every browser that shows it ask for the way back, as for a picture: without our cookies."""
     before = len(console.entries())
     back = f"{console.url}{CALLBACK}?state=x&code=y"
-    answers = [httpx.get(back, verify=NO_TLS) for _ in range(80)]
+    answers = [httpx2.get(back, verify=NO_TLS) for _ in range(80)]
     assert {outcome(answer) for answer in answers} == {(403, "This sign-in is out of date")}
     assert len(console.entries()) == before
     assert led_to(come_back(browser, liar)) == "/live", "everybody at this address can sign in"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from benchmarks.ports import free_port
@@ -30,9 +30,9 @@ class PaymentPage:
     """What a payment page does: it knows the recorder's address, its token, and an extension or a call."""
 
     def __init__(self, url: str, token: str, *, source: str = "127.0.0.1") -> None:
-        transport = httpx.HTTPTransport(local_address=source)
+        transport = httpx2.HTTPTransport(local_address=source)
         headers = {"Authorization": f"Bearer {token}"}
-        self._http = httpx.Client(base_url=url, headers=headers, transport=transport, timeout=5, trust_env=False)
+        self._http = httpx2.Client(base_url=url, headers=headers, transport=transport, timeout=5, trust_env=False)
 
     def __enter__(self) -> "PaymentPage":
         return self
@@ -40,11 +40,11 @@ class PaymentPage:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def act(self, word: str, *, call: str = "", extension: str = "") -> httpx.Response:
+    def act(self, word: str, *, call: str = "", extension: str = "") -> httpx2.Response:
         where = f"/api/calls/{call}" if call else f"/api/extensions/{extension}"
         return self._http.post(f"{where}/{word}", json={"reason": "card payment"})
 
-    def get(self, path: str) -> httpx.Response:
+    def get(self, path: str) -> httpx2.Response:
         return self._http.get(path)
 
 
@@ -91,8 +91,8 @@ def console_process(home: RecorderHome, log: Path) -> Iterator[str]:
     def is_up() -> bool:
         assert process.poll() is None, f"the console ended at its start: {log.read_text()[-2000:]}"
         try:
-            return httpx.get(f"{url}/sign-in", trust_env=False).status_code == httpx.codes.OK
-        except httpx.TransportError:
+            return httpx2.get(f"{url}/sign-in", trust_env=False).status_code == httpx2.codes.OK
+        except httpx2.TransportError:
             return False
 
     try:
@@ -110,7 +110,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield Site(lines, url)
 
 
-def problem(answer: httpx.Response, status: int) -> str:
+def problem(answer: httpx2.Response, status: int) -> str:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     document = answer.json()

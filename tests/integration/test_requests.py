@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from typer.testing import CliRunner
 
@@ -198,7 +198,7 @@ def test_without_the_log_nothing_is_asked_or_granted(console: Console) -> None:
         asked = ask(officer)["id"]
         console.home.audit.rename(console.home.audit.with_name("kept"))
         console.home.audit.write_text("in the way")
-        answers: list[httpx.Response] = [
+        answers: list[httpx2.Response] = [
             officer.post("/api/requests", json=WISH),
             lead.post(f"/api/requests/{asked}/grant", json={}),
             lead.submit("/team-leaders/lead/absent"),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from recorder.common.problems import ProblemError
@@ -231,7 +231,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
 def test_nobody_else_sees_or_decides(shared: Console) -> None:
     for name in ("officer", "revenues", "admin", "ict"):
         with signed_in(shared, name) as browser:
-            answers: list[httpx.Response] = [
+            answers: list[httpx2.Response] = [
                 browser.get("/rights"),
                 browser.submit("/rights", **FORM),
                 browser.submit("/rights/1a2b3c4d/uphold", words="go on"),

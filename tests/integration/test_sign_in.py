@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
+import httpx2
 import pyotp
 import pytest
 
@@ -50,7 +50,7 @@ def browser(console: Console) -> Iterator[Browser]:
 class Phone:
     """Somebody's authenticator app, by somebody else's library, on the test's clock."""
 
-    def __init__(self, page: httpx.Response, clock: Clock) -> None:
+    def __init__(self, page: httpx2.Response, clock: Clock) -> None:
         found = re.search(r"<dt>Secret</dt><dd><code>([A-Z2-7 ]+)</code>", page.text)
         assert found is not None, page.text[:500]
         self._app = pyotp.TOTP(found[1].replace(" ", ""))
@@ -60,12 +60,12 @@ class Phone:
         return self._app.at(self._clock.time)
 
 
-def give_password(browser: Browser, name: str = "dpo") -> httpx.Response:
+def give_password(browser: Browser, name: str = "dpo") -> httpx2.Response:
     form = browser.get(SIGN_IN)
     return browser.post(SIGN_IN, data={"name": name, "password": PASSWORD, "csrf": csrf_of(form)})
 
 
-def give(browser: Browser, page: str, code: str) -> httpx.Response:
+def give(browser: Browser, page: str, code: str) -> httpx2.Response:
     return browser.post(page, data={"csrf": csrf_of(browser.get(page)), "code": code})
 
 
@@ -313,7 +313,7 @@ def test_many_who_try_passwords_keep_nobody_else_waiting(
     wrong = {"name": "nobody", "password": "not the password", "csrf": csrf}
     cookies = {"recorder-sign-in": browser.cookies["recorder-sign-in"]}
     sent = threading.Semaphore(0)
-    site = httpx.Client(
+    site = httpx2.Client(
         base_url=console.url, timeout=60, cookies=cookies, event_hooks={"request": [lambda _request: sent.release()]}
     )
     with ThreadPoolExecutor(THROTTLE) as crowd, site:

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -192,9 +192,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecorderHome]:
 
 
 @pytest.fixture
-def stranger(home: RecorderHome) -> Iterator[httpx.Client]:
+def stranger(home: RecorderHome) -> Iterator[httpx2.Client]:
     """Return whoever may open the socket and has no key."""
-    with httpx.Client(transport=UnixTransport(home.root / "recorder.sock"), base_url="http://recorder") as client:
+    with httpx2.Client(transport=UnixTransport(home.root / "recorder.sock"), base_url="http://recorder") as client:
         yield client
 
 
@@ -211,7 +211,7 @@ def stranger(home: RecorderHome) -> Iterator[httpx.Client]:
     ],
 )
 def test_a_made_up_actor_is_refused(
-    stranger: httpx.Client, method: str, path: str, body: dict[str, object] | None
+    stranger: httpx2.Client, method: str, path: str, body: dict[str, object] | None
 ) -> None:
     for actor in ("dora", "recorder:console", "token:till"):
         answer = stranger.request(method, path, json=body, headers={ACTOR_HEADER: actor})
@@ -221,7 +221,7 @@ def test_a_made_up_actor_is_refused(
     assert again.status_code == 403
 
 
-def test_a_token_that_nobody_signed_for_is_refused(stranger: httpx.Client, home: RecorderHome) -> None:
+def test_a_token_that_nobody_signed_for_is_refused(stranger: httpx2.Client, home: RecorderHome) -> None:
     body = {"as": "token:till"}
     for answer in (
         stranger.post("/api/extensions/2001/pause", json=body),
@@ -230,7 +230,7 @@ def test_a_token_that_nobody_signed_for_is_refused(stranger: httpx.Client, home:
         assert (answer.status_code, "with a token" in answer.text) == (403, True)
 
 
-def test_a_signature_is_good_for_one_request_only(stranger: httpx.Client, home: RecorderHome) -> None:
+def test_a_signature_is_good_for_one_request_only(stranger: httpx2.Client, home: RecorderHome) -> None:
     said = Said(method="GET", target="/api/calls", actor="dora", content=b"")
     headers = {ACTOR_HEADER: "dora", SIGNATURE_HEADER: Signer(home.root).sign(said)}
     assert stranger.get("/api/opt-outs", headers=headers).status_code == 403
@@ -239,7 +239,7 @@ def test_a_signature_is_good_for_one_request_only(stranger: httpx.Client, home: 
 
 
 @pytest.mark.parametrize("word", ["sign-on", "sign-off"])
-def test_who_sits_where_is_changed_by_a_person(stranger: httpx.Client, word: str) -> None:
+def test_who_sits_where_is_changed_by_a_person(stranger: httpx2.Client, word: str) -> None:
     body = {"person": {"display_name": "mallory", "roles": ["officer"]}}
     answer = stranger.post(f"/api/agents/2001/{word}", json=body)
     assert (answer.status_code, "a person with an account" in answer.text) == (403, True)
@@ -250,7 +250,7 @@ def agents_of(home: RecorderHome) -> list[dict[str, object]]:
         return client.agents()
 
 
-def test_who_sits_where_is_named_to_who_is_signed_for(stranger: httpx.Client, home: RecorderHome) -> None:
+def test_who_sits_where_is_named_to_who_is_signed_for(stranger: httpx2.Client, home: RecorderHome) -> None:
     shown = stranger.get("/api/agents").raise_for_status().json()
     assert [one["extension"] for one in shown["agents"]] == [one["extension"] for one in agents_of(home)]
     assert [sorted(one) for one in shown["agents"]] == [["extension", "is_signed_on", "service", "team"]] * len(
@@ -260,7 +260,7 @@ def test_who_sits_where_is_named_to_who_is_signed_for(stranger: httpx.Client, ho
     assert all("operator" in one for one in agents_of(home))
 
 
-def test_without_a_name_calls_can_be_seen_and_paused_as_before(stranger: httpx.Client) -> None:
+def test_without_a_name_calls_can_be_seen_and_paused_as_before(stranger: httpx2.Client) -> None:
     assert stranger.get("/api/calls").status_code == 200
     assert stranger.post("/api/extensions/2001/pause", json={}).status_code == 404, "there is no call, and no refusal"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from recorder.common.problems import ProblemError
@@ -112,7 +112,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Console, 
 SRT = "1\r\n00:00:00,000 --> 00:00:01,000\r\nGood <b>morning</b>\r\n\r\n2\r\n00:00:01,000 --> 00:00:02,000\r\nyes\r\n"
 
 
-def upload(lead: Browser, case: Case, name: str, content: bytes) -> httpx.Response:
+def upload(lead: Browser, case: Case, name: str, content: bytes) -> httpx2.Response:
     return lead.post(
         f"/cases/{case.id}/transcript-file", data={"csrf": lead.csrf, "recording": ID},
         files={"file": (name, content, "text/plain")},

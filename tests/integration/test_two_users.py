@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
-import httpx
+import httpx2
 import pytest
 
 from recorder.access.signing import secret_path
@@ -223,7 +223,7 @@ def test_a_call_is_recorded_by_one_user_and_played_by_another(folder: Path) -> N
     with two_users(folder) as (lines, before):
         home, place = lines.home, Home(lines.home.root)
         home.live.close()
-        home.live = httpx.Client(
+        home.live = httpx2.Client(
             transport=UnixTransport(place.socket), base_url="http://recorder", timeout=5,
             event_hooks=home.live.event_hooks,
         )  # fmt: skip
@@ -284,7 +284,7 @@ def _check_what_the_daemon_may_not(place: Home) -> None:
         place.people.rename(place.people.with_name("x"))
 
     def made_up() -> None:
-        with httpx.Client(transport=UnixTransport(place.socket), base_url="http://recorder") as client:
+        with httpx2.Client(transport=UnixTransport(place.socket), base_url="http://recorder") as client:
             answer = client.get("/api/calls", headers={"X-Recorder-Actor": "dora"})
             assert (answer.status_code, answer.json()["title"]) == (403, "Not signed"), answer.text
 
@@ -323,8 +323,8 @@ def _check_what_the_daemon_may_not(place: Home) -> None:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/sign-in").status_code == 200
-    except httpx.TransportError:
+        return httpx2.get(f"{url}/sign-in").status_code == 200
+    except httpx2.TransportError:
         return False
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from fastapi import APIRouter
 from starlette.routing import Route
@@ -98,7 +98,7 @@ def test_signing_in_leads_nowhere_else(console: Console, to: str) -> None:
 def test_tries_to_sign_in_are_limited_by_address_whatever_the_account(console: Console, tmp_path: Path) -> None:
     with console_site(tmp_path, is_daemon_up=False) as fresh, fresh.browser() as browser:
         page, name = f"{fresh.url}/sign-in", {"name": "dpo"}
-        elsewhere = [httpx.post(page, data=name, verify=NO_TLS) for _ in range(int(AT_ONCE) + 20)]
+        elsewhere = [httpx2.post(page, data=name, verify=NO_TLS) for _ in range(int(AT_ONCE) + 20)]
         assert {answer.status_code for answer in elsewhere} == {403}, "a page of others uses up nobody's tries"
         browser.get("/sign-in")
         answers = [browser.post("/sign-in", data={"name": f"someone{n}"}) for n in range(int(AT_ONCE) + 20)]
@@ -136,7 +136,7 @@ def test_with_a_certificate_cookies_are_for_https_only(console: Console, tmp_pat
     with serving(server_config(app, host="127.0.0.1", port=0, tls=files)) as server:
         port = server.servers[0].sockets[0].getsockname()[1]
         trusted = ssl.create_default_context(cafile=str(authority.ca))
-        with httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=trusted, timeout=10) as browser:
+        with httpx2.Client(base_url=f"https://127.0.0.1:{port}", verify=trusted, timeout=10) as browser:
             form = browser.get("/sign-in")
             assert form.headers["strict-transport-security"] == "max-age=31536000"
             answer = browser.post("/sign-in", data={"name": "dpo", "password": PASSWORD, "csrf": csrf_of(form)})
@@ -145,8 +145,8 @@ def test_with_a_certificate_cookies_are_for_https_only(console: Console, tmp_pat
             assert any(cookie.startswith("__Host-recorder=") for cookie in cookies)
             assert all("; Secure" in cookie and "Path=/" in cookie for cookie in cookies)
             assert browser.get("/live").status_code != 303
-        with pytest.raises(httpx.HTTPError):
-            httpx.get(f"http://127.0.0.1:{port}/sign-in", timeout=5)
+        with pytest.raises(httpx2.HTTPError):
+            httpx2.get(f"http://127.0.0.1:{port}/sign-in", timeout=5)
         old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         old.load_verify_locations(str(authority.ca))
         old.set_ciphers("ALL:@SECLEVEL=0")
@@ -180,11 +180,11 @@ def test_the_console_as_a_process_speaks_https(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
         try:
 
-            def signs_in() -> httpx.Response | None:
+            def signs_in() -> httpx2.Response | None:
                 assert child.poll() is None
                 try:
-                    return httpx.get(f"https://127.0.0.1:{port}/sign-in", verify=trusted, timeout=5)
-                except httpx.HTTPError:
+                    return httpx2.get(f"https://127.0.0.1:{port}/sign-in", verify=trusted, timeout=5)
+                except httpx2.HTTPError:
                     return None
 
             page = eventually(signs_in, "the console answers by HTTPS", timeout_s=30)

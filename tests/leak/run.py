@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import httpx
+import httpx2
 
 from recorder.common.home import Home
 from recorder.config.reading import read_config
@@ -421,7 +421,7 @@ class Run:
                 body = {"format": "wav", "reason": "checking what a copy leaves behind"}
                 browser = self.site.manager
                 answer = browser.post(path, json=body, headers={"X-CSRF-Token": browser.csrf})
-                taken += answer.status_code == httpx.codes.OK
+                taken += answer.status_code == httpx2.codes.OK
         if not taken:
             self.result.faults.append("the console made no copy of any recording")
 
@@ -431,11 +431,11 @@ class Run:
         socket_client = self.site.home.live
         self.scene.urls = [(socket_client, path) for path in ("/api/health", "/api/calls", "/api/agents")]
         if self.site.console is not None:
-            manager: httpx.Client = self.site.manager
+            manager: httpx2.Client = self.site.manager
             paths = ["/live", "/recordings", "/api/recordings?limit=1000", "/openapi.json", "/api/calls"]
             paths += [f"/recordings/{one}" for one in ids] + [f"/api/recordings/{one}" for one in ids]
             self.scene.urls += [(manager, path) for path in paths]
             scraped = [(self.site.http, f"{url}/metrics") for url in self.site.metrics]
             self.scene.urls += scraped
-            if any(client.get(path).status_code != httpx.codes.OK for client, path in scraped):
+            if any(client.get(path).status_code != httpx2.codes.OK for client, path in scraped):
                 self.result.faults.append("the metrics cannot be scraped")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from recorder.common.home import Home
 from recorder.config.reading import read_config
@@ -53,7 +53,7 @@ class Scene:
     site: Site
     watch: Watch
     pids: set[int] = field(default_factory=set)
-    urls: list[tuple[httpx.Client, str]] = field(default_factory=list)
+    urls: list[tuple[httpx2.Client, str]] = field(default_factory=list)
 
     @property
     def home(self) -> Home:
@@ -213,7 +213,7 @@ def _memory(scene: Scene) -> Iterator[Piece]:
 
 def _answers(scene: Scene) -> Iterator[Piece]:
     for client, path in scene.urls:
-        with contextlib.suppress(httpx.HTTPError):
+        with contextlib.suppress(httpx2.HTTPError):
             answer = client.get(path)
             yield f"{path} ({answer.status_code})", answer.content
             yield f"{path}, headers", repr(answer.headers.raw).encode()
@@ -359,8 +359,8 @@ def _into_titles(scene: Scene, audio: bytes, digits: str, undo: ExitStack) -> No
 
 
 def _into_answers(scene: Scene, audio: bytes, digits: str, undo: ExitStack) -> None:
-    answering = httpx.MockTransport(lambda _request: httpx.Response(200, content=audio + digits.encode()))
-    client = undo.enter_context(httpx.Client(transport=answering, base_url="http://planted"))
+    answering = httpx2.MockTransport(lambda _request: httpx2.Response(200, content=audio + digits.encode()))
+    client = undo.enter_context(httpx2.Client(transport=answering, base_url="http://planted"))
     scene.urls.append((client, "/metrics"))
     undo.callback(scene.urls.pop)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from benchmarks.ports import free_port
 from tests.helpers import preloaded, recorder_home
@@ -98,7 +98,7 @@ class Site:
         self.console: subprocess.Popen[bytes] | None = None
         self.unwatched: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
         """While this process uses a database of the recorder: see `tests.leak.watch`."""
-        self.http = httpx.Client(base_url=self.url, timeout=10)
+        self.http = httpx2.Client(base_url=self.url, timeout=10)
         self.officer, self.manager = Browser(self.url), Browser(self.url)
         self.secret = ""
         self.pids: set[int] = set()
@@ -187,7 +187,7 @@ class Site:
             assert browser.sign_in(name, PASSWORD).status_code == 303
 
     def _console_answers(self) -> bool:
-        with contextlib.suppress(httpx.HTTPError):
+        with contextlib.suppress(httpx2.HTTPError):
             return self.http.get("/sign-in").status_code == 200
         return False
 
@@ -239,18 +239,18 @@ class Site:
     def _is_up(self, daemon: "subprocess.Popen[bytes]") -> bool:
         return not self._must_end.is_set() and self.home.daemon is daemon and daemon.poll() is None
 
-    def _client(self) -> httpx.Client:
+    def _client(self) -> httpx2.Client:
         transport = UnixTransport(self.home.root / "recorder.sock")
         named = {"X-Recorder-Actor": "tests"}
         hooks = signing(self.home.root)
-        return httpx.Client(
+        return httpx2.Client(
             transport=transport, base_url="http://recorder", timeout=15, headers=named, event_hooks=hooks
         )
 
     def _listen(self, daemon: "subprocess.Popen[bytes]") -> None:
         with self._client() as client:
             while self._is_up(daemon):
-                with contextlib.suppress(httpx.HTTPError), client.stream("GET", "/api/events") as stream:
+                with contextlib.suppress(httpx2.HTTPError), client.stream("GET", "/api/events") as stream:
                     for line in stream.iter_lines():
                         if not self._is_up(daemon):
                             return
@@ -270,7 +270,7 @@ class Site:
     def _list(self, daemon: "subprocess.Popen[bytes]") -> None:
         with self._client() as client:
             while self._is_up(daemon):
-                with contextlib.suppress(httpx.HTTPError, ValueError):  # it may be stopped, or too busy to answer
+                with contextlib.suppress(httpx2.HTTPError, ValueError):  # it may be stopped, or too busy to answer
                     calls = client.get("/api/calls").raise_for_status().json()["calls"]
                     with self._heard:
                         self.live = calls
@@ -329,7 +329,7 @@ class RefusedError(AssertionError):
     """The recorder refused what must work."""
 
 
-def _checked(answer: httpx.Response) -> dict[str, Any]:
+def _checked(answer: httpx2.Response) -> dict[str, Any]:
     if answer.is_error:
         raise RefusedError(f"{answer.request.url.path}: {answer.status_code} {answer.text[:300]}")
     found: dict[str, Any] = answer.json()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.helpers.exchange import Exchange, Talk, exchange
@@ -115,7 +115,7 @@ def test_sipsak_floods_and_spoils_requests(lines: Exchange, tmp_path: Path, mode
 
     def is_well() -> bool:  # while the flood is being answered, the call thread may not have time for health
         answer = lines.home.live.get("/api/health")
-        return answer.status_code == httpx.codes.OK and answer.json()["calls"] >= 1
+        return answer.status_code == httpx2.codes.OK and answer.json()["calls"] >= 1
 
     eventually(is_well, "the recorder answers again, and the call beside goes on")
 

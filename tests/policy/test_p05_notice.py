@@ -8,7 +8,7 @@ acknowledges in the console that officers are told too. The second notice is a m
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.helpers.policy_site import PolicySite
@@ -54,6 +54,6 @@ def test_the_notice_is_heard_before_an_officer_is_reached(site: PolicySite, cons
     days = [site.today.isoformat()]
     with site.browser(console, "olive") as browser:
         assert "I have been told" in browser.get("/agent").text
-        assert browser.submit("/agent/told").status_code == httpx.codes.OK
+        assert browser.submit("/agent/told").status_code == httpx2.codes.OK
     assert told_on() in [*days, site.today.isoformat()]
     assert [one.actor for one in site.entries("olive", "people.told_of_recording")] == ["olive"]

@@ -7,7 +7,7 @@ of them.
 
 import re
 
-import httpx
+import httpx2
 
 from tests.helpers.policy_site import PolicySite
 
@@ -33,7 +33,7 @@ def test_the_dpo_sees_how_the_policy_is_kept(site: PolicySite, console: str) -> 
     assert "role" in olive.is_refused("audit", "show")
 
     with site.browser(console, "olive") as browser:
-        assert browser.get("/overview").status_code == httpx.codes.FORBIDDEN
+        assert browser.get("/overview").status_code == httpx2.codes.FORBIDDEN
     with site.browser(console, "dora") as browser:
         page = browser.get("/overview").text
         assert "01/06/2029" in page

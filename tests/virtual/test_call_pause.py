@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.helpers.exactness import PACKET_S, Kept, kept_of
@@ -69,7 +69,7 @@ def by_key(talk: Talk, word: str) -> Moment:
     return act(do)
 
 
-def opt_out(talk: Talk, call: str, *, by: str = "mary", **body: Any) -> httpx.Response:
+def opt_out(talk: Talk, call: str, *, by: str = "mary", **body: Any) -> httpx2.Response:
     """Ask for an opt-out as console and command line do for a manager."""
     person = {"display_name": "Mary", "roles": ["dpo"]}
     words = {"caller_asked": True, "distress_judged": True, "person": person, **body}

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from audio.types import Prompt
@@ -36,7 +36,7 @@ def message(lines: Exchange) -> Prompt:
     return NoticeStore(lines.home.root / "notices").load("second").prompt
 
 
-def play(talk: Talk, call: str, **person: Any) -> httpx.Response:
+def play(talk: Talk, call: str, **person: Any) -> httpx2.Response:
     return talk.home.act(f"/api/calls/{call}/second-message", by="ann", person={**OFFICER, **person})
 
 

@@ -7,7 +7,7 @@ that discards card calls; 2004 likewise in one that pauses.
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from audio import prompts
@@ -71,23 +71,23 @@ def person(name: str, *teams: str, extension: str | None = None, role: str = "of
     return {"display_name": name, "roles": [role], "teams": list(teams), "extension": extension}
 
 
-def ask(lines: Exchange, act: str, name: str, number: str, *teams: str, **more: Any) -> httpx.Response:
+def ask(lines: Exchange, act: str, name: str, number: str, *teams: str, **more: Any) -> httpx2.Response:
     """Sign somebody on or off, as console and command line do."""
     body: dict[str, Any] = {"person": person(name, *teams, **more)}
     if act == "sign-on":
         body["is_anothers"] = False
-    answer: httpx.Response = lines.home.live.post(
+    answer: httpx2.Response = lines.home.live.post(
         f"/api/agents/{number}/{act}", json=body, headers={"X-Recorder-Actor": name.lower()}
     )
     return answer
 
 
-def act(talk: Talk, word: str, name: str, **more: Any) -> httpx.Response:
+def act(talk: Talk, word: str, name: str, **more: Any) -> httpx2.Response:
     """Do something to a call as an officer of no team."""
     live = talk.live
     assert live is not None
     path = f"/api/calls/{live['id']}/{word}"
-    answer: httpx.Response = talk.home.live.post(
+    answer: httpx2.Response = talk.home.live.post(
         path, json={"person": person(name), **more}, headers={"X-Recorder-Actor": name.lower()}
     )
     return answer

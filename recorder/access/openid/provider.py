@@ -1,6 +1,6 @@
 """Client of the OpenID provider: the authorization code flow with PKCE (OpenID Connect Core, RFC 7636).
 
-Authlib builds the requests and validates the ID token, httpx sends them. It runs on the console's event loop without
+Authlib builds the requests and validates the ID token, httpx2 sends them. It runs on the console's event loop without
 blocking a thread; every exchange ends after DEADLINE_S.
 """
 
@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri, prepare_token_request
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
@@ -147,7 +147,7 @@ class Provider:
 
     # --- requests
 
-    async def _where(self, client: httpx.AsyncClient) -> Discovered:
+    async def _where(self, client: httpx2.AsyncClient) -> Discovered:
         async with self._asking:  # one request serves all that wait
             now = self._clock()
             if self._discovered is not None and now - self._discovered[0] < KNOWN_FOR_S:
@@ -163,7 +163,7 @@ class Provider:
             self._discovered = (now, found)
             return found
 
-    async def _known_keys(self, client: httpx.AsyncClient, where: Discovered, *, again: bool = False) -> KeySet:
+    async def _known_keys(self, client: httpx2.AsyncClient, where: Discovered, *, again: bool = False) -> KeySet:
         now = self._clock()
         age_s = now - self._keys[0] if self._keys is not None else KNOWN_FOR_S
         if self._keys is not None and age_s < (KEYS_AGAIN_S if again else KNOWN_FOR_S):
@@ -172,7 +172,7 @@ class Provider:
         return self._keys[1]
 
     async def _verified(
-        self, client: httpx.AsyncClient, where: Discovered, id_token: str, expected: Expected
+        self, client: httpx2.AsyncClient, where: Discovered, id_token: str, expected: Expected
     ) -> dict[str, Any]:
         keys = await self._known_keys(client, where)
         try:
@@ -183,7 +183,9 @@ class Provider:
                 raise
             return verified_claims(id_token, newer, expected, self._now())
 
-    async def _redeem(self, client: httpx.AsyncClient, where: Discovered, start: Start, code: str) -> Mapping[str, Any]:
+    async def _redeem(
+        self, client: httpx2.AsyncClient, where: Discovered, start: Start, code: str
+    ) -> Mapping[str, Any]:
         secret = await asyncio.to_thread(self._secret)
         # Providers differ in how identifier and secret are escaped in a header, but not in a body.
         how = "client_secret_post" if where.takes_secret_in_body else "client_secret_basic"
@@ -198,7 +200,7 @@ class Provider:
         return await self._ask(client, "POST", address, headers=headers, content=body)
 
     async def _account_claims(
-        self, client: httpx.AsyncClient, where: Discovered, claims: Mapping[str, Any], access_token: str
+        self, client: httpx2.AsyncClient, where: Discovered, claims: Mapping[str, Any], access_token: str
     ) -> dict[str, Any]:
         """Return the account claim from userinfo, for providers that do not put it into the ID token."""
         account_claim = self.options.account_claim
@@ -225,22 +227,22 @@ class Provider:
     # --- transport
 
     @asynccontextmanager
-    async def _conversation(self) -> AsyncIterator[httpx.AsyncClient]:
+    async def _conversation(self) -> AsyncIterator[httpx2.AsyncClient]:
         try:
             async with asyncio.timeout(DEADLINE_S), self._turns:
                 if self._trusted is None:
                     self._trusted = await asyncio.to_thread(ssl.create_default_context, cafile=self.options.ca)
-                async with httpx.AsyncClient(verify=self._trusted, timeout=ANSWER_S) as client:
+                async with httpx2.AsyncClient(verify=self._trusted, timeout=ANSWER_S) as client:
                     yield client
         except TimeoutError as error:
             raise ProviderDownError(f"it did not answer within {DEADLINE_S:g} s") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise ProviderDownError(f"it cannot be reached ({type(error).__name__})") from error
         except (OSError, UnicodeError) as error:  # the certificate file, or a secret that no header can carry
             raise ProviderDownError(f"it cannot be asked ({error})") from error
 
     async def _ask(
-        self, client: httpx.AsyncClient, method: str, address: str, *, headers: Mapping[str, str] | None = None,
+        self, client: httpx2.AsyncClient, method: str, address: str, *, headers: Mapping[str, str] | None = None,
         content: str | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         """Fetch a JSON document of bounded size; redirects are not followed, and nothing is decompressed."""
@@ -251,8 +253,8 @@ class Provider:
                 body += part
                 if len(body) > MOST_BYTES:
                     raise ProviderDownError(f"its response has more than {MOST_BYTES} bytes")
-        if answer.status_code == httpx.codes.OK:
+        if answer.status_code == httpx2.codes.OK:
             return read_json(bytes(body))
-        if answer.status_code == httpx.codes.BAD_REQUEST and read_json(bytes(body)).get("error") == "invalid_grant":
+        if answer.status_code == httpx2.codes.BAD_REQUEST and read_json(bytes(body)).get("error") == "invalid_grant":
             raise AnswerRefusedError("the provider refuses the code")
         raise ProviderDownError(f"it answers {answer.status_code}; for 400 and 401 check client_id and its secret")

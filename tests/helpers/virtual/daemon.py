@@ -218,7 +218,7 @@ class TurnedDaemon:
 def logged_to(path: Path) -> Iterator[None]:
     """Write the log to a file in the daemon's format."""
     handler = logging.FileHandler(path)
-    handler.addFilter(lambda record: record.name != "httpx")
+    handler.addFilter(lambda record: record.name != "httpx2")
     handler.setFormatter(MaskingFormatter("%(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     level = root.level

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from tests.helpers import report
 from tests.helpers.exchange import Exchange
@@ -31,7 +31,7 @@ class TurnedHome(RecorderHome):
         self._turned: TurnedDaemon | None = None
         self.live.close()
         requests = Requests(place.world, lambda: self._turned.app if self._turned is not None else None)
-        self.live = httpx.Client(transport=requests, base_url="http://recorder", event_hooks=signing(self.root))
+        self.live = httpx2.Client(transport=requests, base_url="http://recorder", event_hooks=signing(self.root))
         place.answering[str(self.root / "recorder.sock")] = requests
 
     def start(self, **_: Any) -> None:

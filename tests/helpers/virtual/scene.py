@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 import anyio.to_thread
-import httpx
+import httpx2
 from sippy.Core.EventDispatcher import ED2
 from sippy.Time.MonoTime import MonoTime
 
@@ -79,7 +79,7 @@ class Loop:
         return max(self._tick_ns, int(ED2.tlisteners[0].etime.monot * NS_PER_S) + 1000)
 
 
-class Requests(httpx.BaseTransport):
+class Requests(httpx2.BaseTransport):
     """Hands requests to the daemon's application, and advances the clock until they are answered."""
 
     def __init__(self, world: World, app: Callable[[], Any]) -> None:
@@ -91,17 +91,17 @@ class Requests(httpx.BaseTransport):
         self._made = self._made or asyncio.new_event_loop()
         return self._made
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        transport = httpx.ASGITransport(app=self._app(), client=(f"uid:{os.getuid()}", os.getpid()))
-        asked = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        transport = httpx2.ASGITransport(app=self._app(), client=(f"uid:{os.getuid()}", os.getpid()))
+        asked = httpx2.Request(request.method, request.url, headers=request.headers, content=request.read())
         return self._answered(self._whole(transport, asked))
 
     @staticmethod
-    async def _whole(transport: httpx.ASGITransport, request: httpx.Request) -> httpx.Response:
+    async def _whole(transport: httpx2.ASGITransport, request: httpx2.Request) -> httpx2.Response:
         response = await transport.handle_async_request(request)
-        return httpx.Response(response.status_code, headers=response.headers, content=await response.aread())
+        return httpx2.Response(response.status_code, headers=response.headers, content=await response.aread())
 
-    def _answered(self, answer: Coroutine[Any, Any, httpx.Response]) -> httpx.Response:
+    def _answered(self, answer: Coroutine[Any, Any, httpx2.Response]) -> httpx2.Response:
         task = self._loop.create_task(answer)
         while not task.done():
             for _ in range(_LAYERS):
@@ -160,7 +160,7 @@ class Scene:
             requests = self.answering.get(connection._path)
             if requests is None or not Path(connection._path).exists():
                 raise connections.NobodyThereError(f"nobody is at {connection._path}")
-            request = httpx.Request(method, f"http://recorder{target}", headers=dict(headers), content=content)
+            request = httpx2.Request(method, f"http://recorder{target}", headers=dict(headers), content=content)
             response = requests.handle_request(request)
             return connections.DaemonAnswer(
                 status=response.status_code, reason=response.reason_phrase, content=response.content

@@ -5,17 +5,18 @@ import socket
 import warnings
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.helpers.unix_transport import UnixTransport
 
 
-def opened_and_left(transport: httpx.HTTPTransport) -> list[str]:
+def opened_and_left(transport: httpx2.HTTPTransport) -> list[str]:
     """Return what Python says of sockets that were left open by a request that nobody took."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        with httpx.Client(transport=transport, base_url="http://recorder") as client, pytest.raises(httpx.ConnectError):
+        client = httpx2.Client(transport=transport, base_url="http://recorder")
+        with client, pytest.raises(httpx2.ConnectError):
             client.get("/api/health")
         gc.collect()
     return [str(one.message) for one in said if one.category is ResourceWarning]
@@ -39,4 +40,6 @@ def test_there_is_no_such_socket(tmp_path: Path) -> None:
 
 
 def test_without_it_one_would_be_left(deserted: Path) -> None:
-    assert len(opened_and_left(httpx.HTTPTransport(uds=str(deserted)))) == 1, "httpx does it itself now: take this out"
+    assert len(opened_and_left(httpx2.HTTPTransport(uds=str(deserted)))) == 1, (
+        "httpx2 does it itself now: take this out"
+    )

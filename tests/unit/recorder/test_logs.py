@@ -164,7 +164,7 @@ _UNCAUGHT = f"""
 import logging, sys, threading, warnings
 from recorder.common.logs import log_to_stderr
 log_to_stderr()
-logging.getLogger("httpx").info("HTTP Request: GET /find?number={NUMBER}")
+logging.getLogger("httpx2").info("HTTP Request: GET /find?number={NUMBER}")
 thread = threading.Thread(target=lambda: int("t{CARD}"))
 thread.start(); thread.join()
 class Dying:

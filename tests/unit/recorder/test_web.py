@@ -6,7 +6,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import opentelemetry.trace
 import pytest
 from fastapi import FastAPI
@@ -38,9 +38,9 @@ def told(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def recordings(number: str) -> str:
         return number
 
-    async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://recorder") as client:
+    async def ask() -> httpx2.Response:
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://recorder") as client:
             return await client.get(PATH)
 
     assert asyncio.run(ask()).json() == "01632960001"
