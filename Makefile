@@ -1,10 +1,10 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`. Each sets up what it needs, once.
 
-# Python 3.11 to 3.13 that can make environments and compile modules: the system's python3 where it is one of these, else the
+# Python 3.11 to 3.14 that can make environments and compile modules: the system's python3 where it is one of these, else the
 # newest that is installed. Where there is none, packages complete Debian's own.
 is_usable = import ensurepip, os, sys, sysconfig, venv; \
-	sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13) and os.path.exists(sysconfig.get_path("include") + "/Python.h")))
-PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(is_usable)' 2>/dev/null && echo $$p && break; done),/usr/bin/python3)
+	sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 14) and os.path.exists(sysconfig.get_path("include") + "/Python.h")))
+PYTHON ?= $(or $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do $$p -c '$(is_usable)' 2>/dev/null && echo $$p && break; done),/usr/bin/python3)
 PYTHON_PACKAGES = $(if $(filter /usr/bin/python3,$(PYTHON)),python3 python3-dev python3-venv)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # A second thread for linear algebra only spins in each of the tests' processes.
 test test-all: export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: setup demo test test-all check bench leak kills fuzz fuzz-core fresh-root clean
+.PHONY: setup demo test test-all check lock audit bench leak kills fuzz fuzz-core fresh-root clean
 
 setup: $(CORE)
 
@@ -48,13 +48,22 @@ $(STAMPS)/packages: Makefile
 	fi
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/environment: pyproject.toml | $(STAMPS)/packages
-	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13), "Python 3.11 to 3.13 is needed"'
+# Exactly the releases of the lock, with their hashes (docs/adr/0046-packages-and-the-lock.md).
+LOCKED = -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation
+$(STAMPS)/environment: pyproject.toml requirements/build.txt requirements/tested.txt | $(STAMPS)/packages
+	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 14), "Python 3.11 to 3.14 is needed"'
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade pip setuptools
-	$(BIN)/python -m pip install -q --disable-pip-version-check Cython
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[dev,demo,phones]'
+	$(BIN)/python $(LOCKED) --require-hashes -r requirements/build.txt
+	$(BIN)/python $(LOCKED) --require-hashes -r requirements/tested.txt
+	$(BIN)/python $(LOCKED) -e .
 	@mkdir -p $(STAMPS) && touch $@
+
+# Tools that no test needs: their releases are locked too.
+TOOLS := $(VENV)/tools
+$(TOOLS)/.done: requirements/release.txt
+	@[ -x $(TOOLS)/bin/python ] || $(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python $(LOCKED) --require-hashes -r $<
+	@touch $@
 
 $(CORE): audio/_relay.pyx audio/_core.pxd setup.py $(wildcard audio/core/*.[ch] audio/core/bpf/*.[ch]) $(STAMPS)/environment
 	$(BIN)/python setup.py -q build_ext --inplace
@@ -80,10 +89,19 @@ check: $(CORE)
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m mypy.stubtest audio._relay
+	$(BIN)/python -m release.lock check
+
+# Fits the lock to pyproject.toml and keeps each release that still fits; `make lock UPGRADE=1` takes the newest ones.
+lock: $(CORE) $(TOOLS)/.done
+	$(BIN)/python -m release.lock renew $(if $(UPGRADE),--upgrade)
 
 bench: $(CORE)
 	$(BIN)/python -m benchmarks.media --calls 200 --seconds 10
 	$(BIN)/python -m benchmarks.calls --calls 200 --seconds 60 --bare
+
+# Known vulnerabilities of what is locked; exits with 3 where no advisory service answers. CI: IF_REACHABLE=1.
+audit: $(CORE) $(TOOLS)/.done
+	$(BIN)/python -m release.audit $(if $(IF_REACHABLE),--if-reachable)
 
 # The leak suite (docs/leak-suite.md): `make leak CALLS=500`, about ten minutes; `make leak SEED=S ONLY=N` makes one call again.
 leak: $(CORE)

@@ -147,7 +147,8 @@ def _is_gone(recording: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     return ~sa.exists().where(_recordings.c.id == recording)
 
 
-def _readable(found: Iterable[sa.Row[Any]], on_damaged: Callable[[RecordingId], None]) -> Iterator[OldCall]:
+def _readable(found: Iterable[Any], on_damaged: Callable[[RecordingId], None]) -> Iterator[OldCall]:
+    # Rows; how many parameters their type takes differs between SQLAlchemy 2.0 and 2.1.
     for one in found:
         try:
             yield _call(one.id, moment_of(one.started_us), json.loads(one.document))

@@ -1,8 +1,11 @@
 """The source distribution holds all that a wheel is built from, and the wheel all that is run."""
 
+import os
 import subprocess
 import sys
 import tarfile
+import tomllib
+import venv
 import zipfile
 from pathlib import Path
 
@@ -21,8 +24,8 @@ def tracked(*folders: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the unpacked source distribution, made from what the repository has."""
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the source distribution, made from what the repository has."""
     folder = tmp_path_factory.mktemp("package")
     tree = folder / "tree"
     for name in tracked():
@@ -31,15 +34,27 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
         copy.write_bytes((ROOT / name).read_bytes())
     subprocess.run([sys.executable, "setup.py", "-q", "sdist", "-d", str(folder)], cwd=tree, check=True)
     (made,) = folder.glob("*.tar.gz")
-    with tarfile.open(made) as archive:
-        archive.extractall(folder / "unpacked", filter="data")
-    (unpacked,) = (folder / "unpacked").iterdir()
+    return made
+
+
+@pytest.fixture(scope="module")
+def sources(archive: Path) -> Path:
+    """Return the unpacked source distribution."""
+    with tarfile.open(archive) as held:
+        held.extractall(archive.parent / "unpacked", filter="data")
+    (unpacked,) = (archive.parent / "unpacked").iterdir()
     return unpacked
 
 
 def test_the_source_distribution_is_whole(sources: Path) -> None:
     held = {str(path.relative_to(sources)) for path in sources.rglob("*") if path.is_file()}
-    needed = tracked(*PACKAGES, "deploy") | {"pyproject.toml", "setup.py", "README.md", "LICENSE", "CHANGELOG.md"}
+    needed = tracked(*PACKAGES, "deploy", "requirements") | {
+        "pyproject.toml",
+        "setup.py",
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+    }
     assert needed - held == set()
 
 
@@ -60,3 +75,21 @@ def test_a_wheel_is_built_from_the_source_distribution_alone(sources: Path, tmp_
     assert needed - held == set()
     assert "audio/relay.bpf.o" in held
     assert any(name.startswith("audio/_relay.") and name.endswith(".so") for name in held)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_the_source_distribution_is_installed_in_an_empty_environment(archive: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", with_pip=True)
+    programs = tmp_path / "venv/bin"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    subprocess.run([programs / "pip", "install", "-q", str(archive)], check=True, cwd=tmp_path, env=environment)
+    said = subprocess.run(
+        [programs / "recorder", "--version"], check=True, cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert said.stdout == f"recorder {tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']['version']}\n"
+    core = "from audio import _relay; print(_relay.__file__)"
+    found = subprocess.run(
+        [programs / "python", "-c", core], check=True, cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert found.stdout.startswith(str(tmp_path / "venv/lib"))
