@@ -14,15 +14,14 @@ CORE := $(STAMPS)/core
 # What Debian brings: the compiler, the voice, what typesets cover sheets, and the peers that the tests talk to.
 PACKAGES := gcc gcc-bpf libc6-dev libbpf-dev liburing-dev nettle-dev espeak-ng sip-tester baresip-core sipsak kamailio sipvicious postgresql \
 	libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core 7zip chromium-headless-shell \
-	dbconfig-sqlite3 glewlwyd iproute2 rsyslog rsyslog-openssl prometheus \
-	radosgw curl
+	dbconfig-sqlite3 glewlwyd iproute2 rsyslog rsyslog-openssl prometheus radosgw curl groff-base
 
 # Tests start hundreds of processes; where an image forbids Python to keep what it compiled, each would compile all again.
 unexport PYTHONDONTWRITEBYTECODE
 # A second thread for linear algebra only spins in each of the tests' processes.
 test test-all: export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: setup demo test test-all check lock audit bench leak kills fuzz fuzz-core fresh-root clean
+.PHONY: setup demo test test-all check lock audit deb deb-test release bench leak kills fuzz fuzz-core fresh-root clean
 
 setup: $(CORE)
 
@@ -102,6 +101,23 @@ bench: $(CORE)
 # Known vulnerabilities of what is locked; exits with 3 where no advisory service answers. CI: IF_REACHABLE=1.
 audit: $(CORE) $(TOOLS)/.done
 	$(BIN)/python -m release.audit $(if $(IF_REACHABLE),--if-reachable)
+
+# The Debian package of this release and Python of Debian, into dist/ (docs/operations.md); DEB_VERSION=x.y.z for another version.
+DEB_PACKAGES := build-essential debhelper fakeroot gcc-bpf libbpf-dev nettle-dev python3 python3-dev python3-venv
+deb:
+	@missing=""; for p in $(DEB_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	[ -z "$$missing" ] || { $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q --no-install-recommends $$missing; } >&2
+	@mkdir -p $(STAMPS) && $(MAKE) -s $(TOOLS)/.done >&2
+	@/usr/bin/python3 release/deb.py $(if $(DEB_VERSION),--version $(DEB_VERSION))
+
+# It in a new root of this machine's Debian (as root; needs mmdebstrap): install, call, upgrade in a call, remove, purge.
+deb-test: $(CORE)
+	$(BIN)/python -m pytest -q tests/package/test_debian_package.py
+
+# A release into dist/x.y.z, with checksums, and its tag: `make release VERSION=x.y.z`; DRY=1 says what stands in the way.
+release: $(CORE)
+	$(BIN)/python -m release.publish $(VERSION) $(if $(DRY),--dry-run) $(if $(SIGN),--sign)
 
 # The leak suite (docs/leak-suite.md): `make leak CALLS=500`, about ten minutes; `make leak SEED=S ONLY=N` makes one call again.
 leak: $(CORE)

@@ -104,6 +104,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--update", action="store_true", help="with --root: keep the clone and what was built in it")
     parser.add_argument("--cache", type=Path, help="keep downloaded packages in this folder, for the next root")
     parser.add_argument("--sources", type=Path, help="a sources.list for the root, in place of this machine's archives")
+    parser.add_argument("--copy", action="append", default=[], type=Path, metavar="FILE", help="into /srv; repeat")
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="of the command; repeat")
     return parser.parse_args()
 
@@ -129,6 +130,8 @@ def main() -> int:
         environment = inside.ENVIRONMENT | host.pip_environment() | dict(word.split("=", 1) for word in options.env)
         use_network(root, environment)
         clone_head(root / CLONE, is_update=options.update)
+        for path in options.copy:
+            shutil.copy(path, root / "srv")
         made = time.monotonic()
         cache = options.cache.resolve() / options.release if options.cache else None
         code = run(root, options.command, environment, cache)
