@@ -49,17 +49,17 @@ $(STAMPS)/packages: Makefile
 
 # Exactly the releases of the lock, with their hashes (docs/adr/0046-packages-and-the-lock.md).
 LOCKED = -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation
-$(STAMPS)/environment: pyproject.toml requirements/build.txt requirements/tested.txt | $(STAMPS)/packages
+$(STAMPS)/environment: pyproject.toml deploy/requirements/build.txt deploy/requirements/tested.txt | $(STAMPS)/packages
 	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 14), "Python 3.11 to 3.14 is needed"'
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python $(LOCKED) --require-hashes -r requirements/build.txt
-	$(BIN)/python $(LOCKED) --require-hashes -r requirements/tested.txt
+	$(BIN)/python $(LOCKED) --require-hashes -r deploy/requirements/build.txt
+	$(BIN)/python $(LOCKED) --require-hashes -r deploy/requirements/tested.txt
 	$(BIN)/python $(LOCKED) -e .
 	@mkdir -p $(STAMPS) && touch $@
 
 # Tools that no test needs: their releases are locked too.
 TOOLS := $(VENV)/tools
-$(TOOLS)/.done: requirements/release.txt
+$(TOOLS)/.done: deploy/requirements/release.txt
 	@[ -x $(TOOLS)/bin/python ] || $(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/python $(LOCKED) --require-hashes -r $<
 	@touch $@
@@ -88,11 +88,11 @@ check: $(CORE)
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m mypy.stubtest audio._relay
-	$(BIN)/python -m release.lock check
+	$(BIN)/python -m deploy.release.lock check
 
 # Fits the lock to pyproject.toml and keeps each release that still fits; `make lock UPGRADE=1` takes the newest ones.
 lock: $(CORE) $(TOOLS)/.done
-	$(BIN)/python -m release.lock renew $(if $(UPGRADE),--upgrade)
+	$(BIN)/python -m deploy.release.lock renew $(if $(UPGRADE),--upgrade)
 
 bench: $(CORE)
 	$(BIN)/python -m benchmarks.media --calls 200 --seconds 10
@@ -100,7 +100,7 @@ bench: $(CORE)
 
 # Known vulnerabilities of what is locked; exits with 3 where no advisory service answers. CI: IF_REACHABLE=1.
 audit: $(CORE) $(TOOLS)/.done
-	$(BIN)/python -m release.audit $(if $(IF_REACHABLE),--if-reachable)
+	$(BIN)/python -m deploy.release.audit $(if $(IF_REACHABLE),--if-reachable)
 
 # The Debian package of this release and Python of Debian, into dist/ (docs/operations.md); DEB_VERSION=x.y.z for another version.
 DEB_PACKAGES := build-essential debhelper fakeroot gcc-bpf libbpf-dev nettle-dev python3 python3-dev python3-venv
@@ -109,7 +109,7 @@ deb:
 	sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	[ -z "$$missing" ] || { $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q --no-install-recommends $$missing; } >&2
 	@mkdir -p $(STAMPS) && $(MAKE) -s $(TOOLS)/.done >&2
-	@/usr/bin/python3 release/deb.py $(if $(DEB_VERSION),--version $(DEB_VERSION))
+	@/usr/bin/python3 deploy/release/deb.py $(if $(DEB_VERSION),--version $(DEB_VERSION))
 
 # It in a new root of this machine's Debian (as root; needs mmdebstrap): install, call, upgrade in a call, remove, purge.
 deb-test: $(CORE)
@@ -117,7 +117,7 @@ deb-test: $(CORE)
 
 # A release into dist/x.y.z, with checksums, and its tag: `make release VERSION=x.y.z`; DRY=1 says what stands in the way.
 release: $(CORE)
-	$(BIN)/python -m release.publish $(VERSION) $(if $(DRY),--dry-run) $(if $(SIGN),--sign)
+	$(BIN)/python -m deploy.release.publish $(VERSION) $(if $(DRY),--dry-run) $(if $(SIGN),--sign)
 
 # The leak suite (docs/leak-suite.md): `make leak CALLS=500`, about ten minutes; `make leak SEED=S ONLY=N` makes one call again.
 leak: $(CORE)

@@ -1,6 +1,6 @@
 """What is said of pip-audit's answers. Nothing that was not asked about counts as safe."""
 
-from release.audit import NONE_KNOWN, NOT_ASKED, VULNERABLE, judge
+from deploy.release.audit import NONE_KNOWN, NOT_ASKED, VULNERABLE, judge
 
 SAFE = {"name": "alpha", "version": "1.3", "vulns": []}
 SKIPPED = {"name": "beta", "skip_reason": "Dependency not found on PyPI and could not be audited: beta (3.0)"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from release.lock import environment_of, find_problems, read_files, read_pins
+from deploy.release.lock import environment_of, find_problems, read_files, read_pins
 
 ROOT = Path(__file__).parents[3]
 HASH = "--hash=sha256:00"

@@ -5,8 +5,8 @@ import subprocess
 
 from typer.main import get_command
 
+from deploy.release.manual import escape, write_page
 from recorder.cli.cli import app
-from release.manual import escape, write_page
 
 
 def test_every_command_and_option_is_described() -> None:

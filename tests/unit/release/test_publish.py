@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from release.publish import find_obstacles, read_sections
+from deploy.release.publish import find_obstacles, read_sections
 
 ROOT = Path(__file__).parents[3]
 CHANGELOG = (

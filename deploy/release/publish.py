@@ -13,7 +13,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from release.lock import ROOT, find_problems, read_files
+from deploy.release.lock import ROOT, find_problems, read_files
 
 SUMS = "SHA256SUMS"
 _HEADING = re.compile(r"^## \[([^\]]+)\](?: - (\d{4}-\d\d-\d\d))?$", re.MULTILINE)

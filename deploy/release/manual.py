@@ -1,4 +1,4 @@
-"""The manual page recorder(1), from the commands themselves: ``python -m release.manual > recorder.1``."""
+"""The manual page recorder(1), from the commands themselves: ``python -m deploy.release.manual > recorder.1``."""
 
 import sys
 from collections.abc import Iterator

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from release.lock import FOLDER, ROOT
+from deploy.release.lock import FOLDER, ROOT
 
 PIP_AUDIT = ROOT / ".venv/tools/bin/pip-audit"
 SERVICES = ("pypi", "osv")
@@ -69,7 +69,7 @@ def find_service(services: Sequence[str] = SERVICES) -> str | None:
 
 def main() -> int:
     """Audit every file of the lock; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m release.audit", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m deploy.release.audit", description=__doc__)
     parser.add_argument("--if-reachable", action="store_true", help="exit with 0 where no advisory service is reached")
     options = parser.parse_args()
     service = find_service()

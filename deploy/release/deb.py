@@ -14,11 +14,11 @@ import tomllib
 from email.utils import formatdate
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build/deb"
 TREE = BUILD / "tree"
 PYTHON = "/usr/bin/python3"
-SHIPPED = ROOT / "requirements/shipped.txt"
+SHIPPED = ROOT / "deploy/requirements/shipped.txt"
 PIP = ("-m", "pip", "--disable-pip-version-check", "-q")
 LOCKED = ("--require-hashes", "--no-deps", "--no-build-isolation")
 
@@ -90,7 +90,7 @@ def main() -> int:
     if not environment.is_dir():
         _run(PYTHON, "-m", "venv", environment)
     python = environment / "bin/python"
-    _run(python, *PIP, "install", "--require-hashes", "--no-deps", "-r", ROOT / "requirements/build.txt")
+    _run(python, *PIP, "install", "--require-hashes", "--no-deps", "-r", ROOT / "deploy/requirements/build.txt")
     copy_tree(options.version)
     wheels = make_wheels(python)
     version = package_version(options.version)

@@ -1,12 +1,11 @@
 """The lock: the release of each dependency that is shipped and tested, with the hashes of its files.
 
-`requirements/shipped.txt` has what the recorder needs, `requirements/tested.txt` that and what the tests need, in the
-same releases; `requirements/build.txt` has what builds wheels, and `requirements/release.txt` the tools of `make lock`,
-`make audit` and `make release`. uv resolves them for every Python of `requires-python`; pip installs them with
-``--require-hashes`` and ``--no-deps``.
+In `deploy/requirements`, `shipped.txt` has what the recorder needs, `tested.txt` that and what the tests need, in the same
+releases; `build.txt` has what builds wheels, and `release.txt` the tools of `make lock`, `make audit` and `make release`.
+uv resolves them for every Python of `requires-python`; pip installs them with ``--require-hashes`` and ``--no-deps``.
 
-``python -m release.lock check`` compares them with pyproject.toml and with the environment that it runs in. It needs no
-network. ``renew`` resolves anew, and keeps every release that still fits, unless ``--upgrade`` is given.
+``python -m deploy.release.lock check`` compares them with pyproject.toml and with the environment that it runs in. It
+needs no network. ``renew`` resolves anew, and keeps every release that still fits, unless ``--upgrade`` is given.
 """
 
 import argparse
@@ -24,8 +23,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[1]
-FOLDER = ROOT / "requirements"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "deploy/requirements"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 UV = ROOT / ".venv/tools/bin/uv"
 
@@ -156,17 +155,32 @@ def renew(*, is_upgrade: bool) -> None:
     """Resolve all files of the lock with uv; keep releases that fit, unless they are to be upgraded."""
     always = ["--universal", "--python-version", PYTHONS[0], "--generate-hashes", "--no-header", "--quiet"]
     always += ["--upgrade"] if is_upgrade else []
-    tested = ["pyproject.toml", "--all-extras", "--annotation-style", "line", "-o", "requirements/tested.txt"]
-    shipped = ["pyproject.toml", "--no-annotate", "-c", "requirements/tested.txt", "-o", "requirements/shipped.txt"]
-    build = ["--group", "build", "--no-annotate", "-c", "requirements/tested.txt", "-o", "requirements/build.txt"]
-    release = ["--group", "release", "--annotation-style", "line", "-o", "requirements/release.txt"]
+    tested = ["pyproject.toml", "--all-extras", "--annotation-style", "line", "-o", "deploy/requirements/tested.txt"]
+    shipped = [
+        "pyproject.toml",
+        "--no-annotate",
+        "-c",
+        "deploy/requirements/tested.txt",
+        "-o",
+        "deploy/requirements/shipped.txt",
+    ]
+    build = [
+        "--group",
+        "build",
+        "--no-annotate",
+        "-c",
+        "deploy/requirements/tested.txt",
+        "-o",
+        "deploy/requirements/build.txt",
+    ]
+    release = ["--group", "release", "--annotation-style", "line", "-o", "deploy/requirements/release.txt"]
     for words in (tested, shipped, build, release):
         subprocess.run([str(UV), "pip", "compile", *always, *words], cwd=ROOT, check=True)  # noqa: S603 - fixed words
 
 
 def main() -> int:
     """Check or renew; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m release.lock", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m deploy.release.lock", description=__doc__)
     parser.add_argument("act", choices=("check", "renew"))
     parser.add_argument("--upgrade", action="store_true", help="with renew: take the newest release of everything")
     options = parser.parse_args()
