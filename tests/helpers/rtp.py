@@ -48,6 +48,7 @@ class Peer:
         self.leg: LegId = relay.open_leg(thread)
         self.ours = relay.local_address(self.leg)
         self.ssrc_of_ours: int | None = None
+        self._sent = 0
         self.configure(is_known=is_known)
 
     def __enter__(self) -> Self:
@@ -118,6 +119,7 @@ class Peer:
     def snd_raw(self, data: bytes, *, source: socket.socket | None = None) -> None:
         """Send bytes to our leg's RTP port."""
         (source or self.rtp).sendto(data, (self.ours.ip, self.ours.rtp_port))
+        self._sent += 1
 
     def snd_event(self, sequence: int, timestamp: int, key: str, duration: int, *, is_end: bool = False) -> None:
         """Send one RFC 4733 packet."""
@@ -146,8 +148,20 @@ class Peer:
             assert packet.payload == payload, f"{what}: seq {packet.sequence} has another payload{_line()}"
         return packet
 
+    def wait_taken(self) -> None:
+        """Wait until the core has dealt with every packet sent from here: forwarded, swallowed or dropped it.
+
+        A change of the leg or a look at its statistics after this comes after those packets, on a busy machine too.
+        """
+
+        def is_taken() -> bool:
+            statistics = self.relay.legs.statistics(self.leg)
+            return statistics.received + statistics.dropped >= self._sent
+
+        eventually(is_taken, f"the core takes {self._sent} packets")
+
     def rcv_none(self, what: str, *, within_s: float = 0.1) -> None:
-        """Fail if any packet comes."""
+        """Fail if any packet comes. `wait_taken` of the sender comes first if the core might still read one."""
         self.rtp.settimeout(within_s)
         try:
             packet = parse_rtp(self.rtp.recv(4096))

@@ -22,7 +22,7 @@ from audio.types import (
     TapOptions,
     VoiceHeard,
 )
-from tests.helpers.rtp import EVENT_PT, UNPACED, Peer, next_events
+from tests.helpers.rtp import EVENT_PT, UNPACED, Peer, eventually, next_events
 from tests.reference.rtp import RtpPacket, TelephoneEvent, parse_event
 
 RFC4733 = DigitSource.RFC4733
@@ -207,8 +207,15 @@ def test_we_send_digits_and_voice_goes_on(pair: tuple[Peer, Peer], relay: Relay)
     relay.legs.send_dtmf(b.leg, "#", 100)
     relay.legs.send_dtmf(b.leg, "0", 60)
     assert [rcv_key(b, "#"), rcv_key(b, "0")] == [("#", 800), ("0", 480)]
-    time.sleep(0.06)
-    a.snd(2, 320)
+    numbers, before = itertools.count(2), relay.legs.statistics(b.leg).sent
+
+    def is_heard() -> bool:
+        number = next(numbers)
+        a.snd(number, 160 * number)
+        a.wait_taken()
+        return relay.legs.statistics(b.leg).sent > before
+
+    eventually(is_heard, "voice goes on after the digits")
     assert b.rcv("voice").is_marked
     b.configure(events=None)
     for digit in ("1", "x", "", "12"):
@@ -216,6 +223,7 @@ def test_we_send_digits_and_voice_goes_on(pair: tuple[Peer, Peer], relay: Relay)
             relay.legs.send_dtmf(b.leg, digit)
 
 
+    eventually(lambda: relay.legs.statistics(a.leg).dropped == 1, "it is dropped")
 def tone(low: float, high: float, seconds: float) -> bytes:
     t = np.arange(round(8000 * seconds)) / 8000
     wave = 8000 * np.sin(2 * np.pi * low * t) + (8000 * np.sin(2 * np.pi * high * t) if high else 0)

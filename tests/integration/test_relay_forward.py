@@ -114,6 +114,7 @@ def test_what_cannot_be_converted_goes_on_as_it_is_where_the_other_side_takes_it
         a.snd(1, 160, b"\x2a" * 160, pt=9)
         b.rcv_none("G.722, which the other side does not take")
         b.configure(more=wide)
+        a.wait_taken()
         a.snd(2, 320, b"\x2b" * 160, pt=9)
         assert b.rcv("G.722", payload=b"\x2b" * 160).payload_type == 9
         a.snd(3, 480, b"\x2c" * 160)
@@ -121,6 +122,7 @@ def test_what_cannot_be_converted_goes_on_as_it_is_where_the_other_side_takes_it
         a.snd(4, 640, pt=0)
         b.rcv_none("a codec that was not settled")
 
+        a.wait_taken()
 
 def test_different_rates_are_never_bridged(relay: Relay) -> None:
     with Peer(relay, Codec.G722) as a, Peer(relay) as b, pytest.raises(ValueError, match="bridge"):
@@ -166,6 +168,7 @@ def test_the_address_that_signalling_comes_from_counts_with_the_signalled_port(
     b.rcv("from the address of its signalling, 200 ms after the media were set", payload=b"\x2a" * 160)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other_port:
         other_port.bind(("127.0.0.1", 0))
+    a.wait_taken()
         a.snd(3, 480, source=other_port)
         b.rcv_none("another port")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other_address:
@@ -174,13 +177,16 @@ def test_the_address_that_signalling_comes_from_counts_with_the_signalled_port(
         b.rcv_none("a third address")
     relay.set_media(a.leg, media)
     a.snd(5, 800)
+        a.wait_taken()
     b.rcv_none("the rule ends with the next offer")
 
 
 def test_foreign_sources_and_foreign_payloads_are_dropped(pair: tuple[Peer, Peer], relay: Relay) -> None:
+        a.wait_taken()
     a, b = pair
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.bind(("127.0.0.1", 0))
+    a.wait_taken()
         a.snd(1, 160, source=stranger)
     a.snd(2, 320, pt=13)
     a.snd(3, 320, pt=0)
@@ -193,6 +199,7 @@ def test_foreign_sources_and_foreign_payloads_are_dropped(pair: tuple[Peer, Peer
 
 
 def test_padding_and_extension_are_taken_off(pair: tuple[Peer, Peer]) -> None:
+    a.wait_taken()
     a, b = pair
     header = b"\xb1\x08" + (7).to_bytes(2, "big") + bytes(4) + b"\0\0\0\x05" + b"csrc" + b"\xbe\xde\0\x01exts"
     a.snd_raw(header + b"voice" * 32 + b"\0\0\x03")
@@ -212,6 +219,7 @@ def test_a_muted_leg_is_not_heard_and_comes_back_with_marker(pair: tuple[Peer, P
     assert (after.sequence - before.sequence) % 65536 == 1
     assert after.is_marked
 
+    a.wait_taken()
 
 def test_a_leg_without_address_takes_its_first_source_only(relay: Relay) -> None:
     with Peer(relay, is_known=False) as a:

@@ -50,6 +50,7 @@ def speak(speaker: Peer, audio: bytes) -> None:
     for number in range(len(audio) // FRAME):
         time.sleep(max(0.0, began + 0.02 * number - time.monotonic()))
         speaker.snd(number, FRAME * number, audio[FRAME * number :][:FRAME])
+    speaker.wait_taken()
 
 
 def heard(hearer: Peer) -> dict[int, int]:
