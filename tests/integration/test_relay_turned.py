@@ -2,15 +2,32 @@
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from audio.relay import Relay
-from audio.types import Codec, LegMedia, MediaAddress, MediaStopped, Prompt, PromptEnded, RelayOptions, TapOptions
+from audio.types import (
+    Codec,
+    DigitPressed,
+    DigitSource,
+    DtmfPolicy,
+    LegId,
+    LegMedia,
+    MediaAddress,
+    MediaResumed,
+    MediaStopped,
+    Prompt,
+    PromptEnded,
+    RelayOptions,
+    TapOptions,
+)
 from tests.helpers.recorder_home import eventually
+from tests.reference.rtp import RtpPacket, TelephoneEvent, build_event, build_rtp
 
 START_NS = 10**12
 MS = 1_000_000
+VOICE = bytes([0x80, 8]) + bytes(10) + b"\xd5" * 160
 
 
 @pytest.fixture
@@ -39,6 +56,56 @@ def test_a_prompt_lasts_as_long_by_the_callers_clock(relay: Relay) -> None:
     assert relay.events() == [PromptEnded(leg=leg, tag=7, packets_sent=50, packets_due=50, complete=True)]
 
 
+def sent_at_ms(relay: Relay, leg: LegId, first_ms: int, end_ms: int) -> dict[int, int]:
+    """Turn the clock on by 1 ms at a time, and return how many packets a leg has sent at which ms."""
+    sent: dict[int, int] = {}
+    for passed_ms in range(first_ms, end_ms):
+        before = relay.legs.statistics(leg).sent
+        while relay.turn(START_NS + passed_ms * MS) <= START_NS + passed_ms * MS:
+            pass  # a leg has woken another
+        if gained := relay.legs.statistics(leg).sent - before:
+            sent[passed_ms] = gained
+    return sent
+
+
+def test_a_prompt_is_sent_every_20_ms_and_at_once_what_a_short_stall_held_up(relay: Relay) -> None:
+    leg = relay.open_leg()
+    relay.set_media(leg, media())
+    relay.legs.play(leg, Prompt(name="minute", audio=dict.fromkeys(Codec, bytes(160 * 3000))), tag=7)
+    assert sent_at_ms(relay, leg, 0, 100) == dict.fromkeys(range(0, 100, 20), 1)
+    assert relay.turn(START_NS + 100 * MS) == START_NS + 120 * MS, "it sleeps until the next is due"
+    assert sent_at_ms(relay, leg, 310, 400) == {310: 10, 320: 1, 340: 1, 360: 1, 380: 1}, (
+        "190 ms late: on the beat again"
+    )
+    assert sent_at_ms(relay, leg, 601, 660) == {601: 1, 621: 1, 641: 1}, "201 ms late: no burst, and a new beat"
+
+
+def test_a_prompt_to_a_leg_that_is_held_in_its_middle_is_not_complete(relay: Relay) -> None:
+    leg = relay.open_leg()
+    relay.set_media(leg, media())
+    relay.legs.play(leg, Prompt(name="100 ms", audio=dict.fromkeys(Codec, bytes(160 * 5))), tag=1)
+    relay.turn(START_NS)
+    relay.set_media(leg, replace(media(), sends=False))
+    for passed_ms in range(20, 120, 20):
+        assert relay.events() == []
+        relay.turn(START_NS + passed_ms * MS)
+    assert relay.events() == [PromptEnded(leg=leg, tag=1, packets_sent=1, packets_due=5, complete=False)]
+
+
+def test_a_star_that_no_key_follows_goes_on_after_a_second_and_a_half(relay: Relay) -> None:
+    a, b = relay.open_leg(), relay.open_leg()
+    for leg in (a, b):
+        relay.set_media(leg, replace(media(), send_event_pt=101, receive_event_pt=101))
+    relay.bridge(a, b)
+    relay.legs.set_dtmf(a, DtmfPolicy.HOLD_STAR, ("*1",))
+    for sequence, is_end in ((1, False), (2, True)):
+        event = TelephoneEvent(event=10, is_end=is_end, volume=10, duration=400 * sequence)
+        packet = RtpPacket(payload_type=101, sequence=sequence, timestamp=160, ssrc=7, payload=build_event(event))
+        relay._core.inject(a, build_rtp(packet), START_NS + 50 * sequence * MS)
+    assert sent_at_ms(relay, b, 100, 2000) == dict.fromkeys(range(1600, 1740, 20), 1), "five packets, and two more ends"
+    assert relay.events() == [DigitPressed(leg=a, digit="*", source=DigitSource.RFC4733)]
+
+
 def test_silence_and_positions_go_by_the_callers_clock(relay: Relay) -> None:
     a, b = relay.open_leg(), relay.open_leg()
     for leg in (a, b):
@@ -53,6 +120,12 @@ def test_silence_and_positions_go_by_the_callers_clock(relay: Relay) -> None:
     stopped = [event for event in relay.events() if isinstance(event, MediaStopped)]
     assert {event.leg for event in stopped} == {a, b}
     assert all(5.0 <= event.silent_s <= 5.3 for event in stopped)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        relay.set_media(a, media(port=peer.getsockname()[1]))
+        peer.sendto(VOICE, ("127.0.0.1", relay.local_address(a).rtp_port))
+        eventually(lambda: relay.turn(now_ns) and relay.legs.statistics(a).received, "voice comes")
+    assert relay.events() == [MediaResumed(leg=a)]
 
 
 def test_how_long_a_leg_has_not_been_heard(relay: Relay) -> None:
@@ -62,7 +135,7 @@ def test_how_long_a_leg_has_not_been_heard(relay: Relay) -> None:
         for leg in (a, b):
             relay.set_media(leg, media(port=peer.getsockname()[1]))
         relay.turn(START_NS + 6_000 * MS)
-        peer.sendto(bytes([0x80, 8]) + bytes(10) + b"\xd5" * 160, ("127.0.0.1", relay.local_address(a).rtp_port))
+        peer.sendto(VOICE, ("127.0.0.1", relay.local_address(a).rtp_port))
         eventually(lambda: relay.turn(START_NS + 6_000 * MS) and relay.legs.statistics(a).received, "it arrives")
     relay.turn(START_NS + 6_250 * MS)
     assert relay.legs.silence_s(a) == 0.25
