@@ -12,7 +12,10 @@ from tests.reference.tap import ReferenceTap
 GATHER_MS = 2
 """How long the core lets packets gather; both must leave as much out after an opening."""
 
-OPENED_NS = 1_000_000_000
+NS_PER_S = 1_000_000_000
+OPENED_NS = NS_PER_S
+LONG_AFTER_NS = 1_000_000 * NS_PER_S
+"""Later than any script."""
 TICK_NS = 125_000
 LOOK_BACK = 8000
 RING = 1 << 15
@@ -178,7 +181,10 @@ class Pair:
 
 
 class Legs:
-    """A core with two legs on real sockets."""
+    """A core with two legs on real sockets, whose threads do not run: time is that of the packets that are injected.
+
+    A running thread forgets keys of a script in its middle, as its own clock is days ahead of the script's.
+    """
 
     def __init__(self) -> None:
         self.core = Core(lock_memory=False, gather_us=GATHER_MS * 1000)
@@ -187,7 +193,7 @@ class Legs:
             each.bind(("127.0.0.1", 0))
             each.setblocking(False)
         fds = [each.fileno() for each in self._sockets]
-        self.core.start()
+        self._turned_ns = LONG_AFTER_NS
         self.legs = (
             self.core.open_leg(thread=0, rtp_fd=fds[0], rtcp_fd=fds[1]),
             self.core.open_leg(thread=0, rtp_fd=fds[2], rtcp_fd=fds[3]),
@@ -199,7 +205,7 @@ class Legs:
         try:
             pair.play(script)
         finally:
-            self.core.release_tap(pair.tap)
+            self._forget(pair.tap)
         return pair.kept
 
     def keep(self, script: Script) -> bytes:
@@ -209,9 +215,15 @@ class Legs:
         try:
             pair.play(script)
         finally:
-            self.core.release_tap(pair.tap)
+            self._forget(pair.tap)
             self.core.detect_tones(self.legs[0], False)
         return pair.kept
+
+    def _forget(self, tap: int) -> None:
+        """End a tap, and let the legs forget the keys of its script."""
+        self.core.release_tap(tap)
+        self._turned_ns += NS_PER_S
+        self.core.turn(self._turned_ns)
 
     def close(self) -> None:
         self.core.close()

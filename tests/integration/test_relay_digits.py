@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -46,6 +47,23 @@ def pair(relay: Relay) -> Iterator[tuple[Peer, Peer]]:
         relay.bridge(a.leg, b.leg)
         a.snd(1, 160)
         b.rcv("voice before the digits")
+        yield a, b
+
+
+@pytest.fixture
+def still() -> Iterator[Relay]:
+    """A relay whose media thread does not run: packets are injected, and time is that of their arrivals.
+
+    A running thread forgets four times a second what was pressed 2 s ago by the machine's clock.
+    """
+    with closing(Relay(RelayOptions(ports=(41000, 41999), lock_memory=False))) as relay:
+        yield relay
+
+
+@pytest.fixture
+def still_pair(still: Relay) -> Iterator[tuple[Peer, Peer]]:
+    with Peer(still) as a, Peer(still) as b:
+        still.bridge(a.leg, b.leg)
         yield a, b
 
 
@@ -198,6 +216,7 @@ def test_what_comes_late_or_again_of_an_event_is_no_key(pair: tuple[Peer, Peer],
 def test_malformed_events_are_dropped(pair: tuple[Peer, Peer], relay: Relay) -> None:
     a, b = pair
     a.snd(2, 320, b"\x05\x8a", pt=EVENT_PT)
+    eventually(lambda: relay.legs.statistics(a.leg).dropped == 1, "it is dropped")
     b.rcv_none("two bytes")
     assert relay.legs.statistics(a.leg).digits == 0
 
@@ -223,7 +242,6 @@ def test_we_send_digits_and_voice_goes_on(pair: tuple[Peer, Peer], relay: Relay)
             relay.legs.send_dtmf(b.leg, digit)
 
 
-    eventually(lambda: relay.legs.statistics(a.leg).dropped == 1, "it is dropped")
 def tone(low: float, high: float, seconds: float) -> bytes:
     t = np.arange(round(8000 * seconds)) / 8000
     wave = 8000 * np.sin(2 * np.pi * low * t) + (8000 * np.sin(2 * np.pi * high * t) if high else 0)
@@ -243,44 +261,46 @@ STAR, ONE = (941, 1209), (697, 1209)
 QUIET = b"\xd5" * 1600
 
 
-def test_tones_in_band_are_digits_and_control_sequences(pair: tuple[Peer, Peer], relay: Relay) -> None:
-    a, _ = pair
-    relay.legs.detect_tones(a.leg, True)
-    relay.legs.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1",))
-    inject(relay, a, QUIET + tone(*STAR, 0.1) + QUIET + tone(*ONE, 0.1) + QUIET, 0)
+def test_tones_in_band_are_digits_and_control_sequences(still_pair: tuple[Peer, Peer], still: Relay) -> None:
+    a, _ = still_pair
+    still.legs.detect_tones(a.leg, True)
+    still.legs.set_dtmf(a.leg, DtmfPolicy.HOLD_STAR, ("*1",))
+    inject(still, a, QUIET + tone(*STAR, 0.1) + QUIET + tone(*ONE, 0.1) + QUIET, 0)
     inband = DigitSource.INBAND
-    assert next_events(relay, 2, "star, then the sequence") == [
+    assert still.events() == [
         DigitPressed(leg=a.leg, digit="*", source=inband),
         ControlPressed(leg=a.leg, keys="*1", source=inband),
     ]
 
 
-def test_an_echo_of_the_caller_is_no_key_of_the_officer(pair: tuple[Peer, Peer], relay: Relay) -> None:
-    a, b = pair
-    tap = relay.taps.open(a.leg, b.leg, TapOptions())
-    for peer in pair:
-        relay.legs.detect_tones(peer.leg, True)
-    relay.legs.set_dtmf(a.leg, DtmfPolicy.MASK)
+def test_an_echo_of_the_caller_is_no_key_of_the_officer(still_pair: tuple[Peer, Peer], still: Relay) -> None:
+    a, b = still_pair
+    tap = still.taps.open(a.leg, b.leg, TapOptions())
+    for peer in still_pair:
+        still.legs.detect_tones(peer.leg, True)
+    still.legs.set_dtmf(a.leg, DtmfPolicy.MASK)
     sound = QUIET + tone(*ONE, 0.1) + QUIET
-    inject(relay, a, sound, 0)
-    inject(relay, b, sound, 160)
-    assert next_events(relay, 1, "the caller's") == [DigitPressed(leg=a.leg, digit=None, source=DigitSource.INBAND)]
-    inject(relay, b, sound, 16_000)
-    assert next_events(relay, 1, "the officer's own") == [DigitPressed(leg=b.leg, digit="1", source=DigitSource.INBAND)]
-    relay.taps.release(tap)
+    inject(still, a, sound, 0)
+    inject(still, b, sound, 160)
+    assert still.events() == [DigitPressed(leg=a.leg, digit=None, source=DigitSource.INBAND)]
+    inject(still, b, sound, 16_000)
+    assert still.events() == [DigitPressed(leg=b.leg, digit="1", source=DigitSource.INBAND)]
+    still.taps.release(tap)
 
 
-def test_a_tone_held_longer_than_the_look_back_is_silenced_as_it_goes(pair: tuple[Peer, Peer], relay: Relay) -> None:
-    a, b = pair
-    core = relay._core
-    relay.legs.detect_tones(a.leg, True)
+def test_a_tone_held_longer_than_the_look_back_is_silenced_as_it_goes(
+    still_pair: tuple[Peer, Peer], still: Relay
+) -> None:
+    a, b = still_pair
+    core = still._core
+    still.legs.detect_tones(a.leg, True)
     tap = core.open_tap(a.leg, b.leg, look_back_ticks=4000, ring_ticks=1 << 15, now_ns=10**9)
     sound = QUIET * 2 + tone(*ONE, 2.0) + QUIET * 4
     loudest = 0
     out = bytearray(1 << 17)
     at = 0
     for i in range(0, len(sound), 800):
-        at = inject(relay, a, sound[i : i + 800], at)
+        at = inject(still, a, sound[i : i + 800], at)
         length, _ = core.drain_tap(tap, out, now_ns=10**9 + at * 125_000)
         loudest = max(loudest, loudness(out[:length]))
     length, _ = core.drain_tap(tap, out, is_final=True, now_ns=10**9 + at * 125_000)
@@ -290,28 +310,28 @@ def test_a_tone_held_longer_than_the_look_back_is_silenced_as_it_goes(pair: tupl
 
 @pytest.mark.parametrize("ticks", [160, 800, 4000, 7999, 8160, 40_000])
 def test_a_tone_after_the_senders_clock_stepped_back_is_heard_and_silenced(
-    pair: tuple[Peer, Peer], relay: Relay, ticks: int
+    still_pair: tuple[Peer, Peer], still: Relay, ticks: int
 ) -> None:
-    a, b = pair
-    core = relay._core
-    relay.legs.detect_tones(a.leg, True)
+    a, b = still_pair
+    core = still._core
+    still.legs.detect_tones(a.leg, True)
     tap = core.open_tap(a.leg, b.leg, look_back_ticks=16_000, ring_ticks=1 << 16, now_ns=10**9)
-    at = inject(relay, a, b"\xd5" * 8000, 0, ahead=ticks)
-    inject(relay, a, QUIET + tone(*ONE, 0.1) + QUIET * 2, at)
+    at = inject(still, a, b"\xd5" * 8000, 0, ahead=ticks)
+    inject(still, a, QUIET + tone(*ONE, 0.1) + QUIET * 2, at)
     out = bytearray(1 << 17)
     length, _ = core.drain_tap(tap, out, is_final=True, now_ns=10**10)
     assert loudness(out[:length]) == 0
-    keys = [event for event in relay.events() if isinstance(event, DigitPressed)]
+    keys = [event for event in still.events() if isinstance(event, DigitPressed)]
     assert keys == [DigitPressed(leg=a.leg, digit="1", source=DigitSource.INBAND)]
     core.release_tap(tap)
 
 
 @pytest.mark.parametrize(("frequency", "kind"), [(1100.0, "cng"), (2100.0, "ced")])
-def test_fax_is_heard(pair: tuple[Peer, Peer], relay: Relay, frequency: float, kind: str) -> None:
-    a, _ = pair
-    relay.legs.detect_tones(a.leg, True)
-    inject(relay, a, QUIET + tone(frequency, 0, 0.6 if kind == "cng" else 3.0) + QUIET * 5, 0)
-    assert next_events(relay, 1, kind) == [FaxHeard(leg=a.leg, kind=kind)]
+def test_fax_is_heard(still_pair: tuple[Peer, Peer], still: Relay, frequency: float, kind: str) -> None:
+    a, _ = still_pair
+    still.legs.detect_tones(a.leg, True)
+    inject(still, a, QUIET + tone(frequency, 0, 0.6 if kind == "cng" else 3.0) + QUIET * 5, 0)
+    assert still.events() == [FaxHeard(leg=a.leg, kind=kind)]
 
 
 def test_our_digits_go_before_a_prompt_which_is_still_whole(pair: tuple[Peer, Peer], relay: Relay) -> None:
@@ -323,40 +343,40 @@ def test_our_digits_go_before_a_prompt_which_is_still_whole(pair: tuple[Peer, Pe
     assert [b.rcv(f"frame {i}").payload for i in range(3)] == [b"p" * 160] * 3
 
 
-def test_a_voice_is_reported_while_it_is_asked_for(pair: tuple[Peer, Peer], relay: Relay) -> None:
-    a, _ = pair
-    relay.legs.detect_tones(a.leg, True)
+def test_a_voice_is_reported_while_it_is_asked_for(still_pair: tuple[Peer, Peer], still: Relay) -> None:
+    a, _ = still_pair
+    still.legs.detect_tones(a.leg, True)
     rng = np.random.default_rng(2)
     gains = np.repeat(10 ** (rng.uniform(-20, 0, 100) / 20), 160)
     speech = encode(Codec.PCMA, (gains * rng.standard_normal(len(gains)) * 3000).astype(np.int16))
-    at = inject(relay, a, speech, 0)
-    assert relay.events() == [], "nobody has asked"
-    relay.legs.report_voice(a.leg, True)
-    at = inject(relay, a, tone(2100.0, 0, 1.0), at)
-    assert relay.events() == []
-    at = inject(relay, a, speech, at)
-    heard = relay.events()
+    at = inject(still, a, speech, 0)
+    assert still.events() == [], "nobody has asked"
+    still.legs.report_voice(a.leg, True)
+    at = inject(still, a, tone(2100.0, 0, 1.0), at)
+    assert still.events() == []
+    at = inject(still, a, speech, at)
+    heard = still.events()
     assert set(heard) == {VoiceHeard(leg=a.leg)}
     assert 3 <= len(heard) <= 7, "every 0.3 s of 2 s"
-    relay.legs.report_voice(a.leg, False)
-    inject(relay, a, speech, at)
-    assert relay.events() == []
+    still.legs.report_voice(a.leg, False)
+    inject(still, a, speech, at)
+    assert still.events() == []
 
 
-def test_what_a_tone_silences_is_told_once(pair: tuple[Peer, Peer], relay: Relay) -> None:
-    a, b = pair
-    relay.legs.detect_tones(a.leg, True)
-    tap = relay.taps.open(a.leg, b.leg, TapOptions(look_back_s=5.0), opened_ns=10**9)
-    at = inject(relay, a, QUIET * 10, 0)
+def test_what_a_tone_silences_is_told_once(still_pair: tuple[Peer, Peer], still: Relay) -> None:
+    a, b = still_pair
+    still.legs.detect_tones(a.leg, True)
+    tap = still.taps.open(a.leg, b.leg, TapOptions(look_back_s=5.0), opened_ns=10**9)
+    at = inject(still, a, QUIET * 10, 0)
     begin = at
-    at = inject(relay, a, tone(*ONE, 0.1) + QUIET * 10, at)
-    ((start, end),) = relay.taps.silenced(tap)
+    at = inject(still, a, tone(*ONE, 0.1) + QUIET * 10, at)
+    ((start, end),) = still.taps.silenced(tap)
     assert begin - 1600 - 3 * 102 <= start <= begin - 1600 + 160
     assert begin + 800 + 1600 - 160 <= end <= begin + 800 + 1600 + 3 * 102
-    assert relay.taps.silenced(tap) == []
-    relay.taps.mask(tap, 10.0, 10.5)
-    relay.taps.mask(tap, 10.25, 11.0)
-    assert relay.taps.silenced(tap) == [(80_000, 88_000)]
-    relay.taps.release(tap)
+    assert still.taps.silenced(tap) == []
+    still.taps.mask(tap, 10.0, 10.5)
+    still.taps.mask(tap, 10.25, 11.0)
+    assert still.taps.silenced(tap) == [(80_000, 88_000)]
+    still.taps.release(tap)
     with pytest.raises(KeyError):
-        relay.taps.silenced(tap)
+        still.taps.silenced(tap)
