@@ -1,8 +1,9 @@
 """The lock: the release of each dependency that is shipped and tested, with the hashes of its files.
 
-In `deploy/requirements`, `shipped.txt` has what the recorder needs, `tested.txt` that and what the tests need, in the same
-releases; `build.txt` has what builds wheels, and `release.txt` the tools of `make lock`, `make audit` and `make release`.
-uv resolves them for every Python of `requires-python`; pip installs them with ``--require-hashes`` and ``--no-deps``.
+In `deploy/requirements`, `shipped.txt` has what the recorder needs, `tested.txt` that and what the tests need, in the
+same releases; `build.txt` has what builds wheels, and `release.txt` the tools of `make lock`, `make audit` and `make
+release`. uv resolves them for every Python of `requires-python`; pip installs them with ``--require-hashes`` and
+``--no-deps``.
 
 ``python -m deploy.release.lock check`` compares them with pyproject.toml and with the environment that it runs in. It
 needs no network. ``renew`` resolves anew, and keeps every release that still fits, unless ``--upgrade`` is given.
