@@ -160,20 +160,6 @@ class AuditLog:
                 return
             yield found
 
-    def length(self) -> int:
-        """Return the bytes of the entries that are durable; 0 for a missing log.
-
-        Raises:
-            OSError: The log cannot be read, or another process holds its lock for too long.
-        """
-        try:
-            with self._path.open("rb") as file:
-                # A writer removes an entry that the disk refuses before it releases its lock.
-                _wait_for(file.fileno(), fcntl.LOCK_SH, self._lock_s)
-                return os.fstat(file.fileno()).st_size
-        except FileNotFoundError:
-            return 0
-
     def head(self) -> Head | None:
         """Return number and hash of the newest entry, or None: there is none yet.
 
@@ -198,7 +184,12 @@ class AuditLog:
             AuditUnavailableError: The log cannot be read.
         """
         try:
-            return self._snapshot()[0]
+            with self._path.open("rb") as file:
+                # A writer removes an entry that the disk refuses before it releases its lock.
+                _wait_for(file.fileno(), fcntl.LOCK_SH, self._lock_s)
+                return os.fstat(file.fileno()).st_size
+        except FileNotFoundError:
+            return 0
         except OSError as error:
             raise AuditUnavailableError(f"the audit log {self._path} cannot be read: {error}") from error
 

@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from recorder.backups.expiry import expire
-from recorder.backups.journal import Followed, Journal
+from recorder.backups.journal import Journal, JournalRun
 from recorder.backups.pieces import Pieces, seen_of
 from recorder.backups.recording_copy import RecordingCopier
-from recorder.backups.rules import DATA, DataClass, next_id
+from recorder.backups.rules import DATA, BackupClass, next_id
 from recorder.backups.snapshots import Repository, Snapshot, StoredFile
 from recorder.backups.sources import Sources
 from recorder.backups.status import BackupStatus
@@ -46,7 +46,7 @@ class BackupBusyError(BackupError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class BackupPlan:
     """What a backup would copy now.
 
     Attributes:
@@ -124,9 +124,9 @@ class Backup:
             staging=repository.store.staging,
         )  # fmt: skip
 
-    def plan(self) -> Plan:
+    def plan(self) -> BackupPlan:
         """Return what a backup would copy; changes nothing, and reads no recording."""
-        known = {file.path: file for file in self.known().get(DataClass.MEDIA, ())}
+        known = {file.path: file for file in self.known().get(BackupClass.MEDIA, ())}
         total = new = new_bytes = 0
         for container in self.vault.finished():
             if not container.is_file() or container.is_symlink():
@@ -137,7 +137,9 @@ class Backup:
             if found is None or found.seen != seen_of(status):
                 new += 1
                 new_bytes += status.st_size
-        return Plan(recordings=total, new_recordings=new, new_bytes=new_bytes + self.sources(self.repository).size())
+        return BackupPlan(
+            recordings=total, new_recordings=new, new_bytes=new_bytes + self.sources(self.repository).size()
+        )
 
     def run(self, progress: Progress = lambda _what, _done, _total: None) -> Made:
         """Make a snapshot.
@@ -154,7 +156,7 @@ class Backup:
                 raise BackupBusyError("another backup is being made: wait until it has ended")
             return _Run(self, progress).run()
 
-    def known(self) -> dict[DataClass, list[StoredFile]]:
+    def known(self) -> dict[BackupClass, list[StoredFile]]:
         """Return the files of the newest readable snapshot, which need not be copied again."""
         for name in reversed(self.repository.ids()):
             try:
@@ -175,7 +177,7 @@ class _Run:
         self._at = backup.now()
         existing = [one for some in (backup.repository, backup.keys) if some is not None for one in some.ids()]
         self._id = next_id(existing, self._at)
-        self._files: dict[DataClass, list[StoredFile]] = {}
+        self._files: dict[BackupClass, list[StoredFile]] = {}
         self._done = self._total = 0
         self._what = "copying"
 
@@ -211,12 +213,12 @@ class _Run:
     def _copy_keys(self, repository: Repository, made: Made) -> None:
         backup = self._backup
         pieces = Pieces(repository.store)
-        sources = list(backup.sources(repository).of(DataClass.KEYS))
-        files = [pieces.add(one.file, path=one.path, folder=_folder(DataClass.KEYS)) for one in sources]
+        sources = list(backup.sources(repository).of(BackupClass.KEYS))
+        files = [pieces.add(one.file, path=one.path, folder=_folder(BackupClass.KEYS)) for one in sources]
         pieces.verify_new()
         pieces.check_there(files)
-        listed = repository.put_list(self._id, DataClass.KEYS, files)
-        repository.put(self._snapshot({DataClass.KEYS: listed}, backup.audit.head()), backup.node)
+        listed = repository.put_list(self._id, BackupClass.KEYS, files)
+        repository.put(self._snapshot({BackupClass.KEYS: listed}, backup.audit.head()), backup.node)
         made.keys_at = repository.store.name
         folder = private_folder(backup.home, backup.config)
         months = [folder / f"{name}.key" for name in names_in(folder, ".key")]
@@ -227,7 +229,7 @@ class _Run:
                 "snapshots of the keys are kept"
             )
             return
-        gone = expire(repository, (DataClass.KEYS,), backup.config.backup.days, self._at)
+        gone = expire(repository, (BackupClass.KEYS,), backup.config.backup.days, self._at)
         made.problems += gone.unreadable
 
     def _copy_data(self) -> Head | None:
@@ -240,11 +242,11 @@ class _Run:
         self._total = sources.size() + sum(path.stat().st_size for path in self._containers())
         head: Head | None = None
         for name in DATA:
-            if name is DataClass.MEDIA:
+            if name is BackupClass.MEDIA:
                 self._files[name] = list(self._copy_media(known.get(name, ())))
                 continue
             self._what = f"copying {name}"
-            if name is DataClass.AUDIT:
+            if name is BackupClass.AUDIT:
                 head = backup.audit.head()
             self._files[name] = []
             for one in sources.of(name):
@@ -285,8 +287,8 @@ class _Run:
         with locked(backup.home.state / JOURNAL_LOCK, wait=True):
             journal.follow(backup.audit, backup.vault, backup.node)
             since = list(takewhile(lambda entry: entry.number > begun.number, newest_first(backup.audit.path)))
-            media = _settled(self._files[DataClass.MEDIA], journal.settle_again(since[::-1], backup.vault))
-            self._files[DataClass.MEDIA] = media
+            media = _settled(self._files[BackupClass.MEDIA], journal.settle_again(since[::-1], backup.vault))
+            self._files[BackupClass.MEDIA] = media
             for files in self._files.values():
                 self._pieces.check_there(files)
             listed = {name: repository.put_list(self._id, name, self._files[name]) for name in DATA}
@@ -298,20 +300,20 @@ class _Run:
         made.bytes = sum(one.bytes for one in listed.values())
         made.recordings = sum(file.path.endswith(".rec") for file in media)
 
-    def _snapshot(self, listed: dict[DataClass, Any], head: Head | None) -> Snapshot:
+    def _snapshot(self, listed: dict[BackupClass, Any], head: Head | None) -> Snapshot:
         return Snapshot(
             id=self._id, at=self._at, by=self._backup.by, host=socket.gethostname(), head=head, classes=listed
         )
 
 
-def _settled(files: Sequence[StoredFile], since: Followed) -> list[StoredFile]:
+def _settled(files: Sequence[StoredFile], since: JournalRun) -> list[StoredFile]:
     """Return the recordings' files without those deleted since, and with the present ones of those rewritten since."""
     gone = {*since.removed, *since.rewritten}
     kept = [file for file in files if PurePosixPath(file.path).stem not in gone]
     return kept + [file for some in since.rewritten.values() for file in some]
 
 
-def _folder(name: DataClass) -> str:
+def _folder(name: BackupClass) -> str:
     return f"{name}/pieces"
 
 

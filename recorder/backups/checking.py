@@ -9,7 +9,7 @@ from typing import Any
 
 from recorder.backups.journal import Journal, entries_of, erased_by, removed_by
 from recorder.backups.pieces import Copied
-from recorder.backups.rules import DataClass
+from recorder.backups.rules import BackupClass
 from recorder.backups.snapshots import Repository, Snapshot, StoredFile, read_pieces
 from recorder.backups.store import BackupError
 from storage.rows import time_to_json
@@ -30,7 +30,7 @@ class Listed:
     id: str
     at: datetime | None = None
     by: str = ""
-    classes: Mapping[DataClass, tuple[int, int]]
+    classes: Mapping[BackupClass, tuple[int, int]]
     problem: str = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def list_snapshots(repository: Repository) -> list[Listed]:
     return found
 
 
-class Checker:
+class BackupChecker:
     """Checks one destination.
 
     Args:
@@ -82,7 +82,7 @@ class Checker:
                 snapshots.append(self._repository.load(name))
             except BackupError as error:
                 yield str(error)
-        having = [one for one in snapshots if DataClass.AUDIT in one.classes]
+        having = [one for one in snapshots if BackupClass.AUDIT in one.classes]
         yield from self._journal([one.head.number or 0 for one in having if one.head is not None])
         for one in snapshots:
             yield from self._snapshot(one, progress)
@@ -104,14 +104,14 @@ class Checker:
                 continue
             try:
                 files = self._repository.files(snapshot, name)
-                if name is DataClass.MEDIA:
+                if name is BackupClass.MEDIA:
                     explained = gone_since(self._repository, snapshot)
             except BackupError as error:
                 yield str(error)
                 continue
-            has_audit = self._repository.has(snapshot, DataClass.AUDIT)
+            has_audit = self._repository.has(snapshot, BackupClass.AUDIT)
             for file in files:
-                if name is DataClass.MEDIA and (
+                if name is BackupClass.MEDIA and (
                     PurePosixPath(file.path).stem in explained or not (has_audit or self._is_there(file))
                 ):
                     continue  # deleted since; without its audit log a snapshot does not tell

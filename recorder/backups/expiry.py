@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from recorder.backups.journal import Journal
-from recorder.backups.rules import DataClass, expired
+from recorder.backups.rules import BackupClass, expired
 from recorder.backups.snapshots import Repository, Snapshot
 from recorder.backups.store import BackupError
 
@@ -23,7 +23,7 @@ class Expired:
     unreadable: list[str] = field(default_factory=list)
 
 
-def expire(repository: Repository, classes: Sequence[DataClass], days: Mapping[str, int], now: datetime) -> Expired:
+def expire(repository: Repository, classes: Sequence[BackupClass], days: Mapping[str, int], now: datetime) -> Expired:
     """Expire what is due at one destination, after its newest snapshot was completed. Nobody may be writing there.
 
     Safe to kill and to run again.
@@ -50,7 +50,7 @@ def expire(repository: Repository, classes: Sequence[DataClass], days: Mapping[s
         return done
     left = _readable(repository, done)
     journal = Journal(repository)
-    oldest = next((one.head for one in left if repository.has(one, DataClass.AUDIT)), None)
+    oldest = next((one.head for one in left if repository.has(one, BackupClass.AUDIT)), None)
     if oldest is not None:
         journal.expire(oldest.number or 0)
     try:
@@ -71,12 +71,14 @@ def _readable(repository: Repository, done: Expired) -> list[Snapshot]:
     return found
 
 
-def _remove_unneeded(repository: Repository, snapshots: Sequence[Snapshot], journal: Journal, name: DataClass) -> None:
+def _remove_unneeded(
+    repository: Repository, snapshots: Sequence[Snapshot], journal: Journal, name: BackupClass
+) -> None:
     needed: set[str] = set()
     for one in snapshots:
         if repository.has(one, name):
             needed.update(piece for file in repository.files(one, name) for piece in file.pieces)
-    if name is DataClass.MEDIA:
+    if name is BackupClass.MEDIA:
         for segment in journal.after(0):
             needed.update(piece for files in segment.rewritten.values() for file in files for piece in file.pieces)
     for key in [key for key in repository.store.keys(str(name)) if key not in needed]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from recorder.backups.backup import JOURNAL_LOCK
-from recorder.backups.journal import DELETING, Followed, Journal
+from recorder.backups.journal import DELETING, Journal, JournalRun
 from recorder.backups.snapshots import Repository
 from recorder.backups.status import BackupStatus
 from recorder.backups.store import Store
@@ -86,7 +86,7 @@ class Following:
         try:
             followed, problem = self.follow(), ""
         except (StorageError, OSError) as error:
-            followed, problem = Followed(), str(error)
+            followed, problem = JournalRun(), str(error)
         if problem and problem != self._problem:
             _log.error("Carrying deletions to the backup failed; retrying: %s", problem)
         if followed.removed:
@@ -103,7 +103,7 @@ class Following:
         new = acts_after(self.audit.path, self._mark, *DELETING)
         return bool(new.entries), new.at
 
-    def follow(self) -> Followed:
+    def follow(self) -> JournalRun:
         """Continue the journal now.
 
         Raises:

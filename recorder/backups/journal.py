@@ -35,7 +35,7 @@ _AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
+class JournalSegment:
     """Entries of the audit log in one object of the journal.
 
     Attributes:
@@ -50,7 +50,7 @@ class Segment:
 
 
 @dataclass(slots=True, kw_only=True)
-class Followed:
+class JournalRun:
     """What one run did.
 
     Attributes:
@@ -77,14 +77,14 @@ class Journal:
         self._repository = repository
         self._store = repository.store
 
-    def follow(self, audit: AuditLog, vault: Vault, node: NodeKeys) -> Followed:
+    def follow(self, audit: AuditLog, vault: Vault, node: NodeKeys) -> JournalRun:
         """Copy new entries, and remove what they say was deleted; safe to kill and to run again.
 
         Raises:
             BackupError: The destination cannot be used, or its journal does not continue in this log.
             StorageError, OSError: The log, or a recording, cannot be read.
         """
-        done = Followed(head=audit.head())
+        done = JournalRun(head=audit.head())
         settled = self._settled()
         if settled is None and self._repository.ids():
             raise BackupError(f"{self._store.name}/{_MARK} is missing: begin a new destination with --init")
@@ -99,10 +99,10 @@ class Journal:
             self._carry(entries[start : start + _AT_ONCE], audit, _Sources(vault, node), done)
         return done
 
-    def _carry(self, entries: Sequence[AuditEntry], audit: AuditLog, sources: "_Sources", done: Followed) -> None:
+    def _carry(self, entries: Sequence[AuditEntry], audit: AuditLog, sources: "_Sources", done: JournalRun) -> None:
         rewritten = self._store_rewritten(entries, sources.vault)
         texts = tuple(_texts_of(audit, entries))
-        segment = Segment(lines=tuple(map(_line, entries)), texts=texts, rewritten=rewritten)
+        segment = JournalSegment(lines=tuple(map(_line, entries)), texts=texts, rewritten=rewritten)
         key = f"{JOURNAL}/{entries[0].number:012d}-{entries[-1].number:012d}.json"
         self._store.put(key, signed(asdict(segment), sources.node))
         done.entries += len(entries)
@@ -110,10 +110,10 @@ class Journal:
         done.rewritten |= rewritten
         self._settle(Head(number=entries[-1].number, hash=entries[-1].hash), sources.node)
 
-    def settle_again(self, entries: Sequence[AuditEntry], vault: Vault) -> Followed:
+    def settle_again(self, entries: Sequence[AuditEntry], vault: Vault) -> JournalRun:
         """Remove what entries say was deleted, though it was done already: a backup may have copied it meanwhile."""
         rewritten = self._store_rewritten(entries, vault)
-        return Followed(removed=self._remove_gone(entries, rewritten), rewritten=rewritten)
+        return JournalRun(removed=self._remove_gone(entries, rewritten), rewritten=rewritten)
 
     def _store_rewritten(self, entries: Sequence[AuditEntry], vault: Vault) -> dict[str, list[StoredFile]]:
         """Store the present files of the recordings from which entries erased, if they still exist."""
@@ -174,7 +174,7 @@ class Journal:
             return f"the journal of {self._store.name} lacks entries {have + 1} to {settled.number}: files were removed"
         return ""
 
-    def after(self, number: int) -> Iterator[Segment]:
+    def after(self, number: int) -> Iterator[JournalSegment]:
         """Yield the segments that have entries after one, in order; they may have earlier entries too.
 
         Raises:
@@ -195,14 +195,14 @@ class Journal:
             self._store.remove(key)
         return len(doomed)
 
-    def _load(self, key: str) -> Segment:
+    def _load(self, key: str) -> JournalSegment:
         name = f"{self._store.name}/{key}"
         content = self._store.get(key)
         if content is None:
             raise BackupError(f"{name} is missing")
         document = read_signed(content, self._repository.public, name)
         try:
-            return Segment(
+            return JournalSegment(
                 lines=tuple(document["lines"]),
                 texts=tuple((str(a), str(b), str(c)) for a, b, c in document["texts"]),
                 rewritten={
@@ -257,7 +257,7 @@ def erased_by(entries: Sequence[AuditEntry]) -> list[RecordingId]:
     return [RecordingId(one) for one in dict.fromkeys(found) if is_recording_id(one) and one not in gone]
 
 
-def entries_of(segment: Segment) -> list[AuditEntry]:
+def entries_of(segment: JournalSegment) -> list[AuditEntry]:
     """Return a segment's entries.
 
     Raises:

@@ -23,7 +23,7 @@ _RETRIES, _RETRY_FOR = 5, timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class StoreAccount:
     """An account of an object store."""
 
     endpoint: str
@@ -32,7 +32,7 @@ class Account:
     secret_access_key: str = field(repr=False)
 
 
-def read_account(file: Path) -> Account:
+def read_account(file: Path) -> StoreAccount:
     """Read the file of an account: TOML with ``endpoint``, ``region``, ``access_key_id`` and ``secret_access_key``.
 
     Raises:
@@ -49,7 +49,7 @@ def read_account(file: Path) -> Account:
     address = urlsplit(found["endpoint"])
     if address.scheme != "https" and not (address.scheme == "http" and address.hostname in _LOOPBACK):
         raise BackupError(f"{file}: endpoint must begin with https://")
-    return Account(**found)
+    return StoreAccount(**found)
 
 
 class ObjectStore:
@@ -61,7 +61,7 @@ class ObjectStore:
         staging: A private folder of this machine for files that are put together.
     """
 
-    def __init__(self, url: str, account: Account, staging: Path) -> None:
+    def __init__(self, url: str, account: StoreAccount, staging: Path) -> None:
         assert is_object_store(url)
         address = urlsplit(url)
         self._url = url

@@ -18,7 +18,7 @@ from typing import Any
 
 from recorder.backups.journal import entries_of
 from recorder.backups.restore_plan import PLACED, RestorePlan, journal_after, plan_restore
-from recorder.backups.rules import DataClass
+from recorder.backups.rules import BackupClass
 from recorder.backups.settling import Settled, settle
 from recorder.backups.snapshots import Repository, StoredFile, read_pieces
 from recorder.backups.sources import INDEX
@@ -159,7 +159,7 @@ class Restore:
     def _place_all(self, plan: RestorePlan, progress: Progress) -> None:
         done, total = 0, plan.bytes
         for name in PLACED:
-            store = self.keys.store if name is DataClass.KEYS else self.data.store
+            store = self.keys.store if name is BackupClass.KEYS else self.data.store
             for file in plan.files[name]:
                 self._place(store, file)
                 done += file.size

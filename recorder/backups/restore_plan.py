@@ -6,15 +6,15 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from recorder.backups.checking import gone_since
-from recorder.backups.journal import Journal, Segment, entries_of, removed_by
-from recorder.backups.rules import DATA, DataClass
+from recorder.backups.journal import Journal, JournalSegment, entries_of, removed_by
+from recorder.backups.rules import DATA, BackupClass
 from recorder.backups.snapshots import Repository, Snapshot, StoredFile, read_pieces, read_unverified
 from recorder.backups.store import BackupError, Store
 from storage import crypto
 from storage.rows import time_to_json
 
 SIGNING_KEY = "keys/node/sign.key"
-PLACED = (DataClass.KEYS, DataClass.AUDIT, DataClass.INDEX, DataClass.ACCOUNTS, DataClass.MEDIA)
+PLACED = (BackupClass.KEYS, BackupClass.AUDIT, BackupClass.INDEX, BackupClass.ACCOUNTS, BackupClass.MEDIA)
 """Classes in the order in which they are written."""
 
 
@@ -35,7 +35,7 @@ class RestorePlan:
     snapshot: Snapshot
     audit: Snapshot
     keys: Snapshot
-    files: Mapping[DataClass, list[StoredFile]]
+    files: Mapping[BackupClass, list[StoredFile]]
     deleted: frozenset[str]
     rewritten: frozenset[str]
     gap: str
@@ -48,7 +48,7 @@ class RestorePlan:
     @property
     def recordings(self) -> int:
         """Return how many recordings are written."""
-        return sum(file.path.endswith(".rec") for file in self.files[DataClass.MEDIA])
+        return sum(file.path.endswith(".rec") for file in self.files[BackupClass.MEDIA])
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as JSON values."""
@@ -73,7 +73,7 @@ def public_key_of(keys: Store) -> bytes:
         BackupError: There is no backup of keys, or it is damaged.
     """
     for snapshot in reversed(Repository(keys, b"").ids()):
-        for file in read_unverified(keys, snapshot, DataClass.KEYS):
+        for file in read_unverified(keys, snapshot, BackupClass.KEYS):
             if file.path == SIGNING_KEY:
                 try:
                     seed = bytes.fromhex(b"".join(read_pieces(keys, file)).decode("ascii"))
@@ -100,7 +100,7 @@ def plan_restore(data: Repository, keys: Repository, wanted: str | None) -> Rest
     data.check_owner()
     keys.check_owner()
     snapshot = _wanted(data, wanted)
-    audit = _newest(data, DataClass.AUDIT)
+    audit = _newest(data, BackupClass.AUDIT)
     of_keys = keys.load(_keys_for(keys, snapshot.id))
     gone = gone_since(data, snapshot)
     since = list(Journal(data).after(_number(snapshot)))
@@ -108,12 +108,12 @@ def plan_restore(data: Repository, keys: Repository, wanted: str | None) -> Rest
     for segment in since:
         rewritten |= segment.rewritten
     deleted = {name for segment in since for name in removed_by(entries_of(segment))} & gone
-    media = [file for file in data.files(snapshot, DataClass.MEDIA) if _recording(file) not in gone]
+    media = [file for file in data.files(snapshot, BackupClass.MEDIA) if _recording(file) not in gone]
     again = {name: files for name, files in rewritten.items() if name in gone and name not in deleted}
-    files = {name: data.files(snapshot, name) for name in (DataClass.INDEX, DataClass.ACCOUNTS)}
-    files[DataClass.AUDIT] = data.files(audit, DataClass.AUDIT)
-    files[DataClass.KEYS] = keys.files(of_keys, DataClass.KEYS)
-    files[DataClass.MEDIA] = media + [file for some in again.values() for file in some]
+    files = {name: data.files(snapshot, name) for name in (BackupClass.INDEX, BackupClass.ACCOUNTS)}
+    files[BackupClass.AUDIT] = data.files(audit, BackupClass.AUDIT)
+    files[BackupClass.KEYS] = keys.files(of_keys, BackupClass.KEYS)
+    files[BackupClass.MEDIA] = media + [file for some in again.values() for file in some]
     for some in files.values():
         _check_paths(some)
     return RestorePlan(
@@ -122,7 +122,7 @@ def plan_restore(data: Repository, keys: Repository, wanted: str | None) -> Rest
     )  # fmt: skip
 
 
-def journal_after(data: Repository, plan: RestorePlan) -> Iterator[Segment]:
+def journal_after(data: Repository, plan: RestorePlan) -> Iterator[JournalSegment]:
     """Yield the journal's segments that the plan's audit log may lack entries of."""
     return Journal(data).after(_number(plan.audit))
 
@@ -143,7 +143,7 @@ def _wanted(data: Repository, wanted: str | None) -> Snapshot:
     raise BackupError(f"{data.store.name} holds no complete snapshot")
 
 
-def _newest(data: Repository, name: DataClass) -> Snapshot:
+def _newest(data: Repository, name: BackupClass) -> Snapshot:
     found = [one for one in map(data.load, reversed(data.ids())) if data.has(one, name)]
     return found[0]
 

@@ -13,7 +13,7 @@ STAGING = "backup-staging"
 _ID = re.compile(r"\d{6,}-\d{8}T\d{6}Z")
 
 
-class DataClass(enum.StrEnum):
+class BackupClass(enum.StrEnum):
     """A class of data: its own folder at the destination, and its own period."""
 
     MEDIA = "media"
@@ -23,7 +23,7 @@ class DataClass(enum.StrEnum):
     KEYS = "keys"
 
 
-DATA = (DataClass.INDEX, DataClass.ACCOUNTS, DataClass.AUDIT, DataClass.MEDIA)
+DATA = (BackupClass.INDEX, BackupClass.ACCOUNTS, BackupClass.AUDIT, BackupClass.MEDIA)
 """Classes at the first destination; keys are at another one."""
 
 PASSING = frozenset(
@@ -47,7 +47,7 @@ def is_state(path: PurePosixPath) -> bool:
 
 def is_in_media(recording: str) -> str:
     """Return the folder of a recording's objects: all that there is of it, so that it can be removed by its id."""
-    return f"{DataClass.MEDIA}/{recording[:8]}/{recording}"
+    return f"{BackupClass.MEDIA}/{recording[:8]}/{recording}"
 
 
 def expired(snapshots: Sequence[tuple[str, datetime]], days: int, now: datetime) -> list[str]:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from recorder.backups.rules import SNAPSHOTS, DataClass, is_snapshot
+from recorder.backups.rules import SNAPSHOTS, BackupClass, is_snapshot
 from recorder.backups.store import BackupError, Store
 from storage import crypto
 from storage.heads import Head
@@ -94,7 +94,7 @@ class Snapshot:
     by: str
     host: str
     head: Head | None
-    classes: Mapping[DataClass, ClassOfSnapshot]
+    classes: Mapping[BackupClass, ClassOfSnapshot]
 
     def to_json(self) -> dict[str, Any]:
         """Return the snapshot as JSON values, without its signature."""
@@ -120,7 +120,7 @@ class Snapshot:
             by=str(found["by"]),
             host=str(found["host"]),
             head=None if head is None else Head(number=int(head["number"]), hash=str(head["hash"])),
-            classes={DataClass(name): ClassOfSnapshot(**one) for name, one in found["classes"].items()},
+            classes={BackupClass(name): ClassOfSnapshot(**one) for name, one in found["classes"].items()},
         )
 
 
@@ -191,7 +191,7 @@ class Repository:
         if self.store.get(REPOSITORY) is not None:
             self.check_owner()
             return
-        for key in SNAPSHOTS, *map(str, DataClass):
+        for key in SNAPSHOTS, *map(str, BackupClass):
             if next(self.store.keys(key), None) is not None:
                 raise BackupError(f"{self.store.name} holds {key}/ but no {REPOSITORY}: name an empty folder")
         document = {"version": VERSION, "node": node.fingerprint, "created_at": time_to_json(now)}
@@ -220,11 +220,11 @@ class Repository:
             raise BackupError(f"{self.store.name}/{key} is that of snapshot {found.id}: it was moved")
         return found
 
-    def has(self, snapshot: Snapshot, name: DataClass) -> bool:
+    def has(self, snapshot: Snapshot, name: BackupClass) -> bool:
         """Tell whether a snapshot still has a class: it was backed up, and its period is not over."""
         return name in snapshot.classes and self.store.size(list_key(snapshot.id, name)) is not None
 
-    def files(self, snapshot: Snapshot, name: DataClass) -> list[StoredFile]:
+    def files(self, snapshot: Snapshot, name: BackupClass) -> list[StoredFile]:
         """Return the files of a class of a snapshot.
 
         Raises:
@@ -241,7 +241,7 @@ class Repository:
         except (KeyError, TypeError, ValueError) as error:
             raise BackupError(f"{self.store.name}/{key} is of another version of the recorder") from error
 
-    def put_list(self, snapshot: str, name: DataClass, files: Sequence[StoredFile]) -> ClassOfSnapshot:
+    def put_list(self, snapshot: str, name: BackupClass, files: Sequence[StoredFile]) -> ClassOfSnapshot:
         """Store the list of files of a class, before the snapshot's document."""
         content = b"".join(_bytes(one.to_json()) + b"\n" for one in files)
         self.store.put(list_key(snapshot, name), content)
@@ -252,7 +252,7 @@ class Repository:
         """Store a snapshot's document: from now on it is complete."""
         self.store.put(f"{SNAPSHOTS}/{snapshot.id}/{_DOCUMENT}", signed(snapshot.to_json(), node))
 
-    def remove_class(self, snapshot: Snapshot, name: DataClass) -> None:
+    def remove_class(self, snapshot: Snapshot, name: BackupClass) -> None:
         """Remove a class from a snapshot; a snapshot without classes goes too."""
         self.store.remove(list_key(snapshot.id, name))
         if not any(self.has(snapshot, one) for one in snapshot.classes):
@@ -266,12 +266,12 @@ class Repository:
                 self.store.remove(key)
 
 
-def list_key(snapshot: str, name: DataClass) -> str:
+def list_key(snapshot: str, name: BackupClass) -> str:
     """Return the key of a class's list of files."""
     return f"{SNAPSHOTS}/{snapshot}/{name}.jsonl"
 
 
-def read_unverified(store: Store, snapshot: str, name: DataClass) -> list[StoredFile]:
+def read_unverified(store: Store, snapshot: str, name: BackupClass) -> list[StoredFile]:
     """Return the files of a class of a snapshot without checking a signature, to find the key that checks it.
 
     Raises:

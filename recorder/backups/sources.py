@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from recorder.backups.rules import DataClass, is_state
+from recorder.backups.rules import BackupClass, is_state
 from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.recordings.keyring import private_folder
@@ -19,7 +19,7 @@ INDEX = "index.sqlite"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class BackupSource:
     """A file to copy.
 
     Attributes:
@@ -51,7 +51,7 @@ class Sources:
     audit: AuditLog
     staging: Path
 
-    def of(self, name: DataClass) -> Iterator[Source]:
+    def of(self, name: BackupClass) -> Iterator[BackupSource]:
         """Yield the files of a class other than media.
 
         Take the classes in the order of `recorder.backups.rules.DATA`: an act is in the audit log before it is in a
@@ -61,20 +61,20 @@ class Sources:
             StorageError, OSError: One of them cannot be read, or the folder cannot be written.
         """
         match name:
-            case DataClass.INDEX:
+            case BackupClass.INDEX:
                 yield from self._site()
                 yield self._index()
                 yield from self._sqlite(self.home.webhooks, self.home.webhooks.name)
-            case DataClass.ACCOUNTS:
+            case BackupClass.ACCOUNTS:
                 yield from self._sqlite(self.home.people, self.home.people.name)
                 yield from self._plain(self.home.root, self.home.pins)
-            case DataClass.AUDIT:
-                yield Source(path="audit/audit.log", file=self.audit.path, limit=self.audit.size())
+            case BackupClass.AUDIT:
+                yield BackupSource(path="audit/audit.log", file=self.audit.path, limit=self.audit.size())
                 yield from self._sqlite(self.home.audit / TEXTS, f"audit/{TEXTS}")
                 yield from self._plain(self.home.root, *sorted(self.home.audit.glob("torn-*.bin")))
-            case DataClass.KEYS:
+            case BackupClass.KEYS:
                 yield from self._keys()
-            case DataClass.MEDIA:
+            case BackupClass.MEDIA:
                 raise ValueError("recordings are copied one by one")
 
     def size(self) -> int:
@@ -82,7 +82,7 @@ class Sources:
         files = (self.home.index, self.home.people, self.audit.path, self.home.audit / TEXTS)
         return sum(file.stat().st_size for file in files if file.exists())
 
-    def _site(self) -> Iterator[Source]:
+    def _site(self) -> Iterator[BackupSource]:
         home = self.home
         yield from self._plain(home.root, home.config, *sorted(self._keys_of_home(".pub")))
         yield from self._plain(home.root, *sorted(one for one in home.notices.rglob("*") if one.is_file()))
@@ -90,29 +90,29 @@ class Sources:
         kept = (one for one in state if is_state(PurePosixPath(one.relative_to(home.state))))
         yield from self._plain(home.root, *kept)
 
-    def _index(self) -> Source:
+    def _index(self) -> BackupSource:
         make_folder(self.staging, is_private=True)
         target = self.staging / INDEX
         if self.database.dialect == POSTGRESQL:
             copy_to_file(self.database, target)
         else:
             copy_sqlite(Path(self.database.name), target)
-        return Source(path=INDEX, file=target)
+        return BackupSource(path=INDEX, file=target)
 
-    def _sqlite(self, file: Path, path: str) -> Iterator[Source]:
+    def _sqlite(self, file: Path, path: str) -> Iterator[BackupSource]:
         if file.exists():
             target = self.staging / file.name
             copy_sqlite(file, target)
-            yield Source(path=path, file=target)
+            yield BackupSource(path=path, file=target)
 
-    def _keys(self) -> Iterator[Source]:
+    def _keys(self) -> Iterator[BackupSource]:
         home = self.home
         yield from self._plain(home.root, *sorted(self._keys_of_home(".key")))
         # The key of the accounts is in the home, wherever the private keys of recordings are.
         private = {file.name: file for file in home.private_keys.glob("*.key")}
         private |= {file.name: file for file in private_folder(home, self.config).glob("*.key")}
         for name, file in sorted(private.items()):
-            yield Source(path=f"{home.private_keys.name}/{name}", file=file)
+            yield BackupSource(path=f"{home.private_keys.name}/{name}", file=file)
 
     def _keys_of_home(self, suffix: str) -> Iterator[Path]:
         """Yield the files of a kind in every folder of keys, except the sealed keys of recordings."""
@@ -120,7 +120,7 @@ class Sources:
         return (file for folder in folders for file in folder.glob(f"*{suffix}"))
 
     @staticmethod
-    def _plain(root: Path, *files: Path) -> Iterator[Source]:
+    def _plain(root: Path, *files: Path) -> Iterator[BackupSource]:
         for file in files:
             if file.is_file() and not file.is_symlink():
-                yield Source(path=file.relative_to(root).as_posix(), file=file)
+                yield BackupSource(path=file.relative_to(root).as_posix(), file=file)

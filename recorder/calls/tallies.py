@@ -4,7 +4,7 @@ A metric that is measured is a line here; one that is read from state is a row o
 `recorder.service.daemon_metrics.TABLE`. No instrument takes a number, a name or an id.
 """
 
-from recorder.common.instruments import Durations, Tally
+from recorder.common.instruments import Durations, LabelledCounter
 from recorder.rules.pausing import PauseKind, kind_of
 from storage.types import Outcome
 
@@ -19,7 +19,7 @@ class Tallies:
     """The daemon's instruments. Any thread may use them."""
 
     def __init__(self) -> None:
-        self.ended = Tally(
+        self.ended = LabelledCounter(
             "recorder_calls_ended_total", "Calls of nominated extensions that are filed, by outcome.",
             "outcome", map(str, Outcome),
         )  # fmt: skip
@@ -27,7 +27,7 @@ class Tallies:
             "recorder_call_setup_seconds",
             "From the INVITE of a recorded call until its sides were joined, notice and ringing included.", _SET_UP_S,
         )  # fmt: skip
-        self.notices = Tally(
+        self.notices = LabelledCounter(
             "recorder_notices_total", "Notices that were begun and are over, by whether they were heard in full.",
             "result", (COMPLETE, CUT_SHORT),
         )  # fmt: skip
@@ -36,7 +36,7 @@ class Tallies:
             "From the key or request of a pause until the recording gate was shut, by kind of reason.", _TO_GATE_S,
             "reason", map(str, PauseKind),
         )  # fmt: skip
-        self.packets_lost = Tally(
+        self.packets_lost = LabelledCounter(
             "recorder_media_packets_lost_total",
             "RTP packets that never arrived, by their sequence numbers; counted when a party leaves.",
         )
@@ -49,6 +49,6 @@ class Tallies:
         self.pauses.took(took_s, kind_of(reason).value)
 
     @property
-    def all(self) -> tuple[Tally | Durations, ...]:
+    def all(self) -> tuple[LabelledCounter | Durations, ...]:
         """Return every instrument."""
-        return tuple(one for one in vars(self).values() if isinstance(one, Tally | Durations))
+        return tuple(one for one in vars(self).values() if isinstance(one, LabelledCounter | Durations))

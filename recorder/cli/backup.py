@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from recorder.backups.backup import Backup, Made
-from recorder.backups.checking import Checker, list_snapshots
+from recorder.backups.checking import BackupChecker, list_snapshots
 from recorder.backups.destinations import open_store
 from recorder.backups.restore import Restore, Restored
 from recorder.backups.restore_plan import public_key_of
@@ -152,7 +152,7 @@ def check(context: HomeJsonContext, destination: DestinationArgument = None, s3_
     try:
         node = NodeKeys.load(context.home.root)
         repository = _repository(context, _destination(context, destination), s3_file, node)
-        checker, done = Checker(repository), 0
+        checker, done = BackupChecker(repository), 0
         with reporting(is_quiet=context.json) as report:
 
             def read(size: int) -> None:

@@ -13,7 +13,7 @@ from recorder.common.home import Home
 from recorder.common.system_user import group_name, os_user
 from recorder.recordings.home_lock import AlreadyRunningError, held
 from recorder.recordings.home_rights import wrong_rights
-from recorder.service.home_sharing import Owner, SharingError, changes, moves, owner_named
+from recorder.service.home_sharing import FileOwner, SharingError, changes, moves, owner_named
 from recorder.service.home_sharing import share as give_rights
 from storage.errors import StorageError
 
@@ -76,7 +76,7 @@ def _tell(count: int) -> None:
         say(f"{count} files looked at")
 
 
-def _show(home: Home, group: int, owner: Owner | None) -> None:
+def _show(home: Home, group: int, owner: FileOwner | None) -> None:
     for path in moves(home):
         say(f"{path} would be moved to {home.common / path.name}")
     count = 0

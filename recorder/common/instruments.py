@@ -13,7 +13,7 @@ OTHER = "other"
 """Value of a label for what is not in its closed set."""
 
 
-class Tally:
+class LabelledCounter:
     """A counter, by the values of one label if it has one.
 
     Args:

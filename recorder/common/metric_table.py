@@ -26,16 +26,16 @@ Reading = float | Mapping[str, float] | None
 """A value, the values by label, or None for a value that is not known now."""
 
 
-class Kind(enum.StrEnum):
+class MetricKind(enum.StrEnum):
     """The kinds of metric that are read at a scrape; histograms are instruments of the code that measures."""
 
     GAUGE = "gauge"
     COUNTER = "counter"
 
 
-_FAMILIES: Mapping[Kind, type[GaugeMetricFamily | CounterMetricFamily]] = {
-    Kind.GAUGE: GaugeMetricFamily,
-    Kind.COUNTER: CounterMetricFamily,
+_FAMILIES: Mapping[MetricKind, type[GaugeMetricFamily | CounterMetricFamily]] = {
+    MetricKind.GAUGE: GaugeMetricFamily,
+    MetricKind.COUNTER: CounterMetricFamily,
 }
 
 
@@ -54,7 +54,7 @@ class Row(Generic[Snapshot]):
     """
 
     name: str
-    kind: Kind
+    kind: MetricKind
     help: str
     read: Callable[[Snapshot], Reading]
     label: str = ""

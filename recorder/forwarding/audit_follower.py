@@ -91,7 +91,7 @@ def follow(log: AuditLog, position: Position, *, most: int = MOST_ENTRIES) -> Fo
         AuditUnavailableError: The log cannot be read.
     """
     try:
-        size = log.length()
+        size = log.size()
         if size == position.end:  # also of a log that is missing
             return Followed(lines=[])
         found = _place_of(log.path, position, size)
@@ -114,7 +114,7 @@ def end_of(log: AuditLog) -> Position:
         AuditUnavailableError: The log cannot be read.
     """
     try:
-        size = log.length()
+        size = log.size()
         if not size:
             return Position()
         with log.path.open("rb") as file:

@@ -13,7 +13,7 @@ from typing import Any
 from recorder.config.settings import Config
 from recorder.forwarding.retries import FAILING_AFTER
 from recorder.forwarding.syslog_forwarding import SyslogState
-from recorder.forwarding.webhook_delivery import TargetState
+from recorder.forwarding.webhook_delivery import WebhookState
 from storage.durable import make_folder, save_atomically
 from storage.rows import time_from_json, time_to_json
 
@@ -26,7 +26,7 @@ _SILENT_AFTER = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class ForwardingStatus:
     """What the process that sends says of itself.
 
     Attributes:
@@ -38,7 +38,7 @@ class Status:
 
     at: datetime
     syslog: SyslogState | None = None
-    webhooks: tuple[TargetState, ...] = ()
+    webhooks: tuple[WebhookState, ...] = ()
     queue_problem: str = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -51,18 +51,18 @@ class Status:
         }
 
 
-def status_from_json(noted: dict[str, Any]) -> Status:
-    """Return the status of `Status.as_json`. ValueError, KeyError or TypeError if it is none."""
+def status_from_json(noted: dict[str, Any]) -> ForwardingStatus:
+    """Return the status of `ForwardingStatus.as_json`. ValueError, KeyError or TypeError if it is none."""
     at = time_from_json(noted["at"])
     if at is None:
         raise ValueError("it has no time")
-    return Status(
+    return ForwardingStatus(
         at=at, syslog=None if noted["syslog"] is None else SyslogState(**noted["syslog"]),
-        webhooks=tuple(TargetState(**one) for one in noted["webhooks"]), queue_problem=str(noted["queue_problem"]),
+        webhooks=tuple(WebhookState(**one) for one in noted["webhooks"]), queue_problem=str(noted["queue_problem"]),
     )  # fmt: skip
 
 
-def note_status(state: Path, status: Status) -> None:
+def note_status(state: Path, status: ForwardingStatus) -> None:
     """Write the status for the daemon.
 
     Args:
@@ -102,11 +102,11 @@ class ForwardingHealth:
         try:
             status = status_from_json(json.loads((self.state / NAME).read_bytes()))
         except (OSError, ValueError, KeyError, TypeError):
-            status = Status(at=self._since)
+            status = ForwardingStatus(at=self._since)
         found = status.as_json()
         return {"alarms": self._alarms(status), **{key: found[key] for key in ("syslog", "webhooks", "queue_problem")}}
 
-    def _alarms(self, status: Status) -> dict[str, int]:
+    def _alarms(self, status: ForwardingStatus) -> dict[str, int]:
         failing = [one for one in status.webhooks if one.given_up or self._is_long(one.failing_since)]
         found = {
             STOPPED: int(all(abs(self.now() - one) > _SILENT_AFTER for one in (status.at, self._since))),

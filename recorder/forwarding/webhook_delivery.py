@@ -26,7 +26,7 @@ Post = Callable[[WebhookOptions, bytes, Mapping[str, str]], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TargetState:
+class WebhookState:
     """How deliveries to a target go.
 
     Attributes:
@@ -68,10 +68,10 @@ class TargetDelivery:
         self._problem = ""
 
     @property
-    def state(self) -> TargetState:
+    def state(self) -> WebhookState:
         """Return how deliveries go; reads the queue. Raises QueueError."""
         counts = self._queue.counts(self._target.name, given_up_since=self._now() - timedelta(days=1))
-        return TargetState(
+        return WebhookState(
             name=self._target.name, waiting=counts.waiting, oldest_at=time_to_json(counts.oldest_at) or "",
             given_up=counts.given_up, failing_since=self._since, problem=self._problem,
         )  # fmt: skip

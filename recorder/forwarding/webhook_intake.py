@@ -36,7 +36,7 @@ _ROWS_AT_ONCE = 200
 RowsSince = Callable[[datetime], Iterable[RecordingRow]]
 
 
-class Intake:
+class WebhookIntake:
     """Follows the audit log and the rows.
 
     Args:

@@ -87,7 +87,7 @@ IGNORED: frozenset[tuple[DrainState, DrainEvent]] = frozenset(
 """Pairs of state and event without effect."""
 
 
-class UndecidedError(Exception):
+class UndecidedDrainError(Exception):
     """The table has no entry for an event in a state: a defect of the recorder."""
 
 
@@ -101,4 +101,4 @@ def after(state: DrainState, event: DrainEvent) -> Transition:
         return TABLE[state, event]
     if (state, event) in IGNORED:
         return Transition(state)
-    raise UndecidedError(f"no rule for {event.name} in state {state.name}")
+    raise UndecidedDrainError(f"no rule for {event.name} in state {state.name}")

@@ -39,7 +39,7 @@ TEST = "webhook.test"
 _OF_ACT = {"call.pause": EventType.CALL_PAUSED, "call.resume": EventType.CALL_RESUMED}
 
 
-class Deadline(StrEnum):
+class CaseDeadline(StrEnum):
     """How near the due day of a case is."""
 
     NEAR = "near"
@@ -147,11 +147,11 @@ def of_case(case: str, due_on: date, today: date, *, is_pressing: bool, now: dat
         now: Aware, in UTC.
     """
     if due_on < today:
-        deadline = Deadline.OVERDUE
+        deadline = CaseDeadline.OVERDUE
     elif due_on == today:
-        deadline = Deadline.TODAY
+        deadline = CaseDeadline.TODAY
     elif is_pressing:
-        deadline = Deadline.NEAR
+        deadline = CaseDeadline.NEAR
     else:
         return None
     data = {"case": case, "due_on": due_on.isoformat(), "deadline": deadline.value}

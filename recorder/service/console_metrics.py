@@ -11,7 +11,7 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from recorder.common.clock import utc_now
-from recorder.common.metric_table import Kind, Row, TableCollector, registry_of
+from recorder.common.metric_table import MetricKind, Row, TableCollector, registry_of
 from recorder.rules.alarms import CONSOLE_ALARMS
 from recorder.service.daemon_metrics import VERSION
 from recorder.service.lately import Lately
@@ -45,7 +45,7 @@ class ConsoleState:
         return None if self.certificate_ends is None else (self.certificate_ends - utc_now()).total_seconds()
 
 
-_G = Kind.GAUGE
+_G = MetricKind.GAUGE
 TABLE: Sequence[Row[ConsoleState]] = (
     Row(name="recorder_build_info", kind=_G, help="1, by the version of the program.",
         label="version", values=(VERSION,), read=lambda at: {VERSION: 1}),

@@ -125,10 +125,7 @@ class Daemon:
         )  # fmt: skip
         self._services = make_call_services(config, parts)
         self._raise_alarms_of_start(media)
-        self._left_open = LeftOpen(
-            self._services.vault, self._index, self._services.rows,
-            is_live=self._services.open_recordings.__contains__, settled=self._settled, now=utc_now,
-        )  # fmt: skip
+        self._left_open = self._make_left_open()
         self._reloader = Reloader(
             home, self._services, self._reactor, self._endpoint, self._resolver, manager=self._manager
         )
@@ -136,11 +133,7 @@ class Daemon:
         self._stalls, self._disk = Stalls(self._reactor), DiskWatch(home.recordings)
         self._draining = self._make_draining()
         self._heartbeat = self._make_heartbeat()
-        api = LiveApi(
-            self._services, self._control, broadcast, reload=self._reloader.reload, call_thread=self._stalls.as_json,
-            drain=self._draining, disk=self._disk.as_json, verifier=Verifier(home.root),
-        )  # fmt: skip
-        self._socket = SocketServer(api.app(), home.socket)
+        self._socket = self._make_socket(broadcast)
         self._media_events = MediaEvents(
             self._relay, lambda events: self._reactor.submit(self._control.receive_media, events)
         )
@@ -149,6 +142,12 @@ class Daemon:
         self._anchors = threading.Thread(
             target=self._services.anchoring.keep, args=(self._is_written_out,), name="anchors", daemon=True
         )
+
+    def _make_left_open(self) -> LeftOpen:
+        return LeftOpen(
+            self._services.vault, self._index, self._services.rows,
+            is_live=self._services.open_recordings.__contains__, settled=self._settled, now=utc_now,
+        )  # fmt: skip
 
     def _make_draining(self) -> Draining:
         return Draining(
@@ -163,6 +162,13 @@ class Daemon:
             writer_s=lambda: self._writer.marked_s, is_at_disk=lambda: waits_for_disk(self._writer.thread_id),
             alarm=self._raise_alarm,
         )  # fmt: skip
+
+    def _make_socket(self, broadcast: Broadcast) -> SocketServer:
+        api = LiveApi(
+            self._services, self._control, broadcast, reload=self._reloader.reload, call_thread=self._stalls.as_json,
+            drain=self._draining, disk=self._disk.as_json, verifier=Verifier(self._home.root),
+        )  # fmt: skip
+        return SocketServer(api.app(), self._home.socket)
 
     def metric_sources(self) -> daemon_metrics.MetricSources:
         """Return what the metrics are read from."""

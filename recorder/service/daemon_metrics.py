@@ -23,7 +23,7 @@ from recorder.calls.call_services import CallServices
 from recorder.calls.live_calls import SESSION, LiveCalls
 from recorder.calls.rules.call_events import CallState
 from recorder.common.clock import utc_now
-from recorder.common.metric_table import Kind, Row, TableCollector, registry_of
+from recorder.common.metric_table import MetricKind, Row, TableCollector, registry_of
 from recorder.control.health_report import Standing, standing
 from recorder.rules.alarms import ALARMS, CONSOLE_ALARMS
 from recorder.rules.pausing import PauseState
@@ -156,7 +156,7 @@ class DaemonState:
         return {one["target"]: float(bool(one["problem"])) for one in self.anchors}
 
 
-_G, _C = Kind.GAUGE, Kind.COUNTER
+_G, _C = MetricKind.GAUGE, MetricKind.COUNTER
 TABLE: Sequence[Row[DaemonState]] = (
     Row(name="recorder_build_info", kind=_G, help="1, by the version of the program.",
         label="version", values=(VERSION,), read=lambda at: {VERSION: 1}),

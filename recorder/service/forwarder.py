@@ -25,10 +25,10 @@ from recorder.config.reading import read_config
 from recorder.config.settings import Config
 from recorder.config.toml_tables import ConfigError
 from recorder.forwarding.audit_follower import PositionFile
-from recorder.forwarding.status import WRITTEN_EVERY_S, Status, note_status
+from recorder.forwarding.status import WRITTEN_EVERY_S, ForwardingStatus, note_status
 from recorder.forwarding.syslog_forwarding import SyslogForwarding
 from recorder.forwarding.webhook_delivery import TargetDelivery
-from recorder.forwarding.webhook_intake import Intake
+from recorder.forwarding.webhook_intake import WebhookIntake
 from recorder.forwarding.webhook_queue import QueueError, WebhookQueue
 from storage.audit import AuditLog
 from storage.types import RecordingRow, Search
@@ -68,7 +68,7 @@ class Forwarder:
             )  # fmt: skip
             self._waited_for.append(self._add("syslog", self._syslog.keep))
         self._deliveries: list[TargetDelivery] = []
-        self._intake: Intake | None = None
+        self._intake: WebhookIntake | None = None
         if config.webhook:
             self._open_webhooks(config)
 
@@ -81,7 +81,7 @@ class Forwarder:
         def rows_since(moment: datetime) -> Iterator[RecordingRow]:
             return index.each(Search(started_from=moment), on_damaged=lambda _id: None)
 
-        self._intake = Intake(AuditLog(self._home.audit), rows_since, queue, config.webhook, now=utc_now)
+        self._intake = WebhookIntake(AuditLog(self._home.audit), rows_since, queue, config.webhook, now=utc_now)
         self._waited_for.append(self._add("webhook-intake", self._intake.keep))
         for target in config.webhook:
             delivery = TargetDelivery(target, queue, now=utc_now)
@@ -124,7 +124,7 @@ class Forwarder:
             webhooks = tuple(one.state for one in self._deliveries)
         except QueueError as error:
             webhooks, problem = (), str(error)
-        status = Status(
+        status = ForwardingStatus(
             at=utc_now(), syslog=None if self._syslog is None else self._syslog.state, webhooks=webhooks,
             queue_problem=problem,
         )  # fmt: skip

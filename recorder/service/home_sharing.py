@@ -31,7 +31,7 @@ class SharingError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
+class FileOwner:
     """The user that owns the accounts, and that user's own group.
 
     Attributes:
@@ -46,7 +46,7 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class RightsChange:
     """A change of a file's rights; ``before`` and ``after`` are user, group and mode."""
 
     path: Path
@@ -54,7 +54,7 @@ class Change:
     after: tuple[int, int, int]
 
 
-def owner_named(name: str) -> Owner:
+def owner_named(name: str) -> FileOwner:
     """Return a user of the operating system by name or number.
 
     Raises:
@@ -64,18 +64,18 @@ def owner_named(name: str) -> Owner:
         found = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
     except KeyError as error:
         if name.isdigit():
-            return Owner(uid=int(name), takes_all=True)
+            return FileOwner(uid=int(name), takes_all=True)
         raise SharingError(f"there is no user {name!r}") from error
-    return Owner(uid=found.pw_uid, gid=found.pw_gid, takes_all=True)
+    return FileOwner(uid=found.pw_uid, gid=found.pw_gid, takes_all=True)
 
 
-def owner_of(home: Home) -> Owner:
+def owner_of(home: Home) -> FileOwner:
     """Return the present owner of a home, whom it keeps."""
     uid = home.root.stat().st_uid
     try:
-        return Owner(uid=uid, gid=pwd.getpwuid(uid).pw_gid)
+        return FileOwner(uid=uid, gid=pwd.getpwuid(uid).pw_gid)
     except KeyError:  # the user has no name here
-        return Owner(uid=uid)
+        return FileOwner(uid=uid)
 
 
 def moves(home: Home) -> list[Path]:
@@ -100,7 +100,7 @@ def _databases(home: Home) -> tuple[str, ...]:
     return (_INDEX, home.webhooks.name)
 
 
-def share(home: Home, group: int, owner: Owner | None = None, *, told: Callable[[int], object] = int) -> int:
+def share(home: Home, group: int, owner: FileOwner | None = None, *, told: Callable[[int], object] = int) -> int:
     """Give both users their rights; a second run changes nothing. No process may run in the home.
 
     Args:
@@ -137,7 +137,7 @@ def share(home: Home, group: int, owner: Owner | None = None, *, told: Callable[
     return count
 
 
-def changes(home: Home, group: int, owner: Owner | None = None) -> Iterator[Change]:
+def changes(home: Home, group: int, owner: FileOwner | None = None) -> Iterator[RightsChange]:
     """Yield what `share` would change of the files that are there; changes nothing."""
     for path in _walk(home.root):
         if change := _change_of(home, path, group, owner or owner_of(home)):
@@ -182,17 +182,17 @@ def _walk(root: Path) -> Iterator[Path]:
                 yield path
 
 
-def _change_of(home: Home, path: Path, group: int, owner: Owner) -> Change | None:
+def _change_of(home: Home, path: Path, group: int, owner: FileOwner) -> RightsChange | None:
     found = path.lstat()
     rights = rights_of(path.relative_to(home.root), is_folder=stat.S_ISDIR(found.st_mode))
     before = (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
     gid = group if rights.is_groups else owner.gid
     is_kept = rights.mode & stat.S_IWGRP and not owner.takes_all
     after = (found.st_uid if is_kept else owner.uid, found.st_gid if gid is None else gid, rights.mode)
-    return None if before == after else Change(path=path, before=before, after=after)
+    return None if before == after else RightsChange(path=path, before=before, after=after)
 
 
-def _apply(change: Change, *, home_uid: int) -> None:
+def _apply(change: RightsChange, *, home_uid: int) -> None:
     """Change a file's rights by its descriptor: a user who may write its folder could put a link in its place.
 
     Raises:

@@ -60,7 +60,7 @@ class ConsoleError(Exception):
     """The console cannot start; the message is a sentence."""
 
 
-class _Server(uvicorn.Server):
+class _ConsoleServer(uvicorn.Server):
     """Tells the service manager when the console listens, and when it stops."""
 
     def __init__(self, config: uvicorn.Config, manager: ServiceManager) -> None:
@@ -106,7 +106,7 @@ def serve(home: Home, config: Config) -> None:
         workers = _start_workers(home, config, deps, keys, stopping)
         app = create_app(deps)
         connections = ConsoleConnections(config.console.connection_limits)
-        server = _Server(
+        server = _ConsoleServer(
             server_config(app, host=listen.host, port=listen.port, tls=tls, connections=connections), manager
         )
         metrics = start_listener(

@@ -1,6 +1,6 @@
 """What the console counts and measures for its metrics: one instrument each, without path, person or address."""
 
-from recorder.common.instruments import Durations, Tally
+from recorder.common.instruments import Durations, LabelledCounter
 
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 _ANSWER_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -10,7 +10,7 @@ class ConsoleTallies:
     """The console's instruments. Any thread may use them."""
 
     def __init__(self) -> None:
-        self.requests = Tally(
+        self.requests = LabelledCounter(
             "recorder_console_requests_total", "Requests that the console answered, by class of the status.",
             "status", _CLASSES,
         )  # fmt: skip
@@ -24,6 +24,6 @@ class ConsoleTallies:
         self.answers.took(took_s)
 
     @property
-    def all(self) -> tuple[Tally | Durations, ...]:
+    def all(self) -> tuple[LabelledCounter | Durations, ...]:
         """Return every instrument."""
-        return tuple(one for one in vars(self).values() if isinstance(one, Tally | Durations))
+        return tuple(one for one in vars(self).values() if isinstance(one, LabelledCounter | Durations))

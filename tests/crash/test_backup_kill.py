@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.backups.checking import Checker, list_snapshots
+from recorder.backups.checking import BackupChecker, list_snapshots
 from recorder.backups.restore import MARK
 from storage.types import RecordingId
 from tests.crash.counted import Steps
@@ -57,8 +57,8 @@ def make(folder: Path) -> tuple[str, RecordingId, RecordingId, RecordingId]:
 
 
 def check(site: BackupSite, step: int) -> list[str]:
-    assert list(Checker(site.repository()).problems()) == [], step
-    assert list(Checker(site.repository(site.keys)).problems()) == [], step
+    assert list(BackupChecker(site.repository()).problems()) == [], step
+    assert list(BackupChecker(site.repository(site.keys)).problems()) == [], step
     return [one.id for one in list_snapshots(site.repository()) if len(one.classes) == 4]
 
 

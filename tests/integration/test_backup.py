@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from recorder.backups.checking import Checker, list_snapshots
+from recorder.backups.checking import BackupChecker, list_snapshots
 from recorder.backups.store import BackupError
 from recorder.common.home import Home
 from recorder.config.backup_options import BackupOptions
@@ -41,7 +41,7 @@ def site(tmp_path: Path) -> Iterator[BackupSite]:
 
 
 def problems(site: BackupSite) -> list[str]:
-    return list(Checker(site.repository()).problems())
+    return list(BackupChecker(site.repository()).problems())
 
 
 def restored(site: BackupSite, name: str = "restored", url: str | None = None) -> RebuildSite:

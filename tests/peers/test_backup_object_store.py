@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recorder.backups.checking import Checker
+from recorder.backups.checking import BackupChecker
 from recorder.backups.destinations import open_store
 from recorder.backups.object_store import read_account
 from recorder.backups.snapshots import Repository
@@ -48,7 +48,7 @@ def test_a_site_is_restored_from_an_object_store_and_what_was_deleted_is_not_in_
     assert not [key for key in store.keys("media") if gone in key]
     after = {key for key in store.keys("media") if erased in key}
     assert (len(after), after & before) == (2, set())
-    assert list(Checker(repository).problems()) == []
+    assert list(BackupChecker(repository).problems()) == []
     assert not list((site.home.state / "backup-staging").glob("*"))
     expected = site.everything()
     site.wipe()
@@ -60,7 +60,7 @@ def test_a_site_is_restored_from_an_object_store_and_what_was_deleted_is_not_in_
     restored.close()
     key = next(key for key in store.keys("media") if kept in key)
     store.put(key, b"changed")
-    (problem,) = Checker(repository).problems()
+    (problem,) = BackupChecker(repository).problems()
     assert f"{url}/{key} was changed after the backup" in problem
 
 

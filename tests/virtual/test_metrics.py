@@ -9,9 +9,9 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from recorder.common.clock import utc_now
-from recorder.forwarding.status import Status
+from recorder.forwarding.status import ForwardingStatus
 from recorder.forwarding.syslog_forwarding import SyslogState
-from recorder.forwarding.webhook_delivery import TargetState
+from recorder.forwarding.webhook_delivery import WebhookState
 from recorder.service.daemon_metrics import VERSION, daemon_registry
 from tests.helpers.exchange import Exchange, Talk
 from tests.helpers.recorder_home import eventually
@@ -156,9 +156,9 @@ def test_what_waits_for_other_systems_is_summed_without_their_names(
     lines: Exchange, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert value(registry, "recorder_forwarding_waiting", to="webhooks") == 0
-    status = Status(
+    status = ForwardingStatus(
         at=utc_now(), syslog=SyslogState(waiting=3),
-        webhooks=(TargetState(name="crm", waiting=2, given_up=1), TargetState(name="wallboard", waiting=5)),
+        webhooks=(WebhookState(name="crm", waiting=2, given_up=1), WebhookState(name="wallboard", waiting=5)),
     )  # fmt: skip
     services = cast(Any, lines.home).daemon_now.services
     monkeypatch.setattr(services, "forwarding", lambda: {"alarms": {"webhook_failing": 1}, **status.as_json()})

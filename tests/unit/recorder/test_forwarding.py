@@ -11,9 +11,9 @@ from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.config.syslog_options import SyslogOptions
 from recorder.config.webhook_options import WebhookOptions
-from recorder.forwarding.status import ForwardingHealth, Status, note_status
+from recorder.forwarding.status import ForwardingHealth, ForwardingStatus, note_status
 from recorder.forwarding.syslog_forwarding import SyslogState
-from recorder.forwarding.webhook_delivery import TargetState
+from recorder.forwarding.webhook_delivery import WebhookState
 from recorder.forwarding.webhook_queue import QueueError, WebhookQueue
 from recorder.service.findings import Level
 from recorder.service.forwarder import Forwarder
@@ -139,7 +139,7 @@ class Health:
         self.health = ForwardingHealth(state=state, config=lambda: config, now=lambda: self.now)
 
     def note(self, **fields: object) -> None:
-        note_status(self.state, Status(at=self.now, **fields))  # type: ignore[arg-type]
+        note_status(self.state, ForwardingStatus(at=self.now, **fields))  # type: ignore[arg-type]
 
     def alarms(self, after: timedelta = timedelta()) -> dict[str, int]:
         self.now += after
@@ -187,9 +187,9 @@ def test_a_server_that_takes_nothing_for_ten_minutes_is_an_alarm_until_it_does(t
 
 def test_webhooks_that_fail_or_gave_up_and_a_queue_that_takes_nothing_are_alarms(tmp_path: Path) -> None:
     health, since = Health(tmp_path, Config(webhook=(CRM,))), "2026-11-25T09:20:00Z"
-    health.note(webhooks=(TargetState(name="crm", failing_since=since), TargetState(name="b", given_up=4)))
+    health.note(webhooks=(WebhookState(name="crm", failing_since=since), WebhookState(name="b", given_up=4)))
     assert health.alarms() == {"webhook_failing": 2}
-    health.note(webhooks=(TargetState(name="crm", waiting=9),), queue_problem="disk is full")
+    health.note(webhooks=(WebhookState(name="crm", waiting=9),), queue_problem="disk is full")
     assert health.alarms() == {"events_not_queued": 1}
 
 

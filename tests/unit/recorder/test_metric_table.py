@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from recorder.common.instruments import Durations, Tally
-from recorder.common.metric_table import Kind, Row, TableCollector, registry_of
+from recorder.common.instruments import Durations, LabelledCounter
+from recorder.common.metric_table import MetricKind, Row, TableCollector, registry_of
 
 
 def broken(_: object) -> float:
@@ -15,13 +15,13 @@ def broken(_: object) -> float:
 
 
 TABLE: tuple[Row[Mapping[str, float]], ...] = (
-    Row(name="recorder_broken", kind=Kind.GAUGE, help="Cannot be read.", read=broken),
-    Row(name="recorder_by_state", kind=Kind.GAUGE, help="All.", label="state", values=("up", "down"),
+    Row(name="recorder_broken", kind=MetricKind.GAUGE, help="Cannot be read.", read=broken),
+    Row(name="recorder_by_state", kind=MetricKind.GAUGE, help="All.", label="state", values=("up", "down"),
         read=lambda at: at),
-    Row(name="recorder_some", kind=Kind.COUNTER, help="Some.", label="state", values=("up", "down"), has_all=False,
-        read=lambda at: {"up": at["up"]}),
-    Row(name="recorder_unknown", kind=Kind.GAUGE, help="Not known.", read=lambda at: None),
-    Row(name="recorder_plain_total", kind=Kind.COUNTER, help="One.", read=lambda at: at["up"]),
+    Row(name="recorder_some", kind=MetricKind.COUNTER, help="Some.", label="state", values=("up", "down"),
+        has_all=False, read=lambda at: {"up": at["up"]}),
+    Row(name="recorder_unknown", kind=MetricKind.GAUGE, help="Not known.", read=lambda at: None),
+    Row(name="recorder_plain_total", kind=MetricKind.COUNTER, help="One.", read=lambda at: at["up"]),
 )  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def test_one_that_cannot_be_read_is_left_out_and_logged_once(
 
 
 def test_instruments_have_closed_labels_from_the_start() -> None:
-    tally = Tally("recorder_calls_total", "Calls.", "outcome", ("recorded", "failed"))
+    tally = LabelledCounter("recorder_calls_total", "Calls.", "outcome", ("recorded", "failed"))
     took = Durations("recorder_took_seconds", "Time.", (0.1, 1.0), "reason", ("agent",))
     registry = registry_of(tally.metric, took.metric)
     assert registry.get_sample_value("recorder_calls_total", {"outcome": "failed"}) == 0
@@ -77,7 +77,7 @@ def test_instruments_have_closed_labels_from_the_start() -> None:
 
 
 def test_an_instrument_without_a_label() -> None:
-    tally, took = Tally("recorder_lost_total", "Lost."), Durations("recorder_took_seconds", "Time.", (1.0,))
+    tally, took = LabelledCounter("recorder_lost_total", "Lost."), Durations("recorder_took_seconds", "Time.", (1.0,))
     tally.add(amount=7)
     took.took(2.0)
     registry = registry_of(tally.metric, took.metric)

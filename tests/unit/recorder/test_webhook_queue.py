@@ -15,7 +15,7 @@ from recorder.forwarding.retries import GIVEN_UP_AFTER
 from recorder.forwarding.webhook_delivery import LOOK_S, TargetDelivery
 from recorder.forwarding.webhook_handover import MOST_WAITING, NOT_QUEUED, Handover
 from recorder.forwarding.webhook_http import WebhookError
-from recorder.forwarding.webhook_intake import LONGEST_CALL, Intake
+from recorder.forwarding.webhook_intake import LONGEST_CALL, WebhookIntake
 from recorder.forwarding.webhook_queue import DeliveryState, QueueError, WebhookQueue
 from recorder.rules.webhook_events import EventType, WebhookEvent, event_of
 from storage.audit import AuditLog
@@ -270,7 +270,7 @@ class Facts:
 
     def restart(self) -> None:
         site = self.site
-        self.intake = Intake(self.log, self._since, site.queue, [site.target], now=lambda: site.now)
+        self.intake = WebhookIntake(self.log, self._since, site.queue, [site.target], now=lambda: site.now)
 
     def _since(self, moment: datetime) -> list[RecordingRow]:
         self.asked.append(moment)
