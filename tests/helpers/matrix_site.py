@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
+from recorder.access.account_key import AccountKey, Use
 from recorder.access.account_rows import PeopleError
 from recorder.access.database import open_people
 from recorder.access.tables import second_factors
@@ -185,8 +186,11 @@ class MatrixSite:
         """Have something proposed about somebody themselves, or about somebody else."""
         about = account if relation is Relation.OWN else "ict"
         if about == "ict":
+            key = AccountKey(self._people_file)
+            key.create()
+            secret = key.seal(about, Use.AUTHENTICATOR, "x")
             with open_people(self._people_file).begin() as connection, contextlib.suppress(IntegrityError):
-                values = {"account": about, "secret": "x", "last_step": 0, "enrolled_s": 0.0}
+                values = {"account": about, "secret": secret, "last_step": 0, "enrolled_s": 0.0}
                 connection.execute(insert(second_factors).values(**values))
         with contextlib.suppress(PeopleError):
             _, made = self.deps.proposals.reset_authenticator("admin", about, reason="lost", enter=lambda _: None)

@@ -126,6 +126,7 @@ def test_a_password_alone_opens_nothing(browser: Browser, console: Console, cloc
         assert thief.post(ENROL, data={"csrf": csrf_of(thief.get(CODE)), "code": "123456"}).headers["location"] == CODE
     with console.browser() as session:
         give_password(session, "lead")
+        session.cookies.clear()
         session.cookies.set(STARTING, browser.cookies[SESSION])
         assert session.get(CODE).headers["location"] == SIGN_IN
 

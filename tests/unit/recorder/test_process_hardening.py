@@ -49,11 +49,13 @@ def test_this_process_knows_whether_it_wipes(monkeypatch: pytest.MonkeyPatch) ->
     assert is_freed_memory_wiped()
 
 
-def test_both_units_set_what_the_program_would_set() -> None:
+def test_units_that_open_recordings_set_what_the_program_would_set() -> None:
     made = wiping_environment({})
     line = " ".join(f"{name}={value}" for name, value in made.items())
-    for unit in Path("deploy").glob("*.service"):
-        text = unit.read_text()
+    units = {unit.name: unit.read_text() for unit in Path("deploy").glob("*.service")}
+    started = {name: text for name, text in units.items() if "\nExecStart=/opt/council-recorder/bin/recorder " in text}
+    assert {name: None for name in units} == {**dict.fromkeys(started), "council-recorder-restart.service": None}
+    for unit, text in started.items():
         assert f"Environment={line}\n" in text, unit
         assert "LimitCORE=0\n" in text, unit
         assert "LimitMEMLOCK=infinity\n" in text, unit
