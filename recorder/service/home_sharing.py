@@ -18,7 +18,7 @@ from pathlib import Path
 from recorder.access.signing import ensure_key
 from recorder.common.home import Home
 from recorder.recordings import agreement, resurrection_guard
-from recorder.recordings.home_rights import READ, WRITTEN, rights_of
+from recorder.recordings.home_rights import READ, WRITTEN, Rights, rights_of
 from storage.durable import sync_folder
 from storage.group_modes import touch
 from storage.hold_journal import LOCK as HOLDS_LOCK
@@ -113,10 +113,11 @@ def share(home: Home, group: int, owner: FileOwner | None = None, *, told: Calla
         How many files and folders were changed.
 
     Raises:
-        SharingError: A database is in use, or there are two; or a file has a second name.
+        SharingError: A database is in use, or there are two; or a file has a second name, or was replaced meanwhile.
         OSError, KeyProblemError: The system refused; run it again.
     """
     moved, owner, was_of = moves(home), owner or owner_of(home), home.root.stat().st_uid
+    _refuse_second_names(home)
     for path in moved:
         if path.name in _databases(home):
             _close(path)
@@ -128,9 +129,9 @@ def share(home: Home, group: int, owner: FileOwner | None = None, *, told: Calla
     for lock in _locks(home):
         touch(lock)
     count = 0
-    for number, path in enumerate(_walk(home.root)):
-        if change := _change_of(home, path, group, owner):
-            _apply(change, home_uid=was_of)
+    for number, found in enumerate(_walk(home.root)):
+        if change := _change_of(home, found, group, owner):
+            _apply(change, found, home_uid=was_of)
             count += 1
         told(number)
     sync_folder(home.root)
@@ -139,8 +140,8 @@ def share(home: Home, group: int, owner: FileOwner | None = None, *, told: Calla
 
 def changes(home: Home, group: int, owner: FileOwner | None = None) -> Iterator[RightsChange]:
     """Yield what `share` would change of the files that are there; changes nothing."""
-    for path in _walk(home.root):
-        if change := _change_of(home, path, group, owner or owner_of(home)):
+    for found in _walk(home.root):
+        if change := _change_of(home, found, group, owner or owner_of(home)):
             yield change
 
 
@@ -171,41 +172,81 @@ def _close(path: Path) -> None:
         raise SharingError(f"{', '.join(left)} is there while nobody has {path} open: run `recorder fsck` first")
 
 
-def _walk(root: Path) -> Iterator[Path]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """A file or folder, by its name in an open folder: the path could lead elsewhere by the time that it is used.
+
+    Attributes:
+        path: Its path.
+        folder: Descriptor of the folder that it is in, open until the next one is found.
+        name: Its name there.
+        status: Its state.
+    """
+
+    path: Path
+    folder: int
+    name: str
+    status: os.stat_result
+
+
+def _walk(root: Path) -> Iterator[_Found]:
     """Yield a home and the files and folders in it; no links, sockets or pipes, and a folder before its files."""
-    yield root
-    for folder, folders, files in os.walk(root):
-        for name in (*folders, *files):
-            path = Path(folder, name)
-            kind = path.lstat().st_mode
-            if stat.S_ISREG(kind) or stat.S_ISDIR(kind):
-                yield path
+    for place, folders, files, folder in os.fwalk(root):
+        inside = [(Path(place, name), name) for name in (*folders, *files)]
+        for path, name in [(root, "."), *inside] if Path(place) == root else inside:
+            try:
+                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:  # removed meanwhile
+                continue
+            if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+                yield _Found(path=path, folder=folder, name=name, status=status)
 
 
-def _change_of(home: Home, path: Path, group: int, owner: FileOwner) -> RightsChange | None:
-    found = path.lstat()
-    rights = rights_of(path.relative_to(home.root), is_folder=stat.S_ISDIR(found.st_mode))
-    before = (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
-    gid = group if rights.is_groups else owner.gid
-    is_kept = rights.mode & stat.S_IWGRP and not owner.takes_all
-    after = (found.st_uid if is_kept else owner.uid, found.st_gid if gid is None else gid, rights.mode)
-    return None if before == after else RightsChange(path=path, before=before, after=after)
-
-
-def _apply(change: RightsChange, *, home_uid: int) -> None:
-    """Change a file's rights by its descriptor: a user who may write its folder could put a link in its place.
+def _refuse_second_names(home: Home) -> None:
+    """Check that no file has two names of different rights: a link to the accounts would open them to the group.
 
     Raises:
-        SharingError: It has a second name and is not of the home's owner, so it may be a file of somewhere else.
+        SharingError: One has; says which.
+    """
+    first: dict[tuple[int, int], tuple[Path, Rights]] = {}
+    for found in _walk(home.root):
+        status = found.status
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink == 1:
+            continue
+        rights = rights_of(found.path.relative_to(home.root), is_folder=False)
+        path, expected = first.setdefault((status.st_dev, status.st_ino), (found.path, rights))
+        if rights != expected:
+            raise SharingError(f"{found.path} is a second name of {path}: find out who gave it, and remove it")
+
+
+def _change_of(home: Home, found: _Found, group: int, owner: FileOwner) -> RightsChange | None:
+    status = found.status
+    rights = rights_of(found.path.relative_to(home.root), is_folder=stat.S_ISDIR(status.st_mode))
+    before = (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+    gid = group if rights.is_groups else owner.gid
+    is_kept = rights.mode & stat.S_IWGRP and not owner.takes_all
+    after = (status.st_uid if is_kept else owner.uid, status.st_gid if gid is None else gid, rights.mode)
+    return None if before == after else RightsChange(path=found.path, before=before, after=after)
+
+
+def _apply(change: RightsChange, found: _Found, *, home_uid: int) -> None:
+    """RightsChange a file's rights by its descriptor: a user who may write its folder could put another in its place.
+
+    Raises:
+        SharingError: It has a second name and is not of the home's owner, so it may be a file of somewhere else; or
+            another file was put in its place.
         OSError: From the system.
     """
-    descriptor = os.open(change.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(found.name, flags, dir_fd=found.folder)
     try:
-        found = os.fstat(descriptor)
-        if stat.S_ISREG(found.st_mode) and found.st_nlink > 1 and found.st_uid != home_uid:
+        opened = os.fstat(descriptor)
+        if not os.path.samestat(opened, found.status):
+            raise SharingError(f"{change.path} was replaced meanwhile: find out which process did it, and run it again")
+        if stat.S_ISREG(opened.st_mode) and opened.st_nlink > 1 and opened.st_uid != home_uid:
             raise SharingError(f"{change.path} has a second name: find out who gave it, and remove one of the two")
         uid, gid, mode = change.after
-        if (found.st_uid, found.st_gid) != (uid, gid):
+        if (opened.st_uid, opened.st_gid) != (uid, gid):
             os.fchown(descriptor, uid, gid)
         os.fchmod(descriptor, mode)  # after chown(2), which clears set-group-ID
     finally:

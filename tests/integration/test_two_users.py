@@ -470,3 +470,33 @@ def test_a_second_name_of_another_users_file_is_left_alone(tmp_path: Path) -> No
         with pytest.raises(SharingError, match="has a second name"):
             share(home, os.getegid())
         assert (theirs.stat().st_uid, theirs.stat().st_gid) == (DAEMON, DAEMON)
+
+
+def test_a_folder_that_becomes_a_link_meanwhile_leads_nowhere(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    (inner := home.state / "inner").mkdir(parents=True)
+    (outside := tmp_path / "outside").mkdir()
+    for name in ("a", "b"):
+        (inner / name).touch(mode=0o600)
+        (outside / name).touch(mode=0o600)
+
+    def swap(_looked_at: int) -> None:
+        """Do what a process of the daemon's user could do between two files of a folder."""
+        if not inner.is_symlink() and any(one.stat().st_mode & stat.S_IRGRP for one in inner.iterdir()):
+            inner.rename(home.state / "aside")
+            inner.symlink_to(outside)
+
+    share(home, os.getegid(), told=swap)
+    assert inner.is_symlink()
+    assert {stat.S_IMODE(one.stat().st_mode) for one in outside.iterdir()} == {0o600}
+
+
+def test_a_second_name_of_the_accounts_opens_them_to_nobody(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.private_keys.mkdir(mode=0o700, parents=True)
+    home.state.mkdir(mode=0o700)
+    home.accounts_key.touch(mode=0o600)
+    (home.state / "x").hardlink_to(home.accounts_key)
+    with pytest.raises(SharingError, match=r"is a second name of"):
+        share(home, os.getegid())
+    assert stat.S_IMODE(home.accounts_key.stat().st_mode) == 0o600
