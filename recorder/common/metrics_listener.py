@@ -27,6 +27,8 @@ REQUEST_S, ANSWER_S = 5.0, 10.0
 """How long a client may take to send its request, and to take the answer with the time to collect it, seconds."""
 RETRY_S = 60.0
 """Delay after an address that could not be bound, seconds."""
+_CLOSE_S = 1.0
+"""How long a client may take to read the end of the answer, seconds, before the rest is dropped."""
 _PAUSE_S = 0.02
 """Pause between two connections, seconds, so that a flood of them costs the process little."""
 _MOST_HEADER = 8192
@@ -174,10 +176,7 @@ class MetricsListener:
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             writer.transport.abort()
         finally:
-            writer.close()
-            with contextlib.suppress(OSError, TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await writer.wait_closed()
+            await _close(writer)
 
     async def _response(self, status: int) -> bytes:
         if status != 200:
@@ -207,6 +206,18 @@ class MetricsListener:
             )
             self._page_s = now_s
         return page
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Close a connection when the client has the answer; drop the rest if that takes too long."""
+    writer.close()
+    try:
+        async with asyncio.timeout(_CLOSE_S):
+            await writer.wait_closed()
+    except TimeoutError:  # a short answer is in the buffer still, and would keep the descriptor as long as the client
+        writer.transport.abort()
+    except OSError:
+        pass
 
 
 _REASONS = {

@@ -152,6 +152,36 @@ def test_a_client_that_does_not_read_is_ended(monkeypatch: pytest.MonkeyPatch) -
         eventually(lambda: not listener._answers, "it is ended")
 
 
+def test_a_client_that_reads_no_short_answer_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Short(Collector):
+        def describe(self) -> list[Metric]:
+            return []
+
+        def collect(self) -> Iterator[Metric]:
+            yield GaugeMetricFamily("recorder_short", "x" * 40_000, value=1)
+
+    monkeypatch.setattr(metrics_listener, "_CLOSE_S", 0.1)
+    bound = metrics_listener._bound
+
+    def bound_with_little_room(host: str, port: int) -> socket.socket:
+        listening = bound(host, port)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # connections inherit it
+        return listening
+
+    monkeypatch.setattr(metrics_listener, "_bound", bound_with_little_room)
+    with serving(Short()) as (listener, _), socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.settimeout(20)
+        deaf.connect(("127.0.0.1", port_of(listener)))
+        deaf.sendall(GET)
+        eventually(lambda: listener._answers, "it is being answered")
+        eventually(lambda: not listener._answers, "it is ended")
+        got = 0
+        while chunk := deaf.recv(65536):
+            got += len(chunk)
+        assert got < 40_000, "the rest was not kept for it"
+
+
 def test_where_collecting_hangs_the_scrape_is_refused_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics_listener, "_COLLECT_S", 0.3)
     goes_on = threading.Event()
