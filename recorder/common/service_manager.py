@@ -7,6 +7,7 @@ needs a compiler and libsystemd's headers. Without a service manager every metho
 import contextlib
 import logging
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -35,7 +36,7 @@ class ServiceManager:
         is_known = address is not None and address[:1] in ("/", "@")
         if address and not is_known:
             _log.warning("NOTIFY_SOCKET is %s, which is no Unix socket; systemd is told nothing", address)
-        self._address = address.replace("@", "\0", 1) if address is not None and is_known else None
+        self._address = None if address is None or not is_known else re.sub(r"^@", "\0", address)
         self.watchdog_s = watchdog_s if is_known else None
         self.is_silent = is_silent
         self._has_failed = False

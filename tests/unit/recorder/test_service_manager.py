@@ -12,11 +12,12 @@ import pytest
 from recorder.common.service_manager import ServiceManager, without_manager
 
 
-@pytest.fixture(params=["path", "abstract"])
+@pytest.fixture(params=["path", "path of a template", "abstract"])
 def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
-    address = str(tmp_path / "notify") if request.param == "path" else f"@recorder-test-{os.getpid()}"
+    name = {"path": str(tmp_path / "notify"), "path of a template": str(tmp_path / "recorder@1")}.get(request.param)
+    address = name or f"@recorder-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
-        listening.bind(address.replace("@", "\0", 1))
+        listening.bind(name or f"\0{address[1:]}")
         listening.settimeout(2)
         yield listening, address
 
