@@ -72,7 +72,7 @@ class AccountKey:
         for made in (self.path.parent, self.path):  # root may be running the command, in a folder that two users share
             found = made.stat()
             if (found.st_uid, found.st_gid) != (owner.st_uid, owner.st_gid):
-                os.chown(made, owner.st_uid, owner.st_gid)
+                os.chown(made, owner.st_uid, owner.st_gid, follow_symlinks=False)
         return True
 
     def seal(self, account: str, use: Use, plain: str) -> str:
@@ -137,7 +137,7 @@ class AccountKey:
         found = self.path.stat()
         replace_wiped(self.path, b"".join(map(_line, keys)))
         if os.geteuid() != found.st_uid:
-            os.chown(self.path, found.st_uid, found.st_gid)
+            os.chown(self.path, found.st_uid, found.st_gid, follow_symlinks=False)
 
     def _keys(self) -> list[bytes]:
         try:

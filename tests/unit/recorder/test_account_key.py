@@ -216,3 +216,13 @@ def test_what_root_makes_is_the_accounts_owners(tmp_path: Path) -> None:
     key.add()
     for made in (key.path, key.path.parent):
         assert (made.stat().st_uid, made.stat().st_gid) == (64_002, 64_002)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a file to another user takes root")
+def test_root_gives_no_folder_away_that_a_link_leads_to(tmp_path: Path) -> None:
+    (people := tmp_path / "people.sqlite").touch()
+    os.chown(people, 64_002, 64_002)
+    (roots := tmp_path / "roots").mkdir()
+    (key := AccountKey(people)).path.parent.symlink_to(roots)
+    assert key.create()
+    assert roots.stat().st_uid == 0
