@@ -104,12 +104,22 @@ class Schema:
             context.run_migrations()
 
     def found(self, connection: sa.Connection) -> str | None:
-        """Return the revision of the database, or None: it has none; without Alembic, which takes long to import."""
+        """Return the revision of the database, or None: it has none; without Alembic, which takes long to import.
+
+        Raises:
+            DatabaseError: It has several.
+        """
         if not sa.inspect(connection).has_table(self.version_table):
             return None
         query = f"SELECT version_num FROM {self.version_table}"  # noqa: S608 - a constant
-        found = connection.exec_driver_sql(query).scalar()
-        return None if found is None else str(found)
+        found = sorted(str(one) for one in connection.exec_driver_sql(query).scalars())
+        if len(found) > 1:
+            raise DatabaseError(
+                f"{self.name} says that it has the schemas {' and '.join(found)}: something else than the recorder "
+                "changed it; restore a backup",
+                is_passing=False,
+            )
+        return found[0] if found else None
 
     def refuse_newer(self, found: str | None, known: set[str]) -> None:
         """Check that this program knows a revision.

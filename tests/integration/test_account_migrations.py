@@ -15,17 +15,21 @@ from alembic.script import ScriptDirectory
 
 import recorder.access.migrations
 from recorder.access import schema
+from recorder.access.accounts import People
 from recorder.access.database import open_people
 from recorder.access.second_factor import Proven, SecondFactors
 from recorder.access.tables import REVISION, metadata
-from recorder.access.totp import code_of, step_of
+from recorder.access.totp import code_of, new_secret, step_of
 from recorder.access.triggers import TRIGGERS
 from recorder.cli import shared
 from recorder.common.home import Home
+from recorder.permissions import Role
 from storage.errors import DatabaseError
 from tests.crash.counted import Steps
 from tests.crash.zygote import Zygote
+from tests.helpers.accounts import CHEAP, PASSWORD
 
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 OLD = json.loads((Path(__file__).parents[1] / "data" / "accounts-before-alembic" / "forms.json").read_text())
 SECRET, CODE = "ZTN34H37Z4FAVGRMYM7FHDFLG3TMXNCY", "aaaa-bbbb-cccc-dddd"
 CODE_HASH = "147eb9dcde0e090429c01dbf634fd9b69a7f141f005c387a9c00498908499dde"
@@ -149,6 +153,27 @@ def test_a_newer_database_is_refused_and_untouched(tmp_path: Path, capsys: pytes
         shared.people_of(home)
     assert "install that version of the recorder again" in capsys.readouterr().err
     assert home.people.read_bytes() == before
+
+
+def test_a_database_of_two_revisions_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "people.sqlite"
+    open_people(path).dispose()
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"INSERT INTO {schema.VERSION_TABLE} VALUES ('0001')")
+    with pytest.raises(DatabaseError, match=f"has the schemas 0001 and {REVISION}: .* restore a backup"):
+        open_people(path)
+
+
+def test_sealed_values_are_not_sealed_again_after_the_revision_is_lost(tmp_path: Path) -> None:
+    path, secret = tmp_path / "people.sqlite", new_secret()
+    engine = open_people(path)
+    People(engine, now=lambda: NOW, hasher=CHEAP).add("ann", PASSWORD, roles=[Role.DPO])
+    SecondFactors(engine, now=lambda: NOW).enrol("ann", secret, code_of(secret, step_of(NOW) - 1))
+    engine.dispose()
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"DELETE FROM {schema.VERSION_TABLE}")
+    factors = SecondFactors(open_people(path), now=lambda: NOW)
+    assert isinstance(factors.check("ann", code_of(secret, step_of(NOW))), Proven)
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import op
 
-from recorder.access.account_key import AccountKey, Use
+from recorder.access.account_key import AccountKey, Use, key_id_of
 
 revision = "0002"
 down_revision = "0001"
@@ -23,6 +23,8 @@ def upgrade() -> None:
     ):
         change = sa.text(f"UPDATE {table} SET {column} = :sealed WHERE account = :account AND {column} = :plain")  # noqa: S608 - constants
         for account, plain in connection.execute(sa.text(f"SELECT account, {column} FROM {table}")).all():  # noqa: S608 - constants
+            if key_id_of(plain):
+                continue  # of a file whose revision was lost: sealed twice, it would be no secret any more
             sealed = key.seal(account, use, plain)
             connection.execute(change, {"sealed": sealed, "account": account, "plain": plain})
     op.execute("DELETE FROM sessions WHERE enrolling IS NOT NULL")
