@@ -3,6 +3,7 @@
 import faulthandler
 import logging
 import signal
+import subprocess
 import time
 from pathlib import Path
 from types import FrameType
@@ -19,7 +20,7 @@ from recorder.common.process_hardening import LimitError, collect_regularly, for
 from recorder.config.toml_tables import ConfigError
 from recorder.demo.phones.kinds import PhoneKind
 from recorder.recordings.home_lock import AlreadyRunningError
-from recorder.service.processes import NotReadyError, drain, start, stop, wait_ready
+from recorder.service.processes import NotReadyError, drain_and_stop, start, wait_ready
 from storage.errors import StorageError
 
 _log = logging.getLogger("recorder")
@@ -96,11 +97,13 @@ def up(context: HomeContext) -> None:
         log_to_stderr(LogFormat.JSON)
     _tell(ONE_USER)
     ensure_key(context.home.root)
-    children = [start(context.home, command) for command in commands]
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _interrupt)
+    children: list[subprocess.Popen[bytes]] = []
+    codes: list[int] = []
     try:
+        children.extend(start(context.home, command) for command in commands)  # also those before an interruption
         wait_ready(context.home, children[0])
         _tell(
             f"listening for SIP on {context.config.sip.listen}"
@@ -113,7 +116,8 @@ def up(context: HomeContext) -> None:
     except NotReadyError as error:
         _fail(str(error))
     finally:
-        codes = [drain(children[0]), *map(stop, children[1:])]
+        if children:
+            codes = drain_and_stop(children[0], children[1:])
     if any(code not in (0, -signal.SIGTERM) for code in codes):
         _fail("daemon or console ended unexpectedly; see the messages above")
 

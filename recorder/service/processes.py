@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from recorder.common.home import Home
@@ -13,6 +15,8 @@ from recorder.common.service_manager import without_manager
 
 AGAIN_S = 1.0
 """How long a process has to end before it is terminated again, seconds."""
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class NotReadyError(Exception):
@@ -50,14 +54,26 @@ def stop(child: subprocess.Popen[bytes], within_s: float = 20.0) -> int:
     return child.wait()
 
 
-def drain(child: subprocess.Popen[bytes]) -> int:
-    """Have a daemon drain, and wait until it has left; return its exit code. KeyboardInterrupt ends its calls."""
-    if child.poll() is None:
-        child.terminate()
+def drain_and_stop(daemon: subprocess.Popen[bytes], others: Sequence[subprocess.Popen[bytes]]) -> list[int]:
+    """Have a daemon drain, stop the others when it has left, and return the exit codes.
+
+    KeyboardInterrupt ends the daemon's calls. Further signals are ignored: the processes are in groups of their own, so
+    one that is not stopped here would go on with nobody to stop it. Call it on the main thread.
+    """
+    codes = []
     try:
-        return child.wait()
+        if daemon.poll() is None:
+            daemon.terminate()
+        codes.append(daemon.wait())
     except KeyboardInterrupt:
-        return stop(child)
+        pass
+    finally:
+        handlers = {number: signal.signal(number, signal.SIG_IGN) for number in _ENDING}
+    try:
+        return [*(codes or [stop(daemon)]), *map(stop, others)]
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def wait_ready(home: Home, child: subprocess.Popen[bytes], within_s: float = 20.0) -> None:
