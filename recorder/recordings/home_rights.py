@@ -83,7 +83,7 @@ class WrongRights:
         less: Mode bits that it lacks, so that the daemon's user cannot use it.
         is_given_away: It is its owner's alone, and in the group of both users: only its mode keeps the group out, and a
             mode is easily changed.
-        is_strangers: It is the owner's of the home alone, and belongs to another user.
+        is_strangers: The daemon's user may not write it, and it belongs to another user than the home, who could.
     """
 
     path: PurePath
@@ -116,10 +116,16 @@ def wrong_rights(home: Home) -> Iterator[WrongRights]:
             more=found.st_mode & forbidden_in(home, path),
             less=wanted.mode & ~found.st_mode & 0o070 if is_two and not stat.S_ISSOCK(found.st_mode) else 0,
             is_given_away=is_two and is_owners and found.st_gid == owner.st_gid,
-            is_strangers=is_two and is_owners and found.st_uid != owner.st_uid,
+            is_strangers=is_two and _is_strangers(wanted, found.st_uid, owner.st_uid),
         )
         if one.more or one.less or one.is_given_away or one.is_strangers:
             yield one
+
+
+def _is_strangers(wanted: Rights, uid: int, owner: int) -> bool:
+    """Tell whether a file's owner could write it and should not; root may own what the daemon only reads."""
+    is_anybodys = bool(wanted.mode & stat.S_IWGRP)
+    return not is_anybodys and uid != owner and not (uid == 0 and wanted.is_groups)
 
 
 def _paths(home: Home) -> Iterator[Path]:

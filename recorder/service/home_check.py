@@ -122,7 +122,8 @@ def check_folders(home: Home) -> Iterator[SiteFinding]:
     if strange := [f"{_named(one)} of {os_user(one.found.st_uid)}" for one in wrong if one.is_strangers]:
         yield error(
             "owner", f"{_listed(strange)}: only {os_user(home.root.stat().st_uid)} may own these",
-            why="another owner can read a file whatever its mode, and the console cannot", do=_share_again(home),
+            why="an owner can read and change a file whatever its mode: keys, accounts, or what is recorded",
+            do=_share_again(home),
         )  # fmt: skip
     owners = {path.stat().st_uid for path in (home.root, home.config, home.recordings, home.audit) if path.exists()}
     if len(owners) > 1 and not is_shared(home.root):

@@ -398,6 +398,10 @@ def test_what_is_its_owners_alone_stays_in_its_own_group(tmp_path: Path) -> None
     assert not list(wrong_rights(home))
     os.chown(home.private_keys, -1, GROUP)
     assert [one.path for one in wrong_rights(home) if one.is_given_away] == [PurePath("private")]
+    home.config.touch(mode=0o640)
+    os.chown(home.config, DAEMON, GROUP)
+    assert [one.path for one in wrong_rights(home) if one.is_strangers] == [PurePath("recorder.toml")]
+    os.chown(home.config, 0, GROUP)
     os.chown(home.private_keys, DAEMON, os.getegid())
     (found,) = [one for one in check_folders(home) if one.level is not Level.OK]
     assert (f"private (0700) of uid:{DAEMON}" in found.says, found.level) == (True, Level.ERROR)
