@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
-from recorder.access.account_key import AccountKey, Use
+from recorder.access.account_key import AccountKey, AccountKeyError, Use
 from recorder.access.account_rows import PeopleError, is_usable, person_of, row_of
 from recorder.access.attempts import SignInRefusal, SignInRefused, begin_attempt, excuse, refused
 from recorder.access.database import AuditNote
@@ -110,27 +110,34 @@ class SecondFactors:
         """Check a code of the app, or a recovery code, which can be used only once.
 
         Raises:
-            AccountKeyError: The account's secret does not open.
+            AccountKeyError: The account's secret or a recovery code does not open; the latter counts as a wrong code.
         """
         with self._engine.begin() as connection:
             row = begin_attempt(connection, account, self._now())
             if isinstance(row, SignInRefused):
                 return row
-            by = self._spend(connection, account, code)
-            row = row_of(connection, account)
-            if by is None or not is_usable(row, self._now()):
+            factor = _factor(connection, account)
+            if factor is None:
                 return refused(account, SignInRefusal.WRONG_CODE)
-            excuse(connection, account)
+            secret = self._key.open(account, Use.AUTHENTICATOR, factor["secret"])
+            by, problem = None, None
+            try:
+                by = self._spend(connection, account, code, secret=secret, last_step=factor["last_step"])
+            except AccountKeyError as error:  # the code was tried, so it counts: raised after the transaction
+                problem = error
+            row = row_of(connection, account)
+            if problem is None and (by is None or not is_usable(row, self._now())):
+                return refused(account, SignInRefusal.WRONG_CODE)
+            if problem is None:
+                excuse(connection, account)
+        if problem is not None:
+            raise problem
         note = AuditNote(act="people.sign_in", subject=account, details={"second_factor": by})
         return Proven(person=person_of(row), note=note)
 
-    def _spend(self, connection: Connection, account: str, code: str) -> str | None:
+    def _spend(self, connection: Connection, account: str, code: str, *, secret: str, last_step: int) -> str | None:
         """Use up a code, and return its kind; None if it is not valid."""
-        factor = _factor(connection, account)
-        if factor is None:
-            return None
-        secret = self._key.open(account, Use.AUTHENTICATOR, factor["secret"])
-        step = matching_step(secret, code, self._now(), after=factor["last_step"])
+        step = matching_step(secret, code, self._now(), after=last_step)
         if step is not None:
             mine = second_factors.c.account == account
             connection.execute(update(second_factors).where(mine).values(last_step=step))

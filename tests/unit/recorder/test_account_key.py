@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from recorder.access.account_key import AccountKey, AccountKeyError, Use
 from recorder.access.accounts import People, SignedIn
+from recorder.access.attempts import SignInRefused
 from recorder.access.database import open_people
 from recorder.access.sealed_secrets import SealedSecrets
 from recorder.access.second_factor import Enrolled, Proven, SecondFactors
@@ -195,6 +196,14 @@ def test_only_what_no_key_opens_is_forgotten(site: Site) -> None:
     assert site.sealed.problem() is not None
     assert site.sealed.forget_unopened() == {"ann"}
     assert isinstance(site.factors.check("bob", site.code("bob")), Proven)
+
+
+def test_wrong_codes_count_although_a_recovery_code_does_not_open(site: Site) -> None:
+    site.write("UPDATE recovery_codes SET code_hash = 'x' || code_hash WHERE account = 'ann'")
+    for _ in range(5):
+        with pytest.raises(AccountKeyError, match="recovery code of ann"):
+            site.factors.check("ann", "000000")
+    assert isinstance(site.factors.check("ann", site.code("ann")), SignInRefused), "it is locked"
 
 
 def test_a_key_that_others_may_read_is_not_taken_for_a_lost_one(site: Site) -> None:
