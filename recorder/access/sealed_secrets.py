@@ -1,6 +1,6 @@
 """Sealed values of the accounts database as a whole: sealing with a new key, and removing what no key opens."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,16 +95,19 @@ class SealedSecrets:
             return str(error)
         return f"no key opens the authenticators of {', '.join(lost)}: {self.key.what_to_do()}" if lost else None
 
-    def forget_unopened(self) -> frozenset[str]:
+    def forget_unopened(self, among: Collection[str]) -> frozenset[str]:
         """Remove the authenticators that no key opens, and end these accounts' sessions; return the accounts.
 
         At the next sign-in each sets up another authenticator.
+
+        Args:
+            among: The accounts that the audit log names; others are left alone.
 
         Raises:
             AccountKeyError: The key is there, and cannot be read.
         """
         with self._engine.begin() as connection:
-            lost = self._unopened(connection)
+            lost = self._unopened(connection) & frozenset(among)
             for table in (second_factors, recovery_codes, sessions):
                 connection.execute(delete(table).where(table.c.account.in_(lost)))
         return lost

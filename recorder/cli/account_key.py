@@ -51,7 +51,7 @@ def enrol_again(
     if not is_dry:
         note = AuditNote(act=LOST, subject="", details={"accounts": lost, **WITHOUT_ACCOUNT})
         audit(context.home, note, actor=f"os:{os_user()}")
-        secrets.forget_unopened()
+        lost = sorted(secrets.forget_unopened(lost))
     for name in lost:
         say(name)
     if is_dry:
