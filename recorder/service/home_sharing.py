@@ -230,7 +230,7 @@ def _change_of(home: Home, found: _Found, group: int, owner: FileOwner) -> Right
 
 
 def _apply(change: RightsChange, found: _Found, *, home_uid: int) -> None:
-    """RightsChange a file's rights by its descriptor: a user who may write its folder could put another in its place.
+    """Change a file's rights by its descriptor: a user who may write its folder could put another in its place.
 
     Raises:
         SharingError: It has a second name and is not of the home's owner, so it may be a file of somewhere else; or
