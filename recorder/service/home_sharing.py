@@ -173,7 +173,7 @@ def _close(path: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class _FoundFile:
     """A file or folder, by its name in an open folder: the path could lead elsewhere by the time that it is used.
 
     Attributes:
@@ -189,7 +189,7 @@ class _Found:
     status: os.stat_result
 
 
-def _walk(root: Path) -> Iterator[_Found]:
+def _walk(root: Path) -> Iterator[_FoundFile]:
     """Yield a home and the files and folders in it; no links, sockets or pipes, and a folder before its files."""
     for place, folders, files, folder in os.fwalk(root):
         inside = [(Path(place, name), name) for name in (*folders, *files)]
@@ -199,7 +199,7 @@ def _walk(root: Path) -> Iterator[_Found]:
             except FileNotFoundError:  # removed meanwhile
                 continue
             if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
-                yield _Found(path=path, folder=folder, name=name, status=status)
+                yield _FoundFile(path=path, folder=folder, name=name, status=status)
 
 
 def _refuse_second_names(home: Home) -> None:
@@ -219,7 +219,7 @@ def _refuse_second_names(home: Home) -> None:
             raise SharingError(f"{found.path} is a second name of {path}: find out who gave it, and remove it")
 
 
-def _change_of(home: Home, found: _Found, group: int, owner: FileOwner) -> RightsChange | None:
+def _change_of(home: Home, found: _FoundFile, group: int, owner: FileOwner) -> RightsChange | None:
     status = found.status
     rights = rights_of(found.path.relative_to(home.root), is_folder=stat.S_ISDIR(status.st_mode))
     before = (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
@@ -229,7 +229,7 @@ def _change_of(home: Home, found: _Found, group: int, owner: FileOwner) -> Right
     return None if before == after else RightsChange(path=found.path, before=before, after=after)
 
 
-def _apply(change: RightsChange, found: _Found, *, home_uid: int) -> None:
+def _apply(change: RightsChange, found: _FoundFile, *, home_uid: int) -> None:
     """Change a file's rights by its descriptor: a user who may write its folder could put another in its place.
 
     Raises:
