@@ -13,7 +13,8 @@ from tests.helpers.recorder_home import RecorderHome, eventually, recorder_home
 from tests.helpers.sip_peer import Address, Answer, Call, Caller, Media, Message, Officer, State
 from tests.helpers.voices import PCMA, TICKS_PER_S, Studio, Voice
 
-_numbers = itertools.count(1)
+_numbers = itertools.count(4000)
+"""The callers' last four digits: above those of the numbers that tests write out."""
 GLARES = 3
 """How often a re-INVITE is tried that meets an offer of the other side."""
 _USER = re.compile(r"<sip:([^@>;]+)")
