@@ -17,7 +17,11 @@ ROOT = Path(__file__).parents[2]
 def build(version: str) -> Path:
     """Build the package under a version; return its path."""
     done = subprocess.run(
-        ["make", "deb", f"DEB_VERSION={version}"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+        ["make", "--no-print-directory", "deb", f"DEB_VERSION={version}"],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     return Path(done.stdout.splitlines()[-1])
 
