@@ -54,7 +54,8 @@ def _options(command: Any, context: Any) -> Iterator[tuple[str, str]]:  # noqa: 
 
 def describe(command: Any, name: str, parent: Any = None) -> Iterator[str]:  # noqa: ANN401
     """Yield the lines of a command and of all commands below it."""
-    context = command.context_class(command, info_name=name, parent=parent)
+    # With its settings: the command keeps the option for help that its first context had.
+    context = command.context_class(command, info_name=name, parent=parent, **command.context_settings)
     words = context.command_path
     below = dict(getattr(command, "commands", {}))
     if parent is not None:
