@@ -5,20 +5,17 @@ may be deleted.
 """
 
 import logging
-import os
 import random
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from recorder.common.child_process import Child, end, start_module
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
-from recorder.common.process_hardening import wiping_environment
 from recorder.config.settings import Config
 from recorder.retention import console_sweep
 from recorder.retention.sweep_process import BUSY, DONE, STOPPED, sweeps_people
@@ -39,30 +36,9 @@ _FARTHEST = timedelta(hours=38)
 """The next sweep is never farther away than this, unless the clock was stepped back."""
 
 
-class Child(Protocol):
-    """A running sweep; `subprocess.Popen` in production."""
-
-    def poll(self) -> int | None:
-        """Return the exit code, or None while it runs."""
-
-    def terminate(self) -> None:
-        """Ask it to end."""
-
-    def kill(self) -> None:
-        """End it."""
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait until it has ended."""
-
-
 def start_sweep(home: Home) -> Child:
-    """Start a sweep as a process of its own, in its own session, so that terminal signals do not reach it."""
-    return subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "recorder.retention.sweep_process", str(home.root)],
-        env=wiping_environment(os.environ),
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    """Start a sweep as a process of its own."""
+    return start_module("recorder.retention.sweep_process", str(home.root))
 
 
 class Sweeping:
@@ -182,15 +158,6 @@ class Sweeping:
         child = self._start(self._home)
         while (code := child.poll()) is None:
             if self._stopping.wait(_POLL_S):
-                _end(child)
+                end(child, END_S)
                 return None
         return code
-
-
-def _end(child: Child) -> None:
-    child.terminate()
-    try:
-        child.wait(END_S)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()

@@ -95,7 +95,7 @@ def after(state: DrainState, event: DrainEvent) -> Transition:
     """Return what an event leads to; without effect, the same state and no action.
 
     Raises:
-        UndecidedError: The table has no row for this state and event.
+        UndecidedDrainError: The table has no row for this state and event.
     """
     if (state, event) in TABLE:
         return TABLE[state, event]

@@ -5,18 +5,15 @@ One thread of the daemon, which only waits.
 
 import logging
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
+from recorder.common.child_process import Child, end, start_module
 from recorder.common.home import Home
-from recorder.common.process_hardening import wiping_environment
 from recorder.config.settings import Config
 from recorder.forwarding.retries import pause_s
 from recorder.forwarding.webhook_queue import QueueError, WebhookQueue
-from recorder.retention.sweeping import Child
 
 _log = logging.getLogger(__name__)
 
@@ -28,13 +25,8 @@ END_S = 8.0
 
 
 def start_forwarder(home: Home) -> Child:
-    """Start the process, in its own session, so that terminal signals do not reach it."""
-    return subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "recorder.service.forwarder", str(home.root), str(os.getpid())],
-        env=wiping_environment(os.environ),
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    """Start the process that sends."""
+    return start_module("recorder.service.forwarder", str(home.root), str(os.getpid()))
 
 
 class Forwarding:
@@ -79,6 +71,8 @@ class Forwarding:
                 self.look()
             except (OSError, QueueError) as error:
                 _log.error("Starting or ending the process that sends to other systems failed; retrying: %s", error)
+            except Exception:  # noqa: BLE001 - what is to be sent must be sent in the end
+                _log.exception("Internal error while starting the process that sends to other systems; retrying")
             is_over = self._stopping.wait(LOOK_S)
         self._end()
 
@@ -110,14 +104,8 @@ class Forwarding:
 
     def _end(self) -> None:
         child, self._child = self._child, None
-        if child is None:
-            return
-        child.terminate()
-        try:
-            child.wait(END_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        if child is not None:
+            end(child, END_S)
 
 
 def wanted_of(config: Config) -> object | None:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from recorder.common.child_process import Child
 from recorder.common.home import Home
 from recorder.config.settings import Config, Retention, Site
 from recorder.recordings.agreement import MARK
 from recorder.retention.sweep_process import BUSY, DONE, FAILED, STOPPED
 from recorder.retention.sweep_state import NAME
-from recorder.retention.sweeping import BUSY_RETRY, RETRY, Child, Sweeping, start_sweep
+from recorder.retention.sweeping import BUSY_RETRY, RETRY, Sweeping, start_sweep
 from tests.helpers.due_home import DAY, add_recording, is_there
 from tests.helpers.recorder_home import ROOT, RecorderHome, eventually, recorder_home
 

@@ -1,6 +1,7 @@
 """The daemon keeps the process that sends running as it is configured, and health says how it does."""
 
 import os
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from recorder.forwarding.status import ForwardingHealth, ForwardingStatus, note_
 from recorder.forwarding.syslog_forwarding import SyslogState
 from recorder.forwarding.webhook_delivery import WebhookState
 from recorder.forwarding.webhook_queue import QueueError, WebhookQueue
+from recorder.service import forwarding as supervisor
 from recorder.service.findings import Level
 from recorder.service.forwarder import Forwarder
 from recorder.service.forwarding import Forwarding
@@ -105,6 +107,24 @@ def test_marks_are_forgotten_when_no_webhook_is_configured(tmp_path: Path) -> No
         damaged.look()
     damaged._end()
     assert child.code == -15, "a queue that is damaged does not keep syslog from being sent"
+
+
+def test_no_fault_ends_the_watch_over_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(supervisor, "LOOK_S", 0.001)
+    tries, started = iter(range(2)), threading.Event()
+
+    def start(_home: Home) -> Child:
+        if next(tries) == 0:
+            raise KeyError("a fault of ours")
+        started.set()
+        return Child()
+
+    forwarding = Forwarding(Home(tmp_path), lambda: SYSLOG, start=start)
+    forwarding.start()
+    try:
+        assert started.wait(10)
+    finally:
+        forwarding.close()
 
 
 def test_without_its_daemon_nothing_is_sent(tmp_path: Path) -> None:

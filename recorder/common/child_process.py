@@ -1,0 +1,44 @@
+"""Programs of the recorder that the daemon runs as processes of their own, and ends when it ends."""
+
+import os
+import subprocess
+import sys
+from typing import Protocol
+
+from recorder.common.process_hardening import wiping_environment
+
+
+class Child(Protocol):
+    """A running process; `subprocess.Popen` in production."""
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while it runs."""
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+
+    def kill(self) -> None:
+        """End it."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until it has ended."""
+
+
+def start_module(module: str, *words: str) -> Child:
+    """Run a module as a program, in its own session, so that terminal signals do not reach it. Raises OSError."""
+    return subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-m", module, *words],
+        env=wiping_environment(os.environ),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def end(child: Child, within_s: float) -> None:
+    """Ask a process to end, and kill it when it has not ended in time."""
+    child.terminate()
+    try:
+        child.wait(within_s)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
