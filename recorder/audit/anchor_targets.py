@@ -15,13 +15,13 @@ from email.utils import format_datetime, make_msgid
 from pathlib import Path
 from typing import Protocol
 
-from recorder.common.smtp import MailError, printable, send_mail, words
+from recorder.common.connection_errors import reason_of
+from recorder.common.smtp import MailError, printable, send_mail
+from recorder.common.syslog_format import NOTICE, framed, message
 from recorder.config.anchor_options import AnchorOptions, SyslogServer, parse_syslog
 from storage.heads import Head
 from storage.rows import time_to_json
 
-PRIORITY = 13 * 8 + 5
-"""RFC 5424 section 6.2.1: facility 13, log audit; severity 5, notice."""
 NAMES = ("syslog", "folder", "mail")
 """Names of the targets."""
 _REFUSED_AFTER_S = 0.2
@@ -71,28 +71,28 @@ class Syslog:
     def send(self, head: Head, *, timeout_s: float) -> None:
         """Send one message."""
         server = self.server
-        message = syslog_message(head)
+        sent = syslog_message(head)
         try:
             if server.transport == "udp":
-                self._send_datagram(message, timeout_s)
+                self._send_datagram(sent, timeout_s)
             else:
-                self._send_stream(b"%d %s" % (len(message), message), timeout_s)
+                self._send_stream(framed(sent), timeout_s)
         except (OSError, ValueError) as error:
             where = f"{server.transport}://{server.host}:{server.port}"
-            raise AnchorError(f"syslog {where}: {words(error)}") from error
+            raise AnchorError(f"syslog {where}: {reason_of(error)}") from error
 
-    def _send_datagram(self, message: bytes, timeout_s: float) -> None:
+    def _send_datagram(self, sent: bytes, timeout_s: float) -> None:
         server = self.server
         family, kind, protocol, _, address = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_DGRAM)[0]
         with socket.socket(family, kind, protocol) as sender:
             sender.settimeout(min(timeout_s, _REFUSED_AFTER_S))
             sender.connect(address)
-            sender.send(message)
+            sender.send(sent)
             with contextlib.suppress(TimeoutError):
                 sender.recv(1)
 
     def _send_stream(self, frame: bytes, timeout_s: float) -> None:
-        """Send one frame with octet counting (RFC 6587 section 3.4.1, RFC 5425 section 4.3)."""
+        """Send one frame."""
         server = self.server
         with socket.create_connection((server.host, server.port), timeout_s) as plain, self._secured(plain) as sender:
             sender.sendall(frame)
@@ -116,10 +116,9 @@ class Syslog:
 
 def syslog_message(head: Head) -> bytes:
     """Return a head as one RFC 5424 message, without framing."""
-    host = "".join(c for c in socket.gethostname() if "!" <= c <= "~")[:255] or "-"
-    return (
-        f"<{PRIORITY}>1 {time_to_json(head.at)} {host} recorder {os.getpid()} audit-head - {head.to_line()}"
-    ).encode("ascii")
+    at = time_to_json(head.at)
+    assert at is not None
+    return message(NOTICE, at, socket.gethostname(), f"- {head.to_line()}", kind="audit-head", process=str(os.getpid()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +140,7 @@ class Folder:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise AnchorError(f"folder {self.path}: {words(error)}; is the share mounted?") from error
+            raise AnchorError(f"folder {self.path}: {reason_of(error)}; is the share mounted?") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from email.message import EmailMessage
 from pathlib import Path
 
+from recorder.common.connection_errors import reason_of
 from recorder.common.smtp_options import SmtpSecurity, SmtpServer
 from storage.errors import KeyProblemError
 from storage.key_files import read_secret
@@ -51,21 +52,11 @@ def send_mail(server: SmtpServer, message: EmailMessage, to: Sequence[str], *, t
         sentence = f"{where}: {', '.join(sorted(error.recipients))} refused"
         raise MailError(sentence, is_refused=all(code in _PERMANENT for code in codes)) from error
     except smtplib.SMTPDataError as error:
-        raise MailError(f"{where}: {words(error)}", is_refused=error.smtp_code in _PERMANENT) from error
+        raise MailError(f"{where}: {reason_of(error)}", is_refused=error.smtp_code in _PERMANENT) from error
     except (OSError, smtplib.SMTPException, KeyProblemError, UnicodeError) as error:
-        raise MailError(f"{where}: {words(error)}") from error
+        raise MailError(f"{where}: {reason_of(error)}") from error
     if refused:
         raise MailError(f"{where}: {', '.join(sorted(refused))} refused")
-
-
-def words(error: Exception) -> str:
-    """Return the reason of a connection error, for a sentence."""
-    if isinstance(error, smtplib.SMTPResponseException):
-        said = error.smtp_error
-        return f"{error.smtp_code} {said.decode(errors='replace') if isinstance(said, bytes) else said}"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not valid: {error.verify_message}"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def printable(text: str) -> str:

@@ -10,13 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from recorder.common.logs import MASKED_FROM
+from recorder.common.syslog_format import ALERT, NOTICE, WARNING, message
 from storage.audit_entry import AuditEntry
 from storage.format import is_recording_id
 
-FACILITY = 13
-"""RFC 5424 section 6.2.1: log audit."""
-ALERT, WARNING, NOTICE = 1, 4, 5
-"""Severities, RFC 5424 section 6.2.1."""
 ENTRY_ID, DETAILS_ID = "entry@32473", "details@32473"
 """Names of the structured data; 32473 is the enterprise number for documentation (RFC 5612)."""
 DAMAGED = "audit.damaged"
@@ -62,7 +59,7 @@ def message_of(entry: AuditEntry, host: str) -> bytes:
     said = f"{about['act']} by {about['actor'] or '-'}" + (f" on {about['subject']}" if about["subject"] else "")
     data = _element(ENTRY_ID, about) + _element(DETAILS_ID, details_of(entry.details))
     at = entry.at if _TIME.fullmatch(entry.at) else "-"
-    return _message(severity, at, host, act=about["act"], data=data, said=said)
+    return message(severity, at, host, f"{data} {said}", kind=about["act"])
 
 
 def damaged_message(offset: int, at: str, host: str) -> bytes:
@@ -74,12 +71,8 @@ def damaged_message(offset: int, at: str, host: str) -> bytes:
         host: Name of this machine.
     """
     said = "a line of the audit log is damaged or was changed; recorder audit verify says where"
-    return _message(ALERT, at, host, act=DAMAGED, data=_element(ENTRY_ID, {"offset": str(offset)}), said=said)
-
-
-def framed(message: bytes) -> bytes:
-    """Return a message with its length before it (octet counting, RFC 5425 section 4.3)."""
-    return b"%d %s" % (len(message), message)
+    data = _element(ENTRY_ID, {"offset": str(offset)})
+    return message(ALERT, at, host, f"{data} {said}", kind=DAMAGED)
 
 
 def name_of(actor: str) -> str:
@@ -137,8 +130,3 @@ def _element(name: str, values: Mapping[str, str]) -> str:
 
 def _escaped(value: str) -> str:
     return _ESCAPED.sub(r"\\\1", value)
-
-
-def _message(severity: int, at: str, host: str, *, act: str, data: str, said: str) -> bytes:
-    sender = _UNPRINTABLE.sub("", host)[:255] or "-"
-    return f"<{FACILITY * 8 + severity}>1 {at} {sender} recorder - {act[:32] or '-'} {data} {said}".encode("ascii")

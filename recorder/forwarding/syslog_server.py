@@ -12,9 +12,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from recorder.common.smtp import words
+from recorder.common.connection_errors import reason_of
+from recorder.common.syslog_format import framed
 from recorder.config.syslog_options import SyslogOptions
-from recorder.forwarding.syslog_message import framed
 from storage.errors import KeyProblemError
 from storage.key_files import read_secret
 
@@ -55,7 +55,7 @@ def send(options: SyslogOptions, messages: Iterable[bytes], *, timeout_s: float 
     except TimeoutError as error:
         raise SyslogError(f"{where}: no answer within {timeout_s:g} s") from error
     except (OSError, ValueError, KeyProblemError) as error:
-        raise SyslogError(f"{where}: {words(error)}") from error
+        raise SyslogError(f"{where}: {reason_of(error)}") from error
 
 
 def wait_until_read(connection: ssl.SSLSocket, timeout_s: float) -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from recorder.common.smtp import words
+from recorder.common.connection_errors import reason_of
 from recorder.config.webhook_options import WebhookOptions
 from recorder.forwarding.network_rules import allowed
 
@@ -81,7 +81,7 @@ def post(
     except http.client.HTTPException as error:  # its text may quote what the server sent
         raise WebhookError(f"{where}: the answer is not HTTP ({type(error).__name__})") from error
     except (OSError, ValueError) as error:
-        raise WebhookError(f"{where}: {words(error)}") from error
+        raise WebhookError(f"{where}: {reason_of(error)}") from error
     if not 200 <= status < 300:
         more = "; redirects are not followed" if 300 <= status < 400 else ""
         raise WebhookError(f"{where}: it answered {status}{more}", status=status)

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.ports import free_port
-from recorder.audit.anchor_targets import PRIORITY, AnchorError, Folder, Target, targets_of
+from recorder.audit.anchor_targets import AnchorError, Folder, Target, targets_of
 from recorder.audit.anchoring import ALARM, RETRY_S, Anchoring
 from recorder.common.smtp_options import SmtpSecurity
+from recorder.common.syslog_format import AUDIT, NOTICE
 from recorder.config.anchor_options import AnchorOptions
 from storage.anchors import Anchor, Anchors
 from storage.audit import AuditLog
@@ -45,7 +46,7 @@ def test_syslog_by_udp_is_rfc_5424() -> None:
         only(AnchorOptions(syslog=f"udp://127.0.0.1:{server.port}")).send(HEAD, timeout_s=5)
         message = server.next()
     assert (message.priority, message.time, message.program, message.id) == (
-        PRIORITY, "2026-11-25T09:30:00Z", "recorder", "audit-head",
+        AUDIT * 8 + NOTICE, "2026-11-25T09:30:00Z", "recorder", "audit-head",
     )  # fmt: skip
     assert list(heads_in(message.text)) == [HEAD]
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.forwarding.syslog_message import damaged_message, details_of, framed, message_of, subject_of
+from recorder.common.syslog_format import framed
+from recorder.forwarding.syslog_message import damaged_message, details_of, message_of, subject_of
 from storage.audit_entry import AuditEntry
 
 RECORDING = "20261125T034732Z-2001-2a8b58"
