@@ -9,6 +9,7 @@ from tests.helpers.exactness import heard_frames
 from tests.helpers.policy_site import PolicySite
 from tests.helpers.recorder_home import eventually
 from tests.helpers.sip_peer import State
+from tests.helpers.voices import FRAME
 
 
 def test_calls_in_either_direction_are_recorded_and_others_are_passed_on(site: PolicySite) -> None:
@@ -41,4 +42,8 @@ def test_calls_in_either_direction_are_recorded_and_others_are_passed_on(site: P
     }  # fmt: skip
     assert dora.json("find", "--number-file", site.file("other", other.number)) == []
     assert site.kept() - before == {inward, outward}, "nothing of the third"
-    assert len(heard_frames(other.left, other.right)) == len(other.left.heard_audio()), "without a notice"
+    other.right.hush()
+    heard = other.left.heard_audio()  # before it is counted what was said: the last packet may be on its way
+    said = {other.right.stream[tick : tick + FRAME] for tick, _ in list(other.right.sent)}
+    assert len(heard) > 25
+    assert [one for one in heard if one.packet.payload not in said] == [], "without a notice"
