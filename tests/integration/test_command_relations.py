@@ -125,7 +125,8 @@ class Shell:
         append, begin = AuditLog.append, ProblemError.__init__
 
         def appended(log: AuditLog, act: str, *rest: object, **more: object) -> object:
-            self._outcome.entries.append(str(act))
+            if log.folder.is_relative_to(root):  # and not of a console before, whose listens end after some time
+                self._outcome.entries.append(str(act))
             return append(log, act, *rest, **more)  # type: ignore[arg-type]
 
         def begun(problem: ProblemError, status: int, *rest: object, **more: object) -> None:
