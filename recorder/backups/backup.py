@@ -1,8 +1,10 @@
 """Makes a snapshot of a home at a destination, while daemon and console run; verifies it, and expires older ones."""
 
 import json
+import os
 import shutil
 import socket
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -128,11 +130,8 @@ class Backup:
         """Return what a backup would copy; changes nothing, and reads no recording."""
         known = {file.path: file for file in self.known().get(BackupClass.MEDIA, ())}
         total = new = new_bytes = 0
-        for container in self.vault.finished():
-            if not container.is_file() or container.is_symlink():
-                continue
+        for container, status in self.containers():
             found = known.get(container.relative_to(self.home.root).as_posix())
-            status = container.stat()
             total += 1
             if found is None or found.seen != seen_of(status):
                 new += 1
@@ -155,6 +154,16 @@ class Backup:
             if not is_alone:
                 raise BackupBusyError("another backup is being made: wait until it has ended")
             return _Run(self, progress).run()
+
+    def containers(self) -> Iterator[tuple[Path, os.stat_result]]:
+        """Yield the finished recordings with their state; neither links nor what is deleted meanwhile."""
+        for path in self.vault.finished():
+            try:
+                found = path.lstat()
+            except FileNotFoundError:
+                continue
+            if stat.S_ISREG(found.st_mode):
+                yield path, found
 
     def known(self) -> dict[BackupClass, list[StoredFile]]:
         """Return the files of the newest readable snapshot, which need not be copied again."""
@@ -239,7 +248,7 @@ class _Run:
         trusted = {piece for files in known.values() for file in files for piece in file.pieces}
         self._pieces = Pieces(backup.repository.store, self._copied, trusted)
         sources = backup.sources(backup.repository)
-        self._total = sources.size() + sum(path.stat().st_size for path in self._containers())
+        self._total = sources.size() + sum(found.st_size for _, found in backup.containers())
         head: Head | None = None
         for name in DATA:
             if name is BackupClass.MEDIA:
@@ -261,14 +270,11 @@ class _Run:
         backup = self._backup
         self._what = "copying recordings"
         known, copier = {file.path: file for file in before}, RecordingCopier(backup.vault, self._pieces)
-        for container in self._containers():
+        for container, _ in sorted(backup.containers()):
             for file in copier.copy(container, known):
                 if file is known.get(file.path):
                     self._copied(file.size)
                 yield file
-
-    def _containers(self) -> list[Path]:
-        return sorted(path for path in self._backup.vault.finished() if path.is_file() and not path.is_symlink())
 
     def _copied(self, size: int) -> None:
         self._done += size

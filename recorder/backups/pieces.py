@@ -113,6 +113,14 @@ def seen_of(found: os.stat_result) -> tuple[int, int, int]:
     return found.st_size, found.st_mtime_ns, found.st_ino
 
 
+def look_at(file: Path) -> tuple[int, int, int] | None:
+    """Return the same of a file by its path; None if it is not there, such as one that was deleted meanwhile."""
+    try:
+        return seen_of(file.stat())
+    except FileNotFoundError:
+        return None
+
+
 def _opened(file: Path) -> BinaryIO:
     """Open a file for reading, without following a link, and without waiting for somebody to write into a pipe."""
     try:

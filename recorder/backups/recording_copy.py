@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from recorder.backups.pieces import Pieces, seen_of
+from recorder.backups.pieces import Pieces, look_at
 from recorder.backups.rules import is_in_media
 from recorder.backups.snapshots import StoredFile
 from recorder.backups.store import BackupError
@@ -72,7 +72,7 @@ class RecordingCopier:
         return files
 
     def _seen(self, files: dict[str, Path]) -> list[tuple[int, int, int] | None]:
-        return [seen_of(file.stat()) if file.exists() else None for file in files.values()]
+        return [look_at(file) for file in files.values()]
 
     def _one(self, path: str, file: Path, recording: RecordingId, known: dict[str, StoredFile]) -> StoredFile:
         before = known.get(path)
@@ -82,7 +82,8 @@ class RecordingCopier:
 
     def _is_known(self, before: StoredFile, file: Path) -> bool:
         """Tell whether a file is as a snapshot has it, and still at the destination."""
-        return file.exists() and before.seen == seen_of(file.stat()) and self._pieces.has(before)
+        seen = look_at(file)
+        return seen is not None and before.seen == seen and self._pieces.has(before)
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._vault.home).as_posix()

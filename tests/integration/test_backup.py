@@ -23,6 +23,7 @@ from storage.index import Index
 from storage.rows import row_from_json
 from storage.tables import recordings
 from storage.types import RecordingId
+from storage.vault import Vault
 from tests.helpers.backup_site import BackupSite
 from tests.helpers.rebuild_site import RebuildSite
 from tests.helpers.storage_home import row
@@ -181,6 +182,27 @@ def test_what_is_deleted_while_a_backup_copies_is_not_in_it(site: BackupSite, at
     assert problems(site) == []
     site.wipe()
     assert site.restore().settled.problems == {}
+
+
+@pytest.mark.parametrize("is_counted", [False, True], ids=["listed", "listed and counted"])
+def test_a_recording_that_is_deleted_before_it_is_copied_does_not_stop_the_backup(
+    site: BackupSite, monkeypatch: pytest.MonkeyPatch, is_counted: bool
+) -> None:
+    doomed, _ = site.record(NOW - DAY), site.record(NOW - DAY)
+    walk = Vault.finished
+
+    def finished(vault: Vault) -> Iterator[Path]:
+        found = list(walk(vault))
+        for number, path in enumerate([*found, None]):
+            if number == (len(found) if is_counted else 0) and site.vault.files_of(doomed):
+                site.delete(doomed)
+            if path is not None:
+                yield path
+
+    monkeypatch.setattr(Vault, "finished", finished)
+    assert site.back_up().recordings == 1
+    assert site.objects_of(doomed) == []
+    assert problems(site) == []
 
 
 def test_old_snapshots_expire_class_by_class_and_their_pieces_go(tmp_path: Path) -> None:
