@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from recorder.config.reading import read_config
 from recorder.recordings.agreement import read_mark
 from recorder.recordings.inspection import Inspector
 from recorder.retention.sweep import SweepStoppedError
+from storage import database_copy
 from storage.claims import Claims
 from storage.database import Database
 from storage.index import Index
@@ -342,6 +345,31 @@ def test_a_link_or_a_pipe_among_the_recordings_is_not_followed(site: BackupSite,
     with pytest.raises(BackupError, match="is a link, and is not copied"):
         site.back_up()
     assert not any(b"somebody else's" in one.read_bytes() for one in site.dest.rglob("*") if one.is_file())
+
+
+def test_a_database_is_copied_although_rows_are_written_between_all_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, steps = tmp_path / "index.sqlite", 0
+    with closing(sqlite3.connect(source)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        with database:
+            database.execute("CREATE TABLE calls (filling BLOB)")
+            database.executemany("INSERT INTO calls VALUES (?)", [(bytes(4000),)] * 500)
+
+        def write(*_: int) -> None:
+            nonlocal steps
+            steps += 1
+            assert steps < 1000, "the copy began again at each write"
+            with database:
+                database.execute("INSERT INTO calls VALUES (x'00')")
+
+        monkeypatch.setattr(database_copy, "_PAGES_AT_ONCE", 8)
+        monkeypatch.setattr(database_copy, "_look_at_signals", write)
+        database_copy.copy_sqlite(source, tmp_path / "copy.sqlite")
+    assert steps > 60
+    with closing(sqlite3.connect(tmp_path / "copy.sqlite")) as copy:
+        assert copy.execute("SELECT count(*) FROM calls").fetchone() == (500,)
 
 
 def test_the_rows_of_all_tables_are_of_one_moment(database: Database) -> None:
