@@ -93,11 +93,27 @@ class AuditTexts:
         """Store texts from a backup, whose entries are in the log already.
 
         Raises:
-            OSError, sqlite3.Error: They cannot be stored; nothing was.
+            AuditUnavailableError: They cannot be stored; nothing was.
         """
-        with closing(self._database()) as database, database:
-            rows = ((one.commitment, one.salt, one.text) for one in texts)
-            database.executemany("INSERT OR IGNORE INTO texts VALUES (?, ?, ?)", rows)
+        rows = ((one.commitment, one.salt, one.text) for one in texts)
+        try:
+            with closing(self._database()) as database, database:
+                database.executemany("INSERT OR IGNORE INTO texts VALUES (?, ?, ?)", rows)
+        except (OSError, sqlite3.Error) as error:
+            raise AuditUnavailableError(f"the texts of the audit log cannot be stored: {error}") from error
+
+    def stored(self, commitments: Iterable[str]) -> list[StoredText]:
+        """Return those texts that are there and unchanged.
+
+        Raises:
+            AuditUnavailableError: The file cannot be read.
+        """
+        try:
+            with self.reading() as read:
+                found = [read.get(one) for one in commitments]
+        except (OSError, sqlite3.Error) as error:
+            raise AuditUnavailableError(f"the texts of the audit log cannot be read: {error}") from error
+        return [one for one in found if one is not None and one.fits]
 
     def get(self, commitment: str | None) -> str | None:
         """Return a text, or None: it does not exist, expired, or was changed.
@@ -105,14 +121,7 @@ class AuditTexts:
         Raises:
             AuditUnavailableError: The file cannot be read.
         """
-        if commitment is None or not self._path.exists():
-            return None
-        try:
-            with self.reading() as read:
-                found = read.get(commitment)
-        except (OSError, sqlite3.Error) as error:
-            raise AuditUnavailableError(f"the texts of the audit log cannot be read: {error}") from error
-        return found.text if found is not None and found.fits else None
+        return None if commitment is None else next((one.text for one in self.stored([commitment])), None)
 
     def count(self, commitments: Iterable[str]) -> int:
         """Return how many texts `forget` would delete.

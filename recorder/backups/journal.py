@@ -101,7 +101,8 @@ class Journal:
 
     def _carry(self, entries: Sequence[AuditEntry], audit: AuditLog, sources: "_Sources", done: JournalRun) -> None:
         rewritten = self._store_rewritten(entries, sources.vault)
-        texts = tuple(_texts_of(audit, entries))
+        commitments = [entry.text_commitment for entry in entries if entry.text_commitment is not None]
+        texts = tuple((one.commitment, one.salt.hex(), one.text) for one in audit.texts.stored(commitments))
         segment = JournalSegment(lines=tuple(map(_line, entries)), texts=texts, rewritten=rewritten)
         key = f"{JOURNAL}/{entries[0].number:012d}-{entries[-1].number:012d}.json"
         self._store.put(key, signed(asdict(segment), sources.node))
@@ -273,11 +274,3 @@ def _line(entry: AuditEntry) -> str:
     fields = entry.to_json()
     del fields["hash"]
     return line_of(fields).decode("ascii").rstrip("\n")
-
-
-def _texts_of(audit: AuditLog, entries: Sequence[AuditEntry]) -> Iterator[tuple[str, str, str]]:
-    with audit.texts.reading() as read:
-        for entry in entries:
-            found = None if entry.text_commitment is None else read.get(entry.text_commitment)
-            if found is not None and found.fits:
-                yield found.commitment, found.salt.hex(), found.text

@@ -263,6 +263,20 @@ def test_a_changed_piece_list_document_or_journal_is_found(site: BackupSite) -> 
     assert problems(site) == []
 
 
+def test_a_damaged_file_of_texts_is_said_and_deletions_are_carried_once_it_is_mended(site: BackupSite) -> None:
+    recording = site.record(NOW - DAY)
+    site.back_up()
+    site.claim(recording)
+    texts = site.home.audit / "texts.sqlite"
+    content = texts.read_bytes()
+    texts.write_bytes(b"not a database" * 1000)
+    site.delete(recording)
+    assert "the texts of the audit log cannot be read: file is not a database" in site.follow()
+    texts.write_bytes(content)
+    assert site.follow() == ""
+    assert site.objects_of(recording) == []
+
+
 def test_a_signature_of_another_recorder_counts_for_nothing(site: BackupSite, tmp_path: Path) -> None:
     site.record(NOW - DAY)
     site.back_up()
