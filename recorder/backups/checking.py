@@ -82,7 +82,7 @@ class BackupChecker:
                 snapshots.append(self._repository.load(name))
             except BackupError as error:
                 yield str(error)
-        having = [one for one in snapshots if BackupClass.AUDIT in one.classes]
+        having = [one for one in snapshots if self._repository.has(one, BackupClass.AUDIT)]
         yield from self._journal([one.head.number or 0 for one in having if one.head is not None])
         for one in snapshots:
             yield from self._snapshot(one, progress)

@@ -157,22 +157,22 @@ class Journal:
         """Return a sentence on entries that were carried here and are missing now, or "".
 
         Args:
-            snapshots: Newest entry of each snapshot's audit log.
+            snapshots: Newest entry of the audit log of each snapshot that has one; later entries must be here.
 
         Raises:
             BackupError: The mark is damaged or was changed.
         """
-        segments, last = self.segments(), 0
+        segments = self.segments()
+        last = min([min(snapshots, default=0), *(first - 1 for first, _, _ in segments)])
         for first, end, _ in segments:
             if last and first > last + 1:
                 return f"the journal of {self._store.name} lacks entries {last + 1} to {first - 1}"
             last = max(last, end)  # a killed run leaves a segment whose entries the next one copies again
         settled = self._settled()
-        have = max([last, *snapshots])
         if settled is None:
             return f"{self._store.name}/{_MARK} is missing" if snapshots else ""
-        if have < (settled.number or 0):
-            return f"the journal of {self._store.name} lacks entries {have + 1} to {settled.number}: files were removed"
+        if last < (settled.number or 0):
+            return f"the journal of {self._store.name} lacks entries {last + 1} to {settled.number}: files were removed"
         return ""
 
     def after(self, number: int) -> Iterator[JournalSegment]:

@@ -118,7 +118,7 @@ def plan_restore(data: Repository, keys: Repository, wanted: str | None) -> Rest
         _check_paths(some)
     return RestorePlan(
         snapshot=snapshot, audit=audit, keys=of_keys, files=files, deleted=frozenset(deleted),
-        rewritten=frozenset(again), gap=Journal(data).gap([_number(audit)]),
+        rewritten=frozenset(again), gap=Journal(data).gap([_number(snapshot), _number(audit)]),
     )  # fmt: skip
 
 

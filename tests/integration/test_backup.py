@@ -263,6 +263,29 @@ def test_a_changed_piece_list_document_or_journal_is_found(site: BackupSite) -> 
     assert problems(site) == []
 
 
+def test_a_part_of_the_journal_that_was_removed_is_found(site: BackupSite) -> None:
+    held = [site.record(NOW - DAY) for _ in range(2)]
+    first = site.back_up()
+    for one in held:
+        site.hold(one, NOW)
+        assert site.follow() == ""
+    for path in sorted(site.dest.glob("journal/0*.json"))[-2:]:
+        content = path.read_bytes()
+        path.unlink()
+        said = problems(site)
+        assert said, path.name
+        assert "journal" in said[0]
+        assert "lacks entries" in said[0]
+        path.write_bytes(content)
+    assert problems(site) == []
+    second = site.back_up()
+    between = sorted(site.dest.glob("journal/0*.json"))[-3]
+    between.unlink()
+    assert "lacks entries" in problems(site)[0]
+    assert "lacks entries" in site.restore_to("old", snapshot=first.snapshot).plan().gap
+    assert site.restore_to("new", snapshot=second.snapshot).plan().gap == ""
+
+
 def test_a_damaged_file_of_texts_is_said_and_deletions_are_carried_once_it_is_mended(site: BackupSite) -> None:
     recording = site.record(NOW - DAY)
     site.back_up()
