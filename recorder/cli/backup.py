@@ -1,7 +1,6 @@
 """`recorder backup`, `recorder backups` and `recorder restore`."""
 
 import os
-import pwd
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -266,8 +265,7 @@ def _check_user(home: Home) -> None:
     """Refuse another user than the home's owner, whose files the console could not read or remove later."""
     owner = home.root.stat().st_uid if home.root.exists() else os.geteuid()
     if owner != os.geteuid():
-        name = pwd.getpwuid(owner).pw_name
-        fail(f"run it as the user that owns {home.root}: sudo -u {name} recorder backup ...")
+        fail(f"run it as the user that owns {home.root}: sudo -u {os_user(owner)} recorder backup ...")
 
 
 # --- progress

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from typer.testing import CliRunner
@@ -145,6 +145,12 @@ def test_two_backups_do_not_run_at_once_and_another_user_makes_none(
         assert "another backup is being made" in back_up(home, code=1)[1]
     monkeypatch.setattr("os.geteuid", lambda: 12345)
     assert f"run it as the user that owns {home.root}: sudo -u" in back_up(home, code=1)[1]
+
+    def nameless(uid: int) -> NoReturn:
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", nameless)
+    assert "sudo -u uid:" in back_up(home, code=1)[1]
 
 
 def test_the_console_carries_deletions_and_health_says_when_it_cannot(home: RecorderHome, tmp_path: Path) -> None:
