@@ -52,17 +52,17 @@ class SealedSecrets:
             OSError: The key cannot be written.
         """
         with self._engine.begin() as connection:
-            for account, place, sealed in _values(connection):
-                self.key.open(account, place.use, sealed)  # all of them, before anything changes
+            opened = [
+                (account, place, sealed, self.key.open(account, place.use, sealed))  # all, before anything changes
+                for account, place, sealed in _values(connection)
+            ]
             self.key.add()
-            count = 0
-            for account, place, sealed in [*_values(connection)]:
-                anew = self.key.seal(account, place.use, self.key.open(account, place.use, sealed))
+            for account, place, sealed, plain in opened:
+                anew = self.key.seal(account, place.use, plain)
                 connection.execute(update(place.table).where(place.column == sealed).values({place.column: anew}))
-                count += 1
         with self._engine.begin() as connection:  # not while another rotation is under way
             self.key.forget_older({key_id_of(sealed) for _, _, sealed in _values(connection)})
-        details = {"key": self.key.newest(), "values": count}
+        details = {"key": self.key.newest(), "values": len(opened)}
         return AuditNote(act="keys.accounts_rotated", subject="", details=details)
 
     def unopened(self) -> frozenset[str]:
