@@ -78,7 +78,7 @@ def test_a_lost_site_is_restored_as_it_was_but_for_what_was_deleted(
     site.delete(away)
     site.erase(erased_later)
     site.hold(kept, NOW)
-    assert "is it mounted" in site.follow() or "mounted" in site.follow()
+    assert "Is the disk mounted?" in site.follow()
     (tmp_path / "away").rename(site.dest)
     assert site.objects_of(away), "the log is the queue"
     former = set(site.objects_of(erased_later))
