@@ -73,14 +73,12 @@ def copy_to_file(source: Database, target: Path) -> None:
 
 
 def copy_from_file(source: Path, target: Database) -> None:
-    """Copy the rows of a SQLite file into an empty index.
+    """Copy the rows of a SQLite file into an index that is not `filled`, in one transaction.
 
     Raises:
-        DatabaseError: The target has rows, the source cannot be read, or the target cannot be written.
+        DatabaseError: The source cannot be read, or the target cannot be written; no row was copied.
         OSError: From the system.
     """
-    if tables := filled(target):
-        raise DatabaseError(f"the database {target.name} has rows in {', '.join(tables)}", is_passing=False)
     read = Database(sqlite_url(source))
     try:
         _copy_rows(read, target)

@@ -32,7 +32,7 @@ from storage.audit_entry import AuditEntry, break_between
 from storage.audit_reading import newest_first
 from storage.audit_texts import StoredText
 from storage.database import Database, sqlite_url
-from storage.database_copy import copy_from_file
+from storage.database_copy import copy_from_file, filled
 from storage.durable import make_folder, remove, save_atomically, sync_file_system
 
 MARK = "restore.json"
@@ -251,9 +251,16 @@ class Restore:
         database = Database(config.storage.index_url)
         mark = {"snapshot": self._begun(), "index": database.name}
         try:
+            tables = filled(database)
             if json.loads((self.home.root / MARK).read_bytes()).get("index") != database.name:
-                copy_from_file(self.home.root / INDEX, database)
+                if tables:
+                    raise BackupError(
+                        f"{database.name} has rows in {', '.join(tables)}, and nothing is overwritten: empty it, or "
+                        "name another database with --index-url"
+                    )
                 save_atomically(self.home.root / MARK, json.dumps(mark).encode())
+            if not tables:  # rows are those of an interrupted restore, which copied all of them or none
+                copy_from_file(self.home.root / INDEX, database)
         except BaseException:
             database.close()
             raise

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import sqlalchemy as sa
 
+from benchmarks.postgres import PostgresServer
 from recorder.backups.checking import BackupChecker, list_snapshots
 from recorder.backups.store import BackupError
 from recorder.common.home import Home
@@ -331,6 +333,29 @@ def test_nothing_is_restored_over_data_and_nothing_is_backed_up_to_an_unmounted_
     with pytest.raises(BackupError, match="Is the disk mounted"):
         site.back_up()
     assert list(site.dest.iterdir()) == []
+
+
+def test_an_index_on_a_server_is_filled_once_and_one_that_has_rows_is_refused(
+    site: BackupSite, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = site.record(NOW - DAY)
+    site.back_up()
+    expected, url = site.everything(), postgres.new_database()
+
+    def killed(source: Path, target: Database) -> NoReturn:
+        database_copy.copy_from_file(source, target)
+        raise InterruptedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("recorder.backups.restore.copy_from_file", killed)
+        with pytest.raises(InterruptedError):
+            site.restore(url=url)
+    assert site.restore(url=url).settled.problems == {}
+    new = restored(site, url=url)
+    assert (new.ids(), new.everything()) == ([recording], expected)
+    new.close()
+    with pytest.raises(BackupError, match=r"has rows in .*recordings.* name another database with --index-url"):
+        site.restore("another", url=url)
 
 
 def test_a_restored_site_goes_on_with_the_same_destination(site: BackupSite) -> None:
