@@ -9,14 +9,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from recorder.backups.backup import JOURNAL_LOCK
+from recorder.backups.destinations import open_store
 from recorder.backups.journal import DELETING, Journal, JournalRun
 from recorder.backups.snapshots import Repository
 from recorder.backups.status import BackupStatus
 from recorder.backups.store import Store
+from recorder.common.clock import utc_now
 from recorder.common.file_lock import locked
 from recorder.common.home import Home
+from recorder.config.backup_options import BackupOptions
 from storage.audit import AuditLog
 from storage.audit_reading import acts_after
 from storage.errors import StorageError
@@ -113,3 +117,11 @@ class Following:
         with locked(self.home.state / JOURNAL_LOCK, wait=True):
             repository.check_owner()
             return Journal(repository).follow(self.audit, Vault(self.home.root, self.node), self.node)
+
+
+def follow_configured(home: Home, options: BackupOptions, node: NodeKeys, audit: AuditLog) -> Following | None:
+    """Return what carries deletions to ``[backup] destination``; None if there is none."""
+    if options.destination is None:
+        return None
+    opening = partial(open_store, options.destination, options.s3_path, home.state)
+    return Following(home=home, destination=options.destination, open=opening, node=node, audit=audit, now=utc_now)

@@ -6,7 +6,6 @@ import socket
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -15,13 +14,11 @@ from recorder.access.accounts import People, combining_admin
 from recorder.access.database import open_people
 from recorder.access.listening.appointments import Appointments
 from recorder.access.sealed_secrets import SealedSecrets
-from recorder.backups.destinations import open_store
-from recorder.backups.following import Following
+from recorder.backups.following import follow_configured
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.process_hardening import LimitError, raise_descriptors
 from recorder.common.service_manager import ServiceManager
-from recorder.config.backup_options import BackupOptions
 from recorder.config.settings import Config
 from recorder.forwarding.webhook_queue import WebhookQueue
 from recorder.notifications.case_events import CaseEvents
@@ -40,10 +37,8 @@ from recorder.web.server import TlsFiles, server_config
 from recorder.web.wiring import open_console
 from sip.options import TlsOptions
 from sip.tls import TlsFilesError, load
-from storage.audit import AuditLog
 from storage.epochs import EpochKeys
 from storage.errors import StorageError
-from storage.keys import NodeKeys
 
 _log = logging.getLogger(__name__)
 
@@ -164,19 +159,12 @@ def _start_workers(
     if config.webhook:
         events = CaseEvents(cases=deps.watch.cases, queue=WebhookQueue(home.webhooks), targets=config.webhook)
         workers.append(threading.Thread(target=events.keep, args=(stopping,), name="case-events", daemon=True))
-    if config.backup.destination is not None:
-        following = _following(home, config.backup, eraser.vault.node, eraser.audit)
+    following = follow_configured(home, config.backup, eraser.vault.node, eraser.audit)
+    if following is not None:
         workers.append(threading.Thread(target=following.keep, args=(stopping,), name="backup", daemon=True))
     for thread in workers:
         thread.start()
     return workers
-
-
-def _following(home: Home, options: BackupOptions, node: NodeKeys, audit: AuditLog) -> Following:
-    """Return what carries deletions to the configured destination."""
-    assert options.destination is not None
-    opening = partial(open_store, options.destination, options.s3_path, home.state)
-    return Following(home=home, destination=options.destination, open=opening, node=node, audit=audit, now=utc_now)
 
 
 def warn_of_combined(people: People) -> None:
