@@ -1,6 +1,5 @@
 """Makes a snapshot of a home at a destination, while daemon and console run; verifies it, and expires older ones."""
 
-import json
 import os
 import shutil
 import socket
@@ -29,7 +28,8 @@ from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
 from storage.audit_reading import newest_first
 from storage.database import Database
-from storage.epochs import names_in
+from storage.epochs import EpochKeys
+from storage.errors import KeyProblemError
 from storage.heads import Head
 from storage.keys import NodeKeys
 from storage.vault import Vault
@@ -230,16 +230,20 @@ class _Run:
         repository.put(self._snapshot({BackupClass.KEYS: listed}, backup.audit.head()), backup.node)
         made.keys_at = repository.store.name
         folder = private_folder(backup.home, backup.config)
-        months = [folder / f"{name}.key" for name in names_in(folder, ".key")]
-        made.open_private_keys = sum(json.loads(key.read_bytes())["kdf"] is None for key in months)
+        keys = EpochKeys(backup.home.root / "keys" / "epochs", folder)
+        for name in keys.names():
+            try:
+                made.open_private_keys += not keys.is_sealed(name)
+            except KeyProblemError as error:
+                made.problems.append(f"{error}; older snapshots of the keys are kept")
         if missing := months_without_key(folder, backup.vault):
             made.problems.append(
                 f"the private keys of {', '.join(missing)} are not in {folder}, so they are not in this backup; older "
                 "snapshots of the keys are kept"
             )
-            return
-        gone = expire(repository, (BackupClass.KEYS,), backup.config.backup.days, self._at)
-        made.problems += gone.unreadable
+        if not made.problems:
+            gone = expire(repository, (BackupClass.KEYS,), backup.config.backup.days, self._at)
+            made.problems += gone.unreadable
 
     def _copy_data(self) -> Head | None:
         """Copy every class; returns the newest entry of the audit log's copy."""

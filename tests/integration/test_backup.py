@@ -146,6 +146,24 @@ def test_keys_that_are_kept_elsewhere_are_copied_and_restored_into_the_home(tmp_
     assert (done.settled.problems, done.settled.months_without_key) == ({}, [])
 
 
+def test_a_damaged_private_key_is_said_and_older_snapshots_of_the_keys_are_kept(tmp_path: Path) -> None:
+    site = BackupSite(tmp_path, days="keys_days = 1\n")
+    site.record(NOW - DAY)
+    first = site.back_up()
+    key = site.home.private_keys / "2026-11.key"
+    content = key.read_bytes()
+    key.write_bytes(content[:-20])
+    made = site.back_up(at=NOW + 3 * DAY)
+    assert made.problems == [f"{key} does not hold an epoch key; older snapshots of the keys are kept"]
+    assert made.recordings == 1
+    kept = [one.id for one in list_snapshots(site.repository(site.keys))]
+    assert kept == [first.snapshot, made.snapshot]
+    key.write_bytes(content)
+    last = site.back_up(at=NOW + 6 * DAY)
+    assert (last.problems, [one.id for one in list_snapshots(site.repository(site.keys))]) == ([], [last.snapshot])
+    site.close()
+
+
 def test_the_next_backup_copies_what_is_new_and_the_one_before_can_still_be_restored(site: BackupSite) -> None:
     one = site.record(NOW - DAY)
     first = site.back_up()
