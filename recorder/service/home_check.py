@@ -143,6 +143,8 @@ def check_folders(home: Home) -> Iterator[SiteFinding]:
         )  # fmt: skip
 
 
+_USERS = 2
+"""Daemon and console."""
 _SHOWN = 12
 """Most files that a finding lists."""
 
@@ -164,7 +166,7 @@ def _check_members(home: Home) -> Iterator[SiteFinding]:
     """Check that only the two users are in the group of a shared home."""
     group = home.root.stat().st_gid
     members = members_of(group)
-    if len(members) > len(("daemon", "console")):
+    if len(members) > _USERS:
         yield warning(
             "group", f"{group_name(group)} has {len(members)} members: {', '.join(members)}",
             why="each of them reads the index and the audit log, and can delete recordings",
