@@ -33,8 +33,8 @@ def open_people(path: Path) -> Engine:
     """Open the file of people, creating it (0600) and its tables if they are missing, or upgrading them.
 
     Every transaction takes the write lock at its start, so that "count the failure, then check the password" is atomic
-    between processes. Whoever opens the same file in the same process gets the same engine: disposing of it closes the
-    file and takes it from nobody.
+    between processes. All callers of a process get the same engine for a file. To dispose of it closes the file; the
+    next transaction of any caller opens it again.
 
     Args:
         path: The file; its folder exists.

@@ -156,7 +156,7 @@ class Backup:
             return _Run(self, progress).run()
 
     def containers(self) -> Iterator[tuple[Path, os.stat_result]]:
-        """Yield the finished recordings with their state; neither links nor what is deleted meanwhile."""
+        """Yield the finished recordings with their state; links, and files deleted meanwhile, are left out."""
         for path in self.vault.finished():
             try:
                 found = path.lstat()

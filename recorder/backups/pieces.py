@@ -114,7 +114,7 @@ def seen_of(found: os.stat_result) -> tuple[int, int, int]:
 
 
 def look_at(file: Path) -> tuple[int, int, int] | None:
-    """Return the same of a file by its path; None if it is not there, such as one that was deleted meanwhile."""
+    """Return `seen_of` a path; None if no file is there, for instance since it was deleted meanwhile."""
     try:
         return seen_of(file.stat())
     except FileNotFoundError:

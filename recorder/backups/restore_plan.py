@@ -24,7 +24,7 @@ class RestorePlan:
 
     Attributes:
         snapshot: Index, accounts and recordings are those of this one.
-        audit: The audit log is that of the newest one, which alone has every hold and deletion.
+        audit: The audit log is that of the newest snapshot: no other has every hold and deletion.
         keys: The keys are those of this one.
         files: Files by class.
         deleted: Recordings of the snapshot that were deleted since: they are left out.

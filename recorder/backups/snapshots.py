@@ -183,7 +183,7 @@ class Repository:
         read_signed(content, self.public, f"{self.store.name}/{REPOSITORY}")
 
     def create(self, node: NodeKeys, now: datetime) -> None:
-        """Make an empty destination one of this recorder; one that is its own already stays.
+        """Make an empty destination this recorder's; a destination that already is stays as it is.
 
         Raises:
             BackupError: It is another recorder's, or holds other files.

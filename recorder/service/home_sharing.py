@@ -82,7 +82,7 @@ def moves(home: Home) -> list[Path]:
     """Return the files that `share` moves into the common folder.
 
     Raises:
-        SharingError: There are two of one.
+        SharingError: A database is in the home and in the common folder.
     """
     for name in _databases(home):
         before, after = home.root / name, home.common / name
@@ -113,7 +113,7 @@ def share(home: Home, group: int, owner: FileOwner | None = None, *, told: Calla
         How many files and folders were changed.
 
     Raises:
-        SharingError: A database is in use, or there are two; or a file has a second name, or was replaced meanwhile.
+        SharingError: A database is in use, or in both folders; or a file has a second name, or was replaced meanwhile.
         OSError, KeyProblemError: The system refused; run it again.
     """
     moved, owner, was_of = moves(home), owner or owner_of(home), home.root.stat().st_uid
@@ -206,7 +206,7 @@ def _refuse_second_names(home: Home) -> None:
     """Check that no file has two names of different rights: a link to the accounts would open them to the group.
 
     Raises:
-        SharingError: One has; says which.
+        SharingError: A file has; the message names it.
     """
     first: dict[tuple[int, int], tuple[Path, Rights]] = {}
     for found in _walk(home.root):
