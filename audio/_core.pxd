@@ -53,6 +53,7 @@ cdef extern from "core.h" nogil:
         int64_t srtp_replayed
         int64_t relayed
         int64_t refused
+        int64_t lost
     core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns,
                    int64_t gather_ns)
     int core_relay_in_kernel(core *, const char *program, const char *const *interfaces, int count, int packets_per_s)

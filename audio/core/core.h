@@ -67,7 +67,8 @@ struct leg_statistics {
 
 struct core_counters {
     int64_t legs, taps, ring_bytes, received, sent, dropped, send_errors, rtcp_received, rtcp_malformed, late_ticks, lost_ticks,
-        srtp_unauthentic, srtp_replayed, relayed /* of received: by the kernel */, refused /* from sources that are not heard */;
+        srtp_unauthentic, srtp_replayed, relayed /* of received: by the kernel */, refused /* from sources that are not heard */,
+        lost /* packets that never came at legs that are closed */;
 };
 
 struct core *core_new(int threads, int max_events, int lock_memory, int64_t dead_rtp_ns, int64_t gather_ns);

@@ -129,6 +129,7 @@ void leg_detach(struct leg *leg)
         epoll_ctl(thread->epoll, EPOLL_CTL_DEL, leg->rtp_fd, NULL);
         epoll_ctl(thread->epoll, EPOLL_CTL_DEL, leg->rtcp_fd, NULL);
     }
+    thread->counters.lost += packets_lost(&leg->in);
     leg_reset(leg);
     thread->counters.legs--;
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from audio.relay import Relay
-from audio.types import LegId, Prompt
+from audio.types import Prompt
 from audio.writer import PausableWriter
 from recorder.access.agents import SignOns
 from recorder.access.pins import PinCheck
@@ -135,11 +135,6 @@ class CallServices:
     lateness: Lateness = field(default_factory=Lateness)
     open_recordings: set[str] = field(default_factory=set)
     """Ids of recordings whose tap was opened and whose row is not filed yet."""
-
-    def close_media(self, leg: LegId) -> None:
-        """End a media leg, and count the packets that it missed."""
-        self.tallies.packets_lost.add(amount=self.relay.legs.statistics(leg).lost)
-        self.relay.close_leg(leg)
 
     def enter_later(self, act: str, actor: str, details: dict[str, Any]) -> "Future[None]":
         """Write an audit entry without a subject; the future is done when it is in the log, or queued for it."""

@@ -48,7 +48,7 @@ class MediaLeg:
             self._relay.release_ports(self._reserved)
             self._reserved = None
         if self.id is not None:
-            self._services.close_media(self.id)
+            self._relay.close_leg(self.id)
             self.id = None
 
     def play(self, prompt: Prompt, *, tag: int, loop: bool = False) -> None:

@@ -4,7 +4,7 @@ A metric that is measured is a line here; one that is read from state is a row o
 `recorder.service.daemon_metrics.TABLE`. No instrument takes a number, a name or an id.
 """
 
-from recorder.common.instruments import Durations, LabelledCounter
+from recorder.common.instruments import Durations, Instruments, LabelledCounter
 from recorder.rules.pausing import PauseKind, kind_of
 from storage.types import Outcome
 
@@ -15,7 +15,7 @@ _SET_UP_S = (0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 _SYNC_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
-class Tallies:
+class Tallies(Instruments):
     """The daemon's instruments. Any thread may use them."""
 
     def __init__(self) -> None:
@@ -36,10 +36,6 @@ class Tallies:
             "From the key or request of a pause until the recording gate was shut, by kind of reason.", _TO_GATE_S,
             "reason", map(str, PauseKind),
         )  # fmt: skip
-        self.packets_lost = LabelledCounter(
-            "recorder_media_packets_lost_total",
-            "RTP packets that never arrived, by their sequence numbers; counted when a party leaves.",
-        )
         self.syncs = Durations(
             "recorder_writer_sync_seconds", "Time in which a recording was synced to the disk.", _SYNC_S
         )
@@ -47,8 +43,3 @@ class Tallies:
     def paused(self, reason: str, took_s: float) -> None:
         """Note a pause that shut a gate, by its reason and the time since it was requested, seconds."""
         self.pauses.took(took_s, kind_of(reason).value)
-
-    @property
-    def all(self) -> tuple[LabelledCounter | Durations, ...]:
-        """Return every instrument."""
-        return tuple(one for one in vars(self).values() if isinstance(one, LabelledCounter | Durations))

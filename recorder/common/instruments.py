@@ -14,23 +14,23 @@ OTHER = "other"
 
 
 class LabelledCounter:
-    """A counter, by the values of one label if it has one.
+    """A counter, by the values of a label.
 
     Args:
         name: As Prometheus names it, ending in ``_total``.
         help: What is counted, one sentence.
-        label: Name of the label, "" for none.
+        label: Name of the label.
         values: The closed set of its values; any other value is counted as ``other``.
     """
 
-    def __init__(self, name: str, help: str, label: str = "", values: Iterable[str] = ()) -> None:
+    def __init__(self, name: str, help: str, label: str, values: Iterable[str]) -> None:
         self.name, self.help, self.label, self.values = name, help, label, tuple(values)
-        self.metric = Counter(name, help, [label] if label else [], registry=None)
-        self._of = {value: self.metric.labels(value) for value in (*self.values, OTHER)} if label else {}
+        self.metric = Counter(name, help, [label], registry=None)
+        self._of = {value: self.metric.labels(value) for value in (*self.values, OTHER)}
 
-    def add(self, value: str = "", amount: float = 1.0) -> None:
-        """Count, for a value of the label."""
-        (self._of.get(value, self._of[OTHER]) if self._of else self.metric).inc(amount)
+    def add(self, value: str) -> None:
+        """Count one, for a value of the label."""
+        self._of.get(value, self._of[OTHER]).inc()
 
 
 class Durations:
@@ -59,3 +59,12 @@ class Durations:
     def took(self, seconds: float, value: str = "") -> None:
         """Add a duration, seconds, for a value of the label."""
         (self._of.get(value, self._of[OTHER]) if self._of else self.metric).observe(seconds)
+
+
+class Instruments:
+    """The instruments of a process; each is an attribute of a subclass."""
+
+    @property
+    def all(self) -> tuple[LabelledCounter | Durations, ...]:
+        """Return every instrument."""
+        return tuple(one for one in vars(self).values() if isinstance(one, LabelledCounter | Durations))

@@ -76,8 +76,8 @@ def console_registry(
         alarms=Lately(lambda: console_alarms(deps), LOOK_S),
         erasures=Lately(lambda: len(deps.repos.erasures.open_orders()), LOOK_S),
     )
-    registry = registry_of(TableCollector(TABLE, lambda: state))
-    for instrument in deps.tallies.all:
-        registry.register(instrument.metric)
-    ProcessCollector(registry=registry)
-    return registry
+    return registry_of(
+        TableCollector(TABLE, lambda: state),
+        *(instrument.metric for instrument in deps.tallies.all),
+        ProcessCollector(registry=None),
+    )

@@ -188,6 +188,9 @@ TABLE: Sequence[Row[DaemonState]] = (
         read=lambda at: at.media["sent"]),
     Row(name="recorder_media_packets_dropped_total", kind=_C, help="Packets that were dropped, by reason.",
         label="reason", values=tuple(_DROPPED), read=lambda at: at.dropped),
+    Row(name="recorder_media_packets_lost_total", kind=_C,
+        help="RTP packets that never arrived, by their sequence numbers; counted when a party leaves.",
+        read=lambda at: at.media["lost"]),
     Row(name="recorder_media_send_errors_total", kind=_C, help="RTP packets that the kernel did not take.",
         read=lambda at: at.media["send_errors"]),
     Row(name="recorder_media_audio_late_seconds_total", kind=_C,
@@ -211,7 +214,8 @@ TABLE: Sequence[Row[DaemonState]] = (
         read=lambda at: at.services.rows.waiting),
     Row(name="recorder_disk_free_bytes", kind=_G, help="Free space on the disk of the recordings.",
         read=lambda at: at.disk("free_bytes")),
-    Row(name="recorder_disk_size_bytes", kind=_G, help="Size of that disk.", read=lambda at: at.disk("size_bytes")),
+    Row(name="recorder_disk_size_bytes", kind=_G, help="Size of the disk of the recordings.",
+        read=lambda at: at.disk("size_bytes")),
     Row(name="recorder_disk_left_seconds", kind=_G,
         help="How long the free space lasts at the rate of the last day; absent while it does not shrink.",
         read=lambda at: at.disk("left_s")),
@@ -233,7 +237,7 @@ TABLE: Sequence[Row[DaemonState]] = (
         read=lambda at: at.services.late.waiting + at.services.shell_late.waiting),
     Row(name="recorder_audit_verified_age_seconds", kind=_G, help="Time since `recorder audit verify` last ran.",
         read=lambda at: at.since(at.verified.at) if at.verified else None),
-    Row(name="recorder_audit_problems", kind=_G, help="Problems that it found in the audit log.",
+    Row(name="recorder_audit_problems", kind=_G, help="Problems that the last `recorder audit verify` found.",
         read=lambda at: len(at.verified.problems) if at.verified else None),
     Row(name="recorder_anchor_age_seconds", kind=_G, help="Time since a target got the head of the audit log.",
         label="target", values=ANCHORS, has_all=False, read=lambda at: at.anchor_ages),
@@ -255,8 +259,8 @@ TABLE: Sequence[Row[DaemonState]] = (
 
 def daemon_registry(sources: MetricSources) -> CollectorRegistry:
     """Return the registry of everything that the daemon exposes."""
-    registry = registry_of(TableCollector(TABLE, lambda: DaemonState(sources)))
-    for instrument in sources.services.tallies.all:
-        registry.register(instrument.metric)
-    ProcessCollector(registry=registry)
-    return registry
+    return registry_of(
+        TableCollector(TABLE, lambda: DaemonState(sources)),
+        *(instrument.metric for instrument in sources.services.tallies.all),
+        ProcessCollector(registry=None),
+    )

@@ -119,7 +119,7 @@ class SessionLines(Component[RecordableCall]):
                     opened.append(at)
         except BaseException:
             for at in opened:
-                self._services.close_media(self._legs.pop(at))
+                self._services.relay.close_leg(self._legs.pop(at))
             raise
         for at in opened:
             self._call.adopt_media(self._legs[at])
@@ -184,7 +184,7 @@ class SessionLines(Component[RecordableCall]):
         for at in [at for at in self._legs if at >= len(self._lines) or self._lines[at].media is None]:
             leg = self._legs.pop(at)
             self._heard.pop(leg, None)
-            self._services.close_media(leg)
+            self._services.relay.close_leg(leg)
 
     def was_silent(self) -> bool:
         """Tell whether no packet has arrived on any line since the last call of this method."""
@@ -201,7 +201,7 @@ class SessionLines(Component[RecordableCall]):
     def close(self) -> None:
         """Close every leg."""
         for leg in self._legs.values():
-            self._services.close_media(leg)
+            self._services.relay.close_leg(leg)
         self._legs.clear()
         for at in range(len(self._lines)):
             self._wipe_old(at, ())
