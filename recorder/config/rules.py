@@ -39,10 +39,9 @@ def check(config: Config, reader: Reader) -> None:
     _check_transfers(config, reader)
     _check_retention(config, reader)
     _check_database(config, reader)
-    _check_anchors(config, reader)
+    _check_sections(config, reader)
     _check_backup(config, reader)
-    _check_mail(config, reader)
-    _check_syslog(config, reader)
+    _check_policy_review(config, reader)
     _check_webhooks(config, reader)
     _check_metrics(config, reader)
 
@@ -200,11 +199,13 @@ def _check_database(config: Config, reader: Reader) -> None:
             reader.fail(str(error), "storage", "index_url")
 
 
-def _check_anchors(config: Config, reader: Reader) -> None:
-    problem = config.anchors.problem
-    if problem is not None:
-        key, sentence = problem
-        reader.fail(sentence, "anchors", key)
+def _check_sections(config: Config, reader: Reader) -> None:
+    """Check each section that can tell by itself that it cannot work."""
+    for section in ("anchors", "backup", "mail", "syslog", "metrics", "console_metrics"):
+        problem = getattr(config, section).problem
+        if problem is not None:
+            key, sentence = problem
+            reader.fail(sentence, section, key)
 
 
 def _check_webhooks(config: Config, reader: Reader) -> None:
@@ -217,17 +218,7 @@ def _check_webhooks(config: Config, reader: Reader) -> None:
             reader.fail(sentence, "webhook", key, i)
 
 
-def _check_syslog(config: Config, reader: Reader) -> None:
-    problem = config.syslog.problem
-    if problem is not None:
-        key, sentence = problem
-        reader.fail(sentence, "syslog", key)
-
-
 def _check_backup(config: Config, reader: Reader) -> None:
-    if config.backup.problem is not None:
-        key, sentence = config.backup.problem
-        reader.fail(sentence, "backup", key)
     longest = config.retention.tombstone_days
     for name, days in config.backup.days.items():
         if days > longest:
@@ -239,11 +230,7 @@ def _check_backup(config: Config, reader: Reader) -> None:
             )
 
 
-def _check_mail(config: Config, reader: Reader) -> None:
-    problem = config.mail.problem
-    if problem is not None:
-        key, sentence = problem
-        reader.fail(sentence, "mail", key)
+def _check_policy_review(config: Config, reader: Reader) -> None:
     reviewed_on = config.site.policy_reviewed_on
     try:
         date.fromisoformat(reviewed_on or "2026-01-01")
@@ -252,12 +239,7 @@ def _check_mail(config: Config, reader: Reader) -> None:
 
 
 def _check_metrics(config: Config, reader: Reader) -> None:
-    sections = {"metrics": config.metrics, "console_metrics": config.console_metrics}
-    for section, options in sections.items():
-        if (problem := options.problem) is not None:
-            key, sentence = problem
-            reader.fail(sentence, section, key)
-    daemon, console = (options.listen for options in sections.values())
+    daemon, console = config.metrics.listen, config.console_metrics.listen
     if daemon is not None and daemon == console:
         reader.fail(
             f"[metrics] and [console_metrics] both have {daemon}: give each its own", "console_metrics", "listen"
