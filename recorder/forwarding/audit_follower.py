@@ -133,7 +133,7 @@ def end_of(log: AuditLog) -> Position:
     end, begin = start + len(whole), start + before + 1
     line = whole[before + 1 :]
     entry = _entry_in(line)
-    return Position(start=begin, end=end, number=entry.number if entry else 0, hash=_hash_of(line))
+    return Position(start=begin, end=end, number=entry.number if entry else 0, hash=_hash_of(line, entry))
 
 
 def _lines(path: Path, after: Position, size: int) -> Iterator[tuple[AuditEntry | DamagedLine, Position]]:
@@ -143,7 +143,8 @@ def _lines(path: Path, after: Position, size: int) -> Iterator[tuple[AuditEntry 
         while start < size and (line := file.readline(size - start)).endswith(b"\n"):
             end, entry = start + len(line), _entry_in(line)
             number = number if entry is None else entry.number
-            yield entry or DamagedLine(start), Position(start=start, end=end, number=number, hash=_hash_of(line))
+            position = Position(start=start, end=end, number=number, hash=_hash_of(line, entry))
+            yield entry or DamagedLine(start), position
             start = end
 
 
@@ -157,8 +158,7 @@ def _entry_in(line: bytes) -> AuditEntry | None:
     return entry if all(isinstance(one, str) for one in texts) and isinstance(entry.details, dict) else None
 
 
-def _hash_of(line: bytes) -> str:
-    entry = _entry_in(line)
+def _hash_of(line: bytes, entry: AuditEntry | None) -> str:
     return hashlib.sha256(line).hexdigest() if entry is None else entry.hash
 
 
@@ -179,7 +179,7 @@ def _is_at(path: Path, position: Position) -> bool:
     with path.open("rb") as file:
         file.seek(position.start)
         line = file.read(position.end - position.start)
-    return line.endswith(b"\n") and _hash_of(line) == position.hash
+    return line.endswith(b"\n") and _hash_of(line, _entry_in(line)) == position.hash
 
 
 class PositionFile:

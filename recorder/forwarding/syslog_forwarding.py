@@ -92,11 +92,11 @@ class SyslogForwarding:
         try:
             found = follow(self._log, self._position)
             unsent = lines = found.lines
-            if found.is_anew:
-                _log.error("The audit log is not the one that was sent by syslog before: all its entries are sent")
             if lines:
                 self._send(self._options, [self._message(line) for line, _ in lines], timeout_s)
                 self._position, unsent = lines[-1][1], []
+                if found.is_anew:  # said once, not with each try
+                    _log.error("The audit log is not the one that was sent by syslog before: all its entries are sent")
             self._store()
         except (SyslogError, AuditUnavailableError, OSError) as error:
             return self._failed(str(error), unsent)

@@ -195,6 +195,24 @@ def test_a_log_that_was_restored_is_read_after_the_entry_that_was_sent(site: Sit
     assert site.server.took == [1, 2, 3, 1, 2, 3, 4], "3 was another entry: all of the log is sent"
 
 
+def test_another_log_is_said_once_however_often_it_is_tried(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.write(2)
+    site.sending.run_once()
+    site.log.path.write_bytes(b"")
+    assert [site.sending.run_once(), site.sending.run_once()] == [LOOK_S, LOOK_S], "it has no entry yet"
+    site.write(1, "bob")
+    site.server.problem = "it went away"
+    site.sending.run_once()
+    site.sending.run_once()
+    site.server.problem = ""
+    site.sending.run_once()
+    site.sending.run_once()
+    assert site.server.took == [1, 2, 1]
+    assert [one.message.partition(":")[0] for one in caplog.records if "not the one" in one.message] == [
+        "The audit log is not the one that was sent by syslog before"
+    ]
+
+
 def test_an_entry_found_elsewhere_in_the_log_is_where_sending_goes_on(site: Site) -> None:
     site.write(2)
     site.sending.run_once()
