@@ -271,7 +271,8 @@ class Daemon:
             self._executors.filing.submit(self._left_open.close)
         if self._services.late.waiting:
             self._executors.act_writer.submit(self._services.late.catch_up)
-        self._executors.act_writer.submit(self._services.shell_late.catch_up_others)
+        else:  # not both: each may wait for the log's lock, and the entries of pauses wait for them
+            self._executors.act_writer.submit(self._services.shell_late.catch_up_others)
         self._reactor.call_later(LATE_LOOK_S, self._file_late)
 
     # --- the end
