@@ -6,32 +6,35 @@ from pathlib import Path
 
 import pytest
 
-DEPLOY = Path(__file__).parents[3] / "deploy"
-SERVICES = ("council-recorder", "council-recorder-console")
+from tests.helpers.systemd_units import DEPLOY, read_unit
+
+SERVICES = ("council-recorder", "council-recorder-console", "council-recorder-backup")
 SCRIPTS = (*sorted((DEPLOY / "debian").glob("council-recorder.*")), DEPLOY / "package/use-installed-version")
+UNITS = {path.name for pattern in ("*.service", "*.timer") for path in DEPLOY.glob(pattern)}
 
 
-def entries(unit: str) -> dict[str, str]:
-    """Return the last value of each key of a unit."""
-    return dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / f"{unit}.service").read_text(), re.MULTILINE))
+def test_the_package_has_every_unit() -> None:
+    rule = re.search(r"-t \$\(TARGET\)/usr/lib/systemd/system (.+)", (DEPLOY / "debian/rules").read_text())
+    assert rule is not None
+    assert {path.name for word in rule[1].split() for path in DEPLOY.parent.glob(word)} == UNITS
 
 
 @pytest.mark.parametrize("unit", SERVICES)
-def test_a_unit_runs_as_a_user_that_the_package_makes_and_only_where_there_is_a_home(unit: str) -> None:
+def test_a_unit_runs_as_a_user_that_the_package_makes(unit: str) -> None:
     made = re.findall(r"^u (\S+) ", (DEPLOY / "package/sysusers.conf").read_text(), re.MULTILINE)
-    found = entries(unit)
-    assert {found["User"], found["Group"]} <= set(made)
-    assert found["ConditionPathExists"] == "/var/lib/council-recorder/recorder.toml"
-    assert found["ExecStart"].startswith("/opt/council-recorder/bin/recorder ")
+    found = read_unit(f"{unit}.service")
+    assert {*found["User"], *found["Group"]} <= set(made)
+    assert found["ExecStart"][0] == "/opt/council-recorder/bin/recorder"
 
 
-def test_daemon_and_console_are_two_users() -> None:
-    assert len({entries(unit)["User"] for unit in SERVICES}) == 2
+@pytest.mark.parametrize("unit", SERVICES[:2])
+def test_a_unit_runs_only_where_there_is_a_home(unit: str) -> None:
+    assert read_unit(f"{unit}.service")["ConditionPathExists"] == ["/var/lib/council-recorder/recorder.toml"]
 
 
 def test_the_home_is_the_console_users() -> None:
     assert "/var/lib/council-recorder :0700 :council-console " in (DEPLOY / "package/tmpfiles.conf").read_text()
-    assert entries("council-recorder-console")["User"] == "council-console"
+    assert read_unit("council-recorder-console.service")["User"] == ["council-console"]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
@@ -107,3 +110,40 @@ def test_a_version_keeps_its_files_when_the_package_gets_others(tmp_path: Path) 
             running.kill()
     assert switch(script) == 0
     assert sorted(path.name for path in place.iterdir()) == ["2", "current", "dist"]
+
+
+def run_with_systemd(script: str, tmp_path: Path, *words: str, daemon: str = "inactive") -> list[str]:
+    """Run a maintainer script where systemd runs, and a process of the old version does; return what it had done.
+
+    Args:
+        script: Its name.
+        tmp_path: Has the programs that it calls.
+        words: Its arguments.
+        daemon: The state of the daemon's unit, as systemd says it.
+    """
+    log = tmp_path / "log"
+    for name, code in (
+        (
+            "systemctl",
+            f'[ "$1" = show ] && echo {daemon} && exit\ncase "$*" in *is-active*) [ {daemon} = active ] ;; esac',
+        ),
+        ("use-installed-version", '[ "$1" != --unless-used ] || exit 3'),
+    ):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "{name} $*" >>{log}\n{code}\n')
+        (tmp_path / name).chmod(0o755)
+    text = (DEPLOY / "debian" / f"council-recorder.{script}").read_text()
+    for old, new in (
+        ("#DEBHELPER#", ""), ("/run/systemd/system", str(tmp_path)), ("/usr/lib/council-recorder", str(tmp_path)),
+        ("/opt/council-recorder", f"{tmp_path}/opt"), ("/usr/lib/systemd/systemd-sysctl", "true"),
+    ):  # fmt: skip
+        text = text.replace(old, new)
+    (tmp_path / "opt").mkdir()
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    subprocess.run(["sh", "-c", text, script, *words], check=True, env=path, stdout=subprocess.DEVNULL)
+    return log.read_text().splitlines()
+
+
+def test_a_removal_stops_every_unit(tmp_path: Path) -> None:
+    (stop,) = run_with_systemd("prerm", tmp_path, "remove")
+    assert stop.startswith("systemctl stop ")
+    assert set(stop.split()[2:]) == UNITS
