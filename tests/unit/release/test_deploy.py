@@ -143,6 +143,20 @@ def run_with_systemd(script: str, tmp_path: Path, *words: str, daemon: str = "in
     return log.read_text().splitlines()
 
 
+@pytest.mark.parametrize("daemon", ["active", "activating", "deactivating"])
+def test_an_upgrade_waits_for_a_daemon_that_runs_starts_or_stops(tmp_path: Path, daemon: str) -> None:
+    """One that is being stopped has calls for as long as `[drain] limit_s` says."""
+    done = run_with_systemd("postinst", tmp_path, "configure", "1", daemon=daemon)
+    assert "systemctl --no-block start council-recorder-restart.service" in done
+    assert "use-installed-version " not in done, "the new version would upgrade the tables under it"
+
+
+@pytest.mark.parametrize("daemon", ["inactive", "failed"])
+def test_an_upgrade_without_a_daemon_is_done_at_once(tmp_path: Path, daemon: str) -> None:
+    done = run_with_systemd("postinst", tmp_path, "configure", "1", daemon=daemon)
+    assert done[-2:] == ["use-installed-version ", "systemctl try-restart council-recorder-console.service"]
+
+
 def test_a_removal_stops_every_unit(tmp_path: Path) -> None:
     (stop,) = run_with_systemd("prerm", tmp_path, "remove")
     assert stop.startswith("systemctl stop ")
