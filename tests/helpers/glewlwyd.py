@@ -2,7 +2,6 @@
 
 import shutil
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import httpx2
 from joserfc.jwk import RSAKey
 
 from benchmarks.ports import free_port
-from tests.helpers.recorder_home import eventually
+from tests.helpers.peer_process import peer_process
 
 PROGRAM = "/usr/bin/glewlwyd"
 TABLES = Path("/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3")
@@ -76,18 +75,13 @@ def glewlwyd(folder: Path, callback: str) -> Iterator[Glewlwyd]:
     _copy_pages(folder / "pages")
     config = folder / "provider.conf"
     config.write_text(_config(port, url, folder))
-    with (folder / "provider.log").open("wb") as log:
-        process = subprocess.Popen([PROGRAM, f"--config-file={config}"], stdout=log, stderr=log)
-    try:
-        eventually(lambda: _answers(url), "the provider answers", timeout_s=15)
+    command = (PROGRAM, f"--config-file={config}")
+    with peer_process(command, folder / "provider.log", lambda: _answers(url), timeout_s=15):
         made = Glewlwyd(url, f"{url}/api/oidc")
         with made.admin() as client:
             _must(client.post("/mod/plugin/", json=_plugin(made.issuer)))
             _must(client.post("/client/", json=_client(callback)))
         yield made
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def _answers(url: str) -> bool:

@@ -2,13 +2,12 @@
 
 import shutil
 import socket
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.helpers.recorder_home import eventually
+from tests.helpers.peer_process import peer_process
 
 PROGRAM = shutil.which("kamailio") or "/usr/sbin/kamailio"
 
@@ -54,21 +53,6 @@ def kamailio(folder: Path, config: Path, *, address: tuple[str, int], defined: M
     log = folder / "kamailio.log"
     words = [f"-A{name}={value}" for name, value in defined.items()]
     command = [PROGRAM, "-f", str(config), "-DD", "-E", "-w", str(folder), "-Y", str(folder), "-m", "32", "-M", "4"]
-    with log.open("wb") as out:
-        process = subprocess.Popen([*command, *words], stdout=out, stderr=out)
-    try:
-        made = Kamailio(address, log)
-
-        def is_ready() -> bool:
-            assert process.poll() is None, f"Kamailio ended at its start: {made.said[-2000:]}"
-            return made.answers()
-
-        eventually(is_ready, "Kamailio answers", timeout_s=15)
+    made = Kamailio(address, log)
+    with peer_process([*command, *words], log, made.answers, timeout_s=15):
         yield made
-    finally:
-        process.terminate()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(5)

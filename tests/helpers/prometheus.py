@@ -1,8 +1,7 @@
 """Debian's Prometheus with the rules of `deploy/prometheus`, on a port and in a folder of its own."""
 
-import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,8 @@ import httpx2
 import yaml
 
 from benchmarks.ports import free_port
-from tests.helpers.recorder_home import ROOT, eventually
+from tests.helpers.peer_process import peer_process
+from tests.helpers.recorder_home import ROOT
 
 RULES = ROOT / "deploy" / "prometheus" / "recorder.rules.yml"
 EVERY = "300ms"
@@ -69,18 +69,5 @@ def prometheus(folder: Path, targets: Mapping[str, int]) -> Iterator[Prometheus]
         "prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
         f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn",
     ]  # fmt: skip
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    made = Prometheus(f"http://127.0.0.1:{port}")
-    try:
-
-        def is_ready() -> bool:
-            assert process.poll() is None, f"Prometheus ended at its start: {(folder / 'log').read_text()[-2000:]}"
-            return made.is_ready()
-
-        eventually(is_ready, "Prometheus answers")
+    with closing(Prometheus(f"http://127.0.0.1:{port}")) as made, peer_process(command, folder / "log", made.is_ready):
         yield made
-    finally:
-        made.close()
-        process.terminate()
-        process.wait(20)

@@ -1,19 +1,18 @@
 """Ceph's object gateway from Debian, alone with a database of its own: a real S3 server with one bucket."""
 
-import os
 import subprocess
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2
+
 from benchmarks.ports import free_port
+from tests.helpers.peer_process import peer_process
+from tests.helpers.recorder_home import eventually
 
 KEY, SECRET = "key-of-the-tests", "secret-of-the-tests"
-_STARTS_S = 60.0
 _CONFIG = """
 [global]
 auth_cluster_required = none
@@ -57,53 +56,42 @@ def radosgw(folder: Path) -> Iterator[Gateway]:
     port, config = free_port(), folder / "ceph.conf"
     config.write_text(_CONFIG.format(folder=folder, port=port))
     words = ("-c", str(config), "--no-mon-config")
-    _make_user(folder / "user.json", words)
+    _make_user(folder, words)
     gateway = Gateway(endpoint=f"http://127.0.0.1:{port}", bucket="recordings")
-    with (folder / "out").open("wb") as out:
-        process = subprocess.Popen(
-            ["radosgw", *words, "-f", "-n", "client.rgw"], stdout=out, stderr=out, cwd=folder, env={**os.environ}
-        )
-    try:
-        _wait(gateway.endpoint, process)
+    command = ("radosgw", *words, "-f", "-n", "client.rgw")
+    with peer_process(command, folder / "out", lambda: _answers(gateway.endpoint)):
         subprocess.run(
             ["curl", "--silent", "--fail", "--aws-sigv4", "aws:amz:default:s3", "--user", f"{KEY}:{SECRET}",
              "--request", "PUT", f"{gateway.endpoint}/{gateway.bucket}"],
             check=True, timeout=30,
         )  # fmt: skip
         yield gateway
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
 
 
-def _make_user(said: Path, words: tuple[str, ...]) -> None:
+def _make_user(folder: Path, words: tuple[str, ...]) -> None:
     """Make the account. The command may hang at its end; by then it has printed what it stored."""
-    with said.open("wb") as out:
-        command = subprocess.Popen(
-            ["radosgw-admin", *words, "user", "create", "--uid", "backup", "--display-name", "backup",
-             "--access-key", KEY, "--secret-key", SECRET],
-            stdout=out, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-    deadline = time.monotonic() + _STARTS_S
-    while not said.read_text().rstrip().endswith("}"):
-        assert time.monotonic() < deadline, "the account is not made"
-        time.sleep(0.05)
-    command.kill()
-    command.wait(10)
+    command = (
+        "radosgw-admin", *words, "user", "create", "--uid", "backup", "--display-name", "backup",
+        "--access-key", KEY, "--secret-key", SECRET,
+    )  # fmt: skip
+    said, problem = folder / "user.json", folder / "user.log"
+    with said.open("wb") as output, problem.open("wb") as errors:
+        process = subprocess.Popen(command, stdout=output, stderr=errors)
+
+    def is_made() -> bool:
+        assert process.poll() in (None, 0), f"radosgw-admin made no account: {problem.read_text()[-2000:]}"
+        return said.read_text().rstrip().endswith("}")
+
+    try:
+        eventually(is_made, "the account is made")
+    finally:
+        process.kill()
+        process.wait(10)
 
 
-def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + _STARTS_S
-    while True:
-        assert process.poll() is None, "the gateway ended at its start"
-        assert time.monotonic() < deadline, "the gateway does not answer"
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-        else:
-            return
+def _answers(url: str) -> bool:
+    try:
+        httpx2.get(url, timeout=5)
+    except httpx2.TransportError:
+        return False
+    return True

@@ -2,14 +2,14 @@
 
 import re
 import socket
-import subprocess
-import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
 import trustme
 
 from benchmarks.ports import free_port
+from tests.helpers.peer_process import peer_process
 
 _CONFIGURATION = """
 global(workDirectory="{folder}" defaultNetstreamDriver="ossl" defaultNetstreamDriverCAFile="{folder}/ca.pem"
@@ -46,7 +46,7 @@ class Rsyslog:
         clients = "anon" if takes_anybody else "x509/certvalid"
         self._conf = folder / "rsyslog.conf"
         self._conf.write_text(_CONFIGURATION.format(folder=folder, port=self.port, clients=clients))
-        self._process: subprocess.Popen[bytes] | None = None
+        self._running = ExitStack()
 
     @property
     def url(self) -> str:
@@ -68,25 +68,19 @@ class Rsyslog:
     def start(self) -> None:
         """Start it, and wait until it listens."""
         assert Path(_PROGRAM).exists(), "there is no rsyslog: `make setup` installs it"
-        arguments = [_PROGRAM, "-n", "-f", str(self._conf), "-i", str(self._folder / "pid")]
-        self._process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 5).close()
-            except OSError:
-                assert self._process.poll() is None, "rsyslogd ended"
-                assert time.monotonic() < deadline, "rsyslogd does not listen"
-                time.sleep(0.02)
-            else:
-                return
+        command = (_PROGRAM, "-n", "-f", str(self._conf), "-i", str(self._folder / "pid"))
+        self._running.enter_context(peer_process(command, self._folder / "said.log", self._listens, timeout_s=30))
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 5).close()
+        except OSError:
+            return False
+        return True
 
     def stop(self) -> None:
         """Stop it as its service manager would."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(30)
-            self._process = None
+        self._running.close()
 
     def lines(self) -> list[str]:
         """Return the messages that it has written."""
