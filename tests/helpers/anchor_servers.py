@@ -47,14 +47,14 @@ def parse_message(content: bytes) -> Message:
 
 
 class Certificates:
-    """An authority of the test's own, and a certificate of it for 127.0.0.1."""
+    """An authority of the test's own, and a certificate of it for a host."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1", *, file: str = "ca.pem") -> None:
         authority = trustme.CA()
-        self.ca = folder / "ca.pem"
+        self.ca = folder / file
         authority.cert_pem.write_to_path(str(self.ca))
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority.issue_cert("127.0.0.1").configure_cert(self.context)
+        authority.issue_cert(host).configure_cert(self.context)
 
 
 class Syslog:

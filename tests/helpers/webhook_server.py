@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import trustme
+from tests.helpers.anchor_servers import Certificates
 
 OK = b"HTTP/1.1 204 No Content\r\n\r\n"
 Answer = Callable[[ssl.SSLSocket], None]
@@ -43,19 +43,18 @@ class WebhookServer:
 @contextmanager
 def webhook_server(folder: Path, *, host: str = "127.0.0.1") -> Iterator[WebhookServer]:
     """Serve with a certificate for a host name, each connection on a thread of its own."""
-    authority, ca = trustme.CA(), folder / f"ca-of-{host}.pem"
-    authority.cert_pem.write_to_path(str(ca))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert(host).configure_cert(context)
+    certificates = Certificates(folder, host, file=f"ca-of-{host}.pem")
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = WebhookServer(port=listener.getsockname()[1], ca=ca)
+        server = WebhookServer(port=listener.getsockname()[1], ca=certificates.ca)
         threads: list[threading.Thread] = []
 
         def accept() -> None:
             with contextlib.suppress(OSError):
                 while True:
                     plain, _ = listener.accept()
-                    threads.append(threading.Thread(target=_serve, args=(server, context, plain), daemon=True))
+                    threads.append(
+                        threading.Thread(target=_serve, args=(server, certificates.context, plain), daemon=True)
+                    )
                     threads[-1].start()
 
         accepting = threading.Thread(target=accept, daemon=True)
