@@ -1,9 +1,10 @@
-"""Fixtures of several files: who relays media, and when benchmarks begin."""
+"""Fixtures of several files: who relays media, when benchmarks begin, and processes that are killed."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests.crash.zygote import Zygote
 from tests.helpers.network_call import Call
 from tests.helpers.networks import Wires
 
@@ -37,3 +38,10 @@ def network_call(wires: Wires) -> Iterator[Call]:
         yield call
     call.caller.close()
     call.callee.close()
+
+
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[Zygote]:
+    """A process that imports what it is to run once, and forks one for each kill."""
+    with Zygote() as made:
+        yield made

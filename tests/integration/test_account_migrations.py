@@ -3,10 +3,10 @@
 import json
 import signal
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -119,12 +119,17 @@ def test_a_database_of_any_earlier_form_goes_on(new: Path, tmp_path: Path, form:
 
 def test_a_current_database_is_recognised_without_a_transaction(new: Path) -> None:
     statements: list[str] = []
-    sa.event.listen(sa.Engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+
+    def note(*given: Any) -> None:
+        statements.append(given[2])
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
     writer = sqlite3.connect(new, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     try:
         open_people(new).dispose()
     finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
         writer.execute("ROLLBACK")
         writer.close()
     assert statements == [], "what goes through SQLAlchemy would have a transaction of its own"
@@ -187,13 +192,6 @@ def migrate(steps: Steps, path: str) -> None:
     """Migrate; each statement is a step that is done when it is counted."""
     sa.event.listen(sa.Engine, "after_cursor_execute", lambda *_: steps.step())
     open_people(Path(path)).dispose()
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    """A process that imports what migrates once, and forks one for each kill."""
-    with Zygote() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import json
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -273,13 +272,6 @@ def migrate(steps: Steps, url: str) -> None:
     """Migrate; each statement is a step that is done when it is counted."""
     sa.event.listen(sa.Engine, "after_cursor_execute", lambda *_: steps.step())
     Database(url).close()
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    """A process that imports what migrates once, and forks one for each kill."""
-    with Zygote() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
