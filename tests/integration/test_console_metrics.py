@@ -13,6 +13,7 @@ from recorder.service.daemon_metrics import VERSION
 from recorder.web.connections import ConsoleConnections
 from recorder.web.console_alarms import console_alarms
 from tests.helpers.console_site import Console, console_site, signed_in
+from tests.helpers.metric_texts import texts_of
 from tests.helpers.recorder_home import eventually
 
 NAMES = {"dpo", "lead", "officer", "sally", "2001", "Revenues", "02079460000"}
@@ -60,12 +61,7 @@ def test_state_of_the_console(console: Console, registry: CollectorRegistry) -> 
 
 
 def test_no_name_number_or_path_is_in_any_sample(registry: CollectorRegistry) -> None:
-    texts = {
-        text
-        for metric in registry.collect()
-        for sample in metric.samples
-        for text in (sample.name, *(value for label, value in sample.labels.items() if label != "le"))
-    }
+    texts = texts_of(registry)
     assert not {text for text in texts for name in NAMES if name in text}
     assert all(re.fullmatch(r"[a-z_0-9]+", text) for text in texts - {VERSION})
     assert b"recordings/" not in generate_latest(registry)

@@ -14,6 +14,7 @@ from recorder.forwarding.syslog_forwarding import SyslogState
 from recorder.forwarding.webhook_delivery import WebhookState
 from recorder.service.daemon_metrics import VERSION, daemon_registry
 from tests.helpers.exchange import Exchange, Talk
+from tests.helpers.metric_texts import texts_of
 from tests.helpers.recorder_home import eventually
 from tests.helpers.virtual.exchange import exchange
 
@@ -111,12 +112,7 @@ def test_no_number_name_or_id_is_in_any_sample(lines: Exchange, registry: Collec
     assert known < {*re.split(r"[^\w.]+", str(live)), lines.home.sip[0]}, "they are what people see of the call"
     page = generate_latest(registry)
     assert len(page.splitlines()) > 300
-    shown = {
-        text
-        for metric in registry.collect()
-        for sample in metric.samples
-        for text in (sample.name, *(one for pair in sample.labels.items() if pair[0] != "le" for one in pair))
-    }
+    shown = texts_of(registry)
     assert [text for text in shown if re.search(r"\d{3}", text)] == []
     assert {text for text in shown for one in known if one in text} == set()
     assert all(re.fullmatch(r"[a-z_0-9]+", text) for text in shown - {VERSION})
