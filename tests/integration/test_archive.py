@@ -28,8 +28,9 @@ from storage.types import ArchiveFormat, RecordingId, SegmentKind
 from storage.verify import verify
 from tests.helpers.archive_site import ArchiveSite
 from tests.helpers.peak_memory import growth_kib
-from tests.helpers.recorder_home import eventually, wave_channels
+from tests.helpers.recorder_home import eventually
 from tests.helpers.storage_home import ID
+from tests.helpers.wave_file import wave_channels
 
 OTHER = RecordingId("20261124T093000Z-2001-ffffff")
 FORMATS = list(ArchiveFormat)

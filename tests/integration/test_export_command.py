@@ -21,7 +21,8 @@ from recorder.config.reading import read_config
 from recorder.recordings.home_stores import open_index
 from storage.tombstones import Deletions, Tombstone
 from tests.helpers.export_shell import PASSPHRASE, SECONDS, Shell
-from tests.helpers.recorder_home import recorder_home, wave_channels
+from tests.helpers.recorder_home import recorder_home
+from tests.helpers.wave_file import wave_channels
 
 
 @pytest.fixture(scope="module")

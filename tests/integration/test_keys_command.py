@@ -18,7 +18,8 @@ from storage.epochs import EpochKeys, month_of
 from storage.errors import KeyProblemError
 from storage.types import RecordingId
 from storage.vault import Vault
-from tests.helpers.recorder_home import ADMIN, PASSWORD, RecorderHome, recorder_home, wave_channels
+from tests.helpers.recorder_home import ADMIN, PASSWORD, RecorderHome, recorder_home
+from tests.helpers.wave_file import wave_channels
 from tests.integration.test_erase_command import SECONDS, Shell
 
 PASSPHRASE, ANOTHER = "marmalade under seven lanterns", "wet slate and wider rivers"

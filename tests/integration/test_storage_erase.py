@@ -25,8 +25,8 @@ from storage.spans import Span
 from storage.types import RecordingId, RecordingRow, SegmentKind
 from storage.verify import verify
 from tests.helpers.peak_memory import growth_kib
-from tests.helpers.recorder_home import wave_channels
 from tests.helpers.storage_home import ID, Site, block, row
+from tests.helpers.wave_file import wave_channels
 
 SECONDS = 5
 SILENCE = 0xD5

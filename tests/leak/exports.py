@@ -19,7 +19,7 @@ from storage.encoding import CopyFormat
 from storage.export import export
 from storage.reader import RecordingReader, open_recording
 from storage.types import Search
-from tests.helpers.recorder_home import wave_channels
+from tests.helpers.wave_file import wave_channels
 from tests.leak.judge import Leak, owed_samples
 from tests.leak.media import Band
 from tests.leak.ring import Ring

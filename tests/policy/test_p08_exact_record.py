@@ -7,7 +7,7 @@ a chain of custody that is proven.
 
 from tests.helpers.exactness import kept_of
 from tests.helpers.policy_site import PolicySite
-from tests.helpers.recorder_home import wave_channels
+from tests.helpers.wave_file import wave_channels
 
 OPEN = ("sar", "open", "--disclosure", "crime", "--requester", "PC 1234", "--form", "letter", "--text", "threats")
 

@@ -11,9 +11,10 @@ from recorder.rules.spans import Spans, span_of
 from storage.rows import row_from_json
 from tests.helpers.exactness import SILENT_ALAW
 from tests.helpers.exchange import Exchange, Talk
-from tests.helpers.recorder_home import eventually, wave_channels
+from tests.helpers.recorder_home import eventually
 from tests.helpers.transfers import expect_newcomer, refer, speakers, wait_told
 from tests.helpers.virtual.exchange import exchange
+from tests.helpers.wave_file import wave_channels
 
 EDITS = (
     ("erase_s = 3.0", "erase_s = 0.3"),
