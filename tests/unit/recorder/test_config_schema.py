@@ -16,7 +16,7 @@ from recorder.config.reading import read_config
 from recorder.config.schema import json_schema
 from recorder.config.settings import Config
 from recorder.config.toml_tables import ConfigError
-from tests.unit.recorder.test_config import GOOD
+from tests.helpers.config_text import GOOD
 from tests.unit.recorder.test_config_file import TODAY, answers
 
 SERVICE = '[[service]]\nname = "Revenues"\n'
