@@ -106,11 +106,22 @@ class Service:
         return str(found.pop())
 
 
-def answers() -> bool:
-    """Whether the daemon answers."""
+def states() -> list[str] | None:
+    """Return how far the recording of each call in progress is; None where the daemon does not answer."""
     become = ("setpriv", "--reuid", "council-console", "--regid", "council-console", "--init-groups", "--")
     asked = [*become, "recorder", "calls", "--json", "-C", str(HOME)]
-    return subprocess.run(asked, capture_output=True, check=False, cwd="/").returncode == 0
+    done = subprocess.run(asked, capture_output=True, check=False, cwd="/")
+    return [str(row["state"]) for row in json.loads(done.stdout)] if done.returncode == 0 else None
+
+
+def answers() -> bool:
+    """Whether the daemon answers."""
+    return states() is not None
+
+
+def is_bound(port: int) -> bool:
+    """Whether a program waits for datagrams at a port."""
+    return f":{port:04X} " in Path("/proc/net/udp").read_text()
 
 
 def phone(*words: str) -> subprocess.Popen[bytes]:
@@ -124,7 +135,7 @@ def phone(*words: str) -> subprocess.Popen[bytes]:
 def begin_call() -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
     """Have the PBX wait for a call, and a caller place one; return both."""
     officer = phone("-sn", "uas", "-p", str(PBX), "-rtp_echo", "-mi", "127.0.0.1", "-mp", "7000")
-    time.sleep(1)
+    until(lambda: is_bound(PBX), "the PBX waits for a call")
     caller = phone("-sf", str(CALLER), "-p", "5090", "-mi", "127.0.0.1", "-d", "9000", "-s", "2001", f"127.0.0.1:{SIP}")
     return caller, officer
 
@@ -179,6 +190,8 @@ def check_installed(version: str) -> None:
     assert Path("/usr/share/man/man1/recorder.1.gz").exists()
     boms = json.loads(Path("/usr/share/doc/council-recorder/sbom.cdx.json").read_text())
     assert {"sippy", "numpy"} <= {component["name"] for component in boms["components"]}
+    for unit in ("backup.service", "backup.timer", "restart.service"):
+        assert (UNITS / f"council-recorder-{unit}").exists()
     for compiler in ("gcc", "cc", "cython"):
         run("sh", "-c", f"command -v {compiler}", succeeds=False)
     assert HOME.stat().st_mode & 0o777 == 0o700
@@ -197,7 +210,7 @@ def use_and_upgrade(new: Path) -> None:
     step("an upgrade in the middle of a call")
     old = installed()
     phones = begin_call()
-    time.sleep(23)  # the notice is over: they talk
+    until(lambda: states() == ["recording"], "the notice is over: they talk")
     said = install(new)
     assert "A recorder of the old version runs on" in said
     assert installed() != old
