@@ -111,7 +111,7 @@ deb:
 	@mkdir -p $(STAMPS) && $(MAKE) -s $(TOOLS)/.done >&2
 	@/usr/bin/python3 deploy/release/deb.py $(if $(DEB_VERSION),--version $(DEB_VERSION))
 
-# It in a new root of this machine's Debian (as root; needs mmdebstrap): install, call, upgrade in a call, remove, purge.
+# Tests the package in a new root of this Debian release (as root; needs mmdebstrap): install, call, upgrade in a call, purge.
 deb-test: $(CORE)
 	$(BIN)/python -m pytest -q tests/package/test_debian_package.py
 
