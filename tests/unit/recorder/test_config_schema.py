@@ -16,7 +16,7 @@ from recorder.config.reading import read_config
 from recorder.config.schema import json_schema
 from recorder.config.settings import Config
 from recorder.config.toml_tables import ConfigError
-from tests.helpers.config_text import GOOD
+from tests.helpers.config_text import GOOD, written
 from tests.unit.recorder.test_config_file import TODAY, answers
 
 SERVICE = '[[service]]\nname = "Revenues"\n'
@@ -72,10 +72,8 @@ def test_it_accepts_files_that_are_read(schema: dict[str, Any], toml: str) -> No
 def test_it_refuses_wrong_types_values_out_of_range_and_unknown_keys_as_the_reader_does(
     schema: dict[str, Any], tmp_path: Path, toml: str
 ) -> None:
-    path = tmp_path / "recorder.toml"
-    path.write_text(toml)
     with pytest.raises(ConfigError, match=r"line \d"):
-        read_config(path)
+        read_config(written(tmp_path, toml))
     assert mistakes(schema, toml)
 
 
@@ -87,9 +85,7 @@ def test_its_defaults_are_the_readers(schema: dict[str, Any], tmp_path: Path) ->
         lines.append(f"[{section}]")
         keys = schema["$defs"][of["$ref"].rpartition("/")[2]]["properties"]
         lines += [f"{key} = {json.dumps(value['default'])}" for key, value in keys.items()]
-    path = tmp_path / "recorder.toml"
-    path.write_text("\n".join(lines))
-    assert dataclasses.replace(read_config(path), sha256="") == Config()
+    assert dataclasses.replace(read_config(written(tmp_path, "\n".join(lines))), sha256="") == Config()
 
 
 def test_it_says_what_a_key_is_for(schema: dict[str, Any]) -> None:

@@ -7,17 +7,11 @@ import pytest
 from recorder.config.reading import read_config
 from recorder.config.toml_tables import ConfigError
 from sip.options import Address
-
-
-def read(folder: Path, text: str) -> object:
-    path = folder / "recorder.toml"
-    path.write_text(text)
-    return read_config(path)
+from tests.helpers.config_text import written
 
 
 def test_they_are_off_and_loopback_by_default(tmp_path: Path) -> None:
-    (tmp_path / "recorder.toml").write_text("[metrics]\n")
-    config = read_config(tmp_path / "recorder.toml")
+    config = read_config(written(tmp_path, "[metrics]\n"))
     assert (config.metrics.listen, config.console_metrics.listen) == (None, None)
     assert config.metrics.networks == ("127.0.0.1/32", "::1/128")
 
@@ -25,8 +19,7 @@ def test_they_are_off_and_loopback_by_default(tmp_path: Path) -> None:
 def test_each_process_has_its_own(tmp_path: Path) -> None:
     text = '[metrics]\nlisten = "192.0.2.10:9760"\nnetworks = ["192.0.2.50/32"]\n'
     text += '[console_metrics]\nlisten = "[::1]:9761"\n'
-    (tmp_path / "recorder.toml").write_text(text)
-    config = read_config(tmp_path / "recorder.toml")
+    config = read_config(written(tmp_path, text))
     assert config.metrics.listen == Address(host="192.0.2.10", port=9760)
     assert config.metrics.networks == ("192.0.2.50/32",)
     assert config.console_metrics.listen == Address(host="::1", port=9761)
@@ -51,5 +44,5 @@ def test_each_process_has_its_own(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_mistake_is_said(tmp_path: Path, text: str, line: int, sentence: str) -> None:
     with pytest.raises(ConfigError) as error:
-        read(tmp_path, text)
+        read_config(written(tmp_path, text))
     assert f"line {line}: {sentence}" in str(error.value)
