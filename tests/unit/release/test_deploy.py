@@ -161,3 +161,18 @@ def test_a_removal_stops_every_unit(tmp_path: Path) -> None:
     (stop,) = run_with_systemd("prerm", tmp_path, "remove")
     assert stop.startswith("systemctl stop ")
     assert set(stop.split()[2:]) == UNITS
+
+
+def test_a_package_is_not_mixed_with_an_installation_from_source(tmp_path: Path) -> None:
+    script = (DEPLOY / "debian/council-recorder.preinst").read_text().replace("#DEBHELPER#", "")
+
+    def install() -> subprocess.CompletedProcess[str]:
+        text = script.replace("-e /opt/council-recorder", f"-e {tmp_path}")
+        return subprocess.run(["sh", "-c", text, "preinst", "install"], check=False, capture_output=True, text=True)
+
+    assert (install().returncode, install().stderr) == (0, "")
+    (tmp_path / "pyvenv.cfg").touch()
+    refused = install()
+    assert refused.returncode == 1
+    for step in ("mv /opt/council-recorder /opt", "rm -f /etc/systemd/system/council-recorder*.service"):
+        assert f"  {step}" in refused.stderr
