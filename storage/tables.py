@@ -9,7 +9,7 @@ from typing import overload
 
 import sqlalchemy as sa
 
-REVISION = "0010"
+REVISION = "0011"
 """Revision of the newest migration."""
 
 METADATA = sa.MetaData()
@@ -219,6 +219,33 @@ query_releases = sa.Table(
     sa.Index("query_releases_by_recording", "recording"),
 )
 """Recordings released from the holds of a case, which hold them until ``grace_until_us``."""
+
+nodes = sa.Table(
+    "nodes",
+    METADATA,
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("started_us", sa.BigInteger),
+    sa.Column("seen_us", sa.BigInteger),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("calls", sa.Integer, nullable=False),
+    sa.Column("capacity", sa.Integer, nullable=False),
+)
+"""Recorders of a site that has several. ``fingerprint`` is of the node's signing key, ``address`` is where its control
+API listens, as ``HOST:PORT``; ``seen_us`` is its last heartbeat, by the database's clock."""
+
+leases = sa.Table(
+    "leases",
+    METADATA,
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("holder", sa.Text),
+    sa.Column("fence", sa.BigInteger, nullable=False),
+    sa.Column("until_us", sa.BigInteger),
+)
+"""Work that one node does at a time. ``fence`` grows each time that a lease is taken: whoever writes what the lease
+protects compares it in the same transaction. ``until_us`` is by the database's clock."""
 
 
 def microseconds(moment: datetime) -> int:
