@@ -22,7 +22,7 @@ from typing import Any
 import psycopg
 
 from benchmarks.home import HomeError, RecorderHome
-from benchmarks.machine import cpu_ms, cpu_of_family_ms, measured_here
+from benchmarks.machine import cpu_ms, cpu_of_server_ms, measured_here
 from benchmarks.paths import await_steady
 from benchmarks.placed import PlacedCalls, extensions
 from benchmarks.ports import PortsError, free_address, media_ports
@@ -78,11 +78,11 @@ def _together(calls: int, *, seconds: float, rate: float) -> dict[str, Any]:
         url = server.new_database()
         edits = [('index_url = "off"', f'index_url = "{url}"')]
         run = _Run([_started(stack, calls, edits) for _ in range(_NODES)])
-        size, database_ms = _size(url), cpu_of_family_ms(server.pid)
+        size, database_ms = _size(url), cpu_of_server_ms(server.pid)
         found = run.through(seconds=seconds, rate=rate)
         return {
             **found,
-            "database_cpu_ms_per_call": round((cpu_of_family_ms(server.pid) - database_ms) / run.calls, 2),
+            "database_cpu_ms_per_call": round((cpu_of_server_ms(server.pid) - database_ms) / run.calls, 2),
             "database_bytes_per_call": round((_size(url) - size) / run.calls),
         }
 
