@@ -33,6 +33,10 @@ def steps(folder: Path, *, calls: int, kills: int, rows: int, fuzz_s: float) -> 
             document=leaks,
         ),
         Step(
+            name=f"{calls // 5} calls with secrets, with PostgreSQL",
+            command=("tests/leak", "--calls", str(calls // 5), "--seed", "2", "--mutations", "none", "--postgresql"),
+        ),
+        Step(
             name=f"{kills} kills",
             command=("tests/crash/kills.py", "--kills", str(kills), "--seed", "1", "--json", str(killed)),
             document=killed,

@@ -34,7 +34,7 @@ from tests.leak.ring import Lines, Ring
 from tests.leak.search import DIGITS, Finder, Hit, digits_said
 from tests.leak.session import SessionRing
 from tests.leak.signals import secret_codes, secret_symbols
-from tests.leak.sinks import SINKS, Scene, Sink, strangers_in, unregistered
+from tests.leak.sinks import Scene, Sink, sinks_of, strangers_in, unregistered
 from tests.leak.site import MANAGER, Site, site
 from tests.leak.watch import Watch
 
@@ -109,6 +109,7 @@ class Run:
         slots: Calls at the same time.
         say: Told of the progress.
         in_kernel: The kernel relays what it may.
+        has_database_server: The index is in PostgreSQL.
     """
 
     def __init__(
@@ -119,7 +120,9 @@ class Run:
         slots: int = 40,
         say: Say = lambda _: None,
         in_kernel: bool = False,
+        has_database_server: bool = False,
     ) -> None:
+        self._has_database_server = has_database_server
         self.plans = list(plans)
         self._edits = [("kernel_interfaces = []", 'kernel_interfaces = ["lo"]')] if in_kernel else []
         self.say = say
@@ -151,7 +154,10 @@ class Run:
         stack.callback(self.lines.close)
         self.studio = stack.enter_context(Studio())
         self.disk = Disk(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="recorder-leak-shim-"))))
-        made = site(folder, next_hop=self.lines.next_hop, slots=self.slots, edits=self._edits)
+        made = site(
+            folder, next_hop=self.lines.next_hop, slots=self.slots, edits=self._edits,
+            has_database_server=self._has_database_server,
+        )  # fmt: skip
         self.site = stack.enter_context(made)
         self.watch = stack.enter_context(Watch(lambda path: path.startswith(f"{folder}/")))
         self.site.unwatched = self.watch.paused
@@ -283,11 +289,12 @@ class Run:
 
     def search_sinks(self, *names: str) -> None:
         """Search every sink, or some, as they are now."""
-        for sink in SINKS:
+        sinks = sinks_of(self.scene)
+        for sink in sinks:
             if not names or sink.name in names:
                 for leak in self._search(sink):
                     self.result.leaks.append(leak)
-        self.say(f"{len(names) or len(SINKS)} sinks are searched")
+        self.say(f"{len(names) or len(sinks)} sinks are searched")
 
     def _search(self, sink: Sink) -> Iterator[tuple[str, Leak]]:
         searched = self.result.searched.setdefault(sink.name, Searched())
@@ -345,7 +352,7 @@ class Run:
         prover = Finder()
         prover.add_voice(planted, symbols)
         prover.add_number(_PLANTED_NUMBER)
-        for number, sink in enumerate(SINKS):
+        for number, sink in enumerate(sinks_of(self.scene)):
             audio = secret_codes(symbols[number * 400 : number * 400 + 200], 8)
             with ExitStack() as undo:
                 undo.callback(setattr, self.scene, "pids", self.scene.pids)

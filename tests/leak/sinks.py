@@ -223,6 +223,16 @@ def _sent(scene: Scene) -> Iterator[Piece]:
     yield from scene.site.receivers.pieces()
 
 
+def _server_files(scene: Scene) -> Iterator[Piece]:
+    assert scene.site.database is not None
+    yield from scene.site.database.pieces()
+
+
+def _server_log(scene: Scene) -> Iterator[Piece]:
+    assert scene.site.database is not None
+    yield from scene.site.database.log()
+
+
 def _commands(scene: Scene) -> Iterator[Piece]:
     for number, text in enumerate(scene.site.said):
         yield f"output {number}", text.encode()
@@ -369,6 +379,16 @@ def _into_sent(scene: Scene, audio: bytes, digits: str, undo: ExitStack) -> None
     scene.site.receivers.plant(audio + b"\n" + digits.encode(), undo)
 
 
+def _into_server(scene: Scene, audio: bytes, digits: str, undo: ExitStack) -> None:
+    assert scene.site.database is not None
+    scene.site.database.plant(audio, digits, undo)
+
+
+def _into_server_log(scene: Scene, _audio: bytes, digits: str, _undo: ExitStack) -> None:
+    assert scene.site.database is not None
+    scene.site.database.plant_log(digits)
+
+
 def _into_commands(scene: Scene, _audio: bytes, digits: str, undo: ExitStack) -> None:
     scene.site.said.append(f"keyed {digits}")
     undo.callback(scene.site.said.pop)
@@ -437,6 +457,18 @@ SINKS: tuple[Sink, ...] = (
     Sink(name="memory of the processes", read=_memory, plant=_by_child("pass")),
 )  # fmt: skip
 """Exports are a sink too, in `tests.leak.exports`: what they hold is compared, not searched byte for byte."""
+
+SERVER_SINKS: tuple[Sink, ...] = (
+    Sink(name="files of PostgreSQL", read=_server_files, plant=_into_server),
+    Sink(name="log of PostgreSQL", read=_server_log, plant=_into_server_log, is_audio=False, is_log=True,
+         hides_numbers=True),
+)  # fmt: skip
+"""Of a run whose index is in PostgreSQL."""
+
+
+def sinks_of(scene: Scene) -> tuple[Sink, ...]:
+    """Return the sinks that a run has."""
+    return SINKS if scene.site.database is None else (*SINKS, *SERVER_SINKS)
 
 
 # --- what is in no row

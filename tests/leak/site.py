@@ -24,6 +24,7 @@ from tests.helpers.recorder_home import PASSWORD, RecorderHome, eventually
 from tests.helpers.signed_in import signing
 from tests.helpers.siprec_client import ATTESTED, HOSTS
 from tests.helpers.unix_transport import UnixTransport
+from tests.leak.database_server import DatabaseServer
 from tests.leak.receivers import Receivers
 
 ERASE_S, LOOK_BACK_S = 1.0, 2.5
@@ -67,11 +68,21 @@ class Site:
         folder: Holds the home, and the files that standard output and error of the processes go to.
         pids: Every process of the recorder that was ever started here.
         receivers: The systems that the recorder sends its audit log and events to.
+        database: The PostgreSQL server with the index; None for SQLite in the home.
     """
 
-    def __init__(self, folder: Path, *, next_hop: str, slots: int, edits: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        next_hop: str,
+        slots: int,
+        edits: Sequence[tuple[str, str]] = (),
+        has_database_server: bool = False,
+    ) -> None:
         self.folder = folder
         self.receivers = Receivers()
+        self.database = DatabaseServer() if has_database_server else None
         self.numbers = [number(s, slot) for number in (extension, deputy) for s in SERVICES for slot in range(slots)]
         numbers = [f"{number}:{OFFICER}:{service_of(number)}" for number in self.numbers]
         self.home = RecorderHome(
@@ -86,6 +97,7 @@ class Site:
                 ('team = ""', f'team = "{TEAM}"'),
                 ("\n# Where calls go.", SESSIONS_FROM),
                 *self.receivers.edits,
+                *(self.database.edits if self.database else ()),
                 *edits,
             ),
         )
@@ -222,6 +234,8 @@ class Site:
                 self.console.wait()
         self.home.close()
         self.receivers.close()
+        if self.database is not None:
+            self.database.close()
         for thread in self._threads:
             thread.join(5)
         for client in (self.http, self.officer, self.manager):

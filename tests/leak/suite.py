@@ -26,6 +26,7 @@ def run_calls(
     is_short: bool = False,
     in_kernel: bool = False,
     is_proven: bool = True,
+    has_database_server: bool = False,
 ) -> Result:
     """Make the calls of a run, or some of them, and search everything; see `Run` for the parts.
 
@@ -36,7 +37,10 @@ def run_calls(
     plans = matrix(seed, calls, is_short=is_short)
     if only:
         plans = [plan for plan in plans if plan.number in only]
-    with Run(plans, seed=seed, slots=min(slots, len(plans)), say=say, in_kernel=in_kernel) as run:
+    with Run(
+        plans, seed=seed, slots=min(slots, len(plans)), say=say, in_kernel=in_kernel,
+        has_database_server=has_database_server,
+    ) as run:  # fmt: skip
         run.start()
         say(f"the recorder is up; {len(plans)} calls, seed {seed}, {run.slots} at a time")
         run.make_calls()
@@ -68,7 +72,10 @@ def main(options: argparse.Namespace, seed: int) -> int:
     recorder_home.ROOT = options.source
     is_good = True
     if options.mutations != "only" and not options.mutation:
-        result = run_calls(seed, options.calls, slots=options.slots, only=options.only, in_kernel=options.in_kernel)
+        result = run_calls(
+            seed, options.calls, slots=options.slots, only=options.only, in_kernel=options.in_kernel,
+            has_database_server=options.postgresql,
+        )  # fmt: skip
         print(report.table(result))  # noqa: T201 - the result of the program
         if options.json:
             options.json.write_text(report.document(result))

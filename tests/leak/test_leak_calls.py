@@ -27,11 +27,16 @@ def seed() -> int:
 
 
 @pytest.fixture(
-    scope="module", params=[False, pytest.param(True, marks=pytest.mark.kernel_relay)], ids=["sockets", "kernel"]
+    scope="module",
+    params=[False, pytest.param(True, marks=pytest.mark.kernel_relay)],
+    ids=["sockets", "kernel, PostgreSQL"],
 )
 def result(request: pytest.FixtureRequest, seed: int) -> Iterator[Result]:
     slots, in_kernel = min(SLOTS, CALLS), request.param
-    yield run_calls(seed, CALLS, slots=slots, is_short=True, in_kernel=in_kernel, is_proven=not in_kernel)
+    yield run_calls(
+        seed, CALLS, slots=slots, is_short=True, in_kernel=in_kernel, is_proven=not in_kernel,
+        has_database_server=in_kernel,
+    )  # fmt: skip
 
 
 @pytest.mark.slow
