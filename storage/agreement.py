@@ -1,38 +1,56 @@
 """The index's copy of the agreement number, which index, audit log and states share (`recorder.recordings.agreement`).
 
-The number is raised each time the three were seen to agree. A part that was restored from a backup or made anew has
-another number.
+Each home that shares an index has a number of its own in it. The number is raised each time the three were seen to
+agree. A part that was restored from a backup or made anew has another number.
 """
 
 import sqlalchemy as sa
 
-from storage.database import Database
+from storage.database import SQLITE, Database
+from storage.tables import agreements as _agreements
 from storage.tables import schema as _numbers
 
 _ROW = 2
-"""Row of the table `schema`; programs from before the migrations read row 1."""
+"""Row of the table `schema` in a SQLite file; programs from before the migrations read row 1.
+
+PostgreSQL had it too, before several homes could share an index; the first home that sets its number takes it over.
+"""
 
 
 class Agreement:
-    """The agreement number in one database.
+    """The agreement number of one home in a database.
+
+    Args:
+        database: The index.
+        home: Fingerprint of the home's signing key; has no effect in a SQLite file.
 
     Raises:
         DatabaseError: The database cannot be used; applies to every method.
         OSError: The folder of its file cannot be made; applies to every method.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, home: str) -> None:
         self._database = database
+        self._home = home
 
     def count(self) -> int | None:
         """Return the number, or None if the database has none."""
-        query = sa.select(_numbers.c.version).where(_numbers.c.id == _ROW)
+        queries = [sa.select(_numbers.c.version).where(_numbers.c.id == _ROW)]
+        if self._database.dialect != SQLITE:
+            queries.insert(0, sa.select(_agreements.c.count).where(_agreements.c.home == self._home))
         with self._database.connect() as connection:
-            found = connection.execute(query).scalar()
-        return None if found is None else int(found)
+            for query in queries:
+                if (found := connection.execute(query).scalar()) is not None:
+                    return int(found)
+        return None
 
     def set(self, count: int) -> None:
         """Store the number durably."""
-        values = {"id": _ROW, "version": count}
         with self._database.begin() as connection:
-            connection.execute(self._database.upsert(_numbers, values, key=_numbers.c.id))
+            if self._database.dialect == SQLITE:
+                values = {"id": _ROW, "version": count}
+                connection.execute(self._database.upsert(_numbers, values, key=_numbers.c.id))
+                return
+            own = {"home": self._home, "count": count}
+            connection.execute(self._database.upsert(_agreements, own, key=_agreements.c.home))
+            connection.execute(_numbers.delete().where(_numbers.c.id == _ROW))

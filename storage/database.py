@@ -7,8 +7,9 @@ The tables are in `storage.tables`, migrations in `storage.migrations`.
 import fcntl
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import copy
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,7 @@ class Database:
 
     def __init__(self, url: str, *, is_deferred: bool = False) -> None:
         self._made = _make_engine(url)
+        self._guard: Callable[[sa.Connection], None] | None = None
         self._is_ready = False
         self._preparing = threading.Lock()
         if not is_deferred:
@@ -144,6 +146,16 @@ class Database:
         host = url.host or url.query.get("host") or "the local socket"
         return f"{url.database or url.username} on {host}" + (f":{url.port}" if url.port else "")
 
+    def guarded(self, guard: Callable[[sa.Connection], None]) -> "Database":
+        """Return the same database with a check at the start of every transaction that writes.
+
+        Args:
+            guard: Called with the connection; raises if nothing may be written.
+        """
+        same = copy(self)
+        same._guard = guard
+        return same
+
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
         """Give a connection whose changes are durable when the block ends, and rolled back if it raises.
@@ -156,6 +168,8 @@ class Database:
         with self._translated():
             self._prepare()
             with self._made.execution_options(is_writing=True).begin() as connection:
+                if self._guard is not None:
+                    self._guard(connection)
                 yield connection
 
     @contextmanager

@@ -13,22 +13,27 @@ key is destroyed later (docs/storage-format.md).
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
 from storage.audit import AuditLog
-from storage.audit_entry import RECORDER
+from storage.audit_entry import RECORDER, AuditEntry
 from storage.bulk_unlink import TouchedFolders, remove_empty_days, sync_all, unlink_all
+from storage.database import Database
 from storage.keys import remove_twins
+from storage.shared_deletion import Settled, SharedDeletion
 from storage.tombstones import (
     AGAIN,
     DELETED,
+    FILES_REMOVED,
+    NOT_DELETED,
     Deletions,
     GoneByDay,
     Tombstone,
     deleted_details,
+    not_deleted,
     since_settled,
     tombstones_of,
 )
@@ -58,7 +63,8 @@ class Done:
         keys: Number of sealed keys destroyed.
         rows: Number of rows deleted from the index.
         problems: Why others could not be destroyed, by id. They have a tombstone in the audit log.
-        spared: Recordings that stay because a hold was placed after their deletion was interrupted.
+        spared: Recordings that stay because a hold was placed after their deletion was interrupted, or meanwhile.
+        elsewhere: Recordings among ``ids`` whose files another node has to remove, with its name.
     """
 
     ids: list[RecordingId] = field(default_factory=list)
@@ -67,6 +73,7 @@ class Done:
     rows: int = 0
     problems: dict[RecordingId, str] = field(default_factory=dict)
     spared: set[RecordingId] = field(default_factory=set)
+    elsewhere: dict[RecordingId, str] = field(default_factory=dict)
 
     def add(self, other: "Done") -> None:
         """Add another result."""
@@ -76,6 +83,7 @@ class Done:
         self.rows += other.rows
         self.problems |= other.problems
         self.spared |= other.spared
+        self.elsewhere |= other.elsewhere
 
 
 class Shredder:
@@ -85,12 +93,16 @@ class Shredder:
         vault: The store.
         deletions: The tombstones in the database.
         audit: The audit log.
+        shared: Deletes rows where several nodes share the index; None if one has it for itself.
     """
 
-    def __init__(self, vault: Vault, deletions: Deletions, audit: AuditLog) -> None:
+    def __init__(
+        self, vault: Vault, deletions: Deletions, audit: AuditLog, shared: SharedDeletion | None = None
+    ) -> None:
         self.vault = vault
         self.deletions = deletions
         self.audit = audit
+        self.shared = shared
         self._touched = TouchedFolders(vault.root)
         self._is_many = False
 
@@ -117,9 +129,20 @@ class Shredder:
             AuditUnavailableError: The tombstones cannot be written; nothing was destroyed.
             DatabaseError, OSError: Interrupted; `finish` continues later.
         """
-        subject = doomed[0].id if len(doomed) == 1 else ""
-        entry = self.audit.append(act=DELETED, actor=by, subject=subject, details=deleted_details(rule, doomed))
-        return self._destroy(tombstones_of(entry), files)
+
+        def enter(tombstones: Sequence[Tombstone]) -> AuditEntry:
+            subject = tombstones[0].id if len(tombstones) == 1 else ""
+            details = deleted_details(rule, tombstones)
+            return self.audit.append(act=DELETED, actor=by, subject=subject, details=details)
+
+        if self.shared is not None:
+            return self._destroy_settled(self.shared.settle(doomed, enter), files)
+        return self._destroy(tombstones_of(enter(doomed)), files)
+
+    def on(self, database: Database) -> "Shredder":
+        """Return the same over another view of the database, as the one of a lease's holder."""
+        shared = None if self.shared is None else replace(self.shared, database=database)
+        return Shredder(self.vault, Deletions(database), self.audit, shared)
 
     def tidy(self, now: datetime) -> None:
         """Remove the empty folders of past days that a kill left; their names tell of an operator, though opaquely.
@@ -154,11 +177,13 @@ class Shredder:
         """
         done = Done()
         unsettled = [
-            tombstones_of(entry) for entry in since_settled(self.audit, self.deletions) if entry.act == DELETED
+            entry for entry in since_settled(self.audit, self.deletions) if entry.act in (DELETED, NOT_DELETED)
         ]
-        for tombstones in reversed(unsettled):
+        taken_back = not_deleted(unsettled)
+        for entry in reversed(unsettled):
+            tombstones = [] if entry.number in taken_back else tombstones_of(entry)
             kept = spared(tombstones)
-            done.add(self._destroy([one for one in tombstones if one.id not in kept]))
+            done.add(self._finish([one for one in tombstones if one.id not in kept], entry))
             done.spared |= kept
         self._note_again(done)
         return done
@@ -178,6 +203,70 @@ class Shredder:
             part = self._destroy(found)
             self._note_again(part)
             done.add(part)
+        return done
+
+    def _finish(self, tombstones: Sequence[Tombstone], entry: AuditEntry) -> Done:
+        if self.shared is None or not tombstones:
+            return self._destroy(tombstones)
+        return self._destroy_settled(self.shared.settle(tombstones, lambda _: entry))
+
+    def remove_ordered(self, *, is_known: Callable[[RecordingId], bool] = lambda _: False) -> Done:
+        """Remove this node's files of recordings that other nodes deleted, and confirm it; safe to repeat.
+
+        Args:
+            is_known: Tells whether an entry of the audit log announces the removal already: it was interrupted.
+
+        Raises:
+            AuditUnavailableError: The entry cannot be written; nothing was removed.
+            DatabaseError, OSError: Database or disk cannot be used; call again later.
+        """
+        done = Done()
+        if self.shared is not None:
+            for name in sorted(self.shared.names):
+                done.add(self._remove_ordered(self.shared, name, is_known))
+        self._touched.settle()
+        return done
+
+    def _remove_ordered(self, shared: SharedDeletion, name: str, is_known: Callable[[RecordingId], bool]) -> Done:
+        done, last = Done(), ""
+        while ids := shared.removals.of_node(name, after=last):
+            last = ids[-1]
+            here = self._here(ids)
+            if new := [one for one in ids if one in here and not is_known(one)]:
+                self.audit.append(act=FILES_REMOVED, actor=RECORDER, subject="", details={"recordings": new})
+            done.add(self._destroy_files([Tombstone(id=one, deleted_at=shared.now(), rule="") for one in ids]))
+        return done
+
+    def _here(self, recordings: Sequence[RecordingId]) -> set[RecordingId]:
+        """Return the recordings among some of which this node has a file or a key."""
+        months = [folder for folder in self._key_folders() if folder.is_dir()]
+        keyed = {
+            one for one in recordings for folder in months for suffix in _KEY_SUFFIXES
+            if (folder / f"{one}{suffix}").exists()
+        }  # fmt: skip
+        return keyed | files_of(self.vault.root, recordings).keys()
+
+    def _destroy_settled(self, settled: Settled, files: Files | None = None) -> Done:
+        """Destroy this node's keys and files of recordings whose rows are deleted."""
+        assert self.shared is not None
+        done = self._destroy_files(settled.tombstones, files)
+        done.ids = [one.id for one in settled.tombstones]
+        done.rows, done.spared = settled.rows, settled.held
+        done.elsewhere = {one: node for one, node in settled.nodes.items() if node not in self.shared.names}
+        return done
+
+    def _destroy_files(self, tombstones: Sequence[Tombstone], files: Files | None = None) -> Done:
+        """Destroy this node's keys and files, and confirm it; a recording that the disk keeps is not confirmed."""
+        assert self.shared is not None
+        done, ids = Done(), [one.id for one in tombstones]
+        here = self._here(ids)
+        self._unlink_keys(ids, done)
+        left = [one for one in tombstones if one.id not in done.problems]
+        self._remove_files(left, files_of(self.vault.root, ids) if files is None else files, done)
+        if not self._is_many or len(self._touched) > _FOLDERS_AT_ONCE:
+            self._touched.settle()
+        self.shared.confirm([one for one in ids if one not in done.problems], here)
+        done.ids = [one for one in ids if one in here and one not in done.problems]
         return done
 
     def _note_again(self, done: Done) -> None:
@@ -200,6 +289,8 @@ class Shredder:
         settled = [one for one in tombstones if one.id not in done.problems]
         done.rows += self.deletions.settle(settled)
         done.ids += [one.id for one in settled]
+        if self.shared is not None:
+            self.shared.confirm(done.ids, set(done.ids))
         return done
 
     def _unlink_keys(self, recordings: Sequence[RecordingId], done: Done) -> None:

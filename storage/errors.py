@@ -8,6 +8,7 @@ StorageError
 │   ├── KeyProblemError    a key is missing, unreadable, readable by others, or the wrong one
 │   └── OutsideError       a path leads out of the recordings
 ├── DatabaseError          the database cannot be reached or used; calls go on
+├── LeaseLostError         another node has taken over this work: nothing was written
 ├── AuditUnavailableError  the audit log cannot be written: listening stops, pausing never does
 ├── NotFoundError          no recording or order of that id, or more than one of that prefix
 ├── ErasureStateError      the state of an erasure order does not allow the act
@@ -72,6 +73,10 @@ class DatabaseError(StorageError):
     def __init__(self, message: str, *, is_passing: bool) -> None:
         super().__init__(message)
         self.is_passing = is_passing
+
+
+class LeaseLostError(StorageError):
+    """Another node has taken over the work, because this one did not renew its lease in time; nothing was written."""
 
 
 class AuditUnavailableError(StorageError):

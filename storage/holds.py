@@ -17,10 +17,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storage.database import Database
+from storage.database import SQLITE, Database
 from storage.errors import HoldStateError, NotFoundError
+from storage.hold_lock import lock_holds
 from storage.query_holds import ids_held_by_queries, query_holds_among
 from storage.retention_types import Hold, HoldKind, HoldState
+from storage.tables import deletions as _deletions
 from storage.tables import holds as _holds
 from storage.tables import microseconds, moment_of
 from storage.types import RecordingId
@@ -87,8 +89,15 @@ class Holds:
         return self._database
 
     def place(self, hold: Hold) -> None:
-        """Store a new hold durably; an existing hold with its id is not changed."""
+        """Store a new hold durably; an existing hold with its id is not changed.
+
+        Raises:
+            NotFoundError: The recording was deleted meanwhile, by another node; nothing was stored.
+        """
         with self._database.begin() as connection:
+            lock_holds(connection)
+            if _is_deleted(connection, hold.recording):
+                raise NotFoundError("The recording has just been deleted, so it cannot be held.")
             if _found(connection, hold.id) is None:
                 connection.execute(_holds.insert().values(_columns(hold)))
 
@@ -163,6 +172,7 @@ class Holds:
         """Store holds, all or none; returns how many were missing or different. Stored reasons are kept."""
         changed = 0
         with self._database.begin() as connection:
+            lock_holds(connection)
             for hold in holds:
                 found = _found(connection, hold.id)
                 if found is None:
@@ -211,6 +221,13 @@ def in_effect(now: datetime) -> sa.ColumnElement[bool]:
 
 def _found(connection: sa.Connection, hold_id: str) -> sa.Row[Any] | None:
     return connection.execute(_holds.select().where(_holds.c.id == hold_id)).one_or_none()
+
+
+def _is_deleted(connection: sa.Connection, recording: RecordingId) -> bool:
+    """Tell whether a recording has a tombstone; only another node can delete between the act's checks and this."""
+    if connection.dialect.name == SQLITE:
+        return False
+    return connection.execute(sa.select(_deletions.c.id).where(_deletions.c.id == recording)).scalar() is not None
 
 
 def _known(connection: sa.Connection, hold_id: str) -> Hold:

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage.database import Database
+from storage.hold_lock import lock_holds
 from storage.retention_types import Hold, HoldKind
 from storage.rows import normalise_number
 from storage.tables import identities as _identities
@@ -152,6 +153,7 @@ class QueryHolds:
     def take_back(self, releases: Iterable[Release]) -> int:
         """Delete releases, all or none, so that their cases hold the recordings again; returns how many there were."""
         with self._database.begin() as connection:
+            lock_holds(connection)
             return sum(connection.execute(_releases.delete().where(_is_release(one))).rowcount for one in releases)
 
     def keeping(self, row: RecordingRow, now: datetime) -> list[QueryHold]:
@@ -169,6 +171,7 @@ class QueryHolds:
         """
         changed = 0
         with self._database.begin() as connection:
+            lock_holds(connection)
             for one in queries:
                 found = connection.execute(_queries.select().where(_queries.c.id == one.id)).one_or_none()
                 known = None if found is None else _query_hold(found)

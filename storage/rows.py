@@ -65,6 +65,8 @@ def row_to_json(row: RecordingRow, *, with_peaks: bool = False) -> dict[str, Any
     fields["notice"] = None if row.notice is None else _notice_to_json(row.notice)
     fields["participants"] = [_participant_to_json(one) for one in row.participants]
     fields["archived"] = None if row.archived is None else archived_to_json(row.archived)
+    if row.node:
+        fields["node"] = row.node
     if with_peaks:
         fields["peaks"] = [base64.b64encode(peaks).decode("ascii") for peaks in row.peaks]
     return fields
@@ -139,6 +141,7 @@ def _read(fields: Mapping[str, Any]) -> RecordingRow:
     values |= {name: tuple(fields[name]) for name in _LISTS if name in fields}
     values |= {name: time_from_json(fields.get(name)) for name in _TIMES}
     values["id"] = RecordingId(fields["id"])
+    values["node"] = fields.get("node", "")
     values["outcome"] = Outcome(fields["outcome"])
     values["segments"] = tuple(
         Segment(

@@ -243,9 +243,33 @@ leases = sa.Table(
     sa.Column("holder", sa.Text),
     sa.Column("fence", sa.BigInteger, nullable=False),
     sa.Column("until_us", sa.BigInteger),
+    sa.Column("done_us", sa.BigInteger),
+    sa.Column("note", sa.Text),
 )
 """Work that one node does at a time. ``fence`` grows each time that a lease is taken: whoever writes what the lease
-protects compares it in the same transaction. ``until_us`` is by the database's clock."""
+protects compares it in the same transaction. ``until_us`` and ``done_us``, when the work was last completed, are by the
+database's clock. ``note`` is JSON that one holder leaves for the next. Written by `storage.leases`."""
+
+file_removals = sa.Table(
+    "file_removals",
+    METADATA,
+    sa.Column("recording", _Ascii, primary_key=True),
+    sa.Column("node", sa.String(40), primary_key=True),
+    sa.Column("ordered_us", sa.BigInteger, nullable=False),
+    sa.Column("removed_us", sa.BigInteger),
+    sa.Index("file_removals_by_node", "node", "removed_us", "ordered_us"),
+)
+"""Deleted recordings whose files are on a node's disk: one row for each until its tombstone expires. ``removed_us`` is
+null until that node has confirmed that file and key are gone; both times are by the database's clock. ``node`` is empty
+for a recording from before nodes had names. Written by `storage.file_removals`."""
+
+agreements = sa.Table(
+    "agreements",
+    METADATA,
+    sa.Column("home", sa.String(64), primary_key=True),
+    sa.Column("count", sa.BigInteger, nullable=False),
+)
+"""Agreement number of each home that shares this index, by the fingerprint of its signing key: `storage.agreement`."""
 
 
 def microseconds(moment: datetime) -> int:

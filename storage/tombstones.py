@@ -5,7 +5,7 @@ that deletes the row. So if the table lacks a tombstone of the log, a kill inter
 restored from a backup. One entry of the log may name many recordings.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from storage.call_parties import delete_recordings
 from storage.database import Database
 from storage.rows import time_from_json, time_to_json
 from storage.tables import deletions as _deletions
+from storage.tables import file_removals as _removals
 from storage.tables import identities as _identities
 from storage.tables import microseconds, moment_of
 from storage.tables import officers as _officers
@@ -30,6 +31,10 @@ _T = TypeVar("_T")
 
 DELETED, AGAIN = "recording.deleted", "recording.deleted_again"
 """Acts of the audit log."""
+NOT_DELETED = "recording.not_deleted"
+"""Act of the audit log: an earlier entry announces a deletion that did not come about; nothing was destroyed."""
+FILES_REMOVED = "recording.files_removed"
+"""Act of the audit log: this node removed its files of recordings that another node's sweep had deleted."""
 
 _ASKED_AT_ONCE = 500
 """Ids in one statement; every SQLite takes at least 999 values."""
@@ -111,16 +116,8 @@ class Deletions:
 
     def settle(self, tombstones: Sequence[Tombstone]) -> int:
         """Replace rows by tombstones, all or none; returns how many rows there were. Safe to repeat."""
-        rows = 0
         with self._database.begin() as connection:
-            for some in _in_parts(tombstones):
-                ids = [one.id for one in some]
-                rows += delete_recordings(connection, ids)
-                known = _known(connection, ids)
-                new = {one.id: _columns(one) for one in some if one.id not in known}
-                if new:
-                    connection.execute(_deletions.insert(), list(new.values()))
-        return rows
+            return bury(connection, tombstones)
 
     def get(self, recording: RecordingId) -> Tombstone | None:
         """Return the tombstone of a recording, or None: it has none."""
@@ -130,11 +127,8 @@ class Deletions:
 
     def known(self, recordings: Sequence[RecordingId]) -> set[RecordingId]:
         """Return the recordings among some that have a tombstone."""
-        found: set[RecordingId] = set()
         with self._database.connect() as connection:
-            for some in _in_parts(recordings):
-                found |= _known(connection, some)
-        return found
+            return buried_among(connection, recordings)
 
     def of_day(self, day: str) -> set[RecordingId]:
         """Return the recordings with a tombstone of a day (``20261124``)."""
@@ -184,15 +178,38 @@ class Deletions:
 
     def count_before(self, moment: datetime) -> int:
         """Return how many tombstones `forget` would delete."""
-        query = sa.select(sa.func.count()).where(_deletions.c.deleted_us < microseconds(moment))
+        query = sa.select(sa.func.count()).where(_is_forgettable(moment))
         with self._database.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
     def forget(self, *, before: datetime) -> int:
-        """Delete tombstones older than a moment from the table; returns how many. The audit log keeps them."""
-        query = _deletions.delete().where(_deletions.c.deleted_us < microseconds(before))
+        """Delete tombstones older than a moment from the table; returns how many. The audit log keeps them.
+
+        Those of recordings whose files a node has not removed yet stay.
+        """
         with self._database.begin() as connection:
-            return connection.execute(query).rowcount
+            gone = connection.execute(_deletions.delete().where(_is_forgettable(before))).rowcount
+            is_kept = sa.exists().where(_deletions.c.id == _removals.c.recording)
+            connection.execute(_removals.delete().where(_removals.c.removed_us.is_not(None), ~is_kept))
+        return gone
+
+
+def bury(connection: sa.Connection, tombstones: Sequence[Tombstone]) -> int:
+    """Replace rows by tombstones in a transaction; returns how many rows there were. Safe to repeat."""
+    rows = 0
+    for some in _in_parts(tombstones):
+        ids = [one.id for one in some]
+        rows += delete_recordings(connection, ids)
+        known = _known(connection, ids)
+        new = {one.id: _columns(one) for one in some if one.id not in known}
+        if new:
+            connection.execute(_deletions.insert(), list(new.values()))
+    return rows
+
+
+def buried_among(connection: sa.Connection, recordings: Sequence[RecordingId]) -> set[RecordingId]:
+    """Return the recordings among some that have a tombstone, in a transaction."""
+    return {one for some in _in_parts(recordings) for one in _known(connection, some)}
 
 
 class GoneByDay:
@@ -214,6 +231,11 @@ class GoneByDay:
         if month not in self._days:
             self._days[month] = self._deletions.days_of(month)
         return self._deletions.of_day(day) if day in self._days[month] else set()
+
+
+def not_deleted(entries: Iterable[AuditEntry]) -> set[int]:
+    """Return the numbers of the entries of `DELETED` that entries of `NOT_DELETED` take back."""
+    return {int(entry.details["entry"]) for entry in entries if entry.act == NOT_DELETED}
 
 
 def since_settled(audit: AuditLog, deletions: Deletions) -> Iterator[AuditEntry]:
@@ -241,6 +263,11 @@ def _in_parts(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
 def _known(connection: sa.Connection, ids: Sequence[RecordingId]) -> set[RecordingId]:
     query = sa.select(_deletions.c.id).where(_deletions.c.id.in_(ids))
     return {RecordingId(one) for one in connection.execute(query).scalars()}
+
+
+def _is_forgettable(before: datetime) -> sa.ColumnElement[bool]:
+    is_waiting = sa.exists().where(_removals.c.recording == _deletions.c.id, _removals.c.removed_us.is_(None))
+    return sa.and_(_deletions.c.deleted_us < microseconds(before), ~is_waiting)
 
 
 def _columns(one: Tombstone) -> dict[str, Any]:

@@ -158,6 +158,7 @@ class RecordingRow:
             recorded the one that was negotiated.
         operator_key: The opaque name of the folder.
         path: Relative to the recordings' root; None when nothing was kept.
+        node: Name of the node that made the recording; "" on a site with one recorder.
         peaks: Per channel, the largest sample of each 0.1 s as a number in [0, 255].
     """
 
@@ -196,6 +197,7 @@ class RecordingRow:
     numbers: tuple[str, ...] = ()
     participants: tuple[Participant, ...] = ()
     remarks: tuple[str, ...] = ()
+    node: str = ""
     peaks: Peaks = field(default=(b"", b""), repr=False)
 
 

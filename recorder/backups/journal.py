@@ -22,13 +22,13 @@ from storage.audit_reading import newest_first
 from storage.format import is_recording_id
 from storage.heads import Head
 from storage.keys import NodeKeys
-from storage.tombstones import AGAIN, DELETED
+from storage.tombstones import AGAIN, DELETED, FILES_REMOVED, NOT_DELETED
 from storage.types import RecordingId
 from storage.vault import Vault
 
 _MARK = f"{JOURNAL}/settled.json"
 """Up to which entry recordings were removed from the destination."""
-DELETING = (DELETED, AGAIN, ERASED)
+DELETING = (DELETED, AGAIN, FILES_REMOVED, ERASED)
 """Acts after which recordings are removed from the destination."""
 _AT_ONCE = 500
 """Entries in one segment."""
@@ -241,13 +241,15 @@ class _Sources:
 
 
 def removed_by(entries: Sequence[AuditEntry]) -> list[RecordingId]:
-    """Return the recordings that entries say were deleted, or deleted again."""
-    found = []
+    """Return the recordings that entries say were deleted, or deleted again, or of which files were removed."""
+    found: list[str] = []
     for entry in entries:
         if entry.act == DELETED:
             found += [one["id"] for one in entry.details["recordings"]]
-        elif entry.act == AGAIN:
+        elif entry.act in (AGAIN, FILES_REMOVED):
             found += entry.details["recordings"]
+        elif entry.act == NOT_DELETED:
+            found = [one for one in found if one not in entry.details["recordings"]]
     return [RecordingId(one) for one in dict.fromkeys(found) if is_recording_id(one)]
 
 

@@ -222,6 +222,7 @@ class Recording(Component[RecordableCall]):
             retention_due=self._due(started_at),
             operator_key=self.services.operator_key(operators.opened_by),
             remarks=() if operators.is_proven else (NOT_PROVEN,),
+            node=self.services.config.node.name or "",
         )
         return call.complete_row(row)
 

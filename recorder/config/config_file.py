@@ -225,6 +225,18 @@ networks = ["127.0.0.1/32", "::1/128"]  # who may scrape; others get no answer
 listen = "off"                  # the console's, likewise: 127.0.0.1:9761
 networks = ["127.0.0.1/32", "::1/128"]
 
+[node]
+# For a site with several recorders that share one PostgreSQL index; docs/several-machines.md. A machine with the
+# console only has no name and no listen.
+name = "off"                    # this node's name: a-z, 0-9 and -, at most 40; no other node of the site has it
+listen = "off"                  # IP:PORT of the control API over mutual TLS, 10.1.2.3:7443
+advertised = "off"              # where the console reaches it, if that is another address
+certificate = "off"             # this machine's certificate and its chain, PEM
+key = "off"                     # its key, PEM, mode 0600
+ca = "off"                      # the certificate of the site's authority, PEM
+console_certificate = "off"     # the certificate of console and command line, on a machine that is a node too
+console_key = "off"             # its key, PEM, mode 0600; the daemon's user must not read it
+
 [voicemail]
 numbers = []                    # mailboxes: numbers that answer (P-Asserted-Identity) or are dialled
 after_s = "off"                 # an answer after ringing this long is a mailbox too; set it just below the PBX's time

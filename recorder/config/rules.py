@@ -197,11 +197,15 @@ def _check_database(config: Config, reader: Reader) -> None:
             parse_url(config.storage.index_url)
         except DatabaseError as error:
             reader.fail(str(error), "storage", "index_url")
+    if config.node.console_files is not None and not config.is_shared_index:
+        reader.fail(
+            "several nodes share one index: give index_url in [storage], postgresql://USER@HOST/NAME", "node", "ca"
+        )
 
 
 def _check_sections(config: Config, reader: Reader) -> None:
     """Check each section that can tell by itself that it cannot work."""
-    for section in ("anchors", "backup", "mail", "syslog", "metrics", "console_metrics"):
+    for section in ("anchors", "backup", "mail", "syslog", "metrics", "console_metrics", "node"):
         problem = getattr(config, section).problem
         if problem is not None:
             key, sentence = problem

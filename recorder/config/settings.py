@@ -16,6 +16,7 @@ from recorder.config.anchor_options import AnchorOptions
 from recorder.config.backup_options import BackupOptions
 from recorder.config.mail_options import MailOptions
 from recorder.config.metrics_options import MetricsOptions
+from recorder.config.node_options import NodeOptions
 from recorder.config.openid_options import OpenIdOptions
 from recorder.config.sip_accounts import RegisterOptions
 from recorder.config.syslog_options import SyslogOptions
@@ -300,9 +301,15 @@ class Config:
     log: LogSettings = field(default_factory=LogSettings)
     syslog: SyslogOptions = field(default_factory=SyslogOptions)
     webhook: tuple[WebhookOptions, ...] = ()
+    node: NodeOptions = field(default_factory=NodeOptions)
     sha256: str = ""
     unsaid_answered_by: tuple[str, ...] = ()
     """Extensions without ``answered_by`` in the file; derived when it is read."""
+
+    @property
+    def is_shared_index(self) -> bool:
+        """Tell whether the index is on a PostgreSQL server, which several nodes can share."""
+        return (self.storage.index_url or "").startswith("postgres")
 
     @property
     def periods(self) -> dict[str, int]:

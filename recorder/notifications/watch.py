@@ -38,7 +38,7 @@ from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
 from storage.audit_reading import newest_first
 from storage.retention_types import Claim
-from storage.tombstones import DELETED, tombstones_of
+from storage.tombstones import DELETED, NOT_DELETED, tombstones_of
 from storage.types import Search
 
 OptOuts = Callable[[], list[dict[str, Any]]]
@@ -293,6 +293,8 @@ def _acts(audit: AuditLog, start: datetime, end: datetime) -> tuple[dict[str, in
             continue
         if entry.act == DELETED:
             deleted += len(tombstones_of(entry))
+        if entry.act == NOT_DELETED:
+            deleted -= len(entry.details["recordings"])
         if (word := word_of(entry.act)) is not None:
             counts[word] = counts.get(word, 0) + 1
     return counts, deleted

@@ -16,9 +16,10 @@ from recorder.recordings.resurrection_guard import alone
 from storage.agreement import Agreement
 from storage.audit import AuditLog
 from storage.audit_reading import newest_first
-from storage.database import Database
+from storage.database import SQLITE, Database
 from storage.durable import make_folder, remove, save_atomically
 from storage.errors import StorageError
+from storage.keys import NodeKeys
 from storage.rows import time_from_json, time_to_json
 
 MARK = "reconcile"
@@ -130,8 +131,12 @@ def _count_on(numbers: "_Numbers", state: Path, database: Database, audit: Audit
     passing = [one for one in (numbers.index, numbers.log) if one is not None]
     save_atomically(state / NUMBERS, json.dumps(sorted({*passing, count})).encode())
     audit.append(NOTED, _BY, "", {"count": count})
-    Agreement(database).set(count)
+    _agreement(state, database).set(count)
     save_atomically(state / NUMBERS, json.dumps([count]).encode())
+
+
+def _agreement(state: Path, database: Database) -> Agreement:
+    return Agreement(database, "" if database.dialect == SQLITE else NodeKeys.load(state.parent).fingerprint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +152,7 @@ class _Numbers:
         newest = next((entry for entry in newest_first(audit.path) if entry.act == NOTED), None)
         return cls(
             states=_states(state / NUMBERS),
-            index=Agreement(database).count(),
+            index=_agreement(state, database).count(),
             log=None if newest is None else int(newest.details["count"]),
         )
 

@@ -25,7 +25,7 @@ from storage.query_holds import QueryHold, QueryHolds
 from storage.query_journal import journalled as journalled_queries
 from storage.retention_types import Claim, ErasureState, HoldState
 from storage.stored_rows import StoredRows
-from storage.tombstones import DELETED, Deletions, tombstones_of
+from storage.tombstones import DELETED, NOT_DELETED, Deletions, not_deleted, tombstones_of
 from storage.types import RecordingId
 
 _JUST_NOW = timedelta(minutes=1)
@@ -186,8 +186,11 @@ class LogCheck:
         table, spared = Deletions(self.database), held_since(Holds(self.database), self.now)
         oldest, settled = table.oldest(), -1
         missing: list[tuple[int, RecordingId]] = []
+        taken_back = not_deleted(readable(self.audit, [NOT_DELETED]))
         for number, entry in enumerate(readable(self.audit, [DELETED])):
             tombstones = tombstones_of(entry)
+            if entry.number in taken_back:
+                continue
             if oldest is not None and tombstones[0].deleted_at < oldest:
                 continue  # older tombstones have been deleted when their period was over
             known = table.known([one.id for one in tombstones])

@@ -19,6 +19,16 @@ def open_index(home: Home, config: Config, *, is_deferred: bool = False) -> Inde
     return Index(config.storage.index_url or sqlite_url(home.index), is_deferred=is_deferred)
 
 
+def holder_of(config: Config, node: NodeKeys) -> str:
+    """Return by what this home is known as the holder of a lease: the node's name, or a part of its fingerprint."""
+    return config.node.name or f"without a name, {node.fingerprint[:16]}"
+
+
+def shared_name(config: Config) -> str | None:
+    """Return the node's name if several nodes may share the index, "" if it has none; None if this home has its own."""
+    return (config.node.name or "") if config.is_shared_index else None
+
+
 def open_reader(
     home: Home, config: Config, row: RecordingRow, *, passphrase_file: Path | None = None
 ) -> RecordingReader:

@@ -13,7 +13,7 @@ from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.permissions import Act
 from recorder.recordings.agreement import look
-from recorder.recordings.home_stores import open_index
+from recorder.recordings.home_stores import open_index, shared_name
 from recorder.recordings.kept_live import Discards, settle
 from recorder.recordings.resurrection_guard import destroy_returned
 from recorder.rules.pausing import PauseState
@@ -124,7 +124,7 @@ def _look_over(home: Home, config: Config, vault: Vault) -> None:
             mark = look(home.state, index.database, AuditLog(home.audit), utc_now())
             for why in mark.why if mark is not None else ():
                 _log.error("%s: nothing is deleted until the DPO has looked (`recorder reconcile`)", why)
-            destroy_returned(home, vault, index.database, utc_now)
+            destroy_returned(home, vault, index.database, utc_now, node=shared_name(config))
         finally:
             index.close()
     except (StorageError, OSError) as error:

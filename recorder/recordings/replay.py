@@ -34,7 +34,7 @@ from storage.recovery import bare_row
 from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
 from storage.rows import row_from_json, time_from_json
 from storage.stored_rows import StoredRows
-from storage.tombstones import DELETED, Deletions, tombstones_of
+from storage.tombstones import DELETED, FILES_REMOVED, NOT_DELETED, Deletions, not_deleted, tombstones_of
 from storage.types import Outcome, RecordingId
 
 ORDERED, CONFIRMED, REFUSED, DONE, FAILED, SENT_BACK = (
@@ -137,6 +137,8 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "recording.archived": "what it did is in the container, its row too",
         f"{COPIED}.broken_off": "the copy is listed without a hash",
         "recording.deleted_again": "the deletion itself is replayed",
+        FILES_REMOVED: "the deletion is in the audit log of another node",
+        NOT_DELETED: "the deletion that it takes back is not replayed",
         "recording.key_destroyed": _KEYS,
         "recording.play.opened": _SEEN,
         "recording.play.served": _SEEN,
@@ -147,6 +149,8 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "retention.people_swept": _PEOPLE,
         "retention.stopped": _SWEEP,
         "retention.swept": _SWEEP,
+        "retention.own_swept": _SWEEP,
+        "retention.not_done": _SWEEP,
         "token.use": _SEEN,
         "tokens.add": _PEOPLE,
         "tokens.revoke": _PEOPLE,
@@ -262,8 +266,9 @@ def readable(audit: AuditLog, acts: Iterable[str]) -> Iterator[AuditEntry]:
 def _bury(audit: AuditLog, database: Database, now: Callable[[], datetime], done: Replayed) -> None:
     """Write tombstones to the table, except for recordings that were held after an interrupted deletion."""
     deletions, spared = Deletions(database), held_since(Holds(database), now)
+    taken_back = not_deleted(readable(audit, [NOT_DELETED]))
     for entry in readable(audit, [DELETED]):
-        tombstones = tombstones_of(entry)
+        tombstones = [] if entry.number in taken_back else tombstones_of(entry)
         known = deletions.known([one.id for one in tombstones])
         kept = spared([one for one in tombstones if one.id not in known])
         new = [one for one in tombstones if one.id not in known and one.id not in kept]

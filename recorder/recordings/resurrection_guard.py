@@ -7,35 +7,49 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from recorder.common.file_lock import locked
 from recorder.common.home import Home
 from storage.audit import AuditLog
-from storage.audit_reading import of_act
+from storage.audit_reading import newest_first, of_act
 from storage.database import Database
 from storage.deletion import Done, Shredder, Spared
 from storage.errors import StorageError
 from storage.hold_journal import ACTS as HOLD_ACTS
 from storage.hold_journal import replay_holds, steady
 from storage.holds import Holds
-from storage.tombstones import Deletions, Tombstone, since_settled
+from storage.shared_deletion import SharedDeletion
+from storage.tombstones import FILES_REMOVED, Deletions, Tombstone, since_settled
 from storage.types import RecordingId
 from storage.vault import Vault
 
 _log = logging.getLogger(__name__)
 
 LOCK = "retention.lock"
+_NEWEST = 10_000
+"""How many entries of the audit log are searched for a removal that was interrupted."""
 
 
 class SweepBusyError(StorageError):
     """Another process or thread is sweeping or rewriting a recording."""
 
 
-def destroy_returned(home: Home, vault: Vault, database: Database, now: Callable[[], datetime]) -> list[RecordingId]:
+def destroy_returned(
+    home: Home, vault: Vault, database: Database, now: Callable[[], datetime], *, node: str | None = None
+) -> list[RecordingId]:
     """Destroy deleted recordings that are there again, with an audit entry and a log line.
 
     If another process holds the locks it is left to that: every sweep begins with the same.
+
+    Args:
+        home: The recorder's home.
+        vault: Its recordings.
+        database: The index.
+        now: The clock, UTC.
+        node: This node's name if several nodes share the index, which have deleted recordings while this one was
+            away; None if it has its index for itself.
 
     Returns:
         Recordings that were there again, or not completely deleted.
@@ -44,10 +58,11 @@ def destroy_returned(home: Home, vault: Vault, database: Database, now: Callable
         StorageError, OSError: Audit log, database or disk cannot be used.
     """
     audit, holds = AuditLog(home.audit, now=now), Holds(database)
-    shredder = Shredder(vault, Deletions(database), audit)
+    shared = None if node is None else SharedDeletion(database=database, audit=audit, node=node, now=now)
+    shredder = Shredder(vault, Deletions(database), audit, shared)
     try:
         with alone(home.state / LOCK), alone(home.erasing_lock), steady(home.state, holds, audit):
-            done = catch_up(shredder, holds, now)
+            done = catch_up(shredder, holds, now) if shared is None else clear_out(shredder)
     except SweepBusyError:
         return []
     return done.ids
@@ -66,15 +81,68 @@ def catch_up(shredder: Shredder, holds: Holds, now: Callable[[], datetime], *, i
     if any(entry.act in HOLD_ACTS for entry in since_settled(audit, shredder.deletions)):
         replay_holds(of_act(audit.path, *HOLD_ACTS), holds, text=audit.text)
     done = shredder.finish(held_since(holds, now))
+    remove_ordered(shredder)
     done.add(shredder.destroy_returned(is_thorough=is_thorough))
+    _say_returned(done)
+    for recording in sorted(done.spared):
+        _log.error("recording %s: kept, because it was held after its deletion was interrupted", recording)
+    return done
+
+
+def clear_out(shredder: Shredder, *, is_thorough: bool = False) -> Done:
+    """Destroy this machine's keys and files of recordings that have a tombstone in an index that several nodes share.
+
+    The caller holds the locks.
+
+    Raises:
+        StorageError, OSError: Audit log, database or disk cannot be used.
+    """
+    done = remove_ordered(shredder)
+    returned = shredder.destroy_returned(is_thorough=is_thorough)
+    _say_returned(returned)
+    done.add(returned)
+    return done
+
+
+def remove_ordered(shredder: Shredder) -> Done:
+    """Remove this machine's files of recordings that other nodes deleted, and confirm it. The caller holds the locks.
+
+    Raises:
+        StorageError, OSError: Audit log, database or disk cannot be used.
+    """
+    done = shredder.remove_ordered(is_known=_Announced(shredder.audit))
+    if done.files or done.keys:
+        _log.info("%d recordings that other nodes deleted: their files were removed here", len(done.ids))
+    for recording, problem in done.problems.items():
+        _log.error("recording %s: another node deleted it, but its file here was not removed: %s", recording, problem)
+    return done
+
+
+def _say_returned(done: Done) -> None:
     if done.files or done.keys or done.rows:
         _log.warning(
             "%d deleted recordings had come back and were destroyed again: %d files, %d keys, %d rows",
             len(done.ids), done.files, done.keys, done.rows,
         )  # fmt: skip
-    for recording in sorted(done.spared):
-        _log.error("recording %s: kept, because it was held after its deletion was interrupted", recording)
-    return done
+
+
+class _Announced:
+    """Tells whether the newest entry on removed files names a recording: a kill may have interrupted that removal.
+
+    Args:
+        audit: Read at the first question.
+    """
+
+    def __init__(self, audit: AuditLog) -> None:
+        self._audit = audit
+        self._ids: frozenset[str] | None = None
+
+    def __call__(self, recording: RecordingId) -> bool:
+        if self._ids is None:
+            entries = islice(newest_first(self._audit.path), _NEWEST)
+            newest = next((entry for entry in entries if entry.act == FILES_REMOVED), None)
+            self._ids = frozenset(() if newest is None else newest.details["recordings"])
+        return recording in self._ids
 
 
 def held_since(holds: Holds, now: Callable[[], datetime]) -> Spared:

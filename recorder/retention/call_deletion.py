@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from recorder.retention.sweep_plan import candidate_of
+from recorder.retention.sweep_sharing import announced
 from recorder.rules.deletion import SweepVerdict, due_at, earliest_start, verdict
 from recorder.rules.retention_periods import Periods
 from recorder.rules.retention_schedule import DataClass
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
 from storage.deletion import PART, Done, Files, Shredder
+from storage.erasures import Erasures
 from storage.holds import Holds
 from storage.old_calls import OldCall, OldCalls
 from storage.rows import time_to_json
-from storage.tombstones import Tombstone
+from storage.tombstones import Deletions, Tombstone
 from storage.tree import files_of
 from storage.types import RecordingId
 from storage.vault import Vault
@@ -99,6 +101,8 @@ class CallDeletion:
         counts["recordings"] += len(done.ids)
         counts["bytes"] += sum(sizes[one] for one in done.ids)
         counts["not_deleted"] += len(done.problems)
+        counts["held"] += len(done.spared)
+        counts["files_elsewhere"] += len(done.elsewhere)
         for recording, problem in done.problems.items():
             _log.error("recording %s: due for deletion, but not destroyed: %s", recording, problem)
 
@@ -112,9 +116,23 @@ class CallDeletion:
             "services": dict(services),
             "at": time_to_json(now),
         }
-        self.audit.append(CALLS_DELETED, RECORDER, "", details)
-        self.shredder.destroy_keys([call.id for call in calls])  # a call that was given up may have one
-        return self.calls.remove([call.id for call in calls])
+        ids = [call.id for call in calls]
+        with announced(self.audit, CALLS_DELETED, RECORDER, "", details):
+            count = self.calls.remove(ids)
+        self.shredder.destroy_keys(ids)  # a call that was given up may have one
+        return count
+
+
+def settle_orders(erasures: Erasures, deletions: Deletions, audit: AuditLog, now: datetime) -> int:
+    """Close the orders to erase part of a recording that is deleted; returns how many there were."""
+    orders = erasures.open_orders()
+    gone = deletions.known([order.recording for order in orders])
+    settled = [order for order in orders if order.recording in gone]
+    for order in settled:
+        details = {"order": order.id, "was_kept": False, "deleted": True, "at": time_to_json(now)}
+        with announced(audit, "erasure.done", RECORDER, order.recording, details):
+            erasures.finish(order.id, at=now)
+    return len(settled)
 
 
 def _stays(recording: RecordingId) -> None:

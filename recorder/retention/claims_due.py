@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from recorder.retention.rights import ClaimEvent, is_to_destroy, state_after
+from recorder.retention.sweep_sharing import announced
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
 from storage.claim_journal import DONE, changed_details
@@ -47,12 +48,12 @@ def carry_out_claims(shredder: Shredder, holds: Holds, audit: AuditLog, now: dat
         if shredder.deletions.get(claim.recording) is None:
             rule = f"claim {claim.id}"
             done = shredder.delete([Tombstone(id=claim.recording, deleted_at=now, rule=rule)], rule=rule, files=files)
-            if done.problems:
+            if done.problems or done.spared:
                 continue
             gone += 1
         after = replace(claim, state=state_after(claim, ClaimEvent.CARRY_OUT), over_at=now)
-        audit.append(DONE, RECORDER, claim.recording, changed_details(after, now))
-        claims.save([after])
+        with announced(audit, DONE, RECORDER, claim.recording, changed_details(after, now)):
+            claims.save([after])
     return gone
 
 

@@ -1,7 +1,7 @@
 """Sweeps data other than calls: audit texts, decisions, former accounts, torn files, tombstones."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,10 @@ from storage.tombstones import Deletions
 from storage.types import RecordingId
 
 _AT_ONCE = 500
+_CLASSES = (
+    DataClass.TEXTS, DataClass.DECISIONS, DataClass.REQUESTS, DataClass.CASES, DataClass.ACCESS, DataClass.TORN,
+    DataClass.DELIVERIES, DataClass.TOMBSTONES,
+)  # fmt: skip
 
 
 class Expiry:
@@ -63,19 +67,22 @@ class Expiry:
             text_offset: Offset of the first audit entry that may still have its text.
         """
         counts = {
+            DataClass.DECISIONS: self._calls.count_decisions(before=due_before(found, DataClass.DECISIONS, now)),
+            DataClass.CASES: len(self._claims.with_texts(before=due_before(found, DataClass.CASES, now))),
+            DataClass.TOMBSTONES: self._deletions.count_before(due_before(found, DataClass.TOMBSTONES, now)),
+        }
+        return _sums(self.count_own(found, now, text_offset), counts)
+
+    def count_own(self, found: Periods, now: datetime, text_offset: int) -> dict[DataClass, int]:
+        """Return how much of each class is due that is on this machine alone; as `count`."""
+        counts = {
             DataClass.TEXTS: self._audit.count_texts(
                 entry for _, entry in self._old(found, now, text_offset) if self._is_due(entry, now)
             ),
-            DataClass.DECISIONS: self._calls.count_decisions(before=due_before(found, DataClass.DECISIONS, now)),
-            DataClass.REQUESTS: 0,
-            DataClass.CASES: len(self._claims.with_texts(before=due_before(found, DataClass.CASES, now))),
-            DataClass.ACCESS: 0,
             DataClass.TORN: len(self._torn(found, now)),
             DataClass.DELIVERIES: self._webhooks.count_before(_deliveries_before(found, now)),
-            DataClass.TOMBSTONES: self._deletions.count_before(due_before(found, DataClass.TOMBSTONES, now)),
         }
-        of_people = {} if self._people is None else self._people.count(found, now)
-        return {data: count + of_people.get(data, 0) for data, count in counts.items()}
+        return _sums(counts, {} if self._people is None else self._people.count(found, now))
 
     def sweep(self, found: Periods, now: datetime, text_offset: int) -> tuple[int, "Counter[str]"]:
         """Delete what is due; returns the new offset, and the number deleted by class.
@@ -83,6 +90,17 @@ class Expiry:
         Raises:
             StorageError, OSError: Log, database or disk failed; the next sweep goes on.
         """
+        offset, own = self.sweep_own(found, now, text_offset)
+        counts = {
+            DataClass.DECISIONS: self._calls.forget_decisions(before=due_before(found, DataClass.DECISIONS, now)),
+            DataClass.CASES: self._forget_claims(due_before(found, DataClass.CASES, now)),
+            DataClass.TOMBSTONES: self._deletions.forget(before=due_before(found, DataClass.TOMBSTONES, now)),
+        }
+        own.update({str(data): count for data, count in counts.items()})
+        return offset, own
+
+    def sweep_own(self, found: Periods, now: datetime, text_offset: int) -> tuple[int, "Counter[str]"]:
+        """Delete what is due on this machine alone; as `sweep`."""
         offset, texts = self._forget_texts(found, now, text_offset)
         torn = self._torn(found, now)
         for path in torn:
@@ -92,16 +110,11 @@ class Expiry:
                     path.parent.rmdir()
         counts = {
             DataClass.TEXTS: texts,
-            DataClass.DECISIONS: self._calls.forget_decisions(before=due_before(found, DataClass.DECISIONS, now)),
-            DataClass.REQUESTS: 0,
-            DataClass.CASES: self._forget_claims(due_before(found, DataClass.CASES, now)),
-            DataClass.ACCESS: 0,
             DataClass.TORN: len(torn),
             DataClass.DELIVERIES: self._webhooks.forget(before=_deliveries_before(found, now)),
-            DataClass.TOMBSTONES: self._deletions.forget(before=due_before(found, DataClass.TOMBSTONES, now)),
         }
-        of_people = {} if self._people is None else self._people.sweep(found, now)
-        return offset, Counter({str(data): count + of_people.get(data, 0) for data, count in counts.items()})
+        counts = _sums(counts, {} if self._people is None else self._people.sweep(found, now))
+        return offset, Counter({str(data): count for data, count in counts.items()})
 
     def _forget_claims(self, moment: datetime) -> int:
         return self._claims.forget_texts([claim.id for claim in self._claims.with_texts(before=moment)])
@@ -162,6 +175,11 @@ class Expiry:
     def _is_held(self, path: Path, now: datetime) -> bool:
         recording = path.name.partition("-")[2].partition(".")[0]
         return is_recording_id(recording) and bool(self._holds.keeping(RecordingId(recording), now))
+
+
+def _sums(*counts: Mapping[DataClass, int]) -> dict[DataClass, int]:
+    """Return the sum of each class, those with nothing too."""
+    return {data: sum(some.get(data, 0) for some in counts) for data in _CLASSES}
 
 
 def _deliveries_before(found: Periods, now: datetime) -> datetime:

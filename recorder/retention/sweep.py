@@ -1,8 +1,9 @@
 """The retention sweep: deletes all data that is due, and nothing else.
 
-It runs in a process of its own (`sweep_process`) or in `recorder retention`, never twice at once. It deletes nothing
-while the clock is implausible, while a rebuilt index waits for the DPO, or if more than a set share would be deleted in
-a day. Interrupted at any point, the next sweep goes on. It needs no private key.
+It runs in a process of its own (`sweep_process`) or in `recorder retention`, never twice at once. Where several nodes
+share the index it runs on one of them at a time (`sweep_sharing`). It deletes nothing while the clock is implausible,
+while a rebuilt index waits for the DPO, or if more than a set share would be deleted in a day. Interrupted at any
+point, the next sweep goes on. It needs no private key.
 """
 
 import contextlib
@@ -11,19 +12,27 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
 
 from recorder.recordings.agreement import read_mark
-from recorder.recordings.resurrection_guard import LOCK, alone, catch_up
+from recorder.recordings.resurrection_guard import LOCK, SweepBusyError, alone, catch_up
 from recorder.retention.account_expiry import AccountExpiry
-from recorder.retention.call_deletion import RULE, CallDeletion, Progress
+from recorder.retention.call_deletion import RULE, CallDeletion, Progress, settle_orders
 from recorder.retention.claims_due import carry_out_claims, count_claims, kinds_keeping
 from recorder.retention.console_sweep import PeopleExpiry, note_swept
 from recorder.retention.expiry import Expiry
+from recorder.retention.own_sweep import OwnSweep
 from recorder.retention.sweep_clock import SweepClock
-from recorder.retention.sweep_consent import Consent
+from recorder.retention.sweep_consent import Confirmations, Consent
 from recorder.retention.sweep_plan import Plan, PlanLine, candidate_of, damage_sentence
-from recorder.retention.sweep_safeguards import Stop, StoppedSweep, clock_stop, forward_stop, share_stop
+from recorder.retention.sweep_safeguards import (
+    Stop,
+    StoppedSweep,
+    SweepStoppedError,
+    clock_stop,
+    forward_stop,
+    share_stop,
+)
+from recorder.retention.sweep_sharing import SharedSweepFile, Sharing, announced, fenced
 from recorder.retention.sweep_state import CLOCK, IN_FORCE, SWEPT, SweepFile, SweepState
 from recorder.rules.deletion import due_at, earliest_start
 from recorder.rules.retention_periods import (
@@ -43,6 +52,7 @@ from storage.erasures import Erasures
 from storage.errors import StorageError
 from storage.hold_journal import steady
 from storage.holds import Holds
+from storage.leases import Lease
 from storage.old_calls import OldCalls
 from storage.rows import time_to_json
 from storage.types import RecordingId
@@ -51,21 +61,6 @@ from storage.vault import Vault
 STOPPED = "retention.stopped"
 """Act of the audit log."""
 SOON = timedelta(days=7)
-
-
-class Confirmations(Protocol):
-    """Confirmations of two people: `recorder.retention.sweep_consents.Consents`."""
-
-    def take(self, what: Stop, *, due: int, now: datetime) -> Consent | None:
-        """Return a confirmation of two people and mark it as used; None if there is none."""
-
-
-class SweepStoppedError(StorageError):
-    """The sweep deleted nothing until a person decides; the sentence says why and what to do."""
-
-    def __init__(self, stopped: StoppedSweep) -> None:
-        super().__init__(stopped.sentence)
-        self.why = stopped.why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +76,7 @@ class Sweeper:
         most_share: Percentage of the vault that may be deleted in a day.
         now: The clock, UTC.
         since_boot: Returns the id of the machine's boot and the seconds since then; None if unknown.
+        sharing: What it shares with other nodes; None if this home has its index for itself.
     """
 
     vault: Vault
@@ -97,11 +93,14 @@ class Sweeper:
     most_share: float
     now: Callable[[], datetime]
     since_boot: Callable[[], tuple[str, float] | None] = lambda: None
+    sharing: Sharing | None = None
 
     @property
     def file(self) -> SweepFile:
         """Return the file of the sweep's state."""
-        return SweepFile(self.state, self.audit)
+        if self.sharing is None:
+            return SweepFile(self.state, self.audit)
+        return SharedSweepFile(self.state, self.audit, self.sharing)
 
     @property
     def expiry(self) -> Expiry:
@@ -118,6 +117,13 @@ class Sweeper:
         return CallDeletion(
             vault=self.vault, calls=self.calls, shredder=self.shredder, holds=self.holds, audit=self.audit,
             still=self._still,
+        )  # fmt: skip
+
+    @property
+    def _own_sweep(self) -> OwnSweep:
+        return OwnSweep(
+            expiry=self.expiry, clock=self._clock, shredder=self.shredder, audit=self.audit, file=self.file,
+            periods=self.periods, still=self._still,
         )  # fmt: skip
 
     # --- planning
@@ -188,6 +194,8 @@ class Sweeper:
         )
 
     def _unready(self, now: datetime, state: SweepState) -> StoppedSweep | None:
+        if self.sharing is not None and (stopped := self.sharing.clock_stop(now)) is not None:
+            return stopped
         if (mark := read_mark(self.state)) is not None:
             sentence = f"{'; '.join(mark.why)}: nothing is deleted until the DPO has looked (`recorder reconcile`)"
             return StoppedSweep(why=Stop.RECONCILE, sentence=sentence)
@@ -205,10 +213,10 @@ class Sweeper:
             AuditUnavailableError, OSError: The audit entry cannot be written; nothing was changed.
             SweepBusyError: A sweep is running, with the periods that it began with.
         """
-        with alone(self.state / LOCK):
-            state = self.file.load()
+        with alone(self.state / LOCK), self._turn() as sweeper:
+            state = sweeper.file.load()
             found, shorter = put_into_force(self.periods, state.in_force, is_confirmed=True)
-            self._keep_in_force(replace(state, unconfirmed=()), found, self.most_share, by)
+            sweeper._keep_in_force(replace(state, unconfirmed=()), found, self.most_share, by)
         return shorter
 
     def seen_later(self) -> datetime | None:
@@ -235,8 +243,8 @@ class Sweeper:
             SweepBusyError: A sweep is running.
             SweepStoppedError: Two people have not confirmed it.
         """
-        with alone(self.state / LOCK):
-            now, state, until = self.now(), self.file.load(), self.seen_later()
+        with alone(self.state / LOCK), self._turn() as sweeper:
+            now, state, until = self.now(), sweeper.file.load(), self.seen_later()
             if until is None:
                 return None
             if self.consents.take(Stop.CLOCK, due=0, now=now) is None:
@@ -245,30 +253,71 @@ class Sweeper:
                 )
             details = {"at": time_to_json(now), "until": time_to_json(until)}
             self.audit.append(CLOCK, by, "", details)
-            self.file.save(replace(state, last_success=None, wrong_times=(now, until)))
+            sweeper.file.save(replace(state, last_success=None, wrong_times=(now, until)))
             return until
 
-    def run(self, *, progress: Progress = lambda _done, _total: None) -> SweepState:
+    def run(self, *, progress: Progress = lambda _done, _total: None, is_by_hand: bool = False) -> SweepState:
         """Sweep; returns the new state. More than the daily share is deleted only if two people confirmed it.
 
+        Where several nodes share the index and another one has swept it lately, only what is on this machine alone is
+        swept.
+
+        Args:
+            progress: Called with the progress.
+            is_by_hand: Sweep the index in any case.
+
         Raises:
-            SweepBusyError: Another sweep is running.
+            SweepBusyError: Another sweep is running; what is on this machine alone was swept if that is another node's.
             SweepStoppedError: Nothing was deleted; a person has to decide.
             StorageError, OSError: Database, audit log or disk failed; the next sweep goes on.
         """
         with alone(self.state / LOCK):
-            now = self.now()
-            state = replace(self.file.load(), last_try=now, stopped="", problem="")
-            try:
-                return self._sweep(now, state, progress)
-            except SweepStoppedError as error:
-                self.audit.append(STOPPED, RECORDER, "", {"why": str(error.why), "at": time_to_json(now)}, str(error))
-                self.file.save(replace(self.file.load(), last_try=now, stopped=str(error), problem=""))
-                raise
-            except (StorageError, OSError) as error:
-                with contextlib.suppress(StorageError, OSError):
-                    self.file.save(replace(self.file.load(), last_try=now, problem=str(error)))
-                raise
+            if self.sharing is None:
+                return self._attempt(lambda now, state: self._sweep(now, state, progress))
+            with self.sharing.turn() as lease:
+                if lease is not None and (is_by_hand or not self.sharing.is_done()):
+                    sweeper = self._with_lease(lease)
+                    return sweeper._attempt(lambda now, state: sweeper._sweep(now, state, progress))
+                state = self._attempt(lambda now, state: self._own_sweep.run(now, state, self._unready(now, state)))
+            if lease is None:
+                raise self.sharing.busy()
+            return state
+
+    def _attempt(self, sweep: Callable[[datetime, SweepState], SweepState]) -> SweepState:
+        now = self.now()
+        state = replace(self.file.load(), last_try=now, stopped="", problem="")
+        try:
+            return sweep(now, state)
+        except SweepStoppedError as error:
+            self.audit.append(STOPPED, RECORDER, "", {"why": str(error.why), "at": time_to_json(now)}, str(error))
+            self.file.save(replace(self.file.load(), last_try=now, stopped=str(error), problem=""), is_done=True)
+            raise
+        except (StorageError, OSError) as error:
+            if self.sharing is not None and (lost := self.sharing.lost()) is not None:
+                raise SweepBusyError(str(lost)) from error
+            with contextlib.suppress(StorageError, OSError):
+                self.file.save(replace(self.file.load(), last_try=now, problem=str(error)))
+            raise
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator["Sweeper"]:
+        """Give the sweeper that may write the site's state; SweepBusyError while another node sweeps."""
+        if self.sharing is None:
+            yield self
+            return
+        with self.sharing.turn() as lease:
+            if lease is None:
+                raise self.sharing.busy()
+            yield self._with_lease(lease)
+
+    def _with_lease(self, lease: Lease) -> "Sweeper":
+        assert self.sharing is not None
+        sharing = self.sharing.with_lease(lease)
+        database = fenced(sharing, self.holds.database)
+        return replace(
+            self, sharing=sharing, calls=OldCalls(database), holds=Holds(database), erasures=Erasures(database),
+            shredder=self.shredder.on(database),
+        )  # fmt: skip
 
     def _sweep(self, now: datetime, state: SweepState, progress: Progress) -> SweepState:
         if stopped := self._unready(now, state):
@@ -286,13 +335,13 @@ class Sweeper:
         total = sum(line.due.count for line in plan.lines)
         counts += self._call_deletion.delete(found, now, total, progress)
         counts["damaged_rows"] = len(plan.damaged)
-        counts["claims_carried_out"] = self._carry_out_claims(now)
+        with self._still():
+            counts["claims_carried_out"] = carry_out_claims(self.shredder, self.holds, self.audit, now)
         self.shredder.tidy(now)
-        counts["orders_settled"] = self._settle_orders(now)
+        counts["orders_settled"] = settle_orders(self.erasures, self.shredder.deletions, self.audit, now)
         offset, others = self.expiry.sweep(found, now, state.text_offset)
         counts += others
         details = {"counts": dict(counts), "at": time_to_json(now), "share_confirmed": consent is not None}
-        self.audit.append(SWEPT, RECORDER, "", details)
         state = replace(
             state,
             last_success=state.last_success if counts["not_deleted"] else now,
@@ -301,7 +350,8 @@ class Sweeper:
             boot=state.boot if self._clock.is_same_start(now, state) and consent is None else self._clock.boot(now),
             text_offset=offset,
         )
-        self.file.save(state)
+        with announced(self.audit, SWEPT, RECORDER, "", details):
+            self.file.save(state, is_done=not counts["not_deleted"])
         if self.former is not None:
             note_swept(self.state, now)
         self.shredder.deletions.clear_away()
@@ -321,25 +371,12 @@ class Sweeper:
         if (found, share) != (state.in_force, state.most_share):
             before = None if state.in_force is None else dict(state.in_force)
             details = {"periods": dict(found), "before": before, "most_share": share}
-            self.audit.append(IN_FORCE, by, "", details)
             state = replace(state, in_force=dict(found), most_share=share)
-        self.file.save(state)
+            with announced(self.audit, IN_FORCE, by, "", details):
+                self.file.save(state)
+        else:
+            self.file.save(state)
         return state
-
-    def _carry_out_claims(self, now: datetime) -> int:
-        with self._still():
-            return carry_out_claims(self.shredder, self.holds, self.audit, now)
-
-    def _settle_orders(self, now: datetime) -> int:
-        """Close the orders to erase part of a recording that is deleted."""
-        orders = self.erasures.open_orders()
-        gone = self.shredder.deletions.known([order.recording for order in orders])
-        settled = [order for order in orders if order.recording in gone]
-        for order in settled:
-            details = {"order": order.id, "was_kept": False, "deleted": True, "at": time_to_json(now)}
-            self.audit.append("erasure.done", RECORDER, order.recording, details)
-            self.erasures.finish(order.id, at=now)
-        return len(settled)
 
     @contextlib.contextmanager
     def _still(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ recordings by setting the machine's clock forward or making much due at once.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from recorder.permissions import Act, DeniedError, Fault, Person, Refusal, Role
 from recorder.retention.sweep_safeguards import MANY, Stop
@@ -64,3 +65,10 @@ def check_consent(person: Person, approvers: Approvers, first: Consent | None) -
         raise DeniedError(Fault.NOT_ALLOWED, "You have confirmed it already: a second person has to.")
     if not approvers.protectors & {first.first_by, person.name}:
         raise DeniedError(Fault.NOT_ALLOWED, "One of the two people must be the data protection officer or the deputy.")
+
+
+class Confirmations(Protocol):
+    """Confirmations of two people: `recorder.retention.sweep_consents.Consents`."""
+
+    def take(self, what: Stop, *, due: int, now: datetime) -> Consent | None:
+        """Return a confirmation of two people and mark it as used; None if there is none."""

@@ -22,21 +22,25 @@ from recorder.config.reading import read_config
 from recorder.config.settings import Config
 from recorder.config.toml_tables import ConfigError
 from recorder.recordings.agreement import look
-from recorder.recordings.home_stores import open_index
+from recorder.recordings.home_stores import holder_of, open_index
 from recorder.recordings.resurrection_guard import LOCK, SweepBusyError, alone
 from recorder.retention.account_expiry import AccountExpiry
-from recorder.retention.sweep import Sweeper, SweepStoppedError
+from recorder.retention.sweep import Sweeper
 from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_consents import Consents
-from recorder.retention.sweep_safeguards import Stop
+from recorder.retention.sweep_safeguards import Stop, SweepStoppedError
+from recorder.retention.sweep_sharing import Sharing
 from recorder.retention.sweep_state import SweepFile
 from storage.audit import AuditLog
+from storage.database import Database
 from storage.deletion import Shredder
 from storage.erasures import Erasures
 from storage.errors import StorageError
 from storage.holds import Holds
 from storage.keys import NodeKeys
+from storage.leases import Leases
 from storage.old_calls import OldCalls
+from storage.shared_deletion import SharedDeletion
 from storage.tombstones import Deletions
 from storage.vault import Vault
 
@@ -73,10 +77,12 @@ def opened_sweeper(
         database, audit = index.database, AuditLog(home.audit, now=now)
         vault = Vault(home.root, NodeKeys.load(home.root))
         look(home.state, database, audit, now(), is_noted=is_noted)
+        sharing = _sharing(config, database, vault.node)
+        shared = None if sharing is None else SharedDeletion(database=database, audit=audit, node=sharing.node, now=now)
         yield Sweeper(
             vault=vault,
             calls=OldCalls(database),
-            shredder=Shredder(vault, Deletions(database), audit),
+            shredder=Shredder(vault, Deletions(database), audit, shared),
             holds=Holds(database),
             erasures=Erasures(database),
             former=None if people is None else AccountExpiry(people),
@@ -88,11 +94,18 @@ def opened_sweeper(
             most_share=config.retention.most_share_a_day,
             now=now,
             since_boot=since_boot,
+            sharing=sharing,
         )
     finally:
         if people is not None:
             people.dispose()
         index.close()
+
+
+def _sharing(config: Config, database: Database, node: NodeKeys) -> Sharing | None:
+    if not config.is_shared_index:
+        return None
+    return Sharing(leases=Leases(database), holder=holder_of(config, node), node=config.node.name or "")
 
 
 class NothingConfirmed:

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from storage.errors import StorageError
+
 CLOCK_BACK = timedelta(hours=1)
 """How far the clock may be behind a time on record: more than clocks are ever stepped."""
 
@@ -59,6 +61,14 @@ def clock_stop(now: datetime, seen: Iterable[datetime | None]) -> StoppedSweep |
         "already: set the clock right. If it was wrong then, two people confirm that, one of them the data protection "
         "officer or the deputy and neither of ICT: `recorder retention confirm-clock --as NAME`",
     )
+
+
+class SweepStoppedError(StorageError):
+    """The sweep deleted nothing until a person decides; the sentence says why and what to do."""
+
+    def __init__(self, stopped: StoppedSweep) -> None:
+        super().__init__(stopped.sentence)
+        self.why = stopped.why
 
 
 _LOOK = (

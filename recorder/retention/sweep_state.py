@@ -19,7 +19,8 @@ from storage.rows import time_from_json, time_to_json
 
 NAME = "retention.json"
 IN_FORCE, SWEPT, CLOCK = "retention.in_force", "retention.swept", "retention.clock_confirmed"
-"""Acts of the audit log."""
+OWN_SWEPT = "retention.own_swept"
+"""Acts of the audit log; the last is of a node that swept only what is on its own machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +82,18 @@ class SweepFile:
         """
         return read_state(self._path) or self._from_audit()
 
-    def save(self, state: SweepState) -> None:
+    def save(self, state: SweepState, *, is_done: bool = False) -> None:
         """Store the state durably.
+
+        Args:
+            state: The state.
+            is_done: It is that of a sweep that has ended; matters where several nodes share the index.
 
         Raises:
             OSError: It cannot be written.
         """
         make_folder(self._path.parent)
-        save_atomically(self._path, json.dumps(_to_json(state)).encode())
+        save_atomically(self._path, json.dumps(state_for_file(state)).encode())
 
     def _from_audit(self) -> SweepState:
         state = SweepState()
@@ -113,17 +118,25 @@ def read_state(path: Path) -> SweepState | None:
         OSError: It cannot be read.
     """
     try:
-        found = json.loads(path.read_text())
-        times: dict[str, Any] = {name: time_from_json(found.pop(name)) for name in ("last_try", "last_success")}
-        wrong = found.get("wrong_times")
-        times["wrong_times"] = tuple(map(time_from_json, wrong)) if wrong else None
-        boot = found.get("boot")
-        times["boot"] = (str(boot[0]), float(boot[1])) if boot else None
-        return SweepState(**{**found, **times, "unconfirmed": tuple(found["unconfirmed"])})
+        return state_from_json(json.loads(path.read_text()))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def state_from_json(found: Mapping[str, Any]) -> SweepState:
+    """Return the state that `state_for_file` gave.
+
+    Raises:
+        ValueError, KeyError, TypeError: It is damaged.
+    """
+    times: dict[str, Any] = {name: time_from_json(found[name]) for name in ("last_try", "last_success")}
+    wrong = found.get("wrong_times")
+    times["wrong_times"] = tuple(map(time_from_json, wrong)) if wrong else None
+    boot = found.get("boot")
+    times["boot"] = (str(boot[0]), float(boot[1])) if boot else None
+    return SweepState(**{**found, **times, "unconfirmed": tuple(found["unconfirmed"])})
 
 
 def was_cut_off(state: SweepState | None) -> bool:
@@ -133,7 +146,8 @@ def was_cut_off(state: SweepState | None) -> bool:
     return state.last_success is None or state.last_success < state.last_try
 
 
-def _to_json(state: SweepState) -> dict[str, Any]:
+def state_for_file(state: SweepState) -> dict[str, Any]:
+    """Return a state as JSON values, all of it."""
     times = {name: time_to_json(getattr(state, name)) for name in ("last_try", "last_success")}
     wrong = None if state.wrong_times is None else list(map(time_to_json, state.wrong_times))
     return {**asdict(state), **times, "wrong_times": wrong}

@@ -214,6 +214,11 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "No sweep has succeeded for three days: recordings are kept longer than allowed.",
             "Read the daemon's log and run `recorder retention`.",
         ),
+        "files_not_removed": Advice(
+            "A node has not removed its files of recordings that were deleted more than a day ago.",
+            "`recorder retention` names the node: start it, or look why it does not reach the database. If its disk "
+            "is lost, destroy it and run `recorder retention write-off NODE`.",
+        ),
         "people_overdue": Advice(
             "For three days the console has not deleted the data that is due in `people.sqlite`.",
             "Start the console and read its log, or run `recorder retention run`.",

@@ -38,6 +38,7 @@ from recorder.forwarding.webhook_handover import Handover
 from recorder.forwarding.webhook_queue import WebhookQueue
 from recorder.notifications.mail_health import MailHealth
 from recorder.recordings.kept_live import Discards
+from recorder.retention.removing import Removing
 from recorder.retention.sweeping import Sweeping
 from recorder.service import certificates
 from recorder.service.kernel_relay import Obstacle, open_relay
@@ -97,6 +98,7 @@ class DaemonParts:
         writer: Thread that seals and appends audio.
         resolver: Keeps the names of targets resolved.
         sweeping: Starts the retention sweep.
+        removing: Removes files of recordings that other nodes deleted.
         broadcast: Sends events to watchers.
         tallies: Counts and measures for the metrics.
         config: Returns the current configuration, which a reload replaces.
@@ -113,6 +115,7 @@ class DaemonParts:
     writer: PausableWriter
     resolver: Resolver
     sweeping: Sweeping
+    removing: Removing
     broadcast: Broadcast
     tallies: Tallies
     config: Callable[[], Config]
@@ -196,7 +199,7 @@ def make_call_services(config: Config, parts: DaemonParts) -> CallServices:
         operator_key=lambda operator: operator_key(parts.node, operator),
         publish=_publisher(parts),
         discards=Discards(home.state, database, audit, vault, now=utc_now),
-        retention=parts.sweeping.health,
+        retention=lambda: _retention(parts),
         mail=MailHealth(home.state, config.mail, utc_now).look,
         forwarding=ForwardingHealth(state=home.state, config=parts.config, now=utc_now).look,
         backup=BackupHealth(home.state, lambda: parts.config().backup, utc_now, utc_now()).look,
@@ -205,6 +208,12 @@ def make_call_services(config: Config, parts: DaemonParts) -> CallServices:
         transports=lambda: certificates.health(parts.endpoint, utc_now()),
         tallies=parts.tallies,
     )
+
+
+def _retention(parts: DaemonParts) -> dict[str, Any]:
+    """Return the state of the sweep, and of files of deleted recordings, for health."""
+    swept, removed = parts.sweeping.health(), parts.removing.health()
+    return {**swept, **removed, "alarms": {**swept["alarms"], **removed["alarms"]}}
 
 
 def _publisher(parts: DaemonParts) -> Callable[[dict[str, Any]], None]:

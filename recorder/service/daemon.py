@@ -3,8 +3,8 @@
 Threads: the call thread is the main thread and runs the reactor. Media threads run in the core. `writer` seals and
 appends. `act-writer`, `opening`, `filing`, `orders`, `pauses`, `pins` and `webhooks` write to disks. `media-events` and
 `socket` pass events to the call thread. `anchors` notes heads of the audit log on other machines. `names` keeps
-targets' names resolved. `sweeping` and `forwarding` start separate processes: the retention sweep, and what sends to
-other systems.
+targets' names resolved. `sweeping`, `removals` and `forwarding` start separate processes: the retention sweep, the
+removal of files of recordings that other nodes deleted, and what sends to other systems.
 """
 
 import logging
@@ -36,9 +36,10 @@ from recorder.control.api import LiveApi
 from recorder.control.broadcast import Broadcast
 from recorder.control.socket_server import PathTooLongError, SocketServer
 from recorder.recordings.home_lock import held
-from recorder.recordings.home_stores import open_index
+from recorder.recordings.home_stores import open_index, shared_name
 from recorder.recordings.left_open import LeftOpen
 from recorder.recordings.recovery import recover_all
+from recorder.retention.removing import Removing
 from recorder.retention.sweeping import Sweeping
 from recorder.rules.drain import DrainState
 from recorder.service import certificates, daemon_metrics
@@ -101,6 +102,7 @@ class Daemon:
         self._executors = Executors()
         self._index = open_index(home, config, is_deferred=True)
         self._sweeping = Sweeping(home, lambda: self._services.config)
+        self._removing = Removing(home, self._index.database, shared_name(config))
         self._forwarding = Forwarding(home, lambda: self._services.config)
         self._port_memory = PortMemory(home.state / "ports", self._executors.opening.submit)
         media = open_media(config, self._port_memory)
@@ -120,7 +122,7 @@ class Daemon:
         parts = DaemonParts(
             home=home, node=node, executors=self._executors, index=self._index, reactor=self._reactor,
             endpoint=self._endpoint, relay=self._relay, writer=self._writer, resolver=self._resolver,
-            sweeping=self._sweeping, broadcast=broadcast, tallies=tallies,
+            sweeping=self._sweeping, removing=self._removing, broadcast=broadcast, tallies=tallies,
             config=lambda: self._services.config, alarm=self._raise_alarm,
         )  # fmt: skip
         self._services = make_call_services(config, parts)
@@ -199,6 +201,7 @@ class Daemon:
         self._socket.start()
         self._anchors.start()
         self._sweeping.start()
+        self._removing.start()
         self._forwarding.start()
         _log.info("listening for SIP on %s", ", ".join(map(str, self._endpoint.addresses.values())))
         self._look_at_certificate()
@@ -313,6 +316,7 @@ class Daemon:
             )
         self._writer.close()
         self._sweeping.close()
+        self._removing.close()
         self._resolver.close()
         self._executors.opening.close()
         self._port_memory.close()

@@ -21,7 +21,7 @@ from sip.tls import TlsFilesError
 _log = logging.getLogger(__name__)
 
 NEEDS_RESTART = frozenset(
-    {"sip", "media", "storage", "peer", "register", "log", "metrics", "console_metrics"}
+    {"sip", "media", "storage", "peer", "register", "log", "metrics", "console_metrics", "node"}
     | {f"limits.{key}" for key in ("max_calls", "max_connections", "max_connections_per_source")}
 )
 """Sections and keys that take a restart, not a reload."""

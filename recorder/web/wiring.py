@@ -39,6 +39,7 @@ from recorder.data_subjects.telling import note_erasure
 from recorder.data_subjects.transcripts import Transcripts, case_file
 from recorder.exports.copy_orders import CopyRepositories
 from recorder.notifications.watch import WatchRepositories, watch_repositories
+from recorder.recordings.home_stores import shared_name
 from recorder.recordings.keyring import epoch_keys
 from recorder.recordings.resurrection_guard import destroy_returned
 from recorder.retention.account_expiry import AccountExpiry
@@ -137,7 +138,7 @@ def _opened(
     stack.callback(engine.dispose)
     index = Index(config.storage.index_url or sqlite_url(home.index), now=now)
     stack.callback(index.close)
-    destroy_returned(home, vault, index.database, now)
+    destroy_returned(home, vault, index.database, now, node=shared_name(config))
     audit = AuditLog(home.audit)
     settle_holds(home.state, Holds(index.database), audit)
     people = People(engine, now=now, hasher=hasher, seals=Seals(audit))

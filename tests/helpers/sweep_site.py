@@ -14,6 +14,7 @@ from recorder.retention.sweep import Sweeper
 from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_consents import Consents
 from recorder.retention.sweep_safeguards import Stop
+from recorder.retention.sweep_sharing import Sharing
 from recorder.retention.sweep_state import SweepFile
 from recorder.rules.policy import Service
 from recorder.rules.retention_periods import Periods
@@ -27,9 +28,11 @@ from storage.hold_journal import PLACED, RELEASED, changed_details, placed_detai
 from storage.holds import Holds, new_hold_id
 from storage.index import Index
 from storage.keys import NodeKeys
+from storage.leases import Leases
 from storage.old_calls import OldCalls
 from storage.retention_types import Hold, HoldKind
 from storage.rows import row_from_json
+from storage.shared_deletion import SharedDeletion
 from storage.tombstones import Deletions
 from storage.types import RecordingHead, RecordingId
 from storage.vault import Vault
@@ -63,7 +66,9 @@ def id_of(ended_at: datetime, number: int) -> RecordingId:
 class SweepSite:
     """A recorder's home as `recorder init` leaves it, without a daemon."""
 
-    def __init__(self, folder: Path, url: str | None = None, *, name: str = "home") -> None:
+    def __init__(self, folder: Path, url: str | None = None, *, name: str = "home", node: str | None = None) -> None:
+        self.node_name = node
+        """The node's name, if it shares the index with others."""
         self.home = Home(folder / name)
         self.node = NodeKeys.create(self.home.root)
         self.epochs = EpochKeys(self.home.root / "keys" / "epochs", self.home.private_keys)
@@ -103,7 +108,8 @@ class SweepSite:
         )
         opened.append(block(0))
         closed = opened.close(fields, is_complete=True)
-        self.index.save(replace(row_from_json(fields), path=closed.path, bytes=closed.bytes, sha256=closed.sha256))
+        made = replace(row_from_json(fields), path=closed.path, bytes=closed.bytes, sha256=closed.sha256)
+        self.index.save(replace(made, node=self.node_name or ""))
         return recording
 
     def miss(self, ended_at: datetime, *, service: str = "housing") -> RecordingId:
@@ -141,9 +147,14 @@ class SweepSite:
         if file.load().in_force is None:
             file.save(replace(file.load(), in_force=dict(periods or config.periods)))  # as `recorder init` stores them
         file.save(replace(file.load(), most_share=most_share))  # as if the DPO had confirmed it
+        name = self.node_name
+        sharing, shared = None, None
+        if name is not None:
+            sharing = Sharing(leases=Leases(self.database), holder=name, node=name, clock=lambda: now)
+            shared = SharedDeletion(database=self.database, audit=self.audit, node=name, now=lambda: now)
         return Sweeper(
-            vault=self.vault, calls=OldCalls(self.database),
-            shredder=Shredder(self.vault, self.deletions, self.audit), holds=self.holds, erasures=self.erasures,
+            vault=self.vault, calls=OldCalls(self.database), sharing=sharing,
+            shredder=Shredder(self.vault, self.deletions, self.audit, shared), holds=self.holds, erasures=self.erasures,
             former=AccountExpiry(self.people), audit=self.audit, state=self.home.state,
             erasing_lock=self.home.erasing_lock,
             consents=Consents(self.people), periods=periods or config.periods, most_share=most_share, now=lambda: now,

@@ -11,8 +11,8 @@ import pytest
 from recorder.recordings.agreement import DOUBTED, MARK, NOTED, NUMBERS, agree, look, read_mark, set_mark
 from recorder.recordings.reconcile import RECONCILED, NothingToReconcileError, Reconciler
 from recorder.recordings.recovery import recover_all
-from recorder.retention.sweep import SweepStoppedError
 from recorder.retention.sweep_process import opened_sweeper
+from recorder.retention.sweep_safeguards import SweepStoppedError
 from storage.agreement import Agreement
 from storage.anchors import Anchor, Anchors
 from storage.audit import AuditLog
@@ -71,11 +71,11 @@ def restored(site: RebuildSite, backup: Path, *names: str) -> None:
 
 def test_three_that_belong_together_are_counted_on(site: RebuildSite) -> None:
     assert [looked(site) for _ in range(3)] == [(), (), ()]
-    assert Agreement(site.database).count() == 3
+    assert Agreement(site.database, site.node.fingerprint).count() == 3
     assert json.loads((site.home.state / NUMBERS).read_text()) == [3]
     assert [entry["details"]["count"] for entry in site.acts(NOTED)] == [1, 2, 3]
     assert looked(site, is_noted=False) == ()
-    assert Agreement(site.database).count() == 3
+    assert Agreement(site.database, site.node.fingerprint).count() == 3
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from recorder.config.backup_options import BackupOptions
 from recorder.config.reading import read_config
 from recorder.recordings.agreement import read_mark
 from recorder.recordings.inspection import Inspector
-from recorder.retention.sweep import SweepStoppedError
+from recorder.retention.sweep_safeguards import SweepStoppedError
 from storage import database_copy
 from storage.claims import Claims
 from storage.database import Database

@@ -13,8 +13,8 @@ from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.permissions import Role
 from recorder.recordings.agreement import read_mark
-from recorder.retention.sweep import SweepStoppedError
 from recorder.retention.sweep_process import opened_sweeper
+from recorder.retention.sweep_safeguards import SweepStoppedError
 from tests.helpers.exchange import Exchange, exchange
 from tests.helpers.recorder_home import RecorderHome
 from tests.helpers.sweep_site import agreed

@@ -21,8 +21,8 @@ from recorder.notifications.mail_health import MailHealth
 from recorder.retention import sweep_process
 from recorder.retention.account_expiry import AccountExpiry
 from recorder.retention.console_sweep import NAME, OVERDUE_ALARM, PEOPLE_SWEPT, PeopleSweep, alarms_of
-from recorder.retention.sweep import SweepStoppedError
 from recorder.retention.sweep_process import NothingConfirmed, opened_sweeper, sweeps_people
+from recorder.retention.sweep_safeguards import SweepStoppedError
 from recorder.retention.sweep_state import SweepFile
 from recorder.retention.sweeping import Sweeping
 from recorder.rules.retention_schedule import DataClass

@@ -14,7 +14,7 @@ from recorder.recordings.agreement import MARK, agree, read_mark
 from recorder.recordings.home_lock import held
 from recorder.recordings.reindex import ReindexRefusedError
 from recorder.retention.call_deletion import RULE
-from recorder.retention.sweep import SweepStoppedError
+from recorder.retention.sweep_safeguards import SweepStoppedError
 from storage.deletion import Shredder
 from storage.index_file import FileState, users_of
 from storage.recovery import recover

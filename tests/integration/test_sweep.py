@@ -11,8 +11,7 @@ import sqlalchemy as sa
 
 from recorder.recordings.agreement import MARK
 from recorder.recordings.resurrection_guard import LOCK, SweepBusyError, alone
-from recorder.retention.sweep import SweepStoppedError
-from recorder.retention.sweep_safeguards import Stop
+from recorder.retention.sweep_safeguards import Stop, SweepStoppedError
 from recorder.retention.sweep_state import alarms_of
 from recorder.rules.retention_schedule import DataClass
 from storage.copy_list import CopyList, CopyMade, new_copy_id

@@ -1,10 +1,12 @@
-"""Adds the tables of a site with several recorders: nodes, and leases of work that one of them does at a time."""
+"""Adds the tables of a site with several recorders: nodes, leases of work that one of them does, removals of files."""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0011"
 down_revision = "0010"
+
+_Ascii = sa.String(80).with_variant(sa.String(80, collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -27,5 +29,20 @@ def upgrade() -> None:
         sa.Column("holder", sa.Text),
         sa.Column("fence", sa.BigInteger, nullable=False),
         sa.Column("until_us", sa.BigInteger),
+        sa.Column("done_us", sa.BigInteger),
+        sa.Column("note", sa.Text),
+    )
+    op.create_table(
+        "file_removals",
+        sa.Column("recording", _Ascii, primary_key=True),
+        sa.Column("node", sa.String(40), primary_key=True),
+        sa.Column("ordered_us", sa.BigInteger, nullable=False),
+        sa.Column("removed_us", sa.BigInteger),
+    )
+    op.create_index("file_removals_by_node", "file_removals", ["node", "removed_us", "ordered_us"])
+    op.create_table(
+        "agreements",
+        sa.Column("home", sa.String(64), primary_key=True),
+        sa.Column("count", sa.BigInteger, nullable=False),
     )
     op.execute("UPDATE schema_version SET version = 11 WHERE id = 1")

@@ -1,0 +1,306 @@
+"""Two nodes sweep one index: each recording is deleted once, by whichever, and its file by the node that has it."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from benchmarks.postgres import PostgresServer
+from recorder.recordings.resurrection_guard import SweepBusyError, destroy_returned
+from recorder.retention.sweep_safeguards import SweepStoppedError
+from recorder.retention.sweep_state import OWN_SWEPT, SWEPT, alarms_of, read_state
+from storage import leases as leases_module
+from storage.audit import AuditLog
+from storage.audit_entry import AuditEntry
+from storage.database import Database
+from storage.deletion import Done, Shredder
+from storage.errors import DatabaseError
+from storage.file_removals import FileRemovals
+from storage.shared_deletion import Settled, SharedDeletion
+from storage.tables import leases as _leases
+from storage.tombstones import DELETED, FILES_REMOVED, NOT_DELETED
+from storage.types import RecordingId
+from tests.helpers.sweep_site import NOW, PRESENT, SweepSite, agreed
+
+DAY = timedelta(days=1)
+GONE = {"row": False, "file": False, "key": False, "tombstone": True}
+
+
+class Two:
+    """Two homes on one index."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.url = url
+        self.north = SweepSite(folder, url, name="north", node="north")
+        self.south = SweepSite(folder, url, name="south", node="south")
+        self.south.count = 1000
+        with self.north.database.begin() as connection:
+            for name in ("north", "south"):
+                connection.exec_driver_sql(
+                    "INSERT INTO nodes (name, fingerprint, address, version, state, calls, capacity) "
+                    f"VALUES ('{name}', '', '', '', '', 0, 0)"
+                )
+
+    def forget_turn(self) -> None:
+        """Let the lease be free, as after its time; and let the last sweep be long ago."""
+        with self.south.database.begin() as connection:
+            connection.execute(_leases.update().values(until_us=0, done_us=None))
+
+    def waiting(self) -> dict[str, int]:
+        return {one.node: one.count for one in FileRemovals(self.north.database).waiting()}
+
+    def deleted(self) -> list[str]:
+        """Return every recording that the audit logs say was deleted, as often as they say it."""
+        found: list[str] = []
+        for site in (self.north, self.south):
+            taken_back = {entry["details"]["entry"] for entry in site.acts(NOT_DELETED)}
+            for entry in site.acts(DELETED):
+                if entry["n"] not in taken_back:
+                    found += [one["id"] for one in entry["details"]["recordings"]]
+        return sorted(found)
+
+    def close(self) -> None:
+        self.north.close()
+        self.south.close()
+
+
+@pytest.fixture
+def two(tmp_path: Path, postgres: PostgresServer) -> Iterator[Two]:
+    made = Two(tmp_path, postgres.new_database())
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def start(site: SweepSite) -> list[RecordingId]:
+    """Do what a node does at its start before it answers."""
+    return destroy_returned(site.home, site.vault, site.database, lambda: NOW, node=site.node_name)
+
+
+def test_each_node_removes_its_own_files_and_says_so_once(two: Two) -> None:
+    north, south = two.north, two.south
+    here, there, kept = north.record(NOW - 91 * DAY), south.record(NOW - 91 * DAY), south.record(NOW - 89 * DAY)
+    counts = north.sweep()
+    assert (counts["recordings"], counts["files_elsewhere"]) == (2, 1)
+    assert north.traces(here) == GONE
+    assert south.traces(there) == {**GONE, "file": True, "key": True}, "nobody else can remove it"
+    assert two.waiting() == {"south": 1}
+    assert start(south) == [there]
+    assert start(south) == []
+    assert south.traces(there) == GONE
+    assert south.traces(kept) == PRESENT
+    assert two.waiting() == {}
+    assert two.deleted() == sorted([here, there])
+    (entry,) = south.acts(FILES_REMOVED)
+    assert entry["details"] == {"recordings": [there]}
+    assert south.acts("recording.deleted_again") == []
+
+
+def test_the_index_is_swept_once_a_day_and_each_machine_by_itself(two: Two) -> None:
+    north, south = two.north, two.south
+    due = north.record(NOW - 91 * DAY)
+    for site in (north, south):
+        site.now = NOW - 3000 * DAY
+        site.audit.append("case.note", "olive", "", {}, "a text that is due")
+    assert north.sweep()["texts"] == 1
+    assert len(north.acts(SWEPT)) == 1
+    more = south.record(NOW - 91 * DAY)
+    south.sweep()
+    assert south.traces(more) == PRESENT, "the index was swept already"
+    assert south.acts(SWEPT) == []
+    (own,) = south.acts(OWN_SWEPT)
+    assert own["details"]["counts"]["texts"] == 1
+    assert two.deleted() == [due]
+    state = read_state(south.home.state / "retention.json")
+    assert state is not None
+    assert state.last_success == NOW
+    assert alarms_of(state, NOW + DAY, since=NOW) == {}
+    two.forget_turn()
+    south.sweep(NOW + DAY)
+    assert two.deleted() == sorted([due, more])
+
+
+def test_periods_in_force_and_stops_are_the_sites(two: Two) -> None:
+    north, south = two.north, two.south
+    north.sweep(periods={**north.sweeper(NOW).periods, "retention_days": 30})
+    assert north.sweeper(NOW).file.load().in_force == south.sweeper(NOW).file.load().in_force
+    sweeper = south.sweeper(NOW, {**south.sweeper(NOW).periods, "retention_days": 20})
+    assert [one.days for one in sweeper.confirm_shorter("dora")] == [20]
+    loaded = north.sweeper(NOW, sweeper.periods).file.load()
+    assert loaded.in_force is not None
+    assert loaded.in_force["retention_days"] == 20
+
+
+def test_a_clock_that_is_not_the_databases_stops_the_sweep(two: Two) -> None:
+    due = two.north.record(NOW - 91 * DAY)
+    sweeper = two.north.sweeper(NOW)
+    assert sweeper.sharing is not None
+    object.__setattr__(sweeper.sharing, "clock", lambda: NOW - timedelta(hours=2))
+    with pytest.raises(SweepStoppedError, match="set the wrong one right"):
+        sweeper.run()
+    assert two.north.traces(due) == PRESENT
+
+
+def test_another_that_sweeps_is_waited_for(two: Two) -> None:
+    sweeper = two.north.sweeper(NOW)
+    assert sweeper.sharing is not None
+    with sweeper.sharing.turn() as lease:
+        assert lease is not None
+        with pytest.raises(SweepBusyError, match="north is sweeping already"):
+            two.south.sweep()
+        with pytest.raises(SweepBusyError):
+            two.south.sweeper(NOW).confirm_shorter("dora")
+
+
+Stop = Callable[[pytest.MonkeyPatch, SweepSite, Callable[[], None]], None]
+
+
+def _once(act: Callable[[], object]) -> Callable[[], None]:
+    left = [act]
+
+    def first() -> None:
+        if left:
+            left.pop()()
+
+    return first
+
+
+def _before_it_writes(patch: pytest.MonkeyPatch, north: SweepSite, meanwhile: Callable[[], None]) -> None:
+    real = SharedDeletion.settle
+
+    def settle(self: SharedDeletion, *args: Any) -> Settled:
+        if self.node == "north":
+            meanwhile()
+        return real(self, *args)
+
+    patch.setattr(SharedDeletion, "settle", settle)
+
+
+def _with_its_entry_written(patch: pytest.MonkeyPatch, north: SweepSite, meanwhile: Callable[[], None]) -> None:
+    real = AuditLog.append
+
+    def append(self: AuditLog, *args: Any, **named: Any) -> AuditEntry:
+        entry = real(self, *args, **named)
+        if entry.act == DELETED and self is north.audit:
+            meanwhile()
+        return entry
+
+    patch.setattr(AuditLog, "append", append)
+
+
+def _before_it_destroys(patch: pytest.MonkeyPatch, north: SweepSite, meanwhile: Callable[[], None]) -> None:
+    real = Shredder._destroy_settled
+
+    def destroy(self: Shredder, *args: Any) -> Done:
+        if self.audit is north.audit:
+            meanwhile()
+        return real(self, *args)
+
+    patch.setattr(Shredder, "_destroy_settled", destroy)
+
+
+@pytest.mark.parametrize("stop", [_before_it_writes, _with_its_entry_written, _before_it_destroys])
+def test_a_holder_that_was_stopped_does_nothing_twice(two: Two, monkeypatch: pytest.MonkeyPatch, stop: Stop) -> None:
+    """North is stopped somewhere, south takes over and sweeps all, north goes on."""
+    north, south = two.north, two.south
+    monkeypatch.setattr(leases_module, "IDLE", "100ms")
+    monkeypatch.setattr("storage.old_calls.PAGE", 2)
+    ids = [site.record(NOW - 91 * DAY) for site in (north, south, north, south, north)]
+    missed = north.miss(NOW - 900 * DAY)
+    sweeper = agreed(north.sweeper(NOW))
+
+    def meanwhile() -> None:
+        two.forget_turn()
+        south.sweep()
+
+    stop(monkeypatch, north, _once(meanwhile))
+    with pytest.raises(SweepBusyError, match="another node has taken over sweep from north"):
+        sweeper.run()
+    assert two.deleted() == sorted(ids)
+    assert missed not in north.ids()
+    assert len(north.acts("calls.deleted")) + len(south.acts("calls.deleted")) == 1
+    assert [len(site.acts(SWEPT)) for site in (north, south)] == [0, 1]
+    for site in (north, south):
+        start(site)
+    assert [site.traces(one) for one in ids for site in (north, south)] == [GONE] * 10
+    assert two.waiting() == {}
+    assert {entry["details"]["recordings"][0]["id"] for entry in north.acts(DELETED)} <= set(ids)
+    state = read_state(north.home.state / "retention.json")
+    assert state is not None
+    assert not state.problem, "it is no fault of this node"
+    for site in (north, south):
+        assert site.audit.verify().bad is None
+        assert site.acts("recording.deleted_again") == []
+
+
+def test_a_hold_that_was_placed_meanwhile_keeps_the_recording(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweep checked the holds, was stopped, and a hold was placed on another machine."""
+    due = two.north.record(NOW - 91 * DAY)
+    _before_it_writes(monkeypatch, two.north, _once(lambda: two.south.hold(due, NOW)))
+    assert two.north.sweep()["held"] == 1
+    assert two.north.traces(due) == PRESENT
+    assert two.deleted() == []
+
+
+def test_the_database_goes_away_in_the_middle_of_a_sweep(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [two.north.record(NOW - 91 * DAY) for _ in range(3)]
+    monkeypatch.setattr("storage.old_calls.PAGE", 1)
+
+    def cut() -> None:
+        other = Database(two.url)
+        with other.connect() as connection:
+            connection.execute(
+                sa.text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+        other.close()
+
+    with monkeypatch.context() as patch:
+        _with_its_entry_written(patch, two.north, _once(cut))
+        with pytest.raises(DatabaseError):
+            two.north.sweep()
+    assert [two.north.traces(one) for one in ids] == [PRESENT] * 3, "no key was destroyed without the tombstone"
+    (entry,) = two.north.acts(NOT_DELETED)
+    assert entry["details"]["recordings"] == [ids[0]]
+    two.forget_turn()
+    two.north.sweep()
+    assert [two.north.traces(one) for one in ids] == [GONE] * 3
+    assert two.deleted() == sorted(ids)
+
+
+def test_a_node_that_was_away_for_a_week_does_nothing_twice(two: Two) -> None:
+    north, south = two.north, two.south
+    ids = [south.record(NOW - (90 - day) * DAY) for day in range(8)]
+    stays = south.record(NOW - 80 * DAY)
+    for day in range(8):
+        two.forget_turn()
+        north.sweep(NOW + day * DAY)
+    assert all(south.traces(one)["key"] for one in ids)
+    assert sorted(start(south)) == sorted(ids)
+    assert [south.traces(one) for one in ids] == [GONE] * 8
+    assert south.traces(stays) == PRESENT
+    south.sweep(NOW + 7 * DAY)
+    assert two.deleted() == sorted(ids)
+    assert south.acts(DELETED) == []
+    (entry,) = south.acts(FILES_REMOVED)
+    assert sorted(entry["details"]["recordings"]) == sorted(ids)
+
+
+def test_a_removal_that_was_interrupted_is_told_once(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = two.south.record(NOW - 91 * DAY)
+    two.north.sweep()
+    with monkeypatch.context() as patch:
+        patch.setattr(Shredder, "_unlink_keys", lambda *_: (_ for _ in ()).throw(OSError("killed")))
+        with pytest.raises(OSError, match="killed"):
+            start(two.south)
+    assert two.waiting() == {"south": 1}
+    start(two.south)
+    assert two.waiting() == {}
+    assert two.south.traces(there) == GONE
+    assert len(two.south.acts(FILES_REMOVED)) == 1
