@@ -106,7 +106,7 @@ def run(
         else:
             _permit(context, Act.RUN_RETENTION, {"share_confirmed": False})
         with progress_bar("deleting", 1.0) as progress:
-            state = sweeper.run(progress=progress)
+            state = sweeper.run(progress=progress, is_by_hand=True)
     carry_deletions(context)
     if context.json:
         print_json(state_to_json(state))

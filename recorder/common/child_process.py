@@ -24,6 +24,31 @@ class Child(Protocol):
         """Wait until it has ended."""
 
 
+class NotNeeded:
+    """Stands for a process that was not started, since there was nothing to do.
+
+    Args:
+        code: Its exit code.
+    """
+
+    def __init__(self, code: int) -> None:
+        self._code = code
+
+    def poll(self) -> int | None:
+        """Return the exit code."""
+        return self._code
+
+    def terminate(self) -> None:
+        """Do nothing."""
+
+    def kill(self) -> None:
+        """Do nothing."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code."""
+        return self._code
+
+
 def start_module(module: str, *words: str) -> Child:
     """Run a module as a program, in its own session, so that terminal signals do not reach it. Raises OSError."""
     return subprocess.Popen(  # noqa: S603 - our own module

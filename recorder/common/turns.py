@@ -3,12 +3,15 @@
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
+from storage.database import Database
 from storage.errors import LeaseLostError, StorageError
 from storage.leases import Lease, Leases
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 LEASE_S = 30.0
 """How long after its last sign of life another takes over, seconds."""
@@ -53,6 +56,32 @@ class Turn:
         finally:
             stopping.set()
             renewing.join()
+
+    def do(self, work: Callable[[Database], _T]) -> _T | None:
+        """Do a piece of work if it is this node's turn.
+
+        Args:
+            work: Called with the database, to which it can write only while no other node has taken over.
+
+        Returns:
+            What it returned; None if it is another's turn.
+
+        Raises:
+            LeaseLostError: Another has taken over meanwhile.
+            DatabaseError: Whose turn it is cannot be known.
+        """
+        with self.mine() as lease:
+            return None if lease is None else work(self._leases.fenced(lease))
+
+    def note(self) -> Mapping[str, Any]:
+        """Return the note that the last holder left."""
+        state = self._leases.get(self._name)
+        return {} if state is None else state.note
+
+    def leave(self, note: Mapping[str, Any]) -> None:
+        """Leave a note for the next holder, as `storage.leases.Leases.complete`; only within `mine`."""
+        assert self._lease is not None
+        self._leases.complete(self._lease, note)
 
     def check(self) -> None:
         """Check, right before an effect outside the database, that it is still this node's turn.

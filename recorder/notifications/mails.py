@@ -1,11 +1,14 @@
 """Notification mails: what happened and where to look. They hold no details of a call, and no reasons."""
 
+import hashlib
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 
 from recorder.common.smtp import printable
 from recorder.notifications.kinds import WORDING, Notification
+
+_DOMAIN = "recorder.invalid"
 
 
 def mail_of(
@@ -28,13 +31,23 @@ def mail_of(
     if told.subject:
         lines += [f"Reference: {told.subject}", ""]
     lines += [_where(wording.path, console_url), "", "The call recorder wrote this mail. Nobody reads answers to it."]
-    return _mail(wording.subject, lines, address, sender=sender, site=site, now=now)
+    mail = _mail(wording.subject, lines, address, sender=sender, site=site, now=now)
+    mail["Message-ID"] = _id_of(told)
+    return mail
 
 
 def trial(address: str, *, sender: str, site: str, now: datetime) -> EmailMessage:
     """Return a test mail."""
     lines = ["This mail was sent by `recorder mail test`. It shows that the recorder can send mails."]
-    return _mail("This is a test", lines, address, sender=sender, site=site, now=now)
+    mail = _mail("This is a test", lines, address, sender=sender, site=site, now=now)
+    mail["Message-ID"] = make_msgid(domain=_DOMAIN)
+    return mail
+
+
+def _id_of(told: Notification) -> str:
+    """Return the same Message-ID for each sending of one notification, so that a mailbox keeps one of two copies."""
+    digest = hashlib.sha256(f"{told.account}/{told.key}".encode()).hexdigest()
+    return f"<{digest[:40]}@{_DOMAIN}>"
 
 
 def _where(path: str, console_url: str | None) -> str:
@@ -49,7 +62,6 @@ def _mail(subject: str, lines: list[str], address: str, *, sender: str, site: st
     message["From"] = sender
     message["To"] = address
     message["Date"] = format_datetime(now)
-    message["Message-ID"] = make_msgid(domain="recorder.invalid")
     message["Auto-Submitted"] = "auto-generated"
     message.set_content("\n".join(lines) + "\n")
     return message

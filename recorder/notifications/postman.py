@@ -10,6 +10,7 @@ from pathlib import Path
 
 from recorder.common.smtp import MailError, send_mail
 from recorder.common.smtp_options import SmtpServer
+from recorder.common.turns import Turn
 from recorder.config.mail_options import MailOptions
 from recorder.notifications.box import Box, Kept, Queue
 from recorder.notifications.kinds import WORDING, Notification, NotificationKind
@@ -18,7 +19,7 @@ from recorder.notifications.mail_retries import STUCK_AFTER, retry_after
 from recorder.notifications.mails import mail_of
 from recorder.notifications.watch import WatchRepositories, notify_of_changes, notify_of_dates
 from recorder.permissions import Role
-from storage.errors import StorageError
+from storage.errors import LeaseLostError, StorageError
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Postman:
         site: Name of the council.
         state: The home's state folder, to which the state of the queue is written.
         send: Sends a mail; raises MailError.
+        turn: Keeps several consoles of a site apart; None if there is one.
     """
 
     repos: WatchRepositories
@@ -54,6 +56,7 @@ class Postman:
     site: str
     state: Path
     send: Send = _send
+    turn: Turn | None = None
     _next_slow: datetime | None = field(default=None, init=False)
     _is_stuck: bool = field(default=False, init=False)
     _noted: Queue | None = field(default=None, init=False)
@@ -62,11 +65,31 @@ class Postman:
         """Send notifications until ``stopping`` is set; log failures and retry after ``every_s`` seconds."""
         while not stopping.wait(every_s):
             try:
-                self.run_once(stopping)
+                self.run_in_turn(stopping)
+            except LeaseLostError as error:
+                _log.warning("%s", error)
             except (StorageError, OSError) as error:
                 _log.error("sending notifications failed, retrying in %g s: %s", every_s, error)
             except Exception:  # noqa: BLE001 - a bug here must not end the notifications of a console that lives for months
                 _log.exception("sending notifications failed, retrying in %g s", every_s)
+        if self.turn is not None:
+            self.turn.close()
+
+    def run_in_turn(self, stopping: threading.Event | None = None) -> None:
+        """Do what `run_once` does, unless another console does it; the queue is noted for health in any case.
+
+        Raises:
+            LeaseLostError: Another console has taken over meanwhile; it sends the rest.
+            StorageError, OSError: A database does not answer.
+        """
+        if self.turn is None:
+            self.run_once(stopping)
+            return
+        with self.turn.mine() as lease:
+            if lease is not None:
+                self.run_once(stopping)
+            else:
+                self._note()
 
     def run_once(self, stopping: threading.Event | None = None) -> None:
         """Create the notifications that are new, and send the mails that are due."""
@@ -104,6 +127,8 @@ class Postman:
                     one, "the account no longer has an address" if address is None else one.problem or "too late"
                 )
                 continue
+            if self.turn is not None:
+                self.turn.check()
             try:
                 self.send(server, self._mail(one, address), [address])
             except MailError as error:

@@ -18,6 +18,7 @@ from storage.archive import archive
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
 from storage.container_rows import read_row
+from storage.database import Database
 from storage.epochs import EpochKeys
 from storage.erasures import Erasures, is_open
 from storage.errors import AuditUnavailableError, NotFoundError, StorageError
@@ -80,6 +81,10 @@ class Archiver:
     lock: Path
     rule: Archive
     now: Callable[[], datetime]
+
+    def on(self, database: Database) -> "Archiver":
+        """Return the same over another view of the database, as the one of a lease's holder."""
+        return replace(self, index=Index(database), erasures=Erasures(database), holds=Holds(database))
 
     def due(self) -> DueToPack:
         """Count what is due now, without changing anything or opening a private key.

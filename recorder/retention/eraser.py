@@ -10,12 +10,14 @@ from typing import Any
 
 from audio.analysis import speech_seconds
 from recorder.common.file_lock import locked
+from recorder.common.turns import Turn
 from recorder.retention.erasure_approvals import Approvals
 from recorder.retention.erasure_repositories import takes_three
 from recorder.rules.holds import OrderVerdict, verdict_on
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
 from storage.container_rows import read_row
+from storage.database import Database
 from storage.epochs import EpochKeys
 from storage.erase import Preview, erase_spans, preview
 from storage.erasures import Erasures
@@ -83,6 +85,10 @@ class Eraser:
             while is_alone and (order := self.erasures.take_next(now=self.now(), is_ready=self._is_closed)) is not None:
                 tried.append(self._carry_out(order, progress))
         return tried
+
+    def on(self, database: Database) -> "Eraser":
+        """Return the same over another view of the database, as the one of a lease's holder."""
+        return replace(self, index=Index(database), erasures=Erasures(database), holds=Holds(database))
 
     def preview(self, order: ErasureOrder) -> Preview:
         """Return what an order would erase; raises StorageError if the recording cannot be opened."""
@@ -208,18 +214,32 @@ def _span(order: ErasureOrder) -> Span:
     return Span(start_s=order.start_s, end_s=order.end_s, reason=str(order.kind), by=order.ordered_by)
 
 
-def keep_erasing(eraser: Eraser, stopping: threading.Event, *, every_s: float = EVERY_S) -> None:
-    """Carry out due orders until told to stop; a repeated failure is logged once."""
+def keep_erasing(
+    eraser: Eraser, stopping: threading.Event, *, turn: Turn | None = None, every_s: float = EVERY_S
+) -> None:
+    """Carry out due orders until told to stop; a repeated failure is logged once.
+
+    Args:
+        eraser: Carries them out.
+        stopping: Set to end it.
+        turn: Keeps several consoles of a site apart; None if there is one.
+        every_s: Seconds between two looks.
+    """
     last_problem = ""
     while not stopping.wait(every_s):
         problem = ""
         try:
-            eraser.carry_out_due()
+            if turn is None:
+                eraser.carry_out_due()
+            else:
+                turn.do(lambda database: eraser.on(database).carry_out_due())
         except Exception as error:  # noqa: BLE001 - orders must be carried out in the end
             problem = str(error) if isinstance(error, StorageError) else type(error).__name__
         if problem != last_problem and problem:
             _log.error("Carrying out orders to erase failed; retrying: %s", problem)
         last_problem = problem
+    if turn is not None:
+        turn.close()
 
 
 def alarms_of(erasures: Erasures) -> dict[str, int]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from recorder.common.file_lock import locked
+from recorder.common.turns import Turn
 from recorder.recordings.archiving import Archiver
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
@@ -297,6 +298,7 @@ def run_housekeeping(
     stopping: threading.Event,
     *,
     more: Callable[[], object] = lambda: None,
+    turn: Turn | None = None,
     first_after_s: float = FIRST_AFTER_S,
     every_s: float = EVERY_S,
 ) -> None:
@@ -307,9 +309,17 @@ def run_housekeeping(
         archiver: Compresses old recordings.
         stopping: Set to end it.
         more: Further daily work.
+        turn: Keeps the archiving of several consoles of a site apart; None if there is one.
         first_after_s: Seconds until the first run, plus jitter.
         every_s: Seconds between runs.
     """
+
+    def archive() -> list[str]:
+        if turn is None:
+            return archiver.run(stopping=stopping).problems
+        packed = turn.do(lambda database: archiver.on(database).run(stopping=stopping))
+        turn.close()
+        return [] if packed is None else packed.problems
 
     def do_more() -> list[str]:
         more()
@@ -317,7 +327,7 @@ def run_housekeeping(
 
     duties: list[Callable[[], list[str]]] = [
         lambda: holder.maintain().problems,
-        lambda: archiver.run(stopping=stopping).problems,
+        archive,
         do_more,
     ]
     wait_s = first_after_s + random.uniform(0, min(_JITTER_S, first_after_s))  # noqa: S311 - spreads the load

@@ -22,7 +22,7 @@ from recorder.config.reading import read_config
 from recorder.config.settings import Config
 from recorder.config.toml_tables import ConfigError
 from recorder.recordings.agreement import look
-from recorder.recordings.home_stores import holder_of, open_index
+from recorder.recordings.home_stores import holder_of, open_index, shared_name
 from recorder.recordings.resurrection_guard import LOCK, SweepBusyError, alone
 from recorder.retention.account_expiry import AccountExpiry
 from recorder.retention.sweep import Sweeper
@@ -103,9 +103,8 @@ def opened_sweeper(
 
 
 def _sharing(config: Config, database: Database, node: NodeKeys) -> Sharing | None:
-    if not config.is_shared_index:
-        return None
-    return Sharing(leases=Leases(database), holder=holder_of(config, node), node=config.node.name or "")
+    name = shared_name(config)
+    return None if name is None else Sharing(leases=Leases(database), holder=holder_of(config, node), node=name)
 
 
 class NothingConfirmed:

@@ -29,6 +29,7 @@ from recorder.recordings.keyring import epoch_keys
 from recorder.retention.eraser import keep_erasing
 from recorder.retention.housekeeping import KeyHolder, run_housekeeping
 from recorder.service.console_metrics import console_registry
+from recorder.service.console_work import has_shared_accounts, start_sweeping, turns
 from recorder.service.metrics_setup import start_listener
 from recorder.web.app import create_app
 from recorder.web.connections import ConsoleConnections
@@ -99,6 +100,7 @@ def serve(home: Home, config: Config) -> None:
         warn_of_unexplained(deps.people, deps.hearing.appointments)
         warn_of_account_key(home)
         workers = _start_workers(home, config, deps, keys, stopping)
+        stop_sweeping = start_sweeping(home, config, deps)
         app = create_app(deps)
         connections = ConsoleConnections(config.console.connection_limits)
         server = _ConsoleServer(
@@ -115,6 +117,7 @@ def serve(home: Home, config: Config) -> None:
             raise ConsoleError(f"cannot listen on {config.console.url}: is another program using it?") from error
         finally:
             stopping.set()
+            stop_sweeping()
             if metrics is not None:
                 metrics.close()
             app.state.parts.recording_service.listens.close()
@@ -147,17 +150,26 @@ def _start_workers(
         rule=config.archive,
         now=utc_now,
     )
-    postman = Postman(repos=deps.watch, options=config.mail, site=config.site.name, state=home.state)
+    turn = turns(config, eraser)
+    postman = Postman(
+        repos=deps.watch, options=config.mail, site=config.site.name, state=home.state,
+        turn=turn("notifications") if has_shared_accounts(deps) else None,
+    )  # fmt: skip
     workers = [
-        threading.Thread(target=keep_erasing, args=(eraser, stopping), name="erasing", daemon=True),
         threading.Thread(
-            target=run_housekeeping, args=(holder, archiver, stopping), kwargs={"more": deps.people_sweep.run},
-            name="housekeeping", daemon=True,
+            target=keep_erasing, args=(eraser, stopping), kwargs={"turn": turn("erasing")}, name="erasing", daemon=True
+        ),
+        threading.Thread(
+            target=run_housekeeping, args=(holder, archiver, stopping),
+            kwargs={"more": deps.people_sweep.run, "turn": turn("archiving")}, name="housekeeping", daemon=True,
         ),
         threading.Thread(target=postman.keep, args=(stopping,), name="post", daemon=True),
     ]  # fmt: skip
     if config.webhook:
-        events = CaseEvents(cases=deps.watch.cases, queue=WebhookQueue(home.webhooks), targets=config.webhook)
+        events = CaseEvents(
+            cases=deps.watch.cases, queue=WebhookQueue(home.webhooks), targets=config.webhook,
+            turn=turn("case-events") if has_shared_accounts(deps) else None,
+        )  # fmt: skip
         workers.append(threading.Thread(target=events.keep, args=(stopping,), name="case-events", daemon=True))
     following = follow_configured(home, config.backup, eraser.vault.node, eraser.audit)
     if following is not None:

@@ -1,0 +1,63 @@
+"""What a console does for a site of several machines: work that one console does at a time, and a sweep of its own.
+
+A machine with a console and no daemon has an audit log, and perhaps keys of recordings, so it sweeps them itself.
+"""
+
+import socket
+from collections.abc import Callable
+
+from recorder.common.child_process import Child, NotNeeded
+from recorder.common.home import Home
+from recorder.common.turns import Turn
+from recorder.config.settings import Config
+from recorder.recordings.home_stores import holder_of, shared_name
+from recorder.retention.eraser import Eraser
+from recorder.retention.removing import Removing, start_removal
+from recorder.retention.sweep_process import DONE
+from recorder.retention.sweeping import Sweeping, start_sweep
+from recorder.web.deps import ConsoleDeps
+from storage.database import SQLITE
+from storage.leases import Leases
+
+
+def turns(config: Config, eraser: Eraser) -> Callable[[str], Turn | None]:
+    """Return what gives the lease of a kind of work; None where this console has the index for itself."""
+    leases = Leases(eraser.index.database)
+    holder = holder_of(config, eraser.vault.node)
+    return lambda name: Turn(leases, name, holder) if leases.is_shared else None
+
+
+def has_shared_accounts(deps: ConsoleDeps) -> bool:
+    """Tell whether consoles of several machines may use the same accounts."""
+    return deps.people_sweep.former.engine.dialect.name != SQLITE
+
+
+def start_sweeping(home: Home, config: Config, deps: ConsoleDeps) -> Callable[[], None]:
+    """Start the threads that a daemon has for what is kept on its machine; they do nothing while a daemon runs.
+
+    Returns:
+        A function that ends them.
+    """
+    if shared_name(config) is None or config.node.name is not None:
+        return lambda: None
+    sweeping = Sweeping(home, lambda: config, start=lambda home: _unless_daemon(home, start_sweep))
+    removing = Removing(
+        home, deps.eraser.index.database, shared_name(config), start=lambda home: _unless_daemon(home, start_removal)
+    )
+    sweeping.start()
+    removing.start()
+
+    def close() -> None:
+        sweeping.close()
+        removing.close()
+
+    return close
+
+
+def _unless_daemon(home: Home, start: Callable[[Home], Child]) -> Child:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(home.socket))
+        except OSError:
+            return start(home)
+    return NotNeeded(DONE)
