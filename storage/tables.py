@@ -263,6 +263,17 @@ file_removals = sa.Table(
 null until that node has confirmed that file and key are gone; both times are by the database's clock. ``node`` is empty
 for a recording from before nodes had names. Written by `storage.file_removals`."""
 
+unfinished = sa.Table(
+    "unfinished",
+    METADATA,
+    sa.Column("recording", _Ascii, primary_key=True),
+    sa.Column("node", sa.String(40), nullable=False),
+    sa.Column("started_us", sa.BigInteger, nullable=False),
+    sa.Index("unfinished_by_node", "node", "started_us"),
+)
+"""Recordings that nodes have open. Those of a node that is away are on its disk and not in ``recordings``; recovery
+files them when the node is back. Written by `storage.unfinished`."""
+
 agreements = sa.Table(
     "agreements",
     METADATA,

@@ -19,11 +19,14 @@ from recorder.cli.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.recordings.home_lock import AlreadyRunningError, held
+from recorder.recordings.home_stores import shared_name
 from recorder.recordings.inspection import Inspector
 from recorder.recordings.recovery import recover_all
 from storage.errors import StorageError
 from storage.keys import NodeKeys
+from storage.rows import time_to_json
 from storage.types import RecordingRow, Verification
+from storage.unfinished import UnfinishedRecordings
 from storage.vault import Vault
 
 VERIFIED, RECOVERED = "recording.verified", "recording.recovered"
@@ -106,8 +109,17 @@ def _print_findings(found: Iterator[dict[str, Any]], *, is_all: bool) -> None:
         print_table(listed, columns, empty="")
 
 
-def recover(context: HomeJsonContext) -> None:
+def recover(
+    context: HomeJsonContext,
+    elsewhere: Annotated[
+        bool,
+        typer.Option("--elsewhere", help="List unfinished recordings of nodes that are away; change nothing."),
+    ] = False,
+) -> None:
     """Close recordings that a killed daemon left open, as partial recordings. Needs no private key."""
+    if elsewhere:
+        _list_elsewhere(context)
+        return
     try:
         with held(context.home), progress_bar("recovering", 0) as progress:
             recovered = recover_all(context.home, context.config, utc_now(), progress=progress)
@@ -121,3 +133,21 @@ def recover(context: HomeJsonContext) -> None:
     context.print_rows(rows, columns, empty="nothing was left open")
     if any(r.problem for r in recovered):
         raise typer.Exit(1)
+
+
+def _list_elsewhere(context: HomeJsonContext) -> None:
+    if shared_name(context.config) is None:
+        fail("this recorder has its index for itself, so there are no other nodes: leave out --elsewhere")
+    with opened_index(context) as index:
+        found = UnfinishedRecordings(index.database).of_nodes_away()
+    rows = [
+        {
+            "id": one.recording, "node": one.node, "started_at": time_to_json(one.started_at),
+            "seen_at": time_to_json(one.seen_at),
+        }
+        for one in found
+    ]  # fmt: skip
+    columns = [("id", "Recording"), ("node", "On node"), ("started_at", "Began"), ("seen_at", "Node last seen")]
+    context.print_rows(rows, columns, empty="no node that is away has an unfinished recording")
+    if rows and not context.json:
+        say("they are on that node's disk; its daemon files them when it starts again")

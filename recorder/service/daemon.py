@@ -62,6 +62,7 @@ from recorder.service.media_events import MediaEvents
 from recorder.service.metrics_setup import start_listener
 from recorder.service.reloading import Reloader
 from recorder.service.stalls import Stalls
+from recorder.service.unfinished_watch import UnfinishedWatch
 from sip.endpoint import SipEndpoint
 from sip.events import SipEvent
 from sip.options import BindError
@@ -70,6 +71,7 @@ from sip.tls import TlsFilesError, days_left
 from storage.keys import NodeKeys
 from storage.old_calls import OldCalls
 from storage.types import RecordingId
+from storage.unfinished import UnfinishedRecordings
 
 _log = logging.getLogger(__name__)
 
@@ -103,6 +105,10 @@ class Daemon:
         self._index = open_index(home, config, is_deferred=True)
         self._sweeping = Sweeping(home, lambda: self._services.config)
         self._removing = Removing(home, self._index.database, shared_name(config))
+        self._unfinished = UnfinishedWatch(
+            UnfinishedRecordings(self._index.database), shared_name(config) or None,
+            lambda: map(RecordingId, self._services.open_recordings),
+        )  # fmt: skip
         self._forwarding = Forwarding(home, lambda: self._services.config)
         self._port_memory = PortMemory(home.state / "ports", self._executors.opening.submit)
         media = open_media(config, self._port_memory)
@@ -202,6 +208,7 @@ class Daemon:
         self._anchors.start()
         self._sweeping.start()
         self._removing.start()
+        self._unfinished.start()
         self._forwarding.start()
         _log.info("listening for SIP on %s", ", ".join(map(str, self._endpoint.addresses.values())))
         self._look_at_certificate()
@@ -317,6 +324,7 @@ class Daemon:
         self._writer.close()
         self._sweeping.close()
         self._removing.close()
+        self._unfinished.close()
         self._resolver.close()
         self._executors.opening.close()
         self._port_memory.close()

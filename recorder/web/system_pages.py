@@ -18,7 +18,10 @@ from recorder.web.console_alarms import console_alarms
 from recorder.web.parts import Console, ConsoleParts, PageReader
 from storage.audit_entry import AuditEntry
 from storage.audit_reading import of_act
-from storage.errors import AuditUnavailableError
+from storage.database import SQLITE, Database
+from storage.errors import AuditUnavailableError, StorageError
+from storage.rows import time_to_json
+from storage.unfinished import Unfinished, UnfinishedRecordings
 
 router = APIRouter(include_in_schema=False)
 
@@ -54,6 +57,15 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeAway:
+    """A node that is away, with the number of recordings that it had open."""
+
+    node: str
+    count: int
+    seen_at: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigChange:
     """A change of the configuration; ``what`` says in words what was changed."""
 
@@ -75,7 +87,25 @@ def health(console: Console, caller: PageReader) -> HTMLResponse:
         "health.html", caller, health=found, problem=problem, alarms=alarms,
         verified=last_verified(console.deps.hold_repositories.state), late=console.audit_service.late.waiting,
         review_on=console.deps.watch.policy_review_on, state=state_of(found or {}, console.deps.now()),
+        away=nodes_away(console.deps.hold_repositories.holds.database),
     )  # fmt: skip
+
+
+def nodes_away(database: Database) -> list[NodeAway]:
+    """Return the nodes that are away and had recordings open, without the recordings' ids, which have an extension."""
+    if database.dialect == SQLITE:
+        return []
+    try:
+        found = UnfinishedRecordings(database).of_nodes_away()
+    except StorageError:
+        return []
+    by_node: dict[str, list[Unfinished]] = {}
+    for one in found:
+        by_node.setdefault(one.node, []).append(one)
+    return [
+        NodeAway(node=node, count=len(some), seen_at=time_to_json(some[0].seen_at))
+        for node, some in sorted(by_node.items())
+    ]
 
 
 def state_of(health: Mapping[str, Any], now: datetime) -> list[Measure]:

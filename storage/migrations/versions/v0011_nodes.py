@@ -1,4 +1,4 @@
-"""Adds the tables of a site with several recorders: nodes, leases of work that one of them does, removals of files."""
+"""Adds the tables of a site with several recorders: nodes, leases, removals of files, unfinished recordings."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -40,6 +40,13 @@ def upgrade() -> None:
         sa.Column("removed_us", sa.BigInteger),
     )
     op.create_index("file_removals_by_node", "file_removals", ["node", "removed_us", "ordered_us"])
+    op.create_table(
+        "unfinished",
+        sa.Column("recording", _Ascii, primary_key=True),
+        sa.Column("node", sa.String(40), nullable=False),
+        sa.Column("started_us", sa.BigInteger, nullable=False),
+    )
+    op.create_index("unfinished_by_node", "unfinished", ["node", "started_us"])
     op.create_table(
         "agreements",
         sa.Column("home", sa.String(64), primary_key=True),
