@@ -13,7 +13,8 @@ from storage.tables import schema as _numbers
 _ROW = 2
 """Row of the table `schema` in a SQLite file; programs from before the migrations read row 1.
 
-PostgreSQL had it too, before several homes could share an index; the first home that sets its number takes it over.
+PostgreSQL had it too, before several homes could share an index, and has it after a move from a file: the first home
+that sets its number takes it over. In a file that was moved back the number is in `agreements` until it is set.
 """
 
 
@@ -22,7 +23,7 @@ class Agreement:
 
     Args:
         database: The index.
-        home: Fingerprint of the home's signing key; has no effect in a SQLite file.
+        home: Fingerprint of the home's signing key.
 
     Raises:
         DatabaseError: The database cannot be used; applies to every method.
@@ -35,9 +36,12 @@ class Agreement:
 
     def count(self) -> int | None:
         """Return the number, or None if the database has none."""
-        queries = [sa.select(_numbers.c.version).where(_numbers.c.id == _ROW)]
-        if self._database.dialect != SQLITE:
-            queries.insert(0, sa.select(_agreements.c.count).where(_agreements.c.home == self._home))
+        queries = [
+            sa.select(_agreements.c.count).where(_agreements.c.home == self._home),
+            sa.select(_numbers.c.version).where(_numbers.c.id == _ROW),
+        ]
+        if self._database.dialect == SQLITE:
+            queries.reverse()
         with self._database.connect() as connection:
             for query in queries:
                 if (found := connection.execute(query).scalar()) is not None:
@@ -50,6 +54,7 @@ class Agreement:
             if self._database.dialect == SQLITE:
                 values = {"id": _ROW, "version": count}
                 connection.execute(self._database.upsert(_numbers, values, key=_numbers.c.id))
+                connection.execute(_agreements.delete().where(_agreements.c.home == self._home))
                 return
             own = {"home": self._home, "count": count}
             connection.execute(self._database.upsert(_agreements, own, key=_agreements.c.home))

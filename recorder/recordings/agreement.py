@@ -16,7 +16,7 @@ from recorder.recordings.resurrection_guard import alone
 from storage.agreement import Agreement
 from storage.audit import AuditLog
 from storage.audit_reading import newest_first
-from storage.database import SQLITE, Database
+from storage.database import Database
 from storage.durable import make_folder, remove, save_atomically
 from storage.errors import StorageError
 from storage.keys import NodeKeys
@@ -136,7 +136,7 @@ def _count_on(numbers: "_Numbers", state: Path, database: Database, audit: Audit
 
 
 def _agreement(state: Path, database: Database) -> Agreement:
-    return Agreement(database, "" if database.dialect == SQLITE else NodeKeys.load(state.parent).fingerprint)
+    return Agreement(database, NodeKeys.load(state.parent).fingerprint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,6 +120,7 @@ def restore_index(site: RebuildSite, _: RecordingId) -> None:
         assert look(site.home.state, site.database, site.audit, NOW) is None
     with site.database.begin() as connection:
         connection.execute(sa.text("UPDATE schema_version SET version = version - 1 WHERE id = 2"))
+        connection.execute(sa.text("UPDATE agreements SET count = count - 1"))
 
 
 def open_rights(site: RebuildSite, one: RecordingId) -> None:

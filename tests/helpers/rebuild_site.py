@@ -57,6 +57,7 @@ class RebuildSite(SweepSite):
                 for table in ("recordings", *_TABLES):
                     connection.exec_driver_sql(f"DELETE FROM {table}")
                 connection.exec_driver_sql("DELETE FROM schema_version WHERE id = 2")
+                connection.exec_driver_sql("DELETE FROM agreements")
             self.database.close()
             return
         self.database.close()

@@ -9,13 +9,15 @@ import pytest
 import sqlalchemy as sa
 
 from benchmarks.postgres import PostgresServer
+from recorder.recordings.agreement import look
 from recorder.recordings.resurrection_guard import SweepBusyError, destroy_returned
 from recorder.retention.sweep_safeguards import SweepStoppedError
 from recorder.retention.sweep_state import OWN_SWEPT, SWEPT, alarms_of, read_state
 from storage import leases as leases_module
+from storage.agreement import Agreement
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
-from storage.database import Database
+from storage.database import Database, sqlite_url
 from storage.deletion import Done, Shredder
 from storage.errors import DatabaseError
 from storage.file_removals import FileRemovals
@@ -154,6 +156,35 @@ def test_another_that_sweeps_is_waited_for(two: Two) -> None:
             two.south.sweep()
         with pytest.raises(SweepBusyError):
             two.south.sweeper(NOW).confirm_shorter("dora")
+
+
+def test_each_home_has_a_number_of_its_own_in_the_index(two: Two) -> None:
+    """What tells a restored index would else say so at each start of another node."""
+    for site in (two.north, two.south, two.south, two.north):
+        assert look(site.home.state, site.database, site.audit, NOW) is None
+    with two.north.database.begin() as connection:
+        connection.execute(sa.text("UPDATE agreements SET count = count - 1"))
+    mark = look(two.north.home.state, two.north.database, two.north.audit, NOW)
+    assert mark is not None
+    assert "the index is older than the rest" in mark.why[0]
+
+
+def test_the_number_of_a_site_that_moved_is_taken_over_and_back(two: Two, tmp_path: Path) -> None:
+    moved, home = two.north.database, two.north.node.fingerprint
+    with moved.begin() as connection:
+        connection.execute(sa.text("INSERT INTO schema_version (id, version) VALUES (2, 7)"))
+    number = Agreement(moved, home)
+    assert number.count() == 7
+    number.set(8)
+    assert (number.count(), Agreement(moved, "another").count()) == (8, None)
+    file = Database(sqlite_url(tmp_path / "back.sqlite"))
+    with file.begin() as connection:
+        connection.execute(sa.text(f"INSERT INTO agreements (home, count) VALUES ('{home}', 8)"))
+    back = Agreement(file, home)
+    assert back.count() == 8
+    back.set(9)
+    assert back.count() == 9
+    file.close()
 
 
 Stop = Callable[[pytest.MonkeyPatch, SweepSite, Callable[[], None]], None]
