@@ -74,6 +74,14 @@ class FileRemovals:
         with self._database.begin() as connection:
             return connection.execute(_removals.update().where(is_it).values(removed_us=now_us())).rowcount
 
+    def write_off(self, node: str) -> int:
+        """Confirm all removals of a node whose disk is lost; returns how many were waiting."""
+        if self._database.dialect == SQLITE:
+            return 0
+        is_it = sa.and_(_removals.c.node == node, _removals.c.removed_us.is_(None))
+        with self._database.begin() as connection:
+            return connection.execute(_removals.update().where(is_it).values(removed_us=now_us())).rowcount
+
     def waiting(self) -> list[Waiting]:
         """Return what nodes have not confirmed, the longest first."""
         if self._database.dialect == SQLITE:

@@ -92,6 +92,7 @@ NAMED: Mapping[str, Requirement] = MappingProxyType(
         "retention run": takes(Act.RUN_RETENTION, Act.CONFIRM_SWEEP, deputy=True, note="`--confirm-share`: two people"),
         "retention confirm-shorter": takes(Act.SHORTEN_RETENTION),
         "retention confirm-clock": takes(Act.CONFIRM_SWEEP, deputy=True, note="two people"),
+        "retention write-off": takes(Act.RECONCILE),
         "report pauses": takes(Act.REPORT),
         "notice set": takes(Act.SET_NOTICE),
     }
@@ -99,7 +100,11 @@ NAMED: Mapping[str, Requirement] = MappingProxyType(
 """Commands that need a person, and the permission they need."""
 
 COUNTS_ONLY: Mapping[str, frozenset[str]] = MappingProxyType(
-    {"archive": frozenset({"is_dry"}), "retention confirm-shorter": frozenset({"dry_run"})}
+    {
+        "archive": frozenset({"is_dry"}),
+        "retention confirm-shorter": frozenset({"dry_run"}),
+        "retention write-off": frozenset({"dry_run"}),
+    }
 )
 """Parameters with which some of these show only counts, and need no person."""
 

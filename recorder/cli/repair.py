@@ -1,7 +1,6 @@
 """`recorder reindex`, `reconcile` and `fsck`: repair after damage or a restored backup."""
 
 import contextlib
-import socket
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from recorder.common.home import Home
 from recorder.common.system_user import os_user
 from recorder.permissions import Act, Person
 from recorder.recordings.fsck import Checker
+from recorder.recordings.home_lock import is_daemon_there
 from recorder.recordings.reconcile import Reconciler, Report
 from recorder.recordings.reindex import Reindexed, Reindexer
 from recorder.recordings.repair import REPAIRED, Repair
@@ -95,7 +95,7 @@ def reconcile(
         with opened_index(context) as index, _bar("comparing", _vault(home)) as (progress, total):
             made = Reconciler(
                 home=home, vault=_vault(home), database=index.database, audit=AuditLog(home.audit), now=utc_now,
-                is_live=_is_live(home),
+                is_live=is_daemon_there(home),
             )  # fmt: skip
             report = made.report(progress, total)
             if person is not None:
@@ -164,7 +164,7 @@ class _Look:
         vault, audit = _vault(home), AuditLog(home.audit)
         checker = Checker(
             home=home, vault=vault, database=self.index.database, audit=audit, now=utc_now,
-            is_live=_is_live(home), is_quick=self.is_quick, counts=counts,
+            is_live=is_daemon_there(home), is_quick=self.is_quick, counts=counts,
         )  # fmt: skip
         mender = None
         if by is not None:
@@ -235,9 +235,3 @@ def _dpo(context: CommandContext, reason: str) -> Person:
 
 def _vault(place: Home) -> Vault:
     return Vault(place.root, NodeKeys.load(place.root))
-
-
-def _is_live(place: Home) -> bool:
-    """Tell whether a daemon answers in a home. Does not try its lock, which could stop a daemon from starting."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        return probe.connect_ex(str(place.socket)) == 0

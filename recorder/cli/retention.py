@@ -23,7 +23,8 @@ from recorder.cli.shared import (
 )
 from recorder.common.home import Home
 from recorder.common.plain_text import size_words
-from recorder.permissions import Act, DeniedError, Person
+from recorder.permissions import MIN_REASON_CHARACTERS, Act, DeniedError, Person
+from recorder.retention.removing import files_to_json
 from recorder.retention.sweep import Sweeper
 from recorder.retention.sweep_consent import Consent
 from recorder.retention.sweep_consents import Consents
@@ -34,6 +35,7 @@ from recorder.retention.sweep_state import SweepState, state_to_json
 from recorder.rules.retention_periods import larger_share, put_into_force
 from recorder.rules.retention_schedule import FIXED, SCHEDULE, DataClass
 from storage.errors import StorageError
+from storage.file_removals import FileRemovals
 
 retention = typer.Typer(
     invoke_without_command=True,
@@ -166,6 +168,37 @@ def confirm_clock(context: PersonJsonContext) -> None:
         say(f"the clock is right: {now:%Y-%m-%d %H:%M} UTC; later times up to {until:%Y-%m-%d %H:%M} were wrong")
 
 
+@retention.command("write-off")
+def write_off(
+    context: PersonJsonContext,
+    node: Annotated[str, typer.Argument(metavar="NODE", help='The node; "" for recordings of before nodes had names.')],
+    reason: Annotated[str, typer.Option("--reason", help="How the disk was lost or destroyed.")] = "",
+    dry_run: DryRunOption = False,
+) -> None:
+    """Confirm that a node's disk is destroyed, and with it its files of deleted recordings. DPO only.
+
+    Otherwise the node itself removes them when it is back.
+    """
+    with _sweeping(context) as sweeper:
+        removals = FileRemovals(sweeper.holds.database)
+        count = sum(one.count for one in removals.waiting() if one.node == node)
+        if not count:
+            fail(f"nothing waits for the node {node!r}; `recorder retention` lists the nodes that something waits for")
+        document = {"node": node, "recordings": count}
+        if dry_run:
+            context.tell({**document, "is_dry": True}, f"the files of {count:,} recordings would be written off")
+            return
+        person = context.sign_in("this")
+        if len(reason.strip()) < MIN_REASON_CHARACTERS:
+            fail("give --reason: how the disk was lost or destroyed, in words that can be checked later")
+        details = {"write_off": document}
+        permit(
+            context.home, Act.RECONCILE, person, reason=reason, subject="", operator=None, details=details
+        )  # fmt: skip
+        count = removals.write_off(node)
+    context.tell(document, f"the files of {count:,} deleted recordings at node {node} count as destroyed with its disk")
+
+
 @contextmanager
 def _sweeping(context: CommandContext) -> Iterator[Sweeper]:
     try:
@@ -226,10 +259,11 @@ def _larger(sweeper: Sweeper) -> str:
 def _show_state(sweeper: Sweeper, state: SweepState, *, json: bool) -> None:
     found, _ = put_into_force(sweeper.periods, state.in_force, is_confirmed=False)
     waiting = _unconfirmed(sweeper)
+    files = FileRemovals(sweeper.holds.database).waiting()
     if json:
         schedule = [_scheduled(key, days, sweeper) for key, days in found.items()]
         print_json({**state_to_json(state), "unconfirmed": waiting, "in_force": found, "schedule": schedule,
-                    "fixed": list(map(asdict, FIXED))})  # fmt: skip
+                    "fixed": list(map(asdict, FIXED)), **files_to_json(files)})  # fmt: skip
         return
     print_table([_scheduled(key, days, sweeper) for key, days in found.items()], _SCHEDULE_COLUMNS, empty="")
     print_table(list(map(asdict, FIXED)), _FIXED_COLUMNS, empty="")
@@ -243,6 +277,11 @@ def _show_state(sweeper: Sweeper, state: SweepState, *, json: bool) -> None:
     for problem in (state.stopped, state.problem):
         if problem:
             say(f"since then: {problem}")
+    for one in files:
+        say(
+            f"{one.count:,} deleted recordings have a file on node {one.node or 'without a name'}, the oldest since "
+            f"{one.since:%Y-%m-%d %H:%M} UTC; that node removes them when it is there"
+        )
 
 
 def _scheduled(key: str, days: int, sweeper: Sweeper) -> dict[str, Any]:

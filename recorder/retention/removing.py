@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -89,8 +89,7 @@ class Removing:
         if self._node is None:
             return {"alarms": {}}
         late = sum(one.count for one in self._waiting if one.now - one.since > LATE)
-        listed = [{"node": one.node, "count": one.count, "since": time_to_json(one.since)} for one in self._waiting]
-        return {"alarms": {ALARM: late} if late else {}, "files_waiting": listed}
+        return {"alarms": {ALARM: late} if late else {}, **files_to_json(self._waiting)}
 
     def look(self) -> None:
         """Look at what waits; remove what is for this node to remove.
@@ -131,6 +130,12 @@ class Removing:
                 _log.error("Looking for files of recordings that other nodes deleted failed; retrying: %s", problem)
             self._problem = problem
             is_over = self._stopping.wait(self._every_s)
+
+
+def files_to_json(waiting: Sequence[Waiting]) -> dict[str, Any]:
+    """Return what each node has not confirmed, as health and `recorder retention --json` show it."""
+    listed = [{"node": one.node, "count": one.count, "since": time_to_json(one.since)} for one in waiting]
+    return {"files_waiting": listed}
 
 
 def main(root: Path) -> int:

@@ -3,13 +3,13 @@
 A machine with a console and no daemon has an audit log, and perhaps keys of recordings, so it sweeps them itself.
 """
 
-import socket
 from collections.abc import Callable
 
 from recorder.common.child_process import Child, NotNeeded
 from recorder.common.home import Home
 from recorder.common.turns import Turn
 from recorder.config.settings import Config
+from recorder.recordings.home_lock import is_daemon_there
 from recorder.recordings.home_stores import holder_of, shared_name
 from recorder.retention.eraser import Eraser
 from recorder.retention.removing import Removing, start_removal
@@ -55,9 +55,4 @@ def start_sweeping(home: Home, config: Config, deps: ConsoleDeps) -> Callable[[]
 
 
 def _unless_daemon(home: Home, start: Callable[[Home], Child]) -> Child:
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(home.socket))
-        except OSError:
-            return start(home)
-    return NotNeeded(DONE)
+    return NotNeeded(DONE) if is_daemon_there(home) else start(home)

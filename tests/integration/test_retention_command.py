@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks.postgres import PostgresServer
 from recorder.cli.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
@@ -299,3 +300,24 @@ def test_a_clock_that_was_wrong_is_said_to_be_right(shell: Shell) -> None:
     assert shell.json("confirm-clock", by="lena")["until"] is None
     shell.run("run", by="ida")
     assert not is_there(shell.home, due)
+
+
+def test_the_files_of_a_node_whose_disk_is_lost_are_written_off(shell: Shell, postgres: PostgresServer) -> None:
+    config = shell.home.config
+    url = postgres.new_database()
+    config.write_text(config.read_text().replace('index_url = "off"', f'index_url = "{url}"'))
+    add_recording(shell.home, 91 * DAY, 1, node="south")
+    add_recording(shell.home, DAY, 2)
+    shell.run("run", by="ida")
+    (waiting,) = shell.json()["files_waiting"]
+    assert (waiting["node"], waiting["count"]) == ("south", 1)
+    assert "1 deleted recordings have a file on node south" in shell.run()[1]
+    assert "nothing waits for the node 'north'" in shell.run("write-off", "north", by="dora", code=1)[1]
+    assert "1 recordings would be written off" in shell.run("write-off", "south", "--dry-run")[1]
+    reason = ("--reason", "the machine burnt, with its disk")
+    assert "role" in shell.run("write-off", "south", *reason, by="ida", code=1)[1]
+    assert "give --reason" in shell.run("write-off", "south", by="dora", code=1)[1]
+    assert len(shell.json()["files_waiting"]) == 1
+    shell.run("write-off", "south", *reason, by="dora")
+    assert shell.json()["files_waiting"] == []
+    assert shell.acts("index.reconcile")[-1]["details"]["write_off"] == {"node": "south", "recordings": 1}

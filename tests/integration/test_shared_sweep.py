@@ -9,8 +9,11 @@ import pytest
 import sqlalchemy as sa
 
 from benchmarks.postgres import PostgresServer
+from recorder.common.child_process import NotNeeded
+from recorder.common.home import Home
 from recorder.recordings.agreement import look
 from recorder.recordings.resurrection_guard import SweepBusyError, destroy_returned
+from recorder.retention.removing import Removing
 from recorder.retention.sweep_safeguards import SweepStoppedError
 from recorder.retention.sweep_state import OWN_SWEPT, SWEPT, alarms_of, read_state
 from storage import leases as leases_module
@@ -335,3 +338,65 @@ def test_a_removal_that_was_interrupted_is_told_once(two: Two, monkeypatch: pyte
     assert two.waiting() == {}
     assert two.south.traces(there) == GONE
     assert len(two.south.acts(FILES_REMOVED)) == 1
+
+
+class Started:
+    """Stands for the process that removes files; does the same at once."""
+
+    def __init__(self, site: SweepSite) -> None:
+        self.count = 0
+        self._site = site
+
+    def __call__(self, _: Home) -> NotNeeded:
+        self.count += 1
+        start(self._site)
+        return NotNeeded(0)
+
+
+def test_files_are_removed_within_a_minute_and_a_node_that_does_not_is_named(
+    two: Two, caplog: pytest.LogCaptureFixture
+) -> None:
+    north, south = two.north, two.south
+    at_north, at_south = Started(north), Started(south)
+    watch = Removing(north.home, north.database, "north", start=at_north)
+    other = Removing(south.home, south.database, "south", start=at_south)
+    for _ in range(2):
+        watch.look()
+        other.look()
+    assert (at_north.count, at_south.count) == (1, 1), "once at the start, in case the database was away then"
+    there = south.record(NOW - 91 * DAY)
+    north.sweep()
+    watch.look()
+    health = watch.health()
+    assert health["alarms"] == {}
+    assert [(one["node"], one["count"]) for one in health["files_waiting"]] == [("south", 1)]
+    with north.database.begin() as connection:
+        connection.execute(sa.text("UPDATE file_removals SET ordered_us = ordered_us - 86500000000"))
+    watch.look()
+    watch.look()
+    assert watch.health()["alarms"] == {"files_not_removed": 1}
+    assert caplog.text.count("node south has not removed its files") == 1
+    assert at_north.count == 1
+    other.look()
+    assert at_south.count == 2
+    assert south.traces(there) == GONE
+    watch.look()
+    assert watch.health() == {"alarms": {}, "files_waiting": []}
+
+
+def test_a_recorder_by_itself_looks_for_nothing(tmp_path: Path) -> None:
+    site = SweepSite(tmp_path)
+    assert Removing(site.home, site.database, None).health() == {"alarms": {}}
+    site.close()
+
+
+def test_a_tombstone_stays_until_the_file_is_gone(two: Two) -> None:
+    north, south = two.north, two.south
+    there = south.record(NOW - 91 * DAY)
+    north.sweep()
+    assert north.deletions.forget(before=NOW + DAY) == 0
+    start(south)
+    assert north.deletions.forget(before=NOW + DAY) == 1
+    assert north.deletions.get(there) is None
+    with north.database.connect() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM file_removals")).scalar() == 0
