@@ -94,6 +94,7 @@ NAMED: Mapping[str, Requirement] = MappingProxyType(
         "retention confirm-clock": takes(Act.CONFIRM_SWEEP, deputy=True, note="two people"),
         "retention write-off": takes(Act.RECONCILE),
         "report pauses": takes(Act.REPORT),
+        "report bypassed": takes(Act.REPORT),
         "notice set": takes(Act.SET_NOTICE),
     }
 )  # fmt: skip
