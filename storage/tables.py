@@ -274,6 +274,28 @@ unfinished = sa.Table(
 """Recordings that nodes have open. Those of a node that is away are on its disk and not in ``recordings``; recovery
 files them when the node is back. Written by `storage.unfinished`."""
 
+sign_ons = sa.Table(
+    "sign_ons",
+    METADATA,
+    sa.Column("extension", sa.String(80), primary_key=True),
+    sa.Column("operator", sa.Text),
+    sa.Column("at_us", sa.BigInteger, nullable=False),
+    sa.Column("is_proven", sa.Integer, nullable=False),
+    sa.Column("changed_us", sa.BigInteger, nullable=False),
+    sa.Index("sign_ons_by_change", "changed_us"),
+)
+"""The last sign-on or, with ``operator`` null, sign-off at each extension. ``at_us`` is by the clock of the node where
+it was done, ``changed_us`` by the database's. Written by `storage.shared_sign_ons`."""
+
+pins = sa.Table(
+    "pins",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("changed_us", sa.BigInteger, nullable=False),
+)
+"""One row: the file of managers' PINs, which holds hashes only. Written by consoles, read by nodes."""
+
 agreements = sa.Table(
     "agreements",
     METADATA,

@@ -1,7 +1,7 @@
 """Sign-ons at extensions: operators sign on to a phone and off, and a sign-on expires after a working day."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 from recorder.rules.policy import Extension
 from recorder.rules.sign_on import TOLD_FOR, Seat, SignOn, Takeover
 from storage.durable import save_atomically
+from storage.shared_sign_ons import SharedSignOn
 
 
 class SignOnClashError(Exception):
@@ -24,6 +25,8 @@ class SignOnClashError(Exception):
 class _SignOnsKept:
     sign_ons: Mapping[str, SignOn] = field(default_factory=dict)
     takeovers: Sequence[Takeover] = ()
+    signed_off: Mapping[str, datetime] = field(default_factory=dict)
+    """When somebody last signed off at an extension where nobody is signed on; for other nodes of the site."""
 
 
 class SignOns:
@@ -86,7 +89,8 @@ class SignOns:
         if instead_of is not None:
             taken = Takeover(extension=extension, operator=operator, instead_of=instead_of, at=made.at)
             takeovers = [*takeovers, taken]
-        self._save(_SignOnsKept({**self._content.sign_ons, extension: made}, takeovers))
+        signed_off = {key: at for key, at in self._content.signed_off.items() if key != extension}
+        self._save(_SignOnsKept({**self._content.sign_ons, extension: made}, takeovers, signed_off))
         return made
 
     def sign_off(self, extension: str, operator: str) -> bool:
@@ -95,13 +99,50 @@ class SignOns:
         if there is None or there.operator != operator:
             return False
         left = {key: value for key, value in self._content.sign_ons.items() if key != extension}
-        self._save(replace(self._content, sign_ons=left))
+        signed_off = {**self._content.signed_off, extension: self._now()}
+        self._save(replace(self._content, sign_ons=left, signed_off=signed_off))
         return True
+
+    def to_share(self) -> list[SharedSignOn]:
+        """Return the sign-ons and sign-offs that are not over, for the other nodes of a site."""
+        content, since = self._content, self._now() - self._lasts()
+        found = [
+            SharedSignOn(extension=key, operator=one.operator, at=one.at, is_proven=one.is_proven)
+            for key, one in content.sign_ons.items()
+        ]
+        found += [
+            SharedSignOn(extension=key, operator=None, at=at, is_proven=False) for key, at in content.signed_off.items()
+        ]
+        return [one for one in found if one.at > since]
+
+    def take_over(self, shared: Iterable[SharedSignOn]) -> int:
+        """Take sign-ons and sign-offs of other nodes that are later than what is known here; returns how many.
+
+        Raises:
+            OSError: They cannot be stored; nothing was changed.
+        """
+        sign_ons, signed_off = dict(self._content.sign_ons), dict(self._content.signed_off)
+        new = [one for one in shared if (known := self._known_at(one.extension)) is None or one.at > known]
+        for one in new:
+            sign_ons.pop(one.extension, None)
+            signed_off.pop(one.extension, None)
+            if one.operator is None:
+                signed_off[one.extension] = one.at
+            else:
+                sign_ons[one.extension] = SignOn(operator=one.operator, at=one.at, is_proven=one.is_proven)
+        if new:
+            self._save(replace(self._content, sign_ons=sign_ons, signed_off=signed_off))
+        return len(new)
+
+    def _known_at(self, extension: str) -> datetime | None:
+        there = self._content.sign_ons.get(extension)
+        return self._content.signed_off.get(extension) if there is None else there.at
 
     def _save(self, content: _SignOnsKept) -> None:
         document = {
             "sign_ons": {key: _to_json(one) for key, one in content.sign_ons.items()},
             "takeovers": [_takeover_to_json(one) for one in content.takeovers],
+            "signed_off": {key: at.isoformat() for key, at in content.signed_off.items()},
         }
         save_atomically(self._path, json.dumps(document, indent=1).encode())
         self._content = content
@@ -120,6 +161,7 @@ def _read(document: dict[str, Any], now: datetime) -> _SignOnsKept:
             Takeover(extension=one["extension"], operator=one["operator"], instead_of=one["instead_of"], at=_at(one))
             for one in document["takeovers"]
         ],
+        {key: datetime.fromisoformat(at).astimezone(UTC) for key, at in document.get("signed_off", {}).items()},
     )
 
 

@@ -5,6 +5,7 @@ A machine with a console and no daemon has an audit log, and perhaps keys of rec
 
 from collections.abc import Callable
 
+from recorder.access.pin_sync import PinSync
 from recorder.common.child_process import Child, NotNeeded
 from recorder.common.home import Home
 from recorder.common.turns import Turn
@@ -15,9 +16,11 @@ from recorder.retention.eraser import Eraser
 from recorder.retention.removing import Removing, start_removal
 from recorder.retention.sweep_process import DONE
 from recorder.retention.sweeping import Sweeping, start_sweep
+from recorder.service.site_sync import SiteSync
 from recorder.web.deps import ConsoleDeps
 from storage.database import SQLITE
 from storage.leases import Leases
+from storage.shared_sign_ons import SharedPins
 
 
 def turns(config: Config, eraser: Eraser) -> Callable[[str], Turn | None]:
@@ -25,6 +28,13 @@ def turns(config: Config, eraser: Eraser) -> Callable[[str], Turn | None]:
     leases = Leases(eraser.index.database)
     holder = holder_of(config, eraser.vault.node)
     return lambda name: Turn(leases, name, holder) if leases.is_shared else None
+
+
+def pin_sync(home: Home, config: Config, eraser: Eraser) -> SiteSync:
+    """Return the thread that gives PINs set on this machine to the site's nodes, and takes those set on others."""
+    if shared_name(config) is None:
+        return SiteSync()
+    return SiteSync(PinSync(home.pins, SharedPins(eraser.index.database), is_publishing=True).look)
 
 
 def has_shared_accounts(deps: ConsoleDeps) -> bool:

@@ -36,10 +36,9 @@ from recorder.control.api import LiveApi
 from recorder.control.broadcast import Broadcast
 from recorder.control.socket_server import PathTooLongError, SocketServer
 from recorder.recordings.home_lock import held
-from recorder.recordings.home_stores import open_index, shared_name
+from recorder.recordings.home_stores import open_index
 from recorder.recordings.left_open import LeftOpen
 from recorder.recordings.recovery import recover_all
-from recorder.retention.removing import Removing
 from recorder.retention.sweeping import Sweeping
 from recorder.rules.drain import DrainState
 from recorder.service import certificates, daemon_metrics
@@ -63,8 +62,8 @@ from recorder.service.media_events import MediaEvents
 from recorder.service.metrics_setup import start_listener
 from recorder.service.options_health import OptionsHealth
 from recorder.service.reloading import Reloader
+from recorder.service.site_threads import SiteThreads
 from recorder.service.stalls import Stalls
-from recorder.service.unfinished_watch import UnfinishedWatch
 from sip.endpoint import SipEndpoint
 from sip.events import SipEvent
 from sip.options import BindError
@@ -73,7 +72,6 @@ from sip.tls import TlsFilesError, days_left
 from storage.keys import NodeKeys
 from storage.old_calls import OldCalls
 from storage.types import RecordingId
-from storage.unfinished import UnfinishedRecordings
 
 _log = logging.getLogger(__name__)
 
@@ -106,11 +104,7 @@ class Daemon:
         self._executors = Executors()
         self._index = open_index(home, config, is_deferred=True)
         self._sweeping = Sweeping(home, lambda: self._services.config)
-        self._removing = Removing(home, self._index.database, shared_name(config))
-        self._unfinished = UnfinishedWatch(
-            UnfinishedRecordings(self._index.database), shared_name(config) or None,
-            lambda: map(RecordingId, self._services.open_recordings),
-        )  # fmt: skip
+        self._site = SiteThreads(home, config, self._index.database, lambda: self._services)
         self._forwarding = Forwarding(home, lambda: self._services.config)
         self._port_memory = PortMemory(home.state / "ports", self._executors.opening.submit)
         media = open_media(config, self._port_memory)
@@ -130,7 +124,7 @@ class Daemon:
         parts = DaemonParts(
             home=home, node=node, executors=self._executors, index=self._index, reactor=self._reactor,
             endpoint=self._endpoint, relay=self._relay, writer=self._writer, resolver=self._resolver,
-            sweeping=self._sweeping, removing=self._removing, broadcast=broadcast, tallies=tallies,
+            sweeping=self._sweeping, removing=self._site.removing, broadcast=broadcast, tallies=tallies,
             config=lambda: self._services.config, alarm=self._raise_alarm,
         )  # fmt: skip
         self._services = make_call_services(config, parts)
@@ -213,8 +207,7 @@ class Daemon:
         self._socket.start()
         self._anchors.start()
         self._sweeping.start()
-        self._removing.start()
-        self._unfinished.start()
+        self._site.start()
         self._forwarding.start()
         _log.info("listening for SIP on %s", ", ".join(map(str, self._endpoint.addresses.values())))
         self._look_at_certificate()
@@ -330,8 +323,7 @@ class Daemon:
             )
         self._writer.close()
         self._sweeping.close()
-        self._removing.close()
-        self._unfinished.close()
+        self._site.close()
         self._resolver.close()
         self._executors.opening.close()
         self._port_memory.close()

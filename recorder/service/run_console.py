@@ -29,7 +29,7 @@ from recorder.recordings.keyring import epoch_keys
 from recorder.retention.eraser import keep_erasing
 from recorder.retention.housekeeping import KeyHolder, run_housekeeping
 from recorder.service.console_metrics import console_registry
-from recorder.service.console_work import has_shared_accounts, start_sweeping, turns
+from recorder.service.console_work import has_shared_accounts, pin_sync, start_sweeping, turns
 from recorder.service.metrics_setup import start_listener
 from recorder.web.app import create_app
 from recorder.web.connections import ConsoleConnections
@@ -101,6 +101,8 @@ def serve(home: Home, config: Config) -> None:
         warn_of_account_key(home)
         workers = _start_workers(home, config, deps, keys, stopping)
         stop_sweeping = start_sweeping(home, config, deps)
+        pins = pin_sync(home, config, deps.eraser)
+        pins.start()
         app = create_app(deps)
         connections = ConsoleConnections(config.console.connection_limits)
         server = _ConsoleServer(
@@ -118,6 +120,7 @@ def serve(home: Home, config: Config) -> None:
         finally:
             stopping.set()
             stop_sweeping()
+            pins.close()
             if metrics is not None:
                 metrics.close()
             app.state.parts.recording_service.listens.close()

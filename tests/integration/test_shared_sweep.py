@@ -1,6 +1,7 @@
 """Two nodes sweep one index: each recording is deleted once, by whichever, and its file by the node that has it."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ import sqlalchemy as sa
 from benchmarks.postgres import PostgresServer
 from recorder.common.child_process import NotNeeded
 from recorder.common.home import Home
+from recorder.config.node_options import NodeOptions
+from recorder.config.settings import Config
 from recorder.recordings.agreement import look
+from recorder.recordings.recovery import recover_all
 from recorder.recordings.resurrection_guard import SweepBusyError, destroy_returned
 from recorder.retention.removing import Removing
 from recorder.retention.sweep_safeguards import SweepStoppedError
@@ -400,3 +404,14 @@ def test_a_tombstone_stays_until_the_file_is_gone(two: Two) -> None:
     assert north.deletions.get(there) is None
     with north.database.connect() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM file_removals")).scalar() == 0
+
+
+def test_a_start_removes_what_was_deleted_before_it_recovers_or_answers(two: Two) -> None:
+    north, south = two.north, two.south
+    there = south.record(NOW - 91 * DAY)
+    north.sweep()
+    storage = replace(Config().storage, index_url=two.url)
+    config = replace(Config(), storage=storage, node=NodeOptions(name="south"))
+    assert recover_all(south.home, config, NOW) == []
+    assert south.traces(there) == GONE
+    assert two.waiting() == {}

@@ -1,4 +1,4 @@
-"""Adds the tables of a site with several recorders: nodes, leases, removals of files, unfinished recordings."""
+"""Adds the tables of a site with several recorders: nodes, leases, removals of files, open calls, sign-ons."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -47,6 +47,21 @@ def upgrade() -> None:
         sa.Column("started_us", sa.BigInteger, nullable=False),
     )
     op.create_index("unfinished_by_node", "unfinished", ["node", "started_us"])
+    op.create_table(
+        "sign_ons",
+        sa.Column("extension", sa.String(80), primary_key=True),
+        sa.Column("operator", sa.Text),
+        sa.Column("at_us", sa.BigInteger, nullable=False),
+        sa.Column("is_proven", sa.Integer, nullable=False),
+        sa.Column("changed_us", sa.BigInteger, nullable=False),
+    )
+    op.create_index("sign_ons_by_change", "sign_ons", ["changed_us"])
+    op.create_table(
+        "pins",
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("document", sa.Text, nullable=False),
+        sa.Column("changed_us", sa.BigInteger, nullable=False),
+    )
     op.create_table(
         "agreements",
         sa.Column("home", sa.String(64), primary_key=True),
