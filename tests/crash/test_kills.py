@@ -57,7 +57,7 @@ def test_nothing_finished_is_lost_and_nothing_deleted_comes_back(tmp_path: Path,
 )
 def test_a_recorder_that_is_broken_is_found_out(tmp_path: Path, name: str, words: tuple[str, ...]) -> None:
     assert name in MUTATIONS, "`kills.py --mutation` has the others"
-    assert run(tmp_path, "--kills", "200", "--seed", "5", "--mutation", name, *words)["problems"]
+    assert run(tmp_path, "--kills", "200", "--seed", "3", "--mutation", name, *words)["problems"]
 
 
 NOW = datetime.fromisoformat("2027-03-01T12:00:00+00:00")

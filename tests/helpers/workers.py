@@ -27,14 +27,12 @@ from _pytest._io import TerminalWriter
 
 from tests.helpers import preloaded
 from tests.helpers.processors import PROCESSORS
-from tests.helpers.units import Units
+from tests.helpers.units import WORKER, Units
 
 EACH = 3
 """Workers for each processor: much of the time is waiting."""
 _BETWEEN = -1
 """In the place of a test's index."""
-_NAME = "TESTS_WORKER"
-"""Environment variable: which worker a process belongs to."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -240,7 +238,7 @@ def _become(config: pytest.Config, reports: _Reports, number: int) -> None:
     atexit._clear()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     gc.set_threshold(50_000, 20, 50)  # a run is short, and looking for garbage was a fortieth of its CPU
-    os.environ[_NAME] = str(number)
+    os.environ[WORKER] = str(number)
     random.seed()
     plugins = config.pluginmanager
     plugins.unregister(name="terminalreporter")
