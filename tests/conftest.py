@@ -17,7 +17,7 @@ from tests.helpers.accounts import CHEAP, write_down_additions
 from tests.helpers.compiled_once import compile_once
 from tests.helpers.extent import IS_FULL
 from tests.helpers.temporary import leave_memory, use_memory
-from tests.helpers.units import rank
+from tests.helpers.units import WORKER, rank
 
 ROOT = Path(__file__).parents[1]
 pytest_plugins = ["tests.helpers.report", "tests.helpers.workers"]
@@ -78,9 +78,16 @@ def cheap_passwords() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the workers keep a PostgreSQL cluster without databases, for `PostgresServer` to copy."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if WORKER in os.environ else own) / "cluster"
+
+
+@pytest.fixture(scope="session")
+def postgres(cluster: Path) -> Iterator[PostgresServer]:
     """One PostgreSQL server for the whole session; made when the first test asks for it."""
-    server = PostgresServer()
+    server = PostgresServer(cluster=cluster)
     try:
         yield server
     finally:
@@ -96,10 +103,27 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.new_database()
 
 
+@pytest.fixture(scope="session")
+def name_of_tables(postgres: PostgresServer) -> str:
+    """Name of a database of the server that has the tables of this version and no rows: to copy it takes less CPU."""
+    url = postgres.new_database()
+    Database(url).close()
+    return url.rpartition("/")[2]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ready_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of a database without rows, once on each engine; on the server its tables are made already."""
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path / "index.sqlite")
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database(like=request.getfixturevalue("name_of_tables"))
+
+
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """An empty database of this version, once on each engine."""
-    opened = Database(database_url)
+def database(ready_url: str) -> Iterator[Database]:
+    """A database of this version without rows, once on each engine."""
+    opened = Database(ready_url)
     try:
         yield opened
     finally:

@@ -11,6 +11,9 @@ ORDER = ("leak", "browser", "peers", "crash", "integration", "policy", "fuzz", "
 WHOLE = ("browser", "policy")
 """Folders each of which goes to one worker."""
 
+WORKER = "TESTS_WORKER"
+"""Environment variable: the number of the worker that a process belongs to."""
+
 
 def rank(folder: str) -> int:
     """Return the place of a folder in the order."""

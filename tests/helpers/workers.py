@@ -10,6 +10,7 @@ A pytest plugin; `tests/conftest.py` loads it. Which test goes to whom is in `te
 
 import atexit
 import gc
+import mmap
 import os
 import random
 import signal
@@ -19,19 +20,19 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe, wait
-from typing import Any, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import pytest
 from _pytest._io import TerminalWriter
 
 from tests.helpers import preloaded
 from tests.helpers.processors import PROCESSORS
-from tests.helpers.units import Units
+from tests.helpers.units import WORKER, Units
 
 EACH = 3
 """Workers for each processor: much of the time is waiting."""
-_NAME = "TESTS_WORKER"
-"""Environment variable: which worker a process belongs to."""
+_BETWEEN = -1
+"""In the place of a test's index."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -69,14 +70,12 @@ class _Worker:
         number: Of its place; who takes the place of a dead one has the same.
         pid: Its process.
         line: Where it asks and reports.
-        at: Index of the test that it is in, or None.
-        due: Indices of the tests that it has and has not begun.
+        due: Indices of the tests that it has and has not ended.
     """
 
     number: int
     pid: int
     line: "Connection[Any, Any]"
-    at: int | None = None
     due: deque[int] = field(default_factory=deque)
 
 
@@ -87,6 +86,8 @@ class _Team:
         self._session = session
         self._units = Units(session.items)
         self._workers: dict[Connection[Any, Any], _Worker] = {}
+        self._places = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("i")
+        """Index of the test that each worker is in, or `_BETWEEN`; each writes its own, in memory that all share."""
 
     def run(self, count: int) -> None:
         """Fork the workers and show what they report until all have ended."""
@@ -112,6 +113,7 @@ class _Team:
 
     def _start(self, number: int, due: Sequence[int] = ()) -> None:
         ours, theirs = Pipe()
+        self._places[number] = _BETWEEN
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
@@ -119,7 +121,7 @@ class _Team:
             ours.close()
             for other in self._workers:
                 other.close()
-            _work(self._session, theirs, number, due)
+            _work(self._session, theirs, self._places, number, due)
         theirs.close()
         self._workers[ours] = _Worker(number=number, pid=pid, line=ours, due=deque(due))
 
@@ -129,21 +131,24 @@ class _Team:
         except (EOFError, OSError):
             self._end(worker)
             return
-        hook = self._session.config.hook
         if kind == "asks":
             unit = [] if self._is_over() else self._units.next(from_end=worker.number % 2 == 1)
             worker.due.extend(unit)
             worker.line.send(unit)
-        elif kind == "begins":
-            worker.at = value
-            worker.due.remove(value)
-        elif kind == "reports":
-            report = hook.pytest_report_from_serializable(config=self._session.config, data=value)
-            hook.pytest_runtest_logreport(report=report)
         else:
-            worker.at = None
-            item = self._session.items[value]
-            hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+            index, reports = value
+            worker.due.remove(index)
+            self._show(self._session.items[index], reports)
+
+    def _show(self, item: pytest.Item, reports: "list[_Passed | dict[str, Any]]") -> None:
+        config = self._session.config
+        for data in reports:
+            if isinstance(data, dict):
+                report = config.hook.pytest_report_from_serializable(config=config, data=data)
+            else:
+                report = pytest.TestReport(item.nodeid, item.location, {}, "passed", None, **data._asdict())
+            config.hook.pytest_runtest_logreport(report=report)
+        config.hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
     def _is_over(self) -> bool:
         return bool(self._session.shouldfail or self._session.shouldstop)
@@ -152,8 +157,10 @@ class _Team:
         del self._workers[worker.line]
         worker.line.close()
         code = os.waitstatus_to_exitcode(os.waitpid(worker.pid, 0)[1])
-        if worker.at is not None:
-            item = self._session.items[worker.at]
+        at = self._places[worker.number]
+        if at in worker.due:
+            worker.due.remove(at)
+            item = self._session.items[at]
             words = f"worker {worker.number} ended in it: exit code {code}"
             report = pytest.TestReport(item.nodeid, item.location, {}, "failed", words, "call")
             self._session.config.hook.pytest_runtest_logreport(report=report)
@@ -166,16 +173,37 @@ class _Team:
 # --- in a worker
 
 
-class _Reports:
-    """Sends reports to the first process."""
+class _Passed(NamedTuple):
+    """The report of a phase that passed and has nothing to show: nearly all are."""
 
-    def __init__(self, config: pytest.Config, line: "Connection[Any, Any]") -> None:
-        self._config, self._line = config, line
+    when: Literal["setup", "call", "teardown"]
+    duration: float
+    start: float
+    stop: float
+
+
+class _Reports:
+    """Keeps the reports of a test until it is over."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._reports: list[_Passed | dict[str, Any]] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Send one."""
-        data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
-        self._line.send(("reports", data))
+        """Keep one."""
+        if (
+            report.passed
+            and report.when
+            and not (report.sections or report.user_properties or hasattr(report, "wasxfail"))
+        ):
+            self._reports.append(_Passed(report.when, report.duration, report.start, report.stop))
+        else:
+            self._reports.append(self._config.hook.pytest_report_to_serializable(config=self._config, report=report))
+
+    def take(self) -> "list[_Passed | dict[str, Any]]":
+        """Return what was kept, and keep it no more."""
+        taken, self._reports = self._reports, []
+        return taken
 
 
 class _Terminal:
@@ -186,12 +214,15 @@ class _Terminal:
         return TerminalWriter(sys.stdout)
 
 
-def _work(session: pytest.Session, line: "Connection[Any, Any]", number: int, due: Sequence[int]) -> NoReturn:
+def _work(
+    session: pytest.Session, line: "Connection[Any, Any]", places: "memoryview[int]", number: int, due: Sequence[int]
+) -> NoReturn:
     """Be a worker: run tests until there are no more, and end this process."""
     code = 1
     try:
-        _become(session.config, line, number)
-        _run(session, line, deque(due))
+        reports = _Reports(session.config)
+        _become(session.config, reports, number)
+        _run(session, line, reports, places[number : number + 1], deque(due))
         atexit._run_exitfuncs()
         code = 0
     except BaseException:  # noqa: BLE001 - nothing may go on where the first process goes on
@@ -202,17 +233,17 @@ def _work(session: pytest.Session, line: "Connection[Any, Any]", number: int, du
         os._exit(code)
 
 
-def _become(config: pytest.Config, line: "Connection[Any, Any]", number: int) -> None:
+def _become(config: pytest.Config, reports: _Reports, number: int) -> None:
     """Take leave of what belongs to the first process: terminal, captured output, temporary folder, last acts."""
     atexit._clear()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     gc.set_threshold(50_000, 20, 50)  # a run is short, and looking for garbage was a fortieth of its CPU
-    os.environ[_NAME] = str(number)
+    os.environ[WORKER] = str(number)
     random.seed()
     plugins = config.pluginmanager
     plugins.unregister(name="terminalreporter")
     plugins.register(_Terminal(), "terminalreporter")
-    plugins.register(_Reports(config, line), "worker reports")
+    plugins.register(reports, "worker reports")
     capture: Any = plugins.getplugin("capturemanager")
     if capture is not None:
         capture.stop_global_capturing()
@@ -227,7 +258,9 @@ def _temporary(config: pytest.Config) -> Any:
     return config._tmp_path_factory  # type: ignore[attr-defined]
 
 
-def _run(session: pytest.Session, line: "Connection[Any, Any]", due: deque[int]) -> None:
+def _run(
+    session: pytest.Session, line: "Connection[Any, Any]", reports: _Reports, place: "memoryview[int]", due: deque[int]
+) -> None:
     def ask() -> None:
         line.send(("asks", None))
         due.extend(line.recv())
@@ -239,8 +272,9 @@ def _run(session: pytest.Session, line: "Connection[Any, Any]", due: deque[int])
         if not due:
             ask()  # before the last one, so that what both use is not made twice
         following = session.items[due[0]] if due else None
-        line.send(("begins", index))
+        place[0] = index
         session.config.hook.pytest_runtest_protocol(item=session.items[index], nextitem=following)
-        line.send(("ends", index))
+        line.send(("ends", (index, reports.take())))
+        place[0] = _BETWEEN
         if session.shouldfail or session.shouldstop:
             return

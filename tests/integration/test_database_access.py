@@ -46,10 +46,10 @@ def test_a_password_may_be_in_a_file_that_only_its_owner_reads(postgres: Postgre
 
 
 @pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[PostgresServer, Path]]:
+def secured(tmp_path_factory: pytest.TempPathFactory, cluster: Path) -> Iterator[tuple[PostgresServer, Path]]:
     """A server that speaks TLS, and its certificate."""
     folder = tmp_path_factory.mktemp("tls")
-    server = PostgresServer()
+    server = PostgresServer(cluster=cluster)
     certificate(folder / "server")
     owner = server.folder.stat()
     for name in ("server.crt", "server.key"):  # the server is another user

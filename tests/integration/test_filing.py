@@ -176,8 +176,8 @@ def test_an_old_row_takes_the_place_of_no_newer_one_and_of_no_tombstone(database
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    made = PostgresServer()  # its own: it is stopped
+def server(cluster: Path) -> Iterator[PostgresServer]:
+    made = PostgresServer(cluster=cluster)  # its own: it is stopped
     try:
         yield made
     finally:

@@ -32,8 +32,8 @@ LATER = datetime.now(UTC) + timedelta(days=2)
 
 
 @pytest.fixture
-def site(tmp_path: Path, database_url: str) -> Iterator[RebuildSite]:
-    made = RebuildSite(tmp_path, database_url if database_url.startswith("postgresql") else None)
+def site(tmp_path: Path, ready_url: str) -> Iterator[RebuildSite]:
+    made = RebuildSite(tmp_path, ready_url if ready_url.startswith("postgresql") else None)
     for path in made.home.root.rglob("*"):
         path.chmod(0o700 if path.is_dir() else 0o600)
     made.home.root.chmod(0o700)

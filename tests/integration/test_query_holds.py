@@ -28,8 +28,8 @@ CALLER, ANOTHER = "020 7946 0000", "020 7946 0999"
 
 
 @pytest.fixture
-def site(tmp_path: Path, database_url: str) -> Iterator[SweepSite]:
-    made = SweepSite(tmp_path, database_url)
+def site(tmp_path: Path, ready_url: str) -> Iterator[SweepSite]:
+    made = SweepSite(tmp_path, ready_url)
     try:
         yield made
     finally:

@@ -29,8 +29,8 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def site(tmp_path: Path, database_url: str) -> Iterator[RebuildSite]:
-    yield from made(tmp_path, database_url if database_url.startswith("postgresql") else None)
+def site(tmp_path: Path, ready_url: str) -> Iterator[RebuildSite]:
+    yield from made(tmp_path, ready_url if ready_url.startswith("postgresql") else None)
 
 
 @pytest.fixture

@@ -273,8 +273,8 @@ def test_what_a_kill_left_in_the_log_alone_restricts_as_soon_as_anybody_acts(con
 
 
 @pytest.fixture
-def site(tmp_path: Path, database_url: str) -> Iterator[SweepSite]:
-    made = SweepSite(tmp_path, database_url)
+def site(tmp_path: Path, ready_url: str) -> Iterator[SweepSite]:
+    made = SweepSite(tmp_path, ready_url)
     try:
         yield made
     finally:

@@ -23,14 +23,14 @@ def tombstones(database: Database) -> set[str]:
         return set(connection.execute(sa.select(tables.deletions.c.id)).scalars())
 
 
-def test_what_is_begun_is_kept_or_undone_as_one(database: Database, database_url: str) -> None:
-    assert database.dialect == database_url.partition(":")[0]
+def test_what_is_begun_is_kept_or_undone_as_one(database: Database, ready_url: str) -> None:
+    assert database.dialect == ready_url.partition(":")[0]
     with database.begin() as connection:
         tombstone(connection, "one")
     with pytest.raises(ZeroDivisionError), database.begin() as connection:
         tombstone(connection, "two")
         _ = 1 / 0
-    other = Database(database_url)
+    other = Database(ready_url)
     assert tombstones(other) == {"one"}
     other.close()
 

@@ -34,12 +34,12 @@ def order(order_id: str = "0a1b2c3d", state: ErasureState = ErasureState.WAITING
     )  # fmt: skip
 
 
-def test_an_order_outlives_the_process(database: Database, database_url: str) -> None:
+def test_an_order_outlives_the_process(database: Database, ready_url: str) -> None:
     placed = order()
     Erasures(database).place(placed)
     whole = replace(order("ffffffff", minutes=1), end_s=None, kind=ErasureKind.OPT_OUT)
     Erasures(database).place(whole)
-    other = Database(database_url, is_deferred=True)
+    other = Database(ready_url, is_deferred=True)
     again = Erasures(other)
     assert again.get(placed.id) == placed
     assert again.of_recording(ID) == [placed, whole]

@@ -112,8 +112,8 @@ def test_search_by_everything_else(index: Index) -> None:
     assert index.count(between) == 1
 
 
-def test_two_processes_share_it(index: Index, database_url: str) -> None:
-    other = Index(database_url)
+def test_two_processes_share_it(index: Index, ready_url: str) -> None:
+    other = Index(ready_url)
     other.save(row(5))
     assert index.get(row(5).id) == row(5)
     other.close()

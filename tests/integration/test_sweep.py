@@ -25,8 +25,8 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
-def site(tmp_path: Path, database_url: str) -> Iterator[SweepSite]:
-    made = SweepSite(tmp_path, database_url)
+def site(tmp_path: Path, ready_url: str) -> Iterator[SweepSite]:
+    made = SweepSite(tmp_path, ready_url)
     try:
         yield made
     finally:
