@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from storage.database import SQLITE, Database
+from storage.leases import now_us
 from storage.tables import nodes as _nodes
 
 STOPPED, REMOVED = "stopped", "removed"
@@ -82,22 +83,22 @@ class Nodes:
         ``started_us`` is kept from the first renewal of a run; pass None at that one.
         """
         with self._database.begin() as connection:
-            now_us = clock_us(connection)
+            clock = clock_us(connection)
             found = connection.execute(
                 sa.select(_nodes).where(_nodes.c.name == node.name).with_for_update()
             ).one_or_none()
             before = None if found is None else NodeRow(**found._mapping)
             if before is not None and before.fingerprint == node.fingerprint and before.state == REMOVED:
-                return Beat(clock_us=now_us, is_removed=True)
-            if before is not None and before.fingerprint != node.fingerprint and before.is_there(now_us):
-                return Beat(clock_us=now_us, taken_by=before.fingerprint)
+                return Beat(clock_us=clock, is_removed=True)
+            if before is not None and before.fingerprint != node.fingerprint and before.is_there(clock):
+                return Beat(clock_us=clock, taken_by=before.fingerprint)
             values = {
                 "name": node.name, "fingerprint": node.fingerprint, "address": node.address, "version": node.version,
-                "started_us": now_us if node.started_us is None else node.started_us, "seen_us": now_us,
+                "started_us": clock if node.started_us is None else node.started_us, "seen_us": clock,
                 "state": node.state, "calls": node.calls, "capacity": node.capacity,
             }  # fmt: skip
             connection.execute(self._database.upsert(_nodes, values, key=_nodes.c.name))
-        return Beat(clock_us=now_us)
+        return Beat(clock_us=clock)
 
     def stop(self, name: str, fingerprint: str) -> None:
         """Mark a node's row as stopped, so that nobody waits for its answers."""
@@ -111,13 +112,13 @@ class Nodes:
     def all(self) -> tuple[list[NodeRow], int]:
         """Return the nodes by name, and the database's clock."""
         with self._database.connect() as connection:
-            now_us = clock_us(connection)
+            clock = clock_us(connection)
             rows = connection.execute(sa.select(_nodes).order_by(_nodes.c.name)).all()
-        return [NodeRow(**row._mapping) for row in rows], now_us
+        return [NodeRow(**row._mapping) for row in rows], clock
 
 
 def clock_us(connection: sa.Connection) -> int:
     """Return the database's clock, microseconds since 1970; of SQLite this machine's."""
     if connection.dialect.name == SQLITE:
         return time.time_ns() // 1000
-    return int(connection.scalar(sa.text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")))
+    return connection.execute(sa.select(now_us())).scalar_one()
