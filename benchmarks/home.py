@@ -22,8 +22,8 @@ from recorder.access.signing import Signer
 from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.config.toml_tables import ConfigError
-from recorder.control.client import signed_headers
 from recorder.control.headers import ACTOR_HEADER
+from recorder.control.links import signed_headers
 from recorder.recordings.home_stores import open_index
 from storage.audit import AuditLog
 from storage.errors import StorageError

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from recorder.access.signing import Signer
-from recorder.control.client import signed_headers
+from recorder.control.links import signed_headers
 
 _WORKERS, _ANSWER_S = 8, 5.0
 

@@ -8,17 +8,14 @@ import sqlalchemy as sa
 
 from storage.database import Database
 from storage.leases import now_us
+from storage.nodes import AWAY_US, REMOVED, STOPPED
 from storage.tables import microseconds, moment_of
 from storage.tables import nodes as _nodes
 from storage.tables import unfinished as _unfinished
 from storage.types import RecordingId
 
-AWAY_US = 6_000_000
-"""After so long without a sign of life a node is away, microseconds."""
 _STAMP = "%Y%m%dT%H%M%SZ"
 _AT_ONCE = 500
-_GONE = ("stopped", "removed")
-"""States of nodes that are not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +67,7 @@ class UnfinishedRecordings:
         is_away = sa.or_(
             _nodes.c.seen_us.is_(None),
             _nodes.c.seen_us < now_us() - AWAY_US,
-            _nodes.c.state.in_(_GONE),
+            _nodes.c.state.in_((STOPPED, REMOVED)),
         )
         query = (
             sa.select(_unfinished, _nodes.c.seen_us)

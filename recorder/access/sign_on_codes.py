@@ -49,13 +49,22 @@ class SignOnCodes:
         self._wrong: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def issue(self, extension: str, *, account: str, operator: str) -> SignOnCode:
-        """Return a new code; an earlier one of the same account for the same phone becomes invalid."""
+    def issue(self, extension: str, *, account: str, operator: str, digits: str | None = None) -> SignOnCode:
+        """Return a new code; an earlier one of the same account for the same phone becomes invalid.
+
+        Args:
+            extension: Where to key it.
+            account: Whose it is.
+            operator: The same person, as calls name them.
+            digits: The code that another node has given them; None for a new one. One that somebody else has for the
+                phone already is replaced by a new one.
+        """
         with self._lock:
             now = self._now()
             self._codes = {key: one for key, one in self._codes.items() if one.until > now}
             taken = {one.digits for one in self._codes.values() if one.extension == extension}
-            digits = next(code for code in iter(_random, None) if code not in taken)
+            if digits is None or digits in taken:
+                digits = next(code for code in iter(_random, None) if code not in taken)
             made = SignOnCode(
                 digits=digits, extension=extension, account=account, operator=operator, until=now + GOOD_FOR
             )

@@ -4,6 +4,10 @@ The daemon does not open the accounts, so it is told who acts. Anybody who may o
 name counts only with an Ed25519 signature by the key of the user that owns the accounts. The signature covers method,
 target, name and body of the request, the machine's boot id, and a time since boot, which nobody can set. It is valid
 once, for some seconds, at a daemon that was already running.
+
+To another machine the signature covers, instead of the boot id, the node's name and a random number of its daemon's
+run, and the time since the node's own boot, which the node tells (`Greeting`). So a request that was captured for one
+node is valid at no other, not twice, and not after a restart; and no two machines need the same clock.
 """
 
 import base64
@@ -24,9 +28,12 @@ from storage.key_files import create_once, read_secret
 
 GOOD_FOR_S = 30.0
 """How old a signature may be, seconds."""
+REMOTE_GOOD_FOR_S = 2.5
+"""How old a signature from another machine may be, seconds. A little longer than that machine waits for an answer: an
+act that was answered "not confirmed" must not be done later, when a network that was cut delivers what it had kept."""
 MOST_NONCES = 100_000
 """Signatures remembered; one more within GOOD_FOR_S is refused."""
-_SIGNATURE = re.compile(r"1;(\d{1,15});([0-9a-f]{32});([A-Za-z0-9+/]{86}==)\Z")
+_SIGNATURE = re.compile(r"([12]);(\d{1,15});([0-9a-f]{32});([A-Za-z0-9+/]{86}==)\Z")
 
 Clock = Callable[[], float]
 
@@ -44,13 +51,56 @@ class Said:
     actor: str
     content: bytes
 
-    def message(self, boot: str, at_ms: int, nonce: str) -> bytes:
-        """Return the bytes to sign; each field has its length, so that fields cannot run together."""
+    def message(self, where: tuple[str, ...], at_ms: int, nonce: str) -> bytes:
+        """Return the bytes to sign; each field has its length, so that fields cannot run together.
+
+        Args:
+            where: What it is valid at: kind of signature, and the daemon.
+            at_ms: When, since that machine's boot.
+            nonce: A random number in hex.
+        """
         fields = (
-            "recorder actor 1", boot, str(at_ms), nonce, self.method, self.target, self.actor,
-            hashlib.sha256(self.content).hexdigest(),
+            *where, str(at_ms), nonce, self.method, self.target, self.actor, hashlib.sha256(self.content).hexdigest()
         )  # fmt: skip
         return b"".join(len(field.encode()).to_bytes(4, "big") + field.encode() for field in fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greeting:
+    """What a node's daemon tells consoles, so that they can sign for it.
+
+    Attributes:
+        node: The node's name.
+        run: A random number of the daemon's run, hex.
+        now_ms: The time since the node's boot, at the moment of the answer.
+    """
+
+    node: str
+    run: str
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience:
+    """A node that a signature is for, and its clock.
+
+    Attributes:
+        node: Its name, as its certificate says.
+        run: The random number of its daemon's run.
+        ahead_ms: Its time since boot, less ours.
+    """
+
+    node: str
+    run: str
+    ahead_ms: int
+
+
+def _local() -> tuple[str, ...]:
+    return "recorder actor 1", boot_id()
+
+
+def _remote(node: str, run: str) -> tuple[str, ...]:
+    return "recorder actor 2", node, run
 
 
 def secret_path(home: Path) -> Path:
@@ -121,20 +171,35 @@ class Signer:
             return False
         return True
 
-    def sign(self, said: Said) -> str:
+    @property
+    def now_ms(self) -> int:
+        """Return the time since this machine's boot."""
+        return int(self._clock() * 1000)
+
+    def sign(self, said: Said, audience: Audience | None = None) -> str:
         """Return the signature header.
+
+        Args:
+            said: What to sign.
+            audience: The node that it is for; None for the daemon of this machine.
 
         Raises:
             KeyProblemError: There is no readable key.
             OSError: There is none, and none can be created.
         """
         secret = self._load()
-        at_ms, nonce = int(self._clock() * 1000), secrets.token_hex(16)
-        signature = crypto.sign(said.message(boot_id(), at_ms, nonce), secret)
-        return f"1;{at_ms};{nonce};{base64.b64encode(signature).decode('ascii')}"
+        at_ms, nonce = self.now_ms, secrets.token_hex(16)
+        if audience is None:
+            kind, where = 1, _local()
+        else:
+            kind, where, at_ms = 2, _remote(audience.node, audience.run), max(at_ms + audience.ahead_ms, 0)
+        signature = crypto.sign(said.message(where, at_ms, nonce), secret)
+        return f"{kind};{at_ms};{nonce};{base64.b64encode(signature).decode('ascii')}"
 
     def _load(self) -> bytes:
         if self._secret is None:
+            if public_path(self._home).exists() and not secret_path(self._home).exists():
+                raise KeyProblemError("the key that signs names is on the console's machine, not here")
             ensure_key(self._home)  # homes of older versions have none
             _, self._secret = _pair(self._home)
         return self._secret
@@ -148,11 +213,14 @@ class Verifier:
 
     Args:
         home: The recorder's folder.
+        node: This node's name; "" on a site with one recorder.
         clock: Seconds since the machine booted.
     """
 
-    def __init__(self, home: Path, *, clock: Clock = since_boot_s) -> None:
+    def __init__(self, home: Path, *, node: str = "", clock: Clock = since_boot_s) -> None:
         self._path = public_path(home)
+        self._node = node
+        self._run = secrets.token_hex(16)
         self._clock = clock
         self._began_ms = int(clock() * 1000)
         self._lock = threading.Lock()
@@ -160,22 +228,34 @@ class Verifier:
         self._seen: dict[str, int] = {}
         """Nonces, oldest first, with the time of use."""
 
-    def check(self, said: Said, header: str) -> None:
+    @property
+    def greeting(self) -> Greeting:
+        """Return what other machines need to sign for this daemon."""
+        return Greeting(node=self._node, run=self._run, now_ms=int(self._clock() * 1000))
+
+    def check(self, said: Said, header: str, *, is_remote: bool = False) -> None:
         """Check that data was signed, recently and not used before.
+
+        Args:
+            said: The data.
+            header: The signature.
+            is_remote: Whether another machine asks, which signs for this node.
 
         Raises:
             UnsignedError: It was not.
         """
         match = _SIGNATURE.match(header)
-        if match is None:
+        if match is None or (match[1] == "2") is not is_remote:
             raise UnsignedError("The actor's name is not signed by the console's key: use the console, or `recorder`.")
-        at_ms, nonce, signature = int(match[1]), match[2], base64.b64decode(match[3])
-        if not crypto.is_signed(said.message(boot_id(), at_ms, nonce), signature, self._public()):
+        at_ms, nonce, signature = int(match[2]), match[3], base64.b64decode(match[4])
+        where = _remote(self._node, self._run) if is_remote else _local()
+        if not crypto.is_signed(said.message(where, at_ms, nonce), signature, self._public()):
             raise UnsignedError(
                 "The signature of the actor's name is not valid: another key was used, or the request was changed."
             )
         now_ms = int(self._clock() * 1000)
-        if at_ms < self._began_ms or abs(now_ms - at_ms) > GOOD_FOR_S * 1000:
+        good_for_s = REMOTE_GOOD_FOR_S if is_remote else GOOD_FOR_S
+        if at_ms < self._began_ms or abs(now_ms - at_ms) > good_for_s * 1000:
             raise UnsignedError("The signature of the actor's name is too old: try again.")
         self._use(nonce, now_ms)
 

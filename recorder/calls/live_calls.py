@@ -121,6 +121,10 @@ class LiveCalls:
             raise UnknownCallError.of_id(call_id)
         return found
 
+    def has_calls_of(self, extension: str) -> bool:
+        """Tell whether an extension is on a recorded call in progress."""
+        return any(extension in call.numbers for call in self._new_calls.recorded.values())
+
     def calls_of(self, extension: str) -> list[RecordedPart]:
         """Return the recorded calls in progress that an extension is on, at least one.
 

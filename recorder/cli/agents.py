@@ -27,6 +27,9 @@ def list_agents(context: LazyPersonJsonContext) -> None:
     person = sign_in_for(context, Act.SEE_LIVE, "a list of agents", subject="")
     audit(context.home, AuditNote(act=Act.SEE_LIVE.value, subject="", details={"listed": "agents"}), actor=person.actor)
     rows = ask(context.home, lambda client: client.agents())
+    for row in rows:
+        if row.get("not_at"):
+            say(f"{row['extension']}: {row['operator']} is not signed on at {', '.join(row['not_at'])}: sign on again")
     columns = [
         ("extension", "Extension"),
         ("operator", "Operator"),

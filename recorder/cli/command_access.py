@@ -121,6 +121,7 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "config schema": "prints what recorder.toml may have; opens no recorder",
         "drain": "as SIGTERM, for the users who may send that. The entries `daemon.draining` and `daemon.stopping` "
         "name the user of the operating system",
+        "node list": "shows machines, states and counts, nothing about people or calls",
         "health": "shows alarms and counts, nothing about people or calls",
         "demo": "makes a recorder of its own",
         "calls": "without a person it shows extension and state: enough to pause. The entry `live.view` says so",

@@ -14,7 +14,10 @@ import typer
 
 from recorder.cli.context import LazyHomeJsonContext
 from recorder.cli.shared import fail, print_json, say
-from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, DrainClient
+from recorder.cli.site import open_members
+from recorder.common.home import Home
+from recorder.control.client import DrainClient
+from recorder.control.errors import DaemonRefusedError, DaemonUnavailableError
 from recorder.control.peercred import peer_of
 
 LOOK_S = 0.5
@@ -40,6 +43,10 @@ def drain(
     ] = None,
     stop: Annotated[bool, typer.Option("--stop", help="The daemon leaves when the last call has ended.")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="Take new calls again.")] = False,
+    node: Annotated[
+        str | None,
+        typer.Option("--node", metavar="NAME", help="Another node of the site; not with --stop, which is done there."),
+    ] = None,
 ) -> None:
     """Refuse new calls, and wait until the calls in progress have ended. Emergency calls pass.
 
@@ -48,9 +55,11 @@ def drain(
     """
     if cancel and (stop or within is not None):
         fail("give --cancel alone", 2)
+    if stop and node is not None:
+        fail("--stop is for the daemon of this machine: run it on the node", 2)
     limit_s = None if within is None else seconds_of(within)
     path = context.home.socket
-    with closing(DrainClient(path)) as client:
+    with _client_of(context.home, node) as client:
         try:
             if cancel:
                 result = client.take_back()
@@ -65,6 +74,23 @@ def drain(
         print_json(result)
     if not cancel and result["calls"]:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _client_of(home: Home, node: str | None) -> Iterator[DrainClient]:
+    """Open the client of this machine's daemon, or of another node; exit if there is no such node."""
+    if node is None:
+        with closing(DrainClient(home.socket)) as client:
+            yield client
+        return
+    with open_members(home) as members:
+        if members is None:
+            fail("this machine reaches no other node: [node] in recorder.toml names no certificate", 2)
+        member = members.get(node)
+        if member is None:
+            known = ", ".join(one.name for one in members.all()) or "none"
+            fail(f"no node {node} runs in this site; known are {known}", 2)
+        yield DrainClient(member.link)
 
 
 def seconds_of(text: str) -> float:

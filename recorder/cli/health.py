@@ -24,8 +24,10 @@ def health(context: LazyHomeJsonContext) -> None:
         if drain["state"] != "running":
             limit = "" if drain["left_s"] is None else f"; it leaves in {drain['left_s']:.0f} s at the latest"
             say(f"{drain['state']} since {drain['since']}: new calls are refused, {drain['refused']} so far{limit}")
+        nodes = found.get("nodes", {})
         for name, count in sorted(alarms.items()):
             advice = advice_on(name)
-            say(f"{name} ({count}): {advice.means} {advice.do}")
+            where = "".join(f", {node}" for node, one in nodes.items() if name in one["alarms"])
+            say(f"{name} ({count}{where}): {advice.means} {advice.do}")
     if alarms:
         raise typer.Exit(1)

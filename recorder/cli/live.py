@@ -22,10 +22,12 @@ from recorder.cli.shared import (
     say,
     sign_in_rules,
 )
+from recorder.cli.site import Calls, open_calls
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
-from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
+from recorder.control.client import LiveClient
+from recorder.control.errors import DaemonRefusedError, DaemonUnavailableError
 from recorder.permissions import Act, LocalUser, Person, Refusal
 from recorder.rules.authorisation import may
 from recorder.rules.call_target import CallTarget, ExtensionTarget, Target
@@ -38,10 +40,23 @@ CallOption = Annotated[
 ExtensionOption = Annotated[str | None, typer.Option("--extension", metavar="N", help="All calls of an extension.")]
 
 
-def ask(home: Home, question: Callable[[LiveClient], Any]) -> Any:  # noqa: ANN401 - JSON
-    """Ask the daemon of a home; exit with its message if it refuses."""
-    # Does not read the configuration: a mistake in it must not stop a pause.
-    with LiveClient(home.socket, signer=Signer(home.root)) as client:
+def list_calls(home: Home, actor: str = "") -> list[dict[str, Any]]:
+    """Return the live calls, and say which nodes do not answer; exit if none does."""
+
+    def listed(client: Calls) -> list[dict[str, Any]]:
+        rows = client.calls(actor=actor)
+        for node in client.nodes():
+            if node["silent_since"] is not None:
+                say(f"{node['node']}: no answer; its calls are not known")
+        return rows
+
+    found: list[dict[str, Any]] = ask(home, listed)
+    return found
+
+
+def ask(home: Home, question: Callable[[Calls], Any]) -> Any:  # noqa: ANN401 - JSON
+    """Ask the daemons of a site; exit with their message if they refuse."""
+    with open_calls(home) as client:
         try:
             return question(client)
         except (DaemonUnavailableError, DaemonRefusedError) as error:
@@ -65,6 +80,8 @@ def calls(context: LazyPersonJsonContext) -> None:
         ("position_s", "At, s"),
         ("opt_out", "Opt-out"),
     ]
+    if any("node" in row for row in rows):
+        columns.append(("node", "Node"))
     shown = [{**row, "opt_out": (row.get("opt_out") or {}).get("state")} for row in rows]
     context.print_rows(rows, columns, empty="no nominated extension has a call in progress", lines=shown)
 
@@ -99,7 +116,7 @@ def _act(context: CommandContext, act: str, call: str | None, extension: str | N
     # Anybody who can open the socket may pause, as accounts or audit log may be down. The audit entry says so.
     actor = person or LocalUser(name=os_user())
 
-    def act_on(client: LiveClient) -> dict[str, Any]:
+    def act_on(client: Calls) -> dict[str, Any]:
         target = target_of(client, call, extension)
         if act == "pause":
             return client.pause(target, actor=actor, reason=reason)
@@ -129,7 +146,7 @@ def _pauser(context: CommandContext, what: str) -> Person | None:
 
 
 def _seen_unnamed(home: Home) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = ask(home, lambda client: client.calls())
+    rows = list_calls(home)
     note_unnamed(home, Act.SEE_LIVE.value, {"numbers": False})
     return rows
 
@@ -137,7 +154,7 @@ def _seen_unnamed(home: Home) -> list[dict[str, Any]]:
 def seen_by(home: Home, person: Person) -> list[dict[str, Any]]:
     """Return the live calls as a person may see them, after logging that they looked; exit if they may not."""
     around = around_of(home, person)
-    rows = ask(home, lambda client: client.calls(actor=person.actor))
+    rows = list_calls(home, person.actor)
     shown = [row for call in rows if (row := seen(person, call, around)) is not None]
     numbers = any("caller" in row for row in shown)
     audit(home, AuditNote(act=Act.SEE_LIVE.value, subject="", details={"numbers": numbers}), actor=person.actor)
@@ -174,6 +191,8 @@ def tell(answer: dict[str, Any], *, json: bool) -> None:
     if json:
         print_json(answers if "calls" in answer else answer)
         return
+    if missing := answer.get("not_confirmed"):
+        say(f"not confirmed by {', '.join(missing)}: other calls of the extension there may go on being recorded")
     for one in answers:
         held = f" ({', '.join(one['reasons'])})" if one["reasons"] else ""
         say(f"{one['call']}: {one['state']}{held} from {one['position_s']:.2f} s")
@@ -185,7 +204,7 @@ def tell(answer: dict[str, Any], *, json: bool) -> None:
             say(f"{one['call']}: erasing {order['start_s']:.2f} to {order['end_s']:.2f} s {waits}")
 
 
-def whole(client: LiveClient, prefix: str) -> str:
+def whole(client: Calls, prefix: str) -> str:
     """Return the id of the one live call with this prefix, or the prefix if there is none."""
     fits = [row["id"] for row in client.calls() if row["id"].startswith(prefix)]
     if len(fits) > 1:
@@ -193,14 +212,18 @@ def whole(client: LiveClient, prefix: str) -> str:
     return fits[0] if fits else prefix
 
 
-def target_of(client: LiveClient, call: str | None, extension: str | None) -> Target:
+def target_of(client: Calls, call: str | None, extension: str | None) -> Target:
     """Return the target of an act: all calls of an extension, or the one live call with this prefix."""
     return CallTarget(whole(client, call or "")) if extension is None else ExtensionTarget(extension)
 
 
 def reload(context: LazyHomeJsonContext) -> None:
-    """Apply a changed recorder.toml. No call is dropped."""
-    answer = ask(context.home, lambda client: client.reload())
+    """Apply a changed recorder.toml on this machine. No call is dropped."""
+    with LiveClient(context.home.socket, signer=Signer(context.home.root)) as client:
+        try:
+            answer = client.reload()
+        except (DaemonUnavailableError, DaemonRefusedError) as error:
+            fail(str(error))
     if context.json:
         print_json(answer)
         return

@@ -1,6 +1,5 @@
 """`recorder opt-out` and `recorder opt-outs`. The daemon, which knows the call, decides who may do what."""
 
-from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +11,8 @@ from recorder.cli.shared import (
     ReasonOption,
     audit,
 )
-from recorder.control.client import LiveClient, OptOutGrant
+from recorder.cli.site import Calls
+from recorder.control.client import OptOutGrant
 from recorder.permissions import Act
 from recorder.rules.live_facts import facts_listed
 from recorder.rules.opt_out import may_see
@@ -52,7 +52,7 @@ def opt_out(
 
     around = around_of(context.home, person)
 
-    def end(client: LiveClient) -> dict[str, Any]:
+    def end(client: Calls) -> dict[str, Any]:
         return client.opt_out(target_of(client, call, extension), person=person, grant=grant, around=around)
 
     tell(ask(context.home, end), json=context.json)
@@ -121,6 +121,7 @@ def decline_request(context: LazyPersonJsonContext, request: RequestArgument, re
     """Decline a request, with a reason. The call is still recorded."""
     person = sign_in_for(context, Act.DECLINE_OPT_OUT, _WHAT, subject=request, reason=reason)
     around = around_of(context.home, person)
-    decline = partial(LiveClient.decline_opt_out, request=request, person=person, reason=reason, around=around)
-    declined = ask(context.home, decline)
+    declined = ask(
+        context.home, lambda client: client.decline_opt_out(request, person=person, reason=reason, around=around)
+    )
     context.tell(declined, f"{declined['id']}: declined; {declined['call']} is still recorded")

@@ -12,9 +12,10 @@ from recorder.cli.shared import (
     ReasonOption,
     fail,
 )
+from recorder.cli.site import Calls, open_calls
 from recorder.common.home import Home
 from recorder.common.problems import ProblemError
-from recorder.control.client import DaemonUnavailableError, LiveClient
+from recorder.control.errors import DaemonUnavailableError
 from recorder.permissions import Person
 from recorder.retention.erasing import forgot_recording
 from recorder.rules.call_target import CallTarget, ExtensionTarget
@@ -51,7 +52,7 @@ def forgot(
         _of_finished(context, person, call, seconds, reason)
         return
 
-    def forget(client: LiveClient) -> dict[str, Any]:
+    def forget(client: Calls) -> dict[str, Any]:
         target = ExtensionTarget(extension or "") if live is None else CallTarget(live)
         return client.pause_retroactively(target, person=person, seconds=seconds, reason=reason)
 
@@ -61,7 +62,7 @@ def forgot(
 def _live_call(home: Home, prefix: str) -> str | None:
     """Return the id of the live call with this prefix; None if there is none, or no daemon runs."""
     try:
-        with LiveClient(home.socket) as client:
+        with open_calls(home) as client:
             fits = [row["id"] for row in client.calls() if row["id"].startswith(prefix)]
     except DaemonUnavailableError:
         return None

@@ -5,7 +5,7 @@ from typing import Any
 from recorder.cli.context import LazyPersonJsonContext
 from recorder.cli.live import CallOption, ExtensionOption, ask, one_of, target_of
 from recorder.cli.shared import print_json, say
-from recorder.control.client import LiveClient
+from recorder.cli.site import Calls
 
 
 def second_message(context: LazyPersonJsonContext, call: CallOption = None, extension: ExtensionOption = None) -> None:
@@ -17,7 +17,7 @@ def second_message(context: LazyPersonJsonContext, call: CallOption = None, exte
     one_of(call, extension)
     person = context.sign_in("to have the second message played")
 
-    def play(client: LiveClient) -> dict[str, Any]:
+    def play(client: Calls) -> dict[str, Any]:
         return client.second_message(target_of(client, call, extension), person=person)
 
     answer = ask(context.home, play)

@@ -22,7 +22,8 @@ from recorder.cli.shared import (
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.settings import Config
-from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
+from recorder.control.client import LiveClient
+from recorder.control.errors import DaemonRefusedError, DaemonUnavailableError
 from recorder.permissions import Role
 from recorder.recordings.keyring import epoch_keys
 from recorder.service.backup_check import check_backup

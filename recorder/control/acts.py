@@ -1,9 +1,9 @@
 """Acts on one live call, or on every call of an extension: pause, resume, opt-out, retroactive pause."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI
 
@@ -22,6 +22,7 @@ from recorder.rules.pausing import AGENT, MANAGER, Authority, payment_app
 
 Calls = Callable[[], list[RecordedPart]]
 Answer = Future[PauseAnswer]
+Body = TypeVar("Body", bound=ActBody)
 
 _REASONS = {Authority.OFFICER: AGENT, Authority.MANAGER: MANAGER}
 """The pause reason of each authority."""
@@ -64,7 +65,7 @@ class LiveActs:
 
     async def pause_extension(self, number: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
         """Pause every call of an extension."""
-        return {"calls": await self._pause(self._found(ExtensionTarget(number)), body, who)}
+        return {"calls": await self._there(self._pause, number, body, who)}
 
     async def resume(self, call_id: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
         """Resume one call, and at its extension the calls that the same acts had paused."""
@@ -72,7 +73,7 @@ class LiveActs:
 
     async def resume_extension(self, number: str, body: ActBody, who: WhoCalls) -> dict[str, Any]:
         """Resume the calls of an extension that are not on SIP hold, and others that the same acts had paused."""
-        return {"calls": await self._resume(self._found(ExtensionTarget(number)), body, who)}
+        return {"calls": await self._there(self._resume, number, body, who)}
 
     async def retroactive_pause(self, call_id: str, body: RetroactivePauseBody, who: WhoCalls) -> dict[str, Any]:
         """Pause one call, and order its last seconds to be erased."""
@@ -82,7 +83,7 @@ class LiveActs:
         self, number: str, body: RetroactivePauseBody, who: WhoCalls
     ) -> dict[str, Any]:
         """Do so for the calls of an extension that are not on SIP hold; the others are paused."""
-        return {"calls": await self._forgot(self._found(ExtensionTarget(number)), body, who)}
+        return {"calls": await self._there(self._forgot, number, body, who)}
 
     async def opt_out(self, call_id: str, body: GrantBody, who: WhoCalls) -> dict[str, Any]:
         """Stop recording one call for the rest of the call; a manager decides."""
@@ -106,7 +107,19 @@ class LiveActs:
 
     async def second_message_extension(self, number: str, body: PersonalBody, who: WhoCalls) -> dict[str, Any]:
         """Play the second message in every call of an extension."""
-        return {"calls": await self._second_message(self._found(ExtensionTarget(number)), body, who)}
+        return {"calls": await self._there(self._second_message, number, body, who)}
+
+    async def _there(
+        self,
+        act: "Callable[[FoundCalls, Body, SocketCaller], Awaitable[list[dict[str, Any]]]]",
+        number: str,
+        body: Body,
+        who: SocketCaller,
+    ) -> list[dict[str, Any]]:
+        """Do an act on the calls of an extension; every node is asked for it, and those without such a call do none."""
+        if body.is_spread and not await self._gateway.on_call_thread(lambda: self._control.has_calls_of(number)):
+            return []
+        return await act(self._found(ExtensionTarget(number)), body, who)
 
     def _found(self, target: Target) -> "FoundCalls":
         if isinstance(target, CallTarget):

@@ -7,6 +7,7 @@ answered when its state is on disk; if that cannot be confirmed in time, the ans
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query
@@ -46,6 +47,7 @@ class LiveApi:
         disk: Callable[[], dict[str, Any] | None],
         drain: DrainCommands,
         verifier: Verifier,
+        node: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
         self._services = services
         self._control = control
@@ -54,6 +56,7 @@ class LiveApi:
         self._call_thread, self._disk = call_thread, disk
         self._drain = drain
         self._verifier = verifier
+        self._node = node
         self._gateway = CallThreadGateway(services)
 
     def app(self) -> FastAPI:
@@ -61,6 +64,7 @@ class LiveApi:
         app = application(title="Recorder, live")
         problem_answers.install(app)
         app.state.verifier = self._verifier
+        app.get("/api/node")(self.node)
         app.get("/api/health")(self.health)
         app.get("/api/calls")(self.calls)
         app.get("/api/events")(self.events)
@@ -71,6 +75,10 @@ class LiveApi:
         app.post("/api/reload")(self.reload)
         check_socket(patterns_of(app.routes))
         return app
+
+    async def node(self) -> dict[str, Any]:
+        """Return the node's name, and what others need to sign requests to it."""
+        return asdict(self._verifier.greeting)
 
     async def health(self) -> dict[str, Any]:
         """Return the daemon's health."""
@@ -105,6 +113,7 @@ class LiveApi:
             "backup": found.backup,
             "policy": {"review_on": None if review_on is None else review_on.isoformat()},
             "notices": [one.as_json() for one in (services.sounds.first, services.sounds.second) if one is not None],
+            **({} if (node := self._node()) is None else {"node": node}),
         }
 
     async def calls(self, who: WhoCalls) -> dict[str, Any]:

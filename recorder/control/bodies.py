@@ -13,22 +13,29 @@ from recorder.access.signing import Said, UnsignedError, Verifier
 from recorder.calls.opt_out_acts import OptOutDecision
 from recorder.common.problems import ProblemError
 from recorder.control.headers import ACTOR_HEADER, SIGNATURE_HEADER
+from recorder.control.network_peer import console_of
 from recorder.control.peercred import user_name
 from recorder.permissions import MAX_REASON_CHARACTERS, Actor, Application, LocalUser, Person, Role, Scope
 from recorder.rules.live_access import Around
 from recorder.rules.opt_out import Statements
 
 _LONGEST_S = 86_400.0
+_USER = "os:"
+"""Before the name of a user of the operating system of another machine."""
 _TOKEN = re.compile(r"token:[\w.@ -]{1,64}\Z")
 Reason = Annotated[str, Field(max_length=MAX_REASON_CHARACTERS)]
 Name = Annotated[str, Field(max_length=100)]
 
 
 class SocketCaller(BaseModel):
-    """The caller: the user that the kernel names, and the name that console or command line signed."""
+    """The caller: the user that the kernel names, and the name that console or command line signed.
+
+    Of a request from another machine, ``os_user`` is ``USER@CONSOLE`` as signed there, and ``console`` is set.
+    """
 
     os_user: str
     name: str
+    console: str | None = None
 
     @property
     def actor(self) -> str:
@@ -52,6 +59,9 @@ async def _user_of(client: tuple[str, int]) -> str | None:
 
 
 async def _caller(request: Request) -> SocketCaller:
+    console = console_of((request.client.host, request.client.port)) if request.client else None
+    if console is not None:
+        return await _remote_caller(request, console)
     user = await _user_of((request.client.host, request.client.port)) if request.client else None
     if user is None:
         raise ProblemError(403, "The kernel does not name the caller; use the recorder's own socket.")
@@ -61,13 +71,22 @@ async def _caller(request: Request) -> SocketCaller:
     return SocketCaller(os_user=user, name=unquote(actor)[:100])
 
 
-async def _check_signature(request: Request, actor: str) -> None:
+async def _remote_caller(request: Request, console: str) -> SocketCaller:
+    """Return a caller on another machine: all that they say is signed, as no kernel vouches for them."""
+    actor = request.headers.get(ACTOR_HEADER, "")
+    await _check_signature(request, actor, is_remote=True)
+    named = unquote(actor)[:100]
+    user = named.removeprefix(_USER) if named.startswith(_USER) else "console"
+    return SocketCaller(os_user=f"{user}@{console}", name="" if named.startswith(_USER) else named, console=console)
+
+
+async def _check_signature(request: Request, actor: str, *, is_remote: bool = False) -> None:
     verifier: Verifier = request.app.state.verifier
     query = request.scope["query_string"]
     target = request.scope["raw_path"] + (b"?" + query if query else b"")
     said = Said(method=request.method, target=target.decode("ascii"), actor=actor, content=await request.body())
     try:
-        verifier.check(said, request.headers.get(SIGNATURE_HEADER, ""))
+        verifier.check(said, request.headers.get(SIGNATURE_HEADER, ""), is_remote=is_remote)
     except (UnsignedError, UnicodeDecodeError) as error:
         raise ProblemError(403, str(error), title="Not signed") from error
 
@@ -105,6 +124,8 @@ class ActBody(_Body):
     extensions: list[Name] = []
     """The only extensions that the token is valid for; empty for all."""
     person: PersonBody | None = None
+    is_spread: bool = False
+    """Whether every node gets it, so that a node without such a call has nothing to do: no refusal, no entry."""
 
     def actor_of(self, who: SocketCaller) -> Actor:
         """Return the actor.
@@ -178,3 +199,5 @@ class SignOnBody(PersonalBody):
 
     is_anothers: bool = True
     """Whether it is the own extension of another account; the daemon does not open the accounts."""
+    code: Annotated[str | None, Field(pattern=r"^[0-9]{6}$")] = None
+    """The code that another node of the site has given them, so that it is valid here too."""

@@ -1,8 +1,10 @@
-"""HTTP/1.1 client over a unix socket, limited to what the daemon speaks (RFC 9112): one request, one response.
+"""HTTP/1.1 client of daemons, limited to what they speak (RFC 9112): one request, one response.
 
-Connections are kept open: with 200 recorded calls, a new one would cost the daemon as much as the act itself.
+Connections are kept open: with 200 recorded calls, a new one would cost the daemon as much as the act itself. They go
+over a unix socket here, and over mutual TLS in `recorder.control.node_connections`.
 """
 
+import abc
 import select
 import socket
 import threading
@@ -33,16 +35,14 @@ class DaemonAnswer:
     content: bytes
 
 
-class DaemonConnections:
-    """Connections to one socket, each used by one thread at a time. Safe from any thread.
+class Connections(abc.ABC):
+    """Connections to one daemon, each used by one thread at a time. Safe from any thread.
 
     Args:
-        path: The socket.
-        timeout_s: Longest wait for a connection, and again for the whole response.
+        timeout_s: Longest wait for the whole response, connecting included.
     """
 
-    def __init__(self, path: Path, *, timeout_s: float) -> None:
-        self._path = str(path)
+    def __init__(self, *, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._kept: list[tuple[socket.socket, float]] = []
@@ -55,9 +55,11 @@ class DaemonConnections:
             TimeoutError: No connection, or no whole response, in time.
             BrokenOffError: The response is not valid; the daemon may or may not have acted.
         """
-        connection = self._taken() or self._new()
+        deadline = time.monotonic() + self._timeout_s
+        connection = self._taken() or self._new(deadline)
         try:
-            answer, is_kept = self._exchange(connection, _request(method, target, headers, content))
+            headers = self._signed(method, target, headers, content)
+            answer, is_kept = exchange(connection, plain_request(method, target, headers, content), deadline)
         except BaseException:
             connection.close()
             raise
@@ -71,6 +73,15 @@ class DaemonConnections:
         for connection, _ in kept:
             connection.close()
 
+    @abc.abstractmethod
+    def _connected(self, deadline: float) -> socket.socket:
+        """Return a new connection; OSError if there is none by a moment of the monotonic clock."""
+
+    def _signed(self, method: str, target: str, headers: Mapping[str, str], content: bytes) -> Mapping[str, str]:
+        """Return the headers of a request on a connection that is open; OSError if they cannot be made."""
+        del method, target, content
+        return headers
+
     def _taken(self) -> socket.socket | None:
         """Return an idle connection that the daemon has not closed."""
         while True:
@@ -82,21 +93,15 @@ class DaemonConnections:
                 return connection
             connection.close()
 
-    def _new(self) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(self._timeout_s)
+    def _new(self, deadline: float) -> socket.socket:
         try:
-            connection.connect(self._path)
+            return self._connected(deadline)
         except BlockingIOError as error:  # on Linux: the queue is full (unix(7))
-            connection.close()
             raise TimeoutError("the socket's queue is full") from error
-        except TimeoutError:
-            connection.close()
+        except (TimeoutError, NobodyThereError):
             raise
         except OSError as error:
-            connection.close()
             raise NobodyThereError(str(error)) from error
-        return connection
 
     def _give_back(self, connection: socket.socket, *, is_kept: bool) -> None:
         with self._lock:
@@ -105,28 +110,70 @@ class DaemonConnections:
                 return
         connection.close()
 
-    def _exchange(self, connection: socket.socket, request: bytes) -> tuple[DaemonAnswer, bool]:
-        deadline = time.monotonic() + self._timeout_s
+
+class DaemonConnections(Connections):
+    """Connections to the daemon of this machine.
+
+    Args:
+        path: Its socket.
+        timeout_s: Longest wait for the whole response, connecting included.
+    """
+
+    def __init__(self, path: Path, *, timeout_s: float) -> None:
+        super().__init__(timeout_s=timeout_s)
+        self._path = str(path)
+
+    def _connected(self, deadline: float) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            connection.settimeout(self._timeout_s)
-            connection.sendall(request)
-            received = b""
-            while b"\r\n\r\n" not in received and len(received) <= _LONGEST_HEAD:
-                received += _more(connection, deadline)
-            head, _, content = received.partition(b"\r\n\r\n")
-            status, reason, fields = _head(head)
-            length = int(fields["content-length"])
-            while len(content) < length:
-                content += _more(connection, deadline)
-        except TimeoutError:
+            connection.settimeout(left_s(deadline))
+            connection.connect(self._path)
+        except OSError:
+            connection.close()
             raise
-        except (OSError, ValueError, KeyError) as error:
-            raise BrokenOffError(str(error)) from error
-        is_kept = len(content) == length and fields.get("connection", "").lower() != "close"
-        return DaemonAnswer(status=status, reason=reason, content=content[:length]), is_kept
+        return connection
 
 
-def _request(method: str, target: str, headers: Mapping[str, str], content: bytes) -> bytes:
+def exchange(connection: socket.socket, request: bytes, deadline: float) -> tuple[DaemonAnswer, bool]:
+    """Send a request and return its response, and whether the connection can be used again.
+
+    Raises:
+        TimeoutError: No whole response by the deadline, a moment of the monotonic clock.
+        BrokenOffError: The response ended early, or is not valid.
+    """
+    try:
+        connection.settimeout(left_s(deadline))
+        connection.sendall(request)
+        received = b""
+        while b"\r\n\r\n" not in received and len(received) <= _LONGEST_HEAD:
+            received += _more(connection, deadline)
+        head, _, content = received.partition(b"\r\n\r\n")
+        status, reason, fields = _head(head)
+        length = int(fields["content-length"])
+        while len(content) < length:
+            content += _more(connection, deadline)
+    except TimeoutError:
+        raise
+    except (OSError, ValueError, KeyError) as error:
+        raise BrokenOffError(str(error)) from error
+    is_kept = len(content) == length and fields.get("connection", "").lower() != "close"
+    return DaemonAnswer(status=status, reason=reason, content=content[:length]), is_kept
+
+
+def left_s(deadline: float) -> float:
+    """Return the seconds until a moment of the monotonic clock.
+
+    Raises:
+        TimeoutError: It has passed.
+    """
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("no complete response in time")
+    return left
+
+
+def plain_request(method: str, target: str, headers: Mapping[str, str], content: bytes) -> bytes:
+    """Return the bytes of a request."""
     fields = {"Host": "recorder", **headers, "Content-Length": str(len(content))}
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
     if any("\r" in line or "\n" in line for line in lines):
@@ -146,10 +193,7 @@ def _head(head: bytes) -> tuple[int, str, dict[str, str]]:
 
 
 def _more(connection: socket.socket, deadline: float) -> bytes:
-    left_s = deadline - time.monotonic()
-    if left_s <= 0:
-        raise TimeoutError("no complete response in time")
-    connection.settimeout(left_s)
+    connection.settimeout(left_s(deadline))
     received = connection.recv(_CHUNK)
     if not received:
         raise ConnectionResetError("the connection was closed")

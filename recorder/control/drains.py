@@ -63,7 +63,7 @@ class LiveDrain:
 
     async def begin(self, body: DrainBody, who: WhoCalls) -> dict[str, Any]:
         """Refuse new calls; with ``stop``, leave when the last call has ended."""
-        _require_owner(who)
+        _require_owner(who, is_stop=body.stop)
         if body.limit_s is not None and not body.stop:
             raise ProblemError(422, "limit_s is the limit of a stop: give stop too.")
 
@@ -87,12 +87,21 @@ class LiveDrain:
         return await self.state()
 
 
-def _require_owner(who: SocketCaller) -> None:
+def _require_owner(who: SocketCaller, *, is_stop: bool = False) -> None:
     """Check that the caller could send the daemon a signal: a console run as another user cannot stop calls.
+
+    From another machine a user who has the accounts' signing key may drain, so that nodes can be upgraded one after
+    another. Nobody can stop the daemon from there, because that ends calls.
 
     Raises:
         ProblemError: 403: the caller could not.
     """
+    if who.console is not None:
+        if is_stop:
+            raise ProblemError(403, "A node is stopped on its own machine: run `recorder drain --stop` there.")
+        if who.name:
+            raise ProblemError(403, "A drain takes a user of the console's machine: run `recorder drain --node NAME`.")
+        return
     if who.os_user not in ("root", os_user()):
         raise ProblemError(
             403, f"Only root and the daemon's own user may drain it: run this as root or as {os_user()}."

@@ -84,7 +84,7 @@ class LiveSignOns:
         found, there = self._services.config.extensions[extension], self._services.sign_ons.of(extension)
         teams = self._teams_of(person)
         if route_to(person, found, there, teams=teams, is_anothers=body.is_anothers) is SignOnWay.BY_CODE:
-            return await self._by_code(person, found, there, who)
+            return await self._by_code(person, found, there, who, body.code)
         done = sign_on(
             self._services,
             found,
@@ -120,7 +120,7 @@ class LiveSignOns:
         return frozenset(person.teams) | own_teams(person, self._services.config.extension)
 
     async def _by_code(
-        self, person: Person, extension: Extension, there: SignOn | None, who: SocketCaller
+        self, person: Person, extension: Extension, there: SignOn | None, who: SocketCaller, code: str | None
     ) -> dict[str, Any]:
         keys, operator = self._services.config.sign_on_keys, person.display_name
         before = displaced(operator, extension, there)
@@ -132,7 +132,7 @@ class LiveSignOns:
                 f"Extension {extension.number} takes a code that is keyed at the phone, but `[sign_on] keys` is off: "
                 "ask the people who run this system.",
             )
-        made = self._services.sign_on_codes.issue(extension.number, account=person.name, operator=operator)
+        made = self._services.sign_on_codes.issue(extension.number, account=person.name, operator=operator, digits=code)
         await self._gateway.audit(CODE, who, extension.number, details, "")
         return {
             "extension": extension.number,

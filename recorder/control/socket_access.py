@@ -18,6 +18,7 @@ _UNNAMED = "extension and state for callers that name nobody; all of it for thos
 SOCKET: Mapping[str, Requirement] = MappingProxyType(
     {
         "GET /openapi.json": unlocked("the description of the socket"),
+        "GET /api/node": unlocked("the node's name, and the moment that requests to it are signed for"),
         "GET /api/health": unlocked("the daemon's health: nothing about people or calls"),
         "POST /api/reload": unlocked("as SIGHUP; what changed is in the audit log"),
         "GET /api/drain": unlocked("whether new calls are refused, and how many are left"),
@@ -45,6 +46,10 @@ SOCKET: Mapping[str, Requirement] = MappingProxyType(
     }
 )
 """Every route of the daemon's socket."""
+
+LOCAL_ONLY = frozenset({"GET /openapi.json", "HEAD /openapi.json", "POST /api/reload"})
+"""Routes that other machines cannot use: the kernel's word for who asks on the socket is what protects them. A drain
+may come from elsewhere (`recorder.control.drains`), a stop not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from storage.group_modes import file_mode
 
 _LONGEST = 107
 """Bytes of a unix socket's path (unix(7), ``sun_path``)."""
-_KEEP_S = 75
+KEEP_S = 75
 """How long an idle connection is kept, seconds; longer than the client keeps it."""
 
 
@@ -22,7 +22,7 @@ class PathTooLongError(Exception):
     """A unix socket cannot have this path; the message is a sentence."""
 
 
-class _Server(uvicorn.Server):
+class StoppableServer(uvicorn.Server):
     """Waits for an event to stop; uvicorn's own loop polls ten times a second."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -31,6 +31,7 @@ class _Server(uvicorn.Server):
         self._ended = asyncio.Event()
 
     async def main_loop(self) -> None:
+        """Wait for the end."""
         self._loop = asyncio.get_running_loop()
         if not self.should_exit:
             await self._ended.wait()
@@ -63,10 +64,10 @@ class SocketServer:
             access_log=False,
             proxy_headers=False,
             date_header=False,
-            timeout_keep_alive=_KEEP_S,
+            timeout_keep_alive=KEEP_S,
             timeout_graceful_shutdown=1,
         )
-        self._server = _Server(config)
+        self._server = StoppableServer(config)
         self._thread = threading.Thread(target=self._run, name="socket", daemon=True)
 
     def start(self) -> None:

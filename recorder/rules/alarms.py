@@ -266,6 +266,34 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "An internal error of the recorder ended one call.",
             "Send the daemon's log to the maintainers of the program.",
         ),
+        "node_name_taken": Advice(
+            "Another node of the site has this node's name. This one records, but the console does not reach it.",
+            "Give one of them another `name` in `[node]`, and restart its daemon. See `recorder node list`.",
+        ),
+        "node_removed": Advice(
+            "This node was removed from the site, and the console does not reach it. It still records calls.",
+            "Send its calls to other nodes and stop its daemon; or add it again as docs/several-machines.md says.",
+        ),
+        "node_silent": Advice(
+            "A node does not answer the console: calls there cannot be seen or paused from here. It may be recording.",
+            "Look at that machine, its daemon, and the network between. Officers pause with the keys of their phone.",
+        ),
+        "node_clock_apart": Advice(
+            "This machine's clock is more than 2 seconds from the database's. Times of recordings are wrong by that.",
+            "Run `chronyc tracking` on this machine and on the database's, and correct the one that is wrong.",
+        ),
+        "node_registry_away": Advice(
+            "This node cannot renew its row in the database. Calls are recorded, and rows are filed later.",
+            "Look at the PostgreSQL server and the network to it; the daemon's log names the error.",
+        ),
+        "node_certificate_ends": Advice(
+            "The certificate of the node's control API expires within 30 days, has expired, or cannot be read.",
+            "Renew it, and put it where `[node]` says; it is read again within seconds.",
+        ),
+        "node_control_unavailable": Advice(
+            "The node's control API cannot listen at its address: the console does not reach this node. It records.",
+            "The log names the address: correct `listen` in `[node]`, or stop the program that uses it.",
+        ),
         "metrics_unavailable": Advice(
             "The metrics cannot be served at the configured address, so monitoring sees nothing. Calls are recorded.",
             "The log names the address: correct `listen` in `[metrics]` or `[console_metrics]`, or stop the program "
@@ -273,7 +301,7 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
         ),
     }
 )
-CONSOLE_ALARMS = frozenset({"accounts_changed", "erasure_failed"})
+CONSOLE_ALARMS = frozenset({"accounts_changed", "erasure_failed", "node_silent"})
 """Alarms that the console raises, from what the daemon does not open; every other alarm is the daemon's."""
 
 LOSSES = frozenset(

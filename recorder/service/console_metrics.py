@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from recorder.common.clock import utc_now
 from recorder.common.metric_table import MetricKind, Row, TableCollector, registry_of
+from recorder.control.http_connections import ConsoleConnections
 from recorder.rules.alarms import CONSOLE_ALARMS
 from recorder.service.daemon_metrics import VERSION
 from recorder.service.lately import Lately
-from recorder.web.connections import ConsoleConnections
 from recorder.web.console_alarms import console_alarms
 from recorder.web.deps import ConsoleDeps
 

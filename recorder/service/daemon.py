@@ -4,7 +4,8 @@ Threads: the call thread is the main thread and runs the reactor. Media threads 
 appends. `act-writer`, `opening`, `filing`, `orders`, `pauses`, `pins` and `webhooks` write to disks. `media-events` and
 `socket` pass events to the call thread. `anchors` notes heads of the audit log on other machines. `names` keeps
 targets' names resolved. `sweeping`, `removals` and `forwarding` start separate processes: the retention sweep, the
-removal of files of recordings that other nodes deleted, and what sends to other systems.
+removal of files of recordings that other nodes deleted, and what sends to other systems. On a site with several
+recorders `node` registers this one, and `node-control` serves other machines.
 """
 
 import logging
@@ -60,8 +61,10 @@ from recorder.service.heartbeat import Heartbeat, waits_for_disk
 from recorder.service.lately import Lately
 from recorder.service.media_events import MediaEvents
 from recorder.service.metrics_setup import start_listener
+from recorder.service.node_registration import NodeLoad
 from recorder.service.options_health import OptionsHealth
 from recorder.service.reloading import Reloader
+from recorder.service.site_node import NodeParts, NodeStartError, open_site_node
 from recorder.service.site_threads import SiteThreads
 from recorder.service.stalls import Stalls
 from sip.endpoint import SipEndpoint
@@ -141,7 +144,17 @@ class Daemon:
         self._endpoint.answer_options_by(self._options_health.refusal)
         self._draining = self._make_draining()
         self._heartbeat = self._make_heartbeat()
-        self._socket = self._make_socket(broadcast)
+        api = self._make_api(broadcast).app()
+        self._socket = SocketServer(api, self._home.socket)
+        self._site_node = open_site_node(
+            NodeParts(
+                home=home, options=config.node, fingerprint=node.fingerprint, database=self._index.database, app=api,
+                set_alarm=self._set_alarm, load=lambda: NodeLoad(
+                    is_draining=self._draining.state.refuses_calls, calls=self._control.live,
+                    capacity=config.limits.max_calls,
+                ),
+            )
+        )  # fmt: skip
         self._media_events = MediaEvents(
             self._relay, lambda events: self._reactor.submit(self._control.receive_media, events)
         )
@@ -171,12 +184,13 @@ class Daemon:
             alarm=self._raise_alarm,
         )  # fmt: skip
 
-    def _make_socket(self, broadcast: Broadcast) -> SocketServer:
-        api = LiveApi(
+    def _make_api(self, broadcast: Broadcast) -> LiveApi:
+        name = self._services.config.node.name or ""
+        return LiveApi(
             self._services, self._control, broadcast, reload=self._reloader.reload, call_thread=self._stalls.as_json,
-            drain=self._draining, disk=self._disk.as_json, verifier=Verifier(self._home.root),
+            drain=self._draining, disk=self._disk.as_json, verifier=Verifier(self._home.root, node=name),
+            node=lambda: None if self._site_node is None else self._site_node.as_json(),
         )  # fmt: skip
-        return SocketServer(api.app(), self._home.socket)
 
     def metric_sources(self) -> daemon_metrics.MetricSources:
         """Return what the metrics are read from."""
@@ -205,6 +219,8 @@ class Daemon:
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.submit(self._reloader.reload_by_signal))
         self._executors.act_writer.submit(self._services.opt_outs.lapse_orphaned, self._services.audit)
         self._socket.start()
+        if self._site_node is not None:
+            self._site_node.start()
         self._anchors.start()
         self._sweeping.start()
         self._site.start()
@@ -273,6 +289,13 @@ class Daemon:
     def _raise_alarm(self, what: str) -> None:
         self._services.alarm(what)
 
+    def _set_alarm(self, what: str, is_on: bool) -> None:
+        """Set or clear an alarm that lasts as long as its cause. Any thread."""
+        if is_on:
+            self._services.alarms[what] = 1
+        else:
+            self._services.alarms.pop(what, None)
+
     def _file_late(self) -> None:
         """Retry rows and audit entries that could not be written, and close recordings left open; repeats itself."""
         if self._services.rows.waiting:
@@ -312,6 +335,8 @@ class Daemon:
     def _close(self) -> None:
         self._manager.extend(CLOSING_S)
         self._socket.close()
+        if self._site_node is not None:
+            self._site_node.close()
         # First: an open socket would take INVITEs that nobody answers, and their callers would not try another route.
         self._endpoint.close(keep=self._control.surviving_legs())
         deadline = time.monotonic() + FILING_S
@@ -382,6 +407,8 @@ def run(root: Path) -> None:
             raise StartError(str(error)) from error
         except TlsFilesError as error:
             raise StartError(f"cannot start SIP over TLS: {error}") from error
+        except NodeStartError as error:
+            raise StartError(str(error)) from error
         except OSError as error:
             where = error.filename if isinstance(error, BindError) else config.sip.listen
             raise StartError(

@@ -82,11 +82,9 @@ def wait_ready(home: Home, child: subprocess.Popen[bytes], within_s: float = 20.
     Raises:
         NotReadyError: It ended, or does not answer in time.
     """
-    from recorder.control.client import (  # noqa: PLC0415 - an HTTP client, which the daemon itself need not load
-        DaemonRefusedError,
-        DaemonUnavailableError,
-        LiveClient,
-    )
+    # An HTTP client, which the daemon itself need not load.
+    from recorder.control.client import LiveClient  # noqa: PLC0415
+    from recorder.control.errors import DaemonRefusedError, DaemonUnavailableError  # noqa: PLC0415
 
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:

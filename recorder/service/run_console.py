@@ -20,6 +20,7 @@ from recorder.common.home import Home
 from recorder.common.process_hardening import LimitError, raise_descriptors
 from recorder.common.service_manager import ServiceManager
 from recorder.config.settings import Config
+from recorder.control.http_connections import ConsoleConnections
 from recorder.forwarding.webhook_queue import WebhookQueue
 from recorder.notifications.case_events import CaseEvents
 from recorder.notifications.postman import Postman
@@ -32,7 +33,6 @@ from recorder.service.console_metrics import console_registry
 from recorder.service.console_work import has_shared_accounts, pin_sync, start_sweeping, turns
 from recorder.service.metrics_setup import start_listener
 from recorder.web.app import create_app
-from recorder.web.connections import ConsoleConnections
 from recorder.web.deps import ConsoleDeps
 from recorder.web.server import TlsFiles, server_config
 from recorder.web.wiring import open_console

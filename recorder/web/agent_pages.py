@@ -226,7 +226,8 @@ def _page(
 def _phone(console: ConsoleParts, caller: ConsoleCaller) -> PhoneView:
     person = _person(caller)
     calls = console.live.calls(person)
-    return phone_of(console.sign_ons.extensions(person, calls), calls)
+    silent = [node.name for node in console.live.silent_nodes() if node.may_have_calls]
+    return phone_of(console.sign_ons.extensions(person, calls), calls, silent=silent)
 
 
 def _person(caller: ConsoleCaller) -> Person:

@@ -76,14 +76,23 @@ class PhoneView:
         return any(row.may_forget and _is_recorded(row.call) for row in self.rows)
 
 
-def phone_of(extensions: Sequence[str], calls: Collection[dict[str, Any]]) -> PhoneView:
+def phone_of(
+    extensions: Sequence[str], calls: Collection[dict[str, Any]], *, silent: Collection[str] = ()
+) -> PhoneView:
     """Return the state of an officer's phone, from the daemon's list of calls.
 
     One recorded call is enough for "recording"; "paused" means that all calls are paused.
+
+    Args:
+        extensions: The officer's extensions.
+        calls: The calls that the officer may see.
+        silent: Nodes that do not answer and may have calls: without a known call the state is then not confirmed.
     """
     theirs = [call for call in calls if _numbers(call) & set(extensions)]
     standings = {call["call"]: _standing(call) for call in theirs}
     standing = next((one for one in _LOUDEST if one in standings.values()), PhoneState.NO_CALL)
+    if standing is PhoneState.NO_CALL and silent and extensions:
+        standing = PhoneState.NOT_CONFIRMED
     about = [call for call in theirs if standings[call["call"]] is standing]
     pauses = [call["paused_s"] for call in about if call.get("paused_s") is not None]
     is_paused = standing is PhoneState.PAUSED
@@ -94,11 +103,15 @@ def phone_of(extensions: Sequence[str], calls: Collection[dict[str, Any]]) -> Ph
         since=min((datetime.fromisoformat(c["state_since"]) for c in about if c.get("state_since")), default=None),
         paused_s=max(pauses) if is_paused and pauses else None,
         max_s=about[0].get("pause_max_s") if is_paused else None,
-        why=", ".join(sorted({word for call in about for word in _why(call)})),
+        why=", ".join(
+            sorted({word for call in about for word in _why(call)}) + [f"{one} does not answer" for one in silent]
+        ),
     )
 
 
-_LOUDEST = (PhoneState.RECORDING, PhoneState.BEGINNING, PhoneState.PAUSED, PhoneState.NOT_RECORDED)
+_LOUDEST = (
+    PhoneState.RECORDING, PhoneState.BEGINNING, PhoneState.NOT_CONFIRMED, PhoneState.PAUSED, PhoneState.NOT_RECORDED,
+)  # fmt: skip
 
 
 def _numbers(call: dict[str, Any]) -> set[str]:
@@ -111,6 +124,8 @@ def _is_recorded(call: dict[str, Any]) -> bool:
 
 def _standing(call: dict[str, Any]) -> PhoneState:
     state, is_joined = call.get("state"), call.get("phase", "joined") == "joined"
+    if state == PhoneState.NOT_CONFIRMED:
+        return PhoneState.NOT_CONFIRMED
     if state not in _OPEN or (is_joined and not _is_recorded(call)):
         return PhoneState.NOT_RECORDED
     if state == "paused":

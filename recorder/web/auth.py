@@ -15,9 +15,9 @@ from recorder.access.sessions import STARTING_FOR, SessionKind, SignInSession
 from recorder.access.tokens import TokenRefused
 from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
+from recorder.control.http_connections import IS_KNOWN
 from recorder.permissions import Actor, Person
 from recorder.web.admission import Admission
-from recorder.web.connections import IS_KNOWN
 from recorder.web.deps import ConsoleDeps
 from recorder.web.rates import RateLimits, credentials_of, kind_of, session_cookie
 from recorder.web.refused_tokens import RefusedTokens

@@ -28,7 +28,7 @@ class Board:
 
     Attributes:
         asked: Counter that grows whenever an opt-out request may have changed.
-        drained: Counter that grows whenever the state of a drain has changed.
+        drained: Counter that grows whenever a drain's state has changed, or a node stops answering or answers again.
     """
 
     def __init__(self, pulse: Pulse, listed: Callable[[], list[Call]]) -> None:
@@ -98,8 +98,9 @@ class Board:
         elif kind == "call" and "state" in event:
             known = self._calls.get(call)
             self._put(call, {**event, "opt_out": _asked(known)}, known)
-        elif kind == "drain":
+        elif kind in ("drain", "node"):
             self.drained += 1
+            self._is_due = self._is_due or kind == "node"  # events of that node may have been lost
         elif kind in ("call", "opt_out", None):  # it does not describe the whole call
             self.asked += kind == "opt_out"
             self._is_due = True

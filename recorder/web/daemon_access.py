@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from recorder.audit.audit_service import AuditService
 from recorder.common.problems import ProblemError
-from recorder.control.client import DaemonRefusedError, DaemonUnavailableError
+from recorder.control.errors import DaemonRefusedError, DaemonUnavailableError
 from recorder.permissions import Act, Actor, Person
 from recorder.web.deps import Live
 

@@ -52,7 +52,7 @@ class Audit(Protocol):
 
 
 class Live(Protocol):
-    """Live calls; `recorder.control.client.LiveClient` in production."""
+    """Live calls; `recorder.control.client.LiveClient` in production, or `recorder.control.site_calls.SiteCalls`."""
 
     def calls(self, *, actor: str = "") -> list[dict[str, Any]]:
         """Return the live calls."""
@@ -88,6 +88,9 @@ class Live(Protocol):
 
     def health(self) -> dict[str, Any]:
         """Return the daemon's health report."""
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """Return the nodes of a site with several recorders; empty on a site with one."""
 
     def drain_state(self) -> dict[str, Any]:
         """Return whether the daemon refuses new calls."""

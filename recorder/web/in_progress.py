@@ -14,7 +14,7 @@ class InProgress:
 
     An event stream lasts as long as its page is open. Requests that are not acts on calls leave a quarter of the
     console's connections free, and each session or token has its share. Requests of unknown clients are not counted,
-    because their connections give way (`recorder.web.connections`).
+    because their connections give way (`recorder.control.http_connections`).
 
     Args:
         limits: Limits of connections.

@@ -5,7 +5,7 @@ rules (`recorder.rules.live_access`), and what a role or token may do at all.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -19,6 +19,21 @@ from recorder.rules.seats import colleagues_of
 from recorder.web.daemon_access import DaemonAccess
 from recorder.web.sharing import Shared
 from recorder.web.views import Views
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SilentNode:
+    """A node that does not answer, so that the state of its calls is not known.
+
+    Attributes:
+        name: Its name.
+        since: Since when.
+        may_have_calls: Whether it may still have calls, and not only be gone.
+    """
+
+    name: str
+    since: datetime
+    may_have_calls: bool
 
 
 class LiveCallService:
@@ -71,6 +86,19 @@ class LiveCallService:
     def health(self) -> dict[str, Any]:
         """Return the daemon's health report. The caller has checked the permission."""
         return self._daemon.ask(lambda live: live.health())
+
+    def silent_nodes(self) -> list[SilentNode]:
+        """Return the nodes that do not answer. The caller has checked the permission."""
+        found = self._daemon.ask(lambda live: live.nodes())
+        return [
+            SilentNode(
+                name=one["node"],
+                since=datetime.fromisoformat(one["silent_since"]),
+                may_have_calls=one["may_have_calls"],
+            )
+            for one in found
+            if one["silent_since"] is not None
+        ]
 
     def drain(self) -> dict[str, Any]:
         """Return whether new calls are refused, and how many calls are left. The caller has checked the permission."""

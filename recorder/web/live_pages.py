@@ -14,7 +14,7 @@ from recorder.rules.call_target import CallTarget
 from recorder.web.auth import ConsoleCaller
 from recorder.web.board_stream import BoardStream, Watcher
 from recorder.web.conversations import by_conversation
-from recorder.web.live_call_service import LiveCallService
+from recorder.web.live_call_service import LiveCallService, SilentNode
 from recorder.web.live_rows import LiveRow, row_of
 from recorder.web.opt_out_service import OptOutService
 from recorder.web.parts import Console, ConsoleParts, PageChanger, PageReader, PageWatcher, Text, signed_in
@@ -56,9 +56,10 @@ def live_requests(console: Console, caller: PageWatcher) -> HTMLResponse:
 
 @router.get("/live/drain")
 def live_drain(console: Console, caller: PageWatcher) -> HTMLResponse:
-    """Return the sentence that the recorder drains, if it does, for the page's script."""
+    """Return what the page says of drains and of nodes that do not answer, for the page's script."""
     console.live.looks(caller.actor)
-    return console.renderer.page("live_drain.html", caller, drain=console.live.drain())
+    silent = console.live.silent_nodes()
+    return console.renderer.page("live_drain.html", caller, drain=console.live.drain(), silent=silent)
 
 
 @router.get("/live/changes")
@@ -239,16 +240,18 @@ def _live_page(
     rows: list[LiveRow] | None = None
     requests: list[dict[str, Any]] = []
     drain: dict[str, Any] | None = None
+    silent: list[SilentNode] = []
     try:
         rows, requests = _rows(console.live, caller), _requests(console.opt_outs, caller)
-        drain = console.live.drain()
+        drain, silent = console.live.drain(), console.live.silent_nodes()
     except ProblemError as error:
         if error.status == 403:
             raise
         problem = problem or error.detail
     return console.renderer.page(
-        "live.html", caller, status=status, rows=rows, requests=requests, drain=drain, said=said, problem=problem
-    )
+        "live.html", caller, status=status, rows=rows, requests=requests, drain=drain, silent=silent, said=said,
+        problem=problem,
+    )  # fmt: skip
 
 
 def _decision_page(

@@ -26,7 +26,18 @@ class LiveRow:
         return *map(self.call.get, _SHOWN), request, *may
 
 
-_SHOWN = ("call", "started_at", "operator", "extension", "caller", "called", "state", "second_message", "recordings")
+_SHOWN = (
+    "call",
+    "started_at",
+    "operator",
+    "extension",
+    "caller",
+    "called",
+    "state",
+    "second_message",
+    "recordings",
+    "node",
+)
 
 
 OPEN = frozenset({"recording", "paused", "not_begun", "fax_suspected"})

@@ -9,15 +9,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from recorder.common.network_sources import source_of
 from recorder.common.problem_answers import response
 from recorder.common.problems import ProblemError
 from recorder.config.openid_options import CALLBACK_PATH
+from recorder.control.http_connections import IS_KNOWN
 from recorder.rules.limits import ConnectionLimits
-from recorder.web.connections import IS_KNOWN
 from recorder.web.console_tallies import ConsoleTallies
 from recorder.web.in_progress import InProgress
 from recorder.web.rates import RateLimits, credentials_of, kind_of, session_cookie
-from recorder.web.throttle import Throttle, source_of
+from recorder.web.throttle import Throttle
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_UPLOAD_BYTES = 900_000

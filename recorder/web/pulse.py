@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from typing import Any
 
-from recorder.control.client import DaemonRefusedError, DaemonUnavailableError
+from recorder.control.errors import DaemonRefusedError, DaemonUnavailableError
 
 BEAT_S = 0.5
 """Interval of the daemon's beats, seconds; pages promise to show within 2 s that it is down."""

@@ -15,9 +15,10 @@ from collections.abc import Callable
 
 from starlette.requests import HTTPConnection
 
+from recorder.common.network_sources import source_of
 from recorder.common.problems import ProblemError
 from recorder.rules.limits import Rates
-from recorder.web.throttle import MOST_BUCKETS, Throttle, source_of
+from recorder.web.throttle import MOST_BUCKETS, Throttle
 
 SECONDS_AT_ONCE = 10
 PEOPLE_AT_AN_ADDRESS = 10

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from recorder.access.tokens import TokenRefused
 from recorder.audit.audit_service import AuditService
-from recorder.web.throttle import source_of
+from recorder.common.network_sources import source_of
 
 WINDOW_S = 60.0
 EACH, MOST = 5, 50

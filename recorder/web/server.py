@@ -11,8 +11,8 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from recorder.control.http_connections import ConsoleConnections, ConsoleProtocol, TlsEntrance
 from recorder.rules.limits import ConnectionLimits
-from recorder.web.connections import ConsoleConnections, ConsoleProtocol, TlsEntrance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Pages for health with remedies, messages that callers hear, and changes of the configuration."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -46,6 +46,7 @@ class Alarm:
     name: str
     count: int
     advice: Advice
+    nodes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,10 @@ def health(console: Console, caller: PageReader) -> HTMLResponse:
     _allow(console, caller, "health")
     found, problem = _health(console)
     counts = {**(found or {}).get("alarms", {}), **console_alarms(console.deps)}
-    alarms = [Alarm(name=name, count=count, advice=advice_on(name)) for name, count in sorted(counts.items())]
+    alarms = [
+        Alarm(name=name, count=count, advice=advice_on(name), nodes=nodes_of(found or {}, name))
+        for name, count in sorted(counts.items())
+    ]
     return console.renderer.page(
         "health.html", caller, health=found, problem=problem, alarms=alarms,
         verified=last_verified(console.deps.hold_repositories.state), late=console.audit_service.late.waiting,
@@ -106,6 +110,11 @@ def nodes_away(database: Database) -> list[NodeAway]:
         NodeAway(node=node, count=len(some), seen_at=time_to_json(some[0].seen_at))
         for node, some in sorted(by_node.items())
     ]
+
+
+def nodes_of(health: Mapping[str, Any], alarm: str) -> list[str]:
+    """Return the nodes that have an alarm; none on a site with one recorder."""
+    return [name for name, one in health.get("nodes", {}).items() if alarm in one["alarms"]]
 
 
 def state_of(health: Mapping[str, Any], now: datetime) -> list[Measure]:

@@ -5,7 +5,6 @@ Behind a proxy many people share one address, so a bucket has room for a whole d
 
 import threading
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address, ip_network
 
 AT_ONCE = 60
 A_SECOND = 1.0
@@ -15,8 +14,6 @@ This limit is for clients that try many accounts, or keep the machine busy with 
 """
 MOST_BUCKETS = 4096
 """Buckets that are remembered; the one unused for longest is forgotten first."""
-_IPV6_SITE = 64
-"""Bits of an IPv6 address that name the network (RFC 4291 section 2.5.4); a machine chooses the others itself."""
 
 
 class Throttle:
@@ -58,19 +55,3 @@ class Throttle:
         self._left[name] = (min(left, self._at_once), self._clock())
         if len(self._left) > MOST_BUCKETS:
             del self._left[next(iter(self._left))]
-
-
-def source_of(host: str) -> str:
-    """Return the source of an address: an IPv4 address, or the /64 of an IPv6 address, which one machine may own.
-
-    Other values, such as the name of a socket, are returned unchanged.
-    """
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if not isinstance(address, IPv6Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ip_network((int(address), _IPV6_SITE), strict=False))

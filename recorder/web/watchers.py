@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from recorder.common.problems import ProblemError
-from recorder.control.client import DaemonRefusedError, DaemonUnavailableError
+from recorder.control.errors import DaemonRefusedError, DaemonUnavailableError
 
 LOOK_EVERY_S = 5.0
 """Interval between checks of the watcher's permission, seconds."""

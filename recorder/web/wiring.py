@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,9 +29,9 @@ from recorder.audit.late_entries import CONSOLE_FOLDER, LateEntries
 from recorder.calls.notices import NoticeStore
 from recorder.common.home import Home
 from recorder.config.settings import Config
-from recorder.control import client as live_client
-from recorder.control.client import LiveClient
-from recorder.control.daemon_lists import opt_outs_of, takeovers_of
+from recorder.control.client import SERVICE
+from recorder.control.site import OpenSite, open_site
+from recorder.control.site_events import StreamTimes
 from recorder.data_subjects.case_deadlines import needed_hold
 from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.case_repository import CaseRepository
@@ -62,8 +62,7 @@ from storage.reader import open_recording
 from storage.rows import row_to_json
 from storage.vault import Vault
 
-ANSWER_S = 1.8
-"""Timeout for the daemon's answers, seconds: the page promises an answer within 2 s."""
+_BEATS = StreamTimes(connect_s=SILENCE_S, silence_s=SILENCE_S, beat_s=BEAT_S)
 _log = logging.getLogger(__name__)
 
 _ORIGIN = {"where": "console"}
@@ -119,8 +118,8 @@ def open_console(
         opened = _opened(stack, home, config, keys=keys or epoch_keys(home, config), now=now, hasher=hasher)
         ensure_key(home.root)
         signer = Signer(home.root)
-        live = stack.enter_context(LiveClient(home.socket, signer=signer, timeout_s=ANSWER_S))
-        yield _console_deps(opened, live, signer, is_tls=is_tls)
+        site = stack.enter_context(open_site(home, config.node, opened.index.database, signer))
+        yield _console_deps(opened, site, is_tls=is_tls)
 
 
 def _opened(
@@ -163,7 +162,7 @@ def _late(what: str) -> None:
     _log.error("audit log not written, act done anyway, entry follows later: %s", what)
 
 
-def _console_deps(opened: _Opened, live: LiveClient, signer: Signer, *, is_tls: bool) -> ConsoleDeps:
+def _console_deps(opened: _Opened, site: OpenSite, *, is_tls: bool) -> ConsoleDeps:
     config, engine, now = opened.config, opened.engine, opened.now
     sessions = Sessions(engine, now=now, limits=config.console.sign_in.limits)
     hold_repositories = _hold_repositories(opened)
@@ -185,15 +184,15 @@ def _console_deps(opened: _Opened, live: LiveClient, signer: Signer, *, is_tls: 
         connection_limits=config.console.connection_limits,
         index=opened.index,
         audit=opened.audit,
-        live=live,
-        events=lambda actor: live_client.events(opened.home.socket, actor=actor, signer=signer),
-        beats=partial(_beats, opened.home, signer),
+        live=site.live,
+        events=lambda actor: site.events(actor, StreamTimes()),
+        beats=partial(site.events, SERVICE, _BEATS),
         copy_repositories=_copy_repositories(opened),
         transcripts=Transcripts(engine),
         repos=_erasure_repositories(opened),
         hold_repositories=hold_repositories,
         cases=cases,
-        watch=_watch(opened, cases, signer),
+        watch=_watch(opened, cases, site),
         notices=NoticeStore(opened.home.notices).versions,
         people_sweep=_people_sweep(opened),
         eraser=_eraser(opened),
@@ -203,17 +202,6 @@ def _console_deps(opened: _Opened, live: LiveClient, signer: Signer, *, is_tls: 
         timezone=config.site.timezone,
         now=now,
         is_tls=is_tls,
-    )
-
-
-def _beats(home: Home, signer: Signer) -> AsyncGenerator[bytes]:
-    return live_client.events(
-        home.socket,
-        actor=live_client.SERVICE,
-        signer=signer,
-        connect_s=SILENCE_S,
-        silence_s=SILENCE_S,
-        beat_s=BEAT_S,
     )
 
 
@@ -286,9 +274,7 @@ def _people_sweep(opened: _Opened) -> PeopleSweep:
     )
 
 
-def _watch(opened: _Opened, cases: CaseRepositories, signer: Signer) -> WatchRepositories:
-    socket = opened.home.socket
+def _watch(opened: _Opened, cases: CaseRepositories, site: OpenSite) -> WatchRepositories:
     return watch_repositories(
-        opened.engine, cases, opened.audit, opened.config,
-        opt_outs=lambda: opt_outs_of(socket, signer), takeovers=lambda: takeovers_of(socket, signer),
-    )  # fmt: skip
+        opened.engine, cases, opened.audit, opened.config, opt_outs=site.opt_outs, takeovers=site.takeovers
+    )

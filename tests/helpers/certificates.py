@@ -46,12 +46,17 @@ class Authority:
         uris: Sequence[str] = (),
         days: float = 90,
         common_name: str = "",
+        unit: str = "",
     ) -> tuple[str, str]:
-        """Return the paths of a certificate and its key; with ``days`` below 0 it has ended."""
+        """Return the paths of a certificate and its key; with ``days`` below 0 it has ended.
+
+        ``unit`` is the subject's organisational unit, which says what a machine of a site is.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         names: list[x509.GeneralName] = [*map(x509.DNSName, dns), *map(x509.UniformResourceIdentifier, uris)]
         names += [x509.IPAddress(ipaddress.ip_address(ip)) for ip in ips]
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name or name)])
+        units = [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit)] if unit else []
+        subject = x509.Name([*units, x509.NameAttribute(NameOID.COMMON_NAME, common_name or name)])
         end = datetime.now(UTC) + timedelta(days=days)
         builder = (
             x509.CertificateBuilder(self._name, subject, key.public_key(), x509.random_serial_number())

@@ -30,13 +30,13 @@ from recorder.common.problems import ProblemError
 from recorder.config.openid_options import OpenIdOptions
 from recorder.config.settings import Config
 from recorder.config.settings import Console as ConsoleOptions
+from recorder.control.http_connections import ConsoleConnections
 from recorder.control.peercred import PeerCredProtocol, user_name
 from recorder.permissions import Person, Role
 from recorder.rules.requesting import AccessRequest
 from recorder.rules.signing_in import SecondFactor
 from recorder.web.app import create_app
 from recorder.web.auth import Gatekeeper
-from recorder.web.connections import ConsoleConnections
 from recorder.web.deps import ConsoleDeps
 from recorder.web.server import server_config
 from recorder.web.wiring import open_console

@@ -6,7 +6,8 @@ As the daemon decides (`recorder.control.permits`); acts change nothing, so that
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from recorder.control.client import DaemonRefusedError, OptOutGrant
+from recorder.control.client import OptOutGrant
+from recorder.control.errors import DaemonRefusedError
 from recorder.permissions import Act, Actor, DeniedError, Person
 from recorder.rules.call_target import CallTarget, Target
 from recorder.rules.live_access import NOTHING_KNOWN, Around, HiddenError, require
@@ -77,6 +78,9 @@ class RuledCalls:
         ]  # fmt: skip
 
     def takeovers(self) -> list[dict[str, Any]]:
+        return []
+
+    def nodes(self) -> list[dict[str, Any]]:
         return []
 
     def drain_state(self) -> dict[str, Any]:

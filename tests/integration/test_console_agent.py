@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient
+from recorder.control.client import LiveClient
+from recorder.control.errors import DaemonRefusedError, DaemonUnavailableError
 from recorder.permissions import Role
 from recorder.rules.call_target import ExtensionTarget
 from recorder.web.pulse import BEAT, CHANGED, Pulse

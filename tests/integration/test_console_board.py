@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from recorder.common.problems import ProblemError
-from recorder.control.client import DaemonUnavailableError
+from recorder.control.errors import DaemonUnavailableError
 from recorder.permissions import Person, Role, Scope
 from recorder.rules.live_access import Around
 from recorder.web import board, board_stream, watchers

@@ -15,9 +15,9 @@ import pytest
 import uvicorn
 
 from recorder.config.settings import Console as ConsoleOptions
+from recorder.control.http_connections import ConsoleConnections
 from recorder.rules.limits import ConnectionLimits
 from recorder.web.app import create_app
-from recorder.web.connections import ConsoleConnections
 from recorder.web.rates import RateLimits
 from recorder.web.server import TlsFiles, server_config
 from tests.helpers.certificates import Authority

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from recorder.control.http_connections import ConsoleConnections
 from recorder.service.console_metrics import console_registry
 from recorder.service.daemon_metrics import VERSION
-from recorder.web.connections import ConsoleConnections
 from recorder.web.console_alarms import console_alarms
 from tests.helpers.console_site import Console, console_site, signed_in
 from tests.helpers.metric_texts import texts_of

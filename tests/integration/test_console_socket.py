@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from recorder.control.client import DaemonRefusedError, DaemonUnavailableError, LiveClient, OptOutGrant
+from recorder.control.client import LiveClient, OptOutGrant
+from recorder.control.errors import DaemonRefusedError, DaemonUnavailableError
 from recorder.control.peercred import PeerCredProtocol, peer_of, user_name
 from recorder.permissions import Application, LocalUser, Person, Role, Scope
 from recorder.rules.call_target import CallTarget, ExtensionTarget

@@ -22,9 +22,13 @@ from recorder.access.signing import (
     secret_path,
 )
 from recorder.cli.cli import app
-from recorder.control.client import DaemonRefusedError, LiveClient
-from recorder.control.daemon_lists import takeovers_of
+from recorder.common.home import Home
+from recorder.config.node_options import NodeOptions
+from recorder.control.client import LiveClient
+from recorder.control.errors import DaemonRefusedError
 from recorder.control.headers import ACTOR_HEADER, SIGNATURE_HEADER
+from recorder.control.site import open_site
+from storage.database import Database
 from storage.errors import KeyProblemError
 from tests.helpers.recorder_home import RecorderHome, recorder_home
 from tests.helpers.unix_transport import UnixTransport
@@ -282,4 +286,5 @@ def test_up_says_what_one_user_does_not_protect(tmp_path: Path, monkeypatch: pyt
 def test_the_console_is_told_of_takeovers(home: RecorderHome) -> None:
     with LiveClient(home.root / "recorder.sock") as unsigned, pytest.raises(DaemonRefusedError):
         unsigned.takeovers()
-    assert takeovers_of(home.root / "recorder.sock", Signer(home.root)) == []
+    with open_site(Home(home.root), NodeOptions(), Database("sqlite://"), Signer(home.root)) as site:
+        assert site.takeovers() == site.opt_outs() == []

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from recorder.control.http_connections import ConsoleConnections, ConsoleProtocol, TlsEntrance
 from recorder.rules.limits import ConnectionLimits
-from recorder.web.connections import ConsoleConnections, ConsoleProtocol, TlsEntrance
 
 HERE, ELSEWHERE = "192.0.2.1", "192.0.2.2"
 

@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from recorder.cli import drain
-from recorder.control.client import DaemonUnavailableError
+from recorder.control.errors import DaemonUnavailableError
 
 
 class _Client:

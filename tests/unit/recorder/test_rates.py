@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from recorder.access.tokens import TokenRefused
+from recorder.common.network_sources import source_of
 from recorder.common.problems import ProblemError
 from recorder.rules.limits import Rates
 from recorder.web.rates import KNOWN_FOR_S, RateLimits, RequestKind, kind_of
 from recorder.web.refused_tokens import EACH, MOST, WINDOW_S, RefusedTokens
-from recorder.web.throttle import MOST_BUCKETS, source_of
+from recorder.web.throttle import MOST_BUCKETS
 
 HOST = "192.0.2.1"
 

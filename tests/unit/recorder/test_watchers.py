@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 import pytest
 
 from recorder.common.problems import ProblemError
-from recorder.control.client import DaemonRefusedError, DaemonUnavailableError
+from recorder.control.errors import DaemonRefusedError, DaemonUnavailableError
 from recorder.web import watchers
 from recorder.web.watchers import MOST_STREAMS, Watchers
 

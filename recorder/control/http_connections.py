@@ -1,4 +1,4 @@
-"""Timeouts and limits for the console's connections.
+"""Timeouts and limits for HTTP connections of the console, and of the control API between machines.
 
 uvicorn waits forever for the rest of a request, so half-open requests would use up all descriptors. Here each step of a
 connection has a deadline. Over the limit, the oldest waiting connection of an unknown client is closed for the newest
@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from recorder.common.network_sources import source_of
 from recorder.rules.limits import ConnectionLimits, RateLimit
-from recorder.web.throttle import source_of
 
 _log = logging.getLogger(__name__)
 
@@ -191,6 +191,7 @@ class TlsEntrance(asyncio.Protocol):
         connections: The console's connections.
         make: Makes the HTTP protocol inside.
         loop: The event loop.
+        handshake_s: How long the handshake may take, seconds; None for as long as a header.
     """
 
     def __init__(
@@ -199,11 +200,14 @@ class TlsEntrance(asyncio.Protocol):
         connections: ConsoleConnections,
         make: Callable[[], ConsoleProtocol],
         loop: asyncio.AbstractEventLoop,
+        *,
+        handshake_s: float | None = None,
     ) -> None:
         self._context = context
         self._connections = connections
         self._make = make
         self._loop = loop
+        self._handshake_s = handshake_s or connections.limits.header_s
         self._transport: asyncio.Transport
         self._task: asyncio.Task[None] | None = None
         self._early: list[bytes] = []
@@ -238,10 +242,9 @@ class TlsEntrance(asyncio.Protocol):
         self._early.append(data)
 
     async def _enter(self) -> None:
-        wait_s = self._connections.limits.header_s
         try:
             secure = await self._loop.start_tls(
-                self._transport, self, self._context, server_side=True, ssl_handshake_timeout=wait_s
+                self._transport, self, self._context, server_side=True, ssl_handshake_timeout=self._handshake_s
             )
         except OSError:  # ssl.SSLError and TimeoutError too: not our TLS, or not in time
             secure = None

@@ -1,0 +1,175 @@
+"""Lists of all nodes of a site, merged into one: calls, requests, sign-ons, health."""
+
+import threading
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from recorder.control.site_members import Answers, Member, SiteMembers, merged
+from storage.nodes import NodeRow
+
+Json = dict[str, Any]
+_STALE = {"state": "not_confirmed", "may": ()}
+"""A call of a node that does not answer may go on, or not."""
+GONE = timedelta(minutes=15)
+"""A node that nobody has heard of for so long is taken to have no calls."""
+SILENT = "node_silent"
+"""The alarm of a node that does not answer."""
+_TAKEOVER = ("extension", "operator", "instead_of")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The node that has a call or a request, and the row as the node listed it."""
+
+    member: Member
+    row: Mapping[str, Any]
+
+
+class SiteLists:
+    """The lists of a site with several nodes. Every method blocks; safe from any thread.
+
+    Args:
+        members: The nodes.
+    """
+
+    def __init__(self, members: SiteMembers) -> None:
+        self._members = members
+        self._lock = threading.Lock()
+        self._rows: dict[str, list[Json]] = {}
+        """The calls of each node, as it last listed them."""
+        self._requests: dict[str, list[Json]] = {}
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._members.close()
+
+    def nodes(self) -> list[Json]:
+        """Return the nodes: name, state, calls, capacity; ``silent_since`` if one does not answer.
+
+        ``may_have_calls`` is false of a node that neither console nor database has heard of for `GONE`.
+        """
+        known = self._members.directory.known()
+        listed, now_us = {node.name: node for node in known.nodes}, known.now_us
+        silent = self._members.silent()
+        found = []
+        for member in self._members.all():
+            node, since = listed.get(member.name), silent.get(member.name)
+            found.append(
+                {
+                    "node": member.name,
+                    "state": "unknown" if node is None else node.state,
+                    "calls": 0 if node is None else node.calls,
+                    "capacity": 0 if node is None else node.capacity,
+                    "silent_since": None if since is None else since.isoformat(timespec="seconds"),
+                    "may_have_calls": since is None or not is_gone(node, now_us, since),
+                }
+            )
+        return found
+
+    def calls(self, *, actor: str = "") -> list[Json]:
+        """Return the calls in progress of all nodes; those of a node that does not answer as last listed."""
+        answers = self._members.each(lambda client: client.calls(actor=actor), hopeful=False)
+        rows = self._remembered(self._rows, answers)
+        return sorted(rows, key=lambda row: str(row.get("started_at", "")))
+
+    def opt_outs(self, *, actor: str = "") -> list[Json]:
+        """Return the opt-out requests of all nodes, oldest first."""
+        answers = self._members.each(lambda client: client.opt_outs(actor=actor), hopeful=False)
+        return sorted(self._remembered(self._requests, answers), key=lambda row: str(row.get("raised_at", "")))
+
+    def agents(self) -> list[Json]:
+        """Return the nominated extensions and who is at them; ``not_at`` names nodes where nobody signed on there."""
+        answers = self._listed(self._members.each(lambda client: client.agents(), hopeful=False))
+        by_extension: dict[str, dict[str, Json]] = {}
+        for node, agents in answers.items():
+            for agent in agents:
+                by_extension.setdefault(agent["extension"], {})[node] = agent
+        return [_one_agent(agents) for agents in by_extension.values()]
+
+    def takeovers(self) -> list[Json]:
+        """Return recent takeovers of phones, each once."""
+        answers = self._listed(self._members.each(lambda client: client.takeovers(), hopeful=False))
+        found = {tuple(sorted((key, one[key]) for key in _TAKEOVER)): one for all_ in answers.values() for one in all_}
+        return sorted(found.values(), key=lambda one: str(one.get("at", "")))
+
+    def health(self) -> Json:
+        """Return the health of the first node that answers, with alarms of all; every node's is under ``nodes``."""
+        answers = self._members.each(lambda client: client.health())
+        found = self._listed(answers)
+        first = next(iter(found.values()))
+        nodes: Json = dict(found)
+        silent = self._members.silent()
+        for node in answers.silent:
+            since = silent.get(node)
+            nodes[node] = {
+                "status": "no answer",
+                "alarms": {SILENT: 1},
+                "since": None if since is None else since.isoformat(),
+            }
+        alarms: Counter[str] = Counter()
+        for one in found.values():
+            alarms.update(one["alarms"])
+        if answers.silent:
+            alarms[SILENT] = len(answers.silent)
+        status = "alarm" if alarms else first["status"]
+        return {**first, "status": status, "alarms": dict(alarms), "nodes": nodes}
+
+    def drain_state(self) -> Json:
+        """Return whether nodes refuse new calls; ``nodes`` has those that do."""
+        found = self._listed(self._members.each(lambda client: client.drain_state(), hopeful=False))
+        draining = [{"node": node, **state} for node, state in found.items() if state["state"] != "running"]
+        return {
+            "state": draining[0]["state"] if draining else "running",
+            "since": min((one["since"] for one in draining if one.get("since")), default=None),
+            "calls": sum(state["calls"] for state in found.values()),
+            "refused": sum(state["refused"] for state in found.values()),
+            "left_s": None,
+            "nodes": draining,
+        }
+
+    # --- where things are
+
+    def _remembered(self, known: dict[str, list[Json]], answers: Answers[list[Json]]) -> list[Json]:
+        """Return merged rows; those of a node that does not answer are its last ones, of unknown state."""
+        self._listed(answers)
+        with self._lock:
+            known.update(answers.given)
+            for node in known.keys() - answers.given.keys() - answers.silent.keys():
+                del known[node]  # stopped, or removed
+            stale = {node: [{**row, **_STALE} for row in known.get(node, ())] for node in answers.silent}
+        rows = answers.given | stale
+        return merged(rows) if len(self._members.all()) > 1 else [row for rows_ in rows.values() for row in rows_]
+
+    def _listed(self, answers: Answers[Any]) -> dict[str, Any]:
+        if not answers.given:
+            raise answers.any_error()
+        return answers.given
+
+    def _find(self, known: Mapping[str, Collection[Mapping[str, Any]]], key: str, value: str) -> Found | None:
+        with self._lock:
+            node, row = next(
+                ((node, row) for node, rows in known.items() for row in rows if row.get(key) == value), ("", {})
+            )
+        member = self._members.get(node) if node else None
+        return None if member is None else Found(member, row)
+
+
+def _one_agent(agents: Mapping[str, Json]) -> Json:
+    """Return an extension as one row: the sign-on that lasts longest, and the nodes that do not have it."""
+    signed_on = [agent for agent in agents.values() if agent["is_signed_on"]]
+    if not signed_on:
+        return next(iter(agents.values()))
+    newest = max(signed_on, key=lambda agent: str(agent.get("until") or ""))
+    without = [
+        node for node, agent in agents.items() if not agent["is_signed_on"] or agent["operator"] != newest["operator"]
+    ]
+    return {**newest, "not_at": without} if without else newest
+
+
+def is_gone(node: NodeRow | None, now_us: int, silent_since: datetime) -> bool:
+    """Tell whether neither the console nor the database has heard of a node for `GONE`."""
+    away = node is None or node.seen_us is None or now_us - node.seen_us > GONE / timedelta(microseconds=1)
+    return away and datetime.now(UTC) - silent_since > GONE
