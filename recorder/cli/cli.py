@@ -62,6 +62,7 @@ COMMANDS = {
     "webhooks": "webhooks.webhooks",
     "audit": "audit.audit",
     "keys": "keys.keys",
+    "node": "node.node",
     "retention": "retention.retention",
     "agents": "agents.agents",
     "report": "reports.report",

@@ -1,0 +1,11 @@
+"""`recorder node`: the machines of a site with several."""
+
+import typer
+
+from recorder.cli.node_keys import add, join, remove, request
+
+node = typer.Typer(no_args_is_help=True, help="The machines of a site with several recorders.")
+node.command("request")(request)
+node.command("add")(add)
+node.command("join")(join)
+node.command("remove")(remove)
