@@ -270,7 +270,7 @@ def empty(engine: str, folder: Path) -> Iterator[str]:
     if engine == SQLITE:
         yield sqlite_url(folder / "index.sqlite")
         return
-    server = PostgresServer(folder=folder, **_SERVER)
+    server = PostgresServer(folder=folder, settings=_SERVER)
     try:
         yield server.new_database()
     finally:

@@ -26,7 +26,7 @@ from benchmarks.machine import cpu_ms, cpu_of_server_ms, measured_here
 from benchmarks.paths import await_steady
 from benchmarks.placed import PlacedCalls, extensions
 from benchmarks.ports import PortsError, free_address, media_ports
-from benchmarks.postgres import PostgresServer
+from benchmarks.postgres import DURABLE, PostgresServer
 from benchmarks.streams import DescriptorsError, need_descriptors
 
 _NODES = 2
@@ -73,7 +73,7 @@ def _alone(calls: int, *, seconds: float, rate: float) -> dict[str, Any]:
 
 def _together(calls: int, *, seconds: float, rate: float) -> dict[str, Any]:
     with ExitStack() as stack:
-        server = PostgresServer(fsync="on", full_page_writes="on", synchronous_commit="on")
+        server = PostgresServer(settings=DURABLE)
         stack.callback(server.close)
         url = server.new_database()
         edits = [('index_url = "off"', f'index_url = "{url}"')]

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -26,6 +27,8 @@ PASSWORD = "pässword/with@signs"  # noqa: S105 - of a server that lives for one
 QUOTED = "p%C3%A4ssword%2Fwith%40signs"
 """As it stands in a URL."""
 START_S = 30.0
+DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
+"""Settings of a server that loses nothing in a power cut, as in production."""
 
 
 class PostgresServer:
@@ -37,12 +40,14 @@ class PostgresServer:
         settings: Of postgresql.conf, in place of ours, which give up durability for speed.
     """
 
-    def __init__(self, *, folder: Path | None = None, cluster: Path | None = None, **settings: str) -> None:
+    def __init__(
+        self, *, folder: Path | None = None, cluster: Path | None = None, settings: Mapping[str, str] | None = None
+    ) -> None:
         self._programs = _programs()
         self._user = _user()
         self.folder = Path(tempfile.mkdtemp(prefix="recorder-postgres-", dir=folder))
         self.port = free_port()
-        self.settings = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", **settings}
+        self.settings = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._maker: psycopg.Connection[tuple[object, ...]] | None = None
         self._names = itertools.count(1)

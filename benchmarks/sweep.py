@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import holdings, measured_here
-from benchmarks.postgres import PostgresServer
+from benchmarks.postgres import DURABLE, PostgresServer
 from benchmarks.sweep_recordings import A_DAY, OPERATORS, make, prepare
 from recorder.common.home import Home
 from recorder.config.settings import Config, Storage
@@ -39,7 +39,6 @@ NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
 GOAL_PER_S = 2000
 _BYTES = 12_000
 _SAMPLES = 100
-_SERVER = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 Say = Callable[[str], None]
 
 
@@ -129,7 +128,7 @@ def _database(engine: str, folder: Path) -> Iterator[str]:
     if engine == SQLITE:
         yield sqlite_url(folder / "home" / "index.sqlite")
         return
-    server = PostgresServer(folder=folder, **_SERVER)
+    server = PostgresServer(folder=folder, settings=DURABLE)
     try:
         yield server.new_database()
     finally:

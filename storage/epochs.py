@@ -83,6 +83,11 @@ class EpochPublicKey:
         """SHA-256 of the public key in hex, as in files."""
         return crypto.fingerprint(self.public).hex()
 
+    def write_once(self, folder: Path) -> None:
+        """Write it into the epochs' folder, durably, unless it is there."""
+        content = json.dumps({"version": 1, "epoch": self.name, "public": self.public.hex()}).encode() + b"\n"
+        create_once(folder / f"{self.name}.pub", content, mode=None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochPrivateKey:
@@ -111,11 +116,7 @@ def _decode(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def read_public(folder: Path, name: str) -> EpochPublicKey:
-    """Read the public key of an epoch from the epochs' folder.
-
-    Raises:
-        KeyProblemError: It is missing or malformed.
-    """
+    """Read the public key of an epoch from the epochs' folder. Raises KeyProblemError if it is missing or malformed."""
     path = folder / f"{name}.pub"
     try:
         content = path.read_bytes()
@@ -178,8 +179,7 @@ class EpochKeys:
             self.check_passphrase()
             create_once(path, self._encode(name, crypto.new_key(), self._passphrase))
         public = _decode(path, read_secret(path))["public"]
-        content = json.dumps({"version": 1, "epoch": name, "public": public}).encode() + b"\n"
-        create_once(self.public_folder / f"{name}.pub", content, mode=None)
+        EpochPublicKey(name=name, public=bytes.fromhex(public)).write_once(self.public_folder)
         stored = read_public(self.public_folder, name)
         if stored.public.hex() != public:
             raise KeyProblemError(f"the two halves of epoch {name} do not belong together")

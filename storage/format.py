@@ -210,7 +210,12 @@ class Footer:
 
     def body_bytes(self) -> int:
         """Return the length of the frame's body, with the signature."""
-        return _FOOTER.size + len(self.id) + _SIGNATURE_BYTES
+        return self.length(self.id)
+
+    @staticmethod
+    def length(recording: str) -> int:
+        """Return the length of the body of a recording's footer, with the signature."""
+        return _FOOTER.size + len(recording) + _SIGNATURE_BYTES
 
     @classmethod
     def parse(cls, frame: Frame) -> "tuple[Footer, bytes, bytes]":

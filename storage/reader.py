@@ -12,6 +12,7 @@ from storage.epochs import EpochKeys
 from storage.errors import DamagedError, RewrittenError
 from storage.format import STREAM_TYPES, ContainerScan, Footer, Frame, FrameType, Status, open_container
 from storage.keys import SealedKeys
+from storage.known_nodes import check_signer
 from storage.types import RecordingId
 
 _REWRITTEN = "the recording was erased from, archived or deleted while it was read: try again"
@@ -128,7 +129,8 @@ def fresh_path(path: Path) -> Path:
 def open_recording(path: Path, home: Path, keys: EpochKeys) -> RecordingReader:
     """Open a finished container with the private key of the epoch that its key is sealed to.
 
-    This does not verify the signature; call `verify` first. If a rewrite was killed between its two renames, the sealed
+    In a site with several nodes the footer must be signed by a known one. That the footer fits the content, `verify`
+    checks. If a rewrite was killed between its two renames, the sealed
     key is that of the new container, which is opened under its temporary name.
 
     Args:
@@ -138,10 +140,11 @@ def open_recording(path: Path, home: Path, keys: EpochKeys) -> RecordingReader:
 
     Raises:
         KeyProblemError: The sealed key is missing (deleted recording), or the private key is missing or does not fit.
-        DamagedError: The container is damaged.
+        DamagedError: The container is damaged, or a node that this site does not know has signed it.
     """
     with open_container(path) as file:
         recording = RecordingId(ContainerScan(file).prologue.id)
+    check_signer(path, home)
     sealed = SealedKeys(home)
     key = sealed.open(recording, keys)
     while True:

@@ -106,7 +106,7 @@ def rewrite(
     path = path_of(vault, row)
     try:
         clear_up(vault, keys, path)
-        found = verify(path, vault.node.sign_public)
+        found = verify(path, vault.trusted)
         if found.problem is not None:
             raise DamagedError(f"{path.name} is not what was recorded, and is not rewritten: {found.problem}")
         whole = Whole(reader=open_recording(path, vault.home, keys), sha256=found.sha256, bytes=found.bytes)

@@ -304,6 +304,28 @@ agreements = sa.Table(
 )
 """Agreement number of each home that shares this index, by the fingerprint of its signing key: `storage.agreement`."""
 
+key_lists = sa.Table(
+    "key_lists",
+    METADATA,
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("signature", sa.String(128), nullable=False),
+)
+"""The key list that the key holder publishes to the nodes: `recorder.site_keys.key_list`. Nodes believe the signature,
+not the table. Only the newest list is kept."""
+
+node_epochs = sa.Table(
+    "node_epochs",
+    METADATA,
+    sa.Column("fingerprint", sa.String(64), primary_key=True),
+    sa.Column("list_number", sa.BigInteger, nullable=False),
+    sa.Column("current", sa.String(20), nullable=False),
+    sa.Column("sealed", sa.Text, nullable=False),
+    sa.Column("reported_us", sa.BigInteger, nullable=False),
+)
+"""What each node last said of its epochs: number of its key list, the epoch that new recordings are sealed to, and the
+epochs that keys in its home are sealed to (``sealed``, a JSON list). ``fingerprint`` is of the node's signing key."""
+
 
 def microseconds(moment: datetime) -> int:
     """Return an aware time as microseconds since 1970, as in the tables."""

@@ -16,6 +16,7 @@ from storage.epochs import current_public
 from storage.errors import OutsideError, WriteFailedError
 from storage.format import Prologue, is_recording_id
 from storage.keys import NodeKeys, SealedKeys, destroy_key
+from storage.known_nodes import trusted_keys
 from storage.recording import OpenRecording
 from storage.tree import DEPTH, each_file, files_of
 from storage.types import RecordingHead, RecordingId
@@ -38,6 +39,15 @@ class Vault:
         self.node = node
         self.sealed = SealedKeys(home)
         self._epochs = home / "keys" / "epochs"
+
+    @property
+    def trusted(self) -> tuple[bytes, ...]:
+        """Return the public keys of the nodes whose signatures count here: the own node, and those of the site.
+
+        Raises:
+            KeyProblemError: The site's key list cannot be read.
+        """
+        return trusted_keys(self.home, self.node.sign_public)
 
     def folder(self, started_at: datetime, operator_key: str) -> Path:
         """Return the folder of a recording: UTC date, then the operator's opaque key.

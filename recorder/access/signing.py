@@ -113,18 +113,27 @@ def public_path(home: Path) -> Path:
     return home / "keys" / "actor" / "actor.pub"
 
 
+def next_public_path(home: Path) -> Path:
+    """Return the path of a verifying key that is being introduced, and counts beside the other."""
+    return home / "keys" / "actor" / "actor.next.pub"
+
+
 def ensure_key(home: Path) -> None:
     """Create the key pair of a home if it is missing.
 
     Raises:
-        KeyProblemError: The existing one cannot be read.
+        KeyProblemError: The existing one cannot be read, or only the verifying key is here.
         OSError: It cannot be written.
     """
     if not secret_path(home).exists():
+        if public_path(home).exists():
+            raise KeyProblemError(
+                f"{secret_path(home)} is not here: sign acts where the accounts are, or restore it from a backup"
+            )
         _make_folder(secret_path(home).parent)
         create_once(secret_path(home), crypto.new_key().hex().encode() + b"\n")
     if not public_path(home).exists():
-        public, _ = _pair(home)
+        public, _ = signing_pair(home)
         create_once(public_path(home), public.hex().encode() + b"\n", mode=0o644)
 
 
@@ -136,7 +145,12 @@ def _make_folder(folder: Path) -> None:
             folder.chmod(0o711)  # its files have stricter modes
 
 
-def _pair(home: Path) -> tuple[bytes, bytes]:
+def signing_pair(home: Path) -> tuple[bytes, bytes]:
+    """Return the verifying and the signing key of a home.
+
+    Raises:
+        KeyProblemError: The signing key is missing or cannot be read.
+    """
     return crypto.signing_pair(_key(read_secret(secret_path(home)), secret_path(home)))
 
 
@@ -151,7 +165,7 @@ def _key(content: bytes, path: Path) -> bytes:
 
 
 class Signer:
-    """Signs actors' names. Reads the key when first needed. Safe between threads.
+    """Signs actors' names. Reads the key when first needed, and when its file changes. Safe between threads.
 
     Args:
         home: The recorder's folder.
@@ -161,7 +175,7 @@ class Signer:
     def __init__(self, home: Path, *, clock: Clock = since_boot_s) -> None:
         self._home = home
         self._clock = clock
-        self._secret: bytes | None = None
+        self._known: tuple[tuple[int, int], bytes] | None = None
 
     def is_able(self) -> bool:
         """Tell whether the key can be read."""
@@ -197,12 +211,13 @@ class Signer:
         return f"{kind};{at_ms};{nonce};{base64.b64encode(signature).decode('ascii')}"
 
     def _load(self) -> bytes:
-        if self._secret is None:
-            if public_path(self._home).exists() and not secret_path(self._home).exists():
-                raise KeyProblemError("the key that signs names is on the console's machine, not here")
+        if self._known is None:
             ensure_key(self._home)  # homes of older versions have none
-            _, self._secret = _pair(self._home)
-        return self._secret
+        found = secret_path(self._home).stat()
+        mark, known = (found.st_ino, found.st_mtime_ns), self._known
+        if known is None or known[0] != mark:
+            known = self._known = mark, signing_pair(self._home)[1]
+        return known[1]
 
 
 class Verifier:
@@ -218,13 +233,12 @@ class Verifier:
     """
 
     def __init__(self, home: Path, *, node: str = "", clock: Clock = since_boot_s) -> None:
-        self._path = public_path(home)
+        self._keys = tuple(_KeyFile(path) for path in (public_path(home), next_public_path(home)))
         self._node = node
         self._run = secrets.token_hex(16)
         self._clock = clock
         self._began_ms = int(clock() * 1000)
         self._lock = threading.Lock()
-        self._known: tuple[tuple[int, int], bytes] | None = None
         self._seen: dict[str, int] = {}
         """Nonces, oldest first, with the time of use."""
 
@@ -248,8 +262,8 @@ class Verifier:
         if match is None or (match[1] == "2") is not is_remote:
             raise UnsignedError("The actor's name is not signed by the console's key: use the console, or `recorder`.")
         at_ms, nonce, signature = int(match[2]), match[3], base64.b64decode(match[4])
-        where = _remote(self._node, self._run) if is_remote else _local()
-        if not crypto.is_signed(said.message(where, at_ms, nonce), signature, self._public()):
+        message = said.message(_remote(self._node, self._run) if is_remote else _local(), at_ms, nonce)
+        if not any(crypto.is_signed(message, signature, public) for public in self._public()):
             raise UnsignedError(
                 "The signature of the actor's name is not valid: another key was used, or the request was changed."
             )
@@ -269,15 +283,31 @@ class Verifier:
                 raise UnsignedError("There are too many requests: try again.")
             self._seen[nonce] = now_ms
 
-    def _public(self) -> bytes:
+    def _public(self) -> list[bytes]:
+        """Return the verifying key, and one that is being introduced."""
+        key, coming = self._keys
+        try:  # first, since it becomes the other one, and is then removed
+            found = [coming.read()] if coming.path.exists() else []
+        except UnsignedError:
+            found = []
+        return [key.read(), *found]
+
+
+class _KeyFile:
+    """A file with a verifying key; it is read again when it changes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known: tuple[tuple[int, int], bytes] | None = None
+
+    def read(self) -> bytes:
         try:
-            found = self._path.stat()
-            mark = found.st_ino, found.st_mtime_ns
-            known = self._known
+            found = self.path.stat()
+            mark, known = (found.st_ino, found.st_mtime_ns), self._known
             if known is None or known[0] != mark:
-                known = self._known = mark, _key(self._path.read_bytes(), self._path)
+                known = self._known = mark, _key(self.path.read_bytes(), self.path)
         except (OSError, KeyProblemError) as error:
             raise UnsignedError(
-                f"The key that verifies the actor cannot be read ({self._path}): start the console, which creates it."
+                f"The key that verifies the actor cannot be read ({self.path}): start the console, which creates it."
             ) from error
         return known[1]

@@ -84,7 +84,7 @@ class Sources:
 
     def _site(self) -> Iterator[BackupSource]:
         home = self.home
-        yield from self._plain(home.root, home.config, *sorted(self._keys_of_home(".pub")))
+        yield from self._plain(home.root, home.config, *sorted(self._keys_of_home(".pub", ".pem", ".json")))
         yield from self._plain(home.root, *sorted(one for one in home.notices.rglob("*") if one.is_file()))
         state = sorted(one for one in home.state.rglob("*") if one.is_file() and not one.is_symlink())
         kept = (one for one in state if is_state(PurePosixPath(one.relative_to(home.state))))
@@ -114,10 +114,10 @@ class Sources:
         for name, file in sorted(private.items()):
             yield BackupSource(path=f"{home.private_keys.name}/{name}", file=file)
 
-    def _keys_of_home(self, suffix: str) -> Iterator[Path]:
-        """Yield the files of a kind in every folder of keys, except the sealed keys of recordings."""
+    def _keys_of_home(self, *suffixes: str) -> Iterator[Path]:
+        """Yield the files of some kinds in every folder of keys, except the sealed keys of recordings."""
         folders = (one for one in (self.home.root / "keys").iterdir() if one.is_dir() and one.name != "sealed")
-        return (file for folder in folders for file in folder.glob(f"*{suffix}"))
+        return (file for folder in folders for file in folder.iterdir() if file.suffix in suffixes)
 
     @staticmethod
     def _plain(root: Path, *files: Path) -> Iterator[BackupSource]:

@@ -62,12 +62,12 @@ COMMANDS = {
     "webhooks": "webhooks.webhooks",
     "audit": "audit.audit",
     "keys": "keys.keys",
+    "node": "node.node",
     "retention": "retention.retention",
     "agents": "agents.agents",
     "report": "reports.report",
     "notice": "notices.notice",
     "share": "share.share",
-    "node": "node.node",
 }
 """Module and name of each command below `recorder.cli`, a function or a group; in the order of the help."""
 

@@ -87,8 +87,10 @@ NAMED: Mapping[str, Requirement] = MappingProxyType(
         "audit export": takes(Act.VIEW_AUDIT),
         **{
             f"keys {word}": takes(Act.MANAGE_KEYS)
-            for word in ("rotate", "rotate-accounts", "destroy", "tidy", "passphrase")
+            for word in ("rotate", "rotate-accounts", "rotate-signing", "destroy", "tidy", "passphrase")
         },
+        "node add": takes(Act.MANAGE_KEYS),
+        "node remove": takes(Act.MANAGE_KEYS),
         "retention run": takes(Act.RUN_RETENTION, Act.CONFIRM_SWEEP, deputy=True, note="`--confirm-share`: two people"),
         "retention confirm-shorter": takes(Act.SHORTEN_RETENTION),
         "retention confirm-clock": takes(Act.CONFIRM_SWEEP, deputy=True, note="two people"),
@@ -151,6 +153,9 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "webhooks test": "sends a signed event without anything about people or calls",
         "audit verify": "proves that the audit log is unchanged; shows nothing of what is in it",
         "keys list": "shows months, fingerprints and how many recordings each has",
+        "node request": "makes the keys of a new machine, which has no accounts. The entry `node.requested` says so",
+        "node join": "takes the public keys of a site, on a machine without accounts, after their fingerprint was "
+        "compared. The entry `node.joined` says so",
         "retention": "shows periods and counts",
         "notice list": "shows the messages that callers hear",
         "notice generate": "makes a sound file; opens no recorder",

@@ -18,12 +18,15 @@ from recorder.cli.shared import (
     print_table,
     say,
 )
+from recorder.cli.signing_key import rotate_signing
 from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
 from recorder.permissions import Act, Person
 from recorder.recordings.keyring import epoch_keys, new_passphrase
 from recorder.retention.housekeeping import KeyHolder
+from recorder.site_keys.epoch_needs import OtherNodes
+from recorder.site_keys.publishing import has_nodes, publish
 from storage.audit import AuditLog
 from storage.epochs import EpochKeys, current_public, epoch_order, is_epoch, names_in, read_public
 from storage.errors import KeyProblemError, StorageError
@@ -47,10 +50,13 @@ def list_keys(context: HomeJsonContext) -> None:
     """List the epochs: fingerprint, number of recordings sealed to each, and whether its private key is here."""
     with _holding(context) as holder:
         epochs = [_described(holder, name) for name in _names(holder)]
+        nodes = OtherNodes(context.home, holder.index.database, now=utc_now).states()
     if context.json:
         print_json(epochs)
         return
     print_table([_shown(epoch) for epoch in epochs], _COLUMNS, empty="there are no epochs")
+    for node in nodes:
+        say(node)
     if any(epoch["is_fallback"] for epoch in epochs):
         say("this month has no key: start the console, or run `recorder keys rotate`, where the private keys are")
 
@@ -64,14 +70,20 @@ def rotate(context: KeysJsonContext) -> None:
         made = holder.keys.rotate(utc_now())
         fingerprints = {key.name: key.fingerprint for key in made}
         _note(holder, "keys.rotated", person, {"epochs": fingerprints})
+        is_published = has_nodes(context.home)
+        if is_published:
+            publish(context.home, holder.index.database)
     if context.json:
         print_json([{"epoch": epoch, "fingerprint": mark} for epoch, mark in fingerprints.items()])
         return
     say(f"new recordings are sealed to {made[0].name}; keys made: {', '.join(fingerprints)}")
+    if is_published:
+        say("other nodes have them within 15 s, if they reach the database; `recorder keys list` shows what they use")
     say("in an hour run `recorder keys tidy` to re-seal existing recordings to the new keys, or let the console do it")
 
 
 keys.command("rotate-accounts")(rotate_accounts)
+keys.command("rotate-signing")(rotate_signing)
 
 _WHAT = "managing keys"
 
@@ -153,6 +165,7 @@ def _holding(context: CommandContext) -> Iterator[KeyHolder]:
                 audit=AuditLog(home.audit),
                 lock=home.erasing_lock,
                 now=utc_now,
+                elsewhere=OtherNodes(home, index.database, now=utc_now).needs,
             )
     except StorageError as error:
         fail(str(error))

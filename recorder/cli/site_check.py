@@ -50,6 +50,8 @@ from recorder.service.machine import read_machine
 from recorder.service.machine_check import check_machine
 from recorder.service.openid_check import check_openid
 from recorder.service.peer_check import check_alarms, check_targets
+from recorder.service.site_keys_check import check_site_keys
+from recorder.site_keys.places import has_joined
 from storage.epochs import current_public, names_in
 from storage.errors import StorageError
 from storage.keys import NodeKeys
@@ -107,6 +109,7 @@ def _findings(home: Home, config: Config) -> Iterator[SiteFinding]:
     yield from check_listening(config, is_running=alarms is not None)
     yield from check_alarms(alarms or {})
     yield from check_tls(config, utc_now())
+    yield from check_site_keys(home, utc_now())
     yield from check_folders(home)
     yield from check_machine(read_machine(), config)
     yield from check_kernel_relay(config, read_means())
@@ -136,6 +139,8 @@ def _check_messages(home: Home, config: Config) -> Iterator[SiteFinding]:
 
 
 def _check_people(home: Home) -> Iterator[SiteFinding]:
+    if has_joined(home):
+        return  # the accounts are on the console host
     if not home.people.exists():
         why = "nobody can sign in"
         yield error("people", f"{home.people} is missing", why=why, do="restore it, or run `recorder users add`")

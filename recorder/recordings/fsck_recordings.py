@@ -133,7 +133,7 @@ class RecordingCheck:
             except (DamagedError, KeyError, TypeError, ValueError) as error:
                 is_ours = self._is_ours(path)
                 return ScannedContainer(path=where, bytes=size, problem=str(error), is_ours=is_ours)
-            problem = verify(path, self.vault.node.sign_public).problem
+            problem = verify(path, self.vault.trusted).problem
             return ScannedContainer(
                 path=where, bytes=size, row=row, expected_path=self._belongs(row, path), problem=problem
             )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from recorder.access.signing import public_path, secret_path
+from recorder.access.signing import next_public_path, public_path, secret_path
 from recorder.common.home import Home
 from storage.group_modes import COMMON, is_shared
 from storage.lost_found import FOLDER as LOST_FOUND
@@ -19,9 +19,12 @@ WRITTEN = ("audit", "state", "recordings", "keys/sealed", LOST_FOUND, COMMON)
 """Folders in which both users create and remove files."""
 READ = ("keys", "keys/epochs", "keys/node", "notices")
 """Folders whose files the daemon reads."""
+_OF_SITE = ("keys/nodes", "keys/site")
+"""Folders that only the console host of a site with several machines has, likewise."""
 _READ_FILES = ("recorder.toml", "pins.json")
 _HOME = Path()
 _ACTOR = secret_path(_HOME).parent
+_VERIFYING = (public_path(_HOME), next_public_path(_HOME))
 _LARGE = ("recordings", "keys/sealed")
 """Folders with a file for each recording, which only fsck looks through."""
 
@@ -47,15 +50,15 @@ def rights_of(relative: PurePath, *, is_folder: bool) -> Rights:
         is_folder: Whether it is a folder.
     """
     name, folder = relative.as_posix(), relative.parent.as_posix()
-    if name == _HOME.as_posix() or (is_folder and name in READ):
+    if name == _HOME.as_posix() or (is_folder and name in (*READ, *_OF_SITE)):
         return Rights(mode=0o2750, is_groups=True)
     if any(relative.is_relative_to(top) for top in WRITTEN):
         return Rights(mode=0o2770 if is_folder else 0o660, is_groups=True)
     if relative == _ACTOR:  # the daemon's user passes through it
         return Rights(mode=0o711, is_groups=False)
-    if relative == public_path(_HOME):
+    if relative in _VERIFYING:
         return Rights(mode=0o644, is_groups=False)
-    if not is_folder and (name in _READ_FILES or folder in READ):
+    if not is_folder and (name in _READ_FILES or folder in (*READ, *_OF_SITE)):
         return Rights(mode=0o640, is_groups=True)
     return Rights(mode=0o700 if is_folder else 0o600, is_groups=False)
 
@@ -63,7 +66,7 @@ def rights_of(relative: PurePath, *, is_folder: bool) -> Rights:
 def forbidden_in(home: Home, path: Path) -> int:
     """Return the mode bits that a file or folder of a home must not have."""
     relative = path.relative_to(home.root)
-    if relative in (_ACTOR, public_path(_HOME)) or _is_shared(home):
+    if relative in (_ACTOR, *_VERIFYING) or _is_shared(home):
         return 0o077 & ~rights_of(relative, is_folder=path.is_dir()).mode
     return 0o077
 

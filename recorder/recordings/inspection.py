@@ -25,7 +25,7 @@ class Inspector:
     """Verifies containers, their sealed keys and their rows.
 
     Attributes:
-        vault: Containers; its node's key is trusted.
+        vault: Containers; the keys of its node and of the site's other nodes are trusted.
         index: Their rows.
         now_s: Seconds since 1970.
     """
@@ -45,7 +45,7 @@ class Inspector:
             path = self.vault.locate(row.path)
         except OutsideError as error:
             return _finding(row.id, self.vault.root / row.path, str(error))
-        return self._compared(verify(path, self.vault.node.sign_public), row)
+        return self._compared(verify(path, self.vault.trusted), row)
 
     def all(self) -> Iterator[Verification]:
         """Verify every container, then report foreign files and rows without a container; constant memory.
@@ -56,7 +56,7 @@ class Inspector:
             DatabaseError: The index cannot be read.
         """
         for path in self.vault.finished():
-            found = verify(path, self.vault.node.sign_public)
+            found = verify(path, self.vault.trusted)
             try:
                 row = self._row(found.id)
             except DatabaseError as error:
@@ -107,7 +107,7 @@ class Inspector:
         if self._problem(found, row) is None:
             return found
         row = self._row(row.id) or row
-        found = verify(found.path, self.vault.node.sign_public)
+        found = verify(found.path, self.vault.trusted)
         problem = self._problem(found, row)
         if problem is None or (found.problem is None and self._is_being_rewritten(found, row)):
             return found

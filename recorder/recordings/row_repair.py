@@ -47,7 +47,7 @@ class RowRepair:
                 return ""
             if path is None:
                 return self._rederive(stored)
-            if stored is not None and verify(path, self.vault.node.sign_public).problem is not None:
+            if stored is not None and verify(path, self.vault.trusted).problem is not None:
                 return self._rederive(stored) if finding.kind is Kind.COLUMNS else ""
             row = row_of_container(self.vault, path, {})
             kept = self._keep(stored, finding)

@@ -60,12 +60,14 @@ class EpochUse:
         sealed: Recordings whose key is sealed to it.
         is_current: New recordings are sealed to it.
         is_over: Its month is over or a rotation replaced it, by more than the margin.
+        elsewhere: Sentences why recordings of other nodes need it.
     """
 
     epoch: str
     sealed: int
     is_current: bool
     is_over: bool
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def sentences(self) -> list[str]:
@@ -78,7 +80,7 @@ class EpochUse:
         if self.sealed:
             verb = "recording's key is" if self.sealed == 1 else "recordings' keys are"
             found.append(f"{self.sealed} {verb} sealed to it")
-        return found
+        return [*found, *self.elsewhere]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,6 +107,7 @@ class KeyHolder:
         index: Tells which recordings are held, and how long they are kept.
         lock: File lock of the process that may change finished recordings.
         now: The clock, UTC.
+        elsewhere: Returns sentences why recordings of other nodes need an epoch.
     """
 
     vault: Vault
@@ -113,6 +116,7 @@ class KeyHolder:
     audit: AuditLog
     lock: Path
     now: Callable[[], datetime]
+    elsewhere: Callable[[str], list[str]] = lambda _: []
 
     def maintain(self, *, wait: bool = False) -> KeyMaintenance:
         """Do what is due.
@@ -139,7 +143,10 @@ class KeyHolder:
         except KeyProblemError:
             current = ""
         sealed = len(set(self.vault.sealed.each(name)))
-        return EpochUse(epoch=name, sealed=sealed, is_current=name == current, is_over=self._is_over(name))
+        return EpochUse(
+            epoch=name, sealed=sealed, is_current=name == current, is_over=self._is_over(name),
+            elsewhere=tuple(self.elsewhere(name)),
+        )  # fmt: skip
 
     def destroy(self, name: str, *, by: str, details: dict[str, Any] | None = None) -> list[str]:
         """Destroy the private key of an epoch that nothing needs.

@@ -262,6 +262,16 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "The certificate for SIP over TLS expires within 30 days, or has expired.",
             "Replace it with a renewed one, then run `recorder reload`.",
         ),
+        "key_list_refused": Advice(
+            "The site's key list in the database is forged, older, or contradicts the keys here. This node goes on "
+            "with the keys that it has.",
+            "The daemon's log says what is wrong. The console publishes the right list each minute: if the alarm "
+            "stays, find out who writes to the table `key_lists`.",
+        ),
+        "epoch_missing": Advice(
+            "This node has no key for the present month, and seals new recordings to an older one.",
+            "Start the console with the private keys mounted, and see that this node reaches the database.",
+        ),
         "call_fault": Advice(
             "An internal error of the recorder ended one call.",
             "Send the daemon's log to the maintainers of the program.",

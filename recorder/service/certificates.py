@@ -1,5 +1,6 @@
 """TLS certificates of SIP and the console: whether they can be used, and when they expire."""
 
+import logging
 import stat
 from collections.abc import Iterator
 from datetime import datetime
@@ -12,6 +13,8 @@ from recorder.config.sip_transports import tls_options
 from recorder.service.findings import SiteFinding, error, ok, warning
 from sip.options import Address, TlsOptions, TransportKind
 from sip.tls import TlsFilesError, days_left, load
+
+_log = logging.getLogger(__name__)
 
 SOON_DAYS = 30
 """Days before expiry at which the alarm begins: certificate authorities need time."""
@@ -46,6 +49,14 @@ def health(carrier: Carrier, now: datetime) -> dict[str, Any]:
         "certificate_expires_at": expires_at.isoformat() if expires_at is not None else None,
         "alarms": {"tls_certificate_ends": 1} if is_ending else {},
     }
+
+
+def warn_of_end(expires_at: datetime | None, now: datetime) -> None:
+    """Log that the certificate of SIP expires soon, if it does."""
+    if expires_at is not None and (left := days_left(expires_at, now)) < SOON_DAYS:
+        _log.error(
+            "the TLS certificate expires in %d days, at %s; renew it and run `recorder reload`", left, expires_at
+        )
 
 
 def check_tls(config: Config, now: datetime) -> Iterator[SiteFinding]:

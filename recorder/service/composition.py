@@ -43,11 +43,14 @@ from recorder.retention.sweeping import Sweeping
 from recorder.service import certificates
 from recorder.service.kernel_relay import Obstacle, open_relay
 from recorder.service.sounds import load_sounds
+from recorder.site_keys.following import KeyListFollower
 from sip.endpoint import SipEndpoint
 from sip.reactor import Reactor
 from sip.resolver import Resolver
 from storage.anchors import Anchors
 from storage.audit import AuditLog
+from storage.audit_entry import RECORDER
+from storage.database import Database
 from storage.durable import save_atomically
 from storage.erasures import Erasures
 from storage.index import Index
@@ -274,3 +277,11 @@ def loop_mark(home: Home) -> str:
     if not path.exists():
         save_atomically(path, secrets.token_hex(8).encode())
     return path.read_text().strip()
+
+
+def follow_key_list(home: Home, database: Database, services: CallServices) -> KeyListFollower:
+    """Make the thread that follows the key list of a site with several machines."""
+    return KeyListFollower(
+        home, database, services.alarms, now=utc_now,
+        refused=lambda why: services.enter_later("key_list.refused", RECORDER, {"why": why}),
+    )  # fmt: skip

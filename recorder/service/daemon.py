@@ -47,6 +47,7 @@ from recorder.service.composition import (
     DaemonParts,
     Executors,
     MediaCore,
+    follow_key_list,
     loop_mark,
     make_call_services,
     make_resolver,
@@ -71,7 +72,7 @@ from sip.endpoint import SipEndpoint
 from sip.events import SipEvent
 from sip.options import BindError
 from sip.reactor import Reactor
-from sip.tls import TlsFilesError, days_left
+from sip.tls import TlsFilesError
 from storage.keys import NodeKeys
 from storage.old_calls import OldCalls
 from storage.types import RecordingId
@@ -158,6 +159,7 @@ class Daemon:
         self._media_events = MediaEvents(
             self._relay, lambda events: self._reactor.submit(self._control.receive_media, events)
         )
+        self._site_keys = follow_key_list(home, self._index.database, self._services)
         self._metrics: MetricsListener | None = None
         self._is_written_out = threading.Event()
         self._anchors = threading.Thread(
@@ -225,6 +227,7 @@ class Daemon:
         self._sweeping.start()
         self._site.start()
         self._forwarding.start()
+        self._site_keys.start()
         _log.info("listening for SIP on %s", ", ".join(map(str, self._endpoint.addresses.values())))
         self._look_at_certificate()
         if self._manager.is_silent and self._services.config.drain.limit_s:
@@ -265,11 +268,7 @@ class Daemon:
 
     def _look_at_certificate(self) -> None:
         """Log each day that the certificate expires soon; the health report has the alarm."""
-        expires_at = self._endpoint.certificate_expires_at
-        if expires_at is not None and (left := days_left(expires_at, utc_now())) < certificates.SOON_DAYS:
-            _log.error(
-                "the TLS certificate expires in %d days, at %s; renew it and run `recorder reload`", left, expires_at
-            )
+        certificates.warn_of_end(self._endpoint.certificate_expires_at, utc_now())
         self._reactor.call_later(certificates.CHECK_S, self._look_at_certificate)
 
     def _raise_alarms_of_start(self, media: MediaCore) -> None:
@@ -349,6 +348,7 @@ class Daemon:
         self._writer.close()
         self._sweeping.close()
         self._site.close()
+        self._site_keys.close()
         self._resolver.close()
         self._executors.opening.close()
         self._port_memory.close()

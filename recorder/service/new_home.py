@@ -78,6 +78,32 @@ def make_home(home: Home, answers: config_file.Answers, password: str, *, os_use
         raise NewHomeError(str(error)) from error
 
 
+def make_node_home(home: Home) -> bool:
+    """Create a home for a node of a site with several recorders, in a folder that is empty or missing.
+
+    It has no accounts, no private keys and no configuration. The node's own keys are made with its request.
+
+    Returns:
+        Whether it was created; False: there is a home already.
+
+    Raises:
+        NewHomeError: The folder is not empty and no home, or cannot be written.
+    """
+    if (home.root / "keys").is_dir():
+        return False
+    try:
+        home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if others := sorted(path.name for path in home.root.iterdir() if path != home.config):
+            raise NewHomeError(f"{home.root} is neither empty nor a recorder's home: it has {others[0]}")
+        home.root.chmod(0o700)
+        install_shipped(NoticeStore(home.notices))
+        for folder in (home.state, home.recordings):
+            folder.mkdir(mode=0o700, exist_ok=True)
+    except (NoticeError, OSError) as error:
+        raise NewHomeError(f"{home.root}: {error}") from error
+    return True
+
+
 def _empty(home: Home) -> None:
     for path in sorted(home.root.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()

@@ -32,6 +32,8 @@ from recorder.retention.housekeeping import KeyHolder, run_housekeeping
 from recorder.service.console_metrics import console_registry
 from recorder.service.console_work import has_shared_accounts, pin_sync, start_sweeping, turns
 from recorder.service.metrics_setup import start_listener
+from recorder.site_keys.epoch_needs import OtherNodes
+from recorder.site_keys.publishing import keep_published
 from recorder.web.app import create_app
 from recorder.web.deps import ConsoleDeps
 from recorder.web.server import TlsFiles, server_config
@@ -141,6 +143,7 @@ def _start_workers(
         audit=eraser.audit,
         lock=home.erasing_lock,
         now=utc_now,
+        elsewhere=OtherNodes(home, eraser.index.database, now=utc_now).needs,
     )
     archiver = Archiver(
         vault=holder.vault,
@@ -167,6 +170,10 @@ def _start_workers(
             kwargs={"more": deps.people_sweep.run, "turn": turn("archiving")}, name="housekeeping", daemon=True,
         ),
         threading.Thread(target=postman.keep, args=(stopping,), name="post", daemon=True),
+        threading.Thread(
+            target=keep_published, args=(home, holder.index.database, stopping), kwargs={"now": utc_now},
+            name="site-keys", daemon=True,
+        ),
     ]  # fmt: skip
     if config.webhook:
         events = CaseEvents(

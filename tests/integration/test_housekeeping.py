@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -61,6 +62,16 @@ def test_a_key_that_is_needed_stays(site: KeySite) -> None:
     assert site.holder.destroy("2027-02", by="ict") == ["its month is not over"]
     assert site.epochs.names() == ["2026-11", "2027-01", "2027-02", "2027-03"]
     site.open(site.path)
+
+
+def test_a_key_that_another_node_needs_stays(site: KeySite) -> None:
+    why = ["keys at node north are sealed to it"]
+    holder = replace(site.holder, elsewhere=lambda epoch: why if epoch == "2026-11" else [])
+    site.deleted()
+    assert holder.maintain().destroyed == ["2026-12"]
+    assert holder.destroy("2026-11", by="ict") == why
+    assert (site.private_folder / "2026-11.key").exists()
+    assert site.holder.maintain().destroyed == ["2026-11"]
 
 
 def test_a_call_in_progress_keeps_its_month(site: KeySite) -> None:

@@ -17,7 +17,7 @@ class DatabaseServer:
     """The server of one run. Close it."""
 
     def __init__(self) -> None:
-        self._server = PostgresServer(**_LOGGED)  # type: ignore[arg-type]
+        self._server = PostgresServer(settings=_LOGGED)
         self._url = self._server.new_database()
 
     @property

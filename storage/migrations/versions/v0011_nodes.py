@@ -1,4 +1,4 @@
-"""Adds the tables of a site with several recorders: nodes, leases, removals of files, open calls, sign-ons."""
+"""Adds the tables of a site with several recorders."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -66,5 +66,19 @@ def upgrade() -> None:
         "agreements",
         sa.Column("home", sa.String(64), primary_key=True),
         sa.Column("count", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "key_lists",
+        sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("document", sa.Text, nullable=False),
+        sa.Column("signature", sa.String(128), nullable=False),
+    )
+    op.create_table(
+        "node_epochs",
+        sa.Column("fingerprint", sa.String(64), primary_key=True),
+        sa.Column("list_number", sa.BigInteger, nullable=False),
+        sa.Column("current", sa.String(20), nullable=False),
+        sa.Column("sealed", sa.Text, nullable=False),
+        sa.Column("reported_us", sa.BigInteger, nullable=False),
     )
     op.execute("UPDATE schema_version SET version = 11 WHERE id = 1")

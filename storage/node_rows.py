@@ -1,0 +1,71 @@
+"""What the index database tells of one node: its row, and its recordings. For adding and removing nodes."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from storage.database import Database
+from storage.tables import file_removals, nodes, recordings, unfinished
+
+REMOVED = "removed"
+"""State of the row of a node that was removed from the site."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeHoldings:
+    """What a node has.
+
+    Attributes:
+        calls: Calls in progress, as it last said.
+        recordings: Rows of recordings with a container that it made.
+        unfinished: Recordings that it had open when it was last seen.
+        files_waiting: Deleted recordings whose files it has not confirmed to be removed.
+    """
+
+    calls: int
+    recordings: int
+    unfinished: int
+    files_waiting: int
+
+
+def registered(database: Database) -> dict[str, str]:
+    """Return the fingerprints of the nodes that have registered, by name; removed ones are left out.
+
+    Raises:
+        DatabaseError: The database does not answer or refuses.
+    """
+    query = sa.select(nodes.c.name, nodes.c.fingerprint).where(nodes.c.state != REMOVED)
+    with database.connect() as connection:
+        return {row.name: row.fingerprint for row in connection.execute(query)}
+
+
+def holdings(database: Database, name: str) -> NodeHoldings:
+    """Return what a node has, as far as the tables tell. Reads every row: some seconds for a million.
+
+    Raises:
+        DatabaseError: The database does not answer or refuses.
+    """
+    made_here = recordings.c.document.contains(f'"node": "{name}"', autoescape=True)
+    is_kept = ~recordings.c.document.contains('"path": null', autoescape=True)
+    waiting = sa.and_(file_removals.c.node == name, file_removals.c.removed_us.is_(None))
+    with database.connect() as connection:
+
+        def count(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> int:
+            return connection.scalar(sa.select(sa.func.count()).select_from(table).where(*conditions)) or 0
+
+        return NodeHoldings(
+            calls=connection.scalar(sa.select(nodes.c.calls).where(nodes.c.name == name)) or 0,
+            recordings=count(recordings, made_here, is_kept),
+            unfinished=count(unfinished, unfinished.c.node == name),
+            files_waiting=count(file_removals, waiting),
+        )
+
+
+def mark_removed(database: Database, name: str) -> None:
+    """Mark the row of a node as removed; it may have none.
+
+    Raises:
+        DatabaseError: The database does not answer or refuses.
+    """
+    with database.begin() as connection:
+        connection.execute(sa.update(nodes).where(nodes.c.name == name).values(state=REMOVED, calls=0))
