@@ -61,6 +61,7 @@ from recorder.service.heartbeat import Heartbeat, waits_for_disk
 from recorder.service.lately import Lately
 from recorder.service.media_events import MediaEvents
 from recorder.service.metrics_setup import start_listener
+from recorder.service.object_process import kept_object_process
 from recorder.service.options_health import OptionsHealth
 from recorder.service.reloading import Reloader
 from recorder.service.stalls import Stalls
@@ -112,6 +113,7 @@ class Daemon:
             lambda: map(RecordingId, self._services.open_recordings),
         )  # fmt: skip
         self._forwarding = Forwarding(home, lambda: self._services.config)
+        self._objects = kept_object_process(home, lambda: self._services.config)
         self._port_memory = PortMemory(home.state / "ports", self._executors.opening.submit)
         media = open_media(config, self._port_memory)
         self._relay = media.relay
@@ -216,6 +218,7 @@ class Daemon:
         self._removing.start()
         self._unfinished.start()
         self._forwarding.start()
+        self._objects.start()
         _log.info("listening for SIP on %s", ", ".join(map(str, self._endpoint.addresses.values())))
         self._look_at_certificate()
         if self._manager.is_silent and self._services.config.drain.limit_s:
@@ -345,6 +348,7 @@ class Daemon:
         self._executors.act_writer.close()
         self._is_written_out.set()
         self._forwarding.close()
+        self._objects.close()
         self._anchors.join(ANCHORS_S)
         if self._metrics is not None:
             self._metrics.close()
