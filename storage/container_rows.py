@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from storage import crypto
+from storage.containers import Container
 from storage.errors import DamagedError
 from storage.format import ContainerScan, FrameType, Status, open_container
 from storage.keys import NodeKeys
@@ -37,15 +38,17 @@ class ContainerSurvey:
     status: Status | None = None
 
 
-def survey_container(path: Path, node: NodeKeys) -> ContainerSurvey:
+def survey_container(container: Container, node: NodeKeys) -> ContainerSurvey:
     """Read a container up to its last whole frame; a torn or damaged tail is left unread.
 
     Raises:
         DamagedError: Not a container of this node, or without a whole prologue.
         OSError: It cannot be read.
     """
-    with open_container(path) as file:
-        survey = ContainerSurvey(ContainerScan(file), os.fstat(file.fileno()).st_size)
+    with open_container(container) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        survey = ContainerSurvey(ContainerScan(file), size)
         recording = survey.scan.prologue.id
         try:
             for frame in survey.scan.frames():

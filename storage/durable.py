@@ -3,7 +3,7 @@
 import ctypes
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from storage.group_modes import make_one_folder, open_file
@@ -148,7 +148,7 @@ class SavedFile:
         Raises:
             FileExistsError: The file exists; it is unchanged.
         """
-        temporary = self._write_temporary(content)
+        temporary = self._write_temporary((content,))
         try:
             os.link(temporary, self.path)
         finally:
@@ -157,7 +157,11 @@ class SavedFile:
 
     def replace(self, content: bytes) -> None:
         """Save, and replace an existing file."""
-        temporary = self._write_temporary(content)
+        self.replace_by((content,))
+
+    def replace_by(self, parts: Iterable[bytes]) -> None:
+        """Save a content of any length in parts, and replace an existing file; after an error of theirs nothing is."""
+        temporary = self._write_temporary(parts)
         try:
             temporary.replace(self.path)
         except OSError:
@@ -165,7 +169,7 @@ class SavedFile:
             raise
         sync_folder(self.path.parent)
 
-    def _write_temporary(self, content: bytes) -> Path:
+    def _write_temporary(self, parts: Iterable[bytes]) -> Path:
         temporary = self.path.with_name(f".new-{secrets.token_hex(8)}")
         if self._mode is None:
             descriptor = open_file(temporary, os.O_EXCL | os.O_WRONLY)
@@ -173,10 +177,10 @@ class SavedFile:
             descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, self._mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
+                file.writelines(parts)
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError:
+        except BaseException:
             temporary.unlink(missing_ok=True)
             raise
         return temporary

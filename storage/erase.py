@@ -11,7 +11,7 @@ from typing import Any
 from storage.epochs import EpochKeys
 from storage.format import FORMAT_VERSION, FrameType
 from storage.reader import RecordingReader, open_recording
-from storage.rewrite import Progress, Whole, path_of, rewrite
+from storage.rewrite import Progress, Whole, rewrite
 from storage.runs import TICKS_PER_S, Run
 from storage.spans import (
     Cuts,
@@ -48,7 +48,7 @@ def preview(
     Raises:
         DamagedError, KeyProblemError: The recording cannot be opened.
     """
-    reader = open_recording(path_of(vault, row), vault.home, keys)
+    reader = open_recording(vault.container(row), vault.home, keys)
     cuts = _survey(reader, spans)
     ticks = [0, 0]
     for block in reader.blocks():

@@ -14,6 +14,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import BinaryIO
 
+from storage.containers import Container
 from storage.errors import DamagedError
 
 FORMAT_VERSION = 1
@@ -63,13 +64,18 @@ def is_recording_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def open_container(path: Path) -> BinaryIO:
-    """Open a container for reading; only a regular file is opened.
+def open_container(container: Container) -> BinaryIO:
+    """Open a container for reading; of files only a regular one is opened.
 
     Raises:
         DamagedError: It is a link, a folder, a pipe or a device.
+        StorageError: It is elsewhere, and cannot be reached.
         OSError: It cannot be read.
     """
+    return _open_file(container) if isinstance(container, Path) else container.open()
+
+
+def _open_file(path: Path) -> BinaryIO:
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
         raise DamagedError(f"it is a symbolic link to {path.readlink()}, not a recording")

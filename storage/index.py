@@ -16,6 +16,7 @@ from storage.call_parties import delete_recordings, save_parties
 from storage.database import Database
 from storage.errors import DatabaseError, NotFoundError
 from storage.holds import kinds_in_effect
+from storage.objects import replace_object
 from storage.rows import normalise_number, row_from_text, row_to_json
 from storage.searches import Position, ids, with_documents
 from storage.tables import deletions as _deletions
@@ -64,6 +65,20 @@ class Index:
             with self.database.begin() as connection:
                 connection.execute(self.database.upsert_all(_recordings, key=_recordings.c.id), values)
                 save_parties(connection, rows)
+
+    def save_rewritten(self, row: RecordingRow, *, before: str | None, node: str, at: datetime) -> None:
+        """Replace the row of a rewritten recording durably, and mark its former object to be removed.
+
+        Args:
+            row: The row now.
+            before: Digest of its container before.
+            node: Fingerprint of the machine that has the new container.
+            at: Now.
+        """
+        with self.database.begin() as connection:
+            connection.execute(self.database.upsert(_recordings, columns_of(row), key=_recordings.c.id))
+            save_parties(connection, [row])
+            replace_object(connection, before, row, node, at)
 
     def save_late(self, row: RecordingRow) -> bool:
         """Store a row that could not be stored at once, unless the index has an ended call's row, or a tombstone.

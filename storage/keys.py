@@ -5,6 +5,7 @@ overwritten, except by `SealedKeys.take_next`.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,6 +85,27 @@ def remove_twins(path: Path) -> None:
         for twin in path.parent.glob(".new-*"):
             if twin.stat().st_ino == found.st_ino:
                 twin.unlink()
+
+
+def open_sealed_key(content: bytes, recording: RecordingId, epoch: EpochPrivateKey, where: str) -> bytes:
+    """Open the content of a recording's sealed key with its epoch's private key.
+
+    Args:
+        content: Of the file.
+        recording: The recording.
+        epoch: The private key.
+        where: Where the key was read, for messages.
+
+    Raises:
+        KeyProblemError: It is of another epoch or recording, or changed.
+    """
+    head, sealed = content[: len(_SEALED_MAGIC) + 32], content[len(_SEALED_MAGIC) + 32 :]
+    if head != _SEALED_MAGIC + crypto.fingerprint(epoch.public):
+        raise KeyProblemError(f"{where} is not sealed to this key of epoch {epoch.name}")
+    plain = crypto.open_sealed(sealed, epoch.public, epoch.private)
+    if plain[crypto.KEY_BYTES :] != recording.encode("ascii"):
+        raise KeyProblemError(f"{where} holds the key of another recording")
+    return plain[: crypto.KEY_BYTES]
 
 
 class SealedKeys:
@@ -170,6 +192,26 @@ class SealedKeys:
         """
         return self._seal(self.path(recording, epoch.name), recording, key, epoch)
 
+    def restore(self, recording: RecordingId, epoch: str, content: bytes) -> None:
+        """Write a sealed key that was stored elsewhere, unless it is there; durable when this returns.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        path = self.path(recording, epoch)
+        make_folder(path.parent)
+        with suppress(FileExistsError):
+            SavedFile(path).create(content)
+
+    def read(self, recording: RecordingId) -> tuple[str, bytes] | None:
+        """Return the epoch and the content of a recording's sealed key, or None: there is no key.
+
+        Raises:
+            KeyProblemError: It cannot be read.
+        """
+        epoch = self.find(recording)
+        return None if epoch is None else (epoch, read_secret(self.path(recording, epoch), is_groups=True))
+
     def _seal(self, path: Path, recording: RecordingId, key: crypto.Readable, epoch: EpochPublicKey) -> Path:
         make_folder(path.parent)
         plain = bytearray().join((key, recording.encode("ascii")))
@@ -207,14 +249,7 @@ class SealedKeys:
             KeyProblemError: It is missing, of another epoch or recording, or changed.
         """
         path = self.path(recording, epoch.name)
-        content = read_secret(path, is_groups=True)
-        head, sealed = content[: len(_SEALED_MAGIC) + 32], content[len(_SEALED_MAGIC) + 32 :]
-        if head != _SEALED_MAGIC + crypto.fingerprint(epoch.public):
-            raise KeyProblemError(f"{path} is not sealed to this key of epoch {epoch.name}")
-        plain = crypto.open_sealed(sealed, epoch.public, epoch.private)
-        if plain[crypto.KEY_BYTES :] != recording.encode("ascii"):
-            raise KeyProblemError(f"{path} holds the key of another recording")
-        return plain[: crypto.KEY_BYTES]
+        return open_sealed_key(read_secret(path, is_groups=True), recording, epoch, str(path))
 
     def open(self, recording: RecordingId, keys: EpochKeys) -> bytes:
         """Open a recording's key, in the epoch that counts.

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from storage import crypto
+from storage.containers import Container
 from storage.errors import DamagedError, KeyProblemError
 from storage.format import CHECK_BYTES, FRAME_HEADER, ContainerScan, Footer, Frame, FrameType, open_container
 from storage.keys import NodeKeys
@@ -61,7 +62,7 @@ def trusted_keys(home: Path, own: bytes) -> tuple[bytes, ...]:
     return (own, *(other_nodes(home) or {}).values())
 
 
-def check_signer(path: Path, home: Path) -> None:
+def check_signer(container: Container, home: Path) -> None:
     """Check before a finished container is opened that a known node signed its footer. No effect without a key list.
 
     Reads only the two ends of the file. That the footer fits the rest, `storage.verify` checks.
@@ -75,7 +76,7 @@ def check_signer(path: Path, home: Path) -> None:
     if others is None:
         return
     known = {crypto.fingerprint(key): key for key in (NodeKeys.load(home).sign_public, *others.values())}
-    footer, message, signature = _footer(path)
+    footer, message, signature = _footer(container)
     public = known.get(footer.fingerprint)
     if public is None:
         raise DamagedError(
@@ -86,8 +87,8 @@ def check_signer(path: Path, home: Path) -> None:
         raise DamagedError("the footer's signature is wrong: the file was not closed like this by its node")
 
 
-def _footer(path: Path) -> tuple[Footer, bytes, bytes]:
-    with open_container(path) as file:
+def _footer(container: Container) -> tuple[Footer, bytes, bytes]:
+    with open_container(container) as file:
         recording = ContainerScan(file).prologue.id
         body_bytes = Footer.length(recording)
         start = file.seek(0, os.SEEK_END) - FRAME_HEADER.size - body_bytes - CHECK_BYTES

@@ -8,10 +8,11 @@ from typing import Any, BinaryIO
 
 from storage import crypto
 from storage.archive_codec import decompress
+from storage.containers import Container, path_of_container
 from storage.epochs import EpochKeys
 from storage.errors import DamagedError, RewrittenError
 from storage.format import STREAM_TYPES, ContainerScan, Footer, Frame, FrameType, Status, open_container
-from storage.keys import SealedKeys
+from storage.keys import SealedKeys, open_sealed_key
 from storage.known_nodes import check_signer
 from storage.types import RecordingId
 
@@ -21,24 +22,24 @@ _REWRITTEN = "the recording was erased from, archived or deleted while it was re
 class RecordingReader:
     """The decrypted content of one container; can be read any number of times, in constant memory.
 
-    The file is opened again for each pass; if it was rewritten since, `RewrittenError` is raised, so that nobody reads
-    erased audio.
+    The container is opened again for each pass; if it was rewritten since, `RewrittenError` is raised, so that nobody
+    reads erased audio.
 
     Attributes:
         id: Recording id.
         head: The head: id, started_at, operator_key, row at the beginning of the recording.
     """
 
-    def __init__(self, path: Path, key: bytes) -> None:
+    def __init__(self, container: Container, key: bytes) -> None:
         """Read the head.
 
         Raises:
             DamagedError: Not a container, changed, or sealed with another key.
             RewrittenError: It was rewritten at the same time.
         """
-        self._path = path
+        self._container = container
         self._key = key
-        with open_container(path) as file:
+        with open_container(container) as file:
             self._prologue = ContainerScan(file).prologue
         self.id = RecordingId(self._prologue.id)
         self.head: dict[str, Any] = json.loads(next(self.opened())[1])
@@ -95,7 +96,7 @@ class RecordingReader:
 
     def _opened_again(self) -> BinaryIO:
         try:
-            return open_container(self._path)
+            return open_container(self._container)
         except FileNotFoundError as error:
             raise RewrittenError(_REWRITTEN) from error
 
@@ -126,7 +127,7 @@ def fresh_path(path: Path) -> Path:
     return path.with_suffix(".erasing")
 
 
-def open_recording(path: Path, home: Path, keys: EpochKeys) -> RecordingReader:
+def open_recording(container: Container, home: Path, keys: EpochKeys) -> RecordingReader:
     """Open a finished container with the private key of the epoch that its key is sealed to.
 
     In a site with several nodes the footer must be signed by a known one. That the footer fits the content, `verify`
@@ -134,35 +135,48 @@ def open_recording(path: Path, home: Path, keys: EpochKeys) -> RecordingReader:
     key is that of the new container, which is opened under its temporary name.
 
     Args:
-        path: The ``.rec`` file.
-        home: The recorder's home with the sealed key.
+        container: The ``.rec`` file, or the container elsewhere.
+        home: The recorder's home with the sealed key; without one there, that of the container elsewhere is used.
         keys: The private keys.
 
     Raises:
         KeyProblemError: The sealed key is missing (deleted recording), or the private key is missing or does not fit.
         DamagedError: The container is damaged, or a node that this site does not know has signed it.
     """
-    with open_container(path) as file:
+    with open_container(container) as file:
         recording = RecordingId(ContainerScan(file).prologue.id)
-    check_signer(path, home)
-    sealed = SealedKeys(home)
-    key = sealed.open(recording, keys)
+    if (name := path_of_container(container).stem) != recording:
+        raise DamagedError(f"it holds recording {recording}, not {name}: it was renamed or exchanged")
+    check_signer(container, home)
+    key = _key_of(container, recording, home, keys)
     while True:
         try:
-            return _opened(path, key)
+            return _opened(container, key)
         except (DamagedError, RewrittenError):
-            newer = sealed.open(recording, keys)  # it may have been rewritten since the key was read
+            newer = _key_of(container, recording, home, keys)  # it may have been rewritten since the key was read
             if newer == key:
                 raise
             key = newer
 
 
-def _opened(path: Path, key: bytes) -> RecordingReader:
+def _key_of(container: Container, recording: RecordingId, home: Path, keys: EpochKeys) -> bytes:
+    """Return a recording's key: from the sealed key of this home, or from the one that is stored elsewhere."""
+    sealed = SealedKeys(home)
+    if isinstance(container, Path) or sealed.find(recording) is not None:
+        return sealed.open(recording, keys)
+    stored = container.sealed_key()
+    if stored is None:
+        return sealed.open(recording, keys)  # raises: there is none
+    epoch, content = stored
+    return open_sealed_key(content, recording, keys.load_private(epoch), "its sealed key in the object store")
+
+
+def _opened(container: Container, key: bytes) -> RecordingReader:
     try:
-        return RecordingReader(path, key)
+        return RecordingReader(container, key)
     except DamagedError:
         with suppress(FileNotFoundError):
-            return RecordingReader(fresh_path(path), key)
+            return RecordingReader(fresh_path(path_of_container(container)), key)
         raise
 
 

@@ -11,13 +11,13 @@ next run continues. The caller holds the lock for erasing. The index does not ch
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+from storage.containers import Container
 from storage.epochs import EpochKeys, EpochPublicKey
 from storage.errors import KeyProblemError
 from storage.keys import destroy_key
 from storage.reader import RecordingReader
-from storage.types import RecordingId
+from storage.types import RecordingId, RecordingRow
 from storage.vault import Vault
 
 
@@ -43,6 +43,7 @@ def reseal(
     to: EpochPublicKey,
     *,
     note: Callable[[Resealed], None] = lambda _resealed: None,
+    row: RecordingRow | None = None,
 ) -> Resealed | None:
     """Seal a recording's key to a later epoch.
 
@@ -52,6 +53,7 @@ def reseal(
         recording: Its id.
         to: The new epoch.
         note: Called after the new key is proved and before the old one is destroyed.
+        row: Its row, for a container that is only elsewhere.
 
     Returns:
         The change, or None: the key is already sealed to that epoch alone.
@@ -70,8 +72,8 @@ def reseal(
         vault.sealed.seal(recording, key, to)
     if vault.sealed.unseal(recording, keys.load_private(to.name)) != key:
         raise KeyProblemError(f"the key of recording {recording} in epoch {to.name} is another one")
-    for path in _containers(vault, recording):
-        RecordingReader(path, key)
+    for container in _containers(vault, recording, row):
+        RecordingReader(container, key)
     done = Resealed(id=recording, old=old[0], new=to)
     note(done)
     for epoch in old:
@@ -79,8 +81,10 @@ def reseal(
     return done
 
 
-def _containers(vault: Vault, recording: RecordingId) -> Iterator[Path]:
-    found = [path for path in vault.files_of(recording) if path.suffix == ".rec"]
+def _containers(vault: Vault, recording: RecordingId, row: RecordingRow | None) -> Iterator[Container]:
+    found: list[Container] = [path for path in vault.files_of(recording) if path.suffix == ".rec"]
+    if not found and row is not None and row.path is not None and vault.elsewhere is not None:
+        found.append(vault.container(row))
     if not found:
         raise KeyProblemError(f"recording {recording} has no finished container that its key could open")
     yield from found

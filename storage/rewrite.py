@@ -101,10 +101,11 @@ def rewrite(
     Raises:
         DamagedError: The recording is not as its node closed it; nothing was changed.
         KeyProblemError: Its key or the private key of its epoch is missing; nothing was changed.
+        StorageError: It is elsewhere, and cannot be reached; nothing was changed.
         WriteFailedError: The disk refused; the old recording is whole, or the next run continues.
     """
-    path = path_of(vault, row)
     try:
+        path = vault.bring(row)
         clear_up(vault, keys, path)
         found = verify(path, vault.trusted)
         if found.problem is not None:
@@ -115,16 +116,6 @@ def rewrite(
         raise WriteFailedError(
             f"recording {row.id} cannot be rewritten: {error.strerror or error}", is_taken=False
         ) from error
-
-
-def path_of(vault: Vault, row: RecordingRow) -> Path:
-    """Return the container of a recording; its row must have a path.
-
-    Raises:
-        OutsideError: Its path leads out of the recordings.
-    """
-    assert row.path is not None, "asked for a recording of which something was kept"
-    return vault.locate(row.path)
 
 
 def clear_up(vault: Vault, keys: EpochKeys, path: Path) -> None:

@@ -326,6 +326,31 @@ node_epochs = sa.Table(
 """What each node last said of its epochs: number of its key list, the epoch that new recordings are sealed to, and the
 epochs that keys in its home are sealed to (``sealed``, a JSON list). ``fingerprint`` is of the node's signing key."""
 
+objects = sa.Table(
+    "objects",
+    METADATA,
+    sa.Column("sha256", sa.String(64), primary_key=True),
+    sa.Column("recording", _Ascii, nullable=False),
+    sa.Column("node", sa.String(64), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("key_epoch", sa.String(40)),
+    sa.Column("is_key_old", sa.Integer, nullable=False),
+    sa.Column("since_us", sa.BigInteger, nullable=False),
+    sa.Column("stored_us", sa.BigInteger),
+    sa.Column("released_us", sa.BigInteger),
+    sa.Column("locked_until_us", sa.BigInteger),
+    sa.Column("problem", sa.Text, nullable=False),
+    sa.Index("objects_by_recording", "recording"),
+    sa.Index("objects_by_state", "state", "since_us", "sha256"),
+    sa.Index("objects_to_release", "node", "released_us", "stored_us"),
+    sa.Index("objects_by_epoch", "key_epoch"),
+)
+"""Finished recordings in the object store, by the digest of their container, which names the object:
+`storage.objects`. ``node`` is the fingerprint of the machine that has or had the file, ``key_epoch`` the epoch of the
+sealed key there, which is not the present one if ``is_key_old``; ``released_us`` is when the file was removed from that
+machine."""
+
 
 def microseconds(moment: datetime) -> int:
     """Return an aware time as microseconds since 1970, as in the tables."""

@@ -17,6 +17,7 @@ from storage.audit_entry import AuditEntry
 from storage.audit_reading import newest_first
 from storage.call_parties import delete_recordings
 from storage.database import Database
+from storage.objects import remove_objects_of
 from storage.rows import time_from_json, time_to_json
 from storage.tables import deletions as _deletions
 from storage.tables import file_removals as _removals
@@ -115,7 +116,10 @@ class Deletions:
         self._database.vacuum()
 
     def settle(self, tombstones: Sequence[Tombstone]) -> int:
-        """Replace rows by tombstones, all or none; returns how many rows there were. Safe to repeat."""
+        """Replace rows by tombstones, all or none; returns how many rows there were. Safe to repeat.
+
+        Their objects in an object store are marked to be removed.
+        """
         with self._database.begin() as connection:
             return bury(connection, tombstones)
 
@@ -200,6 +204,7 @@ def bury(connection: sa.Connection, tombstones: Sequence[Tombstone]) -> int:
     for some in _in_parts(tombstones):
         ids = [one.id for one in some]
         rows += delete_recordings(connection, ids)
+        remove_objects_of(connection, ids, max(one.deleted_at for one in some))
         known = _known(connection, ids)
         new = {one.id: _columns(one) for one in some if one.id not in known}
         if new:

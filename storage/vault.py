@@ -11,15 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from storage import crypto
+from storage.containers import Container, Elsewhere
 from storage.durable import AppendFile, make_folder, remove
 from storage.epochs import current_public
 from storage.errors import OutsideError, WriteFailedError
 from storage.format import Prologue, is_recording_id
 from storage.keys import NodeKeys, SealedKeys, destroy_key
 from storage.known_nodes import trusted_keys
+from storage.reader import fresh_path
 from storage.recording import OpenRecording
 from storage.tree import DEPTH, each_file, files_of
-from storage.types import RecordingHead, RecordingId
+from storage.types import RecordingHead, RecordingId, RecordingRow
 
 _SUFFIXES = (".rec", ".part", ".erasing")
 _OPERATOR_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -31,12 +33,14 @@ class Vault:
     Args:
         home: The recorder's home; ``recordings`` and ``keys`` are below it.
         node: The node's keys.
+        elsewhere: Where finished containers are besides; None for nowhere.
     """
 
-    def __init__(self, home: Path, node: NodeKeys) -> None:
+    def __init__(self, home: Path, node: NodeKeys, elsewhere: Elsewhere | None = None) -> None:
         self.home = home
         self.root = home / "recordings"
         self.node = node
+        self.elsewhere = elsewhere
         self.sealed = SealedKeys(home)
         self._epochs = home / "keys" / "epochs"
 
@@ -138,6 +142,44 @@ class Vault:
                 "or a folder is a link; nothing was opened"
             )
         return found
+
+    def container(self, row: RecordingRow) -> Container:
+        """Return where the container of a row with a path is read.
+
+        Raises:
+            OutsideError: As `locate`.
+        """
+        path = self._located(row)
+        return path if self.elsewhere is None else self.elsewhere.container(row, path)
+
+    def has(self, row: RecordingRow) -> bool:
+        """Tell whether the container of a row with a path is in this home or elsewhere.
+
+        Raises:
+            OutsideError: As `locate`.
+            DatabaseError: The database cannot be read.
+        """
+        return self._located(row).exists() or (self.elsewhere is not None and self.elsewhere.has(row))
+
+    def bring(self, row: RecordingRow) -> Path:
+        """Return the file of a row with a path; brings it here first if it is only elsewhere.
+
+        A container that waits to replace the file counts as here.
+
+        Raises:
+            OutsideError: As `locate`.
+            StorageError: It is elsewhere, and cannot be reached; nothing was changed.
+            OSError: The disk refuses.
+        """
+        path = self._located(row)
+        is_here = path.exists() or fresh_path(path).exists()
+        if not is_here and self.elsewhere is not None:
+            self.elsewhere.bring(row, path)
+        return path
+
+    def _located(self, row: RecordingRow) -> Path:
+        assert row.path is not None, "asked for a recording of which something was kept"
+        return self.locate(row.path)
 
     def strangers(self) -> Iterator[Path]:
         """Yield the files and links among the recordings that are not containers: foreign, or at a wrong depth."""

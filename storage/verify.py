@@ -4,25 +4,30 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from storage import crypto
+from storage.containers import Container, path_of_container
 from storage.errors import DamagedError
 from storage.format import STREAM_TYPES, ContainerScan, Footer, Frame, FrameType, Status, open_container
 from storage.types import RecordingId, Verification
 
 
-def verify(path: Path, trusted: bytes | Iterable[bytes]) -> Verification:
+def verify(container: Container, trusted: bytes | Iterable[bytes]) -> Verification:
     """Read a whole container, and check it against its footer and the trusted nodes.
 
     Args:
-        path: The ``.rec`` file.
+        container: The ``.rec`` file, or the container elsewhere.
         trusted: ed25519 public key of the node, 32 bytes, or several keys.
 
     Returns:
         The result; ``problem`` is None only if every byte, the name and the signature are right. A file that cannot be
         read is a problem, not an exception.
+
+    Raises:
+        StorageError: It is elsewhere, and cannot be reached.
     """
+    path = path_of_container(container)
     keys = {crypto.fingerprint(key): key for key in ([trusted] if isinstance(trusted, bytes) else trusted)}
     try:
-        return _Check(path, keys).run()
+        return _Check(container, keys).run()
     except DamagedError as error:
         return _verdict(path, problem=str(error))
     except FileNotFoundError:
@@ -50,15 +55,16 @@ def _so_far(frames: int) -> str:
 
 
 class _Check:
-    def __init__(self, path: Path, keys: dict[bytes, bytes]) -> None:
-        self._path = path
+    def __init__(self, container: Container, keys: dict[bytes, bytes]) -> None:
+        self._container = container
+        self._path = path_of_container(container)
         self._keys = keys
         self._types: list[FrameType] = []
 
     def run(self) -> Verification:
         footer: Footer | None = None
         problem: str | None = None
-        with open_container(self._path) as file:
+        with open_container(self._container) as file:
             scan = ContainerScan(file)
             covered, digest, frames = scan.whole_bytes, scan.hash.digest(), 0
             for frame in scan.frames():

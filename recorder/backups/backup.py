@@ -11,6 +11,8 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from recorder.backups.destinations import ADVICE
+from recorder.backups.errors import BackupError
 from recorder.backups.expiry import expire
 from recorder.backups.journal import Journal, JournalRun
 from recorder.backups.pieces import Pieces, seen_of
@@ -19,10 +21,10 @@ from recorder.backups.rules import DATA, BackupClass, next_id
 from recorder.backups.snapshots import Repository, Snapshot, StoredFile
 from recorder.backups.sources import Sources
 from recorder.backups.status import BackupStatus
-from recorder.backups.store import BackupError, problem_of
 from recorder.common.file_lock import locked
 from recorder.common.home import Home
 from recorder.config.settings import Config
+from recorder.objects.store import StoreError, problem_of
 from recorder.recordings.keyring import months_without_key, private_folder
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
@@ -172,7 +174,7 @@ class Backup:
                 snapshot = self.repository.load(name)
                 having = [one for one in DATA if self.repository.has(snapshot, one)]
                 return {one: self.repository.files(snapshot, one) for one in having}
-            except BackupError:
+            except StoreError:
                 continue  # `recorder backups check` reports it; everything is read again
         return {}
 
@@ -209,7 +211,7 @@ class _Run:
             self._verify(self._pieces)
             self._complete(begun, head, made)
         except OSError as error:
-            raise problem_of(error, error.filename or backup.repository.store.name) from error
+            raise problem_of(error, error.filename or backup.repository.store.name, ADVICE) from error
         finally:
             for one in stores:
                 _clear(one.store.staging)

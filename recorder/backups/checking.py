@@ -11,7 +11,7 @@ from recorder.backups.journal import Journal, entries_of, erased_by, removed_by
 from recorder.backups.pieces import Copied
 from recorder.backups.rules import BackupClass
 from recorder.backups.snapshots import Repository, Snapshot, StoredFile, read_pieces
-from recorder.backups.store import BackupError
+from recorder.objects.store import StoreError
 from storage.rows import time_to_json
 
 
@@ -48,7 +48,7 @@ def list_snapshots(repository: Repository) -> list[Listed]:
     for name in repository.ids():
         try:
             one = repository.load(name)
-        except BackupError as error:
+        except StoreError as error:
             found.append(Listed(id=name, classes={}, problem=str(error)))
             continue
         left = {key: (part.files, part.bytes) for key, part in one.classes.items() if repository.has(one, key)}
@@ -80,7 +80,7 @@ class BackupChecker:
         for name in self._repository.ids():
             try:
                 snapshots.append(self._repository.load(name))
-            except BackupError as error:
+            except StoreError as error:
                 yield str(error)
         having = [one for one in snapshots if self._repository.has(one, BackupClass.AUDIT)]
         yield from self._journal([one.head.number or 0 for one in having if one.head is not None])
@@ -94,7 +94,7 @@ class BackupChecker:
                 yield gap
             for segment in journal.after(0):
                 entries_of(segment)
-        except BackupError as error:
+        except StoreError as error:
             yield str(error)
 
     def _snapshot(self, snapshot: Snapshot, progress: Copied) -> Iterator[str]:
@@ -106,7 +106,7 @@ class BackupChecker:
                 files = self._repository.files(snapshot, name)
                 if name is BackupClass.MEDIA:
                     explained = gone_since(self._repository, snapshot)
-            except BackupError as error:
+            except StoreError as error:
                 yield str(error)
                 continue
             has_audit = self._repository.has(snapshot, BackupClass.AUDIT)
@@ -130,7 +130,7 @@ class BackupChecker:
                 whole.update(piece)
                 self.checked += 1
                 progress(len(piece))
-        except BackupError as error:
+        except StoreError as error:
             return str(error)
         self._good.update(file.pieces)
         return None if whole.hexdigest() == file.sha256 else f"the pieces of {file.path} do not make up the file"

@@ -3,8 +3,13 @@
 from pathlib import Path
 
 from recorder.backups.rules import STAGING
-from recorder.backups.store import BackupError, FolderStore, Store
-from recorder.config.backup_options import is_object_store
+from recorder.objects import opening
+from recorder.objects.store import Store, StoreAdvice
+
+ADVICE = StoreAdvice(
+    unharmed="The last complete snapshot is unchanged",
+    when_full="free space there, or shorten the periods in [backup], and run it again",
+)
 
 
 def open_store(destination: str, s3_file: Path | None, state: Path | None = None) -> Store:
@@ -16,13 +21,9 @@ def open_store(destination: str, s3_file: Path | None, state: Path | None = None
         state: The home's folder of states; None to restore, which puts nothing together.
 
     Raises:
-        BackupError: The account cannot be used.
+        StoreError: The account cannot be used.
     """
-    if not is_object_store(destination):
-        return FolderStore(Path(destination))
-    if s3_file is None:
-        raise BackupError(f"{destination} needs the file of its account: give --s3-file FILE, or s3_file in [backup]")
-    # It brings a runtime of its own, which commands with a folder need not load.
-    from recorder.backups.object_store import ObjectStore, read_account  # noqa: PLC0415
-
-    return ObjectStore(destination, read_account(s3_file), (state or Path()) / STAGING)
+    return opening.open_store(
+        destination, s3_file, (state or Path()) / STAGING, section="give --s3-file FILE, or s3_file in [backup]",
+        advice=ADVICE,
+    )  # fmt: skip

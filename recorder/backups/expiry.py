@@ -7,7 +7,7 @@ from datetime import datetime
 from recorder.backups.journal import Journal
 from recorder.backups.rules import BackupClass, expired
 from recorder.backups.snapshots import Repository, Snapshot
-from recorder.backups.store import BackupError
+from recorder.objects.store import StoreError
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,7 +56,7 @@ def expire(repository: Repository, classes: Sequence[BackupClass], days: Mapping
     try:
         for name in classes:
             _remove_unneeded(repository, left, journal, name)
-    except BackupError as error:
+    except StoreError as error:
         done.unreadable.append(str(error))
     return done
 
@@ -66,7 +66,7 @@ def _readable(repository: Repository, done: Expired) -> list[Snapshot]:
     for name in repository.ids():
         try:
             found.append(repository.load(name))
-        except BackupError as error:
+        except StoreError as error:
             done.unreadable.append(f"an older snapshot cannot be read, so nothing was freed: {error}")
     return found
 

@@ -16,11 +16,11 @@ from recorder.backups.destinations import open_store
 from recorder.backups.journal import DELETING, Journal, JournalRun
 from recorder.backups.snapshots import Repository
 from recorder.backups.status import BackupStatus
-from recorder.backups.store import Store
 from recorder.common.clock import utc_now
 from recorder.common.file_lock import locked
 from recorder.common.home import Home
 from recorder.config.backup_options import BackupOptions
+from recorder.objects.store import Store
 from storage.audit import AuditLog
 from storage.audit_reading import acts_after
 from storage.errors import StorageError

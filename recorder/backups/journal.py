@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 
+from recorder.backups.errors import BackupError
 from recorder.backups.pieces import Pieces
 from recorder.backups.recording_copy import RecordingCopier
 from recorder.backups.rules import JOURNAL, is_in_media
 from recorder.backups.snapshots import Repository, StoredFile, read_signed, signed
-from recorder.backups.store import BackupError
 from recorder.recordings.replay import DONE as ERASED
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry, line_of, parse_line

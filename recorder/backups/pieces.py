@@ -9,8 +9,9 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import BinaryIO
 
+from recorder.backups.errors import BackupError
 from recorder.backups.snapshots import StoredFile
-from recorder.backups.store import BackupError, Store
+from recorder.objects.store import Store
 
 PIECE_BYTES = 8 << 20
 Copied = Callable[[int], None]

@@ -3,10 +3,10 @@
 import time
 from pathlib import Path
 
+from recorder.backups.errors import BackupError
 from recorder.backups.pieces import Pieces, look_at
 from recorder.backups.rules import is_in_media
 from recorder.backups.snapshots import StoredFile
-from recorder.backups.store import BackupError
 from storage.types import RecordingId
 from storage.vault import Vault
 

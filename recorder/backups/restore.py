@@ -16,17 +16,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from recorder.backups.errors import BackupError
 from recorder.backups.journal import entries_of
 from recorder.backups.restore_plan import PLACED, RestorePlan, journal_after, plan_restore
 from recorder.backups.rules import BackupClass
 from recorder.backups.settling import Settled, settle
 from recorder.backups.snapshots import Repository, StoredFile, read_pieces
 from recorder.backups.sources import INDEX
-from recorder.backups.store import BackupError, Store
 from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.config.settings import Config
 from recorder.config.toml_tables import ConfigError
+from recorder.objects.store import Store
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry, break_between
 from storage.audit_reading import newest_first

@@ -6,10 +6,11 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from recorder.backups.checking import gone_since
+from recorder.backups.errors import BackupError
 from recorder.backups.journal import Journal, JournalSegment, entries_of, removed_by
 from recorder.backups.rules import DATA, BackupClass
 from recorder.backups.snapshots import Repository, Snapshot, StoredFile, read_pieces, read_unverified
-from recorder.backups.store import BackupError, Store
+from recorder.objects.store import Store
 from storage import crypto
 from storage.rows import time_to_json
 

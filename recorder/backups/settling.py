@@ -14,6 +14,7 @@ from recorder.backups.restore_plan import RestorePlan
 from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.recordings.agreement import set_mark
+from recorder.recordings.home_stores import open_vault
 from recorder.recordings.inspection import Inspector
 from recorder.recordings.keyring import months_without_key, private_folder
 from recorder.recordings.recovery import index_container
@@ -23,7 +24,6 @@ from storage.audit import AuditLog
 from storage.database import Database
 from storage.errors import NotFoundError
 from storage.index import Index
-from storage.keys import NodeKeys
 from storage.rows import time_to_json
 from storage.types import Verification
 from storage.vault import Vault
@@ -93,12 +93,12 @@ def settle(
     Raises:
         StorageError, OSError: From disk or database.
     """
-    vault, audit = Vault(home.root, NodeKeys.load(home.root)), AuditLog(home.audit, now=now)
+    index = Index(database)
+    vault, audit = open_vault(home, config, index), AuditLog(home.audit, now=now)
     why = f"this recorder was restored from snapshot {plan.snapshot.id}, made at {time_to_json(plan.snapshot.at)}"
     set_mark(home.state, now(), [why, plan.gap] if plan.gap else [why])
     details = {**plan.as_json(), "restored_at": time_to_json(now())}
     audit.append(RESTORED, by, "", details)
-    index = Index(database)
     done.indexed = _complete_index(vault, index, plan)
     done.replayed = replay(audit, database, now).as_json()
     done.destroyed = len(destroy_returned(home, vault, database, now)) + len(plan.deleted)

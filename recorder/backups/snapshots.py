@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from recorder.backups.errors import BackupError
 from recorder.backups.rules import SNAPSHOTS, BackupClass, is_snapshot
-from recorder.backups.store import BackupError, Store
+from recorder.objects.store import Store
 from storage import crypto
 from storage.heads import Head
 from storage.keys import NodeKeys

@@ -128,6 +128,8 @@ class CallServices:
     """Returns the status of the notifications by mail, with its current alarms."""
     forwarding: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
     """Returns how sending to other systems goes, with its current alarms; reads a file."""
+    objects: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
+    """Returns how storing recordings in the object store goes, with its current alarms; reads a file."""
     backup: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
     """Returns the status of backups, with its current alarms; reads a file."""
     transports: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}

@@ -19,13 +19,12 @@ from recorder.cli.shared import (
 from recorder.common.clock import utc_now
 from recorder.permissions import Act
 from recorder.recordings.archiving import Archiver
+from recorder.recordings.home_stores import open_vault
 from recorder.recordings.keyring import epoch_keys
 from storage.audit import AuditLog
 from storage.erasures import Erasures
 from storage.errors import StorageError
 from storage.holds import Holds
-from storage.keys import NodeKeys
-from storage.vault import Vault
 
 _OFF = "archiving is off: set after_days in [archive] of recorder.toml"
 
@@ -67,7 +66,7 @@ def _archiver(context: CommandContext) -> Iterator[Archiver]:
     try:
         with opened_index(context) as index:
             yield Archiver(
-                vault=Vault(home.root, NodeKeys.load(home.root)),
+                vault=open_vault(home, context.config, index),
                 keys=epoch_keys(home, context.config, context.passphrase_file),
                 index=index,
                 erasures=Erasures(index.database),

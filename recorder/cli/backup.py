@@ -22,7 +22,7 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.plain_text import size_words
 from recorder.common.system_user import os_user
-from recorder.config.backup_options import is_object_store, overlap
+from recorder.config.store_urls import is_object_store, overlap
 from storage.audit import AuditLog
 from storage.errors import StorageError
 from storage.keys import NodeKeys

@@ -49,6 +49,7 @@ COMMANDS = {
     "backup": "backup.backup",
     "backups": "backup.backups",
     "restore": "backup.restore",
+    "objects": "objects.objects",
     "login": "login.login",
     "logout": "login.logout",
     "users": "users.users",

@@ -143,6 +143,9 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "`backup.begun` and `backup.made` name the user of the operating system",
         "backups list": "shows times and sizes",
         "backups check": "shows what is damaged at a destination; the entry `backup.checked` says so",
+        "objects status": "shows counts, and ids of recordings that wait",
+        "objects push": "stores and removes what the daemon would store and remove, sealed as it is",
+        "objects check": "compares objects with the list of them; the entry `objects.checked` says so",
         "restore": "makes a new folder from a backup, also when accounts are gone; nothing is deleted in it before the "
         "data protection officer reconciles. The entry `backup.restored` says so",
         "users reseal": "has roles count again after the audit log was begun anew, when nobody has a right; "

@@ -28,6 +28,7 @@ from recorder.common.problems import ProblemError
 from recorder.data_subjects.case_repository import CaseRepository
 from recorder.data_subjects.telling import note_erasure
 from recorder.permissions import Act, Person
+from recorder.recordings.home_stores import open_vault
 from recorder.recordings.keyring import epoch_keys
 from recorder.recordings.searching import knows, shown
 from recorder.retention.eraser import Eraser
@@ -44,9 +45,7 @@ from storage.errors import NotFoundError, StorageError
 from storage.format import is_recording_id
 from storage.holds import Holds
 from storage.index import Index
-from storage.keys import NodeKeys
 from storage.retention_types import ErasureKind, ErasureOrder, ErasureState
-from storage.vault import Vault
 
 LISTED = 100
 """Number of orders that ``--list`` shows, newest first."""
@@ -129,7 +128,7 @@ def _is_known(index: Index, order: ErasureOrder, person: Person) -> bool:
 def parts_of(context: CommandContext, index: Index) -> tuple[ErasureRepositories, Eraser]:
     """Open the repositories and the eraser; exit with a message on storage errors."""
     try:
-        vault = Vault(context.home.root, NodeKeys.load(context.home.root))
+        vault = open_vault(context.home, context.config, index)
         keys = epoch_keys(context.home, context.config, context.passphrase_file)
     except StorageError as error:
         fail(str(error))

@@ -32,7 +32,7 @@ from recorder.exports.exporting import Copying
 from recorder.exports.left_out import Ground
 from recorder.exports.span_words import position_in, redaction_from
 from recorder.permissions import Act, Person
-from recorder.recordings.home_stores import open_reader
+from recorder.recordings.home_stores import open_reader, open_vault
 from recorder.recordings.keyring import read_passphrase
 from recorder.recordings.searching import knows
 from storage.audit import AuditLog
@@ -40,11 +40,9 @@ from storage.encoding import SUFFIXES, CopyFormat
 from storage.errors import NotFoundError, StorageError
 from storage.format import is_recording_id
 from storage.index import Index
-from storage.keys import NodeKeys
 from storage.new_file import refuse_target, write_new
 from storage.package import write_folder, write_zip
 from storage.types import Outcome, RecordingRow, Search
-from storage.vault import Vault
 
 MOST_RECORDINGS = 1000
 """Most recordings in one package; larger ones should be several requests, or a backup."""
@@ -238,7 +236,7 @@ def _spans(
 def _repositories(context: CommandContext, index: Index) -> CopyRepositories:
     home = context.home
     try:
-        vault = Vault(home.root, NodeKeys.load(home.root))
+        vault = open_vault(home, context.config, index)
     except StorageError as error:
         fail(str(error))
     engine = open_people(home.people)

@@ -22,6 +22,7 @@ from recorder.common.clock import utc_now
 from recorder.data_subjects.case_deadlines import needed_hold
 from recorder.data_subjects.case_repository import CaseRepository
 from recorder.permissions import Person
+from recorder.recordings.home_stores import open_vault
 from recorder.retention.hold_lists import LISTED, hold_to_json, holds_listed, holds_of
 from recorder.retention.hold_repositories import HoldRepositories
 from recorder.retention.holding import place_hold, reinstate_hold, release_hold, review_hold
@@ -30,9 +31,7 @@ from storage.audit import AuditLog
 from storage.errors import StorageError
 from storage.holds import Holds
 from storage.index import Index
-from storage.keys import NodeKeys
 from storage.retention_types import Hold, HoldKind
-from storage.vault import Vault
 
 hold = typer.Typer(
     no_args_is_help=True,
@@ -167,7 +166,7 @@ def _act(context: CommandContext, act: Callable[[HoldRepositories, Person], Hold
 def hold_repositories(context: CommandContext, index: Index) -> HoldRepositories:
     """Return the repositories for legal holds; exit with a message on storage errors."""
     try:
-        vault = Vault(context.home.root, NodeKeys.load(context.home.root))
+        vault = open_vault(context.home, context.config, index)
     except StorageError as error:
         fail(str(error))
     people = people_of(context.home)

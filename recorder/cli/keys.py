@@ -23,6 +23,7 @@ from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.common.system_user import os_user
 from recorder.permissions import Act, Person
+from recorder.recordings.home_stores import open_vault
 from recorder.recordings.keyring import epoch_keys, new_passphrase
 from recorder.retention.housekeeping import KeyHolder
 from recorder.site_keys.epoch_needs import OtherNodes
@@ -30,8 +31,6 @@ from recorder.site_keys.publishing import has_nodes, publish
 from storage.audit import AuditLog
 from storage.epochs import EpochKeys, current_public, epoch_order, is_epoch, names_in, read_public
 from storage.errors import KeyProblemError, StorageError
-from storage.keys import NodeKeys
-from storage.vault import Vault
 
 keys = typer.Typer(no_args_is_help=True, help="The monthly keys, where the private keys are.")
 
@@ -159,7 +158,7 @@ def _holding(context: CommandContext) -> Iterator[KeyHolder]:
     try:
         with opened_index(context) as index:
             yield KeyHolder(
-                vault=Vault(home.root, NodeKeys.load(home.root)),
+                vault=open_vault(home, context.config, index),
                 keys=epoch_keys(home, context.config, context.passphrase_file),
                 index=index,
                 audit=AuditLog(home.audit),

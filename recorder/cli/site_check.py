@@ -48,6 +48,7 @@ from recorder.service.home_check import check_folders, check_listening, check_ne
 from recorder.service.kernel_relay import check_kernel_relay, read_means
 from recorder.service.machine import read_machine
 from recorder.service.machine_check import check_machine
+from recorder.service.object_check import check_objects
 from recorder.service.openid_check import check_openid
 from recorder.service.peer_check import check_alarms, check_targets
 from recorder.service.site_keys_check import check_site_keys
@@ -97,6 +98,7 @@ def _findings(home: Home, config: Config) -> Iterator[SiteFinding]:
     yield from check_syslog(config)
     yield from check_webhooks(config)
     yield from check_backup(home, config)
+    yield from check_objects(home, config)
     yield from check_review(config, utc_now().date())
     yield from check_srtp(config)
     yield from check_answered_by(config)

@@ -19,15 +19,13 @@ from recorder.cli.shared import (
 )
 from recorder.common.clock import utc_now
 from recorder.recordings.home_lock import AlreadyRunningError, held
-from recorder.recordings.home_stores import shared_name
+from recorder.recordings.home_stores import open_vault, shared_name
 from recorder.recordings.inspection import Inspector
 from recorder.recordings.recovery import recover_all
 from storage.errors import StorageError
-from storage.keys import NodeKeys
 from storage.rows import time_to_json
 from storage.types import RecordingRow, Verification
 from storage.unfinished import UnfinishedRecordings
-from storage.vault import Vault
 
 VERIFIED, RECOVERED = "recording.verified", "recording.recovered"
 """Acts of the audit log."""
@@ -44,7 +42,7 @@ def verify(
     note_unnamed(context.home, VERIFIED, {"all": all_})
     try:
         with opened_index(context) as index:
-            inspector = Inspector(vault=Vault(context.home.root, NodeKeys.load(context.home.root)), index=index)
+            inspector = Inspector(vault=open_vault(context.home, context.config, index), index=index)
             tally = _Tally()
             found = tally.counted(_inspected(inspector, None if recording is None else row_of(context, recording)))
             if context.json:

@@ -1,10 +1,10 @@
 """The section ``[backup]``: where `recorder backup` copies to, and how long copies are kept. Pure."""
 
-import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from recorder.common.ranges import AtLeastOne
+from recorder.config.store_urls import is_object_store, overlap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +14,7 @@ class BackupOptions:
     Attributes:
         destination: The destination, an existing folder on another disk or machine; None: named by each command.
         keys_destination: The destination of the keys, apart from the other; None: keys are copied if a command says so.
-        s3_file: File (0600) of the account of an object store: `recorder.backups.object_store.read_account`.
+        s3_file: File (0600) of the account of an object store: `recorder.objects.s3_account.read_account`.
         media_days: How long snapshots of recordings and their sealed keys are kept, days. The newest is always kept.
         index_days: Likewise of index, configuration, messages and state.
         accounts_days: Likewise of accounts and PINs.
@@ -73,14 +73,3 @@ class BackupOptions:
                 "keys_destination must lie outside destination: who reads recordings must not have the keys",
             )
         return None
-
-
-def is_object_store(destination: str) -> bool:
-    """Tell whether a destination is ``s3://BUCKET`` or ``s3://BUCKET/PREFIX``."""
-    return re.fullmatch(r"s3://[A-Za-z0-9][A-Za-z0-9.-]*(/[A-Za-z0-9._-]+)*/?", destination) is not None
-
-
-def overlap(one: str, other: str) -> bool:
-    """Tell whether two destinations are the same, or one is in the other."""
-    first, second = PurePosixPath(one), PurePosixPath(other)
-    return first == second or first in second.parents or second in first.parents

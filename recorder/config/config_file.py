@@ -192,6 +192,12 @@ smtp_ca = "off"                 # file of CA certificates; off is the system's
 smtp_user = "off"
 smtp_password_file = "off"      # a file (0600) with the password
 
+[objects]
+# Finished recordings can be stored at another place too, sealed as they are: docs/several-machines.md.
+url = "off"                     # "s3://BUCKET/PREFIX", or an existing folder, mounted here; off: on this disk alone
+s3_file = "off"                 # for s3://BUCKET/PREFIX: a file (0600) with its account; docs/operations.md
+keep_local_days = 7             # how long a copy stays on this disk once the object was read back and is right
+
 [backup]
 # `recorder backup` copies to these folders; recordings that are deleted go from there within seconds.
 destination = "off"             # an existing folder on another disk or machine, mounted here, or "s3://BUCKET/PREFIX"

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from recorder.config.settings import Config
 from recorder.config.sip_transports import WILDCARDS, mistakes, parse_address
+from recorder.config.store_urls import overlap
 from recorder.config.toml_tables import Reader
 from recorder.rules.retention_schedule import SCHEDULE, UNREACHED
 from recorder.rules.transfer_targets import is_pattern
@@ -41,6 +42,7 @@ def check(config: Config, reader: Reader) -> None:
     _check_database(config, reader)
     _check_sections(config, reader)
     _check_backup(config, reader)
+    _check_objects(config, reader)
     _check_policy_review(config, reader)
     _check_webhooks(config, reader)
     _check_metrics(config, reader)
@@ -205,7 +207,7 @@ def _check_database(config: Config, reader: Reader) -> None:
 
 def _check_sections(config: Config, reader: Reader) -> None:
     """Check each section that can tell by itself that it cannot work."""
-    for section in ("anchors", "backup", "mail", "syslog", "metrics", "console_metrics", "node"):
+    for section in ("anchors", "backup", "objects", "mail", "syslog", "metrics", "console_metrics", "node"):
         problem = getattr(config, section).problem
         if problem is not None:
             key, sentence = problem
@@ -231,6 +233,17 @@ def _check_backup(config: Config, reader: Reader) -> None:
                 "outlive the tombstones",
                 "backup",
                 f"{name}_days",
+            )
+
+
+def _check_objects(config: Config, reader: Reader) -> None:
+    url = config.objects.url
+    for destination in (config.backup.destination, config.backup.keys_destination):
+        if url is not None and destination is not None and overlap(url, destination):
+            reader.fail(
+                f"url is {url!r}, and backups go to {destination!r}: give each a folder or prefix of its own",
+                "objects",
+                "url",
             )
 
 

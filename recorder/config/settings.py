@@ -17,6 +17,7 @@ from recorder.config.backup_options import BackupOptions
 from recorder.config.mail_options import MailOptions
 from recorder.config.metrics_options import MetricsOptions
 from recorder.config.node_options import NodeOptions
+from recorder.config.object_options import ObjectOptions
 from recorder.config.openid_options import OpenIdOptions
 from recorder.config.sip_accounts import RegisterOptions
 from recorder.config.syslog_options import SyslogOptions
@@ -292,6 +293,7 @@ class Config:
     retention: Retention = field(default_factory=Retention)
     archive: Archive = field(default_factory=Archive)
     anchors: AnchorOptions = field(default_factory=AnchorOptions)
+    objects: ObjectOptions = field(default_factory=ObjectOptions)
     backup: BackupOptions = field(default_factory=BackupOptions)
     console: Console = field(default_factory=Console)
     openid: OpenIdOptions = field(default_factory=OpenIdOptions)

@@ -110,6 +110,7 @@ class LiveApi:
             "retention": found.retention,
             "mail": found.mail,
             "forwarding": found.forwarding,
+            "objects": found.objects,
             "backup": found.backup,
             "policy": {"review_on": None if review_on is None else review_on.isoformat()},
             "notices": [one.as_json() for one in (services.sounds.first, services.sounds.second) if one is not None],

@@ -16,6 +16,7 @@ class Standing:
         mail: State of the queue of mails.
         transports: State of the SIP transports.
         forwarding: State of what is sent to other systems.
+        objects: State of storing recordings in the object store.
         backup: State of the backups.
         failing_names: Names of targets that could not be resolved at the last attempt.
     """
@@ -25,6 +26,7 @@ class Standing:
     mail: dict[str, Any]
     transports: dict[str, Any]
     forwarding: dict[str, Any]
+    objects: dict[str, Any]
     backup: dict[str, Any]
     failing_names: list[str]
 
@@ -32,15 +34,15 @@ class Standing:
 def standing(services: CallServices) -> Standing:
     """Ask the services. May wait for a disk, so never on the call thread."""
     retention, mail, transports = services.retention(), services.mail(), services.transports()
-    forwarding, backup = services.forwarding(), services.backup()
+    forwarding, objects, backup = services.forwarding(), services.objects(), services.backup()
     failing = services.failing_names()
     alarms = {
         **services.alarms.copy(), **retention.pop("alarms"), **transports.pop("alarms"), **mail.pop("alarms"),
-        **forwarding.pop("alarms"), **backup.pop("alarms"),
+        **forwarding.pop("alarms"), **objects.pop("alarms"), **backup.pop("alarms"),
     }  # fmt: skip
     if failing:
         alarms["names_not_resolved"] = len(failing)
     return Standing(
         alarms=alarms, retention=retention, mail=mail, transports=transports, forwarding=forwarding,
-        backup=backup, failing_names=failing,
+        objects=objects, backup=backup, failing_names=failing,
     )  # fmt: skip

@@ -156,7 +156,7 @@ class Archiver:
     def _pack(self, row: RecordingRow, done: Packed) -> None:
         if row.archived is not None or row.path is None or not self._is_free(row.id):
             return
-        if self._is_packed(self.vault.locate(row.path)):
+        if self._is_packed(self.vault.bring(row)):
             self._file(row, self._row_in_container(row))  # interrupted before the row was saved
             return
         now = archive(self.vault, self.keys, row, self.rule.format, at=self.now())
@@ -194,5 +194,8 @@ class Archiver:
             subject=now.id,
             details={**archived_to_json(now.archived), "sha256": now.sha256, "bytes": now.bytes},
         )
-        self.index.save(replace(self.index.get(before.id), archived=now.archived, sha256=now.sha256, bytes=now.bytes))
+        self.index.save_rewritten(
+            replace(self.index.get(before.id), archived=now.archived, sha256=now.sha256, bytes=now.bytes),
+            before=before.sha256, node=self.vault.node.fingerprint, at=self.now(),
+        )  # fmt: skip
         _log.info("recording %s: archived as %s", now.id, now.archived.format)

@@ -15,6 +15,8 @@ from storage.erasures import Erasures
 from storage.errors import DamagedError
 from storage.format import is_recording_id
 from storage.fsck import Finding, Kind, ScannedContainer, compare_recording
+from storage.object_queries import ObjectState
+from storage.objects import Objects
 from storage.rows import row_from_json
 from storage.stored_rows import StoredRow, StoredRows
 from storage.tombstones import Deletions
@@ -110,7 +112,22 @@ class RecordingCheck:
     ) -> Iterator[Finding]:
         containers = [one for path in finished if (one := self._container(path, stored)) is not None]
         is_young = any(self.home_files.age_s(path) < FILING_S for path in finished)
-        return compare_recording(recording, stored, containers, is_filed_later=is_young)
+        for finding in compare_recording(recording, stored, containers, is_filed_later=is_young):
+            if finding.kind is not Kind.NO_CONTAINER or not self._is_elsewhere(stored):
+                yield finding
+
+    def _is_elsewhere(self, stored: StoredRow | None) -> bool:
+        """Tell whether a container is in the object store, or on another machine that is to store it."""
+        row = None if stored is None else stored.row
+        return row is not None and any(
+            one.state is ObjectState.STORED or (one.state is ObjectState.WAITING and one.node != self._node)
+            for one in Objects(self.database).of(row.id)
+            if one.sha256 == row.sha256
+        )
+
+    @property
+    def _node(self) -> str:
+        return self.vault.node.fingerprint
 
     def _again(self, recording: RecordingId, found: Sequence[Finding], finished: Sequence[Path]) -> Iterator[Finding]:
         """Yield findings that remain at a second look; others were being filed, rewritten or deleted."""

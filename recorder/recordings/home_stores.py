@@ -2,16 +2,64 @@
 
 from pathlib import Path
 
+from recorder.common.clock import utc_now
 from recorder.common.home import Home
 from recorder.config.settings import Config
+from recorder.objects.elsewhere import WORKING, ObjectStorage, OpenedOnce, open_objects
+from recorder.objects.object_file import RangeCache
+from recorder.objects.removing import Remover
+from recorder.objects.uploading import Uploader
+from recorder.objects.work import ObjectWork
 from recorder.recordings.keyring import epoch_keys
+from storage.audit import AuditLog
 from storage.database import sqlite_url
 from storage.errors import DamagedError, ExportError, VaultError
 from storage.index import Index
-from storage.keys import NodeKeys
+from storage.keys import NodeKeys, SealedKeys
+from storage.objects import Objects
 from storage.reader import RecordingReader, open_recording
 from storage.types import RecordingRow
 from storage.vault import Vault
+
+
+def open_vault(home: Home, config: Config, index: Index | None = None) -> Vault:
+    """Open the recordings of a home: on its disk and, where one is configured, in the object store.
+
+    Args:
+        home: The recorder's home.
+        config: Its configuration.
+        index: Its index; None opens it when it is needed.
+
+    Raises:
+        StorageError: The node's keys cannot be read. The object store is opened when it is first read.
+    """
+    node = NodeKeys.load(home.root)
+    if config.objects.url is None:
+        return Vault(home.root, node)
+    index = index or open_index(home, config, is_deferred=True)
+    elsewhere = ObjectStorage(
+        store=OpenedOnce(lambda: open_objects(config.objects, home.state)), objects=Objects(index.database),
+        sealed=SealedKeys(home.root), node=node.fingerprint, now=utc_now, cache=RangeCache(),
+    )  # fmt: skip
+    return Vault(home.root, node, elsewhere)
+
+
+def open_object_work(home: Home, config: Config, index: Index) -> ObjectWork:
+    """Open what keeps the recordings of a home in the object store, which must be configured.
+
+    Raises:
+        StorageError: The node's keys or the store's account cannot be read.
+    """
+    vault, store = open_vault(home, config, index), open_objects(config.objects, home.state, WORKING)
+    node, objects = vault.node.fingerprint, Objects(index.database)
+    return ObjectWork(
+        Uploader(store=store, vault=vault, index=index, objects=objects, node=node, now=utc_now),
+        Remover(
+            store=store, vault=vault, index=index, objects=objects, node=node, erasing_lock=home.erasing_lock,
+            now=utc_now,
+        ),
+        objects, AuditLog(home.audit), keep_local_days=config.objects.keep_local_days, now=utc_now,
+    )  # fmt: skip
 
 
 def open_index(home: Home, config: Config, *, is_deferred: bool = False) -> Index:
@@ -45,9 +93,9 @@ def open_reader(
     """
     if row.path is None:
         raise ExportError(f"nothing was kept of {row.id}: {row.outcome}, {row.reason}")
-    path = Vault(home.root, NodeKeys.load(home.root)).locate(row.path)
+    vault = open_vault(home, config)
     try:
-        return open_recording(path, home.root, epoch_keys(home, config, passphrase_file))
+        return open_recording(vault.container(row), home.root, epoch_keys(home, config, passphrase_file))
     except OSError as error:
         raise VaultError(f"recording {row.id} cannot be read: {error.strerror}; {_NEXT.format(id=row.id)}") from error
     except DamagedError as error:

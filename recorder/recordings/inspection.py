@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from storage.container_rows import read_row
+from storage.containers import Container
 from storage.erasures import Erasures, is_open
 from storage.errors import DatabaseError, NotFoundError, OutsideError, StorageError
 from storage.format import is_recording_id
@@ -39,13 +40,14 @@ class Inspector:
 
         Raises:
             DatabaseError: The index cannot be read.
+            StorageError: It is in the object store, and that cannot be reached.
         """
         assert row.path is not None, "the caller asks only for recordings with a container"
         try:
-            path = self.vault.locate(row.path)
+            container = self.vault.container(row)
         except OutsideError as error:
             return _finding(row.id, self.vault.root / row.path, str(error))
-        return self._compared(verify(path, self.vault.trusted), row)
+        return self._compared(verify(container, self.vault.trusted), row, container)
 
     def all(self) -> Iterator[Verification]:
         """Verify every container, then report foreign files and rows without a container; constant memory.
@@ -66,7 +68,7 @@ class Inspector:
                 continue
             if row is None and not path.exists():
                 continue
-            yield self._unknown(found) if row is None else self._compared(found, row)
+            yield self._unknown(found) if row is None else self._compared(found, row, path)
         for path in self.vault.strangers():
             yield _finding(RecordingId(path.stem), path, f"{path.relative_to(self.vault.root)}: {FOREIGN}")
         yield from self._missing()
@@ -102,12 +104,12 @@ class Inspector:
             return found
         return replace(found, problem="it is not in the index, so no search finds it: run `recorder reindex`")
 
-    def _compared(self, found: Verification, row: RecordingRow) -> Verification:
+    def _compared(self, found: Verification, row: RecordingRow, container: Container) -> Verification:
         """Compare a container with its row. A difference is checked twice: it may just have been rewritten."""
         if self._problem(found, row) is None:
             return found
         row = self._row(row.id) or row
-        found = verify(found.path, self.vault.trusted)
+        found = verify(container, self.vault.trusted)
         problem = self._problem(found, row)
         if problem is None or (found.problem is None and self._is_being_rewritten(found, row)):
             return found
@@ -117,7 +119,15 @@ class Inspector:
         if found.problem is not None:
             return found.problem + _size(found.path, row)
         path = found.path.relative_to(self.vault.root).as_posix()
-        return difference(found, row, path) or self.vault.sealed.problem(row.id)
+        return difference(found, row, path) or self._key_problem(row)
+
+    def _key_problem(self, row: RecordingRow) -> str | None:
+        """Return what is wrong with a recording's sealed key; another machine's is in the object store alone."""
+        if self.vault.elsewhere is not None and self.vault.sealed.find(row.id) is None:
+            container = self.vault.container(row)
+            if not isinstance(container, Path) and container.sealed_key() is not None:
+                return None
+        return self.vault.sealed.problem(row.id)
 
     def _is_being_rewritten(self, found: Verification, row: RecordingRow) -> bool:
         """Tell whether the new container is in place but the row is not saved yet."""

@@ -81,6 +81,8 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "backup.begun": _SEEN,
         "backup.made": _SEEN,
         "backup.checked": _SEEN,
+        "objects.checked": _SEEN,
+        "recording.objects_removed": "the tombstone or the erasure before it is what is brought back",
         "backup.restored": "about the index itself",
         "recording.verified": _SEEN,
         "recording.recovered": "what was closed is a container, and its row is made of that",

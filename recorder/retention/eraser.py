@@ -25,6 +25,7 @@ from storage.errors import AuditUnavailableError, DamagedError, KeyProblemError,
 from storage.hold_journal import steady
 from storage.holds import Holds
 from storage.index import Index
+from storage.reader import fresh_path
 from storage.retention_types import ErasureOrder, ErasureState, Hold
 from storage.rewrite import Progress, clear_up
 from storage.rows import row_from_json, time_to_json
@@ -144,6 +145,8 @@ class Eraser:
         if row.path is None:
             return None
         path = self.vault.locate(row.path)
+        if not path.exists() and not fresh_path(path).exists():
+            return None  # it is only in the object store, so no run was interrupted
         try:
             clear_up(self.vault, self.keys, path)
             found = row_from_json(read_row(self.vault, path))
@@ -168,14 +171,14 @@ class Eraser:
         self._done(order, done, row)
 
     def _done(self, order: ErasureOrder, done: RecordingRow, row: RecordingRow) -> None:
-        self._save(done)
+        self._save(done, row.sha256)
         sums = {"sha256": done.sha256, "bytes": done.bytes, "before_sha256": row.sha256}
         self._note("erasure.done", order, {**_facts(order), "was_kept": True, **sums})
         _log.info("recording %s: order %s to erase carried out", order.recording, order.id)
 
-    def _save(self, done: RecordingRow) -> None:
+    def _save(self, done: RecordingRow, before: str | None) -> None:
         """Save only the fields that erasing changed: others may have changed meanwhile."""
-        self.index.save(
+        self.index.save_rewritten(
             replace(
                 self.index.get(done.id),
                 segments=done.segments,
@@ -184,8 +187,9 @@ class Eraser:
                 speech_s=done.speech_s,
                 bytes=done.bytes,
                 sha256=done.sha256,
-            )
-        )
+            ),
+            before=before, node=self.vault.node.fingerprint, at=self.now(),
+        )  # fmt: skip
         self.index.database.truncate_log()
 
     def _sent_back(self, order: ErasureOrder) -> ErasureOrder:

@@ -123,7 +123,7 @@ def row_of(repos: ErasureRepositories, person: Person, act: Act, recording: str)
     if row.path is None:
         raise ProblemError(409, f"Nothing was kept of this call: {row.outcome}, {row.reason}.")
     try:
-        is_there = repos.vault.locate(row.path).exists()
+        is_there = repos.vault.has(row)
     except OutsideError as error:
         raise ProblemError(409, f"The recording cannot be changed: {error}.") from error
     if not is_there:

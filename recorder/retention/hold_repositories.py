@@ -21,7 +21,7 @@ from storage.holds import Holds
 from storage.index import Index
 from storage.retention_types import Hold
 from storage.tombstones import Deletions
-from storage.types import RecordingId
+from storage.types import RecordingId, RecordingRow
 from storage.vault import Vault
 
 
@@ -82,14 +82,14 @@ def call_to_hold(repos: HoldRepositories, recording: str, person: Person | None 
     _check_known(repos, person, recording, hold_facts(row))
     if row.path is None:
         raise ProblemError(409, f"Nothing was kept of this call ({row.outcome}, {row.reason}), so it cannot be held.")
-    if not _is_there(repos, row.path):
+    if not _is_there(repos, row):
         raise ProblemError(409, "The recording was deleted: its file is gone, so it cannot be held.")
     return hold_facts(row)
 
 
-def _is_there(repos: HoldRepositories, path: str) -> bool:
+def _is_there(repos: HoldRepositories, row: RecordingRow) -> bool:
     try:
-        return repos.vault.locate(path).exists()
+        return repos.vault.has(row)
     except OutsideError:
         return True  # somebody changed the row, which is a reason to keep the file
 

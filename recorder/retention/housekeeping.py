@@ -30,6 +30,7 @@ from storage.epochs import EpochKeys, EpochPublicKey, current_public, epoch_orde
 from storage.errors import AuditUnavailableError, KeyProblemError, NotFoundError, StorageError
 from storage.holds import Holds
 from storage.index import Index
+from storage.objects import Objects
 from storage.reseal import Resealed, reseal
 from storage.rows import time_to_json
 from storage.types import RecordingId, RecordingRow
@@ -142,7 +143,7 @@ class KeyHolder:
             current = current_public(self.keys.public_folder, self.now()).name
         except KeyProblemError:
             current = ""
-        sealed = len(set(self.vault.sealed.each(name)))
+        sealed = len(set(self.vault.sealed.each(name)) | Objects(self.index.database).sealed_to(name))
         return EpochUse(
             epoch=name, sealed=sealed, is_current=name == current, is_over=self._is_over(name),
             elsewhere=tuple(self.elsewhere(name)),
@@ -183,13 +184,16 @@ class KeyHolder:
         self._drop_useless(name)
         for recording, target in self._movers(name):
             try:
-                done = reseal(self.vault, self.keys, recording, target, note=self._note_resealed)
+                done = reseal(
+                    self.vault, self.keys, recording, target, note=self._note_resealed, row=self._row(recording)
+                )  # fmt: skip
             except AuditUnavailableError:
                 raise
             except (StorageError, OSError) as error:
                 result.problems.append(f"recording {recording}: {error}")
                 continue
             if done is not None:
+                Objects(self.index.database).key_changed([recording])
                 result.resealed.append(done)
 
     def _movers(self, name: str) -> list[tuple[RecordingId, EpochPublicKey]]:
@@ -238,9 +242,14 @@ class KeyHolder:
 
     def _is_at_rest(self, recording: RecordingId) -> bool:
         """Tell whether a recording is finished and no rewrite of it was interrupted."""
-        return {path.suffix for path in self.vault.files_of(recording)} == {".rec"} and not any(
+        suffixes = {path.suffix for path in self.vault.files_of(recording)}
+        return (suffixes == {".rec"} or (not suffixes and self._is_only_elsewhere(recording))) and not any(
             self.vault.sealed.next_path(recording, epoch).exists() for epoch in self.vault.sealed.epochs()
         )
+
+    def _is_only_elsewhere(self, recording: RecordingId) -> bool:
+        row = self._row(recording)
+        return row is not None and row.path is not None and self.vault.elsewhere is not None and self.vault.has(row)
 
     def _successor(self, name: str) -> EpochPublicKey | None:
         """Return the newest epoch of the same month that replaced this one, or None.

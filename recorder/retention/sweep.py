@@ -53,6 +53,7 @@ from storage.errors import StorageError
 from storage.hold_journal import steady
 from storage.holds import Holds
 from storage.leases import Lease
+from storage.object_queries import ObjectQueries
 from storage.old_calls import OldCalls
 from storage.rows import time_to_json
 from storage.types import RecordingId
@@ -341,6 +342,8 @@ class Sweeper:
         counts["orders_settled"] = settle_orders(self.erasures, self.shredder.deletions, self.audit, now)
         offset, others = self.expiry.sweep(found, now, state.text_offset)
         counts += others
+        if left := ObjectQueries(self.holds.database).counts(has_stored=False).removing:
+            counts["objects_not_deleted"] = left  # the process that keeps the object store removes them
         details = {"counts": dict(counts), "at": time_to_json(now), "share_confirmed": consent is not None}
         state = replace(
             state,

@@ -126,6 +126,22 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "starts the process again.",
             "Read the daemon's log; check `recorder.toml` and free space.",
         ),
+        "objects_behind": Advice(
+            "Recordings have waited ten minutes or more to be stored in the object store, or the process that stores "
+            "them does not answer. They stay on this machine's disk, and the recorder tries again.",
+            "`recorder objects status` has the reason: check the store, its account and quota, and the network. "
+            "Watch free space here meanwhile.",
+        ),
+        "objects_not_deleted": Advice(
+            "Deleted or erased recordings are still in the object store. Their keys are destroyed; the recorder tries "
+            "again to remove every version.",
+            "`recorder objects status` has the reason: check the account's right to list and delete versions.",
+        ),
+        "objects_locked": Advice(
+            "A lock of the object store prevents the deletion of recordings that are due.",
+            "`recorder objects status` says until when; shorten the bucket's retention, which must not exceed the "
+            "shortest retention period here.",
+        ),
         "backup_behind": Advice(
             "Deletions do not reach the backup, so deleted recordings are still in it. The audit log is the queue: "
             "nothing is lost.",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from recorder.backups.snapshots import REPOSITORY
 from recorder.common.home import Home
-from recorder.config.backup_options import is_object_store
 from recorder.config.settings import Config
+from recorder.config.store_urls import is_object_store
 from recorder.service.findings import SiteFinding, ok, warning
 
 _WHAT = "backup"

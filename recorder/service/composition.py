@@ -37,6 +37,7 @@ from recorder.forwarding.status import ForwardingHealth
 from recorder.forwarding.webhook_handover import Handover
 from recorder.forwarding.webhook_queue import WebhookQueue
 from recorder.notifications.mail_health import MailHealth
+from recorder.objects.status import ObjectsHealth
 from recorder.recordings.kept_live import Discards
 from recorder.retention.removing import Removing
 from recorder.retention.sweeping import Sweeping
@@ -205,6 +206,7 @@ def make_call_services(config: Config, parts: DaemonParts) -> CallServices:
         retention=lambda: _retention(parts),
         mail=MailHealth(home.state, config.mail, utc_now).look,
         forwarding=ForwardingHealth(state=home.state, config=parts.config, now=utc_now).look,
+        objects=ObjectsHealth(state=home.state, options=lambda: parts.config().objects, now=utc_now).look,
         backup=BackupHealth(home.state, lambda: parts.config().backup, utc_now, utc_now()).look,
         locate=parts.resolver.expand,
         failing_names=lambda: parts.resolver.failing,

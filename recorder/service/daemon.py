@@ -63,6 +63,7 @@ from recorder.service.lately import Lately
 from recorder.service.media_events import MediaEvents
 from recorder.service.metrics_setup import start_listener
 from recorder.service.node_registration import NodeLoad
+from recorder.service.object_process import kept_object_process
 from recorder.service.options_health import OptionsHealth
 from recorder.service.reloading import Reloader
 from recorder.service.site_node import NodeParts, NodeStartError, open_site_node
@@ -110,6 +111,7 @@ class Daemon:
         self._sweeping = Sweeping(home, lambda: self._services.config)
         self._site = SiteThreads(home, config, self._index.database, lambda: self._services)
         self._forwarding = Forwarding(home, lambda: self._services.config)
+        self._objects = kept_object_process(home, lambda: self._services.config)
         self._port_memory = PortMemory(home.state / "ports", self._executors.opening.submit)
         media = open_media(config, self._port_memory)
         self._relay = media.relay
@@ -228,6 +230,7 @@ class Daemon:
         self._site.start()
         self._forwarding.start()
         self._site_keys.start()
+        self._objects.start()
         _log.info("listening for SIP on %s", ", ".join(map(str, self._endpoint.addresses.values())))
         self._look_at_certificate()
         if self._manager.is_silent and self._services.config.drain.limit_s:
@@ -362,6 +365,7 @@ class Daemon:
         self._executors.act_writer.close()
         self._is_written_out.set()
         self._forwarding.close()
+        self._objects.close()
         self._anchors.join(ANCHORS_S)
         if self._metrics is not None:
             self._metrics.close()

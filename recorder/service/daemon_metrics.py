@@ -139,6 +139,11 @@ class DaemonState:
         syslog = {"syslog": float(found["syslog"][field])} if field in (found.get("syslog") or {}) else {}
         return {**syslog, "webhooks": float(sum(one[field] for one in found.get("webhooks", ())))}
 
+    def objects(self, field: str) -> float | None:
+        """Return a number of the recordings in the object store; None without one."""
+        found = self.standing.objects
+        return float(found[field]) if found.get("url") is not None else None
+
     @property
     def certificate_left_s(self) -> float | None:
         """Return how long the certificate of SIP is good, seconds; negative once it has ended, None without TLS."""
@@ -250,6 +255,13 @@ TABLE: Sequence[Row[DaemonState]] = (
         label="to", values=("syslog", "webhooks"), read=lambda at: at.forwarding("waiting")),
     Row(name="recorder_forwarding_given_up", kind=_G, help="Events that were given up in the last day.",
         label="to", values=("webhooks",), read=lambda at: at.forwarding("given_up")),
+    Row(name="recorder_objects_waiting", kind=_G, help="Recordings that wait to be stored in the object store.",
+        read=lambda at: at.objects("waiting")),
+    Row(name="recorder_objects_removing", kind=_G,
+        help="Objects of deleted or rewritten recordings that were not removed from the object store yet.",
+        read=lambda at: at.objects("removing")),
+    Row(name="recorder_objects_locked", kind=_G, help="Those of them that a lock of the object store protects.",
+        read=lambda at: at.objects("locked")),
     Row(name="recorder_alarm", kind=_G, help="Alarms as in health: how often since the start, 0 for none.",
         label="alarm", values=_ALARMS, read=lambda at: at.standing.alarms),
     Row(name="recorder_alarms_raised_total", kind=_C, help="How often each alarm of an event was raised.",

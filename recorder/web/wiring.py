@@ -39,7 +39,7 @@ from recorder.data_subjects.telling import note_erasure
 from recorder.data_subjects.transcripts import Transcripts, case_file
 from recorder.exports.copy_orders import CopyRepositories
 from recorder.notifications.watch import WatchRepositories, watch_repositories
-from recorder.recordings.home_stores import shared_name
+from recorder.recordings.home_stores import open_vault, shared_name
 from recorder.recordings.keyring import epoch_keys
 from recorder.recordings.resurrection_guard import destroy_returned
 from recorder.retention.account_expiry import AccountExpiry
@@ -57,7 +57,6 @@ from storage.epochs import EpochKeys
 from storage.erasures import Erasures
 from storage.holds import Holds
 from storage.index import Index
-from storage.keys import NodeKeys
 from storage.reader import open_recording
 from storage.rows import row_to_json
 from storage.vault import Vault
@@ -132,11 +131,11 @@ def _opened(
     hasher: PasswordHasher | None,
 ) -> _Opened:
     """Open a home, and finish interrupted work in it; the stack closes it."""
-    vault = Vault(home.root, NodeKeys.load(home.root))
     engine = open_people(home.people)
     stack.callback(engine.dispose)
     index = Index(config.storage.index_url or sqlite_url(home.index), now=now)
     stack.callback(index.close)
+    vault = open_vault(home, config, index)
     destroy_returned(home, vault, index.database, now, node=shared_name(config))
     audit = AuditLog(home.audit)
     settle_holds(home.state, Holds(index.database), audit)
@@ -225,7 +224,7 @@ def _copy_repositories(opened: _Opened) -> CopyRepositories:
         index=opened.index,
         requests=opened.hearing.requests,
         vault=vault,
-        open=lambda row: open_recording(vault.locate(row.path or ""), opened.home.root, opened.keys),
+        open=lambda row: open_recording(vault.container(row), opened.home.root, opened.keys),
         audit=opened.audit,
         audit_service=opened.hearing.audit_service,
         site=opened.config.site.name,

@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from recorder.backups.backup import Backup, Made
+from recorder.backups.destinations import ADVICE
 from recorder.backups.following import Following
 from recorder.backups.restore import Restore, Restored
 from recorder.backups.restore_plan import public_key_of
 from recorder.backups.snapshots import Repository
-from recorder.backups.store import FolderStore, Store
 from recorder.common.home import Home
 from recorder.config.reading import read_config
 from recorder.config.settings import Config
+from recorder.objects.folder_store import FolderStore
+from recorder.objects.store import Store
 from recorder.recordings.agreement import agree
 from recorder.retention.call_deletion import RULE
 from recorder.retention.eraser import Eraser
@@ -55,7 +57,7 @@ class BackupSite(RebuildSite):
         return read_config(self.home.config)
 
     def repository(self, folder: Path | None = None) -> Repository:
-        return Repository(FolderStore(folder or self.dest), self.node.sign_public)
+        return Repository(FolderStore(folder or self.dest, ADVICE), self.node.sign_public)
 
     def init(self) -> None:
         for folder in (self.dest, self.keys):
@@ -64,7 +66,7 @@ class BackupSite(RebuildSite):
     def backup_of(self, store: Store | None = None) -> Backup:
         return Backup(
             home=self.home, config=self.config, database=self.database, node=self.node, audit=self.audit,
-            repository=Repository(store or FolderStore(self.dest), self.node.sign_public),
+            repository=Repository(store or FolderStore(self.dest, ADVICE), self.node.sign_public),
             keys=self.repository(self.keys), now=lambda: self.at, by="os:tester",
         )  # fmt: skip
 
@@ -75,7 +77,7 @@ class BackupSite(RebuildSite):
 
     def follow(self, store: Store | None = None) -> str:
         """Do what the console's thread does; returns the problem."""
-        opened = store or FolderStore(self.dest)
+        opened = store or FolderStore(self.dest, ADVICE)
         following = Following(
             home=self.home, destination=str(self.dest), open=lambda: opened, node=self.node,
             audit=self.audit, now=lambda: self.at,
@@ -86,9 +88,10 @@ class BackupSite(RebuildSite):
     def restore_to(
         self, name: str, *, snapshot: str | None = None, url: str | None = None, store: Store | None = None
     ) -> Restore:
-        public = public_key_of(FolderStore(self.keys))
+        public = public_key_of(FolderStore(self.keys, ADVICE))
         return Restore(
-            data=Repository(store or FolderStore(self.dest), public), keys=Repository(FolderStore(self.keys), public),
+            data=Repository(store or FolderStore(self.dest, ADVICE), public),
+            keys=Repository(FolderStore(self.keys, ADVICE), public),
             home=Home(self.folder / name), snapshot=snapshot, index_url=url, now=lambda: LATER, by="os:tester",
         )  # fmt: skip
 

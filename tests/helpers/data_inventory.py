@@ -179,6 +179,10 @@ HOME_PLACES: tuple[DataPlace, ...] = (
     _place("state/syslog.json", Content.NOTHING, _DAEMON, "up to which entry the audit log was sent by syslog"),
     _place("state/forwarding.json", Content.METADATA, _DAEMON, "what waits to be sent elsewhere, and why: for health"),
     _place("state/forwarding.lock", Content.NOTHING, _DAEMON, "held by the process that sends to other systems"),
+    _place(
+        "state/objects.json", Content.METADATA, _DAEMON, "how many recordings wait for the object store: for health"
+    ),
+    _place("state/objects.lock", Content.NOTHING, _ALL, "held by the process that stores recordings elsewhere"),
     _place("state/mail.json", Content.METADATA, _CONSOLE, "how many mails wait, since when, and why: for health"),
     _place("state/people-sweep.json", Content.NOTHING, _ALL, "when what was due in the file of people was deleted"),
     _place("state/retention.json", Content.METADATA, _ALL, "when recordings were deleted last, and why it stopped"),

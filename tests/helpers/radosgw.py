@@ -2,7 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,23 +49,39 @@ class Gateway:
 
 
 @contextmanager
-def radosgw(folder: Path) -> Iterator[Gateway]:
-    """Start a gateway in a folder; ends it whatever happens."""
+def radosgw(folder: Path, *, port_of: Gateway | None = None) -> Iterator[Gateway]:
+    """Start a gateway in a folder; ends it whatever happens.
+
+    Args:
+        folder: Its folder.
+        port_of: A gateway that ran in this folder and has ended: start it again as it was.
+    """
+    if port_of is not None:
+        with _running(folder, port_of):
+            yield port_of
+        return
     for name in ("db", "data"):
         (folder / name).mkdir(parents=True)
-    port, config = free_port(), folder / "ceph.conf"
-    config.write_text(_CONFIG.format(folder=folder, port=port))
-    words = ("-c", str(config), "--no-mon-config")
-    _make_user(folder, words)
+    port = free_port()
+    (folder / "ceph.conf").write_text(_CONFIG.format(folder=folder, port=port))
+    _make_user(folder, _words(folder))
     gateway = Gateway(endpoint=f"http://127.0.0.1:{port}", bucket="recordings")
-    command = ("radosgw", *words, "-f", "-n", "client.rgw")
-    with peer_process(command, folder / "out", lambda: _answers(gateway.endpoint)):
+    with _running(folder, gateway):
         subprocess.run(
             ["curl", "--silent", "--fail", "--aws-sigv4", "aws:amz:default:s3", "--user", f"{KEY}:{SECRET}",
              "--request", "PUT", f"{gateway.endpoint}/{gateway.bucket}"],
             check=True, timeout=30,
         )  # fmt: skip
         yield gateway
+
+
+def _words(folder: Path) -> tuple[str, ...]:
+    return ("-c", str(folder / "ceph.conf"), "--no-mon-config")
+
+
+def _running(folder: Path, gateway: Gateway) -> AbstractContextManager[object]:
+    command = ("radosgw", *_words(folder), "-f", "-n", "client.rgw")
+    return peer_process(command, folder / "out", lambda: _answers(gateway.endpoint))
 
 
 def _make_user(folder: Path, words: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from benchmarks.postgres import PostgresServer
 from recorder.backups.checking import BackupChecker, list_snapshots
-from recorder.backups.store import BackupError
+from recorder.backups.errors import BackupError
 from recorder.common.home import Home
 from recorder.config.backup_options import BackupOptions
 from recorder.config.reading import read_config

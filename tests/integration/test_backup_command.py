@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 from recorder.backups.backup import LOCK
 from recorder.backups.following import OTHERS_EVERY_S, Following
 from recorder.backups.status import BEHIND, OVERDUE, BackupHealth, BackupStatus
-from recorder.backups.store import FolderStore
 from recorder.cli.cli import app
 from recorder.common.clock import utc_now
 from recorder.common.file_lock import locked
 from recorder.common.home import Home
 from recorder.config.backup_options import BackupOptions
+from recorder.objects.folder_store import FolderStore
 from storage.audit import AuditLog
 from storage.audit_reading import of_act
 from storage.durable import SavedFile

@@ -9,9 +9,10 @@ import pytest
 
 from recorder.backups.checking import BackupChecker
 from recorder.backups.destinations import open_store
-from recorder.backups.object_store import read_account
+from recorder.backups.errors import BackupError
 from recorder.backups.snapshots import Repository
-from recorder.backups.store import BackupError
+from recorder.objects.s3_account import read_account
+from recorder.objects.store import StoreError
 from tests.helpers.backup_site import BackupSite
 from tests.helpers.due_home import add_recording
 from tests.helpers.radosgw import Gateway, radosgw
@@ -67,17 +68,17 @@ def test_a_site_is_restored_from_an_object_store_and_what_was_deleted_is_not_in_
 def test_what_is_wrong_with_an_object_store_is_said(gateway: Gateway, tmp_path: Path) -> None:
     url, good = f"s3://{gateway.bucket}/site-2", gateway.account(tmp_path / "good.toml")
     wrong = gateway.account(tmp_path / "wrong.toml", secret="another")
-    with pytest.raises(BackupError, match="refuses this account: check its keys"):
+    with pytest.raises(StoreError, match="refuses this account: check its keys"):
         open_store(url, wrong).put("index/a", b"")
-    with pytest.raises(BackupError, match="there is no such bucket"):
+    with pytest.raises(StoreError, match="there is no such bucket"):
         open_store("s3://nobody/x", good).put("index/a", b"")
     (tmp_path / "wrong.toml").write_text(good.read_text().replace(gateway.endpoint, "http://backup.example"))
-    with pytest.raises(BackupError, match="endpoint must begin with https://"):
+    with pytest.raises(StoreError, match="endpoint must begin with https://"):
         read_account(tmp_path / "wrong.toml")
     good.chmod(0o644)
-    with pytest.raises(BackupError, match="can be read by others: its mode must be 0600"):
+    with pytest.raises(StoreError, match="can be read by others: its mode must be 0600"):
         open_store(url, good)
-    with pytest.raises(BackupError, match="needs the file of its account: give --s3-file FILE"):
+    with pytest.raises(StoreError, match="needs the file of its account: give --s3-file FILE"):
         open_store(url, None)
 
 

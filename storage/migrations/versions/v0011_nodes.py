@@ -81,4 +81,23 @@ def upgrade() -> None:
         sa.Column("sealed", sa.Text, nullable=False),
         sa.Column("reported_us", sa.BigInteger, nullable=False),
     )
+    op.create_table(
+        "objects",
+        sa.Column("sha256", sa.String(64), primary_key=True),
+        sa.Column("recording", _Ascii, nullable=False),
+        sa.Column("node", sa.String(64), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("key_epoch", sa.String(40)),
+        sa.Column("is_key_old", sa.Integer, nullable=False),
+        sa.Column("since_us", sa.BigInteger, nullable=False),
+        sa.Column("stored_us", sa.BigInteger),
+        sa.Column("released_us", sa.BigInteger),
+        sa.Column("locked_until_us", sa.BigInteger),
+        sa.Column("problem", sa.Text, nullable=False),
+        sa.Index("objects_by_recording", "recording"),
+        sa.Index("objects_by_state", "state", "since_us", "sha256"),
+        sa.Index("objects_to_release", "node", "released_us", "stored_us"),
+        sa.Index("objects_by_epoch", "key_epoch"),
+    )
     op.execute("UPDATE schema_version SET version = 11 WHERE id = 1")

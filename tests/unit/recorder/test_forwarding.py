@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from recorder.common import kept_process
 from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.config.syslog_options import SyslogOptions
@@ -16,7 +17,6 @@ from recorder.forwarding.status import ForwardingHealth, ForwardingStatus, note_
 from recorder.forwarding.syslog_forwarding import SyslogState
 from recorder.forwarding.webhook_delivery import WebhookState
 from recorder.forwarding.webhook_queue import QueueError, WebhookQueue
-from recorder.service import forwarding as supervisor
 from recorder.service.findings import Level
 from recorder.service.forwarder import Forwarder
 from recorder.service.forwarding import Forwarding
@@ -110,7 +110,7 @@ def test_marks_are_forgotten_when_no_webhook_is_configured(tmp_path: Path) -> No
 
 
 def test_no_fault_ends_the_watch_over_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(supervisor, "LOOK_S", 0.001)
+    monkeypatch.setattr(kept_process, "LOOK_S", 0.001)
     tries, started = iter(range(2)), threading.Event()
 
     def start(_home: Home) -> Child:

@@ -1,64 +1,19 @@
-"""Where backups are stored: objects by key, in a folder or elsewhere. An object is written as a whole or not at all."""
+"""A store that is a folder, such as a mounted disk or share."""
 
 import errno
 import os
-import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
-from storage.durable import SavedFile, make_folder, sync_file_system
-from storage.errors import StorageError
+from recorder.objects.store import Left, Removed, StoreAdvice, StoreError, StoreFacts, check_key, problem_of
+from storage.durable import SavedFile, make_folder, sync_file_system, sync_folder
 
-_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9.+_-]*(/[A-Za-z0-9_][A-Za-z0-9.+_-]*)*")
 _NEW = ".new-"
 """Prefix of files that are being written: `storage.durable.SavedFile`."""
 STAGING = "staging"
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-
-
-class BackupError(StorageError):
-    """A backup cannot be made, checked or restored; the message says what to do next."""
-
-
-class Store(Protocol):
-    """Objects by key: letters, digits, ``.``, ``_``, ``-``, in folders divided by ``/``.
-
-    Every method raises BackupError if the store cannot be used.
-    """
-
-    @property
-    def name(self) -> str:
-        """Return the name for people."""
-
-    @property
-    def staging(self) -> Path:
-        """Return a private folder for files that are put together before they are stored; the caller clears it."""
-
-    def size(self, key: str) -> int | None:
-        """Return an object's size in bytes, or None: there is none."""
-
-    def put(self, key: str, content: bytes) -> None:
-        """Store an object durably; an existing one is replaced."""
-
-    def put_soon(self, key: str, content: bytes) -> None:
-        """Store an object, durably only once `flush` has returned."""
-
-    def flush(self) -> None:
-        """Make durable what `put_soon` stored."""
-
-    def get(self, key: str) -> bytes | None:
-        """Return an object as it is on the medium, or None: there is none."""
-
-    def keys(self, prefix: str) -> Iterator[str]:
-        """Yield the keys in a folder and those below it, in no order."""
-
-    def remove(self, key: str) -> None:
-        """Remove an object; it may be missing."""
-
-    def tidy(self) -> None:
-        """Remove what interrupted writers left. Nobody may be writing."""
+_COPIED_AT_ONCE = 1 << 20
 
 
 class FolderStore:
@@ -68,10 +23,12 @@ class FolderStore:
 
     Args:
         root: The folder.
+        advice: The ends of its error messages.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, advice: StoreAdvice = StoreAdvice()) -> None:  # noqa: B008 - it never changes
         self.root = root
+        self._advice = advice
 
     @property
     def name(self) -> str:
@@ -128,7 +85,7 @@ class FolderStore:
 
     def _check_mounted(self) -> None:
         if not self.root.is_dir():
-            raise BackupError(f"{self.root} is not a folder: is the disk or share mounted?")
+            raise StoreError(f"{self.root} is not a folder: is the disk or share mounted?")
 
     def get(self, key: str) -> bytes | None:
         """See `Store`. The kernel's copy is dropped first, so that the disk is read."""
@@ -180,15 +137,72 @@ class FolderStore:
         if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
             raise self._problem(error) from error
 
-    def _problem(self, error: OSError) -> BackupError:
-        return problem_of(error, self.name)
+    def _problem(self, error: OSError) -> StoreError:
+        return problem_of(error, self.name, self._advice)
 
+    def put_file(self, key: str, file: Path) -> None:
+        """See `RecordingStore`."""
+        with file.open("rb") as source:
+            path = self._path(key)
+            try:
+                self._check_mounted()
+                make_folder(path.parent, is_private=True)
+                SavedFile(path, mode=0o600).replace_by(iter(lambda: source.read(_COPIED_AT_ONCE), b""))
+            except OSError as error:
+                raise self._problem(error) from error
 
-def check_key(key: str) -> str:
-    """Return a key, or raise ValueError if it cannot be the key of an object."""
-    if not _KEY.fullmatch(key):
-        raise ValueError(f"{key!r} cannot be the key of an object")
-    return key
+    def get_range(self, key: str, start: int, length: int) -> bytes | None:
+        """See `RecordingStore`."""
+        self._check_mounted()
+        try:
+            with self._path(key).open("rb") as file:
+                file.seek(start)
+                return file.read(length)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._problem(error) from error
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """See `RecordingStore`. The kernel's copy is dropped first, so that the disk is read."""
+        self._check_mounted()
+        try:
+            with self._path(key).open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                while part := file.read(_COPIED_AT_ONCE):
+                    yield part
+        except NotADirectoryError as error:
+            raise FileNotFoundError(errno.ENOENT, "it is not in the object store", key) from error
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self._problem(error) from error
+
+    def remove_all(self, folder: str) -> Removed:
+        """See `RecordingStore`."""
+        self._check_mounted()
+        path = self._path(folder)
+        found = [one for one in path.glob("**/*") if not one.is_dir()]
+        for one in found:
+            self.remove(one.relative_to(self.root).as_posix()) if not one.name.startswith(_NEW) else one.unlink()
+        left = [one for one in path.glob("**/*") if not one.is_dir()]
+        if not left and path.is_dir():
+            shutil.rmtree(path)
+        sync_folder(self.root)
+        return Removed(
+            versions=len(found) - len(left),
+            left=tuple(Left(key=one.name, until=None, why="the file is still there") for one in left),
+        )
+
+    def every_key(self, folder: str) -> Iterator[str]:
+        """See `RecordingStore`."""
+        self._check_mounted()
+        return self.keys(folder)
+
+    def facts(self) -> StoreFacts:
+        """See `RecordingStore`; a folder has neither versions nor locks."""
+        self._check_mounted()
+        return StoreFacts()
 
 
 def _make(folder: Path) -> None:
@@ -196,13 +210,3 @@ def _make(folder: Path) -> None:
     if not folder.parent.is_dir():
         _make(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
-
-
-def problem_of(error: OSError, where: str) -> BackupError:
-    """Return a system's error about a destination as a sentence."""
-    if error.errno in _FULL:
-        return BackupError(
-            f"{where} is full. The last complete snapshot is unchanged; free space there, or shorten the periods in "
-            "[backup], and run it again"
-        )
-    return BackupError(f"{where} cannot be used: {error.strerror or error}; is it mounted, and may this user write?")

@@ -1,0 +1,48 @@
+"""Names of the objects of recordings. Pure.
+
+A recording's objects are in a folder that is named by the digest of its container. The digest is of sealed audio under
+a key that nobody else has, so a name tells nothing about the call, and a rewritten recording has another name.
+"""
+
+import re
+
+ROOT = "recordings"
+MARK = "recorder-objects"
+"""An object that says that this is the store: an unmounted folder, or another bucket, has none."""
+_CONTAINER = re.compile(rf"{ROOT}/[0-9a-f]{{2}}/([0-9a-f]{{64}})/.+")
+
+
+def folder_of(sha256: str) -> str:
+    """Return the folder of all objects of a recording."""
+    return f"{ROOT}/{sha256[:2]}/{sha256}"
+
+
+def container_key(sha256: str) -> str:
+    """Return the name of a container."""
+    return f"{folder_of(sha256)}/container.rec"
+
+
+def keys_folder(sha256: str) -> str:
+    """Return the folder of a recording's sealed keys, in a folder for each epoch."""
+    return f"{folder_of(sha256)}/keys"
+
+
+def key_folder(sha256: str, epoch: str) -> str:
+    """Return the folder of a recording's key that is sealed to an epoch."""
+    return f"{keys_folder(sha256)}/{epoch}"
+
+
+def key_key(sha256: str, epoch: str) -> str:
+    """Return the name of a recording's key that is sealed to an epoch."""
+    return f"{key_folder(sha256, epoch)}/sealed.key"
+
+
+def epoch_in(key: str) -> str:
+    """Return the epoch that the name of a sealed key says."""
+    return key.split("/")[-2]
+
+
+def digest_in(key: str) -> str | None:
+    """Return the digest that an object's name says; None if it is no object of a recording."""
+    found = _CONTAINER.fullmatch(key)
+    return None if found is None else found[1]

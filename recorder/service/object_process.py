@@ -1,0 +1,172 @@
+"""The process that keeps recordings in the object store: `python -m recorder.service.object_process HOME DAEMON_PID`.
+
+The daemon starts it while ``[objects]`` has a URL. It is a process of its own, at a lower priority, so that a store
+that hangs reaches neither the memory nor the time of calls. It has no private key. Only one runs in a home, and none
+without its daemon.
+"""
+
+import logging
+import os
+import random
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from recorder.common.child_process import Child, start_module
+from recorder.common.clock import utc_now
+from recorder.common.file_lock import locked
+from recorder.common.home import Home
+from recorder.common.kept_process import KeptProcess
+from recorder.common.logs import log_to_stderr, use_format
+from recorder.common.process_hardening import forbid_dumps
+from recorder.config.reading import read_config
+from recorder.config.settings import Config
+from recorder.config.toml_tables import ConfigError
+from recorder.forwarding.retries import pause_s as restart_pause_s
+from recorder.objects.rules import LOOK_S, pause_s
+from recorder.objects.status import ObjectsStatus, note_status
+from recorder.objects.work import ObjectWork, Round
+from recorder.recordings.home_stores import open_index, open_object_work
+from storage.errors import StorageError
+from storage.keys import NodeKeys
+from storage.object_queries import ObjectCounts
+from storage.objects import Objects
+
+_log = logging.getLogger(__name__)
+
+DONE, FAILED = 0, 1
+LOCK = "objects.lock"
+_NICE = 5
+"""As that of the sweep: calls come first."""
+_LOOK_S = 1.0
+
+
+def kept_object_process(home: Home, config: Callable[[], Config]) -> KeptProcess:
+    """Return what keeps the process running while an object store is configured."""
+    return KeptProcess(
+        "The process that keeps recordings in the object store", name="objects",
+        wanted=lambda: _wanted(config()), start=lambda: _start(home), pause_s=restart_pause_s,
+    )  # fmt: skip
+
+
+def _start(home: Home) -> Child:
+    return start_module("recorder.service.object_process", str(home.root), str(os.getpid()))
+
+
+def _wanted(config: Config) -> object | None:
+    return (config.objects, config.storage, config.log) if config.objects.url is not None else None
+
+
+class ObjectProcess:
+    """Rounds of work until the end, and the status after each.
+
+    Args:
+        home: The recorder's home.
+        open_work: Opens the store; tried again while it fails.
+        objects: The table of objects.
+        node: Fingerprint of this machine's signing key.
+        has_daemon: Tells whether the daemon that started this process still runs.
+    """
+
+    def __init__(
+        self, home: Home, open_work: Callable[[], ObjectWork], objects: Objects, node: str,
+        has_daemon: Callable[[], bool],
+    ) -> None:  # fmt: skip
+        self._home = home
+        self._open_work = open_work
+        self._work: ObjectWork | None = None
+        self._objects = objects
+        self._node = node
+        self._has_daemon = has_daemon
+        self._failures = 0
+        self._uploaded = self._removed = 0
+        self._problem = ""
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """End after the present step."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Work until told to stop, or until the daemon has gone."""
+        while not self._stopping.is_set() and self._has_daemon():
+            self._wait(self.step())
+
+    def step(self) -> float:
+        """Do one round, and write the status; returns how long to wait until the next, seconds."""
+        try:
+            if self._work is None:
+                self._work = self._open_work()
+            done = self._work.round()
+        except (StorageError, OSError) as error:
+            done = Round(problem=str(error))
+        except Exception as error:  # noqa: BLE001 - recordings must be stored in the end
+            _log.exception("Internal error while storing recordings in the object store; retrying")
+            done = Round(problem=f"internal error, {type(error).__name__}; see the log")
+        self._uploaded += done.uploaded
+        self._removed += len(done.gone.recordings)
+        self._tell(done.problem)
+        self._note(done.problem)
+        if done.problem:
+            self._failures += 1
+            return pause_s(self._failures, random.random())  # noqa: S311 - jitter
+        self._failures = 0
+        return 0.0 if done.has_more else LOOK_S
+
+    def _tell(self, problem: str) -> None:
+        """Log a problem when it begins or changes, and its end."""
+        if problem == self._problem:
+            return
+        if problem:
+            _log.error("Recordings are not stored in the object store; retrying: %s", problem)
+        else:
+            _log.info("Recordings are stored in the object store again")
+        self._problem = problem
+
+    def _note(self, problem: str) -> None:
+        try:
+            counts = self._objects.counts(self._node, has_stored=False)
+        except (StorageError, OSError) as error:
+            counts, problem = ObjectCounts(), problem or str(error)
+        status = ObjectsStatus(
+            at=utc_now(), counts=counts, problem=problem, uploaded=self._uploaded, removed=self._removed
+        )
+        try:
+            note_status(self._home.state, status)
+        except OSError as error:
+            _log.error("The state of storing recordings cannot be written for health: %s", error)
+
+    def _wait(self, seconds: float) -> None:
+        left = seconds
+        while left > 0 and self._has_daemon() and not self._stopping.wait(min(left, _LOOK_S)):
+            left -= _LOOK_S
+
+
+def main(root: Path, daemon: int) -> int:
+    """Keep the recordings of a home in the object store; return the exit code."""
+    log_to_stderr()
+    forbid_dumps()
+    os.nice(_NICE)
+    home = Home(root)
+    try:
+        config = read_config(home.config)
+        use_format(config.log.format)
+        with locked(home.state / LOCK, wait=True):
+            index = open_index(home, config, is_deferred=True)
+            process = ObjectProcess(
+                home, lambda: open_object_work(home, config, index), Objects(index.database),
+                NodeKeys.load(home.root).fingerprint, lambda: os.getppid() == daemon,
+            )  # fmt: skip
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: process.stop())
+            process.run()
+    except (ConfigError, StorageError, OSError) as error:
+        _log.error("Keeping recordings in the object store failed; retrying: %s", error)
+        return FAILED
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

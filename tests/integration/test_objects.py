@@ -1,0 +1,371 @@
+"""Finished recordings in an object store, here a folder: stored, read there, removed from both; and faults of it."""
+
+import shutil
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from recorder.config.settings import Archive
+from recorder.objects.checking import CheckedObjects, ObjectChecker
+from recorder.objects.names import container_key, folder_of
+from recorder.objects.store import StoreError
+from recorder.objects.work import REMOVED
+from recorder.recordings.archiving import Archiver
+from recorder.recordings.fsck import Checker
+from recorder.recordings.inspection import Inspector
+from recorder.retention.housekeeping import KeyHolder
+from storage.errors import DamagedError, StorageError
+from storage.object_queries import ObjectState
+from storage.retention_types import ErasureState
+from storage.types import RecordingId
+from storage.vault import Vault
+from tests.helpers.object_site import DAY, ObjectSite
+from tests.helpers.sweep_site import NOW, agreed
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> ObjectSite:
+    return ObjectSite(tmp_path)
+
+
+def problems_of(site: ObjectSite) -> dict[RecordingId, str | None]:
+    return {one.id: one.problem for one in Inspector(vault=site.vault, index=site.index).all()}
+
+
+def findings_of(site: ObjectSite) -> list[str]:
+    checker = Checker(
+        home=site.home, vault=site.vault, database=site.database, audit=site.audit, now=lambda: site.now,
+        is_live=False, is_quick=False, counts=Counter(),
+    )  # fmt: skip
+    return [f"{one.kind}: {one.what}" for one in checker.findings() if one.kind not in ("restored", "order_not_in_log")]
+
+
+def flip(site: ObjectSite, recording: RecordingId) -> None:
+    """Change the last byte of an object."""
+    path = site.dest / container_key(site.row(recording).sha256 or "")
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+# --- stored, released, read
+
+
+def test_a_recording_is_stored_kept_here_for_a_week_and_then_read_from_the_store(site: ObjectSite) -> None:
+    (recording,) = site.stored()
+    said = site.audio(recording)
+    assert len(site.names()) == 2, "container and sealed key"
+    assert not any("2001" in name or "20261124" in name for name in site.names()), "names tell nothing of the call"
+    assert site.round(7 * DAY - MINUTE).released == 0
+    assert site.is_here(recording)
+    assert site.round(2 * MINUTE).released == 1
+    assert not site.is_here(recording)
+    assert site.audio(recording) == said
+    assert problems_of(site) == {recording: None}
+    assert findings_of(site) == []
+    assert site.objects.counts().released == 1
+
+
+def test_a_call_of_which_nothing_was_kept_is_not_stored(site: ObjectSite) -> None:
+    site.miss(NOW - DAY)
+    assert (site.round().uploaded, site.names()) == (0, set())
+
+
+def test_a_store_that_is_away_costs_nothing_and_all_is_caught_up(site: ObjectSite) -> None:
+    (first,) = site.stored()
+    site.faulty.away = {"*"}
+    others = [site.record(NOW - DAY) for _ in range(20)]
+    for _ in range(3):
+        assert "does not answer" in site.round(MINUTE).problem
+    assert site.objects.counts().waiting == 20
+    assert all(map(site.is_here, [first, *others]))
+    site.faulty.away = set()
+    assert (site.round().uploaded, site.objects.counts().stored) == (20, 21)
+
+
+def test_a_local_file_stays_while_its_object_is_wrong_and_the_object_is_stored_again(site: ObjectSite) -> None:
+    (recording,) = site.stored()
+    flip(site, recording)
+    assert site.round(8 * DAY).released == 0
+    assert site.is_here(recording)
+    assert site.objects.of(recording)[0].problem == "the object is missing or was changed in the store"
+    assert site.round().uploaded == 1
+    assert site.round(8 * DAY).released == 1
+    assert problems_of(site) == {recording: None}
+
+
+def test_a_store_that_returns_something_else_stores_nothing(site: ObjectSite) -> None:
+    recording = site.record(NOW - DAY)
+    site.faulty.changed = lambda _key, content: content[::-1]
+    assert "returned something else than was stored (wrong digest)" in site.round().problem
+    assert site.objects.of(recording)[0].state is ObjectState.WAITING
+    site.faulty.changed = lambda _key, content: content
+    assert site.round().uploaded == 1
+
+
+def test_a_damaged_local_file_is_not_stored_and_others_are(site: ObjectSite) -> None:
+    bad, good = site.record(NOW - DAY), site.record(NOW - DAY)
+    path = site.file_of(bad)
+    path.write_bytes(path.read_bytes() + b"more")
+    done = site.round()
+    assert (done.uploaded, list(done.problems)) == (1, [bad])
+    assert "not as its row says" in site.objects.of(bad)[0].problem
+    assert site.objects.of(good)[0].state is ObjectState.STORED
+    assert site.round().problems == {}, "it is not tried again at once"
+    assert list(site.round(6 * MINUTE).problems) == [bad]
+
+
+@pytest.mark.parametrize(
+    "changed", [lambda c: c[:-200], lambda c: c[:300] + bytes([c[300] ^ 1]) + c[301:], lambda c: c + b"x"]
+)
+def test_an_object_that_was_changed_is_named_and_not_played(site: ObjectSite, changed: object) -> None:
+    (recording,) = site.only_there()
+    path = site.dest / container_key(site.row(recording).sha256 or "")
+    path.write_bytes(changed(path.read_bytes()))  # type: ignore[operator]
+    with pytest.raises(DamagedError):
+        site.audio(recording)
+    assert problems_of(site)[recording] is not None
+
+
+def test_an_older_object_under_the_name_of_a_newer_one_is_named(site: ObjectSite) -> None:
+    first, second = site.only_there(2)
+    old, new = (site.dest / folder_of(site.row(one).sha256 or "") for one in (first, second))
+    shutil.copy(old / "container.rec", new / "container.rec")
+    with pytest.raises(StorageError):
+        site.audio(second)
+    assert f"it holds recording {first}" in str(problems_of(site)[second])
+
+
+def test_a_store_that_is_away_while_somebody_listens_says_so(site: ObjectSite) -> None:
+    (recording,) = site.only_there()
+    site.faulty.away = {"*"}
+    with pytest.raises(StoreError, match="does not answer"):
+        site.audio(recording)
+
+
+def test_another_store_than_that_of_the_recordings_is_refused(site: ObjectSite) -> None:
+    (recording,) = site.stored()
+    (site.dest / "recorder-objects").unlink()
+    site.delete(recording)
+    assert "is the disk mounted" in site.round().problem
+    assert site.objects.counts().removing == 1
+
+
+# --- deleted, erased
+
+
+def test_a_deleted_recording_is_gone_in_the_store_too_and_the_audit_log_says_so(site: ObjectSite) -> None:
+    gone, kept = site.stored(2)
+    names = site.names()
+    site.delete(gone)
+    assert site.objects.counts().removing == 1, "until nothing is left there, it is not done"
+    assert site.round().gone.recordings == [gone]
+    assert site.names() == {one for one in names if (site.row(kept).sha256 or "") in one}
+    assert site.objects.counts().removing == 0
+    (entry,) = [one for one in site.audit.entries() if one.act == REMOVED]
+    assert entry.details == {"recordings": [gone], "versions": 2}
+
+
+def test_a_recording_that_is_only_in_the_store_is_swept_when_it_is_due(site: ObjectSite) -> None:
+    (recording,) = site.only_there()
+    agreed(site.sweeper(NOW + 400 * DAY)).run()
+    assert site.deletions.get(recording) is not None
+    assert site.vault.sealed.find(recording) is None, "its key is destroyed"
+    assert site.round().gone.recordings == [recording]
+    assert site.names() == set()
+
+
+def test_a_deletion_waits_for_the_store_and_is_done_on_its_return(site: ObjectSite) -> None:
+    (recording,) = site.stored()
+    site.delete(recording)
+    site.faulty.away = {"remove_all"}
+    assert "does not answer" in site.round().problem
+    assert site.objects.counts().removing == 1
+    site.faulty.away = set()
+    assert site.round().gone.recordings == [recording]
+
+
+def test_a_full_store_still_has_deleted_recordings_removed(site: ObjectSite) -> None:
+    (recording,) = site.stored()
+    site.record(NOW - DAY)
+    site.delete(recording)
+    site.faulty.away = {"put_file"}
+    done = site.round()
+    assert (done.gone.recordings, done.uploaded) == ([recording], 0)
+    assert "does not answer (put_file)" in done.problem
+
+
+def test_a_recording_that_is_deleted_while_it_is_uploaded_does_not_stay(site: ObjectSite) -> None:
+    recording = site.record(NOW - DAY)
+    site.work.find_new()
+
+    def delete_first(_key: str, content: bytes) -> bytes:
+        site.faulty.changed = lambda _key, content: content
+        site.delete(recording)
+        return content
+
+    site.faulty.changed = delete_first
+    assert site.round().gone.recordings == [recording]
+    assert site.names() == set()
+
+
+def test_erasing_from_a_recording_removes_its_old_object_and_stores_the_new_one(site: ObjectSite) -> None:
+    (recording,) = site.stored()
+    before = site.names()
+    assert site.erase(recording).state is ErasureState.DONE
+    done = site.round()
+    assert (done.uploaded, done.gone.recordings) == (1, [recording])
+    assert len(site.names()) == 2
+    assert not site.names() & before
+    assert site.round(8 * DAY).released == 1
+    assert problems_of(site) == {recording: None}
+
+
+def test_a_recording_that_is_only_in_the_store_is_fetched_to_erase_from_it(site: ObjectSite) -> None:
+    (recording,) = site.only_there()
+    before, said = site.names(), site.audio(recording)
+    site.faulty.away = {"*"}
+    assert "does not answer" in site.erase(recording).problem
+    site.faulty.away = set()
+    order = site.erasures.take_next(now=site.now + DAY, is_ready=lambda _order: True)
+    assert order is not None, "it is tried again"
+    assert site.erase(recording).state is ErasureState.DONE
+    assert site.is_here(recording)
+    assert site.audio(recording) != said
+    done = site.round()
+    assert (done.uploaded, done.gone.recordings) == (1, [recording])
+    assert not site.names() & before
+    assert findings_of(site) == []
+
+
+def test_a_wrong_object_is_not_brought_back(site: ObjectSite) -> None:
+    (recording,) = site.only_there()
+    flip(site, recording)
+    assert "has another content for recording" in site.erase(recording).problem
+    assert not site.is_here(recording)
+    assert not list(site.home.recordings.rglob(".new-*"))
+
+
+# --- checked, found again
+
+
+def check(site: ObjectSite, **how: bool) -> CheckedObjects:
+    return ObjectChecker(
+        store=site.faulty, vault=site.vault, index=site.index, objects=site.objects, deletions=site.deletions,
+        now=lambda: site.now, **how,
+    ).check()  # fmt: skip
+
+
+def test_a_check_finds_what_is_missing_and_has_it_stored_again(site: ObjectSite) -> None:
+    lost, cut, keyless, good = site.stored(4)
+    folders = {one: site.dest / folder_of(site.row(one).sha256 or "") for one in (lost, cut, keyless)}
+    shutil.rmtree(folders[lost])
+    (folders[cut] / "container.rec").write_bytes(b"x")
+    shutil.rmtree(folders[keyless] / "keys")
+    assert set(check(site, is_dry=True).problems) == {lost, cut, keyless}
+    assert site.objects.counts().waiting == 0, "a dry run changes nothing"
+    found = check(site)
+    assert (found.checked, good in found.problems, found.is_good) == (4, False, False)
+    assert site.round().uploaded == 3
+    assert check(site).is_good
+
+
+def test_only_a_thorough_check_reads_objects(site: ObjectSite) -> None:
+    (recording,) = site.stored()
+    flip(site, recording)
+    assert check(site).is_good
+    assert check(site, is_thorough=True).problems == {
+        recording: "its content in the store is another one than was stored"
+    }
+
+
+def test_an_object_of_a_deleted_recording_that_came_back_is_removed_again(site: ObjectSite) -> None:
+    (recording,) = site.stored()
+    folder = site.dest / folder_of(site.row(recording).sha256 or "")
+    shutil.copytree(folder, site.dest / "aside")
+    site.delete(recording)
+    site.round()
+    shutil.copytree(site.dest / "aside", folder)
+    found = check(site)
+    assert (len(found.returned), found.is_good) == (1, True)
+    assert site.round().gone.versions == 2
+    assert site.names() == set()
+
+
+def test_recordings_that_are_only_in_the_store_survive_the_loss_of_the_index(site: ObjectSite) -> None:
+    kept, gone = site.only_there(2)
+    before, said = site.row(kept), site.audio(kept)
+    folder = site.dest / folder_of(site.row(gone).sha256 or "")
+    shutil.copytree(folder, site.dest / "aside")
+    site.delete(gone)
+    site.round()
+    shutil.copytree(site.dest / "aside", folder)
+    site.lose_index()
+    site.reindex()
+    site.vault, site.work = Vault(site.home.root, site.node, site.storage()), None  # type: ignore[assignment]
+    found = check(site)
+    assert (list(found.unknown), len(found.returned)) == ([before.sha256], 1)
+    assert f"the index lacks recording {kept}" in found.unknown[before.sha256 or ""]
+    assert check(site, is_adopting=True).adopted == [kept]
+    assert replace(site.row(kept), peaks=before.peaks) == before
+    assert site.audio(kept) == said
+    assert check(site).is_good
+
+
+def test_the_key_of_a_held_recording_that_is_only_in_the_store_is_resealed_and_stored_again(site: ObjectSite) -> None:
+    (recording,) = site.only_there()
+    site.hold(recording, site.now)
+    site.epochs.ensure_epochs(NOW + 60 * DAY, months_ahead=0)
+    site.now = NOW + 60 * DAY
+    holder = KeyHolder(
+        vault=site.vault, keys=site.epochs, index=site.index, audit=site.audit, lock=site.home.erasing_lock,
+        now=lambda: site.now,
+    )  # fmt: skip
+    done = holder.maintain()
+    assert [(one.id, one.old) for one in done.resealed] == [(recording, "2026-11")]
+    assert "2026-11" not in done.destroyed, "the object's key is still sealed to it"
+    site.round()
+    assert {name.split("/")[-2] for name in site.names() if name.endswith(".key")} == {"2027-01"}
+    assert holder.maintain().destroyed == ["2026-11"]
+    assert site.audio(recording)
+
+
+def test_another_machine_reads_a_recording_with_the_key_from_the_store(site: ObjectSite) -> None:
+    (recording,) = site.only_there()
+    said = site.audio(recording)
+    site.vault.sealed.destroy(recording)
+    assert site.audio(recording) == said
+    assert problems_of(site) == {recording: None}
+    assert site.erase(recording).state is ErasureState.DONE
+    assert site.vault.sealed.find(recording) == "2026-11"
+
+
+def test_a_machine_drops_its_file_of_a_recording_that_another_one_rewrote(site: ObjectSite, tmp_path: Path) -> None:
+    (recording,) = site.stored()
+    old = site.file_of(recording).read_bytes()
+    key = site.vault.sealed.read(recording)
+    assert key is not None
+    assert site.erase(recording).state is ErasureState.DONE
+    path = site.file_of(recording)
+    path.write_bytes(old)  # as on the machine that recorded it, whose files nobody has touched
+    with site.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE objects SET node = 'another' WHERE state = 'waiting'")
+    assert site.round().gone.recordings == [recording]
+    assert (path.exists(), site.vault.sealed.find(recording)) == (False, None)
+
+
+def test_archiving_replaces_the_object(site: ObjectSite) -> None:
+    (recording,) = site.only_there()
+    before = site.names()
+    archiver = Archiver(
+        vault=site.vault, keys=site.epochs, index=site.index, erasures=site.erasures, holds=site.holds,
+        audit=site.audit, lock=site.home.erasing_lock, rule=Archive(after_days=1), now=lambda: site.now,
+    )  # fmt: skip
+    assert archiver.run().problems == []
+    done = site.round()
+    assert (done.uploaded, done.gone.recordings) == (1, [recording])
+    assert not site.names() & before
