@@ -69,6 +69,7 @@ COMMANDS = {
     "report": "reports.report",
     "notice": "notices.notice",
     "share": "share.share",
+    "database": "database.database",
 }
 """Module and name of each command below `recorder.cli`, a function or a group; in the order of the help."""
 

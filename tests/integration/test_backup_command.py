@@ -3,7 +3,7 @@
 import errno
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -102,7 +102,7 @@ def test_a_full_destination_is_said_and_costs_nothing(home: RecorderHome, monkey
     add_recording(home, DAY, 2)
     write, written = SavedFile._write_temporary, 0
 
-    def full(self: SavedFile, content: bytes) -> Path:
+    def full(self: SavedFile, content: Iterable[bytes]) -> Path:
         nonlocal written
         written += self.path.is_relative_to(home.root.parent / "dest")
         if written > 5:
