@@ -13,6 +13,7 @@ from recorder.common.child_process import Child, end, start_module
 from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.forwarding.retries import pause_s
+from recorder.forwarding.status import is_any
 from recorder.forwarding.webhook_queue import QueueError, WebhookQueue
 
 _log = logging.getLogger(__name__)
@@ -110,5 +111,4 @@ class Forwarding:
 
 def wanted_of(config: Config) -> object | None:
     """Return the settings that the process runs with, or None: nothing is to be sent."""
-    is_any = config.syslog.server is not None or config.webhook
-    return (config.syslog, config.webhook, config.log) if is_any else None
+    return (config.syslog, config.webhook, config.storage.index_url, config.log) if is_any(config) else None

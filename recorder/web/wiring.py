@@ -25,6 +25,7 @@ from recorder.access.signed_in import managed_teams
 from recorder.access.signing import Signer, ensure_key
 from recorder.access.tokens import Tokens
 from recorder.audit.audit_service import AuditService
+from recorder.audit.copies import SiteLog, log_name
 from recorder.audit.late_entries import CONSOLE_FOLDER, LateEntries
 from recorder.calls.notices import NoticeStore
 from recorder.common.home import Home
@@ -52,6 +53,7 @@ from recorder.retention.holding import settle_holds
 from recorder.web.deps import ConsoleDeps
 from recorder.web.pulse import BEAT_S, SILENCE_S
 from storage.audit import AuditLog
+from storage.audit_copies import AuditCopies
 from storage.database import sqlite_url
 from storage.epochs import EpochKeys
 from storage.erasures import Erasures
@@ -159,6 +161,13 @@ def _opened(
     )
 
 
+def _site_log(opened: _Opened) -> SiteLog | None:
+    if not opened.config.storage.is_on_server:
+        return None
+    name = log_name(opened.config, opened.vault.node)
+    return SiteLog(log=opened.audit, name=name, copies=AuditCopies(opened.index.database))
+
+
 def _late(what: str) -> None:
     _log.error("audit log not written, act done anyway, entry follows later: %s", what)
 
@@ -195,6 +204,7 @@ def _console_deps(opened: _Opened, live: LiveClient, signer: Signer, *, is_tls: 
         cases=cases,
         watch=_watch(opened, cases, signer),
         notices=NoticeStore(opened.home.notices).versions,
+        site_log=_site_log(opened),
         people_sweep=_people_sweep(opened),
         eraser=_eraser(opened),
         hearing=opened.hearing,
