@@ -49,6 +49,7 @@ COMMANDS = {
     "backup": "backup.backup",
     "backups": "backup.backups",
     "restore": "backup.restore",
+    "migrate": "migrate.migrate",
     "login": "login.login",
     "logout": "login.logout",
     "users": "users.users",

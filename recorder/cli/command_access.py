@@ -140,6 +140,8 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "`backup.begun` and `backup.made` name the user of the operating system",
         "backups list": "shows times and sizes",
         "backups check": "shows what is damaged at a destination; the entry `backup.checked` says so",
+        "migrate": "copies what the owner of the files can copy anyhow into another database; shows counts. The "
+        "entries `index.moving` and `index.moved` name the user of the operating system",
         "restore": "makes a new folder from a backup, also when accounts are gone; nothing is deleted in it before the "
         "data protection officer reconciles. The entry `backup.restored` says so",
         "users reseal": "has roles count again after the audit log was begun anew, when nobody has a right; "

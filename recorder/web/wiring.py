@@ -40,7 +40,7 @@ from recorder.data_subjects.telling import note_erasure
 from recorder.data_subjects.transcripts import Transcripts, case_file
 from recorder.exports.copy_orders import CopyRepositories
 from recorder.notifications.watch import WatchRepositories, watch_repositories
-from recorder.recordings.home_stores import shared_name
+from recorder.recordings.home_stores import open_index, shared_name
 from recorder.recordings.keyring import epoch_keys
 from recorder.recordings.resurrection_guard import destroy_returned
 from recorder.retention.account_expiry import AccountExpiry
@@ -54,7 +54,6 @@ from recorder.web.deps import ConsoleDeps
 from recorder.web.pulse import BEAT_S, SILENCE_S
 from storage.audit import AuditLog
 from storage.audit_copies import AuditCopies
-from storage.database import sqlite_url
 from storage.epochs import EpochKeys
 from storage.erasures import Erasures
 from storage.holds import Holds
@@ -138,7 +137,7 @@ def _opened(
     vault = Vault(home.root, NodeKeys.load(home.root))
     engine = open_people(home.people)
     stack.callback(engine.dispose)
-    index = Index(config.storage.index_url or sqlite_url(home.index), now=now)
+    index = open_index(home, config, now=now)
     stack.callback(index.close)
     destroy_returned(home, vault, index.database, now, node=shared_name(config))
     audit = AuditLog(home.audit)
