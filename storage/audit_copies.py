@@ -4,7 +4,7 @@ Each log has a name of its own. Rows are only added: the roles of daemon and con
 and `recorder.audit.copies_check` finds a row that was changed by somebody who may.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -107,13 +107,18 @@ class CopyFilter:
             if value is not None:
                 yield column == value
         if self.act is not None:
-            yield sa.or_(columns.act == self.act, columns.act.between(f"{self.act}.", f"{self.act}.{_AFTER_ALL}"))
+            yield sa.or_(columns.act == self.act, _begins(columns.act, f"{self.act}."))
         if self.subject is not None:
-            yield columns.subject.between(self.subject, f"{self.subject}{_AFTER_ALL}")
+            yield _begins(columns.subject, self.subject)
         if self.start is not None:
             yield columns.at_us >= microseconds(self.start)
         if self.end is not None:
             yield columns.at_us < microseconds(self.end)
+
+
+def _begins(column: sa.ColumnElement[str], text: str) -> sa.ColumnElement[bool]:
+    """Return the condition that a column begins with a text, which an index serves."""
+    return sa.and_(column >= text, column <= f"{text}{_AFTER_ALL}")
 
 
 class AuditCopies:
@@ -126,6 +131,10 @@ class AuditCopies:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def close(self) -> None:
+        """Close the connections; a later use opens new ones."""
+        self._database.close()
 
     # --- adding
 
@@ -199,11 +208,17 @@ class AuditCopies:
         with self._database.connect() as connection:
             return [_row(one) for one in connection.execute(query)]
 
-    def walk(self, name: str) -> Iterator[CopiedEntry]:
-        """Yield all entries of a log, by number, as of one moment; constant memory."""
+    def walk(self, name: str) -> Generator[CopiedEntry]:
+        """Yield all entries of a log, by number, as of one moment; constant memory.
+
+        Close it if it is not read to its end.
+        """
         query = sa.select(_entries).where(_entries.c.node == name).order_by(_entries.c.number)
-        with self._database.snapshot() as connection:
-            for one in connection.execution_options(yield_per=_AT_ONCE).execute(query):
+        with (
+            self._database.snapshot() as connection,
+            connection.execution_options(yield_per=_AT_ONCE).execute(query) as found,
+        ):
+            for one in found:
                 yield _row(one)
 
 

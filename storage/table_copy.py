@@ -137,9 +137,9 @@ def _canonical(value: Any) -> bytes:  # noqa: ANN401 - of any column
 
 
 def _rows(table: sa.Table, connection: sa.Connection) -> Iterator[tuple[Any, ...]]:
-    found = connection.execute(table.select(), execution_options={"yield_per": _AT_ONCE})
-    for some in found.partitions():
-        yield from map(tuple, some)
+    with connection.execute(table.select(), execution_options={"yield_per": _AT_ONCE}) as found:
+        for some in found.partitions():
+            yield from map(tuple, some)
 
 
 def _followed(rows: Iterator[tuple[Any, ...]], seen: _Digest, progress: Progress) -> Iterator[tuple[Any, ...]]:

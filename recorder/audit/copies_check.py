@@ -1,6 +1,7 @@
 """Verifies the copies of audit logs in the database: each chain, its columns, noted heads, and the log of this home."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -98,7 +99,8 @@ class CopiesCheck:
                 "give one of the two another name"
             )
             is_own = False
-        problem = _walk(self.copies.walk(copied.name), noted, own if is_own else None, state)
+        with closing(self.copies.walk(copied.name)) as rows:
+            problem = _walk(rows, noted, own if is_own else None, state)
         problem = problem or noted.problem_behind(state.entries)
         if problem is not None:
             state.problems.append(f"copy of {copied.name}, entry {state.entries + 1}: {problem}")

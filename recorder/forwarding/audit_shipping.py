@@ -59,10 +59,11 @@ class AuditShipping:
         return self._progress.state
 
     def keep(self, stopping: threading.Event) -> None:
-        """Copy until told to stop, then once more what is new."""
+        """Copy until told to stop, then once more what is new; close the database."""
         while not stopping.wait(self.run_once()):
             pass
         self.run_once()
+        self._copies.close()
 
     def run_once(self) -> float:
         """Copy what is new; return the seconds until the next try. Never raises."""

@@ -19,6 +19,7 @@ from recorder.recordings.home_lock import console_held, held
 from recorder.recordings.home_stores import open_index
 from recorder.recordings.move_note import NAME as NOTE
 from recorder.recordings.resurrection_guard import destroy_returned
+from storage import table_copy
 from storage.anchors import Anchor, Anchors
 from storage.audit_reading import of_act
 from storage.database import Database, sqlite_url
@@ -243,7 +244,7 @@ def test_a_hold_between_an_interrupted_copy_and_the_next_try_is_not_lost(
 
 
 def test_a_copy_that_is_not_the_same_is_taken_back(site: MoveSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = index_move.copy_table
+    copy = table_copy.copy_table
 
     def lying(table: sa.Table, source: Any, target: Any, progress: Any) -> Any:
         done = copy(table, source, target, progress)
