@@ -1,4 +1,7 @@
-"""The table `anchors`: which heads of the audit log were sent to other machines, and when."""
+"""The table `anchors`: which heads of audit logs were sent to other machines, and when.
+
+Several homes may share the table, so each row names the node whose log it is of.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storage.database import Database
+from storage.database import SQLITE, Database
 from storage.heads import Head
 from storage.tables import anchors as _anchors
 from storage.tables import microseconds, moment_of
@@ -33,10 +36,24 @@ class Anchor:
 
 
 class Anchors:
-    """The anchors in a database. Blocks; safe from any thread."""
+    """The anchors of one audit log in a database. Blocks; safe from any thread.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: The index.
+        node: Whose log: the beginning of the fingerprint of the home's key, as in a head.
+    """
+
+    def __init__(self, database: Database, node: str = "") -> None:
         self._database = database
+        self._node = node
+
+    def _is_own(self) -> sa.ColumnElement[bool]:
+        """Return the condition for this node's rows.
+
+        In a SQLite file, which one home has, rows without a node are its own too: they are from before revision 0011.
+        """
+        names = (self._node, "") if self._database.dialect == SQLITE else (self._node,)
+        return _anchors.c.node.in_(names)
 
     def note(self, anchor: Anchor) -> None:
         """Store an attempt; it replaces an earlier one of the same head and target.
@@ -44,13 +61,16 @@ class Anchors:
         Raises:
             DatabaseError: The database cannot be used.
         """
-        fits = sa.and_(_anchors.c.number == anchor.number, _anchors.c.target == anchor.target)
+        fits = sa.and_(
+            _anchors.c.number == anchor.number, _anchors.c.target == anchor.target, _anchors.c.node == self._node
+        )
         values = {
             "number": anchor.number,
             "target": anchor.target,
             "head": anchor.hash,
             "anchored_us": microseconds(anchor.at),
             "problem": anchor.problem,
+            "node": self._node,
         }
         with self._database.begin() as connection:
             connection.execute(_anchors.delete().where(fits))
@@ -64,11 +84,11 @@ class Anchors:
         """
         newest = (
             sa.select(_anchors.c.target, sa.func.max(_anchors.c.anchored_us).label("us"))
-            .where(_anchors.c.problem == "")
+            .where(_anchors.c.problem == "", self._is_own())
             .group_by(_anchors.c.target)
             .subquery()
         )
-        fits = sa.and_(_anchors.c.target == newest.c.target, _anchors.c.anchored_us == newest.c.us)
+        fits = sa.and_(_anchors.c.target == newest.c.target, _anchors.c.anchored_us == newest.c.us, self._is_own())
         with self._database.connect() as connection:
             rows = connection.execute(sa.select(_anchors).join(newest, fits)).all()
         return {row.target: _anchor(row) for row in rows}
@@ -79,10 +99,22 @@ class Anchors:
         Raises:
             DatabaseError: The database cannot be used.
         """
-        query = sa.select(_anchors).where(_anchors.c.problem == "").order_by(_anchors.c.number, _anchors.c.target)
+        query = sa.select(_anchors).where(_anchors.c.problem == "", self._is_own())
         with self._database.connect() as connection:
-            for row in connection.execute(query):
-                yield Head(number=row.number, hash=row.head, at=moment_of(row.anchored_us))
+            for row in connection.execute(query.order_by(_anchors.c.number, _anchors.c.target)):
+                yield Head(number=row.number, hash=row.head, at=moment_of(row.anchored_us), node=self._node)
+
+
+def heads_of_all(database: Database) -> Iterator[Head]:
+    """Yield every head that was sent to a target, of all logs that are named.
+
+    Raises:
+        DatabaseError: The database cannot be used.
+    """
+    query = sa.select(_anchors).where(_anchors.c.problem == "", _anchors.c.node != "")
+    with database.connect() as connection:
+        for row in connection.execute(query):
+            yield Head(number=row.number, hash=row.head, at=moment_of(row.anchored_us), node=row.node)
 
 
 def _anchor(row: sa.Row[Any]) -> Anchor:

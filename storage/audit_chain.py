@@ -118,8 +118,8 @@ def checked_lines(path: Path, size: int) -> Iterator[tuple[int, int, AuditEntry 
 
 
 @dataclass(slots=True)
-class _Heads:
-    """The heads noted elsewhere that the walk has not yet met."""
+class NotedHeads:
+    """The heads noted elsewhere that a walk along a log has not yet met."""
 
     by_number: dict[int, list[Head]] = field(default_factory=lambda: defaultdict(list))
     loose: set[str] = field(default_factory=set)
@@ -129,7 +129,7 @@ class _Heads:
     found: int = 0
 
     @classmethod
-    def of(cls, heads: Iterable[Head]) -> "_Heads":
+    def of(cls, heads: Iterable[Head]) -> "NotedHeads":
         """Sort heads by their number."""
         made = cls()
         for head in heads:
@@ -190,7 +190,7 @@ class ChainWalk:
         Raises:
             OSError: The log cannot be read.
         """
-        noted = _Heads.of(heads)
+        noted = NotedHeads.of(heads)
         with self._texts.reading() as texts:
             last, bad = self._walk(noted, texts, progress)
         if bad is None:
@@ -212,7 +212,7 @@ class ChainWalk:
         )
 
     def _walk(
-        self, noted: _Heads, texts: TextsReader, progress: Progress
+        self, noted: NotedHeads, texts: TextsReader, progress: Progress
     ) -> tuple[tuple[int, AuditEntry] | None, BadEntry | None]:
         """Return the last good entry with its line, and the first bad one."""
         last: AuditEntry | None = None
@@ -234,7 +234,7 @@ class ChainWalk:
         progress(self._size, self._size)
         return (line, last) if last else None, None
 
-    def _cut(self, noted: _Heads, last: tuple[int, AuditEntry] | None) -> BadEntry | None:
+    def _cut(self, noted: NotedHeads, last: tuple[int, AuditEntry] | None) -> BadEntry | None:
         line, number = (last[0], last[1].number) if last else (0, 0)
         problem = noted.problem_behind(number)
         if problem is None:

@@ -109,6 +109,11 @@ def parse_line(line: bytes) -> AuditEntry:
     )
 
 
+def stored_line(entry: AuditEntry) -> str:
+    """Return the line of an entry, without its line feed, as it is in the log."""
+    return _canonical(entry.to_json()).decode("ascii")
+
+
 def break_between(last: AuditEntry | None, entry: AuditEntry) -> str | None:
     """Return why an entry cannot follow another, or None: it can."""
     number, previous = (last.number + 1, last.hash) if last else (1, GENESIS)

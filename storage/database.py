@@ -23,6 +23,7 @@ from storage.durable import make_folder
 from storage.errors import DatabaseError
 from storage.group_modes import open_file, refuse_link, touch
 from storage.migrations import INDEX_SCHEMA, refuse_unless_owner, upgrade
+from storage.moved import refuse_moved
 from storage.tables import METADATA, REVISION
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -86,6 +87,8 @@ class Database:
         url: SQLAlchemy URL: `sqlite_url` for a file, ``postgresql://user:password@host/name``.
         is_deferred: Open the database at its first use, and try again at each use until that succeeds: the daemon must
             start, and calls must go on, while it is down or the disk is full.
+        check: Called before the database is first opened; raises DatabaseError if it must not be.
+        is_moved_too: Open the database even if its rows were moved to another one.
 
     Raises:
         DatabaseError: The URL is not supported, the database cannot be reached, or a newer program made it; if
@@ -93,10 +96,19 @@ class Database:
         OSError: The folder of the file cannot be made; if deferred, from every method.
     """
 
-    def __init__(self, url: str, *, is_deferred: bool = False) -> None:
-        self._made = _make_engine(url)
+    def __init__(
+        self,
+        url: str,
+        *,
+        is_deferred: bool = False,
+        check: Callable[[], None] = lambda: None,
+        is_moved_too: bool = False,
+    ) -> None:
+        self._made = make_engine(url)
         self._guard: Callable[[sa.Connection], None] | None = None
         self._is_ready = False
+        self._check = check
+        self._is_moved_too = is_moved_too
         self._preparing = threading.Lock()
         if not is_deferred:
             try:
@@ -247,6 +259,7 @@ class Database:
         """Migrate the tables, once; one thread and one process at a time."""
         if self._is_ready:
             return
+        self._check()
         with self._translated(), self._preparing, self._locked():
             if self._is_ready:
                 return
@@ -257,6 +270,9 @@ class Database:
             if found != REVISION:
                 with self._made.execution_options(is_writing=True).begin() as connection:
                     upgrade(connection)
+            if not self._is_moved_too:
+                with self._made.connect() as connection:
+                    refuse_moved(connection, self.name)
             self._is_ready = True
 
     def _locked(self) -> AbstractContextManager[None]:
@@ -309,7 +325,12 @@ def parse_url(text: str) -> sa.URL:
     return url.set(drivername=driver)
 
 
-def _make_engine(text: str) -> sa.Engine:
+def make_engine(text: str) -> sa.Engine:
+    """Return an engine for a URL, with the settings of the recorder; does not connect.
+
+    Raises:
+        DatabaseError: The URL is not supported.
+    """
     url = parse_url(text)
     if url.drivername == SQLITE:
         engine = sa.create_engine(url, hide_parameters=True)

@@ -36,6 +36,12 @@ def sync_file_system(folder: Path) -> None:
         os.close(descriptor)
 
 
+def free_bytes(folder: Path) -> int:
+    """Return the free space of the file system of a folder, which may be missing yet, bytes. Raises OSError."""
+    found = os.statvfs(next(one for one in (folder, *folder.parents) if one.exists()))
+    return found.f_bavail * found.f_frsize
+
+
 def make_folder(folder: Path, *, is_private: bool = False) -> None:
     """Create a folder and its missing parents durably, the outermost first.
 

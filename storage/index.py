@@ -34,7 +34,7 @@ class Index:
 
     Args:
         database: The database, or its URL; a database given by URL is closed with the index.
-        is_deferred: For a database given by URL; see `storage.database.Database`.
+        is_deferred: For a database given by URL; see `storage.database.Database`. So is ``check``.
         now: The clock, UTC; it decides which holds are active.
 
     Raises:
@@ -47,11 +47,14 @@ class Index:
         database: Database | str,
         *,
         is_deferred: bool = False,
+        check: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._now = now
         self._is_owner = isinstance(database, str)
-        self.database = Database(database, is_deferred=is_deferred) if isinstance(database, str) else database
+        if isinstance(database, str):
+            database = Database(database, is_deferred=is_deferred, check=check)
+        self.database = database
         """The database, for the tables beside the index."""
 
     def save(self, row: RecordingRow) -> None:

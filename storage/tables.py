@@ -16,7 +16,9 @@ METADATA = sa.MetaData()
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _Ascii = sa.String(80).with_variant(sa.String(80, collation="C"), "postgresql")
-"""An id of a recording: compared by bytes, so that an index serves a prefix."""
+"""An id of a recording, or a name of a node: compared by bytes, so that an index serves a prefix."""
+_Text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""A text that is compared by bytes, as `_Ascii`."""
 
 schema = sa.Table(
     "schema_version",
@@ -152,9 +154,11 @@ anchors = sa.Table(
     sa.Column("head", sa.String(64), nullable=False),
     sa.Column("anchored_us", sa.BigInteger, nullable=False),
     sa.Column("problem", sa.Text, nullable=False),
+    sa.Column("node", sa.String(16), primary_key=True, server_default=""),
     sa.Index("anchors_by_time", "anchored_us"),
 )
-"""Heads of the audit log that were sent to other machines: number of the entry, target, hash, why it failed."""
+"""Heads of audit logs that were sent to other machines: number of the entry, target, hash, why it failed. ``node`` is
+the beginning of the fingerprint of the key of the log's home; empty in rows from before revision 0011."""
 
 copies = sa.Table(
     "copies",
@@ -350,6 +354,33 @@ objects = sa.Table(
 `storage.objects`. ``node`` is the fingerprint of the machine that has or had the file, ``key_epoch`` the epoch of the
 sealed key there, which is not the present one if ``is_key_old``; ``released_us`` is when the file was removed from that
 machine."""
+
+audit_logs = sa.Table(
+    "audit_logs",
+    METADATA,
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("began_us", sa.BigInteger, nullable=False),
+)
+"""The audit logs whose entries are in ``audit_entries``. ``fingerprint`` is of the key of the log's home: a home with
+another key cannot take the name."""
+
+audit_entries = sa.Table(
+    "audit_entries",
+    METADATA,
+    sa.Column("node", _Ascii, primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("at_us", sa.BigInteger, nullable=False),
+    sa.Column("act", _Text, nullable=False),
+    sa.Column("actor", _Text, nullable=False),
+    sa.Column("subject", _Text, nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Column("line", sa.Text, nullable=False),
+    sa.Index("audit_entries_by_time", "at_us", "node", "number"),
+    sa.Index("audit_entries_by_subject", "subject", "at_us"),
+)
+"""Copies of the entries of audit logs, for reading and search: `storage.audit_copies`. ``line`` is the line of the log
+without its line feed; the other columns are derived from it. Rows are only added."""
 
 
 def microseconds(moment: datetime) -> int:

@@ -1,7 +1,7 @@
 """Searches the audit log, formats entries and verification results, and stores the last verification."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +36,7 @@ class AuditQuery:
         subject: The beginning of the subject.
         start: From this moment on.
         end: Before this moment.
+        node: Name of a log, where those of several machines are read.
     """
 
     act: str | None = None
@@ -43,6 +44,7 @@ class AuditQuery:
     subject: str | None = None
     start: datetime | None = None
     end: datetime | None = None
+    node: str | None = None
 
     def fits(self, entry: AuditEntry) -> bool:
         """Tell whether an entry matches."""
@@ -66,6 +68,7 @@ class AuditQuery:
             "to": time_to_json(self.end),
             "by": [name for name in ("actor", "subject") if getattr(self, name) is not None],
             "texts": with_texts,
+            **({} if self.node is None else {"node": self.node}),
         }
 
     @property
@@ -105,14 +108,14 @@ def entry_to_json(entry: AuditEntry, log: AuditLog, *, with_text: bool) -> dict[
     return {**fields, "free_text": log.text(entry)} if with_text else fields
 
 
-def own_heads(heads: list[Head], home: Home) -> tuple[list[Head], int]:
-    """Return the heads that may be of this home's log, and the number of others."""
+def own_heads(heads: list[Head], home: Home) -> tuple[list[Head], list[Head]]:
+    """Return the heads that may be of this home's log, and the others."""
     try:
         node = NodeKeys.load(home.root).fingerprint[:NODE_CHARACTERS]
     except StorageError:
-        return heads, 0  # a copy of the log without keys: the caller knows the node
+        return heads, []  # a copy of the log without keys: the caller knows the node
     own = [head for head in heads if head.node in ("", node)]
-    return own, len(heads) - len(own)
+    return own, [head for head in heads if head not in own]
 
 
 def noted_heads(anchors: Anchors) -> list[Head]:
@@ -166,8 +169,14 @@ def _bad_to_json(bad: BadEntry | None) -> dict[str, Any] | None:
     return {"n": bad.number, "line": bad.line, "offset": bad.offset, "problem": bad.problem}
 
 
-def note_verified(folder: Path, state: AuditState, at: datetime) -> None:
+def note_verified(folder: Path, state: AuditState, at: datetime, problems: Sequence[str] = ()) -> None:
     """Store the result of a verification, for the console's page.
+
+    Args:
+        folder: The home's folder of states.
+        state: The result.
+        at: When.
+        problems: What is wrong with copies in the database.
 
     Raises:
         OSError: It cannot be stored.
@@ -178,7 +187,7 @@ def note_verified(folder: Path, state: AuditState, at: datetime) -> None:
         "entries": state.entries,
         "head": state.head,
         "heads": state.heads,
-        "problems": problems_of(state),
+        "problems": [*problems_of(state), *problems],
     }
     save_atomically(folder / VERIFIED, json.dumps(found).encode())
 

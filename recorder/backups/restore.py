@@ -24,10 +24,12 @@ from recorder.backups.settling import Settled, settle
 from recorder.backups.snapshots import Repository, StoredFile, read_pieces
 from recorder.backups.sources import INDEX
 from recorder.common.home import Home
+from recorder.config.changing import with_setting
 from recorder.config.reading import read_config
 from recorder.config.settings import Config
 from recorder.config.toml_tables import ConfigError
 from recorder.objects.store import Store
+from recorder.recordings.move_note import forget_note
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry, break_between
 from storage.audit_reading import newest_first
@@ -248,6 +250,7 @@ class Restore:
     def _open_index(self, config: Config) -> Database:
         """Open the index; one on a server is filled first."""
         if config.storage.index_url is None:
+            forget_note(self.home.state)  # the index of the snapshot is there, wherever it was when that was made
             return Database(sqlite_url(self.home.index))
         database = Database(config.storage.index_url)
         mark = {"snapshot": self._begun(), "index": database.name}
@@ -274,28 +277,6 @@ def _check_follows(last: AuditEntry | None, entry: AuditEntry, store: Store) -> 
         raise BackupError(
             f"the journal of {store.name} does not continue the audit log at entry {entry.number}: {problem}"
         )
-
-
-def with_setting(text: str, section: str, key: str, value: str) -> str:
-    """Return a configuration with one text value changed, or added to its section.
-
-    Args:
-        text: TOML.
-        section: Name of a table.
-        key: Key in it.
-        value: The new value.
-    """
-    line, found, inside = f"{key} = {json.dumps(value, ensure_ascii=False)}", [], False
-    for one in text.splitlines():
-        stripped = one.split("#", 1)[0].strip()
-        if stripped.startswith("["):
-            inside = stripped.strip("[]").strip() == section
-            found += [one, line] if inside else [one]
-        elif not (inside and stripped.split("=", 1)[0].strip() == key):
-            found.append(one)
-    if f"[{section}]" not in (one.split("#", 1)[0].strip() for one in found):
-        found += ["", f"[{section}]", line]
-    return "\n".join(found) + "\n"
 
 
 def _sha256(path: Path) -> str:

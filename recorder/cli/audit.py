@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from recorder.audit.anchoring import NODE_CHARACTERS
+from recorder.audit.copies import SiteLog, log_name
 from recorder.audit.package import PackageExistsError, write_package
 from recorder.audit.reading import (
     EXPORT,
@@ -23,6 +25,7 @@ from recorder.audit.reading import (
     problems_of,
     state_to_json,
 )
+from recorder.cli.audit_copies import verify_copies
 from recorder.cli.context import CommandContext, HomeJsonContext, PersonJsonContext
 from recorder.cli.records import FromOption, ToOption, moment
 from recorder.cli.shared import (
@@ -35,7 +38,6 @@ from recorder.cli.shared import (
     shell_audit,
 )
 from recorder.common.clock import utc_now
-from recorder.common.home import Home
 from recorder.common.problems import ProblemError
 from recorder.common.system_user import os_user
 from recorder.permissions import Act, Person
@@ -43,8 +45,8 @@ from recorder.recordings.home_stores import open_index
 from storage.anchors import Anchors
 from storage.audit import AuditLog
 from storage.audit_chain import AuditState
-from storage.audit_entry import AuditEntry
-from storage.errors import AuditUnavailableError, StorageError
+from storage.audit_copies import AuditCopies
+from storage.errors import AuditUnavailableError, DatabaseError, StorageError
 from storage.heads import AnchorsUnreadableError, Head, parse_head, read_heads
 from storage.keys import NodeKeys
 from storage.rows import time_from_json
@@ -85,25 +87,32 @@ def verify(
     """Verify that the audit log is unchanged; name the first entry that is bad, missing or cut off, and exit 1.
 
     Heads noted on another machine show whether its end was cut off or the log was rewritten. Needs no person: it shows
-    none of the log's contents and writes nothing into it.
+    none of the log's contents and writes nothing into it. Where several machines share a database, the copies of their
+    logs in it are verified too.
     """
-    heads = [*_given_heads(head or [], anchors or [], context.home), *_own_heads(context)]
+    given, others = _given_heads(head or [], anchors or [], context)
+    heads = [*given, *_own_heads(context)]
     try:
         with progress_bar("verifying", 1.0) as progress:
             state = AuditLog(context.home.audit).verify(heads, progress)
     except AuditUnavailableError as error:
         fail(str(error))
+    copies = verify_copies(context, [*given, *others]) if context.config.storage.is_on_server else None
+    problems = [] if copies is None else copies.problems
     with contextlib.suppress(OSError):  # a read-only medium cannot store the result
-        note_verified(context.home.state, state, utc_now())
+        note_verified(context.home.state, state, utc_now(), problems)
     if context.json:
-        print_json(state_to_json(state))
+        print_json(state_to_json(state) | ({} if copies is None else {"copies": copies.as_json()}))
     else:
         _tell(state, is_held_against=bool(heads))
-    if problems_of(state):
+        if copies is not None:
+            copies.tell()
+    if problems_of(state) or problems:
         raise typer.Exit(1)
 
 
-def _given_heads(heads: list[str], anchors: list[Path], home: Home) -> list[Head]:
+def _given_heads(heads: list[str], anchors: list[Path], context: CommandContext) -> tuple[list[Head], list[Head]]:
+    """Return the given heads of this home's log, and those of others."""
     try:
         given = [parse_head(text) for text in heads]
     except ValueError as error:
@@ -112,12 +121,14 @@ def _given_heads(heads: list[str], anchors: list[Path], home: Home) -> list[Head
         found = [head for path in anchors for head in read_heads(path)]
     except AnchorsUnreadableError as error:
         fail(str(error))
-    own, others = own_heads(found, home)
+    own, others = own_heads(found, context.home)
+    if context.config.storage.is_on_server:
+        return given + own, others
     if found and not own:
-        fail(f"all {others} heads in {', '.join(map(str, anchors))} are from another recorder")
+        fail(f"all {len(others)} heads in {', '.join(map(str, anchors))} are from another recorder")
     if others:
-        say(f"{others} heads from other recorders were skipped")
-    return given + own
+        say(f"{len(others)} heads from other recorders were skipped")
+    return given + own, []
 
 
 def _own_heads(context: CommandContext) -> list[Head]:
@@ -127,7 +138,7 @@ def _own_heads(context: CommandContext) -> list[Head]:
     try:
         index = open_index(context.home, context.config)
         try:
-            return noted_heads(Anchors(index.database))
+            return noted_heads(Anchors(index.database, NodeKeys.load(context.home.root).fingerprint[:NODE_CHARACTERS]))
         finally:
             index.close()
     except (StorageError, OSError) as error:
@@ -168,9 +179,16 @@ def show(
     from_: FromOption = None,
     to: ToOption = None,
     texts: TextsOption = False,
+    node: Annotated[
+        str | None,
+        typer.Option("--node", metavar="NAME", help="Only this machine's log, where several share a database."),
+    ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, show_default="50, with --json all")] = None,
 ) -> None:
-    """Show entries of the audit log, newest first. Needs the DPO; the query itself is logged too."""
+    """Show entries of the audit log, newest first. Needs the DPO; the query itself is logged too.
+
+    Where several machines share a database, the entries of all their logs are shown.
+    """
     zone = context.zone
     query = AuditQuery(
         act=act,
@@ -178,27 +196,56 @@ def show(
         subject=subject,
         start=moment(from_, zone, is_end=False),
         end=moment(to, zone, is_end=True),
+        node=node,
     )
+    if node is not None and not context.config.storage.is_on_server:
+        fail("--node is for a site whose machines share a database: index_url in [storage] names none on a server", 2)
     log = AuditLog(context.home.audit)
     _permitted(context, log, Act.VIEW_AUDIT, query.describe(with_texts=texts), query.typed)
-    found = itertools.islice(entries_found(log, query), limit or (None if context.json else SHOWN_ENTRIES))
     try:
-        if context.json:
-            print_json_list(entry_to_json(entry, log, with_text=texts) for entry in found)
-            return
-        columns = [*_COLUMNS, ("free_text", "Text")] if texts else _COLUMNS
-        print_table([_line(entry, log, zone, texts) for entry in found], columns, empty="no entry matches")
+        with _entries(context, log, query, texts) as entries:
+            found = itertools.islice(entries, limit or (None if context.json else SHOWN_ENTRIES))
+            if context.json:
+                print_json_list(found)
+                return
+            columns = [("node", "Node"), *_COLUMNS] if context.config.storage.is_on_server else _COLUMNS
+            columns = [*columns, ("free_text", "Text")] if texts else columns
+            print_table([_line(entry, zone) for entry in found], columns, empty="no entry matches")
     except AuditUnavailableError as error:
         fail(f"{error}; run `recorder audit verify` to find the fault")
 
 
-def _line(entry: AuditEntry, log: AuditLog, zone: ZoneInfo, with_text: bool) -> dict[str, Any]:
-    at = time_from_json(entry.at)
+@contextlib.contextmanager
+def _entries(
+    context: CommandContext, log: AuditLog, query: AuditQuery, texts: bool
+) -> Iterator[Iterator[dict[str, Any]]]:
+    """Give the matching entries as JSON values: of this home's log, or of the logs of all machines."""
+    if not context.config.storage.is_on_server:
+        yield (entry_to_json(entry, log, with_text=texts) for entry in entries_found(log, query))
+        return
+    name = log_name(context.config, NodeKeys.load(context.home.root))
+    index = open_index(context.home, context.config, is_deferred=True)
+    site = SiteLog(log=log, name=name, copies=AuditCopies(index.database))
+    try:
+        site.copies.newest(name)
+    except DatabaseError as error:
+        say(f"{error}; only the entries of this machine are shown")
+        local = entries_found(log, query) if query.node in {None, name} else iter(())
+        yield ({"node": name, **entry_to_json(entry, log, with_text=texts)} for entry in local)
+        return
+    try:
+        yield (site.as_json(one, with_text=texts) for one in site.find(query))
+    finally:
+        index.close()
+
+
+def _line(entry: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+    at = time_from_json(entry["at"])
     assert at is not None
     return {
-        **entry_to_json(entry, log, with_text=with_text),
+        **entry,
         "when": f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}",
-        "details": json.dumps(entry.details, ensure_ascii=False) if entry.details else "",
+        "details": json.dumps(entry["details"], ensure_ascii=False) if entry["details"] else "",
     }
 
 

@@ -50,6 +50,7 @@ COMMANDS = {
     "backups": "backup.backups",
     "restore": "backup.restore",
     "objects": "objects.objects",
+    "migrate": "migrate.migrate",
     "login": "login.login",
     "logout": "login.logout",
     "users": "users.users",

@@ -19,7 +19,7 @@ from recorder.common.logs import LogFormat, is_json, log_to_stderr
 from recorder.common.process_hardening import LimitError, collect_regularly, forbid_dumps, lock_memory, take_short_turns
 from recorder.config.toml_tables import ConfigError
 from recorder.demo.phones.kinds import PhoneKind
-from recorder.recordings.home_lock import AlreadyRunningError
+from recorder.recordings.home_lock import AlreadyRunningError, console_held
 from recorder.service.processes import NotReadyError, drain_and_stop, start, wait_ready
 from storage.errors import StorageError
 
@@ -82,8 +82,9 @@ def console(context: HomeContext, verbose: VerboseOption = False) -> None:
     collect_regularly()
     take_short_turns()
     try:
-        serve(context.home, context.config)
-    except (ConsoleError, StorageError) as error:
+        with console_held(context.home):
+            serve(context.home, context.config)
+    except (ConsoleError, StorageError, AlreadyRunningError) as error:
         _fail(str(error))
 
 

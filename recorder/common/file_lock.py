@@ -11,12 +11,13 @@ from storage.group_modes import open_file
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, wait: bool) -> Iterator[bool]:
+def locked(path: Path, *, wait: bool, is_shared: bool = False) -> Iterator[bool]:
     """Hold the lock of a file; file and folder are created if they are missing.
 
     Args:
         path: The file.
         wait: Wait until the lock is free.
+        is_shared: Several may hold it together, and nobody else alone.
 
     Yields:
         True; False if another process or thread holds the lock and ``wait`` is false.
@@ -28,7 +29,8 @@ def locked(path: Path, *, wait: bool) -> Iterator[bool]:
     descriptor = open_file(path, os.O_RDWR)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
+            fcntl.flock(descriptor, kind | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             yield False
             return

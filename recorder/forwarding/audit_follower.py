@@ -77,9 +77,12 @@ class Followed:
         is_cut: There were too many or too long ones; more may follow.
     """
 
-    lines: list[tuple[AuditEntry | DamagedLine, Position]]
+    lines: "Lines"
     is_anew: bool = False
     is_cut: bool = False
+
+
+Lines = list[tuple[AuditEntry | DamagedLine, Position]]
 
 
 def follow(log: AuditLog, position: Position, *, most: int = MOST_ENTRIES) -> Followed:

@@ -1,4 +1,4 @@
-"""The home lock: one daemon at a time holds it."""
+"""The locks of a home: one daemon at a time holds it, and consoles share another."""
 
 import contextlib
 import socket
@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from recorder.common.file_lock import locked
 from recorder.common.home import Home
 
+_CONSOLE = "console.lock"
+
 
 class AlreadyRunningError(Exception):
-    """Another daemon holds this home."""
+    """Another daemon holds this home, or a console runs in it."""
 
 
 def is_daemon_there(home: Home) -> bool:
@@ -28,4 +30,30 @@ def held(home: Home) -> Iterator[None]:
     with locked(home.lock, wait=False) as is_ours:
         if not is_ours:
             raise AlreadyRunningError(f"a daemon is running in {home.root} already")
+        yield
+
+
+@contextlib.contextmanager
+def console_held(home: Home) -> Iterator[None]:
+    """Share the consoles' lock of a home while a console runs.
+
+    Raises:
+        AlreadyRunningError: The home is being moved.
+    """
+    with locked(home.state / _CONSOLE, wait=False, is_shared=True) as is_ours:
+        if not is_ours:
+            raise AlreadyRunningError(f"the index of {home.root} is being moved: start the console afterwards")
+        yield
+
+
+@contextlib.contextmanager
+def all_stopped(home: Home) -> Iterator[None]:
+    """Keep daemon and console of a home from starting.
+
+    Raises:
+        AlreadyRunningError: One of them runs.
+    """
+    with held(home), locked(home.state / _CONSOLE, wait=False) as is_ours:
+        if not is_ours:
+            raise AlreadyRunningError(f"a console is running in {home.root}")
         yield

@@ -1,5 +1,8 @@
 """Opens the stores of a home: its index and, on the key holder, recordings."""
 
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from recorder.common.clock import utc_now
@@ -11,6 +14,7 @@ from recorder.objects.removing import Remover
 from recorder.objects.uploading import Uploader
 from recorder.objects.work import ObjectWork
 from recorder.recordings.keyring import epoch_keys
+from recorder.recordings.move_note import check_place
 from storage.audit import AuditLog
 from storage.database import sqlite_url
 from storage.errors import DamagedError, ExportError, VaultError
@@ -62,9 +66,16 @@ def open_object_work(home: Home, config: Config, index: Index) -> ObjectWork:
     )  # fmt: skip
 
 
-def open_index(home: Home, config: Config, *, is_deferred: bool = False) -> Index:
-    """Open the index that the configuration names. If deferred, an unreachable database is not an error yet."""
-    return Index(config.storage.index_url or sqlite_url(home.index), is_deferred=is_deferred)
+def open_index(
+    home: Home, config: Config, *, is_deferred: bool = False, now: Callable[[], datetime] = utc_now
+) -> Index:
+    """Open the index that the configuration names. If deferred, an unreachable database is not an error yet.
+
+    Raises:
+        DatabaseError: It cannot be opened, or was moved; if deferred, from every use.
+    """
+    url = config.storage.index_url or sqlite_url(home.index)
+    return Index(url, is_deferred=is_deferred, check=partial(check_place, home, config), now=now)
 
 
 def holder_of(config: Config, node: NodeKeys) -> str:

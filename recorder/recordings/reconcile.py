@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from recorder.audit.anchoring import NODE_CHARACTERS
 from recorder.common.home import Home
 from recorder.permissions import MIN_REASON_CHARACTERS
 from recorder.recordings.agreement import Mark, agree, look, read_mark
@@ -120,7 +121,7 @@ class Reconciler:
         )
 
     def _anchors(self) -> dict[str, str]:
-        anchors = Anchors(self.database)
+        anchors = Anchors(self.database, self.vault.node.fingerprint[:NODE_CHARACTERS])
         bad = self.audit.verify(anchors.heads()).bad
         said = "the log still has it" if bad is None else bad.sentence
         return {

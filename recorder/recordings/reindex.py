@@ -24,6 +24,7 @@ from recorder.config.settings import Config
 from recorder.recordings.agreement import set_mark
 from recorder.recordings.home_lock import AlreadyRunningError, held
 from recorder.recordings.home_stores import open_index
+from recorder.recordings.move_note import check_place
 from recorder.recordings.replay import Replayed, replay, survey
 from recorder.recordings.resurrection_guard import LOCK, SweepBusyError, alone, catch_up
 from storage.audit import AuditLog
@@ -187,6 +188,7 @@ class Reindexer:
         return done
 
     def _begun(self) -> Reindexed:
+        check_place(self.home, self.config)
         folders = [self.home.state / name for name in LATE_ENTRIES]
         late = sum(1 for folder in folders for _ in folder.glob("*.json"))
         if self._is_file:

@@ -111,6 +111,12 @@ ALARMS: Mapping[str, Advice] = MappingProxyType(
             "`recorder health` and the daemon's log have the reason: check the server, its certificate, its name in "
             "the DNS and the firewall.",
         ),
+        "audit_not_copied": Advice(
+            "The database has taken no entry of the audit log for ten minutes or more. The entries wait in the log, in "
+            "order, and the recorder tries again; other machines do not see them meanwhile.",
+            "`recorder health` and the daemon's log have the reason: check the database, or, if two machines have one "
+            "name, give one of them another in `[node]`.",
+        ),
         "webhook_failing": Advice(
             "A webhook has accepted no event for ten minutes or more, or an event was given up in the last day: "
             "events are tried for three days.",

@@ -252,7 +252,7 @@ def _anchoring(audit: AuditLog, parts: DaemonParts) -> Anchoring:
         node=parts.node.fingerprint[:NODE_CHARACTERS],
         targets=lambda: targets_of(parts.config().anchors, site=parts.config().site.name),
         every_s=lambda: parts.config().anchors.every_s,
-        anchors=Anchors(parts.index.database),
+        anchors=Anchors(parts.index.database, parts.node.fingerprint[:NODE_CHARACTERS]),
         alarm=parts.alarm,
         now=utc_now,
     )

@@ -136,8 +136,8 @@ class DaemonState:
     def forwarding(self, field: str) -> Mapping[str, float]:
         """Return a number of what is sent to other systems; that of all webhooks, whose names are no labels."""
         found = self.standing.forwarding
-        syslog = {"syslog": float(found["syslog"][field])} if field in (found.get("syslog") or {}) else {}
-        return {**syslog, "webhooks": float(sum(one[field] for one in found.get("webhooks", ())))}
+        logs = {to: float(found[to][field]) for to in ("syslog", "copies") if field in (found.get(to) or {})}
+        return {**logs, "webhooks": float(sum(one[field] for one in found.get("webhooks", ())))}
 
     def objects(self, field: str) -> float | None:
         """Return a number of the recordings in the object store; None without one."""
@@ -251,8 +251,8 @@ TABLE: Sequence[Row[DaemonState]] = (
     Row(name="recorder_mails_waiting", kind=_G, help="Mails that the console has not sent yet.",
         read=lambda at: at.standing.mail.get("waiting")),
     Row(name="recorder_forwarding_waiting", kind=_G,
-        help="Audit entries that the syslog server, and events that webhooks, have not taken yet.",
-        label="to", values=("syslog", "webhooks"), read=lambda at: at.forwarding("waiting")),
+        help="Audit entries that syslog server and database, and events that webhooks, have not taken yet.",
+        label="to", values=("syslog", "copies", "webhooks"), read=lambda at: at.forwarding("waiting")),
     Row(name="recorder_forwarding_given_up", kind=_G, help="Events that were given up in the last day.",
         label="to", values=("webhooks",), read=lambda at: at.forwarding("given_up")),
     Row(name="recorder_objects_waiting", kind=_G, help="Recordings that wait to be stored in the object store.",

@@ -25,6 +25,7 @@ from recorder.config.reading import read_config
 from recorder.config.settings import Config
 from recorder.config.toml_tables import ConfigError
 from recorder.forwarding.audit_follower import PositionFile
+from recorder.forwarding.sending_progress import SendingState
 from recorder.forwarding.status import WRITTEN_EVERY_S, ForwardingStatus, note_status
 from recorder.forwarding.syslog_forwarding import SyslogForwarding
 from recorder.forwarding.webhook_delivery import TargetDelivery
@@ -71,6 +72,17 @@ class Forwarder:
         self._intake: WebhookIntake | None = None
         if config.webhook:
             self._open_webhooks(config)
+        self._copies: Callable[[], SendingState | None] = lambda: None
+        if config.storage.is_on_server:
+            self._open_shipping(config)
+
+    def _open_shipping(self, config: Config) -> None:
+        # A database library that syslog alone need not load.
+        from recorder.service.audit_copying import open_shipping  # noqa: PLC0415
+
+        shipping = open_shipping(self._home, config)
+        self._copies = lambda: shipping.state
+        self._waited_for.append(self._add("audit-copies", shipping.keep))
 
     def _open_webhooks(self, config: Config) -> None:
         # A database library that syslog alone need not load.
@@ -125,8 +137,8 @@ class Forwarder:
         except QueueError as error:
             webhooks, problem = (), str(error)
         status = ForwardingStatus(
-            at=utc_now(), syslog=None if self._syslog is None else self._syslog.state, webhooks=webhooks,
-            queue_problem=problem,
+            at=utc_now(), syslog=None if self._syslog is None else self._syslog.state,
+            copies=self._copies(), webhooks=webhooks, queue_problem=problem,
         )  # fmt: skip
         try:
             note_status(self._home.state, status)

@@ -8,6 +8,7 @@ from recorder.common.home import Home
 from recorder.common.kept_process import KeptProcess
 from recorder.config.settings import Config
 from recorder.forwarding.retries import pause_s
+from recorder.forwarding.status import is_any
 from recorder.forwarding.webhook_queue import WebhookQueue
 
 
@@ -54,5 +55,4 @@ class Forwarding(KeptProcess):
 
 def wanted_of(config: Config) -> object | None:
     """Return the settings that the process runs with, or None: nothing is to be sent."""
-    is_any = config.syslog.server is not None or config.webhook
-    return (config.syslog, config.webhook, config.log) if is_any else None
+    return (config.syslog, config.webhook, config.storage.index_url, config.log) if is_any(config) else None

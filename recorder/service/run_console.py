@@ -21,6 +21,7 @@ from recorder.common.process_hardening import LimitError, raise_descriptors
 from recorder.common.service_manager import ServiceManager
 from recorder.config.settings import Config
 from recorder.control.http_connections import ConsoleConnections
+from recorder.forwarding.audit_shipping import CONSOLE_LOOK_S
 from recorder.forwarding.webhook_queue import WebhookQueue
 from recorder.notifications.case_events import CaseEvents
 from recorder.notifications.postman import Postman
@@ -29,6 +30,7 @@ from recorder.recordings.archiving import Archiver
 from recorder.recordings.keyring import epoch_keys
 from recorder.retention.eraser import keep_erasing
 from recorder.retention.housekeeping import KeyHolder, run_housekeeping
+from recorder.service.audit_copying import open_shipping
 from recorder.service.console_metrics import console_registry
 from recorder.service.console_work import has_shared_accounts, pin_sync, start_sweeping, turns
 from recorder.service.metrics_setup import start_listener
@@ -134,7 +136,10 @@ def serve(home: Home, config: Config) -> None:
 def _start_workers(
     home: Home, config: Config, deps: ConsoleDeps, keys: EpochKeys, stopping: threading.Event
 ) -> list[threading.Thread]:
-    """Start the threads for erasing, housekeeping, mail and events of cases, which run until ``stopping`` is set."""
+    """Start the console's threads, which run until ``stopping`` is set.
+
+    They are those for erasing, housekeeping, mail, events of cases, copies of the audit log, and the backup.
+    """
     eraser = deps.eraser
     holder = KeyHolder(
         vault=eraser.vault,
@@ -181,6 +186,9 @@ def _start_workers(
             turn=turn("case-events") if has_shared_accounts(deps) else None,
         )  # fmt: skip
         workers.append(threading.Thread(target=events.keep, args=(stopping,), name="case-events", daemon=True))
+    if config.storage.is_on_server:
+        shipping = open_shipping(home, config, look_s=CONSOLE_LOOK_S)
+        workers.append(threading.Thread(target=shipping.keep, args=(stopping,), name="audit-copies", daemon=True))
     following = follow_configured(home, config.backup, eraser.vault.node, eraser.audit)
     if following is not None:
         workers.append(threading.Thread(target=following.keep, args=(stopping,), name="backup", daemon=True))

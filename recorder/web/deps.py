@@ -14,6 +14,7 @@ from recorder.access.proposals import Proposals
 from recorder.access.second_factor import SecondFactors
 from recorder.access.sessions import Sessions
 from recorder.access.tokens import Tokens
+from recorder.audit.copies import SiteLog
 from recorder.control.client import OptOutGrant
 from recorder.data_subjects.case_entries import CaseRepositories
 from recorder.data_subjects.transcripts import Transcripts
@@ -156,6 +157,7 @@ class ConsoleDeps:
         is_tls: Whether browsers use HTTPS; cookies are then marked secure.
         tallies: Counts and measures for the metrics.
         alarms: Alarms that the console has raised since its start, by name.
+        site_log: The audit logs of all machines; None if they share no database.
     """
 
     people: People
@@ -192,3 +194,4 @@ class ConsoleDeps:
     is_tls: bool = False
     tallies: ConsoleTallies = field(default_factory=ConsoleTallies)
     alarms: dict[str, int] = field(default_factory=dict)
+    site_log: SiteLog | None = None

@@ -25,6 +25,7 @@ from recorder.access.signed_in import managed_teams
 from recorder.access.signing import Signer, ensure_key
 from recorder.access.tokens import Tokens
 from recorder.audit.audit_service import AuditService
+from recorder.audit.copies import SiteLog, log_name
 from recorder.audit.late_entries import CONSOLE_FOLDER, LateEntries
 from recorder.calls.notices import NoticeStore
 from recorder.common.home import Home
@@ -39,7 +40,7 @@ from recorder.data_subjects.telling import note_erasure
 from recorder.data_subjects.transcripts import Transcripts, case_file
 from recorder.exports.copy_orders import CopyRepositories
 from recorder.notifications.watch import WatchRepositories, watch_repositories
-from recorder.recordings.home_stores import open_vault, shared_name
+from recorder.recordings.home_stores import open_index, open_vault, shared_name
 from recorder.recordings.keyring import epoch_keys
 from recorder.recordings.resurrection_guard import destroy_returned
 from recorder.retention.account_expiry import AccountExpiry
@@ -52,7 +53,7 @@ from recorder.retention.holding import settle_holds
 from recorder.web.deps import ConsoleDeps
 from recorder.web.pulse import BEAT_S, SILENCE_S
 from storage.audit import AuditLog
-from storage.database import sqlite_url
+from storage.audit_copies import AuditCopies
 from storage.epochs import EpochKeys
 from storage.erasures import Erasures
 from storage.holds import Holds
@@ -133,7 +134,7 @@ def _opened(
     """Open a home, and finish interrupted work in it; the stack closes it."""
     engine = open_accounts(home, config.storage.accounts_url)
     stack.callback(engine.dispose)
-    index = Index(config.storage.index_url or sqlite_url(home.index), now=now)
+    index = open_index(home, config, now=now)
     stack.callback(index.close)
     vault = open_vault(home, config, index)
     destroy_returned(home, vault, index.database, now, node=shared_name(config))
@@ -155,6 +156,13 @@ def _opened(
         cases=CaseRepository(engine, now=now),
         now=now,
     )
+
+
+def _site_log(opened: _Opened) -> SiteLog | None:
+    if not opened.config.storage.is_on_server:
+        return None
+    name = log_name(opened.config, opened.vault.node)
+    return SiteLog(log=opened.audit, name=name, copies=AuditCopies(opened.index.database))
 
 
 def _late(what: str) -> None:
@@ -193,6 +201,7 @@ def _console_deps(opened: _Opened, site: OpenSite, *, is_tls: bool) -> ConsoleDe
         cases=cases,
         watch=_watch(opened, cases, site),
         notices=NoticeStore(opened.home.notices).versions,
+        site_log=_site_log(opened),
         people_sweep=_people_sweep(opened),
         eraser=_eraser(opened),
         hearing=opened.hearing,

@@ -9,8 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from recorder.common.clock import utc_now
+from recorder.forwarding.sending_progress import SendingState
 from recorder.forwarding.status import ForwardingStatus
-from recorder.forwarding.syslog_forwarding import SyslogState
 from recorder.forwarding.webhook_delivery import WebhookState
 from recorder.service.daemon_metrics import VERSION, daemon_registry
 from tests.helpers.exchange import Exchange, Talk
@@ -153,7 +153,7 @@ def test_what_waits_for_other_systems_is_summed_without_their_names(
 ) -> None:
     assert value(registry, "recorder_forwarding_waiting", to="webhooks") == 0
     status = ForwardingStatus(
-        at=utc_now(), syslog=SyslogState(waiting=3),
+        at=utc_now(), syslog=SendingState(waiting=3),
         webhooks=(WebhookState(name="crm", waiting=2, given_up=1), WebhookState(name="wallboard", waiting=5)),
     )  # fmt: skip
     services = cast(Any, lines.home).daemon_now.services

@@ -1,4 +1,4 @@
-"""Adds the tables of a site with several recorders."""
+"""Adds the tables of a site with several recorders. Heads of audit logs get the node whose log they are of."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,6 +7,7 @@ revision = "0011"
 down_revision = "0010"
 
 _Ascii = sa.String(80).with_variant(sa.String(80, collation="C"), "postgresql")
+_Text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -100,4 +101,52 @@ def upgrade() -> None:
         sa.Index("objects_to_release", "node", "released_us", "stored_us"),
         sa.Index("objects_by_epoch", "key_epoch"),
     )
+    _create_audit_copies()
+    _add_node_to_anchors()
     op.execute("UPDATE schema_version SET version = 11 WHERE id = 1")
+
+
+def _create_audit_copies() -> None:
+    op.create_table(
+        "audit_logs",
+        sa.Column("name", sa.String(40), primary_key=True),
+        sa.Column("fingerprint", sa.String(64), nullable=False),
+        sa.Column("began_us", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "audit_entries",
+        sa.Column("node", _Ascii, primary_key=True),
+        sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("at_us", sa.BigInteger, nullable=False),
+        sa.Column("act", _Text, nullable=False),
+        sa.Column("actor", _Text, nullable=False),
+        sa.Column("subject", _Text, nullable=False),
+        sa.Column("hash", sa.String(64), nullable=False),
+        sa.Column("line", sa.Text, nullable=False),
+    )
+    op.create_index("audit_entries_by_time", "audit_entries", ["at_us", "node", "number"])
+    op.create_index("audit_entries_by_subject", "audit_entries", ["subject", "at_us"])
+
+
+def _add_node_to_anchors() -> None:
+    """Add the column to the primary key; SQLite cannot change a key, so the table is made anew there."""
+    if op.get_bind().dialect.name == "postgresql":
+        op.add_column("anchors", sa.Column("node", sa.String(16), nullable=False, server_default=""))
+        op.drop_constraint("anchors_pkey", "anchors")
+        op.create_primary_key("anchors_pkey", "anchors", ["number", "target", "node"])
+        return
+    op.drop_index("anchors_by_time", "anchors")
+    op.rename_table("anchors", "anchors_before")
+    op.create_table(
+        "anchors",
+        sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("target", sa.Text, primary_key=True),
+        sa.Column("head", sa.String(64), nullable=False),
+        sa.Column("anchored_us", sa.BigInteger, nullable=False),
+        sa.Column("problem", sa.Text, nullable=False),
+        sa.Column("node", sa.String(16), primary_key=True, server_default=""),
+    )
+    op.create_index("anchors_by_time", "anchors", ["anchored_us"])
+    columns = "number, target, head, anchored_us, problem"
+    op.execute(f"INSERT INTO anchors ({columns}) SELECT {columns} FROM anchors_before")  # noqa: S608 - constants
+    op.drop_table("anchors_before")

@@ -10,11 +10,11 @@ import pytest
 
 from recorder.common import kept_process
 from recorder.common.home import Home
-from recorder.config.settings import Config
+from recorder.config.settings import Config, Storage
 from recorder.config.syslog_options import SyslogOptions
 from recorder.config.webhook_options import WebhookOptions
+from recorder.forwarding.sending_progress import SendingState
 from recorder.forwarding.status import ForwardingHealth, ForwardingStatus, note_status
-from recorder.forwarding.syslog_forwarding import SyslogState
 from recorder.forwarding.webhook_delivery import WebhookState
 from recorder.forwarding.webhook_queue import QueueError, WebhookQueue
 from recorder.service.findings import Level
@@ -172,10 +172,10 @@ MINUTE = timedelta(minutes=1)
 
 def test_a_clock_that_was_set_back_hides_no_alarm(tmp_path: Path) -> None:
     health, since = Health(tmp_path, SYSLOG), "2026-11-25T09:30:00Z"
-    health.note(syslog=SyslogState(sent=3, waiting=7, failing_since=since, problem="no"))
+    health.note(syslog=SendingState(sent=3, waiting=7, failing_since=since, problem="no"))
     health.now -= timedelta(days=30)
     assert health.alarms() == {"forwarding_stopped": 1, "syslog_failing": 7}
-    health.note(syslog=SyslogState(sent=3))
+    health.note(syslog=SendingState(sent=3))
     assert health.alarms() == {}
 
 
@@ -195,14 +195,31 @@ def test_a_process_that_does_not_run_is_an_alarm(tmp_path: Path, content: bytes 
 def test_a_server_that_takes_nothing_for_ten_minutes_is_an_alarm_until_it_does(tmp_path: Path) -> None:
     health, since = Health(tmp_path, SYSLOG), "2026-11-25T09:30:00Z"
     health.now += 9 * MINUTE
-    health.note(syslog=SyslogState(sent=3, waiting=7, failing_since=since, problem="no"))
+    health.note(syslog=SendingState(sent=3, waiting=7, failing_since=since, problem="no"))
     assert health.alarms() == {}
     health.now += MINUTE
-    health.note(syslog=SyslogState(sent=3, waiting=7, failing_since=since, problem="no"))
+    health.note(syslog=SendingState(sent=3, waiting=7, failing_since=since, problem="no"))
     assert health.alarms() == {"syslog_failing": 7}
     assert health.health.look()["syslog"]["problem"] == "no"
-    health.note(syslog=SyslogState(sent=10))
+    health.note(syslog=SendingState(sent=10))
     assert health.alarms() == {}
+
+
+def test_copies_that_fail_for_long_are_an_alarm(tmp_path: Path) -> None:
+    config = Config(storage=Storage(index_url="postgresql://recorder@db/recorder"))
+    health, since = Health(tmp_path, config), "2026-11-25T09:20:00Z"
+    health.note(copies=SendingState(sent=3, waiting=7, failing_since=since, problem="no"))
+    assert health.alarms() == {"audit_not_copied": 7}
+    assert health.health.look()["copies"]["problem"] == "no"
+    health.note(copies=SendingState(sent=10))
+    assert health.alarms() == {}
+
+
+def test_the_process_runs_where_the_index_is_on_a_server() -> None:
+    daemon = Daemon(Config(storage=Storage(index_url="postgresql://recorder@db/recorder")))
+    assert daemon.look() == [None]
+    daemon.config = Config(storage=Storage(index_url="sqlite:///elsewhere.sqlite"))
+    assert daemon.look() == [-15]
 
 
 def test_webhooks_that_fail_or_gave_up_and_a_queue_that_takes_nothing_are_alarms(tmp_path: Path) -> None:

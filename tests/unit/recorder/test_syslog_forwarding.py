@@ -10,7 +10,8 @@ from recorder.config.syslog_options import SyslogOptions
 from recorder.forwarding import audit_follower
 from recorder.forwarding.audit_follower import DamagedLine, Position, PositionFile, follow
 from recorder.forwarding.retries import pause_s
-from recorder.forwarding.syslog_forwarding import LOOK_S, SyslogForwarding, SyslogState
+from recorder.forwarding.sending_progress import SendingState
+from recorder.forwarding.syslog_forwarding import LOOK_S, SyslogForwarding
 from recorder.forwarding.syslog_server import SyslogError
 from storage.audit import AuditLog
 from storage.audit_entry import line_of
@@ -69,7 +70,7 @@ def test_what_is_written_is_sent_once_in_order(site: Site) -> None:
     site.write(2)
     site.sending.run_once()
     assert site.server.took == [1, 2, 3, 4, 5]
-    assert site.sending.state == SyslogState(sent=5)
+    assert site.sending.state == SendingState(sent=5)
 
 
 def test_a_restart_goes_on_where_the_server_had_read_to(site: Site) -> None:
@@ -87,7 +88,7 @@ def test_what_may_not_have_been_read_is_sent_again_and_nothing_is_left_out(site:
     site.write(3)
     site.server.problem, site.server.takes_before_it_fails = "it went away", 2
     assert [site.sending.run_once(), site.sending.run_once()] == [pause_s(1), pause_s(2)]
-    assert site.sending.state == SyslogState(
+    assert site.sending.state == SendingState(
         sent=2, waiting=3, oldest_at="2026-11-25T09:30:00Z", failing_since="2026-11-25T09:30:00Z",
         problem="it went away",
     )  # fmt: skip
@@ -95,7 +96,7 @@ def test_what_may_not_have_been_read_is_sent_again_and_nothing_is_left_out(site:
     site.restart()
     site.sending.run_once()
     assert site.server.took == [1, 2, 3, 4, 3, 4, 3, 4, 5]
-    assert site.sending.state == SyslogState(sent=5)
+    assert site.sending.state == SendingState(sent=5)
 
 
 def test_where_the_position_cannot_be_stored_entries_go_on_and_a_restart_sends_them_again(
@@ -174,7 +175,7 @@ def test_a_damaged_line_at_the_end_is_a_position_of_its_log_only(site: Site) -> 
     site.log.path.write_bytes(damaged)
     site.sending.run_once()
     assert site.server.took == [0, 0]
-    assert site.sending.state == SyslogState(sent=0)
+    assert site.sending.state == SendingState(sent=0)
     site.restart()
     site.log.path.write_bytes(content)  # as it was: another log of the same length, whose next entry is the third
     site.write(1)
@@ -244,7 +245,7 @@ def test_a_backlog_goes_out_in_pieces(site: Site, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(audit_follower, "MOST_BYTES", found.lines[0][1].end)
     assert len(follow(site.log, Position()).lines) == 2, "long entries do not fill the memory"
     site.sending.run_once()
-    assert site.sending.state == SyslogState(sent=2, waiting=3)
+    assert site.sending.state == SendingState(sent=2, waiting=3)
 
 
 def test_waits_double_up_to_a_minute() -> None:
