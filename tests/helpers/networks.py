@@ -1,4 +1,8 @@
-"""Networks of this test's own: a caller and a callee, and a recorder between them that forwards nothing. Needs root."""
+"""Networks of this test's own. Needs root.
+
+`Wires` is a caller and a callee with a recorder between them that forwards nothing. `Switch` is several hosts on one
+switch, which can be cut off from each other.
+"""
 
 import array
 import ctypes
@@ -8,12 +12,15 @@ import socket
 import struct
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 _CLONE_NEWNET = 0x40000000
+_NOBODY = "02:00:00:00:00:99"
+"""A hardware address that no interface has."""
 _SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -119,6 +126,75 @@ class Wires:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         for network in (self.caller, self.recorder, self.callee):
+            network.close()
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host on a `Switch`: its name, its address, and its network namespace."""
+
+    name: str
+    address: str
+    network: Network
+
+    def inside(self) -> AbstractContextManager[None]:
+        """Have this thread on the host, and the processes that it starts; sockets stay where they were made."""
+        return self.network.inside()
+
+
+class Switch:
+    """Hosts on one switch, each with one interface ``eth0`` and an address of 10.9.0.0/24.
+
+    ::
+
+        with Switch("kamailio", "north", "south", "console") as switch:
+            with switch["console"].inside():
+                process = subprocess.Popen(...)            # runs on the host
+            switch.partition("north", "console")           # silence between these two
+            switch.heal("north", "console")
+
+    Files, unix sockets and process ids are shared by all hosts: give each daemon a home of its own, and end it by its
+    process id. A `RecorderHome` takes ``network=switch[NAME].network`` and ``host=switch[NAME].address``.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self._lan = Network()
+        self._lan.ip("link add lan type bridge")
+        self._lan.ip("link set lan up")
+        self._hosts = {name: self._add(name, number) for number, name in enumerate(names, 10)}
+
+    def _add(self, name: str, number: int) -> Host:
+        network = Network()
+        join(self._lan, f"port{number}", network, "eth0")
+        self._lan.ip(f"link set port{number} master lan")
+        network.ip(f"address add 10.9.0.{number}/24 dev eth0")
+        return Host(name, f"10.9.0.{number}", network)
+
+    def __getitem__(self, name: str) -> Host:
+        return self._hosts[name]
+
+    def partition(self, name: str, *others: str) -> None:
+        """Cut a host off from others, or from all if none is named: packets vanish, and no one is told."""
+        for one, other in self._pairs(name, others):
+            one.network.ip(f"neighbour replace {other.address} lladdr {_NOBODY} nud permanent dev eth0")
+
+    def heal(self, name: str, *others: str) -> None:
+        """Undo a `partition` of the same hosts."""
+        for one, other in self._pairs(name, others):
+            one.network.ip(f"neighbour delete {other.address} dev eth0")
+
+    def _pairs(self, name: str, others: tuple[str, ...]) -> Iterator[tuple[Host, Host]]:
+        for other in others or (each for each in self._hosts if each != name):
+            yield self[name], self[other]
+            yield self[other], self[name]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for network in (self._lan, *(host.network for host in self._hosts.values())):
             network.close()
 
 

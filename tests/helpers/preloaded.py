@@ -35,7 +35,7 @@ from recorder.recordings.home_rights import WRITTEN
 ROOT = Path(__file__).parents[2]
 User = tuple[int, int] | tuple[int, int, str]
 """Number, group, and a home that it sees as the daemon's unit lets it."""
-_CLONE_NEWNS = 0x00020000
+_CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _LOADED = ("recorder.cli.cli", "recorder.service.daemon", "recorder.cli.service", "recorder.service.run_console")
 
@@ -127,14 +127,15 @@ class Preloaded:
 
     def start(
         self, words: Sequence[str], output: Path, errors: Path, *, given: Path = Path(os.devnull),
-        user: "User | None" = None,
+        user: "User | None" = None, network: str | None = None,
     ) -> Daemon:  # fmt: skip
         """Fork a `recorder` with these words; what it says is appended to files, and ``given`` is its input.
 
-        With ``user`` it becomes this user first, in this group beside its own; see `become`.
+        With ``user`` it becomes this user first, in this group beside its own; see `become`. With ``network``, the path
+        of a network namespace, it runs there.
         """
         files = [str(given), str(output), str(errors)]
-        return Daemon(self._ask(words=list(words), files=files, user=user), self)
+        return Daemon(self._ask(words=list(words), files=files, user=user, network=network), self)
 
     def code_of(self, pid: int) -> int:
         """Return the exit code of a child that has ended."""
@@ -187,11 +188,14 @@ def start_as(user: User, words: Sequence[str], log: Path) -> Daemon:
     return _shared().start(words, log, log, user=user)
 
 
-def start(words: Sequence[str], log: Path) -> Daemon | subprocess.Popen[bytes]:
-    """Start a `recorder` with these words by a fork; anew if a test has changed the environment since the first."""
+def start(words: Sequence[str], log: Path, network: str | None = None) -> Daemon | subprocess.Popen[bytes]:
+    """Start a `recorder` with these words by a fork, in a network namespace if the path of one is given.
+
+    It is started anew if a test has changed the environment since the first.
+    """
     if _shared().environment == _environment():
-        return _shared().start(words, log, log)
-    return start_anew(words, log)
+        return _shared().start(words, log, log, network=network)
+    return start_anew(words, log, before=() if network is None else ("nsenter", f"--net={network}"))
 
 
 def run(
@@ -266,6 +270,8 @@ def serve() -> list[str] | None:
             answer = os.fork()
             if answer == 0:
                 _open(*request["files"])
+                if request.get("network") is not None:
+                    enter(request["network"])
                 if request.get("user") is not None:
                     become(*request["user"])
                 return list(request["words"])
@@ -306,6 +312,13 @@ def is_ours(connection: socket.socket) -> bool:
     """Tell whether this user connected: an abstract address has no mode, so every user of the machine can."""
     uid, _ = peer_of(connection)
     return uid == os.getuid()
+
+
+def enter(network: str) -> None:
+    """Have this process, which has one thread, in a network namespace."""
+    with Path(network).open("rb") as namespace:
+        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "a network namespace")
 
 
 def become(uid: int, gid: int, home: str = "") -> None:

@@ -48,6 +48,7 @@ from storage.types import Search
 from tests.helpers import preloaded, report
 from tests.helpers.accounts import CHEAP, appoint_deputy, as_of_before
 from tests.helpers.grants import keep_leave
+from tests.helpers.networks import Network
 from tests.helpers.signed_in import environment_for, signing
 from tests.helpers.starvation import waited_s
 from tests.helpers.unix_transport import UnixTransport
@@ -187,6 +188,7 @@ class RecorderHome:
         ports: int = 400,
         edits: Edits = (),
         is_started_anew: bool = False,
+        network: Network | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.root = folder / "home"
@@ -200,6 +202,7 @@ class RecorderHome:
         report.watch(self)
         self.daemon: subprocess.Popen[bytes] | preloaded.Daemon | None = None
         self._is_started_anew = is_started_anew
+        self._network = None if network is None else network.path
         self._asking = threading.Lock()
         self._known_index: tuple[tuple[bytes, Path, int], Index] | None = None
         self.live = httpx2.Client(
@@ -241,9 +244,10 @@ class RecorderHome:
         if self.user is not None:
             self.daemon = preloaded.start_as(self.user, command, self.log)
         elif before or self._is_started_anew:
-            self.daemon = preloaded.start_anew(command, self.log, before=before, sources=ROOT)
+            there = () if self._network is None else ("nsenter", f"--net={self._network}")
+            self.daemon = preloaded.start_anew(command, self.log, before=(*there, *before), sources=ROOT)
         else:
-            self.daemon = preloaded.start(command, self.log)
+            self.daemon = preloaded.start(command, self.log, self._network)
         daemon = self.daemon
 
         def is_ready() -> bool:
