@@ -5,11 +5,11 @@ commands (`sip.leg_commands`), registrations and the watch. A leg is in `sip.leg
 """
 
 import functools
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from sip.endpoint_services import EndpointServices, SessionRule
-from sip.events import LegId, Listener, SourceMisbehaved
+from sip.events import Header, LegId, Listener, SourceMisbehaved
 from sip.leg_commands import LegCommands
 from sip.leg_register import LegRegister
 from sip.message_io import RELIABLY, SIPREC
@@ -101,9 +101,12 @@ class SipEndpoint:
         if self._transport.streams is not None:
             self._transport.streams.renew()
 
-    def refuse_options(self, is_refused: bool) -> None:
-        """Answer OPTIONS outside dialogs with 503 and Retry-After, or with 200 again."""
-        self._uas.refuses_options = is_refused
+    def answer_options_by(self, refusal: Callable[[], Sequence[Header] | None]) -> None:
+        """Answer OPTIONS outside dialogs with 503 and the headers that ``refusal`` returns, or 200 if it returns None.
+
+        ``refusal`` is called on the call thread, at each OPTIONS.
+        """
+        self._uas.refusal = refusal
 
     @property
     def counters(self) -> dict[str, int]:

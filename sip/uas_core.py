@@ -5,8 +5,8 @@ Call thread only. Knows sippy; see `sip.reactor`.
 
 import logging
 import re
+from collections.abc import Callable, Sequence
 
-from sip.commands import RETRY_AFTER
 from sip.endpoint_services import EndpointServices
 from sip.events import CallOffered, Header, LegId
 from sip.header_policy import MARKER, passed_on
@@ -32,7 +32,8 @@ class UasCore:
 
     Attributes:
         services: Of the endpoint; set before the first message is handled.
-        refuses_options: Whether OPTIONS outside a dialog are answered 503, so that peers send calls elsewhere.
+        refusal: Returns the headers with which OPTIONS outside a dialog are answered 503, so that peers send calls
+            elsewhere; None if they are answered 200.
     """
 
     services: EndpointServices
@@ -40,7 +41,7 @@ class UasCore:
     def __init__(self, options: SipOptions, legs: LegRegister) -> None:
         self._options = options
         self._legs = legs
-        self.refuses_options = False
+        self.refusal: Callable[[], Sequence[Header] | None] = lambda: None
 
     def match(self, message: RawMessage, source: Address) -> DialogMatch:
         """Return whether a message belongs to an existing dialog: by its tags, and by coming from the dialog's peer."""
@@ -75,8 +76,8 @@ class UasCore:
         unsupported = self._unsupported(message)
         if unsupported:
             respond(request, transaction, 420, headers=[("Unsupported", ", ".join(unsupported))])
-        elif message.method == "OPTIONS" and self.refuses_options:
-            respond(request, transaction, 503, headers=[RETRY_AFTER])
+        elif message.method == "OPTIONS" and (refusal := self.refusal()) is not None:
+            respond(request, transaction, 503, headers=refusal)
         elif message.method == "OPTIONS":
             headers = [("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", SUPPORTED)]
             if self._options.is_recording_server:

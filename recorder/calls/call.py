@@ -14,6 +14,7 @@ from recorder.calls.dial_plan import DialPlan
 from recorder.calls.dialling import Dialling
 from recorder.calls.legs import Legs
 from recorder.calls.recorded_call import RecordedCall
+from recorder.calls.refusals import refusal_headers
 from recorder.calls.registry import CallRegistry, log_name
 from recorder.calls.rules.call_events import (
     CallState,
@@ -35,7 +36,7 @@ from recorder.calls.rules.call_table import handle
 from recorder.calls.rules.transfer import Party
 from recorder.calls.transfer_requests import TransferRequests
 from recorder.calls.transferring import Transfers
-from sip.commands import RETRY_AFTER
+from recorder.rules.availability import Obstacle
 from sip.events import (
     CallOffered,
     Header,
@@ -233,7 +234,7 @@ class Call(TransferableCall):
 
     def refuse_offer(self, status: int, end: str) -> None:
         """Refuse the INVITE before the call began; ``end`` is the reason for the row."""
-        self.media.refuse_a(status, None, (RETRY_AFTER,) if status == 503 else ())
+        self.media.refuse_a(status, None, refusal_headers(Obstacle.FULL) if status == 503 else ())
         self.progress.state, self.progress.end = CallState.ENDED, end
 
     def finish(self, end: str) -> None:

@@ -22,6 +22,7 @@ from recorder.calls.session_register import SessionRegister
 from recorder.calls.tallies import Tallies
 from recorder.common.serial_executor import SerialExecutor
 from recorder.config.settings import Config
+from recorder.rules.availability import DiskRule
 from sip.commands import SipCommands, SipStatus
 from sip.options import Address
 from storage.audit import AuditLog
@@ -131,10 +132,17 @@ class CallServices:
     """Returns the status of backups, with its current alarms; reads a file."""
     transports: Callable[[], dict[str, Any]] = lambda: {"alarms": {}}
     """Returns the status of the SIP transports, with its current alarms."""
+    is_disk_failing: Callable[[], bool] = lambda: False
+    """Tells whether recordings cannot be written now."""
     tallies: Tallies = field(default_factory=Tallies)
     lateness: Lateness = field(default_factory=Lateness)
     open_recordings: set[str] = field(default_factory=set)
     """Ids of recordings whose tap was opened and whose row is not filed yet."""
+
+    @property
+    def refuses_unrecordable(self) -> bool:
+        """Tell whether calls that should be recorded are refused now because the disk fails."""
+        return self.config.limits.when_disk_fails is DiskRule.REFUSE and self.is_disk_failing()
 
     def enter_later(self, act: str, actor: str, details: dict[str, Any]) -> "Future[None]":
         """Write an audit entry without a subject; the future is done when it is in the log, or queued for it."""

@@ -170,6 +170,16 @@ class LiveCalls:
         return by_state, by_pause
 
     @property
+    def recorded(self) -> int:
+        """Return how many recorded calls are in progress, recording sessions included."""
+        return len(self._new_calls.recorded)
+
+    @property
+    def max_calls(self) -> int:
+        """Return how many recorded calls there may be."""
+        return self._new_calls.max_calls
+
+    @property
     def live(self) -> int:
         """Return how many calls are in progress, passthrough calls included."""
         return len({id(call) for call in self._registry.legs.values()})

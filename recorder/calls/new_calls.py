@@ -14,6 +14,7 @@ from recorder.calls.opt_out_acts import OptOutActs
 from recorder.calls.peer_calls import Handling, PeerCalls
 from recorder.calls.recorded_call import RecordedCall
 from recorder.calls.recorded_part import RecordedPart
+from recorder.calls.refusals import refusal_headers
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import Begin, Side
 from recorder.calls.rules.nomination_hints import has_nomination_hint
@@ -21,9 +22,9 @@ from recorder.calls.sip_call import SipCall
 from recorder.calls.siprec.recording_session import RecordingSession
 from recorder.calls.siprec.service import SiprecService
 from recorder.calls.transferred_in import offer_in_place
+from recorder.rules.availability import Obstacle
 from recorder.rules.policy import Direction, Nomination, nominate
 from recorder.rules.routing import Peer
-from sip.commands import RETRY_AFTER
 from sip.events import CallOffered, LegId, ReferReceived
 
 _log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class NewCalls:
         recorded: The recorded calls in progress by id, oldest first.
         groups: Acts on more than one of them.
         is_draining: Whether new calls and recording sessions are refused, emergency calls excepted.
+        max_calls: How many recorded calls there may be in progress.
         is_ending: Whether the calls in progress are being ended, so that no transfer begins a recorded call either.
         counts: How many calls there were, by handling.
     """
@@ -54,7 +56,7 @@ class NewCalls:
         self._peer_calls = PeerCalls(services)
         self._siprec = SiprecService(services)
         self._maker = CallMaker(services, plan, registry, self.groups, self)
-        self._max_calls = services.config.limits.max_calls
+        self.max_calls = services.config.limits.max_calls
         """The writer and the locked memory were sized for this at the start, so a reload does not change it."""
         registry.when_ended.append(self._forget)
 
@@ -71,7 +73,7 @@ class NewCalls:
 
     @property
     def _is_full(self) -> bool:
-        return self.is_ending or len(self.recorded) >= self._max_calls
+        return self.is_ending or len(self.recorded) >= self.max_calls
 
     def offered(self, event: CallOffered) -> None:
         """Handle an INVITE that begins a call or replaces a party of one."""
@@ -91,19 +93,19 @@ class NewCalls:
         elif self._refused_in_drain(event):
             return
         elif self._is_full:
-            self.refuse(event, 503)
+            self.refuse(event, 503, Obstacle.FULL)
         else:
             # Any caller can assert that they are extension 2001; only peers inside are trusted to say so.
             calling = (event.asserted_user or event.from_user) if self._plan.is_inside(event.source) else ""
             rung = self._plan.rung_inside(event)
             nomination = nominate(config.nominated, calling=calling, called=event.request_user, rung=rung)
             handling = Handling.PASSED if nomination is None else Handling.RECORDED
-            if self._refused_for_peer(event, handling):
+            if self._refused_for_disk(event, handling) or self._refused_for_peer(event, handling):
                 return
             if nomination is not None:
                 self._begin_recorded(event, nomination)
             elif len(self._passed) >= config.limits.max_passed:
-                self.refuse(event, 503)
+                self.refuse(event, 503, Obstacle.FULL)
             else:
                 if has_nomination_hint(event, config.nominated):
                     self._services.alarm("nominated_passed")
@@ -113,15 +115,22 @@ class NewCalls:
         """Refuse a new call in a drain; return whether it was refused."""
         if self.is_draining:
             self.counts["drained"] += 1
-            self.refuse(event, 503)
+            self.refuse(event, 503, Obstacle.DRAINING)
         return self.is_draining
+
+    def _refused_for_disk(self, event: CallOffered, handling: Handling) -> bool:
+        """Refuse a call that should be recorded and cannot be, if the site's rule is to; return whether it was."""
+        is_refused = handling is Handling.RECORDED and self._services.refuses_unrecordable
+        if is_refused:
+            self.refuse(event, 503, Obstacle.DISK)
+        return is_refused
 
     def _refused_for_peer(self, event: CallOffered, handling: Handling) -> bool:
         """Refuse a call over its peer's limit; return whether it was refused."""
         is_refused = self._peer_calls.refuses(self._plan.peer(event.source), handling)
         if is_refused:
             self.counts["over_peer_limit"] += 1
-            self.refuse(event, 503)
+            self.refuse(event, 503, Obstacle.FULL)
         return is_refused
 
     def _replacing(self, event: CallOffered, replaced: LegId) -> None:
@@ -142,9 +151,9 @@ class NewCalls:
         if self._refused_in_drain(event):
             return
         if self._is_full:
-            self.refuse(event, 503)
+            self.refuse(event, 503, Obstacle.FULL)
             return
-        if self._refused_for_peer(event, Handling.RECORDED):
+        if self._refused_for_disk(event, Handling.RECORDED) or self._refused_for_peer(event, Handling.RECORDED):
             return
         call = self._siprec.make(
             event,
@@ -160,10 +169,10 @@ class NewCalls:
     def _take_session(self, call: RecordingSession) -> None:
         self.counts["recorded" if self._siprec.begin(call) else "refused"] += 1
 
-    def refuse(self, event: CallOffered, status: int) -> None:
-        """Refuse an INVITE for which no call was made."""
+    def refuse(self, event: CallOffered, status: int, obstacle: Obstacle | None = None) -> None:
+        """Refuse an INVITE for which no call was made; ``obstacle`` is why this recorder takes no new call."""
         self.counts["refused"] += 1
-        headers = (RETRY_AFTER,) if status == 503 else ()
+        headers = () if obstacle is None else refusal_headers(obstacle)
         self._services.endpoint.refuse(event.leg, status, "", headers=headers)
 
     def _begin_passed(self, event: CallOffered, peer: Peer | None = None) -> None:

@@ -20,6 +20,7 @@ from recorder.config.openid_options import OpenIdOptions
 from recorder.config.sip_accounts import RegisterOptions
 from recorder.config.syslog_options import SyslogOptions
 from recorder.config.webhook_options import WebhookOptions
+from recorder.rules.availability import DiskRule
 from recorder.rules.limits import ConnectionLimits, Rates
 from recorder.rules.policy import Extension, Service
 from recorder.rules.retention_periods import periods
@@ -263,6 +264,9 @@ class Limits:
 
     max_calls: AtLeastOne = 1000
     max_passed: AtLeastOne = 5000
+    refuse_options: bool = False
+    """Whether OPTIONS are answered 503 while ``max_calls`` is reached."""
+    when_disk_fails: DiskRule = DiskRule.TAKE
     max_connections: AtLeastOne = 500
     max_connections_per_source: AtLeastOne = 200
 

@@ -52,6 +52,7 @@ from recorder.service.composition import (
     make_writer,
     open_media,
 )
+from recorder.service.disk_faults import DiskFaults
 from recorder.service.disk_watch import DiskWatch
 from recorder.service.draining import Draining
 from recorder.service.forwarding import Forwarding
@@ -59,6 +60,7 @@ from recorder.service.heartbeat import Heartbeat, waits_for_disk
 from recorder.service.lately import Lately
 from recorder.service.media_events import MediaEvents
 from recorder.service.metrics_setup import start_listener
+from recorder.service.options_health import OptionsHealth
 from recorder.service.reloading import Reloader
 from recorder.service.stalls import Stalls
 from sip.endpoint import SipEndpoint
@@ -131,6 +133,10 @@ class Daemon:
         )
         self._control = LiveCalls(self._services, loop_mark(home))
         self._stalls, self._disk = Stalls(self._reactor), DiskWatch(home.recordings)
+        self._disk_faults = DiskFaults(home.recordings, self._services.alarms)
+        self._services.is_disk_failing = lambda: self._disk_faults.is_failing
+        self._options_health = OptionsHealth(self._services, self._control)
+        self._endpoint.answer_options_by(self._options_health.refusal)
         self._draining = self._make_draining()
         self._heartbeat = self._make_heartbeat()
         self._socket = self._make_socket(broadcast)
@@ -152,7 +158,7 @@ class Daemon:
     def _make_draining(self) -> Draining:
         return Draining(
             self._reactor, self._control, options=lambda: self._drain_options,
-            refuse_options=self._endpoint.refuse_options, audit=self._services.enter_later, publish=self._publish_drain,
+            refuse_options=self._options_health.refuse, audit=self._services.enter_later, publish=self._publish_drain,
             leave=self._stop, now=utc_now,
         )  # fmt: skip
 
@@ -208,6 +214,7 @@ class Daemon:
         self._stalls.watch()
         self._stalls.start_looking()
         self._disk.keep(self._reactor, self._executors.filing)
+        self._disk_faults.keep(self._reactor, self._executors.filing)
         self._metrics = start_listener(
             self._services.config.metrics, lambda: daemon_metrics.daemon_registry(self.metric_sources()),
             section="metrics", alarm=self._services.alarm,

@@ -15,14 +15,11 @@ from tests.helpers.recorder_home import eventually
 from tests.helpers.sip_peer import Answer
 from tests.helpers.siprec_policy import METADATA, Site, document
 from tests.helpers.transfers import expect_newcomer, refer, wait_told
+from tests.helpers.virtual.dispatcher import asked
 from tests.helpers.virtual.exchange import TurnedHome, exchange
 from tests.helpers.virtual.siprec import siprec_site
 
-OPTIONS = (
-    "OPTIONS sip:recorder@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK-{branch}\r\n"
-    "Max-Forwards: 70\r\nFrom: <sip:dispatcher@127.0.0.1>;tag={branch}\r\nTo: <sip:recorder@127.0.0.1>\r\n"
-    "Call-ID: {branch}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
-)
+DRAINING = (503, '399 recorder "draining"', "5")
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +41,6 @@ def drained(lines: Exchange) -> Iterator[Exchange]:
     lines.home.live.post("/api/drain/cancel")
 
 
-def asked(lines: Exchange) -> tuple[int, str]:
-    """Send OPTIONS as a dispatcher does; return the status and the Retry-After."""
-    network, answers = cast(TurnedHome, lines.home)._scene.network, list[bytes]()
-    address = network.new_address()
-    network.listen(address, lambda data, _: answers.append(data))
-    network.send(OPTIONS.format(port=address[1], branch=f"ping{address[1]}").encode(), address, lines.home.sip)
-    answer = eventually(lambda: answers, "OPTIONS are answered")[-1].decode()
-    network.leave(address)
-    retry = re.search(r"^Retry-After: *(\d+)", answer, re.MULTILINE | re.IGNORECASE)
-    return int(answer.split(" ")[1]), retry[1] if retry else ""
-
-
 def refused(talk: Talk) -> None:
     talk.first.wait_ended()
     (refusal,) = [message for message in talk.first.received if message.status and message.status >= 300]
@@ -69,7 +54,7 @@ def entries(lines: Exchange) -> list[tuple[str, str, dict[str, Any]]]:
 
 def test_new_calls_are_refused_and_those_in_progress_go_on(lines: Exchange) -> None:
     home = lines.home
-    assert asked(lines) == (200, "")
+    assert asked(lines) == (200, "", "")
     talk, ringing = lines.call(), lines.call("2002", answer=Answer(after_s=2.0))
     call = talk.join()
     ringing.begin()
@@ -77,7 +62,7 @@ def test_new_calls_are_refused_and_those_in_progress_go_on(lines: Exchange) -> N
     assert "draining" not in before["alarms"]
     begun = home.act("/api/drain").json()
     assert (begun["state"], begun["calls"], begun["refused"]) == ("draining", 2, 0)
-    assert asked(lines) == (503, "5")
+    assert asked(lines) == DRAINING
     refused(lines.call())
     refused(lines.call("4711"))
     emergency = lines.call("999")
@@ -104,7 +89,7 @@ def test_new_calls_are_refused_and_those_in_progress_go_on(lines: Exchange) -> N
 
     taken = home.act("/api/drain/cancel").json()
     assert (taken["state"], taken["since"], taken["calls"]) == ("running", None, 2)
-    assert asked(lines) == (200, "")
+    assert asked(lines) == (200, "", "")
     assert "draining" not in home.health()["alarms"]
     assert ringing.hang_up()["outcome"] == "recorded"
     assert talk.hang_up()["outcome"] == "recorded"

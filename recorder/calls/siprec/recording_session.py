@@ -14,6 +14,7 @@ from recorder.calls.hold_rule import HoldRule
 from recorder.calls.legs import Legs
 from recorder.calls.media_errors import MediaError
 from recorder.calls.recording import CLOSING_S
+from recorder.calls.refusals import refusal_headers
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import CallState
 from recorder.calls.rules.siprec import Stage
@@ -21,8 +22,8 @@ from recorder.calls.sip_call import SipCall
 from recorder.calls.siprec.copied_recording import CopiedRecording
 from recorder.calls.siprec.links import SessionLinks
 from recorder.calls.siprec.session_metadata import SessionMetadata, parts_of
+from recorder.rules.availability import Obstacle
 from recorder.rules.routing import Peer
-from sip.commands import RETRY_AFTER
 from sip.events import (
     Body,
     CallOffered,
@@ -196,7 +197,7 @@ class RecordingSession(SipCall):
 
     def refuse(self, status: int, end: str) -> None:
         """Refuse the INVITE, and file a row with the reason ``end``."""
-        headers = (RETRY_AFTER,) if status == 503 else ()
+        headers = refusal_headers(Obstacle.FULL) if status == 503 else ()
         self.services.endpoint.refuse(self._leg, status, "", headers=headers)
         self.recorded.recording.blocked = None
         self._end(end)
