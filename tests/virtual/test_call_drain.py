@@ -1,7 +1,6 @@
 """A drain: new calls are refused, calls in progress go on with all that people may do in them."""
 
 import json
-import re
 import time
 from collections.abc import Iterator
 from typing import Any, cast
@@ -11,7 +10,6 @@ import pytest
 from recorder.common.home import Home
 from storage.audit import AuditLog
 from tests.helpers.exchange import Exchange, Talk
-from tests.helpers.recorder_home import eventually
 from tests.helpers.sip_peer import Answer
 from tests.helpers.siprec_policy import METADATA, Site, document
 from tests.helpers.transfers import expect_newcomer, refer, wait_told
