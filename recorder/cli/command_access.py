@@ -93,6 +93,7 @@ NAMED: Mapping[str, Requirement] = MappingProxyType(
         "retention confirm-shorter": takes(Act.SHORTEN_RETENTION),
         "retention confirm-clock": takes(Act.CONFIRM_SWEEP, deputy=True, note="two people"),
         "report pauses": takes(Act.REPORT),
+        "report bypassed": takes(Act.REPORT),
         "notice set": takes(Act.SET_NOTICE),
     }
 )  # fmt: skip

@@ -1,14 +1,19 @@
-"""A real Kamailio with a configuration of ours."""
+"""A real Kamailio with the configuration of deploy/kamailio."""
 
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from recorder.reports.bypassed_calls import BypassedCall, read_line
+from tests.helpers.networks import Network
 from tests.helpers.peer_process import peer_process
+from tests.helpers.recorder_home import ROOT
 
+Address = tuple[str, int]
+CONFIG = ROOT / "deploy" / "kamailio" / "kamailio.cfg"
 PROGRAM = shutil.which("kamailio") or "/usr/sbin/kamailio"
 
 
@@ -18,23 +23,34 @@ class Kamailio:
 
     Attributes:
         address: Where it listens.
+        trunk: The address of the trunk, which it answers.
         log: What it writes.
+        bypassed: The folder of its list of calls that no recorder took.
+        trunk_network: The network that the trunk is in; None is that of the tests.
     """
 
-    address: tuple[str, int]
+    address: Address
+    trunk: Address
     log: Path
+    bypassed: Path
+    trunk_network: Network | None = None
 
     @property
     def said(self) -> str:
         return self.log.read_text(errors="replace")
 
+    def listed(self) -> list[BypassedCall]:
+        """Return the calls of its list, as the recorder reads them."""
+        return [read_line(line) for path in self.bypassed.iterdir() for line in path.read_text().splitlines()]
+
     def answers(self) -> bool:
-        """Tell whether it answers OPTIONS (from its own address, so that it takes us for nobody else)."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.30", 0))
+        """Tell whether it answers OPTIONS of the trunk."""
+        with nullcontext() if self.trunk_network is None else self.trunk_network.inside():
+            probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with probe:
+            probe.bind((self.trunk[0], 0))
             probe.settimeout(0.2)
-            here = f"127.0.0.30:{probe.getsockname()[1]}"
-            host, port = self.address
+            here, (host, port) = "{}:{}".format(*probe.getsockname()), self.address
             probe.sendto(
                 f"OPTIONS sip:{host}:{port} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK-probe\r\n"
                 f"Max-Forwards: 9\r\nFrom: <sip:probe@{here}>;tag=1\r\nTo: <sip:{host}>\r\nCall-ID: probe\r\n"
@@ -48,11 +64,44 @@ class Kamailio:
 
 
 @contextmanager
-def kamailio(folder: Path, config: Path, *, address: tuple[str, int], defined: Mapping[str, str]) -> Iterator[Kamailio]:
-    """Start Kamailio with a file and definitions, and wait until it answers; ends it whatever happens."""
-    log = folder / "kamailio.log"
-    words = [f"-A{name}={value}" for name, value in defined.items()]
-    command = [PROGRAM, "-f", str(config), "-DD", "-E", "-w", str(folder), "-Y", str(folder), "-m", "32", "-M", "4"]
-    made = Kamailio(address, log)
-    with peer_process([*command, *words], log, made.answers, timeout_s=15):
+def kamailio(
+    folder: Path,
+    *,
+    address: Address,
+    trunk: Address,
+    pbx: Address,
+    recorders: Sequence[Address],
+    networks: tuple[Network, Network] | None = None,
+    defined: Mapping[str, str] | None = None,
+) -> Iterator[Kamailio]:
+    """Start Kamailio between a trunk, a PBX and recorders, and wait until it answers; ends it whatever happens.
+
+    Args:
+        folder: Gets its log, its list of recorders and its list of calls that none took.
+        address: Where it listens.
+        trunk: Where the trunk is.
+        pbx: Where the PBX is.
+        recorders: Where the recorders are.
+        networks: That of Kamailio, and that of the trunk.
+        defined: Further names of the configuration.
+    """
+    own, trunk_network = networks or (None, None)
+    log, recorders_file, bypassed = folder / "kamailio.log", folder / "dispatcher.list", folder / "bypassed"
+    recorders_file.write_text("".join(f"1 sip:{host}:{port}\n" for host, port in recorders))
+    bypassed.mkdir(exist_ok=True)
+    values = {
+        "LISTEN": "udp:{}:{}".format(*address),
+        "TRUNK_IP": f'"{trunk[0]}"',
+        "TRUNK": '"sip:{}:{}"'.format(*trunk),
+        "PBX_IP": f'"{pbx[0]}"',
+        "PBX": '"sip:{}:{}"'.format(*pbx),
+        "RECORDERS": f'"{recorders_file}"',
+        "BYPASSED": f'"flatstore:{bypassed}"',
+        **(defined or {}),
+    }
+    words = [f"-A{name}={value}" for name, value in values.items()]
+    there = [] if own is None else ["nsenter", f"--net={own.path}"]
+    command = [*there, PROGRAM, "-f", str(CONFIG), "-DD", "-E", "-w", str(folder), "-Y", str(folder)]
+    made = Kamailio(address, trunk, log, bypassed, trunk_network)
+    with peer_process([*command, "-m", "32", "-M", "4", *words], log, made.answers, timeout_s=15):
         yield made

@@ -197,3 +197,46 @@ def test_the_api_gives_the_same_and_refuses_who_may_not(console: Console) -> Non
     assert any(entry.details["act"] == "report.view" for entry in console.entries("access.refused"))
     with console.browser() as browser:
         assert browser.get("/api/reports/pauses").status_code == 401
+
+
+# --- calls that no recorder took
+
+
+def bypassed(home: RecorderHome, name: str, *words: str) -> Any:
+    password = home.root.parent / "report-password"
+    password.write_text(PASSWORD + "\n")
+    return home.run("report", "bypassed", *words, "-C", str(home.root), "--as", name, "--password-file", str(password))
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """A folder of Kamailio's list, with lines of two processes, one of them torn."""
+    folder = tmp_path / "bypassed"
+    folder.mkdir()
+    now = int(datetime.now(UTC).timestamp())
+    (folder / "bypassed_0.log").write_text(f"INVITE|tag||one@pbx|200|not recorded|{now - 60}|in|2001|192.0.2.30\nINVI")
+    (folder / "bypassed_3.log").write_text(f"INVITE|tag||two@pbx|503|refused|{now}|out|2002|192.0.2.30\n")
+    return folder
+
+
+def test_calls_that_no_recorder_took_are_counted_and_that_is_in_the_audit_log(home: RecorderHome, kept: Path) -> None:
+    told = json.loads(bypassed(home, "lead", str(kept), "--json").stdout)
+    assert (told["not_recorded"], told["refused"], len(told["spans"])) == (1, 1, 1)
+    assert told["unreadable"] == [f"{kept / 'bypassed_0.log'}, line 2: it has 1 fields, not 10"]
+    said = bypassed(home, "lead", str(kept / "bypassed_3.log"))
+    assert said.stdout.endswith("\t0\t1\n")
+    entry = [one for one in AuditLog(Home(home.root).audit).entries() if one.act == "report.view"][-1]
+    assert (entry.actor, entry.details["report"]) == ("lead", "bypassed")
+
+
+def test_who_may_see_no_reports_sees_no_list_either(home: RecorderHome, kept: Path) -> None:
+    assert json.loads(bypassed(home, "north", str(kept), "--json").stdout)["calls"] == []
+    refused = bypassed(home, "officer", str(kept))
+    assert (refused.returncode, refused.stdout) == (1, "")
+
+
+def test_a_list_that_is_not_there_is_named(home: RecorderHome, tmp_path: Path) -> None:
+    missing = bypassed(home, "lead", str(tmp_path / "nothing.log"))
+    assert (missing.returncode, "nothing.log cannot be read" in missing.stderr.replace("\n", " ")) == (1, True)
+    empty = bypassed(home, "lead", str(tmp_path))
+    assert (empty.returncode, "BYPASSED of kamailio.cfg" in empty.stderr.replace("\n", " ")) == (1, True)

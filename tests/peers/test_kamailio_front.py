@@ -1,4 +1,4 @@
-"""Kamailio in front of the recorder with the configuration of docs/integration: calls are recorded, or go round it."""
+"""Kamailio in front of the recorder with the configuration of deploy/kamailio: calls are recorded, or go round it."""
 
 import itertools
 import socket
@@ -12,12 +12,11 @@ from benchmarks.ports import free_port
 from tests.helpers.exactness import heard_frames, is_gapless, kept_of
 from tests.helpers.exchange import user_of
 from tests.helpers.kamailio import Kamailio, kamailio
-from tests.helpers.recorder_home import HANGS_S, ROOT, RecorderHome, eventually, recorder_home
+from tests.helpers.recorder_home import HANGS_S, RecorderHome, eventually, recorder_home
 from tests.helpers.sip_peer import Answer, Call, Caller, Message, Officer, State
 from tests.helpers.voices import TICKS_PER_S, Studio, Voice
 
 pytestmark = pytest.mark.peer
-CONFIG = ROOT / "docs" / "integration" / "kamailio.cfg"
 KAMAILIO, TRUNK, PBX, RECORDER = "127.0.0.20", "127.0.0.30", "127.0.0.40", "127.0.0.1"
 _numbers = itertools.count(1)
 
@@ -61,23 +60,8 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
         caller = stack.enter_context(Caller((TRUNK, 0)))
         port = free_port()
         home = stack.enter_context(recorder_home(folder, next_hop=f"{KAMAILIO}:{port}"))
-        recorders = folder / "dispatcher.list"
-        recorders.write_text(f"1 sip:{home.sip[0]}:{home.sip[1]}\n")
         proxy = stack.enter_context(
-            kamailio(
-                folder,
-                CONFIG,
-                address=(KAMAILIO, port),
-                defined={
-                    "LISTEN": f"udp:{KAMAILIO}:{port}",
-                    "TRUNK_IP": f'"{TRUNK}"',
-                    "TRUNK": f'"sip:{TRUNK}:{caller.address[1]}"',
-                    "PBX_IP": f'"{PBX}"',
-                    "PBX": f'"sip:{PBX}:{officer.address[1]}"',
-                    "RECORDERS": f'"{recorders}"',
-                    "PING_S": "1",
-                },
-            )
+            kamailio(folder, address=(KAMAILIO, port), trunk=caller.address, pbx=officer.address, recorders=[home.sip])
         )
         yield Line(home, proxy, caller, officer, studio, voices)
 

@@ -1,0 +1,177 @@
+"""Two recorders behind Kamailio: which has which call, and what happens when one drains or dies, or none is left."""
+
+import itertools
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pytest
+
+from benchmarks.ports import free_port
+from tests.helpers.exchange import user_of
+from tests.helpers.kamailio import Kamailio, kamailio
+from tests.helpers.recorder_home import HANGS_S, RecorderHome, eventually, recorder_home
+from tests.helpers.sip_peer import Answer, Call, Caller, Message, Officer, State
+
+pytestmark = [pytest.mark.peer, pytest.mark.cluster]
+KAMAILIO, TRUNK, PBX = "127.0.0.20", "127.0.0.30", "127.0.0.40"
+NUMBERS = [str(number) for number in range(4000, 4012)]
+"""Numbers that are not nominated, so that a call is answered at once and costs little."""
+BUSY = "4999"
+_callers = itertools.count(1)
+
+
+@dataclass
+class Site:
+    """A trunk's caller, Kamailio, two recorders and the PBX's officer."""
+
+    north: RecorderHome
+    south: RecorderHome
+    proxy: Kamailio
+    caller: Caller
+    officer: Officer
+
+    def place(self, number: str) -> tuple[str, Call]:
+        """Place a call; return the caller's number and their leg."""
+        name = f"0163298{next(_callers):04d}"
+        return name, self.caller.invite(self.proxy.address, number, from_number=name)
+
+    def arrived(self, name: str) -> Call:
+        """Wait until a call is at the PBX."""
+        return eventually(
+            lambda: next((one for one in self.officer.incoming() if user_of(one.invite) == name), None),
+            f"the call of {name} is at the PBX",
+        )
+
+    def connect(self, number: str) -> tuple[Call, Call]:
+        """Place a call that is answered; return both legs."""
+        name, first = self.place(number)
+        first.wait_confirmed(HANGS_S)
+        return first, self.arrived(name)
+
+    def taken(self) -> tuple[int, int]:
+        """Return how many calls north and south were offered since their starts."""
+        north, south = (home.health()["counts"]["offered"] for home in (self.north, self.south))
+        return north, south
+
+    def call_all(self) -> tuple[int, int]:
+        """Have a call to each number answered and ended; return how many of the offers were north's and south's."""
+        north, south = self.taken()
+        for number in NUMBERS:
+            first, second = self.connect(number)
+            assert second.invite.value("X-Not-Recorded") == ""
+            hang_up(first)
+        now_north, now_south = self.taken()
+        return now_north - north, now_south - south
+
+
+def hang_up(call: Call) -> None:
+    call.hang_up()
+    call.wait_ended(HANGS_S)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("nodes")
+
+    def answer(invite: Message) -> Answer:
+        return Answer(status=503) if invite.uri.startswith(f"sip:{BUSY}@") else Answer(after_s=0.02)
+
+    with ExitStack() as stack:
+        officer = stack.enter_context(Officer((PBX, 0), answer=answer))
+        caller = stack.enter_context(Caller((TRUNK, 0)))
+        port = free_port()
+        north, south = (
+            stack.enter_context(recorder_home(folder / name, next_hop=f"{KAMAILIO}:{port}"))
+            for name in ("north", "south")
+        )
+        proxy = stack.enter_context(
+            kamailio(
+                folder, address=(KAMAILIO, port), trunk=caller.address, pbx=officer.address,
+                recorders=[north.sip, south.sip], defined={"MUST_BE_RECORDED": '"^2001$"'},
+            )
+        )  # fmt: skip
+        yield Site(north, south, proxy, caller, officer)
+
+
+def test_each_extension_has_its_recorder_and_both_have_some(site: Site) -> None:
+    first = site.call_all()
+    assert sum(first) == len(NUMBERS)
+    assert min(first) >= 2
+    assert site.call_all() == first
+
+
+def test_what_the_called_party_refuses_is_tried_at_one_recorder_only(site: Site) -> None:
+    before = sum(site.taken())
+    _, call = site.place(BUSY)
+    call.wait_ended(HANGS_S)
+    # Kamailio passes a 503 on as 500 (RFC 3261 section 16.7).
+    assert (call.status, sum(site.taken()) - before) == (500, 1)
+
+
+def test_a_drain_leads_new_calls_to_the_other_and_leaves_calls_in_progress(site: Site) -> None:
+    standing = [site.connect(number) for number in NUMBERS]
+    live = site.north.health()["drain"]["calls"]
+    assert 0 < live < len(NUMBERS)
+    site.north.act("/api/drain").raise_for_status()
+    refused, south = site.call_all()
+    assert south == len(NUMBERS)
+    assert refused <= live, "each is tried there once at most, until OPTIONS say that it drains"
+    eventually(lambda: site.call_all() == (0, len(NUMBERS)), "Kamailio sends it no more calls")
+    for first, second in standing:
+        first.offer(first.media)
+        first.wait_for(lambda call: call.replies_to("INVITE")[-1:] == [200] and len(call.replies_to("INVITE")) > 1)
+        (second if first is standing[0][0] else first).hang_up()
+        for leg in (first, second):
+            leg.wait_ended(HANGS_S)
+            assert leg.ended_by != "timeout"
+    eventually(lambda: site.north.health()["drain"]["calls"] == 0, "its calls have ended")
+    site.north.act("/api/drain/cancel").raise_for_status()
+    eventually(lambda: site.call_all()[0] > 0, "it gets new calls again")
+
+
+def test_when_one_is_killed_every_call_goes_to_the_other(site: Site) -> None:
+    site.north.kill()
+    began, waits = time.monotonic(), []
+    while time.monotonic() < began + 3.0:
+        for number in NUMBERS:
+            at = time.monotonic()
+            first, second = site.connect(number)
+            assert second.invite.value("X-Not-Recorded") == ""
+            waits.append(time.monotonic() - at)
+            hang_up(first)
+    assert max(waits) >= 0.9, "at least one was tried at the dead one first, and waited for it"
+    site.north.start()
+    eventually(lambda: site.call_all()[0] > 0, "it gets new calls again")
+
+
+def test_when_none_is_left_calls_are_listed_and_go_on_or_are_refused_by_the_rule(site: Site) -> None:
+    assert site.proxy.listed() == [], "no call has gone round so far"
+    site.north.kill()
+    site.south.kill()
+    name, first = site.place("2002")
+    first.wait_confirmed(HANGS_S)
+    assert site.arrived(name).invite.value("X-Not-Recorded") == "no recorder"
+    hang_up(first)
+    _, second = site.place("2001")
+    second.wait_ended(HANGS_S)
+    assert second.status == 503
+    refusal = [message for message in second.received if message.status == 503][-1]
+    assert refusal.value("Retry-After") == "", "the trunk goes on to send other calls"
+    emergency = site.officer.invite(site.proxy.address, "999", from_number="2001")
+    emergency.wait_ended(HANGS_S)
+    assert user_of(site.caller.incoming()[-1].invite) == "2001", "emergency calls need no recorder"
+    out = site.officer.invite(site.proxy.address, "01632970000", from_number="2002")
+    out.wait_ended(HANGS_S)
+    listed = site.proxy.listed()
+    assert {one.call_id: (one.is_refused, one.direction, one.extension) for one in listed} == {
+        first.call_id: (False, "in", "2002"),
+        second.call_id: (True, "in", "2001"),
+        out.call_id: (False, "out", "2002"),
+    }
+    assert all(abs(one.at.timestamp() - time.time()) < 600 for one in listed)
+    written = "".join(path.read_text() for path in site.proxy.bypassed.iterdir())
+    assert name not in written, "no number of a party outside"
+    assert "01632970000" not in written
+    assert first.state is State.ENDED
