@@ -251,7 +251,7 @@ class ObjectQueries:
 _ORDER = (ObjectState.STORED, ObjectState.WAITING, ObjectState.REMOVING)
 
 
-def _row_of(found: sa.Row[Any]) -> RecordingRow | None:
+def _row_of(found: sa.Row[*tuple[Any, ...]]) -> RecordingRow | None:
     """Return a row; None if it is damaged, which `recorder fsck` reports."""
     try:
         return row_from_text(found.document)
