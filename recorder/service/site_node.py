@@ -107,7 +107,8 @@ class SiteNode:
         """Take renewed files and a new list of revoked certificates into use; the old ones stay if they are bad."""
         was_stale, self._is_stale = self._is_stale, False
         try:
-            self._tls.refresh()
+            if self._tls.refresh():
+                self._server.close_connections()  # a certificate may have been revoked
         except TlsFilesError as error:
             self._is_stale = True
             if not was_stale:

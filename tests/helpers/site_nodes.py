@@ -2,6 +2,7 @@
 
 import contextlib
 import select
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from recorder.config.reading import read_config
 from recorder.control.site import site_members
 from recorder.control.site_members import SiteMembers
 from storage.database import Database
+from storage.keys import NodeKeys
 from tests.helpers.certificates import Authority
 from tests.helpers.exchange import Exchange, exchange
 from tests.helpers.recorder_home import eventually
@@ -117,6 +119,12 @@ def _edits(authority: Authority, name: str, url: str, *, listen: int, advertised
     return node_edits(name, url, listen=listen, ca=str(authority.ca), node=node, console=console, advertised=advertised)
 
 
+def _own_keys(root: Path) -> None:
+    """Give a home keys of its own: those of the tests are copies of one."""
+    shutil.rmtree(root / "keys" / "node")
+    NodeKeys.create(root)
+
+
 @contextmanager
 def two_nodes(folder: Path, url: str) -> Iterator[TwoNodes]:
     """Start two recorders that share an index."""
@@ -125,10 +133,16 @@ def two_nodes(folder: Path, url: str) -> Iterator[TwoNodes]:
         control = free_port()
         wire = Wire(control)
         stack.callback(wire.close)
-        north = stack.enter_context(exchange(folder / NORTH, edits=_edits(authority, NORTH, url, listen=free_port())))
-        south = stack.enter_context(
-            exchange(folder / SOUTH, edits=_edits(authority, SOUTH, url, listen=control, advertised=wire.port))
+        edits = {
+            NORTH: _edits(authority, NORTH, url, listen=free_port()),
+            SOUTH: _edits(authority, SOUTH, url, listen=control, advertised=wire.port),
+        }
+        north, south = (
+            stack.enter_context(exchange(folder / name, edits=edits[name], is_started=False)) for name in edits
         )
+        _own_keys(south.home.root)
+        for one in (north, south):
+            one.home.start()
         made = TwoNodes(north=north, south=south, authority=authority, wire=wire, control=control, url=url)
         with made.members() as members:
             eventually(lambda: members.directory.refresh() and len(members.all()) == 2, "both nodes register")
