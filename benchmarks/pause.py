@@ -27,7 +27,7 @@ from benchmarks.streams import DescriptorsError, need_descriptors
 from recorder.control.headers import ACTOR_HEADER
 
 _NOTICE_S, _PLACE_RATE, _JOINED_S, _SETTLE_S, _SEALED_S = 1.0, 20.0, 90.0, 5.0, 60.0
-_DESCRIPTORS_PER_CALL, _DESCRIPTORS = 10, 256
+DESCRIPTORS_PER_CALL, DESCRIPTORS = 10, 256
 _ERASE_S = 3.0
 """The default of ``[pause] erase_s``: the position a pause states lies so far before the request."""
 _FRAME_S = 0.02
@@ -56,11 +56,11 @@ def measure(*, calls: int, seconds: float, rate: float, reason: str = "") -> dic
             joined = placed.wait_joined(_JOINED_S)
             time.sleep(_SETTLE_S)
             ids = [str(call["id"]) for call in home.calls()]
-            done = {name: _pressed(home, door, ids, seconds, rate) for name, door in _doors(home, web, reason).items()}
+            done = {name: pressed(home, door, ids, seconds, rate) for name, door in _doors(home, web, reason).items()}
             standing = min(placed.standing(), home.live_calls())
             packets = placed.cease()
             placed.hang_up()
-            started = _started(home, calls)
+            started = started_of(home, calls)
             audited = home.audited("call.pause") + home.audited("call.resume")
     return {
         "calls": calls,
@@ -70,7 +70,7 @@ def measure(*, calls: int, seconds: float, rate: float, reason: str = "") -> dic
         "rate": rate,
         "seconds": seconds,
         "reason": bool(reason),
-        **{name: {**_summary(acts, started), "fdatasync_ms": disk} for name, (acts, disk) in done.items()},
+        **{name: {**summary(acts, started), "fdatasync_ms": disk} for name, (acts, disk) in done.items()},
         "acts_audited": audited,
         "load_average": round(os.getloadavg()[0], 2),
     }
@@ -78,17 +78,17 @@ def measure(*, calls: int, seconds: float, rate: float, reason: str = "") -> dic
 
 def _doors(home: RecorderHome, web: tuple[str, int], reason: str) -> dict[str, Door]:
     by_socket = Door(
-        address=str(home.root / "recorder.sock"), headers={**_JSON, ACTOR_HEADER: "token:payments"}, reason=reason
+        address=str(home.root / "recorder.sock"), headers={**JSON, ACTOR_HEADER: "token:payments"}, reason=reason
     )
     token = {"Authorization": f"Bearer {home.add_token('payments', 'pause')}"}
-    by_console = Door(address=web, headers={**_JSON, **token}, reason=reason)
+    by_console = Door(address=web, headers={**JSON, **token}, reason=reason)
     return {"socket": by_socket, "console": by_console}
 
 
-_JSON = {"Content-Type": "application/json"}
+JSON = {"Content-Type": "application/json"}
 
 
-def _pressed(
+def pressed(
     home: RecorderHome, door: Door, calls: Sequence[str], seconds: float, rate: float
 ) -> tuple[list[Pressed], dict[str, float] | None]:
     """Press, and measure the disk meanwhile in a process of its own."""
@@ -99,7 +99,7 @@ def _pressed(
     return acts, json.loads(said)["fdatasync_ms"] if disk.returncode == 0 else None
 
 
-def _started(home: RecorderHome, calls: int) -> dict[str, float]:
+def started_of(home: RecorderHome, calls: int) -> dict[str, float]:
     """Return when each recording began, wall clock, once all are filed or a minute has gone."""
     deadline = time.monotonic() + _SEALED_S
     while len(rows := home.find()) < calls and time.monotonic() < deadline:
@@ -107,7 +107,8 @@ def _started(home: RecorderHome, calls: int) -> dict[str, float]:
     return {str(row["id"]): datetime.fromisoformat(row["started_at"]).timestamp() for row in rows}
 
 
-def _summary(acts: Sequence[Pressed], started: dict[str, float]) -> dict[str, Any]:
+def summary(acts: Sequence[Pressed], started: dict[str, float]) -> dict[str, Any]:
+    """Return the figures of acts; ``started``: when each recording began, wall clock."""
     done = [act for act in acts if act.is_done]
     off_ms = [_off_ms(act, started[act.call]) for act in done if act.call in started]
     return {
@@ -128,8 +129,9 @@ def _off_ms(act: Pressed, started_s: float) -> float:
     return max(act.asked_s - took_effect_s, took_effect_s - act.answered_s, 0.0) * 1e3
 
 
-def _print(document: dict[str, Any]) -> None:
-    for name in ("socket", "console"):
+def printed(document: dict[str, Any], ways: Sequence[str]) -> None:
+    """Print the figures of some ways for people."""
+    for name in ways:
         part = document[name]
         for what in ("pause_ms", "resume_ms", "fdatasync_ms", "position_off_ms"):
             values = part[what] or {}
@@ -151,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.calls < 1 or options.seconds <= 0 or options.rate <= 0:
         parser.error("calls, seconds and rate must be above 0")
     try:
-        need_descriptors(_DESCRIPTORS_PER_CALL * options.calls + _DESCRIPTORS)
+        need_descriptors(DESCRIPTORS_PER_CALL * options.calls + DESCRIPTORS)
         document = measure(calls=options.calls, seconds=options.seconds, rate=options.rate, reason=options.reason)
     except (DescriptorsError, HomeError, PortsError) as error:
         print(error, file=sys.stderr)
@@ -160,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(document, indent=2))
     else:
-        _print(document)
+        printed(document, ("socket", "console"))
     failed = sum(document[name]["failed_acts"] + document[name]["positions_off"] for name in ("socket", "console"))
     return 0 if failed == 0 and document["standing_calls"] == options.calls else 1
 

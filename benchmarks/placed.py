@@ -17,9 +17,9 @@ SERVICE = "Customer Service Centre"
 _SETTLE_S, _DRAIN_S = 0.3, 0.5
 
 
-def extensions(count: int, service: str = SERVICE) -> list[str]:
-    """Return extensions from FIRST_EXTENSION on, an officer at each, as `recorder init --extension` takes them."""
-    return [f"{FIRST_EXTENSION + index}:officer{index + 1}:{service}" for index in range(count)]
+def extensions(count: int, service: str = SERVICE, *, first: int = FIRST_EXTENSION) -> list[str]:
+    """Return extensions from ``first`` on, an officer at each, as `recorder init --extension` takes them."""
+    return [f"{first + index}:officer{index + 1}:{service}" for index in range(count)]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Place:
 
 
 class PlacedCalls:
-    """N calls, call ``k`` to extension ``FIRST_EXTENSION + k``; stream 2k is the caller's, 2k+1 the officer's.
+    """N calls, call ``k`` to extension ``first + k``; stream 2k is the caller's, 2k+1 the officer's.
 
     A context manager that owns its sockets and threads. The streams of a call begin 0.3 s after the officer's ACK: by
     then both legs are joined, and what is lost from there on is the path's. The callers' clocks run ``skew_ppm`` fast
@@ -47,8 +47,10 @@ class PlacedCalls:
         callers: Place = Place(),
         officers: Place = Place(),
         talk_s: float | None = None,
+        first: int = FIRST_EXTENSION,
     ) -> None:
         self.count = calls
+        self._first = first
         self._skew_ppm, self._talk_s = skew_ppm, talk_s
         self._hosts = (callers.host, officers.host)
         self.load = Load(capacity=2 * calls)
@@ -99,7 +101,7 @@ class PlacedCalls:
         for index in range(first, self.count if upto is None else upto):
             time.sleep(max(0.0, began + (index - first) / rate - time.monotonic()))
             media = Media(ip=self._hosts[0], port=self._ports[2 * index])
-            number, from_number = str(FIRST_EXTENSION + index), f"0207946{index:04d}"
+            number, from_number = str(self._first + index), f"0207946{index:04d}"
             self.placed_at_s[index] = time.monotonic()
             self.placed.append(self.caller.invite(target, number, from_number=from_number, media=media))
             on_placed(index + 1)
@@ -148,7 +150,7 @@ class PlacedCalls:
         return sum(call.state is not State.ENDED for call in sides)
 
     def _index_of(self, invite: Message) -> int:
-        return int(invite.uri.removeprefix("sip:").partition("@")[0]) - FIRST_EXTENSION
+        return int(invite.uri.removeprefix("sip:").partition("@")[0]) - self._first
 
     def _answer(self, invite: Message) -> Answer:
         index = self._index_of(invite)

@@ -29,7 +29,7 @@ def list_agents(context: LazyPersonJsonContext) -> None:
     rows = ask(context.home, lambda client: client.agents())
     for row in rows:
         if row.get("not_at"):
-            say(f"{row['extension']}: {row['operator']} is not signed on at {', '.join(row['not_at'])}: sign on again")
+            say(f"{row['extension']}: {row['operator']} is not signed on at {', '.join(row['not_at'])} yet")
     columns = [
         ("extension", "Extension"),
         ("operator", "Operator"),

@@ -67,11 +67,6 @@ class Home:
         return self.private_keys / "accounts.key"
 
     @property
-    def revoked(self) -> Path:
-        """The site's list of revoked certificates; only on a site with several machines."""
-        return self.root / "keys" / "site" / "revoked.pem"
-
-    @property
     def notices(self) -> Path:
         """Notices by hash, and the version in use."""
         return self.root / "notices"

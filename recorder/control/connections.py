@@ -46,6 +46,7 @@ class Connections(abc.ABC):
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._kept: list[tuple[socket.socket, float]] = []
+        self._is_closed = False
 
     def ask(self, method: str, target: str, headers: Mapping[str, str], content: bytes = b"") -> DaemonAnswer:
         """Send a request and return its response, whatever its status.
@@ -67,8 +68,9 @@ class Connections(abc.ABC):
         return answer
 
     def close(self) -> None:
-        """Close idle connections. Idempotent."""
+        """Close idle connections, and the others when their answer is there. Idempotent."""
         with self._lock:
+            self._is_closed = True
             kept, self._kept = self._kept, []
         for connection, _ in kept:
             connection.close()
@@ -105,7 +107,7 @@ class Connections(abc.ABC):
 
     def _give_back(self, connection: socket.socket, *, is_kept: bool) -> None:
         with self._lock:
-            if is_kept and len(self._kept) < _KEPT:
+            if is_kept and not self._is_closed and len(self._kept) < _KEPT:
                 self._kept.append((connection, time.monotonic()))
                 return
         connection.close()

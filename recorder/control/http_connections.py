@@ -85,6 +85,12 @@ class ConsoleConnections:
         if not of_source:
             del self._of[source]
 
+    def close_all(self) -> None:
+        """Close every connection at once."""
+        for one in list(self._all):
+            self.leave(one)
+            one.abort()
+
     def waits_anew(self, one: Entered) -> None:
         """Move a connection to the end of the order, because it begins to wait for something else."""
         source = self._all.pop(one, None)

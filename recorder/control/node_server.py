@@ -6,6 +6,7 @@ stop. Slow and idle connections have deadlines, before the TLS handshake too.
 """
 
 import asyncio
+import contextlib
 import logging
 import socket
 import threading
@@ -105,6 +106,7 @@ class NodeServer:
         self._server = StoppableServer(config)
         self._thread = threading.Thread(target=self._run, name="node-control", daemon=True)
         self._closing = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.bound_port = 0
 
     def start(self) -> None:
@@ -117,6 +119,12 @@ class NodeServer:
         self._server.end()
         if self._thread.ident is not None:
             self._thread.join(5)
+
+    def close_connections(self) -> None:
+        """Close all connections, so that each console shows its certificate again; any thread."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._connections.close_all)
 
     def _run(self) -> None:
         is_said = False
@@ -138,7 +146,7 @@ class NodeServer:
 
     def _protocol(self, **more: Any) -> asyncio.Protocol:  # noqa: ANN401 - uvicorn's own
         inner = partial(_PeerProtocol, connections=self._connections, **more)
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         return TlsEntrance(self._tls.server, self._connections, inner, loop, handshake_s=HANDSHAKE_S)
 
 

@@ -71,15 +71,18 @@ class SiteTls:
         """Return the context for connections to others."""
         return self._client
 
-    def refresh(self) -> None:
+    def refresh(self) -> bool:
         """Read the files again if one of them has changed; the old contexts stay if they cannot be used.
+
+        Returns:
+            Whether they have changed.
 
         Raises:
             TlsFilesError: A file is missing or cannot be used; the message says which.
         """
         mark = tuple(map(_mark, (self._files.certificate, self._files.key, self._files.ca, self._revoked)))
         if mark == self._mark:
-            return
+            return False
         options = TlsOptions(certificate=self._files.certificate, private_key=self._files.key, ca=self._files.ca)
         contexts = load(options)
         for context in (contexts.accepting_known, contexts.connecting):
@@ -91,6 +94,7 @@ class SiteTls:
             contexts.accepting_known, contexts.connecting, contexts.expires_at
         )  # fmt: skip
         self._mark = mark
+        return True
 
 
 def _check_revoked(context: ssl.SSLContext, path: Path) -> None:

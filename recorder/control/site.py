@@ -23,6 +23,7 @@ from recorder.control.peer_tls import SiteTls
 from recorder.control.site_calls import SiteCalls
 from recorder.control.site_events import SiteEvents, StreamTimes
 from recorder.control.site_members import SiteMembers
+from recorder.site_keys.places import revocation_list
 from sip.tls import TlsFilesError
 from storage.database import Database
 from storage.nodes import Nodes
@@ -118,7 +119,7 @@ class _ClientTls:
         with self._lock:
             try:
                 if self._tls is None:
-                    self._tls = SiteTls(self._files, self._home.revoked)
+                    self._tls = SiteTls(self._files, revocation_list(self._home))
                 self._tls.refresh()
             except TlsFilesError as error:
                 if self._tls is None:

@@ -14,6 +14,7 @@ from recorder.control.node_server import NodeServer
 from recorder.control.peer_tls import SiteTls
 from recorder.service import certificates
 from recorder.service.node_registration import NodeLoad, NodeRegistration
+from recorder.site_keys.places import revocation_list
 from sip.tls import TlsFilesError, days_left
 from storage.database import Database
 from storage.nodes import Nodes
@@ -75,7 +76,7 @@ class SiteNode:
         files, listen = parts.options.server_files, parts.options.listen
         assert files is not None and listen is not None, "the configuration was checked"
         self._set_alarm = parts.set_alarm
-        self._tls = SiteTls(files, parts.home.revoked)
+        self._tls = SiteTls(files, revocation_list(parts.home))
         self._is_stale = False
         self._server = NodeServer(parts.app, listen, self._tls, set_alarm=parts.set_alarm)
         self._registration = NodeRegistration(
@@ -106,7 +107,8 @@ class SiteNode:
         """Take renewed files and a new list of revoked certificates into use; the old ones stay if they are bad."""
         was_stale, self._is_stale = self._is_stale, False
         try:
-            self._tls.refresh()
+            if self._tls.refresh():
+                self._server.close_connections()  # a certificate may have been revoked
         except TlsFilesError as error:
             self._is_stale = True
             if not was_stale:

@@ -76,3 +76,15 @@ class Authority:
         )
         private.chmod(0o600)
         return str(certificate), str(private)
+
+    def revoke(self, *certificates: str) -> bytes:
+        """Return the list of revoked certificates, PEM, of the files of some."""
+        now = datetime.now(UTC)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self._name)
+        builder = builder.last_update(now - timedelta(hours=1)).next_update(now + timedelta(days=30))
+        for path in certificates:
+            serial = x509.load_pem_x509_certificate(Path(path).read_bytes()).serial_number
+            builder = builder.add_revoked_certificate(
+                x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build()
+            )
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)

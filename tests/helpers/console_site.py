@@ -390,10 +390,10 @@ def console_site(
         config = server_config(app, host="127.0.0.1", port=port, connections=connections)
         if is_daemon_up:
             with serving(daemon_server, daemon.release), serving(config, daemon.release) as server:
-                yield Console(_url(server), deps, home, daemon, gate)
+                yield Console(url_of(server), deps, home, daemon, gate)
         else:
             with serving(config) as server:
-                yield Console(_url(server), deps, home, daemon, gate)
+                yield Console(url_of(server), deps, home, daemon, gate)
 
 
 def _move_accounts(home: Home, url: str) -> None:
@@ -421,6 +421,7 @@ def _with(real: ConsoleDeps, site: Site, clock: Any, accounts_url: str | None) -
     return replace(real, people=people, copy_repositories=repos, eraser=eraser, hearing=hearing, cases=cases)
 
 
-def _url(server: uvicorn.Server) -> str:
+def url_of(server: uvicorn.Server) -> str:
+    """Return the address of a server that runs."""
     host, port = server.servers[0].sockets[0].getsockname()[:2]
     return f"http://{host}:{port}"

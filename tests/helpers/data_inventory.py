@@ -192,6 +192,7 @@ HOME_PLACES: tuple[DataPlace, ...] = (
     _place(
         "state/reconcile", Content.METADATA, _ALL, "index and audit log do not agree: what differs, until confirmed"
     ),
+    _place("state/nodes.json", Content.NOTHING, _KEY_HOLDER, "the site's nodes, for while the database is away"),
     _place(
         "state/backup.json",
         Content.NOTHING,

@@ -2,6 +2,7 @@
 
 import contextlib
 import select
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,17 +10,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.node_config import node_edits
 from benchmarks.ports import free_port
 from recorder.access.signing import Signer
 from recorder.common.home import Home
-from recorder.config import config_file
 from recorder.config.reading import read_config
 from recorder.control.site import site_members
 from recorder.control.site_members import SiteMembers
 from storage.database import Database
+from storage.keys import NodeKeys
 from tests.helpers.certificates import Authority
 from tests.helpers.exchange import Exchange, exchange
-from tests.helpers.recorder_home import Edits, eventually
+from tests.helpers.recorder_home import eventually
 
 NORTH, SOUTH = "north", "south"
 
@@ -111,23 +113,16 @@ class TwoNodes:
             database.close()
 
 
-def node_edits(authority: Authority, name: str, url: str, *, listen: int, advertised: int = 0) -> Edits:
-    """Return the changes of a configuration that make a node; the console's certificate is there too."""
-    certificate, key = authority.issue(name, dns=(name,), unit="node")
+def _edits(authority: Authority, name: str, url: str, *, listen: int, advertised: int = 0) -> list[tuple[str, str]]:
+    node = authority.issue(name, dns=(name,), unit="node")
     console = authority.issue(f"console-{name}", dns=("hq",), common_name="hq", unit="console")
-    values = {
-        "name": name, "listen": f"127.0.0.1:{listen}", "certificate": certificate, "key": key, "ca": authority.ca,
-        "console_certificate": console[0], "console_key": console[1],
-        **({"advertised": f"127.0.0.1:{advertised}"} if advertised else {}),
-    }  # fmt: skip
-    section = "".join(f'{key} = "{value}"\n' for key, value in values.items())
-    return [('index_url = "off"', f'index_url = "{url}"'), (_section(), f"[node]\n{section}\n")]
+    return node_edits(name, url, listen=listen, ca=str(authority.ca), node=node, console=console, advertised=advertised)
 
 
-def _section() -> str:
-    """Return the section as `recorder init` writes it."""
-    source = Path(config_file.__file__).read_text()
-    return source[source.index("[node]\n") : source.index("[voicemail]\n")]
+def _own_keys(root: Path) -> None:
+    """Give a home keys of its own: those of the tests are copies of one."""
+    shutil.rmtree(root / "keys" / "node")
+    NodeKeys.create(root)
 
 
 @contextmanager
@@ -138,12 +133,16 @@ def two_nodes(folder: Path, url: str) -> Iterator[TwoNodes]:
         control = free_port()
         wire = Wire(control)
         stack.callback(wire.close)
-        north = stack.enter_context(
-            exchange(folder / NORTH, edits=node_edits(authority, NORTH, url, listen=free_port()))
+        edits = {
+            NORTH: _edits(authority, NORTH, url, listen=free_port()),
+            SOUTH: _edits(authority, SOUTH, url, listen=control, advertised=wire.port),
+        }
+        north, south = (
+            stack.enter_context(exchange(folder / name, edits=edits[name], is_started=False)) for name in edits
         )
-        south = stack.enter_context(
-            exchange(folder / SOUTH, edits=node_edits(authority, SOUTH, url, listen=control, advertised=wire.port))
-        )
+        _own_keys(south.home.root)
+        for one in (north, south):
+            one.home.start()
         made = TwoNodes(north=north, south=south, authority=authority, wire=wire, control=control, url=url)
         with made.members() as members:
             eventually(lambda: members.directory.refresh() and len(members.all()) == 2, "both nodes register")

@@ -14,8 +14,10 @@ import pytest
 
 from benchmarks.postgres import PostgresServer
 from recorder.access.signing import Audience, Said, Signer
+from recorder.common.home import Home
 from recorder.common.system_user import os_user
-from recorder.control.connections import exchange, plain_request
+from recorder.config.reading import read_config
+from recorder.control.connections import BrokenOffError, exchange, plain_request
 from recorder.control.errors import DaemonRefusedError, DaemonUnavailableError
 from recorder.control.headers import ACTOR_HEADER, SIGNATURE_HEADER
 from recorder.control.site_calls import SiteCalls
@@ -23,11 +25,17 @@ from recorder.control.site_events import SiteEvents, StreamTimes
 from recorder.control.site_members import SiteMembers
 from recorder.permissions import LocalUser, Person, Role
 from recorder.rules.call_target import CallTarget, ExtensionTarget
+from recorder.site_keys.places import revocation_list
+from recorder.web.app import create_app
+from recorder.web.server import server_config
+from recorder.web.wiring import open_console
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
+from tests.helpers.accounts import CHEAP
 from tests.helpers.certificates import Authority
+from tests.helpers.console_site import Browser, serving, url_of
 from tests.helpers.exchange import Talk
-from tests.helpers.recorder_home import eventually
+from tests.helpers.recorder_home import ADMIN, PASSWORD, eventually
 from tests.helpers.site_nodes import NORTH, SOUTH, TwoNodes, two_nodes
 
 MANAGER = Person(
@@ -127,6 +135,7 @@ def test_a_cut_wire_is_answered_not_confirmed_in_time(
     eventually(answers, "it answers again")
 
 
+@pytest.mark.long
 def test_events_of_both_are_one_stream(site: TwoNodes, members: SiteMembers, talks: tuple[Talk, Talk]) -> None:
     heard: list[dict[str, Any]] = []
 
@@ -175,6 +184,37 @@ def test_commands_reach_both_nodes(site: TwoNodes, talks: tuple[Talk, Talk]) -> 
     assert home.run("drain", "--stop", "--node", SOUTH, "-C", str(home.root)).returncode == 2
     assert "new calls are taken again" in home.run("drain", "--cancel", "--node", SOUTH, "-C", str(home.root)).stderr
     assert "known are north, south" in home.run("drain", "--node", "west", "-C", str(home.root)).stderr
+
+
+@pytest.mark.long
+def test_the_console_shows_both_nodes_and_who_does_not_answer(site: TwoNodes, talks: tuple[Talk, Talk]) -> None:
+    home = Home(site.north.home.root)
+    with open_console(home, read_config(home.config), hasher=CHEAP) as deps:
+        app = create_app(deps)
+        with serving(server_config(app, host="127.0.0.1", port=0)) as server, Browser(url_of(server)) as browser:
+            assert browser.sign_in(ADMIN, PASSWORD).status_code == 303
+            page = browser.get("/live").text
+            assert all(talk.number[1:] in page for talk in talks) and '<span class="hint">south</span>' in page
+            call = site.south.home.calls()[0]["id"]
+            answer = browser.submit(f"/live/{call}/pause").text
+            assert "The recording is now paused." in answer and "no answer" not in answer
+            assert site.south.home.calls()[0]["state"] == "paused"
+
+            site.wire.is_cut = True
+            try:
+                silent = eventually(
+                    lambda: said if "south: no answer since" in (said := browser.get("/live").text) else "",
+                    "the page says so", timeout_s=20,
+                )  # fmt: skip
+                assert "Not confirmed" in silent and "state of its calls is not known" in silent
+                began_s = time.monotonic()
+                answer = browser.submit(f"/live/{call}/resume").text
+                assert "<strong>Not confirmed.</strong> Node south" in answer
+                assert time.monotonic() - began_s < 2 * PROMISED_S, "the act, and then the page"
+                assert "node_silent (south)" in browser.get("/health").text
+            finally:
+                site.wire.is_cut = False
+        app.state.parts.gate.close()
 
 
 # What strangers, and thieves, may do
@@ -279,7 +319,31 @@ def test_a_handshake_that_does_not_end_is_ended(site: TwoNodes) -> None:
         assert time.monotonic() - began_s < 8
 
 
+@pytest.mark.long
 def test_an_unnamed_user_sees_no_numbers(live: SiteCalls, talks: tuple[Talk, Talk]) -> None:
     for row in live.calls():
         assert "caller" not in row and row["extension"] == "2001"
     assert live.pause(ExtensionTarget("2001"), actor=LocalUser(name="root"))["calls"]
+
+
+def test_a_certificate_that_is_revoked_is_refused_on_open_connections_too(
+    site: TwoNodes, console: tuple[str, str]
+) -> None:
+    stolen = site.authority.issue("stolen", dns=("old",), common_name="old", unit="console")
+    path = revocation_list(Home(site.south.home.root))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        socket.create_connection(("127.0.0.1", site.control), 5) as plain,
+        contexts(site, stolen).wrap_socket(plain) as secure,
+    ):
+        request = plain_request("GET", "/api/node", {}, b"")
+        assert exchange(secure, request, time.monotonic() + 5)[0].status == 200
+        path.write_bytes(site.authority.revoke(stolen[0]))
+        try:
+            secure.settimeout(10)
+            assert secure.recv(1) == b"", "the connection is closed"
+            with pytest.raises((OSError, BrokenOffError)):
+                asked(site, stolen, request)
+            assert asked(site, console, request)[0] == 200
+        finally:
+            path.unlink()
