@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from storage.database import Database
-from storage.tables import file_removals, nodes, recordings, unfinished
-
-REMOVED = "removed"
-"""State of the row of a node that was removed from the site."""
+from storage.nodes import REMOVED, STOPPED
+from storage.object_queries import ObjectState
+from storage.tables import file_removals, nodes, objects, recordings, unfinished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +18,14 @@ class NodeHoldings:
         calls: Calls in progress, as it last said.
         recordings: Rows of recordings with a container that it made.
         unfinished: Recordings that it had open when it was last seen.
+        not_stored: Recordings that wait to be stored in the object store.
         files_waiting: Deleted recordings whose files it has not confirmed to be removed.
     """
 
     calls: int
     recordings: int
     unfinished: int
+    not_stored: int
     files_waiting: int
 
 
@@ -39,8 +40,13 @@ def registered(database: Database) -> dict[str, str]:
         return {row.name: row.fingerprint for row in connection.execute(query)}
 
 
-def holdings(database: Database, name: str) -> NodeHoldings:
+def holdings(database: Database, name: str, fingerprint: str) -> NodeHoldings:
     """Return what a node has, as far as the tables tell. Reads every row: some seconds for a million.
+
+    Args:
+        database: The site's index database.
+        name: The node's name.
+        fingerprint: Of its signing key.
 
     Raises:
         DatabaseError: The database does not answer or refuses.
@@ -48,6 +54,7 @@ def holdings(database: Database, name: str) -> NodeHoldings:
     made_here = recordings.c.document.contains(f'"node": "{name}"', autoescape=True)
     is_kept = ~recordings.c.document.contains('"path": null', autoescape=True)
     waiting = sa.and_(file_removals.c.node == name, file_removals.c.removed_us.is_(None))
+    not_stored = sa.and_(objects.c.node == fingerprint, objects.c.state == str(ObjectState.WAITING))
     with database.connect() as connection:
 
         def count(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> int:
@@ -57,15 +64,27 @@ def holdings(database: Database, name: str) -> NodeHoldings:
             calls=connection.scalar(sa.select(nodes.c.calls).where(nodes.c.name == name)) or 0,
             recordings=count(recordings, made_here, is_kept),
             unfinished=count(unfinished, unfinished.c.node == name),
+            not_stored=count(objects, not_stored),
             files_waiting=count(file_removals, waiting),
         )
 
 
 def mark_removed(database: Database, name: str) -> None:
-    """Mark the row of a node as removed; it may have none.
+    """Mark the row of a node as removed, so that it does not register any more; it may have none.
 
     Raises:
         DatabaseError: The database does not answer or refuses.
     """
     with database.begin() as connection:
         connection.execute(sa.update(nodes).where(nodes.c.name == name).values(state=REMOVED, calls=0))
+
+
+def mark_added(database: Database, name: str) -> None:
+    """Let a node register again that was removed; no effect on others.
+
+    Raises:
+        DatabaseError: The database does not answer or refuses.
+    """
+    removed = sa.and_(nodes.c.name == name, nodes.c.state == REMOVED)
+    with database.begin() as connection:
+        connection.execute(sa.update(nodes).where(removed).values(state=STOPPED))

@@ -35,7 +35,7 @@ from storage.database import Database
 from storage.durable import save_atomically
 from storage.errors import DatabaseError, StorageError
 from storage.key_list_rows import reports
-from storage.node_rows import holdings, mark_removed, registered
+from storage.node_rows import holdings, mark_added, mark_removed, registered
 
 _WHAT = "adding and removing nodes"
 _DBA = "ask whoever runs PostgreSQL to take its role's password away: it opens the database until then"
@@ -114,6 +114,7 @@ def add(
         say(f"on {made.name} run `recorder node join FILE`, and compare the fingerprint by phone")
         _say_settings(context)
         _publish(home, index.database)
+        mark_added(index.database, made.name)
 
 
 def join(context: LazyHomeJsonContext, file: FileArgument, fingerprint: FingerprintOption = None) -> None:
@@ -179,11 +180,14 @@ def remove(
 
 def _left_on(record: NodeRecord, database: Database) -> dict[str, Any]:
     """Return and say what a node still has, as far as the tables tell."""
-    found, said = holdings(database, record.name), reports(database).get(record.fingerprint)
+    found = holdings(database, record.name, record.fingerprint)
+    said = reports(database).get(record.fingerprint)
     sealed = sorted(said.sealed) if said else []
     say(f"{record.name}: {found.calls} calls in progress, {found.recordings} recordings in the index")
     if found.unfinished:
         say(f"{found.unfinished} recordings there are unfinished: start it once more, so that it files them")
+    if found.not_stored:
+        say(f"{found.not_stored} recordings there are not in the object store yet: leave it running until they are")
     if found.files_waiting:
         say(
             f"{found.files_waiting} deleted recordings have a file there: start it once more, or destroy its disk and "
@@ -192,7 +196,7 @@ def _left_on(record: NodeRecord, database: Database) -> dict[str, Any]:
     if said is None:
         say("it has never told which keys it uses")
     elif sealed:
-        say(f"sealed keys are in its home, of {', '.join(sealed)}: recordings there are lost with its disk")
+        say(f"sealed keys are in its home, of {', '.join(sealed)}: its disk has the only copy of some")
     else:
         say("no sealed key is in its home")
     return {

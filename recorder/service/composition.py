@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from audio.port_memory import PortMemory
 from audio.relay import Relay
@@ -44,7 +44,7 @@ from recorder.retention.sweeping import Sweeping
 from recorder.service import certificates
 from recorder.service.kernel_relay import Obstacle, open_relay
 from recorder.service.sounds import load_sounds
-from recorder.site_keys.following import KeyListFollower
+from recorder.site_keys.places import has_joined
 from sip.endpoint import SipEndpoint
 from sip.reactor import Reactor
 from sip.resolver import Resolver
@@ -281,8 +281,33 @@ def loop_mark(home: Home) -> str:
     return path.read_text().strip()
 
 
-def follow_key_list(home: Home, database: Database, services: CallServices) -> KeyListFollower:
-    """Make the thread that follows the key list of a site with several machines."""
+class KeyListThread(Protocol):
+    """Follows the key list of a site; `recorder.site_keys.following.KeyListFollower` in production."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def close(self) -> None:
+        """Stop."""
+
+
+class _NothingToFollow:
+    """On a machine that has not joined a site, and on the key holder."""
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def follow_key_list(home: Home, database: Database, services: CallServices) -> KeyListThread:
+    """Make the thread that follows the key list of a site with several machines, if this home has joined one."""
+    if not has_joined(home):
+        return _NothingToFollow()
+    # A machine that is alone does not load what reads certificates: it takes memory and time.
+    from recorder.site_keys.following import KeyListFollower  # noqa: PLC0415
+
     return KeyListFollower(
         home, database, services.alarms, now=utc_now,
         refused=lambda why: services.enter_later("key_list.refused", RECORDER, {"why": why}),

@@ -35,9 +35,12 @@ from storage.errors import DamagedError
 from storage.index import Index
 from storage.key_list_rows import newest_list
 from storage.keys import NodeKeys
+from storage.nodes import NodeRow, Nodes
+from storage.objects import Objects
 from storage.reader import open_recording
 from storage.rows import row_from_json, time_to_json
 from storage.types import RecordingHead, RecordingId
+from storage.unfinished import UnfinishedRecordings
 from storage.vault import Vault
 from storage.verify import verify
 from tests.helpers.recorder_home import RecorderHome, run
@@ -305,6 +308,31 @@ def test_removing_says_what_is_left_and_a_dry_run_changes_nothing(homes: TwoHome
     file, mark = homes.request(node=Home(homes.folder / "other"))
     homes.add(file, "--fingerprint", mark, code=1)
     assert "was removed, and its recordings are still checked by it" in homes.said
+
+
+def test_removing_marks_the_row_and_counts_what_the_tables_have_of_the_node(homes: TwoHomes) -> None:
+    homes.enter()
+    fingerprint = NodeKeys.load(homes.node.root).fingerprint
+    database = Database(sqlite_url(homes.holder.index))
+    beat = NodeRow(
+        name="north", fingerprint=fingerprint, address="10.1.2.3:7443", version="1", started_us=None, seen_us=None,
+        state="accepting", calls=7, capacity=9,
+    )  # fmt: skip
+    assert not Nodes(database).renew(beat).is_removed
+    index, ids = Index(database), [RecordingId(f"20261129T12000{n}Z-2001-0a1b2c") for n in range(4)]
+    for recording, path, node in zip(ids, ("a", "b", None, "d"), ("north", "north", "north", "south"), strict=True):
+        index.save(row_from_json(row(recording, path=path, sha256="ab" * 32, node=node)))
+    UnfinishedRecordings(database).change("north", opened=ids[:1], ended=())
+    Objects(database).add(index.get(ids[1]), fingerprint, utc_now())
+    told = homes.remove("north", "--dry-run")
+    counted = {key: told[key] for key in ("calls", "recordings", "unfinished", "not_stored", "files_waiting")}
+    assert counted == {"calls": 7, "recordings": 2, "unfinished": 1, "not_stored": 1, "files_waiting": 0}
+    assert "1 recordings there are not in the object store yet" in homes.said
+    homes.remove("north")
+    assert Nodes(database).renew(beat).is_removed
+    homes.enter()
+    assert not Nodes(database).renew(beat).is_removed, "it was added again"
+    database.close()
 
 
 @pytest.fixture

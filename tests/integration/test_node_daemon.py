@@ -1,4 +1,4 @@
-"""The daemon of a node that joined by command, with PostgreSQL: a rotation reaches it, a forged list does not."""
+"""The daemon of a node that joined by command, with PostgreSQL: what reaches it, and what does not any more."""
 
 import json
 import re
@@ -11,7 +11,9 @@ import pytest
 from benchmarks.ports import free_port
 from benchmarks.postgres import PostgresServer
 from recorder.common.clock import utc_now
+from recorder.common.home import Home
 from recorder.permissions import Role
+from recorder.site_keys.joining import console_lines
 from storage.audit import AuditLog
 from storage.database import Database
 from storage.epochs import current_public, month_of
@@ -21,6 +23,13 @@ from tests.helpers.starvation import waited_s
 
 REACHES_S = 15.0
 """Promised in docs/several-machines.md."""
+
+
+def with_node(configuration: str, lines: str) -> str:
+    """Replace the section ``[node]`` of a configuration."""
+    before, section, after = re.split(r"(?s)(\[node\].*?)(?=\[voicemail\])", configuration)
+    assert 'name = "off"' in section
+    return f"{before}{lines}\n{after}"
 
 
 @pytest.fixture
@@ -43,10 +52,9 @@ def node(tmp_path: Path, postgres: PostgresServer) -> Iterator[tuple[RecorderHom
     (tmp_path / "welcome").write_text(told["file"])
     welcome = ("node", "join", str(tmp_path / "welcome"), "--fingerprint", told["fingerprint"])
     joined = json.loads(must(*welcome, "-C", str(north.root), "--json"))
-    before, section, after = re.split(r"(?s)(\[node\].*?)(?=\[voicemail\])", configuration)
-    assert 'name = "off"' in section
-    north.config.write_text(f"{before}{joined['configuration']}\n{after}")
+    north.config.write_text(with_node(configuration, joined["configuration"]))
     north.config.chmod(0o600)
+    console.config.write_text(with_node(console.config.read_text(), console_lines(Home(console.root))))
     database = Database(url)
     north.start()
     try:
@@ -63,7 +71,7 @@ def waits(node: RecorderHome, probe: Callable[[], bool], what: str) -> None:
 
 
 @pytest.mark.long
-def test_a_running_node_takes_a_rotation_and_refuses_a_forged_list(
+def test_a_running_node_follows_the_key_holder_and_no_forger_until_it_is_removed(
     node: tuple[RecorderHome, RecorderHome, Database],
 ) -> None:
     console, north, database = node
@@ -88,4 +96,15 @@ def test_a_running_node_takes_a_rotation_and_refuses_a_forged_list(
     found = {one["what"]: one["level"] for one in json.loads(checked.stdout)}
     assert (found["keys of the site"], found["certificate of this node"]) == ("ok", "ok")
     assert "people" not in found
+    reached = run("health", "-C", str(console.root), "--json")
+    assert list(json.loads(reached.stdout)["nodes"]) == ["north"]
+    signing = console.root / "keys" / "actor" / "actor.pub"
+    before = signing.read_bytes()
+    for _ in range(2):  # with the key that the node got when it joined, and with the one that takes its place
+        assert json.loads(must("calls", *ian, "--json")) == []
+        must("keys", "rotate-signing", *ian)
+    assert signing.read_bytes() != before
+    must("node", "remove", "north", *ian)
+    refused = run("health", "-C", str(console.root), "--json")
+    assert (refused.returncode, "No node of this site is known" in refused.stderr) == (1, True)
     assert (north.stop(), "Traceback" in north.said) == (0, False)

@@ -13,11 +13,14 @@ from recorder.service import home_check
 from recorder.service.findings import Level
 from recorder.service.home_check import check_folders
 from recorder.service.home_sharing import SharingError, share
+from recorder.site_keys import rotation
+from recorder.site_keys.publishing import publish
 from storage.audit import AuditLog
 from storage.audit_reading import of_act
 from storage.database import Database, sqlite_url
 from storage.keys import NodeKeys
 from tests.helpers.recorder_home import recorder_home
+from tests.helpers.site_homes import KeyHolderHome
 
 DAEMON, GROUP = 64_001, 64_003
 IS_ROOT = os.geteuid() == 0
@@ -61,6 +64,30 @@ def test_secrets_stay_their_owners_in_a_shared_home(tmp_path: Path) -> None:
     assert modes["common"] == modes["state"] == modes["keys/sealed"] == 0o2770
     assert NodeKeys.load(home.root)
     assert home.index.parent == home.socket.parent == home.common
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="giving files to another group takes root")
+def test_keys_of_a_site_follow_their_folder_and_secrets_do_not(tmp_path: Path) -> None:
+    """A key holder with two users: the daemon's reads certificates and the key list, and no private key."""
+    holder = KeyHolderHome(tmp_path)
+    home = holder.home
+    home.config.touch(mode=0o600)
+    home.people.touch(mode=0o600)
+    share(home, GROUP)
+    holder.add(tmp_path, "north")
+    database = Database(sqlite_url(home.index))
+    publish(home, database)
+    rotation.begin(home, database)
+    names = {path.relative_to(home.root).as_posix() for path in (home.root / "keys").rglob("*.*")}
+    made = {"keys/site/ca.pem", "keys/site/list.json", "keys/nodes/north.json", "keys/actor/actor.next.pub"}
+    assert names > made
+    assert [one.path for one in wrong_rights(home)] == []
+    rotation.finish(home, database, note=lambda _: None)
+    database.close()
+    assert [one.path for one in wrong_rights(home)] == []
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in home.root.rglob("*") if path.is_file()}
+    assert modes["list.json"] == modes["ca.pem"] == modes["revoked.pem"] == 0o640
+    assert modes["site-ca.key"] == modes["console-tls.key"] == modes["actor.key"] == 0o600
 
 
 def test_site_check_knows_a_shared_home(tmp_path: Path) -> None:

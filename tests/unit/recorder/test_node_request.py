@@ -9,12 +9,17 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from recorder.backups.rules import BackupClass
+from recorder.backups.sources import Sources
 from recorder.common.home import Home
+from recorder.config.settings import Config
 from recorder.site_keys.joining import check_can_join, join
 from recorder.site_keys.node_request import make_request, read_request
 from recorder.site_keys.places import SiteKeysError, node_certificate, node_key, node_request
 from recorder.site_keys.signed_json import compact, fingerprint, is_same_fingerprint, sign, unpack
 from recorder.site_keys.welcome import read_welcome
+from storage.audit import AuditLog
+from storage.database import Database, sqlite_url
 from storage.epochs import names_in, read_public
 from storage.keys import NodeKeys
 from storage.known_nodes import other_nodes
@@ -180,3 +185,23 @@ def test_a_name_belongs_to_one_key(tmp_path: Path) -> None:
     request, _ = make_request(Home(tmp_path / "one" / "north"), "south", None, NOW)
     with pytest.raises(SiteKeysError, match="this machine is node north already"):
         holder.welcome(request)
+
+
+def test_a_backup_has_what_a_key_holder_and_a_node_cannot_make_again(tmp_path: Path) -> None:
+    holder = KeyHolderHome(tmp_path)
+    node, _ = holder.add(tmp_path, "north")
+    found = {}
+    for home in (holder.home, node):
+        home.config.touch()
+        database = Database(sqlite_url(home.index))
+        sources = Sources(
+            home=home, config=Config(), database=database, audit=AuditLog(home.audit), staging=tmp_path / "staging"
+        )
+        for name in (BackupClass.INDEX, BackupClass.KEYS):
+            found[home.root.name, name] = {one.path for one in sources.of(name)}
+        database.close()
+    public = {"keys/site/ca.pem", "keys/site/revoked.pem", "keys/site/list.json"}
+    assert found["holder", BackupClass.INDEX] >= {*public, "keys/nodes/north.json", "keys/site/console.pem"}
+    assert found["holder", BackupClass.KEYS] >= {"private/site-ca.key", "private/console-tls.key"}
+    assert found["north", BackupClass.INDEX] >= {*public, "keys/node/tls.pem", "keys/actor/actor.pub"}
+    assert found["north", BackupClass.KEYS] >= {"keys/node/tls.key", "keys/node/sign.key", "keys/node/index.key"}

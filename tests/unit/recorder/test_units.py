@@ -43,6 +43,14 @@ def test_the_daemon_does_not_see_keys_and_accounts() -> None:
     assert unseen == {HOME.private_keys, secret_path(HOME.root), HOME.people}
 
 
+def test_a_node_writes_its_own_home_but_for_its_configuration() -> None:
+    """Its home has no folders for two users, and its keys come from the key holder while it runs."""
+    node = read_unit("council-recorder-node.conf")
+    assert node["ReadWritePaths"] == [str(HOME.root)]
+    assert node["ReadOnlyPaths"] == [str(HOME.config)]
+    assert "deploy/council-recorder-node.conf" in (PAGE.parent / "several-machines.md").read_text()
+
+
 def test_none_has_a_right_of_root() -> None:
     for found in (DAEMON, CONSOLE, BACKUP):
         assert (found["CapabilityBoundingSet"], found["AmbientCapabilities"]) == ([], [])
