@@ -138,7 +138,7 @@ def _push(context: CommandContext, index: Index) -> _Pushed:
 
 def _show_plan(context: CommandContext, index: Index) -> None:
     work = open_object_work(context.home, context.config, index)
-    new = list(work.new())
+    new = [row for rows in work.new() for row in rows]
     counts = ObjectQueries(index.database).counts(has_stored=False)
     document = {
         "waiting": counts.waiting + len(new),

@@ -59,8 +59,8 @@ def open_object_work(home: Home, config: Config, index: Index) -> ObjectWork:
     return ObjectWork(
         Uploader(store=store, vault=vault, index=index, objects=objects, node=node, now=utc_now),
         Remover(
-            store=store, vault=vault, index=index, objects=objects, node=node, erasing_lock=home.erasing_lock,
-            now=utc_now,
+            store=store, vault=vault, index=index, objects=objects, node=node, name=shared_name(config),
+            erasing_lock=home.erasing_lock, now=utc_now,
         ),
         objects, AuditLog(home.audit), keep_local_days=config.objects.keep_local_days, now=utc_now,
     )  # fmt: skip

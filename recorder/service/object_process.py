@@ -1,8 +1,8 @@
-"""The process that keeps recordings in the object store: `python -m recorder.service.object_process HOME DAEMON_PID`.
+"""The process that keeps recordings in the object store: `python -m recorder.service.object_process HOME PARENT_PID`.
 
-The daemon starts it while ``[objects]`` has a URL. It is a process of its own, at a lower priority, so that a store
-that hangs reaches neither the memory nor the time of calls. It has no private key. Only one runs in a home, and none
-without its daemon.
+The daemon, and a console in a home without one, start it while ``[objects]`` has a URL. It is a process of its own, at
+a lower priority, so that a store that hangs reaches neither the memory nor the time of calls. It has no private key.
+Only one runs in a home, and none without the process that started it.
 """
 
 import logging
@@ -43,11 +43,19 @@ _NICE = 5
 _LOOK_S = 1.0
 
 
-def kept_object_process(home: Home, config: Callable[[], Config]) -> KeptProcess:
-    """Return what keeps the process running while an object store is configured."""
+def kept_object_process(
+    home: Home, config: Callable[[], Config], *, is_mine: Callable[[], bool] = lambda: True
+) -> KeptProcess:
+    """Return what keeps the process running while an object store is configured.
+
+    Args:
+        home: The recorder's home.
+        config: Returns the configuration in force.
+        is_mine: Tells whether it must run for the caller: a console leaves it to the daemon, if there is one.
+    """
     return KeptProcess(
         "The process that keeps recordings in the object store", name="objects",
-        wanted=lambda: _wanted(config()), start=lambda: _start(home), pause_s=restart_pause_s,
+        wanted=lambda: _wanted(config()) if is_mine() else None, start=lambda: _start(home), pause_s=restart_pause_s,
     )  # fmt: skip
 
 

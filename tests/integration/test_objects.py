@@ -358,6 +358,36 @@ def test_a_machine_drops_its_file_of_a_recording_that_another_one_rewrote(site: 
     assert (path.exists(), site.vault.sealed.find(recording)) == (False, None)
 
 
+def test_a_machine_that_is_away_keeps_a_rewritten_recording_from_being_gone(site: ObjectSite) -> None:
+    (recording,) = site.stored()
+    with site.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE objects SET node = 'another'")
+    assert site.erase(recording).state is ErasureState.DONE
+    assert site.round().gone.recordings == [], "for a minute it is left to that machine"
+    assert site.round(2 * MINUTE).gone.recordings == [recording]
+    assert len(site.names()) == 2, "the new container and its key"
+    (left,) = site.objects.in_state(ObjectState.REMOVING)
+    assert left.problem.startswith("the machine that made the recording is away")
+    assert site.round(MINUTE).gone.recordings == []
+    site.delete(recording)
+    assert site.round().gone.recordings == [recording] * 2, "that machine removes files of deleted recordings by itself"
+    assert site.objects.counts().removing == 0
+
+
+def test_what_was_fetched_from_another_machine_does_not_stay_here(site: ObjectSite) -> None:
+    (recording,) = site.only_there()
+    site.index.save(replace(site.row(recording), node="west"))
+    site.vault.sealed.destroy(recording)
+    site.name = "east"
+    site.work = site.open_work()
+    assert site.erase(recording).state is ErasureState.DONE
+    assert site.is_here(recording)
+    done = site.round()
+    assert (done.uploaded, done.gone.recordings) == (1, [recording])
+    assert (site.is_here(recording), site.vault.sealed.find(recording)) == (False, None)
+    assert site.audio(recording)
+
+
 def test_archiving_replaces_the_object(site: ObjectSite) -> None:
     (recording,) = site.only_there()
     before = site.names()

@@ -85,10 +85,15 @@ def test_an_object_that_is_not_there_is_a_missing_file(tmp_path: Path) -> None:
 # --- answers of S3
 
 
-@pytest.fixture
-def s3() -> Iterator[tuple[ObjectStore, Stubber]]:
+@pytest.fixture(scope="module")
+def bucket() -> ObjectStore:
     account = StoreAccount(endpoint="https://s3.example", region="r", access_key_id="k", secret_access_key="s")
-    store = ObjectStore("s3://bucket/site", account, Path("/nowhere"))
+    return ObjectStore("s3://bucket/site", account, Path("/nowhere"))
+
+
+@pytest.fixture
+def s3(bucket: ObjectStore) -> Iterator[tuple[ObjectStore, Stubber]]:
+    store = bucket
     with Stubber(store._client) as stub:
         yield store, stub
         stub.assert_no_pending_responses()
