@@ -40,6 +40,20 @@ class Objects(ObjectQueries):
         }  # fmt: skip
         return self._update(sha256, values, only=(ObjectState.WAITING, ObjectState.STORED))
 
+    def begin_parts(self, digest: str, recording: RecordingId, node: str, at: datetime) -> None:
+        """Note that parts of a recording in progress will be stored under a name."""
+        with self.database.begin() as connection:
+            connection.execute(
+                _objects.insert().values(
+                    sha256=digest, recording=recording, node=node, state=str(ObjectState.PARTS), size=0,
+                    since_us=microseconds(at), problem="", is_key_old=0,
+                )
+            )  # fmt: skip
+
+    def grown(self, digest: str, size: int) -> None:
+        """Note how many bytes of a recording in progress are stored in parts."""
+        self._update(digest, {"size": size}, only=(ObjectState.PARTS,))
+
     def must_go(self, sha256: str, recording: RecordingId, node: str, at: datetime) -> None:
         """Note that whatever the store has under a name must be removed, whether it has a row or not."""
         with self.database.begin() as connection:

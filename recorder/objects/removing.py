@@ -92,7 +92,7 @@ class Remover:
 
     def _finish(self, one: StoredObject) -> None:
         """Forget an object that is gone, unless its machine is away and has the file of a rewritten recording."""
-        if one.node != self.node and self._row(one.recording) is not None:
+        if one.node != self.node and one.stored_at is not None and self._row(one.recording) is not None:
             self.objects.note(one.sha256, AT_ANOTHER)
         else:
             self.objects.gone(one.sha256)

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from recorder.objects.names import MARK
+from recorder.objects.marking import begin
 from recorder.objects.removing import Gone, Remover
 from recorder.objects.rules import kept_since
-from recorder.objects.store import RecordingStore, StoreError
+from recorder.objects.store import StoreError
 from recorder.objects.uploading import NotStoredError, Uploader
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
@@ -192,20 +192,3 @@ class ObjectWork:
     def _release(self, done: Round) -> None:
         done.released = self._remover.release(kept_since(self._now(), self._keep_local_days), _PAGE)
         done.has_more = done.has_more or done.released == _PAGE
-
-
-def begin(store: RecordingStore, objects: Objects) -> None:
-    """Mark a new store, and recognise it each time: a share can be unmounted at any moment.
-
-    Raises:
-        StoreError: It has no mark although recordings are stored: another bucket, or a folder that is not mounted.
-        DatabaseError: The database cannot be used.
-    """
-    if store.size(MARK) is not None:
-        return
-    if objects.has_any():
-        raise StoreError(
-            f"{store.name} is not the store that recordings are in: is the disk mounted, and is `url` in [objects] "
-            f"right? If the store was lost, restore it, or put an empty object named {MARK} there to begin anew"
-        )
-    store.put(MARK, b"Finished recordings of a recorder, sealed. See docs/storage-format.md.\n")

@@ -310,7 +310,9 @@ def test_no_fault_ends_the_process_and_the_status_says_which(tmp_path: Path) -> 
         OSError(5, "the disk"), Round(uploaded=1),
     )  # fmt: skip
     opened: Iterator[ObjectWork] = iter([work])
-    process = ObjectProcess(Home(tmp_path), lambda: next(opened), Objects(database), "node", lambda: True)
+    process = ObjectProcess(
+        Home(tmp_path), lambda: next(opened), Objects(database), node="node", has_daemon=lambda: True
+    )  # fmt: skip
     waits, said = [], []
     for _ in range(5):
         waits.append(process.step())
