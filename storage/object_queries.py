@@ -23,8 +23,9 @@ _NOTHING_KEPT = '%"path": null%'
 
 
 class ObjectState(enum.StrEnum):
-    """State of an object."""
+    """State of an object; PARTS is that of a recording in progress, named by the digest of its prologue."""
 
+    PARTS = "parts"
     WAITING = "waiting"
     STORED = "stored"
     REMOVING = "removing"
@@ -117,7 +118,7 @@ class ObjectQueries:
     def unknown(self, *, after: str = "", started_from: datetime | None = None, limit: int = 500) -> Unknown:
         """Return finished recordings that have no object, by id: a page after an id."""
         column = _recordings.c.id
-        has_one = sa.exists().where(_objects.c.recording == column, _objects.c.state != ObjectState.REMOVING)
+        has_one = sa.exists().where(_objects.c.recording == column, _objects.c.state.in_(_FINISHED))
         query = (
             sa.select(column, _recordings.c.document)
             .where(column > after, ~has_one, ~_recordings.c.document.like(_NOTHING_KEPT))
@@ -248,6 +249,7 @@ class ObjectQueries:
             return [_object(one) for one in connection.execute(query)]
 
 
+_FINISHED = (str(ObjectState.WAITING), str(ObjectState.STORED))
 _ORDER = (ObjectState.STORED, ObjectState.WAITING, ObjectState.REMOVING)
 
 

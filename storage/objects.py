@@ -5,7 +5,7 @@ the upload begins, and is deleted only when nothing of the object is left in the
 a row, also after a kill. Safe from any thread and from several processes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,10 +22,11 @@ _THERE = (ObjectState.WAITING, ObjectState.STORED)
 class Objects(ObjectQueries):
     """The objects in one database: reads and changes them."""
 
-    def add(self, row: RecordingRow, node: str, at: datetime) -> None:
-        """Note that a recording's file is to be uploaded, unless its object has a row already."""
+    def add(self, rows: Iterable[RecordingRow], node: str, at: datetime) -> None:
+        """Note that the files of recordings are to be uploaded, all or none, but for those that have an object."""
         with self.database.begin() as connection:
-            _add(connection, row, node, at)
+            for row in rows:
+                _add(connection, row, node, at)
 
     def stored(self, sha256: str, key_epoch: str, at: datetime) -> bool:
         """Note that an object and its key were read back and are right.
@@ -38,6 +39,20 @@ class Objects(ObjectQueries):
             "since_us": microseconds(at), "problem": "",
         }  # fmt: skip
         return self._update(sha256, values, only=(ObjectState.WAITING, ObjectState.STORED))
+
+    def begin_parts(self, digest: str, recording: RecordingId, node: str, at: datetime) -> None:
+        """Note that parts of a recording in progress will be stored under a name."""
+        with self.database.begin() as connection:
+            connection.execute(
+                _objects.insert().values(
+                    sha256=digest, recording=recording, node=node, state=str(ObjectState.PARTS), size=0,
+                    since_us=microseconds(at), problem="", is_key_old=0,
+                )
+            )  # fmt: skip
+
+    def grown(self, digest: str, size: int) -> None:
+        """Note how many bytes of a recording in progress are stored in parts."""
+        self._update(digest, {"size": size}, only=(ObjectState.PARTS,))
 
     def must_go(self, sha256: str, recording: RecordingId, node: str, at: datetime) -> None:
         """Note that whatever the store has under a name must be removed, whether it has a row or not."""

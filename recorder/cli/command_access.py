@@ -145,6 +145,8 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "backups check": "shows what is damaged at a destination; the entry `backup.checked` says so",
         "objects status": "shows counts, and ids of recordings that wait",
         "objects push": "stores and removes what the daemon would store and remove, sealed as it is",
+        "objects restore": "puts containers of a lost disk together again, sealed, before the daemon starts; "
+        "the entry `objects.restored` says so",
         "objects check": "compares objects with the list of them; the entry `objects.checked` says so",
         "migrate": "copies what the owner of the files can copy anyhow into another database; shows counts. The "
         "entries `index.moving` and `index.moved` name the user of the operating system",

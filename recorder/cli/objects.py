@@ -15,19 +15,21 @@ from recorder.common.file_lock import locked
 from recorder.common.plain_text import size_words
 from recorder.objects.checking import CheckedObjects, ObjectChecker
 from recorder.objects.elsewhere import WORKING, open_objects
+from recorder.objects.parts import PartRestorer
 from recorder.objects.status import ObjectsHealth
 from recorder.objects.work import Round
+from recorder.recordings.home_lock import AlreadyRunningError, held
 from recorder.recordings.home_stores import open_object_work, open_vault
 from recorder.service.object_process import LOCK
-from storage.errors import StorageError
+from storage.errors import DamagedError, StorageError
 from storage.index import Index
 from storage.object_queries import ObjectQueries, ObjectState, StoredObject
 from storage.objects import Objects
 from storage.rows import time_to_json
 from storage.tombstones import Deletions
 
-CHECKED = "objects.checked"
-"""Act of the audit log."""
+CHECKED, RESTORED = "objects.checked", "objects.restored"
+"""Acts of the audit log."""
 _MOST = 1000
 _NONE = "no object store is configured: set url in [objects] of recorder.toml; docs/several-machines.md says how"
 
@@ -138,7 +140,7 @@ def _push(context: CommandContext, index: Index) -> _Pushed:
 
 def _show_plan(context: CommandContext, index: Index) -> None:
     work = open_object_work(context.home, context.config, index)
-    new = list(work.new())
+    new = [row for rows in work.new() for row in rows]
     counts = ObjectQueries(index.database).counts(has_stored=False)
     document = {
         "waiting": counts.waiting + len(new),
@@ -150,6 +152,44 @@ def _show_plan(context: CommandContext, index: Index) -> None:
         f"{document['waiting']} recordings, {size_words(document['waiting_bytes'])}, would be stored in "
         f"{context.config.objects.url}, and {counts.removing} removed there",
     )
+
+
+@objects.command("restore")
+def restore(
+    context: HomeJsonContext,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show which recordings; change nothing.")] = False,
+) -> None:
+    """Put recordings of calls together again that were in progress when this node's disk was lost, from their parts.
+
+    In a home with the node's own keys, before the daemon is started; then run `recorder recover`, which closes and
+    files them. Exit 1 if one cannot be restored.
+    """
+    with _opened(context) as index, held(context.home):
+        restorer = PartRestorer(
+            store=open_objects(context.config.objects, context.home.state, WORKING),
+            vault=open_vault(context.home, context.config, index), index=index, objects=Objects(index.database),
+        )  # fmt: skip
+        done: list[str] = []
+        problems: dict[str, str] = {}
+        for one in restorer.lost():
+            try:
+                if not dry_run:
+                    restorer.restore(one)
+                done.append(one.recording)
+            except DamagedError as error:
+                problems[one.recording] = str(error)
+    if not dry_run:
+        note_unnamed(context.home, RESTORED, {"recordings": done})
+    context.tell(
+        {"restored": done, "problems": problems},
+        f"{len(done)} recordings {'would be' if dry_run else 'were'} restored, {len(problems)} could not be"
+        + ("; run `recorder recover` now" if done and not dry_run else ""),
+    )
+    if not context.json:
+        for recording, problem in problems.items():
+            say(f"recording {recording}: {problem}")
+    if problems:
+        raise typer.Exit(1)
 
 
 @objects.command("check")
@@ -203,6 +243,8 @@ def _opened(context: CommandContext) -> Iterator[Index]:
     try:
         with opened_index(context) as index:
             yield index
+    except AlreadyRunningError as error:
+        fail(f"{error}: stop it first")
     except StorageError as error:
         fail(str(error))
     except OSError as error:

@@ -17,11 +17,13 @@ class ObjectOptions:
         url: ``s3://BUCKET/PREFIX``, or an existing folder; None: recordings stay on this machine's disk alone.
         s3_file: File (0600) of the account of an object store: `recorder.objects.s3_account.read_account`.
         keep_local_days: How long a copy stays on this machine's disk once the object is verified, days; 0 for not.
+        parts: Whether calls in progress are stored too, in parts of ten seconds.
     """
 
     url: str | None = None
     s3_file: str | None = None
     keep_local_days: Annotated[int, Ge(0)] = 7
+    parts: bool = False
 
     @property
     def s3_path(self) -> Path | None:

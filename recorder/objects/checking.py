@@ -153,7 +153,7 @@ class ObjectChecker:
             done.unknown[digest] = f"the index lacks recording {row.id}: `recorder objects check --adopt` files it"
         else:
             self.index.save(row)
-            self.objects.add(row, self.vault.node.fingerprint, self.now())
+            self.objects.add([row], self.vault.node.fingerprint, self.now())
             self.objects.stored(digest, epoch, self.now())
             self.objects.released(digest, self.now())
             done.adopted.append(row.id)

@@ -136,7 +136,7 @@ class ObjectStorage:
 
     def has(self, row: RecordingRow) -> bool:
         """See `storage.containers.Elsewhere`."""
-        return any(one.state is not ObjectState.REMOVING for one in self.objects.of(row.id))
+        return any(one.state in (ObjectState.WAITING, ObjectState.STORED) for one in self.objects.of(row.id))
 
     def bring(self, row: RecordingRow, path: Path) -> None:
         """See `storage.containers.Elsewhere`."""

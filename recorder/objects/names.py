@@ -37,6 +37,11 @@ def key_key(sha256: str, epoch: str) -> str:
     return f"{key_folder(sha256, epoch)}/sealed.key"
 
 
+def part_key(sha256: str, start: int) -> str:
+    """Return the name of a part of a recording in progress that begins at a byte."""
+    return f"{folder_of(sha256)}/part-{start:012}"
+
+
 def epoch_in(key: str) -> str:
     """Return the epoch that the name of a sealed key says."""
     return key.split("/")[-2]

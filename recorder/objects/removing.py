@@ -18,6 +18,9 @@ from storage.objects import Objects
 from storage.types import RecordingId, RecordingRow
 from storage.vault import Vault
 
+AT_ANOTHER = "the machine that made the recording is away and has its former file still: start it"
+"""Problem of an object that is gone from the store."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Gone:
@@ -44,6 +47,7 @@ class Remover:
         index: Their rows.
         objects: The table of objects.
         node: Fingerprint of this machine's signing key.
+        name: This node's name, "" if it has none; None if the index is of this home alone.
         erasing_lock: Held by a process that rewrites a finished recording.
         now: The clock, UTC.
     """
@@ -53,6 +57,7 @@ class Remover:
     index: Index
     objects: Objects
     node: str
+    name: str | None
     erasing_lock: Path
     now: Callable[[], datetime]
 
@@ -72,6 +77,8 @@ class Remover:
             if one.locked_until is not None and self.now() < one.locked_until:
                 continue
             self._drop_outdated(one)
+            if one.problem == AT_ANOTHER and one.node != self.node and self._row(one.recording) is not None:
+                continue
             found = self.store.remove_all(folder_of(one.sha256))
             done.versions += found.versions
             if found.left:
@@ -79,9 +86,16 @@ class Remover:
                 until = max((left.until for left in found.left if left.until is not None), default=None)
                 self.objects.note(one.sha256, _sentence(found.left, until), locked_until=until)
             else:
-                self.objects.gone(one.sha256)
+                self._finish(one)
                 done.recordings.append(one.recording)
         return done
+
+    def _finish(self, one: StoredObject) -> None:
+        """Forget an object that is gone, unless its machine is away and has the file of a rewritten recording."""
+        if one.node != self.node and one.stored_at is not None and self._row(one.recording) is not None:
+            self.objects.note(one.sha256, AT_ANOTHER)
+        else:
+            self.objects.gone(one.sha256)
 
     def _drop_outdated(self, one: StoredObject) -> None:
         """Remove the local file and key of a recording that was rewritten on another machine."""
@@ -120,11 +134,29 @@ class Remover:
                 count += self._release(one)
         return count
 
+    def give_back(self, one: StoredObject) -> None:
+        """Remove file and sealed key of another machine's recording that was fetched, rewritten and stored again.
+
+        Deletions are carried to the machine that made a recording, and would not reach this one.
+
+        Raises:
+            DatabaseError, OSError: Database or disk cannot be used.
+        """
+        row = self._row(one.recording)
+        if row is not None and not self._is_own(row):
+            with locked(self.erasing_lock, wait=True):
+                self._release(one)
+
+    def _is_own(self, row: RecordingRow) -> bool:
+        return self.name is None or row.node in ("", self.name)
+
     def _release(self, one: StoredObject) -> bool:
         row = self._row(one.recording)
         if row is None or row.path is None or row.sha256 != one.sha256:
             return False
         remove(self.vault.locate(row.path))
+        if not self._is_own(row):
+            self.vault.sealed.destroy(row.id)
         self.objects.released(one.sha256, self.now())
         return True
 

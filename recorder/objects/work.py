@@ -6,14 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from recorder.objects.names import MARK
+from recorder.objects.marking import begin
 from recorder.objects.removing import Gone, Remover
 from recorder.objects.rules import kept_since
-from recorder.objects.store import RecordingStore, StoreError
+from recorder.objects.store import StoreError
 from recorder.objects.uploading import NotStoredError, Uploader
 from storage.audit import AuditLog
 from storage.audit_entry import RECORDER
-from storage.errors import AuditUnavailableError
+from storage.errors import AuditUnavailableError, OutsideError
 from storage.object_queries import ObjectState, StoredObject
 from storage.objects import Objects
 from storage.types import RecordingRow
@@ -27,7 +27,7 @@ _AT_ONCE = 4
 _TOGETHER = 16
 _PAGE = 100
 _RECENT = timedelta(days=2)
-_ALL_EVERY = timedelta(hours=1)
+_ALL_EVERY = timedelta(hours=6)
 _AGAIN_AFTER = timedelta(minutes=5)
 """A recording that cannot be stored for a reason of its own is tried again after this."""
 
@@ -98,16 +98,16 @@ class ObjectWork:
         return done
 
     def find_new(self) -> None:
-        """Note recordings of this machine that have no object yet. All are looked at each hour, else recent ones."""
+        """Note recordings of this machine that have no object yet: every six hours all, else recent ones."""
         now = self._now()
         is_all = self._looked_at_all is None or abs(now - self._looked_at_all) >= _ALL_EVERY
-        for row in self.new(started_from=None if is_all else now - _RECENT):
-            self._objects.add(row, self._uploader.node, now)
+        for rows in self.new(started_from=None if is_all else now - _RECENT):
+            self._objects.add(rows, self._uploader.node, now)
         if is_all:
             self._looked_at_all = now
 
-    def new(self, started_from: datetime | None = None) -> Iterator[RecordingRow]:
-        """Yield recordings whose file is on this machine and that have no object yet.
+    def new(self, started_from: datetime | None = None) -> Iterator[list[RecordingRow]]:
+        """Yield recordings whose file is on this machine and that have no object yet, some hundred at a time.
 
         Args:
             started_from: Only calls that began then or later; None for all.
@@ -115,12 +115,17 @@ class ObjectWork:
         after = ""
         while True:
             page = self._objects.unknown(after=after, started_from=started_from)
-            for row in page.rows:
-                if row.path is not None and self._uploader.vault.locate(row.path).exists():
-                    yield row
+            if found := [row for row in page.rows if self._is_here(row)]:
+                yield found
             if not page.last:
                 return
             after = page.last
+
+    def _is_here(self, row: RecordingRow) -> bool:
+        try:
+            return row.path is not None and self._uploader.vault.locate(row.path).exists()
+        except OutsideError:  # `recorder verify` names it
+            return False
 
     def _upload(self, done: Round) -> None:
         waiting = self._objects.in_state(ObjectState.WAITING, node=self._uploader.node, limit=_PAGE)
@@ -141,6 +146,7 @@ class ObjectWork:
     def _try(self, one: StoredObject) -> StoreError | NotStoredError | None:
         try:
             self._uploader.upload(one)
+            self._remover.give_back(one)
         except (StoreError, NotStoredError) as error:
             return error
         return None
@@ -186,20 +192,3 @@ class ObjectWork:
     def _release(self, done: Round) -> None:
         done.released = self._remover.release(kept_since(self._now(), self._keep_local_days), _PAGE)
         done.has_more = done.has_more or done.released == _PAGE
-
-
-def begin(store: RecordingStore, objects: Objects) -> None:
-    """Mark a new store, and recognise it each time: a share can be unmounted at any moment.
-
-    Raises:
-        StoreError: It has no mark although recordings are stored: another bucket, or a folder that is not mounted.
-        DatabaseError: The database cannot be used.
-    """
-    if store.size(MARK) is not None:
-        return
-    if objects.has_any():
-        raise StoreError(
-            f"{store.name} is not the store that recordings are in: is the disk mounted, and is `url` in [objects] "
-            f"right? If the store was lost, restore it, or put an empty object named {MARK} there to begin anew"
-        )
-    store.put(MARK, b"Finished recordings of a recorder, sealed. See docs/storage-format.md.\n")

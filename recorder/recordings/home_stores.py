@@ -10,6 +10,7 @@ from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.objects.elsewhere import WORKING, ObjectStorage, OpenedOnce, open_objects
 from recorder.objects.object_file import RangeCache
+from recorder.objects.parts import PartKeeper
 from recorder.objects.removing import Remover
 from recorder.objects.uploading import Uploader
 from recorder.objects.work import ObjectWork
@@ -22,6 +23,7 @@ from storage.index import Index
 from storage.keys import NodeKeys, SealedKeys
 from storage.objects import Objects
 from storage.reader import RecordingReader, open_recording
+from storage.tombstones import Deletions
 from storage.types import RecordingRow
 from storage.vault import Vault
 
@@ -59,10 +61,19 @@ def open_object_work(home: Home, config: Config, index: Index) -> ObjectWork:
     return ObjectWork(
         Uploader(store=store, vault=vault, index=index, objects=objects, node=node, now=utc_now),
         Remover(
-            store=store, vault=vault, index=index, objects=objects, node=node, erasing_lock=home.erasing_lock,
-            now=utc_now,
+            store=store, vault=vault, index=index, objects=objects, node=node, name=shared_name(config),
+            erasing_lock=home.erasing_lock, now=utc_now,
         ),
         objects, AuditLog(home.audit), keep_local_days=config.objects.keep_local_days, now=utc_now,
+    )  # fmt: skip
+
+
+def open_part_keeper(home: Home, config: Config, index: Index) -> PartKeeper:
+    """Open what stores calls in progress in parts. Raises StorageError: The keys or the account cannot be read."""
+    vault, database = open_vault(home, config, index), index.database
+    return PartKeeper(
+        store=open_objects(config.objects, home.state, WORKING), vault=vault, index=index, objects=Objects(database),
+        deletions=Deletions(database), node=vault.node.fingerprint, now=utc_now,
     )  # fmt: skip
 
 

@@ -82,6 +82,7 @@ NOT_STATE: Mapping[str, str] = MappingProxyType(
         "backup.made": _SEEN,
         "backup.checked": _SEEN,
         "objects.checked": _SEEN,
+        "objects.restored": "the recordings are filed from their containers",
         "recording.objects_removed": "the tombstone or the erasure before it is what is brought back",
         "backup.restored": "about the index itself",
         "recording.verified": _SEEN,

@@ -1,8 +1,8 @@
-"""The process that keeps recordings in the object store: `python -m recorder.service.object_process HOME DAEMON_PID`.
+"""The process that keeps recordings in the object store: `python -m recorder.service.object_process HOME PARENT_PID`.
 
-The daemon starts it while ``[objects]`` has a URL. It is a process of its own, at a lower priority, so that a store
-that hangs reaches neither the memory nor the time of calls. It has no private key. Only one runs in a home, and none
-without its daemon.
+The daemon, and a console in a home without one, start it while ``[objects]`` has a URL. It is a process of its own, at
+a lower priority, so that a store that hangs reaches neither the memory nor the time of calls. It has no private key.
+Only one runs in a home, and none without the process that started it.
 """
 
 import logging
@@ -25,10 +25,11 @@ from recorder.config.reading import read_config
 from recorder.config.settings import Config
 from recorder.config.toml_tables import ConfigError
 from recorder.forwarding.retries import pause_s as restart_pause_s
+from recorder.objects.parts import PartKeeper
 from recorder.objects.rules import LOOK_S, pause_s
 from recorder.objects.status import ObjectsStatus, note_status
 from recorder.objects.work import ObjectWork, Round
-from recorder.recordings.home_stores import open_index, open_object_work
+from recorder.recordings.home_stores import open_index, open_object_work, open_part_keeper
 from storage.errors import StorageError
 from storage.keys import NodeKeys
 from storage.object_queries import ObjectCounts
@@ -43,11 +44,19 @@ _NICE = 5
 _LOOK_S = 1.0
 
 
-def kept_object_process(home: Home, config: Callable[[], Config]) -> KeptProcess:
-    """Return what keeps the process running while an object store is configured."""
+def kept_object_process(
+    home: Home, config: Callable[[], Config], *, is_mine: Callable[[], bool] = lambda: True
+) -> KeptProcess:
+    """Return what keeps the process running while an object store is configured.
+
+    Args:
+        home: The recorder's home.
+        config: Returns the configuration in force.
+        is_mine: Tells whether it must run for the caller: a console leaves it to the daemon, if there is one.
+    """
     return KeptProcess(
         "The process that keeps recordings in the object store", name="objects",
-        wanted=lambda: _wanted(config()), start=lambda: _start(home), pause_s=restart_pause_s,
+        wanted=lambda: _wanted(config()) if is_mine() else None, start=lambda: _start(home), pause_s=restart_pause_s,
     )  # fmt: skip
 
 
@@ -68,11 +77,12 @@ class ObjectProcess:
         objects: The table of objects.
         node: Fingerprint of this machine's signing key.
         has_daemon: Tells whether the daemon that started this process still runs.
+        open_parts: Opens what stores calls in progress; None: that is not configured.
     """
 
     def __init__(
-        self, home: Home, open_work: Callable[[], ObjectWork], objects: Objects, node: str,
-        has_daemon: Callable[[], bool],
+        self, home: Home, open_work: Callable[[], ObjectWork], objects: Objects, *, node: str,
+        has_daemon: Callable[[], bool], open_parts: Callable[[], PartKeeper] | None = None,
     ) -> None:  # fmt: skip
         self._home = home
         self._open_work = open_work
@@ -84,6 +94,8 @@ class ObjectProcess:
         self._uploaded = self._removed = 0
         self._problem = ""
         self._stopping = threading.Event()
+        self._open_parts = open_parts
+        self._parts_problem = ""
 
     def stop(self) -> None:
         """End after the present step."""
@@ -91,8 +103,27 @@ class ObjectProcess:
 
     def run(self) -> None:
         """Work until told to stop, or until the daemon has gone."""
+        if self._open_parts is not None:
+            threading.Thread(target=self._keep_parts, args=(self._open_parts,), name="parts", daemon=True).start()
         while not self._stopping.is_set() and self._has_daemon():
             self._wait(self.step())
+
+    def _keep_parts(self, open_parts: Callable[[], PartKeeper]) -> None:
+        """Store calls in progress, on a thread of its own: a part must not wait for the upload of other recordings."""
+        keeper: PartKeeper | None = None
+        while not self._stopping.wait(_LOOK_S):
+            try:
+                keeper = keeper or open_parts()
+                keeper.round()
+                problem = ""
+            except (StorageError, OSError) as error:
+                problem = str(error)
+            except Exception as error:  # noqa: BLE001 - parts must be stored as soon as possible again
+                problem = f"internal error, {type(error).__name__}"
+                _log.exception("Internal error while storing parts of calls in progress; retrying")
+            if problem and problem != self._parts_problem:
+                _log.error("Parts of calls in progress are not stored; retrying: %s", problem)
+            self._parts_problem = problem
 
     def step(self) -> float:
         """Do one round, and write the status; returns how long to wait until the next, seconds."""
@@ -108,7 +139,7 @@ class ObjectProcess:
         self._uploaded += done.uploaded
         self._removed += len(done.gone.recordings)
         self._tell(done.problem)
-        self._note(done.problem)
+        self._note(done.problem or self._parts_problem)
         if done.problem:
             self._failures += 1
             return pause_s(self._failures, random.random())  # noqa: S311 - jitter
@@ -157,7 +188,8 @@ def main(root: Path, daemon: int) -> int:
             index = open_index(home, config, is_deferred=True)
             process = ObjectProcess(
                 home, lambda: open_object_work(home, config, index), Objects(index.database),
-                NodeKeys.load(home.root).fingerprint, lambda: os.getppid() == daemon,
+                node=NodeKeys.load(home.root).fingerprint, has_daemon=lambda: os.getppid() == daemon,
+                open_parts=(lambda: open_part_keeper(home, config, index)) if config.objects.parts else None,
             )  # fmt: skip
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: process.stop())

@@ -27,6 +27,7 @@ from recorder.notifications.case_events import CaseEvents
 from recorder.notifications.postman import Postman
 from recorder.permissions import Role
 from recorder.recordings.archiving import Archiver
+from recorder.recordings.home_lock import is_daemon_there
 from recorder.recordings.keyring import epoch_keys
 from recorder.retention.eraser import keep_erasing
 from recorder.retention.housekeeping import KeyHolder, run_housekeeping
@@ -34,6 +35,7 @@ from recorder.service.audit_copying import open_shipping
 from recorder.service.console_metrics import console_registry
 from recorder.service.console_work import has_shared_accounts, pin_sync, start_sweeping, turns
 from recorder.service.metrics_setup import start_listener
+from recorder.service.object_process import kept_object_process
 from recorder.site_keys.epoch_needs import OtherNodes
 from recorder.site_keys.publishing import keep_published
 from recorder.web.app import create_app
@@ -107,6 +109,8 @@ def serve(home: Home, config: Config) -> None:
         stop_sweeping = start_sweeping(home, config, deps)
         pins = pin_sync(home, config, deps.eraser)
         pins.start()
+        objects = kept_object_process(home, lambda: config, is_mine=lambda: not is_daemon_there(home))
+        objects.start()
         app = create_app(deps)
         connections = ConsoleConnections(config.console.connection_limits)
         server = _ConsoleServer(
@@ -125,6 +129,7 @@ def serve(home: Home, config: Config) -> None:
             stopping.set()
             stop_sweeping()
             pins.close()
+            objects.close()
             if metrics is not None:
                 metrics.close()
             app.state.parts.recording_service.listens.close()

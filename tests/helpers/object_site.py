@@ -76,6 +76,7 @@ class ObjectSite(RebuildSite):
         self.dest.mkdir(exist_ok=True)
         self.faulty = FaultyStore(store or FolderStore(self.dest, ADVICE))
         self.keep_local_days = keep_local_days
+        self.name: str | None = None
         super().__init__(folder, url, name=name)
         self.now = NOW
         self.vault = Vault(self.home.root, self.node, self.storage())
@@ -101,8 +102,8 @@ class ObjectSite(RebuildSite):
             "node": self.node.fingerprint, "now": lambda: self.now,
         }  # fmt: skip
         return ObjectWork(
-            Uploader(**parts), Remover(**parts, erasing_lock=self.home.erasing_lock), self.objects, self.audit,
-            keep_local_days=self.keep_local_days, now=lambda: self.now,
+            Uploader(**parts), Remover(**parts, name=self.name, erasing_lock=self.home.erasing_lock), self.objects,
+            self.audit, keep_local_days=self.keep_local_days, now=lambda: self.now,
         )  # fmt: skip
 
     def round(self, after: timedelta = timedelta(0)) -> Round:

@@ -102,12 +102,12 @@ def test_a_full_destination_is_said_and_costs_nothing(home: RecorderHome, monkey
     add_recording(home, DAY, 2)
     write, written = SavedFile._write_temporary, 0
 
-    def full(self: SavedFile, content: Iterable[bytes]) -> Path:
+    def full(self: SavedFile, parts: Iterable[bytes]) -> Path:
         nonlocal written
         written += self.path.is_relative_to(home.root.parent / "dest")
         if written > 5:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return write(self, content)
+        return write(self, parts)
 
     monkeypatch.setattr(SavedFile, "_write_temporary", full)
     _, said = back_up(home, code=1)

@@ -11,6 +11,7 @@ import pytest
 from recorder.config.settings import Archive
 from recorder.objects.checking import CheckedObjects, ObjectChecker
 from recorder.objects.names import container_key, folder_of
+from recorder.objects.parts import PartKeeper, PartRestorer
 from recorder.objects.store import StoreError
 from recorder.objects.work import REMOVED
 from recorder.recordings.archiving import Archiver
@@ -19,10 +20,14 @@ from recorder.recordings.inspection import Inspector
 from recorder.retention.housekeeping import KeyHolder
 from storage.errors import DamagedError, StorageError
 from storage.object_queries import ObjectState
+from storage.recording import OpenRecording
+from storage.recovery import recover
 from storage.retention_types import ErasureState
-from storage.types import RecordingId
+from storage.rows import row_from_json
+from storage.types import RecordingHead, RecordingId
 from storage.vault import Vault
 from tests.helpers.object_site import DAY, ObjectSite
+from tests.helpers.storage_home import block, row
 from tests.helpers.sweep_site import NOW, agreed
 
 MINUTE = timedelta(minutes=1)
@@ -358,6 +363,36 @@ def test_a_machine_drops_its_file_of_a_recording_that_another_one_rewrote(site: 
     assert (path.exists(), site.vault.sealed.find(recording)) == (False, None)
 
 
+def test_a_machine_that_is_away_keeps_a_rewritten_recording_from_being_gone(site: ObjectSite) -> None:
+    (recording,) = site.stored()
+    with site.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE objects SET node = 'another'")
+    assert site.erase(recording).state is ErasureState.DONE
+    assert site.round().gone.recordings == [], "for a minute it is left to that machine"
+    assert site.round(2 * MINUTE).gone.recordings == [recording]
+    assert len(site.names()) == 2, "the new container and its key"
+    (left,) = site.objects.in_state(ObjectState.REMOVING)
+    assert left.problem.startswith("the machine that made the recording is away")
+    assert site.round(MINUTE).gone.recordings == []
+    site.delete(recording)
+    assert site.round().gone.recordings == [recording] * 2, "that machine removes files of deleted recordings by itself"
+    assert site.objects.counts().removing == 0
+
+
+def test_what_was_fetched_from_another_machine_does_not_stay_here(site: ObjectSite) -> None:
+    (recording,) = site.only_there()
+    site.index.save(replace(site.row(recording), node="west"))
+    site.vault.sealed.destroy(recording)
+    site.name = "east"
+    site.work = site.open_work()
+    assert site.erase(recording).state is ErasureState.DONE
+    assert site.is_here(recording)
+    done = site.round()
+    assert (done.uploaded, done.gone.recordings) == (1, [recording])
+    assert (site.is_here(recording), site.vault.sealed.find(recording)) == (False, None)
+    assert site.audio(recording)
+
+
 def test_archiving_replaces_the_object(site: ObjectSite) -> None:
     (recording,) = site.only_there()
     before = site.names()
@@ -369,3 +404,77 @@ def test_archiving_replaces_the_object(site: ObjectSite) -> None:
     done = site.round()
     assert (done.uploaded, done.gone.recordings) == (1, [recording])
     assert not site.names() & before
+
+
+# --- calls in progress
+
+
+def keeper_of(site: ObjectSite) -> PartKeeper:
+    return PartKeeper(
+        store=site.faulty, vault=site.vault, index=site.index, objects=site.objects, deletions=site.deletions,
+        node=site.node.fingerprint, now=lambda: site.now,
+    )  # fmt: skip
+
+
+def begun(site: ObjectSite) -> OpenRecording:
+    """Begin a recording, with a second in it."""
+    site.epochs.ensure_epochs(site.now, months_ahead=0)
+    recording = RecordingId(f"{site.now:%Y%m%dT%H%M%SZ}-2001-0a1b2c")
+    fields = row(recording, started_at=site.now.isoformat())
+    opened = site.vault.create(
+        RecordingHead(id=recording, started_at=site.now, operator_key="k7", index_row=fields)
+    )  # fmt: skip
+    opened.append(block(0))
+    return opened
+
+
+def parts_in(site: ObjectSite) -> list[str]:
+    return sorted(name.split("/")[-1] for name in site.names() if "/part-" in name)
+
+
+def test_a_call_in_progress_survives_the_loss_of_the_disk_but_for_the_last_seconds(site: ObjectSite) -> None:
+    keeper, opened = keeper_of(site), begun(site)
+    assert keeper.round() == 1
+    opened.append(block(1))
+    assert keeper.round() == 0, "it was stored less than nine seconds ago"
+    site.now += timedelta(seconds=10)
+    assert keeper.round() == 1
+    site.faulty.away = {"*"}
+    opened.append(block(2))
+    site.now += timedelta(seconds=10)
+    with pytest.raises(StoreError):
+        keeper.round()
+    site.faulty.away = set()
+    assert keeper.round() == 1
+    assert len(parts_in(site)) == 3
+    opened.append(block(3))
+    path = next(site.home.recordings.rglob("*.part"))
+    recording = RecordingId(path.stem)
+    shutil.rmtree(site.home.recordings)
+    shutil.rmtree(site.home.root / "keys" / "sealed")
+    restorer = PartRestorer(store=site.faulty, vault=site.vault, index=site.index, objects=site.objects)
+    (lost,) = restorer.lost()
+    assert restorer.restore(lost) == path
+    (recovered,) = recover(site.vault, lambda _id: False)
+    assert (recovered.id, recovered.problem) == (recording, None)
+    site.index.save(row_from_json(recovered.row))
+    assert site.audio(recording) == b"".join(map(block, range(3)))
+    assert restorer.lost() == []
+    assert site.round().uploaded == 1
+    keeper_of(site).round()
+    assert site.round().gone.recordings == [recording]
+    assert parts_in(site) == []
+    assert len(site.names()) == 2
+
+
+def test_parts_go_when_nothing_is_kept_of_the_call(site: ObjectSite) -> None:
+    keeper, opened = keeper_of(site), begun(site)
+    assert keeper.round() == 1
+    recording = RecordingId(next(site.home.recordings.rglob("*.part")).stem)
+    opened.discard()
+    keeper.round()
+    assert site.round().gone.recordings == [], "it is not known yet that nothing is kept"
+    site.index.save(row_from_json(row(recording, outcome="failed", reason="discarded")))
+    keeper.round()
+    assert site.round().gone.recordings == [recording]
+    assert site.names() == set()

@@ -10,9 +10,16 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from recorder.cli.cli import app
+from recorder.common.clock import utc_now
 from recorder.common.file_lock import locked
+from storage.epochs import EpochKeys
+from storage.keys import NodeKeys
+from storage.rows import time_to_json
+from storage.types import RecordingHead, RecordingId
+from storage.vault import Vault
 from tests.helpers.due_home import DAY, add_recording, left_of
 from tests.helpers.recorder_home import RecorderHome, eventually, recorder_home
+from tests.helpers.storage_home import block, row
 
 
 @pytest.fixture
@@ -58,6 +65,31 @@ def test_what_prevents_a_command_is_said(home: RecorderHome, tmp_path: Path) -> 
     assert "is the disk or share mounted?" in run(home, "objects", "push", code=1).stderr
     home.edit(f'url = "{tmp_path / "objects"}"', 'url = "off"')
     assert "no object store is configured: set url in [objects]" in run(home, "objects", "status", code=2).stderr
+
+
+@pytest.mark.long
+def test_calls_in_progress_are_stored_and_restored_after_the_disk_was_lost(home: RecorderHome, tmp_path: Path) -> None:
+    home.edit("parts = false", "parts = true")
+    home.start()
+    began = utc_now().replace(microsecond=0)
+    recording = RecordingId(f"{began:%Y%m%dT%H%M%SZ}-2001-0a1b2c")
+    fields = row(recording, started_at=time_to_json(began))
+    EpochKeys(home.root / "keys" / "epochs", home.root / "private").ensure_epochs(began, months_ahead=0)
+    opened = Vault(home.root, NodeKeys.load(home.root)).create(
+        RecordingHead(id=recording, started_at=began, operator_key="k7", index_row=fields)
+    )
+    opened.append(block(0))
+    eventually(lambda: list((tmp_path / "objects").rglob("part-*")), "its first part is stored")
+    home.kill()
+    for name in ("recordings", "keys/sealed"):
+        shutil.rmtree(home.root / name)
+    assert run_json(home, "objects", "restore", "--dry-run") == {"restored": [recording], "problems": {}}
+    assert "run `recorder recover` now" in run(home, "objects", "restore").output
+    assert [one["id"] for one in run_json(home, "recover")] == [recording]
+    assert run_json(home, "objects", "restore") == {"restored": [], "problems": {}}
+    with locked(home.root / "state" / "objects.lock", wait=True):
+        pass  # the process of the killed daemon ends soon after it
+    assert run_json(home, "objects", "push")["uploaded"] == 1
 
 
 @pytest.mark.long

@@ -85,10 +85,15 @@ def test_an_object_that_is_not_there_is_a_missing_file(tmp_path: Path) -> None:
 # --- answers of S3
 
 
-@pytest.fixture
-def s3() -> Iterator[tuple[ObjectStore, Stubber]]:
+@pytest.fixture(scope="module")
+def bucket() -> ObjectStore:
     account = StoreAccount(endpoint="https://s3.example", region="r", access_key_id="k", secret_access_key="s")
-    store = ObjectStore("s3://bucket/site", account, Path("/nowhere"))
+    return ObjectStore("s3://bucket/site", account, Path("/nowhere"))
+
+
+@pytest.fixture
+def s3(bucket: ObjectStore) -> Iterator[tuple[ObjectStore, Stubber]]:
+    store = bucket
     with Stubber(store._client) as stub:
         yield store, stub
         stub.assert_no_pending_responses()
@@ -305,7 +310,9 @@ def test_no_fault_ends_the_process_and_the_status_says_which(tmp_path: Path) -> 
         OSError(5, "the disk"), Round(uploaded=1),
     )  # fmt: skip
     opened: Iterator[ObjectWork] = iter([work])
-    process = ObjectProcess(Home(tmp_path), lambda: next(opened), Objects(database), "node", lambda: True)
+    process = ObjectProcess(
+        Home(tmp_path), lambda: next(opened), Objects(database), node="node", has_daemon=lambda: True
+    )  # fmt: skip
     waits, said = [], []
     for _ in range(5):
         waits.append(process.step())
