@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from recorder.common.turns import Turn
-from recorder.recordings.resurrection_guard import SweepBusyError
+from recorder.recordings.resurrection_guard import LOCK, SweepBusyError, alone
 from recorder.retention.sweep_safeguards import CLOCK_BACK, Stop, StoppedSweep
-from recorder.retention.sweep_state import SweepFile, SweepState, state_for_file, state_from_json
+from recorder.retention.sweep_state import NAME, SweepFile, SweepState, read_state, state_for_file, state_from_json
 from storage.audit import AuditLog
 from storage.database import Database
 from storage.errors import LeaseLostError, StorageError
@@ -147,6 +147,22 @@ class SharedSweepFile(SweepFile):
         if lease is not None:
             self._sharing.leases.complete(lease, state_for_file(state), is_done=is_done)
         super().save(state)
+
+
+def refresh_copy(state: Path, audit: AuditLog, sharing: Sharing) -> None:
+    """Bring a home's copy of the site's state up to date, for health; skipped while this home sweeps.
+
+    Raises:
+        StorageError, OSError: It cannot be read or written.
+    """
+    own = read_state(state / NAME)
+    if own is None:
+        return
+    with contextlib.suppress(SweepBusyError), alone(state / LOCK):
+        file = SharedSweepFile(state, audit, sharing)
+        site = file.load()
+        if site != own:
+            file.save(site)
 
 
 @contextlib.contextmanager
