@@ -99,11 +99,11 @@ class Sharing:
             f"{other:%Y-%m-%d %H:%M} UTC: set the wrong one right, both by NTP",
         )
 
-    def busy(self) -> SweepBusyError:
-        """Return the error of a node that found another one sweeping."""
+    def busy(self, then: str) -> SweepBusyError:
+        """Return the error of a node that found another one sweeping, with what that means here."""
         state = self.leases.get(WORK)
         holder = "another node" if state is None or state.holder is None else state.holder
-        return SweepBusyError(f"{holder} is sweeping already; what is on this machine alone was swept")
+        return SweepBusyError(f"{holder} is sweeping already; {then}")
 
 
 class SharedSweepFile(SweepFile):
@@ -161,8 +161,14 @@ def refresh_copy(state: Path, audit: AuditLog, sharing: Sharing) -> None:
     with contextlib.suppress(SweepBusyError), alone(state / LOCK):
         file = SharedSweepFile(state, audit, sharing)
         site = file.load()
-        if site != own:
+        if site != own and not _is_of_this_machine(own, site):
             file.save(site)
+
+
+def _is_of_this_machine(own: SweepState, site: SweepState) -> bool:
+    """Tell whether a home's copy has a failure of its own sweep that is later than the site's last one."""
+    is_later = own.last_try is not None and (site.last_try is None or own.last_try > site.last_try)
+    return bool(own.problem or own.stopped) and is_later
 
 
 @contextlib.contextmanager

@@ -50,7 +50,7 @@ class SiteThreads:
         self.removing = Removing(home, database, self._node, refresh=refresher(home, config, database))
         self._unfinished = UnfinishedWatch(
             UnfinishedRecordings(database), self._node or None,
-            lambda: map(RecordingId, services().open_recordings),
+            lambda: map(RecordingId, services().open_recordings.copy()),
         )  # fmt: skip
         self._sync = SiteSync()
 

@@ -451,6 +451,23 @@ def test_a_stop_that_was_settled_elsewhere_is_no_alarm_here(two: Two, monkeypatc
     assert (state.stopped, state.last_success) == ("", NOW)
 
 
+def test_a_failure_on_this_machine_alone_stays_an_alarm(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    north, south = two.north, two.south
+    north.sweep()
+    with monkeypatch.context() as patch:
+        patch.setattr(Shredder, "tidy", lambda *_: (_ for _ in ()).throw(OSError("the disk refuses")))
+        with pytest.raises(OSError, match="refuses"):
+            south.sweep(NOW + timedelta(minutes=1))
+    sharing = south.sweeper(NOW).sharing
+    assert sharing is not None
+    for problem in ("the disk refuses", ""):
+        refresh_copy(south.home.state, south.audit, sharing)
+        state = read_state(south.home.state / NAME)
+        assert state is not None
+        assert state.problem == problem
+        south.sweep(NOW + timedelta(minutes=2))
+
+
 def test_a_recorder_by_itself_looks_for_nothing(tmp_path: Path) -> None:
     site = SweepSite(tmp_path)
     assert Removing(site.home, site.database, None).health() == {"alarms": {}}
