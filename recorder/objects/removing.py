@@ -73,13 +73,13 @@ class Remover:
                 continue
             self._drop_outdated(one)
             found = self.store.remove_all(folder_of(one.sha256))
-            done.versions += found.versions
             if found.left:
+                done.versions += found.versions
                 done.left[one.recording] = found.left
                 until = max((left.until for left in found.left if left.until is not None), default=None)
                 self.objects.note(one.sha256, _sentence(found.left, until), locked_until=until)
-            else:
-                self.objects.gone(one.sha256)
+            elif self.objects.gone(one.sha256):  # else another machine removed it too, and says so
+                done.versions += found.versions
                 done.recordings.append(one.recording)
         return done
 
