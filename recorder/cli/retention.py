@@ -24,7 +24,7 @@ from recorder.cli.shared import (
 )
 from recorder.common.home import Home
 from recorder.common.plain_text import size_words
-from recorder.permissions import MIN_REASON_CHARACTERS, Act, DeniedError, Person
+from recorder.permissions import Act, DeniedError, Person
 from recorder.retention.removing import files_to_json
 from recorder.retention.sweep import Sweeper
 from recorder.retention.sweep_consent import Consent
@@ -191,8 +191,6 @@ def write_off(
         permit(context.home, Act.RECONCILE, person, reason=reason, subject="", operator=None, details=details)
         if not document["recordings"]:
             fail(f"nothing waits for the node {node!r}; `recorder retention` lists the nodes that something waits for")
-        if len(reason.strip()) < MIN_REASON_CHARACTERS:
-            fail("give --reason: how the disk was lost or destroyed, in words that can be checked later")
         count = removals.write_off(node)
     context.tell(document, f"the files of {count:,} deleted recordings at node {node} count as destroyed with its disk")
 
