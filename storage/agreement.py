@@ -13,8 +13,9 @@ from storage.tables import schema as _numbers
 _ROW = 2
 """Row of the table `schema` in a SQLite file; programs from before the migrations read row 1.
 
-PostgreSQL had it too, before several homes could share an index, and has it after a move from a file: the first home
-that sets its number takes it over. In a file that was moved back the number is in `agreements` until it is set.
+PostgreSQL had it too, before several homes could share an index, and has it after a move from a file: it counts until a
+home has a number of its own. It is not deleted, since only the owner of the tables writes there. In a file that was
+moved back the number is in `agreements` until it is set.
 """
 
 
@@ -36,12 +37,10 @@ class Agreement:
 
     def count(self) -> int | None:
         """Return the number, or None if the database has none."""
-        queries = [
-            sa.select(_agreements.c.count).where(_agreements.c.home == self._home),
-            sa.select(_numbers.c.version).where(_numbers.c.id == _ROW),
-        ]
-        if self._database.dialect == SQLITE:
-            queries.reverse()
+        before = sa.select(_numbers.c.version).where(_numbers.c.id == _ROW)
+        if self._database.dialect != SQLITE:
+            before = before.where(~sa.exists(sa.select(_agreements.c.home)))
+        queries = [sa.select(_agreements.c.count).where(_agreements.c.home == self._home), before]
         with self._database.connect() as connection:
             for query in queries:
                 if (found := connection.execute(query).scalar()) is not None:
@@ -58,4 +57,3 @@ class Agreement:
                 return
             own = {"home": self._home, "count": count}
             connection.execute(self._database.upsert(_agreements, own, key=_agreements.c.home))
-            connection.execute(_numbers.delete().where(_numbers.c.id == _ROW))

@@ -92,12 +92,15 @@ class Objects(ObjectQueries):
             for one in recordings:
                 connection.execute(_objects.update().where(_objects.c.recording == one).values(is_key_old=1))
 
-    def gone(self, sha256: str) -> None:
-        """Delete the row of an object of which nothing is left in the store."""
+    def gone(self, sha256: str) -> bool:
+        """Delete the row of an object of which nothing is left in the store.
+
+        Returns:
+            Whether there was one; another machine that removed the same object meanwhile has deleted it.
+        """
+        query = _objects.delete().where(_objects.c.sha256 == sha256, _objects.c.state == str(ObjectState.REMOVING))
         with self.database.begin() as connection:
-            connection.execute(
-                _objects.delete().where(_objects.c.sha256 == sha256, _objects.c.state == str(ObjectState.REMOVING))
-            )
+            return connection.execute(query).rowcount > 0
 
     def _update(self, sha256: str, values: dict[str, Any], *, only: Sequence[ObjectState] = ()) -> bool:
         query = _objects.update().where(_objects.c.sha256 == sha256).values(values)

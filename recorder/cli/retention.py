@@ -24,7 +24,7 @@ from recorder.cli.shared import (
 )
 from recorder.common.home import Home
 from recorder.common.plain_text import size_words
-from recorder.permissions import MIN_REASON_CHARACTERS, Act, DeniedError, Person
+from recorder.permissions import Act, DeniedError, Person
 from recorder.retention.removing import files_to_json
 from recorder.retention.sweep import Sweeper
 from recorder.retention.sweep_consent import Consent
@@ -182,20 +182,15 @@ def write_off(
     """
     with _sweeping(context) as sweeper:
         removals = FileRemovals(sweeper.holds.database)
-        count = sum(one.count for one in removals.waiting() if one.node == node)
-        if not count:
-            fail(f"nothing waits for the node {node!r}; `recorder retention` lists the nodes that something waits for")
-        document = {"node": node, "recordings": count}
+        document = {"node": node, "recordings": sum(one.count for one in removals.waiting() if one.node == node)}
         if dry_run:
-            context.tell({**document, "is_dry": True}, f"the files of {count:,} recordings would be written off")
+            context.tell({**document, "is_dry": True}, f"{document['recordings']:,} recordings would be written off")
             return
         person = context.sign_in("this")
-        if len(reason.strip()) < MIN_REASON_CHARACTERS:
-            fail("give --reason: how the disk was lost or destroyed, in words that can be checked later")
         details = {"write_off": document}
-        permit(
-            context.home, Act.RECONCILE, person, reason=reason, subject="", operator=None, details=details
-        )  # fmt: skip
+        permit(context.home, Act.RECONCILE, person, reason=reason, subject="", operator=None, details=details)
+        if not document["recordings"]:
+            fail(f"nothing waits for the node {node!r}; `recorder retention` lists the nodes that something waits for")
         count = removals.write_off(node)
     context.tell(document, f"the files of {count:,} deleted recordings at node {node} count as destroyed with its disk")
 

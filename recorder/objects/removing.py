@@ -80,22 +80,26 @@ class Remover:
             if one.problem == AT_ANOTHER and one.node != self.node and self._row(one.recording) is not None:
                 continue
             found = self.store.remove_all(folder_of(one.sha256))
-            done.versions += found.versions
             if found.left:
+                done.versions += found.versions
                 done.left[one.recording] = found.left
                 until = max((left.until for left in found.left if left.until is not None), default=None)
                 self.objects.note(one.sha256, _sentence(found.left, until), locked_until=until)
-            else:
-                self._finish(one)
+            elif self._finish(one):
+                done.versions += found.versions
                 done.recordings.append(one.recording)
         return done
 
-    def _finish(self, one: StoredObject) -> None:
-        """Forget an object that is gone, unless its machine is away and has the file of a rewritten recording."""
+    def _finish(self, one: StoredObject) -> bool:
+        """Forget an object that is gone, unless its machine is away and has the file of a rewritten recording.
+
+        Returns:
+            Whether it is this machine that tells of it; another one may have removed the same object.
+        """
         if one.node != self.node and one.stored_at is not None and self._row(one.recording) is not None:
             self.objects.note(one.sha256, AT_ANOTHER)
-        else:
-            self.objects.gone(one.sha256)
+            return True
+        return self.objects.gone(one.sha256)
 
     def _drop_outdated(self, one: StoredObject) -> None:
         """Remove the local file and key of a recording that was rewritten on another machine."""

@@ -54,17 +54,19 @@ class Removing:
         database: The index.
         node: This node's name; "" if it has none; None if its index is not shared, and there is nothing to do.
         start: Starts the process that removes.
+        refresh: Called at each look; brings this home's copy of what the site's sweeps did up to date.
         every_s: How often to look, seconds.
     """
 
     def __init__(
         self, home: Home, database: Database, node: str | None, *, start: Callable[[Home], Child] = start_removal,
-        every_s: float | None = None,
+        refresh: Callable[[], None] = lambda: None, every_s: float | None = None,
     ) -> None:  # fmt: skip
         self._home = home
         self._removals = FileRemovals(database)
         self._node = node
         self._start = start
+        self._refresh = refresh
         self._every_s = EVERY_S if every_s is None else every_s
         self._waiting: list[Waiting] = []
         self._late: set[str] = set()
@@ -107,6 +109,7 @@ class Removing:
         if self._is_first or any(one.node == self._node for one in self._waiting):
             self._remove()
             self._waiting = self._removals.waiting()
+        self._refresh()
 
     def _remove(self) -> None:
         child = self._start(self._home)

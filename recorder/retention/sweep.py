@@ -281,7 +281,7 @@ class Sweeper:
                     return sweeper._attempt(lambda now, state: sweeper._sweep(now, state, progress))
                 state = self._attempt(lambda now, state: self._own_sweep.run(now, state, self._unready(now, state)))
             if lease is None:
-                raise self.sharing.busy()
+                raise self.sharing.busy("what is on this machine alone was swept")
             return state
 
     def _attempt(self, sweep: Callable[[datetime, SweepState], SweepState]) -> SweepState:
@@ -308,7 +308,7 @@ class Sweeper:
             return
         with self.sharing.turn() as lease:
             if lease is None:
-                raise self.sharing.busy()
+                raise self.sharing.busy("do it again when that has ended")
             yield self._with_lease(lease)
 
     def _with_lease(self, lease: Lease) -> "Sweeper":

@@ -77,7 +77,7 @@ def opened_sweeper(
         database, audit = index.database, AuditLog(home.audit, now=now)
         vault = Vault(home.root, NodeKeys.load(home.root))
         look(home.state, database, audit, now(), is_noted=is_noted)
-        sharing = _sharing(config, database, vault.node)
+        sharing = sharing_of(config, database, vault.node)
         shared = None if sharing is None else SharedDeletion(database=database, audit=audit, node=sharing.node, now=now)
         yield Sweeper(
             vault=vault,
@@ -102,7 +102,8 @@ def opened_sweeper(
         index.close()
 
 
-def _sharing(config: Config, database: Database, node: NodeKeys) -> Sharing | None:
+def sharing_of(config: Config, database: Database, node: NodeKeys) -> Sharing | None:
+    """Return what a home's sweep shares with other nodes; None if it has its index for itself."""
     name = shared_name(config)
     return None if name is None else Sharing(leases=Leases(database), holder=holder_of(config, node), node=name)
 

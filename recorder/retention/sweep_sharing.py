@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from recorder.common.turns import Turn
-from recorder.recordings.resurrection_guard import SweepBusyError
+from recorder.recordings.resurrection_guard import LOCK, SweepBusyError, alone
 from recorder.retention.sweep_safeguards import CLOCK_BACK, Stop, StoppedSweep
-from recorder.retention.sweep_state import SweepFile, SweepState, state_for_file, state_from_json
+from recorder.retention.sweep_state import NAME, SweepFile, SweepState, read_state, state_for_file, state_from_json
 from storage.audit import AuditLog
 from storage.database import Database
 from storage.errors import LeaseLostError, StorageError
@@ -99,11 +99,11 @@ class Sharing:
             f"{other:%Y-%m-%d %H:%M} UTC: set the wrong one right, both by NTP",
         )
 
-    def busy(self) -> SweepBusyError:
-        """Return the error of a node that found another one sweeping."""
+    def busy(self, then: str) -> SweepBusyError:
+        """Return the error of a node that found another one sweeping, with what that means here."""
         state = self.leases.get(WORK)
         holder = "another node" if state is None or state.holder is None else state.holder
-        return SweepBusyError(f"{holder} is sweeping already; what is on this machine alone was swept")
+        return SweepBusyError(f"{holder} is sweeping already; {then}")
 
 
 class SharedSweepFile(SweepFile):
@@ -147,6 +147,28 @@ class SharedSweepFile(SweepFile):
         if lease is not None:
             self._sharing.leases.complete(lease, state_for_file(state), is_done=is_done)
         super().save(state)
+
+
+def refresh_copy(state: Path, audit: AuditLog, sharing: Sharing) -> None:
+    """Bring a home's copy of the site's state up to date, for health; skipped while this home sweeps.
+
+    Raises:
+        StorageError, OSError: It cannot be read or written.
+    """
+    own = read_state(state / NAME)
+    if own is None:
+        return
+    with contextlib.suppress(SweepBusyError), alone(state / LOCK):
+        file = SharedSweepFile(state, audit, sharing)
+        site = file.load()
+        if site != own and not _is_of_this_machine(own, site):
+            file.save(site)
+
+
+def _is_of_this_machine(own: SweepState, site: SweepState) -> bool:
+    """Tell whether a home's copy has a failure of its own sweep that is later than the site's last one."""
+    is_later = own.last_try is not None and (site.last_try is None or own.last_try > site.last_try)
+    return bool(own.problem or own.stopped) and is_later
 
 
 @contextlib.contextmanager

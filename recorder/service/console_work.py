@@ -17,6 +17,7 @@ from recorder.retention.removing import Removing, start_removal
 from recorder.retention.sweep_process import DONE
 from recorder.retention.sweeping import Sweeping, start_sweep
 from recorder.service.site_sync import SiteSync
+from recorder.service.site_threads import refresher
 from recorder.web.deps import ConsoleDeps
 from storage.database import SQLITE
 from storage.leases import Leases
@@ -52,8 +53,9 @@ def start_sweeping(home: Home, config: Config, deps: ConsoleDeps) -> Callable[[]
         return lambda: None
     sweeping = Sweeping(home, lambda: config, start=lambda home: _unless_daemon(home, start_sweep))
     removing = Removing(
-        home, deps.eraser.index.database, shared_name(config), start=lambda home: _unless_daemon(home, start_removal)
-    )
+        home, deps.eraser.index.database, shared_name(config), start=lambda home: _unless_daemon(home, start_removal),
+        refresh=refresher(home, config, deps.eraser.index.database),
+    )  # fmt: skip
     sweeping.start()
     removing.start()
 

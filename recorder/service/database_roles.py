@@ -14,6 +14,8 @@ INDEX = "public"
 _ROWS = "SELECT, INSERT, UPDATE, DELETE"
 _ONLY_READ = (VERSION_TABLE, "schema_version")
 """Tables that only the owner writes: which revision the others are of."""
+_OF_CONSOLE = "pins"
+"""Table of the index that the daemon only reads."""
 
 
 def roles_sql() -> str:
@@ -74,7 +76,7 @@ def rights_sql() -> str:
 -- the tables are of.
 DO $do$ DECLARE one record; who text; what text; BEGIN
   FOR one IN SELECT c.oid::regclass AS name, n.nspname AS place, c.relkind = 'S' AS is_sequence,
-      c.relname IN ({only_read}) AS is_read
+      c.relname IN ({only_read}) AS is_read, c.relname = '{_OF_CONSOLE}' AS is_of_console
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE n.nspname IN ('{INDEX}', '{ACCOUNTS}') AND c.relkind IN ('r', 'p', 'S')
       AND c.relowner = current_user::text::regrole LOOP
@@ -83,6 +85,9 @@ DO $do$ DECLARE one record; who text; what text; BEGIN
     EXECUTE format('REVOKE ALL ON %s FROM PUBLIC, {DAEMON}, {CONSOLE}', one.name);
     EXECUTE format('GRANT %s ON %s %s TO %s', what, CASE WHEN one.is_sequence THEN 'SEQUENCE' ELSE 'TABLE' END,
       one.name, who);
+    IF one.place = '{INDEX}' AND one.is_of_console THEN
+      EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON %s FROM {DAEMON}', one.name);
+    END IF;
     IF one.place = '{INDEX}' AND NOT one.is_sequence AND current_setting('server_version_num')::int >= 170000 THEN
       EXECUTE format('GRANT MAINTAIN ON %s TO %s', one.name, who);  -- lets others than the owner vacuum
     END IF;

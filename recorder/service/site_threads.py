@@ -1,6 +1,7 @@
 """The daemon's threads for a site of several nodes: removed files, unfinished recordings, sign-ons and PINs."""
 
 from collections.abc import Callable
+from functools import partial
 
 from recorder.access.pin_sync import PinSync
 from recorder.calls.call_services import CallServices
@@ -9,12 +10,24 @@ from recorder.common.home import Home
 from recorder.config.settings import Config
 from recorder.recordings.home_stores import shared_name
 from recorder.retention.removing import Removing
+from recorder.retention.sweep_process import sharing_of
+from recorder.retention.sweep_sharing import refresh_copy
 from recorder.service.site_sync import SignOnSync, SiteSync
 from recorder.service.unfinished_watch import UnfinishedWatch
+from storage.audit import AuditLog
 from storage.database import Database
+from storage.keys import NodeKeys
 from storage.shared_sign_ons import SharedPins, SharedSignOns
 from storage.types import RecordingId
 from storage.unfinished import UnfinishedRecordings
+
+
+def refresher(home: Home, config: Config, database: Database) -> Callable[[], None]:
+    """Return what brings a home's copy of the state of the site's sweeps up to date."""
+    sharing = sharing_of(config, database, NodeKeys.load(home.root))
+    if sharing is None:
+        return lambda: None
+    return partial(refresh_copy, home.state, AuditLog(home.audit), sharing)
 
 
 class SiteThreads:
@@ -34,10 +47,10 @@ class SiteThreads:
         """A console on this machine keeps the PINs."""
         self._database = database
         self._services = services
-        self.removing = Removing(home, database, self._node)
+        self.removing = Removing(home, database, self._node, refresh=refresher(home, config, database))
         self._unfinished = UnfinishedWatch(
             UnfinishedRecordings(database), self._node or None,
-            lambda: map(RecordingId, services().open_recordings),
+            lambda: map(RecordingId, services().open_recordings.copy()),
         )  # fmt: skip
         self._sync = SiteSync()
 

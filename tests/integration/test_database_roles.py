@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -23,11 +23,16 @@ from recorder.permissions import Role
 from recorder.service.database_check import check_databases
 from recorder.service.database_roles import CONSOLE, DAEMON, OWNER, ROLES, roles_sql
 from recorder.service.findings import Level
+from storage.agreement import Agreement
 from storage.database import Database
 from storage.errors import DatabaseError
+from storage.file_removals import FileRemovals, order_removals
 from storage.index import Index
+from storage.leases import Leases
 from storage.rows import row_from_json
+from storage.shared_sign_ons import SharedPins
 from storage.tables import METADATA, REVISION
+from storage.types import RecordingId
 from tests.helpers.accounts import CHEAP, PASSWORD
 from tests.helpers.storage_home import ID, row
 
@@ -140,6 +145,33 @@ def test_the_daemons_role_writes_the_index_and_has_no_right_on_the_accounts(site
         ):  # fmt: skip
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement.encode())
+
+
+def test_the_daemons_role_reads_pins_and_cannot_set_one(site: Site, tmp_path: Path) -> None:
+    at = datetime.now(UTC)
+    console, daemon = Database(site.url(CONSOLE)), Database(site.url(DAEMON))
+    SharedPins(console).put("hashes", at)
+    assert SharedPins(daemon).get() == ("hashes", at)
+    with pytest.raises(DatabaseError, match="this user may not do that there"):
+        SharedPins(daemon).put("mine", at + timedelta(days=1))
+    console.close()
+    daemon.close()
+
+
+@pytest.mark.parametrize("role", [DAEMON, CONSOLE])
+def test_both_take_leases_and_keep_the_number_of_their_home(site: Site, role: str) -> None:
+    database = Database(site.url(role))
+    leases = Leases(database)
+    lease = leases.take(f"work of {role}", role, for_s=60.0)
+    assert lease is not None
+    with leases.fenced(lease).begin() as connection:
+        order_removals(connection, {RecordingId(ID): "south"})
+    assert [one.node for one in FileRemovals(database).waiting()] == ["south"]
+    number = Agreement(database, role)
+    number.set(3)
+    number.set(4)
+    assert number.count() == 4
+    database.close()
 
 
 @pytest.mark.parametrize("role", [DAEMON, CONSOLE])

@@ -20,6 +20,7 @@ from recorder.recordings.inspection import Inspector
 from recorder.retention.housekeeping import KeyHolder
 from storage.errors import DamagedError, StorageError
 from storage.object_queries import ObjectState
+from storage.objects import Objects
 from storage.recording import OpenRecording
 from storage.recovery import recover
 from storage.retention_types import ErasureState
@@ -161,6 +162,22 @@ def test_another_store_than_that_of_the_recordings_is_refused(site: ObjectSite) 
 
 
 # --- deleted, erased
+
+
+def test_an_object_that_two_machines_remove_is_told_once(site: ObjectSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine that has it was away and is back while another one removes it for it."""
+    (gone,) = site.stored()
+    site.delete(gone)
+    sha256 = site.objects.of(gone)[0].sha256
+    real = Objects.gone
+
+    def also_removed(self: Objects, digest: str) -> bool:
+        assert real(self, sha256), "by the other"
+        return real(self, digest)
+
+    monkeypatch.setattr(Objects, "gone", also_removed)
+    assert site.round().gone.recordings == []
+    assert not [one for one in site.audit.entries() if one.act == REMOVED]
 
 
 def test_a_deleted_recording_is_gone_in_the_store_too_and_the_audit_log_says_so(site: ObjectSite) -> None:

@@ -312,11 +312,11 @@ def test_the_files_of_a_node_whose_disk_is_lost_are_written_off(shell: Shell, po
     (waiting,) = shell.json()["files_waiting"]
     assert (waiting["node"], waiting["count"]) == ("south", 1)
     assert "1 deleted recordings have a file on node south" in shell.run()[1]
-    assert "nothing waits for the node 'north'" in shell.run("write-off", "north", by="dora", code=1)[1]
     assert "1 recordings would be written off" in shell.run("write-off", "south", "--dry-run")[1]
     reason = ("--reason", "the machine burnt, with its disk")
     assert "role" in shell.run("write-off", "south", *reason, by="ida", code=1)[1]
-    assert "give --reason" in shell.run("write-off", "south", by="dora", code=1)[1]
+    assert "takes a reason" in shell.run("write-off", "south", by="dora", code=1)[1]
+    assert "nothing waits for the node 'north'" in shell.run("write-off", "north", *reason, by="dora", code=1)[1]
     assert len(shell.json()["files_waiting"]) == 1
     shell.run("write-off", "south", *reason, by="dora")
     assert shell.json()["files_waiting"] == []

@@ -1,5 +1,6 @@
 """Two nodes sweep one index: each recording is deleted once, by whichever, and its file by the node that has it."""
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -17,16 +18,18 @@ from recorder.config.settings import Config
 from recorder.recordings.agreement import look
 from recorder.recordings.recovery import recover_all
 from recorder.recordings.resurrection_guard import SweepBusyError, destroy_returned
+from recorder.retention.call_deletion import CALLS_DELETED
 from recorder.retention.removing import Removing
 from recorder.retention.sweep_safeguards import SweepStoppedError
-from recorder.retention.sweep_state import OWN_SWEPT, SWEPT, alarms_of, read_state
+from recorder.retention.sweep_sharing import NOT_DONE, refresh_copy
+from recorder.retention.sweep_state import NAME, OWN_SWEPT, SWEPT, alarms_of, read_state
 from storage import leases as leases_module
 from storage.agreement import Agreement
 from storage.audit import AuditLog
 from storage.audit_entry import AuditEntry
 from storage.database import Database, sqlite_url
 from storage.deletion import Done, Shredder
-from storage.errors import DatabaseError
+from storage.errors import DatabaseError, NotFoundError
 from storage.file_removals import FileRemovals
 from storage.shared_deletion import Settled, SharedDeletion
 from storage.tables import leases as _leases
@@ -218,16 +221,23 @@ def _before_it_writes(patch: pytest.MonkeyPatch, north: SweepSite, meanwhile: Ca
     patch.setattr(SharedDeletion, "settle", settle)
 
 
-def _with_its_entry_written(patch: pytest.MonkeyPatch, north: SweepSite, meanwhile: Callable[[], None]) -> None:
-    real = AuditLog.append
+def _after_entry(act: str) -> Stop:
+    def stop(patch: pytest.MonkeyPatch, north: SweepSite, meanwhile: Callable[[], None]) -> None:
+        real = AuditLog.append
 
-    def append(self: AuditLog, *args: Any, **named: Any) -> AuditEntry:
-        entry = real(self, *args, **named)
-        if entry.act == DELETED and self is north.audit:
-            meanwhile()
-        return entry
+        def append(self: AuditLog, *args: Any, **named: Any) -> AuditEntry:
+            entry = real(self, *args, **named)
+            if entry.act == act and self is north.audit:
+                meanwhile()
+            return entry
 
-    patch.setattr(AuditLog, "append", append)
+        patch.setattr(AuditLog, "append", append)
+
+    return stop
+
+
+_with_its_entry_written = _after_entry(DELETED)
+_with_calls_entry_written = _after_entry(CALLS_DELETED)
 
 
 def _before_it_destroys(patch: pytest.MonkeyPatch, north: SweepSite, meanwhile: Callable[[], None]) -> None:
@@ -241,17 +251,23 @@ def _before_it_destroys(patch: pytest.MonkeyPatch, north: SweepSite, meanwhile: 
     patch.setattr(Shredder, "_destroy_settled", destroy)
 
 
-@pytest.mark.parametrize("stop", [_before_it_writes, _with_its_entry_written, _before_it_destroys])
+@pytest.mark.parametrize(
+    "stop",
+    [_before_it_writes, _with_its_entry_written, _with_calls_entry_written, _before_it_destroys],
+    ids=["before it writes", "its entry written", "entry on calls written", "before it destroys"],
+)
 def test_a_holder_that_was_stopped_does_nothing_twice(two: Two, monkeypatch: pytest.MonkeyPatch, stop: Stop) -> None:
     """North is stopped somewhere, south takes over and sweeps all, north goes on."""
     north, south = two.north, two.south
-    monkeypatch.setattr(leases_module, "IDLE", "100ms")
+    if stop is _with_its_entry_written:  # inside its transaction, which the server has to end
+        monkeypatch.setattr(leases_module, "IDLE", "1s")
     monkeypatch.setattr("storage.old_calls.PAGE", 2)
     ids = [site.record(NOW - 91 * DAY) for site in (north, south, north, south, north)]
     missed = north.miss(NOW - 900 * DAY)
     sweeper = agreed(north.sweeper(NOW))
 
     def meanwhile() -> None:
+        monkeypatch.setattr(leases_module, "IDLE", "10s")  # of south
         two.forget_turn()
         south.sweep()
 
@@ -260,7 +276,9 @@ def test_a_holder_that_was_stopped_does_nothing_twice(two: Two, monkeypatch: pyt
         sweeper.run()
     assert two.deleted() == sorted(ids)
     assert missed not in north.ids()
-    assert len(north.acts("calls.deleted")) + len(south.acts("calls.deleted")) == 1
+    not_done = [entry["details"]["entry"] for entry in north.acts(NOT_DONE)]
+    done = [entry for entry in north.acts(CALLS_DELETED) if entry["n"] not in not_done]
+    assert len(done) + len(south.acts(CALLS_DELETED)) == 1
     assert [len(site.acts(SWEPT)) for site in (north, south)] == [0, 1]
     for site in (north, south):
         start(site)
@@ -282,6 +300,31 @@ def test_a_hold_that_was_placed_meanwhile_keeps_the_recording(two: Two, monkeypa
     assert two.north.sweep()["held"] == 1
     assert two.north.traces(due) == PRESENT
     assert two.deleted() == []
+
+
+def test_a_hold_waits_for_a_deletion_and_is_refused(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is placed on another machine while the sweep has read the holds and not yet deleted the row."""
+    due = two.north.record(NOW - 91 * DAY)
+    refused: list[str] = []
+
+    def place() -> None:
+        try:
+            two.south.hold(due, NOW)
+        except NotFoundError as error:
+            refused.append(str(error))
+
+    thread = threading.Thread(target=place)
+
+    def meanwhile() -> None:
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive(), "it waits"
+
+    _with_its_entry_written(monkeypatch, two.north, _once(meanwhile))
+    two.north.sweep()
+    thread.join(10)
+    assert refused == ["The recording has just been deleted, so it cannot be held."]
+    assert two.south.holds.of_recording(due) == []
 
 
 def test_the_database_goes_away_in_the_middle_of_a_sweep(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,14 +357,15 @@ def test_the_database_goes_away_in_the_middle_of_a_sweep(two: Two, monkeypatch: 
 
 def test_a_node_that_was_away_for_a_week_does_nothing_twice(two: Two) -> None:
     north, south = two.north, two.south
-    ids = [south.record(NOW - (90 - day) * DAY) for day in range(8)]
+    days = (0, 3, 7)
+    ids = [south.record(NOW - (90 - day) * DAY) for day in days]
     stays = south.record(NOW - 80 * DAY)
-    for day in range(8):
+    for day in days:
         two.forget_turn()
         north.sweep(NOW + day * DAY)
     assert all(south.traces(one)["key"] for one in ids)
     assert sorted(start(south)) == sorted(ids)
-    assert [south.traces(one) for one in ids] == [GONE] * 8
+    assert [south.traces(one) for one in ids] == [GONE] * 3
     assert south.traces(stays) == PRESENT
     south.sweep(NOW + 7 * DAY)
     assert two.deleted() == sorted(ids)
@@ -386,6 +430,42 @@ def test_files_are_removed_within_a_minute_and_a_node_that_does_not_is_named(
     assert south.traces(there) == GONE
     watch.look()
     assert watch.health() == {"alarms": {}, "files_waiting": []}
+
+
+def test_a_stop_that_was_settled_elsewhere_is_no_alarm_here(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each home has a copy of the site's state, for health."""
+    monkeypatch.setattr("recorder.retention.sweep_safeguards.MANY", 1)
+    north, south = two.north, two.south
+    for _ in range(2):
+        north.record(NOW - 91 * DAY)
+    with pytest.raises(SweepStoppedError):
+        north.sweeper(NOW, most_share=1.0).run()
+    assert read_state(north.home.state / NAME).stopped  # type: ignore[union-attr]
+    two.forget_turn()
+    south.sweep()
+    sharing = north.sweeper(NOW).sharing
+    assert sharing is not None
+    refresh_copy(north.home.state, north.audit, sharing)
+    state = read_state(north.home.state / NAME)
+    assert state is not None
+    assert (state.stopped, state.last_success) == ("", NOW)
+
+
+def test_a_failure_on_this_machine_alone_stays_an_alarm(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    north, south = two.north, two.south
+    north.sweep()
+    with monkeypatch.context() as patch:
+        patch.setattr(Shredder, "tidy", lambda *_: (_ for _ in ()).throw(OSError("the disk refuses")))
+        with pytest.raises(OSError, match="refuses"):
+            south.sweep(NOW + timedelta(minutes=1))
+    sharing = south.sweeper(NOW).sharing
+    assert sharing is not None
+    for problem in ("the disk refuses", ""):
+        refresh_copy(south.home.state, south.audit, sharing)
+        state = read_state(south.home.state / NAME)
+        assert state is not None
+        assert state.problem == problem
+        south.sweep(NOW + timedelta(minutes=2))
 
 
 def test_a_recorder_by_itself_looks_for_nothing(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_a_holder_that_woke_up_writes_nothing(shared: Database) -> None:
 
 def test_nobody_takes_a_lease_in_the_middle_of_a_write(shared: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A holder that is stopped inside its transaction: the server ends that, and what it wrote is gone."""
-    monkeypatch.setattr(module, "IDLE", "200ms")
+    monkeypatch.setattr(module, "IDLE", "500ms")
     leases = Leases(shared)
     asleep = leases.take("sweep", "north", for_s=FOR_S)
     assert asleep is not None
