@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # A second thread for linear algebra only spins in each of the tests' processes.
 test test-all: export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: setup demo test test-all check lock audit deb deb-test release bench leak kills fuzz fuzz-core fresh-root clean
+.PHONY: setup demo test test-cluster test-all check lock audit deb deb-test release bench leak kills fuzz fuzz-core fresh-root clean
 
 setup: $(CORE)
 
@@ -76,6 +76,10 @@ demo: $(CORE)
 TOGETHER = -q --workers auto
 test: $(CORE)
 	$(BIN)/python -m pytest $(TOGETHER) -m "not long"
+
+# Several recorders behind Kamailio, on hosts of their own (network namespaces, so as root): one is killed, both are upgraded.
+test-cluster: $(CORE)
+	CLUSTER_CALLS=$(or $(CALLS),40) $(BIN)/python -m pytest -q -s -m cluster
 
 # Everything: all examples, benchmarks, 500 calls with secrets, 1,000 kills, 5,000,000 rows; the summary is tests/all/summary.json.
 # `make test-all ARGUMENTS="--only kills"` takes some of it; `--help` says which.

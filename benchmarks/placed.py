@@ -1,8 +1,10 @@
 """Calls with streams: callers and officers that really call, and a load that runs between them once they are joined."""
 
+import socket
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -20,28 +22,50 @@ def extensions(count: int, service: str = SERVICE) -> list[str]:
     return [f"{FIRST_EXTENSION + index}:officer{index + 1}:{service}" for index in range(count)]
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where one side of the calls is: its address, and a context in which its sockets are made."""
+
+    host: str = "127.0.0.1"
+    inside: Callable[[], AbstractContextManager[object]] = nullcontext
+
+
 class PlacedCalls:
     """N calls, call ``k`` to extension ``FIRST_EXTENSION + k``; stream 2k is the caller's, 2k+1 the officer's.
 
     A context manager that owns its sockets and threads. The streams of a call begin 0.3 s after the officer's ACK: by
     then both legs are joined, and what is lost from there on is the path's. The callers' clocks run ``skew_ppm`` fast
-    and the officers' as slow; of every other call the other way round.
+    and the officers' as slow; of every other call the other way round. With ``talk_s`` each officer hangs up so many
+    seconds after the ACK; else the calls last until `hang_up`.
     """
 
-    def __init__(self, calls: int, *, officer_address: Address = ("127.0.0.1", 0), skew_ppm: int = 0) -> None:
+    def __init__(
+        self,
+        calls: int,
+        *,
+        skew_ppm: int = 0,
+        callers: Place = Place(),
+        officers: Place = Place(),
+        talk_s: float | None = None,
+    ) -> None:
         self.count = calls
-        self._skew_ppm = skew_ppm
+        self._skew_ppm, self._talk_s = skew_ppm, talk_s
+        self._hosts = (callers.host, officers.host)
         self.load = Load(capacity=2 * calls)
+        self.placed_at_s: dict[int, float] = {}
+        self.answered_at_s: dict[int, float] = {}
         self.joined_at_s: dict[int, float] = {}
         self.placed: list[Call] = []
-        self._sockets = [open_socket() for _ in range(2 * calls)]
+        self._sockets = [_opened((callers, officers)[index % 2]) for index in range(2 * calls)]
         self._ports = [opened.getsockname()[1] for opened in self._sockets]
         with ExitStack() as stack:
             stack.callback(self.load.close)
-            self.officer = stack.enter_context(
-                Officer(officer_address, answer=self._answer, on_confirmed=self._officer_joined)
-            )
-            self.caller = stack.enter_context(Caller())
+            with officers.inside():
+                self.officer = stack.enter_context(
+                    Officer((officers.host, 0), answer=self._answer, on_confirmed=self._officer_joined)
+                )
+            with callers.inside():
+                self.caller = stack.enter_context(Caller((callers.host, 0), on_confirmed=self._answered))
             self._stack = stack.pop_all()
         self.load.start()
 
@@ -74,8 +98,9 @@ class PlacedCalls:
         began, first = time.monotonic(), len(self.placed)
         for index in range(first, self.count if upto is None else upto):
             time.sleep(max(0.0, began + (index - first) / rate - time.monotonic()))
-            media = Media(ip="127.0.0.1", port=self._ports[2 * index])
+            media = Media(ip=self._hosts[0], port=self._ports[2 * index])
             number, from_number = str(FIRST_EXTENSION + index), f"0207946{index:04d}"
+            self.placed_at_s[index] = time.monotonic()
             self.placed.append(self.caller.invite(target, number, from_number=from_number, media=media))
             on_placed(index + 1)
 
@@ -127,7 +152,11 @@ class PlacedCalls:
 
     def _answer(self, invite: Message) -> Answer:
         index = self._index_of(invite)
-        return Answer(after_s=0.1, media=Media(ip="127.0.0.1", port=self._ports[2 * index + 1]))
+        media = Media(ip=self._hosts[1], port=self._ports[2 * index + 1])
+        return Answer(after_s=0.1, media=media, hang_up_after_s=self._talk_s)
+
+    def _answered(self, call: Call) -> None:
+        self.answered_at_s[self._index_of(call.invite)] = time.monotonic()
 
     def _officer_joined(self, call: Call) -> None:
         self.officer.after(_SETTLE_S, lambda: self._begin(call))
@@ -144,3 +173,8 @@ class PlacedCalls:
         self.load.begin(2 * index)
         self.load.begin(2 * index + 1)
         self.joined_at_s[index] = time.monotonic()
+
+
+def _opened(place: Place) -> socket.socket:
+    with place.inside():
+        return open_socket(place.host)

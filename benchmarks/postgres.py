@@ -37,13 +37,20 @@ class PostgresServer:
     Args:
         folder: Where its folder is made; by default where temporary files are.
         cluster: Where a cluster is kept for servers to copy, which takes less CPU; the first one makes it.
+        host: The address that it listens at; clients of its networks may connect.
         settings: Of postgresql.conf, in place of ours, which give up durability for speed.
     """
 
     def __init__(
-        self, *, folder: Path | None = None, cluster: Path | None = None, settings: Mapping[str, str] | None = None
+        self,
+        *,
+        folder: Path | None = None,
+        cluster: Path | None = None,
+        host: str = "127.0.0.1",
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self._programs = _programs()
+        self._host = host
         self._user = _user()
         self.folder = Path(tempfile.mkdtemp(prefix="recorder-postgres-", dir=folder))
         self.port = free_port()
@@ -81,6 +88,8 @@ class PostgresServer:
             "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync",
         )  # fmt: skip
         assert done.returncode == 0, f"initdb failed: {done.stderr.decode()}"
+        with (self.folder / "data" / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all samenet scram-sha-256\n")
 
     def _run(self, program: str, *words: str) -> subprocess.CompletedProcess[bytes]:
         command = [str(self._programs / program), *words]
@@ -106,7 +115,7 @@ class PostgresServer:
         """Start the server and wait until it answers; after `stop` on the same port, with the same data."""
         words = [f"-c{name}={value}" for name, value in self.settings.items()]
         # No Unix-domain socket: its path may have 107 bytes, and the folder of a test is longer.
-        words += ["-clisten_addresses=127.0.0.1", f"-cport={self.port}", "-cunix_socket_directories="]
+        words += [f"-clisten_addresses={self._host}", f"-cport={self.port}", "-cunix_socket_directories="]
         # Were we killed, nobody else would end it.
         command = ["setpriv", "--pdeathsig", "QUIT", str(self._programs / "postgres"), "-D", str(self.folder / "data")]
         with (self.folder / "log").open("ab") as log:
@@ -148,10 +157,10 @@ class PostgresServer:
 
     def url(self, name: str, *, password: str = QUOTED, user: str = "recorder") -> str:
         """Return the URL of a database of this server, whether there is one or not."""
-        return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{name}"
+        return f"postgresql://{user}:{password}@{self._host}:{self.port}/{name}"
 
     def _address(self, name: str) -> str:
-        return f"host=127.0.0.1 port={self.port} dbname={name} user=recorder password='{PASSWORD}'"
+        return f"host={self._host} port={self.port} dbname={name} user=recorder password='{PASSWORD}'"
 
 
 def _verifier(password: str) -> str:

@@ -128,11 +128,11 @@ def _bound_ms(bucket: int) -> float:
     return float(_COARSE_FROM_MS + bucket - FINE_BUCKETS + 1)
 
 
-def open_socket() -> socket.socket:
-    """Bind a free UDP port on loopback, with room for the bursts of a busy machine."""
+def open_socket(host: str = "127.0.0.1") -> socket.socket:
+    """Bind a free UDP port, with room for the bursts of a busy machine."""
     opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
-    opened.bind(("127.0.0.1", 0))
+    opened.bind((host, 0))
     return opened
 
 

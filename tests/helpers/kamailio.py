@@ -1,7 +1,9 @@
 """A real Kamailio with the configuration of deploy/kamailio."""
 
+import re
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from tests.helpers.recorder_home import ROOT
 
 Address = tuple[str, int]
 CONFIG = ROOT / "deploy" / "kamailio" / "kamailio.cfg"
+CONTROL = "control"
 PROGRAM = shutil.which("kamailio") or "/usr/sbin/kamailio"
 
 
@@ -42,6 +45,13 @@ class Kamailio:
     def listed(self) -> list[BypassedCall]:
         """Return the calls of its list, as the recorder reads them."""
         return [read_line(line) for path in self.bypassed.iterdir() for line in path.read_text().splitlines()]
+
+    def gives_calls_to(self) -> set[Address]:
+        """Return the recorders that get new calls, as `kamcmd dispatcher.list` has them."""
+        command = ["kamcmd", "-s", f"unix:{self.log.parent / CONTROL}", "dispatcher.list"]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        found = re.findall(r"URI: sip:([^:]+):(\d+).*?FLAGS: (\w+)", said, re.DOTALL)
+        return {(host, int(port)) for host, port, flags in found if flags.startswith("A")}
 
     def answers(self) -> bool:
         """Tell whether it answers OPTIONS of the trunk."""
@@ -97,6 +107,7 @@ def kamailio(
         "PBX": '"sip:{}:{}"'.format(*pbx),
         "RECORDERS": f'"{recorders_file}"',
         "BYPASSED": f'"flatstore:{bypassed}"',
+        "CONTROL": f'"unix:{folder / CONTROL}"',
         **(defined or {}),
     }
     words = [f"-A{name}={value}" for name, value in values.items()]

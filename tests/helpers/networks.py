@@ -11,8 +11,10 @@ import os
 import socket
 import struct
 import subprocess
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -78,6 +80,28 @@ class Network:
             made.bind((interface, 0x0800))
         made.settimeout(5)
         return made
+
+    @contextmanager
+    def watched(self, interface: str, found: Callable[[bytes], bool]) -> Iterator[list[float]]:
+        """Yield a list that gets the time (monotonic) of each IPv4 frame that arrives by an interface and is found."""
+        seen: list[float] = []
+        is_over = threading.Event()
+
+        def watch() -> None:
+            while not is_over.is_set():
+                with suppress(TimeoutError):
+                    if found(wire.recv(4096)):
+                        seen.append(time.monotonic())
+
+        with self.capture(interface) as wire:
+            wire.settimeout(0.2)
+            watcher = threading.Thread(target=watch, name="watched", daemon=True)
+            watcher.start()
+            try:
+                yield seen
+            finally:
+                is_over.set()
+                watcher.join()
 
     def compute_checksums(self, interface: str, *, by_card: bool) -> None:
         """Leave the checksums of what is sent to the card, which a wire of this kind has not, or to the stack."""

@@ -1,0 +1,106 @@
+"""A site of several machines: trunk, Kamailio, two recorders, PostgreSQL and PBX, each a host of a switch."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.placed import Place, PlacedCalls, extensions
+from benchmarks.postgres import PostgresServer
+from tests.helpers.kamailio import Address, Kamailio, kamailio
+from tests.helpers.networks import Host, Switch
+from tests.helpers.recorder_home import RecorderHome, eventually, recorder_home
+
+HOSTS = ("kamailio", "north", "south", "database", "trunk", "pbx")
+_SIP_PORT = 5060
+_PORTS_PER_CALL = 4
+
+
+@dataclass
+class Cluster:
+    """The site; `cluster` makes one.
+
+    Attributes:
+        switch: Its hosts; `Switch.partition` cuts one off.
+        nodes: The recorders by host. Each has a home of its own; their index is one database.
+        proxy: Kamailio.
+        server: PostgreSQL.
+        placed: The calls between trunk and PBX, with streams.
+    """
+
+    switch: Switch
+    nodes: dict[str, RecorderHome]
+    proxy: Kamailio
+    server: PostgresServer
+    placed: PlacedCalls
+
+    def name_of(self, address: Address) -> str:
+        """Return the host of a recorder's SIP address."""
+        return next(name for name, home in self.nodes.items() if home.sip == address)
+
+    @property
+    def welcoming(self) -> set[str]:
+        """Return the recorders that Kamailio gives new calls to."""
+        return {self.name_of(address) for address in self.proxy.gives_calls_to()}
+
+    def wait_welcoming(self, *names: str) -> None:
+        """Wait until Kamailio gives new calls to these recorders and no other."""
+        eventually(lambda: self.welcoming == set(names), f"new calls go to {names} only")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the common index."""
+        with self.switch["north"].inside():
+            return self.nodes["north"].rows()
+
+
+@contextmanager
+def cluster(folder: Path, *, calls: int, talk_s: float | None = None) -> Iterator[Cluster]:
+    """Start the site; ends what it started whatever happens.
+
+    Args:
+        folder: For homes and logs.
+        calls: How many calls there will be; each is of an extension of its own.
+        talk_s: When the officer of each hangs up, seconds after answering; None if calls last.
+    """
+    with ExitStack() as stack:
+        switch = stack.enter_context(Switch(*HOSTS))
+        front, database = (switch["kamailio"].address, _SIP_PORT), switch["database"]
+        with database.inside():
+            server = PostgresServer(host=database.address)
+            stack.callback(server.close)
+            url = server.new_database()
+        placed = stack.enter_context(
+            PlacedCalls(calls, callers=_place(switch["trunk"]), officers=_place(switch["pbx"]), talk_s=talk_s)
+        )
+        nodes = {
+            name: stack.enter_context(_node(folder, switch[name], front, url, calls)) for name in ("north", "south")
+        }
+        proxy = stack.enter_context(
+            kamailio(
+                folder, address=front, trunk=placed.caller.address, pbx=placed.officer.address,
+                recorders=[home.sip for home in nodes.values()],
+                networks=(switch["kamailio"].network, switch["trunk"].network),
+            )
+        )  # fmt: skip
+        made = Cluster(switch, nodes, proxy, server, placed)
+        made.wait_welcoming(*nodes)
+        yield made
+
+
+def _place(host: Host) -> Place:
+    return Place(host.address, host.inside)
+
+
+@contextmanager
+def _node(folder: Path, host: Host, front: Address, url: str, calls: int) -> Iterator[RecorderHome]:
+    rules = (
+        ('index_url = "off"', f'index_url = "{url}"'),
+        ("refuse_options = false", "refuse_options = true"),
+        ('when_disk_fails = "take"', 'when_disk_fails = "refuse"'),
+    )
+    with recorder_home(
+        folder / host.name, next_hop="{}:{}".format(*front), host=host.address, network=host.network,
+        extensions=tuple(extensions(calls)), ports=_PORTS_PER_CALL * calls + 100, edits=rules,
+    ) as home:  # fmt: skip
+        yield home

@@ -1,0 +1,155 @@
+"""Two recorders on hosts of their own, with PostgreSQL, behind Kamailio, under load: one is killed, both are upgraded.
+
+``CLUSTER_CALLS`` says how many calls there are when a recorder is killed (40 if it is not set). With ``pytest -s`` each
+test prints what it measured.
+"""
+
+import os
+import statistics
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.placed import FIRST_EXTENSION, PlacedCalls
+from recorder.config.reading import read_config
+from tests.helpers.cluster import Cluster, cluster
+from tests.helpers.recorder_home import HANGS_S, eventually
+from tests.helpers.sip_process import Peer
+from tests.helpers.starvation import waited_s
+
+pytestmark = [pytest.mark.peer, pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(600)]
+CALLS = int(os.environ.get("CLUSTER_CALLS", "40"))
+LATER, LATER_RATE = 50, 10.0
+"""Calls that are placed from the kill on, and how many a second: five seconds of them."""
+TALK_S = 12.0
+"""How long the calls have lasted when a recorder is killed: more than the look-back."""
+MOVES_S = 2.0
+"""The target: from then on no new call is offered to a dead recorder; nor does one wait longer for its answer."""
+LOST_S = 2.0
+"""What a killed recorder may lose of each call besides the look-back (docs/durability.md)."""
+
+
+def tell(sentence: str) -> None:
+    """Say what was measured; pytest -s shows it."""
+    sys.stdout.write(f"\n{sentence}\n")
+
+
+def index_of(row: dict[str, Any]) -> int:
+    return int(row["extension"]) - FIRST_EXTENSION
+
+
+def test_when_a_recorder_is_killed_calls_go_to_the_other_and_its_recordings_are_there(tmp_path: Path) -> None:
+    with cluster(tmp_path, calls=CALLS + LATER) as site:
+        placed, north = site.placed, site.nodes["north"]
+        placed.place(site.proxy.address, rate=LATER_RATE, upto=CALLS)
+        assert placed.wait_joined(2 * HANGS_S) == CALLS
+        time.sleep(TALK_S)
+        counts = {name: home.health()["calls"] for name, home in site.nodes.items()}
+        assert sum(counts.values()) == CALLS
+        assert min(counts.values()) > 0
+        starved = waited_s(north.pid)
+        time.sleep(1.0)
+        starved_s = max(now - starved.get(thread, now) for thread, now in waited_s(north.pid).items())
+        killed_s = north.kill()
+        with site.switch["north"].network.watched("eth0", lambda frame: b"INVITE sip:" in frame[28:90]) as offered:
+            placed.place(site.proxy.address, rate=LATER_RATE)
+            placed.wait_joined(HANGS_S)
+        assert _not_joined(placed) == [], "every new call is connected"
+        waits = [placed.answered_at_s[index] - placed.placed_at_s[index] for index in range(CALLS, CALLS + LATER)]
+        last_s = max(offered, default=killed_s) - killed_s
+        tell(
+            f"{CALLS} calls, {counts}; last INVITE to the dead recorder after {last_s:.2f} s; new calls waited for an"
+            f" answer {statistics.median(waits):.3f} s, at most {max(waits):.2f} s"
+        )
+        assert last_s <= MOVES_S
+        assert max(waits) <= MOVES_S
+        assert site.proxy.listed() == [], "none went round"
+        assert site.nodes["south"].health()["calls"] == counts["south"] + LATER, "none of the other's calls was cut"
+
+        north.start()
+        site.wait_welcoming("north", "south")
+        rows = {index_of(row): row for row in site.rows()}
+        lost = _lost_of(site, rows, killed_s)
+        tell(
+            f"{len(lost)} recordings of the dead recorder are there; each lacks at most {max(lost):.2f} s, look-back"
+            f" included; the recorder had waited for a CPU {starved_s:.2f} s of its last second"
+        )
+        assert len(lost) == counts["north"], "each recording is there"
+        assert max(lost) <= read_config(north.config).pause.look_back_s + LOST_S + starved_s
+
+
+def _not_joined(placed: PlacedCalls) -> list[str]:
+    """Return what became of the calls that were not connected."""
+    return [
+        f"{index}: {call.state.value} {call.status} {call.ended_by}, got {[one.status for one in call.received]}"
+        for index, call in enumerate(placed.placed)
+        if index not in placed.joined_at_s
+    ]
+
+
+def _lost_of(site: Cluster, rows: dict[int, dict[str, Any]], killed_s: float) -> list[float]:
+    """Return what each recording that the killed recorder left open lacks, seconds."""
+    recovered = [index for index, row in rows.items() if row["reason"] == "daemon_stopped"]
+    assert all(rows[index]["outcome"] == "partial" for index in recovered)
+    return [killed_s - site.placed.joined_at_s[index] - rows[index]["recorded_s"] for index in recovered]
+
+
+# --- rolling upgrade
+
+UPGRADED = 240
+RATE = 3.0
+LASTS_S = 4.0
+"""How long each call lasts from its officer's answer on."""
+
+
+def test_a_rolling_restart_of_both_under_load_fails_and_cuts_no_call(tmp_path: Path) -> None:
+    with cluster(tmp_path, calls=UPGRADED, talk_s=LASTS_S) as site:
+        placed, is_upgraded = site.placed, threading.Event()
+
+        def place() -> None:
+            while not is_upgraded.is_set() and len(placed.placed) < UPGRADED:
+                placed.place(site.proxy.address, rate=RATE, upto=len(placed.placed) + 1)
+                time.sleep(1 / RATE)
+
+        load = threading.Thread(target=place)
+        load.start()
+        try:
+            time.sleep(3.0)
+            for name in site.nodes:
+                _upgrade(site, name)
+            time.sleep(3.0)
+        finally:
+            is_upgraded.set()
+            load.join()
+        count = len(placed.placed)
+        assert count < UPGRADED, "the load lasted until both were upgraded"
+        eventually(lambda: all(call.ended_by for call in placed.placed), "all calls have ended")
+        assert {(call.status, call.ended_by) for call in placed.placed} == {(200, "them")}, "no call failed or was cut"
+        assert _not_joined(placed) == []
+        eventually(lambda: len(site.rows()) >= count, "all calls are filed")
+        rows = site.rows()
+        assert {(row["outcome"], row["reason"]) for row in rows} == {("recorded", "officer_hung_up")}
+        assert len(rows) == count
+        assert site.proxy.listed() == [], "none went round"
+        shares = [sum(row["id"] in home.said for row in rows) for home in site.nodes.values()]
+        tell(f"{count} calls during the upgrade of both recorders, {shares} at north and south; 0 failed or cut")
+        assert min(shares) > 0
+
+
+def _upgrade(site: Cluster, name: str) -> None:
+    """Do as docs/several-machines.md says: drain, stop, start, and wait until Kamailio gives it calls again."""
+    home = site.nodes[name]
+    home.recorder("drain", "-C", str(home.root))
+    other = next(one for one in site.nodes if one != name)
+    assert site.welcoming == {other}
+    assert home.health()["calls"] == 0
+    assert home.stop() == 0
+    home.start()
+    with site.switch["kamailio"].inside(), Peer(home.sip, host=site.proxy.address[0]) as dispatcher:
+        dispatcher.request("OPTIONS")
+        assert dispatcher.receive().status == 200
+    site.wait_welcoming(*site.nodes)
