@@ -102,6 +102,29 @@ def _lost_of(site: Cluster, rows: dict[int, dict[str, Any]], killed_s: float) ->
     return [killed_s - site.placed.joined_at_s[index] - rows[index]["recorded_s"] for index in recovered]
 
 
+def test_a_recorder_that_kamailio_does_not_reach_keeps_its_calls_and_gets_no_new_ones(tmp_path: Path) -> None:
+    standing, later = 8, 12
+    with cluster(tmp_path, calls=standing + later) as site:
+        placed, north, south = site.placed, site.nodes["north"], site.nodes["south"]
+        placed.place(site.proxy.address, rate=LATER_RATE, upto=standing)
+        assert placed.wait_joined(2 * HANGS_S) == standing
+        of_north = north.health()["calls"]
+        assert 0 < of_north < standing
+        site.switch.partition("north", "kamailio")
+        placed.place(site.proxy.address, rate=4.0)
+        placed.wait_joined(HANGS_S)
+        assert _not_joined(placed) == []
+        assert site.welcoming == {"south"}
+        assert (north.health()["calls"], south.health()["calls"]) == (of_north, standing - of_north + later)
+        site.switch.heal("north", "kamailio")
+        site.wait_welcoming("north", "south")
+        placed.cease()
+        assert placed.hang_up(HANGS_S) == 0
+        eventually(lambda: len(site.rows()) == standing + later, "all calls are filed")
+        assert {row["outcome"] for row in site.rows()} == {"recorded"}
+        assert site.proxy.listed() == [], "none went round"
+
+
 # --- rolling upgrade
 
 UPGRADED = 240
