@@ -42,9 +42,13 @@ class PostgresServer:
     """
 
     def __init__(
-        self, *, folder: Path | None = None, cluster: Path | None = None, host: str = "127.0.0.1",
+        self,
+        *,
+        folder: Path | None = None,
+        cluster: Path | None = None,
+        host: str = "127.0.0.1",
         settings: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._programs = _programs()
         self._host = host
         self._user = _user()

@@ -38,7 +38,7 @@ MAX_STRANGERS = 100
 
 _Answer = tuple[int, str, tuple[tuple[str, str], ...]]
 _REFUSALS: dict[MessageVerdict, _Answer] = {
-    MessageVerdict.BUSY: (503, "Service Unavailable", (RETRY_AFTER,)),
+    MessageVerdict.BUSY: (503, "Service Unavailable", (RETRY_AFTER, ("Warning", '399 recorder "too many requests"'))),
     MessageVerdict.FORBID: (403, "Forbidden", ()),
 }
 

@@ -101,10 +101,10 @@ class SipEndpoint:
         if self._transport.streams is not None:
             self._transport.streams.renew()
 
-    def answer_options_by(self, refusal: Callable[[], Sequence[Header] | None]) -> None:
+    def answer_options_by(self, refusal: Callable[[Address], Sequence[Header] | None]) -> None:
         """Answer OPTIONS outside dialogs with 503 and the headers that ``refusal`` returns, or 200 if it returns None.
 
-        ``refusal`` is called on the call thread, at each OPTIONS.
+        ``refusal`` is given the source, on the call thread, at each OPTIONS.
         """
         self._uas.refusal = refusal
 

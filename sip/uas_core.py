@@ -32,8 +32,8 @@ class UasCore:
 
     Attributes:
         services: Of the endpoint; set before the first message is handled.
-        refusal: Returns the headers with which OPTIONS outside a dialog are answered 503, so that peers send calls
-            elsewhere; None if they are answered 200.
+        refusal: Is given the source of OPTIONS outside a dialog; returns the headers with which they are answered 503,
+            so that the peer sends calls elsewhere, or None if they are answered 200.
     """
 
     services: EndpointServices
@@ -41,7 +41,7 @@ class UasCore:
     def __init__(self, options: SipOptions, legs: LegRegister) -> None:
         self._options = options
         self._legs = legs
-        self.refusal: Callable[[], Sequence[Header] | None] = lambda: None
+        self.refusal: Callable[[Address], Sequence[Header] | None] = lambda _source: None
 
     def match(self, message: RawMessage, source: Address) -> DialogMatch:
         """Return whether a message belongs to an existing dialog: by its tags, and by coming from the dialog's peer."""
@@ -63,7 +63,7 @@ class UasCore:
             return leg.on_request(request, transaction, message)
         if message.method == "INVITE" and local_tag is None:
             return self._on_invite(request, transaction, message, source)
-        self._answer_outside(request, transaction, message, local_tag)
+        self._answer_outside(request, transaction, message, source)
         return None
 
     def on_stray_success(self, response: Sippy, message: RawMessage) -> bool:
@@ -71,12 +71,12 @@ class UasCore:
         leg = self._legs.of_response(message)
         return leg is not None and leg.inviting.stray_success(response, message)
 
-    def _answer_outside(self, request: Sippy, transaction: Sippy, message: RawMessage, local_tag: str | None) -> None:
-        respond = self.services.respond
+    def _answer_outside(self, request: Sippy, transaction: Sippy, message: RawMessage, source: Address) -> None:
+        respond, local_tag = self.services.respond, message.tag("to")
         unsupported = self._unsupported(message)
         if unsupported:
             respond(request, transaction, 420, headers=[("Unsupported", ", ".join(unsupported))])
-        elif message.method == "OPTIONS" and (refusal := self.refusal()) is not None:
+        elif message.method == "OPTIONS" and (refusal := self.refusal(source)) is not None:
             respond(request, transaction, 503, headers=refusal)
         elif message.method == "OPTIONS":
             headers = [("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", SUPPORTED)]

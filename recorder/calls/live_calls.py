@@ -14,7 +14,9 @@ from recorder.calls.new_calls import NewCalls
 from recorder.calls.recorded_part import RecordedPart
 from recorder.calls.registry import CallRegistry
 from recorder.calls.rules.call_events import CallState
+from recorder.rules.routing import Peer
 from sip.events import CallOffered, LegId, RegistrationChanged, SipEvent, SourceMisbehaved, TargetChanged
+from sip.options import Address
 
 _log = logging.getLogger(__name__)
 
@@ -173,15 +175,13 @@ class LiveCalls:
         by_pause = Counter(one.pause_reasons.state.value for one in recordings if one.in_progress is not None)
         return by_state, by_pause
 
-    @property
-    def recorded(self) -> int:
-        """Return how many recorded calls are in progress, recording sessions included."""
-        return len(self._new_calls.recorded)
+    def peer(self, source: Address) -> Peer | None:
+        """Return the peer at an address, or None."""
+        return self._plan.peer(source)
 
-    @property
-    def max_calls(self) -> int:
-        """Return how many recorded calls there may be."""
-        return self._new_calls.max_calls
+    def room(self, peer: Peer | None) -> list[tuple[int, int]]:
+        """Return the recorded calls in progress and how many there may be: in all, and of a peer."""
+        return self._new_calls.room(peer)
 
     @property
     def live(self) -> int:

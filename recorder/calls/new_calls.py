@@ -39,7 +39,6 @@ class NewCalls:
         recorded: The recorded calls in progress by id, oldest first.
         groups: Acts on more than one of them.
         is_draining: Whether new calls and recording sessions are refused, emergency calls excepted.
-        max_calls: How many recorded calls there may be in progress.
         is_ending: Whether the calls in progress are being ended, so that no transfer begins a recorded call either.
         counts: How many calls there were, by handling.
     """
@@ -56,7 +55,7 @@ class NewCalls:
         self._peer_calls = PeerCalls(services)
         self._siprec = SiprecService(services)
         self._maker = CallMaker(services, plan, registry, self.groups, self)
-        self.max_calls = services.config.limits.max_calls
+        self._max_calls = services.config.limits.max_calls
         """The writer and the locked memory were sized for this at the start, so a reload does not change it."""
         registry.when_ended.append(self._forget)
 
@@ -71,9 +70,14 @@ class NewCalls:
         OptOutActs(self._services, self.groups).call_ended(recorded.id)
         self._services.publish({"event": "ended", "id": recorded.id})
 
+    def room(self, peer: Peer | None) -> list[tuple[int, int]]:
+        """Return the recorded calls in progress and how many there may be: in all, and of a peer."""
+        of_peer = [] if peer is None else [self._peer_calls.room(peer, Handling.RECORDED)]
+        return [(len(self.recorded), self._max_calls), *of_peer]
+
     @property
     def _is_full(self) -> bool:
-        return self.is_ending or len(self.recorded) >= self.max_calls
+        return self.is_ending or len(self.recorded) >= self._max_calls
 
     def offered(self, event: CallOffered) -> None:
         """Handle an INVITE that begins a call or replaces a party of one."""

@@ -38,9 +38,8 @@ class PeerCalls:
         """Tell whether a new call would exceed its peer's limit; raise the alarm if it would."""
         if peer is None:
             return False
-        limits = self._services.config.limits
-        most = peer.most_calls(limits.max_calls if handling is Handling.RECORDED else limits.max_passed)
-        if self._counts[peer.name, handling] < most:
+        calls, most = self.room(peer, handling)
+        if calls < most:
             return False
         self._services.alarm("peer_calls_full")
         if self._log_limit.allows(time.monotonic_ns()):
@@ -52,6 +51,12 @@ class PeerCalls:
                 handling.value,
             )
         return True
+
+    def room(self, peer: Peer, handling: Handling) -> tuple[int, int]:
+        """Return how many calls of a peer are in progress, and how many there may be."""
+        limits = self._services.config.limits
+        most = peer.most_calls(limits.max_calls if handling is Handling.RECORDED else limits.max_passed)
+        return self._counts[peer.name, handling], most
 
     def begin(self, call: SipCall, peer: Peer | None, handling: Handling) -> None:
         """Count a call from now until `end`."""

@@ -6,6 +6,7 @@ while there is room for it.
 """
 
 import enum
+from collections.abc import Iterable
 
 
 class Obstacle(enum.StrEnum):
@@ -25,12 +26,13 @@ class DiskRule(enum.StrEnum):
     """They are answered 503, so that a dispatcher gives them to another recorder."""
 
 
-class Occupancy(enum.Enum):
+class Occupancy(enum.IntEnum):
     """How much of the room for recorded calls is taken."""
 
-    ROOM = "well below the limit"
-    NEARLY_FULL = "just below the limit"
-    FULL = "at the limit"
+    ROOM = 0
+    NEARLY_FULL = 1
+    """Just below the limit."""
+    FULL = 2
 
 
 TABLE: dict[tuple[bool, Occupancy], bool] = {
@@ -52,23 +54,24 @@ def occupancy(calls: int, max_calls: int) -> Occupancy:
 
 
 class Availability:
-    """The answer to OPTIONS, with memory of the last one so that it does not change with each call."""
+    """The answer to one peer's OPTIONS, with memory of the last one so that it does not change with each call."""
 
     def __init__(self) -> None:
         self._is_full = False
 
     def obstacle(
-        self, *, is_draining: bool, is_disk_failing: bool, calls: int, max_calls: int | None
+        self, *, is_draining: bool, is_disk_failing: bool, room: Iterable[tuple[int, int]] = ()
     ) -> Obstacle | None:
         """Return why new calls should go elsewhere, or None.
 
         Args:
             is_draining: Whether new calls are refused in a drain, and OPTIONS with them.
             is_disk_failing: Whether new calls are refused because recordings cannot be written.
-            calls: Recorded calls in progress.
-            max_calls: How many there may be; None if the answer does not depend on them.
+            room: For each limit, the recorded calls in progress and how many there may be; none if the answer does not
+                depend on them.
         """
-        self._is_full = max_calls is not None and TABLE[self._is_full, occupancy(calls, max_calls)]
+        fullest = max((occupancy(calls, most) for calls, most in room), default=Occupancy.ROOM)
+        self._is_full = TABLE[self._is_full, fullest]
         found = (
             (Obstacle.DRAINING, is_draining),
             (Obstacle.DISK, is_disk_failing),

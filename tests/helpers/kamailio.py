@@ -46,11 +46,20 @@ class Kamailio:
         """Return the calls of its list, as the recorder reads them."""
         return [read_line(line) for path in self.bypassed.iterdir() for line in path.read_text().splitlines()]
 
+    def rotate(self) -> None:
+        """Do to its list what logrotate does: move the files away, and have new ones begun."""
+        for path in self.bypassed.glob("*.log"):
+            path.rename(f"{path}-1")
+        self.command("flatstore.k_rotate")
+
+    def command(self, name: str) -> str:
+        """Run kamcmd; return what it says."""
+        command = ["kamcmd", "-s", f"unix:{self.log.parent / CONTROL}", name]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
     def gives_calls_to(self) -> set[Address]:
         """Return the recorders that get new calls, as `kamcmd dispatcher.list` has them."""
-        command = ["kamcmd", "-s", f"unix:{self.log.parent / CONTROL}", "dispatcher.list"]
-        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        found = re.findall(r"URI: sip:([^:]+):(\d+).*?FLAGS: (\w+)", said, re.DOTALL)
+        found = re.findall(r"URI: sip:([^:]+):(\d+).*?FLAGS: (\w+)", self.command("dispatcher.list"), re.DOTALL)
         return {(host, int(port)) for host, port, flags in found if flags.startswith("A")}
 
     def answers(self) -> bool:

@@ -58,6 +58,7 @@ def test_a_flood_of_calls_is_answered_503_and_then_not_at_all(endpoint: Any, pee
     assert 3 <= statuses[503] <= 12, "refusals are bounded as well"
     assert busy is not None
     assert int(busy["Retry-After"]) > 0
+    assert busy["Warning"].startswith("399 recorder "), "a dispatcher tries another recorder"
 
 
 def counters_or_event(endpoint: Any) -> str | None:

@@ -19,7 +19,7 @@ from recorder.config.reading import read_config
 from tests.helpers.cluster import Cluster, cluster
 from tests.helpers.recorder_home import HANGS_S, eventually
 from tests.helpers.sip_process import Peer
-from tests.helpers.starvation import waited_s
+from tests.helpers.starvation import Starvation
 
 pytestmark = [pytest.mark.peer, pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(600)]
 CALLS = int(os.environ.get("CLUSTER_CALLS", "40"))
@@ -27,6 +27,8 @@ LATER, LATER_RATE = 50, 10.0
 """Calls that are placed from the kill on, and how many a second: five seconds of them."""
 TALK_S = 12.0
 """How long the calls have lasted when a recorder is killed: more than the look-back."""
+LOOK_EVERY_S = 0.2
+"""How often to look how long the recorder waits for a CPU."""
 MOVES_S = 2.0
 """The target: from then on no new call is offered to a dead recorder; nor does one wait longer for its answer."""
 LOST_S = 2.0
@@ -47,13 +49,14 @@ def test_when_a_recorder_is_killed_calls_go_to_the_other_and_its_recordings_are_
         placed, north = site.placed, site.nodes["north"]
         placed.place(site.proxy.address, rate=LATER_RATE, upto=CALLS)
         assert placed.wait_joined(2 * HANGS_S) == CALLS
-        time.sleep(TALK_S)
+        starvation = Starvation()
+        for _ in range(round(TALK_S / LOOK_EVERY_S)):
+            time.sleep(LOOK_EVERY_S)
+            starvation.look(north.pid)
         counts = {name: home.health()["calls"] for name, home in site.nodes.items()}
         assert sum(counts.values()) == CALLS
         assert min(counts.values()) > 0
-        starved = waited_s(north.pid)
-        time.sleep(1.0)
-        starved_s = max(now - starved.get(thread, now) for thread, now in waited_s(north.pid).items())
+        starvation.look(north.pid)
         killed_s = north.kill()
         with site.switch["north"].network.watched("eth0", lambda frame: b"INVITE sip:" in frame[28:90]) as offered:
             placed.place(site.proxy.address, rate=LATER_RATE)
@@ -74,9 +77,10 @@ def test_when_a_recorder_is_killed_calls_go_to_the_other_and_its_recordings_are_
         site.wait_welcoming("north", "south")
         rows = {index_of(row): row for row in site.rows()}
         lost = _lost_of(site, rows, killed_s)
+        starved_s = starvation.since(killed_s - max(lost))
         tell(
             f"{len(lost)} recordings of the dead recorder are there; each lacks at most {max(lost):.2f} s, look-back"
-            f" included; the recorder had waited for a CPU {starved_s:.2f} s of its last second"
+            f" included; in its last seconds the recorder had waited for a CPU {starved_s:.2f} s"
         )
         assert len(lost) == counts["north"], "each recording is there"
         assert max(lost) <= read_config(north.config).pause.look_back_s + LOST_S + starved_s
@@ -96,6 +100,29 @@ def _lost_of(site: Cluster, rows: dict[int, dict[str, Any]], killed_s: float) ->
     recovered = [index for index, row in rows.items() if row["reason"] == "daemon_stopped"]
     assert all(rows[index]["outcome"] == "partial" for index in recovered)
     return [killed_s - site.placed.joined_at_s[index] - rows[index]["recorded_s"] for index in recovered]
+
+
+def test_a_recorder_that_kamailio_does_not_reach_keeps_its_calls_and_gets_no_new_ones(tmp_path: Path) -> None:
+    standing, later = 8, 12
+    with cluster(tmp_path, calls=standing + later) as site:
+        placed, north, south = site.placed, site.nodes["north"], site.nodes["south"]
+        placed.place(site.proxy.address, rate=LATER_RATE, upto=standing)
+        assert placed.wait_joined(2 * HANGS_S) == standing
+        of_north = north.health()["calls"]
+        assert 0 < of_north < standing
+        site.switch.partition("north", "kamailio")
+        placed.place(site.proxy.address, rate=4.0)
+        placed.wait_joined(HANGS_S)
+        assert _not_joined(placed) == []
+        assert site.welcoming == {"south"}
+        assert (north.health()["calls"], south.health()["calls"]) == (of_north, standing - of_north + later)
+        site.switch.heal("north", "kamailio")
+        site.wait_welcoming("north", "south")
+        placed.cease()
+        assert placed.hang_up(HANGS_S) == 0
+        eventually(lambda: len(site.rows()) == standing + later, "all calls are filed")
+        assert {row["outcome"] for row in site.rows()} == {"recorded"}
+        assert site.proxy.listed() == [], "none went round"
 
 
 # --- rolling upgrade

@@ -1,6 +1,7 @@
 """What a dispatcher is told of a recorder that is full or cannot record, and what becomes of calls meanwhile."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -92,3 +93,15 @@ def test_with_nothing_in_front_options_are_answered_as_ever(plain: Exchange) -> 
     assert asked(plain) == WELCOME
     assert refused(plain.call("2002")) == FULL
     talk.hang_up()
+
+
+def test_a_peer_that_has_its_share_is_told_so(tmp_path: Path) -> None:
+    """Kamailio is the only peer: what its INVITEs get, its OPTIONS must say."""
+    edits = (RULES[0], ('max_calls = "off"', "max_calls = 1"))
+    with exchange(tmp_path, edits=edits) as shared:
+        talk = shared.call()
+        talk.join()
+        assert asked(shared) == FULL
+        assert refused(shared.call("2002")) == FULL
+        talk.hang_up()
+        assert asked(shared) == WELCOME

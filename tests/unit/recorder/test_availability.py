@@ -12,7 +12,7 @@ from recorder.service.disk_faults import PROBE_NAME, TRIES, DiskFaults, write_pr
 
 def answer(availability: Availability, calls: int, **more: bool) -> Obstacle | None:
     signs = {"is_draining": False, "is_disk_failing": False, **more}
-    return availability.obstacle(calls=calls, max_calls=100, **signs)
+    return availability.obstacle(room=[(calls, 100), (calls, 1000)], **signs)
 
 
 def test_every_pair_of_answer_and_occupancy_is_decided() -> None:
@@ -56,8 +56,14 @@ def test_the_first_reason_is_told_and_the_limit_is_remembered_meanwhile() -> Non
 
 def test_where_the_limit_does_not_count_only_drain_and_disk_do() -> None:
     one = Availability()
-    assert one.obstacle(is_draining=False, is_disk_failing=False, calls=100, max_calls=None) is None
-    assert one.obstacle(is_draining=False, is_disk_failing=True, calls=100, max_calls=None) is Obstacle.DISK
+    assert one.obstacle(is_draining=False, is_disk_failing=False) is None
+    assert one.obstacle(is_draining=False, is_disk_failing=True) is Obstacle.DISK
+
+
+def test_the_fullest_limit_counts() -> None:
+    one = Availability()
+    assert one.obstacle(is_draining=False, is_disk_failing=False, room=[(1, 1000), (20, 20)]) is Obstacle.FULL
+    assert one.obstacle(is_draining=False, is_disk_failing=False, room=[(1, 1000), (19, 20)]) is None
 
 
 # --- the disk
