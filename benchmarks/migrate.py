@@ -25,7 +25,7 @@ from storage.audit import AuditLog
 from storage.database import sqlite_url
 from storage.keys import NodeKeys
 
-_SERVER = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
+_SERVER: dict[str, Any] = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
 
 def move(home: Home, target: str) -> dict[str, Any]:
