@@ -23,6 +23,8 @@ from recorder.permissions import Role
 from recorder.service.database_check import check_databases
 from recorder.service.database_roles import CONSOLE, DAEMON, OWNER, ROLES, roles_sql
 from recorder.service.findings import Level
+from storage.audit import AuditLog
+from storage.audit_copies import AuditCopies
 from storage.database import Database
 from storage.errors import DatabaseError
 from storage.index import Index
@@ -151,6 +153,27 @@ def test_neither_changes_tables_nor_says_which_revision_they_are_of(site: Site, 
             "UPDATE schema_revision SET version_num = '0001'", "DELETE FROM schema_version",
             "ALTER TABLE recordings ADD COLUMN mine int", "DROP TABLE holds", "TRUNCATE recordings",
         ):  # fmt: skip
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement.encode())
+
+
+@pytest.mark.parametrize("role", [DAEMON, CONSOLE])
+def test_entries_of_audit_logs_are_only_added(site: Site, role: str, tmp_path: Path) -> None:
+    log = AuditLog(tmp_path)
+    log.append("call.pause", "olive", "x")
+    entries, database = list(log.entries()), Database(site.url(role))
+    copies = AuditCopies(database)
+    for _ in range(2):
+        copies.register(role[:20], "a" * 64, datetime.now(UTC))
+        copies.add(role[:20], entries)
+    assert copies.newest(role[:20]) == (1, entries[0].hash)
+    if role == CONSOLE:
+        assert [one.entry() for one in copies.walk(role[:20])] == entries
+    database.close()
+    denied = ["UPDATE audit_entries SET actor = 'x'", "DELETE FROM audit_entries", "UPDATE audit_logs SET name = 'x'",
+              "DELETE FROM audit_logs", *(["SELECT line FROM audit_entries"] if role == DAEMON else [])]  # fmt: skip
+    with psycopg.connect(site.url(role), autocommit=True) as connection:
+        for statement in denied:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement.encode())
 
