@@ -147,7 +147,7 @@ UNNAMED: Mapping[str, str] = MappingProxyType(
         "objects push": "stores and removes what the daemon would store and remove, sealed as it is",
         "objects check": "compares objects with the list of them; the entry `objects.checked` says so",
         "migrate": "copies what the owner of the files can copy anyhow into another database; shows counts. The "
-        "entries `index.moving` and `index.moved` name the user of the operating system",
+        "entries `index.moving`, `index.moved` and `accounts.moved` name the user of the operating system",
         "restore": "makes a new folder from a backup, also when accounts are gone; nothing is deleted in it before the "
         "data protection officer reconciles. The entry `backup.restored` says so",
         "users reseal": "has roles count again after the audit log was begun anew, when nobody has a right; "
